@@ -1,0 +1,284 @@
+package buildbtw
+
+import (
+	"database/sql/driver"
+	"slices"
+	"time"
+)
+
+// Status is where a build stands. The only ways from one to another are in
+// Transitions.
+type Status string
+
+// StatusNew is the state before a build has a row; it is never stored.
+const (
+	StatusNew       Status = ""
+	StatusBlocked   Status = "blocked"   // waits for dependencies
+	StatusPending   Status = "pending"   // may be handed out
+	StatusScheduled Status = "scheduled" // handed to GitLab, not started yet
+	StatusBuilding  Status = "building"  // a lease is out
+	StatusBuilt     Status = "built"     // all packages are in the repository
+	StatusFailed    Status = "failed"    // by the package's own fault
+	StatusSkipped   Status = "skipped"   // will not be built; SkipReason says why
+)
+
+// Statuses lists every stored status in the order in which a build meets them.
+func Statuses() []Status {
+	return []Status{StatusBlocked, StatusPending, StatusScheduled, StatusBuilding, StatusBuilt, StatusFailed, StatusSkipped}
+}
+
+// Cause says why a build changes its status. A transition is allowed for its
+// causes only, and every event row carries one.
+type Cause string
+
+const (
+	CausePlanned        Cause = "planned"        // a new iteration's plan put it there
+	CauseReady          Cause = "ready"          // every dependency is built or unchanged
+	CauseLeased         Cause = "leased"         // a worker holds a lease
+	CauseDispatched     Cause = "dispatched"     // a GitLab pipeline was created
+	CauseReused         Cause = "reused"         // the same input has been built before
+	CauseFinished       Cause = "finished"       // an attempt ended with all its packages published
+	CauseFailed         Cause = "failed"         // an attempt ended by the package's own fault
+	CauseInfrastructure Cause = "infrastructure" // an attempt ended by the machine's fault
+	CauseLost           Cause = "lost"           // the lease ran out, or the pipeline is gone
+	CauseReleased       Cause = "released"       // the worker handed the build back before finishing it
+	CauseRetried        Cause = "retried"        // a person asked for another attempt
+	CauseForced         Cause = "forced"         // a person asked to build a built one again
+	CauseCancelled      Cause = "cancelled"      // a person cancelled it
+	CauseStopped        Cause = "stopped"        // its buildspace was stopped
+	CauseSuperseded     Cause = "superseded"     // a newer iteration took over
+	CauseUnchanged      Cause = "unchanged"      // nothing it depends on changed its interface
+	CauseExcluded       Cause = "excluded"       // a person took it out of the set
+)
+
+// Transition is one allowed change of a build's status.
+type Transition struct {
+	From, To Status
+	Causes   []Cause
+}
+
+// skips are the causes that end a build without building it. Each is stored as
+// the build's SkipReason.
+var skips = []Cause{CauseStopped, CauseSuperseded, CauseUnchanged, CauseExcluded, CauseCancelled}
+
+// Transitions is the state machine of a build: what is not listed is refused,
+// in Go by CanBecome and in SQL by the guarded UPDATE and the CHECK constraints.
+// docs/state-machine.md draws it; a test compares the two.
+func Transitions() []Transition {
+	return []Transition{
+		{StatusNew, StatusBlocked, []Cause{CausePlanned}},
+		{StatusNew, StatusPending, []Cause{CausePlanned}},
+		{StatusNew, StatusBuilt, []Cause{CauseReused}},
+		{StatusNew, StatusSkipped, skips},
+		{StatusBlocked, StatusPending, []Cause{CauseReady}},
+		{StatusBlocked, StatusSkipped, skips},
+		{StatusPending, StatusBuilding, []Cause{CauseLeased}},
+		{StatusPending, StatusScheduled, []Cause{CauseDispatched}},
+		{StatusPending, StatusBuilt, []Cause{CauseReused}},
+		{StatusPending, StatusSkipped, skips},
+		{StatusScheduled, StatusBuilding, []Cause{CauseLeased}},
+		{StatusScheduled, StatusPending, []Cause{CauseLost}},
+		{StatusScheduled, StatusFailed, []Cause{CauseFailed}},
+		{StatusScheduled, StatusSkipped, skips},
+		{StatusBuilding, StatusBuilt, []Cause{CauseFinished}},
+		{StatusBuilding, StatusFailed, []Cause{CauseFailed}},
+		{StatusBuilding, StatusPending, []Cause{CauseLost, CauseInfrastructure, CauseReleased, CauseRetried}},
+		{StatusBuilding, StatusSkipped, skips},
+		{StatusFailed, StatusPending, []Cause{CauseRetried}},
+		{StatusBuilt, StatusPending, []Cause{CauseForced}},
+	}
+}
+
+// CanBecome reports whether the transition table has a way from s to next for
+// this cause.
+func (s Status) CanBecome(next Status, cause Cause) bool {
+	return slices.ContainsFunc(Transitions(), func(t Transition) bool {
+		return t.From == s && t.To == next && slices.Contains(t.Causes, cause)
+	})
+}
+
+// Sources lists the statuses from which a build may become next for this cause:
+// the WHERE clause of a guarded update.
+func Sources(next Status, cause Cause) []Status {
+	var from []Status
+	for _, t := range Transitions() {
+		if t.To == next && slices.Contains(t.Causes, cause) {
+			from = append(from, t.From)
+		}
+	}
+	return from
+}
+
+// Active reports whether the status can still change without a person.
+func (s Status) Active() bool {
+	return s == StatusBlocked || s == StatusPending || s == StatusScheduled || s == StatusBuilding
+}
+
+// Running reports whether an attempt is under way.
+func (s Status) Running() bool { return s == StatusScheduled || s == StatusBuilding }
+
+// Build is one pkgbase at one commit for one architecture in one iteration: a
+// node of the build graph.
+type Build struct {
+	ID           int64  `bun:"id,pk,autoincrement"`
+	IterationID  int64  `bun:"iteration_id"`
+	Architecture string `bun:"architecture"`
+	Pkgbase      string `bun:"pkgbase"`
+	Source       string `bun:"source"`
+	Commit       string `bun:"commit_id"`
+	Version      string `bun:"version"`
+	Stage        int    `bun:"stage"` // 1, or 2 for the second build of a cycle (domain.md, rule 7)
+	Level        int    `bun:"level"` // 0 for a build that waits for nothing in the set
+	Pkgnames     Names  `bun:"pkgnames"`
+	Reason       Reason `bun:"reason"`
+
+	// TwinOf is the build that does the work for this one: an `any` package is
+	// built once per iteration and published for every architecture. Zero when
+	// this build does its own work. A twin is never handed out.
+	TwinOf int64 `bun:"twin_of,nullzero"`
+
+	// Priority is the length in seconds of the longest chain of builds that
+	// starts here, by the durations known when the iteration was made. The
+	// largest is handed out first.
+	Priority float64 `bun:"priority"`
+
+	Status     Status     `bun:"status"`
+	SkipReason Cause      `bun:"skip_reason,nullzero"` // set exactly when Status is skipped
+	Waiting    int        `bun:"waiting"`              // dependencies that are not built yet
+	Attempts   int        `bun:"attempts"`             // how many were started
+	Retries    int        `bun:"retries"`              // infrastructure failures and losses since the last request of a person
+	NotBefore  *time.Time `bun:"not_before"`           // not to be handed out before; nil when at once
+	ChangedAt  time.Time  `bun:"changed_at"`           // last change of the status
+	StartedAt  *time.Time `bun:"started_at"`           // start of the latest attempt
+	FinishedAt *time.Time `bun:"finished_at"`          // end of the latest attempt
+}
+
+// CanRetry says whether a person may ask for another attempt, and why not.
+func (b Build) CanRetry() error {
+	if b.TwinOf != 0 {
+		return Conflict("%s for %s is built together with another architecture; retry that build", b.Pkgbase, b.Architecture)
+	}
+	if b.Status.CanBecome(StatusPending, CauseRetried) && b.Status != StatusBuilding {
+		return nil
+	}
+	switch b.Status {
+	case StatusSkipped:
+		return Conflict("%s was skipped (%s); make a new iteration to build it", b.Pkgbase, b.SkipReason)
+	case StatusBuilt:
+		return Conflict("%s is built already", b.Pkgbase)
+	default:
+		return Conflict("%s is %s; only a failed build can be retried", b.Pkgbase, b.Status)
+	}
+}
+
+// CanCancel says whether a person may cancel the build, and why not.
+func (b Build) CanCancel() error {
+	if b.Status.CanBecome(StatusSkipped, CauseCancelled) {
+		return nil
+	}
+	return Conflict("%s is %s already; there is nothing to cancel", b.Pkgbase, b.Status)
+}
+
+// ReasonKind says what brought a build into the set.
+type ReasonKind string
+
+// See domain.md, "Which packages are in the graph", rule 5.
+const (
+	ReasonChangeset   ReasonKind = "changeset"
+	ReasonDepends     ReasonKind = "depends"
+	ReasonSoname      ReasonKind = "soname"
+	ReasonProvides    ReasonKind = "provides"
+	ReasonMakedepends ReasonKind = "makedepends"
+	ReasonAdded       ReasonKind = "added"
+)
+
+// Reason is why a build is in the set: Via is the pkgbase whose build makes
+// this one necessary, Name the dependency as it is written ("libcurl.so=4-64").
+type Reason struct {
+	Kind ReasonKind `json:"kind"`
+	Via  string     `json:"via,omitempty"`
+	Name string     `json:"name,omitempty"`
+}
+
+// Value implements driver.Valuer: a reason is stored as a JSON object.
+func (r Reason) Value() (driver.Value, error) { return jsonValue(r) }
+
+// Scan implements sql.Scanner.
+func (r *Reason) Scan(src any) error { return scanJSON(src, r) }
+
+// String says the reason in words.
+func (r Reason) String() string {
+	switch r.Kind {
+	case ReasonChangeset:
+		return "is a changeset"
+	case ReasonSoname:
+		return "links " + r.Name + " of " + r.Via
+	case ReasonProvides:
+		return "depends on " + r.Name + ", which " + r.Via + " provides"
+	case ReasonMakedepends:
+		return "needs " + r.Via + " to build"
+	case ReasonAdded:
+		return "was added by hand"
+	default:
+		return "depends on " + r.Via
+	}
+}
+
+// Outcome is how an attempt ended.
+type Outcome string
+
+const (
+	OutcomeBuilt          Outcome = "built"
+	OutcomeFailed         Outcome = "failed"         // the package's fault
+	OutcomeInfrastructure Outcome = "infrastructure" // network, disk, memory, sandbox: retried by itself
+	OutcomeLost           Outcome = "lost"           // heartbeats stopped
+	OutcomeTimedOut       Outcome = "timed-out"      // over the wall clock limit
+	OutcomeStalled        Outcome = "stalled"        // no output and no CPU use for too long
+	OutcomeCancelled      Outcome = "cancelled"      // told to stop
+	OutcomeReleased       Outcome = "released"       // handed back by a worker that is shutting down
+)
+
+// AttemptState is where an attempt stands.
+type AttemptState string
+
+const (
+	AttemptRunning AttemptState = "running"
+	// AttemptPublishing: the worker has finished with success and the packages
+	// are being put into the repositories. Such an attempt is never lost: after
+	// a crash of the server it is rolled forward.
+	AttemptPublishing AttemptState = "publishing"
+	AttemptFinished   AttemptState = "finished"
+)
+
+// Attempt is one execution of a build. Its log is kept under its ID.
+type Attempt struct {
+	ID          int64        `bun:"id,pk,autoincrement"`
+	BuildID     int64        `bun:"build_id"`
+	Number      int          `bun:"number"` // from 1, per build
+	Worker      string       `bun:"worker"`
+	Runner      string       `bun:"runner"`
+	Lease       string       `bun:"lease"` // unguessable; names the attempt in every call of the worker
+	State       AttemptState `bun:"state"`
+	Outcome     Outcome      `bun:"outcome,nullzero"`
+	Message     string       `bun:"message"`  // the outcome in words, shown to people
+	Stop        bool         `bun:"stop"`     // the worker is to stop at its next heartbeat
+	Deadline    time.Time    `bun:"deadline"` // the lease's end unless a heartbeat comes
+	StartedAt   time.Time    `bun:"started_at"`
+	HeartbeatAt time.Time    `bun:"heartbeat_at"`
+	FinishedAt  *time.Time   `bun:"finished_at"`
+}
+
+// Package is a built file of an attempt.
+type Package struct {
+	ID           int64     `bun:"id,pk,autoincrement"`
+	BuildID      int64     `bun:"build_id"`
+	AttemptID    int64     `bun:"attempt_id"`
+	Pkgname      string    `bun:"pkgname"`
+	Version      string    `bun:"version"`
+	Architecture string    `bun:"architecture"` // of the package; may be any
+	Filename     string    `bun:"filename"`
+	SHA256       string    `bun:"sha256"` // lower case hexadecimal
+	Size         int64     `bun:"size"`   // bytes of the file
+	Published    bool      `bun:"published"`
+	CreatedAt    time.Time `bun:"created_at"`
+}

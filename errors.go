@@ -1,0 +1,85 @@
+package buildbtw
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Kind says what sort of trouble an Error is. The server maps it to an HTTP
+// status and the client maps the status back (see package api).
+type Kind string
+
+// The kinds of errors that people may see. Everything else is an internal
+// fault: logged, and shown only as "internal error".
+const (
+	KindInvalid         Kind = "invalid"         // the request can never succeed as it is
+	KindUnauthenticated Kind = "unauthenticated" // nobody is known to be asking
+	KindForbidden       Kind = "forbidden"       // known, but not allowed
+	KindNotFound        Kind = "not-found"       // no such thing, or not visible to the one asking
+	KindConflict        Kind = "conflict"        // the state moved on; the message says what it is now
+	KindTooLarge        Kind = "too-large"       // over a limit, which the message names
+	KindUnavailable     Kind = "unavailable"     // try again later; nothing was changed
+	KindInternal        Kind = "internal"        // a fault of the service
+)
+
+// Error is an error whose message was written for people: what is wrong and,
+// where it helps, what to do next. It never holds secrets or paths of the
+// server.
+type Error struct {
+	Kind    Kind
+	Message string
+	Err     error // what the message wraps; may be nil
+}
+
+func (e *Error) Error() string { return e.Message }
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Invalid says that a request is wrong in itself.
+func Invalid(format string, args ...any) error { return newError(KindInvalid, format, args) }
+
+// Unauthenticated says that credentials are missing or unknown.
+func Unauthenticated(format string, args ...any) error {
+	return newError(KindUnauthenticated, format, args)
+}
+
+// Forbidden says that the one asking may not do this.
+func Forbidden(format string, args ...any) error { return newError(KindForbidden, format, args) }
+
+// NotFound says that a named thing does not exist.
+func NotFound(format string, args ...any) error { return newError(KindNotFound, format, args) }
+
+// Conflict says that the state does not allow this any more, and what it is now.
+func Conflict(format string, args ...any) error { return newError(KindConflict, format, args) }
+
+// TooLarge says that a limit was passed, and which.
+func TooLarge(format string, args ...any) error { return newError(KindTooLarge, format, args) }
+
+// Unavailable says that the same request may succeed later.
+func Unavailable(format string, args ...any) error { return newError(KindUnavailable, format, args) }
+
+// newError formats like fmt.Errorf. An error given to %w is part of the message
+// that people see, and stays reachable for errors.Is and errors.As.
+func newError(kind Kind, format string, args []any) error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Kind: kind, Message: err.Error(), Err: errors.Unwrap(err)}
+}
+
+// KindOf gives the kind of the first Error in err's chain, or KindInternal.
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return KindInternal
+}
+
+// MessageOf gives the words of err that people may see: the message of the
+// first Error in its chain, or a fixed sentence for internal faults.
+func MessageOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	return "The server failed to answer. The cause is in its log."
+}

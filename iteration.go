@@ -1,0 +1,161 @@
+package buildbtw
+
+import (
+	"fmt"
+	"time"
+)
+
+// IterationState is the part of an iteration's status that is stored.
+type IterationState string
+
+const (
+	IterationCalculating IterationState = "calculating" // the plan is being made
+	IterationReady       IterationState = "ready"       // builds exist; the status follows from theirs
+	IterationInvalid     IterationState = "invalid"     // no plan could be made; Error says why
+	IterationStopped     IterationState = "stopped"     // its buildspace was stopped while it was the newest
+	IterationSuperseded  IterationState = "superseded"  // a newer iteration took over
+)
+
+// IterationReason says why an iteration was made.
+type IterationReason string
+
+const (
+	IterationCreated   IterationReason = "created"   // with its buildspace
+	IterationPushed    IterationReason = "pushed"    // a changeset's commit moved
+	IterationEdited    IterationReason = "edited"    // changesets or settings were changed
+	IterationRequested IterationReason = "requested" // a person asked for it
+	IterationStarted   IterationReason = "started"   // a stopped buildspace was started again
+	IterationFollowed  IterationReason = "followed"  // some commit or edge of the graph changed (follow: all)
+)
+
+// Iteration is one attempt of a buildspace: fixed commits, one build graph per
+// architecture, own pacman repositories.
+type Iteration struct {
+	ID           int64           `bun:"id,pk,autoincrement"`
+	BuildspaceID int64           `bun:"buildspace_id"`
+	Number       int             `bun:"number"` // from 1, per buildspace
+	State        IterationState  `bun:"state"`
+	Reason       IterationReason `bun:"reason"`
+	ReasonText   string          `bun:"reason_text"` // in words: "libalpha/main moved from 1a2b3c4 to 5d6e7f8"
+	Error        string          `bun:"error"`       // why it is invalid; else empty
+	CreatedAt    time.Time       `bun:"created_at"`
+}
+
+// Repository is the name under which the iteration's pacman repositories lie on
+// disk and are served: {buildspace}_{number}.
+func (i Iteration) Repository(buildspace string) string {
+	return fmt.Sprintf("%s_%d", buildspace, i.Number)
+}
+
+// Counts is the number of builds by status.
+type Counts map[Status]int
+
+// Total is the number of builds.
+func (c Counts) Total() int {
+	n := 0
+	for _, k := range c {
+		n += k
+	}
+	return n
+}
+
+// Settled is the number of builds that are built or skipped.
+func (c Counts) Settled() int { return c[StatusBuilt] + c[StatusSkipped] }
+
+// IterationStatus is what people see of an iteration, derived from its state
+// and its builds.
+type IterationStatus string
+
+const (
+	IterationStatusCalculating IterationStatus = "calculating"
+	IterationStatusBuilding    IterationStatus = "building"
+	IterationStatusBuilt       IterationStatus = "built"
+	IterationStatusFailed      IterationStatus = "failed" // nothing can go on until something is fixed
+	IterationStatusStopped     IterationStatus = "stopped"
+	IterationStatusSuperseded  IterationStatus = "superseded"
+	IterationStatusInvalid     IterationStatus = "invalid"
+)
+
+// DeriveStatus gives the status of an iteration with these builds. Work that
+// can go on wins over failures: an iteration is failed only when every build is
+// settled, failed, or blocked for good.
+func (s IterationState) DeriveStatus(c Counts) IterationStatus {
+	switch {
+	case s != IterationReady:
+		return IterationStatus(s)
+	case c[StatusPending]+c[StatusScheduled]+c[StatusBuilding] > 0:
+		return IterationStatusBuilding
+	case c[StatusFailed]+c[StatusBlocked] > 0:
+		return IterationStatusFailed
+	default:
+		return IterationStatusBuilt
+	}
+}
+
+// Final reports whether the status can change only when somebody does
+// something.
+func (s IterationStatus) Final() bool {
+	return s != IterationStatusCalculating && s != IterationStatusBuilding
+}
+
+// EdgeKinds is a set of dependency kinds, as bits.
+type EdgeKinds uint8
+
+const (
+	EdgeDepends EdgeKinds = 1 << iota
+	EdgeMakedepends
+	EdgeCheckdepends
+)
+
+// Names lists the kinds in the set, strongest first.
+func (k EdgeKinds) Names() []string {
+	names := make([]string, 0, 3)
+	for i, name := range [...]string{"depends", "makedepends", "checkdepends"} {
+		if k&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Edge says that From must be built before To.
+type Edge struct {
+	From  int64     `bun:"from_build"`
+	To    int64     `bun:"to_build"`
+	Kinds EdgeKinds `bun:"kinds"`
+}
+
+// Cut is an edge that was left out of the order because it lies on a cycle: To
+// uses the base's package of From.
+type Cut struct {
+	From  int64     `bun:"from_build"`
+	To    int64     `bun:"to_build"`
+	Kinds EdgeKinds `bun:"kinds"`
+	Cycle Names     `bun:"cycle"` // pkgbases along the cycle, starting with To
+}
+
+// Event is a row of the history: who did what, when, and why. Every change of a
+// build's status has exactly one.
+type Event struct {
+	ID           int64     `bun:"id,pk,autoincrement"`
+	At           time.Time `bun:"at"`
+	Actor        string    `bun:"actor"` // a user, a worker, or "buildbtw"
+	BuildspaceID int64     `bun:"buildspace_id,nullzero"`
+	IterationID  int64     `bun:"iteration_id,nullzero"`
+	BuildID      int64     `bun:"build_id,nullzero"`
+	Kind         EventKind `bun:"kind"`
+	From         Status    `bun:"from_status"`
+	To           Status    `bun:"to_status"`
+	Cause        Cause     `bun:"cause"`
+	Message      string    `bun:"message"` // the reason in words
+}
+
+// EventKind groups events by what they are about.
+type EventKind string
+
+const (
+	EventBuild      EventKind = "build"      // a build's status changed
+	EventIteration  EventKind = "iteration"  // an iteration was made or its state changed
+	EventBuildspace EventKind = "buildspace" // a buildspace was created, edited, stopped, started
+	EventWorker     EventKind = "worker"     // a worker was set aside or resumed
+)

@@ -1,0 +1,38 @@
+package buildbtw
+
+import (
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+)
+
+// Names is a list of names, stored as a JSON array.
+type Names []string
+
+// Value implements driver.Valuer.
+func (n Names) Value() (driver.Value, error) {
+	if n == nil {
+		return "[]", nil
+	}
+	return jsonValue([]string(n))
+}
+
+// Scan implements sql.Scanner.
+func (n *Names) Scan(src any) error { return scanJSON(src, (*[]string)(n)) }
+
+func jsonValue(v any) (driver.Value, error) {
+	b, err := json.Marshal(v)
+	return string(b), err
+}
+
+func scanJSON(src, dst any) error {
+	switch v := src.(type) {
+	case string:
+		return json.Unmarshal([]byte(v), dst)
+	case []byte:
+		return json.Unmarshal(v, dst)
+	case nil:
+		return nil
+	}
+	return fmt.Errorf("scan %T into %T", src, dst)
+}

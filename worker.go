@@ -1,0 +1,51 @@
+package buildbtw
+
+import (
+	"slices"
+	"time"
+)
+
+// Worker is a build machine that has asked for work at least once.
+type Worker struct {
+	Name          string    `bun:"name,pk"`
+	Architectures Names     `bun:"architectures"`
+	Runners       Names     `bun:"runners"`
+	Labels        Names     `bun:"labels"`
+	Version       string    `bun:"version"`
+	FirstSeen     time.Time `bun:"first_seen"`
+	LastSeen      time.Time `bun:"last_seen"`
+
+	// SetAside is why the worker gets no builds any more, or empty. A person
+	// resumes it.
+	SetAside string `bun:"set_aside"`
+}
+
+// maxLabels bounds what one machine may announce of itself.
+const maxLabels = 32
+
+// Validate says what is wrong with what a worker announces of itself.
+func (w Worker) Validate() error {
+	if err := checkName("worker", w.Name, slugName); err != nil {
+		return err
+	}
+	if len(w.Architectures) == 0 {
+		return Invalid("worker %s names no architecture; give at least one, for example x86_64", w.Name)
+	}
+	if len(w.Runners) == 0 {
+		return Invalid("worker %s names no runner; give at least one of pkgctl, vm, makepkg, fake", w.Name)
+	}
+	for _, list := range []Names{w.Architectures, w.Runners, w.Labels} {
+		if len(list) > maxLabels {
+			return Invalid("worker %s announces %d names in one list; at most %d are allowed", w.Name, len(list), maxLabels)
+		}
+		for _, name := range list {
+			if err := checkName("label", name, slugName); err != nil {
+				return err
+			}
+		}
+	}
+	if slices.Contains(w.Architectures, "any") {
+		return Invalid("worker %s offers architecture \"any\"; name a concrete one", w.Name)
+	}
+	return nil
+}
