@@ -127,8 +127,9 @@ type Build struct {
 	Source       string `bun:"source"`
 	Commit       string `bun:"commit_id"`
 	Version      string `bun:"version"`
-	Stage        int    `bun:"stage"` // 1, or 2 for the second build of a cycle (domain.md, rule 7)
-	Level        int    `bun:"level"` // 0 for a build that waits for nothing in the set
+	Stage        int    `bun:"stage"`    // 1, or 2 for the second build of a cycle (domain.md, rule 7)
+	NoCheck      bool   `bun:"no_check"` // check() is left out: a checkdepends edge was cut
+	Level        int    `bun:"level"`    // 0 for a build that waits for nothing in the set
 	Pkgnames     Names  `bun:"pkgnames"`
 	Reason       Reason `bun:"reason"`
 
@@ -256,6 +257,7 @@ type Attempt struct {
 	BuildID     int64        `bun:"build_id"`
 	Number      int          `bun:"number"` // from 1, per build
 	Worker      string       `bun:"worker"`
+	Slot        int          `bun:"slot"` // which of the worker's concurrent builds
 	Runner      string       `bun:"runner"`
 	Lease       string       `bun:"lease"` // unguessable; names the attempt in every call of the worker
 	State       AttemptState `bun:"state"`

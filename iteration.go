@@ -120,9 +120,10 @@ func (k EdgeKinds) Names() []string {
 
 // Edge says that From must be built before To.
 type Edge struct {
-	From  int64     `bun:"from_build"`
-	To    int64     `bun:"to_build"`
-	Kinds EdgeKinds `bun:"kinds"`
+	From    int64     `bun:"from_build"`
+	To      int64     `bun:"to_build"`
+	Kinds   EdgeKinds `bun:"kinds"`
+	Through Names     `bun:"through"` // pkgbases outside the set over which the order holds
 }
 
 // Cut is an edge that was left out of the order because it lies on a cycle: To

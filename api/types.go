@@ -1,0 +1,288 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+
+	"buildbtw"
+)
+
+// Page is one page of a list. Cursor asks for the next one; empty at the end.
+type Page[T any] struct {
+	Items  []T    `json:"items"`
+	Cursor string `json:"cursor,omitempty"`
+}
+
+// NewBuildspace asks for a buildspace or for its plan.
+type NewBuildspace struct {
+	Name       string   `json:"name,omitempty"` // empty: made from the first changeset
+	Changesets []string `json:"changesets"`     // slug or slug/ref
+	Settings
+	// Confirm allows more builds than the server creates without asking.
+	Confirm bool `json:"confirm,omitempty"`
+}
+
+// Settings are a buildspace's settings; what is absent keeps its value or gets
+// the default.
+type Settings struct {
+	Scope         *buildbtw.Scope    `json:"scope,omitempty"`
+	Cycles        *buildbtw.Cycles   `json:"cycles,omitempty"`
+	Priority      *buildbtw.Priority `json:"priority,omitempty"`
+	FollowAll     *bool              `json:"follow_all,omitempty"`
+	Makedepends   *bool              `json:"makedepends,omitempty"`
+	Architectures *[]string          `json:"architectures,omitempty"`
+	Exclude       *[]string          `json:"exclude,omitempty"`
+	Add           *[]string          `json:"add,omitempty"`
+}
+
+// Apply writes what is present over s.
+func (w Settings) Apply(s *buildbtw.Settings) {
+	set(&s.Scope, w.Scope)
+	set(&s.Cycles, w.Cycles)
+	set(&s.Priority, w.Priority)
+	set(&s.FollowAll, w.FollowAll)
+	set(&s.Makedepends, w.Makedepends)
+	set((*[]string)(&s.Architectures), w.Architectures)
+	set((*[]string)(&s.Exclude), w.Exclude)
+	set((*[]string)(&s.Add), w.Add)
+}
+
+func set[T any](dst *T, src *T) {
+	if src != nil {
+		*dst = *src
+	}
+}
+
+// PlanRequest asks what would be built. The answer is buildgraph.Plan as JSON.
+type PlanRequest struct {
+	Changesets []string `json:"changesets"`
+	Settings
+}
+
+// EditBuildspace changes a buildspace. Status active or stopped starts or stops it.
+type EditBuildspace struct {
+	Status     *buildbtw.BuildspaceStatus `json:"status,omitempty"`
+	Changesets *[]string                  `json:"changesets,omitempty"`
+	Settings
+}
+
+// NewIteration asks for an iteration by hand.
+type NewIteration struct {
+	Reason string `json:"reason,omitempty"` // in words, shown beside the iteration
+}
+
+// Buildspace as lists and pages show it.
+type Buildspace struct {
+	Name          string                    `json:"name"`
+	Status        buildbtw.BuildspaceStatus `json:"status"`
+	Changesets    []string                  `json:"changesets"`
+	Scope         buildbtw.Scope            `json:"scope"`
+	Cycles        buildbtw.Cycles           `json:"cycles"`
+	Priority      buildbtw.Priority         `json:"priority"`
+	FollowAll     bool                      `json:"follow_all"`
+	Makedepends   bool                      `json:"makedepends"`
+	Architectures []string                  `json:"architectures"`
+	Exclude       []string                  `json:"exclude"`
+	Add           []string                  `json:"add"`
+	CreatedBy     string                    `json:"created_by"`
+	CreatedAt     time.Time                 `json:"created_at"`
+	Latest        *Iteration                `json:"latest,omitempty"` // nil before the first
+	URL           string                    `json:"url"`              // of the page
+}
+
+// Iteration with its derived status.
+type Iteration struct {
+	Number     int                      `json:"number"`
+	Status     buildbtw.IterationStatus `json:"status"`
+	Reason     buildbtw.IterationReason `json:"reason"`
+	ReasonText string                   `json:"reason_text,omitempty"`
+	Error      string                   `json:"error,omitempty"`
+	CreatedAt  time.Time                `json:"created_at"`
+	Counts     buildbtw.Counts          `json:"counts"` // builds by status
+	Total      int                      `json:"total"`
+	Blockers   []Blocker                `json:"blockers,omitempty"`
+	Repository []ArchRepository         `json:"repositories,omitempty"`
+	URL        string                   `json:"url"`
+}
+
+// Blocker is a build that others wait for in vain, with how many.
+type Blocker struct {
+	Build  BuildRef `json:"build"`
+	Blocks int      `json:"blocks"` // builds that cannot start because of it, directly or through others
+}
+
+// BuildRef names a build where it is mentioned by another.
+type BuildRef struct {
+	ID           string          `json:"id"`
+	Pkgbase      string          `json:"pkgbase"`
+	Architecture string          `json:"architecture"`
+	Status       buildbtw.Status `json:"status"`
+}
+
+// ArchRepository is an iteration's pacman repository for one architecture.
+type ArchRepository struct {
+	Architecture string `json:"architecture"`
+	Repository
+	PacmanConf string `json:"pacman_conf"` // the section to paste before [core]
+}
+
+// Build as lists show it.
+type Build struct {
+	ID           string          `json:"id"`
+	Buildspace   string          `json:"buildspace"`
+	Iteration    int             `json:"iteration"`
+	Architecture string          `json:"architecture"`
+	Pkgbase      string          `json:"pkgbase"`
+	Source       string          `json:"source"`
+	Commit       string          `json:"commit"`
+	Version      string          `json:"version"`
+	Stage        int             `json:"stage"`
+	Level        int             `json:"level"`
+	Pkgnames     []string        `json:"pkgnames"`
+	Reason       buildbtw.Reason `json:"reason"`
+	Status       buildbtw.Status `json:"status"`
+	SkipReason   buildbtw.Cause  `json:"skip_reason,omitempty"`
+	Attempts     int             `json:"attempts"`
+	ChangedAt    time.Time       `json:"changed_at"`
+	StartedAt    *time.Time      `json:"started_at,omitempty"`
+	FinishedAt   *time.Time      `json:"finished_at,omitempty"`
+	RootCauses   []BuildRef      `json:"root_causes,omitempty"` // for blocked: the failed or cancelled builds it waits for in the end
+	URL          string          `json:"url"`
+}
+
+// BuildDetail is one build with all that is known of it.
+type BuildDetail struct {
+	Build
+	Chain      []BuildRef `json:"chain"`       // from this build to the changeset that brought it into the set
+	WaitingFor []BuildRef `json:"waiting_for"` // direct dependencies that are not built
+	Dependents []BuildRef `json:"dependents"`
+	Cuts       []Cut      `json:"cuts"` // dependencies that the base provides because of a cycle
+	Packages   []Package  `json:"packages"`
+}
+
+// Cut is an edge left out of the order, with the cycle it lies on.
+type Cut struct {
+	From  string   `json:"from"` // pkgbase whose package is taken from the base
+	To    string   `json:"to"`
+	Kinds []string `json:"kinds"`
+	Cycle []string `json:"cycle"`
+}
+
+// Package is a built file.
+type Package struct {
+	Pkgname      string `json:"pkgname"`
+	Version      string `json:"version"`
+	Architecture string `json:"architecture"`
+	Filename     string `json:"filename"`
+	SHA256       string `json:"sha256"`
+	Size         int64  `json:"size"`
+	URL          string `json:"url"`
+}
+
+// Attempt is one execution of a build.
+type Attempt struct {
+	Number     int                   `json:"number"`
+	Worker     string                `json:"worker"`
+	Runner     string                `json:"runner"`
+	State      buildbtw.AttemptState `json:"state"`
+	Outcome    buildbtw.Outcome      `json:"outcome,omitempty"`
+	Message    string                `json:"message,omitempty"`
+	StartedAt  time.Time             `json:"started_at"`
+	FinishedAt *time.Time            `json:"finished_at,omitempty"`
+	LogSize    int64                 `json:"log_size"`
+}
+
+// Graph is the build graph of an iteration and architecture.
+type Graph struct {
+	Builds []Build     `json:"builds"`
+	Edges  []GraphEdge `json:"edges"`
+	Cuts   []Cut       `json:"cuts"`
+}
+
+// GraphEdge says that From must be built before To; both are build ids.
+type GraphEdge struct {
+	From  string   `json:"from"`
+	To    string   `json:"to"`
+	Kinds []string `json:"kinds"`
+}
+
+// Diff is what changed from one iteration to another, per architecture.
+type Diff struct {
+	From          int                 `json:"from"`
+	To            int                 `json:"to"`
+	Architectures map[string]DiffArch `json:"architectures"`
+}
+
+// DiffArch is the diff of one architecture's graph.
+type DiffArch struct {
+	Added        []string     `json:"added"` // pkgbases
+	Removed      []string     `json:"removed"`
+	Changed      []DiffChange `json:"changed"`
+	EdgesAdded   []DiffEdge   `json:"edges_added"`
+	EdgesRemoved []DiffEdge   `json:"edges_removed"`
+}
+
+// DiffChange is a build whose commit moved.
+type DiffChange struct {
+	Pkgbase     string `json:"pkgbase"`
+	FromCommit  string `json:"from_commit"`
+	ToCommit    string `json:"to_commit"`
+	FromVersion string `json:"from_version"`
+	ToVersion   string `json:"to_version"`
+}
+
+// DiffEdge is an edge by pkgbase.
+type DiffEdge struct {
+	From  string   `json:"from"`
+	To    string   `json:"to"`
+	Kinds []string `json:"kinds"`
+}
+
+// Source is a source as the mirror knows it.
+type Source struct {
+	Slug    string    `json:"slug"`
+	Ref     string    `json:"ref"`
+	Commit  string    `json:"commit"`
+	Pkgbase string    `json:"pkgbase,omitempty"`
+	Version string    `json:"version,omitempty"`
+	Error   string    `json:"error,omitempty"` // why it cannot be planned: file, line and reason
+	Read    time.Time `json:"read"`
+}
+
+// Worker is a build machine with what it does now.
+type Worker struct {
+	Name          string    `json:"name"`
+	Architectures []string  `json:"architectures"`
+	Runners       []string  `json:"runners"`
+	Labels        []string  `json:"labels"`
+	Version       string    `json:"version"`
+	FirstSeen     time.Time `json:"first_seen"`
+	LastSeen      time.Time `json:"last_seen"`
+	SetAside      string    `json:"set_aside,omitempty"`
+	Running       []Build   `json:"running"`
+}
+
+// Event is one row of the history.
+type Event struct {
+	ID         string             `json:"id"`
+	At         time.Time          `json:"at"`
+	Actor      string             `json:"actor"`
+	Kind       buildbtw.EventKind `json:"kind"`
+	Buildspace string             `json:"buildspace,omitempty"`
+	Iteration  int                `json:"iteration,omitempty"`
+	BuildID    string             `json:"build_id,omitempty"`
+	Pkgbase    string             `json:"pkgbase,omitempty"`
+	From       buildbtw.Status    `json:"from,omitempty"`
+	To         buildbtw.Status    `json:"to,omitempty"`
+	Cause      buildbtw.Cause     `json:"cause,omitempty"`
+	Message    string             `json:"message,omitempty"`
+}
+
+// Me says who is asking.
+type Me struct {
+	Name string        `json:"name"`
+	Role buildbtw.Role `json:"role"`
+}
+
+// Plan is buildgraph.Plan as it travels; bbtw decodes it into that type.
+type Plan = json.RawMessage

@@ -1,0 +1,94 @@
+package api
+
+import "buildbtw"
+
+// ClaimRequest is what a worker says when it asks for work.
+type ClaimRequest struct {
+	Worker        string   `json:"worker"`
+	Architectures []string `json:"architectures"`
+	Runners       []string `json:"runners"`
+	Labels        []string `json:"labels,omitempty"`
+	Version       string   `json:"version,omitempty"` // of the worker program
+	Wait          int      `json:"wait"`              // seconds to wait for work before 204; at most MaxWait
+
+	// Slot tells the concurrent builds of one machine apart. The same worker
+	// and slot asking again get the same build until it is finished.
+	Slot int `json:"slot,omitempty"`
+}
+
+// MaxWait bounds the long poll of a claim, in seconds.
+const MaxWait = 55
+
+// Job is a build with the lease to execute it.
+type Job struct {
+	Lease          string  `json:"lease"`
+	LeaseSeconds   float64 `json:"lease_seconds"`   // the lease ends this long after the last heartbeat
+	Heartbeat      float64 `json:"heartbeat"`       // seconds between heartbeats
+	TimeoutSeconds float64 `json:"timeout_seconds"` // wall clock limit of the attempt; 0: none
+	StallSeconds   float64 `json:"stall_seconds"`   // no output and no CPU use for this long counts as stalled; 0: never
+
+	BuildID      string          `json:"build_id"`
+	Attempt      int             `json:"attempt"` // from 1
+	Buildspace   string          `json:"buildspace"`
+	Iteration    int             `json:"iteration"`
+	Pkgbase      string          `json:"pkgbase"`
+	Source       string          `json:"source"`
+	Commit       string          `json:"commit"`
+	Version      string          `json:"version"` // as the .SRCINFO foretells; pkgver() may change it
+	Pkgnames     []string        `json:"pkgnames"`
+	Architecture string          `json:"architecture"`
+	Stage        int             `json:"stage"`
+	NoCheck      bool            `json:"no_check,omitempty"` // skip check(): stage 1 of a cycle through checkdepends
+	Reason       buildbtw.Reason `json:"reason"`
+	SourceDate   int64           `json:"source_date"` // SOURCE_DATE_EPOCH: the commit's time, Unix seconds
+
+	Srcinfo    string     `json:"srcinfo"`    // the .SRCINFO at the commit, so that nobody evaluates the PKGBUILD to learn it
+	Repository Repository `json:"repository"` // the iteration's own pacman repository
+}
+
+// Repository is where a pacman repository is served.
+type Repository struct {
+	Name string `json:"name"` // section name in pacman.conf, and name of the .db
+	URL  string `json:"url"`  // full URL of the directory, without a trailing slash
+}
+
+// What a heartbeat is answered with.
+const (
+	Continue = "continue"
+	Stop     = "stop"
+)
+
+// HeartbeatAnswer tells a worker to go on or to stop.
+type HeartbeatAnswer struct {
+	Action string `json:"action"` // Continue or Stop
+	Reason string `json:"reason,omitempty"`
+}
+
+// LogAnswer says where the server's copy of the log ends now.
+type LogAnswer struct {
+	Offset int64 `json:"offset"`
+}
+
+// Headers of the worker calls.
+const (
+	HeaderOffset = "Upload-Offset"
+	HeaderSHA256 = "X-Content-SHA256"
+)
+
+// FinishRequest ends an attempt.
+type FinishRequest struct {
+	Outcome buildbtw.Outcome `json:"outcome"`
+	Files   []File           `json:"files,omitempty"`  // every package uploaded, for outcome built
+	Reason  string           `json:"reason,omitempty"` // in words: "build() failed with exit code 4"
+}
+
+// File names an uploaded package.
+type File struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+}
+
+// FinishAnswer says what became of the build.
+type FinishAnswer struct {
+	Status buildbtw.Status `json:"status"`
+}

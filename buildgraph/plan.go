@@ -1,0 +1,92 @@
+// Package buildgraph turns sources and changesets into a plan: what must be
+// built, in which order, and why. It does no I/O.
+package buildgraph
+
+import "buildbtw"
+
+// Plan is the computed answer to "what would be built, in which order, and
+// why". Nothing of it is stored by this package. All lists are sorted, so that
+// the same input gives the same bytes as JSON.
+type Plan struct {
+	Changesets    []PlannedChangeset   `json:"changesets"`
+	Scope         buildbtw.Scope       `json:"scope"`
+	Scopes        map[string]int       `json:"scopes"` // number of builds for the scopes none, direct and all
+	Architectures map[string]*ArchPlan `json:"architectures"`
+	Warnings      []Warning            `json:"warnings"`
+}
+
+// PlannedChangeset is a changeset with the commit its ref stood at.
+type PlannedChangeset struct {
+	Source string `json:"source"`
+	Ref    string `json:"ref"`
+	Commit string `json:"commit"`
+}
+
+// ArchPlan is the build graph of one architecture.
+type ArchPlan struct {
+	Builds []Build  `json:"builds"` // by level, then pkgbase, then stage
+	Edges  []Edge   `json:"edges"`  // by from, then to
+	Cuts   []Cut    `json:"cuts"`
+	Chain  []string `json:"chain"` // the longest chain, first build first
+}
+
+// Build is a node of the build graph.
+type Build struct {
+	Pkgbase  string          `json:"pkgbase"`
+	Source   string          `json:"source"`
+	Commit   string          `json:"commit"`
+	Version  string          `json:"version"`
+	Pkgnames []string        `json:"pkgnames"`
+	Any      bool            `json:"any,omitempty"`      // every package of it is for any architecture: built once per iteration
+	Stage    int             `json:"stage"`              // 1, or 2 for the second build of a cycle
+	NoCheck  bool            `json:"no_check,omitempty"` // stage 1 whose checkdepends edge was cut
+	Level    int             `json:"level"`              // longest path from a build that waits for nothing
+	Priority float64         `json:"priority"`           // seconds of the longest chain that starts here
+	Reason   buildbtw.Reason `json:"reason"`
+}
+
+// Edge says that From must be built before To. With two stages of one pkgbase,
+// the names are "pkgbase" for stage 1 and "pkgbase@2" for stage 2 (Key).
+type Edge struct {
+	From    string   `json:"from"`
+	To      string   `json:"to"`
+	Kinds   []string `json:"kinds"`             // depends, makedepends, checkdepends
+	Through []string `json:"through,omitempty"` // pkgbases outside the set over which the order holds
+}
+
+// Cut is an edge that the order leaves out because it lies on a cycle: To uses
+// the base's package of From.
+type Cut struct {
+	From  string   `json:"from"`
+	To    string   `json:"to"`
+	Kinds []string `json:"kinds"`
+	Cycle []string `json:"cycle"` // From, To, …: each must be built before the next, the last before From
+}
+
+// WarningKind groups warnings by what a packager can do about them.
+type WarningKind string
+
+const (
+	WarnUnreadable WarningKind = "unreadable" // a source's .SRCINFO is missing or broken
+	WarnUnresolved WarningKind = "unresolved" // a name that no source provides; the base must
+	WarnUnmet      WarningKind = "unmet"      // a version constraint that no candidate meets
+	WarnDuplicate  WarningKind = "duplicate"  // two sources define the same pkgbase or pkgname
+	WarnUnknown    WarningKind = "unknown"    // an excluded or added name that no source has
+)
+
+// Warning is something a packager should know before trusting the plan.
+type Warning struct {
+	Kind    WarningKind `json:"kind"`
+	Source  string      `json:"source,omitempty"`
+	Message string      `json:"message"`
+}
+
+// Key names a build within its architecture's plan.
+func (b Build) Key() string { return key(b.Pkgbase, b.Stage) }
+
+func key(pkgbase string, stage int) string {
+	if stage == 2 {
+		return pkgbase + "@2"
+	}
+	return pkgbase
+}
