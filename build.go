@@ -144,14 +144,14 @@ type Build struct {
 	Priority float64 `bun:"priority"`
 
 	Status     Status     `bun:"status"`
-	SkipReason Cause      `bun:"skip_reason,nullzero"` // set exactly when Status is skipped
-	Waiting    int        `bun:"waiting"`              // dependencies that are not built yet
-	Attempts   int        `bun:"attempts"`             // how many were started
-	Retries    int        `bun:"retries"`              // infrastructure failures and losses since the last request of a person
-	NotBefore  *time.Time `bun:"not_before"`           // not to be handed out before; nil when at once
-	ChangedAt  time.Time  `bun:"changed_at"`           // last change of the status
-	StartedAt  *time.Time `bun:"started_at"`           // start of the latest attempt
-	FinishedAt *time.Time `bun:"finished_at"`          // end of the latest attempt
+	SkipReason Cause      `bun:"skip_reason"` // set exactly when Status is skipped
+	Waiting    int        `bun:"waiting"`     // dependencies that are not built yet
+	Attempts   int        `bun:"attempts"`    // how many were started
+	Retries    int        `bun:"retries"`     // infrastructure failures and losses since the last request of a person
+	NotBefore  *time.Time `bun:"not_before"`  // not to be handed out before; nil when at once
+	ChangedAt  time.Time  `bun:"changed_at"`  // last change of the status
+	StartedAt  *time.Time `bun:"started_at"`  // start of the latest attempt
+	FinishedAt *time.Time `bun:"finished_at"` // end of the latest attempt
 }
 
 // CanRetry says whether a person may ask for another attempt, and why not.
@@ -261,8 +261,9 @@ type Attempt struct {
 	Runner      string       `bun:"runner"`
 	Lease       string       `bun:"lease"` // unguessable; names the attempt in every call of the worker
 	State       AttemptState `bun:"state"`
-	Outcome     Outcome      `bun:"outcome,nullzero"`
+	Outcome     Outcome      `bun:"outcome"`
 	Message     string       `bun:"message"`  // the outcome in words, shown to people
+	Result      Status       `bun:"result"`   // what the build became by it; empty when it was no longer this attempt's to change
 	Stop        bool         `bun:"stop"`     // the worker is to stop at its next heartbeat
 	Deadline    time.Time    `bun:"deadline"` // the lease's end unless a heartbeat comes
 	StartedAt   time.Time    `bun:"started_at"`

@@ -69,6 +69,10 @@ type Buildspace struct {
 	Wanted     IterationReason `bun:"wanted"`
 	WantedText string          `bun:"wanted_text"`
 	WantedAt   *time.Time      `bun:"wanted_at"`
+
+	// Revision counts the requests for an iteration. Whoever makes one hands
+	// back the revision that was read, so that a later request stays wanted.
+	Revision int64 `bun:"revision"`
 }
 
 // Settings are what a packager chooses for a buildspace.

@@ -17,7 +17,8 @@ CREATE TABLE buildspaces (
     created_at    TIMESTAMP NOT NULL,
     wanted        TEXT NOT NULL DEFAULT '',
     wanted_text   TEXT NOT NULL DEFAULT '',
-    wanted_at     TIMESTAMP
+    wanted_at     TIMESTAMP,
+    revision      INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE TABLE changesets (
@@ -38,6 +39,7 @@ CREATE TABLE iterations (
     created_at    TIMESTAMP NOT NULL,
     UNIQUE (buildspace_id, number)
 );
+CREATE INDEX iterations_ready ON iterations (buildspace_id) WHERE state = 'ready';
 
 -- The changesets of an iteration with the commits they stood at: what a later
 -- pass compares with to see whether one has moved.
@@ -75,7 +77,7 @@ CREATE TABLE builds (
     twin_of      INTEGER REFERENCES builds (id) ON DELETE CASCADE,
     priority     REAL NOT NULL DEFAULT 0,
     status       TEXT NOT NULL CHECK (status IN ('blocked', 'pending', 'scheduled', 'building', 'built', 'failed', 'skipped')),
-    skip_reason  TEXT CHECK (skip_reason IN ('stopped', 'superseded', 'unchanged', 'excluded', 'cancelled')),
+    skip_reason  TEXT NOT NULL DEFAULT '' CHECK (skip_reason IN ('', 'stopped', 'superseded', 'unchanged', 'excluded', 'cancelled')),
     waiting      INTEGER NOT NULL DEFAULT 0 CHECK (waiting >= 0),
     attempts     INTEGER NOT NULL DEFAULT 0,
     retries      INTEGER NOT NULL DEFAULT 0,
@@ -83,11 +85,11 @@ CREATE TABLE builds (
     changed_at   TIMESTAMP NOT NULL,
     started_at   TIMESTAMP,
     finished_at  TIMESTAMP,
-    CHECK ((status = 'skipped') = (skip_reason IS NOT NULL)),
+    CHECK ((status = 'skipped') = (skip_reason <> '')),
     UNIQUE (iteration_id, architecture, pkgbase, stage)
 );
 -- "What may be handed out, best first?"
-CREATE INDEX builds_pending ON builds (architecture, priority DESC, id) WHERE status = 'pending' AND twin_of IS NULL;
+CREATE INDEX builds_pending ON builds (iteration_id, architecture, priority DESC, id) WHERE status = 'pending' AND twin_of IS NULL;
 CREATE INDEX builds_running ON builds (iteration_id) WHERE status IN ('scheduled', 'building');
 CREATE INDEX builds_status ON builds (iteration_id, status);
 CREATE INDEX builds_pkgbase ON builds (pkgbase);
@@ -121,15 +123,16 @@ CREATE TABLE attempts (
     runner       TEXT NOT NULL DEFAULT '',
     lease        TEXT NOT NULL UNIQUE,
     state        TEXT NOT NULL CHECK (state IN ('running', 'publishing', 'finished')),
-    outcome      TEXT CHECK (outcome IN ('built', 'failed', 'infrastructure', 'lost', 'timed-out', 'stalled', 'cancelled', 'released')),
+    outcome      TEXT NOT NULL DEFAULT '' CHECK (outcome IN ('', 'built', 'failed', 'infrastructure', 'lost', 'timed-out', 'stalled', 'cancelled', 'released')),
     message      TEXT NOT NULL DEFAULT '',
+    result       TEXT NOT NULL DEFAULT '',
     stop         BOOLEAN NOT NULL DEFAULT FALSE,
     deadline     TIMESTAMP NOT NULL,
     started_at   TIMESTAMP NOT NULL,
     heartbeat_at TIMESTAMP NOT NULL,
     finished_at  TIMESTAMP,
     UNIQUE (build_id, number),
-    CHECK ((state = 'running') = (outcome IS NULL)),
+    CHECK ((state = 'running') = (outcome = '')),
     CHECK ((state = 'finished') = (finished_at IS NOT NULL))
 );
 -- One lease per build.
