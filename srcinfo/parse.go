@@ -1,0 +1,245 @@
+package srcinfo
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// MaxSize is the size in bytes above which a file is refused unread. The
+// largest .SRCINFO of a whole distribution has 75 kB.
+const MaxSize = 1 << 20
+
+// Parse reads a .SRCINFO file. It is as tolerant as makepkg's own writing
+// needs: indentation of any kind, comment lines, blank lines, CRLF, keys it
+// does not know (newer makepkg may have new ones; they are listed in
+// Info.Unknown). Everything else that is wrong is a *ParseError; text that is
+// not UTF-8 has its bad bytes replaced. It keeps no reference to text.
+func Parse(text []byte) (*Info, error) {
+	if len(text) > MaxSize {
+		return nil, &ParseError{Reason: fmt.Sprintf("the file has %d bytes, more than the %d allowed", len(text), MaxSize)}
+	}
+	p := parser{rest: string(bytes.ToValidUTF8(text, []byte("\ufffd"))), info: &Info{}}
+	for p.next() {
+		if reason := p.parseLine(); reason != "" {
+			return nil, lineError(p.line, p.text, reason)
+		}
+	}
+	if err := p.finish(); err != nil {
+		return nil, err
+	}
+	return p.info, nil
+}
+
+// parser is the state between two lines.
+type parser struct {
+	rest     string // what follows the line
+	line     int
+	text     string // the line, trimmed
+	info     *Info
+	baseLine int      // where pkgbase stands, 0 before it
+	section  *Fields  // what assignments go to
+	seen     []string // keys that this section has had
+}
+
+// next goes to the next line and says whether there is one.
+func (p *parser) next() bool {
+	if p.rest == "" {
+		return false
+	}
+	var line string
+	line, p.rest, _ = strings.Cut(p.rest, "\n")
+	p.text = strings.Trim(line, " \t\r")
+	p.line++
+	return true
+}
+
+func (p *parser) parseLine() (reason string) {
+	if p.text == "" || p.text[0] == '#' {
+		return ""
+	}
+	if strings.IndexFunc(p.text, control) >= 0 {
+		return "control character: this is not a text file"
+	}
+	key, value, found := strings.Cut(p.text, "=")
+	key, value = strings.TrimRight(key, " \t"), strings.TrimLeft(value, " \t")
+	if !found || key == "" || !all(key, archByte) {
+		return "not of the form key = value"
+	}
+	return p.assign(key, value)
+}
+
+func control(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
+func (p *parser) assign(key, value string) (reason string) {
+	switch {
+	case key == "pkgbase":
+		return p.openBase(value)
+	case p.baseLine == 0:
+		return key + " before pkgbase"
+	case key == "pkgname":
+		return p.openPackage(value)
+	}
+	first := p.markSeen(key)
+	if number := p.versionPart(key); number != nil {
+		return p.assignVersion(number, key, value, first)
+	}
+	return p.assignField(key, value, first)
+}
+
+func (p *parser) openBase(name string) (reason string) {
+	if p.baseLine != 0 {
+		return "second pkgbase"
+	}
+	p.info.Pkgbase, p.baseLine = name, p.line
+	p.section = &p.info.Base
+	return checkName("pkgbase", name)
+}
+
+// openPackage begins a section that has, so far, everything of the base. The
+// lists are shared with it until assignments replace them.
+func (p *parser) openPackage(name string) (reason string) {
+	same := func(other Package) bool { return other.Name == name }
+	if slices.ContainsFunc(p.info.Packages, same) {
+		return "second section of this pkgname"
+	}
+	p.info.Packages = append(p.info.Packages, Package{Name: name, Fields: p.info.Base})
+	p.section = &p.info.Packages[len(p.info.Packages)-1].Fields
+	p.seen = p.seen[:0]
+	return checkName("pkgname", name)
+}
+
+// markSeen notes that the section has the key and says whether this is its
+// first line.
+func (p *parser) markSeen(key string) (first bool) {
+	for i := len(p.seen) - 1; i >= 0; i-- {
+		if p.seen[i] == key {
+			return false
+		}
+	}
+	p.seen = append(p.seen, key)
+	return true
+}
+
+// versionPart is where a part of the version goes, nil for other keys.
+func (p *parser) versionPart(key string) *string {
+	switch key {
+	case "epoch":
+		return &p.info.Epoch
+	case "pkgver":
+		return &p.info.Pkgver
+	case "pkgrel":
+		return &p.info.Pkgrel
+	}
+	return nil
+}
+
+func (p *parser) assignVersion(part *string, key, value string, first bool) (reason string) {
+	if len(p.info.Packages) > 0 {
+		return key + " in a pkgname section: it belongs to the pkgbase"
+	}
+	if !first {
+		return "second " + key
+	}
+	*part = value
+	switch key {
+	case "epoch":
+		return checkEpoch(value)
+	case "pkgver":
+		return checkPkgver(value)
+	}
+	return checkPkgrel(value)
+}
+
+func (p *parser) assignField(key, value string, first bool) (reason string) {
+	name, arch := split(key)
+	f, known := fields[name]
+	suffixed := len(name) < len(key)
+	switch {
+	case !known || suffixed && f.values == nil && !slices.Contains(p.section.Arch, arch):
+		if first {
+			p.info.Unknown = append(p.info.Unknown, key)
+		}
+	case suffixed && f.values == nil:
+		return name + " cannot depend on the architecture"
+	case f.text != nil && !first:
+		return "second " + key
+	case f.text != nil:
+		*f.text(p.section) = value
+	case f.list != nil:
+		return assignList(f.list(p.section), name, value, first)
+	default:
+		return assignValues(f.values(p.section), suffix{suffixed, arch}, value, first)
+	}
+	return ""
+}
+
+// assignList adds a value; the first one of a section replaces what was
+// inherited, and an empty one only does that.
+func assignList(list *[]string, name, value string, first bool) (reason string) {
+	if first {
+		*list = nil
+	}
+	if value == "" {
+		return ""
+	}
+	*list = append(*list, value)
+	if name == "arch" {
+		return checkArchs(*list)
+	}
+	return ""
+}
+
+func checkArchs(archs []string) string {
+	if len(archs) > 1 && slices.Contains(archs, "any") {
+		return "any beside other architectures"
+	}
+	return checkArch(archs[len(archs)-1])
+}
+
+type suffix struct {
+	present bool
+	arch    string
+}
+
+// assignValues is assignList for one architecture: values of the others stay
+// as they were inherited.
+func assignValues(values *Values, s suffix, value string, first bool) (reason string) {
+	if s.present && first {
+		if s.arch == "any" {
+			return "any is no architecture that values can be for"
+		}
+		if reason := checkArch(s.arch); reason != "" {
+			return reason
+		}
+	}
+	if first {
+		*values = values.without(s.arch)
+	}
+	if value != "" {
+		*values = append(*values, Value{Arch: s.arch, Text: value})
+	}
+	return ""
+}
+
+// finish checks what only the whole file can tell.
+func (p *parser) finish() error {
+	switch {
+	case p.baseLine == 0:
+		return lineError(max(p.line, 1), "", "pkgbase is missing")
+	case p.info.Pkgver == "":
+		return p.missing("pkgver")
+	case p.info.Pkgrel == "":
+		return p.missing("pkgrel")
+	case len(p.info.Base.Arch) == 0:
+		return p.missing("arch")
+	case len(p.info.Packages) == 0:
+		return p.missing("pkgname")
+	}
+	return nil
+}
+
+func (p *parser) missing(key string) error {
+	return lineError(p.baseLine, "pkgbase = "+p.info.Pkgbase, key+" is missing")
+}

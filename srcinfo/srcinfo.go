@@ -1,0 +1,118 @@
+// Package srcinfo reads .SRCINFO files, the machine-readable summary of a
+// PKGBUILD that makepkg --printsrcinfo writes.
+//
+// A file has one pkgbase section, which holds what is common, and one pkgname
+// section for each package. A pkgname section overrides what it names and
+// inherits the rest. [Parse] gives packages with their fields as they are in
+// effect, so that nobody else has to know how overriding works.
+package srcinfo
+
+import "strings"
+
+// Info is one .SRCINFO file. All its strings are parts of one copy of the
+// file's text.
+type Info struct {
+	Pkgbase  string
+	Epoch    string // digits; empty when the file has none
+	Pkgver   string
+	Pkgrel   string    // integer, or integer.integer
+	Base     Fields    // the pkgbase section
+	Packages []Package // in file order, at least one, names are unique
+	Unknown  []string  // keys that were passed over, each once a section
+}
+
+// Package is one pkgname section. Its fields are those in effect: its own,
+// and those of the pkgbase section that it does not override.
+type Package struct {
+	Name string
+	Fields
+}
+
+// Fields is what both kinds of section can hold, under the names of
+// PKGBUILD(5).
+type Fields struct {
+	Pkgdesc   string
+	URL       string
+	Install   string
+	Changelog string
+
+	Arch         []string
+	Groups       []string
+	License      []string
+	Options      []string
+	Backup       []string
+	NoExtract    []string
+	ValidPGPKeys []string
+
+	Depends      Values
+	MakeDepends  Values
+	CheckDepends Values
+	OptDepends   Values
+	Provides     Values
+	Conflicts    Values
+	Replaces     Values
+
+	Source     Values
+	CkSums     Values
+	MD5Sums    Values
+	SHA1Sums   Values
+	SHA224Sums Values
+	SHA256Sums Values
+	SHA384Sums Values
+	SHA512Sums Values
+	B2Sums     Values
+}
+
+// Values is a list whose entries may be for one architecture only
+// (depends_x86_64). It is in file order.
+type Values []Value
+
+// Value is one entry of Values.
+type Value struct {
+	Arch string // empty: for every architecture
+	Text string
+}
+
+// For returns the values that count for an architecture: first those of every
+// architecture, then those of this one, which is the order makepkg merges
+// them in. It returns nil when there are none.
+func (v Values) For(arch string) []string {
+	if len(v) == 0 {
+		return nil
+	}
+	out := v.appendArch(make([]string, 0, len(v)), "")
+	if arch != "" {
+		out = v.appendArch(out, arch)
+	}
+	return out
+}
+
+func (v Values) appendArch(out []string, arch string) []string {
+	for _, one := range v {
+		if one.Arch == arch {
+			out = append(out, one.Text)
+		}
+	}
+	return out
+}
+
+// without returns a copy of v that has nothing of arch.
+func (v Values) without(arch string) Values {
+	var out Values
+	for _, one := range v {
+		if one.Arch != arch {
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// Version is the full version, [epoch:]pkgver-pkgrel. Like makepkg it leaves
+// out an epoch of zero.
+func (i *Info) Version() string {
+	version := i.Pkgver + "-" + i.Pkgrel
+	if strings.Trim(i.Epoch, "0") == "" {
+		return version
+	}
+	return i.Epoch + ":" + version
+}
