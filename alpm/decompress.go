@@ -1,0 +1,79 @@
+package alpm
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+)
+
+// The first bytes of the ways to compress a package.
+var (
+	magicZstd = []byte{0x28, 0xb5, 0x2f, 0xfd}
+	magicXz   = []byte{0xfd, '7', 'z', 'X', 'Z', 0}
+	magicGzip = []byte{0x1f, 0x8b}
+)
+
+// decompress gives the plain bytes of r. The decompressor may use about window
+// bytes of memory; closeFn frees them.
+func decompress(r io.Reader, window int64) (plain io.Reader, closeFn func(), err error) {
+	buffered := bufio.NewReaderSize(r, 64<<10)
+	magic, err := buffered.Peek(len(magicXz))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, nil, err
+	}
+	closeFn = func() {}
+	switch {
+	case bytes.HasPrefix(magic, magicZstd):
+		var decoder *zstd.Decoder
+		decoder, err = zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(window)))
+		if err == nil {
+			plain, closeFn = decoder, decoder.Close
+		}
+	case bytes.HasPrefix(magic, magicXz):
+		plain, err = xz.NewReader(buffered)
+	case bytes.HasPrefix(magic, magicGzip):
+		plain, err = gzip.NewReader(buffered)
+	default:
+		plain = buffered
+	}
+	return plain, closeFn, err
+}
+
+// countingReader counts what was read and stops at a limit.
+type countingReader struct {
+	r     io.Reader
+	n     int64
+	limit int64
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	if c.n > c.limit {
+		return n, fmt.Errorf("%w: unpacked it has more than %d bytes", ErrLimit, c.limit)
+	}
+	return n, err
+}
+
+// readZeros reads r to its end and refuses anything but zero bytes.
+func readZeros(r io.Reader) error {
+	buf := make([]byte, 4<<10)
+	for {
+		n, err := r.Read(buf)
+		if len(bytes.TrimLeft(buf[:n], "\x00")) > 0 {
+			return errors.New("data after the end of the archive")
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

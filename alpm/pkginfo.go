@@ -1,0 +1,217 @@
+package alpm
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// PkgInfo is a package's .PKGINFO: what pacman knows of it. The fields have
+// the names of PKGBUILD(5); lists are in file order and hold no empty values.
+type PkgInfo struct {
+	Name      string
+	Base      string // empty in packages of old makepkg
+	Version   string // [epoch:]pkgver-pkgrel
+	Desc      string
+	URL       string
+	Arch      string
+	Packager  string
+	BuildDate int64 // seconds since 1970
+	Size      int64 // installed, in bytes
+
+	Licenses     []string
+	Groups       []string
+	Conflicts    []string
+	Replaces     []string
+	Provides     []string
+	Backup       []string
+	Depends      []string
+	OptDepends   []string
+	MakeDepends  []string
+	CheckDepends []string
+
+	XData map[string]string // newer makepkg: pkgtype=debug and others; nil when there is none
+}
+
+// MaxPkgInfo is the size in bytes above which a .PKGINFO is refused.
+const MaxPkgInfo = 1 << 20
+
+// ParsePkgInfo reads a .PKGINFO. Keys it does not know are passed over. Name,
+// version and architecture must be there and legal, so that they can be parts
+// of paths; nothing that has one value may be given twice; no value holds a
+// control character. White space inside values becomes single spaces, as
+// repo-add does it.
+func ParsePkgInfo(text []byte) (*PkgInfo, error) {
+	if len(text) > MaxPkgInfo {
+		return nil, fmt.Errorf(".PKGINFO: more than %d bytes", MaxPkgInfo)
+	}
+	p := pkgInfoParser{seen: map[string]bool{}}
+	line := 0
+	for text := range strings.SplitSeq(string(text), "\n") {
+		line++
+		if err := p.parseLine(strings.TrimSpace(text)); err != nil {
+			return nil, fmt.Errorf(".PKGINFO line %d: %w", line, err)
+		}
+	}
+	if err := p.info.check(); err != nil {
+		return nil, fmt.Errorf(".PKGINFO: %w", err)
+	}
+	return &p.info, nil
+}
+
+type pkgInfoParser struct {
+	info PkgInfo
+	seen map[string]bool // keys with one value that were given
+}
+
+func (p *pkgInfoParser) parseLine(line string) error {
+	if line == "" || line[0] == '#' {
+		return nil
+	}
+	if !utf8.ValidString(line) || strings.IndexFunc(line, isControl) >= 0 {
+		return errors.New("not text")
+	}
+	key, value, found := strings.Cut(line, "=")
+	key = strings.TrimSpace(key)
+	if !found || key == "" || !all(key, isArch) {
+		return fmt.Errorf("%q is not of the form key = value", shorten(line))
+	}
+	return p.assign(key, strings.Join(strings.Fields(value), " "))
+}
+
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
+func (p *pkgInfoParser) assign(key, value string) error {
+	if list := p.info.list(key); list != nil {
+		if value != "" {
+			*list = append(*list, value)
+		}
+		return nil
+	}
+	if key == "xdata" {
+		return p.assignXData(value)
+	}
+	text, number := p.info.text(key), p.info.number(key)
+	if text == nil && number == nil {
+		return nil
+	}
+	if p.seen[key] {
+		return fmt.Errorf("second %s", key)
+	}
+	p.seen[key] = true
+	if text != nil {
+		*text = value
+		return nil
+	}
+	return parseNumber(number, key, value)
+}
+
+func parseNumber(number *int64, key, value string) error {
+	if value == "" || !all(value, isDigit) {
+		return fmt.Errorf("%s %q is not a number", key, shorten(value))
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return fmt.Errorf("%s %q is too large", key, shorten(value))
+	}
+	*number = n
+	return nil
+}
+
+func (p *pkgInfoParser) assignXData(value string) error {
+	key, value, found := strings.Cut(value, "=")
+	if !found || key == "" {
+		return fmt.Errorf("xdata %q is not of the form key=value", shorten(key))
+	}
+	if _, given := p.info.XData[key]; given {
+		return fmt.Errorf("second xdata %s", shorten(key))
+	}
+	if p.info.XData == nil {
+		p.info.XData = map[string]string{}
+	}
+	p.info.XData[key] = value
+	return nil
+}
+
+// text is where a key with one value goes, nil for other keys.
+func (i *PkgInfo) text(key string) *string {
+	switch key {
+	case "pkgname":
+		return &i.Name
+	case "pkgbase":
+		return &i.Base
+	case "pkgver":
+		return &i.Version
+	case "pkgdesc":
+		return &i.Desc
+	case "url":
+		return &i.URL
+	case "arch":
+		return &i.Arch
+	case "packager":
+		return &i.Packager
+	}
+	return nil
+}
+
+func (i *PkgInfo) number(key string) *int64 {
+	switch key {
+	case "builddate":
+		return &i.BuildDate
+	case "size":
+		return &i.Size
+	}
+	return nil
+}
+
+func (i *PkgInfo) list(key string) *[]string {
+	switch key {
+	case "license":
+		return &i.Licenses
+	case "group":
+		return &i.Groups
+	case "conflict":
+		return &i.Conflicts
+	case "replaces":
+		return &i.Replaces
+	case "provides":
+		return &i.Provides
+	case "backup":
+		return &i.Backup
+	case "depend":
+		return &i.Depends
+	case "optdepend":
+		return &i.OptDepends
+	case "makedepend":
+		return &i.MakeDepends
+	case "checkdepend":
+		return &i.CheckDepends
+	}
+	return nil
+}
+
+func (i *PkgInfo) check() error {
+	if err := checkName(i.Name); err != nil {
+		return fmt.Errorf("pkgname %q: %w", shorten(i.Name), err)
+	}
+	if i.Base != "" {
+		if err := checkName(i.Base); err != nil {
+			return fmt.Errorf("pkgbase %q: %w", shorten(i.Base), err)
+		}
+	}
+	if err := checkVersion(i.Version); err != nil {
+		return err
+	}
+	return checkArch(i.Arch)
+}
+
+// shorten keeps hostile text out of messages, but for its beginning.
+func shorten(s string) string {
+	const most = 80
+	if len(s) <= most {
+		return s
+	}
+	return s[:most] + "…"
+}

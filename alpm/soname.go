@@ -1,0 +1,91 @@
+package alpm
+
+import "strings"
+
+// Soname is a dependency on a shared library, or the provide of one, in one
+// of the forms that makepkg has written over time:
+//
+//	libx.so          not built yet: makepkg puts in the version while packaging
+//	libx.so=5-64     pacman up to 6.0: version and word size
+//	lib:libx.so.5    pacman from 6.1: a directory's name and the DT_SONAME
+type Soname struct {
+	Prefix  string // lib, lib32; empty in the older forms
+	Library string // up to and with .so
+	Version string // empty when not known
+	Bits    string // word size, 32 or 64; empty when not written
+}
+
+// ParseSoname reads a soname and says whether s is one. A comparison other
+// than = makes it none.
+func ParseSoname(s string) (Soname, bool) {
+	var n Soname
+	if prefix, rest, found := strings.Cut(s, ":"); found {
+		if !isPrefix(prefix) {
+			return Soname{}, false
+		}
+		n.Prefix, s = prefix, rest
+	}
+	name, version, versioned := strings.Cut(s, "=")
+	if versioned {
+		n.Version, n.Bits = cutBits(version)
+	}
+	n.Library = name
+	if !strings.HasSuffix(name, ".so") {
+		i := strings.LastIndex(name, ".so.")
+		if i < 0 || versioned {
+			return Soname{}, false
+		}
+		n.Library, n.Version = name[:i+len(".so")], name[i+len(".so."):]
+	}
+	return n, n.legal(versioned)
+}
+
+func (n Soname) legal(versioned bool) bool {
+	return len(n.Library) > len(".so") && checkName(n.Library) == nil &&
+		all(n.Version, isDepVersion) && (!versioned || n.Version != "")
+}
+
+// cutBits takes the word size off a version such as 5-64.
+func cutBits(version string) (rest, bits string) {
+	for _, bits := range []string{"32", "64"} {
+		if rest, found := strings.CutSuffix(version, "-"+bits); found {
+			return rest, bits
+		}
+	}
+	return version, ""
+}
+
+// Matches says whether two sonames can mean the same file: one library, and
+// nothing that both of them state differs. Sources mostly name libraries
+// without a version, because makepkg fills it in later.
+func (n Soname) Matches(other Soname) bool {
+	return n.Library == other.Library && agree(n.Version, other.Version) &&
+		agree(n.bits(), other.bits())
+}
+
+func (n Soname) bits() string {
+	if n.Prefix == "lib32" {
+		return "32"
+	}
+	return n.Bits
+}
+
+func agree(a, b string) bool { return a == "" || b == "" || a == b }
+
+// String is a form that ParseSoname reads.
+func (n Soname) String() string {
+	switch {
+	case n.Bits != "":
+		return prefixed(n.Prefix, n.Library+"="+n.Version+"-"+n.Bits)
+	case n.Version != "":
+		return prefixed(n.Prefix, n.Library+"."+n.Version)
+	}
+	return prefixed(n.Prefix, n.Library)
+}
+
+func prefixed(prefix, name string) string {
+	if prefix == "" {
+		return name
+	}
+	return prefix + ":" + name
+}
