@@ -1,0 +1,61 @@
+# buildbtw. Bare `make` lists what can be done.
+
+SHELL := /bin/bash
+GO    ?= go
+BIN   := bin
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+LDFLAGS := -X buildbtw/cmd/internal/cli.version=$(VERSION)
+COMMANDS := $(notdir $(wildcard cmd/buildbtw* cmd/bbtw))
+TEMPL := $(GO) tool templ
+LINT  := $(GO) tool -modfile=tools/go.mod golangci-lint
+
+export CGO_ENABLED ?= 0
+
+.PHONY: help
+help: ## list what can be done
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## install everything that development and tests need (Debian, Arch)
+	@infrastructure/setup.sh test
+
+.PHONY: build
+build: ## build all programs into bin/
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(addprefix ./cmd/,$(COMMANDS))
+
+.PHONY: demo
+demo: ## rebuild a changed library and all that needs it, on this machine, and stay up
+	@infrastructure/setup.sh demo
+	@$(MAKE) --no-print-directory build
+	@infrastructure/demo/demo.sh
+
+.PHONY: demo-once
+demo-once: ## the same, checking every step, and exit
+	@infrastructure/setup.sh demo
+	@$(MAKE) --no-print-directory build
+	@infrastructure/demo/demo.sh --once
+
+.PHONY: dev
+dev: build ## run the server on the demo's sources and restart it when a file changes
+	@infrastructure/dev.sh
+
+.PHONY: test
+test: ## install what is missing and run every test, with the race detector
+	@infrastructure/setup.sh test
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+
+.PHONY: check
+check: ## formatting, lint, generated files as they would be made anew
+	@infrastructure/check.sh
+
+.PHONY: generate
+generate: ## make generated files anew: templ, browser assets, schema, .SRCINFO of the demo
+	@infrastructure/generate.sh
+
+.PHONY: bench
+bench: ## measure, see docs/benchmarks.md
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BIN) data tmp

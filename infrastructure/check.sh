@@ -1,0 +1,31 @@
+#!/bin/bash
+# check.sh: everything that a machine can say of the code without running it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+step() { printf '\n== %s\n' "$*"; }
+
+step "go vet"
+go vet ./...
+
+step "go.mod is tidy"
+go mod tidy -diff
+(cd tools && go mod verify >/dev/null)
+
+step "golangci-lint (the first time it is compiled, which takes minutes)"
+go tool -modfile=tools/go.mod golangci-lint run ./...
+
+step "generated files are as they would be made anew"
+before=$(git status --porcelain)
+infrastructure/generate.sh
+after=$(git status --porcelain)
+if [ "$before" != "$after" ]; then
+	echo "These files differ from what generates them; run 'make generate' and commit:" >&2
+	diff <(echo "$before") <(echo "$after") >&2 || true
+	git diff --stat >&2
+	exit 1
+fi
+
+step "shell scripts parse"
+git ls-files -z '*.sh' .ci/run | xargs -0 -n1 bash -n
+
+printf '\nAll checks passed.\n'
