@@ -1,0 +1,171 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"buildbtw"
+	"buildbtw/buildgraph"
+)
+
+// Plan asks what the changesets would build, without storing anything.
+func (c *Client) Plan(ctx context.Context, r PlanRequest) (*buildgraph.Plan, error) {
+	var plan buildgraph.Plan
+	return &plan, c.send(ctx, http.MethodPost, "/plans", r, &plan)
+}
+
+// CreateBuildspace creates a buildspace. Conflict when the name is taken, or
+// when it has more builds than the server makes without Confirm.
+func (c *Client) CreateBuildspace(ctx context.Context, n NewBuildspace) (Buildspace, error) {
+	var space Buildspace
+	return space, c.send(ctx, http.MethodPost, "/buildspaces", n, &space)
+}
+
+// BuildspaceFilter selects buildspaces; empty fields select all.
+type BuildspaceFilter struct {
+	Status, Source, Query string
+}
+
+// Buildspaces gives all buildspaces that the filter selects, newest first,
+// reading page after page.
+func (c *Client) Buildspaces(ctx context.Context, f BuildspaceFilter) ([]Buildspace, error) {
+	query := values("status", f.Status, "source", f.Source, "q", f.Query)
+	return pages[Buildspace](ctx, c, "/buildspaces", query)
+}
+
+// Buildspace gives one buildspace with its latest iteration.
+func (c *Client) Buildspace(ctx context.Context, name string) (Buildspace, error) {
+	var space Buildspace
+	return space, c.get(ctx, "/buildspaces/"+url.PathEscape(name), nil, &space)
+}
+
+// EditBuildspace changes settings or changesets, stops or starts.
+func (c *Client) EditBuildspace(ctx context.Context, name string, e EditBuildspace) (Buildspace, error) {
+	var space Buildspace
+	return space, c.send(ctx, http.MethodPatch, "/buildspaces/"+url.PathEscape(name), e, &space)
+}
+
+// Count says how many builds a call changed.
+type Count struct {
+	Builds int `json:"builds"`
+}
+
+// RetryFailed gives every failed build of the latest iteration another attempt.
+func (c *Client) RetryFailed(ctx context.Context, name string) (int, error) {
+	var n Count
+	err := c.send(ctx, http.MethodPost, "/buildspaces/"+url.PathEscape(name)+"/retry", nil, &n)
+	return n.Builds, err
+}
+
+// CancelBuilds cancels every build of the latest iteration that is not done.
+func (c *Client) CancelBuilds(ctx context.Context, name string) (int, error) {
+	var n Count
+	err := c.send(ctx, http.MethodPost, "/buildspaces/"+url.PathEscape(name)+"/cancel", nil, &n)
+	return n.Builds, err
+}
+
+// Latest names the newest iteration.
+const Latest = 0
+
+func iterationPath(name string, number int) string {
+	which := "latest"
+	if number != Latest {
+		which = strconv.Itoa(number)
+	}
+	return "/buildspaces/" + url.PathEscape(name) + "/iterations/" + which
+}
+
+// Iteration gives one iteration, or the Latest.
+func (c *Client) Iteration(ctx context.Context, name string, number int) (Iteration, error) {
+	var i Iteration
+	return i, c.get(ctx, iterationPath(name, number), nil, &i)
+}
+
+// Iterations gives all iterations of a buildspace, newest first.
+func (c *Client) Iterations(ctx context.Context, name string) ([]Iteration, error) {
+	return pages[Iteration](ctx, c, "/buildspaces/"+url.PathEscape(name)+"/iterations", url.Values{})
+}
+
+// NewIteration asks for an iteration by hand.
+func (c *Client) NewIteration(ctx context.Context, name, reason string) (Buildspace, error) {
+	var space Buildspace
+	return space, c.send(ctx, http.MethodPost, "/buildspaces/"+url.PathEscape(name)+"/iterations", NewIteration{Reason: reason}, &space)
+}
+
+// Diff gives what changed between two iterations of a buildspace.
+func (c *Client) Diff(ctx context.Context, name string, from, to int) (Diff, error) {
+	var d Diff
+	return d, c.get(ctx, iterationPath(name, from)+"/diff", values("to", strconv.Itoa(to)), &d)
+}
+
+// Sources gives every source at its base ref.
+func (c *Client) Sources(ctx context.Context) ([]Source, error) {
+	return pages[Source](ctx, c, "/sources", url.Values{})
+}
+
+// Workers gives every build machine.
+func (c *Client) Workers(ctx context.Context) ([]Worker, error) {
+	return pages[Worker](ctx, c, "/workers", url.Values{})
+}
+
+// Me says as whom the server knows the caller.
+func (c *Client) Me(ctx context.Context) (Me, error) {
+	var me Me
+	return me, c.get(ctx, "/me", nil, &me)
+}
+
+// EventFilter selects events.
+type EventFilter struct {
+	Buildspace string
+	Since      string // id of the last event that is known
+}
+
+// Events gives the events after Since, oldest first.
+func (c *Client) Events(ctx context.Context, f EventFilter) ([]Event, error) {
+	return pages[Event](ctx, c, "/events", values("buildspace", f.Buildspace, "since", f.Since))
+}
+
+// send makes a call that changes something. It is made once: repeating it is
+// the caller's decision.
+func (c *Client) send(ctx context.Context, method, path string, in, out any) error {
+	k := call{method: method, path: path}
+	if in != nil {
+		if err := k.jsonBody(in); err != nil {
+			return err
+		}
+	}
+	return c.once(ctx, k, out)
+}
+
+// maxPages bounds a list: a server that always names another page is broken.
+const maxPages = 1000
+
+// pages reads a list to its end.
+func pages[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
+	all := []T{}
+	for range maxPages {
+		var page Page[T]
+		if err := c.get(ctx, path, query, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Items...)
+		if page.Cursor == "" {
+			return all, nil
+		}
+		query.Set("cursor", page.Cursor)
+	}
+	return nil, buildbtw.TooLarge("the list %s has more than %d pages", path, maxPages)
+}
+
+// values makes a query of names and values, leaving out empty ones.
+func values(pairs ...string) url.Values {
+	query := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			query.Set(pairs[i], pairs[i+1])
+		}
+	}
+	return query
+}
