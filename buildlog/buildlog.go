@@ -1,0 +1,153 @@
+// Package buildlog keeps the log of every attempt in a file of its own:
+// appended to in chunks with offsets, read from any place, followed while it
+// grows.
+//
+// The size of the file is the truth about where a log ends. Nothing else is
+// stored, so a crash in the middle of an append leaves a shorter log, and the
+// worker is told from where to send again.
+package buildlog
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+)
+
+// MaxSize is the number of bytes kept of one log. What comes after is dropped,
+// and a line at the end says so.
+const MaxSize = 1 << 30
+
+// Logs is a directory of logs. Its methods may be called at the same time from
+// several goroutines; one process at a time may write to a directory.
+type Logs struct {
+	dir     string
+	maxSize int64
+
+	mu   sync.Mutex
+	open map[int64]*log // those in use at the moment
+}
+
+// log is what goroutines that use the same attempt's log share. It lives as
+// long as one of them holds it.
+type log struct {
+	users int // guarded by Logs.mu
+
+	writing sync.Mutex // held during an append
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced when the log has grown
+}
+
+// Open makes dir if there is none.
+func Open(dir string) (*Logs, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("open logs: %w", err)
+	}
+	return &Logs{dir: dir, maxSize: MaxSize, open: map[int64]*log{}}, nil
+}
+
+// shard is how many attempts share a directory.
+const shard = 1000
+
+func (l *Logs) path(attempt int64) string {
+	return filepath.Join(l.dir, strconv.FormatInt(attempt/shard, 10), strconv.FormatInt(attempt, 10)+".log")
+}
+
+func (l *Logs) hold(attempt int64) *log {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g := l.open[attempt]
+	if g == nil {
+		g = &log{changed: make(chan struct{})}
+		l.open[attempt] = g
+	}
+	g.users++
+	return g
+}
+
+func (l *Logs) release(attempt int64, g *log) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if g.users--; g.users == 0 {
+		delete(l.open, attempt)
+	}
+}
+
+// wake lets everybody who waits on the log look again.
+func (g *log) wake() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+// next gives a channel that is closed at the next wake.
+func (g *log) next() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.changed
+}
+
+// Size is the number of bytes in the log, 0 when there is none.
+func (l *Logs) Size(attempt int64) (int64, error) {
+	info, err := os.Stat(l.path(attempt))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("size of log %d: %w", attempt, err)
+	}
+	return info.Size(), nil
+}
+
+// Remove deletes the log, if there is one. Followers of it come to their end.
+func (l *Logs) Remove(attempt int64) error {
+	g := l.hold(attempt)
+	defer l.release(attempt, g)
+	g.writing.Lock()
+	defer g.writing.Unlock()
+	if err := os.Remove(l.path(attempt)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove log %d: %w", attempt, err)
+	}
+	g.wake()
+	return nil
+}
+
+// Reader opens the log for random access and gives its size at this moment. A
+// log that does not exist reads as an empty one.
+func (l *Logs) Reader(attempt int64) (io.ReadSeekCloser, int64, error) {
+	f, size, err := l.openFile(attempt)
+	if err != nil {
+		return nil, 0, err
+	}
+	if f == nil {
+		return emptyLog{io.NewSectionReader(nil, 0, 0)}, 0, nil
+	}
+	return f, size, nil
+}
+
+// openFile gives nil when there is no such log.
+func (l *Logs) openFile(attempt int64) (*os.File, int64, error) {
+	f, err := os.Open(l.path(attempt))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("open log %d: %w", attempt, err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(fmt.Errorf("open log %d: %w", attempt, err), f.Close())
+	}
+	return f, info.Size(), nil
+}
+
+// emptyLog is a reader of nothing.
+type emptyLog struct{ io.ReadSeeker }
+
+func (emptyLog) Close() error { return nil }

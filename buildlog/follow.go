@@ -1,0 +1,87 @@
+package buildlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+)
+
+// Follow gives the bytes of a log from offset on, in pieces as they come, until
+// finished says true and everything written before is given. A piece is valid
+// until the next one. It ends early with ctx's error, when the log cannot be
+// read, and when the log is removed.
+//
+// finished is asked after every Append and every Changed. Whoever makes it true
+// calls Changed afterwards.
+func (l *Logs) Follow(ctx context.Context, attempt, offset int64, finished func() bool) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		g := l.hold(attempt)
+		defer l.release(attempt, g)
+		buf := make([]byte, 32<<10)
+		for {
+			changed := g.next() // before looking, so that no wake is missed
+			last := finished()
+			more, err := l.give(attempt, &offset, buf, yield)
+			if !more {
+				return
+			}
+			if err == nil && !last {
+				err = wait(ctx, changed)
+			}
+			if err != nil {
+				yield(nil, fmt.Errorf("follow log %d: %w", attempt, err))
+				return
+			}
+			if last {
+				return
+			}
+		}
+	}
+}
+
+// Changed wakes the followers of a log: its attempt has ended, or something else
+// that their finished looks at.
+func (l *Logs) Changed(attempt int64) {
+	g := l.hold(attempt)
+	defer l.release(attempt, g)
+	g.wake()
+}
+
+// give yields what the log holds from offset on and moves offset to its end.
+// The file is open only meanwhile, so that waiting followers cost no files.
+// more is false when the reader wants no more or the log is gone.
+func (l *Logs) give(attempt int64, offset *int64, buf []byte, yield func([]byte, error) bool) (more bool, err error) {
+	f, size, err := l.openFile(attempt)
+	if err != nil {
+		return true, err
+	}
+	if f == nil {
+		return *offset == 0, nil
+	}
+	defer f.Close()
+	for *offset < size {
+		n, err := f.ReadAt(buf[:min(int64(len(buf)), size-*offset)], *offset)
+		*offset += int64(n)
+		if n > 0 && !yield(buf[:n], nil) {
+			return false, nil
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return true, err
+		}
+		if n == 0 {
+			break
+		}
+	}
+	return true, nil
+}
+
+func wait(ctx context.Context, changed <-chan struct{}) error {
+	select {
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

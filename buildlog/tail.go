@@ -1,0 +1,61 @@
+package buildlog
+
+import (
+	"fmt"
+	"io"
+	"slices"
+)
+
+// MaxTail is the number of bytes that Tail gives at most, whatever the lines'
+// length.
+const MaxTail = 4 << 20
+
+const tailBlock = 64 << 10
+
+// Tail gives the last lines of a log and the offset at which they begin. It
+// reads from the end and no more than is needed. A last line without a newline
+// counts as a line.
+func (l *Logs) Tail(attempt int64, lines int) (text []byte, offset int64, err error) {
+	f, size, err := l.openFile(attempt)
+	if err != nil || f == nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	offset, err = startOfLines(f, size, lines)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read the end of log %d: %w", attempt, err)
+	}
+	text = make([]byte, size-offset)
+	if _, err := io.ReadFull(io.NewSectionReader(f, offset, size-offset), text); err != nil {
+		return nil, 0, fmt.Errorf("read the end of log %d: %w", attempt, err)
+	}
+	return text, offset, nil
+}
+
+// startOfLines finds where the last lines of a text begin.
+func startOfLines(r io.ReaderAt, size int64, lines int) (int64, error) {
+	if lines <= 0 {
+		return size, nil
+	}
+	lowest := max(0, size-MaxTail)
+	block := make([]byte, tailBlock)
+	end := size - 1 // a newline there ends the last line, it begins none
+	for end > lowest {
+		start := max(lowest, end-tailBlock)
+		b := block[:end-start]
+		if _, err := r.ReadAt(b, start); err != nil {
+			return 0, err
+		}
+		for i := range slices.Backward(b) {
+			if b[i] != '\n' {
+				continue
+			}
+			if lines--; lines == 0 {
+				return start + int64(i) + 1, nil
+			}
+		}
+		end = start
+	}
+	return lowest, nil
+}
+

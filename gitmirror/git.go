@@ -1,0 +1,134 @@
+package gitmirror
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// git runs the program on the mirror. Every call of git in this package goes
+// through it.
+type git struct {
+	program string
+	dir     string // the bare repository
+	env     []string
+}
+
+// call is one run of git.
+type call struct {
+	args   []string
+	stdin  io.Reader
+	stdout io.Writer
+}
+
+// killAfter is how long a cancelled git has to remove its lock files.
+const killAfter = 3 * time.Second
+
+// newGit prepares git for a bare repository. Nothing of the server's
+// environment or of the machine's git configuration reaches it; what our own
+// configuration file says (configText) does, also in the upload-pack process
+// that reads a source, to which "git -c" is not handed on.
+func newGit(dir, config string) (git, error) {
+	program, err := exec.LookPath("git")
+	if err != nil {
+		return git{}, fmt.Errorf("find git (install the package git): %w", err)
+	}
+	return git{program: program, dir: dir, env: []string{
+		"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", "TZ=UTC", "HOME=/nonexistent",
+		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + config, "GIT_ATTR_NOSYSTEM=1",
+		"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=/bin/false", "GIT_NO_REPLACE_OBJECTS=1",
+	}}, nil
+}
+
+// configText is the only git configuration there is. Sources may belong to
+// other users (safe.directory), and many fetches write refs at once
+// (packedRefsTimeout, milliseconds). Maintenance runs when tidy says so.
+const configText = `[safe]
+	directory = *
+[protocol "file"]
+	allow = always
+[core]
+	hooksPath = /dev/null
+	packedRefsTimeout = 60000
+	filesRefLockTimeout = 60000
+	fsync = committed
+	fsyncMethod = batch
+[maintenance]
+	auto = false
+[gc]
+	autoDetach = false
+	cruftPacks = true
+	pruneExpire = 3.months.ago
+`
+
+// run executes git and gives an error that holds what git said.
+func (g git) run(ctx context.Context, c call) error {
+	cmd := exec.CommandContext(ctx, g.program, append([]string{"--git-dir", g.dir}, c.args...)...)
+	stderr := &tail{limit: 4 << 10}
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = g.env, c.stdin, c.stdout, stderr
+	ownGroup(cmd)
+	err := cmd.Run()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("git %s: %w", c.args[0], context.Cause(ctx))
+	}
+	return &gitError{command: c.args[0], said: strings.TrimSpace(stderr.String()), err: err}
+}
+
+// output gives what git writes to its standard output.
+func (g git) output(ctx context.Context, args ...string) (string, error) {
+	var out bytes.Buffer
+	err := g.run(ctx, call{args: args, stdout: &out})
+	return out.String(), err
+}
+
+// ownGroup makes cmd die with its children when its context ends, and with this
+// process.
+func ownGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = killAfter
+}
+
+// gitError is a git that ended with another code than 0.
+type gitError struct {
+	command, said string
+	err           error
+}
+
+func (e *gitError) Error() string { return fmt.Sprintf("git %s: %v: %s", e.command, e.err, e.said) }
+
+func (e *gitError) Unwrap() error { return e.err }
+
+// exitCode gives the exit code of the program that failed with err, or -1.
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	return -1
+}
+
+// tail is a writer that keeps the last limit bytes.
+type tail struct {
+	limit int
+	buf   []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.buf = append(t.buf, p...)
+	if over := len(t.buf) - t.limit; over > 0 {
+		t.buf = append(t.buf[:0], t.buf[over:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string { return string(t.buf) }

@@ -1,0 +1,179 @@
+package gitmirror
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"buildbtw"
+)
+
+const (
+	makepkgTimeout = 60 * time.Second
+	nobody         = 65534 // user and group "nobody" of every Linux distribution
+)
+
+// withSrcinfo gives the files with a .SRCINFO that fits the PKGBUILD. The
+// directory's own is taken if it is not older than the PKGBUILD and not the
+// same as at the last snapshot, when other files have changed since; otherwise
+// makepkg makes one.
+func (m *Mirror) withSrcinfo(ctx context.Context, files []file, last record) ([]file, error) {
+	own, recipe := find(files, srcinfoName), find(files, pkgbuild)
+	if recipe == nil || recipe.mode == modeLink {
+		return nil, buildbtw.Invalid("the PKGBUILD is not a regular file")
+	}
+	if own != nil && !own.info.ModTime().Before(recipe.info.ModTime()) && contentHash(*own) != last.srcinfo {
+		return files, nil
+	}
+	text, err := m.printSrcinfo(ctx, files)
+	if err != nil {
+		return nil, err
+	}
+	rest := slices.DeleteFunc(slices.Clone(files), func(f file) bool { return f.path == srcinfoName })
+	return append(rest, file{path: srcinfoName, mode: modeFile, data: text}), nil
+}
+
+// refusedError says that makepkg does not take a PKGBUILD. Asking again without
+// a change to it would give the same.
+type refusedError struct{ said error }
+
+func (e refusedError) Error() string { return e.said.Error() }
+
+func (e refusedError) Unwrap() error { return e.said }
+
+func isRefused(err error) bool {
+	var r refusedError
+	return errors.As(err, &r)
+}
+
+// printSrcinfo runs "makepkg --printsrcinfo" on a copy of the files. That
+// executes the PKGBUILD, which anybody may have written: see sandboxed.
+func (m *Mirror) printSrcinfo(ctx context.Context, files []file) ([]byte, error) {
+	program, err := m.findProgram("makepkg")
+	if err != nil {
+		return nil, buildbtw.Unavailable("the .SRCINFO is missing or older than the PKGBUILD, and makepkg, which makes one, is not installed here; install it (Debian: apt install makepkg, Arch: pacman -S pacman) or commit a .SRCINFO")
+	}
+	dir, err := os.MkdirTemp("", "buildbtw-srcinfo-")
+	if err != nil {
+		return nil, fmt.Errorf("make .SRCINFO: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	if err := writeFiles(dir, files); err != nil {
+		return nil, fmt.Errorf("make .SRCINFO: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, makepkgTimeout)
+	defer cancel()
+	stdout, stderr := &capped{limit: MaxSrcinfo}, &tail{limit: 4 << 10}
+	cmd := sandboxed(ctx, program, dir)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	return m.srcinfoResult(ctx, cmd, stdout, stderr)
+}
+
+func (m *Mirror) srcinfoResult(ctx context.Context, cmd *exec.Cmd, stdout *capped, stderr *tail) ([]byte, error) {
+	err := cmd.Run()
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return nil, refuse("makepkg --printsrcinfo took longer than %v", makepkgTimeout)
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case exitCode(err) > 0:
+		return nil, refuse("makepkg cannot read the PKGBUILD: %s", lastErrors(stderr.String()))
+	case stdout.over:
+		return nil, refuse("the .SRCINFO would have more than %d bytes", MaxSrcinfo)
+	case err != nil:
+		return nil, fmt.Errorf("run makepkg --printsrcinfo: %w", err)
+	case stdout.Len() == 0:
+		return nil, refuse("makepkg --printsrcinfo printed nothing")
+	}
+	return stdout.Bytes(), nil
+}
+
+func refuse(format string, args ...any) error {
+	return refusedError{buildbtw.Invalid(format, args...)}
+}
+
+// lastErrors keeps the lines in which makepkg names a cause.
+func lastErrors(text string) string {
+	var causes []string
+	for line := range strings.Lines(text) {
+		if cause, ok := strings.CutPrefix(line, "==> ERROR: "); ok {
+			causes = append(causes, strings.TrimSpace(cause))
+		}
+	}
+	if len(causes) == 0 {
+		return strings.TrimSpace(text)
+	}
+	return strings.Join(causes, "; ")
+}
+
+// sandboxed prepares makepkg, which refuses to run as root: as the user nobody
+// when this process is root's, else as its own user.
+func sandboxed(ctx context.Context, program, dir string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program, "--printsrcinfo")
+	cmd.Dir = dir
+	cmd.Env = []string{
+		"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", "HOME=" + dir, "TMPDIR=" + dir,
+		"BUILDDIR=" + dir, "PKGDEST=" + dir, "SRCDEST=" + dir, "LOGDEST=" + dir,
+	}
+	ownGroup(cmd)
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	}
+	return cmd
+}
+
+// writeFiles writes a copy of the files that the user nobody may read, in a
+// directory that it may write to.
+func writeFiles(dir string, files []file) error {
+	if os.Geteuid() == 0 {
+		if err := os.Chown(dir, nobody, nobody); err != nil {
+			return err
+		}
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, f := range files {
+		if f.mode == modeLink {
+			continue // could lead anywhere
+		}
+		if err := root.MkdirAll(filepath.Dir(f.path), 0o755); err != nil {
+			return err
+		}
+		perm := fs.FileMode(0o644)
+		if f.mode == modeExec {
+			perm = 0o755
+		}
+		if err := root.WriteFile(f.path, f.data, perm); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// capped is a writer that keeps the first limit bytes and remembers that there
+// were more.
+type capped struct {
+	bytes.Buffer
+	limit int
+	over  bool
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	if c.Len()+len(p) > c.limit {
+		c.over = true
+		return len(p), nil
+	}
+	return c.Buffer.Write(p)
+}

@@ -1,0 +1,125 @@
+// Package gitmirror keeps one bare repository that mirrors all package sources,
+// and reads it: which refs there are, the .SRCINFO at many commits in one
+// batch, the tree of a commit as tar.
+//
+// A source with the slug S has its branches at refs/sources/S/heads/ and its
+// tags at refs/sources/S/tags/. One repository instead of thousands means that
+// one process answers a question about all of them.
+//
+// Only what is committed to a branch or tag is mirrored: uncommitted changes in
+// a working tree are not seen. A plain directory with a PKGBUILD counts as a
+// source too; its files become commits on the branch main.
+package gitmirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Mirror is the bare repository. Its methods may be called at the same time
+// from several goroutines; one process at a time may have a mirror open.
+type Mirror struct {
+	git         git
+	owners      *owners
+	findProgram func(string) (string, error) // exec.LookPath, or a test's
+	now         func() time.Time
+
+	syncing sync.Mutex // held during SyncDir and RetainDirs: one pass at a time
+	seen    *seenDirs
+}
+
+// Open opens the mirror in dir and makes it if there is none. What a killed
+// process left locked is unlocked.
+func Open(ctx context.Context, dir string) (*Mirror, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open mirror %s: %w", dir, err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("open mirror: %w", err)
+	}
+	config := filepath.Join(dir, "buildbtw.gitconfig")
+	if err := writeFile(config, []byte(configText)); err != nil {
+		return nil, fmt.Errorf("open mirror: %w", err)
+	}
+	if err := removeLocks(dir); err != nil {
+		return nil, fmt.Errorf("remove stale locks of mirror: %w", err)
+	}
+	g, err := newGit(dir, config)
+	if err != nil {
+		return nil, err
+	}
+	// Harmless on a repository that is there, and repairs a half-made one.
+	if err := g.run(ctx, call{args: []string{"init", "--quiet", "--bare", "--template="}}); err != nil {
+		return nil, fmt.Errorf("open mirror %s: %w", dir, err)
+	}
+	o, err := readOwners(filepath.Join(dir, "buildbtw-owners.json"))
+	if err != nil {
+		return nil, err
+	}
+	return &Mirror{git: g, owners: o, findProgram: exec.LookPath, now: time.Now, seen: newSeenDirs()}, nil
+}
+
+// removeLocks removes the lock files of git processes that were killed. All
+// that are found are stale: one server has the mirror (its data directory's
+// lock), and its children die with it.
+func removeLocks(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case d.IsDir() && len(d.Name()) == 2 && filepath.Base(filepath.Dir(path)) == "objects":
+			return fs.SkipDir // loose objects have no locks
+		case d.Type().IsRegular() && isLeftover(d.Name()):
+			return os.Remove(path)
+		}
+		return nil
+	})
+}
+
+func isLeftover(name string) bool {
+	return strings.HasSuffix(name, ".lock") || name == "gc.pid" || strings.HasPrefix(name, "tmp_pack_") ||
+		strings.HasPrefix(name, tempPrefix)
+}
+
+// tempPrefix marks files of ours that are not finished.
+const tempPrefix = ".buildbtw-tmp-"
+
+// writeFile replaces a file in one step: a reader, or a start after a crash,
+// finds the old content or the new.
+func writeFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), tempPrefix)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // gone already when all went well
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDirectory(filepath.Dir(path))
+}
+
+func syncDirectory(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,188 @@
+package gitmirror
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"buildbtw"
+)
+
+const (
+	pkgbuild    = "PKGBUILD"
+	srcinfoName = ".SRCINFO"
+)
+
+// Bounds of a plain directory. It is held in memory while it is committed.
+const (
+	maxDirBytes = 64 << 20
+	maxDirFiles = 10_000
+)
+
+// file is a file of a plain directory. Its mode is one of git's.
+type file struct {
+	path string // below the directory, with slashes
+	mode string
+	data []byte // what a symbolic link names
+	info fs.FileInfo
+}
+
+const (
+	modeFile = "100644"
+	modeExec = "100755"
+	modeLink = "120000"
+)
+
+// listFiles lists the files of a plain directory that belong to the source,
+// sorted by path and without their content. What makepkg leaves behind (src,
+// pkg, built packages) and a .git are no part of it.
+func listFiles(dir string) ([]file, error) {
+	var files []file
+	var size int64
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		if rel == "src" || rel == "pkg" || d.Name() == ".git" {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		built, _ := filepath.Match("*.pkg.tar*", rel)
+		if built || !d.Type().IsRegular() && d.Type() != fs.ModeSymlink {
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		files = append(files, file{path: filepath.ToSlash(rel), mode: modeOf(info), info: info})
+		if size += info.Size(); size > maxDirBytes || len(files) > maxDirFiles {
+			return buildbtw.TooLarge("the directory holds more than %d MiB or %d files; make it a git repository, or keep downloads elsewhere (SRCDEST of makepkg.conf)", maxDirBytes>>20, maxDirFiles)
+		}
+		return nil
+	})
+	return files, err
+}
+
+func modeOf(info fs.FileInfo) string {
+	switch {
+	case info.Mode().Type() == fs.ModeSymlink:
+		return modeLink
+	case info.Mode().Perm()&0o100 != 0:
+		return modeExec
+	}
+	return modeFile
+}
+
+// readFiles reads the content of the files.
+func readFiles(dir string, files []file) (err error) {
+	left := int64(maxDirBytes)
+	for i := range files {
+		f := &files[i]
+		path := filepath.Join(dir, filepath.FromSlash(f.path))
+		if f.mode == modeLink {
+			var target string
+			target, err = os.Readlink(path)
+			f.data = []byte(target)
+		} else {
+			f.data, err = readBounded(path, left)
+		}
+		if err != nil {
+			return err
+		}
+		left -= int64(len(f.data))
+	}
+	return nil
+}
+
+// readBounded reads a file that may have grown since it was listed.
+func readBounded(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = buildbtw.TooLarge("the directory holds more than %d MiB", maxDirBytes>>20)
+	}
+	return data, err
+}
+
+// find gives the file with that path, or nil.
+func find(files []file, path string) *file {
+	i := slices.IndexFunc(files, func(f file) bool { return f.path == path })
+	if i < 0 {
+		return nil
+	}
+	return &files[i]
+}
+
+// contentHash tells whether names, modes and contents are the same.
+func contentHash(files ...file) string {
+	h := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(h, "%q %s %d\n", f.path, f.mode, len(f.data))
+		h.Write(f.data)
+	}
+	return sum(h)
+}
+
+// statHash changes whenever a file does, without reading any. It cannot tell
+// apart two writes within one tick of the file system's clock: see settled.
+func statHash(files []file) string {
+	h := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(h, "%q %s %d %d", f.path, f.mode, f.info.Size(), f.info.ModTime().UnixNano())
+		if st, ok := f.info.Sys().(*syscall.Stat_t); ok {
+			fmt.Fprintf(h, " %d %d", st.Ino, st.Ctim.Nano())
+		}
+		fmt.Fprintln(h)
+	}
+	return sum(h)
+}
+
+func sum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
+
+// settleTime is longer than a tick of any file system's clock (FAT: 2 s).
+const settleTime = 3 * time.Second
+
+// settled tells whether nothing was written lately, so that a later write must
+// show in statHash.
+func settled(files []file, now time.Time) bool {
+	for _, f := range files {
+		last := f.info.ModTime()
+		if st, ok := f.info.Sys().(*syscall.Stat_t); ok {
+			last = time.Unix(st.Ctim.Unix())
+		}
+		if now.Sub(last) < settleTime {
+			return false
+		}
+	}
+	return true
+}
+
+// newest is the time of the latest change to a file's content.
+func newest(files []file) time.Time {
+	var t time.Time
+	for _, f := range files {
+		if f.info.ModTime().After(t) {
+			t = f.info.ModTime()
+		}
+	}
+	return t
+}

@@ -1,0 +1,161 @@
+package gitmirror
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"buildbtw"
+)
+
+// MaxSrcinfo is the size in bytes above which a .SRCINFO is not read. The
+// largest of a whole distribution has 60 KB.
+const MaxSrcinfo = 1 << 20
+
+// Srcinfo is the .SRCINFO of one commit, or why there is none: Err is NotFound
+// when the commit has no such file, and TooLarge above MaxSrcinfo.
+type Srcinfo struct {
+	Text []byte
+	Err  error
+}
+
+// ReadSrcinfos reads the .SRCINFO at every one of the commits, in one process.
+// Each commit has an entry in the answer.
+func (m *Mirror) ReadSrcinfos(ctx context.Context, commits []string) (map[string]Srcinfo, error) {
+	names := make([]string, 0, len(commits))
+	infos := make(map[string]Srcinfo, len(commits))
+	for _, c := range commits {
+		if _, known := infos[c]; !known {
+			infos[c] = Srcinfo{}
+			names = append(names, c)
+		}
+	}
+	err := m.batch(ctx, names, ".SRCINFO", func(i int, info Srcinfo) { infos[names[i]] = info })
+	if err != nil {
+		return nil, fmt.Errorf("read .SRCINFO of %d commits: %w", len(names), err)
+	}
+	return infos, nil
+}
+
+// batch reads one file at many commits and gives each to found, in their order.
+func (m *Mirror) batch(ctx context.Context, commits []string, file string, found func(int, Srcinfo)) error {
+	if len(commits) == 0 {
+		return nil
+	}
+	var ask strings.Builder
+	for _, c := range commits {
+		if strings.ContainsAny(c, "\n: ") || c == "" {
+			return buildbtw.Invalid("%.80q is no commit", c)
+		}
+		ask.WriteString(c + ":" + file + "\n")
+	}
+	r, w := io.Pipe()
+	parsed := make(chan error, 1)
+	go func() {
+		err := readBatch(bufio.NewReaderSize(r, 64<<10), len(commits), found)
+		r.CloseWithError(err)
+		parsed <- err
+	}()
+	err := m.git.run(ctx, call{args: []string{"cat-file", "--batch", "--buffer"}, stdin: strings.NewReader(ask.String()), stdout: w})
+	w.CloseWithError(err)
+	return errors.Join(err, <-parsed)
+}
+
+// readBatch parses n answers of "cat-file --batch" (git-cat-file(1), "BATCH
+// OUTPUT"): "OBJECT TYPE SIZE", the content and a newline, or "NAME missing".
+func readBatch(r *bufio.Reader, n int, found func(int, Srcinfo)) error {
+	for i := range n {
+		head, err := r.ReadString('\n')
+		if err != nil {
+			return fmt.Errorf("answer %d of git cat-file: %w", i, err)
+		}
+		field := strings.Fields(head)
+		if len(field) < 3 || strings.HasSuffix(head, " missing\n") {
+			found(i, Srcinfo{Err: buildbtw.NotFound("there is no .SRCINFO; make one with: makepkg --printsrcinfo > .SRCINFO")})
+			continue
+		}
+		size, err := strconv.ParseInt(field[2], 10, 64)
+		if err != nil {
+			return fmt.Errorf("answer %d of git cat-file: %w", i, err)
+		}
+		info, err := readObject(r, field[1], size)
+		if err != nil {
+			return fmt.Errorf("answer %d of git cat-file: %w", i, err)
+		}
+		found(i, info)
+	}
+	return nil
+}
+
+// readObject reads the content of one answer and the newline behind it.
+func readObject(r *bufio.Reader, kind string, size int64) (Srcinfo, error) {
+	var info Srcinfo
+	switch {
+	case kind != "blob":
+		info.Err = buildbtw.Invalid(".SRCINFO is a %s, not a file", kind)
+	case size > MaxSrcinfo:
+		info.Err = buildbtw.TooLarge("the .SRCINFO has %d bytes; at most %d are read", size, MaxSrcinfo)
+	default:
+		info.Text = make([]byte, size)
+		_, err := io.ReadFull(r, info.Text)
+		if err != nil {
+			return Srcinfo{}, err
+		}
+		size = 0
+	}
+	_, err := io.CopyN(io.Discard, r, size+1)
+	return info, err
+}
+
+// CommitTime gives the committer's time of a commit.
+func (m *Mirror) CommitTime(ctx context.Context, commit string) (time.Time, error) {
+	if err := checkCommit(commit); err != nil {
+		return time.Time{}, err
+	}
+	out, err := m.git.output(ctx, "show", "--no-patch", "--no-show-signature", "--format=%ct", commit+"^{commit}", "--")
+	if exitCode(err) > 0 {
+		return time.Time{}, buildbtw.NotFound("commit %s is not in the mirror", commit)
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read time of commit %s: %w", commit, err)
+	}
+	seconds, err := strconv.ParseInt(strings.TrimSpace(out), 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read time of commit %s: %w", commit, err)
+	}
+	return time.Unix(seconds, 0).UTC(), nil
+}
+
+// Archive writes the tree of a commit as an uncompressed tar. Nothing has been
+// written when the error is NotFound.
+func (m *Mirror) Archive(ctx context.Context, commit string, w io.Writer) error {
+	if err := checkCommit(commit); err != nil {
+		return err
+	}
+	if full, err := m.peel(ctx, commit); err != nil || full == "" {
+		return errors.Join(err, buildbtw.NotFound("commit %s is not in the mirror", commit))
+	}
+	err := m.git.run(ctx, call{args: []string{"archive", "--format=tar", commit}, stdout: w})
+	if err != nil {
+		return fmt.Errorf("write archive of commit %s: %w", commit, err)
+	}
+	return nil
+}
+
+// checkCommit lets only full object names through, so that nothing else that
+// git understands (options, refs, expressions) can be asked for.
+func checkCommit(commit string) error {
+	if len(commit) != 40 && len(commit) != 64 || !isHex(commit) {
+		return buildbtw.Invalid("%.80q is no commit; give the full name", commit)
+	}
+	return nil
+}
+
+func isHex(s string) bool {
+	return strings.Trim(s, "0123456789abcdef") == ""
+}

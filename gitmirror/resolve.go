@@ -1,0 +1,152 @@
+package gitmirror
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"buildbtw"
+)
+
+// minAbbreviation is how many digits of a commit must be given. Git's own
+// minimum, 4, would be ambiguous among the objects of all sources.
+const minAbbreviation = 7
+
+// Resolve finds the commit that a ref of a source stands for: a branch, else a
+// tag, else the full or abbreviated name of a commit that the source has.
+// NotFound lists what is close to it.
+func (m *Mirror) Resolve(ctx context.Context, slug, ref string) (string, error) {
+	if err := buildbtw.CheckSlug(slug); err != nil {
+		return "", err
+	}
+	if err := buildbtw.CheckRef(ref); err != nil {
+		return "", err
+	}
+	tips, err := m.tips(ctx, refRoot+slug+"/")
+	if err != nil {
+		return "", err
+	}
+	if len(tips) == 0 {
+		return "", m.unknownSlug(ctx, slug)
+	}
+	for _, tags := range []bool{false, true} {
+		for _, t := range tips {
+			if t.Tag == tags && t.Ref == ref {
+				return t.Commit, nil
+			}
+		}
+	}
+	commit, err := m.findCommit(ctx, slug, ref)
+	if err != nil || commit != "" {
+		return commit, err
+	}
+	return "", buildbtw.NotFound("source %s has no branch, tag or commit %q; %s", slug, ref, suggest("it has", ref, refNames(tips)))
+}
+
+func refNames(tips []Tip) []string {
+	var names []string
+	for _, t := range tips {
+		names = append(names, t.Ref)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (m *Mirror) unknownSlug(ctx context.Context, slug string) error {
+	refs, err := m.refs(ctx)
+	if err != nil {
+		return err
+	}
+	var slugs []string
+	for s := range refs {
+		slugs = append(slugs, s)
+	}
+	return buildbtw.NotFound("there is no source %q; %s", slug, suggest("there are", slug, slugs))
+}
+
+// findCommit gives the commit of the source whose name begins with the given
+// digits, or "".
+func (m *Mirror) findCommit(ctx context.Context, slug, digits string) (string, error) {
+	digits = strings.ToLower(digits)
+	if len(digits) < minAbbreviation || !isHex(digits) {
+		return "", nil
+	}
+	objects, err := m.git.output(ctx, "rev-parse", "--disambiguate="+digits)
+	if err != nil {
+		return "", fmt.Errorf("find commit %s of source %s: %w", digits, slug, err)
+	}
+	var found []string
+	for _, object := range strings.Fields(objects) {
+		has, err := m.contains(ctx, slug, object)
+		if err != nil {
+			return "", err
+		}
+		if has {
+			found = append(found, object)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", nil
+	case 1:
+		return found[0], nil
+	}
+	return "", buildbtw.Invalid("commit %s of source %s is ambiguous; it could be %s", digits, slug, strings.Join(found, " or "))
+}
+
+// contains tells whether an object is a commit in the history of a source.
+func (m *Mirror) contains(ctx context.Context, slug, object string) (bool, error) {
+	kind, err := m.git.output(ctx, "cat-file", "-t", object)
+	if err != nil || strings.TrimSpace(kind) != "commit" {
+		return false, nil //nolint:nilerr // an object that is not there is no commit of the source
+	}
+	out, err := m.git.output(ctx, "for-each-ref", "--count=1", "--contains="+object, "--format=%(refname)", refRoot+slug+"/")
+	if err != nil {
+		return false, fmt.Errorf("find commit %s of source %s: %w", object, slug, err)
+	}
+	return out != "", nil
+}
+
+const maxSuggestions = 5
+
+// suggest lists the names closest to the wanted one.
+func suggest(intro, wanted string, names []string) string {
+	if len(names) == 0 {
+		return intro + " none"
+	}
+	slices.SortStableFunc(names, func(a, b string) int {
+		if d := distance(wanted, a) - distance(wanted, b); d != 0 {
+			return d
+		}
+		return strings.Compare(a, b)
+	})
+	more := ""
+	if len(names) > maxSuggestions {
+		more = fmt.Sprintf(" and %d more", len(names)-maxSuggestions)
+		names = names[:maxSuggestions]
+	}
+	return intro + " " + strings.Join(names, ", ") + more
+}
+
+// distance is the number of letters to be inserted, removed or replaced to turn
+// a into b (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

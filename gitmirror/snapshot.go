@@ -1,0 +1,216 @@
+package gitmirror
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// snapshotBranch is where the commits of plain directories are.
+const snapshotBranch = "main"
+
+// snapshot is a commit to be made of a plain directory.
+type snapshot struct {
+	slug   string
+	parent string // commit of the snapshot before, or ""
+	record record
+	files  []file
+	time   time.Time // the newest file's, so that the same files give the same commit
+}
+
+// record is what a snapshot's commit message keeps of the directory as it was
+// found, for the next pass to compare with. The commit itself may hold another
+// .SRCINFO than the directory.
+type record struct {
+	input   string // contentHash of all files
+	srcinfo string // contentHash of the directory's own .SRCINFO, or "none"
+}
+
+const (
+	recordInput   = "Directory: "
+	recordSrcinfo = "Srcinfo: "
+)
+
+func (r record) message() string {
+	return "Snapshot of a plain directory\n\n" + recordInput + r.input + "\n" + recordSrcinfo + r.srcinfo + "\n"
+}
+
+func parseRecord(message string) (r record, ok bool) {
+	for line := range strings.Lines(message) {
+		line = strings.TrimSuffix(line, "\n")
+		if v, found := strings.CutPrefix(line, recordInput); found {
+			r.input = v
+		}
+		if v, found := strings.CutPrefix(line, recordSrcinfo); found {
+			r.srcinfo = v
+		}
+	}
+	return r, r.input != "" && r.srcinfo != ""
+}
+
+func recordOf(files []file) record {
+	r := record{input: contentHash(files...), srcinfo: "none"}
+	if own := find(files, srcinfoName); own != nil {
+		r.srcinfo = contentHash(*own)
+	}
+	return r
+}
+
+// snapshot commits a plain directory to the branch main of its source, if
+// anything in it has changed since the last snapshot.
+func (m *Mirror) snapshot(ctx context.Context, c candidate, have sourceRefs) (wrote bool, err error) {
+	files, err := listFiles(c.dir)
+	if err != nil {
+		return false, err
+	}
+	seen := seenDir{}
+	if settled(files, m.now()) {
+		seen.stat = statHash(files)
+	}
+	last := m.seen.get(c.slug)
+	if seen.stat != "" && seen.stat == last.stat && (len(have) == 1 || last.err != nil) {
+		return false, last.err
+	}
+	if err := readFiles(c.dir, files); err != nil {
+		return false, err
+	}
+	wrote, err = m.snapshotFiles(ctx, c.slug, files, have)
+	if err == nil || isRefused(err) {
+		seen.err = err
+		m.seen.set(c.slug, seen)
+	}
+	return wrote, err
+}
+
+// snapshotFiles commits the files unless the last snapshot was made of the same.
+func (m *Mirror) snapshotFiles(ctx context.Context, slug string, files []file, have sourceRefs) (wrote bool, err error) {
+	s := snapshot{slug: slug, record: recordOf(files), time: newest(files)}
+	last, err := m.lastSnapshot(ctx, have)
+	if err != nil {
+		return false, err
+	}
+	if last == s.record && len(have) == 1 {
+		return false, nil
+	}
+	if last.input != "" {
+		s.parent = have[headsPrefix+snapshotBranch]
+	}
+	if s.files, err = m.withSrcinfo(ctx, files, last); err != nil {
+		return false, err
+	}
+	if err := m.commit(ctx, s); err != nil {
+		return true, err
+	}
+	return true, m.dropOthers(ctx, slug, have)
+}
+
+// lastSnapshot reads the record of the last snapshot. It is empty when the
+// source has none: it is new, or was a git repository before.
+func (m *Mirror) lastSnapshot(ctx context.Context, have sourceRefs) (record, error) {
+	head := have[headsPrefix+snapshotBranch]
+	if head == "" {
+		return record{}, nil
+	}
+	text, err := m.git.output(ctx, "cat-file", "commit", head)
+	if err != nil {
+		return record{}, err
+	}
+	_, message, _ := strings.Cut(text, "\n\n")
+	r, ok := parseRecord(message)
+	if !ok {
+		return record{}, nil
+	}
+	return r, nil
+}
+
+// commit writes the snapshot and moves the branch in one run of fast-import,
+// whose format is in git-fast-import(1).
+func (m *Mirror) commit(ctx context.Context, s snapshot) error {
+	var in bytes.Buffer
+	message := s.record.message()
+	fmt.Fprintf(&in, "commit %s%s/%s%s\n", refRoot, s.slug, headsPrefix, snapshotBranch)
+	fmt.Fprintf(&in, "committer buildbtw <buildbtw@localhost> %d +0000\ndata %d\n%s\n", s.time.Unix(), len(message), message)
+	if s.parent != "" {
+		fmt.Fprintf(&in, "from %s\n", s.parent)
+	}
+	in.WriteString("deleteall\n")
+	for _, f := range s.files {
+		fmt.Fprintf(&in, "M %s inline %s\ndata %d\n", f.mode, quotePath(f.path), len(f.data))
+		in.Write(f.data)
+		in.WriteByte('\n')
+	}
+	in.WriteString("done\n")
+	return m.git.run(ctx, call{args: []string{"fast-import", "--quiet", "--done", "--force", "--date-format=raw"}, stdin: &in})
+}
+
+// quotePath writes a path as fast-import reads it, whatever bytes it has.
+func quotePath(path string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for i := range len(path) {
+		switch c := path[i]; {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c < ' ' || c >= 0x7f:
+			fmt.Fprintf(&b, `\%03o`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// dropOthers deletes what the source had when it was a git repository.
+func (m *Mirror) dropOthers(ctx context.Context, slug string, have sourceRefs) error {
+	var commands strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(have)) {
+		if name != headsPrefix+snapshotBranch {
+			commands.WriteString("delete " + refRoot + slug + "/" + name + "\n")
+		}
+	}
+	if commands.Len() == 0 {
+		return nil
+	}
+	return m.git.run(ctx, call{args: []string{"update-ref", "--stdin"}, stdin: strings.NewReader(commands.String())})
+}
+
+// seenDirs remembers what the last pass made of plain directories, so that the
+// next need not read those that have not changed. It may be lost at any time.
+type seenDirs struct {
+	mu   sync.Mutex
+	dirs map[string]seenDir
+}
+
+type seenDir struct {
+	stat string // statHash of what was read; "" when it was too fresh to rely on
+	err  error  // what makepkg said against it
+}
+
+func newSeenDirs() *seenDirs { return &seenDirs{dirs: map[string]seenDir{}} }
+
+func (s *seenDirs) get(slug string) seenDir {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dirs[slug]
+}
+
+func (s *seenDirs) set(slug string, d seenDir) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dirs[slug] = d
+}
+
+func (s *seenDirs) forget(slugs []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, slug := range slugs {
+		delete(s.dirs, slug)
+	}
+}

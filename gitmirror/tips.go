@@ -1,0 +1,122 @@
+package gitmirror
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// Tip is a branch or tag of a source and the commit it stands at.
+type Tip struct {
+	Slug   string
+	Ref    string // short name, such as "main" or "v1.0"
+	Tag    bool
+	Commit string // annotated tags are followed to their commit
+}
+
+const (
+	refRoot     = "refs/sources/"
+	headsPrefix = "heads/"
+	tagsPrefix  = "tags/"
+)
+
+// Tips gives every branch and tag of every source, sorted by slug. Tags of
+// something that is no commit are left out.
+func (m *Mirror) Tips(ctx context.Context) ([]Tip, error) {
+	return m.tips(ctx, refRoot)
+}
+
+func (m *Mirror) tips(ctx context.Context, below string) ([]Tip, error) {
+	out, err := m.git.output(ctx, "for-each-ref",
+		"--format=%(refname) %(objecttype) %(objectname) %(*objecttype) %(*objectname)", below)
+	if err != nil {
+		return nil, fmt.Errorf("read tips of the mirror: %w", err)
+	}
+	tips := make([]Tip, 0, strings.Count(out, "\n"))
+	for line := range strings.Lines(out) {
+		tip, target, ok := parseTip(strings.TrimSuffix(line, "\n"))
+		if !ok {
+			continue
+		}
+		if target == "tag" { // a tag of a tag: for-each-ref follows one step only
+			tip.Commit, err = m.peel(ctx, tip.Commit)
+			if err != nil {
+				return nil, err
+			}
+		}
+		if tip.Commit != "" {
+			tips = append(tips, tip)
+		}
+	}
+	return tips, nil
+}
+
+// parseTip reads a line of for-each-ref: name, type and object, and the type
+// and object that a tag points to. target is "commit" or "tag".
+func parseTip(line string) (tip Tip, target string, ok bool) {
+	field := strings.Split(line, " ")
+	if len(field) != 5 {
+		return Tip{}, "", false
+	}
+	slug, name, ok := splitRef(field[0])
+	if !ok {
+		return Tip{}, "", false
+	}
+	target, commit := field[1], field[2]
+	if target == "tag" {
+		target, commit = field[3], field[4]
+	}
+	short, isHead := strings.CutPrefix(name, headsPrefix)
+	short = strings.TrimPrefix(short, tagsPrefix)
+	return Tip{Slug: slug, Ref: short, Tag: !isHead, Commit: commit}, target, target == "commit" || target == "tag"
+}
+
+// splitRef takes refs/sources/SLUG/heads/NAME apart into SLUG and heads/NAME.
+func splitRef(ref string) (slug, name string, ok bool) {
+	rest, ok := strings.CutPrefix(ref, refRoot)
+	if !ok {
+		return "", "", false
+	}
+	slug, name, ok = strings.Cut(rest, "/")
+	if !strings.HasPrefix(name, headsPrefix) && !strings.HasPrefix(name, tagsPrefix) {
+		return "", "", false
+	}
+	return slug, name, ok
+}
+
+// peel follows a tag to its commit; "" when it leads to something else.
+func (m *Mirror) peel(ctx context.Context, object string) (string, error) {
+	out, err := m.git.output(ctx, "rev-parse", "--verify", "--quiet", object+"^{commit}")
+	if exitCode(err) > 0 {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("follow tag %s: %w", object, err)
+	}
+	return strings.TrimSpace(out), nil
+}
+
+// sourceRefs are the refs of one source, such as "heads/main", and the objects
+// they name. Tags are not followed.
+type sourceRefs map[string]string
+
+// refs reads the refs of all sources as the mirror has them.
+func (m *Mirror) refs(ctx context.Context) (map[string]sourceRefs, error) {
+	out, err := m.git.output(ctx, "for-each-ref", "--format=%(objectname) %(refname)", refRoot)
+	if err != nil {
+		return nil, fmt.Errorf("read refs of the mirror: %w", err)
+	}
+	all := map[string]sourceRefs{}
+	for line := range strings.Lines(out) {
+		object, ref, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		slug, name, ok := splitRef(ref)
+		if !ok {
+			continue
+		}
+		if all[slug] == nil {
+			all[slug] = sourceRefs{}
+		}
+		all[slug][name] = object
+	}
+	return all, nil
+}
