@@ -1,0 +1,214 @@
+package pacmanrepo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"buildbtw"
+)
+
+// Publication says which staged packages of an attempt go into a repository.
+// Packages for "any" go to each of Architectures, others to their own, which
+// must be one of them.
+type Publication struct {
+	Repository, DB string
+	Architectures  []string
+	Attempt        int64
+	Files          []buildbtw.Package // Filename, Pkgname, Version and SHA256 are used
+}
+
+// Publish puts all packages of an attempt into the repository: per architecture
+// the files first, then one write of the databases, in which they replace the
+// entries of the same pkgnames. When it returns nil, all of it is on disk and
+// the attempt's staged files are gone. After an error or a crash the same call
+// finishes what is left; a call for what is published already does nothing.
+//
+// It is a Conflict when a file is neither staged nor published with this
+// digest, and NotFound when the repository was never created or is removed.
+func (r *Repos) Publish(ctx context.Context, p Publication) error {
+	if err := p.check(); err != nil {
+		return err
+	}
+	unlock, err := r.locks.lock(ctx, p.Repository)
+	if err != nil {
+		return fmt.Errorf("publish attempt %d: %w", p.Attempt, err)
+	}
+	defer unlock()
+	items, err := r.stagedItems(p)
+	if err != nil {
+		return err
+	}
+	for _, arch := range p.Architectures {
+		id := ID{Repository: p.Repository, DB: p.DB, Architecture: arch}
+		if err := r.publish(ctx, id, items); err != nil {
+			r.cache.drop(id) // what is on disk may be ahead of it
+			return fmt.Errorf("publish attempt %d to %s for %s: %w", p.Attempt, p.Repository, arch, err)
+		}
+	}
+	return r.Discard(p.Attempt)
+}
+
+func (p Publication) check() error {
+	if len(p.Files) == 0 {
+		return buildbtw.Invalid("there is no package to publish")
+	}
+	for _, arch := range p.Architectures {
+		if err := (ID{p.Repository, p.DB, arch}).check(); err != nil {
+			return err
+		}
+	}
+	seen := map[string]bool{}
+	for _, f := range p.Files {
+		if err := p.checkFile(f); err != nil {
+			return err
+		}
+		if seen[f.Pkgname] {
+			return buildbtw.Invalid("two of the files are package %s; a build gives each package once", f.Pkgname)
+		}
+		seen[f.Pkgname] = true
+	}
+	return nil
+}
+
+func (p Publication) checkFile(f buildbtw.Package) error {
+	if err := checkName("file", f.Filename); err != nil {
+		return err
+	}
+	if err := checkDigest(f.SHA256); err != nil {
+		return err
+	}
+	if f.Version != p.Files[0].Version {
+		// One run of makepkg gives all its packages one version.
+		return buildbtw.Invalid("%s has version %s and %s has %s; all packages of a build have the same version",
+			p.Files[0].Filename, p.Files[0].Version, f.Filename, f.Version)
+	}
+	if f.Architecture != archAny && !slices.Contains(p.Architectures, f.Architecture) {
+		return buildbtw.Invalid("%s is for %s, which this repository does not have", f.Filename, f.Architecture)
+	}
+	return nil
+}
+
+// item is one package on its way into a repository. What is staged no more has
+// no entry and no path.
+type item struct {
+	pkg   buildbtw.Package
+	entry *entry
+	path  string // of the staged file
+}
+
+func (i item) goesTo(arch string) bool {
+	return i.pkg.Architecture == archAny || i.pkg.Architecture == arch
+}
+
+func (r *Repos) stagedItems(p Publication) ([]item, error) {
+	items := make([]item, 0, len(p.Files))
+	for _, f := range p.Files {
+		e, path, err := r.staged(p.Attempt, f.SHA256)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("read staged %s of attempt %d: %w", f.Filename, p.Attempt, err)
+		}
+		if e != nil && (e.filename != f.Filename || e.name != f.Pkgname || e.version != f.Version || e.arch != f.Architecture) {
+			return nil, buildbtw.Conflict("what was uploaded with digest %s is %s, not %s", f.SHA256, e.filename, f.Filename)
+		}
+		items = append(items, item{pkg: f, entry: e, path: path})
+	}
+	return items, nil
+}
+
+// change is a write of one repository's databases under way.
+type change struct {
+	dir   string
+	now   *database // as it is
+	added []item    // what it does not say yet, or not so
+	late  []item    // of those, the files that cannot be in place before the switch
+}
+
+func (r *Repos) publish(ctx context.Context, id ID, items []item) error {
+	dir := r.archDir(id.Repository, id.Architecture)
+	now, err := r.loadExisting(id)
+	if err != nil {
+		return err
+	}
+	c := change{dir: dir, now: now}
+	for _, i := range items {
+		if !i.goesTo(id.Architecture) {
+			continue
+		}
+		if i.entry == nil {
+			if err := checkPublished(dir, now, i.pkg); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.place(&c, i); err != nil {
+			return fmt.Errorf("place %s: %w", i.pkg.Filename, err)
+		}
+	}
+	if len(c.added) == 0 && !now.dirty {
+		return r.disk.syncDir(dir) // an earlier call may not have come this far
+	}
+	return r.write(ctx, c)
+}
+
+// loadExisting is load for a repository that Create made.
+func (r *Repos) loadExisting(id ID) (*database, error) {
+	if _, err := os.Stat(r.archDir(id.Repository, id.Architecture)); errors.Is(err, fs.ErrNotExist) {
+		return nil, buildbtw.NotFound("there is no repository %s for %s", id.Repository, id.Architecture)
+	}
+	return r.load(id)
+}
+
+// checkPublished accepts a package that is staged no more because an earlier
+// call published it.
+func checkPublished(dir string, d *database, p buildbtw.Package) error {
+	if e := d.entries[p.Pkgname]; e != nil && e.filename == p.Filename && e.sha256 == p.SHA256 {
+		info, err := os.Stat(filepath.Join(dir, p.Filename))
+		if err == nil && info.Size() == e.size {
+			return nil
+		}
+	}
+	return buildbtw.Conflict("%s with digest %s was not uploaded by this attempt; upload it again", p.Filename, p.SHA256)
+}
+
+// place puts a package file beside the others, under its name when no client
+// can be harmed by that, and notes what the database has to learn.
+func (r *Repos) place(c *change, i item) error {
+	old := c.now.entries[i.entry.name]
+	if !i.entry.same(old) {
+		c.added = append(c.added, i)
+	}
+	target := filepath.Join(c.dir, i.entry.filename)
+	if sameFile(i.path, target) {
+		return nil
+	}
+	if err := r.disk.remove(waitingName(target)); err != nil {
+		return err
+	}
+	if err := r.disk.link(i.path, waitingName(target)); err != nil {
+		return err
+	}
+	if old != nil && old.filename == i.entry.filename && old.sha256 != i.entry.sha256 {
+		c.late = append(c.late, i)
+		return nil
+	}
+	return r.disk.rename(waitingName(target), target)
+}
+
+// waitingName is where a file lies, hidden, before it gets its name.
+func waitingName(target string) string {
+	return filepath.Join(filepath.Dir(target), ".new."+filepath.Base(target))
+}
+
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}

@@ -1,0 +1,124 @@
+package pacmanrepo
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Contents is what Verify found in one repository of one architecture.
+type Contents struct {
+	ID
+	Listed   []string // file names that the database lists, sorted
+	Unlisted []string // package files beside them: replaced and not pruned yet
+}
+
+// Verify reads a whole repository, files included, and compares it with what
+// its databases say. Every difference is in the error.
+func (r *Repos) Verify(ctx context.Context, repository string) ([]Contents, error) {
+	if err := checkName("repository", repository); err != nil {
+		return nil, err
+	}
+	unlock, err := r.locks.lock(ctx, repository)
+	if err != nil {
+		return nil, fmt.Errorf("verify repository %s: %w", repository, err)
+	}
+	defer unlock()
+	ids, err := r.ids(repository)
+	if err != nil {
+		return nil, fmt.Errorf("verify repository %s: %w", repository, err)
+	}
+	var all []Contents
+	var faults []error
+	for _, id := range ids {
+		c, err := r.verify(ctx, id)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("repository %s for %s: %w", repository, id.Architecture, err))
+		}
+		all = append(all, c)
+	}
+	return all, errors.Join(faults...)
+}
+
+// ids finds the databases of a repository.
+func (r *Repos) ids(repository string) ([]ID, error) {
+	links, err := filepath.Glob(filepath.Join(r.dir, repository, "os", "*", "*.db"))
+	if err != nil {
+		return nil, err
+	}
+	var ids []ID
+	for _, link := range links {
+		ids = append(ids, ID{
+			Repository:   repository,
+			DB:           strings.TrimSuffix(filepath.Base(link), ".db"),
+			Architecture: filepath.Base(filepath.Dir(link)),
+		})
+	}
+	return ids, nil
+}
+
+func (r *Repos) verify(ctx context.Context, id ID) (Contents, error) {
+	c := Contents{ID: id}
+	r.cache.drop(id) // the disk is what counts
+	d, err := r.load(id)
+	if err != nil {
+		return c, err
+	}
+	var faults []error
+	if d.dirty {
+		faults = append(faults, fmt.Errorf("%s.db and %s.files do not list the same", id.DB, id.DB))
+	}
+	dir := r.archDir(id.Repository, id.Architecture)
+	for _, e := range d.sorted() {
+		c.Listed = append(c.Listed, e.filename)
+		if err := verifyFile(ctx, filepath.Join(dir, e.filename), e); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	slices.Sort(c.Listed)
+	c.Unlisted, err = unlisted(dir, d)
+	return c, errors.Join(append(faults, err)...)
+}
+
+func verifyFile(ctx context.Context, path string, e *entry) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("%s is listed but cannot be read: %w", e.filename, err)
+	}
+	defer f.Close()
+	s := sums{md5: md5.New(), sha256: sha256.New()}
+	size, err := io.Copy(io.MultiWriter(s.md5, s.sha256), &incoming{ctx: ctx, r: f})
+	switch {
+	case err != nil:
+		return fmt.Errorf("read %s: %w", e.filename, err)
+	case size != e.size || hexSum(s.sha256) != e.sha256 || hexSum(s.md5) != descValue(e.desc, "MD5SUM"):
+		return fmt.Errorf("%s is not the file that the database lists", e.filename)
+	}
+	return nil
+}
+
+// unlisted gives the package files, by name, that the database does not list.
+func unlisted(dir string, d *database) ([]string, error) {
+	listed := map[string]bool{}
+	for _, e := range d.entries {
+		listed[e.filename] = true
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, f := range files {
+		if strings.Contains(f.Name(), ".pkg.tar") && f.Name()[0] != '.' && !listed[f.Name()] {
+			names = append(names, f.Name())
+		}
+	}
+	return names, nil
+}

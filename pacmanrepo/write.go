@@ -1,0 +1,138 @@
+package pacmanrepo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// write makes the databases of a change durable and visible. The order keeps
+// every promise of the package comment: new files are on disk before a database
+// names them; both databases are on disk, under hidden names, before the switch.
+func (r *Repos) write(ctx context.Context, c change) error {
+	if err := r.markReplaced(c); err != nil {
+		return err
+	}
+	if err := r.disk.syncDir(c.dir); err != nil {
+		return err
+	}
+	next, err := r.writeDB(ctx, c)
+	if err != nil {
+		return fmt.Errorf("write database: %w", err)
+	}
+	if err := r.stamp(c, next); err != nil {
+		return err
+	}
+	if err := r.switchTo(c); err != nil {
+		return err
+	}
+	r.cache.put(next)
+	return nil
+}
+
+// hiddenArchive is where a new database lies before the switch; repo-add uses
+// the same name.
+func (c change) hiddenArchive(kind string) string {
+	return filepath.Join(c.dir, ".tmp."+archiveName(c.now.id.DB, kind))
+}
+
+// writeNative writes both databases at once: they take about the same CPU time
+// as waiting for the disk.
+func (r *Repos) writeNative(ctx context.Context, c change) (*database, error) {
+	next := c.now.with(c.entries())
+	entries := next.sorted()
+	g, ctx := errgroup.WithContext(ctx)
+	for _, kind := range kinds() {
+		g.Go(func() error {
+			return writeFile(c.hiddenArchive(kind), func(w io.Writer) error {
+				return writeArchive(stopping{ctx, w}, entries, kind == "files")
+			})
+		})
+	}
+	return next, g.Wait()
+}
+
+func (c change) entries() []*entry {
+	list := make([]*entry, len(c.added))
+	for i, item := range c.added {
+		list[i] = item.entry
+	}
+	return list
+}
+
+// stopping fails writes once its context is done.
+type stopping struct {
+	ctx context.Context //nolint:containedctx // lives as long as one write
+	w   io.Writer
+}
+
+func (s stopping) Write(p []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return s.w.Write(p)
+}
+
+// stamp gives the new databases a time that is at least one whole second after
+// the last: Last-Modified and If-Modified-Since know no fractions, and a client
+// that fetched the last one in this second would be told that nothing changed.
+// A burst of writes so runs ahead of the clock, which harms nobody.
+func (r *Repos) stamp(c change, next *database) error {
+	next.modified = r.opts.Now().Truncate(time.Second)
+	if earliest := c.now.modified.Truncate(time.Second).Add(time.Second); next.modified.Before(earliest) {
+		next.modified = earliest
+	}
+	for _, kind := range kinds() {
+		if err := os.Chtimes(c.hiddenArchive(kind), next.modified, next.modified); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// switchTo makes the new databases the ones that are read. Late files have the
+// name of one that the present database lists with another digest: that one
+// goes first, so that no file is ever served under a wrong digest.
+func (r *Repos) switchTo(c change) error {
+	for _, i := range c.late {
+		if err := r.disk.remove(filepath.Join(c.dir, i.entry.filename)); err != nil {
+			return err
+		}
+	}
+	for _, kind := range kinds() {
+		if err := r.disk.rename(c.hiddenArchive(kind), filepath.Join(c.dir, archiveName(c.now.id.DB, kind))); err != nil {
+			return err
+		}
+	}
+	for _, i := range c.late {
+		target := filepath.Join(c.dir, i.entry.filename)
+		if err := r.disk.rename(waitingName(target), target); err != nil {
+			return err
+		}
+	}
+	return r.disk.syncDir(c.dir)
+}
+
+// markReplaced gives files that the change takes out of the database the
+// present time: Prune counts from it.
+func (r *Repos) markReplaced(c change) error {
+	for _, i := range c.added {
+		old := c.now.entries[i.entry.name]
+		if old == nil || old.filename == i.entry.filename {
+			continue
+		}
+		now := r.opts.Now()
+		err := os.Chtimes(filepath.Join(c.dir, old.filename), now, now)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("mark %s as replaced: %w", old.filename, err)
+		}
+	}
+	return nil
+}
