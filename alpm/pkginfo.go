@@ -33,12 +33,14 @@ type PkgInfo struct {
 	CheckDepends []string
 
 	XData map[string]string // newer makepkg: pkgtype=debug and others; nil when there is none
+
+	Unknown []string // keys that mean nothing to pacman, in file order; repo-add would take each for a shell variable
 }
 
 // MaxPkgInfo is the size in bytes above which a .PKGINFO is refused.
 const MaxPkgInfo = 1 << 20
 
-// ParsePkgInfo reads a .PKGINFO. Keys it does not know are passed over. Name,
+// ParsePkgInfo reads a .PKGINFO. Keys it does not know are only named. Name,
 // version and architecture must be there and legal, so that they can be parts
 // of paths; nothing that has one value may be given twice; no value holds a
 // control character. White space inside values becomes single spaces, as
@@ -95,6 +97,7 @@ func (p *pkgInfoParser) assign(key, value string) error {
 	}
 	text, number := p.info.text(key), p.info.number(key)
 	if text == nil && number == nil {
+		p.info.Unknown = append(p.info.Unknown, key)
 		return nil
 	}
 	if p.seen[key] {
