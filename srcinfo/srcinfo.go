@@ -75,7 +75,7 @@ type Value struct {
 
 // For returns the values that count for an architecture: first those of every
 // architecture, then those of this one, which is the order makepkg merges
-// them in. It returns nil when there are none.
+// them in.
 func (v Values) For(arch string) []string {
 	if len(v) == 0 {
 		return nil
