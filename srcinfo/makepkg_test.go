@@ -65,7 +65,7 @@ func TestOutputOfMakepkgIsRead(t *testing.T) {
 func TestSplitPackagesOfMakepkgAreRead(t *testing.T) {
 	info := printSrcinfo(t, "split")
 	all, docs, tools := info.Packages[0], info.Packages[1], info.Packages[2]
-	diff(t, "install", all.Install, "split.install")
+	diff(t, "url", all.URL, "https://example.org/split")
 	diff(t, "inherited", all.Depends.For("x86_64"), []string{"glibc", "zlib"})
 	diff(t, "emptied", docs.Depends.For("any"), []string(nil))
 	diff(t, "emptied provides", docs.Provides.For("any"), []string(nil))
