@@ -42,6 +42,15 @@ func (u Upload) accept(i *alpm.PkgInfo) error {
 	return u.acceptVersion(i.Version)
 }
 
+// acceptKeys refuses .PKGINFO lines that repo-add would run as assignments to
+// its own variables (6.0.2: `declare "$var=$val"`).
+func acceptKeys(filename string, i *alpm.PkgInfo) error {
+	if len(i.Unknown) > 0 {
+		return buildbtw.Invalid("the .PKGINFO in %s has the unknown key %.80q; makepkg writes no such line", filename, i.Unknown[0])
+	}
+	return nil
+}
+
 // debugName is the package that makepkg adds with OPTIONS=(debug strip); it is
 // in no .SRCINFO.
 func debugName(pkgbase string) string { return pkgbase + "-debug" }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -31,6 +32,9 @@ func (r *Repos) runRepoAdd(ctx context.Context, c change) (*database, error) {
 		return nil, err
 	}
 	db := archiveName(c.now.id.DB, "db")
+	if err := recheck(ctx, work, packages); err != nil {
+		return nil, err
+	}
 	if err := callRepoAdd(ctx, work, db, packages); err != nil {
 		return nil, err
 	}
@@ -39,6 +43,21 @@ func (r *Repos) runRepoAdd(ctx context.Context, c change) (*database, error) {
 		return nil, err
 	}
 	return next, r.fetch(c, work)
+}
+
+// recheck looks once more for what repo-add must not see: Stage may have taken
+// the packages in while the other tool was set.
+func recheck(ctx context.Context, work string, packages []string) error {
+	for _, name := range packages {
+		p, err := readPackage(ctx, filepath.Join(work, name))
+		if err != nil {
+			return err
+		}
+		if err := acceptKeys(name, &p.Info); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // layOut links into work what repo-add reads, and names the packages to add. A
@@ -92,7 +111,9 @@ func callRepoAdd(ctx context.Context, work, db string, packages []string) error 
 	cmd := exec.CommandContext(ctx, "repo-add", append([]string{"--nocolor", db}, packages...)...)
 	cmd.Dir = work
 	cmd.Env = append(cmd.Environ(), "TMPDIR="+filepath.Join(work, "tmp"), "LC_ALL=C.UTF-8")
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	// bash answers a signal only when its present child has ended.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = patience
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

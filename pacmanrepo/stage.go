@@ -125,6 +125,11 @@ func (r *Repos) stage(ctx context.Context, u Upload, body io.Reader) (*entry, er
 	if err := u.accept(&p.Info); err != nil {
 		return nil, err
 	}
+	if r.opts.Tool == ToolRepoAdd {
+		if err := acceptKeys(u.Filename, &p.Info); err != nil {
+			return nil, err
+		}
+	}
 	e := newEntry(f, p)
 	if err := r.keep(temp, e); err != nil {
 		return nil, err
