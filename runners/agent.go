@@ -1,0 +1,208 @@
+package runners
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"buildbtw"
+	"buildbtw/api"
+)
+
+// Options are an agent's settings. Client, Worker, Architectures, Runners and
+// WorkDir are needed; the rest has defaults.
+type Options struct {
+	Client        *api.Client // with Backoff(log), so that it waits for an absent server
+	Worker        string      // name of this machine
+	Architectures []string
+	Labels        []string
+	Version       string
+	Runners       []Runner // in order of preference; all must have been probed
+	Slots         int      // builds at the same time; 0: 1
+	WorkDir       string   // for this process alone; see openWorkDir
+	Log           *slog.Logger
+
+	Drain         time.Duration // what running builds get to finish after ctx has ended; then they are handed back
+	Wait          time.Duration // of the long poll; 0: api.MaxWait
+	LogInterval   time.Duration // between two chunks of log; 0: 200 ms
+	LogPatience   time.Duration // for the rest of the log after a build's end; 0: 10 min
+	GiveUp        time.Duration // without any contact to the server a build is given up after this; 0: 1 h
+	SourceTimeout time.Duration // for fetching a source tree; 0: 15 min
+	Retry         time.Duration // between claims after a failed one; 0: 5 s
+}
+
+// Agent claims builds, one per slot at a time, and sees each through to its
+// report.
+type Agent struct {
+	Options
+	work *workDir
+
+	released context.Context // ends when running builds are to be handed back
+	release  context.CancelFunc
+}
+
+// Backoff is how a worker's client repeats calls: it outlasts restarts of the
+// server, and its pauses keep a thousand workers from rushing at one that comes
+// back.
+func Backoff(log *slog.Logger) api.Backoff {
+	return api.Backoff{
+		First: 100 * time.Millisecond, Max: 5 * time.Second, Tries: 20, Patience: time.Hour,
+		Notify: func(err error, pause time.Duration) {
+			log.Debug("a call is repeated", "error", err, "pause", pause)
+		},
+	}
+}
+
+// NewAgent takes the work directory for this process and removes what a killed
+// predecessor left there. Close gives it back.
+func NewAgent(o Options) (*Agent, error) {
+	o.Slots = max(o.Slots, 1)
+	o.Wait = cmp.Or(o.Wait, api.MaxWait*time.Second)
+	o.LogInterval = cmp.Or(o.LogInterval, 200*time.Millisecond)
+	o.LogPatience = cmp.Or(o.LogPatience, 10*time.Minute)
+	o.GiveUp = cmp.Or(o.GiveUp, time.Hour)
+	o.SourceTimeout = cmp.Or(o.SourceTimeout, 15*time.Minute)
+	o.Retry = cmp.Or(o.Retry, 5*time.Second)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	a := &Agent{Options: o}
+	if err := a.identity().Validate(); err != nil {
+		return nil, err
+	}
+	work, err := openWorkDir(o.WorkDir)
+	if err != nil {
+		return nil, err
+	}
+	a.work = work
+	a.released, a.release = context.WithCancel(context.Background())
+	return a, nil
+}
+
+// Close gives the work directory back. Run must have returned.
+func (a *Agent) Close() { a.work.close() }
+
+// Mark is the environment entry by which processes of this agent's builds are
+// known; runners without a PID namespace pass it on (see Command.Mark).
+func (a *Agent) Mark() string { return a.work.mark() }
+
+func (a *Agent) identity() buildbtw.Worker {
+	return buildbtw.Worker{
+		Name: a.Worker, Architectures: a.Architectures, Labels: a.Labels,
+		Runners: a.runnerNames(), Version: a.Version,
+	}
+}
+
+// Run claims and builds until ctx ends. Then it claims no more, lets running
+// builds finish for Options.Drain, hands the others back, and returns nil. It
+// returns early only when the server refuses this worker for good.
+func (a *Agent) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var slots sync.WaitGroup
+	for slot := range a.Slots {
+		slots.Go(func() {
+			if err := a.serve(ctx, slot); err != nil {
+				stop(err)
+			}
+		})
+	}
+	ended := make(chan struct{})
+	go func() {
+		slots.Wait()
+		close(ended)
+	}()
+	<-ctx.Done()
+	select {
+	case <-ended:
+	case <-time.After(a.Drain):
+		a.Release()
+		<-ended
+	}
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// Release hands running builds back at once, without waiting for the rest of
+// the drain time.
+func (a *Agent) Release() { a.release() }
+
+// afterRelease calls f when d has passed after Release; the returned function
+// takes that back.
+func (a *Agent) afterRelease(d time.Duration, f func()) (cancel func()) {
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-a.released.Done():
+		case <-done:
+			return
+		}
+		select {
+		case <-time.After(d):
+			f()
+		case <-done:
+		}
+	}()
+	return sync.OnceFunc(func() { close(done) })
+}
+
+// serve is one slot: claim, build, again.
+func (a *Agent) serve(ctx context.Context, slot int) error {
+	for ctx.Err() == nil {
+		job, err := a.claim(ctx, slot)
+		switch {
+		case ctx.Err() != nil && job == nil:
+			return nil
+		case err != nil && rejected(err):
+			return fmt.Errorf("claim builds as %s: %w", a.Worker, err)
+		case err != nil:
+			a.Log.Warn("no build could be claimed; trying again", "error", err)
+			pause(ctx, a.Retry)
+		case job != nil:
+			a.runAttempt(slot, *job)
+		}
+	}
+	return nil
+}
+
+// claim asks for a build. A claim that is under way when ctx ends may have been
+// granted: the same worker and slot get that build again, or its lease runs out.
+func (a *Agent) claim(ctx context.Context, slot int) (*api.Job, error) {
+	return a.Client.Claim(ctx, api.ClaimRequest{
+		Worker: a.Worker, Architectures: a.Architectures, Runners: a.runnerNames(),
+		Labels: a.Labels, Version: a.Version, Slot: slot,
+		Wait: int(a.Wait.Seconds()),
+	})
+}
+
+// rejected reports whether asking again cannot help.
+func rejected(err error) bool {
+	switch buildbtw.KindOf(err) {
+	case buildbtw.KindUnauthenticated, buildbtw.KindForbidden, buildbtw.KindInvalid:
+		return true
+	default:
+		return false
+	}
+}
+
+func (a *Agent) runnerNames() []string {
+	names := make([]string, 0, len(a.Runners))
+	for _, r := range a.Runners {
+		names = append(names, r.Name())
+	}
+	return names
+}
+
+// runnerFor gives the runner that a job names, or the preferred one.
+func (a *Agent) runnerFor(name string) Runner {
+	for _, r := range a.Runners {
+		if name == "" || r.Name() == name {
+			return r
+		}
+	}
+	return nil
+}

@@ -1,0 +1,212 @@
+package runners
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"buildbtw"
+	"buildbtw/api"
+)
+
+// attempt is one execution of a build on this machine.
+//
+// Two contexts govern it. lease ends when nobody wants to hear of the attempt
+// any more; build ends, earlier or together with it, when the build is to end.
+type attempt struct {
+	agent  *Agent
+	job    Job
+	runner Runner
+	dir    string
+	spool  *spool
+	log    *slog.Logger
+	lease  leaseState
+}
+
+// runAttempt executes one claimed build and reports the result. Whatever goes
+// wrong, the server is told, unless the lease is over.
+func (a *Agent) runAttempt(slot int, claimed api.Job) {
+	log := a.Log.With("build", claimed.BuildID, "pkgbase", claimed.Pkgbase, "attempt", claimed.Attempt)
+	log.Info("build begins", "buildspace", claimed.Buildspace, "iteration", claimed.Iteration, "architecture", claimed.Architecture)
+	start := time.Now()
+	t := &attempt{agent: a, job: Job{Job: claimed}, log: log, lease: newLeaseState()}
+	defer t.lease.over(nil)
+	stopGrace := a.afterRelease(deliverGrace, func() { t.lease.over(errReleased) })
+	defer stopGrace()
+	go t.beat()
+
+	request, err := t.run(slot)
+	if err != nil {
+		log.Warn("nobody wants the result of this build any more", "cause", err)
+		return
+	}
+	status, err := t.finish(request)
+	if err != nil {
+		log.Warn("the result was not taken", "outcome", request.Outcome, "cause", err)
+		return
+	}
+	log.Info("build ends", "outcome", request.Outcome, "reason", request.Reason, "status", status, "seconds", time.Since(start).Round(time.Millisecond).Seconds())
+}
+
+// deliverGrace is what a worker that has been told to shut down takes to hand a
+// build back.
+const deliverGrace = 20 * time.Second
+
+// run does everything between claim and finish, and leaves nothing on disk. The
+// error means that the lease is over.
+func (t *attempt) run(slot int) (api.FinishRequest, error) {
+	dir, err := t.agent.work.attempt(slot)
+	if err != nil {
+		return finishRequest(Infrastructure("the worker has no room to build: %v", err), nil), nil
+	}
+	defer func() {
+		if err := RemoveTree(dir); err != nil {
+			t.log.Error("files of a build are left", "error", err)
+		}
+	}()
+	t.dir = dir
+	t.job.Tree, t.job.Output, t.job.Work = filepath.Join(dir, "source"), filepath.Join(dir, "output"), filepath.Join(dir, "work")
+	if t.spool, err = newSpool(filepath.Join(dir, "log")); err != nil {
+		return finishRequest(Infrastructure("the worker has no room to build: %v", err), nil), nil
+	}
+	defer t.spool.close()
+	logged := t.pumpLog()
+
+	request, err := t.buildAndUpload()
+	t.spool.end()
+	select {
+	case <-logged:
+	case <-t.lease.ctx.Done():
+	case <-time.After(t.agent.LogPatience):
+		t.log.Warn("the log could not be delivered to its end")
+	}
+	t.lease.stopLog()
+	<-logged
+	if over := t.lease.ended(); over != nil {
+		return request, over
+	}
+	return request, err
+}
+
+// pumpLog delivers the log in the background; the channel closes when that has
+// ended.
+func (t *attempt) pumpLog() <-chan struct{} {
+	ended := make(chan struct{})
+	p := logPump{client: t.agent.Client, lease: t.job.Lease, spool: t.spool, interval: t.agent.LogInterval}
+	go func() {
+		defer close(ended)
+		if err := p.run(t.lease.log); err != nil && t.lease.log.Err() == nil {
+			t.log.Warn("the log is not delivered any more", "error", err)
+		}
+	}()
+	return ended
+}
+
+// buildAndUpload executes the build under its limits and uploads what it made.
+func (t *attempt) buildAndUpload() (api.FinishRequest, error) {
+	ctx, stop := t.buildContext()
+	defer stop()
+	result := t.build(ctx)
+	if cause := context.Cause(ctx); ctx.Err() != nil {
+		result = resultOf(t.job.Job, cause)
+	}
+	if err := t.spool.Err(); err != nil {
+		result = Infrastructure("the log could not be kept: %v", err)
+	}
+	if result.Outcome != buildbtw.OutcomeBuilt {
+		t.spool.Printf("%s: %s", result.Outcome, result.Message)
+		return finishRequest(result, nil), t.lease.ended()
+	}
+	files, err := Collect(t.job, t.runner.Name())
+	if err != nil {
+		t.spool.Printf("failed: %v", err)
+		return finishRequest(Failed("%v", err), nil), nil
+	}
+	return t.upload(ctx, files)
+}
+
+// buildContext ends with the lease, when the server says stop, when the time
+// limit passes, and when the worker hands its builds back.
+func (t *attempt) buildContext() (context.Context, context.CancelFunc) {
+	ctx, limit := t.lease.build, context.CancelFunc(func() {})
+	if t.job.TimeoutSeconds > 0 {
+		ctx, limit = context.WithTimeoutCause(ctx, seconds(t.job.TimeoutSeconds), errTimedOut)
+	}
+	cancelRelease := t.agent.afterRelease(0, func() { t.lease.stop(errReleased) })
+	return ctx, func() {
+		cancelRelease()
+		limit()
+	}
+}
+
+// build fetches the source and has the runner work.
+func (t *attempt) build(ctx context.Context) Result {
+	t.runner = t.agent.runnerFor(t.job.Runner)
+	if t.runner == nil {
+		return Infrastructure("this worker has no runner %q", t.job.Runner)
+	}
+	t.spool.Printf("%s %s for %s, attempt %d on %s (%s)", t.job.Pkgbase, t.job.Version, t.job.Architecture, t.job.Attempt, t.agent.Worker, t.runner.Name())
+	if err := t.fetchSource(ctx); err != nil {
+		var bad *treeError
+		if errors.As(err, &bad) {
+			return Failed("%v", bad)
+		}
+		return Infrastructure("the source could not be fetched: %v", err)
+	}
+	result := t.runner.Build(ctx, t.job, t.spool)
+	if result.Outcome == buildbtw.OutcomeFailed {
+		return t.judge(result)
+	}
+	return result
+}
+
+// judge looks whether a failure is really the machine's.
+func (t *attempt) judge(r Result) Result {
+	if cause := machineFault(t.spool.tail(faultTail)); cause != "" {
+		return Infrastructure("%s (%s)", cause, r.Message)
+	}
+	return r
+}
+
+// sourceTries bounds how often a source whose stream breaks is fetched again.
+const sourceTries = 5
+
+func (t *attempt) fetchSource(ctx context.Context) error {
+	var err error
+	for range sourceTries {
+		if err = t.fetchSourceOnce(ctx); err == nil || ctx.Err() != nil {
+			return err
+		}
+		var bad *treeError
+		var answered *buildbtw.Error
+		if errors.As(err, &bad) || errors.As(err, &answered) { // the client has repeated what can be
+			return err
+		}
+		t.log.Warn("the source is fetched again", "error", err)
+		pause(ctx, time.Second)
+	}
+	return err
+}
+
+func (t *attempt) fetchSourceOnce(ctx context.Context) error {
+	if err := RemoveTree(t.job.Tree); err != nil {
+		return err
+	}
+	if err := os.Mkdir(t.job.Tree, 0o755); err != nil {
+		return fmt.Errorf("make the source directory: %w", err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, t.agent.SourceTimeout, errors.New("the source took too long to come"))
+	defer cancel()
+	tree, err := t.agent.Client.Source(ctx, t.job.Lease)
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	return unpackTree(t.job.Tree, tree)
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -1,0 +1,107 @@
+package runners
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"buildbtw"
+	"buildbtw/api"
+)
+
+// leaseState is what is known of an attempt's lease, as contexts: build and log
+// are children of ctx.
+type leaseState struct {
+	ctx  context.Context // ends when the lease is over
+	over context.CancelCauseFunc
+
+	build context.Context // ends when the build is to end
+	stop  context.CancelCauseFunc
+
+	log     context.Context // ends when the log is not delivered any more
+	stopLog context.CancelFunc
+
+	finishing *atomic.Bool // the result is on its way: only its answer counts
+}
+
+func newLeaseState() leaseState {
+	var l leaseState
+	l.ctx, l.over = context.WithCancelCause(context.Background())
+	l.build, l.stop = context.WithCancelCause(l.ctx)
+	l.log, l.stopLog = context.WithCancel(l.ctx)
+	l.finishing = &atomic.Bool{}
+	return l
+}
+
+// ended gives why the lease is over, or nil.
+func (l *leaseState) ended() error {
+	if l.ctx.Err() == nil {
+		return nil
+	}
+	return context.Cause(l.ctx)
+}
+
+// shortestBeat bounds how often heartbeats are sent, whatever a server asks for.
+const shortestBeat = 50 * time.Millisecond
+
+// beat keeps the lease until the attempt is over. It waits for nothing else, so
+// neither a hanging build nor a slow upload costs the lease.
+func (t *attempt) beat() {
+	interval := max(seconds(t.job.Heartbeat), shortestBeat)
+	contact := time.Now()
+	away := false
+	for {
+		pause(t.lease.ctx, interval)
+		if t.lease.ctx.Err() != nil {
+			return
+		}
+		answer, err := t.agent.Client.Heartbeat(t.lease.ctx, t.job.Lease)
+		switch {
+		case err == nil:
+			if away {
+				t.log.Info("the server is back")
+			}
+			contact, away = time.Now(), false
+			t.obey(answer)
+		case t.lease.ctx.Err() != nil:
+			return
+		case refused(err):
+			t.lose(fmt.Errorf("%w: %w", errLeaseOver, err))
+		default:
+			if !away {
+				t.log.Warn("the server does not answer; the build goes on", "error", err)
+			}
+			away = true
+			if time.Since(contact) > t.agent.GiveUp {
+				t.lose(fmt.Errorf("%w: the server has been away for %s", errLeaseOver, t.agent.GiveUp))
+			}
+		}
+	}
+}
+
+// obey does what a heartbeat's answer says.
+func (t *attempt) obey(answer api.HeartbeatAnswer) {
+	if answer.Action != api.Stop {
+		return
+	}
+	err := errStopped
+	if answer.Reason != "" {
+		err = fmt.Errorf("%w: %s", errStopped, answer.Reason)
+	}
+	t.lease.stop(err)
+}
+
+// lose ends the attempt without a report. While the result is on its way the
+// lease may well be over because the result has arrived.
+func (t *attempt) lose(cause error) {
+	if !t.lease.finishing.Load() {
+		t.lease.over(cause)
+	}
+}
+
+// refused reports whether the server has answered that this lease is none.
+func refused(err error) bool {
+	kind := buildbtw.KindOf(err)
+	return kind == buildbtw.KindConflict || kind == buildbtw.KindNotFound || kind == buildbtw.KindForbidden
+}

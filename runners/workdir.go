@@ -1,0 +1,115 @@
+package runners
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Names in a worker's directory. The lock file marks the directory as a
+// worker's; nothing is ever removed from one without it.
+const (
+	lockName      = ".buildbtw-worker"
+	attemptPrefix = "attempt-"
+)
+
+// workDir is the directory of one worker process, held by a lock.
+type workDir struct {
+	path string
+	lock *os.File
+}
+
+// openWorkDir takes the directory for this process and removes what a
+// predecessor that was killed has left there: processes, then files.
+func openWorkDir(path string) (*workDir, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("find the work directory: %w", err)
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("make the work directory: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock of the work directory: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("another worker uses the work directory %s; give each its own --work-dir", path)
+	}
+	w := &workDir{path: path, lock: lock}
+	killMarked(w.mark())
+	return w, w.sweep()
+}
+
+// mark is the environment entry that every process of this worker's builds has.
+func (w *workDir) mark() string { return "BUILDBTW_WORK_DIR=" + w.path }
+
+func (w *workDir) sweep() error {
+	old, err := filepath.Glob(filepath.Join(escapeGlob(w.path), attemptPrefix+"*"))
+	if err != nil {
+		return fmt.Errorf("look for old attempts in %s: %w", w.path, err)
+	}
+	for _, dir := range old {
+		if err := RemoveTree(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// attempt makes the directories of one attempt.
+func (w *workDir) attempt(slot int) (dir string, err error) {
+	dir, err = os.MkdirTemp(w.path, attemptPrefix+strconv.Itoa(slot)+"-")
+	if err != nil {
+		return "", fmt.Errorf("make the attempt's directory: %w", err)
+	}
+	for _, name := range []string{"output", "work"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			return "", fmt.Errorf("make the attempt's directory: %w", err)
+		}
+	}
+	return dir, nil
+}
+
+// close lets the next worker have the directory.
+func (w *workDir) close() { w.lock.Close() }
+
+// RemoveTree removes a directory that a build has written to. makepkg leaves
+// directories behind that nobody may list, and processes that are being killed
+// may still add files.
+func RemoveTree(dir string) error {
+	var err error
+	for range 5 {
+		if err = os.RemoveAll(dir); err == nil {
+			return nil
+		}
+		openDirectories(dir)
+		if errors.Is(err, syscall.ENOTEMPTY) {
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	return fmt.Errorf("remove %s: %w", dir, err)
+}
+
+// openDirectories lets the owner list and change every directory below dir. A
+// directory is changed before it is read, so the walk reaches everything.
+func openDirectories(dir string) {
+	_ = os.Chmod(dir, 0o700)
+	_ = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			_ = os.Chmod(name, 0o700)
+		}
+		return nil // what cannot be changed shows in the removal's error
+	})
+}
