@@ -17,6 +17,7 @@ const (
 	KindForbidden       Kind = "forbidden"       // known, but not allowed
 	KindNotFound        Kind = "not-found"       // no such thing, or not visible to the one asking
 	KindConflict        Kind = "conflict"        // the state moved on; the message says what it is now
+	KindUnconfirmed     Kind = "unconfirmed"     // allowed, but only with an explicit yes
 	KindTooLarge        Kind = "too-large"       // over a limit, which the message names
 	KindUnavailable     Kind = "unavailable"     // try again later; nothing was changed
 	KindInternal        Kind = "internal"        // a fault of the service
@@ -51,6 +52,11 @@ func NotFound(format string, args ...any) error { return newError(KindNotFound, 
 
 // Conflict says that the state does not allow this any more, and what it is now.
 func Conflict(format string, args ...any) error { return newError(KindConflict, format, args) }
+
+// Unconfirmed says that something large was asked for without saying yes to it.
+func Unconfirmed(format string, args ...any) error {
+	return newError(KindUnconfirmed, format, args)
+}
 
 // TooLarge says that a limit was passed, and which.
 func TooLarge(format string, args ...any) error { return newError(KindTooLarge, format, args) }

@@ -21,6 +21,7 @@ var layers = [][]string{
 	{"store/storetest", "gitlab/gitlabtest"},
 	{"handlers/apiv1", "scheduler", "runners"},
 	{"handlers", "runners/makepkg", "runners/pkgctl", "runners/fake", "runners/vm"},
+	{"cmd/internal/cli"},
 	{"cmd/*"},
 }
 

@@ -20,6 +20,7 @@ var statuses = map[buildbtw.Kind]int{
 	buildbtw.KindForbidden:       http.StatusForbidden,
 	buildbtw.KindNotFound:        http.StatusNotFound,
 	buildbtw.KindConflict:        http.StatusConflict,
+	buildbtw.KindUnconfirmed:     http.StatusPreconditionRequired,
 	buildbtw.KindTooLarge:        http.StatusRequestEntityTooLarge,
 	buildbtw.KindUnavailable:     http.StatusServiceUnavailable,
 	buildbtw.KindInternal:        http.StatusInternalServerError,

@@ -16,8 +16,8 @@ func (c *Client) Plan(ctx context.Context, r PlanRequest) (*buildgraph.Plan, err
 	return &plan, c.send(ctx, http.MethodPost, "/plans", r, &plan)
 }
 
-// CreateBuildspace creates a buildspace. Conflict when the name is taken, or
-// when it has more builds than the server makes without Confirm.
+// CreateBuildspace creates a buildspace. Conflict when the name is taken,
+// unconfirmed when it has more builds than the server makes without Confirm.
 func (c *Client) CreateBuildspace(ctx context.Context, n NewBuildspace) (Buildspace, error) {
 	var space Buildspace
 	return space, c.send(ctx, http.MethodPost, "/buildspaces", n, &space)

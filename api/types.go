@@ -284,5 +284,16 @@ type Me struct {
 	Role buildbtw.Role `json:"role"`
 }
 
+// BuildCount says how many builds a call changed.
+type BuildCount struct {
+	Builds int `json:"builds"`
+}
+
+// Health says that the server is there.
+type Health struct {
+	Status  string `json:"status"`
+	Version string `json:"version"`
+}
+
 // Plan is buildgraph.Plan as it travels; bbtw decodes it into that type.
 type Plan = json.RawMessage

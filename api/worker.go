@@ -41,7 +41,7 @@ type Job struct {
 	NoCheck      bool            `json:"no_check,omitempty"` // skip check(): stage 1 of a cycle through checkdepends
 	Reason       buildbtw.Reason `json:"reason"`
 	Runner       string          `json:"runner,omitempty"` // which of the worker's runners is to build; empty: its first
-	SourceDate   int64           `json:"source_date"` // SOURCE_DATE_EPOCH: the commit's time, Unix seconds
+	SourceDate   int64           `json:"source_date"`      // SOURCE_DATE_EPOCH: the commit's time, Unix seconds
 
 	Srcinfo    string     `json:"srcinfo"`    // the .SRCINFO at the commit, so that nobody evaluates the PKGBUILD to learn it
 	Repository Repository `json:"repository"` // the iteration's own pacman repository

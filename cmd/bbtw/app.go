@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/cmd/internal/cli"
+)
+
+// app is what all commands share.
+type app struct {
+	out, errors io.Writer
+	serverURL   string
+	token       string
+	json        bool
+}
+
+// client gives the client for the chosen server.
+func (a *app) client() (*api.Client, error) {
+	return api.New(a.serverURL, a.token, api.Options{UserAgent: "bbtw/" + cli.Version()})
+}
+
+// printJSON prints a value for programs.
+func (a *app) printJSON(v any) error {
+	e := json.NewEncoder(a.out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// isTerminal reports whether people look at w as it is written.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// confirm asks a question on the terminal; without one the answer is no.
+func (a *app) confirm(question string) (bool, error) {
+	if !isTerminal(a.out) || !term.IsTerminal(int(os.Stdin.Fd())) {
+		return false, nil
+	}
+	fmt.Fprintf(a.out, "%s [y/N] ", question)
+	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return false, err
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes", nil
+}
+
+// splitBuild reads BUILDSPACE/PKGBASE; ok is false for anything without a slash.
+func splitBuild(s string) (buildspace, pkgbase string, ok bool) {
+	buildspace, pkgbase, ok = strings.Cut(s, "/")
+	return buildspace, pkgbase, ok && buildspace != "" && pkgbase != ""
+}
+
+// findBuild gives the id of a build that people named by number or by
+// BUILDSPACE/PKGBASE. With several architectures, arch chooses.
+func findBuild(ctx context.Context, c *api.Client, name, arch string) (string, error) {
+	buildspace, pkgbase, ok := splitBuild(name)
+	if !ok {
+		if strings.Contains(name, "/") || !isNumber(name) {
+			return "", cli.Usage(fmt.Errorf("%q names no build; give its number, or BUILDSPACE/PKGBASE", name))
+		}
+		return name, nil
+	}
+	builds, err := c.Builds(ctx, api.BuildFilter{Buildspace: buildspace, Pkgbase: pkgbase, Architecture: arch})
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case len(builds) == 0:
+		return "", buildbtw.NotFound("%s has no build of %s; 'bbtw show %s' lists them", buildspace, pkgbase, buildspace)
+	case len(builds) > 1 && !samePkgbaseAndArch(builds):
+		return "", cli.Usage(fmt.Errorf("%s is built for several architectures; choose one with --arch", name))
+	}
+	return builds[len(builds)-1].ID, nil // the last stage is the one that stays
+}
+
+func samePkgbaseAndArch(builds []api.Build) bool {
+	for _, b := range builds {
+		if b.Architecture != builds[0].Architecture {
+			return false
+		}
+	}
+	return true
+}
+
+func isNumber(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}

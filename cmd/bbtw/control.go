@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"buildbtw"
+	"buildbtw/api"
+)
+
+func (a *app) retryCommand() *cobra.Command {
+	return a.buildsCommand(buildsCommand{
+		use: "retry", past: "to be built again",
+		short: "Build again what failed: one build, or all failed ones of a buildspace",
+		one:   (*api.Client).RetryBuild,
+		all:   (*api.Client).RetryFailed,
+	})
+}
+
+func (a *app) cancelCommand() *cobra.Command {
+	return a.buildsCommand(buildsCommand{
+		use: "cancel", past: "cancelled",
+		short: "Cancel one build, or all of a buildspace that are not done",
+		one:   (*api.Client).CancelBuild,
+		all:   (*api.Client).CancelBuilds,
+	})
+}
+
+// buildsCommand is a command that does something to one build or to all of a
+// buildspace.
+type buildsCommand struct {
+	use, short, past string
+	one              func(*api.Client, context.Context, string) (api.Build, error)
+	all              func(*api.Client, context.Context, string) (int, error)
+}
+
+func (a *app) buildsCommand(b buildsCommand) *cobra.Command {
+	var arch string
+	cmd := &cobra.Command{
+		Use:   b.use + " BUILD | NAME",
+		Short: b.short,
+		Example: fmt.Sprintf(`  bbtw %[1]s 1234
+  bbtw %[1]s curl-openssl-4/mpv
+  bbtw %[1]s curl-openssl-4          # all of them`, b.use),
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			if _, _, isBuild := splitBuild(args[0]); !isBuild && !isNumber(args[0]) {
+				return a.doAll(cmd.Context(), c, b, args[0])
+			}
+			id, err := findBuild(cmd.Context(), c, args[0], arch)
+			if err != nil {
+				return err
+			}
+			build, err := b.one(c, cmd.Context(), id)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(build)
+			}
+			fmt.Fprintf(a.out, "%s is %s\n", build.Pkgbase, statusWords(build))
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&arch, "arch", "", "architecture, if there are several")
+	return cmd
+}
+
+func (a *app) doAll(ctx context.Context, c *api.Client, b buildsCommand, name string) error {
+	n, err := b.all(c, ctx, name)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(api.Count{Builds: n})
+	}
+	fmt.Fprintf(a.out, "%s %s\n", plural(n, "build"), b.past)
+	return nil
+}
+
+func (a *app) stopCommand() *cobra.Command {
+	return a.statusCommand("stop", buildbtw.BuildspaceStopped,
+		"Stop a buildspace: nothing more is started, and what runs is cancelled")
+}
+
+func (a *app) startCommand() *cobra.Command {
+	return a.statusCommand("start", buildbtw.BuildspaceActive,
+		"Start a stopped buildspace again, with a new iteration")
+}
+
+func (a *app) statusCommand(use string, status buildbtw.BuildspaceStatus, short string) *cobra.Command {
+	return &cobra.Command{
+		Use:     use + " NAME",
+		Short:   short,
+		Example: "  bbtw " + use + " curl-openssl-4",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			space, err := c.EditBuildspace(cmd.Context(), args[0], api.EditBuildspace{Status: &status})
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(space)
+			}
+			fmt.Fprintf(a.out, "%s is %s\n", space.Name, space.Status)
+			return nil
+		},
+	}
+}
+
+func (a *app) iterateCommand() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "iterate NAME",
+		Short: "Make a new iteration by hand",
+		Example: `  bbtw iterate curl-openssl-4
+  bbtw iterate curl-openssl-4 --reason "the mirror was broken"`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			space, err := c.NewIteration(cmd.Context(), args[0], reason)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(space)
+			}
+			fmt.Fprintf(a.out, "A new iteration of %s is being made: %s\n", space.Name, space.URL)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, in words, shown beside the iteration")
+	return cmd
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/cmd/internal/cli"
+)
+
+func (a *app) watchCommand() *cobra.Command {
+	var f followed
+	cmd := &cobra.Command{
+		Use:   "watch NAME",
+		Short: "Follow a buildspace until nothing moves any more",
+		Long: `Follows the latest iteration, and the next one if it is superseded: a progress
+bar and every change of a build's status, until nothing moves any more.`,
+		Example: "  bbtw watch curl-openssl-4",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			f.name = args[0]
+			return a.follow(cmd.Context(), c, f)
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func (a *app) waitCommand() *cobra.Command {
+	f := followed{quiet: true, fail: true}
+	cmd := &cobra.Command{
+		Use:   "wait NAME",
+		Short: "Wait until nothing moves any more; exit code 1 when a build failed",
+		Example: `  bbtw wait curl-openssl-4 && bbtw download curl-openssl-4
+  bbtw wait curl-openssl-4 --iteration 2   # also waits for iteration 2 to be made`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			f.name = args[0]
+			return a.follow(cmd.Context(), c, f)
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+// followed says what to follow and how.
+type followed struct {
+	name      string
+	iteration int           // wait for at least this one; 0: whatever is the latest
+	timeout   time.Duration // 0: none
+	quiet     bool          // show only the end
+	fail      bool          // end with exit code 1 unless everything was built
+}
+
+func (f *followed) register(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&f.iteration, "iteration", 0, "wait for this iteration or a later one (default: the latest)")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "give up after this time, with exit code 1")
+}
+
+// pollPause is the time between two looks at the server.
+const pollPause = 700 * time.Millisecond
+
+// follow shows what happens in a buildspace until its latest iteration has come
+// to rest.
+func (a *app) follow(ctx context.Context, c *api.Client, f followed) error {
+	if f.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, f.timeout, fmt.Errorf("%s has not come to rest within %s", f.name, f.timeout))
+		defer cancel()
+	}
+	show := a.newFollower(c, f)
+	ticker := time.NewTicker(pollPause)
+	defer ticker.Stop()
+	for {
+		done, err := show.look(ctx)
+		if err != nil {
+			return err
+		}
+		if done != nil {
+			return a.rest(*done, f)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ticker.C:
+		}
+	}
+}
+
+// rest tells how it ended.
+func (a *app) rest(it api.Iteration, f followed) error {
+	if a.json {
+		if err := a.printJSON(it); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(a.out, "iteration %d of %s: %s (%s)\n", it.Number, f.name, it.Status, countsLine(it.Counts))
+		if it.Error != "" {
+			fmt.Fprintln(a.out, it.Error)
+		}
+		for _, b := range it.Blockers {
+			fmt.Fprintf(a.out, "  %s %s: holds %s; see 'bbtw log %s'\n", b.Build.Pkgbase, b.Build.Status, plural(b.Blocks, "build"), b.Build.ID)
+		}
+	}
+	if f.fail && it.Status != buildbtw.IterationStatusBuilt {
+		return cli.ErrSilent
+	}
+	return nil
+}
+
+// follower remembers what has been shown.
+type follower struct {
+	client *api.Client
+	f      followed
+	out    io.Writer
+	bar    *progressbar.ProgressBar // nil in a pipe
+	since  string                   // the last event shown
+	number int                      // of the iteration being shown
+}
+
+func (a *app) newFollower(c *api.Client, f followed) *follower {
+	w := &follower{client: c, f: f, out: a.out}
+	if a.json || f.quiet {
+		w.out = nil
+	} else if isTerminal(a.out) {
+		w.bar = progressbar.NewOptions(1,
+			progressbar.OptionSetWriter(a.out), progressbar.OptionSetWidth(30),
+			progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(false),
+			progressbar.OptionThrottle(100*time.Millisecond))
+	}
+	return w
+}
+
+// look shows what is new, and gives the iteration when it has come to rest. A
+// server that cannot be reached is asked again: it may be restarting.
+func (w *follower) look(ctx context.Context) (*api.Iteration, error) {
+	it, err := w.client.Iteration(ctx, w.f.name, api.Latest)
+	switch {
+	case buildbtw.KindOf(err) == buildbtw.KindUnavailable:
+		return nil, nil
+	case buildbtw.KindOf(err) == buildbtw.KindNotFound:
+		_, err := w.client.Buildspace(ctx, w.f.name) // it may have no iteration yet
+		return nil, err
+	case err != nil:
+		return nil, err
+	}
+	if it.Number < w.f.iteration {
+		return nil, nil
+	}
+	if err := w.showNew(ctx, it); err != nil {
+		return nil, err
+	}
+	if it.Status.Final() && it.Status != buildbtw.IterationStatusSuperseded {
+		return &it, nil
+	}
+	return nil, nil
+}
+
+// showNew prints the changes of statuses since the last look.
+func (w *follower) showNew(ctx context.Context, it api.Iteration) error {
+	if w.out == nil {
+		return nil
+	}
+	events, err := w.client.Events(ctx, api.EventFilter{Buildspace: w.f.name, Since: w.since})
+	if err != nil {
+		return err
+	}
+	if it.Number != w.number {
+		w.number = it.Number
+		w.line(fmt.Sprintf("iteration %d: %s", it.Number, strings.TrimSuffix(fmt.Sprintf("%s: %s", it.Reason, it.ReasonText), ": ")))
+	}
+	for _, e := range events {
+		w.since = e.ID
+		if e.Kind == buildbtw.EventBuild && e.Iteration == it.Number && e.From != buildbtw.StatusNew && e.To != buildbtw.StatusPending {
+			w.line(strings.TrimRight(fmt.Sprintf("%-9s %s %s", e.To, e.Pkgbase, e.Message), " "))
+		}
+	}
+	if w.bar == nil {
+		return nil
+	}
+	w.bar.ChangeMax(max(it.Total, 1))
+	w.bar.Describe(countsLine(it.Counts))
+	return w.bar.Set(min(it.Counts.Settled(), max(it.Total, 1)-1))
+}
+
+// line prints a line above the bar.
+func (w *follower) line(s string) {
+	if w.bar != nil {
+		_ = w.bar.Clear() // only looks suffer
+	}
+	fmt.Fprintln(w.out, s)
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"buildbtw/api"
+)
+
+func (a *app) logCommand() *cobra.Command {
+	var r api.LogRequest
+	var arch string
+	var tail int
+	cmd := &cobra.Command{
+		Use:   "log BUILD",
+		Short: "Print the log of a build",
+		Example: `  bbtw log curl-openssl-4/mpv
+  bbtw log -f 1234
+  bbtw log --attempt 1 --tail 50 1234`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			if r.Build, err = findBuild(cmd.Context(), c, args[0], arch); err != nil {
+				return err
+			}
+			return a.log(cmd.Context(), c, r, tail)
+		},
+	}
+	cmd.Flags().BoolVarP(&r.Follow, "follow", "f", false, "wait for more until the attempt has ended")
+	cmd.Flags().IntVar(&r.Attempt, "attempt", 0, "number of the attempt (default: the latest)")
+	cmd.Flags().IntVar(&tail, "tail", 0, "begin with this many lines from the end")
+	cmd.Flags().StringVar(&arch, "arch", "", "architecture, if there are several")
+	return cmd
+}
+
+// longLine is how long lines are taken to be when the end of a log is fetched:
+// more than enough is fetched, and what is too much is left out.
+const longLine = 400
+
+// log copies the log to the output.
+func (a *app) log(ctx context.Context, c *api.Client, r api.LogRequest, tail int) error {
+	if tail > 0 && r.Follow {
+		return a.followTail(ctx, c, r, tail)
+	}
+	if tail > 0 {
+		r.Offset = -int64(tail) * longLine
+	}
+	body, err := c.Log(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if tail > 0 {
+		return copyTail(a.out, body, tail)
+	}
+	_, err = io.Copy(a.out, body)
+	return err
+}
+
+// followTail prints the last lines of what is there, and then what comes.
+func (a *app) followTail(ctx context.Context, c *api.Client, r api.LogRequest, tail int) error {
+	attempts, err := c.Attempts(ctx, r.Build)
+	if err != nil {
+		return err
+	}
+	for _, attempt := range attempts {
+		if attempt.Number == r.Attempt || r.Attempt == 0 && attempt.Number == len(attempts) {
+			r.Offset = attempt.LogSize
+		}
+	}
+	now := r
+	now.Follow, now.Offset = false, -int64(tail)*longLine
+	if r.Offset > 0 {
+		if err := a.log(ctx, c, now, tail); err != nil {
+			return err
+		}
+	}
+	return a.log(ctx, c, r, 0)
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) sourcesCommand() *cobra.Command {
+	var broken bool
+	cmd := &cobra.Command{
+		Use:   "sources",
+		Short: "List the sources, and what is wrong with them",
+		Example: `  bbtw sources --broken
+  bbtw sources | wc -l`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			all, err := c.Sources(cmd.Context())
+			if err != nil {
+				return err
+			}
+			list := all[:0]
+			for _, s := range all {
+				if !broken || s.Error != "" {
+					list = append(list, s)
+				}
+			}
+			if a.json {
+				return a.printJSON(list)
+			}
+			t := newTable("SOURCE", "VERSION", "COMMIT", "TROUBLE")
+			for _, s := range list {
+				t.add(s.Slug, s.Version, fmt.Sprintf("%.12s", s.Commit), s.Error)
+			}
+			return t.print(a.out)
+		},
+	}
+	cmd.Flags().BoolVar(&broken, "broken", false, "only those that cannot be planned")
+	return cmd
+}
+
+func (a *app) workersCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "workers",
+		Short:   "List the build machines, and what each does now",
+		Example: "  bbtw workers",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			workers, err := c.Workers(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(workers)
+			}
+			t := newTable("WORKER", "ARCH", "RUNNERS", "SEEN", "DOES", "SET ASIDE")
+			for _, w := range workers {
+				does := make([]string, len(w.Running))
+				for i, b := range w.Running {
+					does[i] = b.Buildspace + "/" + b.Pkgbase
+				}
+				t.add(w.Name, strings.Join(w.Architectures, " "), strings.Join(w.Runners, " "), age(w.LastSeen, time.Now())+" ago", strings.Join(does, " "), w.SetAside)
+			}
+			return t.print(a.out)
+		},
+	}
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/cmd/internal/planview"
+)
+
+// newFlags are the flags of "bbtw new".
+type newFlags struct {
+	settingsFlags
+	name      string
+	yes, wait bool
+}
+
+func (a *app) newCommand() *cobra.Command {
+	var f newFlags
+	cmd := &cobra.Command{
+		Use:   "new CHANGESET...",
+		Short: "Create a buildspace: rebuild what a change makes necessary",
+		Long: `Creates a buildspace for the changesets and everything that depends on them. A
+push to one of them makes a new iteration by itself.
+
+A large buildspace asks for confirmation; --yes gives it.`,
+		Example: `  bbtw new curl/openssl-4
+  bbtw new -n poppler-25 poppler --scope direct --exclude libreoffice-still
+  bbtw new libcalc --wait --yes`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.create(cmd.Context(), f, api.NewBuildspace{
+				Name: f.name, Changesets: args, Settings: f.settings(cmd.Flags()), Confirm: f.yes,
+			})
+		},
+	}
+	flags := cmd.Flags()
+	f.register(flags)
+	flags.StringSliceVar(&f.add, "add", nil, "pkgbases to put in by hand")
+	flags.BoolVar(&f.followAll, "follow-all", false, "a new iteration for any change of the graph, not only of the changesets")
+	flags.StringVarP(&f.name, "name", "n", "", "name (default: made from the first changeset)")
+	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask for confirmation of a large buildspace")
+	flags.BoolVar(&f.wait, "wait", false, "follow it to the end; exit code 1 when a build failed")
+	return cmd
+}
+
+// create shows the summary of the plan, creates the buildspace and, if asked
+// to, follows it.
+func (a *app) create(ctx context.Context, f newFlags, n api.NewBuildspace) error {
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	plan, err := c.Plan(ctx, api.PlanRequest{Changesets: n.Changesets, Settings: n.Settings})
+	if err != nil {
+		return err
+	}
+	if !a.json {
+		if err := planview.PrintSummary(a.out, plan); err != nil {
+			return err
+		}
+	}
+	space, err := a.createConfirmed(ctx, c, n)
+	if err != nil {
+		return err
+	}
+	if a.json && !f.wait {
+		return a.printJSON(space)
+	}
+	if !a.json {
+		fmt.Fprintf(a.out, "Created %s: %s\n", space.Name, space.URL)
+	}
+	if !f.wait {
+		return nil
+	}
+	return a.follow(ctx, c, followed{name: space.Name, fail: true})
+}
+
+// createConfirmed creates the buildspace; when the server wants a confirmation
+// for its size, it asks for one on the terminal.
+func (a *app) createConfirmed(ctx context.Context, c *api.Client, n api.NewBuildspace) (api.Buildspace, error) {
+	space, err := c.CreateBuildspace(ctx, n)
+	if n.Confirm || buildbtw.KindOf(err) != buildbtw.KindUnconfirmed {
+		return space, err
+	}
+	ok, askErr := a.confirm(buildbtw.MessageOf(err) + " Create it?")
+	if askErr != nil || !ok {
+		return space, err
+	}
+	n.Confirm = true
+	return c.CreateBuildspace(ctx, n)
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"buildbtw/api"
+	"buildbtw/cmd/internal/planview"
+)
+
+func (a *app) planCommand() *cobra.Command {
+	var settings settingsFlags
+	var view planview.Options
+	cmd := &cobra.Command{
+		Use:   "plan CHANGESET...",
+		Short: "Show what would be rebuilt, in which order, and why",
+		Long: `Shows what a change would rebuild, without creating anything: how many builds each
+scope would mean, the builds by level with the reason of each, the edges cut out
+of cycles, sources that cannot be read, and names that nothing provides.`,
+		Example: `  bbtw plan curl
+  bbtw plan curl/openssl-4 --scope direct
+  bbtw plan --all --scope all glibc
+  bbtw plan --dot libcalc | dot -Tsvg > plan.svg
+  bbtw plan --json curl | jq .scopes`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			plan, err := c.Plan(cmd.Context(), api.PlanRequest{Changesets: args, Settings: settings.settings(cmd.Flags())})
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(plan)
+			}
+			return planview.Print(a.out, plan, view)
+		},
+	}
+	settings.register(cmd.Flags())
+	cmd.Flags().StringSliceVar(&settings.add, "add", nil, "pkgbases to put in by hand")
+	view.Register(cmd.Flags())
+	return cmd
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"buildbtw"
+	"buildbtw/api"
+)
+
+func (a *app) whyCommand() *cobra.Command {
+	var arch string
+	cmd := &cobra.Command{
+		Use:   "why NAME/PKGBASE",
+		Short: "Why is a build in the set, what does it wait for, what is the root cause?",
+		Example: `  bbtw why curl-openssl-4/mpv
+  bbtw why 1234 --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			return a.why(cmd.Context(), c, args[0], arch)
+		},
+	}
+	cmd.Flags().StringVar(&arch, "arch", "", "architecture, if there are several")
+	return cmd
+}
+
+func (a *app) why(ctx context.Context, c *api.Client, name, arch string) error {
+	id, err := findBuild(ctx, c, name, arch)
+	if err != nil {
+		return err
+	}
+	b, err := c.Build(ctx, id)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(b)
+	}
+	fmt.Fprintf(a.out, "%s %s %s\n", b.Pkgbase, b.Reason, inParentheses(b.Chain))
+	fmt.Fprintf(a.out, "%s is %s\n", b.Pkgbase, statusWords(b.Build))
+	if len(b.WaitingFor) > 0 {
+		fmt.Fprintln(a.out, "waiting for:")
+		for _, w := range b.WaitingFor {
+			fmt.Fprintf(a.out, "  %s (%s)\n", w.Pkgbase, w.Status)
+		}
+	}
+	for _, r := range b.RootCauses {
+		fmt.Fprintf(a.out, "root cause: %s, which %s; see 'bbtw log %s'\n", r.Pkgbase, happened(r.Status), r.ID)
+	}
+	for _, cut := range b.Cuts {
+		fmt.Fprintf(a.out, "uses the base's %s: the %s edge was cut out of the cycle %s\n", cut.From, strings.Join(cut.Kinds, " and "), strings.Join(cut.Cycle, " → "))
+	}
+	return nil
+}
+
+// inParentheses is the chain to the changeset, when it has more than one link.
+func inParentheses(chain []api.BuildRef) string {
+	if len(chain) < 2 {
+		return ""
+	}
+	names := make([]string, len(chain))
+	for i, r := range chain {
+		names[i] = r.Pkgbase
+	}
+	return "(" + strings.Join(names, " ← ") + ")"
+}
+
+func happened(s buildbtw.Status) string {
+	if s == buildbtw.StatusFailed {
+		return "failed"
+	}
+	return "is " + string(s)
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"buildbtw/buildlog"
+	"buildbtw/cmd/internal/cli"
+	"buildbtw/gitmirror"
+	"buildbtw/handlers"
+	"buildbtw/handlers/apiv1"
+	"buildbtw/pacmanrepo"
+	"buildbtw/scheduler"
+	"buildbtw/store"
+)
+
+// server is all parts of the process, joined.
+type server struct {
+	flags     serveFlags
+	log       logger
+	store     *store.Store
+	scheduler *scheduler.Scheduler
+	app       *handlers.App
+	workers   *children
+}
+
+// newServer opens the data directory and joins the parts. It starts nothing.
+func newServer(ctx context.Context, f serveFlags, log logger) (*server, error) {
+	if err := checkDataDir(f.dataDir); err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, databasePath(f.dataDir), store.Options{Log: log})
+	if err != nil {
+		return nil, err
+	}
+	s := &server{flags: f, log: log, store: db}
+	if err := s.join(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
+}
+
+func databasePath(dataDir string) string { return filepath.Join(dataDir, "buildbtw.sqlite") }
+
+func (s *server) close() {
+	if err := s.store.Close(); err != nil {
+		s.log.Error("the database was not closed cleanly", "error", err)
+	}
+}
+
+// join opens what lies beside the database and hands each part what it needs.
+func (s *server) join(ctx context.Context) error {
+	f := s.flags
+	dirs, err := f.sourceDirs()
+	if err != nil {
+		return err
+	}
+	mirror, err := gitmirror.Open(ctx, filepath.Join(f.dataDir, "sources.git"))
+	if err != nil {
+		return err
+	}
+	repos, err := pacmanrepo.Open(f.dataDir, pacmanrepo.Options{Tool: pacmanrepo.Tool(f.repoTool), Log: s.log})
+	if err != nil {
+		return err
+	}
+	logs, err := buildlog.Open(filepath.Join(f.dataDir, "logs"))
+	if err != nil {
+		return err
+	}
+	token, err := readToken(f.workerTokenFile)
+	if err != nil {
+		return err
+	}
+	s.scheduler = scheduler.New(scheduler.Config{
+		Store: s.store, Mirror: mirror, Repos: repos, Log: s.log, Now: time.Now,
+		SourceDirs: dirs, BaseRef: f.baseRef, Architectures: f.architectures,
+		Lease: f.lease, SyncPeriod: f.syncPeriod, Debounce: f.debounce,
+	})
+	s.app, err = handlers.New(handlers.Deps{
+		Deps: apiv1.Deps{
+			Store: s.store, Catalog: s.scheduler.Catalog(), Finisher: s.scheduler, Sources: mirror,
+			Repos: repos, Logs: logs, Settings: f.settings(), Log: s.log, Wake: s.scheduler.Wake, Now: time.Now,
+		},
+		Who: handlers.SingleUser(token),
+	})
+	s.workers = &children{count: f.workers, url: f.serverURL, tokenFile: f.workerTokenFile, dataDir: f.dataDir, log: s.log}
+	return err
+}
+
+func (f serveFlags) settings() apiv1.Settings {
+	return apiv1.Settings{
+		ServerURL: strings.TrimRight(f.serverURL, "/"), Architectures: f.architectures, BaseRef: f.baseRef,
+		ConfirmAbove: f.confirmAbove, Version: cli.Version(), SingleUser: true,
+		Lease: f.lease, Timeout: f.buildTimeout, Stall: f.stallTimeout,
+	}
+}
+
+// checkDataDir makes the data directory and tries to write in it, so that the
+// reason is clear when that cannot be done.
+func checkDataDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("make the data directory: %w; choose another one with --data-dir", err)
+	}
+	probe, err := os.CreateTemp(dir, ".probe-*")
+	if err != nil {
+		return fmt.Errorf("the data directory %s is not writable: %w; choose another one with --data-dir", dir, err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// readToken reads the token of build machines; empty without a file.
+func readToken(name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return "", fmt.Errorf("read the workers' token: %w", err)
+	}
+	token := strings.TrimSpace(string(text))
+	if len(token) < minToken {
+		return "", fmt.Errorf("the token in %s has %d characters; use at least %d, for example: openssl rand -hex 32", name, len(token), minToken)
+	}
+	return token, nil
+}
+
+// minToken is the least length of a token that cannot be guessed.
+const minToken = 16

@@ -1,0 +1,140 @@
+#!/bin/bash
+# demo.sh [--once]: the main job, from a changed library to a program that runs.
+#
+# Starts a server with two workers, rebuilds a library and everything on it,
+# installs a program from the result with pacman, breaks the library's ABI,
+# shows what fails and what waits for it, and pushes the fix. Stays up until
+# Ctrl-C; with --once it ends, with exit code 0 only if every step held.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+once=${1:-}
+listen=${BUILDBTW_LISTEN:-127.0.0.1:8080}
+work=${BUILDBTW_DEMO_DIR:-$PWD/tmp/demo}
+export BUILDBTW_SERVER_URL=http://$listen
+export PATH=$PWD/bin:$PATH
+here=$PWD/infrastructure/demo
+server=
+
+if [ -t 1 ]; then bold=$(tput bold || :) plain=$(tput sgr0 || :); else bold= plain=; fi
+say() { printf '\n%s==> %s%s\n' "$bold" "$*" "$plain"; }
+die() {
+	printf '\nThe demo failed: %s\n' "$*" >&2
+	[ ! -f "$work/server.log" ] || { echo "The end of the server's log ($work/server.log):" >&2; tail -n 15 "$work/server.log" >&2; }
+	exit 1
+}
+stop() {
+	[ -z "$server" ] || kill "$server" 2>/dev/null || return 0
+	[ -z "$server" ] || wait "$server" 2>/dev/null || :
+	server=
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+
+# commit SLUG CHANGE|- MESSAGE: puts the files of a change into a source.
+commit() {
+	local dir=$work/sources/$1
+	[ "$2" = - ] || cp "$here/changes/$2/$1"/{.SRCINFO,*} "$dir/"
+	git -C "$dir" add -A
+	git -C "$dir" -c user.name='Demo' -c user.email=demo@localhost -c commit.gpgsign=false commit -q -m "$3"
+}
+
+# count STATUS: how many builds of the latest iteration have it.
+count() { bbtw show demo --status "$1" --json | grep -c '"pkgbase"' || :; }
+
+# names STATUS: their names, in one line.
+names() { bbtw show demo --status "$1" | awk -F'\t' 'NF > 5 { print $2 }' | sort | tr '\n' ' '; }
+
+# install ITERATION PROGRAM ARGUMENT...: installs the program's package from the
+# iteration's repository into an empty directory with pacman, and runs it.
+install_and_run() {
+	local iteration=$1 program=$2 root=$work/root-$1
+	rm -rf "$root" && mkdir -p "$root/var/lib/pacman" "$root/cache"
+	printf '[options]\nArchitecture = %s\nSigLevel = Never\n\n' "$(uname -m)" >"$root/pacman.conf"
+	bbtw repo demo --iteration "$iteration" >>"$root/pacman.conf"
+	local root_pacman=(pacman) quirk=()
+	[ "$(id -u)" = 0 ] || root_pacman=(fakeroot pacman)
+	if pacman -S --help | grep -q -- --disable-sandbox; then quirk=(--disable-sandbox); fi
+	"${root_pacman[@]}" --root "$root" --dbpath "$root/var/lib/pacman" --cachedir "$root/cache" --config "$root/pacman.conf" \
+		--hookdir /nonexistent --logfile "$root/pacman.log" --noconfirm --noprogressbar --noscriptlet "${quirk[@]}" \
+		-Sy "$program" >"$root/output" 2>&1 || { cat "$root/output" >&2; die "pacman could not install $program"; }
+	shift 2
+	LD_LIBRARY_PATH=$root/usr/lib "$root/usr/bin/$program" "$@"
+}
+
+say "Preparing 17 packages in $work/sources"
+rm -rf "$work" && mkdir -p "$work"
+cp -r "$here/sources" "$work/sources"
+for dir in "$work"/sources/*; do
+	git -C "$dir" init -q -b main
+	commit "$(basename "$dir")" - 'First version'
+done
+
+say "Starting the server with two workers: $BUILDBTW_SERVER_URL"
+buildbtw serve --listen "$listen" --server-url "$BUILDBTW_SERVER_URL" --data-dir "$work/data" \
+	--sources "dir:$work/sources" --workers 2 --sync-period 1s --debounce 1s >"$work/server.log" 2>&1 &
+server=$!
+for _ in $(seq 100); do
+	kill -0 "$server" 2>/dev/null || die "the server did not start"
+	! curl -fsS -o /dev/null "$BUILDBTW_SERVER_URL/api/v1/ready" 2>/dev/null || break
+	read -rt 0.2 <> <(:) || :
+done
+curl -fsS -o /dev/null "$BUILDBTW_SERVER_URL/api/v1/ready" || die "the server is not ready after 20 seconds"
+
+say "What would a change of libcalc rebuild?"
+bbtw plan libcalc
+
+say "Rebuilding it: $BUILDBTW_SERVER_URL/buildspaces/demo"
+bbtw new libcalc --name demo --yes
+bbtw watch demo
+bbtw wait demo || die "iteration 1 was not built"
+[ "$(count built)" = 17 ] || die "17 builds should be built, $(count built) are"
+
+say "Installing calc from the finished repository with pacman, and running it"
+answer=$(install_and_run 1 calc version)
+echo "$answer"
+[ "$answer" = 'calc with libcalc 1' ] || die "calc says something else"
+
+say "libcalc 2.0.0 with a new soname is pushed: a new iteration makes itself"
+commit libcalc 1-libcalc-soname 'Version 2.0.0: new soname, calc_legacy_sum is gone'
+if bbtw wait demo --iteration 2 --timeout 3m; then die "iteration 2 should have a failure"; fi
+bbtw diff demo
+bbtw show demo --status failed,blocked
+[ "$(names failed)" = 'abacus ' ] || die "abacus alone should have failed, but: $(names failed)"
+[ "$(names blocked)" = 'counting-house town ' ] || die "counting-house and town should be blocked, but: $(names blocked)"
+
+say "Why does town wait?"
+bbtw why demo/town
+bbtw log --tail 8 demo/abacus
+
+say "The fix for abacus is pushed, and abacus becomes a changeset of the buildspace"
+commit abacus 2-abacus-fix 'Build with libcalc 2'
+bbtw edit demo --add abacus
+bbtw watch demo --iteration 3
+bbtw wait demo --iteration 3 --timeout 3m || die "iteration 3 was not built"
+[ "$(count built)" = 17 ] || die "17 builds should be built, $(count built) are"
+
+say "Installing from the new iteration"
+answer=$(install_and_run 3 calc version)
+echo "$answer"
+[ "$answer" = 'calc with libcalc 2' ] || die "calc says something else"
+answer=$(install_and_run 3 abacus)
+echo "$answer"
+[ "$answer" = '15 beads' ] || die "abacus says something else"
+
+if [ "$once" = --once ]; then
+	say "Every step held."
+	exit 0
+fi
+say "Done. The server stays up until you press Ctrl-C:"
+cat <<E2
+  $BUILDBTW_SERVER_URL/                        what runs now
+  $BUILDBTW_SERVER_URL/buildspaces/demo        the buildspace
+  $BUILDBTW_SERVER_URL/buildspaces/demo/3/x86_64/graph   its build graph
+
+  Try it yourself:
+    export PATH=\$PWD/bin:\$PATH
+    bbtw new libshape/main -n mine --wait
+    cd $work/sources/libshape    # change something and commit it
+E2
+wait "$server"

@@ -1,0 +1,243 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/buildgraph"
+	"buildbtw/gitmirror"
+	"buildbtw/srcinfo"
+)
+
+// Catalog holds every source at the base ref, parsed, and the index over them.
+// Readers get an immutable snapshot; Refresh publishes the next one.
+type Catalog struct {
+	mirror        *gitmirror.Mirror
+	baseRef       string
+	architectures []string
+	current       atomic.Pointer[snapshot]
+
+	mu     sync.Mutex                  // serializes Refresh and guards what follows
+	parsed map[string]parsed           // by commit
+	broken map[string]map[string]error // by directory, then slug: what the mirror could not take
+}
+
+type parsed struct {
+	info *srcinfo.Info
+	err  error
+}
+
+// snapshot is one state of the catalog.
+type snapshot struct {
+	index   *buildgraph.Index
+	sources []api.Source // by slug
+}
+
+func newCatalog(m *gitmirror.Mirror, baseRef string, architectures []string) *Catalog {
+	c := &Catalog{mirror: m, baseRef: baseRef, architectures: architectures, parsed: map[string]parsed{}, broken: map[string]map[string]error{}}
+	c.current.Store(&snapshot{index: buildgraph.NewIndex(nil, buildgraph.Options{})})
+	return c
+}
+
+// NewCatalog reads a mirror's sources once, without a server.
+func NewCatalog(ctx context.Context, m *gitmirror.Mirror, baseRef string, architectures []string) (*Catalog, error) {
+	c := newCatalog(m, baseRef, architectures)
+	return c, c.Refresh(ctx)
+}
+
+// setBroken notes which sources of a directory the mirror could not take, and
+// reports whether that differs from before.
+func (c *Catalog) setBroken(dir string, broken map[string]error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	same := maps.EqualFunc(c.broken[dir], broken, func(a, b error) bool { return a.Error() == b.Error() })
+	c.broken[dir] = broken
+	return !same
+}
+
+// Refresh reads the tips of all sources and parses what it has not seen.
+func (c *Catalog) Refresh(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	tips, err := c.mirror.Tips(ctx)
+	if err != nil {
+		return fmt.Errorf("read the tips of all sources: %w", err)
+	}
+	based := atBase(tips, c.baseRef)
+	if err := c.parse(ctx, commitsOf(based)); err != nil {
+		return err
+	}
+	c.publish(tips, based, time.Now())
+	return nil
+}
+
+// atBase keeps the tips of the base ref, by slug.
+func atBase(tips []gitmirror.Tip, baseRef string) map[string]gitmirror.Tip {
+	based := make(map[string]gitmirror.Tip, len(tips))
+	for _, tip := range tips {
+		if !tip.Tag && tip.Ref == baseRef {
+			based[tip.Slug] = tip
+		}
+	}
+	return based
+}
+
+func commitsOf(tips map[string]gitmirror.Tip) map[string]bool {
+	commits := make(map[string]bool, len(tips))
+	for _, tip := range tips {
+		commits[tip.Commit] = true
+	}
+	return commits
+}
+
+// parse reads the .SRCINFO of the commits that are not known yet and forgets
+// those that no tip points to any more.
+func (c *Catalog) parse(ctx context.Context, commits map[string]bool) error {
+	maps.DeleteFunc(c.parsed, func(commit string, _ parsed) bool { return !commits[commit] })
+	var missing []string
+	for commit := range commits {
+		if _, ok := c.parsed[commit]; !ok {
+			missing = append(missing, commit)
+		}
+	}
+	slices.Sort(missing)
+	texts, err := c.mirror.ReadSrcinfos(ctx, missing)
+	if err != nil {
+		return fmt.Errorf("read the .SRCINFO of %d commits: %w", len(missing), err)
+	}
+	for _, commit := range missing {
+		c.parsed[commit] = parseSrcinfo(texts, commit)
+	}
+	return nil
+}
+
+func parseSrcinfo(texts map[string][]byte, commit string) parsed {
+	text, ok := texts[commit]
+	if !ok {
+		return parsed{err: errNoSrcinfo}
+	}
+	info, err := srcinfo.Parse(text)
+	if err != nil {
+		return parsed{err: fmt.Errorf(".SRCINFO: %w", err)}
+	}
+	return parsed{info: info}
+}
+
+var errNoSrcinfo = errors.New(".SRCINFO is missing; commit one made with makepkg --printsrcinfo")
+
+// publish makes the next snapshot from the parsed sources.
+func (c *Catalog) publish(tips []gitmirror.Tip, based map[string]gitmirror.Tip, now time.Time) {
+	states := map[string]api.Source{}
+	for _, tip := range tips {
+		if _, ok := based[tip.Slug]; !ok {
+			states[tip.Slug] = api.Source{Slug: tip.Slug, Ref: c.baseRef, Error: "has no branch " + c.baseRef, Read: now}
+		}
+	}
+	for slug, tip := range based {
+		states[slug] = c.state(tip, now)
+	}
+	for _, broken := range c.broken {
+		for slug, err := range broken {
+			state := states[slug]
+			state.Slug, state.Ref, state.Read, state.Error = slug, c.baseRef, now, buildbtw.MessageOf(err)
+			states[slug] = state
+		}
+	}
+	sources := slices.SortedFunc(maps.Values(states), func(a, b api.Source) int { return strings.Compare(a.Slug, b.Slug) })
+	c.current.Store(&snapshot{sources: sources, index: buildgraph.NewIndex(c.graphSources(sources), buildgraph.Options{})})
+}
+
+// state says what is known of the source at a tip.
+func (c *Catalog) state(tip gitmirror.Tip, now time.Time) api.Source {
+	p := c.parsed[tip.Commit]
+	state := api.Source{Slug: tip.Slug, Ref: c.baseRef, Commit: tip.Commit, Read: now}
+	if p.err != nil {
+		state.Error = p.err.Error()
+	} else {
+		state.Pkgbase, state.Version = p.info.Pkgbase, p.info.Version()
+	}
+	return state
+}
+
+// graphSources gives the index every source: those whose newest state the
+// mirror could not take with the state that it has.
+func (c *Catalog) graphSources(states []api.Source) []buildgraph.Source {
+	sources := make([]buildgraph.Source, 0, len(states))
+	for _, s := range states {
+		source := buildgraph.Source{Slug: s.Slug, Ref: s.Ref, Commit: s.Commit}
+		if p := c.parsed[s.Commit]; p.info != nil {
+			source.Info = p.info
+		} else {
+			source.Err = errors.New(s.Error)
+		}
+		sources = append(sources, source)
+	}
+	return sources
+}
+
+// Sources lists every source with what is wrong with it, by slug.
+func (c *Catalog) Sources(context.Context) ([]api.Source, error) {
+	return c.current.Load().sources, nil
+}
+
+// Resolve gives the commit at which a changeset stands.
+func (c *Catalog) Resolve(ctx context.Context, change buildbtw.Changeset) (string, error) {
+	ref := change.Ref
+	if ref == "" {
+		ref = c.baseRef
+	}
+	return c.mirror.Resolve(ctx, change.Source, ref)
+}
+
+// Plan computes what these changesets and settings would build. The error is
+// Invalid or NotFound when a changeset cannot be planned.
+func (c *Catalog) Plan(ctx context.Context, changesets []buildbtw.Changeset, settings buildbtw.Settings) (*buildgraph.Plan, error) {
+	if err := settings.Validate(); err != nil {
+		return nil, err
+	}
+	sources, err := c.changesetSources(ctx, changesets)
+	if err != nil {
+		return nil, err
+	}
+	return c.current.Load().index.Plan(ctx, buildgraph.Request{
+		Changesets:    sources,
+		Settings:      settings,
+		Architectures: c.architectures,
+	})
+}
+
+// changesetSources reads the changesets at their own refs.
+func (c *Catalog) changesetSources(ctx context.Context, changesets []buildbtw.Changeset) ([]buildgraph.Source, error) {
+	sources := make([]buildgraph.Source, len(changesets))
+	commits := make([]string, len(changesets))
+	for i, change := range changesets {
+		commit, err := c.Resolve(ctx, change)
+		if err != nil {
+			return nil, err
+		}
+		ref := change.Ref
+		if ref == "" {
+			ref = c.baseRef
+		}
+		commits[i] = commit
+		sources[i] = buildgraph.Source{Slug: change.Source, Ref: ref, Commit: commit}
+	}
+	texts, err := c.mirror.ReadSrcinfos(ctx, commits)
+	if err != nil {
+		return nil, fmt.Errorf("read the .SRCINFO of the changesets: %w", err)
+	}
+	for i := range sources {
+		p := parseSrcinfo(texts, commits[i])
+		sources[i].Info, sources[i].Err = p.info, p.err
+	}
+	return sources, nil
+}

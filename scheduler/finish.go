@@ -1,0 +1,62 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/pacmanrepo"
+	"buildbtw/store"
+)
+
+// Finish ends the attempt that holds the lease. For a success it publishes all
+// packages and marks the build built; what a crash cuts off in between is
+// completed by the rescue loop. Repeating a finish gives the same answer; a
+// lease that is over gives a Conflict.
+func (s *Scheduler) Finish(ctx context.Context, lease string, r api.FinishRequest) (api.FinishAnswer, error) {
+	if r.Outcome != buildbtw.OutcomeBuilt {
+		status, err := s.Store.EndAttempt(ctx, lease, r.Outcome, r.Reason)
+		return api.FinishAnswer{Status: status}, err
+	}
+	files := make([]store.PackageFile, len(r.Files))
+	for i, f := range r.Files {
+		files[i] = store.PackageFile{Filename: f.Name, SHA256: f.SHA256}
+	}
+	p, err := s.Store.BeginPublish(ctx, lease, files)
+	if err != nil {
+		return api.FinishAnswer{}, err
+	}
+	// The intention is stored: from here on the work is completed even if the
+	// worker hangs up.
+	status, err := s.publish(context.WithoutCancel(ctx), p)
+	return api.FinishAnswer{Status: status}, err
+}
+
+// publish carries out a stored intention to publish. It may be repeated at any
+// point; calls for the same attempt at the same time share one answer.
+func (s *Scheduler) publish(ctx context.Context, p store.Publishing) (buildbtw.Status, error) {
+	if p.Done() {
+		return p.Status, nil
+	}
+	status, err, _ := s.publishing.Do(strconv.FormatInt(p.Attempt.ID, 10), func() (any, error) {
+		err := s.Repos.Publish(ctx, publication(p))
+		if err != nil {
+			return buildbtw.Status(""), fmt.Errorf("publish attempt %d of %s: %w", p.Attempt.Number, p.Build.Pkgbase, err)
+		}
+		return s.Store.CompletePublish(ctx, p.Attempt.ID)
+	})
+	return status.(buildbtw.Status), err
+}
+
+func publication(p store.Publishing) pacmanrepo.Publication {
+	iteration := buildbtw.Iteration{Number: p.Build.Iteration}
+	return pacmanrepo.Publication{
+		Repository:    iteration.Repository(p.Build.Buildspace),
+		DB:            p.Build.Buildspace,
+		Architectures: p.Architectures,
+		Attempt:       p.Attempt.ID,
+		Files:         p.Files,
+	}
+}

@@ -1,0 +1,192 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"buildbtw"
+	"buildbtw/buildgraph"
+	"buildbtw/pacmanrepo"
+	"buildbtw/store"
+)
+
+// moves remembers since when the changesets of a buildspace have stood at the
+// commits at which they were last seen, so that a burst of pushes makes one
+// iteration. It is only ever a delay: after a restart it starts anew.
+type moves map[int64]move
+
+type move struct {
+	commits string // what was seen
+	since   time.Time
+}
+
+// maxDebounce bounds how often a steady stream of pushes can put off an
+// iteration, in multiples of the debounce time.
+const maxDebounce = 10
+
+// iteratePass makes every iteration that is due. A buildspace that fails does
+// not hold up the others.
+func (s *Scheduler) iteratePass(ctx context.Context) error {
+	spaces, err := s.Store.ActiveBuildspaces(ctx)
+	if err != nil {
+		return fmt.Errorf("list the active buildspaces: %w", err)
+	}
+	s.moved.keep(spaces)
+	var failures []error
+	for _, space := range spaces {
+		if err := s.iterateOne(ctx, space); err != nil {
+			failures = append(failures, fmt.Errorf("iterate buildspace %s: %w", space.Name, err))
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// keep forgets buildspaces that are no longer active.
+func (m moves) keep(spaces []store.ActiveBuildspace) {
+	active := make(map[int64]bool, len(spaces))
+	for _, space := range spaces {
+		active[space.ID] = true
+	}
+	for id := range m {
+		if !active[id] {
+			delete(m, id)
+		}
+	}
+}
+
+// iterateOne makes the next iteration of a buildspace if somebody asked for one
+// or a changeset moved.
+func (s *Scheduler) iterateOne(ctx context.Context, space store.ActiveBuildspace) error {
+	if space.Wanted != "" {
+		delete(s.moved, space.ID)
+		return s.createIteration(ctx, space, space.Wanted, space.WantedText)
+	}
+	text, err := s.movedChangesets(ctx, space)
+	if err != nil || text == "" {
+		delete(s.moved, space.ID)
+		return err
+	}
+	if !s.settled(space.ID, text) {
+		return nil
+	}
+	delete(s.moved, space.ID)
+	return s.createIteration(ctx, space, buildbtw.IterationPushed, text)
+}
+
+// movedChangesets says in words which changesets stand at another commit than
+// in the latest iteration; empty when none does. A changeset whose ref has
+// vanished has not moved: the iteration goes on with the commit it has.
+func (s *Scheduler) movedChangesets(ctx context.Context, space store.ActiveBuildspace) (string, error) {
+	if space.Latest == nil {
+		return "", nil // the first iteration is always wanted
+	}
+	before := commits(space.Planned)
+	var words []string
+	for _, change := range space.Changesets {
+		commit, err := s.catalog.Resolve(ctx, change)
+		if buildbtw.KindOf(err) == buildbtw.KindNotFound {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		if before[change.Source] != commit {
+			words = append(words, fmt.Sprintf("%s moved from %s to %s", change, short(before[change.Source]), short(commit)))
+		}
+	}
+	return strings.Join(words, "; "), nil
+}
+
+func commits(planned []buildgraph.PlannedChangeset) map[string]string {
+	bySource := make(map[string]string, len(planned))
+	for _, c := range planned {
+		bySource[c.Source] = c.Commit
+	}
+	return bySource
+}
+
+// short gives a commit as people write it.
+func short(commit string) string {
+	if commit == "" {
+		return "nothing"
+	}
+	return commit[:min(len(commit), 7)]
+}
+
+// settled reports whether nothing has moved again for the debounce time.
+func (s *Scheduler) settled(id int64, commits string) bool {
+	seen, ok := s.moved[id]
+	if !ok || seen.commits != commits {
+		s.moved[id] = move{commits, s.Now()}
+		return s.Debounce == 0
+	}
+	return s.Now().Sub(seen.since) >= s.Debounce
+}
+
+// nextSettled gives the time at which the earliest pushed buildspace is due.
+func (s *Scheduler) nextSettled(context.Context) (time.Time, bool, error) {
+	var next time.Time
+	for _, m := range s.moved {
+		if due := m.since.Add(s.Debounce); next.IsZero() || due.Before(next) {
+			next = due
+		}
+	}
+	return next, !next.IsZero(), nil
+}
+
+// createIteration plans and stores an iteration. Its pacman repositories exist,
+// empty, before anybody can learn of it. A plan that cannot be made is stored
+// as an invalid iteration, with the reason.
+func (s *Scheduler) createIteration(ctx context.Context, space store.ActiveBuildspace, reason buildbtw.IterationReason, text string) error {
+	plan, err := s.catalog.Plan(ctx, space.Changesets, space.Settings)
+	if err != nil && buildbtw.KindOf(err) == buildbtw.KindInternal {
+		return err // ours or git's fault: try again with the next pass
+	}
+	next := store.NewIteration{
+		BuildspaceID: space.ID, Revision: space.Revision,
+		Reason: reason, ReasonText: text,
+		Plan: plan, Err: err,
+	}
+	if plan == nil {
+		next.Changesets = s.tried(ctx, space.Changesets)
+	} else if err := s.createRepositories(ctx, space, plan); err != nil {
+		return err
+	}
+	row, err := s.Store.CreateIteration(ctx, next)
+	if err != nil {
+		return err
+	}
+	s.Log.InfoContext(ctx, "iteration made", "buildspace", space.Name, "iteration", row.Number, "reason", reason, "builds", row.Counts.Total())
+	return nil
+}
+
+// tried lists changesets that have no plan with the commits as far as they are
+// known, so that the next push to one of them is noticed.
+func (s *Scheduler) tried(ctx context.Context, changesets []buildbtw.Changeset) []buildgraph.PlannedChangeset {
+	list := make([]buildgraph.PlannedChangeset, len(changesets))
+	for i, change := range changesets {
+		commit, err := s.catalog.Resolve(ctx, change)
+		if err != nil {
+			commit = ""
+		}
+		list[i] = buildgraph.PlannedChangeset{Source: change.Source, Ref: change.Ref, Commit: commit}
+	}
+	return list
+}
+
+func (s *Scheduler) createRepositories(ctx context.Context, space store.ActiveBuildspace, plan *buildgraph.Plan) error {
+	next := buildbtw.Iteration{Number: 1}
+	if space.Latest != nil {
+		next.Number = space.Latest.Number + 1
+	}
+	for arch := range plan.Architectures {
+		id := pacmanrepo.ID{Repository: next.Repository(space.Name), DB: space.Name, Architecture: arch}
+		if err := s.Repos.Create(ctx, id); err != nil {
+			return fmt.Errorf("create the pacman repository of %s for %s: %w", id.Repository, arch, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+// Package scheduler does what has to be done without anybody asking: it reads
+// the sources, makes iterations, gives up lost attempts and completes what a
+// crash cut off. The database is the queue; a lost wake-up costs one period.
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
+
+	"buildbtw/gitmirror"
+	"buildbtw/pacmanrepo"
+	"buildbtw/store"
+)
+
+// Config is what the scheduler works with. All fields are needed.
+type Config struct {
+	Store         *store.Store
+	Mirror        *gitmirror.Mirror
+	Repos         *pacmanrepo.Repos
+	Log           *slog.Logger
+	Now           func() time.Time
+	SourceDirs    []string      // directories with one source in each subdirectory
+	BaseRef       string        // the branch at which sources are read
+	Architectures []string      // what the server builds for
+	Lease         time.Duration // how long a lease lasts without a heartbeat
+	SyncPeriod    time.Duration // between looks at the sources
+	Debounce      time.Duration // how long a changeset must rest before its push makes an iteration
+}
+
+// Scheduler owns the loops and the catalog of sources.
+type Scheduler struct {
+	Config
+	catalog    *Catalog
+	moved      moves
+	publishing singleflight.Group // by attempt
+
+	sync, iterate, rescue *Loop
+}
+
+// New prepares a scheduler; Run starts it.
+func New(c Config) *Scheduler {
+	s := &Scheduler{Config: c, catalog: newCatalog(c.Mirror, c.BaseRef, c.Architectures), moved: moves{}}
+	s.sync = loop(Loop{
+		Name:        "sync",
+		Description: "brings the mirror up to date with the sources and reads their .SRCINFO",
+		Period:      c.SyncPeriod,
+		Pass:        s.syncPass,
+	})
+	s.iterate = loop(Loop{
+		Name:        "iterate",
+		Description: "makes a new iteration where a changeset moved or somebody asked for one",
+		Period:      10 * time.Second,
+		Pass:        s.iteratePass,
+		Next:        s.nextSettled,
+	})
+	s.rescue = loop(Loop{
+		Name:        "rescue",
+		Description: "gives up attempts whose worker vanished and completes publications that a crash cut off",
+		Period:      10 * time.Second,
+		Pass:        s.rescuePass,
+		Next:        c.Store.NextWake,
+	})
+	return s
+}
+
+func loop(l Loop) *Loop {
+	l.wake = make(chan struct{}, 1)
+	return &l
+}
+
+// Loops lists all loops, for logs and documentation.
+func (s *Scheduler) Loops() []*Loop { return []*Loop{s.rescue, s.sync, s.iterate} }
+
+// Catalog gives the sources as last read.
+func (s *Scheduler) Catalog() *Catalog { return s.catalog }
+
+// Wake makes the scheduler look for iterations to make at once.
+func (s *Scheduler) Wake() { s.iterate.Wake() }
+
+// Prepare does what must be done before the first request is answered: it gives
+// running attempts the time to be heard of again, completes what a crash cut
+// off, and reads the sources as the mirror has them.
+func (s *Scheduler) Prepare(ctx context.Context) error {
+	if err := s.Store.ExtendLeases(ctx, s.Lease); err != nil {
+		return fmt.Errorf("extend the leases over the restart: %w", err)
+	}
+	if err := s.rescuePass(ctx); err != nil {
+		return err
+	}
+	return s.catalog.Refresh(ctx)
+}
+
+// Run runs all loops until the context ends, or until one of them panics.
+func (s *Scheduler) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, l := range s.Loops() {
+		group.Go(func() error { return l.run(ctx, s.Log) })
+	}
+	return group.Wait()
+}

@@ -1,0 +1,31 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// syncPass mirrors every directory of sources and, when something moved, reads
+// the catalog anew. A directory that cannot be read does not stop the others.
+func (s *Scheduler) syncPass(ctx context.Context) error {
+	var failures []error
+	changed := false
+	for _, dir := range s.SourceDirs {
+		report, err := s.Mirror.SyncDir(ctx, dir)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("mirror the sources in %s: %w", dir, err))
+			continue
+		}
+		if s.catalog.setBroken(dir, report.Broken) || len(report.Changed)+len(report.Removed) > 0 {
+			changed = true
+		}
+	}
+	if changed {
+		if err := s.catalog.Refresh(ctx); err != nil {
+			failures = append(failures, err)
+		}
+		s.iterate.Wake()
+	}
+	return errors.Join(failures...)
+}
