@@ -1,0 +1,181 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"buildbtw"
+	"buildbtw/buildgraph"
+	"buildbtw/views"
+)
+
+// now is fixed, so that two screenshots of a story are equal. Ages tick on in
+// the browser, as they do on real pages.
+var now = time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
+
+func ago(d time.Duration) views.Moment { return views.Moment{At: now.Add(-d), Now: now} }
+
+func link(id int64, pkgbase string, status buildbtw.Status) views.BuildLink {
+	return views.BuildLink{ID: id, Pkgbase: pkgbase, Architecture: "x86_64", Stage: 1, Status: status}
+}
+
+func line(id int64, pkgbase, version string, status buildbtw.Status, reason string) views.BuildLine {
+	return views.BuildLine{
+		BuildLink: link(id, pkgbase, status), Version: version, Reason: reason, Level: int(id) % 5,
+		Changed: ago(time.Duration(id*37) * time.Second), Buildspace: "openssl-3.6", Iteration: 4,
+	}
+}
+
+func home() views.Home {
+	return views.Home{
+		Running: []views.RunningBuild{
+			{BuildLine: line(1, "qt6-webengine", "6.9.1-4", buildbtw.StatusBuilding, ""), Worker: "build01", Started: ago(3 * time.Hour)},
+			{BuildLine: line(2, "curl", "8.17.0-2", buildbtw.StatusBuilding, ""), Worker: "build02", Started: ago(42 * time.Second)},
+			{BuildLine: line(3, "python-cryptography-vectors-with-a-long-name", "46.0.3-1", buildbtw.StatusScheduled, ""), Worker: "gitlab", Started: ago(2 * time.Second)},
+		},
+		Buildspaces: cards(),
+		Failures: []views.BuildLine{
+			line(12, "nodejs", "24.11.1-2", buildbtw.StatusFailed, ""),
+			line(13, "freeradius", "3.2.8-1", buildbtw.StatusFailed, ""),
+		},
+		Workers: 3, CanChange: true,
+	}
+}
+
+func cards() []views.BuildspaceCard {
+	return []views.BuildspaceCard{
+		card("openssl-3.6", buildbtw.IterationStatusBuilding, 4, largeCounts(), "openssl", "python-cryptography/openssl-3.6"),
+		card("poppler", buildbtw.IterationStatusFailed, 2, buildbtw.Counts{"built": 38, "failed": 3, "blocked": 12}, "poppler/25.11"),
+		card("haskell-rebuild", buildbtw.IterationStatusBuilt, 1, buildbtw.Counts{"built": 212, "skipped": 40}, "ghc", "haskell-a", "haskell-b", "haskell-c", "haskell-d", "haskell-e"),
+		card("gcc", buildbtw.IterationStatusInvalid, 1, buildbtw.Counts{}, "gcc"),
+		{Name: "new-thing", Changesets: []string{"libalpha"}, Created: ago(time.Second), CreatedBy: "anna", Scope: buildbtw.ScopeAuto},
+		card("paused", buildbtw.IterationStatusStopped, 7, buildbtw.Counts{"built": 5, "skipped": 20}, "zlib"),
+	}
+}
+
+func card(name string, status buildbtw.IterationStatus, n int, counts buildbtw.Counts, changesets ...string) views.BuildspaceCard {
+	return views.BuildspaceCard{
+		Name: name, Changesets: changesets, Iteration: n, Status: status, Counts: counts,
+		Created: ago(time.Duration(n*5) * time.Hour), CreatedBy: "anna", Scope: buildbtw.ScopeAuto,
+	}
+}
+
+func largeCounts() buildbtw.Counts {
+	return buildbtw.Counts{"built": 2104, "skipped": 310, "failed": 4, "building": 12, "scheduled": 3, "pending": 96, "blocked": 4356}
+}
+
+func form(p *buildgraph.Plan) views.PlanForm {
+	f := views.PlanForm{
+		Settings: buildbtw.DefaultSettings(), Architectures: []string{"x86_64", "aarch64"}, ConfirmAbove: 500,
+	}
+	if p != nil {
+		summary := views.Summarize(p)
+		f.Plan, f.Changesets = &summary, "libalpha/soname-2\nliba-tools"
+	}
+	return f
+}
+
+func wrongForm(field, message string) views.PlanForm {
+	f := form(nil)
+	f.Changesets, f.Name = "libalhpa/soname-2", "libalpha"
+	f.Error = views.FormError{Field: field, Message: message}
+	return f
+}
+
+func confirmForm() views.PlanForm {
+	f := form(largePlan())
+	f.NeedsConfirm, f.Exclude = true, "chromium firefox"
+	return f
+}
+
+func editForm() views.PlanForm {
+	f := form(smallPlan())
+	f.Editing = "libalpha"
+	return f
+}
+
+func smallPlan() *buildgraph.Plan {
+	reason := func(kind buildbtw.ReasonKind, via, name string) buildbtw.Reason {
+		return buildbtw.Reason{Kind: kind, Via: via, Name: name}
+	}
+	builds := []buildgraph.Build{
+		{Pkgbase: "libalpha", Version: "2.0-1", Stage: 1, Reason: reason(buildbtw.ReasonChangeset, "", "")},
+		{Pkgbase: "liba-tools", Version: "1:1.4-2", Stage: 1, NoCheck: true, Reason: reason(buildbtw.ReasonChangeset, "", "")},
+		{Pkgbase: "libbeta", Version: "1.1-3", Stage: 1, Level: 1, Reason: reason(buildbtw.ReasonSoname, "libalpha", "libalpha.so=2-64")},
+		{Pkgbase: "app-gamma", Version: "0.9-1", Stage: 1, Level: 2, Reason: reason(buildbtw.ReasonDepends, "libbeta", "libbeta")},
+		{Pkgbase: "liba-tools", Version: "1:1.4-2", Stage: 2, Level: 3, Reason: reason(buildbtw.ReasonChangeset, "", "")},
+	}
+	return &buildgraph.Plan{
+		Scope: buildbtw.ScopeAuto, Scopes: map[string]int{"none": 2, "direct": 3, "all": 5},
+		Architectures: map[string]*buildgraph.ArchPlan{
+			"x86_64": {
+				Builds: builds, Chain: []string{"libalpha", "libbeta", "app-gamma", "liba-tools@2"},
+				Cuts: []buildgraph.Cut{{From: "app-gamma", To: "liba-tools", Kinds: []string{"checkdepends"}, Cycle: []string{"app-gamma", "liba-tools", "libbeta"}}},
+			},
+			"aarch64": {Builds: builds[:2], Chain: []string{"libalpha"}},
+		},
+		Warnings: warnings(),
+	}
+}
+
+func warnings() []buildgraph.Warning {
+	return []buildgraph.Warning{
+		{Kind: buildgraph.WarnUnreadable, Source: "libbroken", Message: "libbroken: .SRCINFO line 7: pkgrel is missing"},
+		{Kind: buildgraph.WarnUnmet, Source: "app-delta", Message: "app-delta needs libalpha<2, and no source offers that"},
+		{Kind: buildgraph.WarnUnresolved, Source: "app-delta", Message: "app-delta needs libexotic, which no source provides; the base must"},
+	}
+}
+
+func largePlan() *buildgraph.Plan {
+	arch := &buildgraph.ArchPlan{}
+	for i := range 6885 {
+		arch.Builds = append(arch.Builds, buildgraph.Build{
+			Pkgbase: fmt.Sprintf("package-%04d", i), Version: "1.0-1", Stage: 1, Level: i * 62 / 6885,
+			Reason: buildbtw.Reason{Kind: buildbtw.ReasonDepends, Via: "curl", Name: "curl"},
+		})
+	}
+	for i := range 62 {
+		arch.Chain = append(arch.Chain, fmt.Sprintf("package-%04d", i*111))
+	}
+	for i := range 70 {
+		a, b := fmt.Sprintf("package-%04d", i), fmt.Sprintf("package-%04d", i+1)
+		arch.Cuts = append(arch.Cuts, buildgraph.Cut{From: a, To: b, Kinds: []string{"makedepends"}, Cycle: []string{a, b}})
+	}
+	return &buildgraph.Plan{
+		Scope: buildbtw.ScopeAll, Scopes: map[string]int{"none": 1, "direct": 141, "all": 6885},
+		Architectures: map[string]*buildgraph.ArchPlan{"x86_64": arch}, Warnings: warnings(),
+	}
+}
+
+func sourceList() views.Sources {
+	v := views.Sources{Total: 7889, Left: 7686, Read: ago(20 * time.Second), Broken: []views.SourceLine{
+		{Slug: "libbroken", Ref: "main", Commit: strings.Repeat("3f", 20), Error: ".SRCINFO line 7: pkgrel is missing"},
+		{Slug: "empty", Ref: "main", Commit: strings.Repeat("a0", 20), Error: "there is no .SRCINFO at this commit"},
+	}}
+	for i := range 20 {
+		name := fmt.Sprintf("lib-%02d", i)
+		v.Lines = append(v.Lines, views.SourceLine{Slug: name, Ref: "main", Commit: strings.Repeat("9c", 20), Pkgbase: name, Version: "1.2.3-1"})
+	}
+	return v
+}
+
+func workerList() views.Workers {
+	busy := home().Running
+	return views.Workers{Machines: []views.WorkerCard{
+		{Name: "build01", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"pkgctl"}, Labels: buildbtw.Names{"big", "kvm"}, Version: "0.1.0", LastSeen: ago(2 * time.Second), Running: busy[:2]},
+		{Name: "build02", Architectures: buildbtw.Names{"x86_64", "aarch64"}, Runners: buildbtw.Names{"makepkg"}, Version: "0.1.0", LastSeen: ago(9 * time.Second)},
+		{Name: "old-laptop", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"makepkg"}, LastSeen: ago(49 * time.Hour), Gone: true},
+		{Name: "flaky", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"vm"}, LastSeen: ago(30 * time.Second), SetAside: "Five builds in a row ended by the machine's fault: no space left on device."},
+	}}
+}
+
+func packageDetail() views.PackageDetail {
+	return views.PackageDetail{
+		Name: "openssl", PlanURL: "/buildspaces/new?changesets=openssl",
+		Source: &views.SourceLine{Slug: "openssl", Ref: "main", Commit: strings.Repeat("7d", 20), Pkgbase: "openssl", Version: "3.6.0-1"},
+		Builds: []views.BuildLine{
+			line(3, "openssl", "3.6.0-1", buildbtw.StatusBuilt, ""), line(4, "openssl", "3.6.0-1", buildbtw.StatusFailed, ""),
+		},
+	}
+}

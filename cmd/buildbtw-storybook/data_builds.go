@@ -1,0 +1,207 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"buildbtw"
+	"buildbtw/views"
+)
+
+func iteration() views.Iteration {
+	return views.Iteration{
+		Buildspace: "openssl-3.6", Settings: buildbtw.DefaultSettings(), Created: ago(26 * time.Hour), CreatedBy: "anna",
+		Number: 4, Latest: 4, Status: buildbtw.IterationStatusBuilding, ReasonText: "openssl/main moved from 1a2b3c4 to 5d6e7f8", Made: ago(2 * time.Hour),
+		Counts: largeCounts(), Architectures: []string{"x86_64"}, CanChange: true, PollURL: "/iteration/building",
+		Changesets: []views.IterationChangeset{
+			{Source: "openssl", Ref: "main", Commit: strings.Repeat("5d", 20)},
+			{Source: "python-cryptography", Ref: "openssl-3.6", Commit: strings.Repeat("c1", 20)},
+		},
+		Repositories: []views.Repository{{Architecture: "x86_64", PacmanConf: "[openssl-3.6]\nSigLevel = Optional TrustAll\nServer = http://127.0.0.1:8080/repo/openssl-3.6_4/os/$arch"}},
+		Blockers: []views.Blocker{
+			{Build: link(12, "nodejs", buildbtw.StatusFailed), Holds: 412}, {Build: link(13, "freeradius", buildbtw.StatusFailed), Holds: 1},
+			{Build: link(14, "a-leaf", buildbtw.StatusFailed)},
+		},
+		Builds: views.BuildList{Base: "/iteration/building", Lines: buildLines(), Next: "/iteration/building?cursor=2"},
+		Diff: &views.Diff{From: 3, To: 4, Architectures: []views.DiffArch{{
+			Architecture: "x86_64", Added: []string{"libnew", "app-new"}, Removed: []string{"gone"}, EdgesAdded: 5, EdgesRemoved: 1,
+			Changed: []views.DiffChange{{Pkgbase: "openssl", FromVersion: "3.5.4-1", ToVersion: "3.6.0-1"}, {Pkgbase: "curl", FromCommit: strings.Repeat("1", 40), ToCommit: strings.Repeat("2", 40)}},
+		}}},
+		Iterations: []views.IterationLine{
+			{Number: 4, Status: buildbtw.IterationStatusBuilding, ReasonText: "openssl/main moved from 1a2b3c4 to 5d6e7f8", Made: ago(2 * time.Hour)},
+			{Number: 3, Status: buildbtw.IterationStatusSuperseded, ReasonText: "changesets edited", Made: ago(20 * time.Hour)},
+			{Number: 2, Status: buildbtw.IterationStatusInvalid, ReasonText: "changesets edited", Made: ago(25 * time.Hour)},
+		},
+		Events: events(),
+	}
+}
+
+func events() []views.EventLine {
+	nodejs, curl := link(12, "nodejs", buildbtw.StatusFailed), link(2, "curl", buildbtw.StatusBuilding)
+	return []views.EventLine{
+		{At: ago(20 * time.Second), Actor: "build01", Build: &nodejs, From: buildbtw.StatusBuilding, To: buildbtw.StatusFailed, Message: "build() failed with exit code 4"},
+		{At: ago(42 * time.Second), Actor: "build02", Build: &curl, From: buildbtw.StatusPending, To: buildbtw.StatusBuilding, Message: "attempt 1"},
+		{At: ago(2 * time.Hour), Actor: buildbtw.System, Message: "iteration 4: 6,885 builds"},
+		{At: ago(26 * time.Hour), Actor: "anna", Message: "created the buildspace"},
+	}
+}
+
+func buildLines() []views.BuildLine {
+	lines := []views.BuildLine{
+		line(12, "nodejs", "24.11.1-2", buildbtw.StatusFailed, "links libssl.so=3-64 of openssl"),
+		line(2, "curl", "8.17.0-2", buildbtw.StatusBuilding, "links libssl.so=3-64 of openssl"),
+		line(5, "kodi", "21.3-5", buildbtw.StatusScheduled, "depends on curl"),
+		line(6, "git", "2.52.0-1", buildbtw.StatusPending, "depends on curl"),
+		line(7, "yarn", "1.22.22-2", buildbtw.StatusBlocked, "depends on nodejs"),
+		line(8, "libreoffice-fresh", "25.8.3-1", buildbtw.StatusBlocked, "depends on curl"),
+		line(3, "openssl", "3.6.0-1", buildbtw.StatusBuilt, "is a changeset"),
+		line(9, "ca-certificates-with-a-very-long-package-name-utils", "20240618-1", buildbtw.StatusSkipped, "depends on openssl"),
+	}
+	lines[4].Roots = []views.BuildLink{link(12, "nodejs", buildbtw.StatusFailed)}
+	lines[5].Waiting = 14
+	lines[7].SkipReason = buildbtw.CauseUnchanged
+	twice := line(10, "krb5", "1.21.3-2", buildbtw.StatusBlocked, "links libcrypto.so=3-64 of openssl")
+	twice.Stage, twice.Waiting = 2, 1
+	return append(lines, twice)
+}
+
+func failedIteration() views.Iteration {
+	v := iteration()
+	v.Status = buildbtw.IterationStatusFailed
+	v.Counts = buildbtw.Counts{"built": 38, "failed": 3, "blocked": 12}
+	return v
+}
+
+func builtIteration() views.Iteration {
+	v := iteration()
+	v.Status, v.Blockers, v.Builds.Next = buildbtw.IterationStatusBuilt, nil, ""
+	v.Counts = buildbtw.Counts{"built": 14}
+	v.Builds.Lines = v.Builds.Lines[6:7]
+	return v
+}
+
+func calculatingIteration() views.Iteration {
+	v := iteration()
+	return views.Iteration{
+		Buildspace: v.Buildspace, Settings: v.Settings, Created: ago(time.Second), CreatedBy: "anna", CanChange: true,
+		Status: buildbtw.IterationStatusCalculating, Wanted: "created", PollURL: v.PollURL,
+		Changesets: []views.IterationChangeset{{Source: "openssl", Ref: "main"}},
+	}
+}
+
+func invalidIteration() views.Iteration {
+	v := calculatingIteration()
+	v.Number, v.Latest, v.Status, v.Made, v.Wanted = 1, 1, buildbtw.IterationStatusInvalid, ago(time.Minute), ""
+	v.ReasonText = "created"
+	v.Error = "openssl at 5d6e7f8: .SRCINFO line 12: \"pkgrel = \": a value is missing"
+	return v
+}
+
+func stoppedIteration() views.Iteration {
+	v := failedIteration()
+	v.Stopped, v.Status, v.Blockers = true, buildbtw.IterationStatusStopped, nil
+	v.Counts = buildbtw.Counts{"built": 20, "skipped": 33}
+	return v
+}
+
+func supersededIteration() views.Iteration {
+	v := stoppedIteration()
+	v.Stopped, v.Status, v.Number, v.CanChange = false, buildbtw.IterationStatusSuperseded, 3, false
+	return v
+}
+
+func filteredIteration() views.Iteration {
+	v := iteration()
+	v.Architectures = []string{"aarch64", "x86_64"}
+	v.Builds = views.BuildList{Base: "/iteration/building", Filter: views.BuildFilter{Query: "zzz", Status: "failed"}}
+	v.Unreadable, v.Others = views.Summarize(smallPlan()).Unreadable, views.Summarize(smallPlan()).Others
+	return v
+}
+
+// graph makes a layered graph of n builds in every status.
+func graph(n int) views.Graph {
+	g := views.Graph{Buildspace: "libalpha", Iteration: 2, Architecture: "x86_64", Architectures: []string{"aarch64", "x86_64"}, Status: buildbtw.IterationStatusBuilding, Counts: buildbtw.Counts{}}
+	statuses := []buildbtw.Status{"built", "built", "built", "building", "failed", "pending", "blocked", "blocked", "skipped", "scheduled"}
+	for i := range n {
+		level := i * 5 / max(n, 1)
+		node := views.GraphNode{BuildLink: link(int64(i+1), fmt.Sprintf("package-number-%d", i), statuses[min(i*10/n, 9)]), Level: level, Version: "1.0-1", Reason: "depends on package-number-0"}
+		node.OnChain = i == 0 || level > g.Nodes[i-1].Level
+		g.Nodes = append(g.Nodes, node)
+		g.Counts[node.Status]++
+		for _, back := range []int{n/5 + 1, n/3 + i%3} {
+			if from := i - back; from >= 0 && g.Nodes[from].Level < level {
+				g.Edges = append(g.Edges, views.GraphEdge{From: int64(from + 1), To: int64(i + 1), Words: "depends, makedepends"})
+			}
+		}
+	}
+	if n > 6 {
+		g.Edges = append(g.Edges, views.GraphEdge{From: int64(n), To: 2, Cut: true, Words: "checkdepends, cut out of a cycle"})
+	}
+	return g
+}
+
+func build(status buildbtw.Status) views.BuildDetail {
+	v := views.BuildDetail{
+		BuildLink: link(7, "yarn", status), Buildspace: "openssl-3.6", Iteration: 4, Source: "yarn", Commit: strings.Repeat("4b", 20),
+		Version: "1.22.22-2", Pkgnames: []string{"yarn", "yarn-docs"}, Level: 3, Changed: ago(42 * time.Second),
+		Chain: []views.ReasonLink{
+			{BuildLink: link(7, "yarn", status), Reason: "depends on nodejs"},
+			{BuildLink: link(12, "nodejs", buildbtw.StatusBuilt), Reason: "links libssl.so=3-64 of openssl"},
+			{BuildLink: link(3, "openssl", buildbtw.StatusBuilt), Reason: "is a changeset"},
+		},
+		Dependencies: []views.BuildLink{link(12, "nodejs", buildbtw.StatusBuilt)},
+		Dependents:   []views.BuildLink{link(20, "jupyterlab", buildbtw.StatusBlocked), link(21, "code", buildbtw.StatusBlocked)},
+		Events:       events()[:2], CanCancel: status.Active(), CanRetry: status == buildbtw.StatusFailed,
+		Reproduce: "git clone … yarn && cd yarn && git checkout " + strings.Repeat("4b", 5) + "\nextra-x86_64-build",
+	}
+	switch status {
+	case buildbtw.StatusBlocked:
+		v.Dependencies[0].Status = buildbtw.StatusFailed
+		v.Roots, v.WaitingFor = v.Dependencies, v.Dependencies
+	case buildbtw.StatusPending:
+		v.NotBefore = ago(-time.Minute)
+		v.Attempts = []views.AttemptLine{attempt(1, buildbtw.OutcomeInfrastructure, "no space left on device")}
+	case buildbtw.StatusSkipped:
+		v.SkipReason = buildbtw.CauseUnchanged
+	case buildbtw.StatusBuilding:
+		v.Attempts = []views.AttemptLine{{Number: 1, Worker: "build01", Runner: "makepkg", State: buildbtw.AttemptRunning, Started: ago(42 * time.Second), Took: "42 s", LogURL: "/log", LogBytes: 31337}}
+		v.Log = &views.Log{Build: 7, Attempt: 1, Text: logText(60), From: 1 << 20, End: 2 << 20, Running: true}
+	case buildbtw.StatusFailed:
+		v.Attempts = []views.AttemptLine{attempt(2, buildbtw.OutcomeFailed, "build() failed with exit code 4"), attempt(1, buildbtw.OutcomeLost, "the worker stopped answering")}
+		v.Log = &views.Log{Build: 7, Attempt: 2, Text: logText(20) + "==> ERROR: A failure occurred in build().\n    Aborting...\n", End: 4000}
+	case buildbtw.StatusBuilt:
+		v.Attempts = []views.AttemptLine{attempt(1, buildbtw.OutcomeBuilt, "")}
+		v.Log = &views.Log{Build: 7, Attempt: 1, Text: logText(8), End: 600}
+		v.Packages = []views.PackageLine{
+			{Pkgname: "yarn", Version: "1:1.22.22-2", Architecture: "any", Filename: "yarn-1:1.22.22-2-any.pkg.tar.zst", SHA256: strings.Repeat("9f", 32), Size: 1234567, URL: "/p"},
+			{Pkgname: "yarn-docs", Version: "1:1.22.22-2", Architecture: "any", Filename: "yarn-docs-1:1.22.22-2-any.pkg.tar.zst", SHA256: strings.Repeat("8e", 32), Size: 999, URL: "/p"},
+		}
+	}
+	return v
+}
+
+func attempt(n int, outcome buildbtw.Outcome, message string) views.AttemptLine {
+	return views.AttemptLine{
+		Number: n, Worker: "build01", Runner: "makepkg", State: buildbtw.AttemptFinished, Outcome: outcome, Message: message,
+		Started: ago(time.Hour), Took: "4 min 7 s", LogURL: "/log", LogBytes: 31337,
+	}
+}
+
+func logText(lines int) string {
+	var b strings.Builder
+	for i := range lines {
+		fmt.Fprintf(&b, "[%3d/%d] Compiling src/module_%d.c -O2 -pipe -fno-plt -fexceptions -Wp,-D_FORTIFY_SOURCE=3\n", i+1, lines, i)
+	}
+	return b.String()
+}
+
+// hostileBuild holds text that others wrote and that must stay text.
+func hostileBuild() views.BuildDetail {
+	const script = `"><script>document.title='owned'</script><img src=x onerror=alert(1)>`
+	v := build(buildbtw.StatusFailed)
+	v.Version, v.Chain[0].Reason, v.Attempts[0].Message = script, script, script
+	v.Log.Text = script + "\n</div></span>"
+	v.Events[0].Message, v.Reproduce = script, script
+	return v
+}

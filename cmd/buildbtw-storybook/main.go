@@ -1,0 +1,84 @@
+// Command buildbtw-storybook shows every page in every state with made-up data,
+// on a loopback address, to whoever works on the views. It needs no server, no
+// store and no sources.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"buildbtw/static"
+	"buildbtw/views"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:8090", "loopback `address` to listen on")
+	list := flag.Bool("list", false, "print the paths of all stories and exit")
+	flag.Parse()
+	if *list {
+		for _, s := range stories(shell(views.Assets{})) {
+			fmt.Println(s.Path)
+		}
+		return
+	}
+	if err := run(*listen); err != nil {
+		fmt.Fprintln(os.Stderr, "buildbtw-storybook:", err)
+		os.Exit(1)
+	}
+}
+
+func run(listen string) error {
+	assets, err := static.Load()
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", listen, err)
+	}
+	if addr, ok := ln.Addr().(*net.TCPAddr); !ok || !addr.IP.IsLoopback() {
+		return fmt.Errorf("%s is no loopback address", listen)
+	}
+	log.Printf("stories at http://%s/", ln.Addr())
+	server := &http.Server{Handler: routes(assets), ReadHeaderTimeout: 10 * time.Second}
+	return server.Serve(ln)
+}
+
+// policy is the one of the real server, so that an inline style shows here too.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+	"connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+func routes(assets *static.Assets) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+static.Prefix+"{file}", func(w http.ResponseWriter, r *http.Request) {
+		asset, ok := assets.File(r.PathValue("file"))
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", asset.ContentType)
+		_, _ = w.Write(asset.Body) // a browser that left
+	})
+	all := stories(shell(views.Assets{
+		Style: assets.URL("app.css"), Script: assets.URL("app.js"), Icon: assets.URL("icon.svg"),
+	}))
+	for _, s := range append(all, index(all)) {
+		mux.HandleFunc("GET "+s.Path+"{$}", func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("HX-Request") != "" {
+				w.WriteHeader(http.StatusNoContent) // a page that polls: stories never change
+				return
+			}
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			w.Header().Set("Content-Security-Policy", policy)
+			if err := s.View.Render(r.Context(), w); err != nil {
+				log.Printf("render %s: %v", s.Path, err)
+			}
+		})
+	}
+	return mux
+}

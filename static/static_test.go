@@ -1,0 +1,70 @@
+package static
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"strings"
+	"testing"
+)
+
+func TestEveryAssetIsNamedByItsContentAndUnpacksToIt(t *testing.T) {
+	assets, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for plain, wantType := range map[string]string{
+		"app.css":  "text/css; charset=utf-8",
+		"app.js":   "text/javascript; charset=utf-8",
+		"icon.svg": "image/svg+xml",
+	} {
+		asset, ok := assets.File(strings.TrimPrefix(assets.URL(plain), Prefix))
+		if !ok {
+			t.Fatalf("%s: no such asset", plain)
+		}
+		sum := sha256.Sum256(asset.Body)
+		if want := hex.EncodeToString(sum[:])[:10]; !strings.Contains(asset.Name, want) {
+			t.Errorf("%s does not carry its hash %s; run npm run build", asset.Name, want)
+		}
+		if asset.ContentType != wantType {
+			t.Errorf("%s: content type %q, want %q", plain, asset.ContentType, wantType)
+		}
+		r, err := gzip.NewReader(bytes.NewReader(asset.Gzip))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := io.ReadAll(r); err != nil || !bytes.Equal(body, asset.Body) {
+			t.Errorf("%s: unpacked %d bytes, err %v; want %d bytes", plain, len(body), err, len(asset.Body))
+		}
+	}
+}
+
+func TestAnUnknownAssetIsNotThere(t *testing.T) {
+	assets, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"nothing.css", "app.css", "manifest.json", "../static.go", ""} {
+		if _, ok := assets.File(name); ok {
+			t.Errorf("File(%q) gave an asset", name)
+		}
+	}
+}
+
+// The figure is issue "Web app"'s: scripts and styles without the graph.
+func TestScriptsAndStylesStaySmall(t *testing.T) {
+	assets, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, plain := range []string{"app.css", "app.js"} {
+		asset, _ := assets.File(strings.TrimPrefix(assets.URL(plain), Prefix))
+		total += len(asset.Gzip)
+	}
+	if limit := 60 << 10; total > limit {
+		t.Errorf("app.css and app.js are %d bytes gzipped, limit %d", total, limit)
+	}
+}

@@ -1,0 +1,144 @@
+// Package views renders pages and their parts. A component takes the values it
+// shows: never a store, a request or a map. Page-shaped structs stand beside the
+// component that shows them; handlers fill them.
+package views
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"buildbtw"
+)
+
+// Moment is a point in time and when it is looked at. The zero value is shown
+// as "never".
+type Moment struct{ At, Now time.Time }
+
+// Known reports whether there is a time to show.
+func (m Moment) Known() bool { return !m.At.IsZero() }
+
+// Age says in words how long ago the moment was. static/src/ages.js keeps it
+// right in the browser and has the same steps.
+func (m Moment) Age() string {
+	switch age := m.Now.Sub(m.At); {
+	case !m.Known():
+		return "never"
+	case age < 5*time.Second:
+		return "now"
+	default:
+		return coarse(age) + " ago"
+	}
+}
+
+// coarse gives a duration in its largest unit, rounded down.
+func coarse(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return strconv.Itoa(int(d.Seconds())) + " s"
+	case d < time.Hour:
+		return strconv.Itoa(int(d.Minutes())) + " min"
+	case d < 24*time.Hour:
+		return strconv.Itoa(int(d.Hours())) + " h"
+	default:
+		return strconv.Itoa(int(d.Hours()/24)) + " d"
+	}
+}
+
+// Took gives a duration in its two largest units: "1 h 5 min".
+func Took(d time.Duration) string {
+	d = max(d, 0)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+	default:
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	}
+}
+
+// Count writes a number with thousands separated: 6,885.
+func Count(n int) string {
+	s := strconv.Itoa(n)
+	sign := ""
+	if n < 0 {
+		sign, s = "-", s[1:]
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return sign + s
+}
+
+// Plural writes a number with its noun; the plural adds an s.
+func Plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return Count(n) + " " + noun + "s"
+}
+
+// Bytes writes a size as people read it, with powers of 1024.
+func Bytes(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	size, unit := float64(n), ""
+	for _, unit = range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if size /= 1024; size < 1024 {
+			break
+		}
+	}
+	return fmt.Sprintf("%.1f %s", size, unit)
+}
+
+// shortCommit is as much of a commit as people need to tell two apart.
+func shortCommit(commit string) string { return commit[:min(len(commit), 10)] }
+
+// BuildURL is the address of a build's page.
+func BuildURL(id int64) string { return "/builds/" + strconv.FormatInt(id, 10) }
+
+// BuildspaceURL is the address of a buildspace's page, with further path
+// elements.
+func BuildspaceURL(name string, more ...string) string {
+	return "/buildspaces/" + url.PathEscape(name) + strings.Join(append([]string{""}, more...), "/")
+}
+
+// IterationURL is the address of an iteration's page, with further path
+// elements.
+func IterationURL(buildspace string, number int, more ...string) string {
+	return BuildspaceURL(buildspace, append([]string{strconv.Itoa(number)}, more...)...)
+}
+
+func packageURL(pkgname string) string { return "/packages/" + url.PathEscape(pkgname) }
+
+// LogURL is the address of an attempt's log: the whole file, or with from ≥ 0
+// the part of it that a page appends.
+func LogURL(build int64, attempt int, from int64) string {
+	u := fmt.Sprintf("%s/log?attempt=%d", BuildURL(build), attempt)
+	if from >= 0 {
+		u += fmt.Sprintf("&offset=%d", from)
+	}
+	return u
+}
+
+// BuildLink names a build where another mentions it.
+type BuildLink struct {
+	ID           int64
+	Pkgbase      string
+	Architecture string
+	Stage        int
+	Status       buildbtw.Status
+	SkipReason   buildbtw.Cause
+}
+
+// Name is the pkgbase, with the stage where there are two.
+func (b BuildLink) Name() string {
+	if b.Stage == 2 {
+		return b.Pkgbase + " (stage 2)"
+	}
+	return b.Pkgbase
+}
