@@ -136,7 +136,7 @@ type Build struct {
 	// TwinOf is the build that does the work for this one: an `any` package is
 	// built once per iteration and published for every architecture. Zero when
 	// this build does its own work. A twin is never handed out.
-	TwinOf int64 `bun:"twin_of,nullzero"`
+	TwinOf int64 `bun:"twin_of"`
 
 	// Priority is the length in seconds of the longest chain of builds that
 	// starts here, by the durations known when the iteration was made. The
@@ -263,7 +263,7 @@ type Attempt struct {
 	State       AttemptState `bun:"state"`
 	Outcome     Outcome      `bun:"outcome"`
 	Message     string       `bun:"message"`  // the outcome in words, shown to people
-	Result      Status       `bun:"result"`   // what the build became by it; empty when it was no longer this attempt's to change
+	Result      Status       `bun:"result"`   // what the build was afterwards
 	Stop        bool         `bun:"stop"`     // the worker is to stop at its next heartbeat
 	Deadline    time.Time    `bun:"deadline"` // the lease's end unless a heartbeat comes
 	StartedAt   time.Time    `bun:"started_at"`

@@ -74,7 +74,7 @@ CREATE TABLE builds (
     level        INTEGER NOT NULL DEFAULT 0,
     pkgnames     TEXT NOT NULL DEFAULT '[]',
     reason       TEXT NOT NULL,
-    twin_of      INTEGER REFERENCES builds (id) ON DELETE CASCADE,
+    twin_of      INTEGER NOT NULL DEFAULT 0, -- a build of the same iteration
     priority     REAL NOT NULL DEFAULT 0,
     status       TEXT NOT NULL CHECK (status IN ('blocked', 'pending', 'scheduled', 'building', 'built', 'failed', 'skipped')),
     skip_reason  TEXT NOT NULL DEFAULT '' CHECK (skip_reason IN ('', 'stopped', 'superseded', 'unchanged', 'excluded', 'cancelled')),
@@ -89,11 +89,12 @@ CREATE TABLE builds (
     UNIQUE (iteration_id, architecture, pkgbase, stage)
 );
 -- "What may be handed out, best first?"
-CREATE INDEX builds_pending ON builds (iteration_id, architecture, priority DESC, id) WHERE status = 'pending' AND twin_of IS NULL;
+CREATE INDEX builds_pending ON builds (iteration_id, architecture, priority DESC, id) WHERE status = 'pending' AND twin_of = 0;
+CREATE INDEX builds_paused ON builds (not_before) WHERE status = 'pending' AND not_before IS NOT NULL;
 CREATE INDEX builds_running ON builds (iteration_id) WHERE status IN ('scheduled', 'building');
 CREATE INDEX builds_status ON builds (iteration_id, status);
 CREATE INDEX builds_pkgbase ON builds (pkgbase);
-CREATE INDEX builds_twin ON builds (twin_of) WHERE twin_of IS NOT NULL;
+CREATE INDEX builds_twin ON builds (twin_of) WHERE twin_of <> 0;
 
 CREATE TABLE edges (
     from_build INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,

@@ -1,9 +1,224 @@
 package store
 
-import "buildbtw"
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"buildbtw"
+)
 
 // LeaseRow is what a running lease gives access to.
 type LeaseRow struct {
 	Attempt buildbtw.Attempt
 	Build   BuildRow // with the buildspace's name and the iteration's number
+}
+
+// errLeaseOver is what a worker gets that lost its lease. It takes this as
+// "stop".
+func errLeaseOver() error {
+	return buildbtw.Conflict("the lease is over or was never given; stop this build and claim again")
+}
+
+// attempt loads the attempt of a lease in any state.
+func (t *tx) attempt(ctx context.Context, lease string) (*buildbtw.Attempt, error) {
+	a := new(buildbtw.Attempt)
+	err := t.NewSelect().Model(a).Where("lease = ?", lease).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, errLeaseOver()
+	}
+	return a, err
+}
+
+// running loads the attempt of a lease that still counts. A deadline that has
+// passed does not end a lease by itself, ExpireLeases does: while the server
+// was down no heartbeat could arrive.
+func (t *tx) running(ctx context.Context, lease string) (*buildbtw.Attempt, error) {
+	a, err := t.attempt(ctx, lease)
+	if err == nil && a.State != buildbtw.AttemptRunning {
+		return nil, errLeaseOver()
+	}
+	return a, err
+}
+
+// Lease gives what a lease names: Conflict when it is over, unknown, or its
+// build is to stop.
+func (s *Store) Lease(ctx context.Context, lease string) (LeaseRow, error) {
+	var row LeaseRow
+	err := s.rows.NewSelect().Model(&row.Attempt).
+		Where("lease = ? AND state = ? AND NOT stop", lease, buildbtw.AttemptRunning).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return LeaseRow{}, errLeaseOver()
+	}
+	if err == nil {
+		row.Build, err = loadBuildRow(ctx, s.rows, row.Attempt.BuildID)
+	}
+	if err != nil {
+		return LeaseRow{}, fmt.Errorf("look up lease: %w", err)
+	}
+	return row, nil
+}
+
+// Heartbeat keeps a lease for another while and says whether the worker is to
+// stop. Conflict when the lease is over.
+func (s *Store) Heartbeat(ctx context.Context, lease string, extend time.Duration) (stop bool, err error) {
+	err = s.transact(ctx, func(ctx context.Context, t *tx) error {
+		a, err := t.running(ctx, lease)
+		if err != nil {
+			return err
+		}
+		stop = a.Stop
+		return t.extend(ctx, a, extend)
+	})
+	if err != nil {
+		return false, fmt.Errorf("heartbeat: %w", err)
+	}
+	return stop, nil
+}
+
+func (t *tx) extend(ctx context.Context, a *buildbtw.Attempt, d time.Duration) error {
+	a.HeartbeatAt, a.Deadline = t.now, t.now.Add(d).Truncate(time.Microsecond)
+	_, err := t.NewUpdate().Model(a).Column("heartbeat_at", "deadline").
+		WherePK().Where("state = ?", buildbtw.AttemptRunning).Exec(ctx)
+	return err
+}
+
+// EndAttempt takes a worker's word for how an attempt ended, except that it was
+// built: BeginPublish and CompletePublish do that. It gives the build's status
+// after it. The same report again changes nothing and gets the same answer;
+// any other report after the end is a Conflict.
+func (s *Store) EndAttempt(ctx context.Context, lease string, o buildbtw.Outcome, message string) (buildbtw.Status, error) {
+	if !reportable(o) {
+		return "", buildbtw.Invalid("an attempt cannot end as %q; report failed, infrastructure, timed-out, stalled, cancelled or released", o)
+	}
+	var status buildbtw.Status
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		a, err := t.attempt(ctx, lease)
+		if err != nil {
+			return err
+		}
+		switch {
+		case a.State == buildbtw.AttemptRunning:
+			status, err = t.end(ctx, a, ending{o, message})
+			return err
+		case a.State == buildbtw.AttemptFinished && a.Outcome == o:
+			status = a.Result
+			return nil
+		}
+		s.opts.Log.WarnContext(ctx, "late report of an attempt was ignored",
+			"attempt", a.ID, "worker", a.Worker, "state", a.State, "outcome", a.Outcome, "reported", o)
+		return buildbtw.Conflict("the attempt ended already (%s); this report changes nothing", a.Outcome)
+	})
+	if err != nil {
+		return "", fmt.Errorf("end attempt as %s: %w", o, err)
+	}
+	return status, nil
+}
+
+// reportable reports whether a worker may say so. Whether it is lost is what
+// the server finds.
+func reportable(o buildbtw.Outcome) bool {
+	switch o {
+	case buildbtw.OutcomeFailed, buildbtw.OutcomeInfrastructure, buildbtw.OutcomeTimedOut,
+		buildbtw.OutcomeStalled, buildbtw.OutcomeCancelled, buildbtw.OutcomeReleased:
+		return true
+	}
+	return false
+}
+
+// ending is how an attempt came to its end without packages.
+type ending struct {
+	outcome buildbtw.Outcome
+	message string
+}
+
+// end finishes an attempt and puts its build where the outcome says. The build
+// of an attempt that was told to stop has been put somewhere when that was
+// decided, so only the attempt ends.
+func (t *tx) end(ctx context.Context, a *buildbtw.Attempt, e ending) (buildbtw.Status, error) {
+	if !a.Stop {
+		if err := t.settle(ctx, a, e); err != nil {
+			return "", err
+		}
+	}
+	_, err := t.NewUpdate().Model((*buildbtw.Build)(nil)).Set("finished_at = ?", t.now).Where("id = ?", a.BuildID).Exec(ctx)
+	if err != nil {
+		return "", err
+	}
+	b, err := t.build(ctx, a.BuildID)
+	if err != nil {
+		return "", err
+	}
+	return b.Status, t.finishAttempt(ctx, a, e, b.Status)
+}
+
+// finishAttempt is the only way to the state finished.
+func (t *tx) finishAttempt(ctx context.Context, a *buildbtw.Attempt, e ending, result buildbtw.Status) error {
+	before := a.State
+	a.State, a.Outcome, a.Message, a.Result, a.FinishedAt = buildbtw.AttemptFinished, e.outcome, e.message, result, &t.now
+	r, err := t.NewUpdate().Model(a).Column("state", "outcome", "message", "result", "finished_at").
+		WherePK().Where("state = ?", before).Exec(ctx)
+	if err != nil {
+		return err
+	}
+	if n, _ := r.RowsAffected(); n != 1 {
+		return fmt.Errorf("attempt %d was not %s any more", a.ID, before)
+	}
+	t.changed = true
+	return nil
+}
+
+// settle moves the build of an attempt that came to nothing. An attempt that
+// calls itself cancelled though nobody asked it to stop has handed its build
+// back.
+func (t *tx) settle(ctx context.Context, a *buildbtw.Attempt, e ending) error {
+	c := change{actor: a.Worker, message: e.message}
+	switch e.outcome {
+	case buildbtw.OutcomeInfrastructure:
+		c.cause = buildbtw.CauseInfrastructure
+		return t.tryAgain(ctx, a, c)
+	case buildbtw.OutcomeLost:
+		c.cause, c.actor = buildbtw.CauseLost, buildbtw.System
+		return t.tryAgain(ctx, a, c)
+	case buildbtw.OutcomeReleased, buildbtw.OutcomeCancelled:
+		c.to, c.cause = buildbtw.StatusPending, buildbtw.CauseReleased
+	default:
+		c.to, c.cause = buildbtw.StatusFailed, buildbtw.CauseFailed
+	}
+	return t.moveOne(ctx, a.BuildID, c)
+}
+
+// tryAgain makes the build pending after a pause, or failed when machines have
+// failed it too often.
+func (t *tx) tryAgain(ctx context.Context, a *buildbtw.Attempt, c change) error {
+	b, err := t.build(ctx, a.BuildID)
+	if err != nil {
+		return err
+	}
+	if b.Retries >= t.opts.MaxRetries {
+		c.message = fmt.Sprintf("Given up after %d retries: %s", b.Retries, c.message)
+		c.to, c.cause = buildbtw.StatusFailed, buildbtw.CauseFailed
+		return t.moveOne(ctx, b.ID, c)
+	}
+	at := t.now.Add(t.opts.Jitter(pause(b.Retries))).Truncate(time.Microsecond)
+	c.to = buildbtw.StatusPending
+	c.set = []clause{sqlf("retries = retries + 1"), sqlf("not_before = ?", at)}
+	return t.moveOne(ctx, b.ID, c)
+}
+
+const (
+	firstPause = 10 * time.Second
+	maxPause   = 10 * time.Minute
+)
+
+// pause is how long a build waits after machines have failed it: three times as
+// long each time.
+func pause(retries int) time.Duration {
+	d := firstPause
+	for range retries {
+		d = min(3*d, maxPause)
+	}
+	return d
 }

@@ -1,6 +1,10 @@
 package store
 
 import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
 	"time"
 
 	"buildbtw"
@@ -18,4 +22,122 @@ type Claim struct {
 type Claimed struct {
 	Build   BuildRow
 	Attempt buildbtw.Attempt
+}
+
+func (c Claim) validate() error {
+	if c.Slot < 0 {
+		return buildbtw.Invalid("slot %d of worker %s is negative; count slots from 0", c.Slot, c.Worker.Name)
+	}
+	if c.Lease <= 0 {
+		return fmt.Errorf("a lease of %v can never be kept", c.Lease)
+	}
+	return c.Worker.Validate()
+}
+
+// ClaimBuild hands out the best pending build that the worker can do, or nil
+// when there is none. The same worker and slot asking again, after a restart or
+// because an answer was lost, gets the attempt that it still has; unless that
+// one is to stop, which then ends here.
+func (s *Store) ClaimBuild(ctx context.Context, c Claim) (*Claimed, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	var claimed *Claimed
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		a, err := t.claim(ctx, c)
+		if err != nil || a == nil {
+			return err
+		}
+		row, err := t.buildRow(ctx, a.BuildID)
+		claimed = &Claimed{Build: row, Attempt: *a}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim build for %s: %w", c.Worker.Name, err)
+	}
+	return claimed, nil
+}
+
+func (t *tx) claim(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
+	aside, err := t.touchWorker(ctx, c.Worker)
+	if err != nil {
+		return nil, err
+	}
+	a, err := t.resume(ctx, c)
+	if a != nil || err != nil || aside {
+		return a, err
+	}
+	return t.claimBest(ctx, c)
+}
+
+// resume finds what the slot runs already.
+func (t *tx) resume(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
+	a := new(buildbtw.Attempt)
+	err := t.NewSelect().Model(a).
+		Where("worker = ? AND slot = ? AND state = ?", c.Worker.Name, c.Slot, buildbtw.AttemptRunning).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if a.Stop {
+		_, err := t.end(ctx, a, ending{buildbtw.OutcomeCancelled, "The worker asked for other work."})
+		return nil, err
+	}
+	return a, t.extend(ctx, a, c.Lease)
+}
+
+// bestPending chooses by the buildspace's priority, then by the length of the
+// chain of builds that waits, then by age. The inner select is one look into
+// the index builds_pending per iteration and architecture, so the answer takes
+// the same time with ten pending builds and with ten thousand.
+var bestPending = `SELECT b.id FROM (
+    SELECT ` + priorityRank("s.priority") + ` AS rank, (
+        SELECT p.id FROM builds AS p
+        WHERE p.iteration_id = i.id AND p.architecture = arch.value AND p.status = 'pending' AND p.twin_of = 0
+          AND (p.not_before IS NULL OR p.not_before <= ?)
+        ORDER BY p.priority DESC, p.id LIMIT 1) AS best
+    FROM iterations AS i JOIN buildspaces AS s ON s.id = i.buildspace_id JOIN json_each(?) AS arch
+    WHERE i.state = 'ready' AND s.status = 'active') AS first
+JOIN builds AS b ON b.id = first.best
+ORDER BY first.rank DESC, b.priority DESC, b.id LIMIT 1`
+
+// priorityRank is SQL for the place of a priority in their order.
+func priorityRank(column string) string {
+	rank := "CASE " + column
+	for i, p := range buildbtw.Priorities() {
+		rank += fmt.Sprintf(" WHEN '%s' THEN %d", p, i)
+	}
+	return rank + " END"
+}
+
+func (t *tx) claimBest(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
+	which := sqlf("id = ("+bestPending+")", t.now, textList(c.Worker.Architectures))
+	ids, err := t.move(ctx, which, change{
+		to: buildbtw.StatusBuilding, cause: buildbtw.CauseLeased, only: []buildbtw.Status{buildbtw.StatusPending},
+		actor: c.Worker.Name, message: "Leased by " + c.Worker.Name + ".",
+		set: []clause{
+			sqlf("attempts = attempts + 1"), sqlf("not_before = NULL"),
+			sqlf("started_at = ?", t.now), sqlf("finished_at = NULL"),
+		},
+	})
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	return t.startAttempt(ctx, ids[0], c)
+}
+
+func (t *tx) startAttempt(ctx context.Context, build int64, c Claim) (*buildbtw.Attempt, error) {
+	b, err := t.build(ctx, build)
+	if err != nil {
+		return nil, err
+	}
+	a := &buildbtw.Attempt{
+		BuildID: build, Number: b.Attempts, Worker: c.Worker.Name, Slot: c.Slot, Runner: c.Runner,
+		Lease: t.opts.NewLease(), State: buildbtw.AttemptRunning,
+		Deadline: t.now.Add(c.Lease).Truncate(time.Microsecond), StartedAt: t.now, HeartbeatAt: t.now,
+	}
+	_, err = t.NewInsert().Model(a).Exec(ctx)
+	return a, err
 }

@@ -1,6 +1,11 @@
 package store
 
-import "buildbtw"
+import (
+	"context"
+	"fmt"
+
+	"buildbtw"
+)
 
 // EventRow is an event with the names of what it is about.
 type EventRow struct {
@@ -18,4 +23,46 @@ type EventFilter struct {
 	Since      int64 // only events with a greater ID
 	Limit      int   // 50 when 0, at most 500
 	Newest     bool  // newest first; else oldest first
+}
+
+// record writes an event that is not about a build's status; move does those.
+func (t *tx) record(ctx context.Context, e buildbtw.Event) error {
+	e.At = t.now
+	t.changed = true
+	_, err := t.NewInsert().Model(&e).Exec(ctx)
+	return err
+}
+
+// Events lists the history.
+func (s *Store) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
+	limit, err := pageLimit(f.Limit)
+	if err != nil {
+		return nil, err
+	}
+	var w where
+	if f.Buildspace != "" {
+		w.add("e.buildspace_id = (SELECT id FROM buildspaces WHERE name = ?)", f.Buildspace)
+	}
+	if f.BuildID != 0 {
+		w.add("e.build_id = ?", f.BuildID)
+	}
+	if f.Since != 0 {
+		w.add("e.id > ?", f.Since)
+	}
+	order := " ORDER BY e.id"
+	if f.Newest {
+		order += " DESC"
+	}
+	const from = `SELECT e.id, e.at, e.actor, coalesce(e.buildspace_id, 0) AS buildspace_id, coalesce(e.iteration_id, 0) AS iteration_id,
+  coalesce(e.build_id, 0) AS build_id, e.kind, e.from_status, e.to_status, e.cause, e.message,
+  coalesce(s.name, '') AS buildspace, coalesce(i.number, 0) AS iteration,
+  coalesce(b.pkgbase, '') AS pkgbase, coalesce(b.architecture, '') AS architecture
+FROM events AS e LEFT JOIN buildspaces AS s ON s.id = e.buildspace_id
+LEFT JOIN iterations AS i ON i.id = e.iteration_id LEFT JOIN builds AS b ON b.id = e.build_id`
+	rows := []EventRow{}
+	err = s.lists.SelectContext(ctx, &rows, from+w.sql()+order+" LIMIT ?", append(w.args, limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("list events: %w", err)
+	}
+	return rows, nil
 }

@@ -1,6 +1,17 @@
 package store
 
-import "buildbtw"
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/uptrace/bun"
+
+	"buildbtw"
+)
 
 // PackageFile names an uploaded package as the worker knows it.
 type PackageFile struct {
@@ -12,10 +23,279 @@ type PackageFile struct {
 type Publishing struct {
 	Attempt       buildbtw.Attempt
 	Build         BuildRow
-	Architectures []string           // whose repositories get the packages: the build's own and its twins'
+	Architectures []string           // whose repositories get the packages: the build's own and its twins'; sorted
 	Files         []buildbtw.Package // by file name
 	Status        buildbtw.Status    // of the build; built when all of it has been done before
 }
 
 // Done reports whether there is nothing left to publish.
 func (p Publishing) Done() bool { return p.Attempt.State == buildbtw.AttemptFinished }
+
+// AddPackage notes an uploaded file. The same file name again replaces what was
+// noted.
+func (s *Store) AddPackage(ctx context.Context, lease string, p buildbtw.Package) error {
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		a, err := t.running(ctx, lease)
+		if err != nil {
+			return err
+		}
+		if a.Stop {
+			return errLeaseOver()
+		}
+		p.ID, p.AttemptID, p.BuildID, p.Published, p.CreatedAt = 0, a.ID, a.BuildID, false, t.now
+		_, err = t.NewInsert().Model(&p).On("CONFLICT (attempt_id, filename) DO UPDATE").
+			Set("pkgname = EXCLUDED.pkgname").Set("version = EXCLUDED.version").Set("architecture = EXCLUDED.architecture").
+			Set("sha256 = EXCLUDED.sha256").Set("size = EXCLUDED.size").Set("created_at = EXCLUDED.created_at").Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("add package %s: %w", p.Filename, err)
+	}
+	return nil
+}
+
+// BeginPublish takes a worker's word that an attempt was built with these
+// files: they must be exactly the uploaded ones, and every pkgname that the
+// build promises must be among them. From here on the attempt cannot be lost or
+// stopped. The same report again gives the same answer, also after the end.
+func (s *Store) BeginPublish(ctx context.Context, lease string, files []PackageFile) (Publishing, error) {
+	var p Publishing
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		a, err := t.attempt(ctx, lease)
+		if err != nil {
+			return err
+		}
+		if p, err = loadPublishing(ctx, t, a); err != nil {
+			return err
+		}
+		switch {
+		case a.State == buildbtw.AttemptRunning && a.Stop:
+			return errLeaseOver()
+		case a.Outcome != "" && a.Outcome != buildbtw.OutcomeBuilt:
+			s.opts.Log.WarnContext(ctx, "late packages of an attempt were ignored", "attempt", a.ID, "worker", a.Worker, "outcome", a.Outcome)
+			return buildbtw.Conflict("the attempt ended already (%s); its packages are not taken", a.Outcome)
+		}
+		if err := p.check(files); err != nil {
+			return err
+		}
+		if a.State == buildbtw.AttemptRunning {
+			p.Attempt.State, p.Attempt.Outcome = buildbtw.AttemptPublishing, buildbtw.OutcomeBuilt
+			return t.setPublishing(ctx, a.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		return Publishing{}, fmt.Errorf("begin to publish: %w", err)
+	}
+	return p, nil
+}
+
+func (t *tx) setPublishing(ctx context.Context, attempt int64) error {
+	t.changed = true
+	_, err := t.NewUpdate().Model((*buildbtw.Attempt)(nil)).
+		Set("state = ?", buildbtw.AttemptPublishing).Set("outcome = ?", buildbtw.OutcomeBuilt).
+		Where("id = ? AND state = ?", attempt, buildbtw.AttemptRunning).Exec(ctx)
+	return err
+}
+
+// check compares the worker's list with what was uploaded.
+func (p Publishing) check(files []PackageFile) error {
+	uploaded := map[string]string{}
+	pkgnames := map[string]bool{}
+	for _, f := range p.Files {
+		uploaded[f.Filename] = f.SHA256
+		pkgnames[f.Pkgname] = true
+	}
+	named := map[string]bool{}
+	for _, f := range files {
+		sum, found := uploaded[f.Filename]
+		switch {
+		case named[f.Filename]:
+			return buildbtw.Invalid("%s is named twice", f.Filename)
+		case !found:
+			return buildbtw.Invalid("%s was not uploaded; upload it and finish again", f.Filename)
+		case !strings.EqualFold(sum, f.SHA256):
+			return buildbtw.Invalid("%s was uploaded with another SHA-256 (%s); upload it again", f.Filename, sum)
+		}
+		named[f.Filename] = true
+	}
+	for _, f := range p.Files {
+		if !named[f.Filename] {
+			return buildbtw.Invalid("%s was uploaded but is not among the finished files", f.Filename)
+		}
+	}
+	for _, name := range p.Build.Pkgnames {
+		if !pkgnames[name] {
+			return buildbtw.Invalid("package %s of %s is missing; a build is finished with all its packages", name, p.Build.Pkgbase)
+		}
+	}
+	return nil
+}
+
+// loadPublishing loads single rows and the few files of one attempt.
+func loadPublishing(ctx context.Context, db bun.IDB, a *buildbtw.Attempt) (Publishing, error) {
+	p := Publishing{Attempt: *a}
+	row, err := loadBuildRow(ctx, db, a.BuildID)
+	if err != nil {
+		return p, err
+	}
+	p.Build, p.Status = row, row.Status
+	err = db.NewSelect().Model(&p.Files).Where("attempt_id = ?", a.ID).Order("filename").Scan(ctx)
+	if err != nil {
+		return p, err
+	}
+	err = db.NewSelect().Model((*buildbtw.Build)(nil)).Column("architecture").
+		Where("id = ? OR twin_of = ?", a.BuildID, a.BuildID).Order("architecture").Scan(ctx, &p.Architectures)
+	return p, err
+}
+
+// Publishing lists the attempts whose packages are on their way into the
+// repositories. After a crash each is published again and completed.
+func (s *Store) Publishing(ctx context.Context) ([]Publishing, error) {
+	var attempts []buildbtw.Attempt
+	list := []Publishing{}
+	err := s.rows.NewSelect().Model(&attempts).Where("state = ?", buildbtw.AttemptPublishing).Order("id").Scan(ctx)
+	for i := 0; err == nil && i < len(attempts); i++ {
+		var p Publishing
+		p, err = loadPublishing(ctx, s.rows, &attempts[i])
+		list = append(list, p)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list what is being published: %w", err)
+	}
+	return list, nil
+}
+
+// CompletePublish ends an attempt whose packages are in the repositories: the
+// build is built, its packages are the published ones, its twins are built as
+// far as they wait for nothing else, and what waited only for these is pending.
+// Doing it again changes nothing.
+func (s *Store) CompletePublish(ctx context.Context, attemptID int64) (buildbtw.Status, error) {
+	var status buildbtw.Status
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		a, err := t.publishing(ctx, attemptID)
+		if err != nil {
+			return err
+		}
+		if a.State == buildbtw.AttemptFinished && a.Outcome == buildbtw.OutcomeBuilt {
+			status = a.Result
+			return nil
+		}
+		if a.State != buildbtw.AttemptPublishing {
+			return buildbtw.Conflict("attempt %d is %s, not being published", a.ID, a.State)
+		}
+		status = buildbtw.StatusBuilt
+		return t.complete(ctx, a)
+	})
+	if err != nil {
+		return "", fmt.Errorf("complete attempt %d: %w", attemptID, err)
+	}
+	return status, nil
+}
+
+func (t *tx) publishing(ctx context.Context, id int64) (*buildbtw.Attempt, error) {
+	a := new(buildbtw.Attempt)
+	err := t.NewSelect().Model(a).Where("id = ?", id).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, buildbtw.NotFound("there is no attempt %d", id)
+	}
+	return a, err
+}
+
+func (t *tx) complete(ctx context.Context, a *buildbtw.Attempt) error {
+	err := t.moveOne(ctx, a.BuildID, change{
+		to: buildbtw.StatusBuilt, cause: buildbtw.CauseFinished, actor: a.Worker,
+		message: "All packages are published.",
+		set:     []clause{sqlf("finished_at = ?", t.now), sqlf("retries = 0")},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = t.NewUpdate().Model((*buildbtw.Package)(nil)).Set("published = (attempt_id = ?)", a.ID).Where("build_id = ?", a.BuildID).Exec(ctx)
+	if err != nil {
+		return err
+	}
+	if err := t.finishAttempt(ctx, a, ending{outcome: buildbtw.OutcomeBuilt}, buildbtw.StatusBuilt); err != nil {
+		return err
+	}
+	return t.unblock(ctx, a.BuildID)
+}
+
+// unblock takes a built build off the count of those that wait for it. What
+// then waits for nothing becomes pending; twins among them are built at once,
+// since their packages are, and unblock others in turn.
+func (t *tx) unblock(ctx context.Context, built ...int64) error {
+	for len(built) > 0 {
+		waiting, err := t.countDown(ctx, built)
+		if err != nil {
+			return err
+		}
+		ready, err := t.move(ctx, withIDs(waiting), change{
+			to: buildbtw.StatusPending, cause: buildbtw.CauseReady, actor: buildbtw.System,
+			message: "Everything it waited for is built.",
+		})
+		if err != nil || len(ready) == 0 {
+			return err
+		}
+		twins := withIDs(ready)
+		twins.sql += " AND twin_of <> 0"
+		built, err = t.move(ctx, twins, change{
+			to: buildbtw.StatusBuilt, cause: buildbtw.CauseReused, actor: buildbtw.System,
+			message: "Built together with another architecture.",
+			set:     []clause{sqlf("finished_at = ?", t.now)},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// countDown lowers the count of what each build waits for and gives those that
+// wait for nothing any more. A twin waits for the build that does its work as
+// if an edge led there.
+func (t *tx) countDown(ctx context.Context, built []int64) ([]int64, error) {
+	const lower = `UPDATE builds SET waiting = waiting - gone.n FROM (
+    SELECT id, count(*) AS n FROM (
+        SELECT to_build AS id FROM edges WHERE from_build IN (SELECT value FROM json_each(?))
+        UNION ALL
+        SELECT id FROM builds WHERE twin_of <> 0 AND twin_of IN (SELECT value FROM json_each(?)))
+    GROUP BY id) AS gone
+WHERE builds.id = gone.id RETURNING builds.id, builds.waiting`
+	var rows []struct {
+		ID      int64 `bun:"id"`
+		Waiting int   `bun:"waiting"`
+	}
+	if err := t.NewRaw(lower, idList(built), idList(built)).Scan(ctx, &rows); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("count down what waits: %w", err)
+	}
+	var free []int64
+	for _, r := range rows {
+		if r.Waiting == 0 {
+			free = append(free, r.ID)
+		}
+	}
+	slices.Sort(free)
+	return free, nil
+}
+
+// AbandonPublish ends an attempt whose packages could not be published by the
+// server's fault, and puts its build back as after an infrastructure failure.
+func (s *Store) AbandonPublish(ctx context.Context, attemptID int64, message string) (buildbtw.Status, error) {
+	var status buildbtw.Status
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		a, err := t.publishing(ctx, attemptID)
+		if err != nil {
+			return err
+		}
+		if a.State != buildbtw.AttemptPublishing {
+			return buildbtw.Conflict("attempt %d is %s, not being published", a.ID, a.State)
+		}
+		status, err = t.end(ctx, a, ending{buildbtw.OutcomeInfrastructure, message})
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("abandon attempt %d: %w", attemptID, err)
+	}
+	return status, nil
+}

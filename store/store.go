@@ -3,14 +3,28 @@
 //
 // A public method is one transaction. Whatever changes a build's status goes
 // through transition.go, which writes the event in the same transaction. bun
-// writes and loads single rows; sqlx runs the hand-written reads that lists
-// need; no function uses both.
+// writes, loads single rows and runs the writing transactions; sqlx runs the
+// hand-written reads that lists need; no function uses both.
 package store
 
 import (
 	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
+	"net/url"
+	"strings"
 	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/jmoiron/sqlx/reflectx"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 // Options are what tests and operators may choose. The zero value is good.
@@ -22,17 +36,108 @@ type Options struct {
 	Log        *slog.Logger                      // late reports are noted here; slog.Default when nil
 }
 
+// defaultRetries is how often a machine may fail a build before a person looks.
+const defaultRetries = 5
+
+func (o Options) withDefaults() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.NewLease == nil {
+		o.NewLease = newLease
+	}
+	if o.Jitter == nil {
+		o.Jitter = jitter
+	}
+	if o.MaxRetries == 0 {
+		o.MaxRetries = defaultRetries
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return o
+}
+
+func newLease() string {
+	var b [16]byte
+	rand.Read(b[:]) //nolint:errcheck // it never fails: crypto/rand ends the program instead
+	return hex.EncodeToString(b[:])
+}
+
+func jitter(d time.Duration) time.Duration {
+	return d + mathrand.N(d/5+1)
+}
+
+// readers is the number of connections that only read. More do not help: a
+// list takes milliseconds, and machines have few cores.
+const readers = 4
+
 // Store is the database. It is safe for concurrent use.
-type Store struct{}
+type Store struct {
+	opts  Options
+	lock  *lock
+	write *bun.DB  // the one connection that writes
+	rows  *bun.DB  // single rows, over the readers
+	lists *sqlx.DB // lists, over the same readers
+
+	subscribers subscribers
+	graphs      graphCache
+}
 
 // Open opens the database at path, makes it if it is missing, and brings it up
 // to date. It holds a lock beside the file: Conflict when another process has it.
-func Open(ctx context.Context, path string, o Options) (*Store, error) { return nil, errPending }
+func Open(ctx context.Context, path string, o Options) (*Store, error) {
+	lock, err := acquire(path + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{opts: o.withDefaults(), lock: lock}
+	if err := s.connect(ctx, path); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database: %w", err), s.Close())
+	}
+	return s, nil
+}
 
-// Close gives the lock back.
-func (s *Store) Close() error { return errPending }
+// connect migrates before the readers open, so that they find a database in
+// WAL mode.
+func (s *Store) connect(ctx context.Context, path string) error {
+	w, err := sql.Open("sqlite", dsn(path, "_pragma=journal_mode(WAL)&_txlock=immediate"))
+	if err != nil {
+		return err
+	}
+	w.SetMaxOpenConns(1)
+	s.write = bun.NewDB(w, sqlitedialect.New())
+	if err := s.migrate(ctx); err != nil {
+		return err
+	}
+	r, err := sql.Open("sqlite", dsn(path, "_pragma=query_only(1)"))
+	if err != nil {
+		return err
+	}
+	r.SetMaxOpenConns(readers)
+	r.SetMaxIdleConns(readers)
+	s.rows = bun.NewDB(r, sqlitedialect.New())
+	s.lists = sqlx.NewDb(r, "sqlite3") // the name by which sqlx knows that placeholders are "?"
+	s.lists.Mapper = reflectx.NewMapperTagFunc("bun", strings.ToLower, nil)
+	return nil
+}
 
-// Subscribe gives a channel that holds a token whenever something was committed
-// since the last receive. Subscribe before looking, or a change in between is
-// missed. Cancel must be called.
-func (s *Store) Subscribe() (changed <-chan struct{}, cancel func()) { return nil, nil }
+// dsn gives every connection the same settings. Times are written as bun writes
+// them, in UTC, so that they compare as text.
+func dsn(path, more string) string {
+	const common = "_pragma=busy_timeout(5000)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)" +
+		"&_pragma=cache_size(-32768)&_time_format=sqlite&_timezone=UTC"
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + common + "&" + more
+}
+
+// Close ends all connections and gives the lock back.
+func (s *Store) Close() error {
+	var errs []error
+	if s.rows != nil {
+		errs = append(errs, s.rows.Close())
+	}
+	if s.write != nil {
+		errs = append(errs, s.write.Close())
+	}
+	return errors.Join(append(errs, s.lock.release())...)
+}

@@ -1,0 +1,116 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+
+	"buildbtw"
+)
+
+// Neighbour is a build at the other end of an edge.
+type Neighbour struct {
+	BuildRef
+	Kinds   buildbtw.EdgeKinds `bun:"kinds"`
+	Through buildbtw.Names     `bun:"through"` // pkgbases outside the set over which the order holds
+}
+
+// BuildCut is an edge left out of the order, by the names of its builds.
+type BuildCut struct {
+	From  BuildRef // its package is taken from the base
+	To    BuildRef
+	Kinds buildbtw.EdgeKinds
+	Cycle buildbtw.Names
+}
+
+// ReasonStep is a build with why it is in the set.
+type ReasonStep struct {
+	BuildRef
+	Reason buildbtw.Reason `bun:"reason"`
+}
+
+// Dependencies lists what must be built before the build, by pkgbase.
+func (s *Store) Dependencies(ctx context.Context, buildID int64) ([]Neighbour, error) {
+	return s.neighbours(ctx, `FROM edges AS e JOIN builds AS b ON b.id = e.from_build WHERE e.to_build = ?`, buildID)
+}
+
+// Dependents lists what must be built after the build, by pkgbase.
+func (s *Store) Dependents(ctx context.Context, buildID int64) ([]Neighbour, error) {
+	return s.neighbours(ctx, `FROM edges AS e JOIN builds AS b ON b.id = e.to_build WHERE e.from_build = ?`, buildID)
+}
+
+func (s *Store) neighbours(ctx context.Context, from string, buildID int64) ([]Neighbour, error) {
+	rows := []Neighbour{}
+	err := s.lists.SelectContext(ctx, &rows, `SELECT `+buildRefColumns+`, e.kinds, e.through `+from+` ORDER BY b.pkgbase, b.stage`, buildID)
+	if err != nil {
+		return nil, fmt.Errorf("list neighbours of build %d: %w", buildID, err)
+	}
+	return rows, nil
+}
+
+// BuildCuts lists the dependencies that the base provides to the build because
+// of a cycle.
+func (s *Store) BuildCuts(ctx context.Context, buildID int64) ([]BuildCut, error) {
+	cuts := []BuildCut{}
+	err := s.view(ctx, func(q *sqlx.Tx) error {
+		var to BuildRef
+		err := q.GetContext(ctx, &to, `SELECT `+buildRefColumns+` FROM builds AS b WHERE b.id = ?`, buildID)
+		if err != nil {
+			return notFound(err, "there is no build %d", buildID)
+		}
+		var rows []struct {
+			BuildRef
+			Kinds buildbtw.EdgeKinds `bun:"kinds"`
+			Cycle buildbtw.Names     `bun:"cycle"`
+		}
+		err = q.SelectContext(ctx, &rows, `SELECT `+buildRefColumns+`, c.kinds, c.cycle
+FROM cuts AS c JOIN builds AS b ON b.id = c.from_build WHERE c.to_build = ? ORDER BY b.pkgbase, b.stage`, buildID)
+		for _, r := range rows {
+			cuts = append(cuts, BuildCut{From: r.BuildRef, To: to, Kinds: r.Kinds, Cycle: r.Cycle})
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list cuts of build %d: %w", buildID, err)
+	}
+	return cuts, nil
+}
+
+// maxChain bounds a chain of reasons. The longest chain of the whole Arch
+// distribution has fewer than 100 builds.
+const maxChain = 1000
+
+// ReasonChain gives the build, the build that made it necessary, and so on to a
+// changeset or a build added by hand.
+func (s *Store) ReasonChain(ctx context.Context, buildID int64) ([]ReasonStep, error) {
+	chain := []ReasonStep{}
+	err := s.view(ctx, func(q *sqlx.Tx) error {
+		const columns = `SELECT ` + buildRefColumns + `, b.reason FROM builds AS b `
+		var step ReasonStep
+		err := q.GetContext(ctx, &step, columns+`WHERE b.id = ?`, buildID)
+		if err != nil {
+			return notFound(err, "there is no build %d", buildID)
+		}
+		seen := map[int64]bool{}
+		for !seen[step.ID] && len(chain) < maxChain {
+			seen[step.ID] = true
+			chain = append(chain, step)
+			if step.Reason.Via == "" {
+				return nil
+			}
+			var next []ReasonStep
+			err := q.SelectContext(ctx, &next, columns+`JOIN builds AS self ON self.id = ?
+WHERE b.iteration_id = self.iteration_id AND b.architecture = self.architecture AND b.pkgbase = ? ORDER BY b.stage LIMIT 1`, step.ID, step.Reason.Via)
+			if err != nil || len(next) == 0 {
+				return err
+			}
+			step = next[0]
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("explain build %d: %w", buildID, err)
+	}
+	return chain, nil
+}

@@ -1,0 +1,69 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/uptrace/bun"
+)
+
+// tx is a writing transaction. There is one at a time, so what it reads stays
+// true until it ends.
+type tx struct {
+	bun.Tx
+	opts    *Options
+	now     time.Time // of everything in this transaction; UTC, whole microseconds
+	changed bool      // somebody may be waiting for what was written
+}
+
+// transact runs fn in a writing transaction and wakes the subscribers if it
+// changed something. Nothing of it stays when fn fails.
+func (s *Store) transact(ctx context.Context, fn func(context.Context, *tx) error) error {
+	changed := false
+	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, btx bun.Tx) error {
+		t := &tx{Tx: btx, opts: &s.opts, now: s.opts.Now().UTC().Truncate(time.Microsecond)}
+		err := fn(ctx, t)
+		changed = t.changed
+		return err
+	})
+	if err == nil && changed {
+		s.subscribers.notify()
+	}
+	return err
+}
+
+// view runs fn on one snapshot of the database.
+func (s *Store) view(ctx context.Context, fn func(*sqlx.Tx) error) error {
+	q, err := s.lists.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer q.Rollback() //nolint:errcheck // it only read
+	return fn(q)
+}
+
+// idList is a set of row ids as SQL takes it: json_each(?). An IN list of
+// thousands of placeholders would be over SQLite's limit.
+func idList(ids []int64) string {
+	b := make([]byte, 0, 8*len(ids)+2)
+	b = append(b, '[')
+	for i, id := range ids {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, id, 10)
+	}
+	return string(append(b, ']'))
+}
+
+// textList is idList for texts.
+func textList[T ~string](list []T) string {
+	b, err := json.Marshal(list)
+	if err != nil {
+		panic("store: a list of strings is always JSON: " + err.Error())
+	}
+	return string(b)
+}
