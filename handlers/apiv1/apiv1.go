@@ -1,0 +1,97 @@
+// Package apiv1 is the JSON API under /api/v1: the same nouns as the pages, for
+// bbtw, scripts and build machines. routes.go is the table of everything it
+// answers; the OpenAPI document is generated from the same table.
+package apiv1
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/buildgraph"
+	"buildbtw/buildlog"
+	"buildbtw/pacmanrepo"
+	"buildbtw/store"
+)
+
+// Catalog knows the sources as they stand now and plans with them.
+type Catalog interface {
+	// Plan computes what would be built. A source or ref that does not exist is
+	// NotFound.
+	Plan(ctx context.Context, changesets []buildbtw.Changeset, s buildbtw.Settings) (*buildgraph.Plan, error)
+	// Sources lists every source at its base ref, by slug.
+	Sources(ctx context.Context) ([]api.Source, error)
+	// Resolve gives the commit a changeset stands at, or NotFound.
+	Resolve(ctx context.Context, c buildbtw.Changeset) (commit string, err error)
+}
+
+// Finisher ends attempts: it publishes packages or records the failure.
+// Repeating a call gives the same answer; a call for a lease that is over is a
+// Conflict.
+type Finisher interface {
+	Finish(ctx context.Context, lease string, r api.FinishRequest) (api.FinishAnswer, error)
+}
+
+// SourceArchive gives the trees that build machines build from.
+type SourceArchive interface {
+	// Archive writes a tar of the commit's tree.
+	Archive(ctx context.Context, commit string, w io.Writer) error
+	CommitTime(ctx context.Context, commit string) (time.Time, error)
+	// ReadSrcinfos gives the .SRCINFO by commit; a commit without one is missing.
+	ReadSrcinfos(ctx context.Context, commits []string) (map[string][]byte, error)
+}
+
+// Settings are what the person who runs the server chose.
+type Settings struct {
+	ServerURL     string   // as people and build machines reach it, without a trailing slash
+	Architectures []string // for which the server builds
+	BaseRef       string   // the ref of a changeset for which none is given
+	ConfirmAbove  int      // more builds than this are created only when confirmed
+	Version       string   // of the server program
+	SingleUser    bool     // nobody signs in: whoever reaches the loopback listener may do everything
+
+	Lease   time.Duration // an attempt is lost this long after its last heartbeat
+	Timeout time.Duration // wall clock limit of an attempt; 0: none
+	Stall   time.Duration // an attempt without output and CPU use for this long is stalled; 0: never
+}
+
+// Deps is what the API stands on. Every field is needed.
+type Deps struct {
+	Store    *store.Store
+	Catalog  Catalog
+	Finisher Finisher
+	Sources  SourceArchive
+	Repos    *pacmanrepo.Repos
+	Logs     *buildlog.Logs
+	Settings Settings
+	Log      *slog.Logger
+	Wake     func() // tells the scheduler that there is something to do
+	Now      func() time.Time
+}
+
+// Edge is what the API gets from the server that it is a part of.
+type Edge struct {
+	User     func(*fiber.Ctx) buildbtw.User // who is asking
+	Stopping <-chan struct{}                // closed when the server stops
+}
+
+// API holds the handlers.
+type API struct {
+	Deps
+	Edge
+	streams chan struct{} // holds a token for every answer without end
+	openapi func() ([]byte, error)
+}
+
+// New makes the API; Register puts it into a server.
+func New(d Deps, e Edge) *API {
+	a := &API{Deps: d, Edge: e, streams: make(chan struct{}, maxStreams)}
+	a.openapi = sync.OnceValues(a.describe)
+	return a
+}

@@ -1,0 +1,148 @@
+package apiv1
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/store"
+)
+
+func (a *API) builds(c *fiber.Ctx) error {
+	f, err := buildFilter(c)
+	if err != nil {
+		return err
+	}
+	rows, next, err := a.Store.Builds(c.UserContext(), f)
+	if err != nil {
+		return err
+	}
+	return send(c, api.Page[api.Build]{Items: list(rows, a.wireBuild), Cursor: next})
+}
+
+func buildFilter(c *fiber.Ctx) (store.BuildFilter, error) {
+	n, err := limit(c)
+	if err != nil {
+		return store.BuildFilter{}, err
+	}
+	iteration, err := iterationNumber(c.Query("iteration"))
+	if err != nil {
+		return store.BuildFilter{}, err
+	}
+	f := store.BuildFilter{
+		Buildspace: c.Query("buildspace"), Iteration: iteration, Architecture: c.Query("arch"), Status: c.Query("status"),
+		Pkgbase: c.Query("pkgbase"), Query: c.Query("q"), Cursor: c.Query("cursor"), Limit: n,
+	}
+	for s := range strings.SplitSeq(f.Status, ",") {
+		if s != "" && !slices.Contains(buildbtw.Statuses(), buildbtw.Status(s)) {
+			return f, buildbtw.Invalid("status %.40q is none; see the statuses in /api/v1/openapi.json", s)
+		}
+	}
+	return f, nil
+}
+
+func (a *API) build(c *fiber.Ctx) error {
+	id, err := buildID(c)
+	if err != nil {
+		return err
+	}
+	row, err := a.Store.Build(c.UserContext(), id)
+	if err != nil {
+		return err
+	}
+	detail, err := a.buildDetail(c.UserContext(), row)
+	if err != nil {
+		return err
+	}
+	return send(c, detail)
+}
+
+// buildDetail gathers all that is known of a build.
+func (a *API) buildDetail(ctx context.Context, row store.BuildRow) (api.BuildDetail, error) {
+	d := api.BuildDetail{Build: a.wireBuild(row)}
+	chain, err := a.Store.ReasonChain(ctx, row.ID)
+	if err != nil {
+		return d, err
+	}
+	dependencies, err := a.Store.Dependencies(ctx, row.ID)
+	if err != nil {
+		return d, err
+	}
+	dependents, err := a.Store.Dependents(ctx, row.ID)
+	if err != nil {
+		return d, err
+	}
+	cuts, err := a.Store.BuildCuts(ctx, row.ID)
+	if err != nil {
+		return d, err
+	}
+	packages, err := a.Store.BuildPackages(ctx, row.ID)
+	if err != nil {
+		return d, err
+	}
+	d.Chain = list(chain, func(s store.ReasonStep) api.BuildRef { return wireRef(s.BuildRef) })
+	d.WaitingFor = list(slices.DeleteFunc(dependencies, settled), wireNeighbour)
+	d.Dependents = list(dependents, wireNeighbour)
+	d.Cuts = list(cuts, wireCut)
+	d.Packages = list(packages, func(p buildbtw.Package) api.Package { return a.wirePackage(row.ID, p) })
+	return d, nil
+}
+
+// settled reports whether a dependency is no reason to wait.
+func settled(n store.Neighbour) bool {
+	return n.Status == buildbtw.StatusBuilt ||
+		n.Status == buildbtw.StatusSkipped && n.SkipReason == buildbtw.CauseUnchanged
+}
+
+func (a *API) retryBuild(c *fiber.Ctx) error  { return a.changeBuild(c, a.Store.RetryBuild) }
+func (a *API) cancelBuild(c *fiber.Ctx) error { return a.changeBuild(c, a.Store.CancelBuild) }
+
+// changeBuild does something to a build and shows what it is then.
+func (a *API) changeBuild(c *fiber.Ctx, change func(ctx context.Context, actor string, id int64) (store.BuildRow, error)) error {
+	id, err := buildID(c)
+	if err != nil {
+		return err
+	}
+	row, err := change(c.UserContext(), a.User(c).Name, id)
+	if err != nil {
+		return err
+	}
+	a.Wake()
+	return send(c, a.wireBuild(row))
+}
+
+// wireBuild gives the JSON form of a build in a list.
+func (a *API) wireBuild(row store.BuildRow) api.Build {
+	return api.Build{
+		ID: formatID(row.ID), Buildspace: row.Buildspace, Iteration: row.Iteration, Architecture: row.Architecture,
+		Pkgbase: row.Pkgbase, Source: row.Source, Commit: row.Commit, Version: row.Version,
+		Stage: row.Stage, Level: row.Level, Pkgnames: names(row.Pkgnames), Reason: row.Reason,
+		Status: row.Status, SkipReason: row.SkipReason, Attempts: row.Attempts,
+		ChangedAt: row.ChangedAt.UTC(), StartedAt: utc(row.StartedAt), FinishedAt: utc(row.FinishedAt),
+		RootCauses: list(row.RootCauses, wireRef),
+		URL:        a.page("builds", formatID(row.ID)),
+	}
+}
+
+func wireRef(b store.BuildRef) api.BuildRef {
+	return api.BuildRef{ID: formatID(b.ID), Pkgbase: b.Pkgbase, Architecture: b.Architecture, Status: b.Status}
+}
+
+func wireNeighbour(n store.Neighbour) api.BuildRef { return wireRef(n.BuildRef) }
+
+func wireCut(b store.BuildCut) api.Cut {
+	return api.Cut{From: b.From.Pkgbase, To: b.To.Pkgbase, Kinds: b.Kinds.Names(), Cycle: names(b.Cycle)}
+}
+
+func utc(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC()
+	return &u
+}

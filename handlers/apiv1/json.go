@@ -1,0 +1,100 @@
+package apiv1
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/buildlog"
+	"buildbtw/handlers/transfer"
+)
+
+// decode reads a JSON body into a T. What a T does not know, what follows it,
+// and what is no JSON is refused with its name or place.
+func decode[T any](c *fiber.Ctx) (T, error) {
+	var v T
+	body := c.Body()
+	if len(bytes.TrimSpace(body)) == 0 {
+		return v, buildbtw.Invalid("the body is empty; send a JSON object")
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil {
+		return v, badJSON(err, d.InputOffset())
+	}
+	end := d.InputOffset()
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return v, buildbtw.Invalid("something follows the JSON object at byte %d; send one object and nothing else", end)
+	}
+	return v, nil
+}
+
+// decodeOptional is decode for calls whose body may be left out.
+func decodeOptional[T any](c *fiber.Ctx) (T, error) {
+	if len(c.Body()) == 0 {
+		var v T
+		return v, nil
+	}
+	return decode[T](c)
+}
+
+// badJSON says what is wrong with a body, and where.
+func badJSON(err error, offset int64) error {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return buildbtw.Invalid("the body is not JSON: %s, at byte %d", syntax, syntax.Offset)
+	case errors.As(err, &kind) && kind.Field == "":
+		return buildbtw.Invalid("the body must be a JSON object, not a %s", kind.Value)
+	case errors.As(err, &kind):
+		return buildbtw.Invalid("field %q cannot be a %s, at byte %d", kind.Field, kind.Value, kind.Offset)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return buildbtw.Invalid("the JSON ends in the middle, at byte %d", offset)
+	case strings.HasPrefix(err.Error(), "json: unknown field "):
+		return buildbtw.Invalid("%s; see /api/v1/openapi.json for those that there are", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return buildbtw.Invalid("the body cannot be read as JSON, at byte %d", offset)
+}
+
+// send answers with v as JSON; a GET gets an ETag, or 304 when the client has
+// these bytes already.
+func send(c *fiber.Ctx, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode %T: %w", v, err)
+	}
+	if c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead {
+		return transfer.SendTagged(c, fiber.MIMEApplicationJSON, body)
+	}
+	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+	return c.Send(body)
+}
+
+// SendProblem answers with an error as RFC 9457 wants it.
+func SendProblem(c *fiber.Ctx, p api.Problem) error {
+	body, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("encode problem: %w", err)
+	}
+	c.Status(p.Status)
+	c.Set(fiber.HeaderContentType, "application/problem+json")
+	return c.Send(body)
+}
+
+// OffsetOf gives the end of the log when err is about a chunk that does not
+// begin there.
+func OffsetOf(err error) *int64 {
+	var o *buildlog.OffsetError
+	if errors.As(err, &o) {
+		return &o.End
+	}
+	return nil
+}

@@ -1,0 +1,183 @@
+package apiv1
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/buildgraph"
+	"buildbtw/handlers/transfer"
+)
+
+// route is one thing that the API answers. The same table registers the routes
+// and becomes the OpenAPI document, so that the two cannot differ.
+type route struct {
+	method  string
+	path    string // below api.Prefix, with {name} for parameters
+	summary string
+	may     func(buildbtw.User) error // who may ask; nil: everybody
+	handler fiber.Handler
+
+	query  []parameter
+	header []parameter
+	body   any    // a value of the type that is read, or nil
+	answer any    // a value of the type that is answered, or nil
+	status int    // when all is well; 0: 200
+	media  string // of the answer; empty: JSON
+
+	raw  bool          // the handler reads the body itself, as a stream
+	time time.Duration // how long it may work; 0: as every request
+}
+
+// parameter is something that a request says in its query or headers.
+type parameter struct{ name, meaning string }
+
+const (
+	maxJSON    = 1 << 20         // bytes of a JSON body
+	uploadTime = 2 * time.Hour   // a large package over a slow line
+	finishTime = 5 * time.Minute // publishing waits for other publications of the same repository
+)
+
+// table lists everything, by noun.
+func (a *API) table() []route {
+	var all []route
+	for _, part := range [][]route{
+		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.buildRoutes(), a.listRoutes(), a.workerRoutes(),
+	} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+// Routes of the server itself.
+func (a *API) serverRoutes() []route {
+	return []route{
+		{method: "GET", path: "/health", summary: "Is the server alive?", handler: a.health, answer: api.Health{}},
+		{method: "GET", path: "/ready", summary: "Can the server do its work?", handler: a.ready, answer: api.Health{}},
+		{method: "GET", path: "/openapi.json", summary: "This document", handler: a.openAPI, answer: map[string]any{}},
+		{method: "GET", path: "/me", summary: "Who is asking", may: buildbtw.User.MayRead, handler: a.me, answer: api.Me{}},
+		{method: "POST", path: "/plans", summary: "What would be built, in which order, and why; nothing is stored",
+			may: buildbtw.User.MayRead, handler: a.plan, body: api.PlanRequest{}, answer: buildgraph.Plan{}},
+	}
+}
+
+func (a *API) buildspaceRoutes() []route {
+	return []route{
+		{method: "GET", path: "/buildspaces", summary: "Buildspaces, newest first", may: buildbtw.User.MayRead,
+			handler: a.buildspaces, answer: api.Page[api.Buildspace]{}, query: paged(
+				parameter{"status", "active or stopped"}, parameter{"source", "with a changeset of this source"},
+				parameter{"q", "part of the name"})},
+		{method: "POST", path: "/buildspaces", summary: "Create a buildspace", may: buildbtw.User.MayChange,
+			handler: a.createBuildspace, body: api.NewBuildspace{}, answer: api.Buildspace{}, status: fiber.StatusCreated},
+		{method: "GET", path: "/buildspaces/{name}", summary: "One buildspace", may: buildbtw.User.MayRead,
+			handler: a.buildspace, answer: api.Buildspace{}},
+		{method: "PATCH", path: "/buildspaces/{name}", summary: "Edit, stop or start a buildspace", may: buildbtw.User.MayChange,
+			handler: a.editBuildspace, body: api.EditBuildspace{}, answer: api.Buildspace{}},
+		{method: "POST", path: "/buildspaces/{name}/retry", summary: "Retry every failed build of the latest iteration",
+			may: buildbtw.User.MayChange, handler: a.retryBuildspace, answer: api.BuildCount{}},
+		{method: "POST", path: "/buildspaces/{name}/cancel", summary: "Cancel every unfinished build of the latest iteration",
+			may: buildbtw.User.MayChange, handler: a.cancelBuildspace, answer: api.BuildCount{}},
+	}
+}
+
+func (a *API) iterationRoutes() []route {
+	const iterations = "/buildspaces/{name}/iterations"
+	return []route{
+		{method: "GET", path: iterations, summary: "Iterations, newest first", may: buildbtw.User.MayRead,
+			handler: a.iterations, answer: api.Page[api.Iteration]{}, query: paged()},
+		{method: "POST", path: iterations, summary: "Ask for a new iteration", may: buildbtw.User.MayChange,
+			handler: a.newIteration, body: api.NewIteration{}, answer: api.Buildspace{}, status: fiber.StatusAccepted},
+		{method: "GET", path: iterations + "/{number}", summary: "One iteration, by number or latest", may: buildbtw.User.MayRead,
+			handler: a.iteration, answer: api.Iteration{}},
+		{method: "GET", path: iterations + "/{number}/graph", summary: "The build graph of one architecture", may: buildbtw.User.MayRead,
+			handler: a.graph, answer: api.Graph{}, query: []parameter{{"arch", "the architecture; the first when there is none"}}},
+		{method: "GET", path: iterations + "/{number}/diff", summary: "What changed to another iteration", may: buildbtw.User.MayRead,
+			handler: a.diff, answer: api.Diff{}, query: []parameter{{"to", "number of the other iteration, or latest"}}},
+	}
+}
+
+func (a *API) buildRoutes() []route {
+	return []route{
+		{method: "GET", path: "/builds", summary: "Builds", may: buildbtw.User.MayRead,
+			handler: a.builds, answer: api.Page[api.Build]{}, query: paged(
+				parameter{"buildspace", "of this buildspace"}, parameter{"iteration", "number; the latest when absent"},
+				parameter{"arch", "of this architecture"}, parameter{"status", "one or more statuses, separated by commas"},
+				parameter{"pkgbase", "exactly this pkgbase"}, parameter{"q", "part of the pkgbase"})},
+		{method: "GET", path: "/builds/{id}", summary: "One build with all that is known of it", may: buildbtw.User.MayRead,
+			handler: a.build, answer: api.BuildDetail{}},
+		{method: "POST", path: "/builds/{id}/retry", summary: "Make another attempt", may: buildbtw.User.MayChange,
+			handler: a.retryBuild, answer: api.Build{}},
+		{method: "POST", path: "/builds/{id}/cancel", summary: "Cancel a build", may: buildbtw.User.MayChange,
+			handler: a.cancelBuild, answer: api.Build{}},
+		{method: "GET", path: "/builds/{id}/attempts", summary: "Attempts, first one first", may: buildbtw.User.MayRead,
+			handler: a.attempts, answer: api.Page[api.Attempt]{}},
+		{method: "GET", path: "/builds/{id}/log", summary: "The log of an attempt, whole, in ranges, or as it grows",
+			may: buildbtw.User.MayRead, handler: a.log, media: fiber.MIMETextPlainCharsetUTF8, query: []parameter{
+				{"attempt", "number; the latest when absent"}, {"follow", "true: go on until the attempt ends"},
+				{"tail", "only so many lines from the end, and what follows"}}},
+		{method: "GET", path: "/builds/{id}/packages/{file}", summary: "A package file of a build", may: buildbtw.User.MayRead,
+			handler: a.packageFile, media: fiber.MIMEOctetStream},
+	}
+}
+
+// Routes of what is only listed.
+func (a *API) listRoutes() []route {
+	return []route{
+		{method: "GET", path: "/sources", summary: "Sources at their base ref", may: buildbtw.User.MayRead,
+			handler: a.sources, answer: api.Page[api.Source]{}, query: paged(
+				parameter{"q", "part of the slug"}, parameter{"broken", "true: only those that cannot be planned"})},
+		{method: "GET", path: "/workers", summary: "Build machines", may: buildbtw.User.MayRead,
+			handler: a.workers, answer: api.Page[api.Worker]{}},
+		{method: "GET", path: "/events", summary: "The history, oldest first; as Server-Sent Events when these are accepted",
+			may: buildbtw.User.MayRead, handler: a.events, answer: api.Page[api.Event]{}, query: []parameter{
+				{"buildspace", "of this buildspace"}, {"build", "of the build with this id"},
+				{"since", "only after the event with this id"}, {"limit", "at most so many"}}},
+	}
+}
+
+// Register puts every route under r.
+func (a *API) Register(r fiber.Router) {
+	for _, t := range a.table() {
+		path := strings.NewReplacer("{", ":", "}", "").Replace(t.path)
+		handler := a.guard(t)
+		r.Add(t.method, path, handler)
+		if t.method == fiber.MethodGet {
+			r.Add(fiber.MethodHead, path, handler)
+		}
+	}
+}
+
+// guard asks who may before the body is looked at, reads it within bounds, and
+// hands over to the handler.
+func (a *API) guard(t route) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		if t.may != nil {
+			if err := t.may(a.User(c)); err != nil {
+				return err
+			}
+		}
+		if !t.raw {
+			if err := transfer.ReadBody(c, maxJSON); err != nil {
+				return err
+			}
+		}
+		if t.time == 0 {
+			return t.handler(c)
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.UserContext()), t.time)
+		defer cancel()
+		c.SetUserContext(ctx)
+		return t.handler(c)
+	}
+}
+
+// paged adds what every paged list understands.
+func paged(more ...parameter) []parameter {
+	return append(more,
+		parameter{"cursor", "the cursor of the page before"},
+		parameter{"limit", "at most so many, up to 500"})
+}

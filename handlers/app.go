@@ -1,0 +1,106 @@
+// Package handlers is the server's HTTP side: the pages for people, the files
+// for pacman, and the frame around both and the JSON API (package apiv1): who is
+// asking, limits, headers, errors.
+//
+// A handler parses, makes one call, and renders. It holds no SQL and logs
+// nothing: an error that it returns is answered and logged once, in errors.go.
+package handlers
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"buildbtw/handlers/apiv1"
+	"buildbtw/handlers/transfer"
+)
+
+// Deps is what the handlers stand on. Every field is needed.
+type Deps struct {
+	apiv1.Deps     // what pages and JSON API have in common
+	Who        Who // says who is asking
+}
+
+// App is the whole HTTP server.
+type App struct {
+	Deps
+	fiber    *fiber.App
+	api      *apiv1.API
+	hosts    hosts
+	metrics  *metrics
+	stopping chan struct{} // closed when the server is told to stop: ends every long answer
+	stop     func()
+}
+
+// Bounds of one connection. Bodies have their own limits; a streamed body may
+// take as long as it goes on coming.
+const (
+	readTimeout  = 30 * time.Second // headers, and the beginning of a body
+	idleTimeout  = 90 * time.Second // between requests of one connection
+	headerBuffer = 16 << 10         // bytes of request line and headers
+)
+
+// New joins the parts and registers every route. It starts nothing.
+func New(d Deps) (*App, error) {
+	accepted, err := acceptedHosts(d.Settings)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{Deps: d, hosts: accepted, metrics: newMetrics(), stopping: make(chan struct{})}
+	a.stop = sync.OnceFunc(func() { close(a.stopping) })
+	a.api = apiv1.New(d.Deps, apiv1.Edge{User: user, Stopping: a.stopping})
+	a.fiber = fiber.New(fiber.Config{
+		CaseSensitive:                true,
+		Immutable:                    true, // strings of a request outlive their handler
+		StreamRequestBody:            true, // packages are larger than memory
+		DisablePreParseMultipartForm: true,
+		ReadTimeout:                  readTimeout,
+		IdleTimeout:                  idleTimeout,
+		ReadBufferSize:               headerBuffer,
+		ErrorHandler:                 a.answerError,
+		DisableStartupMessage:        true,
+	})
+	a.guardConnection()
+	a.routes(a.fiber)
+	return a, nil
+}
+
+// guardConnection goes around Fiber as a whole, because Fiber answers some
+// requests (an unknown method) without running any of its handlers.
+func (a *App) guardConnection() {
+	server := a.fiber.Server()
+	inner := server.Handler
+	server.Handler = func(ctx *fasthttp.RequestCtx) {
+		defer transfer.CloseUnread(ctx)
+		inner(ctx)
+	}
+}
+
+// Serve answers requests that come in over ln until Shutdown. With config it
+// speaks TLS.
+func (a *App) Serve(ln net.Listener, config *tls.Config) error {
+	ln = &transfer.Listener{Listener: ln}
+	if config != nil {
+		ln = tls.NewListener(ln, config)
+	}
+	if err := a.fiber.Listener(ln); err != nil {
+		return fmt.Errorf("serve HTTP on %s: %w", ln.Addr(), err)
+	}
+	return nil
+}
+
+// Shutdown ends long polls, event streams and followed logs at once, lets other
+// requests finish, and closes what is left when ctx ends.
+func (a *App) Shutdown(ctx context.Context) error {
+	a.stop()
+	if err := a.fiber.ShutdownWithContext(ctx); err != nil {
+		return fmt.Errorf("stop serving HTTP: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package handlers
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+
+	"github.com/gofiber/fiber/v2"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/handlers/apiv1"
+)
+
+// answer is what an error becomes.
+type answer struct {
+	status int
+	title  string
+	detail string
+}
+
+// answerError answers every error of every handler: as a problem to programs,
+// as a page to people. It is Fiber's error handler too, for requests that never
+// reach a handler.
+func (a *App) answerError(c *fiber.Ctx, err error) error {
+	r := answerFor(err)
+	c.Response().ResetBody() // what a handler had begun
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	if r.status == fiber.StatusUnauthorized {
+		c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
+	}
+	if r.status == fiber.StatusServiceUnavailable {
+		c.Set(fiber.HeaderRetryAfter, "5")
+	}
+	if forProgram(c) {
+		return apiv1.SendProblem(c, api.Problem{
+			Type: api.ProblemType + string(api.KindOf(r.status)), Title: r.title, Status: r.status, Detail: r.detail,
+			Offset: apiv1.OffsetOf(err),
+		})
+	}
+	return a.errorPage(c, r.status, r.title, r.detail)
+}
+
+// answerFor finds status and words. Errors of Fiber itself have a status; a full
+// disk is told apart, because trying again later helps.
+func answerFor(err error) answer {
+	var known *buildbtw.Error
+	var fromFiber *fiber.Error
+	switch {
+	case errors.As(err, &known):
+		return answer{api.StatusOf(known.Kind), titles[known.Kind], known.Message}
+	case errors.As(err, &fromFiber):
+		return answerForFiber(fromFiber)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return answer{fiber.StatusServiceUnavailable, titles[buildbtw.KindUnavailable],
+			"The server's disk is full. Nothing was kept of this request; try again when there is space."}
+	}
+	return answer{fiber.StatusInternalServerError, titles[buildbtw.KindInternal], buildbtw.MessageOf(err)}
+}
+
+// titles name the kinds of errors for people.
+var titles = map[buildbtw.Kind]string{
+	buildbtw.KindInvalid:         "That cannot work",
+	buildbtw.KindUnauthenticated: "Not signed in",
+	buildbtw.KindForbidden:       "Not allowed",
+	buildbtw.KindNotFound:        "Not found",
+	buildbtw.KindConflict:        "Not possible any more",
+	buildbtw.KindUnconfirmed:     "Please confirm",
+	buildbtw.KindTooLarge:        "Too large",
+	buildbtw.KindUnavailable:     "Not now",
+	buildbtw.KindInternal:        "Server error",
+}
+
+func answerForFiber(e *fiber.Error) answer {
+	switch e.Code {
+	case fiber.StatusNotFound:
+		return answer{e.Code, titles[buildbtw.KindNotFound], "There is nothing at this address."}
+	case fiber.StatusMethodNotAllowed:
+		return answer{e.Code, "Method not allowed", "This address does not know the method; the Allow header lists those it knows."}
+	case fiber.StatusInternalServerError:
+		return answer{e.Code, titles[buildbtw.KindInternal], buildbtw.MessageOf(e)}
+	}
+	return answer{e.Code, titles[api.KindOf(e.Code)], e.Message}
+}
+
+// forProgram reports whether the one asking is no person with a browser.
+func forProgram(c *fiber.Ctx) bool {
+	path := c.Path()
+	return path == api.Prefix || strings.HasPrefix(path, api.Prefix+"/") || strings.HasPrefix(path, "/repo/")
+}
