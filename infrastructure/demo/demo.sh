@@ -77,7 +77,7 @@ server=$!
 for _ in $(seq 100); do
 	kill -0 "$server" 2>/dev/null || die "the server did not start"
 	! curl -fsS -o /dev/null "$BUILDBTW_SERVER_URL/api/v1/ready" 2>/dev/null || break
-	read -rt 0.2 <> <(:) || :
+	sleep 0.2
 done
 curl -fsS -o /dev/null "$BUILDBTW_SERVER_URL/api/v1/ready" || die "the server is not ready after 20 seconds"
 
