@@ -58,4 +58,3 @@ func startOfLines(r io.ReaderAt, size int64, lines int) (int64, error) {
 	}
 	return lowest, nil
 }
-

@@ -11,16 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"buildbtw"
 )
 
-const (
-	makepkgTimeout = 60 * time.Second
-	nobody         = 65534 // user and group "nobody" of every Linux distribution
-)
+const makepkgTimeout = 60 * time.Second
 
 // withSrcinfo gives the files with a .SRCINFO that fits the PKGBUILD. The
 // directory's own is taken if it is not older than the PKGBUILD and not the
@@ -73,12 +69,12 @@ func (m *Mirror) printSrcinfo(ctx context.Context, files []file) ([]byte, error)
 	ctx, cancel := context.WithTimeout(ctx, makepkgTimeout)
 	defer cancel()
 	stdout, stderr := &capped{limit: MaxSrcinfo}, &tail{limit: 4 << 10}
-	cmd := sandboxed(ctx, program, dir)
+	cmd := m.sandboxed(ctx, dir, program, "--printsrcinfo")
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	return m.srcinfoResult(ctx, cmd, stdout, stderr)
+	return srcinfoResult(ctx, cmd, stdout, stderr)
 }
 
-func (m *Mirror) srcinfoResult(ctx context.Context, cmd *exec.Cmd, stdout *capped, stderr *tail) ([]byte, error) {
+func srcinfoResult(ctx context.Context, cmd *exec.Cmd, stdout *capped, stderr *tail) ([]byte, error) {
 	err := cmd.Run()
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -113,22 +109,6 @@ func lastErrors(text string) string {
 		return strings.TrimSpace(text)
 	}
 	return strings.Join(causes, "; ")
-}
-
-// sandboxed prepares makepkg, which refuses to run as root: as the user nobody
-// when this process is root's, else as its own user.
-func sandboxed(ctx context.Context, program, dir string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, program, "--printsrcinfo")
-	cmd.Dir = dir
-	cmd.Env = []string{
-		"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", "HOME=" + dir, "TMPDIR=" + dir,
-		"BUILDDIR=" + dir, "PKGDEST=" + dir, "SRCDEST=" + dir, "LOGDEST=" + dir,
-	}
-	ownGroup(cmd)
-	if os.Geteuid() == 0 {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
-	}
-	return cmd
 }
 
 // writeFiles writes a copy of the files that the user nobody may read, in a

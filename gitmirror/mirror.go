@@ -33,6 +33,7 @@ type Mirror struct {
 	now         func() time.Time
 
 	syncing sync.Mutex // held during SyncDir and RetainDirs: one pass at a time
+	shallow sync.Mutex // held while a shallow clone is fetched
 	seen    *seenDirs
 }
 
@@ -61,11 +62,25 @@ func Open(ctx context.Context, dir string) (*Mirror, error) {
 	if err := g.run(ctx, call{args: []string{"init", "--quiet", "--bare", "--template="}}); err != nil {
 		return nil, fmt.Errorf("open mirror %s: %w", dir, err)
 	}
+	if err := writeAttributes(dir); err != nil {
+		return nil, fmt.Errorf("open mirror: %w", err)
+	}
 	o, err := readOwners(filepath.Join(dir, "buildbtw-owners.json"))
 	if err != nil {
 		return nil, err
 	}
 	return &Mirror{git: g, owners: o, findProgram: exec.LookPath, now: time.Now, seen: newSeenDirs()}, nil
+}
+
+// writeAttributes makes git give files as they were committed, whatever the
+// .gitattributes of a source say: a build needs those that "export-ignore" would
+// leave out, and their bytes.
+func writeAttributes(dir string) error {
+	if err := os.MkdirAll(filepath.Join(dir, "info"), 0o755); err != nil {
+		return err
+	}
+	const text = "* -export-ignore -export-subst -text -eol -ident -filter -working-tree-encoding\n"
+	return writeFile(filepath.Join(dir, "info", "attributes"), []byte(text))
 }
 
 // removeLocks removes the lock files of git processes that were killed. All

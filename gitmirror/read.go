@@ -35,24 +35,24 @@ func (m *Mirror) ReadSrcinfos(ctx context.Context, commits []string) (map[string
 			names = append(names, c)
 		}
 	}
-	err := m.batch(ctx, names, ".SRCINFO", func(i int, info Srcinfo) { infos[names[i]] = info })
+	err := m.batch(ctx, names, func(i int, info Srcinfo) { infos[names[i]] = info })
 	if err != nil {
 		return nil, fmt.Errorf("read .SRCINFO of %d commits: %w", len(names), err)
 	}
 	return infos, nil
 }
 
-// batch reads one file at many commits and gives each to found, in their order.
-func (m *Mirror) batch(ctx context.Context, commits []string, file string, found func(int, Srcinfo)) error {
+// batch reads the .SRCINFO of many commits and gives each to found, in their order.
+func (m *Mirror) batch(ctx context.Context, commits []string, found func(int, Srcinfo)) error {
 	if len(commits) == 0 {
 		return nil
 	}
 	var ask strings.Builder
 	for _, c := range commits {
-		if strings.ContainsAny(c, "\n: ") || c == "" {
-			return buildbtw.Invalid("%.80q is no commit", c)
+		if err := checkCommit(c); err != nil {
+			return err
 		}
-		ask.WriteString(c + ":" + file + "\n")
+		ask.WriteString(c + ":" + srcinfoName + "\n")
 	}
 	r, w := io.Pipe()
 	parsed := make(chan error, 1)

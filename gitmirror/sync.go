@@ -186,10 +186,16 @@ func (m *Mirror) mirrorOne(ctx context.Context, c candidate, have sourceRefs) (w
 // fetch makes the refs of a source in the mirror equal to those it has.
 func (m *Mirror) fetch(ctx context.Context, c candidate) error {
 	to := refRoot + c.slug + "/"
-	return m.git.run(ctx, call{args: []string{
-		"fetch", "--quiet", "--no-tags", "--prune", "--force", "--no-write-fetch-head", "--no-recurse-submodules",
-		"--", c.gitDir, "+refs/heads/*:" + to + "heads/*", "+refs/tags/*:" + to + "tags/*",
-	}})
+	args := []string{"fetch", "--quiet", "--no-tags", "--prune", "--force", "--no-write-fetch-head", "--no-recurse-submodules"}
+	if exists(filepath.Join(c.gitDir, "shallow")) {
+		// Git would skip the refs of a shallow clone without a word. Where its
+		// history ends is kept in one file, which git does not wait for.
+		m.shallow.Lock()
+		defer m.shallow.Unlock()
+		args = append(args, "--update-shallow")
+	}
+	args = append(args, "--", c.gitDir, "+refs/heads/*:"+to+"heads/*", "+refs/tags/*:"+to+"tags/*")
+	return m.git.run(ctx, call{args: args})
 }
 
 // remove deletes all refs of the slugs, in one transaction, and forgets where

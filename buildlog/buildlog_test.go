@@ -1,0 +1,323 @@
+package buildlog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/iotest"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func openLogs(t testing.TB) *Logs {
+	t.Helper()
+	l, err := Open(filepath.Join(t.TempDir(), "logs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func mustAppend(t testing.TB, l *Logs, attempt, offset int64, text string) int64 {
+	t.Helper()
+	end, err := l.Append(attempt, offset, strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return end
+}
+
+func content(t testing.TB, l *Logs, attempt int64) string {
+	t.Helper()
+	r, size, err := l.Reader(attempt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	text, err := io.ReadAll(r)
+	if err != nil || int64(len(text)) != size {
+		t.Fatalf("%d bytes, size %d, %v", len(text), size, err)
+	}
+	return string(text)
+}
+
+func TestChunksAreRepeatableAndGapsRefused(t *testing.T) {
+	l := openLogs(t)
+	steps := []struct {
+		offset int64
+		text   string
+		end    int64
+		gap    bool
+	}{
+		{offset: 1, text: "x", end: 0, gap: true},
+		{offset: 0, text: "hello ", end: 6},
+		{offset: 0, text: "hello ", end: 6},
+		{offset: 0, text: "hel", end: 6},
+		{offset: 3, text: "lo world", end: 11},
+		{offset: 11, text: "", end: 11},
+		{offset: 12, text: "x", end: 11, gap: true},
+		{offset: -1, text: "x", end: 11, gap: true},
+	}
+	for i, s := range steps {
+		end, err := l.Append(7, s.offset, strings.NewReader(s.text))
+		var gap *OffsetError
+		if errors.As(err, &gap) != s.gap || !s.gap && err != nil {
+			t.Errorf("step %d: error %v", i, err)
+		}
+		if end != s.end || s.gap && gap != nil && gap.End != s.end {
+			t.Errorf("step %d: end %d, %v; want %d", i, end, gap, s.end)
+		}
+	}
+	if got := content(t, l, 7); got != "hello world" {
+		t.Errorf("log is %q", got)
+	}
+	if size, err := l.Size(7); size != 11 || err != nil {
+		t.Errorf("size %d, %v", size, err)
+	}
+}
+
+func TestALogThatDoesNotExistIsEmpty(t *testing.T) {
+	l := openLogs(t)
+	if _, err := l.Append(1, 5, strings.NewReader("x")); err == nil {
+		t.Error("a gap at the beginning was accepted")
+	}
+	if got := content(t, l, 1); got != "" {
+		t.Errorf("got %q", got)
+	}
+	text, offset, err := l.Tail(1, 5)
+	if len(text) != 0 || offset != 0 || err != nil {
+		t.Errorf("tail %q, %d, %v", text, offset, err)
+	}
+	if err := l.Remove(1); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAFullLogDropsTextAndSaysSoOnce(t *testing.T) {
+	l := openLogs(t)
+	l.maxSize = 10
+	offset := mustAppend(t, l, 1, 0, "0123456789") // just full: nothing dropped
+	if got := content(t, l, 1); got != "0123456789" {
+		t.Errorf("log is %q", got)
+	}
+	for range 3 {
+		next := mustAppend(t, l, 1, offset, "more")
+		if next != offset+4 {
+			t.Errorf("after %d: go on from %d, want %d", offset, next, offset+4)
+		}
+		offset = next
+	}
+	if got := content(t, l, 1); got != "0123456789"+fullMark {
+		t.Errorf("log is %q", got)
+	}
+	if end := mustAppend(t, l, 2, 0, "0123456789abc"); end != 13 || content(t, l, 2) != "0123456789"+fullMark {
+		t.Errorf("end %d, log %q", end, content(t, l, 2))
+	}
+}
+
+func TestAChunkCutOffLeavesItsBeginning(t *testing.T) {
+	l := openLogs(t)
+	cut := io.MultiReader(strings.NewReader("begin"), iotest.ErrReader(io.ErrUnexpectedEOF))
+	end, err := l.Append(1, 0, cut)
+	if end != 5 || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("end %d, %v", end, err)
+	}
+	if end := mustAppend(t, l, 1, 0, "beginning"); end != 9 || content(t, l, 1) != "beginning" {
+		t.Errorf("end %d, log %q", end, content(t, l, 1))
+	}
+}
+
+func TestAFullDiskIsTold(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("no /dev/full here")
+	}
+	l := openLogs(t)
+	mustAppend(t, l, 1, 0, "x") // makes the directory
+	if err := os.Symlink("/dev/full", l.path(2)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Append(2, 0, strings.NewReader("x")); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTail(t *testing.T) {
+	long := strings.Repeat("x", 3*tailBlock)
+	tests := []struct {
+		name, log string
+		lines     int
+		want      string
+	}{
+		{"fewer lines than asked", "a\nb\n", 5, "a\nb\n"},
+		{"some", "a\nb\nc\n", 2, "b\nc\n"},
+		{"last without newline", "a\nb\nc", 2, "b\nc"},
+		{"empty lines count", "a\n\n\n", 2, "\n\n"},
+		{"none", "a\n", 0, ""},
+		{"one", "a\nb\n", 1, "b\n"},
+		{"over several blocks", "a\n" + long + "\n" + long + "\n", 2, long + "\n" + long + "\n"},
+		{"newline at a block's edge", "a\n" + long[:tailBlock-1] + "\n", 1, long[:tailBlock-1] + "\n"},
+		{"a line longer than the bound", strings.Repeat("y", MaxTail+9), 1, strings.Repeat("y", MaxTail)},
+	}
+	l := openLogs(t)
+	for i, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			mustAppend(t, l, int64(i), 0, tt.log)
+			text, offset, err := l.Tail(int64(i), tt.lines)
+			if err != nil || string(text) != tt.want {
+				t.Errorf("got %.50q (%d bytes), %v", text, len(text), err)
+			}
+			if want := int64(len(tt.log) - len(tt.want)); offset != want {
+				t.Errorf("offset %d, want %d", offset, want)
+			}
+		})
+	}
+}
+
+func TestTailIsTheEndOfAnyText(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringMatching(`[ab\n]{0,40}`).Draw(t, "text")
+		lines := rapid.IntRange(1, 8).Draw(t, "lines")
+		all := strings.SplitAfter(text, "\n")
+		if all[len(all)-1] == "" {
+			all = all[:len(all)-1]
+		}
+		want := strings.Join(all[max(0, len(all)-lines):], "")
+		offset, err := startOfLines(strings.NewReader(text), int64(len(text)), lines)
+		if err != nil || text[offset:] != want {
+			t.Fatalf("got %q, %v; want %q", text[offset:], err, want)
+		}
+	})
+}
+
+func TestReaderSeeks(t *testing.T) {
+	l := openLogs(t)
+	mustAppend(t, l, 1, 0, "0123456789")
+	r, _, err := l.Reader(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := r.Seek(-3, io.SeekEnd); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(r); string(text) != "789" || err != nil {
+		t.Errorf("got %q, %v", text, err)
+	}
+}
+
+func TestFollowGivesEverythingOnceWhileManyWrite(t *testing.T) {
+	l := openLogs(t)
+	const attempts, chunks = 4, 200
+	var all sync.WaitGroup
+	for attempt := range int64(attempts) {
+		done := make(chan struct{})
+		finished := func() bool {
+			select {
+			case <-done:
+				return true
+			default:
+				return false
+			}
+		}
+		want := ""
+		for i := range chunks {
+			want += fmt.Sprintf("line %d\n", i)
+		}
+		for range 3 {
+			all.Go(func() {
+				var got bytes.Buffer
+				for piece, err := range l.Follow(t.Context(), attempt, 0, finished) {
+					if err != nil {
+						t.Error(err)
+					}
+					got.Write(piece)
+				}
+				if got.String() != want {
+					t.Errorf("follower of %d got %d bytes, want %d", attempt, got.Len(), len(want))
+				}
+			})
+		}
+		all.Go(func() {
+			offset := int64(0)
+			for i := range chunks {
+				offset = mustAppend(t, l, attempt, offset, fmt.Sprintf("line %d\n", i))
+			}
+			close(done)
+			l.Changed(attempt)
+		})
+	}
+	all.Wait()
+	if len(l.open) != 0 {
+		t.Errorf("%d logs are still held", len(l.open))
+	}
+}
+
+func TestRepeatedAppendsAtTheSameTimeWriteOnce(t *testing.T) {
+	l := openLogs(t)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() { mustAppend(t, l, 1, 0, "0123456789") })
+	}
+	all.Wait()
+	if got := content(t, l, 1); got != "0123456789" {
+		t.Errorf("log is %q", got)
+	}
+}
+
+func TestFollowStartsInTheMiddleAndEndsWithItsContext(t *testing.T) {
+	l := openLogs(t)
+	mustAppend(t, l, 1, 0, "0123456789")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var pieces []string
+	var last error
+	for piece, err := range l.Follow(ctx, 1, 7, func() bool { return false }) {
+		if err != nil {
+			last = err
+			continue
+		}
+		pieces = append(pieces, string(piece))
+		cancel()
+	}
+	if len(pieces) != 1 || pieces[0] != "789" || !errors.Is(last, context.Canceled) {
+		t.Errorf("got %q, %v", pieces, last)
+	}
+}
+
+func TestFollowersOfARemovedLogComeToAnEnd(t *testing.T) {
+	l := openLogs(t)
+	mustAppend(t, l, 1, 0, "text")
+	for _, err := range l.Follow(t.Context(), 1, 0, func() bool { return false }) {
+		if err != nil {
+			t.Error(err)
+		}
+		if err := l.Remove(1); err != nil {
+			t.Error(err)
+		}
+	}
+	if size, err := l.Size(1); size != 0 || err != nil {
+		t.Errorf("size %d, %v", size, err)
+	}
+}
+
+func TestAFollowerThatLeavesIsForgotten(t *testing.T) {
+	l := openLogs(t)
+	mustAppend(t, l, 1, 0, "text")
+	for range l.Follow(t.Context(), 1, 0, func() bool { return false }) {
+		break
+	}
+	if len(l.open) != 0 {
+		t.Errorf("%d logs are still held", len(l.open))
+	}
+}
