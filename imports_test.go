@@ -19,6 +19,7 @@ var layers = [][]string{
 	{"buildgraph", "migrations", "static", "infrastructure"},
 	{"store", "auth", "gitmirror", "gitlab", "pacmanrepo", "buildlog", "api", "views"},
 	{"store/storetest", "gitlab/gitlabtest"},
+	{"handlers/transfer"},
 	{"handlers/apiv1", "scheduler", "runners"},
 	{"handlers", "runners/makepkg", "runners/pkgctl", "runners/fake", "runners/vm"},
 	{"cmd/internal/cli"},
@@ -27,7 +28,7 @@ var layers = [][]string{
 
 // only says where a library may be imported at all (besides tests).
 var only = map[string][]string{
-	"github.com/gofiber/fiber/v2":         {"handlers", "handlers/apiv1"},
+	"github.com/gofiber/fiber/v2":         {"handlers", "handlers/apiv1", "handlers/transfer"},
 	"github.com/a-h/templ":                {"views", "handlers", "cmd/buildbtw-storybook"},
 	"github.com/uptrace/bun":              {"store"},
 	"github.com/jmoiron/sqlx":             {"store"},

@@ -284,11 +284,6 @@ type Me struct {
 	Role buildbtw.Role `json:"role"`
 }
 
-// BuildCount says how many builds a call changed.
-type BuildCount struct {
-	Builds int `json:"builds"`
-}
-
 // Health says that the server is there.
 type Health struct {
 	Status  string `json:"status"`

@@ -152,7 +152,7 @@ func (a *API) changeBuilds(c *fiber.Ctx, change func(ctx context.Context, actor,
 		return err
 	}
 	a.Wake()
-	return send(c, api.BuildCount{Builds: n})
+	return send(c, api.Count{Builds: n})
 }
 
 // wireBuildspace gives the JSON form of a buildspace.

@@ -78,9 +78,9 @@ func (a *API) buildspaceRoutes() []route {
 		{method: "PATCH", path: "/buildspaces/{name}", summary: "Edit, stop or start a buildspace", may: buildbtw.User.MayChange,
 			handler: a.editBuildspace, body: api.EditBuildspace{}, answer: api.Buildspace{}},
 		{method: "POST", path: "/buildspaces/{name}/retry", summary: "Retry every failed build of the latest iteration",
-			may: buildbtw.User.MayChange, handler: a.retryBuildspace, answer: api.BuildCount{}},
+			may: buildbtw.User.MayChange, handler: a.retryBuildspace, answer: api.Count{}},
 		{method: "POST", path: "/buildspaces/{name}/cancel", summary: "Cancel every unfinished build of the latest iteration",
-			may: buildbtw.User.MayChange, handler: a.cancelBuildspace, answer: api.BuildCount{}},
+			may: buildbtw.User.MayChange, handler: a.cancelBuildspace, answer: api.Count{}},
 	}
 }
 
