@@ -19,42 +19,53 @@ var (
 	magicGzip = []byte{0x1f, 0x8b}
 )
 
-// decompress gives the plain bytes of r. The decompressor may use about window
-// bytes of memory; closeFn frees them.
-func decompress(r io.Reader, window int64) (plain io.Reader, closeFn func(), err error) {
+// decompress gives the plain bytes of r. The decompressor keeps to
+// limits.Window; closeFn frees its memory.
+func decompress(r io.Reader, limits Limits) (plain io.Reader, closeFn func(), err error) {
 	buffered := bufio.NewReaderSize(r, 64<<10)
 	magic, err := buffered.Peek(len(magicXz))
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, nil, err
 	}
-	closeFn = func() {}
+	plain, closeFn, err = buffered, func() {}, nil
 	switch {
 	case bytes.HasPrefix(magic, magicZstd):
-		var decoder *zstd.Decoder
-		decoder, err = zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(window)))
-		if err == nil {
-			plain, closeFn = decoder, decoder.Close
-		}
+		return decompressZstd(buffered, limits.Window)
 	case bytes.HasPrefix(magic, magicXz):
-		plain, err = xz.NewReader(buffered)
+		plain, err = xz.NewReader(newXzGuard(buffered, limits))
 	case bytes.HasPrefix(magic, magicGzip):
 		plain, err = gzip.NewReader(buffered)
-	default:
-		plain = buffered
 	}
 	return plain, closeFn, err
+}
+
+func decompressZstd(r io.Reader, window int64) (plain io.Reader, closeFn func(), err error) {
+	decoder, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(window)))
+	if err != nil {
+		return nil, nil, err
+	}
+	return decoder, decoder.Close, nil
 }
 
 // countingReader counts what was read and stops at a limit.
 type countingReader struct {
 	r     io.Reader
 	n     int64
+	zeros int64 // zero bytes at the end of what was read
 	limit int64
 }
 
 func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		err = fmt.Errorf("%w: %w", ErrLimit, err)
+	}
 	c.n += int64(n)
+	zeros := int64(n - len(bytes.TrimRight(p[:n], "\x00")))
+	if zeros == int64(n) {
+		zeros += c.zeros
+	}
+	c.zeros = zeros
 	if c.n > c.limit {
 		return n, fmt.Errorf("%w: unpacked it has more than %d bytes", ErrLimit, c.limit)
 	}

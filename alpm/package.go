@@ -43,7 +43,7 @@ func ReadPackage(r io.Reader) (*Package, error) { return DefaultLimits().ReadPac
 // ones are errors. Compression is recognised by its first bytes: zst, xz, gz
 // or none.
 func (l Limits) ReadPackage(r io.Reader) (*Package, error) {
-	plain, closeFn, err := decompress(r, l.Window)
+	plain, closeFn, err := decompress(r, l)
 	if err != nil {
 		return nil, fmt.Errorf("read package: %w", err)
 	}
@@ -61,12 +61,14 @@ type packageReader struct {
 	stream  *countingReader
 	info    *PkgInfo
 	entries int
-	names   int // bytes
+	names   int   // bytes
+	content int64 // bytes, holes of sparse files included
 	files   []string
 }
 
 // endOfArchive is the length in bytes of the two zero blocks that end a tar
-// archive. Go's reader takes a missing end for an end.
+// archive. Go's reader takes a missing one for an end, too, even after a header
+// that another should follow.
 const endOfArchive = 1024
 
 func (p *packageReader) read() (*Package, error) {
@@ -75,7 +77,7 @@ func (p *packageReader) read() (*Package, error) {
 		before := p.stream.n
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
-			if p.stream.n-before < endOfArchive {
+			if p.stream.n-before < endOfArchive || p.stream.zeros < endOfArchive {
 				return nil, errors.New("the archive is cut off")
 			}
 			break
@@ -101,13 +103,8 @@ func archiveError(err error) error {
 }
 
 func (p *packageReader) entry(header *tar.Header, content io.Reader) error {
-	p.entries++
-	p.names += len(header.Name)
-	switch {
-	case p.entries > p.limits.Entries:
-		return fmt.Errorf("%w: more than %d entries", ErrLimit, p.limits.Entries)
-	case p.names > p.limits.Names:
-		return fmt.Errorf("%w: names of more than %d bytes", ErrLimit, p.limits.Names)
+	if err := p.count(header); err != nil {
+		return err
 	}
 	if err := checkPath(header.Name); err != nil {
 		return err
@@ -120,6 +117,26 @@ func (p *packageReader) entry(header *tar.Header, content io.Reader) error {
 	}
 	_, err := io.Copy(io.Discard, content)
 	return archiveErrorOrNil(err)
+}
+
+// count holds an entry against the limits. Sizes are counted apart from the
+// stream, because a sparse file costs nothing there.
+func (p *packageReader) count(header *tar.Header) error {
+	p.entries++
+	p.names += len(header.Name)
+	if header.Typeflag == tar.TypeReg || header.Typeflag == tar.TypeGNUSparse {
+		if header.Size > p.limits.Unpacked-p.content {
+			return fmt.Errorf("%w: files of more than %d bytes", ErrLimit, p.limits.Unpacked)
+		}
+		p.content += header.Size
+	}
+	switch {
+	case p.entries > p.limits.Entries:
+		return fmt.Errorf("%w: more than %d entries", ErrLimit, p.limits.Entries)
+	case p.names > p.limits.Names:
+		return fmt.Errorf("%w: names of more than %d bytes", ErrLimit, p.limits.Names)
+	}
+	return nil
 }
 
 func archiveErrorOrNil(err error) error {
