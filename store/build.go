@@ -62,7 +62,9 @@ func loadBuildRow(ctx context.Context, db bun.IDB, id int64) (BuildRow, error) {
 	return row, err
 }
 
-func (t *tx) buildRow(ctx context.Context, id int64) (BuildRow, error) { return loadBuildRow(ctx, t, id) }
+func (t *tx) buildRow(ctx context.Context, id int64) (BuildRow, error) {
+	return loadBuildRow(ctx, t, id)
+}
 
 // Build gives one build.
 func (s *Store) Build(ctx context.Context, id int64) (BuildRow, error) {
