@@ -5,7 +5,6 @@ package apiv1
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"buildbtw/api"
 	"buildbtw/buildgraph"
 	"buildbtw/buildlog"
+	"buildbtw/gitmirror"
 	"buildbtw/pacmanrepo"
 	"buildbtw/store"
 )
@@ -38,15 +38,6 @@ type Finisher interface {
 	Finish(ctx context.Context, lease string, r api.FinishRequest) (api.FinishAnswer, error)
 }
 
-// SourceArchive gives the trees that build machines build from.
-type SourceArchive interface {
-	// Archive writes a tar of the commit's tree.
-	Archive(ctx context.Context, commit string, w io.Writer) error
-	CommitTime(ctx context.Context, commit string) (time.Time, error)
-	// ReadSrcinfos gives the .SRCINFO by commit; a commit without one is missing.
-	ReadSrcinfos(ctx context.Context, commits []string) (map[string][]byte, error)
-}
-
 // Settings are what the person who runs the server chose.
 type Settings struct {
 	ServerURL     string   // as people and build machines reach it, without a trailing slash
@@ -66,7 +57,7 @@ type Deps struct {
 	Store    *store.Store
 	Catalog  Catalog
 	Finisher Finisher
-	Sources  SourceArchive
+	Sources  *gitmirror.Mirror
 	Repos    *pacmanrepo.Repos
 	Logs     *buildlog.Logs
 	Settings Settings

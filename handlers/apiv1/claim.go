@@ -114,9 +114,9 @@ func (a *API) job(ctx context.Context, claimed store.Claimed) (api.Job, error) {
 	if err != nil {
 		return api.Job{}, err
 	}
-	srcinfo, ok := srcinfos[b.Commit]
-	if !ok {
-		return api.Job{}, fmt.Errorf("commit %s of source %s has no .SRCINFO", b.Commit, b.Source)
+	srcinfo := srcinfos[b.Commit]
+	if srcinfo.Err != nil {
+		return api.Job{}, srcinfo.Err
 	}
 	date, err := a.Sources.CommitTime(ctx, b.Commit)
 	if err != nil {
@@ -129,7 +129,7 @@ func (a *API) job(ctx context.Context, claimed store.Claimed) (api.Job, error) {
 		BuildID: formatID(b.ID), Attempt: claimed.Attempt.Number, Buildspace: b.Buildspace, Iteration: b.Iteration,
 		Pkgbase: b.Pkgbase, Source: b.Source, Commit: b.Commit, Version: b.Version, Pkgnames: names(b.Pkgnames),
 		Architecture: b.Architecture, Runner: claimed.Attempt.Runner, Stage: b.Stage, NoCheck: b.NoCheck, Reason: b.Reason, SourceDate: date.Unix(),
-		Srcinfo:    string(srcinfo),
+		Srcinfo:    string(srcinfo.Text),
 		Repository: a.repository(b.Buildspace, buildbtw.Iteration{Number: b.Iteration}.Repository(b.Buildspace), b.Architecture),
 	}, nil
 }

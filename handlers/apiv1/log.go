@@ -21,20 +21,13 @@ func (a *API) log(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	start, err := a.logStart(c, attempt.ID)
-	if err != nil {
-		return err
-	}
 	c.Set(fiber.HeaderCacheControl, "no-cache")
 	if follow {
-		return a.followLog(c, attempt, start)
+		return a.followLog(c, attempt)
 	}
 	content, size, err := a.Logs.Reader(attempt.ID)
 	if err != nil {
 		return err
-	}
-	if start > 0 {
-		content, size = from(content, start, size)
 	}
 	return transfer.Send(c, transfer.Content{Reader: content, Size: size, Type: fiber.MIMETextPlainCharsetUTF8})
 }
@@ -71,22 +64,15 @@ func (a *API) namedAttempt(c *fiber.Ctx) (buildbtw.Attempt, error) {
 	return latest, nil
 }
 
-// logStart gives the offset at which the wanted lines from the end begin.
-func (a *API) logStart(c *fiber.Ctx, attempt int64) (int64, error) {
-	if c.Query("tail") == "" {
-		return 0, nil
-	}
-	lines, err := count(c, "tail")
+// followLog sends the log from where the Range header says on. The attempt may
+// end without another byte, so its state is looked at after every change of the
+// database.
+func (a *API) followLog(c *fiber.Ctx, attempt buildbtw.Attempt) error {
+	size, err := a.Logs.Size(attempt.ID)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	_, offset, err := a.Logs.Tail(attempt, int(min(lines, 1<<20)))
-	return offset, err
-}
-
-// followLog sends the log from start on. The attempt may end without another
-// byte, so its state is looked at after every change of the database.
-func (a *API) followLog(c *fiber.Ctx, attempt buildbtw.Attempt, start int64) error {
+	start := transfer.Start(c, size)
 	return a.stream(c, fiber.MIMETextPlainCharsetUTF8, func(ctx context.Context, w io.Writer) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -133,19 +119,4 @@ func (a *API) attemptOver(ctx context.Context, attempt buildbtw.Attempt) bool {
 		}
 	}
 	return true // pruned
-}
-
-// section is the part of a log from an offset on.
-type section struct {
-	*io.SectionReader
-	io.Closer
-}
-
-// from cuts off the beginning of a log.
-func from(log io.ReadSeekCloser, start, size int64) (io.ReadSeekCloser, int64) {
-	at, ok := log.(io.ReaderAt)
-	if !ok || start > size {
-		return log, size
-	}
-	return section{io.NewSectionReader(at, start, size-start), log}, size - start
 }

@@ -117,8 +117,9 @@ func (a *API) buildRoutes() []route {
 			handler: a.attempts, answer: api.Page[api.Attempt]{}},
 		{method: "GET", path: "/builds/{id}/log", summary: "The log of an attempt, whole, in ranges, or as it grows",
 			may: buildbtw.User.MayRead, handler: a.log, media: fiber.MIMETextPlainCharsetUTF8, query: []parameter{
-				{"attempt", "number; the latest when absent"}, {"follow", "true: go on until the attempt ends"},
-				{"tail", "only so many lines from the end, and what follows"}}},
+				{"attempt", "number; the latest when absent"},
+				{"follow", "true: begin where Range says and go on until the attempt ends"}},
+			header: []parameter{{fiber.HeaderRange, "bytes=N- or bytes=-N"}}},
 		{method: "GET", path: "/builds/{id}/packages/{file}", summary: "A package file of a build", may: buildbtw.User.MayRead,
 			handler: a.packageFile, media: fiber.MIMEOctetStream},
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/gofiber/fiber/v2"
 )
 
 // span is the part of a content that is sent.
@@ -19,7 +21,7 @@ func parseRange(header string, size int64) (span, error) {
 	whole := span{length: size}
 	spec, ok := strings.CutPrefix(header, "bytes=")
 	first, last, dash := strings.Cut(strings.TrimSpace(spec), "-")
-	if !ok || !dash || strings.Contains(spec, ",") {
+	if !ok || !dash || strings.Contains(spec, ",") || size == 0 {
 		return whole, nil
 	}
 	start, end, ok := bounds(first, last, size)
@@ -48,6 +50,16 @@ func bounds(first, last string, size int64) (start, end int64, ok bool) {
 	}
 	end, okEnd := position(last)
 	return start, end, ok && okEnd && start <= end
+}
+
+// Start gives the byte at which an answer shall begin whose end is not known
+// yet: that of the Range header where it can be had, else the first.
+func Start(c *fiber.Ctx, size int64) int64 {
+	part, err := parseRange(c.Get(fiber.HeaderRange), size)
+	if err != nil {
+		return size
+	}
+	return part.start
 }
 
 func position(digits string) (int64, bool) {
