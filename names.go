@@ -17,8 +17,15 @@ func (n Names) Value() (driver.Value, error) {
 	return jsonValue([]string(n))
 }
 
-// Scan implements sql.Scanner.
-func (n *Names) Scan(src any) error { return scanJSON(src, (*[]string)(n)) }
+// Scan implements sql.Scanner. Most lists are empty, and a graph has tens of
+// thousands of them.
+func (n *Names) Scan(src any) error {
+	if src == "[]" {
+		*n = Names{}
+		return nil
+	}
+	return scanJSON(src, (*[]string)(n))
+}
 
 func jsonValue(v any) (driver.Value, error) {
 	b, err := json.Marshal(v)

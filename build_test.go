@@ -1,0 +1,196 @@
+package buildbtw_test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"buildbtw"
+)
+
+var allCauses = []buildbtw.Cause{
+	buildbtw.CausePlanned, buildbtw.CauseReady, buildbtw.CauseLeased, buildbtw.CauseDispatched, buildbtw.CauseReused,
+	buildbtw.CauseFinished, buildbtw.CauseFailed, buildbtw.CauseInfrastructure, buildbtw.CauseLost, buildbtw.CauseReleased,
+	buildbtw.CauseRetried, buildbtw.CauseForced, buildbtw.CauseCancelled, buildbtw.CauseStopped, buildbtw.CauseSuperseded,
+	buildbtw.CauseUnchanged, buildbtw.CauseExcluded,
+}
+
+// grid is the whole state machine in short, written a second time: for every
+// pair of statuses the causes that lead from one to the other.
+const grid = `
+            blocked pending     scheduled  building built    failed skipped
+(new)       planned planned     -          -        reused   -      SKIP
+blocked     -       ready       -          -        -        -      SKIP
+pending     -       -           dispatched leased   reused   -      SKIP
+scheduled   -       lost        -          leased   -        failed SKIP
+building    -       AGAIN       -          -        finished failed SKIP
+built       -       forced      -          -        -        -      -
+failed      -       retried     -          -        -        -      -
+skipped     -       -           -          -        -        -      -`
+
+var gridSets = map[string]string{
+	"-":     "",
+	"SKIP":  "stopped superseded unchanged excluded cancelled",
+	"AGAIN": "lost infrastructure released retried",
+}
+
+// allowed reads the grid: "from to cause" for every way.
+func allowed() map[string]bool {
+	lines := strings.Split(strings.TrimSpace(grid), "\n")
+	to := strings.Fields(lines[0])
+	ways := map[string]bool{}
+	for _, line := range lines[1:] {
+		cells := strings.Fields(line)
+		from := cells[0]
+		if from == "(new)" {
+			from = ""
+		}
+		for i, cell := range cells[1:] {
+			causes, isSet := gridSets[cell]
+			if !isSet {
+				causes = cell
+			}
+			for _, cause := range strings.Fields(causes) {
+				ways[way(buildbtw.Status(from), buildbtw.Status(to[i]), buildbtw.Cause(cause))] = true
+			}
+		}
+	}
+	return ways
+}
+
+func way(from, to buildbtw.Status, cause buildbtw.Cause) string {
+	return fmt.Sprintf("%q %q %s", from, to, cause)
+}
+
+func TestEveryWayIsAllowedExactlyAsTheGridSays(t *testing.T) {
+	want := allowed()
+	statuses := append([]buildbtw.Status{buildbtw.StatusNew}, buildbtw.Statuses()...)
+	n := 0
+	for _, from := range statuses {
+		for _, to := range statuses {
+			for _, cause := range allCauses {
+				w := way(from, to, cause)
+				if got := from.CanBecome(to, cause); got != want[w] {
+					t.Errorf("%s: allowed %v, want %v", w, got, want[w])
+				}
+				if got := slices.Contains(buildbtw.Sources(to, cause), from); got != want[w] {
+					t.Errorf("%s: among the sources %v, want %v", w, got, want[w])
+				}
+				if want[w] {
+					n++
+				}
+			}
+		}
+	}
+	if n != len(want) {
+		t.Errorf("%d ways were found, the grid has %d: it names an unknown status or cause", n, len(want))
+	}
+}
+
+func TestStatusesAreOfOneKind(t *testing.T) {
+	for _, s := range buildbtw.Statuses() {
+		final := s == buildbtw.StatusBuilt || s == buildbtw.StatusFailed || s == buildbtw.StatusSkipped
+		if s.Active() == final {
+			t.Errorf("%s: active %v, want %v", s, s.Active(), !final)
+		}
+		if s.Running() && !s.Active() {
+			t.Errorf("%s is running but not active", s)
+		}
+	}
+}
+
+func TestWhatPeopleMayDo(t *testing.T) {
+	retry := []buildbtw.Status{buildbtw.StatusFailed}
+	cancel := []buildbtw.Status{buildbtw.StatusBlocked, buildbtw.StatusPending, buildbtw.StatusScheduled, buildbtw.StatusBuilding}
+	for _, s := range buildbtw.Statuses() {
+		b := buildbtw.Build{Pkgbase: "lib", Architecture: "x86_64", Status: s, SkipReason: buildbtw.CauseStopped}
+		check := func(what string, err error, want bool) {
+			if (err == nil) != want {
+				t.Errorf("%s a %s build: %v, want allowed %v", what, s, err, want)
+			}
+			if err != nil && buildbtw.KindOf(err) != buildbtw.KindConflict {
+				t.Errorf("%s a %s build: %v is no conflict", what, s, err)
+			}
+		}
+		check("retry", b.CanRetry(), slices.Contains(retry, s))
+		check("cancel", b.CanCancel(), slices.Contains(cancel, s))
+		b.TwinOf = 7
+		check("retry as a twin", b.CanRetry(), false)
+	}
+}
+
+// TestDrawingShowsTheTransitionTable compares docs/state-machine.md with
+// Transitions: every arrow with its causes, in both directions.
+func TestDrawingShowsTheTransitionTable(t *testing.T) {
+	text, err := os.ReadFile("docs/state-machine.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrow := regexp.MustCompile(`(?m)^ +(\S+) --> (\w+): (.+)$`)
+	drawn := map[string][]string{}
+	for _, m := range arrow.FindAllStringSubmatch(string(text), -1) {
+		from := strings.TrimSuffix(m[1], "[*]")
+		causes := strings.Split(m[3], ", ")
+		slices.Sort(causes)
+		drawn[from+" to "+m[2]] = causes
+	}
+	table := map[string][]string{}
+	for _, tr := range buildbtw.Transitions() {
+		var causes []string
+		for _, c := range tr.Causes {
+			causes = append(causes, string(c))
+		}
+		slices.Sort(causes)
+		table[string(tr.From)+" to "+string(tr.To)] = causes
+	}
+	if d := cmp.Diff(table, drawn); d != "" {
+		t.Errorf("docs/state-machine.md (+) differs from Transitions (-):\n%s", d)
+	}
+	for _, s := range slices.Sorted(maps.Keys(describedStatuses(string(text)))) {
+		if !slices.Contains(buildbtw.Statuses(), s) {
+			t.Errorf("docs/state-machine.md describes %q, which is no status", s)
+		}
+	}
+	if n := len(describedStatuses(string(text))); n != len(buildbtw.Statuses()) {
+		t.Errorf("docs/state-machine.md describes %d statuses, want %d", n, len(buildbtw.Statuses()))
+	}
+}
+
+// describedStatuses are the rows of the drawing's table of statuses.
+func describedStatuses(text string) map[buildbtw.Status]bool {
+	found := map[buildbtw.Status]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|").FindAllStringSubmatch(text, -1) {
+		found[buildbtw.Status(m[1])] = true
+	}
+	return found
+}
+
+func TestReasonSaysWhy(t *testing.T) {
+	tests := map[string]buildbtw.Reason{
+		"is a changeset":                     {Kind: buildbtw.ReasonChangeset},
+		"links libcurl.so=4-64 of curl":      {Kind: buildbtw.ReasonSoname, Via: "curl", Name: "libcurl.so=4-64"},
+		"depends on sh, which bash provides": {Kind: buildbtw.ReasonProvides, Via: "bash", Name: "sh"},
+		"needs meson to build":               {Kind: buildbtw.ReasonMakedepends, Via: "meson"},
+		"was added by hand":                  {Kind: buildbtw.ReasonAdded},
+		"depends on curl":                    {Kind: buildbtw.ReasonDepends, Via: "curl"},
+	}
+	for want, r := range tests {
+		if got := r.String(); got != want {
+			t.Errorf("%+v: %q, want %q", r, got, want)
+		}
+		v, err := r.Value()
+		var back buildbtw.Reason
+		if err == nil {
+			err = back.Scan(v)
+		}
+		if err != nil || back != r {
+			t.Errorf("%+v came back from the database as %+v (%v)", r, back, err)
+		}
+	}
+}

@@ -1,0 +1,176 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"buildbtw"
+	"buildbtw/store"
+	"buildbtw/store/storetest"
+)
+
+// The size of the data set's full graph.
+const (
+	fullBuilds = 7885
+	fullEdges  = 68000
+)
+
+func BenchmarkCreateIteration(b *testing.B) {
+	db := storetest.New(b)
+	space := db.Buildspace(b, "bench")
+	plan := storetest.Synthetic(fullBuilds, fullEdges, 1)
+	b.ReportMetric(float64(len(plan.Architectures["x86_64"].Edges)), "edges")
+	for b.Loop() {
+		db.Iterate(b, space, plan) // supersedes the one before
+	}
+}
+
+func BenchmarkClaimAmongAllPending(b *testing.B) {
+	db := storetest.New(b)
+	space := db.Buildspace(b, "bench")
+	db.Iterate(b, space, storetest.Synthetic(fullBuilds, 0, 1))
+	n := 0
+	for b.Loop() {
+		c := db.Claim(b, fmt.Sprintf("w%d", n))
+		if c == nil {
+			b.StopTimer()
+			db.Iterate(b, space, storetest.Synthetic(fullBuilds, 0, 1))
+			b.StartTimer()
+		}
+		n++
+	}
+}
+
+func BenchmarkClaimFindsNothing(b *testing.B) {
+	db := storetest.New(b)
+	space := db.Buildspace(b, "bench")
+	db.Iterate(b, space, storetest.Synthetic(fullBuilds, fullEdges, 1))
+	for b.Loop() {
+		if c := db.Claim(b, "w", "riscv64"); c != nil {
+			b.Fatal("claimed")
+		}
+	}
+}
+
+func BenchmarkFinishUnblocks3000(b *testing.B) {
+	db := storetest.New(b)
+	space := db.Buildspace(b, "bench")
+	for b.Loop() {
+		b.StopTimer()
+		db.Iterate(b, space, storetest.Fan(3000))
+		c := db.Claim(b, "w1")
+		if _, err := db.BeginPublish(b.Context(), c.Attempt.Lease, db.Upload(b, c)); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		if _, err := db.CompletePublish(b.Context(), c.Attempt.ID); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkFinishThenClaimDependent(b *testing.B) {
+	db := storetest.New(b)
+	space := db.Buildspace(b, "bench")
+	plan := storetest.Synthetic(fullBuilds, fullEdges, 1)
+	db.Iterate(b, space, plan)
+	for b.Loop() {
+		c := db.Claim(b, "w1")
+		if c == nil {
+			b.StopTimer()
+			db.Iterate(b, space, plan)
+			b.StartTimer()
+			continue
+		}
+		db.Finish(b, c)
+	}
+}
+
+// blockedAll gives an iteration in which everything waits for one failed build
+// at the bottom.
+func blockedAll(b *testing.B) (*storetest.DB, store.IterationRow) {
+	db := storetest.New(b)
+	space := db.Buildspace(b, "bench")
+	it := db.Iterate(b, space, storetest.Synthetic(fullBuilds, fullEdges, 1))
+	for c := db.Claim(b, "w1"); c != nil; c = db.Claim(b, "w1") {
+		db.End(b, c, buildbtw.OutcomeFailed)
+	}
+	return db, it
+}
+
+func BenchmarkPageOfBlockedBuilds(b *testing.B) {
+	db, _ := blockedAll(b)
+	for b.Loop() {
+		rows, _, err := db.Builds(b.Context(), store.BuildFilter{Buildspace: "bench", Status: "blocked"})
+		if err != nil || len(rows) != 50 || len(rows[0].RootCauses) == 0 {
+			b.Fatal(len(rows), err)
+		}
+	}
+}
+
+func BenchmarkPageOfBlockedBuildsCold(b *testing.B) {
+	db, _ := blockedAll(b)
+	for b.Loop() {
+		b.StopTimer()
+		db.Reopen(b)
+		b.StartTimer()
+		if _, _, err := db.Builds(b.Context(), store.BuildFilter{Buildspace: "bench", Status: "blocked"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkBlockers(b *testing.B) {
+	db, it := blockedAll(b)
+	for b.Loop() {
+		if _, err := db.Blockers(b.Context(), it.ID, 10); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkGraph(b *testing.B) {
+	db := storetest.New(b)
+	it := db.Iterate(b, db.Buildspace(b, "bench"), storetest.Synthetic(fullBuilds, fullEdges, 1))
+	for b.Loop() {
+		if _, err := db.Graph(b.Context(), it.ID, "x86_64"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDiff(b *testing.B) {
+	db := storetest.New(b)
+	space := db.Buildspace(b, "bench")
+	db.Iterate(b, space, storetest.Synthetic(fullBuilds, fullEdges, 1))
+	db.Iterate(b, space, storetest.Synthetic(fullBuilds, fullEdges, 2))
+	for b.Loop() {
+		if _, err := db.Diff(b.Context(), "bench", 1, 2); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkBuildspaces(b *testing.B) {
+	db := storetest.New(b)
+	for i := range 20 {
+		db.Iterate(b, db.Buildspace(b, fmt.Sprintf("bench%d", i)), storetest.Synthetic(2000, 0, 1))
+	}
+	for b.Loop() {
+		if _, _, err := db.Buildspaces(b.Context(), store.BuildspaceFilter{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkHeartbeat(b *testing.B) {
+	db := storetest.New(b)
+	db.Iterate(b, db.Buildspace(b, "bench"), storetest.Plan("lib"))
+	c := db.Claim(b, "w1")
+	for b.Loop() {
+		if _, err := db.Heartbeat(b.Context(), c.Attempt.Lease, time.Minute); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
