@@ -1,0 +1,189 @@
+package makepkg
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"buildbtw/runners"
+)
+
+//go:embed box.sh
+var boxScript string //nolint:gochecknoglobals // embedded
+
+// step is one program of a build.
+type step struct {
+	args    []string
+	env     []string
+	dir     string
+	network bool // the host's network; else none
+	asRoot  bool // as root of the private pacman root, which has no more rights outside
+	overlay bool // with the private root over the host's directories
+}
+
+// errBox says that the sandbox did not get as far as starting the program.
+var errBox = errors.New("the sandbox could not be started")
+
+// run executes a step; its output goes to the log. An error means that the
+// program was not run.
+func (b *build) run(ctx context.Context, s step) (runners.Exit, error) {
+	c := runners.Command{
+		Env: s.env, Dir: s.dir, Output: b.log, Mark: b.options.Mark,
+		Stall: time.Duration(b.job.StallSeconds * float64(time.Second)),
+	}
+	if b.options.Isolation == None {
+		c.Args = append(b.tools.dropRoot(b.options), s.args...)
+		if s.asRoot {
+			c.Args = append(b.tools.dropRoot(b.options), append([]string{b.tools.fakeroot, "--"}, s.args...)...)
+		}
+		return c.Run(ctx)
+	}
+	started, status, err := newStatusPipe()
+	if err != nil {
+		return runners.Exit{}, err
+	}
+	c.Files = []*os.File{status}
+	c.Args, c.Dir = b.boxed(s), "/"
+	c.Env = []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8"}
+	exit, err := c.Run(ctx)
+	status.Close()
+	if ran := <-started; err == nil && !ran && exit.Killed == nil {
+		err = fmt.Errorf("%w (%s); its words are in the log", errBox, exit)
+	}
+	return exit, err
+}
+
+// newStatusPipe gives the descriptor for bwrap's --json-status-fd, on which it
+// says whether it could start the program: exit codes cannot tell, because a
+// PKGBUILD may end with any.
+func newStatusPipe() (<-chan bool, *os.File, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a pipe for the sandbox: %w", err)
+	}
+	started := make(chan bool, 1)
+	go func() {
+		defer r.Close()
+		text, _ := io.ReadAll(io.LimitReader(r, 64<<10)) // what was said until the end
+		started <- bytes.Contains(text, []byte(`"exit-code"`))
+	}()
+	return started, w, nil
+}
+
+// boxed is the command line that runs a step in the sandbox: mount namespace,
+// mounts, then bwrap as a user without rights.
+func (b *build) boxed(s step) []string {
+	base := baseDir(b.job)
+	args := []string{b.tools.unshare, "--mount", "--propagation", "private"}
+	if os.Geteuid() != 0 {
+		args = append(args, "--user", "--map-root-user")
+	}
+	args = append(args, b.tools.bash, "-c", boxScript, "box", base, b.job.Tree, b.job.Output, b.job.Work)
+	laid := b.overlays(s)
+	args = append(args, laid...)
+	args = append(args, "--")
+	args = append(args, b.tools.dropRoot(b.options)...)
+	args = append(args, b.tools.bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--hostname", "buildbtw", "--json-status-fd", "3")
+	args = append(args, hostBinds(base, laid)...)
+	args = append(args, b.stepBinds(base, s)...)
+	args = append(args, "--chdir", s.dir, "--clearenv")
+	for _, e := range s.env {
+		name, value, _ := strings.Cut(e, "=")
+		args = append(args, "--setenv", name, value)
+	}
+	return append(append(args, "--"), s.args...)
+}
+
+// baseDir is an empty place for the mounts of one build. It is covered in the
+// build's own mount namespace only, and must not cover the build itself.
+func baseDir(job runners.Job) string {
+	for _, dir := range []string{"/mnt", "/srv", "/media", "/run"} {
+		info, err := os.Stat(dir)
+		inside := strings.HasPrefix(job.Work, dir+"/") || strings.HasPrefix(job.Tree, dir+"/") || strings.HasPrefix(job.Output, dir+"/")
+		if err == nil && info.IsDir() && !inside {
+			return dir
+		}
+	}
+	return "/tmp"
+}
+
+// overlays lists the host's directories on which packages were installed.
+func (b *build) overlays(s step) []string {
+	if !s.overlay {
+		return nil
+	}
+	var dirs []string
+	for _, dir := range systemDirs() {
+		entries, err := os.ReadDir(filepath.Join(b.job.Work, "root", dir))
+		if _, statErr := os.Stat("/" + dir); err == nil && statErr == nil && len(entries) > 0 {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+// systemDirs are the parts of the host that a build sees.
+func systemDirs() []string { return []string{"usr", "etc", "opt"} }
+
+// hostBinds shows the host's system read-only, overlaid or as it is.
+func hostBinds(base string, laid []string) []string {
+	var args []string
+	for _, dir := range systemDirs() {
+		from := "/" + dir
+		for _, l := range laid {
+			if l == dir {
+				from = base + "/" + dir
+			}
+		}
+		if _, err := os.Stat(from); err == nil || strings.HasPrefix(from, base) {
+			args = append(args, "--ro-bind", from, "/"+dir)
+		}
+	}
+	for _, dir := range []string{"bin", "sbin", "lib", "lib32", "lib64", "libx32"} {
+		if target, err := os.Readlink("/" + dir); err == nil {
+			args = append(args, "--symlink", target, "/"+dir)
+		} else if info, err := os.Stat("/" + dir); err == nil && info.IsDir() {
+			args = append(args, "--ro-bind", "/"+dir, "/"+dir)
+		}
+	}
+	return append(args, "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run", "--tmpfs", "/var")
+}
+
+// stepBinds shows what belongs to the build.
+func (b *build) stepBinds(base string, s step) []string {
+	work := base + "/work/"
+	args := []string{"--ro-bind", work + "conf", b.place.conf, "--bind", work + "tmp", "/tmp", "--bind", work + "tmp", "/var/tmp"}
+	if s.network {
+		args = append(args, "--share-net")
+		args = append(args, resolverBinds(base)...)
+	}
+	if s.asRoot {
+		return append(args, "--uid", "0", "--gid", "0", "--cap-add", "ALL",
+			"--bind", work+"root", b.place.root, "--bind", work+"cache", b.place.cache, "--bind", work+"gpg", b.place.gpg)
+	}
+	return append(args, "--uid", strconv.Itoa(builder), "--gid", strconv.Itoa(builder),
+		"--ro-bind", work+"conf/passwd", "/etc/passwd", "--ro-bind", work+"conf/group", "/etc/group",
+		"--bind", base+"/tree", b.place.tree, "--bind", base+"/output", b.place.pkgdest,
+		"--bind", work+"build", b.place.build, "--bind", work+"srcdest", b.place.srcdest, "--bind", work+"home", b.place.home,
+		"--bind", work+"root/var/lib/pacman", b.place.dbpath)
+}
+
+// builder is who builds, inside the sandbox. makepkg refuses root.
+const builder = 1000
+
+// resolverBinds makes names resolve where /etc/resolv.conf is a link into /run.
+func resolverBinds(base string) []string {
+	target, err := filepath.EvalSymlinks("/etc/resolv.conf")
+	if err != nil || strings.HasPrefix(target, "/etc/") || strings.HasPrefix(target, base+"/") {
+		return nil
+	}
+	return []string{"--ro-bind", target, target}
+}

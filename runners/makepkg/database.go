@@ -1,0 +1,187 @@
+package makepkg
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+
+	"buildbtw/alpm"
+)
+
+// Limits of a repository's database: the largest of Arch Linux has 15,000
+// packages.
+const (
+	maxDatabase    = 1 << 30 // bytes unpacked
+	maxDescription = 4 << 20 // bytes of one package's entry
+)
+
+// database is what the iteration's repository has.
+type database struct {
+	entries   []entry
+	providers map[string][]int // name, or something provided, to entries
+}
+
+// entry is one package of the repository.
+type entry struct {
+	name     string
+	provides []string
+	depends  []string
+}
+
+// readDatabase reads a sync database as pacman has stored it.
+func readDatabase(file string) (*database, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	defer f.Close()
+	unpacked, err := decompress(bufio.NewReaderSize(f, 64<<10))
+	if err != nil {
+		return nil, fmt.Errorf("unpack the database: %w", err)
+	}
+	db := &database{providers: map[string][]int{}}
+	archive := tar.NewReader(io.LimitReader(unpacked, maxDatabase))
+	for {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return db, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the database: %w", err)
+		}
+		if path.Base(header.Name) != "desc" {
+			continue
+		}
+		text, err := io.ReadAll(io.LimitReader(archive, maxDescription))
+		if err != nil {
+			return nil, fmt.Errorf("read %s of the database: %w", header.Name, err)
+		}
+		db.add(parseDesc(string(text)))
+	}
+}
+
+// decompress recognises the compression by its first bytes, as pacman does.
+func decompress(r *bufio.Reader) (io.Reader, error) {
+	magic, err := r.Peek(6)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxDatabase))
+		if err != nil {
+			return nil, err
+		}
+		return d.IOReadCloser(), nil
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		return gzip.NewReader(r)
+	case bytes.HasPrefix(magic, []byte("\xfd7zXZ\x00")):
+		return xz.NewReader(r)
+	}
+	return r, nil
+}
+
+// parseDesc reads an entry: %KEY%, a line a value, an empty line.
+func parseDesc(text string) entry {
+	var e entry
+	key := ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		switch {
+		case line == "":
+			key = ""
+		case key == "":
+			key = line
+		case key == "%NAME%":
+			e.name = line
+		case key == "%PROVIDES%":
+			e.provides = append(e.provides, line)
+		case key == "%DEPENDS%":
+			e.depends = append(e.depends, line)
+		}
+	}
+	return e
+}
+
+func (db *database) add(e entry) {
+	i := len(db.entries)
+	db.entries = append(db.entries, e)
+	db.providers[e.name] = append(db.providers[e.name], i)
+	for _, p := range e.provides {
+		name := bareName(p)
+		db.providers[name] = append(db.providers[name], i)
+	}
+}
+
+// bareName is a dependency without its constraint.
+func bareName(dep string) string {
+	if i := strings.IndexAny(dep, "<>="); i >= 0 {
+		return dep[:i]
+	}
+	return dep
+}
+
+// has reports whether some package is or provides what a dependency names, in
+// whatever version.
+func (db *database) has(dep string) bool { return len(db.providers[bareName(dep)]) > 0 }
+
+// names lists all that has answers with yes, sorted.
+func (db *database) names() []string {
+	names := make([]string, 0, len(db.providers))
+	for name := range db.providers {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// external lists what the wanted packages and all that they need depend on and
+// the repository does not have, as arguments of --assume-installed: the host
+// provides it.
+func (db *database) external(wanted []string) []string {
+	var assumed []string
+	seen := map[string]bool{}
+	queue := slices.Clone(wanted)
+	for len(queue) > 0 {
+		dep := queue[0]
+		queue = queue[1:]
+		if seen[dep] {
+			continue
+		}
+		seen[dep] = true
+		if !db.has(dep) {
+			assumed = append(assumed, assume(dep))
+			continue
+		}
+		for _, i := range db.providers[bareName(dep)] {
+			queue = append(queue, db.entries[i].depends...)
+		}
+	}
+	slices.Sort(assumed)
+	return slices.Compact(assumed)
+}
+
+// assume gives a name=version that meets the dependency.
+func assume(dep string) string {
+	d, err := alpm.ParseDep(dep)
+	switch {
+	case err != nil || d.Op == "":
+		return bareName(dep) + "=1"
+	case d.Op == ">":
+		return d.Name + "=" + d.Version + ".1"
+	case d.Op == "<":
+		return d.Name + "=0"
+	}
+	return d.Name + "=" + d.Version
+}

@@ -1,0 +1,170 @@
+package makepkg
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"buildbtw/runners"
+)
+
+// tools are the programs of the host, as Probe found them.
+type tools struct {
+	makepkg, pacman, bwrap, unshare, bash, fakeroot, setpriv string
+
+	pacmanMajor int
+	multiarch   bool // the host has its libraries in /usr/lib/x86_64-linux-gnu or the like
+}
+
+// need is a program and where to get it.
+type need struct {
+	into           *string
+	name           string
+	debian, arch   string
+	sandbox, alone bool // needed with and without the sandbox
+}
+
+func (t *tools) needs() []need {
+	return []need{
+		{&t.makepkg, "makepkg", "makepkg", "pacman", true, true},
+		{&t.pacman, "pacman", "pacman-package-manager", "pacman", true, true},
+		{&t.bash, "bash", "bash", "bash", true, true},
+		{&t.fakeroot, "fakeroot", "fakeroot", "fakeroot", true, true},
+		{new(string), "bsdtar", "libarchive-tools", "libarchive", true, true},
+		{new(string), "zstd", "zstd", "zstd", true, true},
+		{new(string), "strip", "binutils", "binutils", true, true},
+		{&t.bwrap, "bwrap", "bubblewrap", "bubblewrap", true, false},
+		{&t.unshare, "unshare", "util-linux", "util-linux", true, false},
+	}
+}
+
+// Probe implements runners.Runner: it looks for the programs, then tries a whole
+// sandbox, overlay included.
+func (r *Runner) Probe(ctx context.Context) error {
+	if err := r.findTools(); err != nil {
+		return err
+	}
+	major, err := pacmanMajor(ctx, r.tools.pacman)
+	if err != nil {
+		return err
+	}
+	r.tools.pacmanMajor = major
+	dirs, _ := filepath.Glob("/usr/lib/*-linux-gnu*") // the pattern is valid
+	r.tools.multiarch = len(dirs) > 0
+	if r.options.Isolation == None {
+		return nil
+	}
+	return r.trySandbox(ctx)
+}
+
+func (r *Runner) findTools() error {
+	list := r.tools.needs()
+	if os.Geteuid() == 0 {
+		list = append(list, need{&r.tools.setpriv, "setpriv", "util-linux", "util-linux", true, true})
+	}
+	var names, debian, arch []string
+	for _, n := range list {
+		if !n.alone && r.options.Isolation == None {
+			continue
+		}
+		path, err := exec.LookPath(n.name)
+		if err != nil {
+			names, debian, arch = append(names, n.name), append(debian, n.debian), append(arch, n.arch)
+			continue
+		}
+		*n.into = path
+	}
+	if len(names) > 0 {
+		return fmt.Errorf("the makepkg runner needs %s; install them: apt install %s, or pacman -S %s",
+			strings.Join(names, ", "), strings.Join(debian, " "), strings.Join(arch, " "))
+	}
+	return nil
+}
+
+var pacmanVersion = regexp.MustCompile(`Pacman v(\d+)\.`)
+
+func pacmanMajor(ctx context.Context, pacman string) (int, error) {
+	text, err := exec.CommandContext(ctx, pacman, "--version").Output()
+	if err != nil {
+		return 0, fmt.Errorf("ask %s for its version: %w", pacman, err)
+	}
+	m := pacmanVersion.FindSubmatch(text)
+	if m == nil {
+		return 0, fmt.Errorf("%s --version names no version", pacman)
+	}
+	return strconv.Atoi(string(m[1]))
+}
+
+// dropRoot is what to put before a program so that it does not run as root.
+func (t tools) dropRoot(o Options) []string {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return []string{
+		t.setpriv, "--reuid", strconv.Itoa(o.UID), "--regid", strconv.Itoa(o.GID),
+		"--clear-groups", "--inh-caps=-all", "--no-new-privs", "--",
+	}
+}
+
+// trySandbox runs a program that an overlay adds to /usr, both as the builder
+// and as the private root's root.
+func (r *Runner) trySandbox(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "buildbtw-probe-")
+	if err != nil {
+		return fmt.Errorf("try the sandbox: %w", err)
+	}
+	defer func() { _ = runners.RemoveTree(dir) }()
+	var said bytes.Buffer
+	b, err := r.probeBuild(dir, &said)
+	if err != nil {
+		return fmt.Errorf("try the sandbox: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for _, s := range []step{
+		{args: []string{"/usr/share/buildbtw-probe/run"}, env: pacmanEnv(), dir: "/startdir", overlay: true},
+		{args: []string{"/usr/bin/true"}, env: pacmanEnv(), dir: "/", network: true, asRoot: true},
+	} {
+		exit, err := b.run(ctx, s)
+		if err == nil && !exit.Success() {
+			err = errors.New(exit.String())
+		}
+		if err != nil {
+			return sandboxAdvice(err, said.String())
+		}
+	}
+	return nil
+}
+
+// probeBuild makes a build with nothing but a script in its private root.
+func (r *Runner) probeBuild(dir string, said *bytes.Buffer) (*build, error) {
+	job := runners.Job{Tree: filepath.Join(dir, "source"), Output: filepath.Join(dir, "output"), Work: filepath.Join(dir, "work")}
+	job.Architecture, job.Repository.Name = runtime.GOARCH, "probe"
+	script := filepath.Join(job.Work, "root/usr/share/buildbtw-probe/run")
+	for _, d := range []string{job.Tree, job.Output, filepath.Dir(script)} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.WriteFile(script, []byte("#!/bin/sh\ntest \"$(id -u)\" = 1000 && echo ok >/pkgdest/probe\n"), 0o755); err != nil {
+		return nil, err
+	}
+	b := &build{Runner: r, job: job, place: r.placeFor(job), log: said, watch: &logWatch{}}
+	return b, b.prepare()
+}
+
+func sandboxAdvice(err error, said string) error {
+	said = strings.Join(strings.Fields(said), " ")
+	return fmt.Errorf("the sandbox does not work on this machine: %w: %s. It needs user and mount namespaces with overlayfs: "+
+		"allow them (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; in a container also a seccomp profile that lets unshare and mount through), "+
+		"or build without isolation, which trusts every PKGBUILD: --isolation none", err, said)
+}
