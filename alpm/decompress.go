@@ -7,16 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
 )
 
 // The first bytes of the ways to compress a package.
-var (
-	magicZstd = []byte{0x28, 0xb5, 0x2f, 0xfd}
-	magicXz   = []byte{0xfd, '7', 'z', 'X', 'Z', 0}
-	magicGzip = []byte{0x1f, 0x8b}
+const (
+	magicZstd = "\x28\xb5\x2f\xfd"
+	magicXz   = "\xfd7zXZ\x00"
+	magicGzip = "\x1f\x8b"
 )
 
 // decompress gives the plain bytes of r. The decompressor keeps to
@@ -28,12 +29,12 @@ func decompress(r io.Reader, limits Limits) (plain io.Reader, closeFn func(), er
 		return nil, nil, err
 	}
 	plain, closeFn, err = buffered, func() {}, nil
-	switch {
-	case bytes.HasPrefix(magic, magicZstd):
+	switch head := string(magic); {
+	case strings.HasPrefix(head, magicZstd):
 		return decompressZstd(buffered, limits.Window)
-	case bytes.HasPrefix(magic, magicXz):
+	case strings.HasPrefix(head, magicXz):
 		plain, err = xz.NewReader(newXzGuard(buffered, limits))
-	case bytes.HasPrefix(magic, magicGzip):
+	case strings.HasPrefix(head, magicGzip):
 		plain, err = gzip.NewReader(buffered)
 	}
 	return plain, closeFn, err

@@ -2,47 +2,83 @@ package srcinfo
 
 import "strings"
 
-// field says where the values of a key go. Exactly one of its functions is
-// set.
-type field struct {
-	text   func(*Fields) *string   // one value
-	list   func(*Fields) *[]string // many values, the same on every architecture
-	values func(*Fields) *Values   // many values, may have an architecture suffix
+// Which keys are arrays and which take an architecture suffix is from
+// makepkg's util/schema.sh. Each function gives the place of a key's values,
+// nil for the keys of the others.
+
+// text is for keys with one value.
+func (f *Fields) text(key string) *string {
+	switch key {
+	case "pkgdesc":
+		return &f.Pkgdesc
+	case "url":
+		return &f.URL
+	case "install":
+		return &f.Install
+	case "changelog":
+		return &f.Changelog
+	}
+	return nil
 }
 
-// fields are the keys of both kinds of section. Which of them are arrays and
-// which take an architecture suffix is from makepkg's util/schema.sh.
-var fields = map[string]field{
-	"pkgdesc":   {text: func(f *Fields) *string { return &f.Pkgdesc }},
-	"url":       {text: func(f *Fields) *string { return &f.URL }},
-	"install":   {text: func(f *Fields) *string { return &f.Install }},
-	"changelog": {text: func(f *Fields) *string { return &f.Changelog }},
+// list is for keys with many values, the same on every architecture.
+func (f *Fields) list(key string) *[]string {
+	switch key {
+	case "arch":
+		return &f.Arch
+	case "groups":
+		return &f.Groups
+	case "license":
+		return &f.License
+	case "options":
+		return &f.Options
+	case "backup":
+		return &f.Backup
+	case "noextract":
+		return &f.NoExtract
+	case "validpgpkeys":
+		return &f.ValidPGPKeys
+	}
+	return nil
+}
 
-	"arch":         {list: func(f *Fields) *[]string { return &f.Arch }},
-	"groups":       {list: func(f *Fields) *[]string { return &f.Groups }},
-	"license":      {list: func(f *Fields) *[]string { return &f.License }},
-	"options":      {list: func(f *Fields) *[]string { return &f.Options }},
-	"backup":       {list: func(f *Fields) *[]string { return &f.Backup }},
-	"noextract":    {list: func(f *Fields) *[]string { return &f.NoExtract }},
-	"validpgpkeys": {list: func(f *Fields) *[]string { return &f.ValidPGPKeys }},
-
-	"depends":      {values: func(f *Fields) *Values { return &f.Depends }},
-	"makedepends":  {values: func(f *Fields) *Values { return &f.MakeDepends }},
-	"checkdepends": {values: func(f *Fields) *Values { return &f.CheckDepends }},
-	"optdepends":   {values: func(f *Fields) *Values { return &f.OptDepends }},
-	"provides":     {values: func(f *Fields) *Values { return &f.Provides }},
-	"conflicts":    {values: func(f *Fields) *Values { return &f.Conflicts }},
-	"replaces":     {values: func(f *Fields) *Values { return &f.Replaces }},
-
-	"source":     {values: func(f *Fields) *Values { return &f.Source }},
-	"cksums":     {values: func(f *Fields) *Values { return &f.CkSums }},
-	"md5sums":    {values: func(f *Fields) *Values { return &f.MD5Sums }},
-	"sha1sums":   {values: func(f *Fields) *Values { return &f.SHA1Sums }},
-	"sha224sums": {values: func(f *Fields) *Values { return &f.SHA224Sums }},
-	"sha256sums": {values: func(f *Fields) *Values { return &f.SHA256Sums }},
-	"sha384sums": {values: func(f *Fields) *Values { return &f.SHA384Sums }},
-	"sha512sums": {values: func(f *Fields) *Values { return &f.SHA512Sums }},
-	"b2sums":     {values: func(f *Fields) *Values { return &f.B2Sums }},
+// values is for keys with many values that may have a suffix.
+func (f *Fields) values(key string) *Values {
+	switch key {
+	case "depends":
+		return &f.Depends
+	case "makedepends":
+		return &f.MakeDepends
+	case "checkdepends":
+		return &f.CheckDepends
+	case "optdepends":
+		return &f.OptDepends
+	case "provides":
+		return &f.Provides
+	case "conflicts":
+		return &f.Conflicts
+	case "replaces":
+		return &f.Replaces
+	case "source":
+		return &f.Source
+	case "cksums":
+		return &f.CkSums
+	case "md5sums":
+		return &f.MD5Sums
+	case "sha1sums":
+		return &f.SHA1Sums
+	case "sha224sums":
+		return &f.SHA224Sums
+	case "sha256sums":
+		return &f.SHA256Sums
+	case "sha384sums":
+		return &f.SHA384Sums
+	case "sha512sums":
+		return &f.SHA512Sums
+	case "b2sums":
+		return &f.B2Sums
+	}
+	return nil
 }
 
 // split separates a key from its architecture suffix. No known key has an

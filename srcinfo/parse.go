@@ -188,31 +188,32 @@ func (p *parser) assignVersion(part *string, key, value string, first bool) (rea
 
 func (p *parser) assignField(key, value string, first bool) (reason string) {
 	name, arch := split(key)
-	f, known := fields[name]
 	suffixed := len(name) < len(key)
-	switch {
-	case suffixed && slices.Contains(p.section.Arch, arch) && p.plainOnly(name):
-		return name + " cannot depend on the architecture"
-	case !known, suffixed && f.values == nil:
-		if first {
-			p.info.Unknown = append(p.info.Unknown, key)
+	if values := p.section.values(name); values != nil {
+		return assignValues(values, suffix{suffixed, arch}, value, first)
+	}
+	if list := p.section.list(key); list != nil {
+		return assignList(list, key, value, first)
+	}
+	if text := p.section.text(key); text != nil {
+		if !first {
+			return "second " + key
 		}
-	case f.text != nil && !first:
-		return "second " + key
-	case f.text != nil:
-		*f.text(p.section) = value
-	case f.list != nil:
-		return assignList(f.list(p.section), name, value, first)
-	default:
-		return assignValues(f.values(p.section), suffix{suffixed, arch}, value, first)
+		*text = value
+		return ""
+	}
+	if suffixed && p.plainOnly(name) && slices.Contains(p.section.Arch, arch) {
+		return name + " cannot depend on the architecture"
+	}
+	if first {
+		p.info.Unknown = append(p.info.Unknown, key)
 	}
 	return ""
 }
 
 // plainOnly says whether a key is known and never has a suffix.
 func (p *parser) plainOnly(name string) bool {
-	f, known := fields[name]
-	return known && f.values == nil || p.versionPart(name) != nil
+	return p.section.text(name) != nil || p.section.list(name) != nil || p.versionPart(name) != nil
 }
 
 // assignList adds a value; the first one of a section replaces what was
