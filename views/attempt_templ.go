@@ -32,7 +32,7 @@ func AttemptTable(attempts []AttemptLine) templ.Component {
 			templ_7745c5c3_Var1 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<section aria-labelledby=\"h-attempts\"><h2 id=\"h-attempts\">Attempts</h2><div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Attempts\"><table><caption class=\"visually-hidden\">Attempts, newest first</caption> <thead><tr><th scope=\"col\" class=\"number\">#</th><th scope=\"col\">Outcome</th><th scope=\"col\">Worker</th><th scope=\"col\">Runner</th><th scope=\"col\" class=\"number\">Started</th><th scope=\"col\" class=\"number\">Took</th><th scope=\"col\">Log</th></tr></thead> <tbody>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<section aria-labelledby=\"h-attempts\"><h2 id=\"h-attempts\">Attempts</h2><div class=\"table-scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Attempts\"><table><caption class=\"visually-hidden\">Attempts, newest first</caption> <thead><tr><th scope=\"col\" class=\"number\">#</th><th scope=\"col\">Outcome</th><th scope=\"col\">Worker</th><th scope=\"col\">Runner</th><th scope=\"col\" class=\"number\">Started</th><th scope=\"col\" class=\"number\">Took</th><th scope=\"col\">Log</th></tr></thead> <tbody>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -200,7 +200,7 @@ func PackageTable(packages []PackageLine) templ.Component {
 			templ_7745c5c3_Var9 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "<section aria-labelledby=\"h-packages\"><h2 id=\"h-packages\">Packages</h2><div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Packages\"><table><caption class=\"visually-hidden\">Packages of this build</caption> <thead><tr><th scope=\"col\">Package</th><th scope=\"col\">Version</th><th scope=\"col\">Arch</th><th scope=\"col\" class=\"number\">Size</th><th scope=\"col\">SHA-256</th><th scope=\"col\">File</th></tr></thead> <tbody>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "<section aria-labelledby=\"h-packages\"><h2 id=\"h-packages\">Packages</h2><div class=\"table-scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Packages\"><table><caption class=\"visually-hidden\">Packages of this build</caption> <thead><tr><th scope=\"col\">Package</th><th scope=\"col\">Version</th><th scope=\"col\">Arch</th><th scope=\"col\" class=\"number\">Size</th><th scope=\"col\">SHA-256</th><th scope=\"col\">File</th></tr></thead> <tbody>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -27,12 +27,12 @@ type PlacedEdge struct {
 }
 
 const (
-	nodeWidth  = 150
+	nodeWidth  = 156
 	nodeHeight = 28
 	gapX       = 70 // between columns, for the curves
 	gapY       = 10
 	margin     = 12
-	labelRunes = 17 // what fits into a node
+	labelRunes = 16 // what fits into a node
 	sweeps     = 8  // passes of the crossing reduction; more changed nothing on real graphs
 )
 

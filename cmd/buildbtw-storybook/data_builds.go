@@ -13,7 +13,7 @@ func iteration() views.Iteration {
 	return views.Iteration{
 		Buildspace: "openssl-3.6", Settings: buildbtw.DefaultSettings(), Created: ago(26 * time.Hour), CreatedBy: "anna",
 		Number: 4, Latest: 4, Status: buildbtw.IterationStatusBuilding, ReasonText: "openssl/main moved from 1a2b3c4 to 5d6e7f8", Made: ago(2 * time.Hour),
-		Counts: largeCounts(), Architectures: []string{"x86_64"}, CanChange: true, PollURL: "/iteration/building",
+		Counts: largeCounts(), Architectures: []string{"x86_64"}, CanChange: true,
 		Changesets: []views.IterationChangeset{
 			{Source: "openssl", Ref: "main", Commit: strings.Repeat("5d", 20)},
 			{Source: "python-cryptography", Ref: "openssl-3.6", Commit: strings.Repeat("c1", 20)},
@@ -85,7 +85,7 @@ func calculatingIteration() views.Iteration {
 	v := iteration()
 	return views.Iteration{
 		Buildspace: v.Buildspace, Settings: v.Settings, Created: ago(time.Second), CreatedBy: "anna", CanChange: true,
-		Status: buildbtw.IterationStatusCalculating, Wanted: "created", PollURL: v.PollURL,
+		Status: buildbtw.IterationStatusCalculating, Wanted: "created",
 		Changesets: []views.IterationChangeset{{Source: "openssl", Ref: "main"}},
 	}
 }
@@ -153,7 +153,6 @@ func build(status buildbtw.Status) views.BuildDetail {
 		Dependencies: []views.BuildLink{link(12, "nodejs", buildbtw.StatusBuilt)},
 		Dependents:   []views.BuildLink{link(20, "jupyterlab", buildbtw.StatusBlocked), link(21, "code", buildbtw.StatusBlocked)},
 		Events:       events()[:2], CanCancel: status.Active(), CanRetry: status == buildbtw.StatusFailed,
-		Reproduce: "git clone … yarn && cd yarn && git checkout " + strings.Repeat("4b", 5) + "\nextra-x86_64-build",
 	}
 	switch status {
 	case buildbtw.StatusBlocked:
@@ -202,6 +201,6 @@ func hostileBuild() views.BuildDetail {
 	v := build(buildbtw.StatusFailed)
 	v.Version, v.Chain[0].Reason, v.Attempts[0].Message = script, script, script
 	v.Log.Text = script + "\n</div></span>"
-	v.Events[0].Message, v.Reproduce = script, script
+	v.Events[0].Message = script
 	return v
 }

@@ -68,7 +68,7 @@ func routes(assets *static.Assets) http.Handler {
 		Style: assets.URL("app.css"), Script: assets.URL("app.js"), Icon: assets.URL("icon.svg"),
 	}))
 	for _, s := range append(all, index(all)) {
-		mux.HandleFunc("GET "+s.Path+"{$}", func(w http.ResponseWriter, r *http.Request) {
+		mux.HandleFunc("GET "+s.Path, func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("HX-Request") != "" {
 				w.WriteHeader(http.StatusNoContent) // a page that polls: stories never change
 				return

@@ -18,6 +18,13 @@ type story struct {
 	View templ.Component
 }
 
+// page puts a shell around contents.
+func page(s views.Shell, content templ.Component) templ.Component {
+	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
+		return views.Page(s).Render(templ.WithChildren(ctx, content), w)
+	})
+}
+
 // shell is what stands around every story.
 func shell(assets views.Assets) views.Shell {
 	return views.Shell{Title: "Story", User: buildbtw.Local(), SingleUser: true, Assets: assets}
@@ -28,11 +35,9 @@ func stories(s views.Shell) []story {
 	reader := s
 	reader.User = buildbtw.User{Name: "reader", Role: buildbtw.RoleReader}
 	reader.SingleUser = false
-	noticed := s
-	noticed.Notice = "37 failed builds are pending again."
 	var all []story
 	for _, group := range [][]story{
-		homeStories(s, reader), formStories(s), iterationStories(s, reader, noticed),
+		homeStories(s, reader), formStories(s), iterationStories(s, reader),
 		graphStories(s), buildStories(s), listStories(s),
 	} {
 		all = append(all, group...)
@@ -45,54 +50,54 @@ func homeStories(s, reader views.Shell) []story {
 	list := s
 	list.Nav = views.NavBuildspaces
 	return []story{
-		{"/home/busy", views.HomePage(s, home())},
-		{"/home/empty", views.HomePage(s, views.Home{CanChange: true})},
-		{"/home/reader", views.HomePage(reader, views.Home{Workers: 2})},
-		{"/buildspaces/list", views.BuildspacesPage(list, views.Buildspaces{Cards: cards(), Next: "/buildspaces?cursor=x", CanChange: true})},
-		{"/buildspaces/none", views.BuildspacesPage(list, views.Buildspaces{CanChange: true})},
-		{"/buildspaces/nothing-found", views.BuildspacesPage(list, views.Buildspaces{Filter: views.BuildspacesFilter{Query: "zzz", Status: "stopped"}})},
+		{"/home/busy", page(s, views.HomeContent(home()))},
+		{"/home/empty", page(s, views.HomeContent(views.Home{CanChange: true}))},
+		{"/home/reader", page(reader, views.HomeContent(views.Home{Workers: 2}))},
+		{"/buildspaces/list", page(list, views.BuildspacesContent(views.Buildspaces{Cards: cards(), Next: "/buildspaces?cursor=x", CanChange: true}))},
+		{"/buildspaces/none", page(list, views.BuildspacesContent(views.Buildspaces{CanChange: true}))},
+		{"/buildspaces/nothing-found", page(list, views.BuildspacesContent(views.Buildspaces{Filter: views.BuildspacesFilter{Query: "zzz", Status: "stopped"}}))},
 	}
 }
 
 func formStories(s views.Shell) []story {
 	s.Nav = views.NavBuildspaces
 	return []story{
-		{"/new/empty", views.PlanFormPage(s, form(nil))},
-		{"/new/plan", views.PlanFormPage(s, form(smallPlan()))},
-		{"/new/plan-large", views.PlanFormPage(s, confirmForm())},
-		{"/new/wrong-changeset", views.PlanFormPage(s, wrongForm("changesets", `source "libalhpa" does not exist; is it "libalpha"?`))},
-		{"/new/name-taken", views.PlanFormPage(s, wrongForm("name", `a buildspace "libalpha" exists already; choose another name`))},
-		{"/new/unavailable", views.PlanFormPage(s, wrongForm("", "the sources have not been read yet; try again in a few seconds"))},
-		{"/edit/plan", views.PlanFormPage(s, editForm())},
+		{"/new/empty", page(s, views.PlanFormContent(form(nil)))},
+		{"/new/plan", page(s, views.PlanFormContent(form(smallPlan())))},
+		{"/new/plan-large", page(s, views.PlanFormContent(confirmForm()))},
+		{"/new/wrong-changeset", page(s, views.PlanFormContent(wrongForm("changesets", `source "libalhpa" does not exist; is it "libalpha"?`)))},
+		{"/new/name-taken", page(s, views.PlanFormContent(wrongForm("name", `a buildspace "libalpha" exists already; choose another name`)))},
+		{"/new/unavailable", page(s, views.PlanFormContent(wrongForm("", "the sources have not been read yet; try again in a few seconds")))},
+		{"/edit/plan", page(s, views.PlanFormContent(editForm()))},
 	}
 }
 
-func iterationStories(s, reader, noticed views.Shell) []story {
+func iterationStories(s, reader views.Shell) []story {
 	return []story{
-		{"/iteration/building", views.IterationPage(s, iteration())},
-		{"/iteration/failed", views.IterationPage(noticed, failedIteration())},
-		{"/iteration/built", views.IterationPage(s, builtIteration())},
-		{"/iteration/calculating", views.IterationPage(s, calculatingIteration())},
-		{"/iteration/invalid", views.IterationPage(s, invalidIteration())},
-		{"/iteration/stopped", views.IterationPage(s, stoppedIteration())},
-		{"/iteration/superseded", views.IterationPage(reader, supersededIteration())},
-		{"/iteration/nothing-found", views.IterationPage(s, filteredIteration())},
+		{"/iteration/building", page(s, views.IterationContent(iteration()))},
+		{"/iteration/failed", page(s, views.IterationContent(failedIteration()))},
+		{"/iteration/built", page(s, views.IterationContent(builtIteration()))},
+		{"/iteration/calculating", page(s, views.IterationContent(calculatingIteration()))},
+		{"/iteration/invalid", page(s, views.IterationContent(invalidIteration()))},
+		{"/iteration/stopped", page(s, views.IterationContent(stoppedIteration()))},
+		{"/iteration/superseded", page(reader, views.IterationContent(supersededIteration()))},
+		{"/iteration/nothing-found", page(s, views.IterationContent(filteredIteration()))},
 	}
 }
 
 func graphStories(s views.Shell) []story {
 	return []story{
-		{"/graph/small", views.GraphPage(s, graph(14))},
-		{"/graph/300", views.GraphPage(s, graph(300))},
-		{"/graph/table", views.GraphPage(s, graph(900))},
-		{"/graph/empty", views.GraphPage(s, graph(0))},
+		{"/graph/small", page(s, views.GraphContent(graph(14)))},
+		{"/graph/300", page(s, views.GraphContent(graph(300)))},
+		{"/graph/table", page(s, views.GraphContent(graph(900)))},
+		{"/graph/empty", page(s, views.GraphContent(graph(0)))},
 	}
 }
 
 func buildStories(s views.Shell) []story {
-	all := []story{{"/build/hostile", views.BuildPage(s, hostileBuild())}}
+	all := []story{{"/build/hostile", page(s, views.BuildContent(hostileBuild()))}}
 	for _, status := range buildbtw.Statuses() {
-		all = append(all, story{"/build/" + string(status), views.BuildPage(s, build(status))})
+		all = append(all, story{"/build/" + string(status), page(s, views.BuildContent(build(status)))})
 	}
 	return all
 }
@@ -101,14 +106,14 @@ func listStories(s views.Shell) []story {
 	sources, workers := s, s
 	sources.Nav, workers.Nav = views.NavSources, views.NavWorkers
 	return []story{
-		{"/sources/some-broken", views.SourcesPage(sources, sourceList())},
-		{"/sources/none", views.SourcesPage(sources, views.Sources{})},
-		{"/workers/some", views.WorkersPage(workers, workerList())},
-		{"/workers/none", views.WorkersPage(workers, views.Workers{})},
-		{"/package/known", views.PackagePage(s, packageDetail())},
-		{"/package/unknown", views.PackagePage(s, views.PackageDetail{Name: "glibc"})},
-		{"/error/404", views.ErrorPage(s, errorDetail(404, "Not found", `there is no buildspace "opnessl"`))},
-		{"/error/500", views.ErrorPage(s, errorDetail(500, "Server error", "The server failed to answer. The cause is in its log."))},
+		{"/sources/some-broken", page(sources, views.SourcesContent(sourceList()))},
+		{"/sources/none", page(sources, views.SourcesContent(views.Sources{}))},
+		{"/workers/some", page(workers, views.WorkersContent(workerList()))},
+		{"/workers/none", page(workers, views.WorkersContent(views.Workers{}))},
+		{"/package/known", page(s, views.PackageContent(packageDetail()))},
+		{"/package/unknown", page(s, views.PackageContent(views.PackageDetail{Name: "glibc"}))},
+		{"/error/404", page(s, views.ErrorContent(errorDetail(404, "Not found", `there is no buildspace "opnessl"`)))},
+		{"/error/500", page(s, views.ErrorContent(errorDetail(500, "Server error", "The server failed to answer. The cause is in its log.")))},
 	}
 }
 
@@ -120,7 +125,7 @@ func errorDetail(status int, title, detail string) views.ErrorDetail {
 
 // index lists the stories.
 func index(all []story) story {
-	return story{"/", templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+	return story{"/{$}", templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
 		if _, err := io.WriteString(w, "<!DOCTYPE html><html lang=en><title>Stories</title><h1>Stories</h1><ul>"); err != nil {
 			return err
 		}
