@@ -138,6 +138,22 @@ func TestAChunkCutOffLeavesItsBeginning(t *testing.T) {
 	}
 }
 
+func TestATornWriteIsSentAgain(t *testing.T) {
+	l := openLogs(t)
+	mustAppend(t, l, 1, 0, "0123456789")
+	if err := os.Truncate(l.path(1), 4); err != nil { // as after a power failure
+		t.Fatal(err)
+	}
+	var gap *OffsetError
+	if _, err := l.Append(1, 10, strings.NewReader("ab")); !errors.As(err, &gap) || gap.End != 4 {
+		t.Fatalf("got %v", err)
+	}
+	mustAppend(t, l, 1, gap.End, "456789ab")
+	if got := content(t, l, 1); got != "0123456789ab" {
+		t.Errorf("log is %q", got)
+	}
+}
+
 func TestAFullDiskIsTold(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("no /dev/full here")
@@ -230,10 +246,11 @@ func TestFollowGivesEverythingOnceWhileManyWrite(t *testing.T) {
 				return false
 			}
 		}
-		want := ""
+		var text strings.Builder
 		for i := range chunks {
-			want += fmt.Sprintf("line %d\n", i)
+			fmt.Fprintf(&text, "line %d\n", i)
 		}
+		want := text.String()
 		for range 3 {
 			all.Go(func() {
 				var got bytes.Buffer

@@ -67,8 +67,8 @@ func TestAKilledPassLeavesAUsableMirror(t *testing.T) {
 		slug := fmt.Sprintf("s%d", i)
 		want[slug+" main"] = newSource(t, filepath.Join(dir, slug), slug)
 	}
-	for _, delay := range []time.Duration{1, 8, 20, 45, 90} { // different places of the pass, in milliseconds
-		killSync(t, mirror, dir, delay*time.Millisecond)
+	for _, delay := range []int{1, 8, 20, 45, 90} { // different places of the pass, in milliseconds
+		killSync(t, mirror, dir, time.Duration(delay)*time.Millisecond)
 		m, err := Open(t.Context(), mirror)
 		if err != nil {
 			t.Fatal(err)

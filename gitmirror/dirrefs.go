@@ -3,6 +3,7 @@ package gitmirror
 import (
 	"bufio"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -65,19 +66,23 @@ func readLoose(gitDir, prefix string, refs sourceRefs) error {
 	return nil
 }
 
-// readPacked reads lines "OBJECT REF". Lines with # or ^ (what the tag above
-// points to) are no refs.
 func readPacked(path string) (sourceRefs, error) {
-	refs := sourceRefs{}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return refs, nil
+		return sourceRefs{}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	lines := bufio.NewScanner(f)
+	return parsePacked(f)
+}
+
+// parsePacked reads lines "OBJECT REF". Lines with # or ^ (what the tag above
+// points to) are no refs.
+func parsePacked(r io.Reader) (sourceRefs, error) {
+	refs := sourceRefs{}
+	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		object, ref, ok := strings.Cut(lines.Text(), " ")
 		name, inRefs := strings.CutPrefix(ref, "refs/")

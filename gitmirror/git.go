@@ -73,7 +73,7 @@ func (g git) run(ctx context.Context, c call) error {
 	stderr := &tail{limit: 4 << 10}
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = g.env, c.stdin, c.stdout, stderr
 	ownGroup(cmd)
-	err := cmd.Run()
+	err := runGroup(ctx, cmd)
 	if err == nil {
 		return nil
 	}
@@ -96,6 +96,16 @@ func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = killAfter
+}
+
+// runGroup runs what ownGroup has prepared. What is left of the group when the
+// context has ended is killed.
+func runGroup(ctx context.Context, cmd *exec.Cmd) error {
+	err := cmd.Run()
+	if cmd.Process != nil && ctx.Err() != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // usually nobody is left
+	}
+	return err
 }
 
 // gitError is a git that ended with another code than 0.

@@ -5,7 +5,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const testPKGBUILD = `pkgname=hello
 pkgver=1.0

@@ -16,6 +16,8 @@ import (
 	"buildbtw"
 )
 
+// makepkgTimeout is how long a PKGBUILD may take to say what it is. It takes
+// about a second.
 const makepkgTimeout = 60 * time.Second
 
 // withSrcinfo gives the files with a .SRCINFO that fits the PKGBUILD. The
@@ -66,7 +68,7 @@ func (m *Mirror) printSrcinfo(ctx context.Context, files []file) ([]byte, error)
 	if err := writeFiles(dir, files); err != nil {
 		return nil, fmt.Errorf("make .SRCINFO: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, makepkgTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, m.timeout, refuse("makepkg --printsrcinfo took longer than %v", m.timeout))
 	defer cancel()
 	stdout, stderr := &capped{limit: MaxSrcinfo}, &tail{limit: 4 << 10}
 	cmd := m.sandboxed(ctx, dir, program, "--printsrcinfo")
@@ -75,10 +77,8 @@ func (m *Mirror) printSrcinfo(ctx context.Context, files []file) ([]byte, error)
 }
 
 func srcinfoResult(ctx context.Context, cmd *exec.Cmd, stdout *capped, stderr *tail) ([]byte, error) {
-	err := cmd.Run()
+	err := runGroup(ctx, cmd)
 	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, refuse("makepkg --printsrcinfo took longer than %v", makepkgTimeout)
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case exitCode(err) > 0:
@@ -113,7 +113,7 @@ func lastErrors(text string) string {
 
 // writeFiles writes a copy of the files that the user nobody may read, in a
 // directory that it may write to.
-func writeFiles(dir string, files []file) error {
+func writeFiles(dir string, files []file) (err error) {
 	if os.Geteuid() == 0 {
 		if err := os.Chown(dir, nobody, nobody); err != nil {
 			return err
@@ -123,7 +123,7 @@ func writeFiles(dir string, files []file) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer func() { err = errors.Join(err, root.Close()) }()
 	for _, f := range files {
 		if f.mode == modeLink {
 			continue // could lead anywhere

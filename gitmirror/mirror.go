@@ -31,6 +31,7 @@ type Mirror struct {
 	owners      *owners
 	findProgram func(string) (string, error) // exec.LookPath, or a test's
 	now         func() time.Time
+	timeout     time.Duration // makepkgTimeout, or a test's
 
 	syncing sync.Mutex // held during SyncDir and RetainDirs: one pass at a time
 	shallow sync.Mutex // held while a shallow clone is fetched
@@ -69,7 +70,7 @@ func Open(ctx context.Context, dir string) (*Mirror, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Mirror{git: g, owners: o, findProgram: exec.LookPath, now: time.Now, seen: newSeenDirs()}, nil
+	return &Mirror{git: g, owners: o, findProgram: exec.LookPath, now: time.Now, timeout: makepkgTimeout, seen: newSeenDirs()}, nil
 }
 
 // writeAttributes makes git give files as they were committed, whatever the

@@ -79,11 +79,11 @@ func readBatch(r *bufio.Reader, n int, found func(int, Srcinfo)) error {
 			found(i, Srcinfo{Err: buildbtw.NotFound("there is no .SRCINFO; make one with: makepkg --printsrcinfo > .SRCINFO")})
 			continue
 		}
-		size, err := strconv.ParseInt(field[2], 10, 64)
+		size, err := strconv.ParseUint(field[2], 10, 62)
 		if err != nil {
 			return fmt.Errorf("answer %d of git cat-file: %w", i, err)
 		}
-		info, err := readObject(r, field[1], size)
+		info, err := readObject(r, field[1], int64(size))
 		if err != nil {
 			return fmt.Errorf("answer %d of git cat-file: %w", i, err)
 		}

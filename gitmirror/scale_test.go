@@ -93,27 +93,41 @@ func BenchmarkReadAllSources(b *testing.B) {
 }
 
 // BenchmarkSyncUnchanged is a pass over repositories of which none has changed.
-// The number of them may be lowered with -short.
 func BenchmarkSyncUnchanged(b *testing.B) {
-	n := scale
-	if testing.Short() {
-		n = 500
+	dir, m := b.TempDir(), openMirror(b)
+	template := filepath.Join(dir, "s0")
+	gitIn(b, dir, "init", "--quiet", "--template=", "s0")
+	commit := commitFile(b, template, srcinfoName, "text")
+	mustSync(b, m, dir)
+	var refs bytes.Buffer
+	for i := 1; i < scale; i++ {
+		copyRepository(b, template, filepath.Join(dir, fmt.Sprintf("s%d", i)))
+		fmt.Fprintf(&refs, "create %ss%d/heads/main %s\n", refRoot, i, commit)
 	}
+	if err := m.git.run(b.Context(), call{args: []string{"update-ref", "--stdin"}, stdin: &refs}); err != nil {
+		b.Fatal(err)
+	}
+	if err := m.tidy(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if r := mustSync(b, m, dir); len(r.Changed) != 0 {
+			b.Fatal(r.Changed)
+		}
+	}
+}
+
+// BenchmarkSyncNew is the first pass, per repository.
+func BenchmarkSyncNew(b *testing.B) {
 	dir, m := b.TempDir(), openMirror(b)
 	template := filepath.Join(b.TempDir(), "template")
 	newSource(b, template, "text")
-	for i := range n {
+	for i := range b.N {
 		copyRepository(b, template, filepath.Join(dir, fmt.Sprintf("s%d", i)))
 	}
-	start := b.Elapsed()
-	if r, err := m.SyncDir(b.Context(), dir); err != nil || len(r.Changed) != n {
-		b.Fatal(r.Broken, err)
-	}
-	b.Logf("first pass over %d repositories: %v", n, b.Elapsed()-start)
-	for b.Loop() {
-		if r, err := m.SyncDir(b.Context(), dir); err != nil || len(r.Changed) != 0 {
-			b.Fatal(r, err)
-		}
+	b.ResetTimer()
+	if r := mustSync(b, m, dir); len(r.Changed) != b.N {
+		b.Fatal(r.Changed)
 	}
 }
 

@@ -246,6 +246,17 @@ func seesNothing(t *testing.T, m *Mirror) {
 	}
 }
 
+func TestAPkgbuildThatHangsIsStopped(t *testing.T) {
+	needMakepkg(t)
+	dir, m := t.TempDir(), openMirror(t)
+	m.timeout = 100 * time.Millisecond
+	write(t, filepath.Join(dir, "hello", pkgbuild), "trap '' TERM\nsleep 1000 & wait\n"+testPKGBUILD)
+	err := syncDir(t, m, dir).Broken["hello"]
+	if err == nil || !strings.Contains(buildbtw.MessageOf(err), "took longer") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestADirectoryMayTurnIntoARepositoryAndBack(t *testing.T) {
 	needMakepkg(t)
 	dir, m := t.TempDir(), openMirror(t)

@@ -99,12 +99,14 @@ type pass struct {
 // be mirrored, and gives the slugs that path had before and has no more.
 func (p *pass) claim(path string, found []candidate) (gone []string, err error) {
 	var slugs []string
+	there := map[string]bool{}
 	for _, c := range found {
 		if c.err != nil {
 			p.broken[c.slug] = c.err
 		}
 		if checkSlug(c.slug) == nil {
 			slugs = append(slugs, c.slug)
+			there[c.slug] = true
 		}
 	}
 	owners := p.mirror.owners
@@ -116,7 +118,7 @@ func (p *pass) claim(path string, found []candidate) (gone []string, err error) 
 		p.broken[slug] = buildbtw.Conflict("another directory of sources has a source %q already; rename one of them", slug)
 	}
 	gone = owners.ownedBy(func(dir string) bool { return dir == path })
-	return slices.DeleteFunc(gone, func(slug string) bool { return slices.Contains(slugs, slug) }), nil
+	return slices.DeleteFunc(gone, func(slug string) bool { return there[slug] }), nil
 }
 
 // mirrorAll brings every source that is not broken up to date, a few at a time.

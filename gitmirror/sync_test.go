@@ -1,6 +1,8 @@
 package gitmirror
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -185,6 +187,20 @@ func TestAMissingDirectoryOfSourcesRemovesNothing(t *testing.T) {
 	if _, err := m.SyncDir(t.Context(), dir); err == nil {
 		t.Error("no error")
 	}
+	if got := tipsOf(t, m)["a main"]; got != a {
+		t.Errorf("a is at %q", got)
+	}
+}
+
+func TestACancelledPassGivesAnErrorAndCanBeRepeated(t *testing.T) {
+	dir, m := t.TempDir(), openMirror(t)
+	a := newSource(t, filepath.Join(dir, "a"), "1")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := m.SyncDir(ctx, dir); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	mustSync(t, m, dir)
 	if got := tipsOf(t, m)["a main"]; got != a {
 		t.Errorf("a is at %q", got)
 	}

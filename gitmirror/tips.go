@@ -20,8 +20,8 @@ const (
 	tagsPrefix  = "tags/"
 )
 
-// Tips gives every branch and tag of every source, sorted by slug. Tags of
-// something that is no commit are left out.
+// Tips gives every branch and tag of every source; those of one source stand
+// together. Tags of something that is no commit are left out.
 func (m *Mirror) Tips(ctx context.Context) ([]Tip, error) {
 	return m.tips(ctx, refRoot)
 }

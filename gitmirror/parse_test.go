@@ -1,0 +1,99 @@
+package gitmirror
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestReadRefsOverlaysPackedByLooseRefs(t *testing.T) {
+	dir := t.TempDir()
+	one, two, three := strings.Repeat("1", 40), strings.Repeat("2", 40), strings.Repeat("3", 40)
+	write(t, filepath.Join(dir, "packed-refs"), "# pack-refs with: peeled fully-peeled sorted\n"+
+		one+" refs/heads/main\n"+one+" refs/tags/v1\n^"+three+"\n"+one+" refs/remotes/origin/main\n")
+	write(t, filepath.Join(dir, "refs/heads/main"), two+"\n")
+	write(t, filepath.Join(dir, "refs/heads/main.lock"), three+"\n")
+	write(t, filepath.Join(dir, "refs/heads/deep/er"), three+"\n")
+	write(t, filepath.Join(dir, "refs/heads/alias"), "ref: refs/heads/deep/er\n")
+	write(t, filepath.Join(dir, "refs/heads/dangling"), "ref: refs/heads/none\n")
+	write(t, filepath.Join(dir, "refs/heads/loop"), "ref: refs/heads/loop\n")
+	if _, complete, err := readRefs(dir); err != nil || complete {
+		t.Errorf("a loop must be left to git: complete %v, %v", complete, err)
+	}
+	if err := os.Remove(filepath.Join(dir, "refs/heads/loop")); err != nil {
+		t.Fatal(err)
+	}
+	refs, complete, err := readRefs(dir)
+	want := sourceRefs{"heads/main": two, "heads/deep/er": three, "heads/alias": three, "tags/v1": one}
+	if diff := cmp.Diff(want, refs); diff != "" || !complete || err != nil {
+		t.Errorf("complete %v, %v, (-want +got):\n%s", complete, err, diff)
+	}
+}
+
+func TestReadRefsLeavesOtherFormatsToGit(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "reftable", "tables.list"), "")
+	if _, complete, err := readRefs(dir); complete || err != nil {
+		t.Errorf("complete %v, %v", complete, err)
+	}
+}
+
+func FuzzParsePacked(f *testing.F) {
+	f.Add([]byte("# pack-refs\n1111111111111111111111111111111111111111 refs/heads/main\n^22\n"))
+	f.Add([]byte("ref: refs/heads/x refs/heads/main\n\x00"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		refs, err := parsePacked(bytes.NewReader(text))
+		for name, object := range refs {
+			if !isHex(object) || !bytes.Contains(text, []byte(object+" refs/"+name)) {
+				t.Errorf("%q at %q (%v)", name, object, err)
+			}
+		}
+	})
+}
+
+func FuzzReadBatch(f *testing.F) {
+	f.Add([]byte("aa blob 2\nhi\nx missing\n"), 2)
+	f.Add([]byte("aa tree 3\nabc\naa blob 99999999\n"), 2)
+	f.Add([]byte("aa blob -5\n"), 1)
+	f.Fuzz(func(t *testing.T, text []byte, n int) {
+		n = min(max(n, 0), 100)
+		answers := 0
+		err := readBatch(bufio.NewReader(bytes.NewReader(text)), n, func(i int, info Srcinfo) {
+			if i != answers || info.Err == nil && len(info.Text) > len(text) {
+				t.Errorf("answer %d has %d bytes", i, len(info.Text))
+			}
+			answers++
+		})
+		if (err == nil) != (answers == n) {
+			t.Errorf("%d answers of %d, %v", answers, n, err)
+		}
+	})
+}
+
+func FuzzParseTip(f *testing.F) {
+	f.Add("refs/sources/a/heads/main commit 11  ")
+	f.Add("refs/sources/a/tags/v1 tag 11 commit 22")
+	f.Add("refs/sources/a/heads tag")
+	f.Fuzz(func(t *testing.T, line string) {
+		tip, target, ok := parseTip(line)
+		if ok && (!strings.HasPrefix(line, refRoot+tip.Slug+"/") || target != "commit" && target != "tag") {
+			t.Errorf("%q gives %+v to %q", line, tip, target)
+		}
+	})
+}
+
+func FuzzParseRecord(f *testing.F) {
+	f.Add("a", "none")
+	f.Fuzz(func(t *testing.T, input, srcinfo string) {
+		want := record{input, srcinfo}
+		got, ok := parseRecord(want.message())
+		if plain := input != "" && srcinfo != "" && !strings.ContainsAny(input+srcinfo, "\n"); plain && (!ok || got != want) {
+			t.Errorf("got %+v, %v", got, ok)
+		}
+	})
+}
