@@ -26,23 +26,25 @@ func ParseSoname(s string) (Soname, bool) {
 		n.Prefix, s = prefix, rest
 	}
 	name, version, versioned := strings.Cut(s, "=")
-	if versioned {
-		n.Version, n.Bits = cutBits(version)
-	}
 	n.Library = name
-	if !strings.HasSuffix(name, ".so") {
-		i := strings.LastIndex(name, ".so.")
-		if i < 0 || versioned {
+	switch {
+	case versioned && n.Prefix != "":
+		return Soname{}, false
+	case versioned:
+		n.Version, n.Bits = cutBits(version)
+	case !strings.HasSuffix(name, ".so"):
+		n.Library, n.Version, versioned = strings.Cut(name, ".so.")
+		n.Library += ".so"
+		if !versioned {
 			return Soname{}, false
 		}
-		n.Library, n.Version = name[:i+len(".so")], name[i+len(".so."):]
 	}
 	return n, n.legal(versioned)
 }
 
 func (n Soname) legal(versioned bool) bool {
-	return len(n.Library) > len(".so") && checkName(n.Library) == nil &&
-		all(n.Version, isDepVersion) && (!versioned || n.Version != "")
+	return strings.HasSuffix(n.Library, ".so") && len(n.Library) > len(".so") &&
+		checkName(n.Library) == nil && all(n.Version, isName) && versioned == (n.Version != "")
 }
 
 // cutBits takes the word size off a version such as 5-64.
@@ -75,17 +77,14 @@ func agree(a, b string) bool { return a == "" || b == "" || a == b }
 // String is a form that ParseSoname reads.
 func (n Soname) String() string {
 	switch {
+	case n.Prefix != "" && n.Version != "":
+		return n.Prefix + ":" + n.Library + "." + n.Version
+	case n.Prefix != "":
+		return n.Prefix + ":" + n.Library
 	case n.Bits != "":
-		return prefixed(n.Prefix, n.Library+"="+n.Version+"-"+n.Bits)
+		return n.Library + "=" + n.Version + "-" + n.Bits
 	case n.Version != "":
-		return prefixed(n.Prefix, n.Library+"."+n.Version)
+		return n.Library + "=" + n.Version
 	}
-	return prefixed(n.Prefix, n.Library)
-}
-
-func prefixed(prefix, name string) string {
-	if prefix == "" {
-		return name
-	}
-	return prefix + ":" + name
+	return n.Library
 }
