@@ -140,6 +140,7 @@ CREATE TABLE attempts (
 CREATE UNIQUE INDEX attempts_one_running ON attempts (build_id) WHERE state <> 'finished';
 -- One build per slot of a worker.
 CREATE UNIQUE INDEX attempts_one_per_slot ON attempts (worker, slot) WHERE state = 'running';
+CREATE INDEX attempts_publishing ON attempts (id) WHERE state = 'publishing';
 CREATE INDEX attempts_deadline ON attempts (deadline) WHERE state = 'running';
 
 CREATE TABLE packages (

@@ -1,0 +1,205 @@
+-- What the migrations result in. Made by: go test ./store -run Schema -update
+
+CREATE TABLE schema_migrations (
+    version    INTEGER PRIMARY KEY,
+    name       TEXT NOT NULL,
+    applied_at TIMESTAMP NOT NULL
+);
+
+CREATE TABLE buildspaces (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    name          TEXT NOT NULL UNIQUE,
+    status        TEXT NOT NULL CHECK (status IN ('active', 'stopped')),
+    scope         TEXT NOT NULL CHECK (scope IN ('none', 'direct', 'all', 'auto')),
+    cycles        TEXT NOT NULL CHECK (cycles IN ('once', 'twice')),
+    priority      TEXT NOT NULL CHECK (priority IN ('low', 'normal', 'high', 'emergency')),
+    follow_all    BOOLEAN NOT NULL DEFAULT FALSE,
+    makedepends   BOOLEAN NOT NULL DEFAULT FALSE,
+    architectures TEXT NOT NULL DEFAULT '[]',
+    exclude       TEXT NOT NULL DEFAULT '[]',
+    add_pkgbases  TEXT NOT NULL DEFAULT '[]',
+    created_by    TEXT NOT NULL,
+    created_at    TIMESTAMP NOT NULL,
+    wanted        TEXT NOT NULL DEFAULT '',
+    wanted_text   TEXT NOT NULL DEFAULT '',
+    wanted_at     TIMESTAMP,
+    revision      INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE TABLE changesets (
+    buildspace_id INTEGER NOT NULL REFERENCES buildspaces (id) ON DELETE CASCADE,
+    source        TEXT NOT NULL,
+    ref           TEXT NOT NULL,
+    PRIMARY KEY (buildspace_id, source)
+) WITHOUT ROWID;
+
+CREATE TABLE iterations (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    buildspace_id INTEGER NOT NULL REFERENCES buildspaces (id) ON DELETE CASCADE,
+    number        INTEGER NOT NULL CHECK (number > 0),
+    state         TEXT NOT NULL CHECK (state IN ('calculating', 'ready', 'invalid', 'stopped', 'superseded')),
+    reason        TEXT NOT NULL,
+    reason_text   TEXT NOT NULL DEFAULT '',
+    error         TEXT NOT NULL DEFAULT '',
+    created_at    TIMESTAMP NOT NULL,
+    UNIQUE (buildspace_id, number)
+);
+
+CREATE INDEX iterations_ready ON iterations (buildspace_id) WHERE state = 'ready';
+
+CREATE TABLE iteration_changesets (
+    iteration_id INTEGER NOT NULL REFERENCES iterations (id) ON DELETE CASCADE,
+    source       TEXT NOT NULL,
+    ref          TEXT NOT NULL,
+    commit_id    TEXT NOT NULL,
+    PRIMARY KEY (iteration_id, source)
+) WITHOUT ROWID;
+
+CREATE TABLE iteration_warnings (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    iteration_id INTEGER NOT NULL REFERENCES iterations (id) ON DELETE CASCADE,
+    kind         TEXT NOT NULL,
+    source       TEXT NOT NULL DEFAULT '',
+    message      TEXT NOT NULL
+);
+
+CREATE INDEX iteration_warnings_iteration ON iteration_warnings (iteration_id);
+
+CREATE TABLE builds (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    iteration_id INTEGER NOT NULL REFERENCES iterations (id) ON DELETE CASCADE,
+    architecture TEXT NOT NULL,
+    pkgbase      TEXT NOT NULL,
+    source       TEXT NOT NULL,
+    commit_id    TEXT NOT NULL,
+    version      TEXT NOT NULL,
+    stage        INTEGER NOT NULL DEFAULT 1 CHECK (stage IN (1, 2)),
+    no_check     BOOLEAN NOT NULL DEFAULT FALSE,
+    level        INTEGER NOT NULL DEFAULT 0,
+    pkgnames     TEXT NOT NULL DEFAULT '[]',
+    reason       TEXT NOT NULL,
+    twin_of      INTEGER NOT NULL DEFAULT 0, -- a build of the same iteration
+    priority     REAL NOT NULL DEFAULT 0,
+    status       TEXT NOT NULL CHECK (status IN ('blocked', 'pending', 'scheduled', 'building', 'built', 'failed', 'skipped')),
+    skip_reason  TEXT NOT NULL DEFAULT '' CHECK (skip_reason IN ('', 'stopped', 'superseded', 'unchanged', 'excluded', 'cancelled')),
+    waiting      INTEGER NOT NULL DEFAULT 0 CHECK (waiting >= 0),
+    attempts     INTEGER NOT NULL DEFAULT 0,
+    retries      INTEGER NOT NULL DEFAULT 0,
+    not_before   TIMESTAMP,
+    changed_at   TIMESTAMP NOT NULL,
+    started_at   TIMESTAMP,
+    finished_at  TIMESTAMP,
+    CHECK ((status = 'skipped') = (skip_reason <> '')),
+    UNIQUE (iteration_id, architecture, pkgbase, stage)
+);
+
+CREATE INDEX builds_pending ON builds (iteration_id, architecture, priority DESC, id) WHERE status = 'pending' AND twin_of = 0;
+
+CREATE INDEX builds_paused ON builds (not_before) WHERE status = 'pending' AND not_before IS NOT NULL;
+
+CREATE INDEX builds_running ON builds (iteration_id) WHERE status IN ('scheduled', 'building');
+
+CREATE INDEX builds_status ON builds (iteration_id, status);
+
+CREATE INDEX builds_pkgbase ON builds (pkgbase);
+
+CREATE INDEX builds_twin ON builds (twin_of) WHERE twin_of <> 0;
+
+CREATE TABLE edges (
+    from_build INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
+    to_build   INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
+    kinds      INTEGER NOT NULL CHECK (kinds BETWEEN 1 AND 7),
+    through    TEXT NOT NULL DEFAULT '[]',
+    PRIMARY KEY (from_build, to_build),
+    CHECK (from_build <> to_build)
+) WITHOUT ROWID;
+
+CREATE INDEX edges_to ON edges (to_build);
+
+CREATE TABLE cuts (
+    from_build INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
+    to_build   INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
+    kinds      INTEGER NOT NULL CHECK (kinds BETWEEN 1 AND 7),
+    cycle      TEXT NOT NULL,
+    PRIMARY KEY (from_build, to_build)
+) WITHOUT ROWID;
+
+CREATE INDEX cuts_to ON cuts (to_build);
+
+CREATE TABLE attempts (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    build_id     INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
+    number       INTEGER NOT NULL,
+    worker       TEXT NOT NULL,
+    slot         INTEGER NOT NULL DEFAULT 0,
+    runner       TEXT NOT NULL DEFAULT '',
+    lease        TEXT NOT NULL UNIQUE,
+    state        TEXT NOT NULL CHECK (state IN ('running', 'publishing', 'finished')),
+    outcome      TEXT NOT NULL DEFAULT '' CHECK (outcome IN ('', 'built', 'failed', 'infrastructure', 'lost', 'timed-out', 'stalled', 'cancelled', 'released')),
+    message      TEXT NOT NULL DEFAULT '',
+    result       TEXT NOT NULL DEFAULT '',
+    stop         BOOLEAN NOT NULL DEFAULT FALSE,
+    deadline     TIMESTAMP NOT NULL,
+    started_at   TIMESTAMP NOT NULL,
+    heartbeat_at TIMESTAMP NOT NULL,
+    finished_at  TIMESTAMP,
+    UNIQUE (build_id, number),
+    CHECK ((state = 'running') = (outcome = '')),
+    CHECK ((state = 'finished') = (finished_at IS NOT NULL))
+);
+
+CREATE UNIQUE INDEX attempts_one_running ON attempts (build_id) WHERE state <> 'finished';
+
+CREATE UNIQUE INDEX attempts_one_per_slot ON attempts (worker, slot) WHERE state = 'running';
+
+CREATE INDEX attempts_publishing ON attempts (id) WHERE state = 'publishing';
+
+CREATE INDEX attempts_deadline ON attempts (deadline) WHERE state = 'running';
+
+CREATE TABLE packages (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    build_id     INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
+    attempt_id   INTEGER NOT NULL REFERENCES attempts (id) ON DELETE CASCADE,
+    pkgname      TEXT NOT NULL,
+    version      TEXT NOT NULL,
+    architecture TEXT NOT NULL,
+    filename     TEXT NOT NULL,
+    sha256       TEXT NOT NULL CHECK (length(sha256) = 64),
+    size         INTEGER NOT NULL,
+    published    BOOLEAN NOT NULL DEFAULT FALSE,
+    created_at   TIMESTAMP NOT NULL,
+    UNIQUE (attempt_id, filename)
+);
+
+CREATE INDEX packages_build ON packages (build_id);
+
+CREATE INDEX packages_pkgname ON packages (pkgname);
+
+CREATE TABLE workers (
+    name          TEXT PRIMARY KEY,
+    architectures TEXT NOT NULL,
+    runners       TEXT NOT NULL,
+    labels        TEXT NOT NULL DEFAULT '[]',
+    version       TEXT NOT NULL DEFAULT '',
+    first_seen    TIMESTAMP NOT NULL,
+    last_seen     TIMESTAMP NOT NULL,
+    set_aside     TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+
+CREATE TABLE events (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    at            TIMESTAMP NOT NULL,
+    actor         TEXT NOT NULL,
+    buildspace_id INTEGER REFERENCES buildspaces (id) ON DELETE CASCADE,
+    iteration_id  INTEGER REFERENCES iterations (id) ON DELETE CASCADE,
+    build_id      INTEGER REFERENCES builds (id) ON DELETE CASCADE,
+    kind          TEXT NOT NULL CHECK (kind IN ('build', 'iteration', 'buildspace', 'worker')),
+    from_status   TEXT NOT NULL DEFAULT '',
+    to_status     TEXT NOT NULL DEFAULT '',
+    cause         TEXT NOT NULL DEFAULT '',
+    message       TEXT NOT NULL DEFAULT ''
+);
+
+CREATE INDEX events_buildspace ON events (buildspace_id, id);
+
+CREATE INDEX events_build ON events (build_id, id) WHERE build_id IS NOT NULL;
