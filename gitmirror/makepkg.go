@@ -114,11 +114,6 @@ func lastErrors(text string) string {
 // writeFiles writes a copy of the files that the user nobody may read, in a
 // directory that it may write to.
 func writeFiles(dir string, files []file) (err error) {
-	if os.Geteuid() == 0 {
-		if err := os.Chown(dir, nobody, nobody); err != nil {
-			return err
-		}
-	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -139,7 +134,21 @@ func writeFiles(dir string, files []file) (err error) {
 			return err
 		}
 	}
-	return nil
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return giveToNobody(dir)
+}
+
+// giveToNobody makes dir and all in it nobody's, so that the umask of the server
+// does not matter.
+func giveToNobody(dir string) error {
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, nobody, nobody)
+	})
 }
 
 // capped is a writer that keeps the first limit bytes and remembers that there

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -231,6 +232,7 @@ func TestAPkgbuildRunsWithoutPrivilege(t *testing.T) {
 func seesNothing(t *testing.T, m *Mirror) {
 	t.Helper()
 	dir := t.TempDir()
+	defer syscall.Umask(syscall.Umask(0o077)) // as a careful server's
 	secret := filepath.Join(t.TempDir(), "secret")
 	write(t, secret, "x")
 	if err := os.Chmod(secret, 0o600); err != nil {
