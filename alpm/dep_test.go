@@ -78,6 +78,7 @@ func TestProvidesMeetConstraintsOnlyWithAVersion(t *testing.T) {
 		{"a", "b=1", false},
 		{"a=1", "a", false},
 		{"a>=1", "a", false},
+		{"a<1", "a", false},
 		{"a>=1", "a=2", true},
 		{"a>=3", "a=2", false},
 		{"a>=1", "a>=2", false}, // pacman takes only = for a version
