@@ -25,6 +25,7 @@ type database struct {
 	entries  map[string]*entry // by pkgname
 	modified time.Time         // of DB.db on disk; zero when there is none
 	dirty    bool              // the files on disk do not both hold these entries
+	blocks   []*block          // the entries as the last write packed them; nil when read from disk
 }
 
 // with gives a database in which the entries replace those of the same pkgname.
@@ -52,6 +53,9 @@ func (d *database) size() int64 {
 	n := int64(overhead)
 	for _, e := range d.entries {
 		n += int64(len(e.desc)+len(e.files)) + overhead
+	}
+	for _, b := range d.blocks {
+		n += int64(len(b.packed[0]) + len(b.packed[1]))
 	}
 	return n
 }
@@ -149,43 +153,4 @@ func readMembers(t *tar.Reader) (map[string]map[string][]byte, error) {
 		}
 		members[dir][base] = text
 	}
-}
-
-// writeArchive writes one of the two databases: a directory for every package
-// with desc in it, and files when asked.
-func writeArchive(w io.Writer, entries []*entry, withFiles bool) error {
-	// The database is written at every publication and read a few times: speed
-	// before size.
-	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		return err
-	}
-	t := tar.NewWriter(z)
-	for _, e := range entries {
-		if err := writeEntry(t, e, withFiles); err != nil {
-			return fmt.Errorf("entry %s: %w", e.dir(), err)
-		}
-	}
-	if err := t.Close(); err != nil {
-		return err
-	}
-	return z.Close()
-}
-
-func writeEntry(t *tar.Writer, e *entry, withFiles bool) error {
-	if err := t.WriteHeader(&tar.Header{Name: e.dir() + "/", Typeflag: tar.TypeDir, Mode: 0o755}); err != nil {
-		return err
-	}
-	if err := writeMember(t, e.dir()+"/desc", e.desc); err != nil || !withFiles {
-		return err
-	}
-	return writeMember(t, e.dir()+"/files", e.files)
-}
-
-func writeMember(t *tar.Writer, name string, text []byte) error {
-	if err := t.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(text))}); err != nil {
-		return err
-	}
-	_, err := t.Write(text)
-	return err
 }

@@ -49,7 +49,13 @@ func (id ID) check() error {
 
 // kinds lists the two databases of a repository: what pacman installs from, and
 // the same with the lists of files for `pacman -F`.
-func kinds() [2]string { return [2]string{"db", "files"} }
+func kinds() [2]string { return [2]string{mainDB: "db", filesDB: "files"} }
+
+// Where each of the two stands in kinds.
+const (
+	mainDB = iota
+	filesDB
+)
 
 // archiveName is the file that repo-add writes behind DB.db or DB.files.
 func archiveName(db, kind string) string { return db + "." + kind + ".tar.zst" }

@@ -104,8 +104,8 @@ func checkDigest(s string) error {
 // stage fills a hidden directory and gives it its name, the digest, at the end:
 // a staged package is there with its entry, or not at all.
 func (r *Repos) stage(ctx context.Context, u Upload, body io.Reader) (*entry, error) {
-	dir := r.attemptDir(u.Attempt)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	dir, err := r.makeAttemptDir(u.Attempt)
+	if err != nil {
 		return nil, err
 	}
 	temp, err := os.MkdirTemp(dir, ".upload-")
@@ -131,10 +131,22 @@ func (r *Repos) stage(ctx context.Context, u Upload, body io.Reader) (*entry, er
 		}
 	}
 	e := newEntry(f, p)
-	if err := r.keep(temp, e); err != nil {
+	if err := r.keep(ctx, temp, e); err != nil {
 		return nil, err
 	}
 	return e, r.settle(dir, temp, e)
+}
+
+func (r *Repos) makeAttemptDir(attempt int64) (string, error) {
+	dir := r.attemptDir(attempt)
+	err := os.Mkdir(dir, 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		return dir, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return dir, r.disk.syncDir(r.opts.Staging)
 }
 
 // receive writes the body to path while hashing it.
@@ -183,17 +195,17 @@ func readPackage(ctx context.Context, path string) (*alpm.Package, error) {
 	return p, nil
 }
 
-// keep writes the entry beside the package, so that Publish need not read the
-// package again.
-func (r *Repos) keep(dir string, e *entry) error {
-	for name, text := range map[string][]byte{"desc": e.desc, "files": e.files} {
-		err := writeFile(filepath.Join(dir, name), func(w io.Writer) error {
-			_, err := w.Write(text)
-			return err
-		})
-		if err != nil {
-			return err
-		}
+// entryName is the file beside a staged package that holds its database entry,
+// so that Publish need not read the package again. It is a database of one.
+const entryName = "entry.tar.zst"
+
+func (r *Repos) keep(ctx context.Context, dir string, e *entry) error {
+	d := &database{entries: map[string]*entry{e.name: e}}
+	if err := d.pack(ctx, nil); err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(dir, entryName), d.archive(filesDB)); err != nil {
+		return err
 	}
 	return r.disk.syncDir(dir)
 }
@@ -217,28 +229,20 @@ func (r *Repos) settle(dir, temp string, e *entry) error {
 			os.RemoveAll(filepath.Dir(path))
 		}
 	}
-	if err := r.disk.syncDir(dir); err != nil {
-		return err
-	}
-	return r.disk.syncDir(r.opts.Staging)
+	return r.disk.syncDir(dir)
 }
 
 // staged gives the entry and the file of a staged package, or fs.ErrNotExist.
 func (r *Repos) staged(attempt int64, digest string) (*entry, string, error) {
 	dir := filepath.Join(r.attemptDir(attempt), digest)
-	desc, err := os.ReadFile(filepath.Join(dir, "desc"))
+	entries, err := readArchive(filepath.Join(dir, entryName))
 	if err != nil {
 		return nil, "", err
 	}
-	files, err := os.ReadFile(filepath.Join(dir, "files"))
-	if err != nil {
-		return nil, "", err
+	for _, e := range entries {
+		return e, filepath.Join(dir, e.filename), nil
 	}
-	e, err := parseEntry(desc, files)
-	if err != nil {
-		return nil, "", err
-	}
-	return e, filepath.Join(dir, e.filename), nil
+	return nil, "", fs.ErrNotExist
 }
 
 // Discard removes the staged files of an attempt that came to nothing.

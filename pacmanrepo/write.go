@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,18 +42,16 @@ func (c change) hiddenArchive(kind string) string {
 	return filepath.Join(c.dir, ".tmp."+archiveName(c.now.id.DB, kind))
 }
 
-// writeNative writes both databases at once: they take about the same CPU time
-// as waiting for the disk.
+// writeNative packs what changed and writes both databases at once, because
+// most of the time goes by waiting for the disk.
 func (r *Repos) writeNative(ctx context.Context, c change) (*database, error) {
 	next := c.now.with(c.entries())
-	entries := next.sorted()
-	g, ctx := errgroup.WithContext(ctx)
-	for _, kind := range kinds() {
-		g.Go(func() error {
-			return writeFile(c.hiddenArchive(kind), func(w io.Writer) error {
-				return writeArchive(stopping{ctx, w}, entries, kind == "files")
-			})
-		})
+	if err := next.pack(ctx, c.now.blocks); err != nil {
+		return nil, err
+	}
+	var g errgroup.Group
+	for which, kind := range kinds() {
+		g.Go(func() error { return writeFile(c.hiddenArchive(kind), next.archive(which)) })
 	}
 	return next, g.Wait()
 }
@@ -65,19 +62,6 @@ func (c change) entries() []*entry {
 		list[i] = item.entry
 	}
 	return list
-}
-
-// stopping fails writes once its context is done.
-type stopping struct {
-	ctx context.Context //nolint:containedctx // lives as long as one write
-	w   io.Writer
-}
-
-func (s stopping) Write(p []byte) (int, error) {
-	if err := s.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return s.w.Write(p)
 }
 
 // stamp gives the new databases a time that is at least one whole second after

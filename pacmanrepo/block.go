@@ -1,0 +1,134 @@
+package pacmanrepo
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"runtime"
+	"slices"
+
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sync/errgroup"
+)
+
+// block is a run of neighbouring entries, packed. A database file is the zstd
+// frames of its blocks one after the other, which is one stream to every reader
+// (RFC 8878, section 3), so a write packs only the blocks that changed: with
+// 3,000 packages a fiftieth of the work.
+type block struct {
+	entries []*entry
+	packed  [2][]byte // mainDB and filesDB
+}
+
+const (
+	meanBlock = 64  // entries
+	maxBlock  = 512 // entries
+)
+
+// cut divides sorted entries where their names say so: that a package comes or
+// goes leaves all other blocks as they were.
+func cut(sorted []*entry) []*block {
+	var blocks []*block
+	start := 0
+	for i, e := range sorted {
+		last := i+1 == len(sorted)
+		if last || i+1-start == maxBlock || crc32.ChecksumIEEE([]byte(e.name))%meanBlock == 0 {
+			blocks = append(blocks, &block{entries: sorted[start : i+1]})
+			start = i + 1
+		}
+	}
+	return blocks
+}
+
+// pack fills d.blocks, taking from the database before what is still right.
+func (d *database) pack(ctx context.Context, before []*block) error {
+	known := make(map[*entry]*block, len(before))
+	for _, b := range before {
+		known[b.entries[0]] = b
+	}
+	// The database is written at every publication and read a few times: speed
+	// before size.
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)))
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	d.blocks = cut(d.sorted())
+	for i, b := range d.blocks {
+		if old := known[b.entries[0]]; old != nil && slices.Equal(old.entries, b.entries) {
+			d.blocks[i] = old
+			continue
+		}
+		g.Go(func() error { return b.pack(ctx, z) })
+	}
+	return g.Wait()
+}
+
+func (b *block) pack(ctx context.Context, z *zstd.Encoder) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for which := range kinds() {
+		var text bytes.Buffer
+		t := tar.NewWriter(&text)
+		for _, e := range b.entries {
+			if err := writeEntry(t, e, which == filesDB); err != nil {
+				return fmt.Errorf("entry %s: %w", e.dir(), err)
+			}
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+		b.packed[which] = z.EncodeAll(text.Bytes(), nil)
+	}
+	return nil
+}
+
+// archive gives the writer of one of the two databases.
+func (d *database) archive(which int) func(io.Writer) error {
+	return func(w io.Writer) error {
+		for _, b := range d.blocks {
+			if _, err := w.Write(b.packed[which]); err != nil {
+				return err
+			}
+		}
+		return writeEnd(w)
+	}
+}
+
+// writeEnd writes the two empty blocks that end a tar archive.
+func writeEnd(w io.Writer) error {
+	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return err
+	}
+	if err := tar.NewWriter(z).Close(); err != nil {
+		return err
+	}
+	return z.Close()
+}
+
+// writeEntry writes a directory for the package with desc in it, and files when
+// asked.
+func writeEntry(t *tar.Writer, e *entry, withFiles bool) error {
+	if err := t.WriteHeader(&tar.Header{Name: e.dir() + "/", Typeflag: tar.TypeDir, Mode: 0o755}); err != nil {
+		return err
+	}
+	if err := writeMember(t, e.dir()+"/desc", e.desc); err != nil || !withFiles {
+		return err
+	}
+	return writeMember(t, e.dir()+"/files", e.files)
+}
+
+func writeMember(t *tar.Writer, name string, text []byte) error {
+	if err := t.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(text))}); err != nil {
+		return err
+	}
+	_, err := t.Write(text)
+	return err
+}
