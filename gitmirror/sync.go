@@ -123,12 +123,10 @@ func (p *pass) claim(path string, found []candidate) (gone []string, err error) 
 
 // mirrorAll brings every source that is not broken up to date, a few at a time.
 func (p *pass) mirrorAll(ctx context.Context, found []candidate) error {
+	sound := slices.DeleteFunc(slices.Clone(found), func(c candidate) bool { return p.broken[c.slug] != nil })
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
-	for _, c := range found {
-		if p.broken[c.slug] != nil {
-			continue
-		}
+	for _, c := range sound {
 		group.Go(func() error {
 			wrote, err := p.mirror.mirrorOne(ctx, c, p.before[c.slug])
 			if ctx.Err() != nil {
