@@ -18,7 +18,7 @@ const (
 
 func BenchmarkCreateIteration(b *testing.B) {
 	db := storetest.New(b)
-	space := db.Buildspace(b, "bench")
+	space := db.NewBuildspace(b, "bench")
 	plan := storetest.Synthetic(fullBuilds, fullEdges, 1)
 	b.ReportMetric(float64(len(plan.Architectures["x86_64"].Edges)), "edges")
 	for b.Loop() {
@@ -28,7 +28,7 @@ func BenchmarkCreateIteration(b *testing.B) {
 
 func BenchmarkClaimAmongAllPending(b *testing.B) {
 	db := storetest.New(b)
-	space := db.Buildspace(b, "bench")
+	space := db.NewBuildspace(b, "bench")
 	db.Iterate(b, space, storetest.Synthetic(fullBuilds, 0, 1))
 	n := 0
 	for b.Loop() {
@@ -44,7 +44,7 @@ func BenchmarkClaimAmongAllPending(b *testing.B) {
 
 func BenchmarkClaimFindsNothing(b *testing.B) {
 	db := storetest.New(b)
-	space := db.Buildspace(b, "bench")
+	space := db.NewBuildspace(b, "bench")
 	db.Iterate(b, space, storetest.Synthetic(fullBuilds, fullEdges, 1))
 	for b.Loop() {
 		if c := db.Claim(b, "w", "riscv64"); c != nil {
@@ -55,7 +55,7 @@ func BenchmarkClaimFindsNothing(b *testing.B) {
 
 func BenchmarkFinishUnblocks3000(b *testing.B) {
 	db := storetest.New(b)
-	space := db.Buildspace(b, "bench")
+	space := db.NewBuildspace(b, "bench")
 	for b.Loop() {
 		b.StopTimer()
 		db.Iterate(b, space, storetest.Fan(3000))
@@ -72,7 +72,7 @@ func BenchmarkFinishUnblocks3000(b *testing.B) {
 
 func BenchmarkFinishThenClaimDependent(b *testing.B) {
 	db := storetest.New(b)
-	space := db.Buildspace(b, "bench")
+	space := db.NewBuildspace(b, "bench")
 	plan := storetest.Synthetic(fullBuilds, fullEdges, 1)
 	db.Iterate(b, space, plan)
 	for b.Loop() {
@@ -91,7 +91,7 @@ func BenchmarkFinishThenClaimDependent(b *testing.B) {
 // at the bottom.
 func blockedAll(b *testing.B) (*storetest.DB, store.IterationRow) {
 	db := storetest.New(b)
-	space := db.Buildspace(b, "bench")
+	space := db.NewBuildspace(b, "bench")
 	it := db.Iterate(b, space, storetest.Synthetic(fullBuilds, fullEdges, 1))
 	for c := db.Claim(b, "w1"); c != nil; c = db.Claim(b, "w1") {
 		db.End(b, c, buildbtw.OutcomeFailed)
@@ -132,7 +132,7 @@ func BenchmarkBlockers(b *testing.B) {
 
 func BenchmarkGraph(b *testing.B) {
 	db := storetest.New(b)
-	it := db.Iterate(b, db.Buildspace(b, "bench"), storetest.Synthetic(fullBuilds, fullEdges, 1))
+	it := db.Iterate(b, db.NewBuildspace(b, "bench"), storetest.Synthetic(fullBuilds, fullEdges, 1))
 	for b.Loop() {
 		if _, err := db.Graph(b.Context(), it.ID, "x86_64"); err != nil {
 			b.Fatal(err)
@@ -142,7 +142,7 @@ func BenchmarkGraph(b *testing.B) {
 
 func BenchmarkDiff(b *testing.B) {
 	db := storetest.New(b)
-	space := db.Buildspace(b, "bench")
+	space := db.NewBuildspace(b, "bench")
 	db.Iterate(b, space, storetest.Synthetic(fullBuilds, fullEdges, 1))
 	db.Iterate(b, space, storetest.Synthetic(fullBuilds, fullEdges, 2))
 	for b.Loop() {
@@ -155,7 +155,7 @@ func BenchmarkDiff(b *testing.B) {
 func BenchmarkBuildspaces(b *testing.B) {
 	db := storetest.New(b)
 	for i := range 20 {
-		db.Iterate(b, db.Buildspace(b, fmt.Sprintf("bench%d", i)), storetest.Synthetic(2000, 0, 1))
+		db.Iterate(b, db.NewBuildspace(b, fmt.Sprintf("bench%d", i)), storetest.Synthetic(2000, 0, 1))
 	}
 	for b.Loop() {
 		if _, _, err := db.Buildspaces(b.Context(), store.BuildspaceFilter{}); err != nil {
@@ -166,7 +166,7 @@ func BenchmarkBuildspaces(b *testing.B) {
 
 func BenchmarkHeartbeat(b *testing.B) {
 	db := storetest.New(b)
-	db.Iterate(b, db.Buildspace(b, "bench"), storetest.Plan("lib"))
+	db.Iterate(b, db.NewBuildspace(b, "bench"), storetest.Plan("lib"))
 	c := db.Claim(b, "w1")
 	for b.Loop() {
 		if _, err := db.Heartbeat(b.Context(), c.Attempt.Lease, time.Minute); err != nil {

@@ -25,7 +25,7 @@ func TestTimesWrittenByBunAreReadByBoth(t *testing.T) {
 	db := storetest.New(t)
 	db.Clock.Advance(123456789 * time.Nanosecond)
 	now := db.Clock.Now().Truncate(time.Microsecond)
-	b := db.Buildspace(t, "times")
+	b := db.NewBuildspace(t, "times")
 	if !b.CreatedAt.Equal(now) || b.WantedAt == nil || !b.WantedAt.Equal(now) {
 		t.Errorf("created %v, wanted %v; want %v", b.CreatedAt, b.WantedAt, now)
 	}
@@ -49,7 +49,7 @@ func TestTimesWrittenByBunAreReadByBoth(t *testing.T) {
 
 func TestChainIsBuiltInOrder(t *testing.T) {
 	db := storetest.New(t)
-	b := db.Buildspace(t, "chain")
+	b := db.NewBuildspace(t, "chain")
 	it := db.Iterate(t, b, storetest.Plan("lib", "tool: lib", "left: lib", "app: tool left"))
 	db.Check(t)
 	if it.Status() != buildbtw.IterationStatusBuilding || it.Counts.Total() != 4 {
@@ -75,7 +75,7 @@ func TestSubscribersHearOfChangesAndOnlyOfThose(t *testing.T) {
 	db := storetest.New(t)
 	changed, cancel := db.Subscribe()
 	defer cancel()
-	b := db.Buildspace(t, "news")
+	b := db.NewBuildspace(t, "news")
 	db.Iterate(t, b, storetest.Plan("lib"))
 	expectToken(t, changed, true) // two commits, one token
 	expectToken(t, changed, false)

@@ -86,6 +86,9 @@ func Synthetic(n, edges int, seed uint64) *buildgraph.Plan {
 // someDependencies chooses up to twice the mean number among the builds before
 // i, the earlier the likelier.
 func someDependencies(r *rand.Rand, i, mean int) []int {
+	if mean == 0 {
+		return nil
+	}
 	chosen := map[int]bool{}
 	for range r.IntN(2*mean + 2) {
 		f := r.Float64()

@@ -96,9 +96,9 @@ func (c *Clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// Buildspace makes an active buildspace with default settings and one
+// NewBuildspace makes an active buildspace with default settings and one
 // changeset, "lib".
-func (d *DB) Buildspace(t testing.TB, name string) store.BuildspaceRow {
+func (d *DB) NewBuildspace(t testing.TB, name string) store.BuildspaceRow {
 	t.Helper()
 	b := buildbtw.Buildspace{Name: name, Settings: buildbtw.DefaultSettings()}
 	row, err := d.CreateBuildspace(t.Context(), "alice", b, []buildbtw.Changeset{{Source: "lib"}})
