@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 go tool templ generate -log-level error
-go test ./store -run TestSchemaIsCurrent -update >/dev/null
+go test ./store -run Schema -update >/dev/null
 
 if command -v npm >/dev/null; then
 	npm ci --silent --no-audit --no-fund --ignore-scripts

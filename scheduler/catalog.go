@@ -110,29 +110,28 @@ func (c *Catalog) parse(ctx context.Context, commits map[string]bool) error {
 		}
 	}
 	slices.Sort(missing)
-	texts, err := c.mirror.ReadSrcinfos(ctx, missing)
+	files, err := c.mirror.ReadSrcinfos(ctx, missing)
 	if err != nil {
 		return fmt.Errorf("read the .SRCINFO of %d commits: %w", len(missing), err)
 	}
 	for _, commit := range missing {
-		c.parsed[commit] = parseSrcinfo(texts, commit)
+		c.parsed[commit] = parseSrcinfo(files[commit])
 	}
 	return nil
 }
 
-func parseSrcinfo(texts map[string][]byte, commit string) parsed {
-	text, ok := texts[commit]
-	if !ok {
-		return parsed{err: errNoSrcinfo}
+// parseSrcinfo reads what the mirror has of a commit; the error is in words for
+// people.
+func parseSrcinfo(file gitmirror.Srcinfo) parsed {
+	if file.Err != nil {
+		return parsed{err: file.Err}
 	}
-	info, err := srcinfo.Parse(text)
+	info, err := srcinfo.Parse(file.Text)
 	if err != nil {
 		return parsed{err: fmt.Errorf(".SRCINFO: %w", err)}
 	}
 	return parsed{info: info}
 }
-
-var errNoSrcinfo = errors.New(".SRCINFO is missing; commit one made with makepkg --printsrcinfo")
 
 // publish makes the next snapshot from the parsed sources.
 func (c *Catalog) publish(tips []gitmirror.Tip, based map[string]gitmirror.Tip, now time.Time) {
@@ -148,7 +147,7 @@ func (c *Catalog) publish(tips []gitmirror.Tip, based map[string]gitmirror.Tip, 
 	for _, broken := range c.broken {
 		for slug, err := range broken {
 			state := states[slug]
-			state.Slug, state.Ref, state.Read, state.Error = slug, c.baseRef, now, buildbtw.MessageOf(err)
+			state.Slug, state.Ref, state.Read, state.Error = slug, c.baseRef, now, words(err)
 			states[slug] = state
 		}
 	}
@@ -161,12 +160,16 @@ func (c *Catalog) state(tip gitmirror.Tip, now time.Time) api.Source {
 	p := c.parsed[tip.Commit]
 	state := api.Source{Slug: tip.Slug, Ref: c.baseRef, Commit: tip.Commit, Read: now}
 	if p.err != nil {
-		state.Error = p.err.Error()
+		state.Error = words(p.err)
 	} else {
 		state.Pkgbase, state.Version = p.info.Pkgbase, p.info.Version()
 	}
 	return state
 }
+
+// words is what people may read of a source's trouble: the mirror's and the
+// parser's errors are written for them.
+func words(err error) string { return err.Error() }
 
 // graphSources gives the index every source: those whose newest state the
 // mirror could not take with the state that it has.
@@ -231,12 +234,12 @@ func (c *Catalog) changesetSources(ctx context.Context, changesets []buildbtw.Ch
 		commits[i] = commit
 		sources[i] = buildgraph.Source{Slug: change.Source, Ref: ref, Commit: commit}
 	}
-	texts, err := c.mirror.ReadSrcinfos(ctx, commits)
+	files, err := c.mirror.ReadSrcinfos(ctx, commits)
 	if err != nil {
 		return nil, fmt.Errorf("read the .SRCINFO of the changesets: %w", err)
 	}
 	for i := range sources {
-		p := parseSrcinfo(texts, commits[i])
+		p := parseSrcinfo(files[commits[i]])
 		sources[i].Info, sources[i].Err = p.info, p.err
 	}
 	return sources, nil

@@ -41,13 +41,25 @@ func (s *Scheduler) publish(ctx context.Context, p store.Publishing) (buildbtw.S
 		return p.Status, nil
 	}
 	status, err, _ := s.publishing.Do(strconv.FormatInt(p.Attempt.ID, 10), func() (any, error) {
-		err := s.Repos.Publish(ctx, publication(p))
-		if err != nil {
-			return buildbtw.Status(""), fmt.Errorf("publish attempt %d of %s: %w", p.Attempt.Number, p.Build.Pkgbase, err)
-		}
-		return s.Store.CompletePublish(ctx, p.Attempt.ID)
+		return s.publishOnce(ctx, p)
 	})
 	return status.(buildbtw.Status), err
+}
+
+// publishOnce puts the packages into the repositories and then says so in the
+// database. What can never succeed puts the build back; any other failure, such
+// as a full disk, leaves the intention for the rescue loop.
+func (s *Scheduler) publishOnce(ctx context.Context, p store.Publishing) (buildbtw.Status, error) {
+	err := s.Repos.Publish(ctx, publication(p))
+	if err == nil {
+		return s.Store.CompletePublish(ctx, p.Attempt.ID)
+	}
+	switch buildbtw.KindOf(err) {
+	case buildbtw.KindConflict, buildbtw.KindNotFound, buildbtw.KindInvalid:
+		s.Log.ErrorContext(ctx, "packages cannot be published; the build is put back", "build", p.Build.ID, "attempt", p.Attempt.Number, "error", err)
+		return s.Store.AbandonPublish(ctx, p.Attempt.ID, "the packages could not be published: "+buildbtw.MessageOf(err))
+	}
+	return "", fmt.Errorf("publish attempt %d of %s: %w", p.Attempt.Number, p.Build.Pkgbase, err)
 }
 
 func publication(p store.Publishing) pacmanrepo.Publication {

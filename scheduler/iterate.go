@@ -19,8 +19,9 @@ import (
 type moves map[int64]move
 
 type move struct {
-	commits string // what was seen
-	since   time.Time
+	text  string    // where the changesets stood when they were last seen
+	first time.Time // when the first of the burst was noticed
+	since time.Time // when they were first seen as they stand now
 }
 
 // maxDebounce bounds how often a steady stream of pushes can put off an
@@ -116,14 +117,19 @@ func short(commit string) string {
 	return commit[:min(len(commit), 7)]
 }
 
-// settled reports whether nothing has moved again for the debounce time.
-func (s *Scheduler) settled(id int64, commits string) bool {
+// settled reports whether nothing has moved again for the debounce time, or
+// pushes have been coming for so long that the iteration is made anyway.
+func (s *Scheduler) settled(id int64, text string) bool {
+	now := s.Now()
 	seen, ok := s.moved[id]
-	if !ok || seen.commits != commits {
-		s.moved[id] = move{commits, s.Now()}
-		return s.Debounce == 0
+	if !ok {
+		seen.first = now
 	}
-	return s.Now().Sub(seen.since) >= s.Debounce
+	if seen.text != text {
+		seen.text, seen.since = text, now
+	}
+	s.moved[id] = seen
+	return now.Sub(seen.since) >= s.Debounce || now.Sub(seen.first) >= maxDebounce*s.Debounce
 }
 
 // nextSettled gives the time at which the earliest pushed buildspace is due.

@@ -64,7 +64,10 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	repos, err := pacmanrepo.Open(f.dataDir, pacmanrepo.Options{Tool: pacmanrepo.Tool(f.repoTool), Log: s.log})
+	if _, err := mirror.RetainDirs(ctx, dirs); err != nil {
+		return err
+	}
+	repos, err := pacmanrepo.Open(filepath.Join(f.dataDir, "repos"), pacmanrepo.Options{Tool: pacmanrepo.Tool(f.repoTool), Log: s.log})
 	if err != nil {
 		return err
 	}

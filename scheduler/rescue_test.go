@@ -1,0 +1,152 @@
+package scheduler
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/pacmanrepo"
+	"buildbtw/runners"
+	"buildbtw/runners/fake"
+	"buildbtw/store"
+	"buildbtw/store/storetest"
+)
+
+// claimed is a build that is being executed, with its package uploaded.
+func (f *fixture) claimed(t *testing.T) (*store.Claimed, api.FinishRequest) {
+	t.Helper()
+	f.push(t, "lib", srcinfo("lib", "1"))
+	f.push(t, "app", srcinfo("app", "1", "lib"))
+	f.space(t, "work", "lib")
+	f.pass(t)
+	c := f.db.Claim(t, "worker")
+	if c == nil || c.Build.Pkgbase != "lib" {
+		t.Fatalf("claimed %+v", c)
+	}
+	name, data, digest := builtPackage(t)
+	p, err := f.Repos.Stage(t.Context(), pacmanrepo.Upload{
+		Attempt: c.Attempt.ID, Filename: name, SHA256: digest, Size: int64(len(data)),
+		Pkgbase: "lib", Pkgnames: []string{"lib"}, Version: "1-1", Architecture: "x86_64",
+	}, bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Store.AddPackage(t.Context(), c.Attempt.Lease, p); err != nil {
+		t.Fatal(err)
+	}
+	return c, api.FinishRequest{Outcome: buildbtw.OutcomeBuilt, Files: []api.File{{Name: name, SHA256: digest}}}
+}
+
+// builtPackage is a real package of lib 1-1, made by the fake runner.
+func builtPackage(t *testing.T) (name string, data []byte, digest string) {
+	t.Helper()
+	job := runners.Job{
+		Job:  api.Job{Pkgbase: "lib", Pkgnames: []string{"lib"}, Version: "1-1", Architecture: "x86_64", Srcinfo: srcinfo("lib", "1")},
+		Tree: t.TempDir(), Output: t.TempDir(), Work: t.TempDir(),
+	}
+	result := fake.Runner{}.Build(t.Context(), job, io.Discard)
+	files, err := os.ReadDir(job.Output)
+	if err != nil || len(files) != 1 {
+		t.Fatalf("the fake runner made %v: %v %+v", files, err, result)
+	}
+	data, err = os.ReadFile(filepath.Join(job.Output, files[0].Name()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(data)
+	return files[0].Name(), data, hex.EncodeToString(sum[:])
+}
+
+func TestFinishPublishesAndUnblocks(t *testing.T) {
+	f := newFixture(t)
+	c, request := f.claimed(t)
+	for range 2 { // the second time because the answer was lost
+		answer, err := f.Finish(t.Context(), c.Attempt.Lease, request)
+		if err != nil || answer.Status != buildbtw.StatusBuilt {
+			t.Fatalf("answer %+v, error %v", answer, err)
+		}
+	}
+	if _, err := f.Repos.Path("work_1", "x86_64", request.Files[0].Name); err != nil {
+		t.Error(err)
+	}
+	if s := f.db.Statuses(t, "work"); s["app"] != buildbtw.StatusPending {
+		t.Errorf("builds: %v", s)
+	}
+	f.db.Check(t)
+}
+
+func TestCrashBetweenIntentionAndPublicationIsRolledForward(t *testing.T) {
+	f := newFixture(t)
+	c, request := f.claimed(t)
+	files := []store.PackageFile{{Filename: request.Files[0].Name, SHA256: request.Files[0].SHA256}}
+	if _, err := f.Store.BeginPublish(t.Context(), c.Attempt.Lease, files); err != nil {
+		t.Fatal(err)
+	}
+	f.db.Clock.Advance(time.Hour) // much longer than the lease: a publishing attempt is never lost
+	if err := f.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s := f.db.Statuses(t, "work"); s["lib"] != buildbtw.StatusBuilt || s["app"] != buildbtw.StatusPending {
+		t.Errorf("builds: %v", s)
+	}
+	if _, err := f.Repos.Verify(t.Context(), "work_1"); err != nil {
+		t.Error(err)
+	}
+	f.db.Check(t)
+}
+
+func TestPackagesThatVanishedPutTheBuildBack(t *testing.T) {
+	f := newFixture(t)
+	c, request := f.claimed(t)
+	staged, err := filepath.Glob(filepath.Join(f.sources, "..", "staging", "*"))
+	if err != nil || len(staged) != 1 {
+		t.Fatalf("staged: %v %v", staged, err)
+	}
+	if err := os.RemoveAll(staged[0]); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := f.Finish(t.Context(), c.Attempt.Lease, request)
+	if err != nil || answer.Status != buildbtw.StatusPending {
+		t.Errorf("answer %+v, error %v", answer, err)
+	}
+	f.db.Check(t)
+}
+
+func TestSilentWorkerLosesItsLeaseAndItsLateFinishIsRefused(t *testing.T) {
+	f := newFixture(t)
+	c, request := f.claimed(t)
+	f.db.Clock.Advance(storetest.Lease + time.Second)
+	if err := f.rescuePass(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s := f.db.Statuses(t, "work"); s["lib"] != buildbtw.StatusPending {
+		t.Fatalf("builds: %v", s)
+	}
+	if _, err := f.Finish(t.Context(), c.Attempt.Lease, request); buildbtw.KindOf(err) != buildbtw.KindConflict {
+		t.Errorf("late finish: %v", err)
+	}
+	if staged, err := f.Repos.Staged(); err != nil || len(staged) != 0 {
+		t.Errorf("staged files stay behind: %v %v", staged, err)
+	}
+	f.db.Check(t)
+}
+
+func TestRestartGivesRunningWorkersTimeToBeHeard(t *testing.T) {
+	f := newFixture(t)
+	c, request := f.claimed(t)
+	f.db.Clock.Advance(time.Hour) // the server was down
+	if err := f.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := f.Finish(t.Context(), c.Attempt.Lease, request)
+	if err != nil || answer.Status != buildbtw.StatusBuilt {
+		t.Errorf("answer %+v, error %v: the restart cost a running build", answer, err)
+	}
+}
