@@ -265,3 +265,10 @@ func hasKind(err error, kind buildbtw.Kind, words string) error {
 	}
 	return nil
 }
+
+// field gives the first value of a field of a database entry.
+func field(desc, name string) string {
+	_, rest, _ := strings.Cut(desc, "%"+name+"%\n")
+	value, _, _ := strings.Cut(rest, "\n")
+	return value
+}
