@@ -19,6 +19,7 @@ import (
 
 	"buildbtw/handlers/apiv1"
 	"buildbtw/handlers/transfer"
+	"buildbtw/static"
 )
 
 // Deps is what the handlers stand on. Every field is needed.
@@ -34,7 +35,9 @@ type App struct {
 	api      *apiv1.API
 	hosts    hosts
 	metrics  *metrics
-	stopping chan struct{} // closed when the server is told to stop: ends every long answer
+	assets   *static.Assets // styles and scripts of the pages
+	diffs    diffCache      // between iterations, for the pages
+	stopping chan struct{}  // closed when the server is told to stop: ends every long answer
 	stop     func()
 }
 
@@ -52,7 +55,11 @@ func New(d Deps) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{Deps: d, hosts: accepted, metrics: newMetrics(), stopping: make(chan struct{})}
+	assets, err := static.Load()
+	if err != nil {
+		return nil, err
+	}
+	a := &App{Deps: d, hosts: accepted, assets: assets, metrics: newMetrics(), stopping: make(chan struct{})}
 	a.stop = sync.OnceFunc(func() { close(a.stopping) })
 	a.api = apiv1.New(d.Deps, apiv1.Edge{User: user, Stopping: a.stopping})
 	a.fiber = fiber.New(fiber.Config{

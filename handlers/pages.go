@@ -1,11 +1,51 @@
 package handlers
 
-import "github.com/gofiber/fiber/v2"
+import (
+	"github.com/gofiber/fiber/v2"
 
-// pages registers the pages for people.
-func (a *App) pages(fiber.Router) {}
+	"buildbtw"
+	"buildbtw/static"
+)
 
-// errorPage answers a person with an error.
-func (a *App) errorPage(c *fiber.Ctx, status int, title, detail string) error {
-	return c.Status(status).SendString(title + "\n\n" + detail + "\n")
+// pages registers the pages for people. Whoever may look may GET; the forms
+// need more. Styles and scripts are for everybody: error pages need them.
+func (a *App) pages(r fiber.Router) {
+	r.Get(static.Prefix+":file", a.asset)
+	r.Get("/favicon.ico", a.favicon)
+
+	look, change := allow(buildbtw.User.MayRead), allow(buildbtw.User.MayChange)
+	r.Get("/", look, a.home)
+	r.Get("/sources", look, a.sourcesPage)
+	r.Get("/workers", look, a.workersPage)
+	r.Get("/packages/:pkgname", look, a.packagePage)
+
+	r.Get("/buildspaces", look, a.buildspaces)
+	r.Post("/buildspaces", change, a.createBuildspace)
+	r.Get("/buildspaces/new", change, a.newBuildspace)
+	r.Post("/buildspaces/new", change, a.previewPlan)
+	r.Get("/buildspaces/:name", look, a.buildspacePage)
+	r.Get("/buildspaces/:name/edit", change, a.editForm)
+	r.Post("/buildspaces/:name/edit", change, a.previewEdit)
+	r.Post("/buildspaces/:name/save", change, a.editBuildspace)
+	r.Post("/buildspaces/:name/stop", change, a.stopBuildspace)
+	r.Post("/buildspaces/:name/start", change, a.startBuildspace)
+	r.Post("/buildspaces/:name/retry", change, a.retryFailed)
+	r.Post("/buildspaces/:name/iterations", change, a.newIteration)
+	r.Get("/buildspaces/:name/:number", look, a.iterationPage)
+	r.Get("/buildspaces/:name/:number/:arch/graph", look, a.graphPage)
+
+	r.Get("/builds/:id", look, a.buildPage)
+	r.Get("/builds/:id/log", look, a.buildLog)
+	r.Post("/builds/:id/retry", change, a.retryBuild)
+	r.Post("/builds/:id/cancel", change, a.cancelBuild)
+}
+
+// allow lets a request on when the rule allows it to whoever is asking.
+func allow(rule func(buildbtw.User) error) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		if err := rule(user(c)); err != nil {
+			return err
+		}
+		return c.Next()
+	}
 }

@@ -107,13 +107,16 @@ func scopeCounts(p *buildgraph.Plan) []ScopeCount {
 func summarizeArch(arch string, p *buildgraph.ArchPlan) PlanArch {
 	out := PlanArch{Architecture: arch, Builds: len(p.Builds), Chain: p.Chain}
 	for _, c := range p.Cuts[:min(len(p.Cuts), shownCuts)] {
-		out.Cuts = append(out.Cuts, CutLine{
-			From: c.From, To: c.To, Kinds: strings.Join(c.Kinds, ", "), Cycle: closeCycle(c.Cycle),
-		})
+		out.Cuts = append(out.Cuts, NewCutLine(c.From, c.To, c.Kinds, c.Cycle))
 	}
 	out.CutsLeft = len(p.Cuts) - len(out.Cuts)
 	out.Levels, out.LevelsLeft = planLevels(p.Builds)
 	return out
+}
+
+// NewCutLine makes a cut readable: To takes From from the base.
+func NewCutLine(from, to string, kinds, cycle []string) CutLine {
+	return CutLine{From: from, To: to, Kinds: strings.Join(kinds, ", "), Cycle: closeCycle(cycle)}
 }
 
 // closeCycle repeats the first name at the end, so that the circle is seen.

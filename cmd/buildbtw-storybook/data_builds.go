@@ -18,7 +18,7 @@ func iteration() views.Iteration {
 			{Source: "openssl", Ref: "main", Commit: strings.Repeat("5d", 20)},
 			{Source: "python-cryptography", Ref: "openssl-3.6", Commit: strings.Repeat("c1", 20)},
 		},
-		Repositories: []views.Repository{{Architecture: "x86_64", PacmanConf: "[openssl-3.6]\nSigLevel = Optional TrustAll\nServer = http://127.0.0.1:8080/repo/openssl-3.6_4/os/$arch"}},
+		PacmanConf: "[openssl-3.6]\nSigLevel = Optional TrustAll\nServer = http://127.0.0.1:8080/repo/openssl-3.6_4/os/$arch",
 		Blockers: []views.Blocker{
 			{Build: link(12, "nodejs", buildbtw.StatusFailed), Holds: 412}, {Build: link(13, "freeradius", buildbtw.StatusFailed), Holds: 1},
 			{Build: link(14, "a-leaf", buildbtw.StatusFailed)},

@@ -86,15 +86,15 @@ func (a *API) buildDetail(ctx context.Context, row store.BuildRow) (api.BuildDet
 		return d, err
 	}
 	d.Chain = list(chain, func(s store.ReasonStep) api.BuildRef { return wireRef(s.BuildRef) })
-	d.WaitingFor = list(slices.DeleteFunc(dependencies, settled), wireNeighbour)
+	d.WaitingFor = list(slices.DeleteFunc(dependencies, Settled), wireNeighbour)
 	d.Dependents = list(dependents, wireNeighbour)
 	d.Cuts = list(cuts, wireCut)
 	d.Packages = list(packages, func(p buildbtw.Package) api.Package { return a.wirePackage(row.ID, p) })
 	return d, nil
 }
 
-// settled reports whether a dependency is no reason to wait.
-func settled(n store.Neighbour) bool {
+// Settled reports whether a dependency is no reason to wait.
+func Settled(n store.Neighbour) bool {
 	return n.Status == buildbtw.StatusBuilt ||
 		n.Status == buildbtw.StatusSkipped && n.SkipReason == buildbtw.CauseUnchanged
 }

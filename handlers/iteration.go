@@ -1,0 +1,288 @@
+package handlers
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	"github.com/gofiber/fiber/v2"
+
+	"buildbtw"
+	"buildbtw/buildgraph"
+	"buildbtw/pacmanrepo"
+	"buildbtw/store"
+	"buildbtw/views"
+)
+
+const (
+	pageBlockers   = 10
+	pageBuilds     = 100
+	pageIterations = 12
+	pageEvents     = 15
+	pageWarnings   = 100 // that are not about unreadable sources, which are all shown
+)
+
+// buildspacePage shows a buildspace at its latest iteration.
+func (a *App) buildspacePage(c *fiber.Ctx) error { return a.showIteration(c, 0) }
+
+// iterationPage shows a buildspace at one of its iterations.
+func (a *App) iterationPage(c *fiber.Ctx) error {
+	number, err := iterationNumber(c)
+	if err != nil {
+		return err
+	}
+	return a.showIteration(c, number)
+}
+
+func iterationNumber(c *fiber.Ctx) (int, error) {
+	number, err := strconv.Atoi(c.Params("number"))
+	if err != nil || number < 1 {
+		return 0, buildbtw.NotFound("%.40q is no iteration; iterations are numbered from 1", c.Params("number"))
+	}
+	return number, nil
+}
+
+// showIteration shows one iteration; 0 is the latest, if there is one.
+func (a *App) showIteration(c *fiber.Ctx, number int) error {
+	name, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	event, err := a.lastEvent(c, name)
+	if err != nil {
+		return err
+	}
+	if event != 0 && a.unchanged(c, event) {
+		return notModified(c)
+	}
+	row, err := a.Store.Buildspace(c.UserContext(), name)
+	if err != nil {
+		return err
+	}
+	v := a.buildspaceView(row)
+	v.CanChange = user(c).MayChange() == nil
+	if number != 0 || row.Latest != nil {
+		if err := a.addIteration(c, &v, number); err != nil {
+			return err
+		}
+	}
+	if v.Events, err = a.events(c.UserContext(), store.EventFilter{Buildspace: name, Limit: pageEvents, Newest: true}); err != nil {
+		return err
+	}
+	s := a.shell(c, views.NavBuildspaces, v.Title())
+	s.Live = live(c, 3)
+	return a.render(c, s, views.IterationContent(v))
+}
+
+// buildspaceView is the page of a buildspace without an iteration.
+func (a *App) buildspaceView(row store.BuildspaceRow) views.Iteration {
+	v := views.Iteration{
+		Buildspace: row.Name, Stopped: row.Status == buildbtw.BuildspaceStopped, Settings: row.Settings,
+		Created: a.moment(row.CreatedAt), CreatedBy: row.CreatedBy, Status: buildbtw.IterationStatusCalculating,
+	}
+	if row.Wanted != "" {
+		v.Wanted = reasonWords(row.Wanted, row.WantedText)
+	}
+	if row.Latest != nil {
+		v.Latest = row.Latest.Number
+	}
+	for _, changeset := range row.Changesets {
+		v.Changesets = append(v.Changesets, views.IterationChangeset{Source: changeset.Source, Ref: changeset.Ref})
+	}
+	return v
+}
+
+// reasonWords says why an iteration is made: the words that were recorded, else
+// the kind of reason.
+func reasonWords(reason buildbtw.IterationReason, text string) string {
+	if text != "" {
+		return text
+	}
+	switch reason {
+	case buildbtw.IterationCreated:
+		return "the buildspace was created"
+	case buildbtw.IterationPushed:
+		return "a changeset moved"
+	case buildbtw.IterationEdited:
+		return "changesets or settings were edited"
+	case buildbtw.IterationRequested:
+		return "asked for by hand"
+	case buildbtw.IterationStarted:
+		return "the buildspace was started again"
+	case buildbtw.IterationFollowed:
+		return "the graph changed"
+	}
+	return string(reason)
+}
+
+// addIteration fills in everything that belongs to one iteration.
+func (a *App) addIteration(c *fiber.Ctx, v *views.Iteration, number int) error {
+	ctx := c.UserContext()
+	row, err := a.Store.Iteration(ctx, v.Buildspace, number)
+	if err != nil {
+		return err
+	}
+	v.Number, v.Status, v.Counts, v.Error = row.Number, row.Status(), row.Counts, row.Error
+	v.ReasonText, v.Made = reasonWords(row.Reason, row.ReasonText), a.moment(row.CreatedAt)
+	fill := []func() error{
+		func() error { return a.addChangesets(ctx, v, row) },
+		func() error { return a.addWarnings(ctx, v, row) },
+		func() error { return a.addRepositories(ctx, v, row) },
+		func() error { return a.addBlockers(ctx, v, row) },
+		func() error { return a.addBuilds(c, v) },
+		func() error { return a.addDiff(ctx, v) },
+		func() error { return a.addIterations(ctx, v) },
+	}
+	for _, f := range fill {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addChangesets shows the commits that the iteration stands at. One without a
+// plan has none, and keeps what the buildspace wants.
+func (a *App) addChangesets(ctx context.Context, v *views.Iteration, row store.IterationRow) error {
+	planned, err := a.Store.IterationChangesets(ctx, row.ID)
+	if err != nil || len(planned) == 0 {
+		return err
+	}
+	v.Changesets = nil
+	for _, p := range planned {
+		v.Changesets = append(v.Changesets, views.IterationChangeset{Source: p.Source, Ref: p.Ref, Commit: p.Commit})
+	}
+	return nil
+}
+
+func (a *App) addWarnings(ctx context.Context, v *views.Iteration, row store.IterationRow) error {
+	warnings, err := a.Store.Warnings(ctx, row.ID)
+	for _, w := range warnings {
+		switch {
+		case w.Kind == buildgraph.WarnUnreadable:
+			v.Unreadable = append(v.Unreadable, w)
+		case len(v.Others) < pageWarnings:
+			v.Others = append(v.Others, w)
+		default:
+			v.OthersLeft++
+		}
+	}
+	return err
+}
+
+func (a *App) addRepositories(ctx context.Context, v *views.Iteration, row store.IterationRow) (err error) {
+	if v.Architectures, err = a.Store.Architectures(ctx, row.ID); err != nil || len(v.Architectures) == 0 {
+		return err
+	}
+	v.PacmanConf = pacmanrepo.PacmanConf(row.Buildspace, a.Settings.ServerURL, row.Repository(row.Buildspace))
+	return nil
+}
+
+func (a *App) addBlockers(ctx context.Context, v *views.Iteration, row store.IterationRow) error {
+	if row.State == buildbtw.IterationSuperseded {
+		return nil // nobody needs to fix those
+	}
+	blockers, err := a.Store.Blockers(ctx, row.ID, pageBlockers)
+	for _, b := range blockers {
+		v.Blockers = append(v.Blockers, views.Blocker{Build: buildLink(b.Build), Holds: b.Blocks})
+	}
+	return err
+}
+
+// addBuilds adds the part of the list that the query asks for.
+func (a *App) addBuilds(c *fiber.Ctx, v *views.Iteration) error {
+	f := views.BuildFilter{Query: c.Query("q"), Status: c.Query("status"), Architecture: c.Query("arch")}
+	cursor := c.Query("cursor")
+	rows, next, err := a.Store.Builds(c.UserContext(), store.BuildFilter{
+		Buildspace: v.Buildspace, Iteration: v.Number, Architecture: f.Architecture, Status: f.Status, Query: f.Query,
+		Cursor: cursor, Limit: pageBuilds,
+	})
+	v.Builds = views.BuildList{
+		Filter: f, Base: c.Path(), Lines: a.buildLines(rows), First: firstPage(c, cursor), Next: nextPage(c, next),
+	}
+	return err
+}
+
+func (a *App) addIterations(ctx context.Context, v *views.Iteration) error {
+	rows, err := a.Store.Iterations(ctx, v.Buildspace)
+	for _, row := range rows[:min(len(rows), pageIterations)] {
+		v.Iterations = append(v.Iterations, views.IterationLine{
+			Number: row.Number, Status: row.Status(), ReasonText: reasonWords(row.Reason, row.ReasonText), Made: a.moment(row.CreatedAt),
+		})
+	}
+	return err
+}
+
+// events lists the history as pages show it.
+func (a *App) events(ctx context.Context, f store.EventFilter) ([]views.EventLine, error) {
+	rows, err := a.Store.Events(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	lines := make([]views.EventLine, 0, len(rows))
+	for _, row := range rows {
+		line := views.EventLine{At: a.moment(row.At), Actor: row.Actor, From: row.From, To: row.To, Message: row.Message}
+		if row.BuildID != 0 && f.BuildID == 0 {
+			line.Build = &views.BuildLink{ID: row.BuildID, Pkgbase: row.Pkgbase, Architecture: row.Architecture, Status: row.To}
+		}
+		lines = append(lines, line)
+	}
+	return lines, nil
+}
+
+// graphPage shows the build graph of an iteration and architecture.
+func (a *App) graphPage(c *fiber.Ctx) error {
+	number, err := iterationNumber(c)
+	if err != nil {
+		return err
+	}
+	name, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	event, err := a.lastEvent(c, name)
+	if err != nil {
+		return err
+	}
+	if event != 0 && a.unchanged(c, event) {
+		return notModified(c)
+	}
+	row, err := a.Store.Iteration(c.UserContext(), name, number)
+	if err != nil {
+		return err
+	}
+	v, err := a.graphView(c.UserContext(), row, c.Params("arch"))
+	if err != nil {
+		return err
+	}
+	s := a.shell(c, views.NavBuildspaces, v.Title())
+	s.Live = live(c, 5)
+	return a.render(c, s, views.GraphContent(v))
+}
+
+func (a *App) graphView(ctx context.Context, row store.IterationRow, arch string) (views.Graph, error) {
+	architectures, err := a.Store.Architectures(ctx, row.ID)
+	if err != nil {
+		return views.Graph{}, err
+	}
+	if !slices.Contains(architectures, arch) {
+		return views.Graph{}, buildbtw.NotFound("iteration %d of %s has no builds for %.40q", row.Number, row.Buildspace, arch)
+	}
+	g, err := a.Store.Graph(ctx, row.ID, arch)
+	if err != nil {
+		return views.Graph{}, err
+	}
+	v := views.Graph{
+		Buildspace: row.Buildspace, Iteration: row.Number, Architecture: arch, Architectures: architectures,
+		Status: row.Status(), Counts: buildbtw.Counts{},
+	}
+	chain := longestChain(g)
+	for _, b := range g.Builds {
+		v.Counts[b.Status]++
+		v.Nodes = append(v.Nodes, views.GraphNode{
+			BuildLink: linkOf(b), Level: b.Level, Version: b.Version, Reason: b.Reason.String(), OnChain: chain[b.ID],
+		})
+	}
+	v.Edges = graphEdges(g)
+	return v, nil
+}

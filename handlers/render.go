@@ -1,0 +1,151 @@
+package handlers
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/a-h/templ"
+	"github.com/gofiber/fiber/v2"
+
+	"buildbtw"
+	"buildbtw/handlers/transfer"
+	"buildbtw/store"
+	"buildbtw/views"
+)
+
+// headerPart is set by htmx on requests for a part of a page.
+const headerPart = "HX-Request"
+
+// wantsPart reports whether a page asks for its live part only.
+func wantsPart(c *fiber.Ctx) bool { return c.Get(headerPart) == "true" }
+
+// shell is what stands around a page.
+func (a *App) shell(c *fiber.Ctx, nav views.Nav, title string) views.Shell {
+	return views.Shell{
+		Title: title, Nav: nav, User: user(c), SingleUser: a.Settings.SingleUser,
+		Assets: views.Assets{
+			Style: a.assets.URL("app.css"), Script: a.assets.URL("app.js"), Icon: a.assets.URL("icon.svg"),
+		},
+	}
+}
+
+// render answers with a page, or with its live part when the page itself asks.
+// This is the one place that tells the two apart.
+func (a *App) render(c *fiber.Ctx, s views.Shell, content templ.Component) error {
+	document := views.Page(s)
+	if wantsPart(c) && s.Live.URL != "" {
+		document = views.Fragment(s)
+	}
+	c.Vary(headerPart)
+	if len(c.Response().Header.Peek(fiber.HeaderCacheControl)) == 0 {
+		c.Set(fiber.HeaderCacheControl, "no-cache")
+	}
+	return sendView(c, templ.WithChildren(c.UserContext(), content), document)
+}
+
+// sendView writes a component as the whole answer. It is rendered into memory first,
+// so that an error in the middle is answered as an error.
+func sendView(c *fiber.Ctx, ctx context.Context, view templ.Component) error {
+	var body bytes.Buffer
+	if err := view.Render(ctx, &body); err != nil {
+		return fmt.Errorf("render %s: %w", c.Path(), err)
+	}
+	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
+	return c.Send(body.Bytes())
+}
+
+// live makes a page ask for itself again under the address it was asked by.
+func live(c *fiber.Ctx, seconds int) views.Live {
+	return views.Live{URL: self(c, nil), Seconds: seconds}
+}
+
+// self is the address of the request with some of its query changed; an empty
+// value takes a parameter out.
+func self(c *fiber.Ctx, change map[string]string) string {
+	query, err := url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		query = url.Values{}
+	}
+	for name, value := range change {
+		if value == "" {
+			query.Del(name)
+		} else {
+			query.Set(name, value)
+		}
+	}
+	if len(query) == 0 {
+		return c.Path()
+	}
+	return c.Path() + "?" + query.Encode()
+}
+
+// unchanged gives the answer a weak ETag made from whatever its contents are a
+// function of, and reports whether the page that asks has them already. Ages are
+// not among it: they tick in the browser. Whole pages have no tag, a person who
+// loads one again wants it anew.
+func (a *App) unchanged(c *fiber.Ctx, contents ...any) bool {
+	if !wantsPart(c) {
+		return false
+	}
+	h := sha256.New()
+	fmt.Fprintln(h, a.assets.URL("app.css"), a.assets.URL("app.js"), a.Settings.Version, user(c), self(c, nil), contents)
+	tag := `"` + hex.EncodeToString(h.Sum(nil)[:12]) + `"`
+	c.Set(fiber.HeaderETag, "W/"+tag)
+	return transfer.Matches(c.Get(fiber.HeaderIfNoneMatch), tag)
+}
+
+// notModified tells a page that it shows what there is.
+func notModified(c *fiber.Ctx) error {
+	c.Vary(headerPart)
+	return c.SendStatus(fiber.StatusNotModified)
+}
+
+// lastEvent is the ID of the newest event, of one buildspace or of all. Every
+// change of a build or a buildspace has one, so it stands for their state.
+func (a *App) lastEvent(c *fiber.Ctx, buildspace string) (int64, error) {
+	events, err := a.Store.Events(c.UserContext(), store.EventFilter{Buildspace: buildspace, Limit: 1, Newest: true})
+	if err != nil || len(events) == 0 {
+		return 0, err
+	}
+	return events[0].ID, nil
+}
+
+// moment is a time as a page shows it.
+func (a *App) moment(t time.Time) views.Moment { return views.Moment{At: t, Now: a.Now()} }
+
+// momentOf is moment for a time that may not have come.
+func (a *App) momentOf(t *time.Time) views.Moment {
+	if t == nil {
+		return views.Moment{}
+	}
+	return a.moment(*t)
+}
+
+// errorPage answers a person with an error and ways on.
+func (a *App) errorPage(c *fiber.Ctx, status int, title, detail string) error {
+	next := []views.ErrorLink{{URL: "/", Label: "What runs now"}, {URL: "/buildspaces", Label: "All buildspaces"}}
+	if status >= fiber.StatusInternalServerError || status == fiber.StatusConflict {
+		next = append([]views.ErrorLink{{URL: c.Path(), Label: "Try again"}}, next...)
+	}
+	if c.Method() != fiber.MethodGet {
+		next = next[len(next)-2:] // a form is sent again with the browser's back button
+	}
+	c.Status(status)
+	return a.render(c, a.shell(c, views.NavNone, title), views.ErrorContent(views.ErrorDetail{
+		Status: status, Title: title, Detail: detail, Next: next,
+	}))
+}
+
+// param gives a part of the path as it was meant. Whoever uses it checks it.
+func param(c *fiber.Ctx, name string) (string, error) {
+	v, err := url.PathUnescape(c.Params(name))
+	if err != nil {
+		return "", buildbtw.NotFound("there is nothing at this address")
+	}
+	return v, nil
+}
