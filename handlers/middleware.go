@@ -88,5 +88,3 @@ func deadline(c *fiber.Ctx) error {
 	c.SetUserContext(ctx)
 	return c.Next()
 }
-
-func notFound(*fiber.Ctx) error { return fiber.ErrNotFound }

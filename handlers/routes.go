@@ -20,5 +20,4 @@ func (a *App) routes(r *fiber.App) {
 	r.Get("/repo/:repository/os/:architecture/:file", a.repositoryFile)
 	r.Get("/metrics", a.showMetrics)
 	a.pages(r)
-	r.Use(notFound)
 }

@@ -1,6 +1,9 @@
 package apiv1
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
@@ -16,6 +19,7 @@ func (a *API) attempts(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	slices.SortFunc(attempts, func(a, b buildbtw.Attempt) int { return cmp.Compare(a.Number, b.Number) })
 	page := api.Page[api.Attempt]{Items: make([]api.Attempt, 0, len(attempts))}
 	for _, t := range attempts {
 		size, err := a.Logs.Size(t.ID)

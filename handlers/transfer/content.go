@@ -80,9 +80,16 @@ func (t Content) send(c *fiber.Ctx) error {
 		return fmt.Errorf("send from byte %d: %w", part.start, err)
 	}
 	c.Set(fiber.HeaderContentType, t.Type)
-	// fasthttp sends exactly so many bytes and closes the reader itself.
-	c.Context().SetBodyStream(t.Reader, int(part.length))
+	// fasthttp closes the stream itself. It does not stop at the length by
+	// itself, and a log may have grown since its size was asked for.
+	c.Context().SetBodyStream(limited{io.LimitReader(t.Reader, part.length), t.Reader}, int(part.length))
 	return nil
+}
+
+// limited is the part of a content that is sent.
+type limited struct {
+	io.Reader
+	io.Closer
 }
 
 func (t Content) lastModified() string { return t.Modified.UTC().Format(http.TimeFormat) }

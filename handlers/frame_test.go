@@ -1,0 +1,154 @@
+package handlers_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/buildgraph"
+	"buildbtw/buildlog"
+	"buildbtw/gitmirror"
+	"buildbtw/handlers"
+	"buildbtw/handlers/apiv1"
+	"buildbtw/pacmanrepo"
+	"buildbtw/store"
+)
+
+// frame is a server without sources: enough for what surrounds the handlers.
+type frame struct {
+	address string // host:port
+	url     string
+	repos   *pacmanrepo.Repos
+	dir     string // of the repositories
+	log     *buffer
+	app     *handlers.App
+}
+
+// emptyCatalog knows no source. Planning panics, for the tests of what becomes
+// of a panic.
+type emptyCatalog struct{}
+
+func (emptyCatalog) Plan(context.Context, []buildbtw.Changeset, buildbtw.Settings) (*buildgraph.Plan, error) {
+	panic("planned to panic")
+}
+
+func (emptyCatalog) Sources(context.Context) ([]api.Source, error) { return nil, nil }
+
+func (emptyCatalog) Resolve(_ context.Context, c buildbtw.Changeset) (string, error) {
+	return "", buildbtw.NotFound("there is no source %s", c.Source)
+}
+
+type noFinisher struct{}
+
+func (noFinisher) Finish(context.Context, string, api.FinishRequest) (api.FinishAnswer, error) {
+	return api.FinishAnswer{}, buildbtw.Conflict("the lease is over")
+}
+
+// buffer is a log that may be read while it is written.
+type buffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+func newFrame(t *testing.T, change ...func(*handlers.Deps)) *frame {
+	t.Helper()
+	dir := t.TempDir()
+	f := &frame{dir: filepath.Join(dir, "repos"), log: &buffer{}}
+	db, err := store.Open(t.Context(), filepath.Join(dir, "buildbtw.sqlite"), store.Options{})
+	must(t, err)
+	t.Cleanup(func() { must(t, db.Close()) })
+	f.repos, err = pacmanrepo.Open(f.dir, pacmanrepo.Options{})
+	must(t, err)
+	logs, err := buildlog.Open(filepath.Join(dir, "logs"))
+	must(t, err)
+	mirror, err := gitmirror.Open(t.Context(), filepath.Join(dir, "sources.git"))
+	must(t, err)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	f.address = ln.Addr().String()
+	f.url = "http://" + f.address
+	deps := handlers.Deps{
+		Who: handlers.SingleUser("token"),
+		Deps: apiv1.Deps{
+			Store: db, Catalog: emptyCatalog{}, Finisher: noFinisher{}, Sources: mirror, Repos: f.repos, Logs: logs,
+			Log: slog.New(slog.NewTextHandler(f.log, nil)), Wake: func() {}, Now: time.Now,
+			Settings: apiv1.Settings{
+				ServerURL: f.url, Architectures: []string{"x86_64"}, BaseRef: "main", ConfirmAbove: 500,
+				SingleUser: true, Lease: time.Minute, Version: "test",
+			},
+		},
+	}
+	for _, c := range change {
+		c(&deps)
+	}
+	f.start(t, deps, ln)
+	return f
+}
+
+func (f *frame) start(t *testing.T, deps handlers.Deps, ln net.Listener) {
+	t.Helper()
+	var err error
+	f.app, err = handlers.New(deps)
+	must(t, err)
+	served := make(chan error, 1)
+	go func() { served <- f.app.Serve(ln, nil) }()
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		must(t, f.app.Shutdown(ctx))
+		must(t, <-served)
+	})
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// get asks for a path with headers given as pairs of name and value.
+func (f *frame) get(t *testing.T, path string, headers ...string) (*http.Response, []byte) {
+	t.Helper()
+	return f.send(t, "GET", path, "", headers...)
+}
+
+func (f *frame) send(t *testing.T, method, path, body string, headers ...string) (*http.Response, []byte) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, f.url+path, strings.NewReader(body))
+	must(t, err)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+		if headers[i] == "Host" {
+			r.Host = headers[i+1]
+		}
+	}
+	answer, err := http.DefaultClient.Do(r)
+	must(t, err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	must(t, err)
+	return answer, text
+}
