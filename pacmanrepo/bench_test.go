@@ -97,7 +97,7 @@ func BenchmarkPublish(b *testing.B) {
 		attempt := int64(1)
 		one := func(b *testing.B, r *pacmanrepo.Repos) {
 			attempt++
-			p := pkg{name: "one-more", ext: "zst", salt: fmt.Sprint(attempt), version: fmt.Sprintf("1.%d-1", attempt)}
+			p := pkg{name: "one-more", ext: "zst", version: fmt.Sprintf("1.%d-1", attempt)}
 			files := stage(b, r, attempt, p)
 			b.StartTimer()
 			if err := r.Publish(b.Context(), publication(attempt, files, x86)); err != nil {

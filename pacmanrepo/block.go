@@ -55,7 +55,6 @@ func (d *database) pack(ctx context.Context, before []*block) error {
 	if err != nil {
 		return err
 	}
-	defer z.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	d.blocks = cut(d.sorted())
@@ -73,7 +72,7 @@ func (b *block) pack(ctx context.Context, z *zstd.Encoder) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	for which := range kinds() {
+	for which := range b.packed {
 		var text bytes.Buffer
 		t := tar.NewWriter(&text)
 		for _, e := range b.entries {

@@ -37,11 +37,6 @@ func (d *database) with(entries []*entry) *database {
 	return next
 }
 
-// lists reports whether the database has exactly these entries, among others.
-func (d *database) lists(entries []*entry) bool {
-	return !slices.ContainsFunc(entries, func(e *entry) bool { return !e.same(d.entries[e.name]) })
-}
-
 // sorted gives the entries in the order of their directories.
 func (d *database) sorted() []*entry {
 	return slices.SortedFunc(maps.Values(d.entries), func(a, b *entry) int { return strings.Compare(a.dir(), b.dir()) })

@@ -261,7 +261,7 @@ func modTime(tb testing.TB, path string) int64 {
 
 func hasKind(err error, kind buildbtw.Kind, words string) error {
 	if buildbtw.KindOf(err) != kind || err == nil || !strings.Contains(buildbtw.MessageOf(err), words) {
-		return fmt.Errorf("got %v (%s); want %s with %q", err, buildbtw.KindOf(err), kind, words)
+		return fmt.Errorf("got %w (%s); want %s with %q", err, buildbtw.KindOf(err), kind, words)
 	}
 	return nil
 }

@@ -2,10 +2,10 @@ package pacmanrepo_test
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -90,7 +90,7 @@ func TestRebuildWithTheSameNameIsServedUnderItsOwnDigest(t *testing.T) {
 		r, _ := open(t, o)
 		create(t, r, x86)
 		for i := range 4 {
-			publish(t, r, int64(i+1), pkg{name: "foo", ext: "zst", salt: fmt.Sprint(i / 2)}) // two times each
+			publish(t, r, int64(i+1), pkg{name: "foo", ext: "zst", salt: strconv.Itoa(i / 2)}) // two times each
 			verify(t, r)
 		}
 	})
@@ -104,7 +104,7 @@ func TestModificationTimesGrowByWholeSeconds(t *testing.T) {
 		create(t, r, x86)
 		last := modTime(t, archFile(dir, x86, "space.db"))
 		for i := range 3 {
-			publish(t, r, int64(i+1), pkg{name: "foo", salt: fmt.Sprint(i)})
+			publish(t, r, int64(i+1), pkg{name: "foo", salt: strconv.Itoa(i)})
 			for _, name := range []string{"space.db", "space.files"} {
 				if got := modTime(t, archFile(dir, x86, name)); got != last+1 {
 					t.Errorf("%s: %d after %d", name, got, last)
