@@ -83,7 +83,7 @@ func git(t *testing.T, dir string, args ...string) string {
 }
 
 // srcinfo makes the .SRCINFO of a package.
-func srcinfo(name, version string, depends ...string) string {
+func srcinfoOf(name, version string, depends ...string) string {
 	text := "pkgbase = " + name + "\n\tpkgver = " + version + "\n\tpkgrel = 1\n\tarch = x86_64\n"
 	for _, d := range depends {
 		text += "\tdepends = " + d + "\n"

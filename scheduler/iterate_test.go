@@ -12,9 +12,9 @@ import (
 
 func TestNewBuildspaceGetsAnIterationWithEmptyRepositories(t *testing.T) {
 	f := newFixture(t)
-	f.push(t, "lib", srcinfo("lib", "1"))
-	f.push(t, "app", srcinfo("app", "1", "lib"))
-	f.push(t, "other", srcinfo("other", "1"))
+	f.push(t, "lib", srcinfoOf("lib", "1"))
+	f.push(t, "app", srcinfoOf("app", "1", "lib"))
+	f.push(t, "other", srcinfoOf("other", "1"))
 	f.space(t, "work", "lib")
 	f.pass(t)
 
@@ -34,13 +34,13 @@ func TestNewBuildspaceGetsAnIterationWithEmptyRepositories(t *testing.T) {
 
 func TestBurstOfPushesMakesOneIteration(t *testing.T) {
 	f := newFixture(t)
-	first := f.push(t, "lib", srcinfo("lib", "1"))
+	first := f.push(t, "lib", srcinfoOf("lib", "1"))
 	f.space(t, "work", "lib")
 	f.pass(t)
 
 	var last string
 	for _, version := range []string{"2", "3", "4"} {
-		last = f.push(t, "lib", srcinfo("lib", version))
+		last = f.push(t, "lib", srcinfoOf("lib", version))
 		f.pass(t)
 		f.db.Clock.Advance(time.Second)
 	}
@@ -66,11 +66,11 @@ func TestBurstOfPushesMakesOneIteration(t *testing.T) {
 
 func TestSteadyPushesCannotPutOffAnIterationForEver(t *testing.T) {
 	f := newFixture(t)
-	f.push(t, "lib", srcinfo("lib", "1"))
+	f.push(t, "lib", srcinfoOf("lib", "1"))
 	f.space(t, "work", "lib")
 	f.pass(t)
 	for i := range 3 * maxDebounce {
-		f.push(t, "lib", srcinfo("lib", "2."+strings.Repeat("1", i+1)))
+		f.push(t, "lib", srcinfoOf("lib", "2."+strings.Repeat("1", i+1)))
 		f.pass(t)
 		f.db.Clock.Advance(f.Debounce / 2)
 	}
@@ -82,7 +82,7 @@ func TestSteadyPushesCannotPutOffAnIterationForEver(t *testing.T) {
 func TestUnreadableChangesetMakesAnInvalidIterationUntilItIsFixed(t *testing.T) {
 	f := newFixture(t)
 	f.push(t, "broken", "pkgbase = broken\n\tpkgver = 1\n\tnonsense\n")
-	f.push(t, "lib", srcinfo("lib", "1"))
+	f.push(t, "lib", srcinfoOf("lib", "1"))
 	f.space(t, "bad", "broken")
 	f.space(t, "good", "lib")
 	f.pass(t)
@@ -99,7 +99,7 @@ func TestUnreadableChangesetMakesAnInvalidIterationUntilItIsFixed(t *testing.T) 
 		t.Fatalf("%d iterations although nothing changed", n)
 	}
 
-	f.push(t, "broken", srcinfo("broken", "1"))
+	f.push(t, "broken", srcinfoOf("broken", "1"))
 	f.pass(t)
 	f.db.Clock.Advance(f.Debounce)
 	f.pass(t)
@@ -111,7 +111,7 @@ func TestUnreadableChangesetMakesAnInvalidIterationUntilItIsFixed(t *testing.T) 
 
 func TestVanishedSourceKeepsTheIteration(t *testing.T) {
 	f := newFixture(t)
-	f.push(t, "lib", srcinfo("lib", "1"))
+	f.push(t, "lib", srcinfoOf("lib", "1"))
 	f.space(t, "work", "lib")
 	f.pass(t)
 	if err := os.RemoveAll(filepath.Join(f.sources, "lib")); err != nil {
@@ -127,7 +127,7 @@ func TestVanishedSourceKeepsTheIteration(t *testing.T) {
 
 func TestSourcesPageNamesWhatIsWrong(t *testing.T) {
 	f := newFixture(t)
-	f.push(t, "lib", srcinfo("lib", "1"))
+	f.push(t, "lib", srcinfoOf("lib", "1"))
 	f.push(t, "broken", "pkgver = 1\n")
 	git(t, f.sources, "init", "-q", "-b", "other", "elsewhere")
 	f.pass(t)

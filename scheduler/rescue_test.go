@@ -22,8 +22,8 @@ import (
 // claimed is a build that is being executed, with its package uploaded.
 func (f *fixture) claimed(t *testing.T) (*store.Claimed, api.FinishRequest) {
 	t.Helper()
-	f.push(t, "lib", srcinfo("lib", "1"))
-	f.push(t, "app", srcinfo("app", "1", "lib"))
+	f.push(t, "lib", srcinfoOf("lib", "1"))
+	f.push(t, "app", srcinfoOf("app", "1", "lib"))
 	f.space(t, "work", "lib")
 	f.pass(t)
 	c := f.db.Claim(t, "worker")
@@ -48,7 +48,7 @@ func (f *fixture) claimed(t *testing.T) (*store.Claimed, api.FinishRequest) {
 func builtPackage(t *testing.T) (name string, data []byte, digest string) {
 	t.Helper()
 	job := runners.Job{
-		Job:  api.Job{Pkgbase: "lib", Pkgnames: []string{"lib"}, Version: "1-1", Architecture: "x86_64", Srcinfo: srcinfo("lib", "1")},
+		Job:  api.Job{Pkgbase: "lib", Pkgnames: []string{"lib"}, Version: "1-1", Architecture: "x86_64", Srcinfo: srcinfoOf("lib", "1")},
 		Tree: t.TempDir(), Output: t.TempDir(), Work: t.TempDir(),
 	}
 	result := fake.Runner{}.Build(t.Context(), job, io.Discard)

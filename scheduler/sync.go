@@ -4,11 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
+
+// syncShare bounds the part of the time that is spent looking at sources: the
+// pause after a pass is at least this many times as long as the pass.
+const syncShare = 20
 
 // syncPass mirrors every directory of sources and, when something moved, reads
 // the catalog anew. A directory that cannot be read does not stop the others.
 func (s *Scheduler) syncPass(ctx context.Context) error {
+	started := time.Now()
 	var failures []error
 	changed := false
 	for _, dir := range s.SourceDirs {
@@ -27,5 +33,6 @@ func (s *Scheduler) syncPass(ctx context.Context) error {
 		}
 		s.iterate.Wake()
 	}
+	s.sync.Period = max(s.SyncPeriod, syncShare*time.Since(started))
 	return errors.Join(failures...)
 }

@@ -67,6 +67,9 @@ func (s *server) join(ctx context.Context) error {
 	if _, err := mirror.RetainDirs(ctx, dirs); err != nil {
 		return err
 	}
+	if !mirror.Confined(ctx) {
+		s.log.Warn("bubblewrap cannot be used: PKGBUILDs of plain directories without a .SRCINFO are evaluated without a sandbox; install bubblewrap and allow user namespaces")
+	}
 	repos, err := pacmanrepo.Open(filepath.Join(f.dataDir, "repos"), pacmanrepo.Options{Tool: pacmanrepo.Tool(f.repoTool), Log: s.log})
 	if err != nil {
 		return err
