@@ -1,0 +1,78 @@
+package buildgraph
+
+import "buildbtw"
+
+// csr is a graph in two flat slices ("compressed sparse rows"): the neighbours
+// of v are to[off[v]:off[v+1]], sorted, each with the kinds of its edge. It is
+// immutable once made.
+type csr struct {
+	off   []int32
+	to    []int32
+	kinds []buildbtw.EdgeKinds
+}
+
+func (c *csr) nodes() int32 { return int32(len(c.off)) - 1 }
+
+func (c *csr) row(v int32) []int32 { return c.to[c.off[v]:c.off[v+1]] }
+
+func (c *csr) rowKinds(v int32) []buildbtw.EdgeKinds { return c.kinds[c.off[v]:c.off[v+1]] }
+
+// find gives the place of the edge v→u in to and kinds, or -1. Rows are sorted.
+func (c *csr) find(v, u int32) int32 {
+	lo, hi := c.off[v], c.off[v+1]
+	for lo < hi {
+		mid := int32(uint32(lo+hi) >> 1)
+		if c.to[mid] < u {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if lo < c.off[v+1] && c.to[lo] == u {
+		return lo
+	}
+	return -1
+}
+
+// reversed turns every edge round. Rows come out sorted because the nodes are
+// walked in order.
+func (c *csr) reversed() *csr {
+	n := c.nodes()
+	r := &csr{
+		off:   make([]int32, n+1),
+		to:    make([]int32, len(c.to)),
+		kinds: make([]buildbtw.EdgeKinds, len(c.to)),
+	}
+	for _, u := range c.to {
+		r.off[u+1]++
+	}
+	for v := range n {
+		r.off[v+1] += r.off[v]
+	}
+	next := append([]int32(nil), r.off[:n]...)
+	for v := range n {
+		for i := c.off[v]; i < c.off[v+1]; i++ {
+			u := c.to[i]
+			r.to[next[u]], r.kinds[next[u]] = v, c.kinds[i]
+			next[u]++
+		}
+	}
+	return r
+}
+
+// subgraph keeps the nodes of the list (ascending) and the edges between them;
+// local gives each kept node's new number and -1 for the others.
+func (c *csr) subgraph(keep, local []int32) *csr {
+	s := &csr{off: make([]int32, 1, len(keep)+1)}
+	for _, v := range keep {
+		kinds := c.rowKinds(v)
+		for i, u := range c.row(v) {
+			if l := local[u]; l >= 0 {
+				s.to = append(s.to, l)
+				s.kinds = append(s.kinds, kinds[i])
+			}
+		}
+		s.off = append(s.off, int32(len(s.to)))
+	}
+	return s
+}

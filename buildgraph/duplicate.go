@@ -1,0 +1,90 @@
+package buildgraph
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// duplicate says that two sources define the same thing.
+type duplicate struct {
+	name         string // the pkgbase or pkgname
+	winner, lost int32  // sources
+	base         bool   // name is a pkgbase
+}
+
+func (d duplicate) warning(ix *Index) Warning {
+	what, then := "pkgname", "dependencies on it mean the first"
+	if d.base {
+		what, then = "pkgbase", "only the first is used"
+	}
+	winner, lost := &ix.sources[d.winner], &ix.sources[d.lost]
+	return Warning{
+		Kind:   WarnDuplicate,
+		Source: lost.Slug,
+		Message: fmt.Sprintf("%s %s is defined by %s and by %s; %s",
+			what, d.name, describe(winner), describe(lost), then),
+	}
+}
+
+func describe(s *Source) string {
+	if s.Ref == "" {
+		return s.Slug
+	}
+	return s.Slug + "/" + s.Ref
+}
+
+// ranks orders sources that define the same name.
+type ranks map[string]int
+
+func newRanks(slugs []string) ranks {
+	r := make(ranks, len(slugs))
+	for i, slug := range slugs {
+		if _, ok := r[slug]; !ok {
+			r[slug] = i
+		}
+	}
+	return r
+}
+
+// of is smallest for the source that wins.
+func (r ranks) of(s *Source) int {
+	if i, ok := r[s.Slug]; ok {
+		return i
+	}
+	if s.Slug == s.Info.Pkgbase {
+		return len(r)
+	}
+	return len(r) + 1
+}
+
+// before reports whether source a wins a name against source b.
+func (ix *Index) before(a, b int32) bool {
+	x, y := &ix.sources[a], &ix.sources[b]
+	return cmp.Or(cmp.Compare(ix.ranks.of(x), ix.ranks.of(y)), cmp.Compare(a, b)) < 0
+}
+
+// choose picks one source for every pkgbase and notes the others.
+func (ix *Index) choose() {
+	order := make([]int32, 0, len(ix.sources))
+	for i := range ix.sources {
+		if ix.sources[i].Info != nil {
+			order = append(order, int32(i))
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int32) int {
+		x, y := &ix.sources[a], &ix.sources[b]
+		return cmp.Or(cmp.Compare(x.Info.Pkgbase, y.Info.Pkgbase), cmp.Compare(ix.ranks.of(x), ix.ranks.of(y)))
+	})
+	ix.chosen = make([]int32, 0, len(order))
+	for _, i := range order {
+		if n := len(ix.chosen); n > 0 {
+			last := ix.chosen[n-1]
+			if name := ix.sources[i].Info.Pkgbase; ix.sources[last].Info.Pkgbase == name {
+				ix.dups = append(ix.dups, duplicate{name: name, winner: last, lost: i, base: true})
+				continue
+			}
+		}
+		ix.chosen = append(ix.chosen, i)
+	}
+}

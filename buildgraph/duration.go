@@ -1,0 +1,42 @@
+package buildgraph
+
+import (
+	"math"
+	"slices"
+)
+
+// defaultSeconds is how long a build is thought to take while no duration of
+// any package is known.
+const defaultSeconds = 60
+
+// estimate gives the duration of a pkgbase in seconds; unknown ones take the
+// median of the known.
+type estimate struct {
+	known   map[string]float64
+	unknown float64
+}
+
+func newEstimate(known map[string]float64) estimate {
+	e := estimate{known: known, unknown: defaultSeconds}
+	usable := make([]float64, 0, len(known))
+	for _, s := range known {
+		if usableSeconds(s) {
+			usable = append(usable, s)
+		}
+	}
+	if len(usable) > 0 {
+		slices.Sort(usable)
+		e.unknown = usable[len(usable)/2]
+	}
+	return e
+}
+
+// usableSeconds refuses what cannot be a duration and would spoil every sum.
+func usableSeconds(s float64) bool { return s >= 0 && !math.IsInf(s, 1) }
+
+func (e estimate) of(pkgbase string) float64 {
+	if s, ok := e.known[pkgbase]; ok && usableSeconds(s) {
+		return s
+	}
+	return e.unknown
+}

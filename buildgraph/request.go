@@ -1,0 +1,296 @@
+package buildgraph
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"buildbtw"
+)
+
+// Request asks what must be built because of changesets.
+type Request struct {
+	// Changesets are sources at their own ref, as they are to be built. Those
+	// at a commit that the index does not have are laid over it.
+	Changesets []Source
+	Settings   buildbtw.Settings
+	// Architectures are those that the server offers. The settings can only
+	// narrow them down.
+	Architectures []string
+	// Durations are the seconds that a build takes, by pkgbase; may be nil.
+	Durations map[string]float64
+}
+
+// Plan computes what a request makes necessary. What is wrong with the request
+// is a buildbtw.Invalid error; what is wrong with other sources is a warning of
+// the plan. The plan shares memory with the index: it must not be written to.
+func (ix *Index) Plan(ctx context.Context, r Request) (*Plan, error) {
+	view, err := ix.lay(r.Changesets)
+	if err != nil {
+		return nil, err
+	}
+	archs := r.architectures()
+	p := &planner{ix: view, request: r, plan: newPlan(r), estimate: newEstimate(r.Durations)}
+	for _, arch := range archs {
+		if err := p.addArchitecture(ctx, arch); err != nil {
+			return nil, err
+		}
+	}
+	p.finish(archs)
+	return p.plan, nil
+}
+
+// architectures lists what to plan for, sorted.
+func (r *Request) architectures() []string {
+	archs := slices.Clone(r.Architectures)
+	if len(r.Settings.Architectures) > 0 {
+		archs = slices.DeleteFunc(archs, func(a string) bool { return !slices.Contains(r.Settings.Architectures, a) })
+	}
+	slices.Sort(archs)
+	return slices.Compact(archs)
+}
+
+func newPlan(r Request) *Plan {
+	p := &Plan{
+		Changesets:    []PlannedChangeset{},
+		Scope:         cmp.Or(r.Settings.Scope, buildbtw.ScopeAuto),
+		Scopes:        map[string]int{},
+		Architectures: map[string]*ArchPlan{},
+		Warnings:      []Warning{},
+	}
+	for _, c := range r.Changesets {
+		p.Changesets = append(p.Changesets, PlannedChangeset{Source: c.Slug, Ref: c.Ref, Commit: c.Commit})
+	}
+	slices.SortFunc(p.Changesets, func(a, b PlannedChangeset) int { return strings.Compare(a.Source, b.Source) })
+	return p
+}
+
+// planner puts a plan together, architecture by architecture.
+type planner struct {
+	ix        *Index
+	request   Request
+	plan      *Plan
+	estimate  estimate
+	skeletons []*skeleton
+	unknown   map[string]int // excluded and added names: on how many architectures they are
+}
+
+func (p *planner) addArchitecture(ctx context.Context, arch string) error {
+	g := p.ix.graph(arch)
+	if g == nil {
+		return nil
+	}
+	w, err := p.wanted(g)
+	if err != nil || len(w.changesets)+len(w.add) == 0 {
+		return err
+	}
+	s, err := newSkeleton(ctx, g, w)
+	if err != nil {
+		return err
+	}
+	p.skeletons = append(p.skeletons, s)
+	p.plan.Architectures[arch] = p.render(s)
+	return nil
+}
+
+func (p *planner) render(s *skeleton) *ArchPlan {
+	r := &renderer{skeleton: s, ix: p.ix, seconds: make([]float64, s.size())}
+	for v := range s.size() {
+		r.seconds[v] = p.estimate.of(s.pkgbase(v))
+	}
+	if p.request.Settings.Cycles == buildbtw.CyclesTwice {
+		r.jobs = s.twiceJobs()
+	} else {
+		r.jobs = s.onceJobs()
+	}
+	return r.plan()
+}
+
+// wanted translates the request into nodes of an architecture.
+func (p *planner) wanted(g *graph) (wanted, error) {
+	w := wanted{trigger: buildbtw.EdgeDepends, scope: p.plan.Scope}
+	if p.request.Settings.Makedepends {
+		w.trigger |= buildbtw.EdgeMakedepends
+	}
+	for _, c := range p.request.Changesets {
+		if v, ok := g.byBase[p.ix.pkgbaseOf(c.Slug)]; ok {
+			w.changesets = append(w.changesets, v)
+		}
+	}
+	w.exclude = p.named(g, p.request.Settings.Exclude)
+	w.add = p.named(g, p.request.Settings.Add)
+	slices.Sort(w.changesets)
+	w.changesets = slices.Compact(w.changesets)
+	for _, v := range w.exclude {
+		name := g.units[v].info.Pkgbase
+		if slices.Contains(w.changesets, v) {
+			return w, buildbtw.Invalid("%s is a changeset and excluded; take it out of one of the two", name)
+		}
+		if slices.Contains(w.add, v) {
+			return w, buildbtw.Invalid("%s is both added and excluded; take it out of one of the two", name)
+		}
+	}
+	return w, nil
+}
+
+// named finds the nodes that people named, by pkgbase or else by pkgname,
+// ascending. Names that no architecture has become warnings.
+func (p *planner) named(g *graph, names []string) []int32 {
+	if p.unknown == nil {
+		p.unknown = map[string]int{}
+	}
+	var out []int32
+	for _, name := range names {
+		v, ok := g.byBase[name]
+		if !ok {
+			v, ok = g.byPkgname(name)
+		}
+		if !ok {
+			p.unknown[name] += 0
+			continue
+		}
+		p.unknown[name]++
+		out = append(out, v)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func (g *graph) byPkgname(name string) (int32, bool) {
+	for v, u := range g.units {
+		if slices.Contains(u.pkgnames, name) {
+			return int32(v), true
+		}
+	}
+	return 0, false
+}
+
+// finish counts and warns once all architectures are there.
+func (p *planner) finish(archs []string) {
+	for _, scope := range []buildbtw.Scope{buildbtw.ScopeNone, buildbtw.ScopeDirect, buildbtw.ScopeAll} {
+		p.plan.Scopes[string(scope)] = p.countBuilds(scope)
+	}
+	p.warn(archs)
+}
+
+// countBuilds is how many packages a scope would build. One that is for any
+// architecture is built once.
+func (p *planner) countBuilds(scope buildbtw.Scope) int {
+	if len(p.skeletons) == 1 {
+		return len(p.skeletons[0].reach.set(scope))
+	}
+	n := 0
+	once := map[string]bool{}
+	for _, s := range p.skeletons {
+		for _, v := range s.reach.set(scope) {
+			if u := s.g.units[v]; u.any {
+				once[u.info.Pkgbase] = true
+			} else {
+				n++
+			}
+		}
+	}
+	return n + len(once)
+}
+
+// pkgbaseOf is the pkgbase of a slug's source, empty when there is none.
+func (ix *Index) pkgbaseOf(slug string) string {
+	i, ok := ix.bySlug[slug]
+	if !ok || ix.sources[i].Info == nil {
+		return ""
+	}
+	return ix.sources[i].Info.Pkgbase
+}
+
+// lay gives the index with changesets in the place of the sources they belong
+// to; the index itself when it has them all at their commits.
+func (ix *Index) lay(changesets []Source) (*Index, error) {
+	if err := checkChangesets(changesets); err != nil {
+		return nil, err
+	}
+	same := true
+	for i := range changesets {
+		same = same && ix.holds(&changesets[i])
+	}
+	if same {
+		return ix, nil
+	}
+	first := make([]string, 0, len(changesets))
+	for i := range changesets {
+		first = append(first, changesets[i].Slug)
+	}
+	return ix.with(changesets, first), nil
+}
+
+func checkChangesets(changesets []Source) error {
+	if len(changesets) == 0 {
+		return buildbtw.Invalid("no changeset given; name at least one source, for example \"curl\" or \"curl/my-branch\"")
+	}
+	seen := map[string]bool{}
+	for i := range changesets {
+		c := &changesets[i]
+		switch {
+		case seen[c.Slug]:
+			return buildbtw.Invalid("source %q is named twice; a buildspace has each source once", c.Slug)
+		case c.Err != nil:
+			return buildbtw.Invalid("changeset %s cannot be built, its .SRCINFO cannot be read: %w", describe(c), c.Err)
+		case c.Info == nil:
+			return buildbtw.Invalid("changeset %s cannot be built, it has no .SRCINFO; run \"makepkg --printsrcinfo > .SRCINFO\" and commit it", describe(c))
+		}
+		seen[c.Slug] = true
+	}
+	return nil
+}
+
+// holds reports whether the index has just this as the source of its pkgbase.
+func (ix *Index) holds(c *Source) bool {
+	i, ok := ix.bySlug[c.Slug]
+	if !ok {
+		return false
+	}
+	have := &ix.sources[i]
+	if have.Info == nil || have.Commit != c.Commit || have.Info != c.Info && c.Commit == "" {
+		return false
+	}
+	at, found := slices.BinarySearchFunc(ix.chosen, have.Info.Pkgbase, func(s int32, name string) int {
+		return strings.Compare(ix.sources[s].Info.Pkgbase, name)
+	})
+	return found && ix.chosen[at] == int32(i)
+}
+
+// Update gives an index in which the sources of the same slugs are replaced by
+// changed and those of the slugs in removed are gone. Only what changed is
+// compiled again; the result is the one that NewIndex would give.
+func (ix *Index) Update(changed []Source, removed []string) *Index {
+	return ix.replace(changed, removed, nil)
+}
+
+func (ix *Index) with(changed []Source, first []string) *Index {
+	return ix.replace(changed, nil, first)
+}
+
+func (ix *Index) replace(changed []Source, removed, first []string) *Index {
+	gone := make(map[string]bool, len(changed)+len(removed))
+	for i := range changed {
+		gone[changed[i].Slug] = true
+	}
+	for _, slug := range removed {
+		gone[slug] = true
+	}
+	sources := make([]Source, 0, len(ix.sources)+len(changed))
+	for i := range ix.sources {
+		if !gone[ix.sources[i].Slug] {
+			sources = append(sources, ix.sources[i])
+		}
+	}
+	out := newIndex(append(sources, changed...), ix.opts, ix.words, first)
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	for arch, slot := range ix.graphs {
+		if slot.g != nil {
+			out.graphs[arch] = &graphSlot{old: slot.g}
+		}
+	}
+	return out
+}

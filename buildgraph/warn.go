@@ -1,0 +1,183 @@
+package buildgraph
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// WarnArchitecture says that an architecture was asked for and nothing can be
+// built for it, or not everything.
+const WarnArchitecture WarningKind = "architecture"
+
+// WarnOrder says that packages outside the set make some orders contradict
+// each other.
+const WarnOrder WarningKind = "order"
+
+// warn collects everything a packager should know about the plan.
+func (p *planner) warn(archs []string) {
+	out := p.ix.unreadable()
+	out = append(out, p.unknownNames()...)
+	out = append(out, p.missingArchitectures(archs)...)
+	for _, s := range p.skeletons {
+		out = append(out, s.duplicates(p.ix)...)
+		out = append(out, s.badDependencies(p.ix)...)
+		out = append(out, s.looseOrders()...)
+	}
+	slices.SortFunc(out, func(a, b Warning) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Message, b.Message))
+	})
+	p.plan.Warnings = append(p.plan.Warnings, slices.Compact(out)...)
+}
+
+// Warnings is what is wrong with the sources themselves, whatever is planned:
+// those that cannot be read, and those that define the same thing.
+func (ix *Index) Warnings() []Warning {
+	out := ix.unreadable()
+	for _, d := range ix.dups {
+		out = append(out, d.warning(ix))
+	}
+	return out
+}
+
+func (ix *Index) unreadable() []Warning {
+	var out []Warning
+	for i := range ix.sources {
+		s := &ix.sources[i]
+		if s.Info != nil {
+			continue
+		}
+		reason := "it is missing"
+		if s.Err != nil {
+			reason = s.Err.Error()
+		}
+		out = append(out, Warning{
+			Kind: WarnUnreadable, Source: s.Slug,
+			Message: fmt.Sprintf("%s: .SRCINFO: %s; the plan does not know its dependencies", describe(s), reason),
+		})
+	}
+	return out
+}
+
+func (p *planner) unknownNames() []Warning {
+	var out []Warning
+	for name, archs := range p.unknown {
+		if archs == 0 {
+			out = append(out, Warning{Kind: WarnUnknown, Message: fmt.Sprintf("no source has a package %s; it was named to be added or excluded", name)})
+		}
+	}
+	return out
+}
+
+// missingArchitectures names the changesets that do not exist on a planned
+// architecture, and the architectures that were asked for in vain.
+func (p *planner) missingArchitectures(archs []string) []Warning {
+	var out []Warning
+	for _, arch := range archs {
+		if p.plan.Architectures[arch] == nil {
+			if len(p.plan.Architectures) == 0 || slices.Contains(p.request.Settings.Architectures, arch) {
+				out = append(out, Warning{Kind: WarnArchitecture, Message: fmt.Sprintf("no changeset has a package for %s; nothing is planned for it", arch)})
+			}
+			continue
+		}
+		for _, c := range p.request.Changesets {
+			base := p.ix.pkgbaseOf(c.Slug)
+			if _, ok := p.ix.graph(arch).byBase[base]; !ok {
+				out = append(out, Warning{Kind: WarnArchitecture, Source: c.Slug, Message: fmt.Sprintf("%s has no package for %s; it is not built there", base, arch)})
+			}
+		}
+	}
+	for _, arch := range p.request.Settings.Architectures {
+		if !slices.Contains(p.request.Architectures, arch) {
+			out = append(out, Warning{Kind: WarnArchitecture, Message: fmt.Sprintf("the architecture %s is not offered here", arch)})
+		}
+	}
+	return out
+}
+
+// duplicates lists the double definitions that concern the set.
+func (s *skeleton) duplicates(ix *Index) []Warning {
+	inSet := func(source int32) bool {
+		v, ok := s.g.byBase[ix.sources[source].Info.Pkgbase]
+		return ok && s.local[v] >= 0
+	}
+	var out []Warning
+	for _, d := range slices.Concat(ix.dups, s.g.dups) {
+		if inSet(d.winner) || inSet(d.lost) {
+			out = append(out, d.warning(ix))
+		}
+	}
+	return out
+}
+
+// badDependencies lists the dependencies of the set that nothing in the sources
+// meets: one warning for a name, however many need it.
+func (s *skeleton) badDependencies(ix *Index) []Warning {
+	needed := map[int32][]int32{} // by word: who needs it
+	var order []int32
+	for l, v := range s.nodes {
+		for _, n := range s.g.units[v].needs {
+			if s.g.links[n.word].state == linkMet {
+				continue
+			}
+			by := needed[n.word]
+			if len(by) == 0 {
+				order = append(order, n.word)
+			}
+			if len(by) == 0 || by[len(by)-1] != int32(l) {
+				needed[n.word] = append(by, int32(l))
+			}
+		}
+	}
+	out := make([]Warning, 0, len(order))
+	for _, word := range order {
+		out = append(out, s.badDependency(ix, word, needed[word]))
+	}
+	return out
+}
+
+func (s *skeleton) badDependency(ix *Index, word int32, by []int32) Warning {
+	w := Warning{Kind: WarnUnresolved}
+	if len(by) == 1 {
+		w.Source = ix.sources[s.g.sources[s.nodes[by[0]]]].Slug
+	}
+	text, link := s.g.words[word].text, &s.g.links[word]
+	if link.state == linkUnresolved {
+		w.Message = fmt.Sprintf("no source provides %s (needed by %s); the base must", text, s.list(by))
+		return w
+	}
+	w.Kind = WarnUnmet
+	have := make([]string, 0, len(link.targets))
+	for _, t := range link.targets {
+		u := s.g.units[t.node]
+		have = append(have, u.info.Pkgbase+" "+u.version)
+	}
+	w.Message = fmt.Sprintf("no candidate meets %s (needed by %s); there is %s", text, s.list(by), strings.Join(have, ", "))
+	return w
+}
+
+const listed = 3 // names that a warning lists before it counts
+
+func (s *skeleton) list(places []int32) string {
+	names := make([]string, 0, listed)
+	for _, l := range places[:min(len(places), listed)] {
+		names = append(names, s.pkgbase(l))
+	}
+	text := strings.Join(names, ", ")
+	if more := len(places) - listed; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+func (s *skeleton) looseOrders() []Warning {
+	if s.loose.count == 0 {
+		return nil
+	}
+	return []Warning{{
+		Kind: WarnOrder,
+		Message: fmt.Sprintf("%s: %d orders over packages that are not rebuilt contradict each other and are not kept, for example %s before %s",
+			s.g.arch, s.loose.count, s.pkgbase(s.loose.before), s.pkgbase(s.loose.after)),
+	}}
+}
