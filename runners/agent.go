@@ -84,10 +84,6 @@ func NewAgent(o Options) (*Agent, error) {
 // Close gives the work directory back. Run must have returned.
 func (a *Agent) Close() { a.work.close() }
 
-// Mark is the environment entry by which processes of this agent's builds are
-// known; runners without a PID namespace pass it on (see Command.Mark).
-func (a *Agent) Mark() string { return a.work.mark() }
-
 func (a *Agent) identity() buildbtw.Worker {
 	return buildbtw.Worker{
 		Name: a.Worker, Architectures: a.Architectures, Labels: a.Labels,

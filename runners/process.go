@@ -30,6 +30,10 @@ type Command struct {
 	// Grace is what the group gets between TERM and KILL; 0: 5 s.
 	Grace time.Duration
 
+	// Signal sends a signal to the command's process group; nil: kill(2). A
+	// runner whose program is root's has to ask sudo.
+	Signal func(pgid int, s syscall.Signal)
+
 	// Mark is an environment entry ("NAME=value") by which processes that left
 	// the group are found and killed afterwards; may be empty. Processes that
 	// cleared their environment are found only inside a PID namespace.
@@ -77,7 +81,7 @@ func (c Command) Run(ctx context.Context) (Exit, error) {
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 	killed, err := c.watch(ctx, cmd.Process.Pid, out, done)
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // leftovers of the group
+	c.signal(cmd.Process.Pid, syscall.SIGKILL) // leftovers of the group
 	killMarked(c.Mark)
 	exit := exitOf(cmd.ProcessState)
 	exit.Killed = killed
@@ -122,9 +126,17 @@ func (c Command) watch(ctx context.Context, pid int, out *activity, done <-chan 
 	return killed, c.end(pid, done)
 }
 
+func (c Command) signal(pgid int, s syscall.Signal) {
+	if c.Signal != nil && syscall.Kill(-pgid, 0) != syscall.ESRCH { //nolint:errorlint // an errno as it is
+		c.Signal(pgid, s)
+		return
+	}
+	_ = syscall.Kill(-pgid, s) // it may be gone
+}
+
 // end asks the group to end, then insists.
 func (c Command) end(pid int, done <-chan error) error {
-	_ = syscall.Kill(-pid, syscall.SIGTERM)
+	c.signal(pid, syscall.SIGTERM)
 	grace := time.NewTimer(cmp.Or(c.Grace, 5*time.Second))
 	defer grace.Stop()
 	select {
@@ -132,7 +144,7 @@ func (c Command) end(pid int, done <-chan error) error {
 		return err
 	case <-grace.C:
 	}
-	_ = syscall.Kill(-pid, syscall.SIGKILL)
+	c.signal(pid, syscall.SIGKILL)
 	killMarked(c.Mark)
 	return <-done
 }

@@ -104,7 +104,7 @@ func markedProcesses(mark string) []int {
 	names, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, name := range names {
 		text, err := os.ReadFile(name)
-		if err != nil || !bytes.Contains(append([]byte{0}, text...), append([]byte{0}, mark...)) {
+		if err != nil || !bytes.Contains(append([]byte{0}, text...), []byte("\x00"+mark+"\x00")) {
 			continue
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))

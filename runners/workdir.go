@@ -39,17 +39,36 @@ func openWorkDir(path string) (*workDir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the lock of the work directory: %w", err)
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := flock(lock); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("another worker uses the work directory %s; give each its own --work-dir", path)
 	}
 	w := &workDir{path: path, lock: lock}
-	killMarked(w.mark())
+	killMarked(Mark(path))
 	return w, w.sweep()
 }
 
-// mark is the environment entry that every process of this worker's builds has.
-func (w *workDir) mark() string { return "BUILDBTW_WORK_DIR=" + w.path }
+// Mark is the environment entry by which the processes of builds in a work
+// directory are known; see Command.Mark.
+func Mark(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	return "BUILDBTW_BUILD_IN=" + dir
+}
+
+// lockPatience is what a predecessor that is being killed gets to be gone.
+const lockPatience = 5 * time.Second
+
+func flock(f *os.File) error {
+	for end := time.Now().Add(lockPatience); ; {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil || time.Now().After(end) {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
 
 func (w *workDir) sweep() error {
 	old, err := filepath.Glob(filepath.Join(escapeGlob(w.path), attemptPrefix+"*"))

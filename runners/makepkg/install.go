@@ -62,12 +62,12 @@ func (b *build) dependencies() []string {
 // repository cannot be reached it tries again.
 func (b *build) pacman(ctx context.Context, args ...string) (runners.Result, bool) {
 	for _, pause := range append(slices.Clone(b.options.Pauses), -1) {
-		b.watch.reset()
+		b.watch.Reset()
 		exit, err := b.run(ctx, step{args: append(b.pacmanCommand(), args...), env: pacmanEnv(), dir: "/", network: true, asRoot: true})
 		if err == nil && exit.Success() {
 			return runners.Result{}, false
 		}
-		if err != nil || exit.Killed != nil || !b.watch.unreachable() || pause < 0 {
+		if err != nil || exit.Killed != nil || !b.watch.Matches(unreachableWords) || pause < 0 {
 			return b.judgePacman(ctx, exit, err), true
 		}
 		fmt.Fprintf(b.log, "==> The repository cannot be reached; trying again in %s\n", pause)
@@ -99,8 +99,8 @@ func (b *build) judgePacman(ctx context.Context, exit runners.Exit, err error) r
 	if result, known := b.common(ctx, exit, err); known {
 		return result
 	}
-	reason := b.watch.pacmanError()
-	if b.watch.unfit() {
+	reason := b.pacmanError()
+	if b.watch.Matches(unfitWords) {
 		return runners.Failed("the dependencies cannot be installed: %s", reason)
 	}
 	return runners.Infrastructure("pacman could not install the dependencies: %s (%s)", reason, exit)

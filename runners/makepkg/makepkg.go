@@ -86,7 +86,7 @@ type build struct {
 	info  *srcinfo.Info
 	place place
 	log   io.Writer
-	watch *logWatch
+	watch *runners.LogWatch
 }
 
 // Build implements runners.Runner.
@@ -95,7 +95,7 @@ func (r *Runner) Build(ctx context.Context, job runners.Job, log io.Writer) runn
 	if err != nil {
 		return runners.Failed("read .SRCINFO: %v", err)
 	}
-	watch := &logWatch{}
+	watch := &runners.LogWatch{}
 	b := &build{Runner: r, job: job, info: info, place: r.placeFor(job), log: io.MultiWriter(log, watch), watch: watch}
 	if err := b.prepare(); err != nil {
 		return runners.Infrastructure("prepare the build: %v", err)

@@ -304,7 +304,7 @@ func TestCancelLeavesNothing(t *testing.T) {
 	for _, isolation := range []makepkg.Isolation{makepkg.Sandbox, makepkg.None} {
 		t.Run(string(isolation), func(t *testing.T) {
 			dir := t.TempDir()
-			run, r := newRunner(t, makepkg.Options{Isolation: isolation, Mark: "BUILDBTW_WORK_DIR=" + dir}), newRepository(t)
+			run, r := newRunner(t, makepkg.Options{Isolation: isolation, Mark: runners.Mark(dir)}), newRepository(t)
 			job := source{name: "hangs"}.prepare(t, r)
 			reachable(t, isolation, job)
 			job.StallSeconds = 60

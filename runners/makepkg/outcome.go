@@ -1,13 +1,12 @@
 package makepkg
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 
 	"buildbtw"
@@ -40,7 +39,7 @@ func (b *build) judge(ctx context.Context, exit runners.Exit, err error) runners
 	if result, known := b.common(ctx, exit, err); known {
 		return result
 	}
-	reason := b.watch.reason(exit.Code)
+	reason := b.reason(exit.Code)
 	if machineCode(exit.Code) {
 		return runners.Infrastructure("%s", reason)
 	}
@@ -67,122 +66,21 @@ func (b *build) common(ctx context.Context, exit runners.Exit, err error) (runne
 	return runners.Result{}, false
 }
 
-// maxLine bounds what of a line is kept, in bytes.
-const maxLine = 500
-
-// logWatch remembers, of what a program prints, the lines that say why it
-// failed.
-type logWatch struct {
-	mu      sync.Mutex
-	line    []byte
-	errors  []string // texts of "==> ERROR: …" and "error: …", the newest last
-	missing []string // lines below "Missing dependencies"
-	listing bool
-	pacman  strings.Builder // what looks like pacman's words
-}
-
-// maxErrors bounds how many lines are remembered of each kind.
-const maxErrors = 20
-
-// Write implements io.Writer.
-func (w *logWatch) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	rest := p
-	for {
-		part, after, found := bytes.Cut(rest, []byte("\n"))
-		w.line = append(w.line, part[:min(len(part), max(0, maxLine-len(w.line)))]...)
-		if !found {
-			return len(p), nil
-		}
-		w.take(string(w.line))
-		w.line = w.line[:0]
-		rest = after
-	}
-}
-
-func (w *logWatch) take(line string) {
-	text, isError := strings.CutPrefix(line, "==> ERROR: ")
-	if !isError {
-		text, isError = strings.CutPrefix(line, "error: ")
-	}
-	switch {
-	case isError:
-		w.errors = appendBounded(w.errors, text)
-		w.listing = false
-	case strings.HasPrefix(line, "==> "):
-		w.listing = strings.Contains(line, "issing dependencies")
-	case strings.HasPrefix(line, "  -> ") && w.listing:
-		w.missing = appendBounded(w.missing, strings.TrimPrefix(line, "  -> "))
-	}
-	if w.pacman.Len() < 16<<10 {
-		w.pacman.WriteString(line + "\n")
-	}
-}
-
-func appendBounded(list []string, text string) []string {
-	if len(list) == maxErrors {
-		list = list[1:]
-	}
-	return append(list, text)
-}
-
-// reset forgets what an earlier program printed.
-func (w *logWatch) reset() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.line, w.errors, w.missing, w.listing = nil, nil, nil, false
-	w.pacman.Reset()
-}
-
-var failedFunction = regexp.MustCompile(`^A failure occurred in (\w[^ ]*)\(\)\.`)
-
 // reason says in words why makepkg ended with this code.
-func (w *logWatch) reason(code int) string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, text := range w.errors {
-		if m := failedFunction.FindStringSubmatch(text); m != nil {
-			return fmt.Sprintf("%s() failed (makepkg exit code %d)", m[1], code)
-		}
-	}
-	words := exitWords(code)
-	if len(w.missing) > 0 {
-		words = "missing: " + strings.Join(w.missing, ", ")
-	} else if len(w.errors) > 0 {
-		words = strings.TrimRight(w.errors[len(w.errors)-1], ".")
-	}
-	if words == "" {
-		words = "a function of the PKGBUILD ended makepkg"
-	}
+func (b *build) reason(code int) string {
+	words := cmp.Or(b.watch.Reason(), exitWords(code), "a function of the PKGBUILD ended makepkg")
 	return fmt.Sprintf("%s (makepkg exit code %d)", words, code)
 }
 
-// pacmanError gives pacman's reason.
-func (w *logWatch) pacmanError() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.errors) == 0 {
-		return "no reason given"
-	}
-	return strings.Join(w.errors[:min(3, len(w.errors))], "; ")
-}
-
+// What pacman prints when packages do not fit together, and when the server
+// could not be reached.
 var (
 	unfitWords       = regexp.MustCompile(`target not found|unable to satisfy dependency|could not satisfy dependencies|conflicting (files|dependencies)|exists in filesystem|are in conflict`)
 	unreachableWords = regexp.MustCompile(`(?i)could not connect|failed to connect|connection refused|connection reset|couldn't connect|could not resolve|operation too slow|timed out|timeout|returned error: 50[234]|empty reply|transfer closed|recv failure`)
 )
 
-// unfit reports whether pacman found that packages do not fit together.
-func (w *logWatch) unfit() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return unfitWords.MatchString(w.pacman.String())
-}
-
-// unreachable reports whether pacman could not reach the server.
-func (w *logWatch) unreachable() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return unreachableWords.MatchString(w.pacman.String())
+// pacmanError gives pacman's reason.
+func (b *build) pacmanError() string {
+	errors := b.watch.Errors()
+	return cmp.Or(strings.Join(errors[:min(3, len(errors))], "; "), "no reason given")
 }

@@ -158,7 +158,7 @@ func (r *Runner) probeBuild(dir string, said *bytes.Buffer) (*build, error) {
 	if err := os.WriteFile(script, []byte("#!/bin/sh\ntest \"$(id -u)\" = 1000 && echo ok >/pkgdest/probe\n"), 0o755); err != nil {
 		return nil, err
 	}
-	b := &build{Runner: r, job: job, place: r.placeFor(job), log: said, watch: &logWatch{}}
+	b := &build{Runner: r, job: job, place: r.placeFor(job), log: said, watch: &runners.LogWatch{}}
 	return b, b.prepare()
 }
 

@@ -1,0 +1,31 @@
+// Command buildbtw-worker is the build machine's program: it claims builds from
+// a server, executes them with a runner, and reports what came of them.
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"buildbtw/cmd/internal/cli"
+)
+
+func main() {
+	root := &cobra.Command{
+		Use:   "buildbtw-worker",
+		Short: "Execute builds for a buildbtw server",
+		Long: `buildbtw-worker claims builds from a buildbtw server, executes them, and uploads
+the packages. It needs no open port and no state: start as many as there are
+machines. A restart of the server costs no running build.
+
+Every flag can also be set by an environment variable: --server-url is
+BUILDBTW_SERVER_URL.`,
+		Example: `  # is this machine ready?
+  buildbtw-worker doctor
+
+  # two builds at a time, with real makepkg in a sandbox
+  buildbtw-worker run --server-url https://buildbtw.example.org --worker-token-file /etc/buildbtw/token --jobs 2`,
+	}
+	root.AddCommand(runCommand(), doctorCommand(), cli.VersionCommand())
+	os.Exit(cli.Run(root))
+}
