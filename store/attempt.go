@@ -183,11 +183,30 @@ func (t *tx) settle(ctx context.Context, a *buildbtw.Attempt, e ending) error {
 		c.cause, c.actor = buildbtw.CauseLost, buildbtw.System
 		return t.tryAgain(ctx, a, c)
 	case buildbtw.OutcomeReleased, buildbtw.OutcomeCancelled:
-		c.to, c.cause = buildbtw.StatusPending, buildbtw.CauseReleased
-	default:
-		c.to, c.cause = buildbtw.StatusFailed, buildbtw.CauseFailed
+		c.cause = buildbtw.CauseReleased
+		return t.putBack(ctx, a.BuildID, c)
 	}
+	c.to, c.cause = buildbtw.StatusFailed, buildbtw.CauseFailed
 	return t.moveOne(ctx, a.BuildID, c)
+}
+
+// putBack makes a build pending again, or skips it when its iteration is over:
+// that happens to one whose packages could not be published.
+func (t *tx) putBack(ctx context.Context, build int64, c change) error {
+	var state buildbtw.IterationState
+	err := t.NewRaw("SELECT i.state FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id WHERE b.id = ?", build).Scan(ctx, &state)
+	if err != nil {
+		return err
+	}
+	switch state {
+	case buildbtw.IterationSuperseded:
+		c = change{to: buildbtw.StatusSkipped, cause: buildbtw.CauseSuperseded, actor: c.actor, message: c.message}
+	case buildbtw.IterationStopped:
+		c = change{to: buildbtw.StatusSkipped, cause: buildbtw.CauseStopped, actor: c.actor, message: c.message}
+	default:
+		c.to = buildbtw.StatusPending
+	}
+	return t.moveOne(ctx, build, c)
 }
 
 // tryAgain makes the build pending after a pause, or failed when machines have
@@ -203,9 +222,8 @@ func (t *tx) tryAgain(ctx context.Context, a *buildbtw.Attempt, c change) error 
 		return t.moveOne(ctx, b.ID, c)
 	}
 	at := t.now.Add(t.opts.Jitter(pause(b.Retries))).Truncate(time.Microsecond)
-	c.to = buildbtw.StatusPending
 	c.set = []clause{sqlf("retries = retries + 1"), sqlf("not_before = ?", at)}
-	return t.moveOne(ctx, b.ID, c)
+	return t.putBack(ctx, b.ID, c)
 }
 
 const (

@@ -11,7 +11,7 @@ import (
 
 func TestBackupOfARunningServerHoldsEverything(t *testing.T) {
 	db := storetest.New(t)
-	space := db.Buildspace(t, "work")
+	space := db.NewBuildspace(t, "work")
 	db.Iterate(t, space, storetest.Plan("lib", "app: lib"))
 	target := filepath.Join(t.TempDir(), "copy.sqlite")
 	if err := store.Backup(t.Context(), db.Path, target); err != nil {

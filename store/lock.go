@@ -30,5 +30,11 @@ func acquire(path string) (*lock, error) {
 }
 
 // release leaves the file where it is: removing it would let two processes lock
-// two different files of the same name.
-func (l *lock) release() error { return l.file.Close() }
+// two different files of the same name. Doing it again changes nothing.
+func (l *lock) release() error {
+	err := l.file.Close()
+	if errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
+}

@@ -130,7 +130,8 @@ func dsn(path, more string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + common + "&" + more
 }
 
-// Close ends all connections and gives the lock back.
+// Close ends all connections and gives the lock back. Closing again changes
+// nothing.
 func (s *Store) Close() error {
 	var errs []error
 	if s.rows != nil {
