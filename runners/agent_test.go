@@ -1,0 +1,414 @@
+package runners_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"buildbtw"
+	"buildbtw/alpm"
+	"buildbtw/api"
+	"buildbtw/runners"
+	"buildbtw/runners/fake"
+)
+
+// worker is an agent with the fake runner that runs in the test.
+type worker struct {
+	agent *runners.Agent
+	stop  context.CancelFunc
+	ended chan error
+	dir   string
+}
+
+func options(t *testing.T, s *server) runners.Options {
+	t.Helper()
+	backoff := runners.Backoff(slog.New(slog.DiscardHandler))
+	backoff.First, backoff.Max = time.Millisecond, 20*time.Millisecond
+	client, err := api.New("http://"+s.address, "secret", api.Options{Backoff: backoff})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return runners.Options{
+		Client: client, Worker: "test-worker", Architectures: []string{"x86_64"},
+		Runners: []runners.Runner{fake.Runner{}}, WorkDir: t.TempDir(),
+		Log:         slog.New(slog.NewTextHandler(testLog{t}, nil)),
+		LogInterval: time.Millisecond, Retry: time.Millisecond, Drain: time.Minute, Wait: time.Second,
+	}
+}
+
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(p []byte) (int, error) {
+	l.t.Log(strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+func startWorker(t *testing.T, o runners.Options) *worker {
+	t.Helper()
+	agent, err := runners.NewAgent(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	w := &worker{agent: agent, stop: stop, ended: make(chan error, 1), dir: o.WorkDir}
+	go func() {
+		err := agent.Run(ctx)
+		agent.Close()
+		w.ended <- err
+	}()
+	t.Cleanup(func() {
+		stop()
+		agent.Release()
+		w.wait(t)
+	})
+	return w
+}
+
+func (w *worker) wait(t *testing.T) {
+	t.Helper()
+	select {
+	case err := <-w.ended:
+		if err != nil {
+			t.Errorf("the worker ended with %v", err)
+		}
+		w.ended <- nil
+	case <-time.After(20 * time.Second):
+		t.Error("the worker does not end")
+	}
+}
+
+// checkBuilt compares what the server got with what the job asked for.
+func checkBuilt(t *testing.T, s *server, l *lease) {
+	t.Helper()
+	result := s.outcome(l)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if result.Outcome != buildbtw.OutcomeBuilt || len(result.Files) != 2 {
+		t.Fatalf("%s: %+v\n%s", l.job.Pkgbase, result, l.log)
+	}
+	for _, f := range result.Files {
+		body := l.packages[f.Name]
+		if digest := sha256.Sum256(body); hex.EncodeToString(digest[:]) != f.SHA256 {
+			t.Errorf("%s: the digest is not that of the upload", f.Name)
+		}
+		p, err := alpm.ReadPackage(bytes.NewReader(body))
+		if err != nil || p.Info.Base != l.job.Pkgbase || p.Info.Version != "1-1" {
+			t.Errorf("%s: %v, %+v", f.Name, err, p)
+		}
+	}
+}
+
+// logLines gives the lines of the build itself.
+func logLines(l *lease) (lines []string) {
+	for line := range strings.Lines(string(l.log)) {
+		if strings.HasPrefix(line, "line ") {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
+}
+
+func wantLines(n int) (lines []string) {
+	for i := range n {
+		lines = append(lines, fmt.Sprintf("line %d of %d", i+1, n))
+	}
+	return lines
+}
+
+func TestBuildIsClaimedExecutedAndReported(t *testing.T) {
+	s := newServer(t)
+	l := s.add(task{name: "one", fake: "log-lines=30000\nsize=100000\nsoname=libone.so.2"})
+	w := startWorker(t, options(t, s))
+	checkBuilt(t, s, l)
+	w.stop()
+	w.wait(t)
+	if diff := cmp.Diff(wantLines(30000), logLines(l)); diff != "" {
+		t.Errorf("log: %s", diff)
+	}
+	if l.finishes != 1 {
+		t.Errorf("finished %d times", l.finishes)
+	}
+	left, err := filepath.Glob(filepath.Join(w.dir, "attempt-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left in the work directory: %q, %v", left, err)
+	}
+}
+
+func TestOutcomesAreToldApart(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		task    task
+		during  func(s *server, l *lease) // while the build runs
+		outcome buildbtw.Outcome
+		reason  string
+	}{
+		{name: "failed", task: task{fake: "outcome=failed\nmessage=build() failed"}, outcome: "failed", reason: "build() failed"},
+		{name: "infrastructure", task: task{fake: "outcome=infrastructure\nmessage=no room"}, outcome: "infrastructure", reason: "no room"},
+		{name: "success without package", task: task{fake: "outcome=exit0-no-package"}, outcome: "failed", reason: "fake ended with success but made no package for it-a"},
+		{name: "time limit", task: task{fake: "outcome=hang", timeout: 0.1}, outcome: "timed-out", reason: "not done after 0 s, which is the limit"},
+		{name: "bad wish", task: task{fake: "sleep=soon"}, outcome: "failed", reason: `.fake line 1: time: invalid duration "soon"`},
+		{name: "tree that leaves itself", task: task{tree: map[string]string{"../../evil": "x"}}, outcome: "failed", reason: `the source tree holds the path "../../evil", which leaves it`},
+		{name: "stop", task: task{fake: "outcome=hang"}, outcome: "cancelled", reason: "the server told the worker to stop: cancelled by anna",
+			during: func(s *server, l *lease) { s.change(func() { l.stop = "cancelled by anna" }) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newServer(t)
+			test.task.name = "it"
+			l := s.add(test.task)
+			startWorker(t, options(t, s))
+			if test.during != nil {
+				s.until("the build's start", func() bool { return bytes.Contains(l.log, []byte("Making package")) })
+				test.during(s, l)
+			}
+			if got, want := s.outcome(l), (api.FinishRequest{Outcome: test.outcome, Reason: test.reason}); !cmp.Equal(got, want) {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+// A lease that is over ends the build, and nothing is reported.
+func TestLostLeaseEndsTheBuild(t *testing.T) {
+	s := newServer(t)
+	l := s.add(task{name: "lost", fake: "outcome=hang"})
+	startWorker(t, options(t, s))
+	s.until("a heartbeat", func() bool { return l.beats > 0 })
+	s.change(func() { l.over = true })
+	checkBuilt(t, s, s.add(task{name: "next"})) // the slot is free again
+	if l.finishes != 0 {
+		t.Errorf("a result was taken for a lost lease")
+	}
+}
+
+// Whatever happens to requests and answers, everything arrives once and whole.
+func TestFaultsLoseNothing(t *testing.T) {
+	s := newServer(t)
+	random := rand.New(rand.NewPCG(1, 2))
+	var mu sync.Mutex
+	s.setFault(func(w http.ResponseWriter, r *http.Request, handle http.HandlerFunc) {
+		mu.Lock()
+		kind := random.IntN(12)
+		mu.Unlock()
+		switch kind {
+		case 0: // never arrives
+			cut(w)
+		case 1: // arrives, the answer is lost
+			handle(discard{}, r)
+			cut(w)
+		case 2: // arrives torn
+			r.Body = io.NopCloser(&torn{r.Body, 100})
+			handle(discard{}, r)
+			cut(w)
+		case 3:
+			problem(w, buildbtw.Unavailable("restarting"), nil)
+		case 4: // arrives, half an answer
+			handle(discard{}, r)
+			w.Header().Set("Content-Length", "1000000")
+			io.WriteString(w, `{"le`)
+			cut(w)
+		default:
+			handle(w, r)
+		}
+	})
+	o := options(t, s)
+	o.Slots = 4
+	startWorker(t, o)
+	var all []*lease
+	for i := range 12 {
+		all = append(all, s.add(task{name: fmt.Sprintf("p%d", i), fake: "log-lines=20000\nsize=300000"}))
+	}
+	for _, l := range all {
+		checkBuilt(t, s, l)
+		if diff := cmp.Diff(wantLines(20000), logLines(l)); diff != "" {
+			t.Fatalf("log of %s: %s", l.job.Pkgbase, diff)
+		}
+	}
+}
+
+// cut breaks the connection.
+func cut(w http.ResponseWriter) {
+	c, _, err := w.(http.Hijacker).Hijack()
+	if err == nil {
+		c.Close()
+	}
+}
+
+type discard struct{}
+
+func (discard) Header() http.Header         { return http.Header{} }
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+func (discard) WriteHeader(int)             {}
+
+// torn breaks after some bytes.
+type torn struct {
+	r    io.Reader
+	left int
+}
+
+func (t *torn) Read(p []byte) (int, error) {
+	if t.left == 0 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	n, err := t.r.Read(p[:min(len(p), t.left)])
+	t.left -= n
+	return n, err
+}
+
+// While the server is away the build goes on, ends, and waits with its result.
+func TestServerRestartCostsNoBuild(t *testing.T) {
+	s := newServer(t)
+	l := s.add(task{name: "patient", fake: "sleep=300ms\nlog-lines=5000"})
+	w := startWorker(t, options(t, s))
+	s.until("the build's start", func() bool { return bytes.Contains(l.log, []byte("Making package")) })
+	s.kill()
+	waitFor(t, "the packages", func() bool {
+		made, err := filepath.Glob(filepath.Join(w.dir, "attempt-*/output/*"))
+		return err == nil && len(made) == 2
+	})
+	time.Sleep(100 * time.Millisecond) // let some calls fail
+	s.start(s.address)
+	checkBuilt(t, s, l)
+	if diff := cmp.Diff(wantLines(5000), logLines(l)); diff != "" || l.finishes != 1 {
+		t.Errorf("finished %d times; log: %s", l.finishes, diff)
+	}
+}
+
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// A worker that comes back after SIGKILL gets its build again and goes on in the
+// same log.
+func TestKilledWorkersSuccessorContinuesTheLog(t *testing.T) {
+	s := newServer(t)
+	l := s.add(task{name: "again", fake: "log-lines=10"})
+	s.change(func() { l.log = []byte("line of the one that was killed\n") })
+	o := options(t, s)
+	dead := filepath.Join(o.WorkDir, "attempt-0-dead", "work", "pkg")
+	if err := os.MkdirAll(filepath.Join(dead, "sub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dead, 0o111); err != nil { // as makepkg leaves it
+		t.Fatal(err)
+	}
+	startWorker(t, o)
+	checkBuilt(t, s, l)
+	if want := append([]string{"line of the one that was killed"}, wantLines(10)...); !cmp.Equal(logLines(l), want) {
+		t.Errorf("log: %q", l.log)
+	}
+	if _, err := os.Stat(filepath.Join(o.WorkDir, "attempt-0-dead")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the predecessor's files are still there: %v", err)
+	}
+}
+
+func TestDrainFinishesOrHandsBack(t *testing.T) {
+	s := newServer(t)
+	o := options(t, s)
+	o.Slots, o.Drain = 2, 500*time.Millisecond
+	short, long := s.add(task{name: "short", fake: "sleep=200ms"}), s.add(task{name: "long", fake: "outcome=hang"})
+	w := startWorker(t, o)
+	s.until("both builds", func() bool { return short.beats > 0 && long.beats > 0 })
+	w.stop()
+	never := s.add(task{name: "never"})
+	w.wait(t)
+	checkBuilt(t, s, short)
+	if got, want := s.outcome(long), (api.FinishRequest{Outcome: buildbtw.OutcomeReleased, Reason: "the worker is shutting down"}); !cmp.Equal(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if never.worker != "" {
+		t.Error("a worker that drains has claimed a build")
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for _, test := range []struct {
+		name, method, path string
+		err                error
+		outcome            buildbtw.Outcome
+		reason             string
+	}{
+		{"package", "PUT", "/packages/", buildbtw.Invalid("pkgname x is not expected"), "failed", "the server refused it-a-1-1-x86_64.pkg.tar.zst: pkgname x is not expected"},
+		{"upload", "PUT", "/packages/", &buildbtw.Error{Kind: buildbtw.KindInternal, Message: "the disk is full"}, "infrastructure", "it-a-1-1-x86_64.pkg.tar.zst could not be uploaded: the disk is full"},
+		{"source", "GET", "/source", buildbtw.NotFound("no such commit"), "infrastructure", "the source could not be fetched: no such commit"},
+		{"log", "PATCH", "/log", buildbtw.TooLarge("enough"), "built", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newServer(t)
+			s.setFault(func(w http.ResponseWriter, r *http.Request, handle http.HandlerFunc) {
+				if r.Method == test.method && strings.Contains(r.URL.Path, test.path) {
+					problem(w, test.err, nil)
+					return
+				}
+				handle(w, r)
+			})
+			l := s.add(task{name: "it"})
+			startWorker(t, options(t, s))
+			if got := s.outcome(l); got.Outcome != test.outcome || got.Reason != test.reason {
+				t.Errorf("got %s %q, want %s %q", got.Outcome, got.Reason, test.outcome, test.reason)
+			}
+		})
+	}
+}
+
+func TestSuccessThatTheServerRefusesIsAFailure(t *testing.T) {
+	s := newServer(t)
+	s.setFault(func(w http.ResponseWriter, r *http.Request, handle http.HandlerFunc) {
+		if body, err := io.ReadAll(r.Body); err == nil {
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if strings.HasSuffix(r.URL.Path, "/finish") && bytes.Contains(body, []byte(`"built"`)) {
+				problem(w, buildbtw.Invalid("a package is missing"), nil)
+				return
+			}
+		}
+		handle(w, r)
+	})
+	l := s.add(task{name: "it"})
+	startWorker(t, options(t, s))
+	if got := s.outcome(l); got.Outcome != buildbtw.OutcomeFailed || got.Reason != "the server refused the result: a package is missing" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestWrongTokenEndsTheWorker(t *testing.T) {
+	s := newServer(t)
+	s.setFault(func(w http.ResponseWriter, _ *http.Request, _ http.HandlerFunc) {
+		problem(w, buildbtw.Unauthenticated("unknown token"), nil)
+	})
+	agent, err := runners.NewAgent(options(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer agent.Close()
+	if err := agent.Run(t.Context()); buildbtw.KindOf(err) != buildbtw.KindUnauthenticated {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWorkDirectoryIsForOneWorker(t *testing.T) {
+	s := newServer(t)
+	o := options(t, s)
+	startWorker(t, o)
+	if _, err := runners.NewAgent(o); err == nil || !strings.Contains(err.Error(), "another worker") {
+		t.Errorf("got %v", err)
+	}
+}
