@@ -31,6 +31,7 @@ func Statuses() []Status {
 // causes only, and every event row carries one.
 type Cause string
 
+// The causes, with what has happened.
 const (
 	CausePlanned        Cause = "planned"        // a new iteration's plan put it there
 	CauseReady          Cause = "ready"          // every dependency is built or unchanged
@@ -59,7 +60,9 @@ type Transition struct {
 
 // skips are the causes that end a build without building it. Each is stored as
 // the build's SkipReason.
-var skips = []Cause{CauseStopped, CauseSuperseded, CauseUnchanged, CauseExcluded, CauseCancelled}
+func skips() []Cause {
+	return []Cause{CauseStopped, CauseSuperseded, CauseUnchanged, CauseExcluded, CauseCancelled}
+}
 
 // Transitions is the state machine of a build: what is not listed is refused,
 // in Go by CanBecome and in SQL by the guarded UPDATE and the CHECK constraints.
@@ -69,21 +72,21 @@ func Transitions() []Transition {
 		{StatusNew, StatusBlocked, []Cause{CausePlanned}},
 		{StatusNew, StatusPending, []Cause{CausePlanned}},
 		{StatusNew, StatusBuilt, []Cause{CauseReused}},
-		{StatusNew, StatusSkipped, skips},
+		{StatusNew, StatusSkipped, skips()},
 		{StatusBlocked, StatusPending, []Cause{CauseReady}},
-		{StatusBlocked, StatusSkipped, skips},
+		{StatusBlocked, StatusSkipped, skips()},
 		{StatusPending, StatusBuilding, []Cause{CauseLeased}},
 		{StatusPending, StatusScheduled, []Cause{CauseDispatched}},
 		{StatusPending, StatusBuilt, []Cause{CauseReused}},
-		{StatusPending, StatusSkipped, skips},
+		{StatusPending, StatusSkipped, skips()},
 		{StatusScheduled, StatusBuilding, []Cause{CauseLeased}},
 		{StatusScheduled, StatusPending, []Cause{CauseLost}},
 		{StatusScheduled, StatusFailed, []Cause{CauseFailed}},
-		{StatusScheduled, StatusSkipped, skips},
+		{StatusScheduled, StatusSkipped, skips()},
 		{StatusBuilding, StatusBuilt, []Cause{CauseFinished}},
 		{StatusBuilding, StatusFailed, []Cause{CauseFailed}},
 		{StatusBuilding, StatusPending, []Cause{CauseLost, CauseInfrastructure, CauseReleased, CauseRetried}},
-		{StatusBuilding, StatusSkipped, skips},
+		{StatusBuilding, StatusSkipped, skips()},
 		{StatusFailed, StatusPending, []Cause{CauseRetried}},
 		{StatusBuilt, StatusPending, []Cause{CauseForced}},
 	}
@@ -228,6 +231,7 @@ func (r Reason) String() string {
 // Outcome is how an attempt ended.
 type Outcome string
 
+// The outcomes. All but the first leave a build without packages.
 const (
 	OutcomeBuilt          Outcome = "built"
 	OutcomeFailed         Outcome = "failed"         // the package's fault
@@ -242,9 +246,10 @@ const (
 // AttemptState is where an attempt stands.
 type AttemptState string
 
+// The states of an attempt, in their order.
 const (
 	AttemptRunning AttemptState = "running"
-	// AttemptPublishing: the worker has finished with success and the packages
+	// AttemptPublishing says that the worker has finished with success and the packages
 	// are being put into the repositories. Such an attempt is never lost: after
 	// a crash of the server it is rolled forward.
 	AttemptPublishing AttemptState = "publishing"

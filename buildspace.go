@@ -11,6 +11,7 @@ import (
 // "Which packages are in the graph", rule 5).
 type Scope string
 
+// The scopes, smallest first.
 const (
 	ScopeNone   Scope = "none"   // the changesets alone
 	ScopeDirect Scope = "direct" // and what depends on them at run time, one level
@@ -24,6 +25,7 @@ func Scopes() []Scope { return []Scope{ScopeNone, ScopeDirect, ScopeAll, ScopeAu
 // Cycles says what happens to a build whose edge was cut out of a cycle.
 type Cycles string
 
+// The two ways to deal with a cut.
 const (
 	CyclesOnce  Cycles = "once"  // built once, with the base's package for the cut dependency
 	CyclesTwice Cycles = "twice" // built again as stage 2 after the cut dependency
@@ -32,6 +34,7 @@ const (
 // Priority orders buildspaces that compete for workers.
 type Priority string
 
+// The priorities, lowest first.
 const (
 	PriorityLow       Priority = "low"
 	PriorityNormal    Priority = "normal"
@@ -48,6 +51,7 @@ func Priorities() []Priority {
 // builds.
 type BuildspaceStatus string
 
+// The statuses of a buildspace.
 const (
 	BuildspaceActive  BuildspaceStatus = "active"
 	BuildspaceStopped BuildspaceStatus = "stopped"

@@ -8,6 +8,7 @@ import (
 // IterationState is the part of an iteration's status that is stored.
 type IterationState string
 
+// The states of an iteration. Only a ready one has builds handed out.
 const (
 	IterationCalculating IterationState = "calculating" // the plan is being made
 	IterationReady       IterationState = "ready"       // builds exist; the status follows from theirs
@@ -19,6 +20,7 @@ const (
 // IterationReason says why an iteration was made.
 type IterationReason string
 
+// The reasons for an iteration.
 const (
 	IterationCreated   IterationReason = "created"   // with its buildspace
 	IterationPushed    IterationReason = "pushed"    // a changeset's commit moved
@@ -66,6 +68,8 @@ func (c Counts) Settled() int { return c[StatusBuilt] + c[StatusSkipped] }
 // and its builds.
 type IterationStatus string
 
+// The statuses of an iteration. Those that are no IterationState follow from
+// the builds.
 const (
 	IterationStatusCalculating IterationStatus = "calculating"
 	IterationStatusBuilding    IterationStatus = "building"
@@ -101,6 +105,7 @@ func (s IterationStatus) Final() bool {
 // EdgeKinds is a set of dependency kinds, as bits.
 type EdgeKinds uint8
 
+// The kinds of dependencies, strongest first.
 const (
 	EdgeDepends EdgeKinds = 1 << iota
 	EdgeMakedepends
@@ -154,6 +159,7 @@ type Event struct {
 // EventKind groups events by what they are about.
 type EventKind string
 
+// What an event can be about.
 const (
 	EventBuild      EventKind = "build"      // a build's status changed
 	EventIteration  EventKind = "iteration"  // an iteration was made or its state changed

@@ -3,6 +3,7 @@ package buildbtw
 // Role says what somebody may do. Each role may do what the ones before it may.
 type Role string
 
+// The roles of people, weakest first, and that of machines.
 const (
 	RoleNone     Role = ""         // nobody is known to be asking
 	RoleReader   Role = "reader"   // may look

@@ -23,7 +23,7 @@ func Backup(ctx context.Context, path, target string) error {
 	if err != nil {
 		return fmt.Errorf("open the database at %s: %w", path, err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // it only read
 	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, target); err != nil {
 		return errors.Join(fmt.Errorf("copy the database to %s: %w", target, err), removeIncomplete(target))
 	}

@@ -23,7 +23,7 @@ func TestBuildspaceComesBackAsItWasMade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := storetest.Start
+	now := storetest.Start()
 	want := store.BuildspaceRow{
 		Buildspace: buildbtw.Buildspace{
 			ID: 1, Name: "curl-fix", Status: buildbtw.BuildspaceActive, Settings: settings, CreatedBy: "alice", CreatedAt: now,

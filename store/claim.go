@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"buildbtw"
@@ -92,7 +93,8 @@ func (t *tx) resume(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
 // chain of builds that waits, then by age. The inner select is one look into
 // the index builds_pending per iteration and architecture, so the answer takes
 // the same time with ten pending builds and with ten thousand.
-var bestPending = `SELECT b.id FROM (
+func bestPending() string {
+	return `SELECT b.id FROM (
     SELECT ` + priorityRank("s.priority") + ` AS rank, (
         SELECT p.id FROM builds AS p
         WHERE p.iteration_id = i.id AND p.architecture = arch.value AND p.status = 'pending' AND p.twin_of = 0
@@ -102,18 +104,20 @@ var bestPending = `SELECT b.id FROM (
     WHERE i.state = 'ready' AND s.status = 'active') AS first
 JOIN builds AS b ON b.id = first.best
 ORDER BY first.rank DESC, b.priority DESC, b.id LIMIT 1`
+}
 
 // priorityRank is SQL for the place of a priority in their order.
 func priorityRank(column string) string {
-	rank := "CASE " + column
+	var rank strings.Builder
+	rank.WriteString("CASE " + column)
 	for i, p := range buildbtw.Priorities() {
-		rank += fmt.Sprintf(" WHEN '%s' THEN %d", p, i)
+		fmt.Fprintf(&rank, " WHEN '%s' THEN %d", p, i)
 	}
-	return rank + " END"
+	return rank.String() + " END"
 }
 
 func (t *tx) claimBest(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
-	which := sqlf("id = ("+bestPending+")", t.now, textList(c.Worker.Architectures))
+	which := sqlf("id = ("+bestPending()+")", t.now, textList(c.Worker.Architectures))
 	ids, err := t.move(ctx, which, change{
 		to: buildbtw.StatusBuilding, cause: buildbtw.CauseLeased, only: []buildbtw.Status{buildbtw.StatusPending},
 		actor: c.Worker.Name, message: "Leased by " + c.Worker.Name + ".",

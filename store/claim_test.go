@@ -192,7 +192,7 @@ func TestWorkersAreKnownAndCanBeSetAside(t *testing.T) {
 	}
 	w := workers[1]
 	if w.Name != "w1" || w.SetAside != "bad disk" || len(w.Running) != 1 || w.Running[0].Pkgbase != "lib" ||
-		!w.LastSeen.Equal(storetest.Start.Add(10*time.Second)) || !w.FirstSeen.Equal(storetest.Start) {
+		!w.LastSeen.Equal(storetest.Start().Add(10*time.Second)) || !w.FirstSeen.Equal(storetest.Start()) {
 		t.Errorf("got %+v", w)
 	}
 	if c := db.Claim(t, "w1"); c == nil {

@@ -127,7 +127,7 @@ func TestQueueQuestionsUseTheirIndexes(t *testing.T) {
 		args  []any
 		index []string
 	}{
-		"best pending":       {bestPending, []any{"2026", `["x86_64"]`}, []string{"builds_pending (iteration_id=? AND architecture=?)", "iterations_ready"}},
+		"best pending":       {bestPending(), []any{"2026", `["x86_64"]`}, []string{"builds_pending (iteration_id=? AND architecture=?)", "iterations_ready"}},
 		"count by status":    {`SELECT status, count(*) FROM builds WHERE iteration_id = 1 GROUP BY status`, nil, []string{"COVERING INDEX builds_status"}},
 		"expired leases":     {`SELECT * FROM attempts WHERE state = 'running' AND deadline <= '2026'`, nil, []string{"attempts_deadline (deadline<?)"}},
 		"attempt of slot":    {`SELECT * FROM attempts WHERE worker = 'w' AND slot = 0 AND state = 'running'`, nil, []string{"attempts_one_per_slot (worker=? AND slot=?)"}},
@@ -152,7 +152,7 @@ func explain(t *testing.T, s *Store, query string, args []any) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rows.Close() //nolint:errcheck // Err tells
+	defer rows.Close()
 	var plan strings.Builder
 	for rows.Next() {
 		var id, parent, unused int

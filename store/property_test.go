@@ -22,7 +22,7 @@ import (
 func TestNoOrderOfCallsBreaksAnInvariant(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		w := newWorld(t, r)
-		defer w.db.Close() //nolint:errcheck // storetest closes it again and tells
+		defer w.db.Close() // storetest closes it again and tells of errors
 		r.Repeat(map[string]func(*rapid.T){
 			"":          w.check,
 			"claim":     w.claim,

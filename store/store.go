@@ -60,7 +60,7 @@ func (o Options) withDefaults() Options {
 
 func newLease() string {
 	var b [16]byte
-	rand.Read(b[:]) //nolint:errcheck // it never fails: crypto/rand ends the program instead
+	rand.Read(b[:]) // it never fails: crypto/rand ends the program instead
 	return hex.EncodeToString(b[:])
 }
 

@@ -41,7 +41,7 @@ func (s *Store) view(ctx context.Context, fn func(*sqlx.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	defer q.Rollback() //nolint:errcheck // it only read
+	defer q.Rollback() // it only read
 	return fn(q)
 }
 

@@ -10,45 +10,49 @@ import (
 
 // invariants are queries that must give no row; each gives a text that names
 // what breaks it.
-var invariants = []struct{ rule, query string }{
-	{"a build has one attempt under way at most", `
+func invariants() []invariant {
+	return []invariant{
+		{"a build has one attempt under way at most", `
 SELECT build_id FROM attempts WHERE state <> 'finished' GROUP BY build_id HAVING count(*) > 1`},
-	{"a building build has an attempt that is not to stop", `
+		{"a building build has an attempt that is not to stop", `
 SELECT b.pkgbase FROM builds AS b WHERE b.status = 'building'
 AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.build_id = b.id AND a.state <> 'finished' AND NOT a.stop)`},
-	{"an attempt that is not to stop belongs to a building build", `
+		{"an attempt that is not to stop belongs to a building build", `
 SELECT b.pkgbase || ' is ' || b.status FROM attempts AS a JOIN builds AS b ON b.id = a.build_id
 WHERE a.state <> 'finished' AND NOT a.stop AND b.status <> 'building'`},
-	{"a build starts only when all that it waits for is built", `
+		{"a build starts only when all that it waits for is built", `
 SELECT b.pkgbase || ' is ' || b.status || ', ' || d.pkgbase || ' is ' || d.status
 FROM builds AS b JOIN edges AS e ON e.to_build = b.id JOIN builds AS d ON d.id = e.from_build
 WHERE b.status NOT IN ('blocked', 'skipped') AND d.status <> 'built'`},
-	{"a twin is built only when its work is done", `
+		{"a twin is built only when its work is done", `
 SELECT b.pkgbase || ' is ' || b.status FROM builds AS b JOIN builds AS d ON d.id = b.twin_of
 WHERE b.status NOT IN ('blocked', 'skipped') AND (b.status <> 'built' OR d.status <> 'built')`},
-	{"waiting is the number of dependencies that are not built", `
+		{"waiting is the number of dependencies that are not built", `
 SELECT pkgbase || ' waits for ' || waiting || ', really ' || really FROM (
     SELECT b.pkgbase, b.waiting,
         (SELECT count(*) FROM edges AS e JOIN builds AS d ON d.id = e.from_build WHERE e.to_build = b.id AND d.status <> 'built')
         + (SELECT count(*) FROM builds AS d WHERE d.id = b.twin_of AND d.status <> 'built') AS really
     FROM builds AS b) WHERE waiting <> really`},
-	{"a blocked build waits for something", `
+		{"a blocked build waits for something", `
 SELECT pkgbase FROM builds WHERE status = 'blocked' AND waiting = 0`},
-	{"the published packages of a built build are those of one attempt", `
+		{"the published packages of a built build are those of one attempt", `
 SELECT b.pkgbase FROM builds AS b WHERE b.status = 'built' AND b.twin_of = 0
 AND (SELECT count(DISTINCT attempt_id) FROM packages AS p WHERE p.build_id = b.id AND p.published) <> 1`},
-	{"only a built build has published packages", `
+		{"only a built build has published packages", `
 SELECT b.pkgbase || ' is ' || b.status FROM builds AS b JOIN packages AS p ON p.build_id = b.id WHERE p.published AND b.status <> 'built'`},
-	{"a buildspace has one ready iteration at most", `
+		{"a buildspace has one ready iteration at most", `
 SELECT buildspace_id FROM iterations WHERE state = 'ready' GROUP BY buildspace_id HAVING count(*) > 1`},
-	{"an iteration that is over has no work left but what is being published", `
+		{"an iteration that is over has no work left but what is being published", `
 SELECT b.pkgbase || ' is ' || b.status FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id
 WHERE i.state <> 'ready' AND b.status NOT IN ('built', 'failed', 'skipped')
 AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.build_id = b.id AND a.state = 'publishing')`},
-	{"an event about a build names its iteration and buildspace", `
+		{"an event about a build names its iteration and buildspace", `
 SELECT e.id FROM events AS e JOIN builds AS b ON b.id = e.build_id JOIN iterations AS i ON i.id = b.iteration_id
 WHERE e.iteration_id IS NOT i.id OR e.buildspace_id IS NOT i.buildspace_id`},
+	}
 }
+
+type invariant struct{ rule, query string }
 
 // Check fails the test for every invariant that the database breaks.
 func (d *DB) Check(t testing.TB) {
@@ -65,9 +69,9 @@ func (d *DB) Violations(t testing.TB) []string {
 	if err != nil {
 		t.Fatalf("open for checking: %v", err)
 	}
-	defer db.Close() //nolint:errcheck // it only read
+	defer func() { _ = db.Close() }() // it only read
 	var found []string
-	for _, inv := range invariants {
+	for _, inv := range invariants() {
 		for _, what := range texts(t, db, inv.query) {
 			found = append(found, fmt.Sprintf("broken: %s: %s", inv.rule, what))
 		}
@@ -77,11 +81,11 @@ func (d *DB) Violations(t testing.TB) []string {
 
 func texts(t testing.TB, db *sql.DB, query string) []string {
 	t.Helper()
-	rows, err := db.Query(query)
+	rows, err := db.QueryContext(t.Context(), query)
 	if err != nil {
 		t.Fatalf("check: %v\n%s", err, query)
 	}
-	defer rows.Close() //nolint:errcheck // Err tells
+	defer rows.Close()
 	var list []string
 	for rows.Next() {
 		var s string
@@ -101,12 +105,12 @@ func texts(t testing.TB, db *sql.DB, query string) []string {
 // lead to what the build is now.
 func replay(t testing.TB, db *sql.DB) []string {
 	t.Helper()
-	rows, err := db.Query(`SELECT b.id, b.pkgbase, b.status, e.from_status, e.to_status, e.cause
+	rows, err := db.QueryContext(t.Context(), `SELECT b.id, b.pkgbase, b.status, e.from_status, e.to_status, e.cause
 FROM builds AS b LEFT JOIN events AS e ON e.build_id = b.id AND e.kind = 'build' ORDER BY b.id, e.id`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rows.Close() //nolint:errcheck // Err tells
+	defer rows.Close()
 	var found []string
 	at, want, names := map[int64]buildbtw.Status{}, map[int64]buildbtw.Status{}, map[int64]string{}
 	for rows.Next() {

@@ -20,7 +20,7 @@ import (
 const Lease = time.Minute
 
 // Start is where the clock of New stands.
-var Start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+func Start() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
 // DB is a store with what tests need around it.
 type DB struct {
@@ -36,7 +36,7 @@ type DB struct {
 // numbered, and pauses before a retry have no jitter.
 func New(t testing.TB) *DB {
 	t.Helper()
-	d := &DB{Clock: &Clock{now: Start}, Path: filepath.Join(t.TempDir(), "buildbtw.sqlite")}
+	d := &DB{Clock: &Clock{now: Start()}, Path: filepath.Join(t.TempDir(), "buildbtw.sqlite")}
 	d.open(t)
 	t.Cleanup(func() {
 		if err := d.Close(); err != nil {
