@@ -74,7 +74,7 @@ func (a *App) buildLogFragment(c *fiber.Ctx, attempt buildbtw.Attempt, offset in
 	if len(text) == 0 && more {
 		return c.SendStatus(fiber.StatusNoContent)
 	}
-	return sendView(c, c.UserContext(), views.LogChunk(views.Log{
+	return sendView(c.UserContext(), c, views.LogChunk(views.Log{
 		Build: attempt.BuildID, Attempt: attempt.Number, Text: views.CleanLog(text),
 		From: offset, End: offset + int64(len(text)), Running: more,
 	}))

@@ -45,12 +45,12 @@ func (a *App) render(c *fiber.Ctx, s views.Shell, content templ.Component) error
 	if len(c.Response().Header.Peek(fiber.HeaderCacheControl)) == 0 {
 		c.Set(fiber.HeaderCacheControl, "no-cache")
 	}
-	return sendView(c, templ.WithChildren(c.UserContext(), content), document)
+	return sendView(templ.WithChildren(c.UserContext(), content), c, document)
 }
 
 // sendView writes a component as the whole answer. It is rendered into memory first,
 // so that an error in the middle is answered as an error.
-func sendView(c *fiber.Ctx, ctx context.Context, view templ.Component) error {
+func sendView(ctx context.Context, c *fiber.Ctx, view templ.Component) error {
 	var body bytes.Buffer
 	if err := view.Render(ctx, &body); err != nil {
 		return fmt.Errorf("render %s: %w", c.Path(), err)
@@ -135,6 +135,8 @@ func (a *App) errorPage(c *fiber.Ctx, status int, title, detail string) error {
 	if c.Method() != fiber.MethodGet {
 		next = next[len(next)-2:] // a form is sent again with the browser's back button
 	}
+	// The request's own time may be over: that is one of the errors.
+	c.SetUserContext(context.WithoutCancel(c.UserContext()))
 	c.Status(status)
 	return a.render(c, a.shell(c, views.NavNone, title), views.ErrorContent(views.ErrorDetail{
 		Status: status, Title: title, Detail: detail, Next: next,

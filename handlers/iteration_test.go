@@ -1,0 +1,179 @@
+package handlers_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"buildbtw"
+	"buildbtw/buildgraph"
+	"buildbtw/handlers"
+	"buildbtw/store"
+	"buildbtw/store/storetest"
+)
+
+func TestTheBuildspacePageNamesWhatToFixFirst(t *testing.T) {
+	s := newSite(t)
+	app, _ := s.failing(t)
+	page := s.get(t, "/buildspaces/lib")
+	page.wantsStatus(t, http.StatusOK)
+	page.wants(t, "title", "1 failed · lib")
+	page.wants(t, "h1", "lib", "#1", "failed")
+	page.wants(t, ".status-counts", "1 built", "1 failed", "1 blocked")
+	page.wants(t, ".blockers", "failed", "app", "holds 1 build")
+	page.wants(t, fmt.Sprintf("tr:has(a[href='/builds/%d']):has(.status-blocked) .roots", app.ID), "blocked by app (failed)")
+	page.wants(t, "[aria-labelledby=h-changesets]", "lib", "main", strings.Repeat("a", 10))
+	page.wants(t, "#pacman-conf", "[lib]", "SigLevel", s.url+"/repo/lib_1/os/$arch")
+	page.wants(t, ".events", "app", "failed", "said the test")
+	page.wants(t, ".actions", "Retry all failed", "Edit", "New iteration", "Stop")
+}
+
+func TestBuildsAreFilteredAndPagedByTheAddress(t *testing.T) {
+	s := newSite(t)
+	var lines []string
+	for i := range 130 {
+		lines = append(lines, fmt.Sprintf("pkg%03d", i))
+	}
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan(lines...))
+
+	first := s.get(t, "/buildspaces/lib")
+	if n := first.Find(".builds tbody tr").Length(); n != 100 {
+		t.Errorf("%d rows on the first page", n)
+	}
+	next, _ := first.Find(".pager a[rel=next]").Attr("href")
+	second := s.get(t, next)
+	second.wants(t, ".builds tbody", "pkg100", "pkg129")
+	second.wants(t, ".pager", "First page")
+
+	found := s.get(t, "/buildspaces/lib?q=pkg12&status=pending")
+	if n := found.Find(".builds tbody tr").Length(); n != 10 {
+		t.Errorf("%d rows contain pkg12", n)
+	}
+	if value, _ := found.Find("#b-q").Attr("value"); value != "pkg12" {
+		t.Errorf("the filter forgot what was asked: %q", value)
+	}
+	if poll, _ := found.Find("#live").Attr("hx-get"); poll != "/buildspaces/lib?q=pkg12&status=pending" {
+		t.Errorf("the page polls %q", poll)
+	}
+	s.get(t, "/buildspaces/lib?q=zzz").wants(t, "#builds .empty", "No build is like that")
+	s.get(t, "/buildspaces/lib?status=zzz").wantsStatus(t, http.StatusUnprocessableEntity)
+}
+
+func TestAnIterationThatCouldNotBePlannedSaysWhy(t *testing.T) {
+	s := newSite(t)
+	row := s.db.NewBuildspace(t, "lib")
+	_, err := s.db.CreateIteration(t.Context(), store.NewIteration{
+		BuildspaceID: row.ID, Revision: row.Revision, Reason: buildbtw.IterationCreated,
+		Err: buildbtw.Invalid("lib: .SRCINFO line 3: %s", hostile),
+	})
+	must(t, err)
+	page := s.get(t, "/buildspaces/lib")
+	page.wants(t, "h1", "invalid")
+	page.wants(t, ".alert", "No plan could be made", "lib: .SRCINFO line 3: "+hostile)
+	page.wantsNone(t, "main script")
+}
+
+func TestASupersededIterationLeadsToTheNewest(t *testing.T) {
+	s := newSite(t)
+	s.failing(t)
+	row, err := s.db.Buildspace(t.Context(), "lib")
+	must(t, err)
+	s.db.Iterate(t, row, storetest.Plan("lib", "other: lib"))
+
+	old := s.get(t, "/buildspaces/lib/1")
+	old.wants(t, ".note", "A newer iteration took over: #2")
+	old.wantsNone(t, ".blockers")
+	latest := s.get(t, "/buildspaces/lib")
+	latest.wants(t, "h1", "#2")
+	latest.wants(t, "[aria-labelledby=h-diff]", "Since #1", "1 build more: other", "2 builds fewer: app, tool")
+	latest.wants(t, "[aria-labelledby=h-iterations]", "#2", "building", "#1", "superseded")
+}
+
+func TestWarningsOfThePlanStayWithTheIteration(t *testing.T) {
+	s := newSite(t)
+	p := storetest.Plan("lib")
+	p.Warnings = []buildgraph.Warning{
+		{Kind: buildgraph.WarnUnreadable, Source: "broken", Message: "broken: .SRCINFO line 7: " + hostile},
+		{Kind: buildgraph.WarnUnmet, Source: "app", Message: "app needs lib<2"},
+	}
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), p)
+	page := s.get(t, "/buildspaces/lib")
+	page.wants(t, ".alert", "1 source cannot be read", "line 7: "+hostile)
+	page.wants(t, ".warnings", "app needs lib<2")
+}
+
+func TestButtonsOfABuildspaceDoWhatTheySay(t *testing.T) {
+	woken := 0
+	s := newSite(t, func(d *handlers.Deps) { d.Wake = func() { woken++ } })
+	s.failing(t)
+	for _, step := range []struct {
+		path string
+		want func(store.BuildspaceRow) bool
+	}{
+		{"retry", func(r store.BuildspaceRow) bool { return r.Latest.Counts[buildbtw.StatusPending] == 1 }},
+		{"iterations", func(r store.BuildspaceRow) bool { return r.Wanted == buildbtw.IterationRequested }},
+		{"stop", func(r store.BuildspaceRow) bool { return r.Status == buildbtw.BuildspaceStopped }},
+		{"start", func(r store.BuildspaceRow) bool { return r.Status == buildbtw.BuildspaceActive }},
+	} {
+		done := s.post(t, "/buildspaces/lib/"+step.path, nil)
+		done.wantsStatus(t, http.StatusSeeOther)
+		if to := done.header.Get("Location"); to != "/buildspaces/lib" {
+			t.Errorf("%s leads to %q", step.path, to)
+		}
+		row, err := s.db.Buildspace(t.Context(), "lib")
+		must(t, err)
+		if !step.want(row) {
+			t.Errorf("after %s: %+v, counts %v", step.path, row.Buildspace, row.Latest.Counts)
+		}
+	}
+	if woken != 4 {
+		t.Errorf("the scheduler was woken %d times, want 4", woken)
+	}
+	s.post(t, "/buildspaces/none/stop", nil).wantsStatus(t, http.StatusNotFound)
+}
+
+func TestTheGraphIsDrawnWithItsStatusesAndAsATable(t *testing.T) {
+	s := newSite(t)
+	p := storetest.Plan("lib", "app: lib", "tool: app", "leaf: lib")
+	p.Architectures["x86_64"].Cuts = []buildgraph.Cut{{From: "tool", To: "lib", Kinds: []string{"checkdepends"}, Cycle: []string{"tool", "lib", "app"}}}
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), p)
+	s.db.Finish(t, s.db.Claim(t, "w"))
+	s.db.End(t, s.db.Claim(t, "w"), buildbtw.OutcomeFailed)
+
+	page := s.get(t, "/buildspaces/lib/1/x86_64/graph")
+	page.wantsStatus(t, http.StatusOK)
+	for selector, want := range map[string]int{
+		"svg .node": 4, "svg .node-built": 1, "svg .node-failed": 1, "svg .node-blocked": 1, "svg .edge": 4, "svg .edge-cut": 1,
+		"svg .node-chain": 3, "svg .edge-chain": 2, ".levels tbody tr": 3,
+	} {
+		if n := page.Find(selector).Length(); n != want {
+			t.Errorf("%d %s, want %d", n, selector, want)
+		}
+	}
+	page.wants(t, ".edge-cut title", "checkdepends, cut out of the cycle")
+	s.get(t, "/buildspaces/lib/1/riscv64/graph").wantsStatus(t, http.StatusNotFound)
+	s.get(t, "/buildspaces/lib/9/x86_64/graph").wantsStatus(t, http.StatusNotFound)
+}
+
+func TestALargeGraphIsATable(t *testing.T) {
+	s := newSite(t)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Synthetic(900, 4000, 1))
+	page := s.get(t, "/buildspaces/lib/1/x86_64/graph")
+	page.wantsNone(t, ".graph svg")
+	page.wants(t, ".note", "900 builds", "too many for one picture")
+}
+
+// No page may need an exception from the content security policy.
+func TestNoPageHasInlineScriptOrStyle(t *testing.T) {
+	s := newSite(t)
+	app, _ := s.failing(t)
+	for _, path := range []string{"/", "/buildspaces", "/buildspaces/new", "/buildspaces/lib", "/buildspaces/lib/1/x86_64/graph",
+		fmt.Sprintf("/builds/%d", app.ID), "/sources", "/workers", "/packages/lib", "/nothing"} {
+		page := s.get(t, path)
+		page.wantsNone(t, "style, [style], script:not([src]), [onclick], [onload], [onerror]")
+		if page.header.Get("Content-Security-Policy") == "" {
+			t.Errorf("%s has no content security policy", path)
+		}
+	}
+}

@@ -1,0 +1,321 @@
+package handlers_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/PuerkitoBio/goquery"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/buildgraph"
+	"buildbtw/buildlog"
+	"buildbtw/handlers"
+	"buildbtw/store"
+	"buildbtw/store/storetest"
+)
+
+// site is a server over a real store whose builds a test moves by hand.
+type site struct {
+	*frame
+	db   *storetest.DB
+	logs *buildlog.Logs
+}
+
+// smallCatalog knows the source lib, which app and tool depend on, and one that
+// cannot be read.
+type smallCatalog struct{}
+
+const hostile = `<script>alert("owned")</script>`
+
+func (smallCatalog) Plan(_ context.Context, changesets []buildbtw.Changeset, s buildbtw.Settings) (*buildgraph.Plan, error) {
+	for _, c := range changesets {
+		if c.Source != "lib" {
+			return nil, buildbtw.NotFound("there is no source %q", c.Source)
+		}
+	}
+	p := storetest.Plan("lib", "app: lib", "tool: app")
+	p.Scope, p.Scopes = s.Scope, map[string]int{"none": 1, "direct": 2, "all": 3}
+	p.Architectures["x86_64"].Chain = []string{"lib", "app", "tool"}
+	p.Architectures["x86_64"].Cuts = []buildgraph.Cut{{From: "tool", To: "lib", Kinds: []string{"checkdepends"}, Cycle: []string{"tool", "lib", "app"}}}
+	p.Warnings = []buildgraph.Warning{{Kind: buildgraph.WarnUnreadable, Source: "broken", Message: "broken: .SRCINFO line 7: " + hostile}}
+	return p, nil
+}
+
+func (smallCatalog) Sources(context.Context) ([]api.Source, error) {
+	return []api.Source{
+		{Slug: "broken", Ref: "main", Error: ".SRCINFO line 7: " + hostile},
+		{Slug: "lib", Ref: "main", Commit: strings.Repeat("a", 40), Pkgbase: "lib", Version: "1.0-1"},
+	}, nil
+}
+
+func (smallCatalog) Resolve(_ context.Context, c buildbtw.Changeset) (string, error) {
+	if c.Source != "lib" {
+		return "", buildbtw.NotFound("there is no source %q", c.Source)
+	}
+	return strings.Repeat("a", 40), nil
+}
+
+func newSite(t *testing.T, change ...func(*handlers.Deps)) *site {
+	t.Helper()
+	s := &site{db: storetest.New(t)}
+	change = append([]func(*handlers.Deps){func(d *handlers.Deps) {
+		d.Store, d.Catalog, d.Now, s.logs = s.db.Store, smallCatalog{}, s.db.Clock.Now, d.Logs
+	}}, change...)
+	s.frame = newFrame(t, change...)
+	return s
+}
+
+// failing makes the buildspace "lib" whose build lib is built, app failed, and
+// tool waits for app.
+func (s *site) failing(t *testing.T) (app, tool store.BuildRow) {
+	t.Helper()
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("lib", "app: lib", "tool: app"))
+	s.db.Finish(t, s.db.Claim(t, "w1"))
+	s.db.End(t, s.db.Claim(t, "w1"), buildbtw.OutcomeFailed)
+	return s.build(t, "app"), s.build(t, "tool")
+}
+
+func (s *site) build(t *testing.T, pkgbase string) store.BuildRow {
+	t.Helper()
+	rows, _, err := s.db.Builds(t.Context(), store.BuildFilter{Buildspace: "lib", Pkgbase: pkgbase})
+	must(t, err)
+	if len(rows) != 1 {
+		t.Fatalf("%d builds of %s", len(rows), pkgbase)
+	}
+	return rows[0]
+}
+
+// answer is what a request was answered with.
+type answer struct {
+	*goquery.Document
+	status int
+	header http.Header
+	body   string
+}
+
+// request sends a request and follows no redirect.
+func (s *site) request(t *testing.T, method, path string, form url.Values, header ...string) answer {
+	t.Helper()
+	var body io.Reader
+	if form != nil {
+		body = strings.NewReader(form.Encode())
+	}
+	r, err := http.NewRequestWithContext(t.Context(), method, s.url+path, body)
+	must(t, err)
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(r)
+	must(t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	must(t, err)
+	document, err := goquery.NewDocumentFromReader(strings.NewReader(string(text)))
+	must(t, err)
+	return answer{Document: document, status: resp.StatusCode, header: resp.Header, body: string(text)}
+}
+
+func (s *site) get(t *testing.T, path string, header ...string) answer {
+	t.Helper()
+	return s.request(t, http.MethodGet, path, nil, header...)
+}
+
+func (s *site) post(t *testing.T, path string, form url.Values) answer {
+	t.Helper()
+	if form == nil {
+		form = url.Values{}
+	}
+	return s.request(t, http.MethodPost, path, form)
+}
+
+// wants asserts what the elements that a selector finds say: all of it, in this
+// order.
+func (a answer) wants(t *testing.T, selector string, sayings ...string) {
+	t.Helper()
+	text := words(a.Find(selector))
+	rest := text
+	for _, word := range sayings {
+		_, after, found := strings.Cut(rest, word)
+		if !found {
+			t.Errorf("%s says %q; %q is missing", selector, text, word)
+			return
+		}
+		rest = after
+	}
+	if a.Find(selector).Length() == 0 {
+		t.Errorf("there is no %s", selector)
+	}
+}
+
+// words gives the text of elements with a space between neighbours, as they are
+// seen and not as they are written.
+func words(e *goquery.Selection) string {
+	var all []string
+	var walk func(*goquery.Selection)
+	walk = func(e *goquery.Selection) {
+		e.Contents().Each(func(_ int, child *goquery.Selection) {
+			if goquery.NodeName(child) == "#text" {
+				all = append(all, strings.Fields(child.Text())...)
+			} else {
+				walk(child)
+			}
+		})
+	}
+	walk(e)
+	return strings.Join(all, " ")
+}
+
+func (a answer) wantsNone(t *testing.T, selector string) {
+	t.Helper()
+	if n := a.Find(selector).Length(); n != 0 {
+		t.Errorf("there are %d %s, want none: %q", n, selector, a.Find(selector).Text())
+	}
+}
+
+func (a answer) wantsStatus(t *testing.T, want int) {
+	t.Helper()
+	if a.status != want {
+		t.Errorf("status %d, want %d: %.300s", a.status, want, a.body)
+	}
+}
+
+func TestTheHomePageShowsWhatRunsAndWhatFailed(t *testing.T) {
+	s := newSite(t)
+	s.get(t, "/").wants(t, ".empty", "Nothing is being rebuilt", "No machine has asked", "No current iteration has a failed build")
+
+	s.failing(t)
+	other := s.db.NewBuildspace(t, "other")
+	s.db.Iterate(t, other, storetest.Plan("lib"))
+	s.db.Claim(t, "w2")
+	home := s.get(t, "/")
+	home.wantsStatus(t, http.StatusOK)
+	home.wants(t, "title", "1 recent failure")
+	home.wants(t, ".card", "other", "building", "lib", "failed")
+	home.wants(t, "[aria-labelledby=h-running] li", "building", "lib", "on w2")
+	home.wants(t, "[aria-labelledby=h-failures] li", "failed", "app")
+}
+
+func TestAFailureOfAnOldIterationIsNoNews(t *testing.T) {
+	s := newSite(t)
+	s.failing(t)
+	row, err := s.db.Buildspace(t.Context(), "lib")
+	must(t, err)
+	s.db.Iterate(t, row, storetest.Plan("lib"))
+	s.get(t, "/").wants(t, "[aria-labelledby=h-failures]", "No current iteration has a failed build")
+}
+
+func TestAPollIsAnsweredWithThePartOnlyWhenSomethingChanged(t *testing.T) {
+	s := newSite(t)
+	app, _ := s.failing(t)
+	for _, path := range []string{"/", "/buildspaces", "/buildspaces/lib", "/buildspaces/lib/1/x86_64/graph", fmt.Sprintf("/builds/%d", app.ID), "/workers"} {
+		t.Run(path, func(t *testing.T) {
+			first := s.get(t, path, "HX-Request", "true")
+			first.wantsStatus(t, http.StatusOK)
+			if strings.Contains(first.body, "<html") || first.Find("#live[hx-get]").Length() != 1 {
+				t.Errorf("a poll got no fragment: %.200s", first.body)
+			}
+			tag := first.header.Get("ETag")
+			s.get(t, path, "HX-Request", "true", "If-None-Match", tag).wantsStatus(t, http.StatusNotModified)
+			whole := s.get(t, path, "If-None-Match", tag)
+			whole.wantsStatus(t, http.StatusOK)
+			whole.wants(t, "nav", "Buildspaces")
+		})
+	}
+	tag := s.get(t, "/buildspaces/lib", "HX-Request", "true").header.Get("ETag")
+	s.post(t, fmt.Sprintf("/builds/%d/retry", app.ID), nil).wantsStatus(t, http.StatusSeeOther)
+	changed := s.get(t, "/buildspaces/lib", "HX-Request", "true", "If-None-Match", tag)
+	changed.wantsStatus(t, http.StatusOK)
+	changed.wants(t, ".status-counts", "1 pending")
+}
+
+func TestErrorPagesHelp(t *testing.T) {
+	s := newSite(t)
+	for path, want := range map[string]string{
+		"/nothing":                            "There is nothing at this address",
+		"/buildspaces/opnessl":                "opnessl",
+		"/buildspaces/opnessl/1/x86_64/graph": "opnessl",
+		"/builds/77":                          "77",
+		"/builds/x":                           "there is no build",
+		"/packages/..":                        "",
+		"/static/none.css":                    "there is no such file",
+	} {
+		page := s.get(t, path)
+		page.wantsStatus(t, http.StatusNotFound)
+		page.wants(t, "main", "404", "Not found", want)
+		page.wants(t, "main a", "What runs now")
+	}
+}
+
+func TestAReaderSeesNoFormsAndMaySendNone(t *testing.T) {
+	s := newSite(t, func(d *handlers.Deps) {
+		d.Who = func(handlers.Credentials) (buildbtw.User, error) {
+			return buildbtw.User{Name: "rita", Role: buildbtw.RoleReader}, nil
+		}
+	})
+	app, _ := s.failing(t)
+	for _, path := range []string{"/", "/buildspaces/lib", fmt.Sprintf("/builds/%d", app.ID)} {
+		page := s.get(t, path)
+		page.wantsStatus(t, http.StatusOK)
+		page.wantsNone(t, "form[method=post], .actions .button")
+	}
+	for _, path := range []string{"/buildspaces", "/buildspaces/lib/stop", fmt.Sprintf("/builds/%d/retry", app.ID)} {
+		s.post(t, path, nil).wantsStatus(t, http.StatusForbidden)
+	}
+	if got := s.build(t, "app").Status; got != buildbtw.StatusFailed {
+		t.Errorf("app is %s after a reader's retry", got)
+	}
+}
+
+func TestAStrangerSeesNothingButTheError(t *testing.T) {
+	s := newSite(t, func(d *handlers.Deps) {
+		d.Who = func(handlers.Credentials) (buildbtw.User, error) { return buildbtw.User{}, nil }
+	})
+	s.failing(t)
+	page := s.get(t, "/buildspaces/lib")
+	page.wantsStatus(t, http.StatusUnauthorized)
+	page.wantsNone(t, ".builds")
+}
+
+func TestSourcesAreListedWithTheBrokenOnesFirst(t *testing.T) {
+	s := newSite(t)
+	page := s.get(t, "/sources")
+	page.wants(t, "title", "1 broken source")
+	page.wants(t, "main", "Cannot be read", "broken", ".SRCINFO line 7: "+hostile, "lib", "1.0-1")
+	page.wantsNone(t, "main script")
+	s.get(t, "/sources?q=lib").wantsNone(t, ".broken-list")
+}
+
+func TestThePackagePageShowsItsBuildsEverywhere(t *testing.T) {
+	s := newSite(t)
+	s.failing(t)
+	page := s.get(t, "/packages/lib")
+	page.wants(t, "h1", "lib", "1.0-1")
+	page.wants(t, ".builds tbody", "built", "lib")
+	s.get(t, "/packages/glibc").wants(t, "main", "No source is called like that", "No buildspace has built glibc")
+}
+
+func TestAssetsAreKeptForEver(t *testing.T) {
+	s := newSite(t)
+	style, _ := s.get(t, "/").Find("link[rel=stylesheet]").Attr("href")
+	asset := s.get(t, style, "Accept-Encoding", "gzip")
+	asset.wantsStatus(t, http.StatusOK)
+	for name, want := range map[string]string{
+		"Content-Type": "text/css; charset=utf-8", "Content-Encoding": "gzip", "Vary": "Accept-Encoding",
+		"Cache-Control": "public, max-age=31536000, immutable",
+	} {
+		if got := asset.header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	s.get(t, style, "If-None-Match", asset.header.Get("ETag")).wantsStatus(t, http.StatusNotModified)
+}
