@@ -109,13 +109,20 @@ func TestRemovedRepositoryIsGone(t *testing.T) {
 
 func TestVerifyFindsEveryDamage(t *testing.T) {
 	damages := map[string]func(path string) error{
-		"cannot be read":   os.Remove,
-		"is not the file":  func(path string) error { return os.WriteFile(path, []byte("other"), 0o644) },
-		"do not list the ": func(path string) error { return os.Remove(filepath.Join(filepath.Dir(path), "space.db.tar.zst")) },
+		"cannot be read":  os.Remove,
+		"is not the file": func(path string) error { return os.WriteFile(path, []byte("other"), 0o644) },
+		"do not list the same": func(path string) error {
+			// The databases of two different moments.
+			empty, err := os.ReadFile(filepath.Join(filepath.Dir(path), "../aarch64/space.db.tar.zst"))
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(filepath.Dir(path), "space.db.tar.zst"), empty, 0o644)
+		},
 	}
 	for words, damage := range damages {
 		r, dir := open(t, pacmanrepo.Options{})
-		create(t, r, x86)
+		create(t, r, x86, "aarch64")
 		publish(t, r, 1, pkg{name: "foo"})
 		if err := damage(archFile(dir, x86, "foo-1.0-1-x86_64.pkg.tar")); err != nil {
 			t.Fatal(err)
