@@ -10,11 +10,11 @@ import (
 	"buildbtw/views"
 )
 
-// now is fixed, so that two screenshots of a story are equal. Ages tick on in
-// the browser, as they do on real pages.
-var now = time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
-
-func ago(d time.Duration) views.Moment { return views.Moment{At: now.Add(-d), Now: now} }
+// ago is a moment before now, in the browser's time too: ages tick there.
+func ago(d time.Duration) views.Moment {
+	now := time.Now()
+	return views.Moment{At: now.Add(-d), Now: now}
+}
 
 func link(id int64, pkgbase string, status buildbtw.Status) views.BuildLink {
 	return views.BuildLink{ID: id, Pkgbase: pkgbase, Architecture: "x86_64", Stage: 1, Status: status}

@@ -20,7 +20,8 @@ func iteration() views.Iteration {
 		},
 		PacmanConf: "[openssl-3.6]\nSigLevel = Optional TrustAll\nServer = http://127.0.0.1:8080/repo/openssl-3.6_4/os/$arch",
 		Blockers: []views.Blocker{
-			{Build: link(12, "nodejs", buildbtw.StatusFailed), Holds: 412}, {Build: link(13, "freeradius", buildbtw.StatusFailed), Holds: 1},
+			{Build: link(12, "nodejs", buildbtw.StatusFailed), Holds: 412},
+			{Build: link(13, "freeradius", buildbtw.StatusFailed), Holds: 1},
 			{Build: link(14, "a-leaf", buildbtw.StatusFailed)},
 		},
 		Builds: views.BuildList{Base: "/iteration/building", Lines: buildLines(), Next: "/iteration/building?cursor=2"},

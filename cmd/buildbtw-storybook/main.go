@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"log"
@@ -26,18 +27,18 @@ func main() {
 		}
 		return
 	}
-	if err := run(*listen); err != nil {
+	if err := run(context.Background(), *listen); err != nil {
 		fmt.Fprintln(os.Stderr, "buildbtw-storybook:", err)
 		os.Exit(1)
 	}
 }
 
-func run(listen string) error {
+func run(ctx context.Context, listen string) error {
 	assets, err := static.Load()
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", listen)
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", listen, err)
 	}
