@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -207,6 +208,7 @@ func (s *syncBuffer) String() string {
 // A program is compiled against the library that was built before it, in the
 // version that the repository holds now, and cannot be compiled without it.
 func TestProgramIsBuiltAgainstTheRepositorysLibrary(t *testing.T) {
+	t.Parallel()
 	run, r := newRunner(t, makepkg.Options{}), newRepository(t)
 	app := source{name: "fooapp"}
 
@@ -239,6 +241,7 @@ func TestProgramIsBuiltAgainstTheRepositorysLibrary(t *testing.T) {
 }
 
 func TestOutcomes(t *testing.T) {
+	t.Parallel()
 	run, r := newRunner(t, makepkg.Options{}), newRepository(t)
 	for _, test := range []struct {
 		source  source
@@ -259,6 +262,7 @@ func TestOutcomes(t *testing.T) {
 		{source: source{name: "hangs", job: func(j *runners.Job) { j.StallSeconds = 1 }}, outcome: "stalled", message: "no output and no CPU use for 1 s", collect: "no package"},
 	} {
 		t.Run(test.source.name+" "+string(test.outcome), func(t *testing.T) {
+			t.Parallel()
 			b := build(t, run, r, test.source)
 			message := strings.ReplaceAll(test.message, "PORT", r.port(t))
 			if b.Outcome != test.outcome || message != "" && b.Message != message {
@@ -276,6 +280,7 @@ func TestOutcomes(t *testing.T) {
 
 // Sources are fetched before the build, which has no network itself.
 func TestRemoteSourceIsFetchedFirst(t *testing.T) {
+	t.Parallel()
 	run, r := newRunner(t, makepkg.Options{}), newRepository(t)
 	if err := os.WriteFile(filepath.Join(r.dir, "payload"), []byte("from afar"), 0o644); err != nil {
 		t.Fatal(err)
@@ -284,6 +289,7 @@ func TestRemoteSourceIsFetchedFirst(t *testing.T) {
 }
 
 func TestSameJobMakesTheSameBytes(t *testing.T) {
+	t.Parallel()
 	run, r := newRunner(t, makepkg.Options{}), newRepository(t)
 	var texts [][]byte
 	for range 2 {
@@ -301,11 +307,14 @@ func TestSameJobMakesTheSameBytes(t *testing.T) {
 // A hanging build ends at once when it is cancelled, with every process it
 // started, also those that left its process group.
 func TestCancelLeavesNothing(t *testing.T) {
+	t.Parallel()
 	for _, isolation := range []makepkg.Isolation{makepkg.Sandbox, makepkg.None} {
 		t.Run(string(isolation), func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			run, r := newRunner(t, makepkg.Options{Isolation: isolation, Mark: runners.Mark(dir)}), newRepository(t)
-			job := source{name: "hangs"}.prepare(t, r)
+			seconds := fmt.Sprint(1_000_000 + os.Getpid() + len(isolation)*5_000_000)
+			job := hanging(seconds).prepare(t, r)
 			reachable(t, isolation, job)
 			job.StallSeconds = 60
 			ctx, cancel := context.WithCancelCause(t.Context())
@@ -313,7 +322,7 @@ func TestCancelLeavesNothing(t *testing.T) {
 			var log syncBuffer
 			done := make(chan runners.Result, 1)
 			go func() { done <- run.Build(ctx, job, &log) }()
-			waitFor(t, "both sleeps", func() bool { return sleeping(t) == 2 })
+			waitFor(t, "both sleeps", func() bool { return sleeping(t, seconds) == 2 })
 			cause := errors.New("enough")
 			cancel(cause)
 			select {
@@ -324,7 +333,7 @@ func TestCancelLeavesNothing(t *testing.T) {
 			case <-time.After(15 * time.Second):
 				t.Fatalf("the build did not end:\n%s", log.String())
 			}
-			waitFor(t, "the end of both sleeps", func() bool { return sleeping(t) == 0 })
+			waitFor(t, "the end of both sleeps", func() bool { return sleeping(t, seconds) == 0 })
 			if err := runners.RemoveTree(filepath.Dir(job.Work)); err != nil {
 				t.Error(err)
 			}
@@ -332,8 +341,12 @@ func TestCancelLeavesNothing(t *testing.T) {
 	}
 }
 
-// sleeping counts the processes of testdata/hangs.
-func sleeping(t *testing.T) int {
+// hanging is testdata/hangs with a number that tells its two sleeps from those
+// of other tests.
+func hanging(seconds string) source { return source{name: "hangs", edit: []string{"3141", seconds}} }
+
+// sleeping counts the processes of a hanging build.
+func sleeping(t *testing.T, seconds string) int {
 	t.Helper()
 	names, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
@@ -341,7 +354,7 @@ func sleeping(t *testing.T) int {
 	}
 	n := 0
 	for _, name := range names {
-		if text, err := os.ReadFile(name); err == nil && string(text) == "sleep\x003141\x00" {
+		if text, err := os.ReadFile(name); err == nil && string(text) == "sleep\x00"+seconds+"\x00" {
 			n++
 		}
 	}
@@ -374,6 +387,7 @@ func reachable(t *testing.T, isolation makepkg.Isolation, job runners.Job) {
 }
 
 func TestWithoutIsolation(t *testing.T) {
+	t.Parallel()
 	run, r := newRunner(t, makepkg.Options{Isolation: makepkg.None}), newRepository(t)
 	prepare := func(s source) runners.Job {
 		job := s.prepare(t, r)
@@ -399,4 +413,28 @@ func TestWithoutIsolation(t *testing.T) {
 	if app.Outcome != buildbtw.OutcomeBuilt || !strings.Contains(app.log, "answer=42") {
 		t.Errorf("fooapp: %s %q\n%s", app.Outcome, app.Message, app.log)
 	}
+}
+
+// A worker that is killed takes its builds along. The worker is this test's
+// program, started again.
+func TestBuildDiesWithItsWorker(t *testing.T) {
+	if seconds := os.Getenv("BUILDBTW_TEST_WORKER"); seconds != "" {
+		run := newRunner(t, makepkg.Options{})
+		run.Build(t.Context(), hanging(seconds).prepare(t, newRepository(t)), os.Stderr)
+		return
+	}
+	t.Parallel()
+	seconds := fmt.Sprint(50_000_000 + os.Getpid())
+	newRunner(t, makepkg.Options{}) // skips where it cannot work
+	worker := exec.Command(os.Args[0], "-test.run=^TestBuildDiesWithItsWorker$")
+	worker.Env = append(os.Environ(), "BUILDBTW_TEST_WORKER="+seconds, "TMPDIR="+t.TempDir())
+	if err := worker.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "both sleeps", func() bool { return sleeping(t, seconds) == 2 })
+	if err := worker.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	worker.Wait()
+	waitFor(t, "the end of both sleeps", func() bool { return sleeping(t, seconds) == 0 })
 }
