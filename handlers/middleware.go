@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -25,7 +26,8 @@ func (a *App) observe(c *fiber.Ctx) error {
 	err := c.Next()
 	if err != nil {
 		if failed := a.answerError(c, err); failed != nil {
-			return failed
+			err = errors.Join(err, fmt.Errorf("answer with an error: %w", failed))
+			c.Status(fiber.StatusInternalServerError).Response().SetBodyString("Internal server error\n")
 		}
 	}
 	took := a.Now().Sub(began)
