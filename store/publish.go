@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/uptrace/bun"
@@ -219,64 +218,6 @@ func (t *tx) complete(ctx context.Context, a *buildbtw.Attempt) error {
 		return err
 	}
 	return t.unblock(ctx, a.BuildID)
-}
-
-// unblock takes a built build off the count of those that wait for it. What
-// then waits for nothing becomes pending; twins among them are built at once,
-// since their packages are, and unblock others in turn.
-func (t *tx) unblock(ctx context.Context, built ...int64) error {
-	for len(built) > 0 {
-		waiting, err := t.countDown(ctx, built)
-		if err != nil {
-			return err
-		}
-		ready, err := t.move(ctx, withIDs(waiting), change{
-			to: buildbtw.StatusPending, cause: buildbtw.CauseReady, actor: buildbtw.System,
-			message: "Everything it waited for is built.",
-		})
-		if err != nil || len(ready) == 0 {
-			return err
-		}
-		twins := withIDs(ready)
-		twins.sql += " AND twin_of <> 0"
-		built, err = t.move(ctx, twins, change{
-			to: buildbtw.StatusBuilt, cause: buildbtw.CauseReused, actor: buildbtw.System,
-			message: "Built together with another architecture.",
-			set:     []clause{sqlf("finished_at = ?", t.now)},
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// countDown lowers the count of what each build waits for and gives those that
-// wait for nothing any more. A twin waits for the build that does its work as
-// if an edge led there.
-func (t *tx) countDown(ctx context.Context, built []int64) ([]int64, error) {
-	const lower = `UPDATE builds SET waiting = waiting - gone.n FROM (
-    SELECT id, count(*) AS n FROM (
-        SELECT to_build AS id FROM edges WHERE from_build IN (SELECT value FROM json_each(?))
-        UNION ALL
-        SELECT id FROM builds WHERE twin_of <> 0 AND twin_of IN (SELECT value FROM json_each(?)))
-    GROUP BY id) AS gone
-WHERE builds.id = gone.id RETURNING builds.id, builds.waiting`
-	var rows []struct {
-		ID      int64 `bun:"id"`
-		Waiting int   `bun:"waiting"`
-	}
-	if err := t.NewRaw(lower, idList(built), idList(built)).Scan(ctx, &rows); err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return nil, fmt.Errorf("count down what waits: %w", err)
-	}
-	var free []int64
-	for _, r := range rows {
-		if r.Waiting == 0 {
-			free = append(free, r.ID)
-		}
-	}
-	slices.Sort(free)
-	return free, nil
 }
 
 // AbandonPublish ends an attempt whose packages could not be published by the

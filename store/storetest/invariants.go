@@ -65,25 +65,52 @@ func (d *DB) Check(t testing.TB) {
 // Violations says what breaks the invariants, one line each.
 func (d *DB) Violations(t testing.TB) []string {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+d.Path+"?_pragma=query_only(1)&_pragma=busy_timeout(5000)")
-	if err != nil {
-		t.Fatalf("open for checking: %v", err)
+	if d.checker == nil {
+		d.checker = newChecker(t, d.Path)
 	}
-	defer func() { _ = db.Close() }() // it only read
 	var found []string
-	for _, inv := range invariants() {
-		for _, what := range texts(t, db, inv.query) {
+	for i, inv := range invariants() {
+		for _, what := range texts(t, d.checker.rules[i]) {
 			found = append(found, fmt.Sprintf("broken: %s: %s", inv.rule, what))
 		}
 	}
-	return append(found, replay(t, db)...)
+	return append(found, replay(t, d.checker.history)...)
 }
 
-func texts(t testing.TB, db *sql.DB, query string) []string {
+// checker has its own connection to the database, with everything prepared:
+// most of a check is otherwise the reading of SQL.
+type checker struct {
+	rules   []*sql.Stmt // as invariants
+	history *sql.Stmt   // every build's events
+}
+
+func newChecker(t testing.TB, path string) *checker {
 	t.Helper()
-	rows, err := db.QueryContext(t.Context(), query)
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=query_only(1)&_pragma=busy_timeout(5000)")
 	if err != nil {
-		t.Fatalf("check: %v\n%s", err, query)
+		t.Fatalf("open for checking: %v", err)
+	}
+	t.Cleanup(func() { _ = db.Close() }) // it only read
+	prepare := func(query string) *sql.Stmt {
+		s, err := db.PrepareContext(t.Context(), query)
+		if err != nil {
+			t.Fatalf("check: %v\n%s", err, query)
+		}
+		return s
+	}
+	c := &checker{history: prepare(`SELECT b.id, b.pkgbase, b.status, e.from_status, e.to_status, e.cause
+FROM builds AS b LEFT JOIN events AS e ON e.build_id = b.id AND e.kind = 'build' ORDER BY b.id, e.id`)}
+	for _, inv := range invariants() {
+		c.rules = append(c.rules, prepare(inv.query))
+	}
+	return c
+}
+
+func texts(t testing.TB, rule *sql.Stmt) []string {
+	t.Helper()
+	rows, err := rule.QueryContext(t.Context())
+	if err != nil {
+		t.Fatalf("check: %v", err)
 	}
 	defer rows.Close()
 	var list []string
@@ -103,10 +130,9 @@ func texts(t testing.TB, db *sql.DB, query string) []string {
 // replay goes through the events of all builds: each must begin where the one
 // before ended, take a way that the transition table has, and the last must
 // lead to what the build is now.
-func replay(t testing.TB, db *sql.DB) []string {
+func replay(t testing.TB, history *sql.Stmt) []string {
 	t.Helper()
-	rows, err := db.QueryContext(t.Context(), `SELECT b.id, b.pkgbase, b.status, e.from_status, e.to_status, e.cause
-FROM builds AS b LEFT JOIN events AS e ON e.build_id = b.id AND e.kind = 'build' ORDER BY b.id, e.id`)
+	rows, err := history.QueryContext(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,6 +28,8 @@ type DB struct {
 	Clock *Clock
 	Path  string // of the database file
 
+	checker *checker // made by the first Violations
+
 	mu     sync.Mutex
 	leases int
 }

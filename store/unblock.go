@@ -1,0 +1,76 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"buildbtw"
+)
+
+// unblock takes a built build off the count of those that wait for it. What
+// then waits for nothing becomes pending; twins among them are built at once,
+// since their packages are, and unblock others in turn.
+func (t *tx) unblock(ctx context.Context, built ...int64) error {
+	for len(built) > 0 {
+		free, err := t.countDown(ctx, built)
+		if err != nil {
+			return err
+		}
+		ready, err := t.move(ctx, withIDs(free.all), change{
+			to: buildbtw.StatusPending, cause: buildbtw.CauseReady, actor: buildbtw.System,
+			message: "Everything it waited for is built.",
+		})
+		if err != nil || len(ready) == 0 || len(free.twins) == 0 {
+			return err
+		}
+		built, err = t.move(ctx, withIDs(free.twins), change{
+			to: buildbtw.StatusBuilt, cause: buildbtw.CauseReused, actor: buildbtw.System,
+			message: "Built together with another architecture.",
+			set:     []clause{sqlf("finished_at = ?", t.now)},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// freed are builds that wait for nothing any more.
+type freed struct {
+	all   []int64
+	twins []int64 // those of all that are built by another build
+}
+
+// countDown lowers the count of what each build waits for and gives those that
+// wait for nothing any more. A twin waits for the build that does its work as
+// if an edge led there.
+func (t *tx) countDown(ctx context.Context, built []int64) (freed, error) {
+	const lower = `UPDATE builds SET waiting = waiting - gone.n FROM (
+    SELECT id, count(*) AS n FROM (
+        SELECT to_build AS id FROM edges WHERE from_build IN (SELECT value FROM json_each(?))
+        UNION ALL
+        SELECT id FROM builds WHERE twin_of <> 0 AND twin_of IN (SELECT value FROM json_each(?)))
+    GROUP BY id) AS gone
+WHERE builds.id = gone.id RETURNING builds.id, builds.waiting, builds.twin_of`
+	var rows []struct {
+		ID      int64 `bun:"id"`
+		Waiting int   `bun:"waiting"`
+		TwinOf  int64 `bun:"twin_of"`
+	}
+	var free freed
+	if err := t.NewRaw(lower, idList(built), idList(built)).Scan(ctx, &rows); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return free, fmt.Errorf("count down what waits: %w", err)
+	}
+	for _, r := range rows {
+		if r.Waiting > 0 {
+			continue
+		}
+		free.all = append(free.all, r.ID)
+		if r.TwinOf != 0 {
+			free.twins = append(free.twins, r.ID)
+		}
+	}
+	return free, nil
+}
