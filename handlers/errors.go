@@ -48,39 +48,51 @@ func answerFor(err error) answer {
 	var fromFiber *fiber.Error
 	switch {
 	case errors.As(err, &known):
-		return answer{api.StatusOf(known.Kind), titles[known.Kind], known.Message}
+		return answer{api.StatusOf(known.Kind), title(known.Kind), known.Message}
 	case errors.As(err, &fromFiber):
 		return answerForFiber(fromFiber)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return answer{fiber.StatusServiceUnavailable, titles[buildbtw.KindUnavailable],
-			"The server's disk is full. Nothing was kept of this request; try again when there is space."}
+		return answer{
+			fiber.StatusServiceUnavailable, title(buildbtw.KindUnavailable),
+			"The server's disk is full. Nothing was kept of this request; try again when there is space.",
+		}
 	}
-	return answer{fiber.StatusInternalServerError, titles[buildbtw.KindInternal], buildbtw.MessageOf(err)}
+	return answer{fiber.StatusInternalServerError, title(buildbtw.KindInternal), buildbtw.MessageOf(err)}
 }
 
-// titles name the kinds of errors for people.
-var titles = map[buildbtw.Kind]string{
-	buildbtw.KindInvalid:         "That cannot work",
-	buildbtw.KindUnauthenticated: "Not signed in",
-	buildbtw.KindForbidden:       "Not allowed",
-	buildbtw.KindNotFound:        "Not found",
-	buildbtw.KindConflict:        "Not possible any more",
-	buildbtw.KindUnconfirmed:     "Please confirm",
-	buildbtw.KindTooLarge:        "Too large",
-	buildbtw.KindUnavailable:     "Not now",
-	buildbtw.KindInternal:        "Server error",
+// title names a kind of error for people.
+func title(kind buildbtw.Kind) string {
+	switch kind {
+	case buildbtw.KindInvalid:
+		return "That cannot work"
+	case buildbtw.KindUnauthenticated:
+		return "Not signed in"
+	case buildbtw.KindForbidden:
+		return "Not allowed"
+	case buildbtw.KindNotFound:
+		return "Not found"
+	case buildbtw.KindConflict:
+		return "Not possible any more"
+	case buildbtw.KindUnconfirmed:
+		return "Please confirm"
+	case buildbtw.KindTooLarge:
+		return "Too large"
+	case buildbtw.KindUnavailable:
+		return "Not now"
+	}
+	return "Server error"
 }
 
 func answerForFiber(e *fiber.Error) answer {
 	switch e.Code {
 	case fiber.StatusNotFound:
-		return answer{e.Code, titles[buildbtw.KindNotFound], "There is nothing at this address."}
+		return answer{e.Code, title(buildbtw.KindNotFound), "There is nothing at this address."}
 	case fiber.StatusMethodNotAllowed:
 		return answer{e.Code, "Method not allowed", "This address does not know the method; the Allow header lists those it knows."}
 	case fiber.StatusInternalServerError:
-		return answer{e.Code, titles[buildbtw.KindInternal], buildbtw.MessageOf(e)}
+		return answer{e.Code, title(buildbtw.KindInternal), buildbtw.MessageOf(e)}
 	}
-	return answer{e.Code, titles[api.KindOf(e.Code)], e.Message}
+	return answer{e.Code, title(api.KindOf(e.Code)), e.Message}
 }
 
 // forProgram reports whether the one asking is no person with a browser.

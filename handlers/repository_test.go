@@ -67,7 +67,7 @@ func TestRepositoryFileInRanges(t *testing.T) {
 func TestHeadSaysWhatGetWouldSend(t *testing.T) {
 	f, _ := withFile(t, "a-1-1-any.pkg.tar")
 	answer, body := f.send(t, "HEAD", repository+"a-1-1-any.pkg.tar", "")
-	if answer.StatusCode != 200 || answer.ContentLength != 10 || len(body) != 0 || answer.Header.Get("Last-Modified") == "" {
+	if answer.StatusCode != http.StatusOK || answer.ContentLength != 10 || len(body) != 0 || answer.Header.Get("Last-Modified") == "" {
 		t.Errorf("%s, length %d, body %q, %v", answer.Status, answer.ContentLength, body, answer.Header)
 	}
 }
@@ -86,7 +86,7 @@ func TestRenamedFileIsServedAtOnce(t *testing.T) {
 func TestEpochInFileNames(t *testing.T) {
 	f, _ := withFile(t, "a-1:2-1-any.pkg.tar")
 	for _, name := range []string{"a-1:2-1-any.pkg.tar", "a-1%3A2-1-any.pkg.tar", "a-1%3a2-1-any.pkg.tar"} {
-		if answer, body := f.get(t, repository+name); answer.StatusCode != 200 {
+		if answer, body := f.get(t, repository+name); answer.StatusCode != http.StatusOK {
 			t.Errorf("%s: %s\n%s", name, answer.Status, body)
 		}
 	}
@@ -95,7 +95,7 @@ func TestEpochInFileNames(t *testing.T) {
 func TestEmptyDatabaseIsServedFromTheFirstMoment(t *testing.T) {
 	f, _ := withFile(t, "unused")
 	for _, name := range []string{"work.db", "work.files"} {
-		if answer, body := f.get(t, repository+name); answer.StatusCode != 200 || len(body) == 0 {
+		if answer, body := f.get(t, repository+name); answer.StatusCode != http.StatusOK || len(body) == 0 {
 			t.Errorf("%s: %s, %d bytes", name, answer.Status, len(body))
 		}
 	}

@@ -78,7 +78,7 @@ func TestReadBodyKeepsTheConnection(t *testing.T) {
 func TestEarlyAnswerSurvives(t *testing.T) {
 	f := newFrame(t)
 	for range 20 {
-		r, err := http.NewRequestWithContext(t.Context(), "PUT", f.url+"/api/v1/worker/leases/nosuch/packages/a-1-1-any.pkg.tar",
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, f.url+"/api/v1/worker/leases/nosuch/packages/a-1-1-any.pkg.tar",
 			io.LimitReader(zeros{}, 20<<20))
 		must(t, err)
 		answer, err := http.DefaultClient.Do(r)

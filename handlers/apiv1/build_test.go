@@ -86,7 +86,7 @@ func TestPackagesAreDownloadedAsUploaded(t *testing.T) {
 	if digest(got.body) != p.SHA256 || int64(len(got.body)) != p.Size {
 		t.Errorf("got %d bytes with digest %s, want %+v", len(got.body), digest(got.body), p)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/repo/work_1/os/x86_64/"+p.Filename, nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/repo/work_1/os/x86_64/"+p.Filename, nil)
 	s.must(err)
 	if served := s.do(r); !bytes.Equal(served.body, got.body) {
 		t.Errorf("the pacman repository serves something else: %s", served.Status)

@@ -3,6 +3,7 @@ package apiv1
 import (
 	"context"
 	"net/url"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -174,11 +175,7 @@ func (a *API) wireBuildspace(row store.BuildspaceRow) api.Buildspace {
 
 // page gives the full URL of a page for people.
 func (a *API) page(parts ...string) string {
-	u := a.Settings.ServerURL
-	for _, p := range parts {
-		u += "/" + url.PathEscape(p)
-	}
-	return u
+	return a.Settings.ServerURL + "/" + strings.Join(list(parts, url.PathEscape), "/")
 }
 
 // list converts a list; the result is never null in JSON.

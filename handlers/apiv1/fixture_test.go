@@ -142,8 +142,10 @@ func (s *server) git(name string, files map[string]string) {
 		s.must(os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644))
 	}
 	for _, args := range [][]string{{"init", "--quiet"}, {"add", "."}, {"commit", "--quiet", "-m", "new"}} {
-		cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=T", "-c", "user.email=t@example.org",
-			"-c", "init.defaultBranch=main"}, args...)...)
+		cmd := exec.Command("git", append([]string{
+			"-C", dir, "-c", "user.name=T", "-c", "user.email=t@example.org",
+			"-c", "init.defaultBranch=main",
+		}, args...)...)
 		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			s.t.Fatalf("git %v: %v\n%s", args, err, out)

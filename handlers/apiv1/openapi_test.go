@@ -2,6 +2,7 @@ package apiv1_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -92,7 +93,7 @@ func TestEveryDescribedReadIsAnswered(t *testing.T) {
 		if _, ok := operations["get"]; !ok || strings.Contains(path, "{") {
 			continue
 		}
-		if got := s.do(s.request("GET", path, nil)); got.StatusCode != 200 {
+		if got := s.do(s.request("GET", path, nil)); got.StatusCode != http.StatusOK {
 			t.Errorf("%s: %s", path, got.Status)
 		}
 	}

@@ -60,83 +60,131 @@ func (a *API) serverRoutes() []route {
 		{method: "GET", path: "/ready", summary: "Can the server do its work?", handler: a.ready, answer: api.Health{}},
 		{method: "GET", path: "/openapi.json", summary: "This document", handler: a.openAPI, answer: map[string]any{}},
 		{method: "GET", path: "/me", summary: "Who is asking", may: buildbtw.User.MayRead, handler: a.me, answer: api.Me{}},
-		{method: "POST", path: "/plans", summary: "What would be built, in which order, and why; nothing is stored",
-			may: buildbtw.User.MayRead, handler: a.plan, body: api.PlanRequest{}, answer: buildgraph.Plan{}},
+		{
+			method: "POST", path: "/plans", summary: "What would be built, in which order, and why; nothing is stored",
+			may: buildbtw.User.MayRead, handler: a.plan, body: api.PlanRequest{}, answer: buildgraph.Plan{},
+		},
 	}
 }
 
 func (a *API) buildspaceRoutes() []route {
 	return []route{
-		{method: "GET", path: "/buildspaces", summary: "Buildspaces, newest first", may: buildbtw.User.MayRead,
+		{
+			method: "GET", path: "/buildspaces", summary: "Buildspaces, newest first", may: buildbtw.User.MayRead,
 			handler: a.buildspaces, answer: api.Page[api.Buildspace]{}, query: paged(
 				parameter{"status", "active or stopped"}, parameter{"source", "with a changeset of this source"},
-				parameter{"q", "part of the name"})},
-		{method: "POST", path: "/buildspaces", summary: "Create a buildspace", may: buildbtw.User.MayChange,
-			handler: a.createBuildspace, body: api.NewBuildspace{}, answer: api.Buildspace{}, status: fiber.StatusCreated},
-		{method: "GET", path: "/buildspaces/{name}", summary: "One buildspace", may: buildbtw.User.MayRead,
-			handler: a.buildspace, answer: api.Buildspace{}},
-		{method: "PATCH", path: "/buildspaces/{name}", summary: "Edit, stop or start a buildspace", may: buildbtw.User.MayChange,
-			handler: a.editBuildspace, body: api.EditBuildspace{}, answer: api.Buildspace{}},
-		{method: "POST", path: "/buildspaces/{name}/retry", summary: "Retry every failed build of the latest iteration",
-			may: buildbtw.User.MayChange, handler: a.retryBuildspace, answer: api.Count{}},
-		{method: "POST", path: "/buildspaces/{name}/cancel", summary: "Cancel every unfinished build of the latest iteration",
-			may: buildbtw.User.MayChange, handler: a.cancelBuildspace, answer: api.Count{}},
+				parameter{"q", "part of the name"}),
+		},
+		{
+			method: "POST", path: "/buildspaces", summary: "Create a buildspace", may: buildbtw.User.MayChange,
+			handler: a.createBuildspace, body: api.NewBuildspace{}, answer: api.Buildspace{}, status: fiber.StatusCreated,
+		},
+		{
+			method: "GET", path: "/buildspaces/{name}", summary: "One buildspace", may: buildbtw.User.MayRead,
+			handler: a.buildspace, answer: api.Buildspace{},
+		},
+		{
+			method: "PATCH", path: "/buildspaces/{name}", summary: "Edit, stop or start a buildspace", may: buildbtw.User.MayChange,
+			handler: a.editBuildspace, body: api.EditBuildspace{}, answer: api.Buildspace{},
+		},
+		{
+			method: "POST", path: "/buildspaces/{name}/retry", summary: "Retry every failed build of the latest iteration",
+			may: buildbtw.User.MayChange, handler: a.retryBuildspace, answer: api.Count{},
+		},
+		{
+			method: "POST", path: "/buildspaces/{name}/cancel", summary: "Cancel every unfinished build of the latest iteration",
+			may: buildbtw.User.MayChange, handler: a.cancelBuildspace, answer: api.Count{},
+		},
 	}
 }
 
 func (a *API) iterationRoutes() []route {
 	const iterations = "/buildspaces/{name}/iterations"
 	return []route{
-		{method: "GET", path: iterations, summary: "Iterations, newest first", may: buildbtw.User.MayRead,
-			handler: a.iterations, answer: api.Page[api.Iteration]{}, query: paged()},
-		{method: "POST", path: iterations, summary: "Ask for a new iteration", may: buildbtw.User.MayChange,
-			handler: a.newIteration, body: api.NewIteration{}, answer: api.Buildspace{}, status: fiber.StatusAccepted},
-		{method: "GET", path: iterations + "/{number}", summary: "One iteration, by number or latest", may: buildbtw.User.MayRead,
-			handler: a.iteration, answer: api.Iteration{}},
-		{method: "GET", path: iterations + "/{number}/graph", summary: "The build graph of one architecture", may: buildbtw.User.MayRead,
-			handler: a.graph, answer: api.Graph{}, query: []parameter{{"arch", "the architecture; the first when there is none"}}},
-		{method: "GET", path: iterations + "/{number}/diff", summary: "What changed to another iteration", may: buildbtw.User.MayRead,
-			handler: a.diff, answer: api.Diff{}, query: []parameter{{"to", "number of the other iteration, or latest"}}},
+		{
+			method: "GET", path: iterations, summary: "Iterations, newest first", may: buildbtw.User.MayRead,
+			handler: a.iterations, answer: api.Page[api.Iteration]{}, query: paged(),
+		},
+		{
+			method: "POST", path: iterations, summary: "Ask for a new iteration", may: buildbtw.User.MayChange,
+			handler: a.newIteration, body: api.NewIteration{}, answer: api.Buildspace{}, status: fiber.StatusAccepted,
+		},
+		{
+			method: "GET", path: iterations + "/{number}", summary: "One iteration, by number or latest", may: buildbtw.User.MayRead,
+			handler: a.iteration, answer: api.Iteration{},
+		},
+		{
+			method: "GET", path: iterations + "/{number}/graph", summary: "The build graph of one architecture", may: buildbtw.User.MayRead,
+			handler: a.graph, answer: api.Graph{}, query: []parameter{{"arch", "the architecture; the first when there is none"}},
+		},
+		{
+			method: "GET", path: iterations + "/{number}/diff", summary: "What changed to another iteration", may: buildbtw.User.MayRead,
+			handler: a.diff, answer: api.Diff{}, query: []parameter{{"to", "number of the other iteration, or latest"}},
+		},
 	}
 }
 
 func (a *API) buildRoutes() []route {
 	return []route{
-		{method: "GET", path: "/builds", summary: "Builds", may: buildbtw.User.MayRead,
+		{
+			method: "GET", path: "/builds", summary: "Builds", may: buildbtw.User.MayRead,
 			handler: a.builds, answer: api.Page[api.Build]{}, query: paged(
 				parameter{"buildspace", "of this buildspace"}, parameter{"iteration", "number; the latest when absent"},
 				parameter{"arch", "of this architecture"}, parameter{"status", "one or more statuses, separated by commas"},
-				parameter{"pkgbase", "exactly this pkgbase"}, parameter{"q", "part of the pkgbase"})},
-		{method: "GET", path: "/builds/{id}", summary: "One build with all that is known of it", may: buildbtw.User.MayRead,
-			handler: a.build, answer: api.BuildDetail{}},
-		{method: "POST", path: "/builds/{id}/retry", summary: "Make another attempt", may: buildbtw.User.MayChange,
-			handler: a.retryBuild, answer: api.Build{}},
-		{method: "POST", path: "/builds/{id}/cancel", summary: "Cancel a build", may: buildbtw.User.MayChange,
-			handler: a.cancelBuild, answer: api.Build{}},
-		{method: "GET", path: "/builds/{id}/attempts", summary: "Attempts, first one first", may: buildbtw.User.MayRead,
-			handler: a.attempts, answer: api.Page[api.Attempt]{}},
-		{method: "GET", path: "/builds/{id}/log", summary: "The log of an attempt, whole, in ranges, or as it grows",
+				parameter{"pkgbase", "exactly this pkgbase"}, parameter{"q", "part of the pkgbase"}),
+		},
+		{
+			method: "GET", path: "/builds/{id}", summary: "One build with all that is known of it", may: buildbtw.User.MayRead,
+			handler: a.build, answer: api.BuildDetail{},
+		},
+		{
+			method: "POST", path: "/builds/{id}/retry", summary: "Make another attempt", may: buildbtw.User.MayChange,
+			handler: a.retryBuild, answer: api.Build{},
+		},
+		{
+			method: "POST", path: "/builds/{id}/cancel", summary: "Cancel a build", may: buildbtw.User.MayChange,
+			handler: a.cancelBuild, answer: api.Build{},
+		},
+		{
+			method: "GET", path: "/builds/{id}/attempts", summary: "Attempts, first one first", may: buildbtw.User.MayRead,
+			handler: a.attempts, answer: api.Page[api.Attempt]{},
+		},
+		{
+			method: "GET", path: "/builds/{id}/log", summary: "The log of an attempt, whole, in ranges, or as it grows",
 			may: buildbtw.User.MayRead, handler: a.log, media: fiber.MIMETextPlainCharsetUTF8, query: []parameter{
 				{"attempt", "number; the latest when absent"},
-				{"follow", "true: begin where Range says and go on until the attempt ends"}},
-			header: []parameter{{fiber.HeaderRange, "bytes=N- or bytes=-N"}}},
-		{method: "GET", path: "/builds/{id}/packages/{file}", summary: "A package file of a build", may: buildbtw.User.MayRead,
-			handler: a.packageFile, media: fiber.MIMEOctetStream},
+				{"follow", "true: begin where Range says and go on until the attempt ends"},
+			},
+			header: []parameter{{fiber.HeaderRange, "bytes=N- or bytes=-N"}},
+		},
+		{
+			method: "GET", path: "/builds/{id}/packages/{file}", summary: "A package file of a build", may: buildbtw.User.MayRead,
+			handler: a.packageFile, media: fiber.MIMEOctetStream,
+		},
 	}
 }
 
 // Routes of what is only listed.
 func (a *API) listRoutes() []route {
 	return []route{
-		{method: "GET", path: "/sources", summary: "Sources at their base ref", may: buildbtw.User.MayRead,
+		{
+			method: "GET", path: "/sources", summary: "Sources at their base ref", may: buildbtw.User.MayRead,
 			handler: a.sources, answer: api.Page[api.Source]{}, query: paged(
-				parameter{"q", "part of the slug"}, parameter{"broken", "true: only those that cannot be planned"})},
-		{method: "GET", path: "/workers", summary: "Build machines", may: buildbtw.User.MayRead,
-			handler: a.workers, answer: api.Page[api.Worker]{}},
-		{method: "GET", path: "/events", summary: "The history, oldest first; as Server-Sent Events when these are accepted",
+				parameter{"q", "part of the slug"}, parameter{"broken", "true: only those that cannot be planned"}),
+		},
+		{
+			method: "GET", path: "/workers", summary: "Build machines", may: buildbtw.User.MayRead,
+			handler: a.workers, answer: api.Page[api.Worker]{},
+		},
+		{
+			method: "GET", path: "/events", summary: "The history, oldest first; as Server-Sent Events when these are accepted",
 			may: buildbtw.User.MayRead, handler: a.events, answer: api.Page[api.Event]{}, query: []parameter{
-				{"buildspace", "of this buildspace"}, {"build", "of the build with this id"},
-				{"since", "only after the event with this id"}, {"limit", "at most so many"}}},
+				{"buildspace", "of this buildspace"},
+				{"build", "of the build with this id"},
+				{"since", "only after the event with this id"},
+				{"limit", "at most so many"},
+			},
+		},
 	}
 }
 

@@ -2,6 +2,7 @@ package apiv1
 
 import (
 	"encoding/json"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,13 +16,15 @@ type schemas struct{ components object }
 
 func newSchemas() *schemas { return &schemas{components: object{}} }
 
-// words are the values of types that have only a few.
-var words = map[reflect.Type]any{
-	reflect.TypeFor[buildbtw.Status]():           buildbtw.Statuses(),
-	reflect.TypeFor[buildbtw.Scope]():            buildbtw.Scopes(),
-	reflect.TypeFor[buildbtw.Priority]():         buildbtw.Priorities(),
-	reflect.TypeFor[buildbtw.Cycles]():           []buildbtw.Cycles{buildbtw.CyclesOnce, buildbtw.CyclesTwice},
-	reflect.TypeFor[buildbtw.BuildspaceStatus](): []buildbtw.BuildspaceStatus{buildbtw.BuildspaceActive, buildbtw.BuildspaceStopped},
+// words gives the values of types that have only a few.
+func words() map[reflect.Type]any {
+	return map[reflect.Type]any{
+		reflect.TypeFor[buildbtw.Status]():           buildbtw.Statuses(),
+		reflect.TypeFor[buildbtw.Scope]():            buildbtw.Scopes(),
+		reflect.TypeFor[buildbtw.Priority]():         buildbtw.Priorities(),
+		reflect.TypeFor[buildbtw.Cycles]():           []buildbtw.Cycles{buildbtw.CyclesOnce, buildbtw.CyclesTwice},
+		reflect.TypeFor[buildbtw.BuildspaceStatus](): []buildbtw.BuildspaceStatus{buildbtw.BuildspaceActive, buildbtw.BuildspaceStopped},
+	}
 }
 
 // of gives the schema of a value's type.
@@ -60,7 +63,7 @@ func scalar(t reflect.Type) object {
 	default:
 		o["type"] = "integer"
 	}
-	if values, ok := words[t]; ok {
+	if values, ok := words()[t]; ok {
 		o["enum"] = values
 	}
 	return o
@@ -110,19 +113,13 @@ func fieldsOf(t reflect.Type) func(yield func(reflect.StructField) bool) {
 	}
 }
 
-// componentName makes "PageBuild" of api.Page[buildbtw/api.Build] and
-// "buildgraphBuild" of a type outside package api.
+// componentName makes "PageBuild" of api.Page[buildbtw/api.Build], and
+// "buildgraphBuild" of a type that is not the API's own.
 func componentName(t reflect.Type) string {
-	name := strings.NewReplacer("[", ".", "]", "", "/", ".").Replace(t.Name())
-	var b strings.Builder
-	pkg := t.PkgPath()[strings.LastIndex(t.PkgPath(), "/")+1:]
-	if pkg != "api" && pkg != "buildbtw" {
-		b.WriteString(pkg)
+	outer, inner, _ := strings.Cut(strings.TrimSuffix(t.Name(), "]"), "[")
+	name := outer + inner[strings.LastIndex(inner, ".")+1:]
+	if p := path.Base(t.PkgPath()); p != "api" && p != "buildbtw" {
+		return p + name
 	}
-	for i, part := range strings.Split(name, ".") {
-		if i == 0 || i == len(strings.Split(name, "."))-1 {
-			b.WriteString(part)
-		}
-	}
-	return b.String()
+	return name
 }

@@ -12,7 +12,8 @@ func (a *API) health(c *fiber.Ctx) error {
 	return send(c, api.Health{Status: "ok", Version: a.Settings.Version})
 }
 
-// ready answers when the database does and the server is not about to stop.
+// ready answers when the database does, the sources have been read, and the
+// server is not about to stop.
 func (a *API) ready(c *fiber.Ctx) error {
 	select {
 	case <-a.Stopping:
@@ -21,6 +22,9 @@ func (a *API) ready(c *fiber.Ctx) error {
 	}
 	if _, _, err := a.Store.NextWake(c.UserContext()); err != nil {
 		return buildbtw.Unavailable("the database does not answer; the server's log says why")
+	}
+	if _, err := a.Catalog.Sources(c.UserContext()); err != nil {
+		return err
 	}
 	return send(c, api.Health{Status: "ready", Version: a.Settings.Version})
 }

@@ -61,11 +61,10 @@ func (a *API) upload(ctx context.Context, lease store.LeaseRow, file string) (pa
 		Attempt: lease.Attempt.ID, Filename: file,
 		Pkgbase: b.Pkgbase, Pkgnames: b.Pkgnames, Architecture: b.Architecture, Version: b.Version,
 	}
-	_, version, _, err := alpm.ParseFilename(file)
-	if err != nil || version == b.Version {
-		return u, nil // Stage says what is wrong with a name
+	var err error
+	if _, version, _, bad := alpm.ParseFilename(file); bad == nil && version != b.Version { // Stage says what is bad
+		u.VersionMayChange, err = a.hasPkgver(ctx, b.Commit)
 	}
-	u.VersionMayChange, err = a.hasPkgver(ctx, b.Commit)
 	return u, err
 }
 
@@ -78,7 +77,7 @@ func (a *API) hasPkgver(ctx context.Context, commit string) (bool, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r, w := io.Pipe()
-	defer r.Close()
+	defer func() { _ = r.Close() }() // a pipe has no way to fail here; the writer learns that nobody reads
 	go func() { w.CloseWithError(a.Sources.Archive(ctx, commit, w)) }()
 	for tree := tar.NewReader(r); ; {
 		h, err := tree.Next()

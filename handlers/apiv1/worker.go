@@ -21,20 +21,32 @@ import (
 func (a *API) workerRoutes() []route {
 	const lease = "/worker/leases/{lease}"
 	return []route{
-		{method: "POST", path: "/worker/claim", summary: "Ask for a build, waiting for one; 204 when there is none",
-			may: buildbtw.User.MayClaim, handler: a.claim, body: api.ClaimRequest{}, answer: api.Job{}, time: claimTime},
-		{method: "POST", path: lease + "/heartbeat", summary: "Keep the lease; learn whether to go on",
-			may: buildbtw.User.MayClaim, handler: a.heartbeat, answer: api.HeartbeatAnswer{}},
-		{method: "PATCH", path: lease + "/log", summary: "Append to the log; 409 with the right offset when it differs",
+		{
+			method: "POST", path: "/worker/claim", summary: "Ask for a build, waiting for one; 204 when there is none",
+			may: buildbtw.User.MayClaim, handler: a.claim, body: api.ClaimRequest{}, answer: api.Job{}, time: claimTime,
+		},
+		{
+			method: "POST", path: lease + "/heartbeat", summary: "Keep the lease; learn whether to go on",
+			may: buildbtw.User.MayClaim, handler: a.heartbeat, answer: api.HeartbeatAnswer{},
+		},
+		{
+			method: "PATCH", path: lease + "/log", summary: "Append to the log; 409 with the right offset when it differs",
 			may: buildbtw.User.MayClaim, handler: a.appendLog, answer: api.LogAnswer{}, raw: true,
-			header: []parameter{{api.HeaderOffset, "where in the log the body begins"}}},
-		{method: "GET", path: lease + "/source", summary: "The source as a tar of its tree",
-			may: buildbtw.User.MayClaim, handler: a.sourceTree, media: "application/x-tar"},
-		{method: "PUT", path: lease + "/packages/{file}", summary: "Upload a package; 200 when it is there already",
+			header: []parameter{{api.HeaderOffset, "where in the log the body begins"}},
+		},
+		{
+			method: "GET", path: lease + "/source", summary: "The source as a tar of its tree",
+			may: buildbtw.User.MayClaim, handler: a.sourceTree, media: "application/x-tar",
+		},
+		{
+			method: "PUT", path: lease + "/packages/{file}", summary: "Upload a package; 200 when it is there already",
 			may: buildbtw.User.MayClaim, handler: a.uploadPackage, status: fiber.StatusCreated, answer: api.Package{}, raw: true, time: uploadTime,
-			header: []parameter{{api.HeaderSHA256, "digest of the body, 64 hexadecimal digits in lower case"}}},
-		{method: "POST", path: lease + "/finish", summary: "End the attempt; the same again gets the same answer",
-			may: buildbtw.User.MayClaim, handler: a.finish, body: api.FinishRequest{}, answer: api.FinishAnswer{}, time: finishTime},
+			header: []parameter{{api.HeaderSHA256, "digest of the body, 64 hexadecimal digits in lower case"}},
+		},
+		{
+			method: "POST", path: lease + "/finish", summary: "End the attempt; the same again gets the same answer",
+			may: buildbtw.User.MayClaim, handler: a.finish, body: api.FinishRequest{}, answer: api.FinishAnswer{}, time: finishTime,
+		},
 	}
 }
 
@@ -90,9 +102,11 @@ func (a *API) sourceTree(c *fiber.Ctx) error {
 
 // reportable are the outcomes that a worker may report; only the server itself
 // can find that an attempt is lost.
-var reportable = []buildbtw.Outcome{
-	buildbtw.OutcomeBuilt, buildbtw.OutcomeFailed, buildbtw.OutcomeInfrastructure, buildbtw.OutcomeTimedOut,
-	buildbtw.OutcomeStalled, buildbtw.OutcomeCancelled, buildbtw.OutcomeReleased,
+func reportable() []buildbtw.Outcome {
+	return []buildbtw.Outcome{
+		buildbtw.OutcomeBuilt, buildbtw.OutcomeFailed, buildbtw.OutcomeInfrastructure, buildbtw.OutcomeTimedOut,
+		buildbtw.OutcomeStalled, buildbtw.OutcomeCancelled, buildbtw.OutcomeReleased,
+	}
 }
 
 const (
@@ -118,7 +132,7 @@ func (a *API) finish(c *fiber.Ctx) error {
 
 func checkFinish(r api.FinishRequest) error {
 	switch {
-	case !slices.Contains(reportable, r.Outcome):
+	case !slices.Contains(reportable(), r.Outcome):
 		return buildbtw.Invalid("%.40q is no outcome that a worker can report", r.Outcome)
 	case r.Outcome == buildbtw.OutcomeBuilt && len(r.Files) == 0:
 		return buildbtw.Invalid("a build that is built has at least one package; name every uploaded file")

@@ -228,7 +228,7 @@ func TestLogChunksByOffset(t *testing.T) {
 	}
 	r := s.request("GET", "/builds/"+job.BuildID+"/log?attempt=1", nil)
 	r.Header.Set("Range", "bytes=-7")
-	if got := s.do(r); got.StatusCode != 206 || string(got.body) != "second\n" {
+	if got := s.do(r); got.StatusCode != http.StatusPartialContent || string(got.body) != "second\n" {
 		t.Errorf("range: %s %q", got.Status, got.body)
 	}
 	s.wantProblem(s.call("GET", "/builds/"+job.BuildID+"/log?attempt=2", nil, 404, nil), 404, "attempt 2")
@@ -307,7 +307,7 @@ func TestFinishIsRefusedUntilItIsTrue(t *testing.T) {
 	s.wantProblem(finish(api.FinishRequest{Outcome: buildbtw.OutcomeLost}, 422), 422)
 	s.wantProblem(finish(api.FinishRequest{Outcome: buildbtw.OutcomeBuilt}, 422), 422)
 	got := s.do(s.request("POST", lease(job, "finish"), jsonBody(t, api.FinishRequest{Outcome: buildbtw.OutcomeBuilt, Files: files})))
-	if got.StatusCode != 422 && got.StatusCode != 409 {
+	if got.StatusCode != http.StatusUnprocessableEntity && got.StatusCode != http.StatusConflict {
 		t.Errorf("finish without the upload: %s\n%s", got.Status, got.body)
 	}
 	s.finishBuilt(job)
@@ -336,7 +336,7 @@ func TestCancelledBuildTellsTheWorkerToStop(t *testing.T) {
 	s.call("POST", "/builds/"+job.BuildID+"/cancel", nil, 200, nil)
 	got := s.do(s.request("POST", lease(job, "heartbeat"), nil))
 	s.must(json.Unmarshal(got.body, &beat))
-	if got.StatusCode != 409 && (got.StatusCode != 200 || beat.Action != api.Stop) {
+	if got.StatusCode != http.StatusConflict && (got.StatusCode != http.StatusOK || beat.Action != api.Stop) {
 		t.Errorf("after the cancel: %s\n%s", got.Status, got.body)
 	}
 }
