@@ -194,6 +194,8 @@ func CheckBuildspaceName(name string) error {
 		return Invalid("the buildspace name has %d characters; at most %d are allowed", len(name), maxBuildspaceName)
 	case !buildspaceName.MatchString(name) || strings.Contains(name, ".."):
 		return Invalid("%q is no buildspace name; use lower case letters, digits, '.', '_' and '-', and begin with a letter or digit", name)
+	case name == "local", name == "options":
+		return Invalid("%q means something else to pacman; choose another buildspace name", name)
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ type Catalog struct {
 	baseRef       string
 	architectures []string
 	current       atomic.Pointer[snapshot]
+	complete      atomic.Bool // the sources have been read at least once
 
 	mu     sync.Mutex                  // serializes Refresh and guards what follows
 	parsed map[string]parsed           // by commit
@@ -77,6 +78,9 @@ func (c *Catalog) Refresh(ctx context.Context) error {
 		return err
 	}
 	c.publish(tips, based, time.Now())
+	if len(tips) > 0 { // the mirror of an earlier run will do
+		c.complete.Store(true)
+	}
 	return nil
 }
 
@@ -187,8 +191,20 @@ func (c *Catalog) graphSources(states []api.Source) []buildgraph.Source {
 	return sources
 }
 
-// Sources lists every source with what is wrong with it, by slug.
+// ready says that nothing can be planned before the sources have been read.
+func (c *Catalog) ready() error {
+	if c.complete.Load() {
+		return nil
+	}
+	return buildbtw.Unavailable("the sources are being read for the first time; try again in a moment")
+}
+
+// Sources lists every source with what is wrong with it, by slug. It is
+// Unavailable until the sources have been read for the first time.
 func (c *Catalog) Sources(context.Context) ([]api.Source, error) {
+	if err := c.ready(); err != nil {
+		return nil, err
+	}
 	return c.current.Load().sources, nil
 }
 
@@ -197,6 +213,9 @@ func (c *Catalog) Resolve(ctx context.Context, change buildbtw.Changeset) (strin
 	ref := change.Ref
 	if ref == "" {
 		ref = c.baseRef
+	}
+	if err := c.ready(); err != nil {
+		return "", err
 	}
 	return c.mirror.Resolve(ctx, change.Source, ref)
 }

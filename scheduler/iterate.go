@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,12 +32,21 @@ const maxDebounce = 10
 // iteratePass makes every iteration that is due. A buildspace that fails does
 // not hold up the others.
 func (s *Scheduler) iteratePass(ctx context.Context) error {
+	if s.catalog.ready() != nil {
+		return nil // loop sync wakes this one
+	}
 	spaces, err := s.Store.ActiveBuildspaces(ctx)
 	if err != nil {
 		return fmt.Errorf("list the active buildspaces: %w", err)
 	}
 	s.moved.keep(spaces)
 	var failures []error
+	if slices.ContainsFunc(spaces, wanted) {
+		// Somebody who commits and then asks for an iteration means that commit.
+		if err := s.readSources(ctx); err != nil {
+			failures = append(failures, err)
+		}
+	}
 	for _, space := range spaces {
 		if err := s.iterateOne(ctx, space); err != nil {
 			failures = append(failures, fmt.Errorf("iterate buildspace %s: %w", space.Name, err))
@@ -44,6 +54,8 @@ func (s *Scheduler) iteratePass(ctx context.Context) error {
 	}
 	return errors.Join(failures...)
 }
+
+func wanted(space store.ActiveBuildspace) bool { return space.Wanted != "" }
 
 // keep forgets buildspaces that are no longer active.
 func (m moves) keep(spaces []store.ActiveBuildspace) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/store"
 )
 
 func TestNewBuildspaceGetsAnIterationWithEmptyRepositories(t *testing.T) {
@@ -122,6 +123,30 @@ func TestVanishedSourceKeepsTheIteration(t *testing.T) {
 	f.pass(t)
 	if n := len(f.iterations(t, "work")); n != 1 {
 		t.Errorf("%d iterations", n)
+	}
+}
+
+func TestEditSeesACommitThatWasMadeJustBefore(t *testing.T) {
+	f := newFixture(t)
+	f.push(t, "lib", srcinfoOf("lib", "1"))
+	f.push(t, "app", srcinfoOf("app", "1"))
+	f.space(t, "work", "lib")
+	f.pass(t)
+	commit := f.push(t, "app", srcinfoOf("app", "2"))
+	edit := store.Edit{Changesets: &[]buildbtw.Changeset{{Source: "lib"}, {Source: "app"}}}
+	if _, err := f.Store.EditBuildspace(t.Context(), "test", "work", edit); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.iteratePass(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	rows := f.iterations(t, "work")
+	planned, err := f.Store.IterationChangesets(t.Context(), rows[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 2 || commits(planned)["app"] != commit {
+		t.Errorf("%d iterations, planned %+v, want app at %s", len(rows), planned, commit)
 	}
 }
 

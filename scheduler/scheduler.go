@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -38,8 +39,9 @@ type Scheduler struct {
 	catalog    *Catalog
 	moved      moves
 	publishing singleflight.Group // by attempt
+	syncing    sync.Mutex         // one look at the sources at a time
 
-	sync, iterate, rescue *Loop
+	sync, iterate, rescue, prune *Loop
 }
 
 // New prepares a scheduler; Run starts it.
@@ -65,6 +67,12 @@ func New(c Config) *Scheduler {
 		Pass:        s.rescuePass,
 		Next:        c.Store.NextWake,
 	})
+	s.prune = loop(Loop{
+		Name:        "prune",
+		Description: "removes uploads and packages that nothing needs any more",
+		Period:      10 * time.Minute,
+		Pass:        s.prunePass,
+	})
 	return s
 }
 
@@ -74,7 +82,7 @@ func loop(l Loop) *Loop {
 }
 
 // Loops lists all loops, for logs and documentation.
-func (s *Scheduler) Loops() []*Loop { return []*Loop{s.rescue, s.sync, s.iterate} }
+func (s *Scheduler) Loops() []*Loop { return []*Loop{s.rescue, s.sync, s.iterate, s.prune} }
 
 // Catalog gives the sources as last read.
 func (s *Scheduler) Catalog() *Catalog { return s.catalog }

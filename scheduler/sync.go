@@ -11,10 +11,19 @@ import (
 // pause after a pass is at least this many times as long as the pass.
 const syncShare = 20
 
-// syncPass mirrors every directory of sources and, when something moved, reads
-// the catalog anew. A directory that cannot be read does not stop the others.
+// syncPass is the loop's pass.
 func (s *Scheduler) syncPass(ctx context.Context) error {
 	started := time.Now()
+	err := s.readSources(ctx)
+	s.sync.Period = max(s.SyncPeriod, syncShare*time.Since(started))
+	return err
+}
+
+// readSources mirrors every directory of sources and, when something moved, reads
+// the catalog anew. A directory that cannot be read does not stop the others.
+func (s *Scheduler) readSources(ctx context.Context) error {
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
 	var failures []error
 	changed := false
 	for _, dir := range s.SourceDirs {
@@ -27,12 +36,13 @@ func (s *Scheduler) syncPass(ctx context.Context) error {
 			changed = true
 		}
 	}
-	if changed {
+	first := !s.catalog.complete.Load()
+	if changed || first {
 		if err := s.catalog.Refresh(ctx); err != nil {
 			failures = append(failures, err)
 		}
+		s.catalog.complete.Store(true)
 		s.iterate.Wake()
 	}
-	s.sync.Period = max(s.SyncPeriod, syncShare*time.Since(started))
 	return errors.Join(failures...)
 }

@@ -1,0 +1,57 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// replacedAge is how long a file stays that a rebuild replaced: long enough for
+// clients to have let go of the database that listed it.
+const replacedAge = time.Hour
+
+// prunePass removes what nothing needs any more: uploads of attempts that are
+// over, and packages that a rebuild replaced.
+func (s *Scheduler) prunePass(ctx context.Context) error {
+	return errors.Join(s.pruneStaged(ctx), s.pruneReplaced(ctx))
+}
+
+// pruneStaged discards the uploads of attempts that are over. The uploads are
+// listed first: an attempt that begins later cannot be among them.
+func (s *Scheduler) pruneStaged(ctx context.Context) error {
+	staged, err := s.Repos.Staged()
+	if err != nil {
+		return fmt.Errorf("list staged packages: %w", err)
+	}
+	unfinished, err := s.Store.UnfinishedAttempts(ctx)
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, attempt := range staged {
+		if slices.Contains(unfinished, attempt) {
+			continue
+		}
+		if err := s.Repos.Discard(attempt); err != nil {
+			failures = append(failures, fmt.Errorf("discard the uploads of attempt %d: %w", attempt, err))
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// pruneReplaced removes replaced packages from the repositories in use.
+func (s *Scheduler) pruneReplaced(ctx context.Context) error {
+	repositories, err := s.Store.ReadyRepositories(ctx)
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, repository := range repositories {
+		if _, err := s.Repos.Prune(ctx, repository, replacedAge); err != nil {
+			failures = append(failures, fmt.Errorf("prune repository %s: %w", repository, err))
+		}
+	}
+	return errors.Join(failures...)
+}
