@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,6 +72,61 @@ func TestReadBodyKeepsTheConnection(t *testing.T) {
 	if want := []int{422, 422, 422}; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("answers %v, want %v", got, want)
 	}
+}
+
+// A call without a body, as a heartbeat is, must not cost the connection.
+func TestEmptyBodyKeepsTheConnection(t *testing.T) {
+	f := newFrame(t)
+	message := rawMessage("POST", "/api/v1/worker/leases/nosuch/heartbeat", "", "", false)
+	if got := rawRequest(t, f.address, append(message, message...)); fmt.Sprint(got) != fmt.Sprint([]int{409, 409}) {
+		t.Errorf("answers %v, want 409 twice", got)
+	}
+}
+
+// A body of 1 GiB is refused after its first kilobytes, announced or not.
+func TestHugeJSONIsRefusedEarly(t *testing.T) {
+	f := newFrame(t)
+	for name, length := range map[string]int64{"announced": 1 << 30, "in chunks": -1} {
+		t.Run(name, func(t *testing.T) {
+			body := &counted{left: 1 << 30}
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.url+"/api/v1/plans", body)
+			must(t, err)
+			r.ContentLength = length
+			answer, err := http.DefaultClient.Do(r)
+			must(t, err)
+			answer.Body.Close()
+			if answer.StatusCode != http.StatusRequestEntityTooLarge {
+				t.Errorf("%s, want 413", answer.Status)
+			}
+			if read := 1<<30 - body.rest(); read > 128<<20 {
+				t.Errorf("%d bytes were sent", read)
+			}
+		})
+	}
+}
+
+// counted gives zeros and counts them.
+type counted struct {
+	mu   sync.Mutex
+	left int64
+}
+
+func (b *counted) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(int64(len(p)), b.left)
+	b.left -= n
+	clear(p[:n])
+	return int(n), nil
+}
+
+func (b *counted) rest() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.left
 }
 
 // An answer that comes before the body is sent must reach the client, although
