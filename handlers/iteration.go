@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -96,7 +97,7 @@ func (a *App) buildspaceView(row store.BuildspaceRow) views.Iteration {
 // the kind of reason.
 func reasonWords(reason buildbtw.IterationReason, text string) string {
 	if text != "" {
-		return text
+		return strings.TrimSuffix(text, ".")
 	}
 	switch reason {
 	case buildbtw.IterationCreated:

@@ -24,6 +24,7 @@ type PlacedEdge struct {
 	GraphEdge
 	X1, Y1, X2, Y2 int
 	OnChain        bool
+	Back           bool // runs from right to left, as an edge does that was cut out of a cycle
 }
 
 const (
@@ -32,6 +33,7 @@ const (
 	gapX       = 70 // between columns, for the curves
 	gapY       = 10
 	margin     = 12
+	besides    = 7  // px by which an edge back lies below the one forth
 	labelRunes = 16 // what fits into a node
 	sweeps     = 8  // passes of the crossing reduction; more changed nothing on real graphs
 )
@@ -158,6 +160,12 @@ func rank(e PlacedEdge) int {
 }
 
 func placeEdge(e GraphEdge, from, to PlacedNode) PlacedEdge {
+	if from.X > to.X {
+		return PlacedEdge{
+			GraphEdge: e, Back: true,
+			X1: from.X, Y1: from.Y + nodeHeight/2 + besides, X2: to.X + nodeWidth, Y2: to.Y + nodeHeight/2 + besides,
+		}
+	}
 	return PlacedEdge{
 		GraphEdge: e,
 		X1:        from.X + nodeWidth, Y1: from.Y + nodeHeight/2,
@@ -166,10 +174,12 @@ func placeEdge(e GraphEdge, from, to PlacedNode) PlacedEdge {
 	}
 }
 
-// path draws a curve that leaves and arrives level. An edge that was cut runs
-// backwards and so bows out over its nodes.
+// path draws a curve that leaves and arrives level.
 func (e PlacedEdge) path() string {
 	bend := max((e.X2-e.X1)/2, gapX/2)
+	if e.Back {
+		bend = min((e.X2-e.X1)/2, -gapX/2)
+	}
 	return fmt.Sprintf("M%d %dC%d %d %d %d %d %d", e.X1, e.Y1, e.X1+bend, e.Y1, e.X2-bend, e.Y2, e.X2, e.Y2)
 }
 

@@ -38,8 +38,8 @@ const (
 )
 
 // escapeLength measures the escape sequence at the start of s (ECMA-48): CSI
-// ends with a byte from @ to ~, OSC with BEL or ESC \, others have two bytes. One
-// that is not complete ends with its line.
+// ends with a byte from @ to ~, OSC with BEL or ESC \, others with the first byte
+// behind those from space to slash. One that is not complete ends with its line.
 func escapeLength(s []byte) int {
 	if len(s) < 2 || s[1] == '\n' {
 		return 1
@@ -50,20 +50,23 @@ func escapeLength(s []byte) int {
 	}
 	switch s[1] {
 	case '[':
-		return lengthUntil(line, func(i int) bool { return line[i] >= '@' && line[i] <= '~' })
+		return lengthUntil(line, 2, func(i int) bool { return line[i] >= '@' && line[i] <= '~' })
 	case ']':
-		return lengthUntil(line, func(i int) bool {
+		return lengthUntil(line, 2, func(i int) bool {
 			return line[i] == bell || line[i] == '\\' && line[i-1] == escape
 		})
 	}
-	_, size := utf8.DecodeRune(s[1:])
-	return 1 + size
+	n := lengthUntil(line, 1, func(i int) bool { return line[i] < ' ' || line[i] > '/' })
+	if last := line[n-1]; n > 1 && last >= utf8.RuneSelf {
+		return n - 1 // no escape sequence has such a byte; the character stays whole
+	}
+	return n
 }
 
-// lengthUntil gives the length of s up to and with the first byte from the
-// third on that ends it, or all of s.
-func lengthUntil(s []byte, ends func(i int) bool) int {
-	for i := 2; i < len(s); i++ {
+// lengthUntil gives the length of s up to and with the first byte, not before
+// from, that ends it, or all of s.
+func lengthUntil(s []byte, from int, ends func(i int) bool) int {
+	for i := from; i < len(s); i++ {
 		if ends(i) {
 			return i + 1
 		}

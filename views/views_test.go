@@ -1,0 +1,146 @@
+package views
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/PuerkitoBio/goquery"
+	"github.com/a-h/templ"
+
+	"buildbtw"
+)
+
+// render gives a component as a document.
+func render(t *testing.T, c templ.Component) *goquery.Document {
+	t.Helper()
+	var out bytes.Buffer
+	if err := c.Render(context.Background(), &out); err != nil {
+		t.Fatal(err)
+	}
+	document, err := goquery.NewDocumentFromReader(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return document
+}
+
+func TestAgesAreCoarse(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for age, want := range map[time.Duration]string{
+		-time.Minute: "now", 4 * time.Second: "now", 5 * time.Second: "5 s ago", 59 * time.Second: "59 s ago",
+		60 * time.Second: "1 min ago", 59*time.Minute + 59*time.Second: "59 min ago", time.Hour: "1 h ago",
+		23*time.Hour + 59*time.Minute: "23 h ago", 24 * time.Hour: "1 d ago", 400 * 24 * time.Hour: "400 d ago",
+	} {
+		if got := (Moment{At: now.Add(-age), Now: now}).Age(); got != want {
+			t.Errorf("age of %s: %q, want %q", age, got, want)
+		}
+	}
+	if got := (Moment{Now: now}).Age(); got != "never" {
+		t.Errorf("no time at all: %q", got)
+	}
+}
+
+func TestNumbersAreWrittenForPeople(t *testing.T) {
+	for want, got := range map[string]string{
+		"0": Count(0), "999": Count(999), "1,000": Count(1000), "6,885": Count(6885), "-1,234,567": Count(-1234567),
+		"1 build": Plural(1, "build"), "0 builds": Plural(0, "build"), "6,885 builds": Plural(6885, "build"),
+		"1023 B": Bytes(1023), "1.0 KiB": Bytes(1024), "1.5 MiB": Bytes(3 << 19), "2.0 GiB": Bytes(2 << 30), "2048.0 TiB": Bytes(2 << 50),
+		"0 s": Took(-time.Second), "59 s": Took(59 * time.Second), "1 min 5 s": Took(65 * time.Second), "25 h 1 min": Took(25*time.Hour + time.Minute),
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestAddressesAreEscaped(t *testing.T) {
+	for want, got := range map[string]string{
+		"/buildspaces/a%2F..%2Fb":          BuildspaceURL("a/../b"),
+		"/buildspaces/x/3/x86_64/graph":    IterationURL("x", 3, "x86_64", "graph"),
+		"/packages/gtk+%3Fx":               packageURL("gtk+?x"),
+		"/builds/7/log?attempt=2":          LogURL(7, 2, -1),
+		"/builds/7/log?attempt=2&offset=0": LogURL(7, 2, 0),
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestEveryStatusIsColourShapeAndWord(t *testing.T) {
+	for _, status := range buildbtw.Statuses() {
+		badge := render(t, StatusBadge(status, "")).Find(".status")
+		if !badge.HasClass("status-"+string(status)) || badge.Text() != string(status) {
+			t.Errorf("%s: class %q, word %q", status, badge.AttrOr("class", ""), badge.Text())
+		}
+	}
+	if got := render(t, StatusBadge(buildbtw.StatusSkipped, buildbtw.CauseUnchanged)).Find(".status-skipped").Text(); got != "skipped: unchanged" {
+		t.Errorf("skipped says %q", got)
+	}
+}
+
+func TestProgressShowsTheSmallestShareAndFillsTheBar(t *testing.T) {
+	for name, counts := range map[string]buildbtw.Counts{
+		"one failure among many": {"built": 6883, "failed": 1, "blocked": 1},
+		"all statuses":           {"built": 3, "failed": 1, "blocked": 1, "pending": 1, "scheduled": 1, "building": 1, "skipped": 1},
+		"tiny shares everywhere": {"built": 1, "failed": 1, "blocked": 100000, "pending": 1, "scheduled": 1, "building": 1, "skipped": 1},
+		"tiny shares at the end": {"built": 100000, "failed": 1, "blocked": 1, "pending": 1, "scheduled": 1, "building": 1, "skipped": 1},
+		"one build":              {"pending": 1},
+	} {
+		end := 0
+		for _, s := range segments(counts) {
+			if s.x != end || s.width < 8 {
+				t.Errorf("%s: %s begins at %d (want %d) and is %d wide", name, s.status, s.x, end, s.width)
+			}
+			end = s.x + s.width
+		}
+		if end != barWidth {
+			t.Errorf("%s: the bar ends at %d", name, end)
+		}
+	}
+	if got := segments(buildbtw.Counts{}); len(got) != 0 {
+		t.Errorf("no builds make %v", got)
+	}
+	label := render(t, ProgressBar(buildbtw.Counts{"built": 2, "skipped": 1, "failed": 1})).Find("svg").AttrOr("aria-label", "")
+	if label != "3 of 4 settled, 1 failed" {
+		t.Errorf("the bar is called %q", label)
+	}
+}
+
+func TestRootCausesAreBounded(t *testing.T) {
+	var roots []BuildLink
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		roots = append(roots, BuildLink{Pkgbase: name, Status: buildbtw.StatusFailed})
+	}
+	text := strings.Join(strings.Fields(render(t, RootCauses(roots)).Text()), " ")
+	if !strings.HasPrefix(text, "blocked by a") || strings.Contains(text, "d") && strings.Contains(text, "(failed) d") || !strings.HasSuffix(text, "and 2 more") {
+		t.Errorf("root causes: %q", text)
+	}
+}
+
+// Text of packages and people reaches every page; none of it may become markup.
+func TestTextOfOthersStaysText(t *testing.T) {
+	const evil = `"><script>alert(1)</script><img src=x onerror=alert(2)>`
+	b := BuildDetail{
+		BuildLink: BuildLink{Pkgbase: evil, Architecture: evil, Status: buildbtw.StatusFailed}, Buildspace: evil, Source: evil, Commit: evil,
+		Version: evil, Pkgnames: []string{evil}, Chain: []ReasonLink{{Reason: evil}},
+		Attempts: []AttemptLine{{Worker: evil, Runner: evil, Message: evil, Outcome: evil}}, Log: &Log{Text: evil},
+		Packages: []PackageLine{{Pkgname: evil, Filename: evil, URL: evil, SHA256: evil}}, Events: []EventLine{{Actor: evil, Message: evil}},
+		Cuts: []CutLine{NewCutLine(evil, evil, []string{evil}, []string{evil})},
+	}
+	shell := Shell{Title: evil, User: buildbtw.User{Name: evil}, Live: Live{URL: "/" + evil}}
+	page := templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
+		return Page(shell).Render(templ.WithChildren(ctx, BuildContent(b)), w)
+	})
+	document := render(t, page)
+	if n := document.Find("body script, img[onerror], [onerror]").Length(); n != 0 {
+		t.Errorf("%d elements came out of text", n)
+	}
+	if !strings.Contains(document.Find("h1").Text(), evil) {
+		t.Error("the text itself is gone")
+	}
+}
