@@ -129,7 +129,7 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, out any
 // once makes a call and decodes the JSON answer into out, unless out is nil or
 // the answer has no content.
 func (c *Client) once(ctx context.Context, k call, out any) error {
-	answer, err := c.open(ctx, k)
+	answer, err := c.open(ctx, k) //nolint:bodyclose // drain closes it
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func TestAnswersBecomeErrorsOfTheirKind(t *testing.T) {
 }
 
 func TestNetworkTroubleIsKeptApart(t *testing.T) {
-	url, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) })
+	url, _ := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	for _, test := range []struct {
 		url  string
 		dial bool

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -90,7 +91,7 @@ func (c *Client) UploadPackage(ctx context.Context, u Upload) (created bool, err
 	k.setHeader("Content-Type", "application/octet-stream")
 	k.setHeader(HeaderSHA256, hex.EncodeToString(u.SHA256[:]))
 	err = c.repeat(ctx, func() error {
-		answer, err := c.open(ctx, k)
+		answer, err := c.open(ctx, k) //nolint:bodyclose // drain closes it
 		if err != nil {
 			return err
 		}
@@ -108,7 +109,7 @@ func (c *Client) Source(ctx context.Context, lease string) (io.ReadCloser, error
 	var answer *http.Response
 	err := c.repeat(ctx, func() error {
 		var err error
-		answer, err = c.open(ctx, k)
+		answer, err = c.open(ctx, k) //nolint:bodyclose // the caller does
 		return err
 	})
 	if err != nil {
@@ -130,9 +131,8 @@ func (c *Client) Finish(ctx context.Context, lease string, r FinishRequest) (Fin
 }
 
 func leasePath(lease string, rest ...string) string {
-	path := "/worker/leases/" + url.PathEscape(lease)
-	for _, part := range rest {
-		path += "/" + url.PathEscape(part)
-	}
-	return path
+	parts := append([]string{"/worker/leases", url.PathEscape(lease)}, rest...)
+	last := len(parts) - 1
+	parts[last] = url.PathEscape(parts[last]) // a file name; the others are ours
+	return strings.Join(parts, "/")
 }

@@ -163,8 +163,10 @@ func TestOutcomesAreToldApart(t *testing.T) {
 		{name: "time limit", task: task{fake: "outcome=hang", timeout: 0.1}, outcome: "timed-out", reason: "not done after 0 s, which is the limit"},
 		{name: "bad wish", task: task{fake: "sleep=soon"}, outcome: "failed", reason: `.fake line 1: time: invalid duration "soon"`},
 		{name: "tree that leaves itself", task: task{tree: map[string]string{"../../evil": "x"}}, outcome: "failed", reason: `the source tree holds the path "../../evil", which leaves it`},
-		{name: "stop", task: task{fake: "outcome=hang"}, outcome: "cancelled", reason: "the server told the worker to stop: cancelled by anna",
-			during: func(s *server, l *lease) { s.change(func() { l.stop = "cancelled by anna" }) }},
+		{
+			name: "stop", task: task{fake: "outcome=hang"}, outcome: "cancelled", reason: "the server told the worker to stop: cancelled by anna",
+			during: func(s *server, l *lease) { s.change(func() { l.stop = "cancelled by anna" }) },
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newServer(t)

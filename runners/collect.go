@@ -32,7 +32,7 @@ func Collect(job Job, runner string) ([]File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the directory of built packages: %w", err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // nothing is lost with it
 	names, err := packageFiles(root)
 	if err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package runners
 import (
 	"context"
 	"encoding/hex"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -94,5 +93,5 @@ func clip(s string) string {
 	if len(s) <= maxReason {
 		return s
 	}
-	return fmt.Sprintf("%s …", strings.ToValidUTF8(s[:maxReason], ""))
+	return strings.ToValidUTF8(s[:maxReason], "") + " …"
 }

@@ -70,7 +70,7 @@ const outputDelay = 2 * time.Second
 // started or its output could not be written.
 func (c Command) Run(ctx context.Context) (Exit, error) {
 	if ctx.Err() != nil {
-		return Exit{Code: -1, Killed: context.Cause(ctx)}, nil
+		return Exit{Code: -1, Killed: context.Cause(ctx)}, nil //nolint:nilerr // not run, as asked
 	}
 	out := &activity{to: cmp.Or[io.Writer](c.Output, io.Discard)}
 	cmd := c.command(out)
@@ -127,7 +127,7 @@ func (c Command) watch(ctx context.Context, pid int, out *activity, done <-chan 
 }
 
 func (c Command) signal(pgid int, s syscall.Signal) {
-	if c.Signal != nil && syscall.Kill(-pgid, 0) != syscall.ESRCH { //nolint:errorlint // an errno as it is
+	if c.Signal != nil && syscall.Kill(-pgid, 0) != syscall.ESRCH {
 		c.Signal(pgid, s)
 		return
 	}

@@ -36,7 +36,7 @@ func unpackTree(dir string, r io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("open the directory for the source: %w", err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // nothing is lost with it
 	u := unpacker{root: root, left: maxTreeBytes}
 	archive := tar.NewReader(r)
 	for range maxTreeEntries {

@@ -35,6 +35,9 @@ func openWorkDir(path string) (*workDir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("make the work directory: %w", err)
 	}
+	if info, err := os.Lstat(path); err != nil || !info.IsDir() || ownerOf(info) != os.Geteuid() {
+		return nil, fmt.Errorf("the work directory %s is not a directory of the user who runs the worker", path)
+	}
 	lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock of the work directory: %w", err)
@@ -46,6 +49,13 @@ func openWorkDir(path string) (*workDir, error) {
 	w := &workDir{path: path, lock: lock}
 	killMarked(Mark(path))
 	return w, w.sweep()
+}
+
+func ownerOf(info os.FileInfo) int {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(s.Uid)
+	}
+	return -1
 }
 
 // Mark is the environment entry by which the processes of builds in a work

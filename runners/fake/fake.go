@@ -89,7 +89,7 @@ func readWish(job runners.Job) (wish, error) {
 	if err != nil {
 		return w, fmt.Errorf("open the source: %w", err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // nothing is lost with it
 	f, err := root.Open(".fake")
 	if errors.Is(err, fs.ErrNotExist) {
 		return w, nil

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -110,7 +111,9 @@ func (c content) files() []entry {
 	dir := "usr/share/" + c.pkg.Name + "/"
 	text := fmt.Sprintf("%s %s for %s, stage %d, commit %s\n", c.pkg.Name, c.job.Version, c.arch, c.job.Stage, c.job.Commit)
 	entries := []entry{
-		{name: "usr/", dir: true}, {name: "usr/share/", dir: true}, {name: dir, dir: true},
+		{name: "usr/", dir: true},
+		{name: "usr/share/", dir: true},
+		{name: dir, dir: true},
 		{name: dir + "content", body: []byte(text)},
 	}
 	if c.size > 0 {
@@ -138,9 +141,9 @@ func (c content) pkgInfo(entries []entry) []byte {
 	line("pkgver", c.job.Version)
 	line("pkgdesc", c.pkg.Pkgdesc)
 	line("url", c.pkg.URL)
-	line("builddate", fmt.Sprint(c.job.SourceDate))
+	line("builddate", strconv.FormatInt(c.job.SourceDate, 10))
 	line("packager", "buildbtw fake runner <fake@localhost>")
-	line("size", fmt.Sprint(size))
+	line("size", strconv.Itoa(size))
 	line("arch", c.arch)
 	line("license", c.pkg.License...)
 	line("replaces", c.pkg.Replaces.For(c.job.Architecture)...)

@@ -17,7 +17,7 @@ import (
 )
 
 //go:embed box.sh
-var boxScript string //nolint:gochecknoglobals // embedded
+var boxScript string
 
 // step is one program of a build.
 type step struct {

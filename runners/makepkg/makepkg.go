@@ -27,10 +27,10 @@ import (
 type Isolation string
 
 const (
-	// Sandbox: namespaces. The PKGBUILD sees the host's /usr, /etc and /opt
+	// Sandbox uses namespaces. The PKGBUILD sees the host's /usr, /etc and /opt
 	// read-only, no network, and no process but its own.
 	Sandbox Isolation = "sandbox"
-	// None: the repository's packages are found through the compiler's
+	// None isolates nothing: the repository's packages are found through the compiler's
 	// environment variables only, and the PKGBUILD may do what the user may.
 	// For machines that allow no namespaces.
 	None Isolation = "none"

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -143,13 +143,13 @@ func (s source) prepare(t *testing.T, r *repository) runners.Job {
 
 func build(t *testing.T, run *makepkg.Runner, r *repository, s source) built {
 	t.Helper()
-	return execute(t, t.Context(), run, s.prepare(t, r))
+	return execute(t, run, s.prepare(t, r))
 }
 
-func execute(t *testing.T, ctx context.Context, run *makepkg.Runner, job runners.Job) built {
+func execute(t *testing.T, run *makepkg.Runner, job runners.Job) built {
 	t.Helper()
 	var log syncBuffer
-	b := built{Result: run.Build(ctx, job, &log)}
+	b := built{Result: run.Build(t.Context(), job, &log)}
 	b.log = log.String()
 	files, err := runners.Collect(job, run.Name())
 	b.err = err
@@ -313,7 +313,7 @@ func TestCancelLeavesNothing(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			run, r := newRunner(t, makepkg.Options{Isolation: isolation, Mark: runners.Mark(dir)}), newRepository(t)
-			seconds := fmt.Sprint(1_000_000 + os.Getpid() + len(isolation)*5_000_000)
+			seconds := strconv.Itoa(1_000_000 + os.Getpid() + len(isolation)*5_000_000)
 			job := hanging(seconds).prepare(t, r)
 			reachable(t, isolation, job)
 			job.StallSeconds = 60
@@ -394,7 +394,7 @@ func TestWithoutIsolation(t *testing.T) {
 		reachable(t, makepkg.None, job)
 		return job
 	}
-	lib := execute(t, t.Context(), run, prepare(source{name: "libfoo"}))
+	lib := execute(t, run, prepare(source{name: "libfoo"}))
 	if lib.Outcome != buildbtw.OutcomeBuilt || lib.err != nil {
 		t.Fatalf("libfoo: %s %q %v\n%s", lib.Outcome, lib.Message, lib.err, lib.log)
 	}
@@ -409,7 +409,7 @@ func TestWithoutIsolation(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(job.Tree, "PKGBUILD"), []byte(before+"}"+after), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	app := execute(t, t.Context(), run, job)
+	app := execute(t, run, job)
 	if app.Outcome != buildbtw.OutcomeBuilt || !strings.Contains(app.log, "answer=42") {
 		t.Errorf("fooapp: %s %q\n%s", app.Outcome, app.Message, app.log)
 	}
@@ -424,7 +424,7 @@ func TestBuildDiesWithItsWorker(t *testing.T) {
 		return
 	}
 	t.Parallel()
-	seconds := fmt.Sprint(50_000_000 + os.Getpid())
+	seconds := strconv.Itoa(50_000_000 + os.Getpid())
 	newRunner(t, makepkg.Options{}) // skips where it cannot work
 	worker := exec.Command(os.Args[0], "-test.run=^TestBuildDiesWithItsWorker$")
 	worker.Env = append(os.Environ(), "BUILDBTW_TEST_WORKER="+seconds, "TMPDIR="+t.TempDir())

@@ -95,11 +95,10 @@ func (r *Runner) Build(ctx context.Context, job runners.Job, log io.Writer) runn
 	if err := r.install(ctx, setup, job); err != nil {
 		return runners.Infrastructure("set devtools up: %v", err)
 	}
-	home := filepath.Join(job.Work, "gnupg")
-	if err := os.Mkdir(home, 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(job.Work, "gnupg"), 0o700); err != nil {
 		return runners.Infrastructure("make the keyring: %v", err)
 	}
-	if result, failed := r.importKeys(ctx, job, home, log); failed {
+	if result, failed := r.importKeys(ctx, job, log); failed {
 		return result
 	}
 	return r.archbuild(ctx, setup, job, log)
@@ -111,7 +110,7 @@ func cancelled(ctx context.Context) runners.Result {
 
 // importKeys reads keys/pgp/*.asc into a keyring that is thrown away: devtools
 // imports nothing, and keyservers are not to be relied on.
-func (r *Runner) importKeys(ctx context.Context, job runners.Job, home string, log io.Writer) (runners.Result, bool) {
+func (r *Runner) importKeys(ctx context.Context, job runners.Job, log io.Writer) (runners.Result, bool) {
 	keys, _ := filepath.Glob(filepath.Join(job.Tree, "keys/pgp/*.asc")) // the tree's path has no pattern characters
 	if len(keys) == 0 {
 		return runners.Result{}, false

@@ -145,8 +145,10 @@ func TestOutcomes(t *testing.T) {
 		{wish: "keys", prepare: key("garbage"), want: runners.Failed("the keys in keys/pgp could not be imported (gpg exit code 2)")},
 		{wish: "hang", prepare: func(_ *testing.T, _ *machine, j *runners.Job) { j.StallSeconds = 0.5 }, want: runners.Result{Outcome: "stalled", Message: "no output and no CPU use for 0 s"}},
 		{wish: "built", prepare: refuseSudo, want: runners.Infrastructure("set devtools up: run install as root: exit code 1: sudo: a password is required")},
-		{wish: "built", prepare: func(_ *testing.T, _ *machine, j *runners.Job) { j.Repository.Name = "x]\n[core" },
-			want: runners.Infrastructure("set devtools up: the repository's name %q or address %q cannot stand in pacman.conf", "x]\n[core", "http://host/repo/curl_1/os/x86_64")},
+		{
+			wish: "built", prepare: func(_ *testing.T, _ *machine, j *runners.Job) { j.Repository.Name = "x]\n[core" },
+			want: runners.Infrastructure("set devtools up: the repository's name %q or address %q cannot stand in pacman.conf", "x]\n[core", "http://host/repo/curl_1/os/x86_64"),
+		},
 	} {
 		m, j := newMachine(t), job(t, "tool", test.wish)
 		if test.prepare != nil {
