@@ -174,6 +174,38 @@ func TestAbandonedPublishingIsTriedAgain(t *testing.T) {
 	}
 }
 
+func TestAbandonedPublishingOfAnIterationThatIsOverIsSkipped(t *testing.T) {
+	over := map[buildbtw.Cause]func(t *testing.T, db *storetest.DB){
+		buildbtw.CauseStopped: func(t *testing.T, db *storetest.DB) {
+			if _, err := db.StopBuildspace(t.Context(), "alice", "space"); err != nil {
+				t.Fatal(err)
+			}
+		},
+		buildbtw.CauseSuperseded: func(t *testing.T, db *storetest.DB) {
+			b, err := db.Buildspace(t.Context(), "space")
+			if err != nil {
+				t.Fatal(err)
+			}
+			db.Iterate(t, b, storetest.Plan("other"))
+		},
+	}
+	for cause, end := range over {
+		db, c := claimed(t)
+		if _, err := db.BeginPublish(t.Context(), c.Attempt.Lease, db.Upload(t, c)); err != nil {
+			t.Fatal(err)
+		}
+		end(t, db)
+		status, err := db.AbandonPublish(t.Context(), c.Attempt.ID, "no space left")
+		if err != nil || status != buildbtw.StatusSkipped {
+			t.Errorf("%s: %s, %v; want skipped", cause, status, err)
+		}
+		if b, err := db.Build(t.Context(), c.Build.ID); err != nil || b.SkipReason != cause {
+			t.Errorf("skip reason %q, %v; want %s", b.SkipReason, err, cause)
+		}
+		db.Check(t)
+	}
+}
+
 func TestTwinsAreBuiltWithTheirLeader(t *testing.T) {
 	db := storetest.New(t)
 	it := db.Iterate(t, db.NewBuildspace(t, "space"), storetest.PlanFor([]string{"x86_64", "aarch64"},
