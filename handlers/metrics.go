@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"strconv"
 	"time"
 
@@ -9,6 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"buildbtw"
+	"buildbtw/store"
 )
 
 // metrics count what goes over HTTP, in a registry of their own so that two
@@ -17,6 +21,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+	builds   *prometheus.GaugeVec
 }
 
 func newMetrics() *metrics {
@@ -29,8 +34,11 @@ func newMetrics() *metrics {
 			Name: "buildbtw_http_request_seconds", Help: "Time from request to the beginning of the answer.",
 			Buckets: []float64{.001, .005, .025, .1, .5, 2, 10, 60},
 		}, []string{"route"}),
+		builds: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "buildbtw_builds", Help: "Builds of the latest iterations of active buildspaces, by status.",
+		}, []string{"status"}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.requests, m.seconds, m.builds, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -43,10 +51,40 @@ func (m *metrics) count(c *fiber.Ctx, took time.Duration) {
 	m.seconds.WithLabelValues(route).Observe(took.Seconds())
 }
 
-// showMetrics answers Prometheus.
+// showMetrics answers Prometheus. Builds are counted when it asks.
 func (a *App) showMetrics(c *fiber.Ctx) error {
 	if err := user(c).MayRead(); err != nil {
 		return err
 	}
+	counts, err := a.countBuilds(c.UserContext())
+	if err != nil {
+		return err
+	}
+	for _, status := range buildbtw.Statuses() {
+		a.metrics.builds.WithLabelValues(string(status)).Set(float64(counts[status]))
+	}
 	return adaptor.HTTPHandler(promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))(c)
+}
+
+// countBuilds counts the builds of what is being worked on.
+func (a *App) countBuilds(ctx context.Context) (buildbtw.Counts, error) {
+	counts := buildbtw.Counts{}
+	f := store.BuildspaceFilter{Status: string(buildbtw.BuildspaceActive), Limit: 500}
+	for {
+		rows, next, err := a.Store.Buildspaces(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			if row.Latest == nil {
+				continue
+			}
+			for status, n := range row.Latest.Counts {
+				counts[status] += n
+			}
+		}
+		if f.Cursor = next; next == "" {
+			return counts, nil
+		}
+	}
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+
+	"buildbtw/api"
 )
 
 // requestTime bounds what one request may work. Long polls, streams and uploads
@@ -41,25 +43,36 @@ func (a *App) observe(c *fiber.Ctx) error {
 func (a *App) logRequest(c *fiber.Ctx, err error, more ...slog.Attr) {
 	status := c.Response().StatusCode()
 	attrs := append([]slog.Attr{
-		slog.String("method", c.Method()), slog.String("path", loggedPath(c)), slog.Int("status", status),
+		slog.String("method", c.Method()), slog.String("path", loggedPath(c.Path())), slog.Int("status", status),
 	}, more...)
 	level := slog.LevelInfo
 	if status >= fiber.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	if err != nil {
+	if worthLogging(err) {
 		attrs = append(attrs, slog.String("error", err.Error()))
 	}
 	a.Log.LogAttrs(c.UserContext(), level, "request", attrs...)
 }
 
+// worthLogging leaves out what the status says already. Fiber's own words repeat
+// the address, which may hold a lease.
+func worthLogging(err error) bool {
+	var fromFiber *fiber.Error
+	return err != nil && !errors.As(err, &fromFiber)
+}
+
+// leases is the path below which every address begins with a secret.
+const leases = api.Prefix + "/worker/leases/"
+
 // loggedPath is the path without query and without the secret that a lease is.
-func loggedPath(c *fiber.Ctx) string {
-	path := c.Path()
-	if lease := c.Params("lease"); lease != "" {
-		return strings.Replace(path, lease, "{lease}", 1)
+func loggedPath(path string) string {
+	rest, ok := strings.CutPrefix(path, leases)
+	if !ok {
+		return path
 	}
-	return path
+	_, call, _ := strings.Cut(rest, "/")
+	return leases + "{lease}/" + call
 }
 
 // recoverPanic turns a panic into an error with the place it came from.

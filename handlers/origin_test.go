@@ -88,6 +88,7 @@ func TestForwardedRequestIsNotLocal(t *testing.T) {
 func TestTokensAndLeasesStayOutOfTheLog(t *testing.T) {
 	f := newFrame(t)
 	f.send(t, "POST", "/api/v1/worker/leases/a-very-secret-lease/heartbeat", "", "Authorization", "Bearer token")
+	f.get(t, "/api/v1/worker/leases/a-very-secret-lease/nosuch")
 	f.get(t, "/api/v1/me?token=in-the-query", "Authorization", "Bearer a-wrong-token")
 	text := f.log.String()
 	if !strings.Contains(text, "/worker/leases/{lease}/heartbeat") || !strings.Contains(text, "status=401") {

@@ -166,3 +166,17 @@ func TestWorkersShowWhatTheyDo(t *testing.T) {
 		t.Errorf("workers: %+v", page.Items)
 	}
 }
+
+func TestMetricsCountBuildsByStatus(t *testing.T) {
+	s := newServer(t)
+	s.space("work", "libalpha")
+	s.claim()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/metrics", nil)
+	s.must(err)
+	got := s.do(r)
+	for _, line := range []string{`buildbtw_builds{status="building"} 1`, `buildbtw_builds{status="blocked"} 1`, `buildbtw_builds{status="failed"} 0`} {
+		if !bytes.Contains(got.body, []byte(line+"\n")) {
+			t.Errorf("no line %s in\n%.3000s", line, got.body)
+		}
+	}
+}
