@@ -1,96 +1,98 @@
 package buildgraph
 
-import "buildbtw"
+// The effort of the search, in rounds: per node of a tangle, and for the
+// longest chain. It is higher when durations are known, because then the chain
+// is what people wait for.
+const (
+	improveRounds      = 1
+	shortenRounds      = 16
+	improveRoundsTimed = 2
+	shortenRoundsTimed = 40
 
-// strongest is the kind that decides what cutting an edge costs.
-func strongest(k buildbtw.EdgeKinds) buildbtw.EdgeKinds { return k & -k }
+	shortenFrom = 64 // nodes; in smaller tangles no chain is long
+)
 
-// weightOf is what cutting an edge costs: a build with the base's package
-// instead of the new one hurts most when it is linked against, least when only
-// the tests need it.
-func weightOf(kinds buildbtw.EdgeKinds) int32 {
-	switch strongest(kinds) {
-	case buildbtw.EdgeDepends:
-		return 64
-	case buildbtw.EdgeMakedepends:
-		return 8
-	default:
-		return 1
-	}
+// cutter leaves edges out of a graph until it has no cycles.
+type cutter struct {
+	deps    *csr
+	comps   *components
+	seconds []float64 // by node; nil when no durations are known
+	cut     []bool    // by edge of deps
 }
 
-// chooseCuts marks the edges (by their place in deps.to) that must be left out
-// so that no cycle remains. Only edges on cycles are marked, and putting any
-// single one back would close a cycle again.
-func chooseCuts(deps *csr, comps *components) []bool {
-	cut := make([]bool, len(deps.to))
+// chooseCuts marks the edges, by their place in deps.to, that are left out so
+// that no cycle remains. Every one of them lies on a cycle.
+//
+// It looks for an order of each strongly connected component in which the
+// edges that point back weigh little, and cuts those: first a greedy order,
+// then every node at its best place, then a search with random jumps, then
+// a shorter longest chain for a little more weight.
+func chooseCuts(deps *csr, comps *components, seconds []float64) []bool {
+	c := &cutter{deps: deps, comps: comps, seconds: seconds, cut: make([]bool, len(deps.to))}
+	var clocks *clocks
 	local := make([]int32, deps.nodes())
 	for _, members := range comps.members() {
 		t := newTangle(deps, comps, members, local)
 		s := newSequence(t, greedyOrder(t))
-		s.settle()
-		markCuts(deps, comps, members, s, local, cut)
-	}
-	return cut
-}
-
-// newTangle numbers the members of a component by themselves; local is scratch
-// space and holds the new numbers afterwards.
-func newTangle(deps *csr, comps *components, members, local []int32) *tangle {
-	for l, v := range members {
-		local[v] = int32(l)
-	}
-	n := len(members)
-	t := &tangle{off: make([]int32, n+1)}
-	each := func(visit func(before, after int32, weight int32)) {
-		for _, v := range members {
-			for i := deps.off[v]; i < deps.off[v+1]; i++ {
-				u := deps.to[i]
-				if comps.of[u] != comps.of[v] {
-					continue
-				}
-				if w := netWeight(deps, v, i); w > 0 {
-					visit(local[u], local[v], w)
-				}
+		s.settleAll()
+		s.improve(c.effort(improveRounds, improveRoundsTimed) * len(members))
+		if len(members) >= shortenFrom {
+			if clocks == nil {
+				clocks = c.newClocks()
 			}
+			s.shorten(clocks.of(members), c.effort(shortenRounds, shortenRoundsTimed))
 		}
+		c.mark(members, s, local)
 	}
-	each(func(before, after, _ int32) {
-		t.off[before+1]++
-		t.off[after+1]++
-	})
-	for v := range n {
-		t.off[v+1] += t.off[v]
-	}
-	t.to, t.weight = make([]int32, t.off[n]), make([]int32, t.off[n])
-	next := append([]int32(nil), t.off[:n]...)
-	each(func(before, after, weight int32) {
-		t.to[next[after]], t.weight[next[after]] = before, weight
-		t.to[next[before]], t.weight[next[before]] = after, -weight
-		next[after]++
-		next[before]++
-	})
-	return t
+	return c.cut
 }
 
-// netWeight is what more is lost when edge i of v is cut than when the edge
-// the other way is, if there is one: of two such edges one goes in any case.
-func netWeight(deps *csr, v, i int32) int32 {
-	w := weightOf(deps.kinds[i])
-	if back := deps.find(deps.to[i], v); back >= 0 {
-		w -= weightOf(deps.kinds[back])
+func (c *cutter) effort(plain, timed int) int {
+	if c.seconds == nil {
+		return plain
 	}
-	return w
+	return timed
 }
 
-// markCuts marks the edges of a component that point back in the order.
-func markCuts(deps *csr, comps *components, members []int32, s *sequence, local []int32, cut []bool) {
+// mark cuts the edges of a component that point back in the order.
+func (c *cutter) mark(members []int32, s *sequence, local []int32) {
 	for _, v := range members {
-		for i := deps.off[v]; i < deps.off[v+1]; i++ {
-			u := deps.to[i]
-			if comps.of[u] == comps.of[v] && s.pos[local[u]] > s.pos[local[v]] {
-				cut[i] = true
-			}
+		for i := c.deps.off[v]; i < c.deps.off[v+1]; i++ {
+			u := c.deps.to[i]
+			c.cut[i] = c.comps.of[u] == c.comps.of[v] && s.pos[local[u]] > s.pos[local[v]]
 		}
 	}
+}
+
+// clocks measure the chains that lie outside all tangles.
+type clocks struct {
+	seconds, before, after []float64
+}
+
+func (c *cutter) newClocks() *clocks {
+	k := &clocks{seconds: c.seconds}
+	if k.seconds == nil {
+		k.seconds = make([]float64, c.deps.nodes())
+		for v := range k.seconds {
+			k.seconds[v] = 1
+		}
+	}
+	between := c.deps.without(func(v, i int32) bool { return c.comps.of[v] == c.comps.of[c.deps.to[i]] })
+	back := between.reversed()
+	d := sortTopologically(between, back)
+	k.after, _ = d.remaining(k.seconds)
+	d.deps, d.users, d.order = back, between, reversed(d.order)
+	k.before, _ = d.remaining(k.seconds)
+	return k
+}
+
+func (k *clocks) of(members []int32) clock {
+	n := len(members)
+	c := clock{seconds: make([]float64, n), before: make([]float64, n), after: make([]float64, n)}
+	for l, v := range members {
+		c.seconds[l] = k.seconds[v]
+		c.before[l] = k.before[v] - k.seconds[v]
+		c.after[l] = k.after[v] - k.seconds[v]
+	}
+	return c
 }

@@ -42,3 +42,11 @@ func (c *cycleFinder) path(from, last int32) []int32 {
 	}
 	return append([]int32{from}, reversed(back)...)
 }
+
+func reversed(list []int32) []int32 {
+	out := make([]int32, len(list))
+	for i, v := range list {
+		out[len(list)-1-i] = v
+	}
+	return out
+}

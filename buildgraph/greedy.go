@@ -1,6 +1,6 @@
 package buildgraph
 
-import "container/heap"
+import "slices"
 
 // greedyOrder is the start of the search: the heuristic of Eades, Lin and
 // Smyth ("A fast and effective heuristic for the feedback arc set problem",
@@ -9,14 +9,14 @@ import "container/heap"
 // leaves and least enters goes to the front.
 func greedyOrder(t *tangle) []int32 {
 	g := newGreedy(t)
-	for g.queue.Len() > 0 {
-		item := heap.Pop(&g.queue).(candidate)
-		if g.done[item.node] || item.stamp != g.stamp[item.node] {
-			continue
+	for len(g.queue) > 0 {
+		c := g.queue.pop()
+		if !g.done[c.node] && c.stamp == g.stamp[c.node] {
+			g.place(c.node)
 		}
-		g.place(item.node)
 	}
-	return append(g.front, reversed(g.back)...)
+	slices.Reverse(g.back)
+	return append(g.front, g.back...)
 }
 
 type greedy struct {
@@ -30,9 +30,9 @@ type greedy struct {
 
 // candidate is a node that may be placed next.
 type candidate struct {
+	score int64
 	node  int32
 	stamp int32
-	score int64
 }
 
 func newGreedy(t *tangle) *greedy {
@@ -40,15 +40,13 @@ func newGreedy(t *tangle) *greedy {
 	g := &greedy{
 		tangle: t, in: make([]int64, n), out: make([]int64, n),
 		done: make([]bool, n), stamp: make([]int32, n),
-		queue: make(candidates, 0, n),
 	}
 	for v := range n {
-		for i := t.off[v]; i < t.off[v+1]; i++ {
-			g.count(v, t.weight[i], 1)
+		for _, a := range t.row(v) {
+			g.count(v, a.weight, 1)
 		}
-		g.queue = append(g.queue, g.candidate(v))
+		g.queue.push(g.candidate(v))
 	}
-	heap.Init(&g.queue)
 	return g
 }
 
@@ -77,39 +75,56 @@ func (g *greedy) place(v int32) {
 	} else {
 		g.front = append(g.front, v)
 	}
-	for i := g.off[v]; i < g.off[v+1]; i++ {
-		u := g.to[i]
-		if g.done[u] {
+	for _, a := range g.row(v) {
+		if g.done[a.to] {
 			continue
 		}
-		g.count(u, -g.weight[i], -1)
-		g.stamp[u]++
-		heap.Push(&g.queue, g.candidate(u))
+		g.count(a.to, -a.weight, -1)
+		g.stamp[a.to]++
+		g.queue.push(g.candidate(a.to))
 	}
 }
 
-func reversed(list []int32) []int32 {
-	out := make([]int32, len(list))
-	for i, v := range list {
-		out[len(list)-1-i] = v
-	}
-	return out
-}
-
-// candidates is a heap, best first.
+// candidates is a binary heap, best first.
 type candidates []candidate
 
-func (c candidates) Len() int { return len(c) }
-func (c candidates) Less(i, j int) bool {
-	if c[i].score != c[j].score {
-		return c[i].score > c[j].score
+func (c candidate) before(d candidate) bool {
+	if c.score != d.score {
+		return c.score > d.score
 	}
-	return c[i].node < c[j].node
+	return c.node < d.node
 }
-func (c candidates) Swap(i, j int) { c[i], c[j] = c[j], c[i] }
-func (c *candidates) Push(x any)   { *c = append(*c, x.(candidate)) }
-func (c *candidates) Pop() any {
-	last := (*c)[len(*c)-1]
-	*c = (*c)[:len(*c)-1]
-	return last
+
+func (c *candidates) push(x candidate) {
+	h := append(*c, x)
+	i := len(h) - 1
+	for i > 0 && x.before(h[(i-1)/2]) {
+		h[i] = h[(i-1)/2]
+		i = (i - 1) / 2
+	}
+	h[i] = x
+	*c = h
+}
+
+func (c *candidates) pop() candidate {
+	h := *c
+	best, x := h[0], h[len(h)-1]
+	h = h[:len(h)-1]
+	*c = h
+	i := 0
+	for 2*i+1 < len(h) {
+		child := 2*i + 1
+		if child+1 < len(h) && h[child+1].before(h[child]) {
+			child++
+		}
+		if !h[child].before(x) {
+			break
+		}
+		h[i] = h[child]
+		i = child
+	}
+	if len(h) > 0 {
+		h[i] = x
+	}
+	return best
 }

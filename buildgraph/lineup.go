@@ -2,8 +2,6 @@ package buildgraph
 
 import (
 	"slices"
-
-	"buildbtw"
 )
 
 // lineup is one order of the set that all kept edges and all possible orders
@@ -16,6 +14,7 @@ type lineup struct {
 	group  []int32 // by position: first position of the cycle it lies on
 	end    []int32 // by position: position behind that cycle
 	before []bitset
+	tracer *trace
 }
 
 // findThrough adds the orders that hold over packages outside the set and that
@@ -63,6 +62,7 @@ func newLineup(m *middle, kept *csr) *lineup {
 		}
 	}
 	p.before = make([]bitset, n)
+	p.tracer = newTrace(len(m.g.units))
 	return p
 }
 
@@ -112,7 +112,7 @@ func (p *lineup) addThrough(pos int32, need bitset) {
 		need.subtract(before)
 	}
 	if len(added) > 0 {
-		p.through = append(p.through, p.trace(p.at[pos], added)...)
+		p.trace(p.at[pos], added)
 	}
 }
 
@@ -127,90 +127,4 @@ func (p *lineup) noteLoose(pos int32, need bitset) {
 		p.loose.before, p.loose.after = p.at[first], p.at[pos]
 	}
 	p.loose.count += n
-}
-
-// trace finds a shortest way outside the set from a package of it to each of
-// those that it needs.
-func (p *lineup) trace(after int32, befores []int32) []throughEdge {
-	from := map[int32]int32{} // node outside the set: the one that needs it
-	goal := map[int32]int32{} // node of the set: the one that needs it
-	queue := []int32{p.skeleton.nodes[after]}
-	for head := 0; head < len(queue); head++ {
-		v := queue[head]
-		for _, u := range p.g.deps.row(v) {
-			known, to := from, p.local[u]
-			if p.skeleton.local[u] >= 0 {
-				if head == 0 {
-					continue // a direct dependency
-				}
-				known, to = goal, -1
-			} else if to < 0 {
-				continue
-			}
-			if _, ok := known[u]; ok {
-				continue
-			}
-			known[u] = v
-			if to >= 0 {
-				queue = append(queue, u)
-			}
-		}
-	}
-	edges := make([]throughEdge, 0, len(befores))
-	for _, before := range befores {
-		edges = append(edges, p.throughEdge(before, after, goal[p.skeleton.nodes[before]], from))
-	}
-	return edges
-}
-
-func (p *lineup) throughEdge(before, after, last int32, from map[int32]int32) throughEdge {
-	e := throughEdge{before: before, after: after}
-	end := p.skeleton.nodes[after]
-	for v := last; v != end; v = from[v] {
-		e.path = append(e.path, v)
-	}
-	first := e.path[len(e.path)-1]
-	e.kinds = p.g.deps.kinds[p.g.deps.find(end, first)]
-	return e
-}
-
-// withThrough merges edges over outside packages into the kept ones. The place
-// of such an edge's path is in via, by edge of the result; -1 for the others.
-func (s *skeleton) withThrough(kept *csr) (merged *csr, via []int32) {
-	byAfter := make(map[int32][]int32, len(s.through))
-	for i := range s.through {
-		byAfter[s.through[i].after] = append(byAfter[s.through[i].after], int32(i))
-	}
-	m := &csr{off: make([]int32, 1, len(kept.off))}
-	for v := range kept.nodes() {
-		row := newMerge(kept, v, byAfter[v], s.through)
-		for _, c := range row {
-			m.to, m.kinds, via = append(m.to, c.to), append(m.kinds, c.kinds), append(via, c.via)
-		}
-		m.off = append(m.off, int32(len(m.to)))
-	}
-	return m, via
-}
-
-type mergeCell struct {
-	to    int32
-	kinds buildbtw.EdgeKinds
-	via   int32
-}
-
-func newMerge(kept *csr, v int32, extra []int32, through []throughEdge) []mergeCell {
-	row := make([]mergeCell, 0, len(kept.row(v))+len(extra))
-	kinds := kept.rowKinds(v)
-	for i, u := range kept.row(v) {
-		row = append(row, mergeCell{u, kinds[i], -1})
-	}
-	for _, e := range extra {
-		row = append(row, mergeCell{through[e].before, through[e].kinds, e})
-	}
-	sortCells(row)
-	return row
-}
-
-func sortCells(row []mergeCell) {
-	slices.SortFunc(row, func(a, b mergeCell) int { return int(a.to - b.to) })
 }

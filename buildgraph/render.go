@@ -10,9 +10,8 @@ import (
 // renderer turns an architecture's skeleton into the plan that people see.
 type renderer struct {
 	*skeleton
-	ix      *Index
-	jobs    *jobs
-	seconds []float64 // by place in the set
+	ix   *Index
+	jobs *jobs
 }
 
 func (r *renderer) plan() *ArchPlan {

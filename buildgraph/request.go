@@ -85,7 +85,7 @@ func (p *planner) addArchitecture(ctx context.Context, arch string) error {
 	if err != nil || len(w.changesets)+len(w.add) == 0 {
 		return err
 	}
-	s, err := newSkeleton(ctx, g, w)
+	s, err := newSkeleton(ctx, g, w, p.estimate)
 	if err != nil {
 		return err
 	}
@@ -95,10 +95,7 @@ func (p *planner) addArchitecture(ctx context.Context, arch string) error {
 }
 
 func (p *planner) render(s *skeleton) *ArchPlan {
-	r := &renderer{skeleton: s, ix: p.ix, seconds: make([]float64, s.size())}
-	for v := range s.size() {
-		r.seconds[v] = p.estimate.of(s.pkgbase(v))
-	}
+	r := &renderer{skeleton: s, ix: p.ix}
 	if p.request.Settings.Cycles == buildbtw.CyclesTwice {
 		r.jobs = s.twiceJobs()
 	} else {

@@ -1,28 +1,22 @@
 package buildgraph
 
-import "slices"
-
-// tangle is one strongly connected component, numbered by itself, for the
-// search of an order that breaks as little of it as possible. A neighbour with
-// a positive weight must be built before the node, one with a negative weight
-// after it.
-type tangle struct {
-	off    []int32
-	to     []int32
-	weight []int32
-}
-
-func (t *tangle) size() int32 { return int32(len(t.off)) - 1 }
+// priceUnit is the price of a weight of 1. Prices are finer than weights
+// because shorten changes them little by little.
+const priceUnit = 16
 
 // sequence is an order of a tangle's nodes under improvement.
 type sequence struct {
 	*tangle
-	order []int32 // by position
-	pos   []int32 // by node
-	dirty []bool  // some neighbour moved since the node was looked at
-	todo  []int32 // the dirty nodes
-	near  []uint64
+	order   []int32 // by position
+	pos     []int32 // by node
+	near    []int32 // scratch: the positions of one node's neighbours
+	dirty   []bool  // something about the node changed since it was looked at
+	todo    []int32 // the dirty nodes
+	journal []step  // moves since it was last emptied
 }
+
+// step is one move that can be taken back.
+type step struct{ node, from int32 }
 
 func newSequence(t *tangle, order []int32) *sequence {
 	s := &sequence{tangle: t, order: order, pos: make([]int32, len(order)), dirty: make([]bool, len(order))}
@@ -36,21 +30,21 @@ func newSequence(t *tangle, order []int32) *sequence {
 func (s *sequence) cost() int64 {
 	var sum int64
 	for v := range s.size() {
-		for i := s.off[v]; i < s.off[v+1]; i++ {
-			if s.weight[i] > 0 && s.pos[s.to[i]] > s.pos[v] {
-				sum += int64(s.weight[i])
+		for _, a := range s.row(v) {
+			if a.weight > 0 && s.pos[a.to] > s.pos[v] {
+				sum += int64(a.weight)
 			}
 		}
 	}
 	return sum
 }
 
-// settle moves every node to its best place until no single move helps.
-func (s *sequence) settle() {
+// settleAll moves every node to its best place, until that helps none of them.
+func (s *sequence) settleAll() {
 	for _, v := range s.order {
 		s.touch(v)
 	}
-	s.drain()
+	s.settle()
 }
 
 func (s *sequence) touch(v int32) {
@@ -60,39 +54,34 @@ func (s *sequence) touch(v int32) {
 	}
 }
 
-func (s *sequence) drain() {
+// settle moves dirty nodes to their best places until none is left. It returns
+// what that saved.
+func (s *sequence) settle() (saved int64) {
 	for head := 0; head < len(s.todo); head++ {
 		v := s.todo[head]
 		s.dirty[v] = false
 		if to, gain := s.bestPlace(v); gain > 0 {
 			s.move(v, to)
-			for i := s.off[v]; i < s.off[v+1]; i++ {
-				s.touch(s.to[i])
-			}
+			saved += gain
 		}
 	}
 	s.todo = s.todo[:0]
+	return saved
 }
 
 // bestPlace finds the position at which v breaks least, and what moving there
-// saves. It walks over v's neighbours in order: only passing one of them
-// changes the cost.
+// saves. Only passing a neighbour changes the cost.
 func (s *sequence) bestPlace(v int32) (at int32, gain int64) {
-	s.near = s.near[:0]
-	for i := s.off[v]; i < s.off[v+1]; i++ {
-		s.near = append(s.near, uint64(s.pos[s.to[i]])<<32|uint64(i))
-	}
-	slices.Sort(s.near)
-	// relative to the place before all neighbours
-	var cost, here, best int64
-	from := s.pos[v]
-	at, passed := -1, false
-	for _, packed := range s.near {
-		p := int32(packed >> 32)
+	s.sortRow(v)
+	from, passed := s.pos[v], false
+	var cost, here, best int64 // relative to the place before all neighbours
+	at = -1
+	row := s.row(v)
+	for i, p := range s.near {
 		if p > from && !passed {
 			here, passed = cost, true
 		}
-		cost -= int64(s.weight[uint32(packed)])
+		cost -= int64(row[i].price)
 		if cost < best {
 			best, at = cost, p
 		}
@@ -106,8 +95,39 @@ func (s *sequence) bestPlace(v int32) (at int32, gain int64) {
 	return at, here - best
 }
 
-// move puts v at a position and shifts what lies between.
+// sortRow sorts v's neighbours by position, and puts their positions into
+// near. Few have moved since the last time, so insertion is quick.
+func (s *sequence) sortRow(v int32) {
+	row, near := s.row(v), s.near[:0]
+	for i, a := range row {
+		p := s.pos[a.to]
+		near = append(near, p)
+		j := i
+		for ; j > 0 && near[j-1] > p; j-- {
+			near[j], row[j] = near[j-1], row[j-1]
+		}
+		if j < i {
+			near[j], row[j] = p, a
+		}
+	}
+	s.near = near
+}
+
+// move puts v at a position, shifts what lies between, and marks the
+// neighbours that it passed.
 func (s *sequence) move(v, to int32) {
+	from := s.pos[v]
+	s.journal = append(s.journal, step{v, from})
+	s.place(v, to)
+	lo, hi := min(from, to), max(from, to)
+	for _, a := range s.row(v) {
+		if p := s.pos[a.to]; lo <= p && p <= hi {
+			s.touch(a.to)
+		}
+	}
+}
+
+func (s *sequence) place(v, to int32) {
 	from := s.pos[v]
 	if from < to {
 		copy(s.order[from:to], s.order[from+1:to+1])
@@ -118,4 +138,12 @@ func (s *sequence) move(v, to int32) {
 	for p := min(from, to); p <= max(from, to); p++ {
 		s.pos[s.order[p]] = p
 	}
+}
+
+// undo takes back the moves in the journal.
+func (s *sequence) undo() {
+	for i := len(s.journal) - 1; i >= 0; i-- {
+		s.place(s.journal[i].node, s.journal[i].from)
+	}
+	s.journal = s.journal[:0]
 }
