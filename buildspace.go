@@ -192,6 +192,8 @@ func CheckBuildspaceName(name string) error {
 		return Invalid("a buildspace needs a name")
 	case len(name) > maxBuildspaceName:
 		return Invalid("the buildspace name has %d characters; at most %d are allowed", len(name), maxBuildspaceName)
+	case name == "new":
+		return Invalid("%q is the address of the form for new buildspaces; choose another name", name)
 	case !buildspaceName.MatchString(name) || strings.Contains(name, ".."):
 		return Invalid("%q is no buildspace name; use lower case letters, digits, '.', '_' and '-', and begin with a letter or digit", name)
 	case name == "local", name == "options":
@@ -250,7 +252,7 @@ func DefaultBuildspaceName(changesets []Changeset) string {
 	}
 	name := b.String()
 	name = strings.Trim(name[:min(len(name), maxBuildspaceName-8)], "-._")
-	if name == "" {
+	if CheckBuildspaceName(name) != nil {
 		return "buildspace"
 	}
 	return name

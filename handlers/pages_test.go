@@ -238,6 +238,17 @@ func TestAPollIsAnsweredWithThePartOnlyWhenSomethingChanged(t *testing.T) {
 	changed.wants(t, ".status-counts", "1 pending")
 }
 
+func TestALargePageIsPackedForThoseWhoCanUnpack(t *testing.T) {
+	s := newSite(t)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Synthetic(200, 400, 1))
+	packed := s.get(t, "/buildspaces/lib", "Accept-Encoding", "gzip")
+	plain := s.get(t, "/buildspaces/lib", "Accept-Encoding", "identity")
+	if packed.header.Get("Content-Encoding") != "gzip" || plain.header.Get("Content-Encoding") != "" || len(packed.body)*4 > len(plain.body) {
+		t.Errorf("packed %d bytes (%q), plain %d bytes (%q)", len(packed.body), packed.header.Get("Content-Encoding"),
+			len(plain.body), plain.header.Get("Content-Encoding"))
+	}
+}
+
 func TestErrorPagesHelp(t *testing.T) {
 	s := newSite(t)
 	for path, want := range map[string]string{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/a-h/templ"
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"buildbtw"
 	"buildbtw/handlers/transfer"
@@ -56,8 +57,17 @@ func sendView(ctx context.Context, c *fiber.Ctx, view templ.Component) error {
 		return fmt.Errorf("render %s: %w", c.Path(), err)
 	}
 	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
-	return c.Send(body.Bytes())
+	c.Vary(fiber.HeaderAcceptEncoding)
+	if body.Len() < worthPacking || !c.Context().Request.Header.HasAcceptEncoding("gzip") {
+		return c.Send(body.Bytes())
+	}
+	c.Set(fiber.HeaderContentEncoding, "gzip")
+	return c.Send(fasthttp.AppendGzipBytesLevel(nil, body.Bytes(), fasthttp.CompressBestSpeed))
 }
+
+// worthPacking is the size in bytes from which a page is compressed: smaller
+// ones fit into one packet. Pages hold no secret that their size could tell.
+const worthPacking = 1400
 
 // live makes a page ask for itself again under the address it was asked by.
 func live(c *fiber.Ctx, seconds int) views.Live {

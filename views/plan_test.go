@@ -2,6 +2,7 @@ package views
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 
 	"buildbtw"
@@ -23,7 +24,7 @@ func TestALargePlanIsBoundedAndNothingIsDroppedSilently(t *testing.T) {
 	p := largePlan(6885, 62)
 	for i := range 300 {
 		p.Warnings = append(p.Warnings, buildgraph.Warning{Kind: buildgraph.WarnUnresolved},
-			buildgraph.Warning{Kind: buildgraph.WarnUnreadable, Source: fmt.Sprint(i)})
+			buildgraph.Warning{Kind: buildgraph.WarnUnreadable, Source: strconv.Itoa(i)})
 		p.Architectures["x86_64"].Cuts = append(p.Architectures["x86_64"].Cuts, buildgraph.Cut{Cycle: []string{"a", "b"}})
 	}
 	s := Summarize(p)
