@@ -34,15 +34,18 @@ func causes(t *testing.T, db *storetest.DB, pkgbase string) []string {
 func TestBlockedBuildsNameTheRootCause(t *testing.T) {
 	db := storetest.New(t)
 	it := db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan(
-		"bad", "slow", "dropped", "mid: bad", "top: mid slow", "both: top dropped", "waits: slow", "free"))
+		"bad", "slow", "dropped", "mid: bad", "top: mid slow", "both: top dropped", "waits: slow", "free",
+		"ended: bad", "above: ended"))
 	db.End(t, db.Claim(t, "w1"), buildbtw.OutcomeFailed) // bad
 	db.Claim(t, "w1")                                    // slow
-	rows, _, err := db.Builds(t.Context(), store.BuildFilter{Buildspace: "space", Pkgbase: "dropped"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.CancelBuild(t.Context(), "alice", rows[0].ID); err != nil {
-		t.Fatal(err)
+	for _, pkgbase := range []string{"dropped", "ended"} {
+		rows, _, err := db.Builds(t.Context(), store.BuildFilter{Buildspace: "space", Pkgbase: pkgbase})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.CancelBuild(t.Context(), "alice", rows[0].ID); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for pkgbase, want := range map[string][]string{
 		"mid":   {"bad failed"},
@@ -50,6 +53,7 @@ func TestBlockedBuildsNameTheRootCause(t *testing.T) {
 		"both":  {"dropped skipped", "bad failed"}, // nearest first
 		"waits": {},                                // it only waits for its turn
 		"free":  {},
+		"above": {"ended skipped"}, // what that one waited for does not matter any more
 		"bad":   {},
 	} {
 		if d := cmp.Diff(want, causes(t, db, pkgbase)); d != "" {
@@ -57,8 +61,8 @@ func TestBlockedBuildsNameTheRootCause(t *testing.T) {
 		}
 	}
 	blockers, err := db.Blockers(t.Context(), it.ID, 0)
-	if err != nil || len(blockers) != 2 || blockers[0].Build.Pkgbase != "bad" || blockers[0].Blocks != 3 ||
-		blockers[1].Build.Pkgbase != "dropped" || blockers[1].Blocks != 1 {
+	if err != nil || len(blockers) != 3 || blockers[0].Build.Pkgbase != "bad" || blockers[0].Blocks != 3 ||
+		blockers[1].Build.Pkgbase != "dropped" || blockers[1].Blocks != 1 || blockers[2].Build.Pkgbase != "ended" || blockers[2].Blocks != 1 {
 		t.Errorf("blockers %+v, %v", blockers, err)
 	}
 	if one, err := db.Blockers(t.Context(), it.ID, 1); err != nil || len(one) != 1 {
