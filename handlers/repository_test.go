@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"bytes"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -69,6 +70,20 @@ func TestHeadSaysWhatGetWouldSend(t *testing.T) {
 	answer, body := f.send(t, "HEAD", repository+"a-1-1-any.pkg.tar", "")
 	if answer.StatusCode != http.StatusOK || answer.ContentLength != 10 || len(body) != 0 || answer.Header.Get("Last-Modified") == "" {
 		t.Errorf("%s, length %d, body %q, %v", answer.Status, answer.ContentLength, body, answer.Header)
+	}
+}
+
+// A large file leaves in pieces by sendfile; a part of it must end where it should.
+func TestLargeFileArrivesWhole(t *testing.T) {
+	f, path := withFile(t, "a-1-1-any.pkg.tar")
+	want := bytes.Repeat([]byte("0123456789abcdefghijklmnopqrstu"), 50_000)
+	must(t, os.WriteFile(path, want, 0o644))
+	if _, body := f.get(t, repository+"a-1-1-any.pkg.tar"); !bytes.Equal(body, want) {
+		t.Errorf("got %d bytes of %d", len(body), len(want))
+	}
+	answer, body := f.get(t, repository+"a-1-1-any.pkg.tar", "Range", "bytes=100001-1200001")
+	if answer.StatusCode != http.StatusPartialContent || !bytes.Equal(body, want[100001:1200002]) {
+		t.Errorf("%s with %d bytes", answer.Status, len(body))
 	}
 }
 

@@ -82,13 +82,13 @@ func (t Content) send(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentType, t.Type)
 	// fasthttp closes the stream itself. It does not stop at the length by
 	// itself, and a log may have grown since its size was asked for.
-	c.Context().SetBodyStream(limited{io.LimitReader(t.Reader, part.length), t.Reader}, int(part.length))
+	c.Context().SetBodyStream(limited{&io.LimitedReader{R: t.Reader, N: part.length}, t.Reader}, int(part.length))
 	return nil
 }
 
 // limited is the part of a content that is sent.
 type limited struct {
-	io.Reader
+	*io.LimitedReader
 	io.Closer
 }
 

@@ -16,6 +16,7 @@ const (
 	readPatience  = 60 * time.Second // for the next bytes of a streamed body
 	lingerTime    = 2 * time.Second  // for a client to notice an answer that came before it had sent all
 	lingerBytes   = 64 << 20
+	piece         = 256 << 10 // bytes of a file that go out under one deadline
 )
 
 // Listener gives connections that bound the wait for a slow client and close in
@@ -41,6 +42,28 @@ func (c *conn) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.Conn.Write(p)
+}
+
+// ReadFrom implements io.ReaderFrom, by which a file goes to the network without
+// passing through this process (sendfile). It goes in pieces, each with its own
+// time.
+func (c *conn) ReadFrom(r io.Reader) (total int64, err error) {
+	file, ok := r.(limited)
+	if !ok {
+		return io.Copy(struct{ io.Writer }{c}, r)
+	}
+	for file.N > 0 {
+		if err := c.SetWriteDeadline(time.Now().Add(writePatience)); err != nil {
+			return total, err
+		}
+		n, err := io.Copy(c.Conn, &io.LimitedReader{R: file.R, N: min(file.N, piece)})
+		total += n
+		file.N -= n
+		if err != nil || n == 0 {
+			return total, err
+		}
+	}
+	return total, nil
 }
 
 // Close closes the connection. A connection closed with unread bytes is reset,
