@@ -183,14 +183,16 @@ func (e PlacedEdge) path() string {
 	return fmt.Sprintf("M%d %dC%d %d %d %d %d %d", e.X1, e.Y1, e.X1+bend, e.Y1, e.X2-bend, e.Y2, e.X2, e.Y2)
 }
 
-// label is the name, cut to what fits.
+// label is the name, with its middle cut out until it fits: both ends tell
+// packages apart.
 func (n PlacedNode) label() string {
 	name := []rune(n.Pkgbase)
 	if n.Stage == 2 {
 		name = append(name, '²')
 	}
 	if len(name) > labelRunes {
-		return string(name[:labelRunes-1]) + "…"
+		head, tail := labelRunes*3/5, labelRunes-labelRunes*3/5-1
+		return string(name[:head]) + "…" + string(name[len(name)-tail:])
 	}
 	return string(name)
 }
