@@ -67,7 +67,10 @@ func (a *App) showIteration(c *fiber.Ctx, number int) error {
 			return err
 		}
 	}
-	if v.Events, err = a.events(c.UserContext(), store.EventFilter{Buildspace: name, Limit: pageEvents, Newest: true}); err != nil {
+	if v.Events, err = a.events(c.UserContext(), store.EventFilter{
+		Buildspace: name, Limit: pageEvents, Newest: true,
+		Without: []buildbtw.Cause{buildbtw.CausePlanned, buildbtw.CauseReady}, // thousands, and nobody's deed
+	}); err != nil {
 		return err
 	}
 	s := a.shell(c, views.NavBuildspaces, v.Title())

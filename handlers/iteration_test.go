@@ -26,6 +26,9 @@ func TestTheBuildspacePageNamesWhatToFixFirst(t *testing.T) {
 	page.wants(t, "[aria-labelledby=h-changesets]", "lib", "main", strings.Repeat("a", 10))
 	page.wants(t, "#pacman-conf", "[lib]", "SigLevel", s.url+"/repo/lib_1/os/$arch")
 	page.wants(t, ".events", "app", "failed", "said the test")
+	if text := words(page.Find(".events")); strings.Contains(text, "tool") || strings.Contains(text, "pending") {
+		t.Errorf("the activity is full of what follows by itself: %q", text)
+	}
 	page.wants(t, ".actions", "Retry all failed", "Edit", "New iteration", "Stop")
 }
 
@@ -168,8 +171,10 @@ func TestALargeGraphIsATable(t *testing.T) {
 func TestNoPageHasInlineScriptOrStyle(t *testing.T) {
 	s := newSite(t)
 	app, _ := s.failing(t)
-	for _, path := range []string{"/", "/buildspaces", "/buildspaces/new", "/buildspaces/lib", "/buildspaces/lib/1/x86_64/graph",
-		fmt.Sprintf("/builds/%d", app.ID), "/sources", "/workers", "/packages/lib", "/nothing"} {
+	for _, path := range []string{
+		"/", "/buildspaces", "/buildspaces/new", "/buildspaces/lib", "/buildspaces/lib/1/x86_64/graph",
+		fmt.Sprintf("/builds/%d", app.ID), "/sources", "/workers", "/packages/lib", "/nothing",
+	} {
 		page := s.get(t, path)
 		page.wantsNone(t, "style, [style], script:not([src]), [onclick], [onload], [onerror]")
 		if page.header.Get("Content-Security-Policy") == "" {

@@ -20,9 +20,10 @@ type EventRow struct {
 type EventFilter struct {
 	Buildspace string
 	BuildID    int64
-	Since      int64 // only events with a greater ID
-	Limit      int   // 50 when 0, at most 500
-	Newest     bool  // newest first; else oldest first
+	Since      int64            // only events with a greater ID
+	Limit      int              // 50 when 0, at most 500
+	Newest     bool             // newest first; else oldest first
+	Without    []buildbtw.Cause // leaves these out: what follows by itself from other events
 }
 
 // record writes an event that is not about a build's status; move does those.
@@ -48,6 +49,9 @@ func (s *Store) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
 	}
 	if f.Since != 0 {
 		w.add("e.id > ?", f.Since)
+	}
+	if len(f.Without) > 0 {
+		w.add("e.cause NOT IN (SELECT value FROM json_each(?))", textList(f.Without))
 	}
 	order := " ORDER BY e.id"
 	if f.Newest {
