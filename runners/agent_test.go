@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -412,5 +413,55 @@ func TestWorkDirectoryIsForOneWorker(t *testing.T) {
 	startWorker(t, o)
 	if _, err := runners.NewAgent(o); err == nil || !strings.Contains(err.Error(), "another worker") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// commands is a runner that runs a command: a quick one for a job called
+// quick, else one that lasts until many of those have ended.
+type commands struct{ quick chan struct{} }
+
+func (commands) Name() string                { return "commands" }
+func (commands) Probe(context.Context) error { return nil }
+
+func (c commands) Build(ctx context.Context, job runners.Job, log io.Writer) runners.Result {
+	script := "cat go"
+	if strings.HasPrefix(job.Pkgbase, "quick") {
+		script = "true"
+		defer func() { c.quick <- struct{}{} }()
+	} else if err := syscall.Mkfifo(filepath.Join(job.Tree, "go"), 0o600); err != nil {
+		return runners.Infrastructure("%v", err)
+	}
+	command := shell(script)
+	command.Dir, command.Output, command.Mark = job.Tree, log, job.Mark
+	exit, err := command.Run(ctx)
+	return runners.Failed("%v, %v", exit, err)
+}
+
+// What one slot's build leaves behind is cleaned up without harm to another's.
+func TestSlotsDoNotDisturbEachOther(t *testing.T) {
+	s := newServer(t)
+	o := options(t, s)
+	quick := make(chan struct{}, 10)
+	o.Slots, o.Runners = 2, []runners.Runner{commands{quick}}
+	long := s.add(task{name: "long"})
+	w := startWorker(t, o)
+	s.until("the long build", func() bool { return long.beats > 0 })
+	for i := range 3 {
+		s.add(task{name: fmt.Sprintf("quick%d", i)})
+		<-quick
+	}
+	fifos, err := filepath.Glob(filepath.Join(w.dir, "attempt-*/source/go"))
+	if err != nil || len(fifos) != 1 {
+		t.Fatalf("%q, %v", fifos, err)
+	}
+	f, err := os.OpenFile(fifos[0], os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(f, "on")
+	s.until("the long build's output", func() bool { return bytes.Contains(long.log, []byte("on\n")) })
+	f.Close()
+	if got := s.outcome(long); got.Reason != "exit code 0, <nil>" {
+		t.Errorf("the long build: %+v", got)
 	}
 }

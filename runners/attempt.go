@@ -68,7 +68,7 @@ func (t *attempt) run(slot int) (api.FinishRequest, error) {
 			t.log.Error("files of a build are left", "error", err)
 		}
 	}()
-	t.dir = dir
+	t.dir, t.job.Mark = dir, Mark(dir)
 	t.job.Tree, t.job.Output, t.job.Work = filepath.Join(dir, "source"), filepath.Join(dir, "output"), filepath.Join(dir, "work")
 	if t.spool, err = newSpool(filepath.Join(dir, "log")); err != nil {
 		return finishRequest(Infrastructure("the worker has no room to build: %v", err), nil), nil

@@ -34,9 +34,10 @@ type Command struct {
 	// runner whose program is root's has to ask sudo.
 	Signal func(pgid int, s syscall.Signal)
 
-	// Mark is an environment entry ("NAME=value") by which processes that left
-	// the group are found and killed afterwards; may be empty. Processes that
-	// cleared their environment are found only inside a PID namespace.
+	// Mark is what the function Mark gives for a directory of this command's
+	// own: all processes with it are killed when the command has ended, also
+	// those that left the group. Those that cleared their environment are held
+	// by a PID namespace only. May be empty.
 	Mark string
 }
 

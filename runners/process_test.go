@@ -98,11 +98,12 @@ func (n notify) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// The mark of one directory is not that of another whose name is longer.
-func TestMarksAreCompared(t *testing.T) {
+// The end of one attempt's command is not the end of another attempt's, even if
+// one directory's name begins with the other's.
+func TestMarksAreOfOneAttempt(t *testing.T) {
 	dir := t.TempDir()
 	other := shell("echo started; sleep 60")
-	other.Mark = runners.Mark(filepath.Join(dir, "worker-2"))
+	other.Mark = runners.Mark(filepath.Join(dir, "attempt-0-12"))
 	started := make(chan struct{}, 1)
 	other.Output = notify{&bytes.Buffer{}, func() { started <- struct{}{} }}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -116,7 +117,7 @@ func TestMarksAreCompared(t *testing.T) {
 	}()
 	<-started
 	mine := shell("true")
-	mine.Mark = runners.Mark(filepath.Join(dir, "worker"))
+	mine.Mark = runners.Mark(filepath.Join(dir, "attempt-0-1"))
 	if _, err := mine.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}

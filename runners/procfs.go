@@ -80,7 +80,8 @@ func descends(all map[int]process, pid, root int) bool {
 	return false
 }
 
-// killMarked kills every process of this user with the environment entry mark.
+// killMarked kills every process of this user with an environment entry that
+// begins with mark.
 // It looks again until none is left, because a process may start another
 // between the look and the kill.
 func killMarked(mark string) {
@@ -104,7 +105,7 @@ func markedProcesses(mark string) []int {
 	names, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, name := range names {
 		text, err := os.ReadFile(name)
-		if err != nil || !bytes.Contains(append([]byte{0}, text...), []byte("\x00"+mark+"\x00")) {
+		if err != nil || !bytes.Contains(append([]byte{0}, text...), []byte("\x00"+mark)) {
 			continue
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))

@@ -39,6 +39,7 @@ type Job struct {
 	Tree   string // the unpacked source, with the PKGBUILD; may be written to
 	Output string // where packages go; empty at first
 	Work   string // for anything else; empty at first
+	Mark   string // for Command.Mark: of this attempt alone
 }
 
 // Result is how an attempt ended.

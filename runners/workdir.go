@@ -47,7 +47,7 @@ func openWorkDir(path string) (*workDir, error) {
 		return nil, fmt.Errorf("another worker uses the work directory %s; give each its own --work-dir", path)
 	}
 	w := &workDir{path: path, lock: lock}
-	killMarked(Mark(path))
+	killMarked(strings.TrimSuffix(Mark(filepath.Join(path, attemptPrefix)), "/")) // of whatever attempt
 	return w, w.sweep()
 }
 
@@ -58,13 +58,13 @@ func ownerOf(info os.FileInfo) int {
 	return -1
 }
 
-// Mark is the environment entry by which the processes of builds in a work
-// directory are known; see Command.Mark.
+// Mark is the beginning of the environment entry by which the processes of
+// builds below a directory are known: an attempt's own, or all of a worker's.
 func Mark(dir string) string {
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
 	}
-	return "BUILDBTW_BUILD_IN=" + dir
+	return "BUILDBTW_BUILD_IN=" + strings.TrimRight(dir, "/") + "/"
 }
 
 // lockPatience is what a predecessor that is being killed gets to be gone.

@@ -134,7 +134,7 @@ func (s *settings) makeRunner(name string) (runners.Runner, error) {
 	case "makepkg":
 		return s.makepkgRunner()
 	case "pkgctl":
-		return pkgctl.New(pkgctl.Options{Packager: s.packager, Mark: s.mark(), Jobs: s.makeJobs, User: userName()}), nil
+		return pkgctl.New(pkgctl.Options{Packager: s.packager, Jobs: s.makeJobs, User: userName()}), nil
 	case "fake":
 		return fake.Runner{}, nil
 	}
@@ -146,7 +146,7 @@ func (s *settings) makepkgRunner() (runners.Runner, error) {
 	if isolation != makepkg.Sandbox && isolation != makepkg.None {
 		return nil, cli.Usage(fmt.Errorf("unknown isolation %q; choose sandbox or none", s.isolation))
 	}
-	o := makepkg.Options{Isolation: isolation, Packager: s.packager, Jobs: s.makeJobs, Debug: s.debugPackages, Mark: s.mark(), Proxy: proxies()}
+	o := makepkg.Options{Isolation: isolation, Packager: s.packager, Jobs: s.makeJobs, Debug: s.debugPackages, Proxy: proxies()}
 	if os.Geteuid() == 0 {
 		who, err := user.Lookup(s.buildUser)
 		if err != nil {
@@ -161,9 +161,6 @@ func (s *settings) makepkgRunner() (runners.Runner, error) {
 	}
 	return makepkg.New(o), nil
 }
-
-// mark is how the processes of this worker's builds are known.
-func (s *settings) mark() string { return runners.Mark(s.workDir) }
 
 // proxies are the environment entries by which downloads find their way out.
 func proxies() []string {

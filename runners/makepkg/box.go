@@ -36,7 +36,7 @@ var errBox = errors.New("the sandbox could not be started")
 // program was not run.
 func (b *build) run(ctx context.Context, s step) (runners.Exit, error) {
 	c := runners.Command{
-		Env: s.env, Dir: s.dir, Output: b.log, Mark: b.options.Mark,
+		Env: s.env, Dir: s.dir, Output: b.log, Mark: b.job.Mark,
 		Stall: time.Duration(b.job.StallSeconds * float64(time.Second)),
 	}
 	if b.options.Isolation == None {

@@ -48,7 +48,6 @@ type Options struct {
 	Jobs     int      // of make; 0: 2
 	Debug    bool     // make -debug packages
 	Proxy    []string // environment entries like https_proxy=… for fetching sources
-	Mark     string   // see runners.Command.Mark
 
 	// Pauses are waited between tries to reach the repository; nil: 1 s to 30 s,
 	// a minute together.

@@ -105,6 +105,7 @@ func (s source) prepare(t *testing.T, r *repository) runners.Job {
 			t.Fatal(err)
 		}
 	}
+	job.Mark = runners.Mark(dir)
 	edit := strings.NewReplacer(append(s.edit, "PORT", r.port(t))...)
 	entries, err := os.ReadDir(filepath.Join("testdata", s.name))
 	if err != nil {
@@ -311,8 +312,7 @@ func TestCancelLeavesNothing(t *testing.T) {
 	for _, isolation := range []makepkg.Isolation{makepkg.Sandbox, makepkg.None} {
 		t.Run(string(isolation), func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
-			run, r := newRunner(t, makepkg.Options{Isolation: isolation, Mark: runners.Mark(dir)}), newRepository(t)
+			run, r := newRunner(t, makepkg.Options{Isolation: isolation}), newRepository(t)
 			seconds := strconv.Itoa(1_000_000 + os.Getpid() + len(isolation)*5_000_000)
 			job := hanging(seconds).prepare(t, r)
 			reachable(t, isolation, job)

@@ -30,7 +30,6 @@ import (
 type Options struct {
 	Packager string // for .PKGINFO; empty: devtools' default
 	Jobs     int    // of make; 0: devtools' default
-	Mark     string // see runners.Command.Mark
 
 	Archbuild string   // empty: /usr/bin/archbuild
 	BinDir    string   // where the name for our archbuild goes; empty: /usr/local/bin
@@ -118,7 +117,7 @@ func (r *Runner) importKeys(ctx context.Context, job runners.Job, log io.Writer)
 	exit, err := runners.Command{
 		Args:   append([]string{r.options.GPG, "--batch", "--no-tty", "--import", "--"}, keys...),
 		Env:    r.environment(job),
-		Output: log, Mark: r.options.Mark,
+		Output: log, Mark: job.Mark,
 	}.Run(ctx)
 	switch {
 	case ctx.Err() != nil:
@@ -146,7 +145,7 @@ func (r *Runner) archbuild(ctx context.Context, s setup, job runners.Job, log io
 	watch := &runners.LogWatch{}
 	exit, err := runners.Command{
 		Args: args, Dir: job.Tree, Env: r.environment(job),
-		Output: io.MultiWriter(log, watch), Mark: r.options.Mark,
+		Output: io.MultiWriter(log, watch), Mark: job.Mark,
 		Stall:  time.Duration(job.StallSeconds * float64(time.Second)),
 		Signal: r.signal,
 	}.Run(ctx)

@@ -53,7 +53,7 @@ func newMachine(t *testing.T) *machine {
 	return &machine{dir: dir, run: pkgctl.New(pkgctl.Options{
 		Archbuild: filepath.Join(bin, "archbuild"), BinDir: bin, ConfDir: filepath.Join(dir, "conf"),
 		GPG: filepath.Join(bin, "gpg"), Sudo: []string{filepath.Join(bin, "sudo"), "-n"},
-		User: "builder", Mark: runners.Mark(dir),
+		User: "builder",
 	})}
 }
 
@@ -71,6 +71,7 @@ func job(t *testing.T, pkgbase, wish string) runners.Job {
 			t.Fatal(err)
 		}
 	}
+	j.Mark = runners.Mark(dir)
 	j.Pkgbase, j.Architecture, j.SourceDate = pkgbase, "x86_64", 42
 	j.Repository.Name, j.Repository.URL = "curl", "http://host/repo/curl_1/os/x86_64"
 	return j
