@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"handlers/transfer"},
 	{"handlers/apiv1", "scheduler", "runners"},
 	{"handlers", "runners/makepkg", "runners/pkgctl", "runners/fake", "runners/vm"},
-	{"cmd/internal/cli"},
+	{"cmd/internal/*"},
 	{"cmd/*"},
 }
 
@@ -34,7 +34,7 @@ var only = map[string][]string{
 	"github.com/jmoiron/sqlx":             {"store"},
 	"modernc.org/sqlite":                  {"store"},
 	"github.com/xanzy/go-gitlab":          {"gitlab", "gitlab/gitlabtest"},
-	"os/exec":                             {"gitmirror", "pacmanrepo", "runners", "runners/*", "cmd/*"},
+	"os/exec":                             {"gitmirror", "pacmanrepo", "runners", "runners/*", "cmd/*", "cmd/internal/cmdtest"},
 	"github.com/prometheus/client_golang": {"handlers"},
 }
 

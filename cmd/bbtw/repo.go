@@ -32,12 +32,25 @@ func (a *app) repoCommand() *cobra.Command {
 			if len(it.Repository) == 0 {
 				return errors.New("this iteration has no repository: it has no builds")
 			}
-			for _, r := range it.Repository {
-				fmt.Fprintf(a.out, "# %s: put this before [core]\n%s\n", r.Architecture, r.PacmanConf)
-			}
-			return nil
+			return a.printSections(it.Repository)
 		},
 	}
 	cmd.Flags().IntVar(&iteration, "iteration", api.Latest, "number of the iteration (default: the latest)")
 	return cmd
+}
+
+// printSections prints every section once: with $arch in its URL one serves all
+// architectures.
+func (a *app) printSections(list []api.ArchRepository) error {
+	printed := map[string]bool{}
+	for _, r := range list {
+		if printed[r.PacmanConf] {
+			continue
+		}
+		printed[r.PacmanConf] = true
+		if _, err := fmt.Fprintln(a.out, r.PacmanConf); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,0 +1,95 @@
+package cmdtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"time"
+
+	"buildbtw/api"
+)
+
+// Server is a running server that has answered that it is ready.
+type Server struct {
+	*Process
+	URL string
+}
+
+// startTime bounds how long a server may take until it is ready. Tests of
+// several packages share few processors.
+const startTime = time.Minute
+
+// servingLine is what the server logs when it serves.
+var servingLine = regexp.MustCompile(`msg=serving url=(\S+)`)
+
+// StartServer starts "buildbtw serve" with these arguments and waits until it is
+// ready. An empty address means a free port of 127.0.0.1.
+func StartServer(ctx context.Context, address string, s Spec) (*Server, error) {
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	if s.Env == nil {
+		s.Env = os.Environ()
+	}
+	s.Env = append(slices.Clip(s.Env), "BUILDBTW_SERVER_URL=") // that one is meant for clients
+	s.Args = append([]string{"buildbtw", "serve", "--listen", address}, s.Args...)
+	p, err := Start(s)
+	if err != nil {
+		return nil, err
+	}
+	server := &Server{Process: p}
+	err = Poll(ctx, startTime, func() (bool, error) {
+		if p.Ended() {
+			return false, errors.New("it ended")
+		}
+		m := servingLine.FindStringSubmatch(p.Log())
+		if m == nil {
+			return false, nil
+		}
+		server.URL = m[1]
+		return isReady(ctx, m[1]), nil
+	})
+	if err != nil {
+		p.Kill()
+		return nil, fmt.Errorf("start the server: %w; it said:\n%s", err, p.Log())
+	}
+	return server, nil
+}
+
+func isReady(ctx context.Context, url string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+api.Prefix+"/ready", nil)
+	if err != nil {
+		return false
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	defer answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}
+
+// pollPause is the time between two looks.
+const pollPause = 20 * time.Millisecond
+
+// Poll looks again and again until done reports true or an error, or the limit
+// has passed.
+func Poll(ctx context.Context, limit time.Duration, done func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		ok, err := done()
+		if ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not within %s: %w", limit, ctx.Err())
+		case <-time.After(pollPause):
+		}
+	}
+}
