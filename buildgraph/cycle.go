@@ -1,46 +1,89 @@
 package buildgraph
 
-// cycleThrough gives a shortest cycle over the edge from→to (to needs from):
-// from, to, and on along users until from is needed again.
+// cycleFinder finds shortest cycles, one after the other. A breadth-first
+// search from both ends meets in the middle: hubs with a thousand dependents
+// are seldom gone through.
 type cycleFinder struct {
-	users *csr
-	comps *components
-	from  []int32 // by node: the one before it on the way, valid when mark is the round
+	deps, users *csr
+	comps       *components
+	up, down    wave
+	round       int32
+}
+
+// wave is one direction of the search. Slices are by node, and valid where mark
+// is the round.
+type wave struct {
+	from  []int32 // the node that this one was reached from
 	mark  []int32
-	round int32
-	queue []int32
+	front []int32
+	next  []int32
 }
 
-func newCycleFinder(users *csr, comps *components) *cycleFinder {
-	n := users.nodes()
-	return &cycleFinder{users: users, comps: comps, from: make([]int32, n), mark: make([]int32, n)}
+func newWave(n int32) wave { return wave{from: make([]int32, n), mark: make([]int32, n)} }
+
+func newCycleFinder(deps *csr, comps *components) *cycleFinder {
+	n := deps.nodes()
+	return &cycleFinder{deps: deps, users: deps.reversed(), comps: comps, up: newWave(n), down: newWave(n)}
 }
 
+// find gives a shortest cycle over the edge from→to (to needs from): from, to,
+// and on along users to the one that from needs.
 func (c *cycleFinder) find(from, to int32) []int32 {
 	c.round++
-	c.queue = append(c.queue[:0], to)
-	c.mark[to], c.from[to] = c.round, -1
-	for head := 0; head < len(c.queue); head++ {
-		v := c.queue[head]
-		if c.users.find(v, from) >= 0 {
-			return c.path(from, v)
+	c.up.start(to, c.round)
+	c.down.start(from, c.round)
+	for len(c.up.front) > 0 && len(c.down.front) > 0 {
+		var met int32
+		if len(c.up.front) <= len(c.down.front) {
+			met = c.spread(c.users, &c.up, &c.down)
+		} else {
+			met = c.spread(c.deps, &c.down, &c.up)
 		}
-		for _, u := range c.users.row(v) {
-			if c.mark[u] != c.round && c.comps.of[u] == c.comps.of[to] {
-				c.mark[u], c.from[u] = c.round, v
-				c.queue = append(c.queue, u)
-			}
+		if met >= 0 {
+			return c.path(from, met)
 		}
 	}
 	return nil
 }
 
-func (c *cycleFinder) path(from, last int32) []int32 {
-	back := []int32{}
-	for v := last; v >= 0; v = c.from[v] {
+func (w *wave) start(v, round int32) {
+	w.front = append(w.front[:0], v)
+	w.mark[v], w.from[v] = round, -1
+}
+
+// spread takes a wave one step further and returns the node at which it met the
+// other, or -1.
+func (c *cycleFinder) spread(edges *csr, w, other *wave) int32 {
+	w.next = w.next[:0]
+	for _, v := range w.front {
+		for _, u := range edges.row(v) {
+			if w.mark[u] == c.round || c.comps.of[u] != c.comps.of[v] {
+				continue
+			}
+			w.mark[u], w.from[u] = c.round, v
+			if other.mark[u] == c.round {
+				return u
+			}
+			w.next = append(w.next, u)
+		}
+	}
+	w.front, w.next = w.next, w.front
+	return -1
+}
+
+func (c *cycleFinder) path(from, met int32) []int32 {
+	var back []int32
+	for v := met; v >= 0; v = c.up.from[v] {
 		back = append(back, v)
 	}
-	return append([]int32{from}, reversed(back)...)
+	cycle := append([]int32{from}, reversed(back)...)
+	for v := c.down.from[met]; v >= 0 && v != from; v = c.down.from[v] {
+		cycle = append(cycle, v)
+	}
+	if met == from {
+		cycle = cycle[:len(cycle)-1]
+	}
+	return cycle
 }
 
 func reversed(list []int32) []int32 {

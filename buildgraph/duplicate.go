@@ -58,10 +58,10 @@ func (r ranks) of(s *Source) int {
 	return len(r) + 1
 }
 
-// before reports whether source a wins a name against source b.
+// before reports whether source a wins a pkgname against source b.
 func (ix *Index) before(a, b int32) bool {
 	x, y := &ix.sources[a], &ix.sources[b]
-	return cmp.Or(cmp.Compare(ix.ranks.of(x), ix.ranks.of(y)), cmp.Compare(a, b)) < 0
+	return cmp.Or(cmp.Compare(ix.names.of(x), ix.names.of(y)), cmp.Compare(a, b)) < 0
 }
 
 // choose picks one source for every pkgbase and notes the others.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"buildbtw/srcinfo"
 )
@@ -32,9 +33,10 @@ type Index struct {
 	words   *words
 	sources []Source       // by slug
 	bySlug  map[string]int // the first source of a slug
-	ranks   ranks
-	chosen  []int32     // sources that are nodes, by pkgbase
-	dups    []duplicate // sources that lost their pkgbase to another
+	ranks   ranks          // for pkgbases: changesets laid over the index come first
+	names   ranks          // for pkgnames
+	chosen  []int32        // sources that are nodes, by pkgbase
+	dups    []duplicate    // sources that lost their pkgbase to another
 	archs   map[string]bool
 
 	mu     sync.Mutex
@@ -43,9 +45,10 @@ type Index struct {
 
 // graphSlot is computed by the first who asks.
 type graphSlot struct {
-	once sync.Once
-	old  *graph // of the index before; its units are taken over
-	g    *graph
+	once  sync.Once
+	ready atomic.Bool
+	old   *graph // of the index before; its units are taken over
+	g     *graph
 }
 
 // NewIndex links sources. It never fails: what is wrong with a source becomes
@@ -54,7 +57,7 @@ func NewIndex(sources []Source, opts Options) *Index {
 	return newIndex(sources, opts, newWords(2*len(sources)), nil)
 }
 
-// newIndex links sources, of which those slugs in first win every duplicate.
+// newIndex links sources. Those of the slugs in first win their pkgbase.
 func newIndex(sources []Source, opts Options, w *words, first []string) *Index {
 	ix := &Index{opts: opts, words: w, graphs: map[string]*graphSlot{}}
 	ix.sources = slices.Clone(sources)
@@ -67,6 +70,7 @@ func newIndex(sources []Source, opts Options, w *words, first []string) *Index {
 		ix.bySlug[ix.sources[i].Slug] = i
 	}
 	ix.ranks = newRanks(append(slices.Clone(first), opts.Prefer...))
+	ix.names = newRanks(opts.Prefer)
 	ix.choose()
 	ix.archs = architecturesOf(ix.sources)
 	return ix
@@ -111,6 +115,7 @@ func (ix *Index) graph(arch string) *graph {
 	slot.once.Do(func() {
 		slot.g = ix.link(arch, slot.old)
 		slot.old = nil
+		slot.ready.Store(true)
 	})
 	return slot.g
 }

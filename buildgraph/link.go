@@ -22,8 +22,15 @@ type graph struct {
 	label []int32
 	match []match
 
-	links []link // by word: what it resolves to
+	links       []link  // by word: what it resolves to
+	constrained []int32 // words with a version that some source needs
+	bad         []bad   // dependencies that nothing in the sources meets
+
+	memo *memo
 }
+
+// bad is a dependency of a node that nothing in the sources meets.
+type bad struct{ node, word int32 }
 
 // match says how a dependency found its provider.
 type match uint8
@@ -54,6 +61,7 @@ func (ix *Index) link(arch string, old *graph) *graph {
 	l.links = make([]link, len(l.words))
 	l.connect()
 	l.users = l.deps.reversed()
+	l.inherit(old)
 	return l.graph
 }
 
@@ -130,8 +138,12 @@ func (l *linker) connect() {
 	for v := range int32(n) {
 		row.reset(v)
 		for _, need := range l.units[v].needs {
-			for _, t := range l.resolve(need.word).targets {
+			found := l.resolve(need.word)
+			for _, t := range found.targets {
 				row.add(t, need, l.words)
+			}
+			if found.state != linkMet {
+				l.bad = append(l.bad, bad{v, need.word})
 			}
 		}
 		row.flush(l.graph)

@@ -10,8 +10,9 @@ import (
 // renderer turns an architecture's skeleton into the plan that people see.
 type renderer struct {
 	*skeleton
-	ix   *Index
-	jobs *jobs
+	ix    *Index
+	jobs  *jobs
+	order []int32 // of jobs, as the plan lists them
 }
 
 func (r *renderer) plan() *ArchPlan {
@@ -19,6 +20,7 @@ func (r *renderer) plan() *ArchPlan {
 	for i, j := range r.jobs.list {
 		seconds[i] = r.seconds[j.node]
 	}
+	r.order = r.jobOrder()
 	total, next := r.jobs.dag.remaining(seconds)
 	p := &ArchPlan{Builds: r.builds(total), Edges: r.edges(), Cuts: r.cuts(), Chain: []string{}}
 	for _, i := range longestChain(total, next) {
@@ -32,7 +34,8 @@ func (r *renderer) key(i int32) string {
 	return key(r.pkgbase(j.node), j.stage)
 }
 
-func (r *renderer) builds(total []float64) []Build {
+// jobOrder sorts the jobs by level, then pkgbase, then stage.
+func (r *renderer) jobOrder() []int32 {
 	level := r.jobs.dag.level
 	order := make([]int32, len(r.jobs.list))
 	for i := range order {
@@ -42,9 +45,22 @@ func (r *renderer) builds(total []float64) []Build {
 		x, y := r.jobs.list[a], r.jobs.list[b]
 		return cmp.Or(cmp.Compare(level[a], level[b]), cmp.Compare(x.node, y.node), cmp.Compare(x.stage, y.stage))
 	})
-	out := make([]Build, 0, len(order))
-	for _, i := range order {
+	return order
+}
+
+func (r *renderer) builds(total []float64) []Build {
+	out := make([]Build, 0, len(r.order))
+	for _, i := range r.order {
 		out = append(out, r.build(i, total[i]))
+	}
+	return out
+}
+
+// buildNodes gives the graph node of every build.
+func (r *renderer) buildNodes() []int32 {
+	out := make([]int32, 0, len(r.order))
+	for _, i := range r.order {
+		out = append(out, r.nodes[r.jobs.list[i].node])
 	}
 	return out
 }
@@ -76,31 +92,45 @@ func (r *renderer) edges() []Edge {
 	for i := range keys {
 		keys[i] = r.key(int32(i))
 	}
+	paths := r.paths()
 	for v := range users.nodes() {
 		for i := users.off[v]; i < users.off[v+1]; i++ {
 			u := users.to[i]
-			out = append(out, Edge{From: keys[v], To: keys[u], Kinds: kindNames[users.kinds[i]], Through: r.path(v, u)})
+			e := Edge{From: keys[v], To: keys[u], Kinds: kindNames[users.kinds[i]]}
+			if paths != nil {
+				e.Through = paths[i]
+			}
+			out = append(out, e)
 		}
 	}
-	byName := func(a, b Edge) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To)) }
-	if !slices.IsSortedFunc(out, byName) {
-		slices.SortFunc(out, byName)
+	if !slices.IsSortedFunc(out, compareEdges) {
+		slices.SortFunc(out, compareEdges)
 	}
 	return out
 }
 
-// path names the packages outside the set over which an edge holds, the one
-// nearest to its beginning first; nil for an edge inside the set.
-func (r *renderer) path(from, to int32) []string {
+// paths names, for every edge of the jobs' users, the packages outside the set
+// over which it holds, the one nearest to its beginning first. Edges inside the
+// set have none; nil when all edges are inside.
+func (r *renderer) paths() [][]string {
 	if len(r.through) == 0 {
 		return nil
 	}
-	t := r.jobs.via[r.jobs.dag.deps.find(to, from)]
-	if t < 0 {
-		return nil
+	deps, users := r.jobs.dag.deps, r.jobs.dag.users
+	out := make([][]string, len(users.to))
+	for v := range deps.nodes() {
+		for i := deps.off[v]; i < deps.off[v+1]; i++ {
+			if t := r.jobs.via[i]; t >= 0 {
+				out[users.find(deps.to[i], v)] = r.names(r.through[t].path)
+			}
+		}
 	}
-	names := make([]string, 0, len(r.through[t].path))
-	for _, v := range r.through[t].path {
+	return out
+}
+
+func (r *renderer) names(nodes []int32) []string {
+	names := make([]string, 0, len(nodes))
+	for _, v := range nodes {
 		names = append(names, r.g.units[v].info.Pkgbase)
 	}
 	return names
@@ -108,7 +138,7 @@ func (r *renderer) path(from, to int32) []string {
 
 func (r *renderer) cuts() []Cut {
 	out := []Cut{}
-	finder := newCycleFinder(r.direct.reversed(), r.comps)
+	finder := newCycleFinder(r.direct, r.comps)
 	for v := range r.size() {
 		for i := r.direct.off[v]; i < r.direct.off[v+1]; i++ {
 			if !r.cut[i] {

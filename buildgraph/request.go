@@ -68,12 +68,12 @@ func newPlan(r Request) *Plan {
 
 // planner puts a plan together, architecture by architecture.
 type planner struct {
-	ix        *Index
-	request   Request
-	plan      *Plan
-	estimate  estimate
-	skeletons []*skeleton
-	unknown   map[string]int // excluded and added names: on how many architectures they are
+	ix       *Index
+	request  Request
+	plan     *Plan
+	estimate estimate
+	views    []view
+	unknown  map[string]int // excluded and added names: on how many architectures they are
 }
 
 func (p *planner) addArchitecture(ctx context.Context, arch string) error {
@@ -85,23 +85,36 @@ func (p *planner) addArchitecture(ctx context.Context, arch string) error {
 	if err != nil || len(w.changesets)+len(w.add) == 0 {
 		return err
 	}
-	s, err := newSkeleton(ctx, g, w, p.estimate)
+	h, err := p.shape(ctx, g, w)
 	if err != nil {
 		return err
 	}
-	p.skeletons = append(p.skeletons, s)
-	p.plan.Architectures[arch] = p.render(s)
+	p.views = append(p.views, view{g, h})
+	p.plan.Architectures[arch] = h.archPlan(g, p.ix)
 	return nil
 }
 
-func (p *planner) render(s *skeleton) *ArchPlan {
-	r := &renderer{skeleton: s, ix: p.ix}
-	if p.request.Settings.Cycles == buildbtw.CyclesTwice {
-		r.jobs = s.twiceJobs()
-	} else {
-		r.jobs = s.onceJobs()
+// view is a shape with the graph that fills it.
+type view struct {
+	*graph
+	*shape
+}
+
+// shape gives what a wish comes to on an architecture, from the memo if it was
+// asked for before.
+func (p *planner) shape(ctx context.Context, g *graph, w wanted) (*shape, error) {
+	cycles := p.request.Settings.Cycles
+	key := w.key(cycles, &p.estimate, g)
+	if h := g.memo.get(key); h != nil {
+		return h, nil
 	}
-	return r.plan()
+	s, err := newSkeleton(ctx, g, w, p.estimate)
+	if err != nil {
+		return nil, err
+	}
+	h := newShape(s, p.ix, cycles)
+	g.memo.put(key, h)
+	return h, nil
 }
 
 // wanted translates the request into nodes of an architecture.
@@ -165,7 +178,7 @@ func (g *graph) byPkgname(name string) (int32, bool) {
 
 // finish counts and warns once all architectures are there.
 func (p *planner) finish(archs []string) {
-	for _, scope := range []buildbtw.Scope{buildbtw.ScopeNone, buildbtw.ScopeDirect, buildbtw.ScopeAll} {
+	for _, scope := range countedScopes() {
 		p.plan.Scopes[string(scope)] = p.countBuilds(scope)
 	}
 	p.warn(archs)
@@ -174,14 +187,14 @@ func (p *planner) finish(archs []string) {
 // countBuilds is how many packages a scope would build. One that is for any
 // architecture is built once.
 func (p *planner) countBuilds(scope buildbtw.Scope) int {
-	if len(p.skeletons) == 1 {
-		return len(p.skeletons[0].reach.set(scope))
+	if len(p.views) == 1 {
+		return p.views[0].counts[scope]
 	}
 	n := 0
 	once := map[string]bool{}
-	for _, s := range p.skeletons {
-		for _, v := range s.reach.set(scope) {
-			if u := s.g.units[v]; u.any {
+	for _, s := range p.views {
+		for _, v := range s.shape.reach.set(scope) {
+			if u := s.units[v]; u.any {
 				once[u.info.Pkgbase] = true
 			} else {
 				n++
@@ -247,13 +260,16 @@ func (ix *Index) holds(c *Source) bool {
 		return false
 	}
 	have := &ix.sources[i]
-	if have.Info == nil || have.Commit != c.Commit || have.Info != c.Info && c.Commit == "" {
-		return false
-	}
-	at, found := slices.BinarySearchFunc(ix.chosen, have.Info.Pkgbase, func(s int32, name string) int {
+	same := have.Info == c.Info || have.Commit == c.Commit && c.Commit != ""
+	return have.Info != nil && same && have.Commit == c.Commit && ix.isNode(i)
+}
+
+// isNode reports whether the source at a place won its pkgbase.
+func (ix *Index) isNode(at int) bool {
+	place, found := slices.BinarySearchFunc(ix.chosen, ix.sources[at].Info.Pkgbase, func(s int32, name string) int {
 		return strings.Compare(ix.sources[s].Info.Pkgbase, name)
 	})
-	return found && ix.chosen[at] == int32(i)
+	return found && ix.chosen[place] == int32(at)
 }
 
 // Update gives an index in which the sources of the same slugs are replaced by
@@ -268,6 +284,11 @@ func (ix *Index) with(changed []Source, first []string) *Index {
 }
 
 func (ix *Index) replace(changed []Source, removed, first []string) *Index {
+	if len(removed) == 0 {
+		if out, ok := ix.replaceQuietly(changed); ok {
+			return out
+		}
+	}
 	gone := make(map[string]bool, len(changed)+len(removed))
 	for i := range changed {
 		gone[changed[i].Slug] = true
@@ -282,12 +303,8 @@ func (ix *Index) replace(changed []Source, removed, first []string) *Index {
 		}
 	}
 	out := newIndex(append(sources, changed...), ix.opts, ix.words, first)
-	ix.mu.Lock()
-	defer ix.mu.Unlock()
-	for arch, slot := range ix.graphs {
-		if slot.g != nil {
-			out.graphs[arch] = &graphSlot{old: slot.g}
-		}
+	for arch, g := range ix.linked() {
+		out.graphs[arch] = &graphSlot{old: g}
 	}
 	return out
 }

@@ -66,6 +66,9 @@ func (l *linker) resolve(id int32) *link {
 	at := &l.links[id]
 	if at.state == linkUnknown {
 		*at = l.lookUp(id)
+		if l.words[id].dep.Op != "" {
+			l.constrained = append(l.constrained, id)
+		}
 	}
 	return at
 }

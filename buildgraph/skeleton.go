@@ -16,6 +16,7 @@ type skeleton struct {
 	comps   *components
 	seconds []float64 // by place: how long the build takes
 
+	above   []bool        // by graph node: outside the set, and needs something in it
 	through []throughEdge // order over packages outside the set
 	loose   looseOrder    // what of it lies on cycles and is not kept
 }

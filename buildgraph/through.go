@@ -33,8 +33,8 @@ type middle struct {
 
 // findMiddle is nil when no order holds over packages outside the set.
 func (s *skeleton) findMiddle() *middle {
-	above := s.outsideReach(s.g.users, nil)
-	both := s.outsideReach(s.g.deps, above)
+	s.above = s.outsideReach(s.g.users, nil)
+	both := s.outsideReach(s.g.deps, s.above)
 	m := &middle{skeleton: s, local: make([]int32, len(s.g.units))}
 	for v, in := range both {
 		m.local[v] = -1

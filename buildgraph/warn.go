@@ -20,7 +20,7 @@ func (p *planner) warn(archs []string) {
 	out := p.ix.unreadable()
 	out = append(out, p.unknownNames()...)
 	out = append(out, p.missingArchitectures(archs)...)
-	for _, s := range p.skeletons {
+	for _, s := range p.views {
 		out = append(out, s.duplicates(p.ix)...)
 		out = append(out, s.badDependencies(p.ix)...)
 		out = append(out, s.looseOrders()...)
@@ -97,15 +97,17 @@ func (p *planner) missingArchitectures(archs []string) []Warning {
 }
 
 // duplicates lists the double definitions that concern the set.
-func (s *skeleton) duplicates(ix *Index) []Warning {
+func (s view) duplicates(ix *Index) []Warning {
 	inSet := func(source int32) bool {
-		v, ok := s.g.byBase[ix.sources[source].Info.Pkgbase]
-		return ok && s.local[v] >= 0
+		v, ok := s.byBase[ix.sources[source].Info.Pkgbase]
+		return ok && s.has(v)
 	}
 	var out []Warning
-	for _, d := range slices.Concat(ix.dups, s.g.dups) {
-		if inSet(d.winner) || inSet(d.lost) {
-			out = append(out, d.warning(ix))
+	for _, list := range [][]duplicate{ix.dups, s.dups} {
+		for _, d := range list {
+			if inSet(d.winner) || inSet(d.lost) {
+				out = append(out, d.warning(ix))
+			}
 		}
 	}
 	return out
@@ -113,36 +115,27 @@ func (s *skeleton) duplicates(ix *Index) []Warning {
 
 // badDependencies lists the dependencies of the set that nothing in the sources
 // meets: one warning for a name, however many need it.
-func (s *skeleton) badDependencies(ix *Index) []Warning {
+func (s view) badDependencies(ix *Index) []Warning {
 	needed := map[int32][]int32{} // by word: who needs it
-	var order []int32
-	for l, v := range s.nodes {
-		for _, n := range s.g.units[v].needs {
-			if s.g.links[n.word].state == linkMet {
-				continue
-			}
-			by := needed[n.word]
-			if len(by) == 0 {
-				order = append(order, n.word)
-			}
-			if len(by) == 0 || by[len(by)-1] != int32(l) {
-				needed[n.word] = append(by, int32(l))
-			}
+	for _, b := range s.bad {
+		by := needed[b.word]
+		if s.has(b.node) && (len(by) == 0 || by[len(by)-1] != b.node) {
+			needed[b.word] = append(by, b.node)
 		}
 	}
-	out := make([]Warning, 0, len(order))
-	for _, word := range order {
-		out = append(out, s.badDependency(ix, word, needed[word]))
+	out := make([]Warning, 0, len(needed))
+	for word, by := range needed {
+		out = append(out, s.badDependency(ix, word, by))
 	}
 	return out
 }
 
-func (s *skeleton) badDependency(ix *Index, word int32, by []int32) Warning {
+func (s view) badDependency(ix *Index, word int32, by []int32) Warning {
 	w := Warning{Kind: WarnUnresolved}
 	if len(by) == 1 {
-		w.Source = ix.sources[s.g.sources[s.nodes[by[0]]]].Slug
+		w.Source = ix.sources[s.sources[by[0]]].Slug
 	}
-	text, link := s.g.words[word].text, &s.g.links[word]
+	text, link := s.words[word].text, &s.links[word]
 	if link.state == linkUnresolved {
 		w.Message = fmt.Sprintf("no source provides %s (needed by %s); the base must", text, s.list(by))
 		return w
@@ -150,7 +143,7 @@ func (s *skeleton) badDependency(ix *Index, word int32, by []int32) Warning {
 	w.Kind = WarnUnmet
 	have := make([]string, 0, len(link.targets))
 	for _, t := range link.targets {
-		u := s.g.units[t.node]
+		u := s.units[t.node]
 		have = append(have, u.info.Pkgbase+" "+u.version)
 	}
 	w.Message = fmt.Sprintf("no candidate meets %s (needed by %s); there is %s", text, s.list(by), strings.Join(have, ", "))
@@ -159,25 +152,25 @@ func (s *skeleton) badDependency(ix *Index, word int32, by []int32) Warning {
 
 const listed = 3 // names that a warning lists before it counts
 
-func (s *skeleton) list(places []int32) string {
+func (s view) list(nodes []int32) string {
 	names := make([]string, 0, listed)
-	for _, l := range places[:min(len(places), listed)] {
-		names = append(names, s.pkgbase(l))
+	for _, v := range nodes[:min(len(nodes), listed)] {
+		names = append(names, s.units[v].info.Pkgbase)
 	}
 	text := strings.Join(names, ", ")
-	if more := len(places) - listed; more > 0 {
+	if more := len(nodes) - listed; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
 }
 
-func (s *skeleton) looseOrders() []Warning {
-	if s.loose.count == 0 {
+func (s view) looseOrders() []Warning {
+	if s.shape.count == 0 {
 		return nil
 	}
 	return []Warning{{
 		Kind: WarnOrder,
-		Message: fmt.Sprintf("%s: %d orders over packages that are not rebuilt contradict each other and are not kept, for example %s before %s",
-			s.g.arch, s.loose.count, s.pkgbase(s.loose.before), s.pkgbase(s.loose.after)),
+		Message: fmt.Sprintf("%s: %d orders over packages that are not rebuilt lie on cycles and are not kept, for example %s before %s",
+			s.arch, s.shape.count, s.units[s.loose[0]].info.Pkgbase, s.units[s.loose[1]].info.Pkgbase),
 	}}
 }

@@ -1,0 +1,139 @@
+package buildgraph
+
+import (
+	"slices"
+
+	"buildbtw/srcinfo"
+)
+
+// replaceQuietly gives the index with sources in the place of the ones with the
+// same slugs, provided that this changes nothing but commits and versions. It
+// costs a hundredth of linking.
+func (ix *Index) replaceQuietly(changed []Source) (*Index, bool) {
+	places := make([]int, len(changed))
+	for i := range changed {
+		at, ok := ix.bySlug[changed[i].Slug]
+		if !ok || !ix.replaceable(at, &changed[i]) {
+			return nil, false
+		}
+		places[i] = at
+	}
+	out := &Index{
+		opts: ix.opts, words: ix.words, bySlug: ix.bySlug, ranks: ix.ranks, names: ix.names,
+		chosen: ix.chosen, dups: ix.dups, archs: ix.archs,
+		sources: slices.Clone(ix.sources), graphs: map[string]*graphSlot{},
+	}
+	for i, at := range places {
+		out.sources[at] = changed[i]
+	}
+	for arch, g := range ix.linked() {
+		next, ok := g.replaceQuietly(ix, out, places)
+		if !ok {
+			return nil, false
+		}
+		slot := &graphSlot{g: next}
+		slot.once.Do(func() { slot.ready.Store(true) })
+		out.graphs[arch] = slot
+	}
+	return out, true
+}
+
+// replaceable reports whether a source may stand in another's place as far as
+// names, architectures and duplicates go.
+func (ix *Index) replaceable(at int, with *Source) bool {
+	have := &ix.sources[at]
+	only := at+1 == len(ix.sources) || ix.sources[at+1].Slug != have.Slug
+	return only && have.Info != nil && with.Info != nil && ix.isNode(at) &&
+		have.Info.Pkgbase == with.Info.Pkgbase &&
+		slices.EqualFunc(have.Info.Packages, with.Info.Packages, func(a, b srcinfo.Package) bool {
+			return a.Name == b.Name && slices.Equal(a.Arch, b.Arch)
+		})
+}
+
+// linked lists the graphs that have been computed.
+func (ix *Index) linked() map[string]*graph {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	out := map[string]*graph{}
+	for arch, slot := range ix.graphs {
+		if slot.ready.Load() {
+			out[arch] = slot.g
+		}
+	}
+	return out
+}
+
+// replaceQuietly gives the graph with new units for the sources at places.
+func (g *graph) replaceQuietly(ix, out *Index, places []int) (*graph, bool) {
+	next := *g
+	next.units = slices.Clone(g.units)
+	c := compiler{words: ix.words, arch: g.arch}
+	ix.words.mu.Lock()
+	defer ix.words.mu.Unlock()
+	for _, at := range places {
+		info := out.sources[at].Info
+		v, ok := g.byBase[info.Pkgbase]
+		if !ok {
+			continue
+		}
+		u := c.compile(info)
+		if !u.sameNeeds(g.units[v]) || !g.sameVersion(u, g.units[v]) {
+			return nil, false
+		}
+		next.units[v] = u
+	}
+	return &next, true
+}
+
+// sameNeeds reports whether two units have the same names and dependencies.
+func (u *unit) sameNeeds(o *unit) bool {
+	return u.any == o.any && slices.Equal(u.names, o.names) &&
+		slices.Equal(u.provides, o.provides) && slices.Equal(u.needs, o.needs)
+}
+
+// sameVersion reports whether every constraint on the unit's names is met by
+// both versions or by none.
+func (g *graph) sameVersion(u, old *unit) bool {
+	if u.version == old.version {
+		return true
+	}
+	for _, id := range g.constrained {
+		w := &g.words[id]
+		if slices.Contains(u.names, w.name) && w.dep.SatisfiedBy(u.version) != w.dep.SatisfiedBy(old.version) {
+			return false
+		}
+	}
+	return true
+}
+
+// inherit takes over the shapes of an older graph that this one does not
+// change.
+func (g *graph) inherit(old *graph) {
+	g.memo = newMemo()
+	if old == nil || !slices.EqualFunc(g.units, old.units, func(a, b *unit) bool { return a.info.Pkgbase == b.info.Pkgbase }) {
+		return
+	}
+	changed := g.changedTargets(old)
+	if len(changed) == 0 {
+		g.memo = old.memo
+		return
+	}
+	g.memo = old.memo.carry(changed)
+}
+
+// changedTargets lists the nodes to which some edge was added, removed, or is
+// there for another reason than in an older graph with the same nodes.
+func (g *graph) changedTargets(old *graph) []int32 {
+	var out []int32
+	for v := range g.deps.nodes() {
+		a, b := g.deps.off[v], g.deps.off[v+1]
+		x, y := old.deps.off[v], old.deps.off[v+1]
+		if slices.Equal(g.deps.to[a:b], old.deps.to[x:y]) && slices.Equal(g.deps.kinds[a:b], old.deps.kinds[x:y]) &&
+			slices.Equal(g.label[a:b], old.label[x:y]) && slices.Equal(g.match[a:b], old.match[x:y]) {
+			continue
+		}
+		out = append(append(out, g.deps.to[a:b]...), old.deps.to[x:y]...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
