@@ -49,7 +49,7 @@ func (a *Agent) runAttempt(slot int, claimed api.Job) {
 		log.Warn("the result was not taken", "outcome", request.Outcome, "cause", err)
 		return
 	}
-	log.Info("build ends", "outcome", request.Outcome, "reason", request.Reason, "status", status, "seconds", time.Since(start).Round(time.Millisecond).Seconds())
+	log.Info("build ends", "outcome", request.Outcome, "reason", request.Reason, "status", status, "took", time.Since(start).Round(time.Millisecond))
 }
 
 // deliverGrace is what a worker that has been told to shut down takes to hand a
