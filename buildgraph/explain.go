@@ -1,0 +1,137 @@
+package buildgraph
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"buildbtw"
+)
+
+// Explanation says why a package is in the set of a request on one
+// architecture, or why not.
+type Explanation struct {
+	Pkgbase string `json:"pkgbase"`
+	InSet   bool   `json:"in_set"`
+	// Chain leads from the package to a changeset, as short as can be; of a
+	// package outside the set too, if dependencies of any kind lead there.
+	Chain []Step `json:"chain"`
+	// Causes are all packages of the set that make this one necessary by
+	// themselves, by name.
+	Causes []buildbtw.Reason `json:"causes"`
+	// NotNeeded says in words why the package is not in the set; empty when it
+	// is.
+	NotNeeded string `json:"not_needed,omitempty"`
+}
+
+// Step is a package on the way to a changeset and why it follows the next one.
+type Step struct {
+	Pkgbase string          `json:"pkgbase"`
+	Reason  buildbtw.Reason `json:"reason"`
+}
+
+// Explain says why a package, named by pkgbase or pkgname, is in the set that a
+// request makes necessary, or why not, by architecture.
+func (ix *Index) Explain(ctx context.Context, r Request, name string) (map[string]Explanation, error) {
+	view, err := ix.lay(r.Changesets)
+	if err != nil {
+		return nil, err
+	}
+	p := &planner{ix: view, request: r, plan: newPlan(r), estimate: newEstimate(r.Durations)}
+	out := map[string]Explanation{}
+	for _, arch := range r.architectures() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		g := view.graph(arch)
+		if g == nil {
+			continue
+		}
+		found := p.named(g, []string{name})
+		if len(found) == 0 {
+			continue
+		}
+		w, err := p.wanted(g)
+		if err != nil {
+			return nil, err
+		}
+		out[arch] = g.explain(g.reach(w), found[0])
+	}
+	if len(out) == 0 {
+		return nil, buildbtw.NotFound("no source has a package %s", name)
+	}
+	return out, nil
+}
+
+func (g *graph) explain(c *closure, v int32) Explanation {
+	e := Explanation{Pkgbase: g.units[v].info.Pkgbase, Chain: []Step{}, Causes: []buildbtw.Reason{}}
+	_, e.InSet = slices.BinarySearch(c.set(c.scope), v)
+	kinds := g.deps.rowKinds(v)
+	for i, u := range g.deps.row(v) {
+		if kinds[i]&c.trigger != 0 && c.depth[u] != outside && c.depth[u] < limit(c.scope) && !c.skip[v] {
+			e.Causes = append(e.Causes, g.cause(v, u))
+		}
+	}
+	if !e.InSet {
+		e.NotNeeded = g.notNeeded(c, v)
+	}
+	if e.InSet || c.depth[v] != outside {
+		e.Chain = g.chain(c, v, e.InSet)
+		return e
+	}
+	e.Chain = g.anyWay(c, v)
+	return e
+}
+
+// chain follows the closure's reasons.
+func (g *graph) chain(c *closure, v int32, inSet bool) []Step {
+	if inSet && c.byHand(v) {
+		return []Step{{g.units[v].info.Pkgbase, g.reason(c, v)}}
+	}
+	out := []Step{}
+	for ; c.via[v] >= 0; v = c.via[v] {
+		out = append(out, Step{g.units[v].info.Pkgbase, g.cause(v, c.via[v])})
+	}
+	return append(out, Step{g.units[v].info.Pkgbase, buildbtw.Reason{Kind: buildbtw.ReasonChangeset}})
+}
+
+// notNeeded says why a node is not in the set.
+func (g *graph) notNeeded(c *closure, v int32) string {
+	name := g.units[v].info.Pkgbase
+	if c.skip[v] {
+		return name + " is excluded by hand"
+	}
+	if c.depth[v] != outside {
+		return fmt.Sprintf("%s is %d steps from a changeset; the scope %s goes %d", name, c.depth[v], c.scope, limit(c.scope))
+	}
+	all := g.reach(wanted{changesets: c.changesets, trigger: c.trigger, scope: c.scope})
+	if all.depth[v] != outside {
+		return fmt.Sprintf("%s is only reached through packages that are excluded by hand", name)
+	}
+	if way := g.anyWay(c, v); len(way) > 0 {
+		return fmt.Sprintf("%s needs a changeset only to build or to test itself or what it uses: %s; nothing it is linked to changes", name, wayText(way))
+	}
+	return fmt.Sprintf("%s depends on no changeset, neither directly nor through others", name)
+}
+
+func wayText(way []Step) string {
+	names := make([]string, 0, len(way))
+	for _, s := range way {
+		names = append(names, s.Pkgbase)
+	}
+	return strings.Join(names, " ← ")
+}
+
+// anyWay is the shortest way to a changeset over dependencies of every kind;
+// empty when there is none.
+func (g *graph) anyWay(c *closure, v int32) []Step {
+	all := g.reach(wanted{
+		changesets: c.changesets, exclude: c.exclude, scope: buildbtw.ScopeAll,
+		trigger: buildbtw.EdgeDepends | buildbtw.EdgeMakedepends | buildbtw.EdgeCheckdepends,
+	})
+	if all.depth[v] == outside {
+		return []Step{}
+	}
+	return g.chain(all, v, false)
+}
