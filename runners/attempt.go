@@ -21,7 +21,6 @@ type attempt struct {
 	agent  *Agent
 	job    Job
 	runner Runner
-	dir    string
 	spool  *spool
 	log    *slog.Logger
 	lease  leaseState
@@ -68,7 +67,7 @@ func (t *attempt) run(slot int) (api.FinishRequest, error) {
 			t.log.Error("files of a build are left", "error", err)
 		}
 	}()
-	t.dir, t.job.Mark = dir, Mark(dir)
+	t.job.Mark = Mark(dir)
 	t.job.Tree, t.job.Output, t.job.Work = filepath.Join(dir, "source"), filepath.Join(dir, "output"), filepath.Join(dir, "work")
 	if t.spool, err = newSpool(filepath.Join(dir, "log")); err != nil {
 		return finishRequest(Infrastructure("the worker has no room to build: %v", err), nil), nil
