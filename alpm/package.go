@@ -28,84 +28,43 @@ type Limits struct {
 	Entries  int   // files and directories in it
 	Names    int   // bytes of all their names together, which are kept in memory
 	Window   int64 // bytes of memory that the compression may ask for
+	Library  int64 // bytes of a shared library whose soname is read
 }
 
 // DefaultLimits have room for the largest packages of Arch Linux (games with
-// 10 GB of data, texlive's 100,000 files, zstd --ultra -22's window of 128 MB).
+// 10 GB of data, texlive's 100,000 files, zstd --ultra -22's window of 128 MB,
+// cuda's libraries of 700 MB).
 func DefaultLimits() Limits {
-	return Limits{Unpacked: 64 << 30, Entries: 1 << 20, Names: 128 << 20, Window: 128 << 20}
+	return Limits{Unpacked: 64 << 30, Entries: 1 << 20, Names: 128 << 20, Window: 128 << 20, Library: 2 << 30}
 }
 
 // ReadPackage reads a package with the default limits.
 func ReadPackage(r io.Reader) (*Package, error) { return DefaultLimits().ReadPackage(r) }
 
-// ReadPackage reads a package file to its end, so that truncated and damaged
-// ones are errors. Compression is recognised by its first bytes: zst, xz, gz
-// or none.
+// ReadPackage reads a package file to its end, as ReadArchive does.
 func (l Limits) ReadPackage(r io.Reader) (*Package, error) {
-	plain, closeFn, err := decompress(r, l)
-	if err != nil {
+	return l.readPackage(r, nil)
+}
+
+// readPackage shows every entry also to look, unless that is nil.
+func (l Limits) readPackage(r io.Reader, look func(*tar.Header, io.Reader) error) (*Package, error) {
+	p := packageReader{look: look}
+	if err := l.ReadArchive(r, p.entry); err != nil {
 		return nil, fmt.Errorf("read package: %w", err)
 	}
-	defer closeFn()
-	reader := packageReader{limits: l, stream: &countingReader{r: plain, limit: l.Unpacked}}
-	pkg, err := reader.read()
-	if err != nil {
-		return nil, fmt.Errorf("read package: %w", err)
+	if p.info == nil {
+		return nil, errors.New("read package: no .PKGINFO: not a package")
 	}
-	return pkg, nil
+	return &Package{Info: *p.info, Files: sortUnique(p.files)}, nil
 }
 
 type packageReader struct {
-	limits  Limits
-	stream  *countingReader
-	info    *PkgInfo
-	entries int
-	names   int   // bytes
-	content int64 // bytes, holes of sparse files included
-	files   []string
-}
-
-// endOfArchive is the length in bytes of the two zero blocks that end a tar
-// archive. Go's reader takes a missing one for an end, too, even after a header
-// that another should follow.
-const endOfArchive = 1024
-
-func (p *packageReader) read() (*Package, error) {
-	archive := tar.NewReader(p.stream)
-	for {
-		before := p.stream.n
-		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			if p.stream.n-before < endOfArchive || p.stream.zeros < endOfArchive {
-				return nil, errors.New("the archive is cut off")
-			}
-			break
-		}
-		if err != nil {
-			return nil, archiveError(err)
-		}
-		if err := p.entry(header, archive); err != nil {
-			return nil, err
-		}
-	}
-	return p.finish()
-}
-
-func archiveError(err error) error {
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("the archive is cut off")
-	case errors.Is(err, tar.ErrHeader):
-		return errors.New("not a tar archive, compressed with zst, xz, gz or nothing")
-	}
-	return err
+	look  func(*tar.Header, io.Reader) error
+	info  *PkgInfo
+	files []string
 }
 
 func (p *packageReader) entry(header *tar.Header, content io.Reader) error {
-	if err := p.count(header); err != nil {
-		return err
-	}
 	if err := checkPath(header.Name); err != nil {
 		return err
 	}
@@ -115,35 +74,10 @@ func (p *packageReader) entry(header *tar.Header, content io.Reader) error {
 	if header.Name[0] != '.' {
 		p.files = append(p.files, listName(header))
 	}
-	_, err := io.Copy(io.Discard, content)
-	return archiveErrorOrNil(err)
-}
-
-// count holds an entry against the limits. Sizes are counted apart from the
-// stream, because a sparse file costs nothing there.
-func (p *packageReader) count(header *tar.Header) error {
-	p.entries++
-	p.names += len(header.Name)
-	if header.Typeflag == tar.TypeReg || header.Typeflag == tar.TypeGNUSparse {
-		if header.Size > p.limits.Unpacked-p.content {
-			return fmt.Errorf("%w: files of more than %d bytes", ErrLimit, p.limits.Unpacked)
-		}
-		p.content += header.Size
-	}
-	switch {
-	case p.entries > p.limits.Entries:
-		return fmt.Errorf("%w: more than %d entries", ErrLimit, p.limits.Entries)
-	case p.names > p.limits.Names:
-		return fmt.Errorf("%w: names of more than %d bytes", ErrLimit, p.limits.Names)
-	}
-	return nil
-}
-
-func archiveErrorOrNil(err error) error {
-	if err == nil {
+	if p.look == nil {
 		return nil
 	}
-	return archiveError(err)
+	return p.look(header, content)
 }
 
 func (p *packageReader) readInfo(header *tar.Header, content io.Reader) error {
@@ -155,20 +89,8 @@ func (p *packageReader) readInfo(header *tar.Header, content io.Reader) error {
 	}
 	text, err := io.ReadAll(io.LimitReader(content, MaxPkgInfo+1))
 	if err != nil {
-		return archiveError(err)
+		return err
 	}
 	p.info, err = ParsePkgInfo(text)
 	return err
-}
-
-// finish reads what follows the archive: only zero bytes may, but reading on
-// to the end lets the decompressor check its sums.
-func (p *packageReader) finish() (*Package, error) {
-	if p.info == nil {
-		return nil, errors.New("no .PKGINFO: not a package")
-	}
-	if err := readZeros(p.stream); err != nil {
-		return nil, archiveError(err)
-	}
-	return &Package{Info: *p.info, Files: sortUnique(p.files)}, nil
 }

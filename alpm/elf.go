@@ -1,0 +1,235 @@
+package alpm
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Shared libraries are read by their program headers, as the dynamic loader
+// does it: section headers may be stripped, and elf.NewFile makes as many of
+// them as a file asks for. Nothing here costs more than these bounds.
+const (
+	maxSegments   = 1024     // real libraries have about ten
+	maxDynamic    = 64 << 10 // bytes of the dynamic segment; real ones have less than 2,000
+	maxSonameText = 255      // a soname is the name of a file
+)
+
+// elfFile is the little that is needed of one ELF file.
+type elfFile struct {
+	r        io.ReaderAt
+	size     int64 // bytes
+	class    elf.Class
+	order    binary.ByteOrder
+	segments []elf.Prog64
+}
+
+// library is a file's DT_SONAME and its word size. Files that are no shared
+// library, or one that nothing can be linked with by name, have no soname.
+type library struct {
+	soname string
+	bits   string // 32 or 64
+}
+
+func isELF(head []byte) bool { return bytes.HasPrefix(head, []byte(elf.ELFMAG)) }
+
+// readLibrary reads an ELF file. Errors say what is wrong with the file, or
+// wrap the one of r.
+func readLibrary(r io.ReaderAt, size int64) (library, error) {
+	f := elfFile{r: r, size: size}
+	typ, err := f.readHeaders()
+	if err != nil || typ != elf.ET_DYN {
+		return library{}, err
+	}
+	for _, s := range f.segments {
+		if elf.ProgType(s.Type) != elf.PT_DYNAMIC {
+			continue
+		}
+		soname, err := f.soname(s)
+		return library{soname, f.bits()}, err
+	}
+	return library{}, nil
+}
+
+func (f *elfFile) bits() string {
+	if f.class == elf.ELFCLASS32 {
+		return "32"
+	}
+	return "64"
+}
+
+var errELFCut = errors.New("the ELF file is cut off")
+
+// at reads n bytes, which must be inside the file.
+func (f *elfFile) at(offset, n uint64) ([]byte, error) {
+	if size := uint64(f.size); offset > size || n > size-offset {
+		return nil, errELFCut
+	}
+	buf := make([]byte, n)
+	if _, err := f.r.ReadAt(buf, int64(offset)); err != nil {
+		return nil, fmt.Errorf("read ELF file: %w", err)
+	}
+	return buf, nil
+}
+
+func (f *elfFile) readHeaders() (elf.Type, error) {
+	ident, err := f.at(0, elf.EI_NIDENT)
+	if err != nil {
+		return 0, err
+	}
+	switch f.class = elf.Class(ident[elf.EI_CLASS]); f.class {
+	case elf.ELFCLASS32, elf.ELFCLASS64:
+	default:
+		return 0, fmt.Errorf("unknown ELF class %d", ident[elf.EI_CLASS])
+	}
+	switch elf.Data(ident[elf.EI_DATA]) {
+	case elf.ELFDATA2LSB:
+		f.order = binary.LittleEndian
+	case elf.ELFDATA2MSB:
+		f.order = binary.BigEndian
+	default:
+		return 0, fmt.Errorf("unknown ELF byte order %d", ident[elf.EI_DATA])
+	}
+	header, err := f.header()
+	if err != nil {
+		return 0, err
+	}
+	return elf.Type(header.Type), f.readSegments(header)
+}
+
+// header gives a header of either class in the wide form.
+func (f *elfFile) header() (h elf.Header64, err error) {
+	if f.class == elf.ELFCLASS64 {
+		return h, f.decode(0, &h)
+	}
+	var n elf.Header32
+	if err := f.decode(0, &n); err != nil {
+		return h, err
+	}
+	return elf.Header64{
+		Type: n.Type, Phoff: uint64(n.Phoff), Phentsize: n.Phentsize, Phnum: n.Phnum,
+		Shoff: uint64(n.Shoff), Shentsize: n.Shentsize, Shnum: n.Shnum,
+	}, nil
+}
+
+// decode reads a structure of fixed size.
+func (f *elfFile) decode(offset uint64, to any) error {
+	raw, err := f.at(offset, uint64(binary.Size(to)))
+	if err != nil {
+		return err
+	}
+	_, err = binary.Decode(raw, f.order, to)
+	return err
+}
+
+// readSegments also finds files that end too early: their segments or their
+// section headers lie behind the end.
+func (f *elfFile) readSegments(h elf.Header64) error {
+	if h.Phnum > maxSegments {
+		return fmt.Errorf("%w: %d ELF segments", ErrLimit, h.Phnum)
+	}
+	if h.Shoff > uint64(f.size) || uint64(h.Shnum)*uint64(h.Shentsize) > uint64(f.size)-h.Shoff {
+		return errELFCut
+	}
+	for i := range uint64(h.Phnum) {
+		s, err := f.segment(h.Phoff + i*uint64(h.Phentsize))
+		if err != nil {
+			return err
+		}
+		if s.Off > uint64(f.size) || s.Filesz > uint64(f.size)-s.Off {
+			return errELFCut
+		}
+		f.segments = append(f.segments, s)
+	}
+	return nil
+}
+
+func (f *elfFile) segment(offset uint64) (s elf.Prog64, err error) {
+	if f.class == elf.ELFCLASS64 {
+		return s, f.decode(offset, &s)
+	}
+	var n elf.Prog32
+	if err := f.decode(offset, &n); err != nil {
+		return s, err
+	}
+	return elf.Prog64{Type: n.Type, Off: uint64(n.Off), Vaddr: uint64(n.Vaddr), Filesz: uint64(n.Filesz)}, nil
+}
+
+// soname reads the dynamic segment and the string that it points to.
+func (f *elfFile) soname(dynamic elf.Prog64) (string, error) {
+	if dynamic.Filesz > maxDynamic {
+		return "", fmt.Errorf("%w: ELF dynamic segment of %d bytes", ErrLimit, dynamic.Filesz)
+	}
+	raw, err := f.at(dynamic.Off, dynamic.Filesz)
+	if err != nil {
+		return "", err
+	}
+	tags := f.tags(raw)
+	name, named := tags[elf.DT_SONAME]
+	if !named {
+		return "", nil
+	}
+	table, found := f.offset(tags[elf.DT_STRTAB])
+	if !found || name >= tags[elf.DT_STRSZ] {
+		return "", errors.New("the ELF string table is not in the file")
+	}
+	return f.text(table+name, tags[elf.DT_STRSZ]-name)
+}
+
+// tags reads the entries of a dynamic segment up to the one that ends it. As
+// for the loader, the last of a kind counts.
+func (f *elfFile) tags(raw []byte) map[elf.DynTag]uint64 {
+	tags := map[elf.DynTag]uint64{}
+	word := 8
+	if f.class == elf.ELFCLASS32 {
+		word = 4
+	}
+	for ; len(raw) >= 2*word; raw = raw[2*word:] {
+		tag, value := f.word(raw), f.word(raw[word:])
+		if elf.DynTag(tag) == elf.DT_NULL {
+			break
+		}
+		tags[elf.DynTag(tag)] = value
+	}
+	return tags
+}
+
+func (f *elfFile) word(raw []byte) uint64 {
+	if f.class == elf.ELFCLASS32 {
+		return uint64(f.order.Uint32(raw))
+	}
+	return f.order.Uint64(raw)
+}
+
+// offset says where in the file an address is that the loader would map.
+func (f *elfFile) offset(address uint64) (uint64, bool) {
+	for _, s := range f.segments {
+		if elf.ProgType(s.Type) == elf.PT_LOAD && address >= s.Vaddr && address-s.Vaddr < s.Filesz {
+			return s.Off + address - s.Vaddr, true
+		}
+	}
+	return 0, false
+}
+
+// text reads a string that ends in a zero byte within so many bytes.
+func (f *elfFile) text(offset, within uint64) (string, error) {
+	if offset >= uint64(f.size) {
+		return "", errELFCut
+	}
+	raw, err := f.at(offset, min(within, maxSonameText+1, uint64(f.size)-offset))
+	if err != nil {
+		return "", err
+	}
+	name, _, ended := bytes.Cut(raw, []byte{0})
+	if !ended || !all(string(name), isSonameText) {
+		return "", errors.New("the soname is longer than 255 bytes, or not text")
+	}
+	return string(name), nil
+}
+
+// isSonameText is what a soname may hold: everything visible. Slashes do occur
+// in ill-made libraries.
+func isSonameText(c byte) bool { return '!' <= c && c <= '~' }

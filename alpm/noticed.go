@@ -1,0 +1,222 @@
+package alpm
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Changes says in words what differs between the interfaces of all packages of
+// a pkgbase, before and after a build. No words: nothing differs that could
+// make a dependent worth building again, constraints on versions aside.
+func Changes(from, to []Interface) []string {
+	from, to = dependable(from), dependable(to)
+	words := unknowns(from, to)
+	words = append(words, pkgnameChanges(from, to)...)
+	words = append(words, sonameChanges(from, to)...)
+	return append(words, provideChanges(from, to)...)
+}
+
+// Noticed says whether a dependent with these dependencies can notice that the
+// packages of a pkgbase were replaced, and by what. A soname that came, went or
+// moved to another package is noticed by everyone, because nobody knows which
+// of them a dependent links with; all else only by those who ask for it.
+// Whatever cannot be decided counts as noticed.
+func Noticed(deps []Dep, from, to []Interface) (reason string, changed bool) {
+	from, to = dependable(from), dependable(to)
+	if len(from) == 0 || len(to) == 0 {
+		return "there are no packages to compare with", true
+	}
+	if words := slices.Concat(unknowns(from, to), sonameChanges(from, to)); len(words) > 0 {
+		return words[0], true
+	}
+	asks := false
+	for _, d := range deps {
+		before, after := answersTo(d, from), answersTo(d, to)
+		asks = asks || before.named || after.named
+		if !maps.Equal(before.by, after.by) {
+			return describe(d, before, after), true
+		}
+	}
+	if !asks {
+		return "how it depends on these packages is not known", true
+	}
+	return "", false
+}
+
+func dependable(list []Interface) []Interface {
+	return slices.DeleteFunc(slices.Clone(list), func(i Interface) bool { return i.Debug })
+}
+
+func unknowns(from, to []Interface) []string {
+	var words []string
+	for _, i := range slices.Concat(from, to) {
+		if i.Unknown != "" {
+			words = append(words, fmt.Sprintf("the interface of %s %s is not known: %s", i.Pkgname, i.Version, i.Unknown))
+		}
+	}
+	return words
+}
+
+func pkgnameChanges(from, to []Interface) []string {
+	var words []string
+	before, after := byPkgname(from), byPkgname(to)
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if _, found := after[name]; !found {
+			words = append(words, "pkgname "+name+" is gone")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if _, found := before[name]; !found {
+			words = append(words, "pkgname "+name+" is new")
+		}
+	}
+	return words
+}
+
+func byPkgname(list []Interface) map[string]Interface {
+	m := make(map[string]Interface, len(list))
+	for _, i := range list {
+		m[i.Pkgname] = i
+	}
+	return m
+}
+
+// sonameChanges lists what went before what came.
+func sonameChanges(from, to []Interface) []string {
+	var gone, come []string
+	before, after := sonameOwners(from), sonameOwners(to)
+	for _, s := range slices.Sorted(maps.Keys(before)) {
+		switch now, found := after[s]; {
+		case !found:
+			gone = append(gone, s+" is gone")
+		case now != before[s]:
+			gone = append(gone, s+" moved from "+before[s]+" to "+now)
+		}
+	}
+	for _, s := range slices.Sorted(maps.Keys(after)) {
+		_, found := before[s]
+		if found || isDerived(from) && !isVersioned(s) {
+			continue
+		}
+		come = append(come, s+" is new")
+	}
+	return append(gone, come...)
+}
+
+// sonameOwners gives the pkgnames, as text, that have each soname.
+func sonameOwners(list []Interface) map[string]string {
+	names := map[string][]string{}
+	for _, i := range list {
+		for _, s := range i.Sonames {
+			names[s] = append(names[s], i.Pkgname)
+		}
+	}
+	owners := make(map[string]string, len(names))
+	for s, list := range names {
+		owners[s] = strings.Join(sortUnique(list), ", ")
+	}
+	return owners
+}
+
+func isDerived(list []Interface) bool {
+	return slices.ContainsFunc(list, func(i Interface) bool { return i.Derived })
+}
+
+func provideChanges(from, to []Interface) []string {
+	var words []string
+	after := byPkgname(to)
+	for _, was := range from {
+		if now, found := after[was.Pkgname]; found {
+			words = append(words, changedProvides(was, now)...)
+		}
+	}
+	return words
+}
+
+// changedProvides pairs what went with what came under the same name.
+func changedProvides(from, to Interface) []string {
+	gone, come := missing(from, to), missing(to, from)
+	var words []string
+	for _, p := range gone {
+		same := func(q string) bool { return splitDep(q).Name == splitDep(p).Name }
+		if i := slices.IndexFunc(come, same); i >= 0 {
+			words = append(words, fmt.Sprintf("provides %s became %s", p, come[i]))
+			come = slices.Delete(come, i, i+1)
+			continue
+		}
+		words = append(words, fmt.Sprintf("provides %s is gone", p))
+	}
+	for _, p := range come {
+		words = append(words, fmt.Sprintf("provides %s is new", p))
+	}
+	return words
+}
+
+// missing lists the provides of a, as written, that b has no equal to.
+func missing(a, b Interface) []string {
+	have := b.normalProvides()
+	var list []string
+	for _, p := range sortUnique(slices.Clone(a.Provides)) {
+		if _, found := slices.BinarySearch(have, a.normalProvide(p)); !found {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// answers is what a set of packages has to offer to one dependency.
+type answers struct {
+	named bool            // something has the name, whatever the version
+	by    map[string]bool // what will do, without versions that follow the package's own
+	words []string        // the same as people read it
+}
+
+func answersTo(d Dep, list []Interface) answers {
+	a := answers{by: map[string]bool{}}
+	for _, i := range list {
+		if d.Name == i.Pkgname {
+			a.add(d.SatisfiedBy(i.Version), i.Pkgname, i.Pkgname+" "+i.Version)
+		}
+		for _, p := range i.Provides {
+			if named, will := offered(d, p); named {
+				a.add(will, i.Pkgname+" provides "+i.normalProvide(p), i.Pkgname+" provides "+p)
+			}
+		}
+	}
+	return a
+}
+
+func (a *answers) add(will bool, key, words string) {
+	a.named = true
+	if will {
+		a.by[key] = true
+		a.words = append(a.words, words)
+	}
+}
+
+// offered compares a dependency with a provide, sonames in whatever form.
+func offered(d Dep, provide string) (named, will bool) {
+	if wanted, soname := ParseSoname(d.Name + d.Op + d.Version); soname {
+		if had, soname := ParseSoname(provide); soname && had.Library == wanted.Library {
+			return true, wanted.Matches(had)
+		}
+	}
+	p, err := ParseProvide(provide)
+	if err != nil || p.Name != d.Name {
+		return false, false
+	}
+	return true, d.SatisfiedByProvide(p)
+}
+
+func describe(d Dep, before, after answers) string {
+	switch was, now := strings.Join(before.words, ", "), strings.Join(after.words, ", "); {
+	case now == "":
+		return fmt.Sprintf("%s was met by %s and is not any more", d, was)
+	case was == "":
+		return fmt.Sprintf("%s was not met and is now: %s", d, now)
+	default:
+		return fmt.Sprintf("%s was met by %s, now by %s", d, was, now)
+	}
+}
