@@ -14,24 +14,26 @@ const Prefix = "/api/v1"
 
 // statuses is the one map between kinds of errors and HTTP statuses: the server
 // reads it forwards, the client backwards.
-var statuses = map[buildbtw.Kind]int{
-	buildbtw.KindInvalid:         http.StatusUnprocessableEntity,
-	buildbtw.KindUnauthenticated: http.StatusUnauthorized,
-	buildbtw.KindForbidden:       http.StatusForbidden,
-	buildbtw.KindNotFound:        http.StatusNotFound,
-	buildbtw.KindConflict:        http.StatusConflict,
-	buildbtw.KindUnconfirmed:     http.StatusPreconditionRequired,
-	buildbtw.KindTooLarge:        http.StatusRequestEntityTooLarge,
-	buildbtw.KindUnavailable:     http.StatusServiceUnavailable,
-	buildbtw.KindInternal:        http.StatusInternalServerError,
+func statuses() map[buildbtw.Kind]int {
+	return map[buildbtw.Kind]int{
+		buildbtw.KindInvalid:         http.StatusUnprocessableEntity,
+		buildbtw.KindUnauthenticated: http.StatusUnauthorized,
+		buildbtw.KindForbidden:       http.StatusForbidden,
+		buildbtw.KindNotFound:        http.StatusNotFound,
+		buildbtw.KindConflict:        http.StatusConflict,
+		buildbtw.KindUnconfirmed:     http.StatusPreconditionRequired,
+		buildbtw.KindTooLarge:        http.StatusRequestEntityTooLarge,
+		buildbtw.KindUnavailable:     http.StatusServiceUnavailable,
+		buildbtw.KindInternal:        http.StatusInternalServerError,
+	}
 }
 
 // StatusOf gives the HTTP status for a kind of error.
-func StatusOf(kind buildbtw.Kind) int { return statuses[kind] }
+func StatusOf(kind buildbtw.Kind) int { return statuses()[kind] }
 
 // KindOf gives the kind of error for an HTTP status of 400 and above.
 func KindOf(status int) buildbtw.Kind {
-	for kind, s := range statuses {
+	for kind, s := range statuses() {
 		if s == status {
 			return kind
 		}

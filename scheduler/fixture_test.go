@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,11 +85,13 @@ func git(t *testing.T, dir string, args ...string) string {
 
 // srcinfo makes the .SRCINFO of a package.
 func srcinfoOf(name, version string, depends ...string) string {
-	text := "pkgbase = " + name + "\n\tpkgver = " + version + "\n\tpkgrel = 1\n\tarch = x86_64\n"
+	var text strings.Builder
+	text.WriteString("pkgbase = " + name + "\n\tpkgver = " + version + "\n\tpkgrel = 1\n\tarch = x86_64\n")
 	for _, d := range depends {
-		text += "\tdepends = " + d + "\n"
+		text.WriteString("\tdepends = " + d + "\n")
 	}
-	return text + "\npkgname = " + name + "\n"
+	text.WriteString("\npkgname = " + name + "\n")
+	return text.String()
 }
 
 // pass runs the loops sync and iterate once.

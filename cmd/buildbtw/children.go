@@ -91,8 +91,10 @@ func (c *children) keep(ctx context.Context, program string, n int) {
 // command is worker n, told to hand its build back when ctx ends.
 func (c *children) command(ctx context.Context, program string, n int) *exec.Cmd {
 	name := "local-" + strconv.Itoa(n)
-	args := []string{"run", "--server-url", c.url, "--name", name, "--exit-with-parent",
-		"--work-dir", filepath.Join(c.dataDir, "workers", name)}
+	args := []string{
+		"run", "--server-url", c.url, "--name", name, "--exit-with-parent",
+		"--work-dir", filepath.Join(c.dataDir, "workers", name),
+	}
 	if c.tokenFile != "" {
 		args = append(args, "--worker-token-file", c.tokenFile)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -20,12 +21,12 @@ const systemdSocket = 3
 
 // listen opens the address, or takes the socket that systemd has opened. In
 // single-user mode anything but loopback and Unix sockets is refused.
-func listen(address string) (net.Listener, error) {
+func listen(ctx context.Context, address string) (net.Listener, error) {
 	if ln, err := fromSystemd(); ln != nil || err != nil {
 		return ln, err
 	}
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		return listenUnix(path)
+		return listenUnix(ctx, path)
 	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -34,7 +35,7 @@ func listen(address string) (net.Listener, error) {
 	if !isLoopback(host) {
 		return nil, cli.Usage(fmt.Errorf("--listen %s: without sign-in the server listens on loopback only; use 127.0.0.1, [::1] or unix:PATH", address))
 	}
-	ln, err := net.Listen("tcp", address)
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%w; is another server running? choose another address with --listen", err)
 	}
@@ -64,14 +65,14 @@ func fromSystemd() (net.Listener, error) {
 }
 
 // listenUnix opens a Unix socket, in place of one that a dead server left.
-func listenUnix(path string) (net.Listener, error) {
-	if conn, err := net.Dial("unix", path); err == nil {
+func listenUnix(ctx context.Context, path string) (net.Listener, error) {
+	if conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path); err == nil {
 		return nil, errors.Join(fmt.Errorf("another server listens on %s", path), conn.Close())
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("remove the socket of a dead server: %w", err)
 	}
-	return net.Listen("unix", path)
+	return (&net.ListenConfig{}).Listen(ctx, "unix", path)
 }
 
 // defaultURL is the server's URL when none was given.

@@ -117,11 +117,11 @@ func serve(ctx context.Context, f serveFlags) error {
 	if err != nil {
 		return err
 	}
-	ln, err := listen(f.listen)
+	ln, err := listen(ctx, f.listen)
 	if err != nil {
 		return err
 	}
-	defer ln.Close() // a second close after Shutdown is harmless
+	defer func() { _ = ln.Close() }() // a second close after Shutdown is harmless
 	if f.serverURL == "" {
 		f.serverURL = defaultURL(ln.Addr())
 	}

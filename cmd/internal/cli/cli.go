@@ -19,7 +19,7 @@ import (
 )
 
 // Version of the programs; the build sets it from git.
-var version = "development" //nolint:gochecknoglobals // the linker's -X needs a variable
+var version = "development" // set by the linker
 
 // Version gives the version that the programs were built as.
 func Version() string { return version }
@@ -78,7 +78,7 @@ func Usage(err error) error {
 }
 
 // ErrSilent ends a program with exit code 1 when all has been said already.
-var ErrSilent = errors.New("failed") //nolint:gochecknoglobals // a sentinel
+var ErrSilent = errors.New("failed")
 
 // report prints the error for people and gives the exit code.
 func report(w io.Writer, cmd *cobra.Command, err error) int {
@@ -106,8 +106,8 @@ func message(err error) string {
 	return buildbtw.MessageOf(err)
 }
 
-// secretFlags may also be given by the name of a file, so that they stand in
-// no process list and no environment.
+// fileSuffix marks variables that name a file with the value, so that a secret
+// stands in no process list and no environment.
 const fileSuffix = "_FILE"
 
 // fromEnvironment sets every flag that was not given from BUILDBTW_<FLAG>, or
