@@ -16,8 +16,14 @@ import (
 
 // edit is a random state of one source of a small world: sometimes only its
 // version, sometimes its dependencies, provides, packages or architectures.
-func edit(t *rapid.T, tb testing.TB, names []string) buildgraph.Source {
+func edit(t *rapid.T, tb testing.TB, names []string, state map[string]buildgraph.Source) buildgraph.Source {
 	name := rapid.SampledFrom(names).Draw(t, "source")
+	if s, ok := state[name]; ok && rapid.Bool().Draw(t, "version only") {
+		info := *s.Info
+		info.Pkgver = fmt.Sprint(rapid.IntRange(1, 4).Draw(t, "version"))
+		s.Info, s.Commit = &info, s.Commit+"+"
+		return s
+	}
 	lines := []string{fmt.Sprintf("pkgver=%d", rapid.IntRange(1, 4).Draw(t, "version"))}
 	some := rapid.SliceOfN(rapid.SampledFrom(names), 0, 3)
 	for _, key := range []string{"makedepends", "checkdepends"} {
@@ -51,7 +57,7 @@ func TestUpdateGivesWhatANewIndexGives(t *testing.T) {
 		for range rapid.IntRange(1, 8).Draw(rt, "edits") {
 			r := randomRequest(rt, state)
 			comparePlans(rt, "updated", ix, newIndexOf(state), r)
-			s := edit(rt, t, names)
+			s := edit(rt, t, names, state)
 			overlay := buildgraph.Request{Settings: r.Settings, Architectures: r.Architectures, Changesets: []buildgraph.Source{s}}
 			var removed []string
 			if other := rapid.SampledFrom(names).Draw(rt, "removed"); other != s.Slug && rapid.IntRange(0, 5).Draw(rt, "remove") == 0 {
