@@ -16,11 +16,13 @@ import (
 // other, except a sub-package its parent's words.
 var layers = [][]string{
 	{"", "srcinfo", "alpm"},
-	{"buildgraph", "migrations", "static", "infrastructure"},
+	{"buildgraph", "forecast", "migrations", "static", "infrastructure"},
 	{"store", "auth", "gitmirror", "gitlab", "pacmanrepo", "buildlog", "api", "views"},
-	{"store/storetest", "gitlab/gitlabtest"},
+	{"store/invariants", "gitlab/gitlabtest"},
+	{"store/storetest"},
 	{"handlers/transfer"},
 	{"handlers/apiv1", "scheduler", "runners"},
+	{"simulation"},
 	{"handlers", "runners/makepkg", "runners/pkgctl", "runners/fake", "runners/vm"},
 	{"cmd/internal/*"},
 	{"cmd/*"},

@@ -14,6 +14,7 @@ import (
 	"buildbtw"
 	"buildbtw/buildgraph"
 	"buildbtw/store"
+	"buildbtw/store/invariants"
 )
 
 // Lease is how long the leases of Claim last.
@@ -28,7 +29,7 @@ type DB struct {
 	Clock *Clock
 	Path  string // of the database file
 
-	checker *checker // made by the first Violations
+	checker *invariants.Checker // made by the first Violations
 
 	mu     sync.Mutex
 	leases int
