@@ -1,0 +1,60 @@
+package forecast
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// Duration is how long a build is thought to take: about one in six takes more
+// than Seconds·e^Spread.
+type Duration struct {
+	Seconds float64 // the median
+	Spread  float64 // standard deviation of the logarithm; 0: exactly Seconds
+}
+
+// Range is a time that is not known exactly: one run in ten is over before
+// Early, half are before Likely, and one in ten takes longer than Late. In
+// seconds.
+type Range struct {
+	Early  float64 `json:"early"`
+	Likely float64 `json:"likely"`
+	Late   float64 `json:"late"`
+}
+
+// samples is how often a range tries the work: enough for its tenths.
+const samples = 31
+
+// Estimate gives the time that so many workers take. Elapsed is how long each
+// build has been running already; nil when none has. The same input gives the
+// same answer.
+func (g *Graph) Estimate(durations []Duration, elapsed []float64, workers int) Range {
+	medians := make([]float64, len(durations))
+	for i, d := range durations {
+		medians[i] = remaining(d.Seconds, elapsed, i)
+	}
+	priority := g.Chains(medians)
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a simulation wants the same numbers every time
+	spans := make([]float64, samples)
+	seconds := make([]float64, len(durations))
+	for s := range spans {
+		for i, d := range durations {
+			seconds[i] = remaining(d.Seconds*math.Exp(d.Spread*random.NormFloat64()), elapsed, i)
+		}
+		spans[s], _ = g.Makespan(seconds, priority, workers)
+	}
+	slices.Sort(spans)
+	return Range{Early: spans[samples/10], Likely: spans[samples/2], Late: spans[samples-1-samples/10]}
+}
+
+// overdue is the share of its whole time that a build is thought to have left
+// when it has been running longer than it should.
+const overdue = 0.1
+
+// remaining is what is left of a build's seconds.
+func remaining(seconds float64, elapsed []float64, i int) float64 {
+	if elapsed == nil || elapsed[i] == 0 {
+		return seconds
+	}
+	return math.Max(seconds-elapsed[i], overdue*seconds)
+}
