@@ -16,6 +16,13 @@ func (c *Client) Plan(ctx context.Context, r PlanRequest) (*buildgraph.Plan, err
 	return &plan, c.send(ctx, http.MethodPost, "/plans", r, &plan)
 }
 
+// Explain asks, per architecture, why the changesets would build a package, or
+// why not.
+func (c *Client) Explain(ctx context.Context, r ExplainRequest) (map[string]buildgraph.Explanation, error) {
+	answer := map[string]buildgraph.Explanation{}
+	return answer, c.send(ctx, http.MethodPost, "/plans/explain", r, &answer)
+}
+
 // CreateBuildspace creates a buildspace. Conflict when the name is taken,
 // unconfirmed when it has more builds than the server makes without Confirm.
 func (c *Client) CreateBuildspace(ctx context.Context, n NewBuildspace) (Buildspace, error) {

@@ -59,6 +59,12 @@ type PlanRequest struct {
 	Settings
 }
 
+// ExplainRequest asks why a plan has a package, or why not.
+type ExplainRequest struct {
+	PlanRequest
+	Package string `json:"package"` // a pkgbase or pkgname
+}
+
 // EditBuildspace changes a buildspace. Status active or stopped starts or stops it.
 type EditBuildspace struct {
 	Status     *buildbtw.BuildspaceStatus `json:"status,omitempty"`

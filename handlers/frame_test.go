@@ -41,6 +41,10 @@ func (emptyCatalog) Plan(context.Context, []buildbtw.Changeset, buildbtw.Setting
 	panic("planned to panic")
 }
 
+func (emptyCatalog) Explain(context.Context, []buildbtw.Changeset, buildbtw.Settings, string) (map[string]buildgraph.Explanation, error) {
+	return nil, nil
+}
+
 func (emptyCatalog) Sources(context.Context) ([]api.Source, error) { return nil, nil }
 
 func (emptyCatalog) Resolve(_ context.Context, c buildbtw.Changeset) (string, error) {

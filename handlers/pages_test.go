@@ -47,6 +47,10 @@ func (smallCatalog) Plan(_ context.Context, changesets []buildbtw.Changeset, s b
 	return p, nil
 }
 
+func (smallCatalog) Explain(context.Context, []buildbtw.Changeset, buildbtw.Settings, string) (map[string]buildgraph.Explanation, error) {
+	return nil, nil
+}
+
 func (smallCatalog) Sources(context.Context) ([]api.Source, error) {
 	return []api.Source{
 		{Slug: "broken", Ref: "main", Error: ".SRCINFO line 7: " + hostile},

@@ -43,16 +43,10 @@ type snapshot struct {
 	sources []api.Source // by slug
 }
 
-func newCatalog(m *gitmirror.Mirror, baseRef string, architectures []string) *Catalog {
+func newCatalog(m *gitmirror.Mirror, baseRef string, architectures, prefer []string) *Catalog {
 	c := &Catalog{mirror: m, baseRef: baseRef, architectures: architectures, parsed: map[string]parsed{}, broken: map[string]map[string]error{}}
-	c.current.Store(&snapshot{index: buildgraph.NewIndex(nil, buildgraph.Options{})})
+	c.current.Store(&snapshot{index: buildgraph.NewIndex(nil, buildgraph.Options{Prefer: prefer})})
 	return c
-}
-
-// NewCatalog reads a mirror's sources once, without a server.
-func NewCatalog(ctx context.Context, m *gitmirror.Mirror, baseRef string, architectures []string) (*Catalog, error) {
-	c := newCatalog(m, baseRef, architectures)
-	return c, c.Refresh(ctx)
 }
 
 // setBroken notes which sources of a directory the mirror could not take, and
@@ -156,7 +150,26 @@ func (c *Catalog) publish(tips []gitmirror.Tip, based map[string]gitmirror.Tip, 
 		}
 	}
 	sources := slices.SortedFunc(maps.Values(states), func(a, b api.Source) int { return strings.Compare(a.Slug, b.Slug) })
-	c.current.Store(&snapshot{sources: sources, index: buildgraph.NewIndex(c.graphSources(sources), buildgraph.Options{})})
+	before := c.current.Load()
+	changed, removed := changes(before.sources, sources)
+	c.current.Store(&snapshot{sources: sources, index: before.index.Update(c.graphSources(changed), removed)})
+}
+
+// changes compares two lists of sources, both by slug: those that are new or
+// stand elsewhere, and the slugs of those that are gone.
+func changes(before, now []api.Source) (changed []api.Source, removed []string) {
+	old := make(map[string]api.Source, len(before))
+	for _, s := range before {
+		old[s.Slug] = s
+	}
+	for _, s := range now {
+		was, ok := old[s.Slug]
+		if !ok || was.Commit != s.Commit || was.Error != s.Error {
+			changed = append(changed, s)
+		}
+		delete(old, s.Slug)
+	}
+	return changed, slices.Sorted(maps.Keys(old))
 }
 
 // state says what is known of the source at a tip.
@@ -223,18 +236,30 @@ func (c *Catalog) Resolve(ctx context.Context, change buildbtw.Changeset) (strin
 // Plan computes what these changesets and settings would build. The error is
 // Invalid or NotFound when a changeset cannot be planned.
 func (c *Catalog) Plan(ctx context.Context, changesets []buildbtw.Changeset, settings buildbtw.Settings) (*buildgraph.Plan, error) {
-	if err := settings.Validate(); err != nil {
-		return nil, err
-	}
-	sources, err := c.changesetSources(ctx, changesets)
+	request, err := c.request(ctx, changesets, settings)
 	if err != nil {
 		return nil, err
 	}
-	return c.current.Load().index.Plan(ctx, buildgraph.Request{
-		Changesets:    sources,
-		Settings:      settings,
-		Architectures: c.architectures,
-	})
+	return c.current.Load().index.Plan(ctx, request)
+}
+
+// Explain says, per architecture, why these changesets and settings would build
+// a package, or why not.
+func (c *Catalog) Explain(ctx context.Context, changesets []buildbtw.Changeset, settings buildbtw.Settings, pkgname string) (map[string]buildgraph.Explanation, error) {
+	request, err := c.request(ctx, changesets, settings)
+	if err != nil {
+		return nil, err
+	}
+	return c.current.Load().index.Explain(ctx, request, pkgname)
+}
+
+// request is what the index wants to know.
+func (c *Catalog) request(ctx context.Context, changesets []buildbtw.Changeset, settings buildbtw.Settings) (buildgraph.Request, error) {
+	if err := settings.Validate(); err != nil {
+		return buildgraph.Request{}, err
+	}
+	sources, err := c.changesetSources(ctx, changesets)
+	return buildgraph.Request{Changesets: sources, Settings: settings, Architectures: c.architectures}, err
 }
 
 // changesetSources reads the changesets at their own refs.

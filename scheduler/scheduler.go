@@ -28,6 +28,7 @@ type Config struct {
 	SourceDirs    []string      // directories with one source in each subdirectory
 	BaseRef       string        // the branch at which sources are read
 	Architectures []string      // what the server builds for
+	Prefer        []string      // slugs of sources that win where two define the same package
 	Lease         time.Duration // how long a lease lasts without a heartbeat
 	SyncPeriod    time.Duration // between looks at the sources
 	Debounce      time.Duration // how long a changeset must rest before its push makes an iteration
@@ -46,7 +47,7 @@ type Scheduler struct {
 
 // New prepares a scheduler; Run starts it.
 func New(c Config) *Scheduler {
-	s := &Scheduler{Config: c, catalog: newCatalog(c.Mirror, c.BaseRef, c.Architectures), moved: moves{}}
+	s := &Scheduler{Config: c, catalog: newCatalog(c.Mirror, c.BaseRef, c.Architectures, c.Prefer), moved: moves{}}
 	s.sync = loop(Loop{
 		Name:        "sync",
 		Description: "brings the mirror up to date with the sources and reads their .SRCINFO",

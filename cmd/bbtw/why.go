@@ -12,22 +12,39 @@ import (
 )
 
 func (a *app) whyCommand() *cobra.Command {
-	var arch string
+	var e explainFlags
 	cmd := &cobra.Command{
-		Use:   "why NAME/PKGBASE",
+		Use:   "why NAME/PKGBASE | why CHANGESET... PACKAGE",
 		Short: "Why is a build in the set, what does it wait for, what is the root cause?",
+		Long: `With one argument: why a build of a buildspace is in its set, what it waits for,
+and the root cause. With more: why a change would rebuild a package, or why not,
+without creating anything.`,
 		Example: `  bbtw why curl-openssl-4/mpv
-  bbtw why 1234 --json`,
-		Args: cobra.ExactArgs(1),
+  bbtw why 1234 --json
+  bbtw why curl mpv              # why would a change of curl rebuild mpv?
+  bbtw why curl mpv --all        # everything by which it does`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
 				return err
 			}
-			return a.why(cmd.Context(), c, args[0], arch)
+			if len(args) == 1 {
+				arch, err := cmd.Flags().GetStringSlice("arch")
+				if err != nil {
+					return err
+				}
+				return a.why(cmd.Context(), c, args[0], strings.Join(arch, ","))
+			}
+			last := len(args) - 1
+			e.request = api.ExplainRequest{Package: args[last], PlanRequest: api.PlanRequest{Changesets: args[:last]}}
+			e.request.Settings = e.settings.settings(cmd.Flags())
+			return a.explain(cmd.Context(), c, e)
 		},
 	}
-	cmd.Flags().StringVar(&arch, "arch", "", "architecture, if there are several")
+	e.settings.register(cmd.Flags())
+	cmd.Flags().Lookup("arch").Usage = "architecture, if there are several"
+	cmd.Flags().BoolVar(&e.all, "all", false, "name everything in the set that it depends on")
 	return cmd
 }
 

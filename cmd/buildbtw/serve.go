@@ -23,6 +23,7 @@ type serveFlags struct {
 	sources         []string
 	baseRef         string
 	architectures   []string
+	prefer          []string
 	repoTool        string
 	workers         int
 	workerTokenFile string
@@ -60,6 +61,7 @@ only.`,
 	flags.StringArrayVar(&f.sources, "sources", nil, "where the packages' sources are: dir:PATH, a directory with one git repository or PKGBUILD directory per source (repeatable)")
 	flags.StringVar(&f.baseRef, "base-ref", "main", "branch at which sources are read")
 	flags.StringSliceVar(&f.architectures, "architectures", []string{"x86_64"}, "architectures to build for")
+	flags.StringSliceVar(&f.prefer, "prefer", nil, "sources that win where two define the same package, best first")
 	flags.StringVar(&f.repoTool, "repo-tool", "native", "what writes the pacman repositories: native, or repo-add for pacman's own program")
 	flags.IntVar(&f.workers, "workers", 0, "number of workers to start on this machine")
 	flags.StringVar(&f.workerTokenFile, "worker-token-file", "", "file with the token that build machines present; without it only this machine's own workers may claim")

@@ -84,7 +84,7 @@ func (s *server) join(ctx context.Context) error {
 	}
 	s.scheduler = scheduler.New(scheduler.Config{
 		Store: s.store, Mirror: mirror, Repos: repos, Log: s.log, Now: time.Now,
-		SourceDirs: dirs, BaseRef: f.baseRef, Architectures: f.architectures,
+		SourceDirs: dirs, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: f.prefer,
 		Lease: f.lease, SyncPeriod: f.syncPeriod, Debounce: f.debounce,
 	})
 	s.app, err = handlers.New(handlers.Deps{

@@ -25,6 +25,8 @@ type Catalog interface {
 	// Plan computes what would be built. A source or ref that does not exist is
 	// NotFound.
 	Plan(ctx context.Context, changesets []buildbtw.Changeset, s buildbtw.Settings) (*buildgraph.Plan, error)
+	// Explain says, per architecture, why that would build a package, or why not.
+	Explain(ctx context.Context, changesets []buildbtw.Changeset, s buildbtw.Settings, pkgname string) (map[string]buildgraph.Explanation, error)
 	// Sources lists every source at its base ref, by slug.
 	Sources(ctx context.Context) ([]api.Source, error)
 	// Resolve gives the commit a changeset stands at, or NotFound.

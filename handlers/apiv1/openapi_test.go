@@ -34,7 +34,7 @@ func TestDocumentKnowsEveryRouteOfTheContract(t *testing.T) {
 	var d document
 	text := s.call("GET", "/openapi.json", nil, 200, &d).body
 	for _, want := range []string{
-		"get /health", "get /ready", "get /me", "post /plans", "get /buildspaces", "post /buildspaces", "get /buildspaces/{name}",
+		"get /health", "get /ready", "get /me", "post /plans", "post /plans/explain", "get /buildspaces", "post /buildspaces", "get /buildspaces/{name}",
 		"patch /buildspaces/{name}", "get /buildspaces/{name}/iterations", "post /buildspaces/{name}/iterations",
 		"get /buildspaces/{name}/iterations/{number}", "get /buildspaces/{name}/iterations/{number}/graph",
 		"get /buildspaces/{name}/iterations/{number}/diff", "get /builds", "get /builds/{id}", "post /builds/{id}/retry",

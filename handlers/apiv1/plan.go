@@ -39,6 +39,30 @@ func (a *API) Preview(ctx context.Context, r api.PlanRequest) (*buildgraph.Plan,
 	return a.Catalog.Plan(ctx, changesets, settings)
 }
 
+// explain answers why a package would be built, or why not.
+func (a *API) explain(c *fiber.Ctx) error {
+	r, err := decode[api.ExplainRequest](c)
+	if err != nil {
+		return err
+	}
+	if err := buildbtw.CheckPkgname(r.Package); err != nil {
+		return err
+	}
+	changesets, err := buildbtw.ParseChangesets(r.Changesets)
+	if err != nil {
+		return err
+	}
+	settings, err := a.settings(buildbtw.DefaultSettings(), r.Settings)
+	if err != nil {
+		return err
+	}
+	answer, err := a.Catalog.Explain(c.UserContext(), changesets, settings, r.Package)
+	if err != nil {
+		return err
+	}
+	return send(c, answer)
+}
+
 // settings applies what a request chose over what there was, and checks it.
 func (a *API) settings(s buildbtw.Settings, chosen api.Settings) (buildbtw.Settings, error) {
 	chosen.Apply(&s)

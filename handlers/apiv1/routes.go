@@ -64,6 +64,10 @@ func (a *API) serverRoutes() []route {
 			method: "POST", path: "/plans", summary: "What would be built, in which order, and why; nothing is stored",
 			may: buildbtw.User.MayRead, handler: a.plan, body: api.PlanRequest{}, answer: buildgraph.Plan{},
 		},
+		{
+			method: "POST", path: "/plans/explain", summary: "Why a package would be built, or why not, by architecture",
+			may: buildbtw.User.MayRead, handler: a.explain, body: api.ExplainRequest{}, answer: map[string]buildgraph.Explanation{},
+		},
 	}
 }
 

@@ -32,7 +32,7 @@ const few = 40
 // Print writes the plan.
 func Print(w io.Writer, p *buildgraph.Plan, o Options) error {
 	if o.DOT {
-		return writeDOT(w, p)
+		return p.WriteDOT(w)
 	}
 	out := &printer{w: w, limit: few}
 	if o.All {
