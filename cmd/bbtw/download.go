@@ -105,7 +105,7 @@ func (a *app) downloadPackage(ctx context.Context, c *api.Client, build string, 
 	var w io.Writer = f
 	if isTerminal(a.errors) && !a.json {
 		bar := progressbar.DefaultBytes(p.Size, p.Filename)
-		defer bar.Close()
+		defer func() { _ = bar.Close() }() // only looks suffer
 		w = io.MultiWriter(f, bar)
 	}
 	if err := errors.Join(c.DownloadPackage(ctx, build, p, w), f.Chmod(0o644), f.Sync(), f.Close()); err != nil {

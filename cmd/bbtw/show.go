@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -82,7 +83,7 @@ func (a *app) printShown(all shown) error {
 	fmt.Fprintln(a.out)
 	t := newTable("BUILD", "PKGBASE", "ARCH", "VERSION", "LEVEL", "STATUS", "BECAUSE")
 	for _, b := range all.Builds {
-		t.add(b.ID, b.Pkgbase, b.Architecture, b.Version, fmt.Sprint(b.Level), statusWords(b), b.Reason.String())
+		t.add(b.ID, b.Pkgbase, b.Architecture, b.Version, strconv.Itoa(b.Level), statusWords(b), b.Reason.String())
 	}
 	return t.print(a.out)
 }

@@ -197,10 +197,9 @@ func (s *story) usage(ts *testscript.TestScript, args []string) error {
 	}
 	cmd := exec.CommandContext(s.ctx, args[1], args[2:]...)
 	cmd.Dir, cmd.Env = s.dir, append(slices.Clip(s.env), "BUILDBTW_SERVER_URL="+ts.Getenv("BUILDBTW_SERVER_URL"))
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 2 {
-		return fmt.Errorf("%s: %v, want exit code 2\n%s", strings.Join(args[1:], " "), err, out)
+	out, _ := cmd.CombinedOutput() // the exit code tells
+	if code := cmd.ProcessState.ExitCode(); code != 2 {
+		return fmt.Errorf("%s: exit code %d, want 2\n%s", strings.Join(args[1:], " "), code, out)
 	}
 	matched, err := regexp.Match(args[0], out)
 	if err == nil && (!matched || !bytes.Contains(out, []byte("--help"))) {

@@ -50,21 +50,6 @@ func age(at, now time.Time) string {
 	}
 }
 
-// size says a number of bytes in the largest unit that fits.
-func size(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, units := float64(n), "KMGT"
-	i := -1
-	for f >= unit && i < len(units)-1 {
-		f /= unit
-		i++
-	}
-	return fmt.Sprintf("%.1f %ciB", f, units[i])
-}
-
 // plural gives "1 build" and "2 builds".
 func plural(n int, noun string) string {
 	if n == 1 {

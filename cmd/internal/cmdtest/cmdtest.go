@@ -4,6 +4,7 @@
 package cmdtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -21,7 +22,7 @@ func Build(dir string) error {
 	for _, name := range Programs() {
 		args = append(args, "buildbtw/cmd/"+name)
 	}
-	cmd := exec.Command("go", args...)
+	cmd := exec.CommandContext(context.Background(), "go", args...)
 	root, err := moduleRoot()
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package cmdtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -26,7 +27,8 @@ type Spec struct {
 	Log  string   // file that both outputs are appended to
 }
 
-// Start starts a program. It dies with the test, should the test be killed.
+// Start starts a program, which goes on until Kill or Stop. It dies with the
+// test, should the test be killed.
 func Start(s Spec) (*Process, error) {
 	log, err := os.OpenFile(s.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
@@ -37,7 +39,7 @@ func Start(s Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(s.Args[0], s.Args[1:]...)
+	cmd := exec.CommandContext(context.Background(), s.Args[0], s.Args[1:]...)
 	cmd.Dir, cmd.Env = s.Dir, s.Env
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

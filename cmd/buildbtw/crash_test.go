@@ -1,0 +1,324 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"buildbtw"
+	"buildbtw/alpm"
+	"buildbtw/api"
+	"buildbtw/cmd/internal/cmdtest"
+	"buildbtw/pacmanrepo"
+	"buildbtw/srcinfo"
+	"buildbtw/store"
+	"buildbtw/store/storetest"
+)
+
+// crash is a way to go down in the middle of the demo's main job.
+type crash struct {
+	name    string
+	workers int   // that the server starts itself; else two stand beside it
+	after   []int // numbers of built builds after which it happens
+	strike  func(*demoRun)
+}
+
+// TestCrashesLoseNothing does the demo's main job with real makepkg, kills a
+// part of it in the middle, starts that again, and wants the very packages that
+// a quiet run makes, built in the right order.
+func TestCrashesLoseNothing(t *testing.T) {
+	needPrograms(t, "makepkg", "bwrap", "pacman", "gcc")
+	for _, c := range []crash{
+		{name: "nothing is killed"},
+		{name: "the server is killed", after: []int{2, 6, 11}, strike: (*demoRun).killServer},
+		{name: "the server is killed with its own workers", workers: 2, after: []int{5}, strike: (*demoRun).killServer},
+		{name: "a worker is killed", after: []int{4, 9}, strike: (*demoRun).killBusyWorker},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := startDemo(t, c.workers)
+			newBuildspace(t, r.client, "demo", "libcalc")
+			for _, n := range c.after {
+				r.waitFor(n)
+				c.strike(r)
+			}
+			r.waitFor(demoBuilds)
+			r.end()
+			checkDemo(t, r.site)
+		})
+	}
+}
+
+// demoBuilds is how many builds a change of libcalc makes in the demo.
+const demoBuilds = 17
+
+func needPrograms(t *testing.T, programs ...string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds 17 packages several times; not with -short")
+	}
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			t.Skipf("%s is not installed: %v", p, err)
+		}
+	}
+}
+
+// demoRun is one run of the demo's main job.
+type demoRun struct {
+	t       *testing.T
+	site    *site
+	flags   []string // of the server
+	server  *cmdtest.Server
+	client  *api.Client
+	workers map[string]*cmdtest.Process
+	seen    string // the last event that was read
+	built   int    // events that say so
+}
+
+func startDemo(t *testing.T, children int) *demoRun {
+	t.Helper()
+	r := &demoRun{t: t, site: &site{dir: t.TempDir(), runner: "makepkg"}, workers: map[string]*cmdtest.Process{}}
+	copyDemo(t, r.site)
+	r.flags = []string{"--workers", strconv.Itoa(children)}
+	r.startServer()
+	if children == 0 {
+		for _, name := range []string{"one", "two"} {
+			r.startWorker(name)
+		}
+	}
+	return r
+}
+
+// copyDemo makes a git repository of each of the demo's sources.
+func copyDemo(t *testing.T, s *site) {
+	t.Helper()
+	root, err := cmdtest.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(s.sources(), os.DirFS(filepath.Join(root, "infrastructure", "demo", "sources"))); err != nil {
+		t.Fatal(err)
+	}
+	dirs, err := os.ReadDir(s.sources())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range dirs {
+		s.commit(t, d.Name(), nil)
+	}
+}
+
+func (r *demoRun) startServer() {
+	r.t.Helper()
+	r.server, r.client = r.site.serve(r.t, r.flags...)
+}
+
+func (r *demoRun) startWorker(name string) {
+	r.t.Helper()
+	r.workers[name] = r.site.worker(r.t, name)
+}
+
+// waitFor reads the history until so many builds were built; a build that was
+// built twice counts twice, which the check at the end would not forgive.
+func (r *demoRun) waitFor(n int) {
+	r.t.Helper()
+	poll(r.t, fmt.Sprintf("%d builds are built", n), func() (bool, error) {
+		events, err := r.client.Events(r.t.Context(), api.EventFilter{Buildspace: "demo", Since: r.seen})
+		for _, e := range events {
+			r.seen = e.ID
+			if e.To == buildbtw.StatusBuilt {
+				r.built++
+			}
+			if e.To == buildbtw.StatusFailed {
+				return false, fmt.Errorf("%s failed: %s", e.Pkgbase, e.Message)
+			}
+		}
+		return r.built >= n, err
+	})
+}
+
+// killServer is a power cut of the server, in the middle of some build.
+func (r *demoRun) killServer() {
+	r.t.Helper()
+	poll(r.t, "something is building", func() (bool, error) { return running(r.t, r.client) > 0, nil })
+	r.server.Kill()
+	r.startServer()
+}
+
+// killBusyWorker is a power cut of a machine that is building; the machine comes
+// back under its old name.
+func (r *demoRun) killBusyWorker() {
+	r.t.Helper()
+	var name string
+	poll(r.t, "a worker is building", func() (bool, error) {
+		list, err := r.client.Workers(r.t.Context())
+		i := slices.IndexFunc(list, func(w api.Worker) bool { return len(w.Running) > 0 })
+		if i >= 0 {
+			name = list[i].Name
+		}
+		return i >= 0, err
+	})
+	r.workers[name].Kill()
+	r.startWorker(name)
+}
+
+// end stops everything, as for the night.
+func (r *demoRun) end() {
+	r.t.Helper()
+	for name, w := range r.workers {
+		if code, err := w.Stop(patience); err != nil || code != 0 {
+			r.t.Errorf("worker %s ended with exit code %d: %v", name, code, err)
+		}
+	}
+	stop(r.t, r.server, patience)
+}
+
+// checkDemo looks at what is left on the disk.
+func checkDemo(t *testing.T, s *site) {
+	t.Helper()
+	database := databasePath(s.data())
+	(&storetest.DB{Path: database}).Check(t)
+	db, err := store.Open(t.Context(), database, store.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	checkAttempts(t, db)
+	checkOrder(t, db)
+	checkPackages(t, s)
+}
+
+// checkAttempts wants every build built by exactly one attempt, and none left
+// under way.
+func checkAttempts(t *testing.T, db *store.Store) {
+	t.Helper()
+	builds, _, err := db.Builds(t.Context(), store.BuildFilter{Buildspace: "demo", Limit: 100})
+	if err != nil || len(builds) != demoBuilds {
+		t.Fatalf("%d builds, error %v", len(builds), err)
+	}
+	outcomes := map[buildbtw.Outcome]int{}
+	for _, b := range builds {
+		attempts, err := db.Attempts(t.Context(), b.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		good := 0
+		for _, a := range attempts {
+			outcomes[a.Outcome]++
+			if a.State != buildbtw.AttemptFinished {
+				t.Errorf("attempt %d of %s is %s", a.Number, b.Pkgbase, a.State)
+			}
+			if a.Outcome == buildbtw.OutcomeBuilt {
+				good++
+			}
+		}
+		if b.Status != buildbtw.StatusBuilt || good != 1 {
+			t.Errorf("%s is %s after %d attempts, %d of them built", b.Pkgbase, b.Status, len(attempts), good)
+		}
+	}
+	t.Logf("attempts by outcome: %v", outcomes)
+}
+
+// checkOrder wants no build to have been started before all that it needs was
+// published.
+func checkOrder(t *testing.T, db *store.Store) {
+	t.Helper()
+	first := map[int64]int64{} // build to the event that started its first attempt
+	built := map[int64]int64{} // build to the event that said it was built
+	for _, e := range history(t, db) {
+		if _, ok := first[e.BuildID]; e.To == buildbtw.StatusBuilding && !ok {
+			first[e.BuildID] = e.ID
+		}
+		if e.To == buildbtw.StatusBuilt {
+			built[e.BuildID] = e.ID
+		}
+	}
+	it, err := db.Iteration(t.Context(), "demo", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	graph, err := db.Graph(t.Context(), it.ID, "x86_64")
+	if err != nil || len(graph.Edges) == 0 {
+		t.Fatalf("%d edges, error %v", len(graph.Edges), err)
+	}
+	for _, e := range graph.Edges {
+		if built[e.From] == 0 || first[e.To] < built[e.From] {
+			t.Errorf("build %d was started by event %d, but build %d, which it needs, was built by event %d", e.To, first[e.To], e.From, built[e.From])
+		}
+	}
+}
+
+func history(t *testing.T, db *store.Store) []store.EventRow {
+	t.Helper()
+	var all []store.EventRow
+	for since := int64(0); ; {
+		rows, err := db.Events(t.Context(), store.EventFilter{Buildspace: "demo", Since: since, Limit: 500})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rows) == 0 {
+			return all
+		}
+		all, since = append(all, rows...), rows[len(rows)-1].ID
+	}
+}
+
+// checkPackages reads the whole repository and compares what it lists with what
+// the sources say.
+func checkPackages(t *testing.T, s *site) {
+	t.Helper()
+	repos, err := pacmanrepo.Open(filepath.Join(s.data(), "repos"), pacmanrepo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	contents, err := repos.Verify(context.Background(), "demo_1")
+	if err != nil || len(contents) != 1 {
+		t.Fatalf("%d repositories, error %v", len(contents), err)
+	}
+	if diff := cmp.Diff(demoPackages(t, s), contents[0].Listed); diff != "" {
+		t.Errorf("packages (-want +got):\n%s", diff)
+	}
+	if len(contents[0].Unlisted) > 0 {
+		t.Errorf("files beside the database: %v", contents[0].Unlisted)
+	}
+	if staged, err := repos.Staged(); err != nil || len(staged) > 0 {
+		t.Errorf("staged files stay behind: %v %v", staged, err)
+	}
+}
+
+// demoPackages gives the file names of all packages of all sources, sorted.
+func demoPackages(t *testing.T, s *site) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(s.sources(), "*", ".SRCINFO"))
+	if err != nil || len(files) != demoBuilds {
+		t.Fatalf("%d sources, error %v", len(files), err)
+	}
+	var names []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := srcinfo.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range info.Packages {
+			arch := "x86_64"
+			if slices.Contains(p.Arch, "any") {
+				arch = "any"
+			}
+			names = append(names, alpm.Filename(p.Name, info.Version(), arch, "zst"))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
