@@ -1,0 +1,264 @@
+package buildgraph_test
+
+import (
+	"bytes"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"buildbtw"
+	"buildbtw/buildgraph"
+	"buildbtw/srcinfo"
+)
+
+// durationsOf gives every package a log-normal duration (median 75 s, sigma
+// 1.3), always the same for a pkgbase and a salt.
+func durationsOf(sources []buildgraph.Source, salt string) map[string]float64 {
+	out := map[string]float64{}
+	for _, s := range sources {
+		h := fnv.New64a()
+		fmt.Fprint(h, s.Info.Pkgbase, salt)
+		r := rand.New(rand.NewPCG(h.Sum64(), 1))
+		out[s.Info.Pkgbase] = 75 * math.Exp(1.3*r.NormFloat64())
+	}
+	return out
+}
+
+func requestFor(sources []buildgraph.Source, scope buildbtw.Scope, slugs ...string) buildgraph.Request {
+	r := buildgraph.Request{Settings: buildbtw.Settings{Scope: scope}, Architectures: []string{"x86_64"}}
+	for _, slug := range slugs {
+		i := slices.IndexFunc(sources, func(s buildgraph.Source) bool { return s.Slug == slug })
+		r.Changesets = append(r.Changesets, sources[i])
+	}
+	return r
+}
+
+func mustPlan(b testing.TB, ix *buildgraph.Index, r buildgraph.Request) *buildgraph.Plan {
+	b.Helper()
+	p, err := ix.Plan(b.Context(), r)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return p
+}
+
+// The bar is 60 ms, and no more than tsort needs for the same edges
+// (BenchmarkTsort).
+func BenchmarkPlanOfGlibcFromParsedSources(b *testing.B) {
+	sources := distribution(b)
+	r := requestFor(sources, buildbtw.ScopeAll, "glibc")
+	for b.Loop() {
+		mustPlan(b, buildgraph.NewIndex(sources, buildgraph.Options{}), r)
+	}
+}
+
+func BenchmarkTsort(b *testing.B) {
+	needProgram(b, "tsort")
+	sources := distribution(b)
+	a := mustPlan(b, buildgraph.NewIndex(sources, buildgraph.Options{}), requestFor(sources, buildbtw.ScopeAll, "glibc")).Architectures["x86_64"]
+	var in bytes.Buffer
+	for _, e := range a.Edges {
+		fmt.Fprintln(&in, e.From, e.To)
+	}
+	for b.Loop() {
+		cmd := exec.Command("tsort")
+		cmd.Stdin = bytes.NewReader(in.Bytes())
+		if out, err := cmd.Output(); err != nil || strings.Count(string(out), "\n") < len(a.Builds)/2 {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkIndex(b *testing.B) {
+	sources := distribution(b)
+	for b.Loop() {
+		buildgraph.NewIndex(sources, buildgraph.Options{}).Size("x86_64")
+	}
+}
+
+// The bar is 300 ms for both.
+func BenchmarkCutsOfEverything(b *testing.B) {
+	sources := distribution(b)
+	ix := buildgraph.NewIndex(sources, buildgraph.Options{})
+	for name, durations := range map[string]map[string]float64{"durations unknown": nil, "durations known": durationsOf(sources, "")} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				ix.CutAll("x86_64", durations)
+			}
+		})
+	}
+}
+
+// The bar is 2 ms for a plan that nobody asked for before.
+func BenchmarkPlanOfLeaf(b *testing.B) {
+	sources := distribution(b)
+	ix := buildgraph.NewIndex(sources, buildgraph.Options{})
+	r := requestFor(sources, buildbtw.ScopeAll, "jq")
+	b.Run("asked for the first time", func(b *testing.B) {
+		for b.Loop() {
+			ix.Forget("x86_64")
+			mustPlan(b, ix, r)
+		}
+	})
+	b.Run("asked for again", func(b *testing.B) {
+		for b.Loop() {
+			mustPlan(b, ix, r)
+		}
+	})
+}
+
+// fiftyRequests are open buildspaces of all sizes: every fifth of a core
+// library with thousands of builds, the others smaller.
+func fiftyRequests(sources []buildgraph.Source) []buildgraph.Request {
+	core := []string{"glibc", "curl", "openssl", "python", "icu", "zlib", "sqlite", "ncurses", "libxml2", "glib2"}
+	leaves := []string{"jq", "boost", "nodejs", "rust", "hugin", "mpv", "git", "cmake"}
+	scopes := buildbtw.Scopes()
+	var out []buildgraph.Request
+	has := func(slug string) bool {
+		return slices.ContainsFunc(sources, func(s buildgraph.Source) bool { return s.Slug == slug })
+	}
+	for i := 0; len(out) < 50; i++ {
+		slug := leaves[i%len(leaves)]
+		if i%5 == 0 {
+			slug = core[i/5%len(core)]
+		}
+		if has(slug) {
+			r := requestFor(sources, scopes[(i/len(leaves))%len(scopes)], slug)
+			if i%5 == 0 {
+				r.Settings.Scope = buildbtw.ScopeAll
+			}
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// The bar is 50 ms from a push to 50 plans that are up to date.
+func BenchmarkPushWithFiftyPlans(b *testing.B) {
+	sources := distribution(b)
+	requests := fiftyRequests(sources)
+	pushes := map[string]func(info *srcinfo.Info, n int){
+		"new version":                 func(info *srcinfo.Info, n int) { info.Pkgver = fmt.Sprint(info.Pkgver, ".", n) },
+		"new make dependency of leaf": func(info *srcinfo.Info, n int) { info.Base.MakeDepends = newDependency(info.Base.MakeDepends, n) },
+	}
+	for name, change := range pushes {
+		b.Run(name, func(b *testing.B) {
+			at := slices.IndexFunc(sources, func(s buildgraph.Source) bool { return s.Slug == "hugin" })
+			ix := buildgraph.NewIndex(sources, buildgraph.Options{})
+			for _, r := range requests {
+				mustPlan(b, ix, r)
+			}
+			for n := 0; b.Loop(); n++ {
+				s := sources[at]
+				info := *s.Info
+				change(&info, n)
+				s.Info, s.Commit = &info, fmt.Sprint("commit", n)
+				ix = ix.Update([]buildgraph.Source{s}, nil)
+				for _, r := range requests {
+					if r.Changesets[0].Slug == s.Slug {
+						r.Changesets = []buildgraph.Source{s}
+					}
+					mustPlan(b, ix, r)
+				}
+			}
+		})
+	}
+}
+
+// newDependency makes a list with one more, sometimes less, dependency.
+func newDependency(list srcinfo.Values, n int) srcinfo.Values {
+	return append(slices.Clone(list), srcinfo.Value{Text: []string{"vigra", "xorgproto"}[n%2]})
+}
+
+// copies gives the sources several times over, renamed and linked: every
+// package of a later copy also depends on its original.
+func copies(sources []buildgraph.Source, times int) []buildgraph.Source {
+	out := slices.Clone(sources)
+	for k := 2; k <= times; k++ {
+		ours := map[string]bool{}
+		for _, s := range sources {
+			for _, p := range s.Info.Packages {
+				ours[p.Name] = true
+				for _, v := range p.Provides {
+					ours[nameOf(v.Text)] = true
+				}
+			}
+		}
+		for _, s := range sources {
+			out = append(out, renamed(s, fmt.Sprintf("-x%d", k), ours))
+		}
+	}
+	return out
+}
+
+func nameOf(dep string) string {
+	return strings.FieldsFunc(dep+"=", func(r rune) bool { return strings.ContainsRune("<>=", r) })[0]
+}
+
+func renamed(s buildgraph.Source, suffix string, ours map[string]bool) buildgraph.Source {
+	rename := func(values srcinfo.Values) srcinfo.Values {
+		out := slices.Clone(values)
+		for i, v := range out {
+			name := nameOf(v.Text)
+			if ours[name] {
+				out[i].Text = mark(name, suffix) + v.Text[len(name):]
+			}
+		}
+		return out
+	}
+	info := *s.Info
+	info.Pkgbase += suffix
+	info.Base.MakeDepends, info.Base.CheckDepends = rename(info.Base.MakeDepends), rename(info.Base.CheckDepends)
+	info.Packages = slices.Clone(info.Packages)
+	for i := range info.Packages {
+		p := &info.Packages[i]
+		p.Depends = append(rename(p.Depends), srcinfo.Value{Text: p.Name})
+		p.Provides = rename(p.Provides)
+		p.Name += suffix
+	}
+	return buildgraph.Source{Slug: s.Slug + suffix, Ref: s.Ref, Commit: s.Commit + suffix, Info: &info}
+}
+
+// mark renames a package or a library so that it stays one.
+func mark(name, suffix string) string {
+	if rest, ok := strings.CutSuffix(name, ".so"); ok {
+		return rest + suffix + ".so"
+	}
+	return name + suffix
+}
+
+// Time and memory may grow 3.5-fold on three times the data.
+func BenchmarkThreeTimesTheData(b *testing.B) {
+	once := distribution(b)
+	for _, times := range []int{1, 3} {
+		sources := copies(once, times)
+		r := requestFor(sources, buildbtw.ScopeAll, "glibc")
+		b.Run(fmt.Sprint(times), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				mustPlan(b, buildgraph.NewIndex(sources, buildgraph.Options{}), r)
+			}
+			b.StopTimer()
+			before := liveBytes()
+			ix := buildgraph.NewIndex(sources, buildgraph.Options{})
+			p := mustPlan(b, ix, r)
+			b.ReportMetric(float64(liveBytes()-before)/1e6, "MB-live")
+			runtime.KeepAlive(ix)
+			runtime.KeepAlive(p)
+		})
+	}
+}
+
+func liveBytes() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
