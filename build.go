@@ -44,7 +44,7 @@ const (
 	CauseLost           Cause = "lost"           // the lease ran out, or the pipeline is gone
 	CauseReleased       Cause = "released"       // the worker handed the build back before finishing it
 	CauseRetried        Cause = "retried"        // a person asked for another attempt
-	CauseForced         Cause = "forced"         // a person asked to build a built one again
+	CauseForced         Cause = "forced"         // a person asked to build it, or something below it, again
 	CauseCancelled      Cause = "cancelled"      // a person cancelled it
 	CauseStopped        Cause = "stopped"        // its buildspace was stopped
 	CauseSuperseded     Cause = "superseded"     // a newer iteration took over
@@ -79,16 +79,22 @@ func Transitions() []Transition {
 		{StatusPending, StatusScheduled, []Cause{CauseDispatched}},
 		{StatusPending, StatusBuilt, []Cause{CauseReused}},
 		{StatusPending, StatusSkipped, skips()},
+		{StatusPending, StatusBlocked, []Cause{CauseForced}},
 		{StatusScheduled, StatusBuilding, []Cause{CauseLeased}},
 		{StatusScheduled, StatusPending, []Cause{CauseLost}},
 		{StatusScheduled, StatusFailed, []Cause{CauseFailed}},
 		{StatusScheduled, StatusSkipped, skips()},
+		{StatusScheduled, StatusBlocked, []Cause{CauseForced}},
 		{StatusBuilding, StatusBuilt, []Cause{CauseFinished}},
 		{StatusBuilding, StatusFailed, []Cause{CauseFailed}},
 		{StatusBuilding, StatusPending, []Cause{CauseLost, CauseInfrastructure, CauseReleased, CauseRetried}},
 		{StatusBuilding, StatusSkipped, skips()},
+		{StatusBuilding, StatusBlocked, []Cause{CauseForced}},
 		{StatusFailed, StatusPending, []Cause{CauseRetried}},
+		{StatusFailed, StatusBlocked, []Cause{CauseForced}},
 		{StatusBuilt, StatusPending, []Cause{CauseForced}},
+		{StatusBuilt, StatusBlocked, []Cause{CauseForced}},
+		{StatusSkipped, StatusBlocked, []Cause{CauseForced}},
 	}
 }
 
@@ -155,6 +161,59 @@ type Build struct {
 	ChangedAt  time.Time  `bun:"changed_at"`  // last change of the status
 	StartedAt  *time.Time `bun:"started_at"`  // start of the latest attempt
 	FinishedAt *time.Time `bun:"finished_at"` // end of the latest attempt
+
+	// InputKey is a digest of all that the build is made from (domain.md,
+	// "Iterations"). Builds of one key give the same result, whatever iteration
+	// or buildspace they are in. It is empty until every dependency is settled,
+	// and when its packages are no result of it: taken over by the cut-off.
+	InputKey string `bun:"input_key"`
+
+	// OutputDigest is a digest of the build's packages; empty until it is built.
+	OutputDigest string `bun:"output_digest"`
+
+	Held       Hold  `bun:"held"`        // why a pending build is not handed out
+	MaySkip    bool  `bun:"may_skip"`    // the cut-off may apply: scope auto, and neither a changeset nor right above one
+	Forced     bool  `bun:"forced"`      // is to be built though the same was built before
+	ReusedFrom int64 `bun:"reused_from"` // the build whose packages it has; 0 when it has its own
+}
+
+// Hold is why a pending build is not handed out although it waits for nothing.
+type Hold string
+
+// The holds. All but HoldLinking are found anew whenever something changes.
+const (
+	HoldNone    Hold = ""
+	HoldReuse   Hold = "reuse"   // the same input has been built: its packages will be linked
+	HoldLinking Hold = "linking" // they are being linked: it can neither be stopped nor handed out any more
+	HoldDecide  Hold = "decide"  // it is being found out whether anything that it notices has changed
+	HoldRunning Hold = "running" // a build with the same input is under way elsewhere
+)
+
+// String says in words what a held build waits for.
+func (h Hold) String() string {
+	switch h {
+	case HoldReuse, HoldLinking:
+		return "its packages are taken from an earlier build"
+	case HoldDecide:
+		return "its dependencies are compared with what it was built against"
+	case HoldRunning:
+		return "the same is being built elsewhere; its packages will be taken"
+	}
+	return ""
+}
+
+// CanRebuild says whether a person may force another build of a built one, and
+// why not.
+func (b Build) CanRebuild() error {
+	switch {
+	case b.TwinOf != 0:
+		return Conflict("%s for %s is built together with another architecture; rebuild that build", b.Pkgbase, b.Architecture)
+	case b.Status == StatusBuilt:
+		return nil
+	case b.Status == StatusFailed:
+		return Conflict("%s failed; retry it", b.Pkgbase)
+	}
+	return Conflict("%s is %s; only a built build can be built again", b.Pkgbase, b.Status)
 }
 
 // CanRetry says whether a person may ask for another attempt, and why not.
@@ -274,13 +333,15 @@ type Attempt struct {
 	StartedAt   time.Time    `bun:"started_at"`
 	HeartbeatAt time.Time    `bun:"heartbeat_at"`
 	FinishedAt  *time.Time   `bun:"finished_at"`
+	InputKey    string       `bun:"input_key"` // under which its packages are a result for others; empty when they are not
 }
 
-// Package is a built file of an attempt.
+// Package is a built file of an attempt. A reused build has packages too: those
+// of another build's attempt.
 type Package struct {
 	ID           int64     `bun:"id,pk,autoincrement"`
 	BuildID      int64     `bun:"build_id"`
-	AttemptID    int64     `bun:"attempt_id"`
+	AttemptID    int64     `bun:"attempt_id"` // which made it
 	Pkgname      string    `bun:"pkgname"`
 	Version      string    `bun:"version"`
 	Architecture string    `bun:"architecture"` // of the package; may be any

@@ -27,12 +27,12 @@ const grid = `
             blocked pending     scheduled  building built    failed skipped
 (new)       planned planned     -          -        reused   -      SKIP
 blocked     -       ready       -          -        -        -      SKIP
-pending     -       -           dispatched leased   reused   -      SKIP
-scheduled   -       lost        -          leased   -        failed SKIP
-building    -       AGAIN       -          -        finished failed SKIP
-built       -       forced      -          -        -        -      -
-failed      -       retried     -          -        -        -      -
-skipped     -       -           -          -        -        -      -`
+pending     forced  -           dispatched leased   reused   -      SKIP
+scheduled   forced  lost        -          leased   -        failed SKIP
+building    forced  AGAIN       -          -        finished failed SKIP
+built       forced  forced      -          -        -        -      -
+failed      forced  retried     -          -        -        -      -
+skipped     forced  -           -          -        -        -      -`
 
 var gridSets = map[string]string{
 	"-":     "",
@@ -120,8 +120,10 @@ func TestWhatPeopleMayDo(t *testing.T) {
 		}
 		check("retry", b.CanRetry(), slices.Contains(retry, s))
 		check("cancel", b.CanCancel(), slices.Contains(cancel, s))
+		check("rebuild", b.CanRebuild(), s == buildbtw.StatusBuilt)
 		b.TwinOf = 7
 		check("retry as a twin", b.CanRetry(), false)
+		check("rebuild as a twin", b.CanRebuild(), false)
 	}
 }
 

@@ -77,6 +77,9 @@ type Buildspace struct {
 	// Revision counts the requests for an iteration. Whoever makes one hands
 	// back the revision that was read, so that a later request stays wanted.
 	Revision int64 `bun:"revision"`
+
+	// ServedAt is when a worker last took a build of it; nil before the first.
+	ServedAt *time.Time `bun:"served_at"`
 }
 
 // Settings are what a packager chooses for a buildspace.
@@ -85,6 +88,8 @@ type Settings struct {
 	Cycles        Cycles   `bun:"cycles"`
 	Priority      Priority `bun:"priority"`
 	FollowAll     bool     `bun:"follow_all"`    // a new iteration for any change of the graph, not only of the changesets
+	Reuse         bool     `bun:"reuse"`         // what was built before from the same input is not built again
+	CutOff        bool     `bun:"cut_off"`       // with scope auto: what notices no change is not built
 	Makedepends   bool     `bun:"makedepends"`   // makedepends bring dependents into the set too
 	Architectures Names    `bun:"architectures"` // empty: all that the server offers
 	Exclude       Names    `bun:"exclude"`       // pkgbases left out by hand
@@ -93,7 +98,7 @@ type Settings struct {
 
 // DefaultSettings are those of a buildspace for which nothing was chosen.
 func DefaultSettings() Settings {
-	return Settings{Scope: ScopeAuto, Cycles: CyclesOnce, Priority: PriorityNormal}
+	return Settings{Scope: ScopeAuto, Cycles: CyclesOnce, Priority: PriorityNormal, Reuse: true, CutOff: true}
 }
 
 // Validate says what is wrong with the settings, and what would be right.

@@ -40,6 +40,7 @@ type Iteration struct {
 	Reason       IterationReason `bun:"reason"`
 	ReasonText   string          `bun:"reason_text"` // in words: "libalpha/main moved from 1a2b3c4 to 5d6e7f8"
 	Error        string          `bun:"error"`       // why it is invalid; else empty
+	PlanDigest   string          `bun:"plan_digest"` // two iterations of one digest have the same builds and edges; empty when invalid
 	CreatedAt    time.Time       `bun:"created_at"`
 }
 

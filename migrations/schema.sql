@@ -24,7 +24,7 @@ CREATE TABLE buildspaces (
     wanted_text   TEXT NOT NULL DEFAULT '',
     wanted_at     TIMESTAMP,
     revision      INTEGER NOT NULL DEFAULT 0
-);
+, reuse BOOLEAN NOT NULL DEFAULT TRUE, cut_off BOOLEAN NOT NULL DEFAULT TRUE, served_at TIMESTAMP);
 
 CREATE TABLE changesets (
     buildspace_id INTEGER NOT NULL REFERENCES buildspaces (id) ON DELETE CASCADE,
@@ -41,7 +41,7 @@ CREATE TABLE iterations (
     reason        TEXT NOT NULL,
     reason_text   TEXT NOT NULL DEFAULT '',
     error         TEXT NOT NULL DEFAULT '',
-    created_at    TIMESTAMP NOT NULL,
+    created_at    TIMESTAMP NOT NULL, plan_digest TEXT NOT NULL DEFAULT '',
     UNIQUE (buildspace_id, number)
 );
 
@@ -88,12 +88,10 @@ CREATE TABLE builds (
     not_before   TIMESTAMP,
     changed_at   TIMESTAMP NOT NULL,
     started_at   TIMESTAMP,
-    finished_at  TIMESTAMP,
+    finished_at  TIMESTAMP, input_key TEXT NOT NULL DEFAULT '', output_digest TEXT NOT NULL DEFAULT '', held TEXT NOT NULL DEFAULT '' CHECK (held IN ('', 'reuse', 'linking', 'decide', 'running')), may_skip BOOLEAN NOT NULL DEFAULT FALSE, forced BOOLEAN NOT NULL DEFAULT FALSE, reused_from INTEGER NOT NULL DEFAULT 0,
     CHECK ((status = 'skipped') = (skip_reason <> '')),
     UNIQUE (iteration_id, architecture, pkgbase, stage)
 );
-
-CREATE INDEX builds_pending ON builds (iteration_id, architecture, priority DESC, id) WHERE status = 'pending' AND twin_of = 0;
 
 CREATE INDEX builds_paused ON builds (not_before) WHERE status = 'pending' AND not_before IS NOT NULL;
 
@@ -142,7 +140,7 @@ CREATE TABLE attempts (
     deadline     TIMESTAMP NOT NULL,
     started_at   TIMESTAMP NOT NULL,
     heartbeat_at TIMESTAMP NOT NULL,
-    finished_at  TIMESTAMP,
+    finished_at  TIMESTAMP, input_key TEXT NOT NULL DEFAULT '',
     UNIQUE (build_id, number),
     CHECK ((state = 'running') = (outcome = '')),
     CHECK ((state = 'finished') = (finished_at IS NOT NULL))
@@ -156,25 +154,6 @@ CREATE INDEX attempts_publishing ON attempts (id) WHERE state = 'publishing';
 
 CREATE INDEX attempts_deadline ON attempts (deadline) WHERE state = 'running';
 
-CREATE TABLE packages (
-    id           INTEGER PRIMARY KEY AUTOINCREMENT,
-    build_id     INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
-    attempt_id   INTEGER NOT NULL REFERENCES attempts (id) ON DELETE CASCADE,
-    pkgname      TEXT NOT NULL,
-    version      TEXT NOT NULL,
-    architecture TEXT NOT NULL,
-    filename     TEXT NOT NULL,
-    sha256       TEXT NOT NULL CHECK (length(sha256) = 64),
-    size         INTEGER NOT NULL,
-    published    BOOLEAN NOT NULL DEFAULT FALSE,
-    created_at   TIMESTAMP NOT NULL,
-    UNIQUE (attempt_id, filename)
-);
-
-CREATE INDEX packages_build ON packages (build_id);
-
-CREATE INDEX packages_pkgname ON packages (pkgname);
-
 CREATE TABLE workers (
     name          TEXT PRIMARY KEY,
     architectures TEXT NOT NULL,
@@ -184,7 +163,7 @@ CREATE TABLE workers (
     first_seen    TIMESTAMP NOT NULL,
     last_seen     TIMESTAMP NOT NULL,
     set_aside     TEXT NOT NULL DEFAULT ''
-) WITHOUT ROWID;
+, trusted_at TIMESTAMP) WITHOUT ROWID;
 
 CREATE TABLE events (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -203,3 +182,44 @@ CREATE TABLE events (
 CREATE INDEX events_buildspace ON events (buildspace_id, id);
 
 CREATE INDEX events_build ON events (build_id, id) WHERE build_id IS NOT NULL;
+
+CREATE INDEX builds_key ON builds (input_key) WHERE input_key <> '';
+
+CREATE INDEX builds_held ON builds (held, id) WHERE held <> '';
+
+CREATE INDEX builds_pending ON builds (iteration_id, architecture, priority DESC, id) WHERE status = 'pending' AND twin_of = 0 AND held = '';
+
+CREATE TABLE "packages" (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    build_id     INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
+    attempt_id   INTEGER NOT NULL, -- which made it; not always one of build_id
+    pkgname      TEXT NOT NULL,
+    version      TEXT NOT NULL,
+    architecture TEXT NOT NULL,
+    filename     TEXT NOT NULL,
+    sha256       TEXT NOT NULL CHECK (length(sha256) = 64),
+    size         INTEGER NOT NULL,
+    published    BOOLEAN NOT NULL DEFAULT FALSE,
+    created_at   TIMESTAMP NOT NULL,
+    UNIQUE (build_id, attempt_id, filename)
+);
+
+CREATE INDEX packages_attempt ON packages (attempt_id);
+
+CREATE INDEX packages_pkgname ON packages (pkgname);
+
+CREATE TABLE interfaces (
+    sha256    TEXT PRIMARY KEY CHECK (length(sha256) = 64),
+    interface TEXT NOT NULL -- alpm.Interface as JSON
+) WITHOUT ROWID;
+
+CREATE INDEX attempts_worker ON attempts (worker, finished_at) WHERE state = 'finished';
+
+CREATE TABLE durations (
+    pkgbase      TEXT NOT NULL,
+    architecture TEXT NOT NULL,
+    seconds      REAL NOT NULL CHECK (seconds > 0),
+    recent       TEXT NOT NULL, -- a JSON array, oldest first
+    learned_at   TIMESTAMP NOT NULL,
+    PRIMARY KEY (pkgbase, architecture)
+) WITHOUT ROWID;

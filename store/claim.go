@@ -97,7 +97,7 @@ func bestPending() string {
 	return `SELECT b.id FROM (
     SELECT ` + priorityRank("s.priority") + ` AS rank, (
         SELECT p.id FROM builds AS p
-        WHERE p.iteration_id = i.id AND p.architecture = arch.value AND p.status = 'pending' AND p.twin_of = 0
+        WHERE p.iteration_id = i.id AND p.architecture = arch.value AND p.status = 'pending' AND p.twin_of = 0 AND p.held = ''
           AND (p.not_before IS NULL OR p.not_before <= ?)
         ORDER BY p.priority DESC, p.id LIMIT 1) AS best
     FROM iterations AS i JOIN buildspaces AS s ON s.id = i.buildspace_id JOIN json_each(?) AS arch

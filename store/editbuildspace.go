@@ -166,8 +166,8 @@ func (t *tx) editSettings(ctx context.Context, b *buildbtw.Buildspace, to *build
 	}
 	before := b.Settings
 	b.Settings = *to
-	before.Priority = to.Priority
-	_, err = t.NewUpdate().Model(b).Column("scope", "cycles", "priority", "follow_all", "makedepends", "architectures", "exclude", "add_pkgbases").WherePK().Exec(ctx)
+	before.Priority, before.Reuse, before.CutOff = to.Priority, to.Reuse, to.CutOff
+	_, err = t.NewUpdate().Model(b).Column("scope", "cycles", "priority", "follow_all", "makedepends", "reuse", "cut_off", "architectures", "exclude", "add_pkgbases").WherePK().Exec(ctx)
 	return true, !sameSettings(before, *to), err
 }
 

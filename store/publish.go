@@ -42,7 +42,7 @@ func (s *Store) AddPackage(ctx context.Context, lease string, p buildbtw.Package
 			return errLeaseOver()
 		}
 		p.ID, p.AttemptID, p.BuildID, p.Published, p.CreatedAt = 0, a.ID, a.BuildID, false, t.now
-		_, err = t.NewInsert().Model(&p).On("CONFLICT (attempt_id, filename) DO UPDATE").
+		_, err = t.NewInsert().Model(&p).On("CONFLICT (build_id, attempt_id, filename) DO UPDATE").
 			Set("pkgname = EXCLUDED.pkgname").Set("version = EXCLUDED.version").Set("architecture = EXCLUDED.architecture").
 			Set("sha256 = EXCLUDED.sha256").Set("size = EXCLUDED.size").Set("created_at = EXCLUDED.created_at").Exec(ctx)
 		return err
@@ -215,6 +215,9 @@ func (t *tx) complete(ctx context.Context, a *buildbtw.Attempt) error {
 		return err
 	}
 	if err := t.finishAttempt(ctx, a, ending{outcome: buildbtw.OutcomeBuilt}, buildbtw.StatusBuilt); err != nil {
+		return err
+	}
+	if err := t.learnFrom(ctx, a); err != nil {
 		return err
 	}
 	return t.unblock(ctx, a.BuildID)
