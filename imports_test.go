@@ -17,7 +17,7 @@ import (
 var layers = [][]string{
 	{"", "srcinfo", "alpm"},
 	{"buildgraph", "forecast", "migrations", "static", "infrastructure"},
-	{"store", "auth", "gitmirror", "gitlab", "pacmanrepo", "buildlog", "api", "views"},
+	{"store", "auth", "gitmirror", "gitlab", "pacmanrepo", "baserepo", "buildlog", "api", "views"},
 	{"store/invariants", "gitlab/gitlabtest"},
 	{"store/storetest"},
 	{"handlers/transfer"},

@@ -14,7 +14,7 @@ import (
 func (l Limits) ReadArchive(r io.Reader, entry func(h *tar.Header, content io.Reader) error) error {
 	plain, closeFn, err := decompress(r, l)
 	if err != nil {
-		return err
+		return archiveError(err)
 	}
 	defer closeFn()
 	reader := archiveReader{limits: l, stream: &countingReader{r: plain, limit: l.Unpacked}, entry: entry}

@@ -230,7 +230,7 @@ func TestSonamesAreThoseOfDebugELF(t *testing.T) {
 }
 
 func FuzzELF(f *testing.F) {
-	f.Add([]byte(sharedLibrary(f, "libfoo.so.1", "-s")))
+	f.Add([]byte(sharedLibrary(f, "libfoo.so.1", "-s", "-Wl,-z,noseparate-code,-z,norelro")))
 	f.Add([]byte(sharedLibrary(f, "libfoo.so.1", "-s", "-m32")))
 	f.Add([]byte(sharedLibrary(f, "libfoo.so.1", "-s"))[:200])
 	f.Fuzz(func(t *testing.T, body []byte) {
