@@ -18,6 +18,10 @@ type Worker struct {
 	// SetAside is why the worker gets no builds any more, or empty. A person
 	// resumes it.
 	SetAside string `bun:"set_aside"`
+
+	// TrustedAt is when a person resumed it last: what it failed before does
+	// not count against it. Nil when it was never set aside.
+	TrustedAt *time.Time `bun:"trusted_at"`
 }
 
 // maxLabels bounds what one machine may announce of itself.

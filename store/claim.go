@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -89,13 +90,22 @@ func (t *tx) resume(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
 	return a, t.extend(ctx, a, c.Lease)
 }
 
-// bestPending chooses by the buildspace's priority, then by the length of the
-// chain of builds that waits, then by age. The inner select is one look into
-// the index builds_pending per iteration and architecture, so the answer takes
-// the same time with ten pending builds and with ten thousand.
+// agingStep is how long a buildspace that has builds to hand out goes without
+// before it counts as one priority higher. One of priority low so gets a worker
+// at least every two hours, whatever else there is to do.
+const agingStep = 30 * time.Minute
+
+// bestPending chooses the buildspace by its priority, raised by how long it has
+// gone without; then the one with the fewest running builds, which count less
+// the higher the priority; then the one that was served longest ago. Within a
+// buildspace it takes the build that the longest chain waits for, then the
+// oldest. The inner selects are one look into an index for each iteration and
+// architecture, so the answer takes the same time with ten pending builds and
+// with ten thousand.
 func bestPending() string {
 	return `SELECT b.id FROM (
-    SELECT ` + priorityRank("s.priority") + ` AS rank, (
+    SELECT ` + priorityRank("s.priority") + ` AS rank, coalesce(s.served_at, s.created_at) AS served, (
+        SELECT count(*) FROM builds AS r WHERE r.iteration_id = i.id AND r.status IN ('scheduled', 'building')) AS running, (
         SELECT p.id FROM builds AS p
         WHERE p.iteration_id = i.id AND p.architecture = arch.value AND p.status = 'pending' AND p.twin_of = 0 AND p.held = ''
           AND (p.not_before IS NULL OR p.not_before <= ?)
@@ -103,7 +113,18 @@ func bestPending() string {
     FROM iterations AS i JOIN buildspaces AS s ON s.id = i.buildspace_id JOIN json_each(?) AS arch
     WHERE i.state = 'ready' AND s.status = 'active') AS first
 JOIN builds AS b ON b.id = first.best
-ORDER BY first.rank DESC, b.priority DESC, b.id LIMIT 1`
+WHERE first.running < ?
+ORDER BY first.rank + CAST((julianday(?) - julianday(max(first.served, b.changed_at))) / ? AS INTEGER) DESC,
+    (first.running + 1.0) / (1 << first.rank), first.served, b.priority DESC, b.id LIMIT 1`
+}
+
+// bestPendingArgs are what the question marks of bestPending stand for.
+func (t *tx) bestPendingArgs(architectures []string) []any {
+	most := t.opts.MaxRunning
+	if most == 0 {
+		most = math.MaxInt32
+	}
+	return []any{t.now, textList(architectures), most, t.now, agingStep.Hours() / 24}
 }
 
 // priorityRank is SQL for the place of a priority in their order.
@@ -117,7 +138,11 @@ func priorityRank(column string) string {
 }
 
 func (t *tx) claimBest(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
-	which := sqlf("id = ("+bestPending()+")", t.now, textList(c.Worker.Architectures))
+	full, err := t.labelFull(ctx, c.Worker)
+	if err != nil || full {
+		return nil, err
+	}
+	which := sqlf("id = ("+bestPending()+")", t.bestPendingArgs(c.Worker.Architectures)...)
 	ids, err := t.move(ctx, which, change{
 		to: buildbtw.StatusBuilding, cause: buildbtw.CauseLeased, only: []buildbtw.Status{buildbtw.StatusPending},
 		actor: c.Worker.Name, message: "Leased by " + c.Worker.Name + ".",
@@ -142,6 +167,27 @@ func (t *tx) startAttempt(ctx context.Context, build int64, c Claim) (*buildbtw.
 		Lease: t.opts.NewLease(), State: buildbtw.AttemptRunning,
 		Deadline: t.now.Add(c.Lease).Truncate(time.Microsecond), StartedAt: t.now, HeartbeatAt: t.now,
 	}
-	_, err = t.NewInsert().Model(a).Exec(ctx)
+	if _, err := t.NewInsert().Model(a).Exec(ctx); err != nil {
+		return nil, err
+	}
+	_, err = t.NewRaw(`UPDATE buildspaces SET served_at = ? WHERE id = (SELECT buildspace_id FROM iterations WHERE id = ?)`, t.now, b.IterationID).Exec(ctx)
 	return a, err
+}
+
+// labelFull reports whether the workers with one of this worker's labels run as
+// many builds as the label may.
+func (t *tx) labelFull(ctx context.Context, w buildbtw.Worker) (bool, error) {
+	for _, label := range w.Labels {
+		limit, capped := t.opts.LabelCaps[label]
+		if !capped {
+			continue
+		}
+		var running int
+		err := t.NewRaw(`SELECT count(*) FROM workers AS w JOIN attempts AS a ON a.worker = w.name AND a.state = 'running'
+WHERE EXISTS (SELECT 1 FROM json_each(w.labels) WHERE value = ?)`, label).Scan(ctx, &running)
+		if err != nil || running >= limit {
+			return true, err
+		}
+	}
+	return false, nil
 }

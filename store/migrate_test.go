@@ -131,13 +131,14 @@ func TestQueueQuestionsUseTheirIndexes(t *testing.T) {
 		args  []any
 		index []string
 	}{
-		"best pending":       {bestPending(), []any{"2026", `["x86_64"]`}, []string{"builds_pending (iteration_id=? AND architecture=?)", "iterations_ready"}},
+		"best pending":       {bestPending(), []any{"2026", `["x86_64"]`, 9, "2026", 0.1}, []string{"builds_pending (iteration_id=? AND architecture=?)", "COVERING INDEX builds_status (iteration_id=? AND status=?)", "iterations_ready"}},
 		"count by status":    {`SELECT status, count(*) FROM builds WHERE iteration_id = 1 GROUP BY status`, nil, []string{"COVERING INDEX builds_status"}},
 		"expired leases":     {`SELECT * FROM attempts WHERE state = 'running' AND deadline <= '2026'`, nil, []string{"attempts_deadline (deadline<?)"}},
 		"attempt of slot":    {`SELECT * FROM attempts WHERE worker = 'w' AND slot = 0 AND state = 'running'`, nil, []string{"attempts_one_per_slot (worker=? AND slot=?)"}},
 		"events of build":    {`SELECT * FROM events WHERE build_id = 1 ORDER BY id`, nil, []string{"events_build (build_id=?)"}},
 		"dependencies":       {`SELECT * FROM edges WHERE to_build = 1`, nil, []string{"edges_to (to_build=?)"}},
 		"twins":              {`SELECT id FROM builds WHERE twin_of <> 0 AND twin_of = 1`, nil, []string{"builds_twin (twin_of=?)"}},
+		"latest of a worker": {`SELECT * FROM attempts WHERE worker = 'w' AND state = 'finished' ORDER BY finished_at DESC`, nil, []string{"attempts_worker (worker=?)"}},
 		"what is publishing": {`SELECT * FROM attempts WHERE state = 'publishing'`, nil, []string{"attempts_publishing"}},
 	}
 	for name, q := range questions {

@@ -33,6 +33,8 @@ type Options struct {
 	NewLease   func() string                     // unguessable names; 128 random bits when nil
 	Jitter     func(time.Duration) time.Duration // spreads the pauses before a build is tried again; up to a fifth longer when nil
 	MaxRetries int                               // infrastructure failures and losses that are forgiven per build; 5 when 0
+	MaxRunning int                               // builds of one buildspace at the same time; 0: any number
+	LabelCaps  map[string]int                    // builds at the same time on all workers with a label; others are not limited
 	Log        *slog.Logger                      // late reports are noted here; slog.Default when nil
 }
 

@@ -31,6 +31,8 @@ type DB struct {
 
 	checker *invariants.Checker // made by the first Violations
 
+	change func(*store.Options)
+
 	mu     sync.Mutex
 	leases int
 }
@@ -39,7 +41,13 @@ type DB struct {
 // numbered, and pauses before a retry have no jitter.
 func New(t testing.TB) *DB {
 	t.Helper()
-	d := &DB{Clock: &Clock{now: Start()}, Path: filepath.Join(t.TempDir(), "buildbtw.sqlite")}
+	return NewWith(t, func(*store.Options) {})
+}
+
+// NewWith is New with other options.
+func NewWith(t testing.TB, change func(*store.Options)) *DB {
+	t.Helper()
+	d := &DB{Clock: &Clock{now: Start()}, Path: filepath.Join(t.TempDir(), "buildbtw.sqlite"), change: change}
 	d.open(t)
 	t.Cleanup(func() {
 		if err := d.Close(); err != nil {
@@ -60,12 +68,14 @@ func (d *DB) Reopen(t testing.TB) {
 
 func (d *DB) open(t testing.TB) {
 	t.Helper()
-	s, err := store.Open(context.Background(), d.Path, store.Options{
+	o := store.Options{
 		Now:      d.Clock.Now,
 		NewLease: d.newLease,
 		Jitter:   func(pause time.Duration) time.Duration { return pause },
 		Log:      slog.New(slog.DiscardHandler),
-	})
+	}
+	d.change(&o)
+	s, err := store.Open(context.Background(), d.Path, o)
 	if err != nil {
 		t.Fatalf("open store: %v", err)
 	}
