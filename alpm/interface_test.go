@@ -75,7 +75,8 @@ func TestSonamesAreThoseOfSharedLibraries(t *testing.T) {
 		"without a version":    {[]entry{{name: "usr/lib/foo/libfoo-2.so", body: sharedLibrary(t, "libfoo-2.so")}}, []string{"libfoo-2.so=libfoo-2.so-64"}},
 		"in a directory apart": {[]entry{{name: "opt/foo/lib64/libfoo.so", body: foo}}, []string{"libfoo.so=1-64"}},
 		"one soname twice": {[]entry{
-			{name: "usr/lib/libfoo.so.1", body: foo}, {name: "usr/lib/copy/libfoo.so.1", body: foo},
+			{name: "usr/lib/libfoo.so.1", body: foo},
+			{name: "usr/lib/copy/libfoo.so.1", body: foo},
 			{name: "usr/lib/libbar.so.0", body: sharedLibrary(t, "libbar.so.0")},
 		}, []string{"libbar.so=0-64", "libfoo.so=1-64"}},
 		"an extension without soname": {[]entry{{name: "usr/lib/python3.11/site-packages/foo.cpython-311-x86_64-linux-gnu.so", body: gcc(t, "-shared", "-nostdlib")}}, nil},

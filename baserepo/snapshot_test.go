@@ -101,6 +101,8 @@ func TestSonamesAreDerivedFromNames(t *testing.T) {
 		"no version, linked with":          {"usr/lib/libfoo-2.so", "", "libfoo-2.so", "libfoo-2.so=libfoo-2.so-64", false},
 		"a plugin that nobody links with":  {"usr/lib/python3/x.cpython-311.so usr/lib/libfoo.so.1", "", "libc.so.6", "libfoo.so=1-64", false},
 		"a strange name, linked with":      {"usr/lib/libodd.so.x1", "", "libodd.so.x1", "", true},
+		"a strange name, no links":         {"usr/lib/libodd.so.x1", "", "", "", true},
+		"a strange name, never linked":     {"usr/lib/libodd.so.x1", "", "libc.so.6", "", false},
 		"debugging symbols":                {"usr/lib/debug/usr/lib/libfoo.so.1.2.debug", "", "", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -185,6 +187,29 @@ func TestLargeDatabaseIsReadQuickly(t *testing.T) {
 	if s.Packages() != 15_000 {
 		t.Errorf("%d packages", s.Packages())
 	}
+}
+
+// FuzzDatabases looks for panics and for interfaces that are known and unknown.
+func FuzzDatabases(f *testing.F) {
+	db := tarOf(f, member{"foo-1-1/desc", "%NAME%\nfoo\n\n%VERSION%\n1-1\n\n%ARCH%\nany\n\n%PROVIDES%\nlibfoo.so=1-64\n"})
+	files := tarOf(f, member{"foo-1-1/files", "%FILES%\nusr/lib/libfoo.so.1\nusr/lib/libfoo.so\n"})
+	f.Add(db, files, tarOf(f, member{"foo-1-1/links", "libfoo.so.1\nlibc.so.6\n"}))
+	f.Add(compress(f, "gz", db), compress(f, "zst", files), compress(f, "xz", nil))
+	f.Fuzz(func(t *testing.T, db, files, links []byte) {
+		dir := t.TempDir()
+		for name, body := range map[string][]byte{"a.db": db, "a.files": files, "a.links.tar.gz": links} {
+			if err := os.WriteFile(filepath.Join(dir, name), body, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := open(t, dir, baserepo.Options{MaxUnpacked: 8 << 20}, baserepo.Repo{Name: "a", URL: "https://example.invalid"}).Snapshot()
+		list, ok := s.Interfaces("foo")
+		for _, i := range list {
+			if ok && i.Unknown != "" || i.Pkgname == "" || i.Version == "" {
+				t.Errorf("%+v, %v", i, ok)
+			}
+		}
+	})
 }
 
 func BenchmarkOpenExtra(b *testing.B) {

@@ -58,13 +58,15 @@ func (d deriver) groups(files []string) ([]*group, bool) {
 	byName := map[string]*group{}
 	var all []*group
 	for _, file := range files {
-		library, version, isLibrary := splitName(path.Base(file))
-		if !isLibrary && !d.needed[path.Base(file)] {
-			continue
-		}
+		name := path.Base(file)
+		library, version, isLibrary := splitName(name)
 		bits := d.bits(file)
-		if !isLibrary || bits == "" {
+		odd := d.needed[name] || !d.complete && strings.HasPrefix(name, "lib")
+		switch {
+		case !isLibrary && odd, isLibrary && bits == "":
 			return nil, false
+		case !isLibrary:
+			continue
 		}
 		g := byName[bits+library]
 		if g == nil {
