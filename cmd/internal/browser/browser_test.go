@@ -1,0 +1,134 @@
+// Package browser_test tells what packagers do and see, in headless Chromium
+// against the real server, real workers with the fake runner, and real git. Each
+// file in stories is one story; story.mjs is what they have in common.
+//
+// A story drives the browser and nothing else. What happens outside of it (a
+// worker comes, somebody pushes) it asks the test for: see stage.
+package browser_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"buildbtw/cmd/internal/cmdtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(cmdtest.Main(m.Run)) }
+
+// storyTime bounds one story; machines may be busy.
+const storyTime = 3 * time.Minute
+
+func TestStories(t *testing.T) {
+	chromium := needPrograms(t)
+	needModules(t)
+	stories, err := filepath.Glob("stories/*.mjs")
+	if err != nil || len(stories) == 0 {
+		t.Fatalf("no stories: %v", err)
+	}
+	for _, story := range stories {
+		t.Run(strings.TrimSuffix(filepath.Base(story), ".mjs"), func(t *testing.T) {
+			runStory(t, story, chromium)
+		})
+	}
+}
+
+// needPrograms skips the test where it cannot run, and gives the browser.
+func needPrograms(t *testing.T) (chromium string) {
+	t.Helper()
+	if _, err := exec.LookPath("node"); err != nil {
+		t.Skip("node is not installed; `make setup` installs it")
+	}
+	for _, name := range []string{"chromium", "chromium-browser"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Skip("chromium is not installed; `make setup` installs it")
+	return ""
+}
+
+// needModules installs what package.json names, unless it is there.
+func needModules(t *testing.T) {
+	t.Helper()
+	root, err := cmdtest.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(root, "node_modules", "playwright-core", "package.json")); err == nil {
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("the browser stories need playwright-core and axe-core; `npm ci --ignore-scripts` in %s failed: %v\n%s", root, err, out)
+	}
+}
+
+// runStory gives a story a server of its own and runs it.
+func runStory(t *testing.T, path, chromium string) {
+	t.Helper()
+	s := newStage(t)
+	control := httptest.NewServer(s)
+	defer control.Close()
+	out, err := runNode(t.Context(), path, []string{
+		"STORY_SERVER=" + s.server.URL, "STORY_STAGE=" + control.URL, "STORY_PICTURES=" + pictures(t), "CHROMIUM=" + chromium,
+	})
+	if len(out) > 0 {
+		t.Logf("%s", out)
+	}
+	if err != nil {
+		t.Errorf("%s: %v; the server said:\n%s", path, err, lastLines(s.server.Log(), 15))
+	}
+}
+
+// pictures is where a story that fails leaves what it last saw.
+func pictures(t *testing.T) string {
+	t.Helper()
+	if dir := os.Getenv("BUILDBTW_PICTURES"); dir != "" {
+		return dir
+	}
+	return t.TempDir()
+}
+
+// runNode runs a story. Node and the browser that it starts are one process
+// group, which ends with it.
+func runNode(ctx context.Context, path string, env []string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, storyTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", path)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		err = errors.Join(err, fmt.Errorf("it had not ended after %s", storyTime))
+	}
+	return out, err
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// stage is what a story plays on: a server, its sources, and workers that come
+// and go.
+type stage struct {
+	ctx    context.Context // ends with the test
+	dir    string
+	server *cmdtest.Server
+
+	mu      sync.Mutex
+	workers map[string]*cmdtest.Process
+}
