@@ -63,7 +63,11 @@ func (c *csr) reversed() *csr {
 // subgraph keeps the nodes of the list (ascending) and the edges between them;
 // local gives each kept node's new number and -1 for the others.
 func (c *csr) subgraph(keep, local []int32) *csr {
-	s := &csr{off: make([]int32, 1, len(keep)+1)}
+	size := 0
+	for _, v := range keep {
+		size += len(c.row(v))
+	}
+	s := &csr{off: make([]int32, 1, len(keep)+1), to: make([]int32, 0, size), kinds: make([]buildbtw.EdgeKinds, 0, size)}
 	for _, v := range keep {
 		kinds := c.rowKinds(v)
 		for i, u := range c.row(v) {

@@ -5,11 +5,12 @@ package buildgraph
 // is what people wait for.
 const (
 	improveRounds      = 1
-	shortenRounds      = 16
+	shortenRounds      = 10
 	improveRoundsTimed = 2
 	shortenRoundsTimed = 40
 
-	shortenFrom = 64 // nodes; in smaller tangles no chain is long
+	improveNodes = 3000 // in larger tangles a jump costs more, and there are not more of them
+	shortenFrom  = 64   // nodes; in smaller tangles no chain is long
 )
 
 // cutter leaves edges out of a graph until it has no cycles.
@@ -35,7 +36,7 @@ func chooseCuts(deps *csr, comps *components, seconds []float64) []bool {
 		t := newTangle(deps, comps, members, local)
 		s := newSequence(t, greedyOrder(t))
 		s.settleAll()
-		s.improve(c.effort(improveRounds, improveRoundsTimed) * len(members))
+		s.improve(c.effort(improveRounds, improveRoundsTimed) * min(len(members), improveNodes))
 		if len(members) >= shortenFrom {
 			if clocks == nil {
 				clocks = c.newClocks()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // duplicate says that two sources define the same thing.
@@ -72,9 +73,12 @@ func (ix *Index) choose() {
 			order = append(order, int32(i))
 		}
 	}
-	slices.SortStableFunc(order, func(a, b int32) int {
+	slices.SortFunc(order, func(a, b int32) int {
 		x, y := &ix.sources[a], &ix.sources[b]
-		return cmp.Or(cmp.Compare(x.Info.Pkgbase, y.Info.Pkgbase), cmp.Compare(ix.ranks.of(x), ix.ranks.of(y)))
+		if c := strings.Compare(x.Info.Pkgbase, y.Info.Pkgbase); c != 0 {
+			return c
+		}
+		return cmp.Or(cmp.Compare(ix.ranks.of(x), ix.ranks.of(y)), cmp.Compare(a, b))
 	})
 	ix.chosen = make([]int32, 0, len(order))
 	for _, i := range order {

@@ -40,7 +40,7 @@ func edit(t *rapid.T, tb testing.TB, names []string, state map[string]buildgraph
 		lines = append(lines, "pkgname="+rapid.SampledFrom(names).Draw(t, "other")+"-extra")
 	}
 	s := source(tb, name, lines...)
-	s.Commit = fmt.Sprintf("%s-%d", name, rapid.IntRange(0, 1<<30).Draw(t, "commit"))
+	s.Commit = state[name].Commit + "'" // another content is another commit
 	return s
 }
 

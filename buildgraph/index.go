@@ -1,6 +1,7 @@
 package buildgraph
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -60,11 +61,7 @@ func NewIndex(sources []Source, opts Options) *Index {
 // newIndex links sources. Those of the slugs in first win their pkgbase.
 func newIndex(sources []Source, opts Options, w *words, first []string) *Index {
 	ix := &Index{opts: opts, words: w, graphs: map[string]*graphSlot{}}
-	ix.sources = slices.Clone(sources)
-	bySlug := func(a, b Source) int { return strings.Compare(a.Slug, b.Slug) }
-	if !slices.IsSortedFunc(ix.sources, bySlug) {
-		slices.SortStableFunc(ix.sources, bySlug)
-	}
+	ix.sources = bySlug(sources)
 	ix.bySlug = make(map[string]int, len(sources))
 	for i := len(ix.sources) - 1; i >= 0; i-- {
 		ix.bySlug[ix.sources[i].Slug] = i
@@ -74,6 +71,22 @@ func newIndex(sources []Source, opts Options, w *words, first []string) *Index {
 	ix.choose()
 	ix.archs = architecturesOf(ix.sources)
 	return ix
+}
+
+// bySlug sorts a copy; sources of one slug stay in the order given.
+func bySlug(sources []Source) []Source {
+	order := make([]int32, len(sources))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int {
+		return cmp.Or(strings.Compare(sources[a].Slug, sources[b].Slug), cmp.Compare(a, b))
+	})
+	out := make([]Source, 0, len(sources))
+	for _, i := range order {
+		out = append(out, sources[i])
+	}
+	return out
 }
 
 func architecturesOf(sources []Source) map[string]bool {

@@ -13,8 +13,14 @@ type lineup struct {
 	place  []int32 // by place in the set: position
 	group  []int32 // by position: first position of the cycle it lies on
 	end    []int32 // by position: position behind that cycle
-	before []bitset
 	tracer *trace
+
+	// Only packages that the middle needs directly can be needed over it. They
+	// are the columns of all bitsets, in order of position.
+	column  []int32  // by position: the first column that does not lie before it
+	columns []int32  // by column: position
+	before  []bitset // by position: the columns before it that the edges imply
+	slab    []uint64 // space for them
 }
 
 // findThrough adds the orders that hold over packages outside the set and that
@@ -29,8 +35,9 @@ func (s *skeleton) findThrough() {
 		return
 	}
 	p := newLineup(m, s.kept())
-	m.collectNeeds(p.place)
-	need := newBitset(len(s.nodes))
+	p.numberColumns()
+	p.collectNeeds()
+	need := newBitset(len(p.columns))
 	for pos := range int32(len(p.at)) {
 		p.implied(pos)
 		if m.reached(p.at[pos], need) {
@@ -86,29 +93,68 @@ func (m *middle) wholeComponents() []int32 {
 	return of
 }
 
-// implied computes what comes before a position by the kept edges.
+// numberColumns finds the packages of the set that the middle needs directly.
+func (p *lineup) numberColumns() {
+	needed := make([]bool, len(p.at))
+	for _, v := range p.middle.nodes {
+		for _, u := range p.g.deps.row(v) {
+			if l := p.skeleton.local[u]; l >= 0 {
+				needed[p.place[l]] = true
+			}
+		}
+	}
+	p.column = make([]int32, len(p.at)+1)
+	for pos, is := range needed {
+		p.column[pos] = int32(len(p.columns))
+		if is {
+			p.columns = append(p.columns, int32(pos))
+		}
+	}
+	p.column[len(p.at)] = int32(len(p.columns))
+}
+
+// isColumn reports whether the middle needs the package at a position.
+func (p *lineup) isColumn(pos int32) bool { return p.column[pos] != p.column[pos+1] }
+
+// implied computes what comes before a position by the kept edges. That lies at
+// smaller positions, so the sets of the first ones are short.
 func (p *lineup) implied(pos int32) {
-	b := newBitset(len(p.at))
+	words := int(p.column[pos]+63) >> 6
+	if len(p.slab) < words {
+		p.slab = make([]uint64, max(words, slabWords))
+	}
+	b := bitset(p.slab[:words:words])
+	p.slab = p.slab[words:]
 	for _, l := range p.deps.row(p.at[pos]) {
-		q := p.place[l]
-		b.union(p.before[q])
-		b.add(q)
+		p.addBefore(b, p.place[l])
 	}
 	p.before[pos] = b
 }
+
+// addBefore adds a position and everything before it to a set of columns.
+func (p *lineup) addBefore(b bitset, pos int32) {
+	b.union(p.before[pos])
+	if p.isColumn(pos) {
+		b.add(p.column[pos])
+	}
+}
+
+const slabWords = 1 << 14
 
 // addThrough adds an edge for everything needed that does not come before pos
 // already, the latest first because it implies most.
 func (p *lineup) addThrough(pos int32, need bitset) {
 	before := p.before[pos]
 	need.subtract(before)
-	need.remove(pos)
+	if p.isColumn(pos) {
+		need.remove(p.column[pos])
+	}
 	p.noteLoose(pos, need)
 	var added []int32
-	for q := need.highest(); q >= 0; q = need.highest() {
+	for c := need.highest(); c >= 0; c = need.highest() {
+		q := p.columns[c]
 		added = append(added, p.at[q])
-		before.union(p.before[q])
-		before.add(q)
+		p.addBefore(before, q)
 		need.subtract(before)
 	}
 	if len(added) > 0 {
@@ -116,15 +162,47 @@ func (p *lineup) addThrough(pos int32, need bitset) {
 	}
 }
 
+// noteLoose takes out of need what lies on the same cycle as pos.
 func (p *lineup) noteLoose(pos int32, need bitset) {
-	lo, hi := p.group[pos], p.end[pos]
-	if hi-lo < 2 {
+	lo, hi := p.column[p.group[pos]], p.column[p.end[pos]]
+	if lo == hi {
 		return
 	}
 	first := need.firstFrom(lo)
 	n := need.clearRange(lo, hi)
 	if n > 0 && p.loose.count == 0 {
-		p.loose.before, p.loose.after = p.at[first], p.at[pos]
+		p.loose.before, p.loose.after = p.at[p.columns[first]], p.at[pos]
 	}
 	p.loose.count += n
+}
+
+// collectNeeds computes what of the set every component of the middle needs.
+// Components are numbered dependencies first.
+func (p *lineup) collectNeeds() {
+	m := p.middle
+	m.comps = findComponents(m.g.deps.subgraph(m.nodes, m.local))
+	m.needs = make([]bitset, len(m.comps.size))
+	for c := range m.needs {
+		m.needs[c] = newBitset(len(p.columns))
+	}
+	byComp := make([]int32, len(m.nodes))
+	for l := range byComp {
+		byComp[l] = int32(l)
+	}
+	slices.SortStableFunc(byComp, func(a, b int32) int { return int(m.comps.of[a] - m.comps.of[b]) })
+	for _, l := range byComp {
+		p.collectNode(l)
+	}
+}
+
+func (p *lineup) collectNode(l int32) {
+	m := p.middle
+	c := m.comps.of[l]
+	for _, u := range m.g.deps.row(m.nodes[l]) {
+		if in := m.skeleton.local[u]; in >= 0 {
+			m.needs[c].add(p.column[p.place[in]])
+		} else if o := m.local[u]; o >= 0 && m.comps.of[o] != c {
+			m.needs[c].union(m.needs[m.comps.of[o]])
+		}
+	}
 }

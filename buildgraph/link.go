@@ -1,6 +1,7 @@
 package buildgraph
 
 import (
+	"buildbtw"
 	"buildbtw/srcinfo"
 )
 
@@ -133,7 +134,12 @@ func (l *linker) ownNames() {
 // connect fills the rows of deps.
 func (l *linker) connect() {
 	n := len(l.units)
-	l.deps = &csr{off: make([]int32, 1, n+1)}
+	needs := 0
+	for _, u := range l.units {
+		needs += len(u.needs)
+	}
+	l.deps = &csr{off: make([]int32, 1, n+1), to: make([]int32, 0, needs), kinds: make([]buildbtw.EdgeKinds, 0, needs)}
+	l.label, l.match = make([]int32, 0, needs), make([]match, 0, needs)
 	row := newRowBuilder(n)
 	for v := range int32(n) {
 		row.reset(v)

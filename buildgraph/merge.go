@@ -1,48 +1,73 @@
 package buildgraph
 
 import (
+	"cmp"
 	"slices"
 
 	"buildbtw"
 )
 
-// withThrough merges edges over outside packages into the kept ones. The place
-// of such an edge's path is in via, by edge of the result; -1 for the others.
-func (s *skeleton) withThrough(kept *csr) (merged *csr, via []int32) {
-	byAfter := make(map[int32][]int32, len(s.through))
-	for i := range s.through {
-		byAfter[s.through[i].after] = append(byAfter[s.through[i].after], int32(i))
-	}
-	m := &csr{off: make([]int32, 1, len(kept.off))}
-	for v := range kept.nodes() {
-		row := newMerge(kept, v, byAfter[v], s.through)
-		for _, c := range row {
-			m.to, m.kinds, via = append(m.to, c.to), append(m.kinds, c.kinds), append(via, c.via)
-		}
-		m.off = append(m.off, int32(len(m.to)))
-	}
-	return m, via
-}
-
-type mergeCell struct {
+// edgeCell is one edge of a row: what it leads to, its kinds, and the place of
+// its way in through, -1 for an edge inside the set.
+type edgeCell struct {
 	to    int32
 	kinds buildbtw.EdgeKinds
 	via   int32
 }
 
-func newMerge(kept *csr, v int32, extra []int32, through []throughEdge) []mergeCell {
-	row := make([]mergeCell, 0, len(kept.row(v))+len(extra))
-	kinds := kept.rowKinds(v)
-	for i, u := range kept.row(v) {
-		row = append(row, mergeCell{u, kinds[i], -1})
-	}
-	for _, e := range extra {
-		row = append(row, mergeCell{through[e].before, through[e].kinds, e})
-	}
-	sortCells(row)
-	return row
+// rows collects edges row by row.
+type rows struct {
+	csr
+	via []int32
 }
 
-func sortCells(row []mergeCell) {
-	slices.SortFunc(row, func(a, b mergeCell) int { return int(a.to - b.to) })
+func newRows(nodes, edges int) *rows {
+	return &rows{
+		csr: csr{off: make([]int32, 1, nodes+1), to: make([]int32, 0, edges), kinds: make([]buildbtw.EdgeKinds, 0, edges)},
+		via: make([]int32, 0, edges),
+	}
+}
+
+func (r *rows) add(c edgeCell) {
+	r.to, r.kinds, r.via = append(r.to, c.to), append(r.kinds, c.kinds), append(r.via, c.via)
+}
+
+func (r *rows) end() { r.off = append(r.off, int32(len(r.to))) }
+
+// withThrough merges orders over outside packages into the kept edges. The
+// place of each edge's way is in via.
+func (s *skeleton) withThrough(kept *csr) (merged *csr, via []int32) {
+	extra := make([]int32, len(s.through))
+	for i := range extra {
+		extra[i] = int32(i)
+	}
+	slices.SortFunc(extra, func(a, b int32) int {
+		x, y := &s.through[a], &s.through[b]
+		return cmp.Or(cmp.Compare(x.after, y.after), cmp.Compare(x.before, y.before))
+	})
+	out := newRows(len(s.nodes), len(kept.to)+len(extra))
+	for v := range kept.nodes() {
+		for i := kept.off[v]; i < kept.off[v+1]; i++ {
+			for len(extra) > 0 && s.through[extra[0]].after == v && s.through[extra[0]].before < kept.to[i] {
+				extra = s.addThroughEdge(out, extra)
+			}
+			out.add(edgeCell{kept.to[i], kept.kinds[i], -1})
+		}
+		for len(extra) > 0 && s.through[extra[0]].after == v {
+			extra = s.addThroughEdge(out, extra)
+		}
+		out.end()
+	}
+	return &out.csr, out.via
+}
+
+// addThroughEdge adds the first of the extra edges and returns the others.
+func (s *skeleton) addThroughEdge(out *rows, extra []int32) []int32 {
+	e := &s.through[extra[0]]
+	out.add(edgeCell{e.before, e.kinds, extra[0]})
+	return extra[1:]
+}
+
+func sortCells(row []edgeCell) {
+	slices.SortFunc(row, func(a, b edgeCell) int { return int(a.to - b.to) })
 }

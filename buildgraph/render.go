@@ -103,7 +103,7 @@ func (r *renderer) edges() []Edge {
 			out = append(out, e)
 		}
 	}
-	if !slices.IsSortedFunc(out, compareEdges) {
+	if len(r.jobs.list) > len(r.nodes) { // else nodes are in order of their names
 		slices.SortFunc(out, compareEdges)
 	}
 	return out

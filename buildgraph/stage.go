@@ -78,32 +78,29 @@ func (s *skeleton) twiceJobs() *jobs {
 // connect makes the edges between jobs. at is every job's place in a schedule:
 // whoever can wait for the second stage of a dependency does.
 func (t *twice) connect(at []int32) *jobs {
-	out := &jobs{list: t.list}
-	deps := &csr{off: make([]int32, 1, len(t.list)+1)}
+	edges := newRows(len(t.list), 2*len(t.deps.to))
 	for j := range t.list {
 		for _, c := range t.row(int32(j), at) {
-			deps.to, deps.kinds = append(deps.to, c.to), append(deps.kinds, c.kinds)
-			out.via = append(out.via, c.via)
+			edges.add(c)
 		}
-		deps.off = append(deps.off, int32(len(deps.to)))
+		edges.end()
 	}
-	out.dag = sortTopologically(deps, deps.reversed())
-	return out
+	return &jobs{list: t.list, via: edges.via, dag: sortTopologically(&edges.csr, edges.reversed())}
 }
 
 // row lists what a job waits for.
-func (t *twice) row(j int32, at []int32) []mergeCell {
+func (t *twice) row(j int32, at []int32) []edgeCell {
 	v := t.list[j].node
-	var row []mergeCell
+	var row []edgeCell
 	for i := t.deps.off[v]; i < t.deps.off[v+1]; i++ {
 		to := t.deps.to[i]
 		if second := t.second[to]; second >= 0 && at[second] < at[j] {
 			to = second
 		}
-		row = append(row, mergeCell{to, t.deps.kinds[i], t.via[i]})
+		row = append(row, edgeCell{to, t.deps.kinds[i], t.via[i]})
 	}
 	if t.list[j].stage == 2 {
-		row = append(row, mergeCell{v, t.kinds[v], -1})
+		row = append(row, edgeCell{v, t.kinds[v], -1})
 		row = t.addCut(row, v)
 	}
 	sortCells(row)
@@ -111,10 +108,10 @@ func (t *twice) row(j int32, at []int32) []mergeCell {
 }
 
 // addCut lets a second stage wait for what its first could not wait for.
-func (t *twice) addCut(row []mergeCell, v int32) []mergeCell {
+func (t *twice) addCut(row []edgeCell, v int32) []edgeCell {
 	for i := t.direct.off[v]; i < t.direct.off[v+1]; i++ {
 		if t.cut[i] {
-			row = append(row, mergeCell{t.direct.to[i], t.direct.kinds[i], -1})
+			row = append(row, edgeCell{t.direct.to[i], t.direct.kinds[i], -1})
 		}
 	}
 	return row

@@ -28,7 +28,7 @@ type middle struct {
 	nodes []int32 // graph nodes, ascending
 	local []int32 // by graph node: place in nodes, -1
 	comps *components
-	needs []bitset // by component: what of the set it needs, however far
+	needs []bitset // by component: the columns (see lineup) it needs, however far
 }
 
 // findMiddle is nil when no order holds over packages outside the set.
@@ -65,36 +65,7 @@ func (s *skeleton) outsideReach(edges *csr, allowed []bool) []bool {
 	return seen
 }
 
-// collectNeeds computes what of the set every component of the middle needs.
-// Components are numbered dependencies first.
-func (m *middle) collectNeeds(place []int32) {
-	m.comps = findComponents(m.g.deps.subgraph(m.nodes, m.local))
-	m.needs = make([]bitset, len(m.comps.size))
-	for c := range m.needs {
-		m.needs[c] = newBitset(len(m.skeleton.nodes))
-	}
-	byComp := make([]int32, len(m.nodes))
-	for l := range byComp {
-		byComp[l] = int32(l)
-	}
-	slices.SortStableFunc(byComp, func(a, b int32) int { return int(m.comps.of[a] - m.comps.of[b]) })
-	for _, l := range byComp {
-		m.collectNode(l, place)
-	}
-}
-
-func (m *middle) collectNode(l int32, place []int32) {
-	c := m.comps.of[l]
-	for _, u := range m.g.deps.row(m.nodes[l]) {
-		if in := m.skeleton.local[u]; in >= 0 {
-			m.needs[c].add(place[in])
-		} else if o := m.local[u]; o >= 0 && m.comps.of[o] != c {
-			m.needs[c].union(m.needs[m.comps.of[o]])
-		}
-	}
-}
-
-// reached gives what the node of the set needs over the middle.
+// reached gives the columns that a package of the set needs over the middle.
 func (m *middle) reached(l int32, into bitset) bool {
 	clear(into)
 	found := false
