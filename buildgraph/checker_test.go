@@ -147,7 +147,11 @@ func (c *checker) resolve(text string, names map[string]string, provides map[str
 		all = append(all, p.base)
 		other, otherLib := alpm.ParseSoname(p.text)
 		provide, err := alpm.ParseProvide(p.text)
-		if isLib && otherLib && soname.Matches(other) || !(isLib && otherLib) && err == nil && dep.SatisfiedByProvide(provide) {
+		fits := err == nil && dep.SatisfiedByProvide(provide)
+		if isLib && otherLib {
+			fits = soname.Matches(other)
+		}
+		if fits {
 			met = append(met, p.base)
 		}
 	}

@@ -66,12 +66,20 @@ type Cut struct {
 // WarningKind groups warnings by what a packager can do about them.
 type WarningKind string
 
+// The kinds of warnings that sources and requests give rise to.
 const (
 	WarnUnreadable WarningKind = "unreadable" // a source's .SRCINFO is missing or broken
 	WarnUnresolved WarningKind = "unresolved" // a name that no source provides; the base must
 	WarnUnmet      WarningKind = "unmet"      // a version constraint that no candidate meets
 	WarnDuplicate  WarningKind = "duplicate"  // two sources define the same pkgbase or pkgname
 	WarnUnknown    WarningKind = "unknown"    // an excluded or added name that no source has
+
+	// WarnArchitecture says that an architecture was asked for and nothing can
+	// be built for it, or not every changeset.
+	WarnArchitecture WarningKind = "architecture"
+	// WarnOrder says that orders over packages outside the set lie on cycles and
+	// are not kept.
+	WarnOrder WarningKind = "order"
 )
 
 // Warning is something a packager should know before trusting the plan.

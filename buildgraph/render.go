@@ -12,7 +12,8 @@ type renderer struct {
 	*skeleton
 	ix    *Index
 	jobs  *jobs
-	order []int32 // of jobs, as the plan lists them
+	order []int32     // of jobs, as the plan lists them
+	kinds [8][]string // see kindLists
 }
 
 func (r *renderer) plan() *ArchPlan {
@@ -20,7 +21,7 @@ func (r *renderer) plan() *ArchPlan {
 	for i, j := range r.jobs.list {
 		seconds[i] = r.seconds[j.node]
 	}
-	r.order = r.jobOrder()
+	r.order, r.kinds = r.jobOrder(), kindLists()
 	total, next := r.jobs.dag.remaining(seconds)
 	p := &ArchPlan{Builds: r.builds(total), Edges: r.edges(), Cuts: r.cuts(), Chain: []string{}}
 	for _, i := range longestChain(total, next) {
@@ -77,13 +78,14 @@ func (r *renderer) build(i int32, priority float64) Build {
 	}
 }
 
-// kindNames are the lists that edges share; nobody may write to them.
-var kindNames = func() (names [8][]string) {
+// kindLists gives the names of every set of kinds. Edges share them; nobody may
+// write to them.
+func kindLists() (names [8][]string) {
 	for k := range names {
 		names[k] = slices.Clip(buildbtw.EdgeKinds(k).Names())
 	}
 	return names
-}()
+}
 
 func (r *renderer) edges() []Edge {
 	users := r.jobs.dag.users
@@ -96,7 +98,7 @@ func (r *renderer) edges() []Edge {
 	for v := range users.nodes() {
 		for i := users.off[v]; i < users.off[v+1]; i++ {
 			u := users.to[i]
-			e := Edge{From: keys[v], To: keys[u], Kinds: kindNames[users.kinds[i]]}
+			e := Edge{From: keys[v], To: keys[u], Kinds: r.kinds[users.kinds[i]]}
 			if paths != nil {
 				e.Through = paths[i]
 			}
@@ -145,7 +147,7 @@ func (r *renderer) cuts() []Cut {
 				continue
 			}
 			u := r.direct.to[i]
-			c := Cut{From: r.pkgbase(u), To: r.pkgbase(v), Kinds: kindNames[r.direct.kinds[i]]}
+			c := Cut{From: r.pkgbase(u), To: r.pkgbase(v), Kinds: r.kinds[r.direct.kinds[i]]}
 			for _, w := range finder.find(u, v) {
 				c.Cycle = append(c.Cycle, r.pkgbase(w))
 			}

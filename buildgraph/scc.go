@@ -8,9 +8,6 @@ type components struct {
 	size []int32
 }
 
-// cyclic reports whether v lies on a cycle (edges to itself do not exist).
-func (c *components) cyclic(v int32) bool { return c.size[c.of[v]] > 1 }
-
 // tarjan is the state of Tarjan's algorithm without recursion: a distribution
 // has paths of thousands of nodes.
 type tarjan struct {

@@ -44,8 +44,10 @@ func (g *graph) reach(w wanted) *closure {
 		c.depth[v] = 0
 		c.queue = append(c.queue, v)
 	}
-	for head := 0; head < len(c.queue); head++ {
-		c.visit(g, c.queue[head])
+	for next := 0; next < len(c.queue); { // the queue grows
+		v := c.queue[next]
+		next++
+		c.visit(g, v)
 	}
 	return c
 }

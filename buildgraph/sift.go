@@ -57,8 +57,9 @@ func (s *sequence) touch(v int32) {
 // settle moves dirty nodes to their best places until none is left. It returns
 // what that saved.
 func (s *sequence) settle() (saved int64) {
-	for head := 0; head < len(s.todo); head++ {
-		v := s.todo[head]
+	for next := 0; next < len(s.todo); { // the list grows
+		v := s.todo[next]
+		next++
 		s.dirty[v] = false
 		if to, gain := s.bestPlace(v); gain > 0 {
 			s.move(v, to)

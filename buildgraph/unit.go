@@ -43,8 +43,8 @@ type compiler struct {
 func (c *compiler) compile(info *srcinfo.Info) *unit {
 	u := &unit{info: info, version: info.Version(), any: true}
 	c.needsBuf = c.needsBuf[:0]
-	pkgnames, names, provides := []string(nil), []int32(nil), c.wordBuf[:0]
-	pkgnames, names = c.texts.room(len(info.Packages)), c.numbers.room(len(info.Packages))
+	pkgnames, names := c.texts.room(len(info.Packages)), c.numbers.room(len(info.Packages))
+	provides := c.wordBuf[:0]
 	for i := range info.Packages {
 		p := &info.Packages[i]
 		if !c.exists(p.Arch) {

@@ -7,14 +7,6 @@ import (
 	"strings"
 )
 
-// WarnArchitecture says that an architecture was asked for and nothing can be
-// built for it, or not everything.
-const WarnArchitecture WarningKind = "architecture"
-
-// WarnOrder says that packages outside the set make some orders contradict
-// each other.
-const WarnOrder WarningKind = "order"
-
 // warn collects everything a packager should know about the plan.
 func (p *planner) warn(archs []string) {
 	out := p.ix.unreadable()
