@@ -95,8 +95,8 @@ func TestNothingToCompareWithCountsAsNoticed(t *testing.T) {
 	one := pkgs("foo 1-1")
 	debug := alpm.Interface{Pkgname: "foo-debug", Version: "1-1", Debug: true}
 	for _, c := range [][2][]alpm.Interface{{nil, one}, {one, nil}, {nil, nil}, {{debug}, one}} {
-		if _, changed := alpm.Noticed(deps(t, "foo"), c[0], c[1]); !changed {
-			t.Errorf("%v and %v count as the same", c[0], c[1])
+		if reason, changed := alpm.Noticed(deps(t, "foo"), c[0], c[1]); !changed || reason != "there are no packages to compare with" {
+			t.Errorf("%v and %v: %v, %q", c[0], c[1], changed, reason)
 		}
 	}
 }
