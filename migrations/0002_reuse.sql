@@ -40,7 +40,6 @@ CREATE TABLE packages_of_builds (
 INSERT INTO packages_of_builds SELECT id, build_id, attempt_id, pkgname, version, architecture, filename, sha256, size, published, created_at FROM packages;
 DROP TABLE packages;
 ALTER TABLE packages_of_builds RENAME TO packages;
-CREATE INDEX packages_attempt ON packages (attempt_id);
 CREATE INDEX packages_pkgname ON packages (pkgname);
 
 -- What dependents can notice of a package, by the digest of its file.

@@ -204,8 +204,6 @@ CREATE TABLE "packages" (
     UNIQUE (build_id, attempt_id, filename)
 );
 
-CREATE INDEX packages_attempt ON packages (attempt_id);
-
 CREATE INDEX packages_pkgname ON packages (pkgname);
 
 CREATE TABLE interfaces (

@@ -94,7 +94,7 @@ func TestOrderOfClaims(t *testing.T) {
 	db := storetest.New(t)
 	for _, p := range []buildbtw.Priority{buildbtw.PriorityNormal, buildbtw.PriorityEmergency, buildbtw.PriorityLow, buildbtw.PriorityHigh} {
 		b := buildbtw.Buildspace{Name: string(p), Settings: buildbtw.DefaultSettings()}
-		b.Priority = p
+		b.Priority, b.Reuse = p, false
 		row, err := db.CreateBuildspace(t.Context(), "alice", b, []buildbtw.Changeset{{Source: "lib"}})
 		if err != nil {
 			t.Fatal(err)

@@ -212,8 +212,9 @@ func (s *Store) StopBuildspace(ctx context.Context, actor, name string) (Buildsp
 		if err := t.setStatus(ctx, b.ID, buildbtw.BuildspaceStopped); err != nil {
 			return err
 		}
-		err = t.endIterations(ctx, b.ID, buildbtw.IterationStopped, change{
-			cause: buildbtw.CauseStopped, actor: actor, message: "The buildspace was stopped by " + actor + ".",
+		err = t.endIterations(ctx, overturn{
+			buildspace: b.ID, state: buildbtw.IterationStopped, builds: sqlf("TRUE"),
+			skip: change{cause: buildbtw.CauseStopped, actor: actor, message: "The buildspace was stopped by " + actor + "."},
 		})
 		if err != nil {
 			return err

@@ -18,7 +18,7 @@ import (
 func spaceWith(t testing.TB, db *storetest.DB, name string, p buildbtw.Priority, builds int) {
 	t.Helper()
 	b := buildbtw.Buildspace{Name: name, Settings: buildbtw.DefaultSettings()}
-	b.Priority = p
+	b.Priority, b.Reuse = p, false // all have the same builds
 	row, err := db.CreateBuildspace(context.Background(), "alice", b, []buildbtw.Changeset{{Source: "lib"}})
 	if err != nil {
 		t.Fatal(err)

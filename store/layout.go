@@ -11,6 +11,7 @@ import (
 
 // laidOut is a plan as rows.
 type laidOut struct {
+	first  int64 // id of builds[0]; the others follow one another
 	builds []buildbtw.Build
 	edges  []buildbtw.Edge
 	cuts   []buildbtw.Cut
@@ -21,11 +22,10 @@ type laidOut struct {
 // its work in the first architecture that has it; the others are its twins and
 // wait for it as for a dependency.
 func layOut(plan *buildgraph.Plan, iteration, first int64) (laidOut, error) {
-	var g laidOut
+	g := laidOut{first: first}
 	leaders := map[string]int64{}
 	for _, arch := range slices.Sorted(maps.Keys(plan.Architectures)) {
 		ids := map[string]int64{}
-		from := len(g.builds)
 		for _, b := range plan.Architectures[arch].Builds {
 			row := planned(b, iteration, arch)
 			row.ID = first + int64(len(g.builds))
@@ -40,13 +40,8 @@ func layOut(plan *buildgraph.Plan, iteration, first int64) (laidOut, error) {
 			ids[b.Key()] = row.ID
 			g.builds = append(g.builds, row)
 		}
-		if err := g.connect(plan.Architectures[arch], ids, first); err != nil {
+		if err := g.connect(plan.Architectures[arch], ids); err != nil {
 			return g, fmt.Errorf("plan for %s: %w", arch, err)
-		}
-		for i := from; i < len(g.builds); i++ {
-			if g.builds[i].Waiting == 0 {
-				g.builds[i].Status = buildbtw.StatusPending
-			}
 		}
 	}
 	return g, nil
@@ -62,7 +57,7 @@ func planned(b buildgraph.Build, iteration int64, arch string) buildbtw.Build {
 
 // connect adds an architecture's edges and cuts and counts what each build
 // waits for; cuts do not count.
-func (g *laidOut) connect(p *buildgraph.ArchPlan, ids map[string]int64, first int64) error {
+func (g *laidOut) connect(p *buildgraph.ArchPlan, ids map[string]int64) error {
 	for _, e := range p.Edges {
 		from, to := ids[e.From], ids[e.To]
 		if from == 0 || to == 0 {
@@ -73,7 +68,7 @@ func (g *laidOut) connect(p *buildgraph.ArchPlan, ids map[string]int64, first in
 			return err
 		}
 		g.edges = append(g.edges, buildbtw.Edge{From: from, To: to, Kinds: kinds, Through: e.Through})
-		g.builds[to-first].Waiting++
+		g.builds[to-g.first].Waiting++
 	}
 	for _, c := range p.Cuts {
 		from, to := ids[c.From], ids[c.To]

@@ -23,6 +23,15 @@ type NewIteration struct {
 	// Changesets are what was tried when Plan is nil, with the commits as far
 	// as they are known. A plan brings its own.
 	Changesets []buildgraph.PlannedChangeset
+
+	// Reuse is what FindReuse found for the plan and what is linked into the
+	// iteration's repositories already: those builds are built from the first
+	// moment.
+	Reuse Reuse
+
+	// CutOff says that somebody will ask for Undecided builds. Else the
+	// iteration has none.
+	CutOff bool
 }
 
 // iterationChangeset is a changeset with the commit at which an iteration has
@@ -49,7 +58,8 @@ type iterationWarning struct {
 
 // CreateIteration writes a plan as the buildspace's next iteration and
 // supersedes the one before: what of it has not been built is skipped, its
-// running attempts are told to stop. An iteration without a plan becomes
+// running attempts are told to stop, except those that make what a build of
+// the new iteration, or of any other, needs. An iteration without a plan becomes
 // invalid and supersedes nothing: one bad push does not end the work that goes
 // on.
 func (s *Store) CreateIteration(ctx context.Context, n NewIteration) (IterationRow, error) {
@@ -68,7 +78,10 @@ func (s *Store) CreateIteration(ctx context.Context, n NewIteration) (IterationR
 			return err
 		}
 		name, number = b.Name, it.Number
-		if err := t.fillIteration(ctx, it, n); err != nil {
+		if err := t.fillIteration(ctx, it, n, b.Settings); err != nil {
+			return err
+		}
+		if err := t.supersede(ctx, it); err != nil {
 			return err
 		}
 		return t.clearWanted(ctx, n)
@@ -88,42 +101,66 @@ func (t *tx) insertIteration(ctx context.Context, n NewIteration) (*buildbtw.Ite
 		it.State, it.Error = buildbtw.IterationInvalid, buildbtw.MessageOf(n.Err)
 	case n.Plan == nil:
 		return nil, fmt.Errorf("neither a plan nor an error was given")
+	default:
+		it.PlanDigest = PlanDigest(n.Plan)
 	}
 	err := t.NewSelect().Model((*buildbtw.Iteration)(nil)).ColumnExpr("coalesce(max(number), 0) + 1").
 		Where("buildspace_id = ?", n.BuildspaceID).Scan(ctx, &it.Number)
 	if err != nil {
 		return nil, err
 	}
-	if it.State == buildbtw.IterationReady {
-		err := t.endIterations(ctx, n.BuildspaceID, buildbtw.IterationSuperseded, change{
-			cause: buildbtw.CauseSuperseded, actor: buildbtw.System, message: fmt.Sprintf("Iteration %d took over.", it.Number),
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
 	_, err = t.NewInsert().Model(it).Exec(ctx)
 	return it, err
 }
 
+// supersede ends the iterations before this one, unless it is invalid. Runs
+// that something waits for go on.
+func (t *tx) supersede(ctx context.Context, it *buildbtw.Iteration) error {
+	if it.State != buildbtw.IterationReady {
+		return nil
+	}
+	return t.endIterations(ctx, overturn{
+		buildspace: it.BuildspaceID, except: it.ID, state: buildbtw.IterationSuperseded,
+		builds: sqlf(`NOT ("build"."status" IN ('scheduled', 'building') AND ` + isWanted + `)`),
+		skip: change{
+			cause: buildbtw.CauseSuperseded, actor: buildbtw.System, message: fmt.Sprintf("Iteration %d took over.", it.Number),
+		},
+	})
+}
+
+// overturn is how a buildspace's ready iterations are taken out of work.
+type overturn struct {
+	buildspace int64
+	except     int64 // an iteration that stays
+	state      buildbtw.IterationState
+	builds     clause // which of the unfinished builds end with it
+	skip       change
+}
+
 // endIterations takes the buildspace's ready iterations out of work.
-func (t *tx) endIterations(ctx context.Context, buildspace int64, state buildbtw.IterationState, skip change) error {
-	if _, err := t.skip(ctx, readyOf(buildspace), skip); err != nil {
+func (t *tx) endIterations(ctx context.Context, o overturn) error {
+	which := readyOf(o.buildspace)
+	which.sql += " AND iteration_id <> ? AND " + o.builds.sql
+	which.args = append(append(which.args, o.except), o.builds.args...)
+	if _, err := t.skip(ctx, which, o.skip); err != nil {
 		return err
 	}
 	var over []buildbtw.Iteration
-	_, err := t.NewUpdate().Model((*buildbtw.Iteration)(nil)).Set("state = ?", state).
-		Where("buildspace_id = ? AND state = ?", buildspace, buildbtw.IterationReady).Returning("id, number").Exec(ctx, &over)
+	_, err := t.NewUpdate().Model((*buildbtw.Iteration)(nil)).Set("state = ?", o.state).
+		Where("buildspace_id = ? AND state = ? AND id <> ?", o.buildspace, buildbtw.IterationReady, o.except).Returning("id, number").Exec(ctx, &over)
 	for i := 0; err == nil && i < len(over); i++ {
 		err = t.record(ctx, buildbtw.Event{
-			Actor: skip.actor, BuildspaceID: buildspace, IterationID: over[i].ID, Kind: buildbtw.EventIteration,
-			Message: fmt.Sprintf("Iteration %d is %s. %s", over[i].Number, state, skip.message),
+			Actor: o.skip.actor, BuildspaceID: o.buildspace, IterationID: over[i].ID, Kind: buildbtw.EventIteration,
+			Message: fmt.Sprintf("Iteration %d is %s. %s", over[i].Number, o.state, o.skip.message),
 		})
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return t.stopUnwanted(ctx)
 }
 
-func (t *tx) fillIteration(ctx context.Context, it *buildbtw.Iteration, n NewIteration) error {
+func (t *tx) fillIteration(ctx context.Context, it *buildbtw.Iteration, n NewIteration, s buildbtw.Settings) error {
 	message := fmt.Sprintf("Iteration %d was made (%s). %s", it.Number, n.Reason, n.ReasonText)
 	if it.State == buildbtw.IterationInvalid {
 		message = fmt.Sprintf("Iteration %d could not be planned: %s", it.Number, it.Error)
@@ -143,7 +180,7 @@ func (t *tx) fillIteration(ctx context.Context, it *buildbtw.Iteration, n NewIte
 	if err := t.insertWarnings(ctx, it.ID, n.Plan.Warnings); err != nil {
 		return err
 	}
-	return t.insertGraph(ctx, it, n.Plan)
+	return t.insertGraph(ctx, it, n, s)
 }
 
 func (t *tx) insertPlannedChangesets(ctx context.Context, iteration int64, list []buildgraph.PlannedChangeset) error {
@@ -163,18 +200,35 @@ func (t *tx) insertWarnings(ctx context.Context, iteration int64, list []buildgr
 }
 
 // insertGraph writes builds, edges and cuts, and an event for each build.
-func (t *tx) insertGraph(ctx context.Context, it *buildbtw.Iteration, plan *buildgraph.Plan) error {
+func (t *tx) insertGraph(ctx context.Context, it *buildbtw.Iteration, n NewIteration, s buildbtw.Settings) error {
 	first, err := t.nextBuildID(ctx)
 	if err != nil {
 		return err
 	}
-	g, err := layOut(plan, it.ID, first)
+	g, err := layOut(n.Plan, it.ID, first)
 	if err != nil {
 		return err
 	}
-	for i := range g.builds {
-		g.builds[i].ChangedAt = t.now
+	if err := g.settle(func([]string) (Reuse, error) { return n.Reuse, nil }); err != nil {
+		return err
 	}
+	if n.CutOff && s.Scope == buildbtw.ScopeAuto {
+		g.markSkippable(triggers(s))
+	}
+	g.begin(t.now)
+	if err := t.insertLaidOut(ctx, g); err != nil {
+		return err
+	}
+	if err := t.takePackages(ctx, "n.iteration_id = ?", it.ID); err != nil {
+		return err
+	}
+	if err := t.recordPlanned(ctx, it); err != nil {
+		return err
+	}
+	return t.hold(ctx, sqlf("SELECT b.id FROM builds AS b WHERE b.iteration_id = ? AND b.status = 'pending'", it.ID))
+}
+
+func (t *tx) insertLaidOut(ctx context.Context, g laidOut) error {
 	if err := insertRows(ctx, t, g.builds); err != nil {
 		return fmt.Errorf("insert builds: %w", err)
 	}
@@ -184,7 +238,7 @@ func (t *tx) insertGraph(ctx context.Context, it *buildbtw.Iteration, plan *buil
 	if err := insertRows(ctx, t, g.cuts); err != nil {
 		return fmt.Errorf("insert cuts: %w", err)
 	}
-	return t.recordPlanned(ctx, it)
+	return nil
 }
 
 // nextBuildID is the id that the next build will have. Ids are given out here
@@ -210,9 +264,13 @@ func insertRows[T any](ctx context.Context, t *tx, rows []T) error {
 // recordPlanned writes the first event of each build.
 func (t *tx) recordPlanned(ctx context.Context, it *buildbtw.Iteration) error {
 	_, err := t.NewRaw(`INSERT INTO events (at, actor, buildspace_id, iteration_id, build_id, kind, from_status, to_status, cause, message)
-SELECT ?, ?, ?, ?, b.id, ?, ?, b.status, ?, ? FROM builds AS b WHERE b.iteration_id = ?`,
-		t.now, buildbtw.System, it.BuildspaceID, it.ID, buildbtw.EventBuild, buildbtw.StatusNew, buildbtw.CausePlanned,
-		fmt.Sprintf("Planned in iteration %d.", it.Number), it.ID).Exec(ctx)
+SELECT ?, ?, ?, ?, n.id, ?, ?, n.status, CASE n.status WHEN 'built' THEN ? ELSE ? END,
+    CASE WHEN n.reused_from <> 0 THEN `+reusedWords+` WHEN n.status = 'built' THEN ? ELSE ? END
+FROM builds AS n LEFT JOIN builds AS b ON b.id = n.reused_from AND n.reused_from <> 0
+LEFT JOIN iterations AS i ON i.id = b.iteration_id LEFT JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE n.iteration_id = ? ORDER BY n.id`,
+		t.now, buildbtw.System, it.BuildspaceID, it.ID, buildbtw.EventBuild, buildbtw.StatusNew, buildbtw.CauseReused, buildbtw.CausePlanned,
+		togetherWords, fmt.Sprintf("Planned in iteration %d.", it.Number), it.ID).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("record planned builds: %w", err)
 	}

@@ -79,7 +79,7 @@ func (s *Store) BeginPublish(ctx context.Context, lease string, files []PackageF
 		}
 		if a.State == buildbtw.AttemptRunning {
 			p.Attempt.State, p.Attempt.Outcome = buildbtw.AttemptPublishing, buildbtw.OutcomeBuilt
-			return t.setPublishing(ctx, a.ID)
+			return t.setPublishing(ctx, a)
 		}
 		return nil
 	})
@@ -89,11 +89,13 @@ func (s *Store) BeginPublish(ctx context.Context, lease string, files []PackageF
 	return p, nil
 }
 
-func (t *tx) setPublishing(ctx context.Context, attempt int64) error {
+func (t *tx) setPublishing(ctx context.Context, a *buildbtw.Attempt) error {
 	t.changed = true
+	const resultFor = `input_key = (SELECT CASE WHEN b.forced OR NOT s.reuse THEN '' ELSE b.input_key END
+FROM builds AS b ` + buildRowJoins + ` WHERE b.id = ?)`
 	_, err := t.NewUpdate().Model((*buildbtw.Attempt)(nil)).
-		Set("state = ?", buildbtw.AttemptPublishing).Set("outcome = ?", buildbtw.OutcomeBuilt).
-		Where("id = ? AND state = ?", attempt, buildbtw.AttemptRunning).Exec(ctx)
+		Set("state = ?", buildbtw.AttemptPublishing).Set("outcome = ?", buildbtw.OutcomeBuilt).Set(resultFor, a.BuildID).
+		Where("id = ? AND state = ?", a.ID, buildbtw.AttemptRunning).Exec(ctx)
 	return err
 }
 
@@ -139,7 +141,7 @@ func loadPublishing(ctx context.Context, db bun.IDB, a *buildbtw.Attempt) (Publi
 		return p, err
 	}
 	p.Build, p.Status = row, row.Status
-	err = db.NewSelect().Model(&p.Files).Where("attempt_id = ?", a.ID).Order("filename").Scan(ctx)
+	err = db.NewSelect().Model(&p.Files).Where("build_id = ? AND attempt_id = ?", a.BuildID, a.ID).Order("filename").Scan(ctx)
 	if err != nil {
 		return p, err
 	}
@@ -202,10 +204,18 @@ func (t *tx) publishing(ctx context.Context, id int64) (*buildbtw.Attempt, error
 }
 
 func (t *tx) complete(ctx context.Context, a *buildbtw.Attempt) error {
-	err := t.moveOne(ctx, a.BuildID, change{
+	var files []buildbtw.Package
+	err := t.NewSelect().Model(&files).Where("build_id = ? AND attempt_id = ?", a.BuildID, a.ID).Scan(ctx)
+	if err != nil {
+		return err
+	}
+	err = t.moveOne(ctx, a.BuildID, change{
 		to: buildbtw.StatusBuilt, cause: buildbtw.CauseFinished, actor: a.Worker,
 		message: "All packages are published.",
-		set:     []clause{sqlf("finished_at = ?", t.now), sqlf("retries = 0")},
+		set: []clause{
+			sqlf("finished_at = ?", t.now), sqlf("retries = 0"),
+			sqlf("output_digest = ?", outputDigest(files)), sqlf("reused_from = 0"), sqlf("forced = FALSE"),
+		},
 	})
 	if err != nil {
 		return err

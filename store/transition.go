@@ -53,7 +53,7 @@ func (t *tx) move(ctx context.Context, which clause, c change) ([]int64, error) 
 
 func (t *tx) moveFrom(ctx context.Context, from buildbtw.Status, which clause, c change) ([]int64, error) {
 	q := t.NewUpdate().Model((*buildbtw.Build)(nil)).
-		Set("status = ?", c.to).Set("skip_reason = ?", c.skipReason()).Set("changed_at = ?", t.now).
+		Set("status = ?", c.to).Set("skip_reason = ?", c.skipReason()).Set("changed_at = ?", t.now).Set("held = ''").
 		Where("status = ?", from).Where(which.sql, which.args...).Returning("id")
 	for _, s := range c.set {
 		q = q.Set(s.sql, s.args...)
@@ -63,7 +63,10 @@ func (t *tx) moveFrom(ctx context.Context, from buildbtw.Status, which clause, c
 		return nil, err
 	}
 	t.changed = true
-	return ids, t.recordMoves(ctx, from, ids, c)
+	if err := t.recordMoves(ctx, from, ids, c); err != nil {
+		return nil, err
+	}
+	return ids, t.holdSame(ctx, from, c.to, ids)
 }
 
 func (c change) skipReason() buildbtw.Cause {
@@ -106,10 +109,10 @@ func (t *tx) build(ctx context.Context, id int64) (buildbtw.Build, error) {
 }
 
 // skip ends builds without building them and tells their attempts to stop. A
-// build whose packages are being published is left to end: half of them may
-// be in the repositories already.
+// build whose packages are being published or linked is left to end: half of
+// them may be in the repositories already.
 func (t *tx) skip(ctx context.Context, which clause, c change) ([]int64, error) {
-	const unpublished = ` AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.build_id = "build"."id" AND a.state = ?)`
+	const unpublished = ` AND "build"."held" <> 'linking' AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.build_id = "build"."id" AND a.state = ?)`
 	c.to = buildbtw.StatusSkipped
 	ids, err := t.move(ctx, sqlf(which.sql+unpublished, append(slices.Clone(which.args), buildbtw.AttemptPublishing)...), c)
 	if err != nil || len(ids) == 0 {

@@ -9,13 +9,17 @@ import (
 	"buildbtw"
 )
 
-// unblock takes a built build off the count of those that wait for it. What
-// then waits for nothing becomes pending; twins among them are built at once,
-// since their packages are, and unblock others in turn.
-func (t *tx) unblock(ctx context.Context, built ...int64) error {
-	for len(built) > 0 {
-		free, err := t.countDown(ctx, built)
+// unblock takes settled builds, which are built or skipped as unchanged, off
+// the count of those that wait for them. What then waits for nothing gets its
+// input key and becomes pending; twins among them are settled at once, since
+// the builds that do their work are, and unblock others in turn.
+func (t *tx) unblock(ctx context.Context, settled ...int64) error {
+	for len(settled) > 0 {
+		free, err := t.countDown(ctx, settled)
 		if err != nil {
+			return err
+		}
+		if err := t.setInputKeys(ctx, free.all); err != nil {
 			return err
 		}
 		ready, err := t.move(ctx, withIDs(free.all), change{
@@ -25,17 +29,35 @@ func (t *tx) unblock(ctx context.Context, built ...int64) error {
 		if err != nil || len(ready) == 0 || len(free.twins) == 0 {
 			return err
 		}
-		built, err = t.move(ctx, withIDs(free.twins), change{
-			to: buildbtw.StatusBuilt, cause: buildbtw.CauseReused, actor: buildbtw.System,
-			message: "Built together with another architecture.",
-			set:     []clause{sqlf("finished_at = ?", t.now)},
-		})
-		if err != nil {
+		if settled, err = t.settleTwins(ctx, free.twins); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// settleTwins gives pending twins the status of the builds that do their work.
+func (t *tx) settleTwins(ctx context.Context, twins []int64) ([]int64, error) {
+	const led = `id IN (SELECT value FROM json_each(?)) AND (SELECT l.status FROM builds AS l WHERE l.id = "build"."twin_of") = ?`
+	built, err := t.move(ctx, sqlf(led, idList(twins), buildbtw.StatusBuilt), change{
+		to: buildbtw.StatusBuilt, cause: buildbtw.CauseReused, actor: buildbtw.System, message: togetherWords,
+		set: []clause{
+			sqlf("finished_at = ?", t.now), sqlf("forced = FALSE"),
+			sqlf(`output_digest = (SELECT l.output_digest FROM builds AS l WHERE l.id = "build"."twin_of")`),
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	skipped, err := t.move(ctx, sqlf(led, idList(twins), buildbtw.StatusSkipped), change{
+		to: buildbtw.StatusSkipped, cause: buildbtw.CauseUnchanged, actor: buildbtw.System,
+		message: "Unchanged, as for the architecture that it would be built with.",
+	})
+	return append(built, skipped...), err
+}
+
+// togetherWords is in the event of a twin that became built.
+const togetherWords = "Built together with another architecture."
 
 // freed are builds that wait for nothing any more.
 type freed struct {
@@ -46,7 +68,7 @@ type freed struct {
 // countDown lowers the count of what each build waits for and gives those that
 // wait for nothing any more. A twin waits for the build that does its work as
 // if an edge led there.
-func (t *tx) countDown(ctx context.Context, built []int64) (freed, error) {
+func (t *tx) countDown(ctx context.Context, settled []int64) (freed, error) {
 	const lower = `UPDATE builds SET waiting = waiting - gone.n FROM (
     SELECT id, count(*) AS n FROM (
         SELECT to_build AS id FROM edges WHERE from_build IN (SELECT value FROM json_each(?))
@@ -60,7 +82,7 @@ WHERE builds.id = gone.id RETURNING builds.id, builds.waiting, builds.twin_of`
 		TwinOf  int64 `bun:"twin_of"`
 	}
 	var free freed
-	if err := t.NewRaw(lower, idList(built), idList(built)).Scan(ctx, &rows); err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if err := t.NewRaw(lower, idList(settled), idList(settled)).Scan(ctx, &rows); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return free, fmt.Errorf("count down what waits: %w", err)
 	}
 	for _, r := range rows {

@@ -109,11 +109,19 @@ func (c *Clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// NewBuildspace makes an active buildspace with default settings and one
-// changeset, "lib".
+// NewBuildspace makes an active buildspace with one changeset, "lib", and
+// default settings, but for reuse: Plan gives every build the same commit.
 func (d *DB) NewBuildspace(t testing.TB, name string) store.BuildspaceRow {
 	t.Helper()
-	b := buildbtw.Buildspace{Name: name, Settings: buildbtw.DefaultSettings()}
+	settings := buildbtw.DefaultSettings()
+	settings.Reuse = false
+	return d.NewBuildspaceWith(t, name, settings)
+}
+
+// NewBuildspaceWith makes an active buildspace with one changeset, "lib".
+func (d *DB) NewBuildspaceWith(t testing.TB, name string, settings buildbtw.Settings) store.BuildspaceRow {
+	t.Helper()
+	b := buildbtw.Buildspace{Name: name, Settings: settings}
 	row, err := d.CreateBuildspace(t.Context(), "alice", b, []buildbtw.Changeset{{Source: "lib"}})
 	if err != nil {
 		t.Fatalf("create buildspace: %v", err)

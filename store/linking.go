@@ -1,0 +1,214 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jmoiron/sqlx"
+
+	"buildbtw"
+)
+
+// Linking is a build that takes over the packages of another one.
+type Linking struct {
+	Build BuildRow
+	Link
+}
+
+// reusedWords is SQL for the words of a build that reuses build b of iteration
+// i of buildspace s.
+const reusedWords = `'Reused from ' || s.name || ' #' || i.number || '.'`
+
+// BeginReuse gives builds whose input has been built before, with what is to be
+// linked for them: at most so many, and first those for which it was begun
+// before. From here on they can be neither handed out nor stopped, until
+// CompleteReuse or AbandonReuse.
+func (s *Store) BeginReuse(ctx context.Context, limit int) ([]Linking, error) {
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.NewRaw(`UPDATE builds SET held = 'linking', reused_from = (
+    SELECT max(r.id) FROM builds AS r WHERE r.input_key = builds.input_key AND r.input_key <> '' AND r.status = 'built')
+WHERE id IN (SELECT id FROM builds WHERE held = 'reuse' ORDER BY id LIMIT ?)`, limit).Exec(ctx)
+		return err
+	})
+	var list []Linking
+	if err == nil {
+		err = s.view(ctx, func(q *sqlx.Tx) error {
+			list, err = loadLinking(ctx, q, limit)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("begin to reuse: %w", err)
+	}
+	return list, nil
+}
+
+func loadLinking(ctx context.Context, q *sqlx.Tx, limit int) ([]Linking, error) {
+	var rows []BuildRow
+	err := q.SelectContext(ctx, &rows, `SELECT `+buildRowColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.held = 'linking' ORDER BY b.id LIMIT ?`, limit)
+	if err != nil {
+		return nil, err
+	}
+	ids, sources := make([]int64, len(rows)), make([]int64, len(rows))
+	for i, r := range rows {
+		ids[i], sources[i] = r.ID, r.ReusedFrom
+	}
+	results, err := resultsByID(ctx, q, sources)
+	if err != nil {
+		return nil, err
+	}
+	twins, err := twinArchitectures(ctx, q, ids)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Linking, len(rows))
+	for i, r := range rows {
+		list[i] = Linking{r, Link{From: results[r.ReusedFrom], Architectures: append([]string{r.Architecture}, twins[r.ID]...)}}
+	}
+	return list, nil
+}
+
+func resultsByID(ctx context.Context, q *sqlx.Tx, ids []int64) (map[int64]Result, error) {
+	var rows []Result
+	err := q.SelectContext(ctx, &rows, `SELECT `+resultColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.id IN (SELECT value FROM json_each(?))`, idList(ids))
+	if err != nil {
+		return nil, err
+	}
+	files, err := publishedFiles(ctx, q, ids)
+	by := make(map[int64]Result, len(rows))
+	for _, r := range rows {
+		r.Files = files[r.BuildID]
+		by[r.BuildID] = r
+	}
+	return by, err
+}
+
+// twinArchitectures gives the architectures for which builds do the work of
+// others.
+func twinArchitectures(ctx context.Context, q *sqlx.Tx, builds []int64) (map[int64][]string, error) {
+	var rows []struct {
+		TwinOf       int64  `bun:"twin_of"`
+		Architecture string `bun:"architecture"`
+	}
+	err := q.SelectContext(ctx, &rows, `SELECT twin_of, architecture FROM builds WHERE twin_of <> 0 AND twin_of IN (SELECT value FROM json_each(?)) ORDER BY architecture`, idList(builds))
+	by := map[int64][]string{}
+	for _, r := range rows {
+		by[r.TwinOf] = append(by[r.TwinOf], r.Architecture)
+	}
+	return by, err
+}
+
+// CompleteReuse says that the packages of these builds are in their
+// repositories: they are built, and what waited only for them is pending. It
+// skips those for which it was said before.
+func (s *Store) CompleteReuse(ctx context.Context, builds []int64) error {
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		list, err := t.linking(ctx, builds)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		var done []int64
+		for words, ids := range list {
+			moved, err := t.move(ctx, withIDs(ids), change{
+				to: buildbtw.StatusBuilt, cause: buildbtw.CauseReused, actor: buildbtw.System, message: words,
+				set: []clause{
+					sqlf("finished_at = ?", t.now), sqlf("retries = 0"), sqlf("not_before = NULL"),
+					sqlf(`output_digest = (SELECT r.output_digest FROM builds AS r WHERE r.id = "build"."reused_from")`),
+				},
+			})
+			if err != nil {
+				return err
+			}
+			done = append(done, moved...)
+		}
+		if err := t.takePackages(ctx, "n.id IN (SELECT value FROM json_each(?))", idList(done)); err != nil {
+			return err
+		}
+		return t.unblock(ctx, done...)
+	})
+	if err != nil {
+		return fmt.Errorf("complete the reuse of %d builds: %w", len(builds), err)
+	}
+	return nil
+}
+
+// linking gives those of the builds that are being linked, by the words that
+// say where their packages come from.
+func (t *tx) linking(ctx context.Context, builds []int64) (map[string][]int64, error) {
+	var rows []struct {
+		ID    int64  `bun:"id"`
+		Words string `bun:"words"`
+	}
+	err := t.NewRaw(`SELECT n.id, `+reusedWords+` AS words FROM builds AS n JOIN builds AS b ON b.id = n.reused_from `+buildRowJoins+`
+WHERE n.held = 'linking' AND n.status = 'pending' AND n.id IN (SELECT value FROM json_each(?)) ORDER BY n.id`, idList(builds)).Scan(ctx, &rows)
+	by := map[string][]int64{}
+	for _, r := range rows {
+		by[r.Words] = append(by[r.Words], r.ID)
+	}
+	return by, err
+}
+
+// takePackages gives the builds n that reuse others the packages of those.
+func (t *tx) takePackages(ctx context.Context, which string, args ...any) error {
+	_, err := t.NewRaw(`INSERT INTO packages (build_id, attempt_id, pkgname, version, architecture, filename, sha256, size, published, created_at)
+SELECT n.id, p.attempt_id, p.pkgname, p.version, p.architecture, p.filename, p.sha256, p.size, TRUE, p.created_at
+FROM builds AS n JOIN packages AS p ON p.build_id = n.reused_from AND p.published
+WHERE n.reused_from <> 0 AND n.status = 'built' AND `+which+` ORDER BY n.id, p.id`, args...).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("take over packages: %w", err)
+	}
+	return nil
+}
+
+// AbandonReuse puts builds back whose packages could not be linked, and forgets
+// the results that they were to have: their files are gone. Another result of
+// the same input may do; else they are built.
+func (s *Store) AbandonReuse(ctx context.Context, builds []int64) error {
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		var rows []buildbtw.Build
+		which := withIDs(builds)
+		err := t.NewSelect().Model(&rows).Where(which.sql, which.args...).Where("held = ?", buildbtw.HoldLinking).Scan(ctx)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		ids, sources := make([]int64, len(rows)), make([]int64, len(rows))
+		for i, r := range rows {
+			ids[i], sources[i] = r.ID, r.ReusedFrom
+		}
+		if err := t.handBack(ctx, ids); err != nil {
+			return err
+		}
+		return t.forgetResults(ctx, slices.Compact(slices.Sorted(slices.Values(sources))))
+	})
+	if err != nil {
+		return fmt.Errorf("abandon the reuse of %d builds: %w", len(builds), err)
+	}
+	return nil
+}
+
+// handBack ends the linking of builds. Those of an iteration that is over were
+// kept from being skipped by it alone. The cut-off does not apply any more: it
+// may be what found the packages that are gone.
+func (t *tx) handBack(ctx context.Context, ids []int64) error {
+	_, err := t.NewUpdate().Model((*buildbtw.Build)(nil)).Set("held = ''").Set("reused_from = 0").Set("may_skip = FALSE").
+		Where(withIDs(ids).sql, withIDs(ids).args...).Exec(ctx)
+	if err != nil {
+		return err
+	}
+	for state, cause := range map[buildbtw.IterationState]buildbtw.Cause{
+		buildbtw.IterationSuperseded: buildbtw.CauseSuperseded, buildbtw.IterationStopped: buildbtw.CauseStopped,
+	} {
+		_, err := t.skip(ctx, sqlf("id IN (SELECT b.id FROM json_each(?) AS k JOIN builds AS b ON b.id = k.value JOIN iterations AS i ON i.id = b.iteration_id WHERE i.state = ?)", idList(ids), state), change{
+			cause: cause, actor: buildbtw.System, message: "The packages that it was to reuse are gone.",
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := t.setInputKeys(ctx, ids); err != nil {
+		return err
+	}
+	t.changed = true
+	return t.hold(ctx, sqlf("SELECT value FROM json_each(?)", idList(ids)))
+}
