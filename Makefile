@@ -52,6 +52,11 @@ check: ## formatting, lint, generated files as they would be made anew
 generate: ## make generated files anew: templ, browser assets, schema, .SRCINFO of the demo
 	@infrastructure/generate.sh
 
+.PHONY: screenshots
+screenshots: build ## take the pictures of the documentation anew
+	@test -d node_modules/playwright-core || npm ci --ignore-scripts --no-audit --no-fund
+	node cmd/buildbtw-storybook/screenshots.mjs $(BIN)/buildbtw-storybook docs/screenshots
+
 .PHONY: bench
 bench: ## measure, see docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...

@@ -46,7 +46,10 @@ func (a *App) logRequest(c *fiber.Ctx, err error, more ...slog.Attr) {
 		slog.String("method", c.Method()), slog.String("path", loggedPath(c.Path())), slog.Int("status", status),
 	}, more...)
 	level := slog.LevelInfo
-	if status >= fiber.StatusInternalServerError {
+	switch {
+	case status == fiber.StatusServiceUnavailable: // passes by itself, as while sources are first read
+		level = slog.LevelWarn
+	case status >= fiber.StatusInternalServerError:
 		level = slog.LevelError
 	}
 	if worthLogging(err) {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"buildbtw"
 )
 
 // Layout is a graph with coordinates, in CSS pixels.
@@ -17,6 +19,7 @@ type Layout struct {
 type PlacedNode struct {
 	GraphNode
 	X, Y int
+	Held bool // waits for a failed build, directly or not
 }
 
 // PlacedEdge runs from the right side of one node to the left side of another.
@@ -24,13 +27,14 @@ type PlacedEdge struct {
 	GraphEdge
 	X1, Y1, X2, Y2 int
 	OnChain        bool
+	Held           bool // leads from a failure to what it holds up
 	Back           bool // runs from right to left, as an edge does that was cut out of a cycle
 }
 
 const (
 	nodeWidth  = 156
 	nodeHeight = 28
-	gapX       = 70 // between columns, for the curves
+	gapX       = 50 // between columns, for the curves
 	gapY       = 10
 	margin     = 12
 	besides    = 7  // px by which an edge back lies below the one forth
@@ -129,10 +133,11 @@ func place(columns [][]GraphNode, edges []GraphEdge) Layout {
 		Height: 2*margin + tallest*(nodeHeight+gapY) - gapY,
 	}
 	at := map[int64]PlacedNode{}
+	held := heldUp(slices.Concat(columns...), edges)
 	for x, column := range columns {
 		top := margin + (tallest-len(column))*(nodeHeight+gapY)/2
 		for y, n := range column {
-			p := PlacedNode{GraphNode: n, X: margin + x*(nodeWidth+gapX), Y: top + y*(nodeHeight+gapY)}
+			p := PlacedNode{GraphNode: n, X: margin + x*(nodeWidth+gapX), Y: top + y*(nodeHeight+gapY), Held: held[n.ID]}
 			at[n.ID] = p
 			l.Nodes = append(l.Nodes, p)
 		}
@@ -151,6 +156,8 @@ func place(columns [][]GraphNode, edges []GraphEdge) Layout {
 
 func rank(e PlacedEdge) int {
 	switch {
+	case e.Held:
+		return 3
 	case e.OnChain:
 		return 2
 	case e.Cut:
@@ -171,6 +178,7 @@ func placeEdge(e GraphEdge, from, to PlacedNode) PlacedEdge {
 		X1:        from.X + nodeWidth, Y1: from.Y + nodeHeight/2,
 		X2: to.X, Y2: to.Y + nodeHeight/2,
 		OnChain: from.OnChain && to.OnChain && !e.Cut && to.Level == from.Level+1,
+		Held:    to.Held && !e.Cut && (from.Held || from.Status == buildbtw.StatusFailed),
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -47,10 +46,10 @@ func cards() []views.BuildspaceCard {
 	return []views.BuildspaceCard{
 		card("openssl-3.6", buildbtw.IterationStatusBuilding, 4, largeCounts(), "openssl", "python-cryptography/openssl-3.6"),
 		card("poppler", buildbtw.IterationStatusFailed, 2, buildbtw.Counts{"built": 38, "failed": 3, "blocked": 12}, "poppler/25.11"),
-		card("haskell-rebuild", buildbtw.IterationStatusBuilt, 1, buildbtw.Counts{"built": 212, "skipped": 40}, "ghc", "haskell-a", "haskell-b", "haskell-c", "haskell-d", "haskell-e"),
+		card("haskell-rebuild", buildbtw.IterationStatusBuilt, 1, buildbtw.Counts{"built": 212, "skipped": 40}, "ghc", "haskell-aeson", "haskell-text", "haskell-lens", "haskell-http-types", "pandoc"),
 		card("gcc", buildbtw.IterationStatusInvalid, 1, buildbtw.Counts{}, "gcc"),
-		{Name: "new-thing", Changesets: []string{"libalpha"}, Created: ago(time.Second), CreatedBy: "anna", Scope: buildbtw.ScopeAuto},
-		card("paused", buildbtw.IterationStatusStopped, 7, buildbtw.Counts{"built": 5, "skipped": 20}, "zlib"),
+		{Name: "libvpx", Changesets: []string{"libvpx"}, Created: ago(time.Second), CreatedBy: "anna", Scope: buildbtw.ScopeAuto},
+		card("zlib-ng", buildbtw.IterationStatusStopped, 7, buildbtw.Counts{"built": 5, "skipped": 20}, "zlib"),
 	}
 }
 
@@ -71,14 +70,14 @@ func form(p *buildgraph.Plan) views.PlanForm {
 	}
 	if p != nil {
 		summary := views.Summarize(p)
-		f.Plan, f.Changesets = &summary, "libalpha/soname-2\nliba-tools"
+		f.Plan, f.Changesets = &summary, "x264/soname-165\nchromaprint"
 	}
 	return f
 }
 
 func wrongForm(field, message string) views.PlanForm {
 	f := form(nil)
-	f.Changesets, f.Name = "libalhpa/soname-2", "libalpha"
+	f.Changesets, f.Name = "opnessl/3.6", "x264"
 	f.Error = views.FormError{Field: field, Message: message}
 	return f
 }
@@ -91,7 +90,7 @@ func confirmForm() views.PlanForm {
 
 func editForm() views.PlanForm {
 	f := form(smallPlan())
-	f.Editing = "libalpha"
+	f.Editing = "x264"
 	return f
 }
 
@@ -100,20 +99,20 @@ func smallPlan() *buildgraph.Plan {
 		return buildbtw.Reason{Kind: kind, Via: via, Name: name}
 	}
 	builds := []buildgraph.Build{
-		{Pkgbase: "libalpha", Version: "2.0-1", Stage: 1, Reason: reason(buildbtw.ReasonChangeset, "", "")},
-		{Pkgbase: "liba-tools", Version: "1:1.4-2", Stage: 1, NoCheck: true, Reason: reason(buildbtw.ReasonChangeset, "", "")},
-		{Pkgbase: "libbeta", Version: "1.1-3", Stage: 1, Level: 1, Reason: reason(buildbtw.ReasonSoname, "libalpha", "libalpha.so=2-64")},
-		{Pkgbase: "app-gamma", Version: "0.9-1", Stage: 1, Level: 2, Reason: reason(buildbtw.ReasonDepends, "libbeta", "libbeta")},
-		{Pkgbase: "liba-tools", Version: "1:1.4-2", Stage: 2, Level: 3, Reason: reason(buildbtw.ReasonChangeset, "", "")},
+		{Pkgbase: "x264", Version: "3:0.165-1", Stage: 1, Reason: reason(buildbtw.ReasonChangeset, "", "")},
+		{Pkgbase: "chromaprint", Version: "1.6.0-2", Stage: 1, NoCheck: true, Reason: reason(buildbtw.ReasonChangeset, "", "")},
+		{Pkgbase: "ffmpeg", Version: "2:8.0-5", Stage: 1, Level: 1, Reason: reason(buildbtw.ReasonSoname, "x264", "libx264.so=165-64")},
+		{Pkgbase: "mpv", Version: "1:0.40.0-4", Stage: 1, Level: 2, Reason: reason(buildbtw.ReasonDepends, "ffmpeg", "ffmpeg")},
+		{Pkgbase: "chromaprint", Version: "1.6.0-2", Stage: 2, Level: 3, Reason: reason(buildbtw.ReasonChangeset, "", "")},
 	}
 	return &buildgraph.Plan{
-		Scope: buildbtw.ScopeAuto, Scopes: map[string]int{"none": 2, "direct": 3, "all": 5},
+		Scope: buildbtw.ScopeAuto, Scopes: map[string]int{"none": 4, "direct": 5, "all": 7},
 		Architectures: map[string]*buildgraph.ArchPlan{
 			"x86_64": {
-				Builds: builds, Chain: []string{"libalpha", "libbeta", "app-gamma", "liba-tools@2"},
-				Cuts: []buildgraph.Cut{{From: "app-gamma", To: "liba-tools", Kinds: []string{"checkdepends"}, Cycle: []string{"app-gamma", "liba-tools", "libbeta"}}},
+				Builds: builds, Chain: []string{"x264", "ffmpeg", "mpv"},
+				Cuts: []buildgraph.Cut{{From: "chromaprint", To: "ffmpeg", Kinds: []string{"makedepends"}, Cycle: []string{"chromaprint", "ffmpeg"}}},
 			},
-			"aarch64": {Builds: builds[:2], Chain: []string{"libalpha"}},
+			"aarch64": {Builds: builds[:2], Chain: []string{"x264"}},
 		},
 		Warnings: warnings(),
 	}
@@ -121,9 +120,9 @@ func smallPlan() *buildgraph.Plan {
 
 func warnings() []buildgraph.Warning {
 	return []buildgraph.Warning{
-		{Kind: buildgraph.WarnUnreadable, Source: "libbroken", Message: "libbroken: .SRCINFO line 7: pkgrel is missing"},
-		{Kind: buildgraph.WarnUnmet, Source: "app-delta", Message: "app-delta needs libalpha<2, and no source offers that"},
-		{Kind: buildgraph.WarnUnresolved, Source: "app-delta", Message: "app-delta needs libexotic, which no source provides; the base must"},
+		{Kind: buildgraph.WarnUnreadable, Source: "kodi-addon-vfs", Message: "kodi-addon-vfs: .SRCINFO line 7: pkgrel is missing"},
+		{Kind: buildgraph.WarnUnmet, Source: "handbrake", Message: "handbrake needs x264<3:0.164, and no source offers that"},
+		{Kind: buildgraph.WarnUnresolved, Source: "obs-studio", Message: "obs-studio needs libajantv2, which no source provides; the base must"},
 	}
 }
 
@@ -131,15 +130,15 @@ func largePlan() *buildgraph.Plan {
 	arch := &buildgraph.ArchPlan{}
 	for i := range 6885 {
 		arch.Builds = append(arch.Builds, buildgraph.Build{
-			Pkgbase: fmt.Sprintf("package-%04d", i), Version: "1.0-1", Stage: 1, Level: i * 62 / 6885,
+			Pkgbase: madeUp(i), Version: "1.0-1", Stage: 1, Level: i * 62 / 6885,
 			Reason: buildbtw.Reason{Kind: buildbtw.ReasonDepends, Via: "curl", Name: "curl"},
 		})
 	}
 	for i := range 62 {
-		arch.Chain = append(arch.Chain, fmt.Sprintf("package-%04d", i*111))
+		arch.Chain = append(arch.Chain, madeUp(i*111))
 	}
 	for i := range 70 {
-		a, b := fmt.Sprintf("package-%04d", i), fmt.Sprintf("package-%04d", i+1)
+		a, b := madeUp(i), madeUp(i+1)
 		arch.Cuts = append(arch.Cuts, buildgraph.Cut{From: a, To: b, Kinds: []string{"makedepends"}, Cycle: []string{a, b}})
 	}
 	return &buildgraph.Plan{
@@ -150,11 +149,11 @@ func largePlan() *buildgraph.Plan {
 
 func sourceList() views.Sources {
 	v := views.Sources{Total: 7889, Left: 7686, Read: ago(20 * time.Second), Broken: []views.SourceLine{
-		{Slug: "libbroken", Ref: "main", Commit: strings.Repeat("3f", 20), Error: ".SRCINFO line 7: pkgrel is missing"},
-		{Slug: "empty", Ref: "main", Commit: strings.Repeat("a0", 20), Error: "there is no .SRCINFO at this commit"},
+		{Slug: "kodi-addon-vfs", Ref: "main", Commit: strings.Repeat("3f", 20), Error: ".SRCINFO line 7: pkgrel is missing"},
+		{Slug: "xorg-xempty", Ref: "main", Commit: strings.Repeat("a0", 20), Error: "there is no .SRCINFO at this commit"},
 	}}
 	for i := range 20 {
-		name := fmt.Sprintf("lib-%02d", i)
+		name := madeUp(i)
 		v.Lines = append(v.Lines, views.SourceLine{Slug: name, Ref: "main", Commit: strings.Repeat("9c", 20), Pkgbase: name, Version: "1.2.3-1"})
 	}
 	return v

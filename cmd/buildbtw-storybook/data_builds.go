@@ -22,11 +22,11 @@ func iteration() views.Iteration {
 		Blockers: []views.Blocker{
 			{Build: link(12, "nodejs", buildbtw.StatusFailed), Holds: 412},
 			{Build: link(13, "freeradius", buildbtw.StatusFailed), Holds: 1},
-			{Build: link(14, "a-leaf", buildbtw.StatusFailed)},
+			{Build: link(14, "lynx", buildbtw.StatusFailed)},
 		},
 		Builds: views.BuildList{Base: "/iteration/building", Lines: buildLines(), Next: "/iteration/building?cursor=2"},
 		Diff: &views.Diff{From: 3, To: 4, Architectures: []views.DiffArch{{
-			Architecture: "x86_64", Added: []string{"libnew", "app-new"}, Removed: []string{"gone"}, EdgesAdded: 5, EdgesRemoved: 1,
+			Architecture: "x86_64", Added: []string{"aws-lc", "s2n-tls"}, Removed: []string{"stunnel"}, EdgesAdded: 5, EdgesRemoved: 1,
 			Changed: []views.DiffChange{{Pkgbase: "openssl", FromVersion: "3.5.4-1", ToVersion: "3.6.0-1"}, {Pkgbase: "curl", FromCommit: strings.Repeat("1", 40), ToCommit: strings.Repeat("2", 40)}},
 		}}},
 		Iterations: []views.IterationLine{
@@ -118,28 +118,6 @@ func filteredIteration() views.Iteration {
 	v.Builds = views.BuildList{Base: "/iteration/building", Filter: views.BuildFilter{Query: "zzz", Status: "failed"}}
 	v.Unreadable, v.Others = views.Summarize(smallPlan()).Unreadable, views.Summarize(smallPlan()).Others
 	return v
-}
-
-// graph makes a layered graph of n builds in every status.
-func graph(n int) views.Graph {
-	g := views.Graph{Buildspace: "libalpha", Iteration: 2, Architecture: "x86_64", Architectures: []string{"aarch64", "x86_64"}, Status: buildbtw.IterationStatusBuilding, Counts: buildbtw.Counts{}}
-	statuses := []buildbtw.Status{"built", "built", "built", "building", "failed", "pending", "blocked", "blocked", "skipped", "scheduled"}
-	for i := range n {
-		level := i * 5 / max(n, 1)
-		node := views.GraphNode{BuildLink: link(int64(i+1), fmt.Sprintf("package-number-%d", i), statuses[min(i*10/n, 9)]), Level: level, Version: "1.0-1", Reason: "depends on package-number-0"}
-		node.OnChain = i == 0 || level > g.Nodes[i-1].Level
-		g.Nodes = append(g.Nodes, node)
-		g.Counts[node.Status]++
-		for _, back := range []int{n/5 + 1, n/3 + i%3} {
-			if from := i - back; from >= 0 && g.Nodes[from].Level < level {
-				g.Edges = append(g.Edges, views.GraphEdge{From: int64(from + 1), To: int64(i + 1), Words: "depends, makedepends"})
-			}
-		}
-	}
-	if n > 6 {
-		g.Edges = append(g.Edges, views.GraphEdge{From: int64(n), To: 2, Cut: true, Words: "checkdepends, cut out of a cycle"})
-	}
-	return g
 }
 
 func build(status buildbtw.Status) views.BuildDetail {

@@ -20,14 +20,24 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8090", "loopback `address` to listen on")
 	list := flag.Bool("list", false, "print the paths of all stories and exit")
+	picture := flag.String("shrink", "", "give the picture in this PNG `file` a palette and exit")
 	flag.Parse()
+	if *picture != "" {
+		fail(shrink(*picture))
+		return
+	}
 	if *list {
 		for _, s := range stories(shell(views.Assets{})) {
 			fmt.Println(s.Path)
 		}
 		return
 	}
-	if err := run(context.Background(), *listen); err != nil {
+	fail(run(context.Background(), *listen))
+}
+
+// fail ends the program if there is an error.
+func fail(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "buildbtw-storybook:", err)
 		os.Exit(1)
 	}

@@ -65,8 +65,8 @@ func formStories(s views.Shell) []story {
 		{"/new/empty", page(s, views.PlanFormContent(form(nil)))},
 		{"/new/plan", page(s, views.PlanFormContent(form(smallPlan())))},
 		{"/new/plan-large", page(s, views.PlanFormContent(confirmForm()))},
-		{"/new/wrong-changeset", page(s, views.PlanFormContent(wrongForm("changesets", `source "libalhpa" does not exist; is it "libalpha"?`)))},
-		{"/new/name-taken", page(s, views.PlanFormContent(wrongForm("name", `a buildspace "libalpha" exists already; choose another name`)))},
+		{"/new/wrong-changeset", page(s, views.PlanFormContent(wrongForm("changesets", `source "opnessl" does not exist; is it "openssl"?`)))},
+		{"/new/name-taken", page(s, views.PlanFormContent(wrongForm("name", `a buildspace "x264" exists already; choose another name`)))},
 		{"/new/unavailable", page(s, views.PlanFormContent(wrongForm("", "the sources have not been read yet; try again in a few seconds")))},
 		{"/edit/plan", page(s, views.PlanFormContent(editForm()))},
 	}
@@ -87,7 +87,8 @@ func iterationStories(s, reader views.Shell) []story {
 
 func graphStories(s views.Shell) []story {
 	return []story{
-		{"/graph/small", page(s, views.GraphContent(graph(14)))},
+		{"/graph/failure", page(s, views.GraphContent(mediaGraph()))},
+		{"/graph/every-status", page(s, views.GraphContent(graph(14)))},
 		{"/graph/300", page(s, views.GraphContent(graph(300)))},
 		{"/graph/table", page(s, views.GraphContent(graph(900)))},
 		{"/graph/empty", page(s, views.GraphContent(graph(0)))},
