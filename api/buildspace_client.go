@@ -107,6 +107,18 @@ func (c *Client) Diff(ctx context.Context, name string, from, to int) (Diff, err
 	return d, c.get(ctx, iterationPath(name, from)+"/diff", values("to", strconv.Itoa(to)), &d)
 }
 
+// Forecast says when an iteration, or the Latest, will be done.
+func (c *Client) Forecast(ctx context.Context, name string, number int) (Forecast, error) {
+	var f Forecast
+	return f, c.get(ctx, iterationPath(name, number)+"/forecast", nil, &f)
+}
+
+// ResumeWorker gives a worker that was set aside builds again.
+func (c *Client) ResumeWorker(ctx context.Context, name string) (Worker, error) {
+	var w Worker
+	return w, c.send(ctx, http.MethodPost, "/workers/"+url.PathEscape(name)+"/resume", nil, &w)
+}
+
 // Sources gives every source at its base ref.
 func (c *Client) Sources(ctx context.Context) ([]Source, error) {
 	return pages[Source](ctx, c, "/sources", url.Values{})

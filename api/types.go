@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/forecast"
 )
 
 // Page is one page of a list. Cursor asks for the next one; empty at the end.
@@ -298,3 +299,32 @@ type Health struct {
 
 // Plan is buildgraph.Plan as it travels; bbtw decodes it into that type.
 type Plan = json.RawMessage
+
+// Forecast says when an iteration will be done, and what it waits for longest.
+// It covers what can be built as things stand: what waits for something that
+// failed is only counted.
+type Forecast struct {
+	At           time.Time       `json:"at"`
+	Workers      int             `json:"workers"`           // builds that can run at the same time: the iteration's share of the present workers
+	Remaining    int             `json:"remaining"`         // builds still to be done
+	Blocked      int             `json:"blocked"`           // builds that wait for something that failed or was cancelled
+	Known        int             `json:"known"`             // builds still to be done whose duration was learned
+	WorkSeconds  float64         `json:"work_seconds"`      // of all remaining builds
+	ChainSeconds float64         `json:"chain_seconds"`     // of the longest chain: no number of workers is faster
+	Seconds      *forecast.Range `json:"seconds,omitempty"` // from At; absent when nobody works or nothing is left
+	Chain        []ChainStep     `json:"chain"`             // the longest chain, first build first
+	BurnDown     []BurnPoint     `json:"burn_down"`
+}
+
+// ChainStep is a build on the longest chain with the time it is thought to
+// need still.
+type ChainStep struct {
+	Build   BuildRef `json:"build"`
+	Seconds float64  `json:"seconds"`
+}
+
+// BurnPoint says how many builds were not done at a time.
+type BurnPoint struct {
+	At        time.Time `json:"at"`
+	Remaining int       `json:"remaining"`
+}

@@ -56,5 +56,9 @@ func remaining(seconds float64, elapsed []float64, i int) float64 {
 	if elapsed == nil || elapsed[i] == 0 {
 		return seconds
 	}
-	return math.Max(seconds-elapsed[i], overdue*seconds)
+	return Left(seconds, elapsed[i])
 }
+
+// Left is what a build is thought to need still that takes so many seconds and
+// has been running for so many.
+func Left(seconds, elapsed float64) float64 { return math.Max(seconds-elapsed, overdue*seconds) }

@@ -81,6 +81,21 @@ func (g *Graph) Chains(seconds []float64) []float64 {
 	return chains
 }
 
+// Above marks all builds that wait for one of the marked, directly or through
+// others.
+func (g *Graph) Above(marked []bool) []bool {
+	above := make([]bool, g.Size())
+	for _, v := range g.order {
+		if !marked[v] && !above[v] {
+			continue
+		}
+		for _, w := range g.after(v) {
+			above[w] = true
+		}
+	}
+	return above
+}
+
 // Critical gives the longest chain, first build first. Builds that take no time
 // are left out.
 func (g *Graph) Critical(seconds, chains []float64) []int32 {

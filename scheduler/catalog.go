@@ -25,7 +25,8 @@ type Catalog struct {
 	baseRef       string
 	architectures []string
 	current       atomic.Pointer[snapshot]
-	complete      atomic.Bool // the sources have been read at least once
+	durations     atomic.Pointer[map[string]float64] // seconds by pkgbase, as learned; nil until then
+	complete      atomic.Bool                        // the sources have been read at least once
 
 	mu     sync.Mutex                  // serializes Refresh and guards what follows
 	parsed map[string]parsed           // by commit
@@ -259,7 +260,11 @@ func (c *Catalog) request(ctx context.Context, changesets []buildbtw.Changeset, 
 		return buildgraph.Request{}, err
 	}
 	sources, err := c.changesetSources(ctx, changesets)
-	return buildgraph.Request{Changesets: sources, Settings: settings, Architectures: c.architectures}, err
+	request := buildgraph.Request{Changesets: sources, Settings: settings, Architectures: c.architectures}
+	if known := c.durations.Load(); known != nil {
+		request.Durations = *known
+	}
+	return request, err
 }
 
 // changesetSources reads the changesets at their own refs.

@@ -42,7 +42,7 @@ type Scheduler struct {
 	publishing singleflight.Group // by attempt
 	syncing    sync.Mutex         // one look at the sources at a time
 
-	sync, iterate, rescue, prune *Loop
+	sync, iterate, rescue, prune, learn *Loop
 }
 
 // New prepares a scheduler; Run starts it.
@@ -74,6 +74,12 @@ func New(c Config) *Scheduler {
 		Period:      10 * time.Minute,
 		Pass:        s.prunePass,
 	})
+	s.learn = loop(Loop{
+		Name:        "learn",
+		Description: "puts what waits into the order that follows from the durations learned so far",
+		Period:      30 * time.Second,
+		Pass:        s.learnPass,
+	})
 	return s
 }
 
@@ -83,7 +89,7 @@ func loop(l Loop) *Loop {
 }
 
 // Loops lists all loops, for logs and documentation.
-func (s *Scheduler) Loops() []*Loop { return []*Loop{s.rescue, s.sync, s.iterate, s.prune} }
+func (s *Scheduler) Loops() []*Loop { return []*Loop{s.rescue, s.sync, s.iterate, s.prune, s.learn} }
 
 // Catalog gives the sources as last read.
 func (s *Scheduler) Catalog() *Catalog { return s.catalog }
