@@ -102,10 +102,14 @@ func (a *App) Serve(ln net.Listener, config *tls.Config) error {
 	return nil
 }
 
+// EndStreams ends long polls, event streams and followed logs, and gives out no
+// more builds. Everything else is still answered.
+func (a *App) EndStreams() { a.stop() }
+
 // Shutdown ends long polls, event streams and followed logs at once, lets other
 // requests finish, and closes what is left when ctx ends.
 func (a *App) Shutdown(ctx context.Context) error {
-	a.stop()
+	a.EndStreams()
 	if err := a.fiber.ShutdownWithContext(ctx); err != nil {
 		return fmt.Errorf("stop serving HTTP: %w", err)
 	}

@@ -109,8 +109,9 @@ func (f serveFlags) sourceDirs() ([]string, error) {
 	return dirs, nil
 }
 
-// serve runs everything and stops it in order: first the listener, so that
-// nobody gets half an answer, then the loops and the workers, then the store.
+// serve runs everything and stops it in order: first its own workers, which hand
+// their builds back, then the listener, so that nobody gets half an answer, then
+// the store.
 func serve(ctx context.Context, f serveFlags) error {
 	if err := f.validate(); err != nil {
 		return err
@@ -143,13 +144,19 @@ func (s *server) run(ctx context.Context, ln netListener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.scheduler.Run(ctx) })
 	group.Go(func() error { return s.app.Serve(ln, nil) })
+	workersEnded := make(chan struct{})
+	group.Go(func() error {
+		defer close(workersEnded)
+		return s.workers.run(ctx)
+	})
 	group.Go(func() error {
 		<-ctx.Done()
+		s.app.EndStreams()
+		<-workersEnded
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 		defer cancel()
 		return s.app.Shutdown(stop)
 	})
-	group.Go(func() error { return s.workers.run(ctx) })
 	s.log.Info("serving", "url", s.flags.serverURL, "data", s.flags.dataDir, "mode", "single-user: everybody on this machine may do everything")
 	err := group.Wait()
 	s.log.Info("stopped")

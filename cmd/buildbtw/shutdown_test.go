@@ -25,11 +25,12 @@ const quick = 8 * time.Second
 
 func TestChildWorkersEndWithTheServer(t *testing.T) {
 	for _, test := range []struct {
-		name string
-		end  func(*testing.T, *cmdtest.Server)
+		name  string
+		end   func(*testing.T, *cmdtest.Server)
+		state buildbtw.AttemptState // of the build that was under way
 	}{
-		{"stopped", func(t *testing.T, s *cmdtest.Server) { stop(t, s, quick) }},
-		{"killed", func(_ *testing.T, s *cmdtest.Server) { s.Kill() }},
+		{"stopped", func(t *testing.T, s *cmdtest.Server) { stop(t, s, quick) }, buildbtw.AttemptFinished},
+		{"killed", func(_ *testing.T, s *cmdtest.Server) { s.Kill() }, buildbtw.AttemptRunning},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newSite(t, "outcome=hang\n")
@@ -40,8 +41,15 @@ func TestChildWorkersEndWithTheServer(t *testing.T) {
 			if len(workers) != 2 {
 				t.Fatalf("the server has the children %v, want two workers", workers)
 			}
+			t.Cleanup(func() { kill(workers) })
 			test.end(t, server)
 			poll(t, "the workers end", func() (bool, error) { return !alive(workers), nil })
+
+			_, client = s.serve(t)
+			_, attempts := theBuild(t, client)
+			if len(attempts) != 1 || attempts[0].State != test.state {
+				t.Errorf("attempts after the restart: %+v, want one that is %s", attempts, test.state)
+			}
 		})
 	}
 }
@@ -197,6 +205,15 @@ func childrenOf(t *testing.T, pid int) []int {
 		}
 	}
 	return children
+}
+
+// kill ends those processes that have not ended by themselves.
+func kill(pids []int) {
+	for _, pid := range pids {
+		if alive([]int{pid}) {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may end meanwhile
+		}
+	}
 }
 
 // alive reports whether any of the processes is there and no zombie.

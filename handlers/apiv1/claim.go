@@ -22,7 +22,11 @@ const (
 )
 
 // claim gives a build to a worker, waiting for one as long as the worker wants.
+// A server that stops gives out nothing: its own workers are handing builds back.
 func (a *API) claim(c *fiber.Ctx) error {
+	if err := a.goesOn(); err != nil {
+		return err
+	}
 	r, err := decode[api.ClaimRequest](c)
 	if err != nil {
 		return err
