@@ -14,7 +14,6 @@ import (
 	"strconv"
 
 	"buildbtw"
-	"buildbtw/alpm"
 )
 
 // Upload says what a build machine is about to send, and what its build may
@@ -118,7 +117,7 @@ func (r *Repos) stage(ctx context.Context, u Upload, body io.Reader) (*entry, er
 	if err != nil {
 		return nil, err
 	}
-	p, err := readPackage(ctx, path)
+	p, iface, err := readInterface(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +130,9 @@ func (r *Repos) stage(ctx context.Context, u Upload, body io.Reader) (*entry, er
 		}
 	}
 	e := newEntry(f, p)
+	if err := keepInterface(temp, iface); err != nil {
+		return nil, err
+	}
 	if err := r.keep(ctx, temp, e); err != nil {
 		return nil, err
 	}
@@ -175,24 +177,6 @@ func (r *Repos) receive(ctx context.Context, u Upload, path string, body io.Read
 		return file{}, buildbtw.Invalid("%s arrived with digest %s, but %s was announced; send it again", u.Filename, f.sha256, u.SHA256)
 	}
 	return f, nil
-}
-
-// readPackage reads a package file to its end.
-func readPackage(ctx context.Context, path string) (*alpm.Package, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	in := &incoming{ctx: ctx, r: f}
-	p, err := alpm.ReadPackage(in)
-	if err := errors.Join(ctx.Err(), in.err); err != nil {
-		return nil, err // of our disk
-	}
-	if err != nil {
-		return nil, buildbtw.Invalid("%s is no sound package: %w", filepath.Base(path), err)
-	}
-	return p, nil
 }
 
 // entryName is the file beside a staged package that holds its database entry,
