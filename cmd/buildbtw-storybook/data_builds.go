@@ -71,6 +71,7 @@ func failedIteration() views.Iteration {
 	v := iteration()
 	v.Status = buildbtw.IterationStatusFailed
 	v.Counts = buildbtw.Counts{"built": 38, "failed": 3, "blocked": 12}
+	v.Blockers[0].Holds, v.Iterations[0].Status = 11, v.Status
 	return v
 }
 
@@ -78,7 +79,7 @@ func builtIteration() views.Iteration {
 	v := iteration()
 	v.Status, v.Blockers, v.Builds.Next = buildbtw.IterationStatusBuilt, nil, ""
 	v.Counts = buildbtw.Counts{"built": 14}
-	v.Builds.Lines = v.Builds.Lines[6:7]
+	v.Builds.Lines, v.Events, v.Iterations[0].Status = v.Builds.Lines[6:7], v.Events[2:], v.Status
 	return v
 }
 
@@ -131,7 +132,7 @@ func build(status buildbtw.Status) views.BuildDetail {
 		},
 		Dependencies: []views.BuildLink{link(12, "nodejs", buildbtw.StatusBuilt)},
 		Dependents:   []views.BuildLink{link(20, "jupyterlab", buildbtw.StatusBlocked), link(21, "code", buildbtw.StatusBlocked)},
-		Events:       events()[:2], CanCancel: status.Active(), CanRetry: status == buildbtw.StatusFailed,
+		Events:       history(), CanCancel: status.Active(), CanRetry: status == buildbtw.StatusFailed,
 	}
 	switch status {
 	case buildbtw.StatusBlocked:
@@ -157,6 +158,14 @@ func build(status buildbtw.Status) views.BuildDetail {
 		}
 	}
 	return v
+}
+
+// history is that of one build, which its lines do not name.
+func history() []views.EventLine {
+	return []views.EventLine{
+		{At: ago(42 * time.Second), Actor: "build01", From: buildbtw.StatusPending, To: buildbtw.StatusBuilding, Message: "attempt 2"},
+		{At: ago(3 * time.Minute), Actor: buildbtw.System, From: buildbtw.StatusBlocked, To: buildbtw.StatusPending, Message: "all that it waits for is built"},
+	}
 }
 
 func attempt(n int, outcome buildbtw.Outcome, message string) views.AttemptLine {

@@ -38,10 +38,13 @@ func shrink(path string) error {
 	return writePNG(path, small)
 }
 
-// alike is how far apart two colours are, in squared steps of red, green and
-// blue, that one entry of the palette stands for. Without it the shades of
+// The commonest colours are kept as they are. Each further one stands for those
+// near it, in squared steps of red, green and blue: otherwise the shades of
 // common letters would crowd out the colour of a thin line.
-const alike = 3 * 10 * 10
+const (
+	kept  = 100
+	alike = 3 * 10 * 10
+)
 
 // frequent gives the colours that most of the picture's points have, or that are
 // near those.
@@ -58,7 +61,7 @@ func frequent(picture image.Image) color.Palette {
 	var chosen []color.RGBA
 	for _, c := range all {
 		near := func(o color.RGBA) bool { return distance(c, o) < alike }
-		if len(chosen) < paletteSize && !slices.ContainsFunc(chosen, near) {
+		if len(chosen) < kept || len(chosen) < paletteSize && !slices.ContainsFunc(chosen, near) {
 			chosen = append(chosen, c)
 		}
 	}
