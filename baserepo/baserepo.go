@@ -41,6 +41,7 @@ type Options struct {
 	Architecture string        // replaces $arch and says what word size usr/lib has; x86_64
 	MaxSize      int64         // bytes of one file as it is downloaded; 512 MB
 	MaxUnpacked  int64         // bytes of one file unpacked; 4 GB
+	MaxKept      int           // bytes of what is kept of one file in memory; 256 MB
 	Timeout      time.Duration // for one file, from the request to its last byte; 10 minutes
 	Client       *http.Client
 	Log          *slog.Logger
@@ -55,6 +56,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxUnpacked == 0 {
 		o.MaxUnpacked = 4 << 30
+	}
+	if o.MaxKept == 0 {
+		o.MaxKept = 256 << 20
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Minute
@@ -104,7 +108,7 @@ type repository struct {
 func Open(dir string, repos []Repo, o Options) (*Base, error) {
 	o = o.withDefaults()
 	b := &Base{dir: dir, options: o, limits: alpm.DefaultLimits()}
-	b.limits.Unpacked = o.MaxUnpacked
+	b.limits.Unpacked, b.limits.Names = o.MaxUnpacked, o.MaxKept
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("open base repositories: %w", err)
 	}

@@ -64,7 +64,8 @@ func (p *part) kept() string {
 	return fmt.Sprintf("the copy with %d packages is kept", p.count())
 }
 
-// load reads the copy on disk. One that cannot be read counts as missing.
+// load reads the copy on disk. One that cannot be read counts as missing, and
+// so do its marks.
 func (p *part) load(dir string, limits alpm.Limits) error {
 	t, err := p.read(context.Background(), filepath.Join(dir, p.file), limits)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -98,7 +99,7 @@ func (p *part) metaPath(dir string) string { return filepath.Join(dir, p.file+".
 // refreshPart takes the server's version of one file if it is a newer one.
 func (b *Base) refreshPart(ctx context.Context, r *repository, p *part) (changed bool, err error) {
 	have := p.meta
-	if address := r.base + "/" + p.file; p.table == nil || have.URL != address {
+	if address := r.base + "/" + p.file; have.URL != address {
 		have = meta{URL: address}
 	}
 	got, err := b.download(ctx, have)

@@ -90,6 +90,7 @@ func TestFaultsKeepWhatThereWas(t *testing.T) {
 				return
 			}
 		}
+		t.Error("all of 300 MB was taken")
 	}
 	large := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(300<<20))
@@ -97,6 +98,9 @@ func TestFaultsKeepWhatThereWas(t *testing.T) {
 	silent := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	hangUp := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 	bad := compress(t, "gz", tarOf(t, member{"x-1-1/desc", "%NAME%\n../x\n\n%VERSION%\n1-1\n\n%ARCH%\nany\n"}))
+	desc := func(text string) http.HandlerFunc {
+		return answer(200, string(compress(t, "gz", tarOf(t, member{"x-1-1/desc", "%NAME%\nx\n\n%VERSION%\n1-1\n\n%ARCH%\nany\n\n" + text}))))
+	}
 	bomb := compress(t, "gz", make([]byte, 80<<20))
 	for name, c := range map[string]struct {
 		handler http.HandlerFunc
@@ -117,6 +121,9 @@ func TestFaultsKeepWhatThereWas(t *testing.T) {
 		"an illegal name":   {answer(200, string(bad)), "without a legal name"},
 		"endless":           {stream, "more than 20000000 bytes"},
 		"large, announced":  {large, "more than 20000000 bytes"},
+		"a long line":       {desc("%DESC%\n" + strings.Repeat("x", 70_000)), "a line of more than 65536 bytes"},
+		"a long entry":      {desc(strings.Repeat("%X%\n\n", 1<<20)), "more than 4194304 bytes"},
+		"long lists":        {desc("%DEPENDS%\n" + strings.Repeat("x\n", 200_000)), "too much to be kept"},
 		"a bomb":            {answer(200, string(bomb)), "not a database: "},
 		"nothing, for long": {silent, "took too long"},
 		"hung up":           {hangUp, "cannot be reached"},
@@ -126,7 +133,7 @@ func TestFaultsKeepWhatThereWas(t *testing.T) {
 			m := newMirror(t)
 			m.set(corePath+".db", answer(200, string(good)))
 			dir := t.TempDir()
-			o := baserepo.Options{MaxSize: 20_000_000, MaxUnpacked: 64 << 20, Timeout: time.Minute}
+			o := baserepo.Options{MaxSize: 20_000_000, MaxUnpacked: 64 << 20, MaxKept: 1 << 20, Timeout: time.Minute}
 			if name == "nothing, for long" {
 				o.Timeout = 300 * time.Millisecond
 			}

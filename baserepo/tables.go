@@ -13,11 +13,9 @@ import (
 	"buildbtw/alpm"
 )
 
-// Bounds of what is kept in memory, far above Arch's extra: 15,000 packages
-// with 20 MB of descriptions and 5 MB of names of libraries.
+// Bounds far above what distributions have.
 const (
-	maxMember = 4 << 20   // bytes of one description
-	maxKept   = 256 << 20 // bytes kept of one file
+	maxMember = 4 << 20 // bytes of one description
 	maxLine   = 64 << 10
 )
 
@@ -53,14 +51,14 @@ func (l *links) count() int { return l.packages }
 // Databases know nothing but directories of files.
 func members(r io.Reader, limits alpm.Limits, read func(id, name string, lines *lines) error) error {
 	buffer := bufio.NewReaderSize(nil, maxLine)
-	kept := 0
+	left := limits.Names
 	return limits.ReadArchive(r, func(h *tar.Header, content io.Reader) error {
 		if h.Typeflag != tar.TypeReg {
 			return nil
 		}
 		dir, name := path.Split(strings.TrimPrefix(h.Name, "./"))
 		buffer.Reset(content)
-		err := read(strings.TrimSuffix(dir, "/"), name, &lines{r: buffer, kept: &kept})
+		err := read(strings.TrimSuffix(dir, "/"), name, &lines{r: buffer, left: &left})
 		if err != nil {
 			return fmt.Errorf("%.80q: %w", h.Name, err)
 		}
@@ -71,7 +69,7 @@ func members(r io.Reader, limits alpm.Limits, read func(id, name string, lines *
 // lines reads a text by lines.
 type lines struct {
 	r    *bufio.Reader
-	kept *int // bytes
+	left *int // bytes that may still be kept
 	n    int  // bytes read
 }
 
@@ -92,9 +90,9 @@ func (l *lines) next() ([]byte, error) {
 // keep makes a lasting copy.
 func (l *lines) keep(line []byte) (string, error) {
 	const overhead = 16 // of a string
-	*l.kept += len(line) + overhead
-	if *l.kept > maxKept {
-		return "", fmt.Errorf("%w: it lists more than fits into %d bytes", alpm.ErrLimit, maxKept)
+	*l.left -= len(line) + overhead
+	if *l.left < 0 {
+		return "", fmt.Errorf("%w: it lists too much to be kept in memory", alpm.ErrLimit)
 	}
 	return string(line), nil
 }
