@@ -2,6 +2,7 @@ package baserepo
 
 import (
 	"slices"
+	"strings"
 
 	"buildbtw/alpm"
 )
@@ -84,12 +85,7 @@ func (s *Snapshot) groupByBase() {
 		s.byBase[e.Base] = append(s.byBase[e.Base], e)
 	}
 	for _, entries := range s.byBase {
-		slices.SortFunc(entries, func(a, b *Entry) int {
-			if a.Name < b.Name {
-				return -1
-			}
-			return 1
-		})
+		slices.SortFunc(entries, func(a, b *Entry) int { return strings.Compare(a.Name, b.Name) })
 	}
 }
 
