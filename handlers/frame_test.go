@@ -75,7 +75,7 @@ func (b *buffer) String() string {
 	return b.text.String()
 }
 
-func newFrame(t *testing.T, change ...func(*handlers.Deps)) *frame {
+func newFrame(t testing.TB, change ...func(*handlers.Deps)) *frame {
 	t.Helper()
 	dir := t.TempDir()
 	f := &frame{dir: filepath.Join(dir, "repos"), log: &buffer{}}
@@ -110,7 +110,7 @@ func newFrame(t *testing.T, change ...func(*handlers.Deps)) *frame {
 	return f
 }
 
-func (f *frame) start(t *testing.T, deps handlers.Deps, ln net.Listener) {
+func (f *frame) start(t testing.TB, deps handlers.Deps, ln net.Listener) {
 	t.Helper()
 	var err error
 	f.app, err = handlers.New(deps)
@@ -126,7 +126,7 @@ func (f *frame) start(t *testing.T, deps handlers.Deps, ln net.Listener) {
 	})
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -65,7 +65,7 @@ func (smallCatalog) Resolve(_ context.Context, c buildbtw.Changeset) (string, er
 	return strings.Repeat("a", 40), nil
 }
 
-func newSite(t *testing.T, change ...func(*handlers.Deps)) *site {
+func newSite(t testing.TB, change ...func(*handlers.Deps)) *site {
 	t.Helper()
 	s := &site{db: storetest.New(t)}
 	change = append([]func(*handlers.Deps){func(d *handlers.Deps) {

@@ -137,7 +137,7 @@ func build(status buildbtw.Status) views.BuildDetail {
 	switch status {
 	case buildbtw.StatusBlocked:
 		v.Dependencies[0].Status = buildbtw.StatusFailed
-		v.Roots, v.WaitingFor = v.Dependencies, v.Dependencies
+		v.Roots, v.WaitingFor, v.Events = v.Dependencies, v.Dependencies, nil
 	case buildbtw.StatusPending:
 		v.NotBefore = ago(-time.Minute)
 		v.Attempts = []views.AttemptLine{attempt(1, buildbtw.OutcomeInfrastructure, "no space left on device")}

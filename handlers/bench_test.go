@@ -1,0 +1,132 @@
+package handlers_test
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"buildbtw"
+	"buildbtw/store/storetest"
+)
+
+// The size of a whole distribution's graph.
+const (
+	fullBuilds = 7885
+	fullEdges  = 68000
+)
+
+// benchSite is a server with one buildspace of that size: some builds are done,
+// some failed, thousands wait for those.
+func benchSite(b *testing.B) *site {
+	b.Helper()
+	s := newSite(b)
+	s.db.Iterate(b, s.db.NewBuildspace(b, "bench"), storetest.Synthetic(fullBuilds, fullEdges, 1))
+	for i := range 60 {
+		c := s.db.Claim(b, "w1")
+		if i%10 == 9 {
+			s.db.End(b, c, buildbtw.OutcomeFailed)
+		} else {
+			s.db.Finish(b, c)
+		}
+	}
+	return s
+}
+
+// visitor asks for one page over a connection of its own and keeps how long each
+// answer took.
+type visitor struct {
+	*site
+	path   string
+	header map[string]string
+	took   []time.Duration
+	bytes  int // of the last answer's body, as it came
+}
+
+// ask gives the status and the ETag of the answer.
+func (v *visitor) ask(b *testing.B) (status int, tag string) {
+	b.Helper()
+	r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, v.url+v.path, nil)
+	must(b, err)
+	r.Header.Set("Accept-Encoding", "gzip")
+	for name, value := range v.header {
+		r.Header.Set(name, value)
+	}
+	began := time.Now()
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	must(b, err)
+	body, err := io.ReadAll(answer.Body)
+	v.took = append(v.took, time.Since(began))
+	must(b, err)
+	must(b, answer.Body.Close())
+	v.bytes = len(body)
+	return answer.StatusCode, answer.Header.Get("Etag")
+}
+
+// report adds the 95th percentile and the size of an answer to the figures.
+func (v *visitor) report(b *testing.B) {
+	b.Helper()
+	slices.Sort(v.took)
+	b.ReportMetric(float64(v.took[len(v.took)*95/100].Microseconds())/1000, "p95-ms")
+	b.ReportMetric(float64(v.bytes)/1024, "KiB")
+}
+
+// BenchmarkBuildspacePage asks for the page as browsers do: packed, over HTTP.
+func BenchmarkBuildspacePage(b *testing.B) {
+	s := benchSite(b)
+	b.Run("whole", func(b *testing.B) { s.benchWhole(b, "/buildspaces/bench") })
+	b.Run("whole-blocked", func(b *testing.B) { s.benchWhole(b, "/buildspaces/bench?status=blocked") })
+	b.Run("poll-unchanged", s.benchUnchanged)
+	b.Run("poll-100-changed", s.benchChanged)
+}
+
+// BenchmarkHomePage is what most tabs show.
+func BenchmarkHomePage(b *testing.B) {
+	benchSite(b).benchWhole(b, "/")
+}
+
+func (s *site) benchWhole(b *testing.B, path string) {
+	v := visitor{site: s, path: path}
+	for b.Loop() {
+		if status, _ := v.ask(b); status != http.StatusOK {
+			b.Fatal(status)
+		}
+	}
+	v.report(b)
+}
+
+func (s *site) benchUnchanged(b *testing.B) {
+	v := visitor{site: s, path: "/buildspaces/bench", header: map[string]string{"HX-Request": "true"}}
+	_, tag := v.ask(b)
+	v.header["If-None-Match"], v.took = tag, nil
+	for b.Loop() {
+		if status, _ := v.ask(b); status != http.StatusNotModified {
+			b.Fatal(status)
+		}
+	}
+	v.report(b)
+}
+
+func (s *site) benchChanged(b *testing.B) {
+	v := visitor{site: s, path: "/buildspaces/bench", header: map[string]string{"HX-Request": "true"}}
+	for b.Loop() {
+		b.StopTimer()
+		s.change(b, 100)
+		b.StartTimer()
+		status, tag := v.ask(b)
+		if status != http.StatusOK || tag == v.header["If-None-Match"] {
+			b.Fatal(status, tag)
+		}
+		v.header["If-None-Match"] = tag
+	}
+	v.report(b)
+}
+
+// change changes builds n times: each is taken and handed back.
+func (s *site) change(b *testing.B, n int) {
+	b.Helper()
+	for range n / 2 {
+		s.db.End(b, s.db.Claim(b, "w1"), buildbtw.OutcomeReleased)
+	}
+}
