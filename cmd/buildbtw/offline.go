@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/buildgraph"
+	"buildbtw/cmd/internal/cli"
+	"buildbtw/gitmirror"
+	"buildbtw/scheduler"
+)
+
+// offlineFlags name sources that are read without a server.
+type offlineFlags struct {
+	sources       []string
+	baseRef       string
+	architectures []string
+	prefer        []string
+	dataDir       string
+}
+
+func (f *offlineFlags) register(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&f.sources, "sources", nil, "where the packages' sources are: dir:PATH, a directory of git repositories, of PKGBUILD directories, or of files named *.SRCINFO (repeatable)")
+	flags.StringVar(&f.baseRef, "base-ref", "main", "branch at which sources are read")
+	flags.StringSliceVar(&f.architectures, "architectures", []string{"x86_64"}, "architectures to plan for")
+	flags.StringSliceVar(&f.prefer, "prefer", nil, "sources that win where two define the same package, best first")
+	flags.StringVar(&f.dataDir, "data-dir", "", "keep the mirror of the sources here, so that the next time is faster (default: a temporary directory)")
+}
+
+// planner plans without a server.
+type planner interface {
+	Plan(ctx context.Context, changesets []buildbtw.Changeset, s buildbtw.Settings) (*buildgraph.Plan, error)
+	Sources(ctx context.Context) ([]api.Source, error)
+}
+
+// open reads the sources. The caller calls done when it needs them no more.
+func (f *offlineFlags) open(ctx context.Context, durations map[string]float64) (p planner, done func() error, err error) {
+	serve := serveFlags{sources: f.sources, architectures: f.architectures}
+	if len(f.sources) == 0 {
+		return nil, nil, cli.Usage(errors.New("no sources given; name a directory of packages with --sources dir:PATH"))
+	}
+	dirs, err := serve.sourceDirs()
+	if err != nil {
+		return nil, nil, err
+	}
+	files, err := srcinfoFiles(dirs)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(files) > 0 {
+		p, err := readSrcinfoFiles(files, f, durations)
+		return p, func() error { return nil }, err
+	}
+	return f.openMirror(ctx, dirs, durations)
+}
+
+func (f *offlineFlags) openMirror(ctx context.Context, dirs []string, durations map[string]float64) (planner, func() error, error) {
+	dataDir, done := f.dataDir, func() error { return nil }
+	if dataDir == "" {
+		temporary, err := os.MkdirTemp("", "buildbtw-plan-")
+		if err != nil {
+			return nil, nil, fmt.Errorf("make a directory for the mirror: %w", err)
+		}
+		dataDir, done = temporary, func() error { return os.RemoveAll(temporary) }
+	}
+	p, err := f.mirror(ctx, filepath.Join(dataDir, "sources.git"), dirs, durations)
+	if err != nil {
+		return nil, nil, errors.Join(err, done())
+	}
+	return p, done, nil
+}
+
+// mirror brings a mirror up to date with directories of sources.
+func (f *offlineFlags) mirror(ctx context.Context, path string, dirs []string, durations map[string]float64) (planner, error) {
+	mirror, err := gitmirror.Open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range dirs {
+		report, err := mirror.SyncDir(ctx, dir)
+		if err != nil {
+			return nil, err
+		}
+		for slug, err := range report.Broken {
+			fmt.Fprintf(os.Stderr, "warning: %s: %v\n", slug, err)
+		}
+	}
+	c := scheduler.Config{BaseRef: f.baseRef, Architectures: f.architectures, Prefer: f.prefer}
+	return scheduler.NewCatalog(ctx, mirror, c, durations)
+}
+
+// srcinfoFiles lists the files named *.SRCINFO in directories and in their
+// subdirectories, by name. A directory that has a .SRCINFO itself is a source
+// and has none of these.
+func srcinfoFiles(dirs []string) ([]string, error) {
+	var files []string
+	for _, dir := range dirs {
+		for _, pattern := range []string{"*.SRCINFO", "*/*.SRCINFO"} {
+			found, err := filepath.Glob(filepath.Join(dir, pattern))
+			if err != nil {
+				return nil, fmt.Errorf("look for .SRCINFO files in %s: %w", dir, err)
+			}
+			for _, name := range found {
+				if !strings.HasPrefix(filepath.Base(name), ".") {
+					files = append(files, name)
+				}
+			}
+		}
+	}
+	return files, nil
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"crypto/sha1" //nolint:gosec // names a text, as git does
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/buildgraph"
+	"buildbtw/srcinfo"
+)
+
+// srcinfoPlanner plans from files named SOURCE.SRCINFO, without git: every
+// source stands at the one state that its file has.
+type srcinfoPlanner struct {
+	index         *buildgraph.Index
+	sources       []buildgraph.Source
+	bySlug        map[string]int // the first of a name
+	baseRef       string
+	architectures []string
+	durations     map[string]float64
+}
+
+func readSrcinfoFiles(files []string, f *offlineFlags, durations map[string]float64) (*srcinfoPlanner, error) {
+	p := &srcinfoPlanner{bySlug: map[string]int{}, baseRef: f.baseRef, architectures: f.architectures, durations: durations}
+	for i, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("read a source: %w", err)
+		}
+		sum := sha1.Sum(text) //nolint:gosec // as above
+		slug := strings.TrimSuffix(filepath.Base(name), ".SRCINFO")
+		source := buildgraph.Source{Slug: slug, Ref: f.baseRef, Commit: hex.EncodeToString(sum[:])}
+		source.Info, source.Err = srcinfo.Parse(text)
+		p.sources = append(p.sources, source)
+		if _, ok := p.bySlug[slug]; !ok {
+			p.bySlug[slug] = i
+		}
+	}
+	p.index = buildgraph.NewIndex(p.sources, buildgraph.Options{Prefer: f.prefer})
+	return p, nil
+}
+
+// Plan computes what changesets would build.
+func (p *srcinfoPlanner) Plan(ctx context.Context, changesets []buildbtw.Changeset, s buildbtw.Settings) (*buildgraph.Plan, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	r := buildgraph.Request{Settings: s, Architectures: p.architectures, Durations: p.durations}
+	for _, c := range changesets {
+		i, ok := p.bySlug[c.Source]
+		switch {
+		case !ok:
+			return nil, buildbtw.NotFound("there is no source %q", c.Source)
+		case c.Ref != "" && c.Ref != p.baseRef:
+			return nil, buildbtw.NotFound("%s: files have no branches, so %s is all there is of a source", c, c.Source)
+		}
+		r.Changesets = append(r.Changesets, p.sources[i])
+	}
+	return p.index.Plan(ctx, r)
+}
+
+// Sources lists the sources by slug.
+func (p *srcinfoPlanner) Sources(context.Context) ([]api.Source, error) {
+	list := make([]api.Source, len(p.sources))
+	for i, s := range p.sources {
+		list[i] = api.Source{Slug: s.Slug, Ref: s.Ref, Commit: s.Commit}
+		if s.Info != nil {
+			list[i].Pkgbase, list[i].Version = s.Info.Pkgbase, s.Info.Version()
+		} else {
+			list[i].Error = s.Err.Error()
+		}
+	}
+	return list, nil
+}
