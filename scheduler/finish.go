@@ -50,6 +50,9 @@ func (s *Scheduler) publish(ctx context.Context, p store.Publishing) (buildbtw.S
 // database. What can never succeed puts the build back; any other failure, such
 // as a full disk, leaves the intention for the rescue loop.
 func (s *Scheduler) publishOnce(ctx context.Context, p store.Publishing) (buildbtw.Status, error) {
+	if err := s.saveInterfaces(ctx, p.Attempt.ID); err != nil {
+		return "", err
+	}
 	err := s.Repos.Publish(ctx, publication(p))
 	if err == nil {
 		return s.Store.CompletePublish(ctx, p.Attempt.ID)
@@ -60,6 +63,17 @@ func (s *Scheduler) publishOnce(ctx context.Context, p store.Publishing) (buildb
 		return s.Store.AbandonPublish(ctx, p.Attempt.ID, "the packages could not be published: "+buildbtw.MessageOf(err))
 	}
 	return "", fmt.Errorf("publish attempt %d of %s: %w", p.Attempt.Number, p.Build.Pkgbase, err)
+}
+
+// saveInterfaces keeps what dependents can notice of the packages, while they
+// are staged: it was read when they came in. After a crash in Publish there may
+// be nothing left to save, because all of it was.
+func (s *Scheduler) saveInterfaces(ctx context.Context, attempt int64) error {
+	all, err := s.Repos.Interfaces(attempt)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	return s.Store.SaveInterfaces(ctx, all)
 }
 
 func publication(p store.Publishing) pacmanrepo.Publication {

@@ -70,14 +70,19 @@ func (m moves) keep(spaces []store.ActiveBuildspace) {
 	}
 }
 
-// iterateOne makes the next iteration of a buildspace if somebody asked for one
-// or a changeset moved.
+// iterateOne makes the next iteration of a buildspace if somebody asked for
+// one, a changeset moved, or something else in a graph that it follows.
 func (s *Scheduler) iterateOne(ctx context.Context, space store.ActiveBuildspace) error {
 	if space.Wanted != "" {
 		delete(s.moved, space.ID)
 		return s.createIteration(ctx, space, space.Wanted, space.WantedText)
 	}
+	reason := buildbtw.IterationPushed
 	text, err := s.movedChangesets(ctx, space)
+	if err == nil && text == "" {
+		reason = buildbtw.IterationFollowed
+		text, err = s.movedGraph(ctx, space)
+	}
 	if err != nil || text == "" {
 		delete(s.moved, space.ID)
 		return err
@@ -86,7 +91,7 @@ func (s *Scheduler) iterateOne(ctx context.Context, space store.ActiveBuildspace
 		return nil
 	}
 	delete(s.moved, space.ID)
-	return s.createIteration(ctx, space, buildbtw.IterationPushed, text)
+	return s.createIteration(ctx, space, reason, text)
 }
 
 // movedChangesets says in words which changesets stand at another commit than
@@ -166,18 +171,33 @@ func (s *Scheduler) createIteration(ctx context.Context, space store.ActiveBuild
 	next := store.NewIteration{
 		BuildspaceID: space.ID, Revision: space.Revision,
 		Reason: reason, ReasonText: text,
-		Plan: plan, Err: err,
+		Plan: plan, Err: err, CutOff: true,
 	}
 	if plan == nil {
 		next.Changesets = s.tried(ctx, space.Changesets)
-	} else if err := s.createRepositories(ctx, space, plan); err != nil {
-		return err
+	}
+	return s.storeIteration(ctx, space, next)
+}
+
+// storeIteration makes the iteration's repositories, with what is in them from
+// the first moment, and then the iteration.
+func (s *Scheduler) storeIteration(ctx context.Context, space store.ActiveBuildspace, next store.NewIteration) error {
+	if next.Plan != nil {
+		if err := s.createRepositories(ctx, space, next.Plan); err != nil {
+			return err
+		}
+		reuse, err := s.takeOver(ctx, space, next.Plan)
+		if err != nil {
+			return err
+		}
+		next.Reuse = reuse
 	}
 	row, err := s.Store.CreateIteration(ctx, next)
 	if err != nil {
 		return err
 	}
-	s.Log.InfoContext(ctx, "iteration made", "buildspace", space.Name, "iteration", row.Number, "reason", reason, "builds", row.Counts.Total())
+	s.Log.InfoContext(ctx, "iteration made", "buildspace", space.Name, "iteration", row.Number, "reason", next.Reason,
+		"builds", row.Counts.Total(), "reused", len(next.Reuse))
 	return nil
 }
 
@@ -195,13 +215,23 @@ func (s *Scheduler) tried(ctx context.Context, changesets []buildbtw.Changeset) 
 	return list
 }
 
-func (s *Scheduler) createRepositories(ctx context.Context, space store.ActiveBuildspace, plan *buildgraph.Plan) error {
+// nextRepository is the name of the repository of the iteration to come.
+func nextRepository(space store.ActiveBuildspace) string {
 	next := buildbtw.Iteration{Number: 1}
 	if space.Latest != nil {
 		next.Number = space.Latest.Number + 1
 	}
+	return next.Repository(space.Name)
+}
+
+// createRepositories makes empty repositories. What is there under their name
+// was left by an iteration that did not come to be.
+func (s *Scheduler) createRepositories(ctx context.Context, space store.ActiveBuildspace, plan *buildgraph.Plan) error {
+	if err := s.Repos.Remove(ctx, nextRepository(space)); err != nil {
+		return err
+	}
 	for arch := range plan.Architectures {
-		id := pacmanrepo.ID{Repository: next.Repository(space.Name), DB: space.Name, Architecture: arch}
+		id := pacmanrepo.ID{Repository: nextRepository(space), DB: space.Name, Architecture: arch}
 		if err := s.Repos.Create(ctx, id); err != nil {
 			return fmt.Errorf("create the pacman repository of %s for %s: %w", id.Repository, arch, err)
 		}

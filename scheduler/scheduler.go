@@ -18,7 +18,7 @@ import (
 	"buildbtw/store"
 )
 
-// Config is what the scheduler works with. All fields are needed.
+// Config is what the scheduler works with. All fields but Baseline are needed.
 type Config struct {
 	Store         *store.Store
 	Mirror        *gitmirror.Mirror
@@ -32,6 +32,7 @@ type Config struct {
 	Lease         time.Duration // how long a lease lasts without a heartbeat
 	SyncPeriod    time.Duration // between looks at the sources
 	Debounce      time.Duration // how long a changeset must rest before its push makes an iteration
+	Baseline      Baseline      // what the base offers; nil: nothing is known of it
 }
 
 // Scheduler owns the loops and the catalog of sources.
@@ -39,15 +40,16 @@ type Scheduler struct {
 	Config
 	catalog    *Catalog
 	moved      moves
-	publishing singleflight.Group // by attempt
-	syncing    sync.Mutex         // one look at the sources at a time
+	followed   map[int64]*snapshot // by buildspace: the catalog with which its graph was compared last
+	publishing singleflight.Group  // by attempt
+	syncing    sync.Mutex          // one look at the sources at a time
 
-	sync, iterate, rescue, prune, learn *Loop
+	sync, iterate, rescue, prune, learn, reuse *Loop
 }
 
 // New prepares a scheduler; Run starts it.
 func New(c Config) *Scheduler {
-	s := &Scheduler{Config: c, catalog: newCatalog(c.Mirror, c.BaseRef, c.Architectures, c.Prefer), moved: moves{}}
+	s := &Scheduler{Config: c, catalog: newCatalog(c.Mirror, c.BaseRef, c.Architectures, c.Prefer), moved: moves{}, followed: map[int64]*snapshot{}}
 	s.sync = loop(Loop{
 		Name:        "sync",
 		Description: "brings the mirror up to date with the sources and reads their .SRCINFO",
@@ -80,6 +82,12 @@ func New(c Config) *Scheduler {
 		Period:      30 * time.Second,
 		Pass:        s.learnPass,
 	})
+	s.reuse = loop(Loop{
+		Name:        "reuse",
+		Description: "takes over what was built before, and skips what notices no change",
+		Period:      10 * time.Second,
+		Pass:        s.reusePass,
+	})
 	return s
 }
 
@@ -89,7 +97,9 @@ func loop(l Loop) *Loop {
 }
 
 // Loops lists all loops, for logs and documentation.
-func (s *Scheduler) Loops() []*Loop { return []*Loop{s.rescue, s.sync, s.iterate, s.prune, s.learn} }
+func (s *Scheduler) Loops() []*Loop {
+	return []*Loop{s.rescue, s.sync, s.iterate, s.prune, s.learn, s.reuse}
+}
 
 // Catalog gives the sources as last read.
 func (s *Scheduler) Catalog() *Catalog { return s.catalog }
@@ -113,6 +123,10 @@ func (s *Scheduler) Prepare(ctx context.Context) error {
 // Run runs all loops until the context ends, or until one of them panics.
 func (s *Scheduler) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		s.wakeReuse(ctx)
+		return nil
+	})
 	for _, l := range s.Loops() {
 		group.Go(func() error { return l.run(ctx, s.Log) })
 	}

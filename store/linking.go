@@ -25,7 +25,12 @@ const reusedWords = `'Reused from ' || s.name || ' #' || i.number || '.'`
 // before. From here on they can be neither handed out nor stopped, until
 // CompleteReuse or AbandonReuse.
 func (s *Store) BeginReuse(ctx context.Context, limit int) ([]Linking, error) {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	var any bool
+	err := s.lists.GetContext(ctx, &any, `SELECT EXISTS (SELECT 1 FROM builds WHERE held IN ('reuse', 'linking'))`)
+	if err != nil || !any {
+		return nil, err // most often: nobody who writes has to wait
+	}
+	err = s.transact(ctx, func(ctx context.Context, t *tx) error {
 		_, err := t.NewRaw(`UPDATE builds SET held = 'linking', reused_from = (
     SELECT max(r.id) FROM builds AS r WHERE r.input_key = builds.input_key AND r.input_key <> '' AND r.status = 'built')
 WHERE id IN (SELECT id FROM builds WHERE held = 'reuse' ORDER BY id LIMIT ?)`, limit).Exec(ctx)

@@ -1,0 +1,142 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"buildbtw/alpm"
+	"buildbtw/gitmirror"
+	"buildbtw/srcinfo"
+	"buildbtw/store"
+)
+
+// Baseline knows what dependents can notice of the packages that builds fall
+// back to. Not ok means that it does not know: then everything is built.
+type Baseline interface {
+	Interfaces(architecture, pkgbase string) (list []alpm.Interface, ok bool)
+}
+
+// decide finds out for builds that are ready, and that the cut-off may apply
+// to, whether anything they notice has changed, and gives their number.
+func (s *Scheduler) decide(ctx context.Context) (int, error) {
+	list, err := s.Store.Undecided(ctx, reuseBatch)
+	if err != nil || len(list) == 0 {
+		return 0, err
+	}
+	commits := make([]string, 0, len(list))
+	for _, u := range list {
+		commits = append(commits, u.Build.Commit)
+	}
+	slices.Sort(commits)
+	files, err := s.Mirror.ReadSrcinfos(ctx, slices.Compact(commits))
+	if err != nil {
+		return 0, fmt.Errorf("read the dependencies of %d builds: %w", len(list), err)
+	}
+	decisions := make([]store.Decision, len(list))
+	for i, u := range list {
+		decisions[i] = s.judge(u, dependencies(files[u.Build.Commit], u))
+	}
+	return len(list), s.Store.Decide(ctx, decisions)
+}
+
+// dependencies gives what a build asks for: of kinds that bring dependents into
+// the set. None when its .SRCINFO cannot be read; then it is built.
+func dependencies(file gitmirror.Srcinfo, u store.Undecided) []alpm.Dep {
+	p := parseSrcinfo(file)
+	if p.err != nil {
+		return nil
+	}
+	lists := []srcinfo.Values{}
+	for _, pkg := range p.info.Packages {
+		lists = append(lists, pkg.Depends)
+	}
+	if u.Makedepends {
+		lists = append(lists, p.info.Base.MakeDepends)
+	}
+	var deps []alpm.Dep
+	for _, values := range lists {
+		for _, text := range values.For(u.Build.Architecture) {
+			if d, err := alpm.ParseDep(text); err == nil {
+				deps = append(deps, d)
+			}
+		}
+	}
+	return deps
+}
+
+// judge compares what brought a build into the set with what it was last built
+// against. All must be known and unnoticed; else it is built, with the first
+// reason.
+func (s *Scheduler) judge(u store.Undecided, deps []alpm.Dep) store.Decision {
+	d := store.Decision{BuildID: u.Build.ID}
+	switch {
+	case u.Within:
+		d.Reason = "its first stage was built, so its second is."
+		return d
+	case len(u.Triggers) == 0:
+		d.Reason = "what brought it here comes after it, in a cycle."
+		return d
+	}
+	var same []string
+	for _, tr := range u.Triggers {
+		if reason, changed := s.noticed(u, tr, deps); changed {
+			d.Reason = reason + "."
+			return d
+		}
+		same = append(same, tr.Pkgbase)
+	}
+	d.Verdict, d.Reason = store.VerdictSkip, "The interface of "+enumerate(same)+" is unchanged from the base's."
+	if u.Previous != nil {
+		d.Verdict, d.From = store.VerdictKeep, u.Previous.BuildID
+		d.Reason = fmt.Sprintf("interface of %s unchanged since #%d.", enumerate(same), u.Previous.Iteration)
+	}
+	return d
+}
+
+// noticed says whether a build can tell one of its dependencies now from what it
+// was last built against.
+func (s *Scheduler) noticed(u store.Undecided, tr store.Trigger, deps []alpm.Dep) (reason string, changed bool) {
+	was, now := tr.Before, tr.Now
+	if tr.Unchanged && tr.FromBase {
+		return "", false
+	}
+	if tr.FromBase {
+		was = s.base(u.Build.Architecture, tr.Pkgbase)
+	}
+	if tr.Unchanged {
+		now = s.base(u.Build.Architecture, tr.Pkgbase)
+	}
+	switch {
+	case len(was) == 0:
+		return "what it was built against of " + tr.Pkgbase + " is not known", true
+	case len(now) == 0:
+		return "the interface of " + tr.Pkgbase + " is not known", true
+	}
+	if reason, changed = alpm.Noticed(deps, was, now); changed {
+		reason = "of " + tr.Pkgbase + ", " + reason
+	}
+	return reason, changed
+}
+
+// base gives the base's packages of a pkgbase, or none when they are not known.
+func (s *Scheduler) base(architecture, pkgbase string) []alpm.Interface {
+	if s.Baseline == nil {
+		return nil
+	}
+	list, ok := s.Baseline.Interfaces(architecture, pkgbase)
+	if !ok {
+		return nil
+	}
+	return list
+}
+
+// enumerate names a few and counts the rest.
+func enumerate(names []string) string {
+	const most = 5
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
