@@ -151,7 +151,11 @@ func (t *tx) end(ctx context.Context, a *buildbtw.Attempt, e ending) (buildbtw.S
 	if err != nil {
 		return "", err
 	}
-	return b.Status, t.finishAttempt(ctx, a, e, b.Status)
+	running := a.State == buildbtw.AttemptRunning
+	if err := t.finishAttempt(ctx, a, e, b.Status); err != nil || !running {
+		return b.Status, err
+	}
+	return b.Status, t.judge(ctx, a)
 }
 
 // finishAttempt is the only way to the state finished.

@@ -96,19 +96,25 @@ func (s *Store) ResumeWorker(ctx context.Context, actor, name string) error {
 type asideChange struct{ actor, worker, why, message string }
 
 func (s *Store) setAside(ctx context.Context, c asideChange) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-		r, err := t.NewUpdate().Model((*buildbtw.Worker)(nil)).Set("set_aside = ?", c.why).
-			Where("name = ?", c.worker).Exec(ctx)
-		if err != nil {
-			return err
-		}
-		if n, _ := r.RowsAffected(); n == 0 {
-			return buildbtw.NotFound("there is no worker %q; it appears when it first asks for work", c.worker)
-		}
-		return t.record(ctx, buildbtw.Event{Actor: c.actor, Kind: buildbtw.EventWorker, Message: c.worker + ": " + c.message})
-	})
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error { return t.setAside(ctx, c) })
 	if err != nil {
 		return fmt.Errorf("set worker %s aside: %w", c.worker, err)
 	}
 	return nil
+}
+
+// setAside sets a worker aside, or resumes it when there is no reason why.
+func (t *tx) setAside(ctx context.Context, c asideChange) error {
+	q := t.NewUpdate().Model((*buildbtw.Worker)(nil)).Set("set_aside = ?", c.why).Where("name = ?", c.worker)
+	if c.why == "" {
+		q = q.Set("trusted_at = ?", t.now)
+	}
+	r, err := q.Exec(ctx)
+	if err != nil {
+		return err
+	}
+	if n, _ := r.RowsAffected(); n == 0 {
+		return buildbtw.NotFound("there is no worker %q; it appears when it first asks for work", c.worker)
+	}
+	return t.record(ctx, buildbtw.Event{Actor: c.actor, Kind: buildbtw.EventWorker, Message: c.worker + ": " + c.message})
 }

@@ -1,0 +1,140 @@
+package store_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"buildbtw"
+	"buildbtw/store"
+	"buildbtw/store/storetest"
+)
+
+// fleet is a store with many builds and workers that take them one after the
+// other.
+type fleet struct {
+	*storetest.DB
+	t *testing.T
+}
+
+func newFleet(t *testing.T) *fleet {
+	db := storetest.New(t)
+	lines := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"}
+	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan(lines...))
+	return &fleet{db, t}
+}
+
+// does lets a worker take a build and end it; true when it was given one.
+func (f *fleet) does(worker string, o buildbtw.Outcome) bool {
+	f.t.Helper()
+	f.Clock.Advance(time.Second)
+	c := f.Claim(f.t, worker)
+	if c == nil {
+		return false
+	}
+	f.Clock.Advance(time.Second)
+	switch o {
+	case buildbtw.OutcomeBuilt:
+		f.Finish(f.t, c)
+	case buildbtw.OutcomeLost:
+		f.Clock.Advance(storetest.Lease)
+		if _, err := f.ExpireLeases(f.t.Context()); err != nil {
+			f.t.Fatal(err)
+		}
+	default:
+		f.End(f.t, c, o)
+	}
+	return true
+}
+
+func (f *fleet) aside(worker string) string {
+	f.t.Helper()
+	rows, err := f.Workers(f.t.Context())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, w := range rows {
+		if w.Name == worker {
+			return w.SetAside
+		}
+	}
+	return ""
+}
+
+func TestMachineThatLosesBuildsInARowIsSetAside(t *testing.T) {
+	f := newFleet(t)
+	f.does("bad", buildbtw.OutcomeLost)
+	f.does("good", buildbtw.OutcomeBuilt)
+	f.does("bad", buildbtw.OutcomeReleased) // says nothing
+	f.does("bad", buildbtw.OutcomeInfrastructure)
+	if f.aside("bad") != "" {
+		t.Fatal("set aside after two builds")
+	}
+	f.does("bad", buildbtw.OutcomeLost)
+	if why := f.aside("bad"); !strings.Contains(why, "3 builds in a row") || !strings.Contains(why, "good finished") {
+		t.Errorf("set aside: %q", why)
+	}
+	if f.does("bad", buildbtw.OutcomeBuilt) {
+		t.Error("it was given another build")
+	}
+	events, err := f.Events(t.Context(), store.EventFilter{Newest: true, Limit: 1})
+	if err != nil || events[0].Kind != buildbtw.EventWorker || !strings.Contains(events[0].Message, "bad: Set aside") {
+		t.Errorf("event %+v, %v", events, err)
+	}
+	if err := f.ResumeWorker(t.Context(), "alice", "bad"); err != nil {
+		t.Fatal(err)
+	}
+	f.does("bad", buildbtw.OutcomeLost)
+	if why := f.aside("bad"); why != "" {
+		t.Errorf("what it lost before it was resumed counts: %q", why)
+	}
+	f.Check(t)
+}
+
+func TestWhoIsNotSetAside(t *testing.T) {
+	const lost, built, failed, infrastructure = buildbtw.OutcomeLost, buildbtw.OutcomeBuilt, buildbtw.OutcomeFailed, buildbtw.OutcomeInfrastructure
+	for name, story := range map[string]func(f *fleet){
+		"the only machine": func(f *fleet) {
+			for range 4 {
+				f.does("bad", infrastructure)
+			}
+		},
+		"when all have trouble": func(f *fleet) {
+			f.does("good", built) // before it began
+			for range 4 {
+				f.does("bad", infrastructure)
+				f.does("good", infrastructure)
+			}
+		},
+		"who succeeds in between": func(f *fleet) {
+			for range 3 {
+				f.does("good", built)
+				f.does("bad", lost)
+				f.does("bad", failed)
+			}
+		},
+		"who fails one build again and again": func(f *fleet) {
+			for range 4 {
+				f.does("bad", lost)
+				f.does("good", built)
+				f.Clock.Advance(10 * time.Minute) // the pause of the first build is over
+			}
+		},
+		"when the other one is gone": func(f *fleet) {
+			f.does("bad", infrastructure)
+			f.does("good", built)
+			f.Clock.Advance(time.Hour)
+			f.does("bad", infrastructure)
+			f.does("bad", infrastructure)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t)
+			story(f)
+			if why := f.aside("bad"); why != "" {
+				t.Errorf("set aside: %s", why)
+			}
+			f.Check(t)
+		})
+	}
+}
