@@ -58,8 +58,8 @@ screenshots: build ## take the pictures of the documentation anew
 	node cmd/buildbtw-storybook/screenshots.mjs $(BIN)/buildbtw-storybook docs/screenshots
 
 .PHONY: bench
-bench: ## measure, see docs/benchmarks.md
-	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
+bench: ## measure the main paths, see docs/benchmarks.md
+	@infrastructure/bench.sh
 
 .PHONY: clean
 clean: ## remove what was built
