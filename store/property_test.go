@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +33,10 @@ func TestNoOrderOfCallsBreaksAnInvariant(t *testing.T) {
 			"heartbeat": w.heartbeat,
 			"cancel":    w.cancel,
 			"retry":     w.retry,
+			"rebuild":   w.rebuild,
+			"reuse":     w.reuse,
+			"link":      w.link,
+			"decide":    w.decide,
 			"bulk":      w.bulk,
 			"toggle":    w.toggle,
 			"iterate":   w.iterate,
@@ -48,13 +53,14 @@ type world struct {
 	db      *storetest.DB
 	space   store.BuildspaceRow
 	claimed []*store.Claimed
+	linking []store.Linking
 }
 
 var worldArchs = []string{"aarch64", "x86_64"}
 
 func newWorld(t *testing.T, r *rapid.T) *world {
 	w := &world{t: t, db: storetest.New(t)}
-	w.space = w.db.NewBuildspace(t, "space")
+	w.space = w.db.NewBuildspaceWith(t, "space", buildbtw.DefaultSettings())
 	w.iterate(r)
 	return w
 }
@@ -157,6 +163,57 @@ func (w *world) retry(r *rapid.T) {
 	allow(r, "retry", err)
 }
 
+func (w *world) rebuild(r *rapid.T) {
+	_, err := w.db.RebuildBuild(context.Background(), "alice", w.someBuild(r).ID)
+	allow(r, "rebuild", err)
+}
+
+// reuse begins to link and may be cut off; link ends it, one way or another.
+func (w *world) reuse(r *rapid.T) {
+	list, err := w.db.BeginReuse(context.Background(), rapid.IntRange(1, 4).Draw(r, "at most"))
+	if err != nil {
+		r.Fatalf("begin to reuse: %v", err)
+	}
+	w.linking = list
+}
+
+func (w *world) link(r *rapid.T) {
+	for _, l := range w.linking {
+		if len(l.From.Files) == 0 {
+			r.Fatalf("%s is to be linked from build %d, which has no packages", l.Build.Pkgbase, l.From.BuildID)
+		}
+		end := w.db.CompleteReuse
+		if rapid.IntRange(0, 4).Draw(r, "gone") == 0 {
+			end = w.db.AbandonReuse
+		}
+		if err := end(context.Background(), []int64{l.Build.ID}); err != nil {
+			r.Fatalf("end the linking: %v", err)
+		}
+	}
+	w.linking = nil
+}
+
+func (w *world) decide(r *rapid.T) {
+	list, err := w.db.Undecided(context.Background(), 3)
+	if err != nil {
+		r.Fatalf("undecided: %v", err)
+	}
+	var decisions []store.Decision
+	for _, u := range list {
+		d := store.Decision{BuildID: u.Build.ID, Reason: "random", Verdict: store.VerdictBuild}
+		switch draw := rapid.IntRange(0, 2).Draw(r, "verdict"); {
+		case draw == 1 && u.Previous != nil:
+			d.Verdict, d.From = store.VerdictKeep, u.Previous.BuildID
+		case draw == 2 && !u.Within:
+			d.Verdict = store.VerdictSkip
+		}
+		decisions = append(decisions, d)
+	}
+	if err := w.db.Decide(context.Background(), decisions); err != nil {
+		r.Fatalf("decide: %v", err)
+	}
+}
+
 func (w *world) bulk(r *rapid.T) {
 	var err error
 	if rapid.IntRange(0, 9).Draw(r, "cancel all") == 0 {
@@ -183,8 +240,16 @@ func (w *world) iterate(r *rapid.T) {
 	if len(w.claimed) > 0 && rapid.IntRange(0, 4).Draw(r, "really") > 0 {
 		r.Skip("seldom")
 	}
-	_, err := w.db.CreateIteration(context.Background(), store.NewIteration{
-		BuildspaceID: w.space.ID, Reason: buildbtw.IterationPushed, Plan: randomPlan(r),
+	plan := randomPlan(r)
+	reuse, _, err := w.db.FindReuse(context.Background(), plan)
+	if err != nil {
+		r.Fatalf("find what can be reused: %v", err)
+	}
+	if rapid.Bool().Draw(r, "without reuse") {
+		reuse = nil
+	}
+	_, err = w.db.CreateIteration(context.Background(), store.NewIteration{
+		BuildspaceID: w.space.ID, Reason: buildbtw.IterationPushed, CutOff: true, Plan: plan, Reuse: reuse,
 	})
 	if err != nil {
 		r.Fatalf("create iteration: %v", err)
@@ -209,7 +274,17 @@ func randomPlan(r *rapid.T) *buildgraph.Plan {
 		}
 	}
 	archs := worldArchs[rapid.IntRange(0, 1).Draw(r, "first arch"):]
-	return storetest.PlanFor(archs, lines...)
+	p := storetest.PlanFor(archs, lines...)
+	for _, a := range p.Architectures {
+		for i := range a.Builds {
+			// Few commits, so that plans have much in common.
+			a.Builds[i].Commit = strings.Repeat(string('a'+rune(rapid.IntRange(0, 1).Draw(r, "commit"))), 40)
+			if a.Builds[i].Level > 0 {
+				a.Builds[i].Reason.Kind = buildbtw.ReasonDepends
+			}
+		}
+	}
+	return p
 }
 
 func (w *world) time(r *rapid.T) {
@@ -238,7 +313,13 @@ func (w *world) drain(r *rapid.T) {
 		if _, err := w.db.ExpireLeases(ctx); err != nil {
 			r.Fatal(err)
 		}
-		worked := false
+		w.reuse(r)
+		worked := len(w.linking) > 0
+		w.link(r)
+		if undecided, err := w.db.Undecided(ctx, 1); err != nil || len(undecided) > 0 {
+			worked = true
+			w.decide(r)
+		}
 		for _, arch := range worldArchs {
 			if c := w.claimAs(r, "drain-"+arch, arch); c != nil {
 				w.upload(r, c)

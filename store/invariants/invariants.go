@@ -15,7 +15,9 @@ import (
 
 // rules are queries that must give no row; each gives a text that names
 // what breaks it.
-func rules() []rule {
+func rules() []rule { return append(buildRules(), reuseRules()...) }
+
+func buildRules() []rule {
 	return []rule{
 		{"a build has one attempt under way at most", `
 SELECT build_id FROM attempts WHERE state <> 'finished' GROUP BY build_id HAVING count(*) > 1`},
@@ -25,32 +27,35 @@ AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.build_id = b.id AND a.state 
 		{"an attempt that is not to stop belongs to a building build", `
 SELECT b.pkgbase || ' is ' || b.status FROM attempts AS a JOIN builds AS b ON b.id = a.build_id
 WHERE a.state <> 'finished' AND NOT a.stop AND b.status <> 'building'`},
-		{"a build starts only when all that it waits for is built", `
+		{"a build starts only when all that it waits for is built or unchanged", `
 SELECT b.pkgbase || ' is ' || b.status || ', ' || d.pkgbase || ' is ' || d.status
 FROM builds AS b JOIN edges AS e ON e.to_build = b.id JOIN builds AS d ON d.id = e.from_build
-WHERE b.status NOT IN ('blocked', 'skipped') AND d.status <> 'built'`},
+WHERE b.status NOT IN ('blocked', 'skipped') AND d.status <> 'built' AND d.skip_reason <> 'unchanged'`},
 		{"a twin is built only when its work is done", `
 SELECT b.pkgbase || ' is ' || b.status FROM builds AS b JOIN builds AS d ON d.id = b.twin_of
 WHERE b.status NOT IN ('blocked', 'skipped') AND (b.status <> 'built' OR d.status <> 'built')`},
-		{"waiting is the number of dependencies that are not built", `
+		{"waiting is the number of dependencies that are neither built nor unchanged", `
 SELECT pkgbase || ' waits for ' || waiting || ', really ' || really FROM (
     SELECT b.pkgbase, b.waiting,
-        (SELECT count(*) FROM edges AS e JOIN builds AS d ON d.id = e.from_build WHERE e.to_build = b.id AND d.status <> 'built')
-        + (SELECT count(*) FROM builds AS d WHERE d.id = b.twin_of AND d.status <> 'built') AS really
+        (SELECT count(*) FROM edges AS e JOIN builds AS d ON d.id = e.from_build WHERE e.to_build = b.id AND d.status <> 'built' AND d.skip_reason <> 'unchanged')
+        + (SELECT count(*) FROM builds AS d WHERE d.id = b.twin_of AND d.status <> 'built' AND d.skip_reason <> 'unchanged') AS really
     FROM builds AS b) WHERE waiting <> really`},
 		{"a blocked build waits for something", `
 SELECT pkgbase FROM builds WHERE status = 'blocked' AND waiting = 0`},
 		{"the published packages of a built build are those of one attempt", `
 SELECT b.pkgbase FROM builds AS b WHERE b.status = 'built' AND b.twin_of = 0
 AND (SELECT count(DISTINCT attempt_id) FROM packages AS p WHERE p.build_id = b.id AND p.published) <> 1`},
-		{"only a built build has published packages", `
-SELECT b.pkgbase || ' is ' || b.status FROM builds AS b JOIN packages AS p ON p.build_id = b.id WHERE p.published AND b.status <> 'built'`},
+		{"only a built build, or one that is being built again by force, has published packages", `
+SELECT b.pkgbase || ' is ' || b.status FROM builds AS b JOIN packages AS p ON p.build_id = b.id
+WHERE p.published AND b.status <> 'built' AND NOT b.forced`},
 		{"a buildspace has one ready iteration at most", `
 SELECT buildspace_id FROM iterations WHERE state = 'ready' GROUP BY buildspace_id HAVING count(*) > 1`},
-		{"an iteration that is over has no work left but what is being published", `
+		{"an iteration that is over has no work left but what is being published or linked, and what others wait for", `
 SELECT b.pkgbase || ' is ' || b.status FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id
 WHERE i.state <> 'ready' AND b.status NOT IN ('built', 'failed', 'skipped')
-AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.build_id = b.id AND a.state = 'publishing')`},
+AND b.held <> 'linking'
+AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.build_id = b.id AND a.state = 'publishing')
+AND NOT EXISTS (SELECT 1 FROM builds AS w WHERE w.input_key = b.input_key AND w.input_key <> '' AND w.held = 'running')`},
 		{"an event about a build names its iteration and buildspace", `
 SELECT e.id FROM events AS e JOIN builds AS b ON b.id = e.build_id JOIN iterations AS i ON i.id = b.iteration_id
 WHERE e.iteration_id IS NOT i.id OR e.buildspace_id IS NOT i.buildspace_id`},
