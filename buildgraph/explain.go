@@ -103,7 +103,7 @@ func (g *graph) notNeeded(c *closure, v int32) string {
 		return name + " is excluded by hand"
 	}
 	if c.depth[v] != outside {
-		return fmt.Sprintf("%s is %d steps from a changeset; the scope %s goes %d", name, c.depth[v], c.scope, limit(c.scope))
+		return fmt.Sprintf("%s is %s from a changeset; scope %s takes only %s", name, steps(c.depth[v]), c.scope, taken(c.scope))
 	}
 	all := g.reach(wanted{changesets: c.changesets, trigger: c.trigger, scope: c.scope})
 	if all.depth[v] != outside {
@@ -113,6 +113,21 @@ func (g *graph) notNeeded(c *closure, v int32) string {
 		return fmt.Sprintf("%s needs a changeset only to build or to test itself or what it uses: %s; nothing it is linked to changes", name, wayText(way))
 	}
 	return fmt.Sprintf("%s depends on no changeset, neither directly nor through others", name)
+}
+
+func steps(n int32) string {
+	if n == 1 {
+		return "1 step"
+	}
+	return fmt.Sprintf("%d steps", n)
+}
+
+// taken says what a scope with a limit takes.
+func taken(scope buildbtw.Scope) string {
+	if limit(scope) == 0 {
+		return "changesets"
+	}
+	return "changesets and what depends on them directly"
 }
 
 func wayText(way []Step) string {
