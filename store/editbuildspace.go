@@ -168,6 +168,9 @@ func (t *tx) editSettings(ctx context.Context, b *buildbtw.Buildspace, to *build
 	b.Settings = *to
 	before.Priority, before.Reuse, before.CutOff = to.Priority, to.Reuse, to.CutOff
 	_, err = t.NewUpdate().Model(b).Column("scope", "cycles", "priority", "follow_all", "makedepends", "reuse", "cut_off", "architectures", "exclude", "add_pkgbases").WherePK().Exec(ctx)
+	if err == nil {
+		err = t.holdBuildspace(ctx, b.ID)
+	}
 	return true, !sameSettings(before, *to), err
 }
 

@@ -22,7 +22,7 @@ const holds = `CASE
 // hold finds anew for the pending ones among the builds whether they are held.
 // Those whose packages are being linked stay as they are.
 func (t *tx) hold(ctx context.Context, which clause) error {
-	_, err := t.NewRaw(`UPDATE builds SET held = h.hold FROM (
+	done, err := t.NewRaw(`UPDATE builds SET held = h.hold FROM (
     SELECT p.id AS id, `+holds+` AS hold
     FROM builds AS p JOIN iterations AS i ON i.id = p.iteration_id JOIN buildspaces AS s ON s.id = i.buildspace_id
     WHERE p.status = 'pending' AND p.twin_of = 0 AND p.held <> 'linking' AND p.id IN (`+which.sql+`)) AS h
@@ -30,7 +30,11 @@ WHERE builds.id = h.id AND builds.held <> h.hold`, which.args...).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("find what is held: %w", err)
 	}
-	return nil
+	if n, _ := done.RowsAffected(); n == 0 {
+		return nil
+	}
+	t.changed = true
+	return t.stopUnwanted(ctx) // those held now may have waited for a run before
 }
 
 // holdSame follows a move of builds from one status to another: it concerns
@@ -42,10 +46,18 @@ func (t *tx) holdSame(ctx context.Context, from, to buildbtw.Status, ids []int64
 		return t.hold(ctx, sqlf(`SELECT same.id FROM json_each(?) AS moved CROSS JOIN builds AS b ON b.id = moved.value
         JOIN builds AS same ON same.input_key = b.input_key AND same.input_key <> ''
         UNION SELECT value FROM json_each(?)`, idList(ids), idList(ids)))
+	case from == buildbtw.StatusPending:
+		return t.stopUnwanted(ctx)
 	case to == buildbtw.StatusPending:
 		return t.hold(ctx, sqlf(`SELECT value FROM json_each(?)`, idList(ids)))
 	}
 	return nil
+}
+
+// holdBuildspace follows a change of a buildspace's settings.
+func (t *tx) holdBuildspace(ctx context.Context, id int64) error {
+	return t.hold(ctx, sqlf(`SELECT b.id FROM iterations AS i JOIN builds AS b ON b.iteration_id = i.id
+        WHERE i.buildspace_id = ? AND i.state = 'ready' AND b.status = 'pending'`, id))
 }
 
 // isWanted is SQL that tells of a row of builds, under that name, whether a

@@ -213,7 +213,7 @@ func (t *tx) insertGraph(ctx context.Context, it *buildbtw.Iteration, n NewItera
 		return err
 	}
 	if n.CutOff && s.Scope == buildbtw.ScopeAuto {
-		g.markSkippable(triggers(s))
+		g.markSkippable(s)
 	}
 	g.begin(t.now)
 	if err := t.insertLaidOut(ctx, g); err != nil {

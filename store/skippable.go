@@ -1,6 +1,8 @@
 package store
 
 import (
+	"slices"
+
 	"buildbtw"
 )
 
@@ -15,10 +17,11 @@ func triggers(s buildbtw.Settings) buildbtw.EdgeKinds {
 // markSkippable notes which builds the cut-off may apply to: all but the
 // changesets, what depends on them directly, and what was added by hand
 // (domain.md, "Iterations").
-func (g *laidOut) markSkippable(kinds buildbtw.EdgeKinds) {
+func (g *laidOut) markSkippable(s buildbtw.Settings) {
+	kinds := triggers(s)
 	for i := range g.builds {
-		kind := g.builds[i].Reason.Kind
-		g.builds[i].MaySkip = kind != buildbtw.ReasonChangeset && kind != buildbtw.ReasonAdded
+		b := &g.builds[i]
+		b.MaySkip = b.Reason.Kind != buildbtw.ReasonChangeset && !slices.Contains(s.Add, b.Pkgbase)
 	}
 	direct := func(from, to int64, k buildbtw.EdgeKinds) {
 		if k&kinds != 0 && g.builds[from-g.first].Reason.Kind == buildbtw.ReasonChangeset {

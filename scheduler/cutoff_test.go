@@ -1,0 +1,136 @@
+package scheduler
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"buildbtw"
+	"buildbtw/alpm"
+)
+
+// baseline is a base in which every package of the map has that interface.
+type baseline map[string]alpm.Interface
+
+func (b baseline) Interfaces(_, pkgbase string) ([]alpm.Interface, bool) {
+	i, ok := b[pkgbase]
+	return []alpm.Interface{i}, ok
+}
+
+// four pushes a chain: lib, app, leaf, top. A change of lib always builds lib
+// and app; whether leaf and top are built is decided.
+func (f *fixture) four(t *testing.T) {
+	t.Helper()
+	f.three(t)
+	f.push(t, "top", srcinfoOf("top", "1", "leaf"))
+}
+
+func (f *fixture) auto(t *testing.T) {
+	t.Helper()
+	f.spaceWith(t, "work", func(*buildbtw.Settings) {}, "lib")
+	f.pass(t)
+}
+
+// provide makes the fake runner build a package that provides a soname.
+func (f *fixture) provide(t *testing.T, slug, soname string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(f.sources, slug, ".fake"), []byte("soname="+soname+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWhatNoticesNothingIsNotBuilt(t *testing.T) {
+	f := newFixture(t)
+	f.Baseline = baseline{"app": {Pkgname: "app", Version: "1-1"}, "leaf": {Pkgname: "leaf", Version: "1-1"}}
+	f.four(t)
+	f.auto(t)
+	f.wantBuilt(t, "lib", "app")
+	f.wantListed(t, "work_1", "app-1-1", "lib-1-1")
+	for _, name := range []string{"leaf", "top"} {
+		if s := f.db.Statuses(t, "work"); s[name] != buildbtw.StatusSkipped {
+			t.Errorf("%s is %s", name, s[name])
+		}
+	}
+	if !f.said(t, "work", "leaf", "The interface of app is unchanged from the base's.") {
+		t.Error("no event says why leaf was not built")
+	}
+	if rows := f.iterations(t, "work"); rows[0].Status() != buildbtw.IterationStatusBuilt {
+		t.Errorf("the iteration is %s", rows[0].Status())
+	}
+}
+
+func TestUnknownBaselineMeansBuild(t *testing.T) {
+	for name, base := range map[string]Baseline{"no base": nil, "not in the base": baseline{}} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.Baseline = base
+			f.four(t)
+			f.auto(t)
+			f.wantBuilt(t, "lib", "app", "leaf", "top")
+			if !f.said(t, "work", "leaf", "Is built: what it was built against of app is not known.") {
+				t.Error("no event says why leaf was built")
+			}
+		})
+	}
+}
+
+func TestPreviousResultIsKeptWhenNothingWasNoticed(t *testing.T) {
+	f := newFixture(t)
+	f.four(t)
+	f.auto(t)
+	f.wantBuilt(t, "lib", "app", "leaf", "top")
+	f.provide(t, "app", "libapp.so.1") // tells the two apart
+	f.push(t, "lib", srcinfoOf("lib", "2"))
+	f.settle(t)
+	f.wantBuilt(t, "lib", "app")
+	f.wantListed(t, "work_2", "app-1-1", "leaf-1-1", "lib-2-1", "top-1-1")
+	if !f.said(t, "work", "leaf", "Keeps its packages: interface of app unchanged since #1.") {
+		t.Error("no event says why leaf keeps its packages")
+	}
+}
+
+func TestNoticedChangeIsBuilt(t *testing.T) {
+	f := newFixture(t)
+	f.Baseline = baseline{"app": {Pkgname: "app", Version: "1-1"}}
+	f.push(t, "lib", srcinfoOf("lib", "1"))
+	f.push(t, "app", srcinfoOf("app", "2", "lib"))
+	f.push(t, "leaf", srcinfoOf("leaf", "1", "app<2"))
+	f.push(t, "tip", srcinfoOf("tip", "1", "app"))
+	f.auto(t)
+	f.wantBuilt(t, "lib", "app", "leaf")
+	if s := f.db.Statuses(t, "work"); s["tip"] != buildbtw.StatusSkipped {
+		t.Errorf("tip, which asks for no version, is %s", s["tip"])
+	}
+}
+
+func TestCutOffCanBeSwitchedOff(t *testing.T) {
+	for name, change := range map[string]func(*buildbtw.Settings){
+		"setting":   func(s *buildbtw.Settings) { s.CutOff = false },
+		"scope all": everything,
+		"by hand":   func(s *buildbtw.Settings) { s.Add = buildbtw.Names{"leaf", "top"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.Baseline = baseline{"app": {Pkgname: "app", Version: "1-1"}, "leaf": {Pkgname: "leaf", Version: "1-1"}}
+			f.four(t)
+			f.spaceWith(t, "work", change, "lib")
+			f.pass(t)
+			f.wantBuilt(t, "lib", "app", "leaf", "top")
+		})
+	}
+}
+
+func TestForceOverrulesTheCutOff(t *testing.T) {
+	f := newFixture(t)
+	f.Baseline = baseline{"app": {Pkgname: "app", Version: "1-1"}, "leaf": {Pkgname: "leaf", Version: "1-1"}}
+	f.four(t)
+	f.auto(t)
+	lib := f.db.Claim(t, "worker")
+	f.build(t, lib)
+	f.wantBuilt(t, "app")
+	if _, err := f.Store.RebuildBuild(t.Context(), "alice", lib.Build.ID); err != nil {
+		t.Fatal(err)
+	}
+	f.wantBuilt(t, "lib", "app", "leaf", "top")
+	f.wantListed(t, "work_1", "app-1-1", "leaf-1-1", "lib-1-1", "top-1-1")
+}
