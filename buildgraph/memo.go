@@ -15,14 +15,20 @@ import (
 type memo struct {
 	mu     sync.Mutex
 	shapes map[string]*shape
-	order  []string // oldest first
+	frames map[string]*usedFrame // those of the shapes
+	order  []string              // keys of shapes, oldest first
 	cells  int
+}
+
+type usedFrame struct {
+	*frame
+	shapes int // that have it
 }
 
 // maxCells bounds a memo to about 150 MB.
 const maxCells = 1_500_000
 
-func newMemo() *memo { return &memo{shapes: map[string]*shape{}} }
+func newMemo() *memo { return &memo{shapes: map[string]*shape{}, frames: map[string]*usedFrame{}} }
 
 func (m *memo) get(key string) *shape {
 	m.mu.Lock()
@@ -30,21 +36,54 @@ func (m *memo) get(key string) *shape {
 	return m.shapes[key]
 }
 
+// frame is nil when no shape has it.
+func (m *memo) frame(key string) *frame {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f := m.frames[key]; f != nil {
+		return f.frame
+	}
+	return nil
+}
+
 // put keeps a shape and drops the oldest ones above the bound.
 func (m *memo) put(key string, h *shape) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.shapes[key] != nil || h.cells() > maxCells {
+	if m.shapes[key] != nil || h.cells()+h.frame.cells() > maxCells {
 		return
 	}
+	if f := m.frames[h.key]; f != nil { // somebody else was quicker
+		h.frame = f.frame
+	}
+	m.add(key, h)
+	for m.cells > maxCells {
+		m.dropOldest()
+	}
+}
+
+func (m *memo) add(key string, h *shape) {
 	m.shapes[key] = h
 	m.order = append(m.order, key)
 	m.cells += h.cells()
-	for m.cells > maxCells {
-		oldest := m.order[0]
-		m.order = m.order[1:]
-		m.cells -= m.shapes[oldest].cells()
-		delete(m.shapes, oldest)
+	f := m.frames[h.key]
+	if f == nil {
+		f = &usedFrame{frame: h.frame}
+		m.frames[h.key] = f
+		m.cells += f.cells()
+	}
+	f.shapes++
+}
+
+func (m *memo) dropOldest() {
+	h := m.shapes[m.order[0]]
+	delete(m.shapes, m.order[0])
+	m.order = m.order[1:]
+	m.cells -= h.cells()
+	f := m.frames[h.key]
+	if f.shapes--; f.shapes == 0 {
+		delete(m.frames, h.key)
+		m.cells -= f.cells()
 	}
 }
 
@@ -54,23 +93,11 @@ func (m *memo) carry(changed []int32) *memo {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, key := range m.order {
-		h := m.shapes[key]
-		if !h.dependsOn(changed) {
-			out.shapes[key] = h
-			out.order = append(out.order, key)
-			out.cells += h.cells()
+		if h := m.shapes[key]; !h.dependsOn(changed) {
+			out.add(key, h)
 		}
 	}
 	return out
-}
-
-func (h *shape) dependsOn(nodes []int32) bool {
-	for _, v := range nodes {
-		if h.inside.has(v) {
-			return true
-		}
-	}
-	return false
 }
 
 // key writes a wish as the key of its shape.

@@ -10,7 +10,6 @@ import (
 // renderer turns an architecture's skeleton into the plan that people see.
 type renderer struct {
 	*skeleton
-	ix    *Index
 	jobs  *jobs
 	order []int32     // of jobs, as the plan lists them
 	kinds [8][]string // see kindLists
@@ -68,13 +67,9 @@ func (r *renderer) buildNodes() []int32 {
 
 func (r *renderer) build(i int32, priority float64) Build {
 	j := r.jobs.list[i]
-	v := r.nodes[j.node]
-	u, source := r.g.units[v], &r.ix.sources[r.g.sources[v]]
 	return Build{
-		Pkgbase: u.info.Pkgbase, Source: source.Slug, Commit: source.Commit,
-		Version: u.version, Pkgnames: u.pkgnames, Any: u.any,
-		Stage: j.stage, NoCheck: j.noCheck, Level: int(r.jobs.dag.level[i]), Priority: priority,
-		Reason: r.g.reason(r.reach, v),
+		Pkgbase: r.pkgbase(j.node), Stage: j.stage, NoCheck: j.noCheck,
+		Level: int(r.jobs.dag.level[i]), Priority: priority,
 	}
 }
 

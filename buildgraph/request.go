@@ -103,16 +103,16 @@ type view struct {
 // shape gives what a wish comes to on an architecture, from the memo if it was
 // asked for before.
 func (p *planner) shape(ctx context.Context, g *graph, w wanted) (*shape, error) {
-	cycles := p.request.Settings.Cycles
-	key := w.key(cycles, &p.estimate, g)
+	key := w.key(p.request.Settings.Cycles, &p.estimate, g)
 	if h := g.memo.get(key); h != nil {
 		return h, nil
 	}
-	s, err := newSkeleton(ctx, g, w, p.estimate)
+	s := newSkeleton(g, w)
+	f, err := p.frame(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	h := newShape(s, p.ix, cycles)
+	h := newShape(s, f)
 	g.memo.put(key, h)
 	return h, nil
 }

@@ -1,41 +1,34 @@
 package buildgraph
 
-import "buildbtw"
+import (
+	"slices"
+
+	"buildbtw"
+)
 
 // shape is the plan of one architecture without commits and versions. It
 // follows from the graph, the request and the durations alone, so it stays
 // while sources move without changing what depends on what.
 type shape struct {
-	reach  *closure
-	nodes  []int32 // graph nodes of the set, ascending
-	loose  []int32 // see looseOrder: the first before and after, as graph nodes
-	count  int     // of loose orders
-	counts map[buildbtw.Scope]int
-
-	builds []Build // commits and versions are those of the first use
-	node   []int32 // by build: its graph node
-	plan   ArchPlan
-	inside bitset // graph nodes that the set reaches or that reach it: what the shape depends on
+	*frame
+	reach   *closure
+	counts  map[buildbtw.Scope]int
+	reasons []buildbtw.Reason // by build
+	touches bitset            // graph nodes that an edge must lead to if it is to change the shape
 }
 
-// newShape renders a skeleton once for all plans that will share it.
-func newShape(s *skeleton, ix *Index, cycles buildbtw.Cycles) *shape {
-	r := &renderer{skeleton: s, ix: ix}
-	if cycles == buildbtw.CyclesTwice {
-		r.jobs = s.twiceJobs()
-	} else {
-		r.jobs = s.onceJobs()
-	}
-	h := &shape{reach: s.reach, nodes: s.nodes, count: s.loose.count, counts: map[buildbtw.Scope]int{}}
-	h.plan = *r.plan()
-	h.builds, h.node = h.plan.Builds, r.buildNodes()
-	if s.loose.count > 0 {
-		h.loose = []int32{s.nodes[s.loose.before], s.nodes[s.loose.after]}
-	}
+func newShape(s *skeleton, f *frame) *shape {
+	h := &shape{frame: f, reach: s.reach, counts: map[buildbtw.Scope]int{}, touches: slices.Clone(f.inside)}
 	for _, scope := range countedScopes() {
 		h.counts[scope] = len(s.reach.set(scope))
 	}
-	h.inside = s.footprint()
+	for _, v := range s.reach.queue {
+		h.touches.add(v)
+	}
+	h.reasons = make([]buildbtw.Reason, len(f.node))
+	for i, v := range f.node {
+		h.reasons[i] = s.g.reason(s.reach, v)
+	}
 	return h
 }
 
@@ -44,26 +37,7 @@ func countedScopes() []buildbtw.Scope {
 	return []buildbtw.Scope{buildbtw.ScopeNone, buildbtw.ScopeDirect, buildbtw.ScopeAll}
 }
 
-// footprint marks every node whose dependents the shape depends on: the
-// closure, the set, and what needs the set over other packages. An edge to any
-// other node can neither bring something in nor order anything.
-func (s *skeleton) footprint() bitset {
-	b := newBitset(len(s.local))
-	for _, v := range s.reach.queue {
-		b.add(v)
-	}
-	for _, v := range s.nodes {
-		b.add(v)
-	}
-	for v, in := range s.above {
-		if in {
-			b.add(int32(v))
-		}
-	}
-	return b
-}
-
-// archPlan fills in the commits and versions of an index.
+// archPlan fills in the reasons, and the commits and versions of an index.
 func (h *shape) archPlan(g *graph, ix *Index) *ArchPlan {
 	p := h.plan
 	p.Builds = make([]Build, len(h.builds))
@@ -72,24 +46,14 @@ func (h *shape) archPlan(g *graph, ix *Index) *ArchPlan {
 		u, source := g.units[h.node[i]], &ix.sources[g.sources[h.node[i]]]
 		b := &p.Builds[i]
 		b.Source, b.Commit, b.Version = source.Slug, source.Commit, u.version
-		b.Pkgnames, b.Any = u.pkgnames, u.any
+		b.Pkgnames, b.Any, b.Reason = u.pkgnames, u.any, h.reasons[i]
 	}
 	return &p
 }
 
-// has reports whether a graph node is in the set.
-func (h *shape) has(v int32) bool {
-	lo, hi := 0, len(h.nodes)
-	for lo < hi {
-		mid := (lo + hi) / 2
-		if h.nodes[mid] < v {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo < len(h.nodes) && h.nodes[lo] == v
-}
+// dependsOn reports whether an edge to one of the nodes can change the shape.
+func (h *shape) dependsOn(nodes []int32) bool { return slices.ContainsFunc(nodes, h.touches.has) }
 
-// cells is how much the shape holds, for the bound of the memo.
-func (h *shape) cells() int { return len(h.plan.Edges) + len(h.builds) + len(h.inside) }
+// cells is how much the shape holds beside its frame, for the bound of the
+// memo.
+func (h *shape) cells() int { return len(h.reasons) + len(h.reach.depth) }

@@ -2,6 +2,9 @@ package buildgraph
 
 import (
 	"context"
+	"encoding/binary"
+
+	"buildbtw"
 )
 
 // skeleton is the plan of one architecture in numbers: everything that follows
@@ -21,21 +24,39 @@ type skeleton struct {
 	loose   looseOrder    // what of it lies on cycles and is not kept
 }
 
-// newSkeleton computes what a request means for one architecture.
-func newSkeleton(ctx context.Context, g *graph, w wanted, e estimate) (*skeleton, error) {
+// newSkeleton finds the set of a request on one architecture.
+func newSkeleton(g *graph, w wanted) *skeleton {
 	s := &skeleton{g: g, reach: g.reach(w)}
 	s.nodes = s.reach.set(w.scope)
-	s.local = make([]int32, len(g.units))
+	return s
+}
+
+// key writes down all that the order of the set depends on beside the graph.
+func (s *skeleton) key(cycles buildbtw.Cycles, e *estimate) string {
+	b := append([]byte(cycles), 0)
+	set := newBitset(len(s.g.units))
+	for _, v := range s.nodes {
+		set.add(v)
+	}
+	for _, word := range set {
+		b = binary.LittleEndian.AppendUint64(b, word)
+	}
+	return string(e.appendKey(b, s.g))
+}
+
+// arrange chooses the cuts and finds the order of the set.
+func (s *skeleton) arrange(ctx context.Context, e estimate) error {
+	s.local = make([]int32, len(s.g.units))
 	for v := range s.local {
 		s.local[v] = -1
 	}
 	for l, v := range s.nodes {
 		s.local[v] = int32(l)
 	}
-	s.direct = g.deps.subgraph(s.nodes, s.local)
+	s.direct = s.g.deps.subgraph(s.nodes, s.local)
 	s.comps = findComponents(s.direct)
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
 	s.time(e)
 	known := s.seconds
@@ -44,7 +65,7 @@ func newSkeleton(ctx context.Context, g *graph, w wanted, e estimate) (*skeleton
 	}
 	s.cut = chooseCuts(s.direct, s.comps, known)
 	s.findThrough()
-	return s, ctx.Err()
+	return ctx.Err()
 }
 
 func (s *skeleton) size() int32 { return int32(len(s.nodes)) }

@@ -1,0 +1,83 @@
+package buildgraph
+
+import (
+	"context"
+
+	"buildbtw"
+)
+
+// frame is the part of a shape that follows from the set alone, whatever
+// brought its packages in. Core libraries that need each other have the same
+// set: their plans share one frame.
+type frame struct {
+	key    string  // see skeleton.key
+	nodes  []int32 // graph nodes of the set, ascending
+	loose  []int32 // see looseOrder: the first before and after, as graph nodes
+	count  int     // of loose orders
+	builds []Build // without what a source or a reason says
+	node   []int32 // by build: its graph node
+	plan   ArchPlan
+	inside bitset // graph nodes of the set, and those outside that need it
+}
+
+// frame gives what a set comes to, from the memo if another plan has it.
+func (p *planner) frame(ctx context.Context, s *skeleton) (*frame, error) {
+	cycles := p.request.Settings.Cycles
+	key := s.key(cycles, &p.estimate)
+	if f := s.g.memo.frame(key); f != nil {
+		return f, nil
+	}
+	if err := s.arrange(ctx, p.estimate); err != nil {
+		return nil, err
+	}
+	return newFrame(key, s, cycles), nil
+}
+
+func newFrame(key string, s *skeleton, cycles buildbtw.Cycles) *frame {
+	r := &renderer{skeleton: s}
+	if cycles == buildbtw.CyclesTwice {
+		r.jobs = s.twiceJobs()
+	} else {
+		r.jobs = s.onceJobs()
+	}
+	f := &frame{key: key, nodes: s.nodes, count: s.loose.count, inside: s.footprint()}
+	f.plan = *r.plan()
+	f.builds, f.node = f.plan.Builds, r.buildNodes()
+	if s.loose.count > 0 {
+		f.loose = []int32{s.nodes[s.loose.before], s.nodes[s.loose.after]}
+	}
+	return f
+}
+
+// footprint marks every node whose dependents the frame depends on: the set,
+// and what needs the set over other packages. An edge to any other node can
+// order nothing.
+func (s *skeleton) footprint() bitset {
+	b := newBitset(len(s.local))
+	for _, v := range s.nodes {
+		b.add(v)
+	}
+	for v, in := range s.above {
+		if in {
+			b.add(int32(v))
+		}
+	}
+	return b
+}
+
+// has reports whether a graph node is in the set.
+func (f *frame) has(v int32) bool {
+	lo, hi := 0, len(f.nodes)
+	for lo < hi {
+		mid := (lo + hi) / 2
+		if f.nodes[mid] < v {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo < len(f.nodes) && f.nodes[lo] == v
+}
+
+// cells is how much the frame holds, for the bound of the memo.
+func (f *frame) cells() int { return len(f.plan.Edges) + len(f.builds) + len(f.inside) }
