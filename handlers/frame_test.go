@@ -57,6 +57,12 @@ func (noFinisher) Finish(context.Context, string, api.FinishRequest) (api.Finish
 	return api.FinishAnswer{}, buildbtw.Conflict("the lease is over")
 }
 
+type noForecaster struct{}
+
+func (noForecaster) Forecast(context.Context, store.IterationRow) (api.Forecast, error) {
+	return api.Forecast{}, nil
+}
+
 // buffer is a log that may be read while it is written.
 type buffer struct {
 	mu   sync.Mutex
@@ -95,7 +101,7 @@ func newFrame(t testing.TB, change ...func(*handlers.Deps)) *frame {
 	deps := handlers.Deps{
 		Who: handlers.SingleUser("token"),
 		Deps: apiv1.Deps{
-			Store: db, Catalog: emptyCatalog{}, Finisher: noFinisher{}, Sources: mirror, Repos: f.repos, Logs: logs,
+			Store: db, Catalog: emptyCatalog{}, Finisher: noFinisher{}, Forecaster: noForecaster{}, Sources: mirror, Repos: f.repos, Logs: logs,
 			Log: slog.New(slog.NewTextHandler(f.log, nil)), Wake: func() {}, Now: time.Now,
 			Settings: apiv1.Settings{
 				ServerURL: f.url, Architectures: []string{"x86_64"}, BaseRef: "main", ConfirmAbove: 500,

@@ -133,6 +133,7 @@ func (a *App) addIteration(c *fiber.Ctx, v *views.Iteration, number int) error {
 		func() error { return a.addWarnings(ctx, v, row) },
 		func() error { return a.addRepositories(ctx, v, row) },
 		func() error { return a.addBlockers(ctx, v, row) },
+		func() error { return a.addForecast(ctx, v, row) },
 		func() error { return a.addBuilds(c, v) },
 		func() error { return a.addDiff(ctx, v) },
 		func() error { return a.addIterations(ctx, v) },

@@ -17,6 +17,7 @@ func (a *App) pages(r fiber.Router) {
 	r.Get("/", look, a.home)
 	r.Get("/sources", look, a.sourcesPage)
 	r.Get("/workers", look, a.workersPage)
+	r.Post("/workers/:name/resume", allow(buildbtw.User.MayAdminister), a.resumeWorker)
 	r.Get("/packages/:pkgname", look, a.packagePage)
 
 	r.Get("/buildspaces", look, a.buildspaces)
@@ -37,6 +38,7 @@ func (a *App) pages(r fiber.Router) {
 	r.Get("/builds/:id", look, a.buildPage)
 	r.Get("/builds/:id/log", look, a.buildLog)
 	r.Post("/builds/:id/retry", change, a.retryBuild)
+	r.Post("/builds/:id/rebuild", change, a.rebuildBuild)
 	r.Post("/builds/:id/cancel", change, a.cancelBuild)
 }
 

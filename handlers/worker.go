@@ -15,7 +15,7 @@ func (a *App) workersPage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	var v views.Workers
+	v := views.Workers{CanResume: user(c).MayAdminister() == nil}
 	for _, row := range rows {
 		v.Machines = append(v.Machines, a.workerCard(row))
 	}
@@ -25,6 +25,18 @@ func (a *App) workersPage(c *fiber.Ctx) error {
 	s := a.shell(c, views.NavWorkers, v.Title())
 	s.Live = live(c, 5)
 	return a.render(c, s, views.WorkersContent(v))
+}
+
+// resumeWorker gives a worker that was set aside builds again.
+func (a *App) resumeWorker(c *fiber.Ctx) error {
+	name, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	if err := a.Store.ResumeWorker(c.UserContext(), user(c).Name, name); err != nil {
+		return err
+	}
+	return seeOther(c, "/workers")
 }
 
 func (a *App) workerCard(row store.WorkerRow) views.WorkerCard {

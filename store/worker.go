@@ -103,18 +103,23 @@ func (s *Store) setAside(ctx context.Context, c asideChange) error {
 	return nil
 }
 
-// setAside sets a worker aside, or resumes it when there is no reason why.
+// setAside sets a worker aside, or resumes it when there is no reason why. What
+// is so already stays as it is.
 func (t *tx) setAside(ctx context.Context, c asideChange) error {
-	q := t.NewUpdate().Model((*buildbtw.Worker)(nil)).Set("set_aside = ?", c.why).Where("name = ?", c.worker)
+	var w buildbtw.Worker
+	err := t.NewSelect().Model(&w).Where("name = ?", c.worker).Scan(ctx)
+	if err != nil {
+		return notFound(err, "there is no worker %q; it appears when it first asks for work", c.worker)
+	}
+	if w.SetAside == c.why {
+		return nil
+	}
+	q := t.NewUpdate().Model(&w).Set("set_aside = ?", c.why).WherePK()
 	if c.why == "" {
 		q = q.Set("trusted_at = ?", t.now)
 	}
-	r, err := q.Exec(ctx)
-	if err != nil {
+	if _, err := q.Exec(ctx); err != nil {
 		return err
-	}
-	if n, _ := r.RowsAffected(); n == 0 {
-		return buildbtw.NotFound("there is no worker %q; it appears when it first asks for work", c.worker)
 	}
 	return t.record(ctx, buildbtw.Event{Actor: c.actor, Kind: buildbtw.EventWorker, Message: c.worker + ": " + c.message})
 }

@@ -382,7 +382,8 @@ func sourceTable(v Sources) templ.Component {
 
 // Workers is every build machine with what it does now.
 type Workers struct {
-	Machines []WorkerCard
+	Machines  []WorkerCard
+	CanResume bool // whoever looks may resume those set aside
 }
 
 // WorkerCard is one build machine.

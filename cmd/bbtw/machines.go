@@ -46,11 +46,12 @@ func (a *app) sourcesCommand() *cobra.Command {
 }
 
 func (a *app) workersCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "workers",
-		Short:   "List the build machines, and what each does now",
-		Example: "  bbtw workers",
-		Args:    cobra.NoArgs,
+	cmd := &cobra.Command{
+		Use:   "workers",
+		Short: "List the build machines, and what each does now",
+		Example: `  bbtw workers
+  bbtw workers resume build-3`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -72,6 +73,34 @@ func (a *app) workersCommand() *cobra.Command {
 				t.add(w.Name, strings.Join(w.Architectures, " "), strings.Join(w.Runners, " "), age(w.LastSeen, time.Now())+" ago", strings.Join(does, " "), w.SetAside)
 			}
 			return t.print(a.out)
+		},
+	}
+	cmd.AddCommand(a.resumeWorkerCommand())
+	return cmd
+}
+
+func (a *app) resumeWorkerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "resume NAME",
+		Short: "Give a machine builds again that was set aside",
+		Long: `Gives a build machine builds again. The server sets one aside that has lost or
+broken three builds in a row while another machine went on finishing some.`,
+		Example: "  bbtw workers resume build-3",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			w, err := c.ResumeWorker(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(w)
+			}
+			_, err = fmt.Fprintf(a.out, "%s gets builds again.\n", w.Name)
+			return err
 		},
 	}
 }

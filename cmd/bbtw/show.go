@@ -38,7 +38,8 @@ func (a *app) showCommand() *cobra.Command {
 // shown is what "bbtw show --json" prints.
 type shown struct {
 	Buildspace api.Buildspace `json:"buildspace"`
-	Iteration  *api.Iteration `json:"iteration"` // null before the first
+	Iteration  *api.Iteration `json:"iteration"`          // null before the first
+	Forecast   *api.Forecast  `json:"forecast,omitempty"` // of an iteration that is being built
 	Builds     []api.Build    `json:"builds"`
 }
 
@@ -54,6 +55,13 @@ func (a *app) show(ctx context.Context, c *api.Client, f api.BuildFilter) error 
 			return err
 		}
 		all.Iteration = &it
+		if it.Status == buildbtw.IterationStatusBuilding {
+			forecast, err := c.Forecast(ctx, f.Buildspace, f.Iteration)
+			if err != nil {
+				return err
+			}
+			all.Forecast = &forecast
+		}
 		if all.Builds, err = c.Builds(ctx, f); err != nil {
 			return err
 		}
@@ -77,6 +85,9 @@ func (a *app) printShown(all shown) error {
 		fmt.Fprintf(a.out, "%s\n", it.Error)
 	}
 	fmt.Fprintln(a.out, countsLine(it.Counts))
+	if all.Forecast != nil {
+		a.printForecast(*all.Forecast)
+	}
 	for _, b := range it.Blockers {
 		fmt.Fprintf(a.out, "%s %s: holds %s\n", b.Build.Pkgbase, b.Build.Status, plural(b.Blocks, "build"))
 	}

@@ -40,6 +40,11 @@ type Finisher interface {
 	Finish(ctx context.Context, lease string, r api.FinishRequest) (api.FinishAnswer, error)
 }
 
+// Forecaster says when an iteration will be done.
+type Forecaster interface {
+	Forecast(ctx context.Context, it store.IterationRow) (api.Forecast, error)
+}
+
 // Settings are what the person who runs the server chose.
 type Settings struct {
 	ServerURL     string   // as people and build machines reach it, without a trailing slash
@@ -56,16 +61,17 @@ type Settings struct {
 
 // Deps is what the API stands on. Every field is needed.
 type Deps struct {
-	Store    *store.Store
-	Catalog  Catalog
-	Finisher Finisher
-	Sources  *gitmirror.Mirror
-	Repos    *pacmanrepo.Repos
-	Logs     *buildlog.Logs
-	Settings Settings
-	Log      *slog.Logger
-	Wake     func() // tells the scheduler that there is something to do
-	Now      func() time.Time
+	Store      *store.Store
+	Catalog    Catalog
+	Finisher   Finisher
+	Forecaster Forecaster
+	Sources    *gitmirror.Mirror
+	Repos      *pacmanrepo.Repos
+	Logs       *buildlog.Logs
+	Settings   Settings
+	Log        *slog.Logger
+	Wake       func() // tells the scheduler that there is something to do
+	Now        func() time.Time
 }
 
 // Edge is what the API gets from the server that it is a part of.

@@ -70,6 +70,19 @@ func (a *API) iteration(c *fiber.Ctx) error {
 	return send(c, w)
 }
 
+// forecast says when an iteration will be done.
+func (a *API) forecast(c *fiber.Ctx) error {
+	row, err := a.namedIteration(c)
+	if err != nil {
+		return err
+	}
+	f, err := a.Forecaster.Forecast(c.UserContext(), row)
+	if err != nil {
+		return err
+	}
+	return send(c, f)
+}
+
 // namedIteration loads the iteration that the path names.
 func (a *API) namedIteration(c *fiber.Ctx) (store.IterationRow, error) {
 	name, err := param(c, "name")

@@ -122,6 +122,10 @@ func (a *API) iterationRoutes() []route {
 			handler: a.graph, answer: api.Graph{}, query: []parameter{{"arch", "the architecture; the first when there is none"}},
 		},
 		{
+			method: "GET", path: iterations + "/{number}/forecast", summary: "When the iteration will be done, its longest chain, and how it has gone",
+			may: buildbtw.User.MayRead, handler: a.forecast, answer: api.Forecast{},
+		},
+		{
 			method: "GET", path: iterations + "/{number}/diff", summary: "What changed to another iteration", may: buildbtw.User.MayRead,
 			handler: a.diff, answer: api.Diff{}, query: []parameter{{"to", "number of the other iteration, or latest"}},
 		},
@@ -144,6 +148,10 @@ func (a *API) buildRoutes() []route {
 		{
 			method: "POST", path: "/builds/{id}/retry", summary: "Make another attempt", may: buildbtw.User.MayChange,
 			handler: a.retryBuild, answer: api.Build{},
+		},
+		{
+			method: "POST", path: "/builds/{id}/rebuild", summary: "Build a built one again, and everything above it", may: buildbtw.User.MayChange,
+			handler: a.rebuildBuild, answer: api.Build{},
 		},
 		{
 			method: "POST", path: "/builds/{id}/cancel", summary: "Cancel a build", may: buildbtw.User.MayChange,
@@ -179,6 +187,10 @@ func (a *API) listRoutes() []route {
 		{
 			method: "GET", path: "/workers", summary: "Build machines", may: buildbtw.User.MayRead,
 			handler: a.workers, answer: api.Page[api.Worker]{},
+		},
+		{
+			method: "POST", path: "/workers/{worker}/resume", summary: "Give a worker that was set aside builds again",
+			may: buildbtw.User.MayAdminister, handler: a.resumeWorker, answer: api.Worker{},
 		},
 		{
 			method: "GET", path: "/events", summary: "The history, oldest first; as Server-Sent Events when these are accepted",

@@ -18,12 +18,16 @@ import (
 type Options struct {
 	All bool // every build and warning, however many
 	DOT bool // the graph in Graphviz's language instead
+
+	// Workers is for how many workers to say how long it takes; 0: not.
+	Workers int
 }
 
 // Register adds the flags for the options.
 func (o *Options) Register(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.All, "all", false, "print every build, cut and warning, however many there are")
 	flags.BoolVar(&o.DOT, "dot", false, "print the build graph for Graphviz")
+	flags.IntVar(&o.Workers, "workers", 0, "say how long so many workers would take, and others for comparison")
 }
 
 // few is how many lines of one kind are printed without All.
@@ -41,6 +45,9 @@ func Print(w io.Writer, p *buildgraph.Plan, o Options) error {
 	out.summary(p)
 	for _, arch := range slices.Sorted(maps.Keys(p.Architectures)) {
 		out.architecture(arch, p.Architectures[arch])
+	}
+	if o.Workers > 0 {
+		out.needs(p, o.Workers)
 	}
 	out.warnings(p.Warnings)
 	return out.err
