@@ -66,6 +66,14 @@ func (p *Process) Log() string {
 	return string(text[min(p.from, int64(len(text))):])
 }
 
+// Signal sends the process a signal, unless it has ended.
+func (p *Process) Signal(s os.Signal) error {
+	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("send %s to %s: %w", s, p.cmd.Path, err)
+	}
+	return nil
+}
+
 // Kill ends the process as kill -9 and a power cut do: without a word.
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill() // it may have ended already
