@@ -18,34 +18,52 @@ type cutter struct {
 	deps    *csr
 	comps   *components
 	seconds []float64 // by node; nil when no durations are known
-	cut     []bool    // by edge of deps
+	solved  *solutions
+	clocks  *clocks // made when the first large tangle needs them
+	cut     []bool  // by edge of deps
 }
 
 // chooseCuts marks the edges, by their place in deps.to, that are left out so
-// that no cycle remains. Every one of them lies on a cycle.
+// that no cycle remains. Every one of them lies on a cycle. Tangles that are in
+// solved are not searched again.
 //
 // It looks for an order of each strongly connected component in which the
 // edges that point back weigh little, and cuts those: first a greedy order,
 // then every node at its best place, then a search with random jumps, then
 // a shorter longest chain for a little more weight.
-func chooseCuts(deps *csr, comps *components, seconds []float64) []bool {
-	c := &cutter{deps: deps, comps: comps, seconds: seconds, cut: make([]bool, len(deps.to))}
-	var clocks *clocks
+func chooseCuts(deps *csr, comps *components, seconds []float64, solved *solutions) []bool {
+	c := &cutter{deps: deps, comps: comps, seconds: seconds, solved: solved, cut: make([]bool, len(deps.to))}
 	local := make([]int32, deps.nodes())
 	for _, members := range comps.members() {
-		t := newTangle(deps, comps, members, local)
-		s := newSequence(t, greedyOrder(t))
-		s.settleAll()
-		s.improve(c.effort(improveRounds, improveRoundsTimed) * min(len(members), improveNodes))
-		if len(members) >= shortenFrom {
-			if clocks == nil {
-				clocks = c.newClocks()
-			}
-			s.shorten(clocks.of(members), c.effort(shortenRounds, shortenRoundsTimed))
+		p := c.problem(members, local)
+		place, ok := solved.find(p)
+		if !ok {
+			place = p.solve()
+			solved.keep(p, place)
 		}
-		c.mark(members, s, local)
+		c.mark(members, place, local)
 	}
 	return c.cut
+}
+
+// problem states a component's tangle; local is scratch space and holds the
+// numbers of its members afterwards.
+func (c *cutter) problem(members, local []int32) *problem {
+	for l, v := range members {
+		local[v] = int32(l)
+	}
+	p := &problem{
+		size:    len(members),
+		edges:   tangleEdges(c.deps, c.comps, members, local),
+		improve: c.effort(improveRounds, improveRoundsTimed) * min(len(members), improveNodes),
+	}
+	if p.size >= shortenFrom {
+		if c.clocks == nil {
+			c.clocks = c.newClocks()
+		}
+		p.shorten, p.clock = c.effort(shortenRounds, shortenRoundsTimed), c.clocks.of(members)
+	}
+	return p
 }
 
 func (c *cutter) effort(plain, timed int) int {
@@ -56,11 +74,11 @@ func (c *cutter) effort(plain, timed int) int {
 }
 
 // mark cuts the edges of a component that point back in the order.
-func (c *cutter) mark(members []int32, s *sequence, local []int32) {
+func (c *cutter) mark(members, place, local []int32) {
 	for _, v := range members {
 		for i := c.deps.off[v]; i < c.deps.off[v+1]; i++ {
 			u := c.deps.to[i]
-			c.cut[i] = c.comps.of[u] == c.comps.of[v] && s.pos[local[u]] > s.pos[local[v]]
+			c.cut[i] = c.comps.of[u] == c.comps.of[v] && place[local[u]] > place[local[v]]
 		}
 	}
 }

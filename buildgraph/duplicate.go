@@ -14,6 +14,22 @@ type duplicate struct {
 	base         bool   // name is a pkgbase
 }
 
+// doubled is a duplicate that concerns an architecture, with the nodes that the
+// two sources' pkgbases have there.
+type doubled struct {
+	duplicate
+	winner, lost int32
+}
+
+// placeDuplicates finds the nodes of the pkgbases that two sources have.
+func (l *linker) placeDuplicates() {
+	for _, d := range l.ix.dups {
+		if v, ok := l.byBase[d.name]; ok {
+			l.dups = append(l.dups, doubled{d, v, v})
+		}
+	}
+}
+
 func (d duplicate) warning(ix *Index) Warning {
 	what, then := "pkgname", "dependencies on it mean the first"
 	if d.base {

@@ -13,7 +13,7 @@ func (ix *Index) CutAll(arch string, durations map[string]float64) (depends, mak
 			seconds = append(seconds, e.of(u.info.Pkgbase))
 		}
 	}
-	for i, cut := range chooseCuts(g.deps, findComponents(g.deps), seconds) {
+	for i, cut := range chooseCuts(g.deps, findComponents(g.deps), seconds, nil) {
 		if !cut {
 			continue
 		}

@@ -13,7 +13,10 @@ type graph struct {
 	units   []*unit
 	sources []int32 // by node: place in Index.sources
 	byBase  map[string]int32
-	dups    []duplicate // pkgnames that two nodes have
+	dups    []doubled // pkgbases and pkgnames that two sources have
+
+	owner  []int32 // by word: the node that has the pkgname; -1
+	offers offers
 
 	deps  *csr // what a node needs
 	users *csr // who needs a node
@@ -46,9 +49,7 @@ const (
 // linker builds a graph.
 type linker struct {
 	*graph
-	ix     *Index
-	owner  []int32 // by word: the node that has the pkgname; -1
-	offers offers
+	ix *Index
 }
 
 // link builds an architecture's graph, taking units from an older one for
@@ -57,6 +58,7 @@ func (ix *Index) link(arch string, old *graph) *graph {
 	l := &linker{ix: ix, graph: &graph{arch: arch}}
 	l.compileUnits(old)
 	l.words = ix.words.snapshot()
+	l.placeDuplicates()
 	l.ownNames()
 	l.offers = collectOffers(l.words, l.units)
 	l.links = make([]link, len(l.words))
@@ -123,10 +125,10 @@ func (l *linker) ownNames() {
 				winner, lost = v, other
 			}
 			l.owner[name] = winner
-			l.dups = append(l.dups, duplicate{
+			l.dups = append(l.dups, doubled{winner: winner, lost: lost, duplicate: duplicate{
 				name:   l.units[v].pkgnames[i],
 				winner: l.sources[winner], lost: l.sources[lost],
-			})
+			}})
 		}
 	}
 }
@@ -142,16 +144,21 @@ func (l *linker) connect() {
 	l.label, l.match = make([]int32, 0, needs), make([]match, 0, needs)
 	row := newRowBuilder(n)
 	for v := range int32(n) {
-		row.reset(v)
-		for _, need := range l.units[v].needs {
-			found := l.resolve(need.word)
-			for _, t := range found.targets {
-				row.add(t, need, l.words)
-			}
-			if found.state != linkMet {
-				l.bad = append(l.bad, bad{v, need.word})
-			}
-		}
-		row.flush(l.graph)
+		l.connectNode(row, v)
 	}
+}
+
+// connectNode appends a node's row.
+func (l *linker) connectNode(row *rowBuilder, v int32) {
+	row.reset(v)
+	for _, need := range l.units[v].needs {
+		found := l.resolve(need.word)
+		for _, t := range found.targets {
+			row.add(t, need, l.words)
+		}
+		if found.state != linkMet {
+			l.bad = append(l.bad, bad{v, need.word})
+		}
+	}
+	row.flush(l.graph)
 }

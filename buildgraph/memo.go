@@ -18,6 +18,7 @@ type memo struct {
 	frames map[string]*usedFrame // those of the shapes
 	order  []string              // keys of shapes, oldest first
 	cells  int
+	solved *solutions
 }
 
 type usedFrame struct {
@@ -28,7 +29,9 @@ type usedFrame struct {
 // maxCells bounds a memo to about 150 MB.
 const maxCells = 1_500_000
 
-func newMemo() *memo { return &memo{shapes: map[string]*shape{}, frames: map[string]*usedFrame{}} }
+func newMemo() *memo {
+	return &memo{shapes: map[string]*shape{}, frames: map[string]*usedFrame{}, solved: &solutions{}}
+}
 
 func (m *memo) get(key string) *shape {
 	m.mu.Lock()
@@ -90,6 +93,7 @@ func (m *memo) dropOldest() {
 // carry gives a memo with the shapes that do not depend on any of the nodes.
 func (m *memo) carry(changed []int32) *memo {
 	out := newMemo()
+	out.solved = m.solved
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, key := range m.order {

@@ -7,8 +7,8 @@ import (
 )
 
 // replaceQuietly gives the index with sources in the place of the ones with the
-// same slugs, provided that this changes nothing but commits and versions. It
-// costs a hundredth of linking.
+// same slugs, provided that this changes nothing but commits, versions and what
+// the sources themselves need. It costs a small part of linking.
 func (ix *Index) replaceQuietly(changed []Source) (*Index, bool) {
 	places := make([]int, len(changed))
 	for i := range changed {
@@ -67,28 +67,33 @@ func (ix *Index) linked() map[string]*graph {
 func (g *graph) replaceQuietly(ix, out *Index, places []int) (*graph, bool) {
 	next := *g
 	next.units = slices.Clone(g.units)
+	var moved []int32 // nodes with other dependencies
 	c := compiler{words: ix.words, arch: g.arch}
-	ix.words.mu.Lock()
-	defer ix.words.mu.Unlock()
 	for _, at := range places {
 		info := out.sources[at].Info
 		v, ok := g.byBase[info.Pkgbase]
 		if !ok {
 			continue
 		}
-		u := c.compile(info)
-		if !u.sameNeeds(g.units[v]) || !g.sameVersion(u, g.units[v]) {
+		u := c.compileOne(info)
+		if !u.sameOffers(g.units[v]) || !g.sameVersion(u, g.units[v]) {
 			return nil, false
 		}
+		if !slices.Equal(u.needs, g.units[v].needs) {
+			moved = append(moved, v)
+		}
 		next.units[v] = u
+	}
+	if len(moved) > 0 {
+		slices.Sort(moved)
+		next.rewire(g, out, moved)
 	}
 	return &next, true
 }
 
-// sameNeeds reports whether two units have the same names and dependencies.
-func (u *unit) sameNeeds(o *unit) bool {
-	return u.any == o.any && slices.Equal(u.names, o.names) &&
-		slices.Equal(u.provides, o.provides) && slices.Equal(u.needs, o.needs)
+// sameOffers reports whether two units are the same to all who need them.
+func (u *unit) sameOffers(o *unit) bool {
+	return u.any == o.any && slices.Equal(u.names, o.names) && slices.Equal(u.provides, o.provides)
 }
 
 // sameVersion reports whether every constraint on the unit's names is met by
@@ -110,7 +115,11 @@ func (g *graph) sameVersion(u, old *unit) bool {
 // change.
 func (g *graph) inherit(old *graph) {
 	g.memo = newMemo()
-	if old == nil || !slices.EqualFunc(g.units, old.units, func(a, b *unit) bool { return a.info.Pkgbase == b.info.Pkgbase }) {
+	if old == nil {
+		return
+	}
+	g.memo.solved = old.memo.solved
+	if !slices.EqualFunc(g.units, old.units, func(a, b *unit) bool { return a.info.Pkgbase == b.info.Pkgbase }) {
 		return
 	}
 	changed := g.changedTargets(old)

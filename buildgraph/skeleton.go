@@ -63,7 +63,7 @@ func (s *skeleton) arrange(ctx context.Context, e estimate) error {
 	if len(e.known) == 0 {
 		known = nil
 	}
-	s.cut = chooseCuts(s.direct, s.comps, known)
+	s.cut = chooseCuts(s.direct, s.comps, known, s.g.memo.solved)
 	s.findThrough()
 	return ctx.Err()
 }

@@ -47,14 +47,8 @@ func netWeight(deps *csr, v, i int32) int32 {
 	return w
 }
 
-// newTangle numbers the members of a component by themselves; local is scratch
-// space and holds the new numbers afterwards.
-func newTangle(deps *csr, comps *components, members, local []int32) *tangle {
-	for l, v := range members {
-		local[v] = int32(l)
-	}
-	n := len(members)
-	edges := tangleEdges(deps, comps, members, local)
+// newTangle lays out the edges of a component of n nodes.
+func newTangle(n int, edges []tangleEdge) *tangle {
 	t := &tangle{off: make([]int32, n+1), arcs: make([]arc, 2*len(edges))}
 	for _, e := range edges {
 		t.off[e.before+1]++
@@ -77,6 +71,7 @@ func newTangle(deps *csr, comps *components, members, local []int32) *tangle {
 
 type tangleEdge struct{ before, after, weight int32 }
 
+// tangleEdges lists a component's edges; local numbers its members.
 func tangleEdges(deps *csr, comps *components, members, local []int32) []tangleEdge {
 	edges := make([]tangleEdge, 0, 8*len(members))
 	for _, v := range members {

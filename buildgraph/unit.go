@@ -40,6 +40,14 @@ type compiler struct {
 	needsBuf []need
 }
 
+// compileOne compiles a single source.
+func (c *compiler) compileOne(info *srcinfo.Info) *unit {
+	c.words.mu.Lock()
+	defer c.words.mu.Unlock()
+	return c.compile(info)
+}
+
+// compile makes a unit. The caller holds the lock of the words.
 func (c *compiler) compile(info *srcinfo.Info) *unit {
 	u := &unit{info: info, version: info.Version(), any: true}
 	c.needsBuf = c.needsBuf[:0]

@@ -90,16 +90,10 @@ func (p *planner) missingArchitectures(archs []string) []Warning {
 
 // duplicates lists the double definitions that concern the set.
 func (s view) duplicates(ix *Index) []Warning {
-	inSet := func(source int32) bool {
-		v, ok := s.byBase[ix.sources[source].Info.Pkgbase]
-		return ok && s.has(v)
-	}
 	var out []Warning
-	for _, list := range [][]duplicate{ix.dups, s.dups} {
-		for _, d := range list {
-			if inSet(d.winner) || inSet(d.lost) {
-				out = append(out, d.warning(ix))
-			}
+	for _, d := range s.dups {
+		if s.has(d.winner) || s.has(d.lost) {
+			out = append(out, d.warning(ix))
 		}
 	}
 	return out
