@@ -23,7 +23,7 @@ type Range struct {
 }
 
 // samples is how often a range tries the work: enough for its tenths.
-const samples = 31
+const samples = 21
 
 // Estimate gives the time that so many workers take. Elapsed is how long each
 // build has been running already; nil when none has. The same input gives the

@@ -1,9 +1,6 @@
 package forecast
 
-import (
-	"container/heap"
-	"math"
-)
+import "math"
 
 // Makespan gives the seconds that so many workers take for the work when each
 // that is free takes the build with the longest chain of those that wait for
@@ -17,7 +14,10 @@ func (g *Graph) Makespan(seconds, priority []float64, workers int) (span, idle f
 		return math.Inf(1), 0
 	}
 	m := &makespan{Graph: g, seconds: seconds, waits: append([]int32(nil), g.needs...), free: workers}
-	m.ready.key = priority
+	m.ready.before = func(a, b int32) bool {
+		return priority[a] > priority[b] || priority[a] == priority[b] && a < b
+	}
+	m.running.before = func(a, b finish) bool { return a.at < b.at }
 	for v, n := range g.needs {
 		if n == 0 {
 			m.release(int32(v))
@@ -37,21 +37,21 @@ type makespan struct {
 	seconds []float64
 	waits   []int32
 	free    int // workers
-	ready   readyHeap
-	running finishHeap
+	ready   queue[int32]
+	running queue[finish]
 }
 
 func (m *makespan) run() (now float64) {
 	for {
-		for m.free > 0 && m.ready.Len() > 0 {
-			v := heap.Pop(&m.ready).(int32)
+		for m.free > 0 && len(m.ready.items) > 0 {
+			v := m.ready.pop()
 			m.free--
-			heap.Push(&m.running, finish{now + m.seconds[v], v})
+			m.running.push(finish{now + m.seconds[v], v})
 		}
-		if len(m.running) == 0 {
+		if len(m.running.items) == 0 {
 			return now
 		}
-		f := heap.Pop(&m.running).(finish)
+		f := m.running.pop()
 		now = f.at
 		m.free++
 		m.done(f.build)
@@ -64,7 +64,7 @@ func (m *makespan) release(v int32) {
 		m.done(v)
 		return
 	}
-	heap.Push(&m.ready, v)
+	m.ready.push(v)
 }
 
 func (m *makespan) done(v int32) {
@@ -75,40 +75,46 @@ func (m *makespan) done(v int32) {
 	}
 }
 
-// readyHeap has the build with the largest key first, then the smallest number.
-type readyHeap struct {
-	key   []float64
-	items []int32
-}
-
-func (h *readyHeap) Len() int { return len(h.items) }
-func (h *readyHeap) Less(i, j int) bool {
-	a, b := h.items[i], h.items[j]
-	return h.key[a] > h.key[b] || h.key[a] == h.key[b] && a < b
-}
-func (h *readyHeap) Swap(i, j int) { h.items[i], h.items[j] = h.items[j], h.items[i] }
-func (h *readyHeap) Push(x any)    { h.items = append(h.items, x.(int32)) }
-func (h *readyHeap) Pop() any {
-	last := len(h.items) - 1
-	v := h.items[last]
-	h.items = h.items[:last]
-	return v
-}
-
+// finish is the end of a build.
 type finish struct {
 	at    float64
 	build int32
 }
 
-type finishHeap []finish
+// queue gives what comes before all else first.
+type queue[T any] struct {
+	items  []T
+	before func(a, b T) bool
+}
 
-func (h finishHeap) Len() int           { return len(h) }
-func (h finishHeap) Less(i, j int) bool { return h[i].at < h[j].at }
-func (h finishHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *finishHeap) Push(x any)        { *h = append(*h, x.(finish)) }
-func (h *finishHeap) Pop() any {
-	last := len(*h) - 1
-	f := (*h)[last]
-	*h = (*h)[:last]
-	return f
+func (q *queue[T]) push(v T) {
+	q.items = append(q.items, v)
+	for i := len(q.items) - 1; i > 0; {
+		parent := (i - 1) / 2
+		if !q.before(q.items[i], q.items[parent]) {
+			return
+		}
+		q.items[i], q.items[parent] = q.items[parent], q.items[i]
+		i = parent
+	}
+}
+
+func (q *queue[T]) pop() T {
+	first, last := q.items[0], len(q.items)-1
+	q.items[0] = q.items[last]
+	q.items = q.items[:last]
+	for i := 0; ; {
+		child := 2*i + 1
+		if child >= last {
+			return first
+		}
+		if child+1 < last && q.before(q.items[child+1], q.items[child]) {
+			child++
+		}
+		if !q.before(q.items[child], q.items[i]) {
+			return first
+		}
+		q.items[i], q.items[child] = q.items[child], q.items[i]
+		i = child
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"buildbtw"
@@ -147,9 +148,51 @@ func (s *Scheduler) reorder(ctx context.Context, iteration int64, k *knowledge) 
 	return s.Store.SetPriorities(ctx, changed)
 }
 
+// forecasts keeps the latest forecasts for a moment, however many people look.
+type forecasts struct {
+	mu   sync.Mutex
+	kept map[int64]api.Forecast // by iteration
+}
+
+const (
+	// forecastAge is how long a forecast is good.
+	forecastAge = 5 * time.Second
+	// maxForecasts bounds how many are kept.
+	maxForecasts = 64
+)
+
+func (k *forecasts) get(iteration int64, now time.Time) (api.Forecast, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f, ok := k.kept[iteration]
+	age := now.Sub(f.At)
+	return f, ok && age >= 0 && age < forecastAge
+}
+
+func (k *forecasts) keep(iteration int64, f api.Forecast) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.kept == nil || len(k.kept) >= maxForecasts {
+		k.kept = map[int64]api.Forecast{}
+	}
+	k.kept[iteration] = f
+}
+
 // Forecast says when an iteration will be done on the workers that are present,
 // of which it gets as large a share as every other iteration of its priority.
+// It is at most a few seconds old.
 func (s *Scheduler) Forecast(ctx context.Context, it store.IterationRow) (api.Forecast, error) {
+	if f, ok := s.forecasts.get(it.ID, s.Now()); ok {
+		return f, nil
+	}
+	f, err := s.forecast(ctx, it)
+	if err == nil {
+		s.forecasts.keep(it.ID, f)
+	}
+	return f, err
+}
+
+func (s *Scheduler) forecast(ctx context.Context, it store.IterationRow) (api.Forecast, error) {
 	list, err := s.Store.Durations(ctx)
 	if err != nil {
 		return api.Forecast{}, err

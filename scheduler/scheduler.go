@@ -43,6 +43,7 @@ type Scheduler struct {
 	followed   map[int64]*snapshot // by buildspace: the catalog with which its graph was compared last
 	publishing singleflight.Group  // by attempt
 	syncing    sync.Mutex          // one look at the sources at a time
+	forecasts  forecasts
 
 	sync, iterate, rescue, prune, learn, reuse *Loop
 }

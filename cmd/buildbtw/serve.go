@@ -33,6 +33,8 @@ type serveFlags struct {
 	confirmAbove    int
 	syncPeriod      time.Duration
 	debounce        time.Duration
+	maxRunning      int
+	caps            map[string]int
 	logFormat       string
 }
 
@@ -71,6 +73,8 @@ only.`,
 	flags.IntVar(&f.confirmAbove, "confirm-above", 500, "ask for confirmation before creating more builds than this")
 	flags.DurationVar(&f.syncPeriod, "sync-period", 3*time.Second, "time between looks at the sources")
 	flags.DurationVar(&f.debounce, "debounce", 2*time.Second, "how long a pushed changeset must rest before it makes a new iteration")
+	flags.IntVar(&f.maxRunning, "max-running-per-buildspace", 0, "builds of one buildspace that run at the same time; 0 for any number")
+	flags.StringToIntVar(&f.caps, "cap", nil, "LABEL=N: builds that run at the same time on all workers with a label (repeatable)")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	return cmd
 }
@@ -84,6 +88,8 @@ func (f serveFlags) validate() error {
 		return cli.Usage(errors.New("no architecture given; use for example --architectures x86_64"))
 	case f.workers < 0:
 		return cli.Usage(errors.New("--workers cannot be negative"))
+	case f.maxRunning < 0:
+		return cli.Usage(errors.New("--max-running-per-buildspace cannot be negative"))
 	case f.lease < time.Second:
 		return cli.Usage(errors.New("--lease must be at least one second"))
 	case f.repoTool != "native" && f.repoTool != "repo-add":

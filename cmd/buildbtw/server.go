@@ -34,7 +34,7 @@ func newServer(ctx context.Context, f serveFlags, log logger) (*server, error) {
 	if err := checkDataDir(f.dataDir); err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, databasePath(f.dataDir), store.Options{Log: log})
+	db, err := store.Open(ctx, databasePath(f.dataDir), store.Options{Log: log, MaxRunning: f.maxRunning, LabelCaps: f.caps})
 	if err != nil {
 		return nil, err
 	}
