@@ -15,7 +15,6 @@ finish  ./pacmanrepo  ^Benchmark(Stage|Publish)$                                
 pages   ./handlers    ^Benchmark(BuildspacePage|HomePage)$                               40x
 lists   ./store       ^Benchmark(PageOfBlockedBuilds|Blockers|Graph|Diff|Buildspaces)$   20x
 sources ./srcinfo     ^BenchmarkParse$                                                   3x
-sources ./gitmirror   ^Benchmark(ReadAllSources|SyncUnchanged)$                          1x
 '
 
 # summary reads what go test prints and takes the median of each benchmark.
