@@ -14,9 +14,9 @@ import (
 // gitFile is a file at the top of a source.
 type gitFile struct{ name, text string }
 
-// writeRepository writes a bare git repository with one commit at main. Hundreds
-// of them by git itself would take a minute.
-func writeRepository(dir string, files []gitFile) error {
+// writeRepository writes a bare git repository with one commit at main, and
+// gives that. Hundreds of them by git itself would take a minute.
+func writeRepository(dir string, files []gitFile) (commit string, err error) {
 	w := objects{files: map[string]string{}}
 	slices.SortFunc(files, func(a, b gitFile) int { return strings.Compare(a.name, b.name) })
 	var tree strings.Builder
@@ -26,11 +26,12 @@ func writeRepository(dir string, files []gitFile) error {
 	}
 	sum := w.add("tree", tree.String())
 	const who = "t <t@localhost> 1700000000 +0000"
-	commit := w.add("commit", fmt.Sprintf("tree %x\nauthor %s\ncommitter %s\n\nchange\n", sum, who, who))
+	head := w.add("commit", fmt.Sprintf("tree %x\nauthor %s\ncommitter %s\n\nchange\n", sum, who, who))
+	commit = hex.EncodeToString(head[:])
 	w.files["HEAD"] = "ref: refs/heads/main\n"
 	w.files["config"] = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
-	w.files["refs/heads/main"] = hex.EncodeToString(commit[:]) + "\n"
-	return writeFiles(dir, w.files)
+	w.files["refs/heads/main"] = commit + "\n"
+	return commit, writeFiles(dir, w.files)
 }
 
 // objects collects loose objects (gitrepository-layout(5)) by path.

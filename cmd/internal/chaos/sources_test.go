@@ -94,7 +94,7 @@ func (s source) packages() []string {
 // writeSources makes a git repository of each source.
 func writeSources(dir string, all []source) error {
 	for _, s := range all {
-		err := writeRepository(filepath.Join(dir, s.slug+".git"), []gitFile{
+		_, err := writeRepository(filepath.Join(dir, s.slug+".git"), []gitFile{
 			{".SRCINFO", s.srcinfo()},
 			{".fake", fmt.Sprintf("sleep=%dms\nsize=%d\nlog-lines=%d\n", s.sleep, s.size, s.sleep)},
 			{"PKGBUILD", "pkgname=" + s.slug + "\n"},

@@ -1,0 +1,108 @@
+package chaos
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/buildgraph"
+	"buildbtw/cmd/internal/cmdtest"
+	"buildbtw/store"
+)
+
+// loadSite is a server with buildspaces that nobody had to plan: they are
+// written into its database before it starts. All their builds are of one
+// commit.
+type loadSite struct {
+	dir    string
+	commit string
+	server *cmdtest.Server
+}
+
+// filling is a buildspace of a loadSite.
+type filling struct {
+	name     string
+	priority buildbtw.Priority
+	plan     *buildgraph.Plan
+}
+
+func newLoadSite(b *testing.B, spaces ...filling) *loadSite {
+	b.Helper()
+	if testing.Short() {
+		b.Skip("hundreds of workers against a real server; not with -short")
+	}
+	s := &loadSite{dir: b.TempDir()}
+	var err error
+	s.commit, err = writeRepository(filepath.Join(s.dir, "sources", "lib.git"), []gitFile{
+		{".SRCINFO", "pkgbase = lib\n\tpkgver = 1.0\n\tpkgrel = 1\n\tarch = x86_64\n\npkgname = lib\n"}, {"PKGBUILD", "pkgname=lib\n"},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.fill(b, spaces)
+	s.server, err = cmdtest.StartServer(b.Context(), "", cmdtest.Spec{
+		Args: []string{"--data-dir", filepath.Join(s.dir, "data"), "--sources", "dir:" + filepath.Join(s.dir, "sources")},
+		Log:  filepath.Join(s.dir, "server.log"),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(s.server.Kill)
+	return s
+}
+
+// fill writes the buildspaces.
+func (s *loadSite) fill(b *testing.B, spaces []filling) {
+	b.Helper()
+	if err := writeFiles(filepath.Join(s.dir, "data"), map[string]string{".keep": ""}); err != nil {
+		b.Fatal(err)
+	}
+	db, err := store.Open(b.Context(), filepath.Join(s.dir, "data", "buildbtw.sqlite"), store.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, f := range spaces {
+		if err := s.fillOne(b.Context(), db, f); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (s *loadSite) fillOne(ctx context.Context, db *store.Store, f filling) error {
+	settings := buildbtw.DefaultSettings()
+	settings.Reuse, settings.CutOff, settings.Priority = false, false, f.priority
+	row, err := db.CreateBuildspace(ctx, "bench", buildbtw.Buildspace{Name: f.name, Settings: settings}, []buildbtw.Changeset{{Source: "lib"}})
+	if err != nil {
+		return err
+	}
+	f.plan.Changesets = []buildgraph.PlannedChangeset{{Source: "lib", Ref: "main", Commit: s.commit}}
+	builds := f.plan.Architectures["x86_64"].Builds
+	for i := range builds {
+		builds[i].Commit = s.commit
+	}
+	_, err = db.CreateIteration(ctx, store.NewIteration{
+		BuildspaceID: row.ID, Revision: row.Revision, Reason: buildbtw.IterationCreated, Plan: f.plan,
+	})
+	return err
+}
+
+// newClient makes a client that keeps one connection for each of n workers, as
+// n machines do.
+func (s *loadSite) newClient(b *testing.B, n int) *api.Client {
+	b.Helper()
+	transport := &http.Transport{MaxIdleConns: 2 * n, MaxIdleConnsPerHost: 2 * n, IdleConnTimeout: time.Minute}
+	b.Cleanup(transport.CloseIdleConnections)
+	client, err := api.New(s.server.URL, "", api.Options{HTTP: &http.Client{Transport: transport}, Backoff: api.Backoff{Tries: 1}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return client
+}
