@@ -48,6 +48,12 @@ func (c *Client) RetryBuild(ctx context.Context, id string) (Build, error) {
 	return b, c.send(ctx, http.MethodPost, "/builds/"+url.PathEscape(id)+"/retry", nil, &b)
 }
 
+// RebuildBuild builds a built one again, and everything above it.
+func (c *Client) RebuildBuild(ctx context.Context, id string) (Build, error) {
+	var b Build
+	return b, c.send(ctx, http.MethodPost, "/builds/"+url.PathEscape(id)+"/rebuild", nil, &b)
+}
+
 // CancelBuild cancels a build that is not done.
 func (c *Client) CancelBuild(ctx context.Context, id string) (Build, error) {
 	var b Build

@@ -30,6 +30,8 @@ type Settings struct {
 	Cycles        *buildbtw.Cycles   `json:"cycles,omitempty"`
 	Priority      *buildbtw.Priority `json:"priority,omitempty"`
 	FollowAll     *bool              `json:"follow_all,omitempty"`
+	Reuse         *bool              `json:"reuse,omitempty"`
+	CutOff        *bool              `json:"cut_off,omitempty"`
 	Makedepends   *bool              `json:"makedepends,omitempty"`
 	Architectures *[]string          `json:"architectures,omitempty"`
 	Exclude       *[]string          `json:"exclude,omitempty"`
@@ -42,6 +44,8 @@ func (w Settings) Apply(s *buildbtw.Settings) {
 	set(&s.Cycles, w.Cycles)
 	set(&s.Priority, w.Priority)
 	set(&s.FollowAll, w.FollowAll)
+	set(&s.Reuse, w.Reuse)
+	set(&s.CutOff, w.CutOff)
 	set(&s.Makedepends, w.Makedepends)
 	set((*[]string)(&s.Architectures), w.Architectures)
 	set((*[]string)(&s.Exclude), w.Exclude)
@@ -87,6 +91,8 @@ type Buildspace struct {
 	Cycles        buildbtw.Cycles           `json:"cycles"`
 	Priority      buildbtw.Priority         `json:"priority"`
 	FollowAll     bool                      `json:"follow_all"`
+	Reuse         bool                      `json:"reuse"`   // what was built before from the same input is not built again
+	CutOff        bool                      `json:"cut_off"` // with scope auto: what notices no change is not built
 	Makedepends   bool                      `json:"makedepends"`
 	Architectures []string                  `json:"architectures"`
 	Exclude       []string                  `json:"exclude"`
@@ -150,6 +156,8 @@ type Build struct {
 	Status       buildbtw.Status `json:"status"`
 	SkipReason   buildbtw.Cause  `json:"skip_reason,omitempty"`
 	Attempts     int             `json:"attempts"`
+	Held         buildbtw.Hold   `json:"held,omitempty"`        // why a pending build is not handed out
+	ReusedFrom   string          `json:"reused_from,omitempty"` // the build whose packages it has
 	ChangedAt    time.Time       `json:"changed_at"`
 	StartedAt    *time.Time      `json:"started_at,omitempty"`
 	FinishedAt   *time.Time      `json:"finished_at,omitempty"`

@@ -37,7 +37,7 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 		return err
 	}
 	if user(c).MayChange() != nil {
-		v.CanRetry, v.CanCancel = false, false
+		v.CanRetry, v.CanCancel, v.CanRebuild = false, false, false
 	}
 	s := a.shell(c, views.NavBuildspaces, v.Title())
 	s.Live = live(c, 3)
@@ -54,6 +54,8 @@ func buildID(c *fiber.Ctx) (int64, error) {
 }
 
 func (a *App) retryBuild(c *fiber.Ctx) error { return a.changeBuild(c, a.Store.RetryBuild) }
+
+func (a *App) rebuildBuild(c *fiber.Ctx) error { return a.changeBuild(c, a.Store.RebuildBuild) }
 
 func (a *App) cancelBuild(c *fiber.Ctx) error { return a.changeBuild(c, a.Store.CancelBuild) }
 
@@ -76,6 +78,7 @@ func (a *App) buildView(ctx context.Context, row store.BuildRow) (views.BuildDet
 		Commit: row.Commit, Version: row.Version, Pkgnames: row.Pkgnames, Level: row.Level, NoCheck: row.NoCheck,
 		TwinOf: row.TwinOf, Changed: a.moment(row.ChangedAt), NotBefore: a.momentOf(row.NotBefore),
 		Roots: buildLinks(row.RootCauses), CanRetry: row.CanRetry() == nil, CanCancel: row.CanCancel() == nil,
+		CanRebuild: row.CanRebuild() == nil, Held: row.Held.String(), ReusedFrom: row.ReusedFrom,
 	}
 	fill := []func(context.Context, *views.BuildDetail) error{
 		a.addChain, a.addNeighbours, a.addCuts, a.addAttempts, a.addPackages, a.addHistory,

@@ -65,7 +65,12 @@ func TestABuiltBuildOffersItsPackages(t *testing.T) {
 		t.Errorf("download at %q", href)
 	}
 	page.wants(t, ".fold", "Builds that need it", "failed app")
-	page.wantsNone(t, ".actions button")
+	page.wants(t, ".actions button", "Rebuild with all above")
+	page.wantsNone(t, "form[action$='/retry'], form[action$='/cancel']")
+	s.post(t, fmt.Sprintf("/builds/%d/rebuild", lib.ID), nil).wantsStatus(t, http.StatusSeeOther)
+	if lib, app := s.build(t, "lib"), s.build(t, "app"); lib.Status != buildbtw.StatusPending || app.Status != buildbtw.StatusBlocked {
+		t.Errorf("lib is %s, app is %s", lib.Status, app.Status)
+	}
 }
 
 // running starts the build lib with a log.

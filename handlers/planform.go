@@ -122,6 +122,7 @@ func readForm(c *fiber.Ctx) (api.NewBuildspace, error) {
 	choose(&s.Cycles, c.FormValue("cycles"))
 	choose(&s.Priority, c.FormValue("priority"))
 	s.Makedepends, s.FollowAll = c.FormValue("makedepends") != "", c.FormValue("follow_all") != ""
+	s.Reuse, s.CutOff = c.FormValue("reuse") != "", c.FormValue("cut_off") != ""
 	s.Exclude, s.Add = fields(c.FormValue("exclude")), fields(c.FormValue("add"))
 	for _, arch := range c.Request().PostArgs().PeekMulti("architectures") {
 		s.Architectures = append(s.Architectures, string(arch))
@@ -148,6 +149,7 @@ func fields(s string) []string {
 func wireSettings(s buildbtw.Settings) api.Settings {
 	return api.Settings{
 		Scope: &s.Scope, Cycles: &s.Cycles, Priority: &s.Priority, FollowAll: &s.FollowAll, Makedepends: &s.Makedepends,
+		Reuse: &s.Reuse, CutOff: &s.CutOff,
 		Architectures: (*[]string)(&s.Architectures), Exclude: (*[]string)(&s.Exclude), Add: (*[]string)(&s.Add),
 	}
 }

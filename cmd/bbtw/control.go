@@ -19,6 +19,45 @@ func (a *app) retryCommand() *cobra.Command {
 	})
 }
 
+// rebuildCommand takes single builds only: rebuilding everything is what a new
+// buildspace does that does not reuse.
+func (a *app) rebuildCommand() *cobra.Command {
+	var arch string
+	cmd := &cobra.Command{
+		Use:   "rebuild BUILD",
+		Short: "Build a built one again, and everything above it",
+		Example: `  bbtw rebuild 1234
+  bbtw rebuild curl-openssl-4/curl`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			id, err := findBuild(cmd.Context(), c, args[0], arch)
+			if err != nil {
+				return err
+			}
+			build, err := c.RebuildBuild(cmd.Context(), id)
+			if err != nil {
+				return err
+			}
+			return a.showChanged(build)
+		},
+	}
+	cmd.Flags().StringVar(&arch, "arch", "", "architecture, if there are several")
+	return cmd
+}
+
+// showChanged says what a build is after something was done to it.
+func (a *app) showChanged(build api.Build) error {
+	if a.json {
+		return a.printJSON(build)
+	}
+	fmt.Fprintf(a.out, "%s is %s\n", build.Pkgbase, statusWords(build))
+	return nil
+}
+
 func (a *app) cancelCommand() *cobra.Command {
 	return a.buildsCommand(buildsCommand{
 		use: "cancel", past: "cancelled",
@@ -61,11 +100,7 @@ func (a *app) buildsCommand(b buildsCommand) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return a.printJSON(build)
-			}
-			fmt.Fprintf(a.out, "%s is %s\n", build.Pkgbase, statusWords(build))
-			return nil
+			return a.showChanged(build)
 		},
 	}
 	cmd.Flags().StringVar(&arch, "arch", "", "architecture, if there are several")

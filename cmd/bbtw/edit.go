@@ -53,6 +53,7 @@ func (a *app) editCommand() *cobra.Command {
 		},
 	}
 	f.register(cmd.Flags())
+	f.registerReuse(cmd.Flags())
 	cmd.Flags().StringSliceVar(&f.add, "add", nil, "changesets to add; one of a source that is there replaces it")
 	cmd.Flags().StringSliceVar(&f.remove, "remove", nil, "sources to remove from the changesets")
 	cmd.Flags().BoolVar(&f.followAll, "follow-all", false, "a new iteration for any change of the graph, not only of the changesets")

@@ -48,7 +48,7 @@ it the change is. A BUILD is a number as lists show it, or BUILDSPACE/PKGBASE.`,
 	}
 	add(groupWork, a.planCommand(), a.newCommand(), a.watchCommand(), a.waitCommand(), a.downloadCommand(), a.repoCommand())
 	add(groupLook, a.listCommand(), a.showCommand(), a.diffCommand(), a.whyCommand(), a.logCommand(), a.sourcesCommand(), a.workersCommand())
-	add(groupChange, a.editCommand(), a.retryCommand(), a.cancelCommand(), a.stopCommand(), a.startCommand(), a.iterateCommand())
+	add(groupChange, a.editCommand(), a.retryCommand(), a.rebuildCommand(), a.cancelCommand(), a.stopCommand(), a.startCommand(), a.iterateCommand())
 	root.AddCommand(cli.VersionCommand())
 	return root
 }

@@ -13,6 +13,7 @@ type settingsFlags struct {
 	scope, cycles, priority     string
 	exclude, add, architectures []string
 	followAll, makedepends      bool
+	reuse, cutOff               bool
 }
 
 func (s *settingsFlags) register(flags *pflag.FlagSet) {
@@ -24,6 +25,12 @@ func (s *settingsFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.makedepends, "makedepends", false, "makedepends bring dependents into the set too")
 }
 
+// registerReuse adds the flags that matter only for what is really built.
+func (s *settingsFlags) registerReuse(flags *pflag.FlagSet) {
+	flags.BoolVar(&s.reuse, "reuse", true, "reuse what was built before from the same input")
+	flags.BoolVar(&s.cutOff, "cut-off", true, "with scope auto, leave out what notices no change")
+}
+
 // settings gives what was chosen on the command line.
 func (s *settingsFlags) settings(flags *pflag.FlagSet) api.Settings {
 	return api.Settings{
@@ -31,6 +38,8 @@ func (s *settingsFlags) settings(flags *pflag.FlagSet) api.Settings {
 		Cycles:        given(flags, "cycles", buildbtw.Cycles(s.cycles)),
 		Priority:      given(flags, "priority", buildbtw.Priority(s.priority)),
 		FollowAll:     given(flags, "follow-all", s.followAll),
+		Reuse:         given(flags, "reuse", s.reuse),
+		CutOff:        given(flags, "cut-off", s.cutOff),
 		Makedepends:   given(flags, "makedepends", s.makedepends),
 		Architectures: given(flags, "arch", s.architectures),
 		Exclude:       given(flags, "exclude", s.exclude),

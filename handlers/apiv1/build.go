@@ -99,8 +99,9 @@ func Settled(n store.Neighbour) bool {
 		n.Status == buildbtw.StatusSkipped && n.SkipReason == buildbtw.CauseUnchanged
 }
 
-func (a *API) retryBuild(c *fiber.Ctx) error  { return a.changeBuild(c, a.Store.RetryBuild) }
-func (a *API) cancelBuild(c *fiber.Ctx) error { return a.changeBuild(c, a.Store.CancelBuild) }
+func (a *API) retryBuild(c *fiber.Ctx) error   { return a.changeBuild(c, a.Store.RetryBuild) }
+func (a *API) rebuildBuild(c *fiber.Ctx) error { return a.changeBuild(c, a.Store.RebuildBuild) }
+func (a *API) cancelBuild(c *fiber.Ctx) error  { return a.changeBuild(c, a.Store.CancelBuild) }
 
 // changeBuild does something to a build and shows what it is then.
 func (a *API) changeBuild(c *fiber.Ctx, change func(ctx context.Context, actor string, id int64) (store.BuildRow, error)) error {
@@ -118,11 +119,16 @@ func (a *API) changeBuild(c *fiber.Ctx, change func(ctx context.Context, actor s
 
 // wireBuild gives the JSON form of a build in a list.
 func (a *API) wireBuild(row store.BuildRow) api.Build {
+	reused := ""
+	if row.ReusedFrom != 0 && row.Status == buildbtw.StatusBuilt {
+		reused = formatID(row.ReusedFrom)
+	}
 	return api.Build{
 		ID: formatID(row.ID), Buildspace: row.Buildspace, Iteration: row.Iteration, Architecture: row.Architecture,
 		Pkgbase: row.Pkgbase, Source: row.Source, Commit: row.Commit, Version: row.Version,
 		Stage: row.Stage, Level: row.Level, Pkgnames: names(row.Pkgnames), Reason: row.Reason,
 		Status: row.Status, SkipReason: row.SkipReason, Attempts: row.Attempts,
+		Held: row.Held, ReusedFrom: reused,
 		ChangedAt: row.ChangedAt.UTC(), StartedAt: utc(row.StartedAt), FinishedAt: utc(row.FinishedAt),
 		RootCauses: list(row.RootCauses, wireRef),
 		URL:        a.page("builds", formatID(row.ID)),

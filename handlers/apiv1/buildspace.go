@@ -160,7 +160,7 @@ func (a *API) changeBuilds(c *fiber.Ctx, change func(ctx context.Context, actor,
 func (a *API) wireBuildspace(row store.BuildspaceRow) api.Buildspace {
 	w := api.Buildspace{
 		Name: row.Name, Status: row.Status, Scope: row.Scope, Cycles: row.Cycles, Priority: row.Priority,
-		FollowAll: row.FollowAll, Makedepends: row.Makedepends,
+		FollowAll: row.FollowAll, Makedepends: row.Makedepends, Reuse: row.Reuse, CutOff: row.CutOff,
 		Architectures: names(row.Architectures), Exclude: names(row.Exclude), Add: names(row.Add),
 		Changesets: list(row.Changesets, buildbtw.Changeset.String),
 		CreatedBy:  row.CreatedBy, CreatedAt: row.CreatedAt.UTC(),

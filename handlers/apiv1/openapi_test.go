@@ -37,7 +37,7 @@ func TestDocumentKnowsEveryRouteOfTheContract(t *testing.T) {
 		"get /health", "get /ready", "get /me", "post /plans", "post /plans/explain", "get /buildspaces", "post /buildspaces", "get /buildspaces/{name}",
 		"patch /buildspaces/{name}", "get /buildspaces/{name}/iterations", "post /buildspaces/{name}/iterations",
 		"get /buildspaces/{name}/iterations/{number}", "get /buildspaces/{name}/iterations/{number}/graph",
-		"get /buildspaces/{name}/iterations/{number}/diff", "get /builds", "get /builds/{id}", "post /builds/{id}/retry",
+		"get /buildspaces/{name}/iterations/{number}/diff", "get /builds", "get /builds/{id}", "post /builds/{id}/retry", "post /builds/{id}/rebuild",
 		"post /builds/{id}/cancel", "get /builds/{id}/attempts", "get /builds/{id}/log", "get /builds/{id}/packages/{file}",
 		"get /sources", "get /workers", "get /events", "post /worker/claim", "post /worker/leases/{lease}/heartbeat",
 		"patch /worker/leases/{lease}/log", "put /worker/leases/{lease}/packages/{file}", "post /worker/leases/{lease}/finish",
