@@ -17,7 +17,8 @@ type frame struct {
 	builds []Build // without what a source or a reason says
 	node   []int32 // by build: its graph node
 	plan   ArchPlan
-	inside bitset // graph nodes of the set, and those outside that need it
+	users  bitset // graph nodes of the set, and those outside that need it
+	needs  bitset // graph nodes of the set, and those outside that it needs
 }
 
 // frame gives what a set comes to, from the memo if another plan has it.
@@ -40,7 +41,7 @@ func newFrame(key string, s *skeleton, cycles buildbtw.Cycles) *frame {
 	} else {
 		r.jobs = s.onceJobs()
 	}
-	f := &frame{key: key, nodes: s.nodes, count: s.loose.count, inside: s.footprint()}
+	f := &frame{key: key, nodes: s.nodes, count: s.loose.count, users: s.with(s.above), needs: s.with(s.below)}
 	f.plan = *r.plan()
 	f.builds, f.node = f.plan.Builds, r.buildNodes()
 	if s.loose.count > 0 {
@@ -49,15 +50,13 @@ func newFrame(key string, s *skeleton, cycles buildbtw.Cycles) *frame {
 	return f
 }
 
-// footprint marks every node whose dependents the frame depends on: the set,
-// and what needs the set over other packages. An edge to any other node can
-// order nothing.
-func (s *skeleton) footprint() bitset {
-	b := newBitset(len(s.local))
+// with gives the set and those of the nodes that are marked.
+func (s *skeleton) with(marked []bool) bitset {
+	b := newBitset(len(marked))
 	for _, v := range s.nodes {
 		b.add(v)
 	}
-	for v, in := range s.above {
+	for v, in := range marked {
 		if in {
 			b.add(int32(v))
 		}
@@ -80,4 +79,4 @@ func (f *frame) has(v int32) bool {
 }
 
 // cells is how much the frame holds, for the bound of the memo.
-func (f *frame) cells() int { return len(f.plan.Edges) + len(f.builds) + len(f.inside) }
+func (f *frame) cells() int { return len(f.plan.Edges) + len(f.builds) + len(f.users) + len(f.needs) }

@@ -90,8 +90,8 @@ func (m *memo) dropOldest() {
 	}
 }
 
-// carry gives a memo with the shapes that do not depend on any of the nodes.
-func (m *memo) carry(changed []int32) *memo {
+// carry gives a memo with the shapes that do not depend on the changes.
+func (m *memo) carry(changed []edgeChange) *memo {
 	out := newMemo()
 	out.solved = m.solved
 	m.mu.Lock()

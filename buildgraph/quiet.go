@@ -110,39 +110,3 @@ func (g *graph) sameVersion(u, old *unit) bool {
 	}
 	return true
 }
-
-// inherit takes over the shapes of an older graph that this one does not
-// change.
-func (g *graph) inherit(old *graph) {
-	g.memo = newMemo()
-	if old == nil {
-		return
-	}
-	g.memo.solved = old.memo.solved
-	if !slices.EqualFunc(g.units, old.units, func(a, b *unit) bool { return a.info.Pkgbase == b.info.Pkgbase }) {
-		return
-	}
-	changed := g.changedTargets(old)
-	if len(changed) == 0 {
-		g.memo = old.memo
-		return
-	}
-	g.memo = old.memo.carry(changed)
-}
-
-// changedTargets lists the nodes to which some edge was added, removed, or is
-// there for another reason than in an older graph with the same nodes.
-func (g *graph) changedTargets(old *graph) []int32 {
-	var out []int32
-	for v := range g.deps.nodes() {
-		a, b := g.deps.off[v], g.deps.off[v+1]
-		x, y := old.deps.off[v], old.deps.off[v+1]
-		if slices.Equal(g.deps.to[a:b], old.deps.to[x:y]) && slices.Equal(g.deps.kinds[a:b], old.deps.kinds[x:y]) &&
-			slices.Equal(g.label[a:b], old.label[x:y]) && slices.Equal(g.match[a:b], old.match[x:y]) {
-			continue
-		}
-		out = append(append(out, g.deps.to[a:b]...), old.deps.to[x:y]...)
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}

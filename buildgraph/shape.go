@@ -1,10 +1,6 @@
 package buildgraph
 
-import (
-	"slices"
-
-	"buildbtw"
-)
+import "buildbtw"
 
 // shape is the plan of one architecture without commits and versions. It
 // follows from the graph, the request and the durations alone, so it stays
@@ -14,16 +10,12 @@ type shape struct {
 	reach   *closure
 	counts  map[buildbtw.Scope]int
 	reasons []buildbtw.Reason // by build
-	touches bitset            // graph nodes that an edge must lead to if it is to change the shape
 }
 
 func newShape(s *skeleton, f *frame) *shape {
-	h := &shape{frame: f, reach: s.reach, counts: map[buildbtw.Scope]int{}, touches: slices.Clone(f.inside)}
+	h := &shape{frame: f, reach: s.reach, counts: map[buildbtw.Scope]int{}}
 	for _, scope := range countedScopes() {
 		h.counts[scope] = len(s.reach.set(scope))
-	}
-	for _, v := range s.reach.queue {
-		h.touches.add(v)
 	}
 	h.reasons = make([]buildbtw.Reason, len(f.node))
 	for i, v := range f.node {
@@ -50,9 +42,6 @@ func (h *shape) archPlan(g *graph, ix *Index) *ArchPlan {
 	}
 	return &p
 }
-
-// dependsOn reports whether an edge to one of the nodes can change the shape.
-func (h *shape) dependsOn(nodes []int32) bool { return slices.ContainsFunc(nodes, h.touches.has) }
 
 // cells is how much the shape holds beside its frame, for the bound of the
 // memo.

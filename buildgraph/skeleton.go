@@ -20,6 +20,7 @@ type skeleton struct {
 	seconds []float64 // by place: how long the build takes
 
 	above   []bool        // by graph node: outside the set, and needs something in it
+	below   []bool        // by graph node: outside the set, and something in it needs it
 	through []throughEdge // order over packages outside the set
 	loose   looseOrder    // what of it lies on cycles and is not kept
 }

@@ -33,12 +33,12 @@ type middle struct {
 
 // findMiddle is nil when no order holds over packages outside the set.
 func (s *skeleton) findMiddle() *middle {
-	s.above = s.outsideReach(s.g.users, nil)
-	both := s.outsideReach(s.g.deps, s.above)
+	s.above = s.outsideReach(s.g.users)
+	s.below = s.outsideReach(s.g.deps)
 	m := &middle{skeleton: s, local: make([]int32, len(s.g.units))}
-	for v, in := range both {
+	for v := range m.local {
 		m.local[v] = -1
-		if in {
+		if s.above[v] && s.below[v] {
 			m.local[v] = int32(len(m.nodes))
 			m.nodes = append(m.nodes, int32(v))
 		}
@@ -50,13 +50,13 @@ func (s *skeleton) findMiddle() *middle {
 }
 
 // outsideReach marks the nodes outside the set that edges lead to from it over
-// nodes outside it; with allowed, only those are entered.
-func (s *skeleton) outsideReach(edges *csr, allowed []bool) []bool {
+// nodes outside it.
+func (s *skeleton) outsideReach(edges *csr) []bool {
 	seen := make([]bool, len(s.g.units))
 	queue := slices.Clone(s.nodes)
 	for head := 0; head < len(queue); head++ {
 		for _, u := range edges.row(queue[head]) {
-			if s.local[u] < 0 && !seen[u] && (allowed == nil || allowed[u]) {
+			if s.local[u] < 0 && !seen[u] {
 				seen[u] = true
 				queue = append(queue, u)
 			}

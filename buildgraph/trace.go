@@ -1,5 +1,7 @@
 package buildgraph
 
+import "slices"
+
 // trace finds shortest ways outside the set. Slices are by graph node, and
 // valid where their mark is the round.
 type trace struct {
@@ -30,7 +32,9 @@ func (p *lineup) trace(after int32, befores []int32) {
 			case t.mark[u] == t.round:
 			case p.middle.local[u] >= 0:
 				t.mark[u], t.from[u] = t.round, v
-				t.queue = append(t.queue, u)
+				if p.leads(u, befores) {
+					t.queue = append(t.queue, u)
+				}
 			case t.goal[u] == t.round && v != start:
 				t.mark[u], t.from[u] = t.round, v
 				missing--
@@ -40,6 +44,13 @@ func (p *lineup) trace(after int32, befores []int32) {
 	for _, l := range befores {
 		p.through = append(p.through, p.throughEdge(l, after))
 	}
+}
+
+// leads reports whether a package of the middle needs one of some packages of
+// the set.
+func (p *lineup) leads(u int32, befores []int32) bool {
+	needs := p.needs[p.middle.comps.of[p.middle.local[u]]]
+	return slices.ContainsFunc(befores, func(l int32) bool { return needs.has(p.column[p.place[l]]) })
 }
 
 func (p *lineup) throughEdge(before, after int32) throughEdge {
