@@ -32,7 +32,7 @@ const workerToken = "a worker's token"
 // server is a running server on real parts; only the loops are left out, so
 // that a test says when an iteration is made.
 type server struct {
-	t       *testing.T
+	t       testing.TB
 	url     string
 	app     *handlers.App
 	store   *store.Store
@@ -45,7 +45,7 @@ type server struct {
 // newServer starts a server over the sources libalpha, beta (which needs
 // libalpha), gamma (which has a pkgver function), and broken (whose .SRCINFO
 // cannot be read).
-func newServer(t *testing.T, change ...func(*handlers.Deps)) *server {
+func newServer(t testing.TB, change ...func(*handlers.Deps)) *server {
 	t.Helper()
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("git is not installed")
