@@ -172,7 +172,7 @@ type push struct {
 func pushes() []push {
 	return []push{
 		{"new version", "hugin", func(info *srcinfo.Info, n int) { info.Pkgver = fmt.Sprint(info.Pkgver, ".", n) }},
-		{"leaf needs what no plan builds", "hugin", makedepends("linux-api-headers", "xorgproto")},
+		{"leaf needs another tool", "hugin", makedepends("linux-api-headers", "xorgproto")},
 		{"leaf needs another library", "hugin", makedepends("ffmpeg", "imagemagick")},
 		{"library on cycles needs another", "ffmpeg", makedepends("boost", "jq")},
 	}

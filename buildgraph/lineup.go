@@ -8,12 +8,11 @@ import (
 // over packages outside the set agree with.
 type lineup struct {
 	*middle
-	deps   *csr    // the kept edges
-	at     []int32 // by position: place in the set
-	place  []int32 // by place in the set: position
-	group  []int32 // by position: first position of the cycle it lies on
-	end    []int32 // by position: position behind that cycle
-	tracer *trace
+	deps  *csr    // the kept edges
+	at    []int32 // by position: place in the set
+	place []int32 // by place in the set: position
+	group []int32 // by position: first position of the cycle it lies on
+	end   []int32 // by position: position behind that cycle
 
 	// Only packages that the middle needs directly can be needed over it. They
 	// are the columns of all bitsets, in order of position.
@@ -44,6 +43,7 @@ func (s *skeleton) findThrough() {
 			p.addThrough(pos, need)
 		}
 	}
+	p.traceAll()
 }
 
 // newLineup sorts the set by the cycles of the whole (the set and the middle),
@@ -69,7 +69,6 @@ func newLineup(m *middle, kept *csr) *lineup {
 		}
 	}
 	p.before = make([]bitset, n)
-	p.tracer = newTrace(len(m.g.units))
 	return p
 }
 
@@ -150,15 +149,11 @@ func (p *lineup) addThrough(pos int32, need bitset) {
 		need.remove(p.column[pos])
 	}
 	p.noteLoose(pos, need)
-	var added []int32
 	for c := need.highest(); c >= 0; c = need.highest() {
 		q := p.columns[c]
-		added = append(added, p.at[q])
+		p.through = append(p.through, throughEdge{before: p.at[q], after: p.at[pos]})
 		p.addBefore(before, q)
 		need.subtract(before)
-	}
-	if len(added) > 0 {
-		p.trace(p.at[pos], added)
 	}
 }
 

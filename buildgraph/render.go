@@ -37,15 +37,34 @@ func (r *renderer) key(i int32) string {
 // jobOrder sorts the jobs by level, then pkgbase, then stage.
 func (r *renderer) jobOrder() []int32 {
 	level := r.jobs.dag.level
-	order := make([]int32, len(r.jobs.list))
-	for i := range order {
-		order[i] = int32(i)
+	start := make([]int32, len(level)+1)
+	for _, l := range level {
+		start[l+1]++
 	}
-	slices.SortFunc(order, func(a, b int32) int {
-		x, y := r.jobs.list[a], r.jobs.list[b]
-		return cmp.Or(cmp.Compare(level[a], level[b]), cmp.Compare(x.node, y.node), cmp.Compare(x.stage, y.stage))
-	})
+	for l := range level {
+		start[l+1] += start[l]
+	}
+	order := make([]int32, len(level))
+	for _, i := range r.byPkgbase() {
+		order[start[level[i]]] = i
+		start[level[i]]++
+	}
 	return order
+}
+
+// byPkgbase lists the jobs by pkgbase, then stage.
+func (r *renderer) byPkgbase() []int32 {
+	list := make([]int32, len(r.jobs.list))
+	for i := range list {
+		list[i] = int32(i)
+	}
+	if len(list) > len(r.nodes) { // some have two stages
+		slices.SortFunc(list, func(a, b int32) int {
+			x, y := r.jobs.list[a], r.jobs.list[b]
+			return cmp.Or(cmp.Compare(x.node, y.node), cmp.Compare(x.stage, y.stage))
+		})
+	}
+	return list
 }
 
 func (r *renderer) builds(total []float64) []Build {
@@ -114,11 +133,14 @@ func (r *renderer) paths() [][]string {
 		return nil
 	}
 	deps, users := r.jobs.dag.deps, r.jobs.dag.users
-	out := make([][]string, len(users.to))
+	out, ways := make([][]string, len(users.to)), make([][]string, len(r.ways))
+	for i, way := range r.ways {
+		ways[i] = r.names(way)
+	}
 	for v := range deps.nodes() {
 		for i := deps.off[v]; i < deps.off[v+1]; i++ {
 			if t := r.jobs.via[i]; t >= 0 {
-				out[users.find(deps.to[i], v)] = r.names(r.through[t].path)
+				out[users.find(deps.to[i], v)] = ways[r.through[t].way]
 			}
 		}
 	}

@@ -22,6 +22,7 @@ type skeleton struct {
 	above   []bool        // by graph node: outside the set, and needs something in it
 	below   []bool        // by graph node: outside the set, and something in it needs it
 	through []throughEdge // order over packages outside the set
+	ways    [][]int32     // graph nodes outside the set that edges of through go over
 	loose   looseOrder    // what of it lies on cycles and is not kept
 }
 

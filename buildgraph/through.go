@@ -7,11 +7,11 @@ import (
 )
 
 // throughEdge is an order that holds over packages outside the set: before is
-// needed by the first of path, the last of path is needed by after.
+// needed by the first of its way, the last of it is needed by after.
 type throughEdge struct {
 	before, after int32 // places in the set
 	kinds         buildbtw.EdgeKinds
-	path          []int32 // graph nodes outside the set
+	way           int32 // place in ways
 }
 
 // looseOrder counts orders over packages outside the set that contradict each

@@ -2,64 +2,76 @@ package buildgraph
 
 import "slices"
 
-// trace finds shortest ways outside the set. Slices are by graph node, and
-// valid where their mark is the round.
+// trace finds shortest ways outside the set to one package of it after the
+// other. Slices are by graph node, and valid where mark is the round.
 type trace struct {
-	mark, goal []int32
-	from       []int32 // the node that needs this one
-	round      int32
-	queue      []int32
+	mark  []int32
+	next  []int32 // the node that this one needs on its way
+	far   []int32 // edges to the end
+	way   []int32 // the way that begins here, as place in ways; -1
+	round int32
+	queue []int32
 }
 
 func newTrace(nodes int) *trace {
-	return &trace{mark: make([]int32, nodes), goal: make([]int32, nodes), from: make([]int32, nodes)}
+	return &trace{mark: make([]int32, nodes), next: make([]int32, nodes), far: make([]int32, nodes), way: make([]int32, nodes)}
 }
 
-// trace finds, for each of some packages of the set that another needs over the
-// middle, a shortest way.
-func (p *lineup) trace(after int32, befores []int32) {
-	t, start := p.tracer, p.skeleton.nodes[after]
-	t.round++
-	for _, l := range befores {
-		t.goal[p.skeleton.nodes[l]] = t.round
+// traceAll finds a shortest way for every edge of through. Many packages need
+// few over the middle: one search from each of those few serves them all.
+func (p *lineup) traceAll() {
+	t := newTrace(len(p.g.units))
+	slices.SortFunc(p.through, func(a, b throughEdge) int { return int(a.before - b.before) })
+	for i := range p.through {
+		e := &p.through[i]
+		if i == 0 || e.before != p.through[i-1].before {
+			t.search(p.middle, e.before)
+		}
+		p.trace(t, e)
 	}
-	missing := len(befores)
-	t.queue = append(t.queue[:0], start)
-	for head := 0; head < len(t.queue) && missing > 0; head++ {
+}
+
+// search finds, for all of the middle that needs a package of the set, how far
+// away it is.
+func (t *trace) search(m *middle, before int32) {
+	t.round++
+	end := m.skeleton.nodes[before]
+	t.far[end] = 0
+	t.queue = append(t.queue[:0], end)
+	for head := 0; head < len(t.queue); head++ {
 		v := t.queue[head]
-		for _, u := range p.g.deps.row(v) {
-			switch {
-			case t.mark[u] == t.round:
-			case p.middle.local[u] >= 0:
-				t.mark[u], t.from[u] = t.round, v
-				if p.leads(u, befores) {
-					t.queue = append(t.queue, u)
-				}
-			case t.goal[u] == t.round && v != start:
-				t.mark[u], t.from[u] = t.round, v
-				missing--
+		for _, u := range m.g.users.row(v) {
+			if m.local[u] >= 0 && t.mark[u] != t.round {
+				t.mark[u], t.next[u], t.far[u], t.way[u] = t.round, v, t.far[v]+1, -1
+				t.queue = append(t.queue, u)
 			}
 		}
 	}
-	for _, l := range befores {
-		p.through = append(p.through, p.throughEdge(l, after))
-	}
 }
 
-// leads reports whether a package of the middle needs one of some packages of
-// the set.
-func (p *lineup) leads(u int32, befores []int32) bool {
-	needs := p.needs[p.middle.comps.of[p.middle.local[u]]]
-	return slices.ContainsFunc(befores, func(l int32) bool { return needs.has(p.column[p.place[l]]) })
+// trace gives an edge its way: over the nearest of what is needed directly, the
+// first by name among equally near ones.
+func (p *lineup) trace(t *trace, e *throughEdge) {
+	after, first := p.skeleton.nodes[e.after], int32(-1)
+	kinds := p.g.deps.rowKinds(after)
+	for i, u := range p.g.deps.row(after) {
+		if p.middle.local[u] >= 0 && t.mark[u] == t.round && (first < 0 || t.far[u] < t.far[first]) {
+			first, e.kinds = u, kinds[i]
+		}
+	}
+	if t.way[first] < 0 {
+		t.way[first] = int32(len(p.ways))
+		p.ways = append(p.ways, t.wayFrom(first))
+	}
+	e.way = t.way[first]
 }
 
-func (p *lineup) throughEdge(before, after int32) throughEdge {
-	e := throughEdge{before: before, after: after}
-	end := p.skeleton.nodes[after]
-	for v := p.tracer.from[p.skeleton.nodes[before]]; v != end; v = p.tracer.from[v] {
-		e.path = append(e.path, v)
+// wayFrom lists the nodes outside the set from one to the end of the search, the
+// last first.
+func (t *trace) wayFrom(first int32) []int32 {
+	way := make([]int32, t.far[first])
+	for i, v := len(way)-1, first; i >= 0; i, v = i-1, t.next[v] {
+		way[i] = v
 	}
-	first := e.path[len(e.path)-1]
-	e.kinds = p.g.deps.kinds[p.g.deps.find(end, first)]
-	return e
+	return way
 }
