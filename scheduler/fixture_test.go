@@ -24,7 +24,7 @@ type fixture struct {
 	sources string // the directory of sources
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	dir := t.TempDir()
 	sources := filepath.Join(dir, "sources")

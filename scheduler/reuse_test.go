@@ -23,7 +23,7 @@ import (
 )
 
 // spaceWith creates a buildspace for changesets with changed default settings.
-func (f *fixture) spaceWith(t *testing.T, name string, change func(*buildbtw.Settings), changesets ...string) {
+func (f *fixture) spaceWith(t testing.TB, name string, change func(*buildbtw.Settings), changesets ...string) {
 	t.Helper()
 	list, err := buildbtw.ParseChangesets(changesets)
 	if err != nil {
