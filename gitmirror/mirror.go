@@ -36,6 +36,7 @@ type Mirror struct {
 	syncing sync.Mutex // held during SyncDir and RetainDirs: one pass at a time
 	shallow sync.Mutex // held while a shallow clone is fetched
 	seen    *seenDirs
+	known   known
 }
 
 // Open opens the mirror in dir and makes it if there is none. What a killed

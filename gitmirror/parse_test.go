@@ -57,8 +57,8 @@ func FuzzParsePacked(f *testing.F) {
 }
 
 func FuzzReadBatch(f *testing.F) {
-	f.Add([]byte("aa blob 2\nhi\nx missing\n"), 2)
-	f.Add([]byte("aa tree 3\nabc\naa blob 99999999\n"), 2)
+	f.Add([]byte("aa commit 24\ntree 1\ncommitter t 7 +1\n\naa blob 2\nhi\nx missing\nx missing\n"), 2)
+	f.Add([]byte("aa tree 3\nabc\naa blob 99999999\n"), 1)
 	f.Add([]byte("aa blob -5\n"), 1)
 	f.Fuzz(func(t *testing.T, text []byte, n int) {
 		n = min(max(n, 0), 100)

@@ -18,31 +18,38 @@ import (
 const MaxSrcinfo = 1 << 20
 
 // Srcinfo is the .SRCINFO of one commit, or why there is none: Err is NotFound
-// when the commit has no such file, and TooLarge above MaxSrcinfo.
+// when the commit has no such file, and TooLarge above MaxSrcinfo. Text is
+// shared and must not be changed.
 type Srcinfo struct {
 	Text []byte
+	Time time.Time // the committer's, of the commit
 	Err  error
 }
 
 // ReadSrcinfos reads the .SRCINFO at every one of the commits, in one process.
-// Each commit has an entry in the answer.
+// Each commit has an entry in the answer. What was read before is remembered: a
+// commit never changes.
 func (m *Mirror) ReadSrcinfos(ctx context.Context, commits []string) (map[string]Srcinfo, error) {
-	names := make([]string, 0, len(commits))
-	infos := make(map[string]Srcinfo, len(commits))
+	infos := m.known.find(commits)
+	var names []string
 	for _, c := range commits {
 		if _, known := infos[c]; !known {
 			infos[c] = Srcinfo{}
 			names = append(names, c)
 		}
 	}
-	err := m.batch(ctx, names, func(i int, info Srcinfo) { infos[names[i]] = info })
+	err := m.batch(ctx, names, func(i int, info Srcinfo) {
+		infos[names[i]] = info
+		m.known.keep(names[i], info)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read .SRCINFO of %d commits: %w", len(names), err)
 	}
 	return infos, nil
 }
 
-// batch reads the .SRCINFO of many commits and gives each to found, in their order.
+// batch reads many commits with their .SRCINFO and gives each to found, in their
+// order.
 func (m *Mirror) batch(ctx context.Context, commits []string, found func(int, Srcinfo)) error {
 	if len(commits) == 0 {
 		return nil
@@ -52,7 +59,7 @@ func (m *Mirror) batch(ctx context.Context, commits []string, found func(int, Sr
 		if err := checkCommit(c); err != nil {
 			return err
 		}
-		ask.WriteString(c + ":" + srcinfoName + "\n")
+		ask.WriteString(c + "^{commit}\n" + c + ":" + srcinfoName + "\n")
 	}
 	r, w := io.Pipe()
 	parsed := make(chan error, 1)
@@ -66,41 +73,56 @@ func (m *Mirror) batch(ctx context.Context, commits []string, found func(int, Sr
 	return errors.Join(err, <-parsed)
 }
 
-// readBatch parses n answers of "cat-file --batch" (git-cat-file(1), "BATCH
-// OUTPUT"): "OBJECT TYPE SIZE", the content and a newline, or "NAME missing".
+// readBatch parses the answers of "cat-file --batch" about n commits: each
+// itself, and its .SRCINFO.
 func readBatch(r *bufio.Reader, n int, found func(int, Srcinfo)) error {
 	for i := range n {
-		head, err := r.ReadString('\n')
+		commit, err := readAnswer(r, "commit")
 		if err != nil {
-			return fmt.Errorf("answer %d of git cat-file: %w", i, err)
+			return fmt.Errorf("answer %d of git cat-file: %w", 2*i, err)
 		}
-		field := strings.Fields(head)
-		if len(field) < 3 || strings.HasSuffix(head, " missing\n") {
-			found(i, Srcinfo{Err: buildbtw.NotFound("there is no .SRCINFO; make one with: makepkg --printsrcinfo > .SRCINFO")})
-			continue
-		}
-		size, err := strconv.ParseUint(field[2], 10, 62)
+		info, err := readAnswer(r, "blob")
 		if err != nil {
-			return fmt.Errorf("answer %d of git cat-file: %w", i, err)
+			return fmt.Errorf("answer %d of git cat-file: %w", 2*i+1, err)
 		}
-		info, err := readObject(r, field[1], int64(size))
-		if err != nil {
-			return fmt.Errorf("answer %d of git cat-file: %w", i, err)
+		if info.Err == nil {
+			info.Time, info.Err = committerTime(commit.Text)
 		}
 		found(i, info)
 	}
 	return nil
 }
 
-// readObject reads the content of one answer and the newline behind it.
-func readObject(r *bufio.Reader, kind string, size int64) (Srcinfo, error) {
+// readAnswer reads one answer (git-cat-file(1), "BATCH OUTPUT"): "OBJECT TYPE
+// SIZE", the content and a newline, or "NAME missing".
+func readAnswer(r *bufio.Reader, kind string) (Srcinfo, error) {
+	head, err := r.ReadString('\n')
+	if err != nil {
+		return Srcinfo{}, err
+	}
+	field := strings.Fields(head)
+	if len(field) < 3 || strings.HasSuffix(head, " missing\n") {
+		return Srcinfo{Err: buildbtw.NotFound("there is no .SRCINFO; make one with: makepkg --printsrcinfo > .SRCINFO")}, nil
+	}
+	size, err := strconv.ParseUint(field[2], 10, 62)
+	if err != nil {
+		return Srcinfo{}, err
+	}
+	info, err := readObject(r, kind == field[1], int64(size))
+	if info.Err == nil && kind != field[1] {
+		info.Err = buildbtw.Invalid(".SRCINFO is a %s, not a file", field[1])
+	}
+	return info, err
+}
+
+// readObject reads the content of one answer, or passes over it, and the newline
+// behind it.
+func readObject(r *bufio.Reader, wanted bool, size int64) (Srcinfo, error) {
 	var info Srcinfo
 	switch {
-	case kind != "blob":
-		info.Err = buildbtw.Invalid(".SRCINFO is a %s, not a file", kind)
 	case size > MaxSrcinfo:
 		info.Err = buildbtw.TooLarge("the .SRCINFO has %d bytes; at most %d are read", size, MaxSrcinfo)
-	default:
+	case wanted:
 		info.Text = make([]byte, size)
 		_, err := io.ReadFull(r, info.Text)
 		if err != nil {
@@ -112,21 +134,19 @@ func readObject(r *bufio.Reader, kind string, size int64) (Srcinfo, error) {
 	return info, err
 }
 
-// CommitTime gives the committer's time of a commit.
-func (m *Mirror) CommitTime(ctx context.Context, commit string) (time.Time, error) {
-	if err := checkCommit(commit); err != nil {
-		return time.Time{}, err
+// committerTime finds the time in a commit object: the line "committer NAME
+// <MAIL> SECONDS ZONE" of its head.
+func committerTime(commit []byte) (time.Time, error) {
+	head, _, _ := strings.Cut(string(commit), "\n\n")
+	_, line, _ := strings.Cut(head, "\ncommitter ")
+	line, _, _ = strings.Cut(line, "\n")
+	fields := strings.Fields(line)
+	if len(fields) < 2 {
+		return time.Time{}, buildbtw.Invalid("the commit does not say when it was made")
 	}
-	out, err := m.git.output(ctx, "show", "--no-patch", "--no-show-signature", "--format=%ct", commit+"^{commit}", "--")
-	if exitCode(err) > 0 {
-		return time.Time{}, buildbtw.NotFound("commit %s is not in the mirror", commit)
-	}
+	seconds, err := strconv.ParseInt(fields[len(fields)-2], 10, 64)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("read time of commit %s: %w", commit, err)
-	}
-	seconds, err := strconv.ParseInt(strings.TrimSpace(out), 10, 64)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read time of commit %s: %w", commit, err)
+		return time.Time{}, buildbtw.Invalid("the commit does not say when it was made: %w", err)
 	}
 	return time.Unix(seconds, 0).UTC(), nil
 }

@@ -70,13 +70,36 @@ func TestReadSrcinfosStopsWithItsContext(t *testing.T) {
 	}
 }
 
+// A commit that was read once is known: nothing is started for it again.
+func TestReadSrcinfosRemembers(t *testing.T) {
+	dir, m := t.TempDir(), openMirror(t)
+	newSource(t, filepath.Join(dir, "a"), "text")
+	commit := commitFile(t, filepath.Join(dir, "a"), "more", "")
+	mustSync(t, m, dir)
+	first, err := m.ReadSrcinfos(t.Context(), []string{commit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel() // no program is run in this
+	again, err := m.ReadSrcinfos(over, []string{commit, commit})
+	if err != nil || string(again[commit].Text) != "text" || !cmp.Equal(first, again) {
+		t.Errorf("%+v, error %v, want %+v", again, err, first)
+	}
+	m.known.size = maxKnown // no room: all is forgotten
+	m.known.keep(strings.Repeat("b", 40), Srcinfo{Text: []byte("b")})
+	if _, err := m.ReadSrcinfos(over, []string{commit}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestCommitTimeAndArchive(t *testing.T) {
 	dir, m := t.TempDir(), openMirror(t)
 	newSource(t, filepath.Join(dir, "a"), "text")
 	commit := commitFile(t, filepath.Join(dir, "a"), ".gitattributes", "* export-ignore export-subst text eol=crlf\n")
 	mustSync(t, m, dir)
-	at, err := m.CommitTime(t.Context(), commit)
-	if err != nil || !at.Equal(time.Unix(1700000000, 0)) {
+	infos, err := m.ReadSrcinfos(t.Context(), []string{commit})
+	if at := infos[commit].Time; err != nil || !at.Equal(time.Unix(1700000000, 0)) {
 		t.Errorf("time %v, %v", at, err)
 	}
 	var out bytes.Buffer
@@ -114,20 +137,14 @@ func untar(t *testing.T, r io.Reader) map[string]string {
 func TestAbsentCommitsAreNotFound(t *testing.T) {
 	m, absent := openMirror(t), strings.Repeat("a", 40)
 	var out bytes.Buffer
-	_, timeErr := m.CommitTime(t.Context(), absent)
-	for _, err := range []error{timeErr, m.Archive(t.Context(), absent, &out)} {
-		if buildbtw.KindOf(err) != buildbtw.KindNotFound {
-			t.Errorf("got %v", err)
-		}
+	if err := m.Archive(t.Context(), absent, &out); buildbtw.KindOf(err) != buildbtw.KindNotFound {
+		t.Errorf("got %v", err)
 	}
 	if out.Len() > 0 {
 		t.Errorf("%d bytes were written", out.Len())
 	}
-	_, timeErr = m.CommitTime(t.Context(), "--all")
-	for _, err := range []error{timeErr, m.Archive(t.Context(), "--remote=x", &out)} {
-		if buildbtw.KindOf(err) != buildbtw.KindInvalid {
-			t.Errorf("got %v", err)
-		}
+	if err := m.Archive(t.Context(), "--remote=x", &out); buildbtw.KindOf(err) != buildbtw.KindInvalid {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"golang.org/x/sync/errgroup"
 
 	"buildbtw"
 	"buildbtw/api"
@@ -115,9 +114,13 @@ func (a *API) due(ctx context.Context) (<-chan time.Time, error) {
 // job tells a worker all that it needs to know about its build.
 func (a *API) job(ctx context.Context, claimed store.Claimed) (api.Job, error) {
 	b := claimed.Build
-	text, date, err := a.source(ctx, b.Commit)
+	srcinfos, err := a.Sources.ReadSrcinfos(ctx, []string{b.Commit})
 	if err != nil {
 		return api.Job{}, err
+	}
+	srcinfo := srcinfos[b.Commit]
+	if srcinfo.Err != nil {
+		return api.Job{}, srcinfo.Err
 	}
 	s := a.Settings
 	return api.Job{
@@ -126,29 +129,9 @@ func (a *API) job(ctx context.Context, claimed store.Claimed) (api.Job, error) {
 		BuildID: formatID(b.ID), Attempt: claimed.Attempt.Number, Buildspace: b.Buildspace, Iteration: b.Iteration,
 		Pkgbase: b.Pkgbase, Source: b.Source, Commit: b.Commit, Version: b.Version, Pkgnames: names(b.Pkgnames),
 		Architecture: b.Architecture, Runner: claimed.Attempt.Runner, Stage: b.Stage, NoCheck: b.NoCheck, Reason: b.Reason, SourceDate: srcinfo.Time.Unix(),
-		Srcinfo:    text,
+		Srcinfo:    string(srcinfo.Text),
 		Repository: a.repository(b.Buildspace, buildbtw.Iteration{Number: b.Iteration}.Repository(b.Buildspace), b.Architecture),
 	}, nil
-}
-
-// source reads what a job tells of its commit, both at the same time: each is a
-// process of git, and a worker waits for them.
-func (a *API) source(ctx context.Context, commit string) (text string, date time.Time, err error) {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		date, err = a.Sources.CommitTime(ctx, commit)
-		return err
-	})
-	group.Go(func() error {
-		srcinfos, err := a.Sources.ReadSrcinfos(ctx, []string{commit})
-		if err != nil {
-			return err
-		}
-		text = string(srcinfos[commit].Text)
-		return srcinfos[commit].Err
-	})
-	err = group.Wait()
-	return text, date, err
 }
 
 // handBack ends an attempt whose job could not be put together, so that the
