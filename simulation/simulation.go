@@ -37,8 +37,10 @@ type Options struct {
 }
 
 const (
-	// awayTime is how long a machine that died is away.
-	awayTime = 5 * time.Minute
+	// awayTime is how long a machine that died is away after its lease has run
+	// out. One that comes back before would get its build again, and nothing
+	// would be lost.
+	awayTime = 30 * time.Second
 	// asideTime is how long it takes until a person resumes a worker that was
 	// set aside.
 	asideTime = time.Hour

@@ -73,7 +73,7 @@ func (r *run) begin(w *worker, c *store.Claimed) {
 
 // beat plans the next heartbeat, if one falls before the end.
 func (r *run) beat(w *worker, end time.Time) {
-	next := r.now.Add(r.Lease / 2)
+	next := r.now.Add(r.Lease * 3 / 4)
 	if !next.Before(end) {
 		return
 	}

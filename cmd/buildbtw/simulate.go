@@ -54,7 +54,7 @@ Nothing is built. Reuse and the cut-off by interfaces are off.`,
 	flags.Float64Var(&f.options.Kills, "kills", 0, "share of the attempts in which the machine dies")
 	flags.Uint64Var(&f.options.Seed, "seed", 1, "for the durations, failures and deaths")
 	flags.BoolVar(&f.options.Learn, "learn", false, "durations are unknown at first and learned while building")
-	flags.DurationVar(&f.options.Lease, "lease", 2*time.Minute, "how long after its last heartbeat an attempt is given up as lost")
+	flags.DurationVar(&f.options.Lease, "lease", time.Minute, "how long after its last heartbeat an attempt is given up as lost")
 	flags.IntVar(&f.options.Check, "check", 0, "check all invariants after so many events (default: 1 up to 300 builds, else 2000); they are always checked at the end")
 	flags.BoolVar(&f.every, "all-packages", false, "build every package that there is, instead of changesets")
 	flags.BoolVar(&f.json, "json", false, "print the result as JSON")

@@ -11,7 +11,9 @@ func TestWorkersSayHowLongAPlanTakes(t *testing.T) {
 	p := &buildgraph.Plan{Architectures: map[string]*buildgraph.ArchPlan{"x86_64": {
 		Builds: []buildgraph.Build{
 			{Pkgbase: "lib", Priority: 180},
-			{Pkgbase: "a", Priority: 120}, {Pkgbase: "b", Priority: 120}, {Pkgbase: "c", Priority: 60},
+			{Pkgbase: "a", Priority: 120},
+			{Pkgbase: "b", Priority: 120},
+			{Pkgbase: "c", Priority: 60},
 		},
 		Edges: []buildgraph.Edge{{From: "lib", To: "a"}, {From: "lib", To: "b"}, {From: "lib", To: "c"}},
 	}}}
