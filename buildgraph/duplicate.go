@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // duplicate says that two sources define the same thing.
@@ -83,28 +82,32 @@ func (ix *Index) before(a, b int32) bool {
 
 // choose picks one source for every pkgbase and notes the others.
 func (ix *Index) choose() {
-	order := make([]int32, 0, len(ix.sources))
+	usable := make([]int32, 0, len(ix.sources))
 	for i := range ix.sources {
 		if ix.sources[i].Info != nil {
-			order = append(order, int32(i))
+			usable = append(usable, int32(i))
 		}
 	}
-	slices.SortFunc(order, func(a, b int32) int {
-		x, y := &ix.sources[a], &ix.sources[b]
-		if c := strings.Compare(x.Info.Pkgbase, y.Info.Pkgbase); c != 0 {
-			return c
+	names := sortByName(len(usable), func(i int32) string { return ix.sources[usable[i]].Info.Pkgbase })
+	ix.chosen = make([]int32, 0, len(usable))
+	for len(names) > 0 {
+		n := 1
+		for n < len(names) && names[n].name == names[0].name {
+			n++
 		}
-		return cmp.Or(cmp.Compare(ix.ranks.of(x), ix.ranks.of(y)), cmp.Compare(a, b))
+		ix.chooseOf(names[:n], usable)
+		names = names[n:]
+	}
+}
+
+// chooseOf picks one of the sources of one pkgbase, which are in their order.
+func (ix *Index) chooseOf(same []named, usable []int32) {
+	slices.SortStableFunc(same, func(a, b named) int {
+		return cmp.Compare(ix.ranks.of(&ix.sources[usable[a.at]]), ix.ranks.of(&ix.sources[usable[b.at]]))
 	})
-	ix.chosen = make([]int32, 0, len(order))
-	for _, i := range order {
-		if n := len(ix.chosen); n > 0 {
-			last := ix.chosen[n-1]
-			if name := ix.sources[i].Info.Pkgbase; ix.sources[last].Info.Pkgbase == name {
-				ix.dups = append(ix.dups, duplicate{name: name, winner: last, lost: i, base: true})
-				continue
-			}
-		}
-		ix.chosen = append(ix.chosen, i)
+	winner := usable[same[0].at]
+	ix.chosen = append(ix.chosen, winner)
+	for _, other := range same[1:] {
+		ix.dups = append(ix.dups, duplicate{name: other.name, winner: winner, lost: usable[other.at], base: true})
 	}
 }

@@ -1,9 +1,7 @@
 package buildgraph
 
 import (
-	"cmp"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -55,7 +53,7 @@ type graphSlot struct {
 // NewIndex links sources. It never fails: what is wrong with a source becomes
 // a warning of the plans that it concerns.
 func NewIndex(sources []Source, opts Options) *Index {
-	return newIndex(sources, opts, newWords(2*len(sources)), nil)
+	return newIndex(sources, opts, newWords(4*len(sources)), nil)
 }
 
 // newIndex links sources. Those of the slugs in first win their pkgbase.
@@ -75,16 +73,9 @@ func newIndex(sources []Source, opts Options, w *words, first []string) *Index {
 
 // bySlug sorts a copy; sources of one slug stay in the order given.
 func bySlug(sources []Source) []Source {
-	order := make([]int32, len(sources))
-	for i := range order {
-		order[i] = int32(i)
-	}
-	slices.SortFunc(order, func(a, b int32) int {
-		return cmp.Or(strings.Compare(sources[a].Slug, sources[b].Slug), cmp.Compare(a, b))
-	})
 	out := make([]Source, 0, len(sources))
-	for _, i := range order {
-		out = append(out, sources[i])
+	for _, k := range sortByName(len(sources), func(i int32) string { return sources[i].Slug }) {
+		out = append(out, sources[k.at])
 	}
 	return out
 }
