@@ -42,6 +42,9 @@ func median(known map[string]float64) float64 {
 func usableSeconds(s float64) bool { return s >= 0 && !math.IsInf(s, 1) }
 
 func (e estimate) of(pkgbase string) float64 {
+	if len(e.known) == 0 {
+		return defaultSeconds
+	}
 	if s, ok := e.known[pkgbase]; ok && usableSeconds(s) {
 		return s
 	}

@@ -17,6 +17,7 @@ type skeleton struct {
 	direct  *csr    // dependencies inside the set, by place
 	cut     []bool  // by edge of direct
 	comps   *components
+	names   []string  // by place: pkgbases
 	seconds []float64 // by place: how long the build takes
 
 	above   []bool        // by graph node: outside the set, and needs something in it
@@ -72,17 +73,18 @@ func (s *skeleton) arrange(ctx context.Context, e estimate) error {
 
 func (s *skeleton) size() int32 { return int32(len(s.nodes)) }
 
-func (s *skeleton) pkgbase(l int32) string { return s.g.units[s.nodes[l]].info.Pkgbase }
+func (s *skeleton) pkgbase(l int32) string { return s.names[l] }
 
 // kept is the graph of the set without its cut edges.
 func (s *skeleton) kept() *csr {
 	return s.direct.without(func(_, i int32) bool { return s.cut[i] })
 }
 
-// time looks up how long every build takes.
+// time looks up every build's name and how long it takes.
 func (s *skeleton) time(e estimate) {
-	s.seconds = make([]float64, s.size())
-	for v := range s.size() {
-		s.seconds[v] = e.of(s.pkgbase(v))
+	s.seconds, s.names = make([]float64, s.size()), make([]string, s.size())
+	for l, v := range s.nodes {
+		s.names[l] = s.g.units[v].info.Pkgbase
+		s.seconds[l] = e.of(s.names[l])
 	}
 }
