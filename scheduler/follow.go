@@ -18,13 +18,13 @@ func (s *Scheduler) movedGraph(ctx context.Context, space store.ActiveBuildspace
 		return "", nil
 	}
 	plan, err := s.catalog.Plan(ctx, space.Changesets, space.Settings)
-	if buildbtw.KindOf(err) == buildbtw.KindInternal && err != nil {
+	switch {
+	case err == nil && store.PlanDigest(plan) != space.Latest.PlanDigest:
+		// The digest stands in the words, so that every push of a burst is seen.
+		return "a commit or a dependency in its graph changed (plan " + short(store.PlanDigest(plan)) + ")", nil
+	case err != nil && buildbtw.KindOf(err) == buildbtw.KindInternal:
 		return "", err
 	}
-	if err != nil || store.PlanDigest(plan) == space.Latest.PlanDigest {
-		s.followed[space.ID] = now
-		return "", nil
-	}
-	// The digest stands in the words, so that a burst of pushes is one.
-	return "a commit or a dependency in its graph changed (plan " + short(store.PlanDigest(plan)) + ")", nil
+	s.followed[space.ID] = now
+	return "", nil
 }
