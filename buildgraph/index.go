@@ -53,7 +53,7 @@ type graphSlot struct {
 // NewIndex links sources. It never fails: what is wrong with a source becomes
 // a warning of the plans that it concerns.
 func NewIndex(sources []Source, opts Options) *Index {
-	return newIndex(sources, opts, newWords(4*len(sources)), nil)
+	return newIndex(sources, opts, newWords(2*len(sources)), nil)
 }
 
 // newIndex links sources. Those of the slugs in first win their pkgbase.
