@@ -19,6 +19,13 @@ const holds = `CASE
         SELECT 1 FROM builds AS r WHERE r.input_key = p.input_key AND r.input_key <> '' AND r.status IN ('scheduled', 'building')) THEN 'running'
     ELSE '' END`
 
+// heldBuilds is SQL for the rows of the first builds that are held so. Both
+// conditions are needed: SQLite does not see by itself that a certain hold is
+// one, and would not use the index of what is held.
+func heldBuilds(h buildbtw.Hold) string {
+	return `SELECT ` + buildRowColumns + ` FROM builds AS b ` + buildRowJoins + ` WHERE b.held = '` + string(h) + `' AND b.held <> '' ORDER BY b.id LIMIT ?`
+}
+
 // hold finds anew for the pending ones among the builds whether they are held.
 // Those whose packages are being linked stay as they are.
 func (t *tx) hold(ctx context.Context, which clause) error {

@@ -20,20 +20,23 @@ type Linking struct {
 // i of buildspace s.
 const reusedWords = `'Reused from ' || s.name || ' #' || i.number || '.'`
 
+// anyToLink is SQL for whether there is anything to reuse.
+const anyToLink = `SELECT EXISTS (SELECT 1 FROM builds WHERE held IN ('reuse', 'linking') AND held <> '')`
+
 // BeginReuse gives builds whose input has been built before, with what is to be
 // linked for them: at most so many, and first those for which it was begun
 // before. From here on they can be neither handed out nor stopped, until
 // CompleteReuse or AbandonReuse.
 func (s *Store) BeginReuse(ctx context.Context, limit int) ([]Linking, error) {
 	var any bool
-	err := s.lists.GetContext(ctx, &any, `SELECT EXISTS (SELECT 1 FROM builds WHERE held IN ('reuse', 'linking'))`)
+	err := s.lists.GetContext(ctx, &any, anyToLink)
 	if err != nil || !any {
 		return nil, err // most often: nobody who writes has to wait
 	}
 	err = s.transact(ctx, func(ctx context.Context, t *tx) error {
 		_, err := t.NewRaw(`UPDATE builds SET held = 'linking', reused_from = (
     SELECT max(r.id) FROM builds AS r WHERE r.input_key = builds.input_key AND r.input_key <> '' AND r.status = 'built')
-WHERE id IN (SELECT id FROM builds WHERE held = 'reuse' ORDER BY id LIMIT ?)`, limit).Exec(ctx)
+WHERE id IN (SELECT id FROM builds WHERE held = 'reuse' AND held <> '' ORDER BY id LIMIT ?)`, limit).Exec(ctx)
 		return err
 	})
 	var list []Linking
@@ -51,7 +54,7 @@ WHERE id IN (SELECT id FROM builds WHERE held = 'reuse' ORDER BY id LIMIT ?)`, l
 
 func loadLinking(ctx context.Context, q *sqlx.Tx, limit int) ([]Linking, error) {
 	var rows []BuildRow
-	err := q.SelectContext(ctx, &rows, `SELECT `+buildRowColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.held = 'linking' ORDER BY b.id LIMIT ?`, limit)
+	err := q.SelectContext(ctx, &rows, heldBuilds(buildbtw.HoldLinking), limit)
 	if err != nil {
 		return nil, err
 	}

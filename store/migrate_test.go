@@ -139,6 +139,8 @@ func TestQueueQuestionsUseTheirIndexes(t *testing.T) {
 		"dependencies":       {`SELECT * FROM edges WHERE to_build = 1`, nil, []string{"edges_to (to_build=?)"}},
 		"twins":              {`SELECT id FROM builds WHERE twin_of <> 0 AND twin_of = 1`, nil, []string{"builds_twin (twin_of=?)"}},
 		"latest of a worker": {`SELECT * FROM attempts WHERE worker = 'w' AND state = 'finished' ORDER BY finished_at DESC`, nil, []string{"attempts_worker (worker=?)"}},
+		"what is undecided":  {heldBuilds(buildbtw.HoldDecide), []any{9}, []string{"builds_held (held=?)"}},
+		"what is to link":    {anyToLink, nil, []string{"COVERING INDEX builds_held (held=?)"}},
 		"what is publishing": {`SELECT * FROM attempts WHERE state = 'publishing'`, nil, []string{"attempts_publishing"}},
 	}
 	for name, q := range questions {

@@ -60,7 +60,7 @@ func (s *Store) Undecided(ctx context.Context, limit int) ([]Undecided, error) {
 	var list []Undecided
 	err := s.view(ctx, func(q *sqlx.Tx) error {
 		var rows []BuildRow
-		err := q.SelectContext(ctx, &rows, `SELECT `+buildRowColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.held = 'decide' ORDER BY b.id LIMIT ?`, limit)
+		err := q.SelectContext(ctx, &rows, heldBuilds(buildbtw.HoldDecide), limit)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
