@@ -35,8 +35,10 @@ func TestParseDep(t *testing.T) {
 }
 
 func TestIllegalDepsAreErrors(t *testing.T) {
-	for _, s := range []string{"", " ", "<1", "-foo", ".foo", "foo bar", "foo >= 1", "foo>=1 2", "foo/bar", "a:b",
-		"föö", "foo\x00", "foo>=1/2", "foo=\n", strings.Repeat("a", 201)} {
+	for _, s := range []string{
+		"", " ", "<1", "-foo", ".foo", "foo bar", "foo >= 1", "foo>=1 2", "foo/bar", "a:b",
+		"föö", "foo\x00", "foo>=1/2", "foo=\n", strings.Repeat("a", 201),
+	} {
 		if got, err := alpm.ParseDep(s); err == nil {
 			t.Errorf("ParseDep(%q) = %+v, want an error", s, got)
 		}
@@ -121,8 +123,10 @@ func TestParseSoname(t *testing.T) {
 			t.Errorf("%q is written as %q, which reads %+v, %v", s, got, again, ok)
 		}
 	}
-	for _, s := range []string{"", "foo", ".so", "so", "foo.sofa", "libx.so>=5", "libx.so=", "libx.so=5 6", "x y.so",
-		"lib:foo", ":libx.so", "a b:libx.so", "libx.so.5=5-64", "lib:libx.so=5-64", "libx.so==5", "a/b.so"} {
+	for _, s := range []string{
+		"", "foo", ".so", "so", "foo.sofa", "libx.so>=5", "libx.so=", "libx.so=5 6", "x y.so",
+		"lib:foo", ":libx.so", "a b:libx.so", "libx.so.5=5-64", "lib:libx.so=5-64", "libx.so==5", "a/b.so",
+	} {
 		if got, ok := alpm.ParseSoname(s); ok {
 			t.Errorf("ParseSoname(%q) = %+v, want none", s, got)
 		}

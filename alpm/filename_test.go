@@ -24,10 +24,12 @@ func TestFilenamesAreReadAsWritten(t *testing.T) {
 }
 
 func TestIllegalFilenamesAreErrors(t *testing.T) {
-	for _, s := range []string{"", ".pkg.tar.zst", "foo.pkg.tar.zst", "1-1-any.pkg.tar.zst", "foo-1-1-any.pkg.tar.zst.sig",
+	for _, s := range []string{
+		"", ".pkg.tar.zst", "foo.pkg.tar.zst", "1-1-any.pkg.tar.zst", "foo-1-1-any.pkg.tar.zst.sig",
 		"foo-1-1-any.tar.zst", "foo-1-1-any.pkg.tar.bz2", "../foo-1-1-any.pkg.tar.zst", "a/foo-1-1-any.pkg.tar.zst",
 		"-foo-1-1-any.pkg.tar.zst", ".foo-1-1-any.pkg.tar.zst", "foo-1-x-any.pkg.tar.zst", "foo-1-1-a ny.pkg.tar.zst",
-		"foo-a:1-1-any.pkg.tar.zst", "foo-1/2-1-any.pkg.tar.zst", "foo-1-1-any.pkg.tar.zst\x00", "foo\n-1-1-any.pkg.tar"} {
+		"foo-a:1-1-any.pkg.tar.zst", "foo-1/2-1-any.pkg.tar.zst", "foo-1-1-any.pkg.tar.zst\x00", "foo\n-1-1-any.pkg.tar",
+	} {
 		if name, version, arch, err := alpm.ParseFilename(s); err == nil {
 			t.Errorf("ParseFilename(%q) = %q, %q, %q, want an error", s, name, version, arch)
 		}

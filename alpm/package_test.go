@@ -92,9 +92,11 @@ func compress(tb testing.TB, format string, plain []byte) []byte {
 var formats = []string{"", "zst", "xz", "gz"}
 
 func TestPackageIsReadInEveryFormat(t *testing.T) {
-	want := []string{"Z", "etc/", "usr/", "usr/lib/", "usr/lib/.hidden", "usr/lib/a b", "usr/lib/libfoo-2",
+	want := []string{
+		"Z", "etc/", "usr/", "usr/lib/", "usr/lib/.hidden", "usr/lib/a b", "usr/lib/libfoo-2",
 		"usr/lib/libfoo.so", "usr/lib/libfoo.so.1", "usr/lib/libfoo/", `usr/lib/x\\x2d`, "usr/lib/é",
-		"usr/" + strings.Repeat("long/", 60) + "name"}
+		"usr/" + strings.Repeat("long/", 60) + "name",
+	}
 	slices.Sort(want)
 	for _, format := range formats {
 		pkg, err := alpm.ReadPackage(bytes.NewReader(compress(t, format, samplePackage(t))))
