@@ -18,7 +18,8 @@ import (
 	"buildbtw/store"
 )
 
-// Config is what the scheduler works with. All fields but Baseline are needed.
+// Config is what the scheduler works with. All fields but Baseline and Bases are
+// needed.
 type Config struct {
 	Store         *store.Store
 	Mirror        *gitmirror.Mirror
@@ -32,7 +33,8 @@ type Config struct {
 	Lease         time.Duration // how long a lease lasts without a heartbeat
 	SyncPeriod    time.Duration // between looks at the sources
 	Debounce      time.Duration // how long a changeset must rest before its push makes an iteration
-	Baseline      Baseline      // what the base offers; nil: nothing is known of it
+	Baseline      Baseline      // what the base offers; nil: Bases
+	Bases         Bases         // the base repositories; may be empty: then nothing is known of the base
 }
 
 // Scheduler owns the loops and the catalog of sources.
@@ -45,7 +47,7 @@ type Scheduler struct {
 	syncing    sync.Mutex          // one look at the sources at a time
 	forecasts  forecasts
 
-	sync, iterate, rescue, prune, learn, reuse *Loop
+	sync, iterate, rescue, prune, learn, reuse, refresh *Loop
 }
 
 // New prepares a scheduler; Run starts it.
@@ -89,6 +91,15 @@ func New(c Config) *Scheduler {
 		Period:      10 * time.Second,
 		Pass:        s.reusePass,
 	})
+	s.refresh = loop(Loop{
+		Name:        "base",
+		Description: "reads the databases of the base repositories when they have changed",
+		Period:      time.Hour,
+		Pass:        s.basePass,
+	})
+	if s.Baseline == nil {
+		s.Baseline = s.Bases
+	}
 	return s
 }
 
@@ -99,7 +110,7 @@ func loop(l Loop) *Loop {
 
 // Loops lists all loops, for logs and documentation.
 func (s *Scheduler) Loops() []*Loop {
-	return []*Loop{s.rescue, s.sync, s.iterate, s.prune, s.learn, s.reuse}
+	return []*Loop{s.rescue, s.sync, s.iterate, s.prune, s.learn, s.reuse, s.refresh}
 }
 
 // Catalog gives the sources as last read.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"buildbtw/baserepo"
 	"buildbtw/cmd/internal/cli"
 )
 
@@ -24,6 +25,7 @@ type serveFlags struct {
 	baseRef         string
 	architectures   []string
 	prefer          []string
+	baseRepos       []string
 	repoTool        string
 	workers         int
 	workerTokenFile string
@@ -63,6 +65,7 @@ only.`,
 	flags.StringArrayVar(&f.sources, "sources", nil, "where the packages' sources are: dir:PATH, a directory with one git repository or PKGBUILD directory per source (repeatable)")
 	flags.StringVar(&f.baseRef, "base-ref", "main", "branch at which sources are read")
 	flags.StringSliceVar(&f.architectures, "architectures", []string{"x86_64"}, "architectures to build for")
+	flags.StringArrayVar(&f.baseRepos, "base-repo", nil, "a base repository as NAME=URL, in the order of pacman.conf; $repo and $arch are replaced (repeatable)")
 	flags.StringSliceVar(&f.prefer, "prefer", nil, "sources that win where two define the same package, best first")
 	flags.StringVar(&f.repoTool, "repo-tool", "native", "what writes the pacman repositories: native, or repo-add for pacman's own program")
 	flags.IntVar(&f.workers, "workers", 0, "number of workers to start on this machine")
@@ -95,8 +98,24 @@ func (f serveFlags) validate() error {
 	case f.repoTool != "native" && f.repoTool != "repo-add":
 		return cli.Usage(fmt.Errorf("unknown --repo-tool %q; choose native or repo-add", f.repoTool))
 	}
+	if _, err := f.bases(); err != nil {
+		return err
+	}
 	_, err := f.sourceDirs()
 	return err
+}
+
+// bases gives the base repositories of --base-repo.
+func (f serveFlags) bases() ([]baserepo.Repo, error) {
+	repos := make([]baserepo.Repo, 0, len(f.baseRepos))
+	for _, s := range f.baseRepos {
+		name, url, ok := strings.Cut(s, "=")
+		if !ok || name == "" || url == "" {
+			return nil, cli.Usage(fmt.Errorf("cannot read --base-repo %q; write NAME=URL", s))
+		}
+		repos = append(repos, baserepo.Repo{Name: name, URL: url})
+	}
+	return repos, nil
 }
 
 // sourceDirs gives the directories of --sources.

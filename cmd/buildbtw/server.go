@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"buildbtw/baserepo"
 	"buildbtw/buildlog"
 	"buildbtw/cmd/internal/cli"
 	"buildbtw/gitmirror"
@@ -82,9 +83,13 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	bases, err := s.openBases()
+	if err != nil {
+		return err
+	}
 	s.scheduler = scheduler.New(scheduler.Config{
 		Store: s.store, Mirror: mirror, Repos: repos, Log: s.log, Now: time.Now,
-		SourceDirs: dirs, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: f.prefer,
+		SourceDirs: dirs, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: f.prefer, Bases: bases,
 		Lease: f.lease, SyncPeriod: f.syncPeriod, Debounce: f.debounce,
 	})
 	s.app, err = handlers.New(handlers.Deps{
@@ -96,6 +101,23 @@ func (s *server) join(ctx context.Context) error {
 	})
 	s.workers = &children{count: f.workers, url: f.serverURL, tokenFile: f.workerTokenFile, dataDir: f.dataDir, log: s.log}
 	return err
+}
+
+// openBases opens the copies of the base repositories, for every architecture.
+func (s *server) openBases() (scheduler.Bases, error) {
+	repos, err := s.flags.bases()
+	if err != nil || len(repos) == 0 {
+		return nil, err
+	}
+	bases := scheduler.Bases{}
+	for _, arch := range s.flags.architectures {
+		dir := filepath.Join(s.flags.dataDir, "base", arch)
+		bases[arch], err = baserepo.Open(dir, repos, baserepo.Options{Architecture: arch, Log: s.log})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return bases, nil
 }
 
 func (f serveFlags) settings() apiv1.Settings {

@@ -1,0 +1,29 @@
+package scheduler
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"buildbtw/baserepo"
+)
+
+func TestBaseThatIsDownStopsNothing(t *testing.T) {
+	down := httptest.NewServer(http.NotFoundHandler())
+	defer down.Close()
+	base, err := baserepo.Open(t.TempDir(), []baserepo.Repo{{Name: "core", URL: down.URL + "/$repo/os/$arch"}}, baserepo.Options{Architecture: "x86_64"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFixture(t)
+	f.Bases = Bases{"x86_64": base}
+	if err := f.basePass(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, ok := f.Bases.Interfaces("x86_64", "glibc"); ok {
+		t.Error("a base that was never read knows an interface")
+	}
+	if _, ok := f.Bases.Interfaces("aarch64", "glibc"); ok {
+		t.Error("a base for another architecture knows an interface")
+	}
+}
