@@ -61,17 +61,27 @@ func (s *Store) Lease(ctx context.Context, lease string) (LeaseRow, error) {
 	return row, nil
 }
 
+// LeasedAttempt gives the attempt of a lease, and Conflict as Lease does.
+func (s *Store) LeasedAttempt(ctx context.Context, lease string) (id int64, err error) {
+	err = s.prepared.leased.QueryRowContext(ctx, lease).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, errLeaseOver()
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look up lease: %w", err)
+	}
+	return id, nil
+}
+
 // Heartbeat keeps a lease for another while and says whether the worker is to
 // stop. Conflict when the lease is over.
 func (s *Store) Heartbeat(ctx context.Context, lease string, extend time.Duration) (stop bool, err error) {
-	err = s.transact(ctx, func(ctx context.Context, t *tx) error {
-		a, err := t.running(ctx, lease)
-		if err != nil {
-			return err
-		}
-		stop = a.Stop
-		return t.extend(ctx, a, extend)
-	})
+	now := s.opts.Now().UTC().Truncate(time.Microsecond)
+	until := now.Add(extend).Truncate(time.Microsecond)
+	err = s.prepared.heartbeat.QueryRowContext(ctx, now, until, lease).Scan(&stop)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = errLeaseOver()
+	}
 	if err != nil {
 		return false, fmt.Errorf("heartbeat: %w", err)
 	}

@@ -122,7 +122,14 @@ func TestLostLeases(t *testing.T) {
 	if stop, err := db.Heartbeat(t.Context(), c.Attempt.Lease, storetest.Lease); stop || err != nil {
 		t.Fatalf("heartbeat: stop %v, %v", stop, err)
 	}
-	db.Clock.Advance(storetest.Lease)
+	if id, err := db.LeasedAttempt(t.Context(), c.Attempt.Lease); id != c.Attempt.ID || err != nil {
+		t.Fatalf("attempt %d, %v; want %d", id, err, c.Attempt.ID)
+	}
+	db.Clock.Advance(storetest.Lease - time.Second)
+	if over, err := db.ExpireLeases(t.Context()); err != nil || len(over) != 0 {
+		t.Fatalf("%d expired in spite of a heartbeat, %v", len(over), err)
+	}
+	db.Clock.Advance(time.Second)
 	over, err := db.ExpireLeases(t.Context())
 	if err != nil || len(over) != 1 || over[0].ID != c.Attempt.ID || over[0].Outcome != buildbtw.OutcomeLost {
 		t.Fatalf("expired %+v, %v", over, err)
@@ -144,11 +151,12 @@ func staleCallsAreRefused(t *testing.T, db *storetest.DB, c *store.Claimed) {
 	ctx, lease := t.Context(), c.Attempt.Lease
 	_, heartbeat := db.Heartbeat(ctx, lease, storetest.Lease)
 	_, look := db.Lease(ctx, lease)
+	_, attempt := db.LeasedAttempt(ctx, lease)
 	_, end := db.EndAttempt(ctx, lease, buildbtw.OutcomeFailed, "late")
 	_, publish := db.BeginPublish(ctx, lease, nil)
 	_, complete := db.CompletePublish(ctx, c.Attempt.ID)
 	for what, err := range map[string]error{
-		"heartbeat": heartbeat, "lease": look, "end": end, "publish": publish, "complete": complete,
+		"heartbeat": heartbeat, "lease": look, "attempt": attempt, "end": end, "publish": publish, "complete": complete,
 		"upload": db.AddPackage(ctx, lease, storetest.Package(c, "lib")),
 	} {
 		if buildbtw.KindOf(err) != buildbtw.KindConflict {

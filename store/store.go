@@ -82,6 +82,7 @@ type Store struct {
 	rows  *bun.DB  // single rows, over the readers
 	lists *sqlx.DB // lists, over the same readers
 
+	prepared    prepared
 	subscribers subscribers
 	graphs      graphCache
 }
@@ -121,7 +122,7 @@ func (s *Store) connect(ctx context.Context, path string) error {
 	s.rows = bun.NewDB(r, sqlitedialect.New())
 	s.lists = sqlx.NewDb(r, "sqlite3") // the name by which sqlx knows that placeholders are "?"
 	s.lists.Mapper = reflectx.NewMapperTagFunc("bun", strings.ToLower, nil)
-	return nil
+	return s.prepared.prepare(ctx, w, r)
 }
 
 // dsn gives every connection the same settings. Times are written as bun writes
@@ -135,7 +136,7 @@ func dsn(path, more string) string {
 // Close ends all connections and gives the lock back. Closing again changes
 // nothing.
 func (s *Store) Close() error {
-	var errs []error
+	errs := []error{s.prepared.close()}
 	if s.rows != nil {
 		errs = append(errs, s.rows.Close())
 	}

@@ -68,7 +68,7 @@ func (a *API) appendLog(c *fiber.Ctx) error {
 	if err != nil || offset < 0 {
 		return buildbtw.Invalid("the header %s must say where in the log the body begins, in bytes", api.HeaderOffset)
 	}
-	lease, err := a.Store.Lease(c.UserContext(), c.Params("lease"))
+	attempt, err := a.Store.LeasedAttempt(c.UserContext(), c.Params("lease"))
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (a *API) appendLog(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	end, err := a.Logs.Append(lease.Attempt.ID, offset, chunk)
+	end, err := a.Logs.Append(attempt, offset, chunk)
 	var wrong *buildlog.OffsetError
 	if errors.As(err, &wrong) {
 		return buildbtw.Conflict("the log does not end at byte %d: %w", offset, wrong)
