@@ -61,6 +61,12 @@ screenshots: build ## take the pictures of the documentation anew
 bench: ## measure the main paths, see docs/benchmarks.md
 	@infrastructure/bench.sh
 
+SEED ?= 1
+
+.PHONY: chaos
+chaos: ## 500 builds while server and workers are killed 200 times; SEED=n chooses when
+	$(GO) test ./cmd/internal/chaos -run TestChaos -count=1 -v -timeout 30m -args -chaos.seed=$(SEED) -chaos.builds=500 -chaos.kills=200
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf $(BIN) data tmp

@@ -15,6 +15,7 @@ finish  ./pacmanrepo  ^Benchmark(Stage|Publish)$                                
 pages   ./handlers    ^Benchmark(BuildspacePage|HomePage)$                               40x
 lists   ./store       ^Benchmark(PageOfBlockedBuilds|Blockers|Graph|Diff|Buildspaces)$   20x
 sources ./srcinfo     ^BenchmarkParse$                                                   3x
+load    ./cmd/internal/chaos  ^Benchmark(Workers|FinishUnblocks3000OverHTTP)$        1x
 '
 
 # summary reads what go test prints and takes the median of each benchmark.

@@ -1,10 +1,15 @@
 package chaos
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +17,7 @@ import (
 	"buildbtw/api"
 	"buildbtw/buildgraph"
 	"buildbtw/cmd/internal/cmdtest"
+	"buildbtw/pacmanrepo"
 	"buildbtw/store"
 )
 
@@ -88,10 +94,38 @@ func (s *loadSite) fillOne(ctx context.Context, db *store.Store, f filling) erro
 	for i := range builds {
 		builds[i].Commit = s.commit
 	}
-	_, err = db.CreateIteration(ctx, store.NewIteration{
+	it, err := db.CreateIteration(ctx, store.NewIteration{
 		BuildspaceID: row.ID, Revision: row.Revision, Reason: buildbtw.IterationCreated, Plan: f.plan,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	repos, err := pacmanrepo.Open(filepath.Join(s.dir, "data", "repos"), pacmanrepo.Options{})
+	if err != nil {
+		return err
+	}
+	return repos.Create(ctx, pacmanrepo.ID{Repository: it.Repository(f.name), DB: f.name, Architecture: "x86_64"})
+}
+
+// processorTime is what the server and the programs that it ran have used so
+// far (proc_pid_stat(5)). On a machine with other work it says more than the
+// time that passed.
+func (s *loadSite) processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.server.PID()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	ticks := 0
+	for _, f := range fields[11:15] { // utime, stime, cutime, cstime
+		n, err := strconv.Atoi(f)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / 100 // USER_HZ
 }
 
 // newClient makes a client that keeps one connection for each of n workers, as

@@ -62,7 +62,7 @@ func drawSchedule(r *rand.Rand, builds, kills int) []strike {
 func downTime(r *rand.Rand, k kind) time.Duration {
 	switch k {
 	case pauseWorker, pauseServer:
-		return lease + lease/4 + time.Duration(r.IntN(1000))*time.Millisecond
+		return 2*lease + time.Duration(r.IntN(1000))*time.Millisecond
 	case killWorker:
 		if r.IntN(20) == 0 {
 			return 2 * lease

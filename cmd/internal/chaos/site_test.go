@@ -27,13 +27,12 @@ type site struct {
 	address  string // of the server, kept over restarts
 	proxy    *proxy
 	machines []*machine
-	pauses   sync.WaitGroup
+	relief   sync.WaitGroup // makes room on the disk
 }
 
 // machine is a worker that comes back under its name.
 type machine struct {
 	name string
-	busy sync.Mutex // while something happens to it
 	*cmdtest.Process
 }
 
@@ -58,7 +57,7 @@ func startSite(t *testing.T, dir string) *site {
 		t.Cleanup(func() { m.Kill() })
 		s.machines = append(s.machines, m)
 	}
-	t.Cleanup(s.pauses.Wait)
+	t.Cleanup(s.relief.Wait)
 	return s
 }
 
@@ -108,44 +107,24 @@ func (s *site) restartServer(ctx context.Context, down time.Duration) error {
 	return fmt.Errorf("the server does not come back: %w", err)
 }
 
-// restartWorker is a power cut of a machine. One to which something else is
-// happening is passed over for the next.
+// restartWorker is a power cut of a machine.
 func (s *site) restartWorker(ctx context.Context, k strike) error {
-	m := s.seize(k.worker)
-	again := func() error {
-		defer m.busy.Unlock()
-		m.Kill()
-		wait(ctx, k.down)
-		return s.startWorker(m)
-	}
-	if k.down < lease {
-		return again()
-	}
-	s.pauses.Go(func() { _ = again() }) // a worker that does not come back is missed at the end
-	return nil
-}
-
-// seize takes the first machine from number i on that nothing happens to.
-func (s *site) seize(i int) *machine {
-	for ; ; i++ {
-		m := s.machines[i%len(s.machines)]
-		if m.busy.TryLock() {
-			return m
-		}
-	}
+	m := s.machines[k.worker]
+	m.Kill()
+	wait(ctx, k.down)
+	return s.startWorker(m)
 }
 
 // pauseWorker stands a machine still, as a suspended laptop or a host without
-// memory does.
+// memory does. Nothing else happens meanwhile: a server that starts anew gives
+// every lease more time, and this one is to run out.
 func (s *site) pauseWorker(ctx context.Context, k strike) error {
-	m := s.seize(k.worker)
-	err := m.Signal(syscall.SIGSTOP)
-	s.pauses.Go(func() {
-		defer m.busy.Unlock()
-		wait(ctx, k.down)
-		_ = m.Signal(syscall.SIGCONT) // a worker that stays away is missed at the end
-	})
-	return err
+	m := s.machines[k.worker]
+	if err := m.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	wait(ctx, k.down)
+	return m.Signal(syscall.SIGCONT)
 }
 
 func (s *site) pauseServer(ctx context.Context, down time.Duration) error {
@@ -179,7 +158,7 @@ func (s *site) fillDisk(ctx context.Context) error {
 		return err
 	}
 	wait(ctx, lease)
-	s.pauses.Go(func() {
+	s.relief.Go(func() {
 		wait(ctx, lease)
 		_ = os.Remove(ballast) // what fails here fails everything after it
 	})
@@ -188,7 +167,7 @@ func (s *site) fillDisk(ctx context.Context) error {
 
 // stop ends everything as for the night, and wants it to end well.
 func (s *site) stop() error {
-	s.pauses.Wait()
+	s.relief.Wait()
 	var errs []error
 	for _, m := range s.machines {
 		code, err := m.Stop(time.Minute)
