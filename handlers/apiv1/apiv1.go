@@ -85,12 +85,13 @@ type API struct {
 	Deps
 	Edge
 	streams chan struct{} // holds a token for every answer without end
+	claims  chan struct{} // holds a token for every claim that looks for a build
 	openapi func() ([]byte, error)
 }
 
 // New makes the API; Register puts it into a server.
 func New(d Deps, e Edge) *API {
-	a := &API{Deps: d, Edge: e, streams: make(chan struct{}, maxStreams)}
+	a := &API{Deps: d, Edge: e, streams: make(chan struct{}, maxStreams), claims: make(chan struct{}, maxClaims)}
 	a.openapi = sync.OnceValues(a.describe)
 	return a
 }

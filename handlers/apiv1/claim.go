@@ -19,6 +19,11 @@ const (
 	claimTime = (api.MaxWait + 30) * time.Second
 	maxSlots  = 1024 // concurrent builds of one machine
 	minPause  = time.Second
+
+	// maxClaims is how many claims look for a build at the same time. A finish
+	// that unblocks thousands wakes all workers at once; heartbeats and results must
+	// not wait behind hundreds of them for the one writer of the database.
+	maxClaims = 2
 )
 
 // claim gives a build to a worker, waiting for one as long as the worker wants.
@@ -80,7 +85,7 @@ func (a *API) waitForBuild(ctx context.Context, claim store.Claim, wait time.Dur
 	over := time.NewTimer(wait)
 	defer over.Stop()
 	for {
-		claimed, err := a.Store.ClaimBuild(ctx, claim)
+		claimed, err := a.look(ctx, claim)
 		if claimed != nil || err != nil || wait == 0 {
 			return claimed, err
 		}
@@ -99,6 +104,17 @@ func (a *API) waitForBuild(ctx context.Context, claim store.Claim, wait time.Dur
 			return nil, fmt.Errorf("wait for a build: %w", ctx.Err())
 		}
 	}
+}
+
+// look claims when it is its turn.
+func (a *API) look(ctx context.Context, claim store.Claim) (*store.Claimed, error) {
+	select {
+	case a.claims <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the turn to claim: %w", ctx.Err())
+	}
+	defer func() { <-a.claims }()
+	return a.Store.ClaimBuild(ctx, claim)
 }
 
 // due gives a channel that fires when a postponed build may be handed out; nil,
