@@ -9,6 +9,8 @@ runs=${RUNS:-3}
 # area  package  benchmarks  for how long or how often
 table='
 plan    ./buildgraph  ^Benchmark(Index|PlanOf.*)$                                        5x
+plan    ./buildgraph  ^Benchmark(CutsOf.*|Push.*|Three.*|Tsort)$                5x
+cold    ./scheduler   ^BenchmarkColdPlan$                                                3x
 claim   ./store       ^Benchmark(CreateIteration|Claim.*|Heartbeat)$                     20x
 finish  ./store       ^Benchmark(Finish.*)$                                              20x
 finish  ./pacmanrepo  ^Benchmark(Stage|Publish)$                                         10x
