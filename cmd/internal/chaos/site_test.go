@@ -44,7 +44,7 @@ func (s *site) database() string { return filepath.Join(s.data(), "buildbtw.sqli
 func startSite(t *testing.T, dir string) *site {
 	t.Helper()
 	s := &site{dir: dir}
-	if err := s.startServer(t.Context()); err != nil {
+	if err := s.bringUp(t.Context()); err != nil { // a busy machine needs long to read all sources
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.server.Kill() })
@@ -97,14 +97,17 @@ const startTries = 20
 func (s *site) restartServer(ctx context.Context, down time.Duration) error {
 	s.server.Kill()
 	wait(ctx, down)
-	var err error
+	return s.bringUp(ctx)
+}
+
+func (s *site) bringUp(ctx context.Context) (err error) {
 	for range startTries {
 		if err = s.startServer(ctx); err == nil {
 			return nil
 		}
 		wait(ctx, time.Second)
 	}
-	return fmt.Errorf("the server does not come back: %w", err)
+	return fmt.Errorf("the server does not come up: %w", err)
 }
 
 // restartWorker is a power cut of a machine.
