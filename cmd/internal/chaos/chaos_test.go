@@ -171,7 +171,7 @@ func (r *run) waitFor(ctx context.Context, n int) error {
 func (r *run) care(ctx context.Context) error {
 	names, err := r.look.aside(ctx)
 	if err != nil {
-		return nil //nolint:nilerr // the disk may be full; the next look tells
+		return nil // the disk may be full; the next look tells
 	}
 	for _, name := range names {
 		if _, err := r.client.ResumeWorker(ctx, name); err == nil {
