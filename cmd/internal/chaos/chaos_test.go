@@ -54,6 +54,7 @@ type run struct {
 	noDisk   error // why the disk is never full
 
 	done    map[kind]int
+	late    int // strikes that came when all was built
 	resumed int // workers that were set aside and trusted again
 	checks  int // of the invariants while it went on
 }
@@ -105,6 +106,9 @@ func (r *run) disturb(ctx context.Context) error {
 			return err
 		}
 		wait(ctx, k.delay)
+		if n, err := r.look.built(ctx); err == nil && n == len(r.sources) {
+			r.late++
+		}
 		if err := r.strike(ctx, k); err != nil {
 			return fmt.Errorf("%s: %w", k.kind, err)
 		}
@@ -209,8 +213,8 @@ func (r *run) report(t *testing.T, took time.Duration) {
 	for _, k := range slices.Sorted(maps.Keys(r.done)) {
 		struck = append(struck, fmt.Sprintf("%s %d", k, r.done[k]))
 	}
-	t.Logf("seed %d: %d builds in %.1f s; %s; %d uploads really torn; %d workers trusted again; %d checks meanwhile",
-		*seed, len(r.sources), took.Seconds(), strings.Join(struck, ", "), r.site.proxy.torn.Load(), r.resumed, r.checks)
+	t.Logf("seed %d: %d builds in %.1f s; %s; %d uploads really torn; %d workers trusted again; %d checks meanwhile; %d strikes came too late",
+		*seed, len(r.sources), took.Seconds(), strings.Join(struck, ", "), r.site.proxy.torn.Load(), r.resumed, r.checks, r.late)
 	t.Logf("seed %d: %d builds were needed, workers began %d", *seed, len(r.sources), n)
 }
 

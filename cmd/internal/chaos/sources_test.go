@@ -29,7 +29,7 @@ type source struct {
 func drawSources(r *rand.Rand, n int) []source {
 	all := make([]source, 0, n)
 	for i := range n {
-		s := source{slug: fmt.Sprintf("p%03d", i), anyArch: r.IntN(7) == 0, sleep: 20 + r.IntN(300)}
+		s := source{slug: fmt.Sprintf("p%03d", i), anyArch: r.IntN(7) == 0, sleep: 300 + r.IntN(3000)}
 		s.size = 1 << (8 + r.IntN(12))
 		s.pkgnames = []string{s.slug}
 		if r.IntN(10) == 0 {
@@ -96,7 +96,7 @@ func writeSources(dir string, all []source) error {
 	for _, s := range all {
 		_, err := writeRepository(filepath.Join(dir, s.slug+".git"), []gitFile{
 			{".SRCINFO", s.srcinfo()},
-			{".fake", fmt.Sprintf("sleep=%dms\nsize=%d\nlog-lines=%d\n", s.sleep, s.size, s.sleep)},
+			{".fake", fmt.Sprintf("sleep=%dms\nsize=%d\nlog-lines=%d\n", s.sleep, s.size, s.sleep/10)},
 			{"PKGBUILD", "pkgname=" + s.slug + "\n"},
 		})
 		if err != nil {
