@@ -282,12 +282,12 @@ func TestBrokenOffUploadIsRepeated(t *testing.T) {
 		go func() {
 			_, _ = w.Write(body[:len(body)/2])
 			cancel()
+			w.CloseWithError(io.ErrUnexpectedEOF) // the client waits for whoever reads the body
 		}()
 		if response, err := http.DefaultClient.Do(request); err == nil {
 			response.Body.Close()
 			t.Fatalf("the cut off upload was answered with %s", response.Status)
 		}
-		w.Close()
 	}
 	s.finishBuilt(job)
 }
