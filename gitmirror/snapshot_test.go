@@ -123,18 +123,22 @@ func TestWhichSrcinfoIsTaken(t *testing.T) {
 	}{
 		{name: "the directory's when it is newer", recipeMin: 1, ownMin: 2, wantFirst: mine},
 		{name: "makepkg's when the directory's is older", recipeMin: 2, ownMin: 1, wantFirst: made},
-		{name: "makepkg's when only the PKGBUILD changed, whatever its time", recipeMin: 1, ownMin: 2, wantFirst: mine,
+		{
+			name: "makepkg's when only the PKGBUILD changed, whatever its time", recipeMin: 1, ownMin: 2, wantFirst: mine,
 			change: func(t *testing.T, dir string) {
 				write(t, filepath.Join(dir, pkgbuild), testPKGBUILD+"# changed\n")
 				setTime(t, filepath.Join(dir, pkgbuild), 0)
-			}, wantThen: made},
-		{name: "the directory's when both changed", recipeMin: 2, ownMin: 1, wantFirst: made,
+			}, wantThen: made,
+		},
+		{
+			name: "the directory's when both changed", recipeMin: 2, ownMin: 1, wantFirst: made,
 			change: func(t *testing.T, dir string) {
 				write(t, filepath.Join(dir, pkgbuild), testPKGBUILD+"# changed\n")
 				setTime(t, filepath.Join(dir, pkgbuild), 3)
 				write(t, filepath.Join(dir, srcinfoName), mine+"# new\n")
 				setTime(t, filepath.Join(dir, srcinfoName), 4)
-			}, wantThen: mine},
+			}, wantThen: mine,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
