@@ -60,7 +60,8 @@ func (a *app) editCommand() *cobra.Command {
 	return cmd
 }
 
-// settings are those of the buildspace: --add names changesets here.
+// changesets gives the buildspace's changesets with --add and --remove applied;
+// nil when neither was given.
 func (f *editFlags) changesets(ctx context.Context, c *api.Client, name string) (*[]string, error) {
 	if len(f.add)+len(f.remove) == 0 {
 		return nil, nil
