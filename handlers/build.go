@@ -40,6 +40,8 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 		v.CanRetry, v.CanCancel, v.CanRebuild = false, false, false
 	}
 	s := a.shell(c, views.NavBuildspaces, v.Title())
+	s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Iteration, views.Crumb{Label: v.Name()})
+	s.Mood = views.BuildMood(v.Status)
 	s.Live = live(c, 3)
 	return a.render(c, s, views.BuildContent(v))
 }

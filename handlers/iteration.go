@@ -74,6 +74,11 @@ func (a *App) showIteration(c *fiber.Ctx, number int) error {
 		return err
 	}
 	s := a.shell(c, views.NavBuildspaces, v.Title())
+	s.Crumbs = views.BuildspaceCrumbs(name)
+	if number != 0 {
+		s.Crumbs = views.IterationCrumbs(name, number)
+	}
+	s.Mood = views.IterationMood(v.Status, v.Counts)
 	s.Live = live(c, 3)
 	return a.render(c, s, views.IterationContent(v))
 }
@@ -261,6 +266,8 @@ func (a *App) graphPage(c *fiber.Ctx) error {
 		return err
 	}
 	s := a.shell(c, views.NavBuildspaces, v.Title())
+	s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Iteration, views.Crumb{Label: "Graph " + v.Architecture})
+	s.Mood = views.IterationMood(v.Status, v.Counts)
 	s.Live = live(c, 5)
 	return a.render(c, s, views.GraphContent(v))
 }

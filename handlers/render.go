@@ -28,10 +28,8 @@ func wantsPart(c *fiber.Ctx) bool { return c.Get(headerPart) == "true" }
 // shell is what stands around a page.
 func (a *App) shell(c *fiber.Ctx, nav views.Nav, title string) views.Shell {
 	return views.Shell{
-		Title: title, Nav: nav, User: user(c), SingleUser: a.Settings.SingleUser,
-		Assets: views.Assets{
-			Style: a.assets.URL("app.css"), Script: a.assets.URL("app.js"), Icon: a.assets.URL("icon.svg"),
-		},
+		Title: title, Nav: nav, User: user(c), SingleUser: a.Settings.SingleUser, Version: a.Settings.Version,
+		Assets: views.NewAssets(a.assets.URL),
 	}
 }
 

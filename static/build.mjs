@@ -22,7 +22,7 @@ const bundled = await build({
 });
 
 const files = bundled.outputFiles.map((f) => ({ name: f.path.slice(dist.length + 1), bytes: f.contents }));
-for (const name of ["icon.svg"]) {
+for (const name of ["icon.svg", "icon-failed.svg", "icon-building.svg", "icon-built.svg"]) {
   files.push({ name, bytes: await readFile(join(here, "src", name)) });
 }
 

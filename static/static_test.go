@@ -18,7 +18,7 @@ func TestEveryAssetIsNamedByItsContentAndUnpacksToIt(t *testing.T) {
 	for plain, wantType := range map[string]string{
 		"app.css":  "text/css; charset=utf-8",
 		"app.js":   "text/javascript; charset=utf-8",
-		"icon.svg": "image/svg+xml",
+		"icon.svg": "image/svg+xml", "icon-failed.svg": "image/svg+xml",
 	} {
 		asset, ok := assets.File(strings.TrimPrefix(assets.URL(plain), Prefix))
 		if !ok {

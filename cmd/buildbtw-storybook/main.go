@@ -75,9 +75,7 @@ func routes(assets *static.Assets) http.Handler {
 		w.Header().Set("Content-Type", asset.ContentType)
 		_, _ = w.Write(asset.Body) // a browser that left
 	})
-	all := stories(shell(views.Assets{
-		Style: assets.URL("app.css"), Script: assets.URL("app.js"), Icon: assets.URL("icon.svg"),
-	}))
+	all := stories(shell(views.NewAssets(assets.URL)))
 	for _, s := range append(all, index(all)) {
 		mux.HandleFunc("GET "+s.Path, func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("HX-Request") != "" {

@@ -27,7 +27,7 @@ func page(s views.Shell, content templ.Component) templ.Component {
 
 // shell is what stands around every story.
 func shell(assets views.Assets) views.Shell {
-	return views.Shell{Title: "Story", User: buildbtw.Local(), SingleUser: true, Assets: assets}
+	return views.Shell{Title: "Story", User: buildbtw.Local(), SingleUser: true, Version: "0.9.0", Assets: assets}
 }
 
 // stories lists every page in every state that looks different.
@@ -73,6 +73,8 @@ func formStories(s views.Shell) []story {
 }
 
 func iterationStories(s, reader views.Shell) []story {
+	s.Nav, s.Crumbs, s.Mood = views.NavBuildspaces, views.BuildspaceCrumbs("openssl-3.6"), views.MoodFailed
+	reader.Nav, reader.Crumbs = s.Nav, views.IterationCrumbs("openssl-3.6", 3)
 	return []story{
 		{"/iteration/building", page(s, views.IterationContent(iteration()))},
 		{"/iteration/failed", page(s, views.IterationContent(failedIteration()))},
@@ -86,6 +88,7 @@ func iterationStories(s, reader views.Shell) []story {
 }
 
 func graphStories(s views.Shell) []story {
+	s.Nav, s.Crumbs = views.NavBuildspaces, views.IterationCrumbs("openssl-3.6", 4, views.Crumb{Label: "Graph x86_64"})
 	return []story{
 		{"/graph/failure", page(s, views.GraphContent(mediaGraph()))},
 		{"/graph/every-status", page(s, views.GraphContent(graph(14)))},
@@ -96,6 +99,7 @@ func graphStories(s views.Shell) []story {
 }
 
 func buildStories(s views.Shell) []story {
+	s.Nav, s.Crumbs = views.NavBuildspaces, views.IterationCrumbs("openssl-3.6", 4, views.Crumb{Label: "yarn"})
 	all := []story{{"/build/hostile", page(s, views.BuildContent(hostileBuild()))}}
 	for _, status := range buildbtw.Statuses() {
 		all = append(all, story{"/build/" + string(status), page(s, views.BuildContent(build(status)))})

@@ -1,7 +1,8 @@
 // Everything works without this file. It makes pages live: htmx polls, ages
-// tick, logs follow, text is copied.
+// tick, keys lead to the search, logs follow, text is copied.
 import "htmx.org";
 import "./live.js";
 import "./ages.js";
+import "./keys.js";
 import "./log.js";
 import "./copy.js";

@@ -38,3 +38,10 @@ document.addEventListener("htmx:before:response", (event) => {
 document.addEventListener("htmx:error", (event) => {
   if (polls(event.detail.ctx)) document.body.classList.add("connection-lost");
 });
+
+// The icon of the tab says how it stands; the title comes with the answer itself.
+document.addEventListener("htmx:after:swap", () => {
+  const icon = document.getElementById("live")?.dataset.icon;
+  const link = document.querySelector("link[rel=icon]");
+  if (icon && link.getAttribute("href") !== icon) link.href = icon;
+});
