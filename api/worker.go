@@ -14,6 +14,12 @@ type ClaimRequest struct {
 	// Slot tells the concurrent builds of one machine apart. The same worker
 	// and slot asking again get the same build until it is finished.
 	Slot int `json:"slot,omitempty"`
+
+	// Build asks for this build alone: the one that the pipeline was made for
+	// whose executor asks. 409 when it is not to be built now; Wait does not
+	// count. Pipeline is GitLab's number of the pipeline (CI_PIPELINE_ID).
+	Build    string `json:"build,omitempty"`
+	Pipeline int64  `json:"pipeline,omitempty"`
 }
 
 // MaxWait bounds the long poll of a claim, in seconds.

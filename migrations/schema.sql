@@ -221,3 +221,26 @@ CREATE TABLE durations (
     learned_at   TIMESTAMP NOT NULL,
     PRIMARY KEY (pkgbase, architecture)
 ) WITHOUT ROWID;
+
+CREATE TABLE pipelines (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    build_id   INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
+    state      TEXT NOT NULL CHECK (state IN ('creating', 'created', 'ended')),
+    project    TEXT NOT NULL,
+    ref        TEXT NOT NULL UNIQUE,
+    number     INTEGER NOT NULL DEFAULT 0,
+    status     TEXT NOT NULL DEFAULT '',
+    url        TEXT NOT NULL DEFAULT '',
+    attempt_id INTEGER NOT NULL DEFAULT 0,
+    message    TEXT NOT NULL DEFAULT '',
+    created_at TIMESTAMP NOT NULL,
+    seen_at    TIMESTAMP,
+    ended_at   TIMESTAMP,
+    CHECK ((state = 'ended') = (ended_at IS NOT NULL))
+);
+
+CREATE INDEX pipelines_build ON pipelines (build_id, id);
+
+CREATE INDEX pipelines_open ON pipelines (id) WHERE state <> 'ended';
+
+CREATE INDEX pipelines_number ON pipelines (number) WHERE number <> 0;

@@ -192,10 +192,10 @@ func (t *tx) settle(ctx context.Context, a *buildbtw.Attempt, e ending) error {
 	switch e.outcome {
 	case buildbtw.OutcomeInfrastructure:
 		c.cause = buildbtw.CauseInfrastructure
-		return t.tryAgain(ctx, a, c)
+		return t.tryAgain(ctx, a.BuildID, c)
 	case buildbtw.OutcomeLost:
 		c.cause, c.actor = buildbtw.CauseLost, buildbtw.System
-		return t.tryAgain(ctx, a, c)
+		return t.tryAgain(ctx, a.BuildID, c)
 	case buildbtw.OutcomeReleased, buildbtw.OutcomeCancelled:
 		c.cause = buildbtw.CauseReleased
 		return t.putBack(ctx, a.BuildID, c)
@@ -225,8 +225,8 @@ func (t *tx) putBack(ctx context.Context, build int64, c change) error {
 
 // tryAgain makes the build pending after a pause, or failed when machines have
 // failed it too often.
-func (t *tx) tryAgain(ctx context.Context, a *buildbtw.Attempt, c change) error {
-	b, err := t.build(ctx, a.BuildID)
+func (t *tx) tryAgain(ctx context.Context, build int64, c change) error {
+	b, err := t.build(ctx, build)
 	if err != nil {
 		return err
 	}
@@ -235,9 +235,14 @@ func (t *tx) tryAgain(ctx context.Context, a *buildbtw.Attempt, c change) error 
 		c.to, c.cause = buildbtw.StatusFailed, buildbtw.CauseFailed
 		return t.moveOne(ctx, b.ID, c)
 	}
-	at := t.now.Add(t.opts.Jitter(pause(b.Retries))).Truncate(time.Microsecond)
-	c.set = []clause{sqlf("retries = retries + 1"), sqlf("not_before = ?", at)}
-	return t.putBack(ctx, b.ID, c)
+	c.set = append(c.set, sqlf("retries = retries + 1"))
+	return t.postpone(ctx, b.ID, pause(b.Retries), c)
+}
+
+// postpone makes the build pending again after a pause of about d.
+func (t *tx) postpone(ctx context.Context, build int64, d time.Duration, c change) error {
+	c.set = append(c.set, sqlf("not_before = ?", t.now.Add(t.opts.Jitter(d)).Truncate(time.Microsecond)))
+	return t.putBack(ctx, build, c)
 }
 
 const (

@@ -18,6 +18,12 @@ type Claim struct {
 	Slot   int             // tells the concurrent builds of one machine apart
 	Runner string          // how the build will be executed, when known
 	Lease  time.Duration   // how long the lease lasts without a heartbeat
+
+	// Build, when not 0, is the only build that is asked for: the one that was
+	// handed to the pipeline whose executor asks. Pipeline is GitLab's number
+	// of that pipeline; 0 stands for the build's latest.
+	Build    int64
+	Pipeline int64
 }
 
 // Claimed is a build handed out.
@@ -66,8 +72,15 @@ func (t *tx) claim(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
 		return nil, err
 	}
 	a, err := t.resume(ctx, c)
-	if a != nil || err != nil || aside {
+	switch {
+	case a != nil || err != nil:
 		return a, err
+	case c.Build != 0 && aside:
+		return nil, buildbtw.Conflict("worker %s is set aside; an administrator can resume it", c.Worker.Name)
+	case c.Build != 0:
+		return t.claimNamed(ctx, c)
+	case aside:
+		return nil, nil
 	}
 	return t.claimBest(ctx, c)
 }
@@ -83,8 +96,12 @@ func (t *tx) resume(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.Stop {
+	switch {
+	case a.Stop:
 		_, err := t.end(ctx, a, ending{buildbtw.OutcomeCancelled, "The worker asked for other work."})
+		return nil, err
+	case c.Build != 0 && a.BuildID != c.Build:
+		_, err := t.end(ctx, a, ending{buildbtw.OutcomeLost, "The machine began another job in its place."})
 		return nil, err
 	}
 	return a, t.extend(ctx, a, c.Lease)
@@ -143,18 +160,23 @@ func (t *tx) claimBest(ctx context.Context, c Claim) (*buildbtw.Attempt, error) 
 		return nil, err
 	}
 	which := sqlf("id = ("+bestPending()+")", t.bestPendingArgs(c.Worker.Architectures)...)
-	ids, err := t.move(ctx, which, change{
-		to: buildbtw.StatusBuilding, cause: buildbtw.CauseLeased, only: []buildbtw.Status{buildbtw.StatusPending},
+	ids, err := t.move(ctx, which, t.leased(c, buildbtw.StatusPending))
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	return t.startAttempt(ctx, ids[0], c)
+}
+
+// leased is the change of a build that a worker gets.
+func (t *tx) leased(c Claim, only ...buildbtw.Status) change {
+	return change{
+		to: buildbtw.StatusBuilding, cause: buildbtw.CauseLeased, only: only,
 		actor: c.Worker.Name, message: "Leased by " + c.Worker.Name + ".",
 		set: []clause{
 			sqlf("attempts = attempts + 1"), sqlf("not_before = NULL"),
 			sqlf("started_at = ?", t.now), sqlf("finished_at = NULL"),
 		},
-	})
-	if err != nil || len(ids) == 0 {
-		return nil, err
 	}
-	return t.startAttempt(ctx, ids[0], c)
 }
 
 func (t *tx) startAttempt(ctx context.Context, build int64, c Claim) (*buildbtw.Attempt, error) {
@@ -170,8 +192,13 @@ func (t *tx) startAttempt(ctx context.Context, build int64, c Claim) (*buildbtw.
 	if _, err := t.NewInsert().Model(a).Exec(ctx); err != nil {
 		return nil, err
 	}
-	_, err = t.NewRaw(`UPDATE buildspaces SET served_at = ? WHERE id = (SELECT buildspace_id FROM iterations WHERE id = ?)`, t.now, b.IterationID).Exec(ctx)
-	return a, err
+	return a, t.served(ctx, b.IterationID)
+}
+
+// served notes that a build of the buildspace was handed out.
+func (t *tx) served(ctx context.Context, iteration int64) error {
+	_, err := t.NewRaw(`UPDATE buildspaces SET served_at = ? WHERE id = (SELECT buildspace_id FROM iterations WHERE id = ?)`, t.now, iteration).Exec(ctx)
+	return err
 }
 
 // labelFull reports whether the workers with one of this worker's labels run as

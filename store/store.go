@@ -31,6 +31,7 @@ import (
 type Options struct {
 	Now        func() time.Time                  // the clock; time.Now when nil
 	NewLease   func() string                     // unguessable names; 128 random bits when nil
+	NewRef     func() string                     // unique ends of the names of pipelines' branches; 48 random bits when nil
 	Jitter     func(time.Duration) time.Duration // spreads the pauses before a build is tried again; up to a fifth longer when nil
 	MaxRetries int                               // infrastructure failures and losses that are forgiven per build; 5 when 0
 	MaxRunning int                               // builds of one buildspace at the same time; 0: any number
@@ -46,7 +47,10 @@ func (o Options) withDefaults() Options {
 		o.Now = time.Now
 	}
 	if o.NewLease == nil {
-		o.NewLease = newLease
+		o.NewLease = func() string { return random(16) }
+	}
+	if o.NewRef == nil {
+		o.NewRef = func() string { return random(6) }
 	}
 	if o.Jitter == nil {
 		o.Jitter = jitter
@@ -60,10 +64,10 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func newLease() string {
-	var b [16]byte
-	rand.Read(b[:]) // it never fails: crypto/rand ends the program instead
-	return hex.EncodeToString(b[:])
+func random(bytes int) string {
+	b := make([]byte, bytes)
+	rand.Read(b) // it never fails: crypto/rand ends the program instead
+	return hex.EncodeToString(b)
 }
 
 func jitter(d time.Duration) time.Duration {

@@ -40,7 +40,11 @@ func (a *API) claim(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	claimed, err := a.waitForBuild(c.UserContext(), claim, time.Duration(r.Wait)*time.Second)
+	wait := time.Duration(r.Wait) * time.Second
+	if claim.Build != 0 {
+		wait = 0 // it is to be built now, or this is a conflict
+	}
+	claimed, err := a.waitForBuild(c.UserContext(), claim, wait)
 	if err != nil {
 		return err
 	}
@@ -73,7 +77,13 @@ func (a *API) checkClaim(r api.ClaimRequest) (store.Claim, error) {
 	case len(r.Version) > 100:
 		return store.Claim{}, buildbtw.Invalid("the version has %d bytes; at most 100 are kept", len(r.Version))
 	}
-	return store.Claim{Worker: w, Slot: r.Slot, Runner: r.Runners[0], Lease: a.Settings.Lease}, nil
+	claim := store.Claim{Worker: w, Slot: r.Slot, Runner: r.Runners[0], Lease: a.Settings.Lease, Pipeline: r.Pipeline}
+	if r.Build == "" {
+		return claim, nil
+	}
+	var err error
+	claim.Build, err = id(r.Build)
+	return claim, err
 }
 
 // waitForBuild claims, and tries again whenever the database has changed or the

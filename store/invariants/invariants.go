@@ -21,6 +21,10 @@ func buildRules() []rule {
 	return []rule{
 		{"a build has one attempt under way at most", `
 SELECT build_id FROM attempts WHERE state <> 'finished' GROUP BY build_id HAVING count(*) > 1`},
+		{"a scheduled build has a pipeline that has not ended", `
+SELECT b.pkgbase FROM builds AS b WHERE b.status = 'scheduled'
+AND NOT EXISTS (SELECT 1 FROM pipelines AS p WHERE p.build_id = b.id AND p.state <> 'ended'
+    AND p.id = (SELECT max(l.id) FROM pipelines AS l WHERE l.build_id = b.id))`},
 		{"a building build has an attempt that is not to stop", `
 SELECT b.pkgbase FROM builds AS b WHERE b.status = 'building'
 AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.build_id = b.id AND a.state <> 'finished' AND NOT a.stop)`},

@@ -1,0 +1,57 @@
+package buildbtw
+
+import (
+	"fmt"
+	"time"
+)
+
+// PipelineState is where the server stands with a pipeline.
+type PipelineState string
+
+// The states of a pipeline, in their order.
+const (
+	// PipelineCreating says that the server is about to ask GitLab for the
+	// pipeline. After a crash nobody knows whether GitLab made it: it is looked
+	// for under its ref before anything else is done with the build.
+	PipelineCreating PipelineState = "creating"
+	PipelineCreated  PipelineState = "created" // GitLab has it
+	PipelineEnded    PipelineState = "ended"   // it will not run any more
+)
+
+// PipelineRefs is what the names of all branches begin with that pin the commits
+// of pipelines. They are never sources of changes.
+const PipelineRefs = "buildbtw/"
+
+// Pipeline is a build handed to GitLab. A build has at most one that is wanted:
+// the latest. What comes of the build is told by the attempt that the
+// pipeline's executor begins, never by the pipeline: its status only says that
+// nothing will come any more.
+type Pipeline struct {
+	ID        int64         `bun:"id,pk,autoincrement"`
+	BuildID   int64         `bun:"build_id"`
+	State     PipelineState `bun:"state"`
+	Project   string        `bun:"project"`    // GitLab's path of the source: group/name
+	Ref       string        `bun:"ref"`        // branch made for this pipeline alone; begins with PipelineRefs
+	Number    int64         `bun:"number"`     // GitLab's ID of the pipeline; 0 until it is created
+	Status    string        `bun:"status"`     // GitLab's word for it when it was last seen
+	URL       string        `bun:"url"`        // its page in GitLab; empty until it is created
+	AttemptID int64         `bun:"attempt_id"` // begun last by its executor; 0 before
+	Message   string        `bun:"message"`    // why it ended without an attempt, in words
+	CreatedAt time.Time     `bun:"created_at"`
+	SeenAt    *time.Time    `bun:"seen_at"` // when GitLab last told about it
+	EndedAt   *time.Time    `bun:"ended_at"`
+}
+
+// PipelineStatus is what GitLab says of a pipeline.
+type PipelineStatus struct {
+	Number  int64
+	Status  string // GitLab's word
+	URL     string
+	Over    bool   // no job of it will run any more unless a person retries one
+	Message string // what that means for a build that it did not begin, in words; when Over
+}
+
+// NoPipeline is the status of a pipeline that GitLab does not have.
+func NoPipeline(number int64) PipelineStatus {
+	return PipelineStatus{Number: number, Status: "deleted", Over: true, Message: fmt.Sprintf("Pipeline %d is gone from GitLab.", number)}
+}
