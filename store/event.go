@@ -21,6 +21,7 @@ type EventFilter struct {
 	Buildspace string
 	BuildID    int64
 	Since      int64            // only events with a greater ID
+	Before     int64            // only events with a smaller ID
 	Limit      int              // 50 when 0, at most 500
 	Newest     bool             // newest first; else oldest first
 	Without    []buildbtw.Cause // leaves these out: what follows by itself from other events
@@ -49,6 +50,9 @@ func (s *Store) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
 	}
 	if f.Since != 0 {
 		w.add("e.id > ?", f.Since)
+	}
+	if f.Before != 0 {
+		w.add("e.id < ?", f.Before)
 	}
 	if len(f.Without) > 0 {
 		w.add("e.cause NOT IN (SELECT value FROM json_each(?))", textList(f.Without))
