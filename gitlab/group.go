@@ -1,0 +1,169 @@
+package gitlab
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/xanzy/go-gitlab"
+
+	"buildbtw"
+)
+
+const (
+	perPage  = 100    // GitLab gives no more
+	maxPages = 50_000 // of one listing; a paging that has no end is nonsense
+)
+
+// Group is a group whose projects, and those of its subgroups, are sources.
+type Group struct {
+	client *Client
+	path   string
+}
+
+// Group names a group by its path. Nothing is sent.
+func (c *Client) Group(path string) *Group { return &Group{c, strings.Trim(path, "/")} }
+
+// Path gives the group's path, such as archlinux/packaging/packages.
+func (g *Group) Path() string { return g.path }
+
+// Holds reports whether a project with that path lies in the group.
+func (g *Group) Holds(path string) bool { return strings.HasPrefix(path, g.path+"/") }
+
+// Active lists the projects with activity since a time, latest first. GitLab
+// takes notice of activity with a delay: see buildbtw.ActivityDelay. When nothing
+// was active it costs one request.
+func (g *Group) Active(ctx context.Context, since time.Time) ([]buildbtw.Project, error) {
+	list := g.listing("last_activity_at", "desc")
+	var active []buildbtw.Project
+	err := g.pages(ctx, list, func(page []buildbtw.Project) (more bool) {
+		for _, p := range page {
+			if p.ActiveAt.Before(since) {
+				return false
+			}
+			active = append(active, p)
+		}
+		return true
+	})
+	return unique(active), err
+}
+
+// All lists every project that is not archived, oldest first. GitLab counts
+// pages by position, so that a project may be missing from the answer when
+// another one vanished meanwhile: ask Project before believing that it is gone.
+func (g *Group) All(ctx context.Context) ([]buildbtw.Project, error) {
+	var all []buildbtw.Project
+	err := g.pages(ctx, g.listing("id", "asc"), func(page []buildbtw.Project) bool {
+		all = append(all, page...)
+		return true
+	})
+	return unique(all), err
+}
+
+// Project gives one project of the group. NotFound says that there is none, or
+// that it was archived or moved out of the group.
+func (g *Group) Project(ctx context.Context, id int64) (buildbtw.Project, error) {
+	p, _, err := g.client.read.Projects.GetProject(int(id), nil, gitlab.WithContext(ctx))
+	if err != nil {
+		return buildbtw.Project{}, g.client.failed(ctx, err, "look at project %d", id)
+	}
+	found := project(p)
+	switch {
+	case check(found) != nil:
+		return found, check(found)
+	case p.Archived:
+		return found, &Error{Trouble: NotFound, Doing: "look at project " + found.Path, Said: "it is archived"}
+	case !g.Holds(found.Path):
+		return found, &Error{Trouble: NotFound, Doing: "look at project " + found.Path, Said: "it is not in group " + g.path + " any more"}
+	}
+	return found, nil
+}
+
+func (g *Group) listing(order, sort string) *gitlab.ListGroupProjectsOptions {
+	return &gitlab.ListGroupProjectsOptions{
+		ListOptions:      gitlab.ListOptions{Page: 1, PerPage: perPage},
+		IncludeSubGroups: gitlab.Ptr(true),
+		WithShared:       gitlab.Ptr(false),
+		Archived:         gitlab.Ptr(false),
+		OrderBy:          gitlab.Ptr(order),
+		Sort:             gitlab.Ptr(sort),
+	}
+}
+
+// pages hands out the pages of a listing until take has seen enough.
+func (g *Group) pages(ctx context.Context, list *gitlab.ListGroupProjectsOptions, take func([]buildbtw.Project) (more bool)) error {
+	for range maxPages {
+		found, answer, err := g.client.read.Groups.ListGroupProjects(g.path, list, gitlab.WithContext(ctx))
+		if err != nil {
+			return g.client.failed(ctx, err, "list the projects of group %s", g.path)
+		}
+		page := make([]buildbtw.Project, 0, len(found))
+		for _, p := range found {
+			known := project(p)
+			if err := check(known); err != nil {
+				return err
+			}
+			page = append(page, known)
+		}
+		if !take(page) || answer.NextPage == 0 {
+			return nil
+		}
+		if answer.NextPage <= list.Page {
+			break
+		}
+		list.Page = answer.NextPage
+	}
+	return &Error{Trouble: Nonsense, Doing: "list the projects of group " + g.path, Said: fmt.Sprintf("page %d comes after page %d", list.Page, list.Page)}
+}
+
+// project keeps what matters of the library's many fields.
+func project(p *gitlab.Project) buildbtw.Project {
+	known := buildbtw.Project{ID: int64(p.ID), Path: p.PathWithNamespace, SSHURL: p.SSHURLToRepo, CIConfigPath: p.CIConfigPath}
+	if p.LastActivityAt != nil {
+		known.ActiveAt = p.LastActivityAt.UTC()
+	}
+	return known
+}
+
+// projectPath is what GitLab lets a path be; it becomes part of an address and
+// of refs.
+var projectPath = regexp.MustCompile(`^[a-zA-Z0-9_.][a-zA-Z0-9_.-]*(/[a-zA-Z0-9_.][a-zA-Z0-9_.-]*)+$`)
+
+// check refuses a project that GitLab cannot have described.
+func check(p buildbtw.Project) error {
+	if p.ID <= 0 || !projectPath.MatchString(p.Path) || strings.Contains(p.Path, "..") || p.ActiveAt.IsZero() {
+		return &Error{Trouble: Nonsense, Doing: fmt.Sprintf("read project %d", p.ID), Said: fmt.Sprintf("its path is %.100q", p.Path)}
+	}
+	return nil
+}
+
+// unique leaves out what a listing repeats because it changed meanwhile.
+func unique(list []buildbtw.Project) []buildbtw.Project {
+	seen := make(map[int64]bool, len(list))
+	kept := list[:0]
+	for _, p := range list {
+		if !seen[p.ID] {
+			seen[p.ID] = true
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// CloneURL gives the address at which git finds a project over HTTPS.
+func (c *Client) CloneURL(p buildbtw.Project) string { return c.WebURL(p) + ".git" }
+
+// WebURL gives the address of a project's page.
+func (c *Client) WebURL(p buildbtw.Project) string {
+	return c.URL() + "/" + (&url.URL{Path: p.Path}).EscapedPath()
+}
+
+// SetCIConfig makes GitLab read a project's pipelines from a file of another
+// name. Saying it again changes nothing.
+func (c *Client) SetCIConfig(ctx context.Context, id int64, path string) error {
+	_, _, err := c.read.Projects.EditProject(int(id), &gitlab.EditProjectOptions{CIConfigPath: &path}, gitlab.WithContext(ctx))
+	return c.failed(ctx, err, "set the CI configuration of project %d", id)
+}
