@@ -37,6 +37,7 @@ type App struct {
 	metrics  *metrics
 	assets   *static.Assets // styles and scripts of the pages
 	diffs    diffCache      // between iterations, for the pages
+	pkgInfos infoCache      // of package files, for the pages
 	stopping chan struct{}  // closed when the server is told to stop: ends every long answer
 	stop     func()
 }

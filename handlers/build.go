@@ -2,14 +2,11 @@ package handlers
 
 import (
 	"context"
-	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
-	"buildbtw/api"
 	"buildbtw/handlers/apiv1"
 	"buildbtw/store"
 	"buildbtw/views"
@@ -36,9 +33,7 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if user(c).MayChange() != nil {
-		v.CanRetry, v.CanCancel, v.CanRebuild = false, false, false
-	}
+	v.Actions = buildActions(user(c), row.Build)
 	s := a.shell(c, views.NavBuildspaces, v.Title())
 	s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Iteration, views.Crumb{Label: v.Name()})
 	s.Mood = views.BuildMood(v.Status)
@@ -73,27 +68,88 @@ func (a *App) changeBuild(c *fiber.Ctx, change func(ctx context.Context, actor s
 	return seeOther(c, views.BuildURL(id))
 }
 
+// buildActions lists what can be done to a build, with the reasons why not.
+func buildActions(u buildbtw.User, b buildbtw.Build) []views.BuildAction {
+	url := views.BuildURL(b.ID)
+	actions := []views.BuildAction{
+		{Label: "Retry", URL: url + "/retry", Class: "button primary", WhyNot: whyNot(u.MayChange(), b.CanRetry())},
+		{Label: "Rebuild with all above", URL: url + "/rebuild", Class: "button", WhyNot: whyNot(u.MayChange(), b.CanRebuild())},
+		{Label: "Cancel", URL: url + "/cancel", Class: "button danger", WhyNot: whyNot(u.MayChange(), b.CanCancel())},
+	}
+	return actions
+}
+
+// whyNot gives the words of the first rule that forbids something.
+func whyNot(rules ...error) string {
+	for _, err := range rules {
+		if err != nil {
+			return buildbtw.MessageOf(err)
+		}
+	}
+	return ""
+}
+
 // buildView gathers what the page shows.
 func (a *App) buildView(ctx context.Context, row store.BuildRow) (views.BuildDetail, error) {
 	v := views.BuildDetail{
 		BuildLink: linkOf(row.Build), Buildspace: row.Buildspace, Iteration: row.Iteration, Source: row.Source,
 		Commit: row.Commit, Version: row.Version, Pkgnames: row.Pkgnames, Level: row.Level, NoCheck: row.NoCheck,
 		TwinOf: row.TwinOf, Changed: a.moment(row.ChangedAt), NotBefore: a.momentOf(row.NotBefore),
-		Roots: buildLinks(row.RootCauses), CanRetry: row.CanRetry() == nil, CanCancel: row.CanCancel() == nil,
-		CanRebuild: row.CanRebuild() == nil, Held: row.Held.String(), ReusedFrom: row.ReusedFrom,
+		Held: row.Held.String(), ReusedFrom: row.ReusedFrom, Reproduce: a.recipes(row),
 	}
-	fill := []func(context.Context, *views.BuildDetail) error{
-		a.addChain, a.addNeighbours, a.addCuts, a.addAttempts, a.addPackages, a.addHistory,
+	fill := []func(context.Context, *views.BuildDetail, store.BuildRow) error{
+		a.addTimes, a.addRoots, a.addChain, a.addNeighbours, a.addCuts, a.addAttempts, a.addPackages, a.addHistory,
 	}
 	for _, f := range fill {
-		if err := f(ctx, &v); err != nil {
+		if err := f(ctx, &v, row); err != nil {
 			return v, err
 		}
 	}
 	return v, nil
 }
 
-func (a *App) addChain(ctx context.Context, v *views.BuildDetail) error {
+func (a *App) addTimes(ctx context.Context, v *views.BuildDetail, row store.BuildRow) error {
+	v.Times.Started, v.Times.Finished = a.momentOf(row.StartedAt), a.momentOf(row.FinishedAt)
+	switch {
+	case row.StartedAt == nil:
+	case row.Status.Running():
+		v.Times.Finished = views.Moment{} // that of the attempt before
+		v.Times.Took = views.Took(a.Now().Sub(*row.StartedAt)) + " so far"
+	case row.FinishedAt != nil:
+		v.Times.Took = views.Took(row.FinishedAt.Sub(*row.StartedAt))
+	}
+	seconds, known, err := a.Store.Duration(ctx, row.Pkgbase, row.Architecture)
+	if known {
+		v.Times.Usual = took(seconds)
+	}
+	return err
+}
+
+// addRoots names what a blocked build waits for in the end, with what each of
+// them holds.
+func (a *App) addRoots(ctx context.Context, v *views.BuildDetail, row store.BuildRow) error {
+	if len(row.RootCauses) == 0 {
+		return nil
+	}
+	blockers, err := a.Store.Blockers(ctx, row.IterationID, maxBlockers)
+	if err != nil {
+		return err
+	}
+	holds := map[int64]int{}
+	for _, b := range blockers {
+		holds[b.Build.ID] = b.Blocks
+	}
+	for _, r := range row.RootCauses {
+		v.Roots = append(v.Roots, views.RootCause{BuildLink: buildLink(r), Holds: holds[r.ID]})
+	}
+	return nil
+}
+
+// maxBlockers is how many of an iteration's failures are looked at for what
+// they hold.
+const maxBlockers = 500
+
+func (a *App) addChain(ctx context.Context, v *views.BuildDetail, _ store.BuildRow) error {
 	chain, err := a.Store.ReasonChain(ctx, v.ID)
 	for _, step := range chain {
 		v.Chain = append(v.Chain, views.ReasonLink{BuildLink: buildLink(step.BuildRef), Reason: step.Reason.String()})
@@ -101,34 +157,53 @@ func (a *App) addChain(ctx context.Context, v *views.BuildDetail) error {
 	return err
 }
 
-func (a *App) addNeighbours(ctx context.Context, v *views.BuildDetail) error {
-	dependencies, err := a.Store.Dependencies(ctx, v.ID)
-	if err != nil {
-		return err
+// pageNeighbours is how many builds of either side the page of a build names.
+const pageNeighbours = 30
+
+func (a *App) addNeighbours(ctx context.Context, v *views.BuildDetail, row store.BuildRow) (err error) {
+	for _, side := range []struct {
+		side store.Side
+		list *views.NeighbourList
+	}{{store.SideDependencies, &v.Dependencies}, {store.SideDependents, &v.Dependents}} {
+		if *side.list, _, err = a.neighbours(ctx, store.NeighbourFilter{BuildID: v.ID, Side: side.side, Limit: pageNeighbours}); err != nil {
+			return err
+		}
 	}
+	if row.Status != buildbtw.StatusBlocked {
+		return nil
+	}
+	dependencies, err := a.Store.Dependencies(ctx, v.ID)
 	for _, d := range dependencies {
-		v.Dependencies = append(v.Dependencies, buildLink(d.BuildRef))
-		if v.Status == buildbtw.StatusBlocked && !apiv1.Settled(d) {
+		if !apiv1.Settled(d) && len(v.WaitingFor) < pageNeighbours {
 			v.WaitingFor = append(v.WaitingFor, buildLink(d.BuildRef))
 		}
 	}
-	dependents, err := a.Store.Dependents(ctx, v.ID)
-	for _, d := range dependents {
-		v.Dependents = append(v.Dependents, buildLink(d.BuildRef))
-	}
 	return err
 }
 
-func (a *App) addCuts(ctx context.Context, v *views.BuildDetail) error {
-	cuts, err := a.Store.BuildCuts(ctx, v.ID)
-	for _, cut := range cuts {
-		v.Cuts = append(v.Cuts, views.NewCutLine(cut.From.Pkgbase, cut.To.Pkgbase, cut.Kinds.Names(), cut.Cycle))
+func (a *App) addCuts(ctx context.Context, v *views.BuildDetail, _ store.BuildRow) error {
+	to, err := a.Store.BuildCuts(ctx, v.ID)
+	if err != nil {
+		return err
 	}
+	from, err := a.Store.CutsFrom(ctx, v.ID)
+	v.Cuts, v.CutsFrom = cutLines(to), cutLines(from)
 	return err
+}
+
+// pageCuts bounds the cut edges at either end of a build that the page shows.
+const pageCuts = 20
+
+func cutLines(cuts []store.BuildCut) []views.CutLine {
+	var lines []views.CutLine
+	for _, cut := range cuts[:min(len(cuts), pageCuts)] {
+		lines = append(lines, views.NewCutLine(cut.From.Pkgbase, cut.To.Pkgbase, cut.Kinds.Names(), cut.Cycle))
+	}
+	return lines
 }
 
 // addAttempts lists attempts, newest first, and the end of the newest one's log.
-func (a *App) addAttempts(ctx context.Context, v *views.BuildDetail) error {
+func (a *App) addAttempts(ctx context.Context, v *views.BuildDetail, _ store.BuildRow) error {
 	attempts, err := a.Store.Attempts(ctx, v.ID)
 	if err != nil {
 		return err
@@ -157,23 +232,15 @@ func (a *App) attemptLine(t buildbtw.Attempt) (views.AttemptLine, error) {
 	}
 	return views.AttemptLine{
 		Number: t.Number, Worker: t.Worker, Runner: t.Runner, State: t.State, Outcome: t.Outcome, Message: t.Message,
-		Started: a.moment(t.StartedAt), Took: views.Took(end.Sub(t.StartedAt)),
+		Started: a.moment(t.StartedAt), Finished: a.momentOf(t.FinishedAt), Took: views.Took(end.Sub(t.StartedAt)),
 		LogURL: views.LogURL(t.BuildID, t.Number, -1), LogBytes: size,
 	}, nil
 }
 
-func (a *App) addPackages(ctx context.Context, v *views.BuildDetail) error {
-	packages, err := a.Store.BuildPackages(ctx, v.ID)
-	for _, p := range packages {
-		v.Packages = append(v.Packages, views.PackageLine{
-			Pkgname: p.Pkgname, Version: p.Version, Architecture: p.Architecture, Filename: p.Filename, SHA256: p.SHA256, Size: p.Size,
-			URL: strings.Join([]string{api.Prefix, "builds", strconv.FormatInt(v.ID, 10), "packages", url.PathEscape(p.Filename)}, "/"),
-		})
-	}
-	return err
-}
+// pageHistory is how many events of a build its page shows.
+const pageHistory = 50
 
-func (a *App) addHistory(ctx context.Context, v *views.BuildDetail) (err error) {
-	v.Events, err = a.events(ctx, store.EventFilter{BuildID: v.ID, Limit: pageEvents, Newest: true})
+func (a *App) addHistory(ctx context.Context, v *views.BuildDetail, _ store.BuildRow) (err error) {
+	v.Events, err = a.events(ctx, store.EventFilter{BuildID: v.ID, Limit: pageHistory, Newest: true})
 	return err
 }

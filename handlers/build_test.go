@@ -1,12 +1,17 @@
 package handlers_test
 
 import (
+	"archive/tar"
+	"bytes"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"buildbtw"
+	"buildbtw/alpm"
 	"buildbtw/store"
 	"buildbtw/store/storetest"
 )
@@ -18,7 +23,9 @@ func TestABlockedBuildNamesItsRootCause(t *testing.T) {
 	s.db.End(t, s.db.Claim(t, "w"), buildbtw.OutcomeFailed)
 	page := s.get(t, fmt.Sprintf("/builds/%d", s.build(t, "tool").ID))
 	page.wants(t, "title", "blocked · tool 1.0-1")
-	page.wants(t, ".alert", "This build is", "blocked by lib (failed)")
+	page.wants(t, ".alert", "This build is blocked by", "lib (failed)", "which holds 2 builds")
+	page.wants(t, ".not-now", "Retry", "tool is blocked; only a failed build can be retried")
+	page.wants(t, "[aria-labelledby=h-dependencies]", "Dependencies in this iteration 1", "blocked app", "depends")
 	page.wants(t, "[aria-labelledby=h-waiting]", "blocked app")
 	page.wants(t, ".reason-chain", "tool depends on app", "app depends on lib", "lib is a changeset")
 	page.wants(t, ".actions", "Cancel")
@@ -33,7 +40,7 @@ func TestAFailedBuildIsRetriedByItsButton(t *testing.T) {
 	page.wants(t, ".alert", "said the test", "1 build directly above it cannot start")
 	page.wants(t, ".actions", "Retry")
 	page.wantsNone(t, "form[action$='/cancel']")
-	page.wants(t, "[aria-labelledby=h-attempts]", "1 failed said the test w1 ")
+	page.wants(t, "[aria-labelledby=h-attempts]", "1 failed said the test The package's own fault", "w1 ")
 
 	action, _ := page.Find("form[action$='/retry']").Attr("action")
 	done := s.post(t, action, nil)
@@ -60,17 +67,104 @@ func TestABuiltBuildOffersItsPackages(t *testing.T) {
 	s.failing(t)
 	lib := s.build(t, "lib")
 	page := s.get(t, fmt.Sprintf("/builds/%d", lib.ID))
-	page.wants(t, "[aria-labelledby=h-packages] tbody", "lib", "1.0-1", "x86_64", "1000 B")
+	page.wants(t, ".package", "lib", "1.0-1", "x86_64", "1000 B", "What it offers to others is not known", "The file is not kept any more")
 	if href, _ := page.Find("a[download]").Attr("href"); href != fmt.Sprintf("/api/v1/builds/%d/packages/lib-1.0-1-x86_64.pkg.tar.zst", lib.ID) {
 		t.Errorf("download at %q", href)
 	}
-	page.wants(t, ".fold", "Builds that need it", "failed app")
+	page.wants(t, "[aria-labelledby=h-dependents]", "Builds that need it 1", "failed app", "depends")
 	page.wants(t, ".actions button", "Rebuild with all above")
 	page.wantsNone(t, "form[action$='/retry'], form[action$='/cancel']")
 	s.post(t, fmt.Sprintf("/builds/%d/rebuild", lib.ID), nil).wantsStatus(t, http.StatusSeeOther)
 	if lib, app := s.build(t, "lib"), s.build(t, "app"); lib.Status != buildbtw.StatusPending || app.Status != buildbtw.StatusBlocked {
 		t.Errorf("lib is %s, app is %s", lib.Status, app.Status)
 	}
+}
+
+// Every field of what a package says, and what changed since the result before.
+func TestPackagesAreComparedWithTheResultBefore(t *testing.T) {
+	s := newSite(t)
+	row := s.db.NewBuildspace(t, "lib")
+	for _, i := range []alpm.Interface{
+		{Pkgname: "lib", Version: "0.9-1", Sonames: []string{"liblib.so=1-64", "libsame.so=1-64"}, Provides: []string{"old"}},
+		{Pkgname: "lib", Version: "1.0-1", Sonames: []string{"liblib.so=2-64", "libsame.so=1-64"}, Provides: []string{"old", hostile}},
+	} {
+		s.db.Iterate(t, row, storetest.Plan("lib"))
+		c := s.db.Claim(t, "w")
+		s.db.Finish(t, c)
+		must(t, s.db.SaveInterfaces(t.Context(), map[string]alpm.Interface{storetest.Package(c, "lib").SHA256: i}))
+	}
+	now := s.build(t, "lib")
+	page := s.get(t, fmt.Sprintf("/builds/%d", now.ID))
+	page.wants(t, "[aria-labelledby=h-packages]", "compared with", "1.0-1 in #1", "0.9-1 → 1.0-1")
+	page.wants(t, ".offer-added", "liblib.so=2-64 added", hostile+" added")
+	page.wants(t, ".offer-removed", "liblib.so=1-64 removed")
+	page.wants(t, ".offer-same", "libsame.so=1-64", "old")
+	page.wantsNone(t, "main script")
+	first := s.get(t, fmt.Sprintf("/builds/%d", now.ID-1))
+	first.wants(t, ".offer-unknown", "liblib.so=1-64")
+	first.wantsNone(t, ".offer-added, .offer-removed")
+}
+
+func TestTheDescriptionOfAPackageStaysText(t *testing.T) {
+	s := newSite(t)
+	s.failing(t)
+	lib := s.build(t, "lib")
+	dir := filepath.Join(s.dir, "lib_1", "os", "x86_64")
+	must(t, os.MkdirAll(dir, 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "lib-1.0-1-x86_64.pkg.tar.zst"), packageOf(t,
+		"pkgname = lib\npkgver = 1.0-1\npkgdesc = "+hostile+"\narch = x86_64\ndepend = glibc\ndepend = libz.so=1-64\nbackup = etc/lib.conf\nxdata = pkgtype=pkg\n"), 0o600))
+	page := s.get(t, fmt.Sprintf("/builds/%d", lib.ID))
+	page.wants(t, ".pkginfo", "SHA-256", "pkgname", "lib", "pkgdesc", hostile, "backup", "etc/lib.conf", "depend", "glibc", "libz.so=1-64", "xdata", "pkgtype=pkg")
+	page.wantsNone(t, "main script")
+}
+
+// packageOf makes a package file of nothing but its .PKGINFO.
+func packageOf(t *testing.T, pkginfo string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	must(t, w.WriteHeader(&tar.Header{Name: ".PKGINFO", Mode: 0o644, Size: int64(len(pkginfo))}))
+	_, err := w.Write([]byte(pkginfo))
+	must(t, err)
+	must(t, w.Close())
+	return out.Bytes()
+}
+
+func TestABuildCanBeDoneAgainByHand(t *testing.T) {
+	s := newSite(t)
+	_, tool := s.failing(t)
+	page := s.get(t, fmt.Sprintf("/builds/%d", tool.ID))
+	source := fmt.Sprintf("%s/api/v1/builds/%d/source", s.url, tool.ID)
+	page.wants(t, "#recipe-source", "mkdir tool && cd tool && curl -fsS "+source+" | tar -x", "git checkout --detach "+tool.Commit)
+	page.wants(t, "#recipe-chroot", "[lib]", "SigLevel = Never", "Server = "+s.url+"/repo/lib_1/os/$arch", "buildbtw-x86_64-build -c")
+	page.wants(t, "#recipe-makepkg", "makepkg --syncdeps")
+	page.wants(t, "#recipe-bbtw", fmt.Sprintf("bbtw log %d", tool.ID))
+}
+
+func TestHundredsOfDependentsAreListedInParts(t *testing.T) {
+	s := newSite(t)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Fan(450))
+	lib := s.build(t, "lib")
+	path := fmt.Sprintf("/builds/%d", lib.ID)
+	page := s.get(t, path)
+	page.wants(t, "[aria-labelledby=h-dependents]", "Builds that need it 450", "Show all 450", "450 blocked", "app00029")
+	if n := page.Find(".neighbour-list li").Length(); n != 30 {
+		t.Errorf("the page of the build names %d", n)
+	}
+	seen, url := 0, path+"/dependents?status=blocked"
+	for url != "" {
+		part := s.get(t, url)
+		part.wantsStatus(t, http.StatusOK)
+		part.wants(t, "h1", "Builds that need it 450")
+		seen += part.Find(".neighbour-list li").Length()
+		url, _ = part.Find(".pager a[rel=next]").Attr("href")
+	}
+	if seen != 450 {
+		t.Errorf("%d builds on all pages", seen)
+	}
+	s.get(t, path+"/dependents?status=failed").wants(t, ".empty", "There is none")
+	s.get(t, path+"/dependencies").wants(t, "h1", "Dependencies in this iteration 0")
+	s.get(t, path+"/dependents?cursor=x").wantsStatus(t, http.StatusUnprocessableEntity)
 }
 
 // running starts the build lib with a log.

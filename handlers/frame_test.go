@@ -20,6 +20,7 @@ import (
 	"buildbtw/handlers"
 	"buildbtw/handlers/apiv1"
 	"buildbtw/pacmanrepo"
+	"buildbtw/scheduler"
 	"buildbtw/store"
 )
 
@@ -101,7 +102,7 @@ func newFrame(t testing.TB, change ...func(*handlers.Deps)) *frame {
 	deps := handlers.Deps{
 		Who: handlers.SingleUser("token"),
 		Deps: apiv1.Deps{
-			Store: db, Catalog: emptyCatalog{}, Finisher: noFinisher{}, Forecaster: noForecaster{}, Sources: mirror, Repos: f.repos, Logs: logs,
+			Store: db, Catalog: emptyCatalog{}, Base: scheduler.Bases{}, Finisher: noFinisher{}, Forecaster: noForecaster{}, Sources: mirror, Repos: f.repos, Logs: logs,
 			Log: slog.New(slog.NewTextHandler(f.log, nil)), Wake: func() {}, Now: time.Now,
 			Settings: apiv1.Settings{
 				ServerURL: f.url, Architectures: []string{"x86_64"}, BaseRef: "main", ConfirmAbove: 500,

@@ -37,6 +37,8 @@ func (a *App) pages(r fiber.Router) {
 
 	r.Get("/builds/:id", look, a.buildPage)
 	r.Get("/builds/:id/log", look, a.buildLog)
+	r.Get("/builds/:id/dependencies", look, a.dependenciesPage)
+	r.Get("/builds/:id/dependents", look, a.dependentsPage)
 	r.Post("/builds/:id/retry", change, a.retryBuild)
 	r.Post("/builds/:id/rebuild", change, a.rebuildBuild)
 	r.Post("/builds/:id/cancel", change, a.cancelBuild)

@@ -20,6 +20,24 @@ func (b Bases) Interfaces(architecture, pkgbase string) ([]alpm.Interface, bool)
 	return base.Snapshot().Interfaces(pkgbase)
 }
 
+// Package gives the package that pacman would install by a name.
+func (b Bases) Package(architecture, pkgname string) (baserepo.Entry, bool) {
+	base, ok := b[architecture]
+	if !ok {
+		return baserepo.Entry{}, false
+	}
+	return base.Snapshot().Package(pkgname)
+}
+
+// Linkers lists the packages that depend on a library, by name.
+func (b Bases) Linkers(architecture string, soname alpm.Soname) []baserepo.Entry {
+	base, ok := b[architecture]
+	if !ok {
+		return nil
+	}
+	return base.Snapshot().Linkers(soname)
+}
+
 // basePass asks all base repositories for what is newer than the copies. What
 // could not be taken is kept as it was, with a warning in the log.
 func (s *Scheduler) basePass(ctx context.Context) error {

@@ -115,3 +115,17 @@ func logSpread(list []float64) float64 {
 	}
 	return math.Sqrt(max(0, squares/n-sum/n*sum/n))
 }
+
+// Duration gives what was learned of one package on an architecture; ok is
+// false when it was nothing.
+func (s *Store) Duration(ctx context.Context, pkgbase, architecture string) (seconds float64, ok bool, err error) {
+	var found []float64
+	err = s.lists.SelectContext(ctx, &found, `SELECT seconds FROM durations WHERE pkgbase = ? AND architecture = ?`, pkgbase, architecture)
+	if err != nil {
+		return 0, false, fmt.Errorf("look up the duration of %s: %w", pkgbase, err)
+	}
+	if len(found) == 0 {
+		return 0, false, nil
+	}
+	return found[0], true, nil
+}

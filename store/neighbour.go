@@ -52,10 +52,20 @@ func (s *Store) neighbours(ctx context.Context, from string, buildID int64) ([]N
 // BuildCuts lists the dependencies that the base provides to the build because
 // of a cycle.
 func (s *Store) BuildCuts(ctx context.Context, buildID int64) ([]BuildCut, error) {
+	return s.cuts(ctx, cutsTo, buildID)
+}
+
+// The cuts at either end of a build; b is the build at the other.
+const (
+	cutsTo   = `JOIN builds AS b ON b.id = c.from_build WHERE c.to_build = ?`
+	cutsFrom = `JOIN builds AS b ON b.id = c.to_build WHERE c.from_build = ?`
+)
+
+func (s *Store) cuts(ctx context.Context, others string, buildID int64) ([]BuildCut, error) {
 	cuts := []BuildCut{}
 	err := s.view(ctx, func(q *sqlx.Tx) error {
-		var to BuildRef
-		err := q.GetContext(ctx, &to, `SELECT `+buildRefColumns+` FROM builds AS b WHERE b.id = ?`, buildID)
+		var self BuildRef
+		err := q.GetContext(ctx, &self, `SELECT `+buildRefColumns+` FROM builds AS b WHERE b.id = ?`, buildID)
 		if err != nil {
 			return notFound(err, "there is no build %d", buildID)
 		}
@@ -64,10 +74,13 @@ func (s *Store) BuildCuts(ctx context.Context, buildID int64) ([]BuildCut, error
 			Kinds buildbtw.EdgeKinds `bun:"kinds"`
 			Cycle buildbtw.Names     `bun:"cycle"`
 		}
-		err = q.SelectContext(ctx, &rows, `SELECT `+buildRefColumns+`, c.kinds, c.cycle
-FROM cuts AS c JOIN builds AS b ON b.id = c.from_build WHERE c.to_build = ? ORDER BY b.pkgbase, b.stage`, buildID)
+		err = q.SelectContext(ctx, &rows, `SELECT `+buildRefColumns+`, c.kinds, c.cycle FROM cuts AS c `+others+` ORDER BY b.pkgbase, b.stage`, buildID)
 		for _, r := range rows {
-			cuts = append(cuts, BuildCut{From: r.BuildRef, To: to, Kinds: r.Kinds, Cycle: r.Cycle})
+			cut := BuildCut{From: r.BuildRef, To: self, Kinds: r.Kinds, Cycle: r.Cycle}
+			if others == cutsFrom {
+				cut.From, cut.To = cut.To, cut.From
+			}
+			cuts = append(cuts, cut)
 		}
 		return err
 	})

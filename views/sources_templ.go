@@ -289,7 +289,7 @@ func sourceTable(v Sources) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var12 templ.SafeURL
-			templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinURLErrs(packageURL(l.Pkgbase))
+			templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinURLErrs(PackageURL(l.Pkgbase))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/sources.templ`, Line: 108, Col: 39}
 			}

@@ -113,7 +113,17 @@ func IterationURL(buildspace string, number int, more ...string) string {
 	return BuildspaceURL(buildspace, append([]string{strconv.Itoa(number)}, more...)...)
 }
 
-func packageURL(pkgname string) string { return "/packages/" + url.PathEscape(pkgname) }
+// PackageURL is the address of a package's page, by pkgname or pkgbase.
+func PackageURL(pkgname string) string { return "/packages/" + url.PathEscape(pkgname) }
+
+// SourceURL is the address of a source's page.
+func SourceURL(slug string) string { return "/sources/" + url.PathEscape(slug) }
+
+// WorkerURL is where the page of the workers shows one of them.
+func WorkerURL(name string) string { return "/workers#" + url.PathEscape(WorkerID(name)) }
+
+// WorkerID is the id of the element that shows a worker.
+func WorkerID(name string) string { return "worker-" + name }
 
 // LogURL is the address of an attempt's log: the whole file, or with from ≥ 0
 // the part of it that a page appends.

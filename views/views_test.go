@@ -12,6 +12,7 @@ import (
 	"github.com/a-h/templ"
 
 	"buildbtw"
+	"buildbtw/alpm"
 )
 
 // render gives a component as a document.
@@ -61,7 +62,7 @@ func TestAddressesAreEscaped(t *testing.T) {
 	for want, got := range map[string]string{
 		"/buildspaces/a%2F..%2Fb":          BuildspaceURL("a/../b"),
 		"/buildspaces/x/3/x86_64/graph":    IterationURL("x", 3, "x86_64", "graph"),
-		"/packages/gtk+%3Fx":               packageURL("gtk+?x"),
+		"/packages/gtk+%3Fx":               PackageURL("gtk+?x"),
 		"/builds/7/log?attempt=2":          LogURL(7, 2, -1),
 		"/builds/7/log?attempt=2&offset=0": LogURL(7, 2, 0),
 	} {
@@ -129,7 +130,19 @@ func TestTextOfOthersStaysText(t *testing.T) {
 		BuildLink: BuildLink{Pkgbase: evil, Architecture: evil, Status: buildbtw.StatusFailed}, Buildspace: evil, Source: evil, Commit: evil,
 		Version: evil, Pkgnames: []string{evil}, Chain: []ReasonLink{{Reason: evil}},
 		Attempts: []AttemptLine{{Worker: evil, Runner: evil, Message: evil, Outcome: evil}}, Log: &Log{Text: evil},
-		Packages: []PackageLine{{Pkgname: evil, Filename: evil, URL: evil, SHA256: evil}}, Events: []EventLine{{Actor: evil, Message: evil}},
+		Packages: PackageList{
+			Against: evil, URL: evil, Gone: []string{evil},
+			Lines: []PackageLine{{
+				Pkgname: evil, Filename: evil, URL: evil, SHA256: evil, Was: evil,
+				Info:   &alpm.PkgInfo{Name: evil, Desc: evil, URL: evil, Depends: []string{evil, evil}, XData: map[string]string{evil: evil}},
+				Offers: &alpm.Comparison{Sonames: []alpm.Difference{{Text: evil, Change: alpm.ChangeAdded}}},
+			}},
+		},
+		Dependents: NeighbourList{
+			ID: "x", Title: evil, URL: evil, Counts: buildbtw.Counts{"built": 1},
+			Lines: []NeighbourLine{{BuildLink: BuildLink{Pkgbase: evil}, Kinds: []string{evil}, Through: []string{evil}}},
+		},
+		Actions: []BuildAction{{Label: evil, WhyNot: evil}}, Reproduce: []Recipe{{ID: "r", Title: evil, Commands: evil}}, Events: []EventLine{{Actor: evil, Message: evil}},
 		Cuts: []CutLine{NewCutLine(evil, evil, []string{evil}, []string{evil})},
 	}
 	shell := Shell{Title: evil, User: buildbtw.User{Name: evil}, Live: Live{URL: "/" + evil}}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -118,77 +117,5 @@ func filteredIteration() views.Iteration {
 	v.Architectures = []string{"aarch64", "x86_64"}
 	v.Builds = views.BuildList{Base: "/iteration/building", Filter: views.BuildFilter{Query: "zzz", Status: "failed"}}
 	v.Unreadable, v.Others = views.Summarize(smallPlan()).Unreadable, views.Summarize(smallPlan()).Others
-	return v
-}
-
-func build(status buildbtw.Status) views.BuildDetail {
-	v := views.BuildDetail{
-		BuildLink: link(7, "yarn", status), Buildspace: "openssl-3.6", Iteration: 4, Source: "yarn", Commit: strings.Repeat("4b", 20),
-		Version: "1.22.22-2", Pkgnames: []string{"yarn", "yarn-docs"}, Level: 3, Changed: ago(42 * time.Second),
-		Chain: []views.ReasonLink{
-			{BuildLink: link(7, "yarn", status), Reason: "depends on nodejs"},
-			{BuildLink: link(12, "nodejs", buildbtw.StatusBuilt), Reason: "links libssl.so=3-64 of openssl"},
-			{BuildLink: link(3, "openssl", buildbtw.StatusBuilt), Reason: "is a changeset"},
-		},
-		Dependencies: []views.BuildLink{link(12, "nodejs", buildbtw.StatusBuilt)},
-		Dependents:   []views.BuildLink{link(20, "jupyterlab", buildbtw.StatusBlocked), link(21, "code", buildbtw.StatusBlocked)},
-		Events:       history(), CanCancel: status.Active(), CanRetry: status == buildbtw.StatusFailed,
-	}
-	switch status {
-	case buildbtw.StatusBlocked:
-		v.Dependencies[0].Status = buildbtw.StatusFailed
-		v.Roots, v.WaitingFor, v.Events = v.Dependencies, v.Dependencies, nil
-	case buildbtw.StatusPending:
-		v.NotBefore = ago(-time.Minute)
-		v.Attempts = []views.AttemptLine{attempt(1, buildbtw.OutcomeInfrastructure, "no space left on device")}
-	case buildbtw.StatusSkipped:
-		v.SkipReason = buildbtw.CauseUnchanged
-	case buildbtw.StatusBuilding:
-		v.Attempts = []views.AttemptLine{{Number: 1, Worker: "build01", Runner: "makepkg", State: buildbtw.AttemptRunning, Started: ago(42 * time.Second), Took: "42 s", LogURL: "/log", LogBytes: 31337}}
-		v.Log = &views.Log{Build: 7, Attempt: 1, Text: logText(60), From: 1 << 20, End: 2 << 20, Running: true}
-	case buildbtw.StatusFailed:
-		v.Attempts = []views.AttemptLine{attempt(2, buildbtw.OutcomeFailed, "build() failed with exit code 4"), attempt(1, buildbtw.OutcomeLost, "the worker stopped answering")}
-		v.Log = &views.Log{Build: 7, Attempt: 2, Text: logText(20) + "==> ERROR: A failure occurred in build().\n    Aborting...\n", End: 4000}
-	case buildbtw.StatusBuilt:
-		v.Attempts = []views.AttemptLine{attempt(1, buildbtw.OutcomeBuilt, "")}
-		v.Log = &views.Log{Build: 7, Attempt: 1, Text: logText(8), End: 600}
-		v.Packages = []views.PackageLine{
-			{Pkgname: "yarn", Version: "1:1.22.22-2", Architecture: "any", Filename: "yarn-1:1.22.22-2-any.pkg.tar.zst", SHA256: strings.Repeat("9f", 32), Size: 1234567, URL: "/p"},
-			{Pkgname: "yarn-docs", Version: "1:1.22.22-2", Architecture: "any", Filename: "yarn-docs-1:1.22.22-2-any.pkg.tar.zst", SHA256: strings.Repeat("8e", 32), Size: 999, URL: "/p"},
-		}
-	}
-	return v
-}
-
-// history is that of one build, which its lines do not name.
-func history() []views.EventLine {
-	return []views.EventLine{
-		{At: ago(42 * time.Second), Actor: "build01", From: buildbtw.StatusPending, To: buildbtw.StatusBuilding, Message: "attempt 2"},
-		{At: ago(3 * time.Minute), Actor: buildbtw.System, From: buildbtw.StatusBlocked, To: buildbtw.StatusPending, Message: "all that it waits for is built"},
-	}
-}
-
-func attempt(n int, outcome buildbtw.Outcome, message string) views.AttemptLine {
-	return views.AttemptLine{
-		Number: n, Worker: "build01", Runner: "makepkg", State: buildbtw.AttemptFinished, Outcome: outcome, Message: message,
-		Started: ago(time.Hour), Took: "4 min 7 s", LogURL: "/log", LogBytes: 31337,
-	}
-}
-
-func logText(lines int) string {
-	var b strings.Builder
-	for i := range lines {
-		fmt.Fprintf(&b, "[%3d/%d] Compiling src/module_%d.c -O2 -pipe -fno-plt -fexceptions -Wp,-D_FORTIFY_SOURCE=3\n", i+1, lines, i)
-	}
-	return b.String()
-}
-
-// hostileBuild holds text that others wrote and that must stay text.
-func hostileBuild() views.BuildDetail {
-	const script = `"><script>document.title='owned'</script><img src=x onerror=alert(1)>`
-	v := build(buildbtw.StatusFailed)
-	v.Version, v.Chain[0].Reason, v.Attempts[0].Message = script, script, script
-	v.Log.Text = script + "\n</div></span>"
-	v.Events[0].Message = script
 	return v
 }

@@ -98,15 +98,6 @@ func graphStories(s views.Shell) []story {
 	}
 }
 
-func buildStories(s views.Shell) []story {
-	s.Nav, s.Crumbs = views.NavBuildspaces, views.IterationCrumbs("openssl-3.6", 4, views.Crumb{Label: "yarn"})
-	all := []story{{"/build/hostile", page(s, views.BuildContent(hostileBuild()))}}
-	for _, status := range buildbtw.Statuses() {
-		all = append(all, story{"/build/" + string(status), page(s, views.BuildContent(build(status)))})
-	}
-	return all
-}
-
 func listStories(s views.Shell) []story {
 	sources, workers := s, s
 	sources.Nav, workers.Nav = views.NavSources, views.NavWorkers

@@ -94,7 +94,7 @@ func (s *server) join(ctx context.Context) error {
 	})
 	s.app, err = handlers.New(handlers.Deps{
 		Deps: apiv1.Deps{
-			Store: s.store, Catalog: s.scheduler.Catalog(), Finisher: s.scheduler, Forecaster: s.scheduler, Sources: mirror,
+			Store: s.store, Catalog: s.scheduler.Catalog(), Base: bases, Finisher: s.scheduler, Forecaster: s.scheduler, Sources: mirror,
 			Repos: repos, Logs: logs, Settings: f.settings(), Log: s.log, Wake: s.scheduler.Wake, Now: time.Now,
 		},
 		Who: handlers.SingleUser(token),

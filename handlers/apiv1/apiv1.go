@@ -12,7 +12,9 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
+	"buildbtw/alpm"
 	"buildbtw/api"
+	"buildbtw/baserepo"
 	"buildbtw/buildgraph"
 	"buildbtw/buildlog"
 	"buildbtw/gitmirror"
@@ -31,6 +33,18 @@ type Catalog interface {
 	Sources(ctx context.Context) ([]api.Source, error)
 	// Resolve gives the commit a changeset stands at, or NotFound.
 	Resolve(ctx context.Context, c buildbtw.Changeset) (commit string, err error)
+}
+
+// Base knows the packages that builds fall back to.
+type Base interface {
+	// Interfaces gives what dependents can notice of the packages of a pkgbase;
+	// not ok when the base does not have it or does not tell.
+	Interfaces(architecture, pkgbase string) (list []alpm.Interface, ok bool)
+	// Package gives the package that pacman would install by a name.
+	Package(architecture, pkgname string) (p baserepo.Entry, ok bool)
+	// Linkers lists the packages that depend on a library in a form that means
+	// the soname, by name.
+	Linkers(architecture string, soname alpm.Soname) []baserepo.Entry
 }
 
 // Finisher ends attempts: it publishes packages or records the failure.
@@ -63,6 +77,7 @@ type Settings struct {
 type Deps struct {
 	Store      *store.Store
 	Catalog    Catalog
+	Base       Base
 	Finisher   Finisher
 	Forecaster Forecaster
 	Sources    *gitmirror.Mirror

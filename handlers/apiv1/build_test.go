@@ -1,7 +1,10 @@
 package apiv1_test
 
 import (
+	"archive/tar"
 	"bytes"
+	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -92,6 +95,29 @@ func TestPackagesAreDownloadedAsUploaded(t *testing.T) {
 		t.Errorf("the pacman repository serves something else: %s", served.Status)
 	}
 	s.wantProblem(s.call("GET", "/builds/"+job.BuildID+"/packages/nosuch", nil, 404, nil), 404, "nosuch")
+}
+
+func TestTheSourceOfABuildIsTheTreeOfItsCommit(t *testing.T) {
+	s := newServer(t)
+	s.space("work", "libalpha")
+	var builds api.Page[api.Build]
+	s.call("GET", "/builds?pkgbase=libalpha", nil, 200, &builds)
+	reply := s.call("GET", "/builds/"+builds.Items[0].ID+"/source", nil, 200, nil)
+	files := map[string]string{}
+	for r := tar.NewReader(bytes.NewReader(reply.body)); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		s.must(err)
+		text, err := io.ReadAll(r)
+		s.must(err)
+		files[h.Name] = string(text)
+	}
+	if !strings.Contains(files["PKGBUILD"], "libalpha") || !strings.Contains(files[".SRCINFO"], "pkgbase = libalpha") {
+		t.Errorf("the tree: %v", files)
+	}
+	s.call("GET", "/builds/999/source", nil, 404, nil)
 }
 
 func TestGraphAndDiff(t *testing.T) {

@@ -79,7 +79,7 @@ func newServer(t testing.TB, change ...func(*handlers.Deps)) *server {
 	s.serve(handlers.Deps{
 		Who: handlers.SingleUser(workerToken),
 		Deps: apiv1.Deps{
-			Store: s.store, Catalog: s.catalog, Finisher: sched, Forecaster: sched, Sources: mirror, Repos: s.repos, Logs: s.logs,
+			Store: s.store, Catalog: s.catalog, Base: scheduler.Bases{}, Finisher: sched, Forecaster: sched, Sources: mirror, Repos: s.repos, Logs: s.logs,
 			Log: quiet, Wake: func() {}, Now: time.Now,
 			Settings: apiv1.Settings{
 				Architectures: []string{"x86_64"}, BaseRef: "main", ConfirmAbove: 500, Version: "test",

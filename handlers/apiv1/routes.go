@@ -170,6 +170,10 @@ func (a *API) buildRoutes() []route {
 			header: []parameter{{fiber.HeaderRange, "bytes=N- or bytes=-N"}},
 		},
 		{
+			method: "GET", path: "/builds/{id}/source", summary: "The tree of the build's commit, as a tar", may: buildbtw.User.MayRead,
+			handler: a.buildSource, media: "application/x-tar",
+		},
+		{
 			method: "GET", path: "/builds/{id}/packages/{file}", summary: "A package file of a build", may: buildbtw.User.MayRead,
 			handler: a.packageFile, media: fiber.MIMEOctetStream,
 		},

@@ -1,6 +1,8 @@
 package apiv1
 
 import (
+	"context"
+	"io"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -31,4 +33,26 @@ func (a *API) sources(c *fiber.Ctx) error {
 		return err
 	}
 	return send(c, page)
+}
+
+// buildSource streams the tree that a build is made from, for those who want to
+// do it again.
+func (a *API) buildSource(c *fiber.Ctx) error {
+	id, err := buildID(c)
+	if err != nil {
+		return err
+	}
+	row, err := a.Store.Build(c.UserContext(), id)
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderContentDisposition, `attachment; filename="`+row.Source+`.tar"`)
+	return a.sendTree(c, row.Commit)
+}
+
+// sendTree streams the tree of a commit as a tar.
+func (a *API) sendTree(c *fiber.Ctx, commit string) error {
+	return a.stream(c, "application/x-tar", func(ctx context.Context, w io.Writer) error {
+		return a.Sources.Archive(ctx, commit, w)
+	})
 }

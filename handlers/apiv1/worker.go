@@ -1,9 +1,7 @@
 package apiv1
 
 import (
-	"context"
 	"errors"
-	"io"
 	"slices"
 	"strconv"
 
@@ -94,10 +92,7 @@ func (a *API) sourceTree(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	commit := lease.Build.Commit
-	return a.stream(c, "application/x-tar", func(ctx context.Context, w io.Writer) error {
-		return a.Sources.Archive(ctx, commit, w)
-	})
+	return a.sendTree(c, lease.Build.Commit)
 }
 
 // reportable are the outcomes that a worker may report; only the server itself

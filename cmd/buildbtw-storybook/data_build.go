@@ -1,0 +1,181 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"buildbtw"
+	"buildbtw/alpm"
+	"buildbtw/views"
+)
+
+func build(status buildbtw.Status) views.BuildDetail {
+	v := views.BuildDetail{
+		BuildLink: link(7, "yarn", status), Buildspace: "openssl-3.6", Iteration: 4, Source: "yarn", Commit: strings.Repeat("4b", 20),
+		Version: "1.22.22-2", Pkgnames: []string{"yarn", "yarn-docs"}, Level: 3, Changed: ago(42 * time.Second),
+		Chain: []views.ReasonLink{
+			{BuildLink: link(7, "yarn", status), Reason: "depends on nodejs"},
+			{BuildLink: link(12, "nodejs", buildbtw.StatusBuilt), Reason: "links libssl.so=3-64 of openssl"},
+			{BuildLink: link(3, "openssl", buildbtw.StatusBuilt), Reason: "is a changeset"},
+		},
+		Dependencies: neighbours("Dependencies in this iteration", neighbour(12, "nodejs", buildbtw.StatusBuilt, "depends", "makedepends")),
+		Dependents: neighbours("Builds that need it", neighbour(20, "jupyterlab", buildbtw.StatusBlocked, "makedepends"),
+			views.NeighbourLine{BuildLink: link(21, "code", buildbtw.StatusBlocked), Kinds: []string{"checkdepends"}, Through: []string{"gulp", "node-gyp", "npm", "semver"}}),
+		Reproduce: recipes(), Events: history(), Actions: actions(status),
+	}
+	switch status {
+	case buildbtw.StatusBlocked:
+		failed := link(12, "nodejs", buildbtw.StatusFailed)
+		v.Dependencies = neighbours("Dependencies in this iteration", views.NeighbourLine{BuildLink: failed, Kinds: []string{"depends"}})
+		v.Roots, v.WaitingFor, v.Events = []views.RootCause{{BuildLink: failed, Holds: 412}}, []views.BuildLink{failed}, nil
+	case buildbtw.StatusPending:
+		v.NotBefore = ago(-time.Minute)
+		v.Attempts = []views.AttemptLine{attempt(1, buildbtw.OutcomeInfrastructure, "no space left on device")}
+	case buildbtw.StatusSkipped:
+		v.SkipReason = buildbtw.CauseUnchanged
+	case buildbtw.StatusBuilding:
+		v.Attempts = []views.AttemptLine{{Number: 1, Worker: "build01", Runner: "makepkg", State: buildbtw.AttemptRunning, Started: ago(42 * time.Second), Took: "42 s", LogURL: "/log", LogBytes: 31337}}
+		v.Log = &views.Log{Build: 7, Attempt: 1, Text: logText(60), From: 1 << 20, End: 2 << 20, Running: true}
+	case buildbtw.StatusFailed:
+		v.Attempts = []views.AttemptLine{attempt(2, buildbtw.OutcomeFailed, "build() failed with exit code 4"), attempt(1, buildbtw.OutcomeLost, "the worker stopped answering")}
+		v.Attempts[0].FirstError = "src/module_19.c:41:9: error: implicit declaration of function 'SSL_CTX_set_ecdh_auto'"
+		v.Log = &views.Log{Build: 7, Attempt: 2, Text: logText(20) + "==> ERROR: A failure occurred in build().\n    Aborting...\n", End: 4000}
+	case buildbtw.StatusBuilt:
+		v.Attempts = []views.AttemptLine{attempt(1, buildbtw.OutcomeBuilt, "")}
+		v.Log = &views.Log{Build: 7, Attempt: 1, Text: logText(8), End: 600}
+		v.Packages = packages()
+		v.Cuts = []views.CutLine{views.NewCutLine("gulp", "yarn", []string{"checkdepends"}, []string{"yarn", "gulp", "node-gyp"})}
+		v.Times = views.BuildTimes{Started: ago(5 * time.Minute), Finished: ago(42 * time.Second), Took: "4 min 18 s", Usual: "4 min 2 s"}
+	}
+	return v
+}
+
+// history is that of one build, which its lines do not name.
+func history() []views.EventLine {
+	return []views.EventLine{
+		{At: ago(42 * time.Second), Actor: "build01", From: buildbtw.StatusPending, To: buildbtw.StatusBuilding, Message: "attempt 2"},
+		{At: ago(3 * time.Minute), Actor: buildbtw.System, From: buildbtw.StatusBlocked, To: buildbtw.StatusPending, Message: "all that it waits for is built"},
+	}
+}
+
+func attempt(n int, outcome buildbtw.Outcome, message string) views.AttemptLine {
+	return views.AttemptLine{
+		Number: n, Worker: "build01", Runner: "makepkg", State: buildbtw.AttemptFinished, Outcome: outcome, Message: message,
+		Started: ago(time.Hour), Finished: ago(55 * time.Minute), Took: "4 min 7 s", LogURL: "/log", LogBytes: 31337,
+	}
+}
+
+func logText(lines int) string {
+	var b strings.Builder
+	for i := range lines {
+		fmt.Fprintf(&b, "[%3d/%d] Compiling src/module_%d.c -O2 -pipe -fno-plt -fexceptions -Wp,-D_FORTIFY_SOURCE=3\n", i+1, lines, i)
+	}
+	return b.String()
+}
+
+// script is text that others wrote and that must stay text.
+const script = `"><script>document.title='owned'</script><img src=x onerror=alert(1)>`
+
+func hostileBuild() views.BuildDetail {
+	v := build(buildbtw.StatusFailed)
+	v.Version, v.Chain[0].Reason, v.Attempts[0].Message, v.Attempts[0].FirstError = script, script, script, script
+	v.Log.Text = script + "\n</div></span>"
+	v.Events[0].Message, v.Reproduce[0].Commands = script, script
+	v.Packages = packages()
+	v.Packages.Lines[0].Info.Desc, v.Packages.Lines[0].Info.URL, v.Packages.Lines[0].Info.Depends = script, "javascript:alert(1)", []string{script}
+	v.Packages.Lines[0].Offers.Provides[0].Text, v.Packages.Gone, v.Packages.Against = script, []string{script}, script
+	return v
+}
+
+// crowdedBuild has names as long as they may be and hundreds of dependents.
+func crowdedBuild() views.BuildDetail {
+	v := build(buildbtw.StatusBuilt)
+	v.Pkgbase, v.Buildspace = strings.Repeat("a-very-long-package-name-", 8), strings.Repeat("long-", 12)+"buildspace"
+	v.Commit, v.Version = strings.Repeat("4b", 20), "20261125.r12345.g0123456789abcdef-1"
+	var lines []views.NeighbourLine
+	for i := range 30 {
+		lines = append(lines, neighbour(int64(100+i), madeUp(i)+strings.Repeat("-long", i), buildbtw.Statuses()[i%7], "depends"))
+		if i%7 == 6 {
+			lines[i].SkipReason = buildbtw.CauseUnchanged
+		}
+	}
+	v.Dependents = neighbours("Builds that need it", lines...)
+	v.Dependents.Counts = buildbtw.Counts{"built": 310, "failed": 3, "building": 8, "blocked": 91, "skipped": 40}
+	for i := range 25 {
+		p := v.Packages.Lines[0]
+		p.Pkgname = madeUp(i) + strings.Repeat("-docs", i%5)
+		v.Packages.Lines = append(v.Packages.Lines, p)
+		v.Pkgnames = append(v.Pkgnames, p.Pkgname)
+	}
+	return v
+}
+
+func neighbourPage() views.NeighbourPage {
+	v := crowdedBuild()
+	return views.NeighbourPage{Build: v, List: v.Dependents, Status: buildbtw.StatusBlocked, First: "/first", Next: "/next"}
+}
+
+func neighbour(id int64, name string, status buildbtw.Status, kinds ...string) views.NeighbourLine {
+	return views.NeighbourLine{BuildLink: link(id, name, status), Kinds: kinds}
+}
+
+func neighbours(title string, lines ...views.NeighbourLine) views.NeighbourList {
+	l := views.NeighbourList{ID: "h-" + strings.ToLower(title[:4]), Title: title, Lines: lines, Counts: buildbtw.Counts{}, URL: "/build/dependents"}
+	for _, n := range lines {
+		l.Counts[n.Status]++
+	}
+	return l
+}
+
+func actions(status buildbtw.Status) []views.BuildAction {
+	b := buildbtw.Build{Pkgbase: "yarn", Status: status}
+	why := func(err error) string {
+		if err == nil {
+			return ""
+		}
+		return buildbtw.MessageOf(err)
+	}
+	return []views.BuildAction{
+		{Label: "Retry", URL: "/retry", Class: "button primary", WhyNot: why(b.CanRetry())},
+		{Label: "Rebuild with all above", URL: "/rebuild", Class: "button", WhyNot: why(b.CanRebuild())},
+		{Label: "Cancel", URL: "/cancel", Class: "button danger", WhyNot: why(b.CanCancel())},
+	}
+}
+
+func recipes() []views.Recipe {
+	return []views.Recipe{
+		{ID: "recipe-source", Title: "The source at exactly this commit", Commands: "mkdir yarn && cd yarn && curl -fsS http://127.0.0.1:8080/api/v1/builds/7/source | tar -x"},
+		{ID: "recipe-bbtw", Title: "From the command line", Commands: "bbtw why 7\nbbtw log 7\nbbtw download 7\nbbtw retry 7"},
+	}
+}
+
+func packages() views.PackageList {
+	info := &alpm.PkgInfo{
+		Name: "yarn", Base: "yarn", Version: "1:1.22.22-2", Desc: "Fast, reliable, and secure dependency management", URL: "https://yarnpkg.com/",
+		Arch: "any", Packager: "Anna Example <anna@example.org>", BuildDate: 1764000000, Size: 5_350_000, Licenses: []string{"BSD-2-Clause"},
+		Depends: []string{"nodejs", "libuv.so=1-64"}, OptDepends: []string{"git: for dependencies from git"}, MakeDepends: []string{"gulp", "npm"},
+		XData: map[string]string{"pkgtype": "split"},
+	}
+	return views.PackageList{
+		Against: "1:1.22.22-1 in #3", URL: "/build/built", Gone: []string{"yarn-completion"},
+		Lines: []views.PackageLine{
+			{
+				Pkgname: "yarn", Version: "1:1.22.22-2", Was: "1:1.22.22-1", Architecture: "any", Filename: "yarn-1:1.22.22-2-any.pkg.tar.zst",
+				SHA256: strings.Repeat("9f", 32), Size: 1234567, URL: "/p", Info: info, Offers: &alpm.Comparison{
+					Sonames: []alpm.Difference{
+						{Text: "libyarn.so=1-64", Change: alpm.ChangeRemoved},
+						{Text: "libyarn.so=2-64", Change: alpm.ChangeAdded},
+						{Text: "libyarn-plugin.so=1-64", Change: alpm.ChangeNone},
+						{Text: "hook.so=hook.so-64"},
+					},
+					Provides: []alpm.Difference{{Text: "libyarn.so=2-64", Change: alpm.ChangeAdded}, {Text: "nodejs-package-manager", Change: alpm.ChangeNone}},
+				},
+			},
+			{
+				Pkgname: "yarn-docs", Version: "1:1.22.22-2", IsNew: true, Architecture: "any", Filename: "yarn-docs-1:1.22.22-2-any.pkg.tar.zst",
+				SHA256: strings.Repeat("8e", 32), Size: 999, URL: "/p",
+			},
+		},
+	}
+}

@@ -1,0 +1,19 @@
+package main
+
+import (
+	"buildbtw"
+	"buildbtw/views"
+)
+
+func buildStories(s views.Shell) []story {
+	s.Nav, s.Crumbs = views.NavBuildspaces, views.IterationCrumbs("openssl-3.6", 4, views.Crumb{Label: "yarn"})
+	all := []story{
+		{"/build/hostile", page(s, views.BuildContent(hostileBuild()))},
+		{"/build/crowded", page(s, views.BuildContent(crowdedBuild()))},
+		{"/build/dependents", page(s, views.NeighbourContent(neighbourPage()))},
+	}
+	for _, status := range buildbtw.Statuses() {
+		all = append(all, story{"/build/" + string(status), page(s, views.BuildContent(build(status)))})
+	}
+	return all
+}

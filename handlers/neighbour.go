@@ -1,0 +1,77 @@
+package handlers
+
+import (
+	"context"
+
+	"github.com/gofiber/fiber/v2"
+
+	"buildbtw"
+	"buildbtw/store"
+	"buildbtw/views"
+)
+
+// neighboursPerPage is how many builds a page of one side of a build lists.
+const neighboursPerPage = 200
+
+func (a *App) dependentsPage(c *fiber.Ctx) error {
+	return a.neighbourPage(c, store.SideDependents)
+}
+
+func (a *App) dependenciesPage(c *fiber.Ctx) error {
+	return a.neighbourPage(c, store.SideDependencies)
+}
+
+// neighbourPage shows all of one side of a build, in parts.
+func (a *App) neighbourPage(c *fiber.Ctx, side store.Side) error {
+	id, err := buildID(c)
+	if err != nil {
+		return err
+	}
+	row, err := a.Store.Build(c.UserContext(), id)
+	if err != nil {
+		return err
+	}
+	event, err := a.lastEvent(c, row.Buildspace)
+	if err != nil {
+		return err
+	}
+	if a.unchanged(c, event) {
+		return notModified(c)
+	}
+	f := store.NeighbourFilter{
+		BuildID: id, Side: side, Status: buildbtw.Status(c.Query("status")), Cursor: c.Query("cursor"), Limit: neighboursPerPage,
+	}
+	list, next, err := a.neighbours(c.UserContext(), f)
+	if err != nil {
+		return err
+	}
+	v := views.NeighbourPage{
+		Build: views.BuildDetail{BuildLink: linkOf(row.Build), Buildspace: row.Buildspace, Iteration: row.Iteration},
+		List:  list, Status: f.Status, First: firstPage(c, f.Cursor), Next: nextPage(c, next),
+	}
+	s := a.shell(c, views.NavBuildspaces, v.Title())
+	s.Crumbs = views.IterationCrumbs(row.Buildspace, row.Iteration,
+		views.Crumb{Label: v.Build.Name(), URL: views.BuildURL(id)}, views.Crumb{Label: v.List.Title})
+	s.Live = live(c, 5)
+	return a.render(c, s, views.NeighbourContent(v))
+}
+
+// neighbours lists a part of one side of a build.
+func (a *App) neighbours(ctx context.Context, f store.NeighbourFilter) (list views.NeighbourList, next string, err error) {
+	list = views.NeighbourList{
+		ID: "h-" + string(f.Side), Title: sideTitle(f.Side), URL: views.BuildURL(f.BuildID) + "/" + string(f.Side),
+	}
+	page, err := a.Store.Neighbours(ctx, f)
+	list.Counts = page.Counts
+	for _, n := range page.Rows {
+		list.Lines = append(list.Lines, views.NeighbourLine{BuildLink: buildLink(n.BuildRef), Kinds: n.Kinds.Names(), Through: n.Through})
+	}
+	return list, page.Next, err
+}
+
+func sideTitle(side store.Side) string {
+	if side == store.SideDependencies {
+		return "Dependencies in this iteration"
+	}
+	return "Builds that need it"
+}

@@ -1,0 +1,165 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+
+	"buildbtw"
+	"buildbtw/alpm"
+	"buildbtw/api"
+	"buildbtw/store"
+	"buildbtw/views"
+)
+
+// openedPackages bounds the files of one build that are opened for its page:
+// hardly any pkgbase has more packages.
+const openedPackages = 60
+
+// addPackages shows what came out of a build beside what was there before.
+func (a *App) addPackages(ctx context.Context, v *views.BuildDetail, row store.BuildRow) error {
+	packages, err := a.Store.BuildPackages(ctx, v.ID)
+	if err != nil || len(packages) == 0 {
+		return err
+	}
+	now, err := a.Store.Interfaces(ctx, v.ID)
+	if err != nil {
+		return err
+	}
+	before, against, err := a.before(ctx, row)
+	if err != nil {
+		return err
+	}
+	v.Packages.Against, v.Packages.URL = against.words, against.url
+	repository := (&buildbtw.Iteration{Number: row.Iteration}).Repository(row.Buildspace)
+	for i, p := range packages {
+		line := packageLine(v.ID, p)
+		if i < openedPackages {
+			line.Info = a.pkgInfo(repository, row.Architecture, p)
+		}
+		compare(&line, before, now)
+		v.Packages.Lines = append(v.Packages.Lines, line)
+	}
+	v.Packages.Gone = gone(before, packages)
+	return nil
+}
+
+func packageLine(buildID int64, p buildbtw.Package) views.PackageLine {
+	return views.PackageLine{
+		Pkgname: p.Pkgname, Version: p.Version, Architecture: p.Architecture, Filename: p.Filename, SHA256: p.SHA256, Size: p.Size,
+		URL: strings.Join([]string{api.Prefix, "builds", strconv.FormatInt(buildID, 10), "packages", url.PathEscape(p.Filename)}, "/"),
+	}
+}
+
+// reference is what packages are compared with.
+type reference struct{ words, url string }
+
+// before gives the packages that those of a build take the place of: of the
+// previous result in the buildspace, else of the base.
+func (a *App) before(ctx context.Context, row store.BuildRow) ([]alpm.Interface, reference, error) {
+	previous, err := a.Store.PreviousResult(ctx, row.ID)
+	if err != nil {
+		return nil, reference{}, err
+	}
+	if previous != nil && len(previous.Interfaces) > 0 {
+		r := reference{fmt.Sprintf("%s in #%d", previous.Version, previous.Iteration), views.BuildURL(previous.BuildID)}
+		return previous.Interfaces, r, nil
+	}
+	if list, _ := a.Base.Interfaces(row.Architecture, row.Pkgbase); len(list) > 0 {
+		return list, reference{words: list[0].Version + " in the base"}, nil
+	}
+	return nil, reference{}, nil
+}
+
+// compare sets a package beside the one of the same name before.
+func compare(line *views.PackageLine, before, now []alpm.Interface) {
+	is := named(now, line.Pkgname)
+	if is == nil {
+		return
+	}
+	line.IsDebug = is.Debug
+	was := named(before, line.Pkgname)
+	if was == nil {
+		offers := alpm.Offers(*is)
+		line.Offers, line.IsNew = &offers, len(before) > 0
+		return
+	}
+	offers := alpm.Compare(*was, *is)
+	line.Offers = &offers
+	if was.Version != line.Version {
+		line.Was = was.Version
+	}
+}
+
+func named(list []alpm.Interface, pkgname string) *alpm.Interface {
+	for i := range list {
+		if list[i].Pkgname == pkgname {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+// gone lists the pkgnames that a build does not make any more.
+func gone(before []alpm.Interface, packages []buildbtw.Package) []string {
+	has := map[string]bool{}
+	for _, p := range packages {
+		has[p.Pkgname] = true
+	}
+	var names []string
+	for _, i := range before {
+		if !has[i.Pkgname] && !i.Debug {
+			names = append(names, i.Pkgname)
+		}
+	}
+	return names
+}
+
+// pkgInfo gives what a file says of itself, or nil when it is not there or not
+// readable any more: the page can do without.
+func (a *App) pkgInfo(repository, architecture string, p buildbtw.Package) *alpm.PkgInfo {
+	if info, ok := a.pkgInfos.get(p.SHA256); ok {
+		return info
+	}
+	info, err := a.Repos.PkgInfo(repository, architecture, p.Filename)
+	if err != nil {
+		return nil
+	}
+	a.pkgInfos.put(p.SHA256, info)
+	return info
+}
+
+// infoCache keeps what package files say of themselves, by digest: pages that
+// are polled would otherwise unpack them every time.
+type infoCache struct {
+	mu    sync.Mutex
+	infos map[string]*alpm.PkgInfo
+}
+
+const cachedInfos = 512 // some kilobytes each
+
+func (c *infoCache) get(sha256 string) (*alpm.PkgInfo, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	info, ok := c.infos[sha256]
+	return info, ok
+}
+
+// put keeps one, and forgets any one of the others when there are too many.
+func (c *infoCache) put(sha256 string, info *alpm.PkgInfo) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.infos == nil {
+		c.infos = map[string]*alpm.PkgInfo{}
+	}
+	if len(c.infos) >= cachedInfos {
+		for old := range c.infos {
+			delete(c.infos, old)
+			break
+		}
+	}
+	c.infos[sha256] = info
+}
