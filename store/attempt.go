@@ -25,7 +25,7 @@ func errLeaseOver() error {
 // attempt loads the attempt of a lease in any state.
 func (t *tx) attempt(ctx context.Context, lease string) (*buildbtw.Attempt, error) {
 	a := new(buildbtw.Attempt)
-	err := t.NewSelect().Model(a).Where("lease = ?", lease).Scan(ctx)
+	err := t.get(ctx, a, `SELECT * FROM attempts WHERE lease = ?`, lease)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, errLeaseOver()
 	}
@@ -47,13 +47,12 @@ func (t *tx) running(ctx context.Context, lease string) (*buildbtw.Attempt, erro
 // build is to stop.
 func (s *Store) Lease(ctx context.Context, lease string) (LeaseRow, error) {
 	var row LeaseRow
-	err := s.rows.NewSelect().Model(&row.Attempt).
-		Where("lease = ? AND state = ? AND NOT stop", lease, buildbtw.AttemptRunning).Scan(ctx)
+	err := s.lists.GetContext(ctx, &row.Attempt, `SELECT * FROM attempts WHERE lease = ? AND state = 'running' AND NOT stop`, lease)
 	if errors.Is(err, sql.ErrNoRows) {
 		return LeaseRow{}, errLeaseOver()
 	}
 	if err == nil {
-		row.Build, err = loadBuildRow(ctx, s.rows, row.Attempt.BuildID)
+		row.Build, err = loadBuildRow(ctx, s.lists, row.Attempt.BuildID)
 	}
 	if err != nil {
 		return LeaseRow{}, fmt.Errorf("look up lease: %w", err)
@@ -63,7 +62,7 @@ func (s *Store) Lease(ctx context.Context, lease string) (LeaseRow, error) {
 
 // LeasedAttempt gives the attempt of a lease, and Conflict as Lease does.
 func (s *Store) LeasedAttempt(ctx context.Context, lease string) (id int64, err error) {
-	err = s.prepared.leased.QueryRowContext(ctx, lease).Scan(&id)
+	err = s.lists.QueryRowContext(ctx, `SELECT id FROM attempts WHERE lease = ? AND state = 'running' AND NOT stop`, lease).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, errLeaseOver()
 	}
@@ -78,7 +77,8 @@ func (s *Store) LeasedAttempt(ctx context.Context, lease string) (id int64, err 
 func (s *Store) Heartbeat(ctx context.Context, lease string, extend time.Duration) (stop bool, err error) {
 	now := s.opts.Now().UTC().Truncate(time.Microsecond)
 	until := now.Add(extend).Truncate(time.Microsecond)
-	err = s.prepared.heartbeat.QueryRowContext(ctx, now, until, lease).Scan(&stop)
+	err = s.write.DB.QueryRowContext(ctx, `UPDATE attempts SET heartbeat_at = ?, deadline = ?
+WHERE lease = ? AND state = 'running' RETURNING stop`, now, until, lease).Scan(&stop)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = errLeaseOver()
 	}
@@ -90,8 +90,7 @@ func (s *Store) Heartbeat(ctx context.Context, lease string, extend time.Duratio
 
 func (t *tx) extend(ctx context.Context, a *buildbtw.Attempt, d time.Duration) error {
 	a.HeartbeatAt, a.Deadline = t.now, t.now.Add(d).Truncate(time.Microsecond)
-	_, err := t.NewUpdate().Model(a).Column("heartbeat_at", "deadline").
-		WherePK().Where("state = ?", buildbtw.AttemptRunning).Exec(ctx)
+	_, err := t.exec(ctx, `UPDATE attempts SET heartbeat_at = ?, deadline = ? WHERE id = ? AND state = 'running'`, a.HeartbeatAt, a.Deadline, a.ID)
 	return err
 }
 
@@ -153,8 +152,7 @@ func (t *tx) end(ctx context.Context, a *buildbtw.Attempt, e ending) (buildbtw.S
 			return "", err
 		}
 	}
-	_, err := t.NewUpdate().Model((*buildbtw.Build)(nil)).Set("finished_at = ?", t.now).Where("id = ?", a.BuildID).Exec(ctx)
-	if err != nil {
+	if _, err := t.exec(ctx, `UPDATE builds SET finished_at = ? WHERE id = ?`, t.now, a.BuildID); err != nil {
 		return "", err
 	}
 	b, err := t.build(ctx, a.BuildID)
@@ -172,8 +170,8 @@ func (t *tx) end(ctx context.Context, a *buildbtw.Attempt, e ending) (buildbtw.S
 func (t *tx) finishAttempt(ctx context.Context, a *buildbtw.Attempt, e ending, result buildbtw.Status) error {
 	before := a.State
 	a.State, a.Outcome, a.Message, a.Result, a.FinishedAt = buildbtw.AttemptFinished, e.outcome, e.message, result, &t.now
-	r, err := t.NewUpdate().Model(a).Column("state", "outcome", "message", "result", "finished_at").
-		WherePK().Where("state = ?", before).Exec(ctx)
+	r, err := t.exec(ctx, `UPDATE attempts SET state = ?, outcome = ?, message = ?, result = ?, finished_at = ? WHERE id = ? AND state = ?`,
+		a.State, a.Outcome, a.Message, a.Result, a.FinishedAt, a.ID, before)
 	if err != nil {
 		return err
 	}
@@ -208,7 +206,7 @@ func (t *tx) settle(ctx context.Context, a *buildbtw.Attempt, e ending) error {
 // that happens to one whose packages could not be published.
 func (t *tx) putBack(ctx context.Context, build int64, c change) error {
 	var state buildbtw.IterationState
-	err := t.NewRaw("SELECT i.state FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id WHERE b.id = ?", build).Scan(ctx, &state)
+	err := t.get(ctx, &state, "SELECT i.state FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id WHERE b.id = ?", build)
 	if err != nil {
 		return err
 	}

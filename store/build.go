@@ -2,14 +2,11 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
-	"github.com/uptrace/bun"
 
 	"buildbtw"
 )
@@ -53,17 +50,14 @@ type BuildFilter struct {
 }
 
 // loadBuildRow loads one build; NotFound when there is none.
-func loadBuildRow(ctx context.Context, db bun.IDB, id int64) (BuildRow, error) {
+func loadBuildRow(ctx context.Context, q sqlx.QueryerContext, id int64) (BuildRow, error) {
 	var row BuildRow
-	err := db.NewRaw(`SELECT `+buildRowColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.id = ?`, id).Scan(ctx, &row)
-	if errors.Is(err, sql.ErrNoRows) {
-		return row, buildbtw.NotFound("there is no build %d", id)
-	}
-	return row, err
+	err := sqlx.GetContext(ctx, q, &row, `SELECT `+buildRowColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.id = ?`, id)
+	return row, notFound(err, "there is no build %d", id)
 }
 
 func (t *tx) buildRow(ctx context.Context, id int64) (BuildRow, error) {
-	return loadBuildRow(ctx, t, id)
+	return loadBuildRow(ctx, t.lists, id)
 }
 
 // Build gives one build.

@@ -88,8 +88,7 @@ func (t *tx) claim(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
 // resume finds what the slot runs already.
 func (t *tx) resume(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
 	a := new(buildbtw.Attempt)
-	err := t.NewSelect().Model(a).
-		Where("worker = ? AND slot = ? AND state = ?", c.Worker.Name, c.Slot, buildbtw.AttemptRunning).Scan(ctx)
+	err := t.get(ctx, a, `SELECT * FROM attempts WHERE worker = ? AND slot = ? AND state = 'running'`, c.Worker.Name, c.Slot)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -189,7 +188,10 @@ func (t *tx) startAttempt(ctx context.Context, build int64, c Claim) (*buildbtw.
 		Lease: t.opts.NewLease(), State: buildbtw.AttemptRunning,
 		Deadline: t.now.Add(c.Lease).Truncate(time.Microsecond), StartedAt: t.now, HeartbeatAt: t.now,
 	}
-	if _, err := t.NewInsert().Model(a).Exec(ctx); err != nil {
+	err = t.get(ctx, &a.ID, `INSERT INTO attempts (build_id, number, worker, slot, runner, lease, state, deadline, started_at, heartbeat_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		a.BuildID, a.Number, a.Worker, a.Slot, a.Runner, a.Lease, a.State, a.Deadline, a.StartedAt, a.HeartbeatAt)
+	if err != nil {
 		return nil, err
 	}
 	return a, t.served(ctx, b.IterationID)
@@ -197,7 +199,7 @@ func (t *tx) startAttempt(ctx context.Context, build int64, c Claim) (*buildbtw.
 
 // served notes that a build of the buildspace was handed out.
 func (t *tx) served(ctx context.Context, iteration int64) error {
-	_, err := t.NewRaw(`UPDATE buildspaces SET served_at = ? WHERE id = (SELECT buildspace_id FROM iterations WHERE id = ?)`, t.now, iteration).Exec(ctx)
+	_, err := t.exec(ctx, `UPDATE buildspaces SET served_at = ? WHERE id = (SELECT buildspace_id FROM iterations WHERE id = ?)`, t.now, iteration)
 	return err
 }
 
@@ -210,8 +212,8 @@ func (t *tx) labelFull(ctx context.Context, w buildbtw.Worker) (bool, error) {
 			continue
 		}
 		var running int
-		err := t.NewRaw(`SELECT count(*) FROM workers AS w JOIN attempts AS a ON a.worker = w.name AND a.state = 'running'
-WHERE EXISTS (SELECT 1 FROM json_each(w.labels) WHERE value = ?)`, label).Scan(ctx, &running)
+		err := t.get(ctx, &running, `SELECT count(*) FROM workers AS w JOIN attempts AS a ON a.worker = w.name AND a.state = 'running'
+WHERE EXISTS (SELECT 1 FROM json_each(w.labels) WHERE value = ?)`, label)
 		if err != nil || running >= limit {
 			return true, err
 		}

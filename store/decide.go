@@ -81,7 +81,7 @@ func (t *tx) note(ctx context.Context, d Decision) error {
 		return err
 	}
 	var buildspace int64
-	if err := t.NewRaw("SELECT buildspace_id FROM iterations WHERE id = ?", b.IterationID).Scan(ctx, &buildspace); err != nil {
+	if err := t.get(ctx, &buildspace, "SELECT buildspace_id FROM iterations WHERE id = ?", b.IterationID); err != nil {
 		return err
 	}
 	err = t.record(ctx, buildbtw.Event{

@@ -45,16 +45,16 @@ func (t *tx) learnFrom(ctx context.Context, a *buildbtw.Attempt) error {
 		return err
 	}
 	row := durationRow{Pkgbase: b.Pkgbase, Architecture: b.Architecture, Recent: "[]"}
-	err = t.NewSelect().Model(&row).WherePK().Scan(ctx)
+	err = t.get(ctx, &row, `SELECT * FROM durations WHERE pkgbase = ? AND architecture = ?`, b.Pkgbase, b.Architecture)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("read the durations of %s: %w", b.Pkgbase, err)
 	}
 	if err := row.add(took.Seconds()); err != nil {
 		return fmt.Errorf("learn the duration of %s: %w", b.Pkgbase, err)
 	}
-	row.LearnedAt = t.now
-	_, err = t.NewInsert().Model(&row).On("CONFLICT (pkgbase, architecture) DO UPDATE").
-		Set("seconds = EXCLUDED.seconds").Set("recent = EXCLUDED.recent").Set("learned_at = EXCLUDED.learned_at").Exec(ctx)
+	_, err = t.exec(ctx, `INSERT INTO durations (pkgbase, architecture, seconds, recent, learned_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (pkgbase, architecture) DO UPDATE SET seconds = EXCLUDED.seconds, recent = EXCLUDED.recent, learned_at = EXCLUDED.learned_at`,
+		row.Pkgbase, row.Architecture, row.Seconds, row.Recent, t.now)
 	return err
 }
 

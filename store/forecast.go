@@ -102,8 +102,8 @@ type NewPriority struct {
 func (s *Store) SetPriorities(ctx context.Context, list []NewPriority) error {
 	for batch := range slices.Chunk(list, priorityBatch) {
 		err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-			_, err := t.NewRaw(`UPDATE builds SET priority = json_extract(v.value, '$[1]') FROM json_each(?) AS v
-WHERE builds.id = json_extract(v.value, '$[0]') AND builds.status IN ('blocked', 'pending')`, priorityList(batch)).Exec(ctx)
+			_, err := t.exec(ctx, `UPDATE builds SET priority = json_extract(v.value, '$[1]') FROM json_each(?) AS v
+WHERE builds.id = json_extract(v.value, '$[0]') AND builds.status IN ('blocked', 'pending')`, priorityList(batch))
 			return err
 		})
 		if err != nil {

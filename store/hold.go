@@ -29,11 +29,11 @@ func heldBuilds(h buildbtw.Hold) string {
 // hold finds anew for the pending ones among the builds whether they are held.
 // Those whose packages are being linked stay as they are.
 func (t *tx) hold(ctx context.Context, which clause) error {
-	done, err := t.NewRaw(`UPDATE builds SET held = h.hold FROM (
+	done, err := t.exec(ctx, `UPDATE builds SET held = h.hold FROM (
     SELECT p.id AS id, `+holds+` AS hold
     FROM builds AS p JOIN iterations AS i ON i.id = p.iteration_id JOIN buildspaces AS s ON s.id = i.buildspace_id
     WHERE p.status = 'pending' AND p.twin_of = 0 AND p.held <> 'linking' AND p.id IN (`+which.sql+`)) AS h
-WHERE builds.id = h.id AND builds.held <> h.hold`, which.args...).Exec(ctx)
+WHERE builds.id = h.id AND builds.held <> h.hold`, which.args...)
 	if err != nil {
 		return fmt.Errorf("find what is held: %w", err)
 	}

@@ -47,31 +47,39 @@ func outputDigest(files []buildbtw.Package) string {
 	return alpm.OutputDigest(sums)
 }
 
-// setInputKeys writes the keys of builds that wait for nothing. A twin has
-// none: the build that does its work has it.
-func (t *tx) setInputKeys(ctx context.Context, ids []int64) error {
-	if len(ids) == 0 {
-		return nil
-	}
+// inputKeys computes the keys of builds that wait for nothing, as SQL takes them:
+// json_each(?) gives arrays of the id and the key. A twin's key is empty: the
+// build that does its work has it.
+func (t *tx) inputKeys(ctx context.Context, ids []int64) (string, error) {
 	deps, err := t.dependencyOutputs(ctx, ids)
 	if err != nil {
-		return err
+		return "", err
 	}
 	var builds []buildbtw.Build
-	err = t.NewSelect().Model(&builds).Column("id", "pkgbase", "commit_id", "architecture", "stage", "no_check").
-		Where("twin_of = 0 AND id IN (SELECT value FROM json_each(?))", idList(ids)).Scan(ctx)
+	err = t.list(ctx, &builds, `SELECT b.id, b.pkgbase, b.commit_id, b.architecture, b.stage, b.no_check, b.twin_of
+FROM json_each(?) AS k CROSS JOIN builds AS b ON b.id = k.value`, idList(ids))
 	if err != nil {
-		return fmt.Errorf("read the inputs of %d builds: %w", len(ids), err)
+		return "", fmt.Errorf("read the inputs of %d builds: %w", len(ids), err)
 	}
 	keys := make([][2]any, len(builds))
 	for i := range builds {
-		keys[i] = [2]any{builds[i].ID, inputKey(&builds[i], deps[builds[i].ID])}
+		b := &builds[i]
+		keys[i] = [2]any{b.ID, ""}
+		if b.TwinOf == 0 {
+			keys[i][1] = inputKey(b, deps[b.ID])
+		}
 	}
 	list, err := json.Marshal(keys)
+	return string(list), err
+}
+
+// setInputKeys writes the keys of builds that wait for nothing.
+func (t *tx) setInputKeys(ctx context.Context, ids []int64) error {
+	keys, err := t.inputKeys(ctx, ids)
 	if err != nil {
 		return err
 	}
-	_, err = t.NewRaw(`UPDATE builds SET input_key = k.value ->> 1 FROM json_each(?) AS k WHERE builds.id = k.value ->> 0`, string(list)).Exec(ctx)
+	_, err = t.exec(ctx, `UPDATE builds SET input_key = k.value ->> 1 FROM json_each(?) AS k WHERE builds.id = k.value ->> 0`, keys)
 	if err != nil {
 		return fmt.Errorf("write the input keys of %d builds: %w", len(ids), err)
 	}
@@ -86,9 +94,9 @@ func (t *tx) dependencyOutputs(ctx context.Context, ids []int64) (map[int64][]ma
 		Stage   int    `bun:"stage"`
 		Output  string `bun:"output_digest"`
 	}
-	err := t.NewRaw(`SELECT e.to_build, d.pkgbase, d.stage, d.output_digest FROM json_each(?) AS wanted
+	err := t.list(ctx, &rows, `SELECT e.to_build, d.pkgbase, d.stage, d.output_digest FROM json_each(?) AS wanted
 CROSS JOIN edges AS e ON e.to_build = wanted.value JOIN builds AS d ON d.id = e.from_build
-WHERE d.status = 'built' ORDER BY e.to_build, d.pkgbase, d.stage`, idList(ids)).Scan(ctx, &rows)
+WHERE d.status = 'built' ORDER BY e.to_build, d.pkgbase, d.stage`, idList(ids))
 	if err != nil {
 		return nil, fmt.Errorf("read the dependencies of %d builds: %w", len(ids), err)
 	}

@@ -19,7 +19,7 @@ func (s *Store) SaveInterfaces(ctx context.Context, bySHA256 map[string]alpm.Int
 			if err != nil {
 				return err
 			}
-			_, err = t.NewRaw(`INSERT INTO interfaces (sha256, interface) VALUES (?, ?) ON CONFLICT (sha256) DO NOTHING`, sum, string(text)).Exec(ctx)
+			_, err = t.exec(ctx, `INSERT INTO interfaces (sha256, interface) VALUES (?, ?) ON CONFLICT (sha256) DO NOTHING`, sum, string(text))
 			if err != nil {
 				return err
 			}

@@ -34,9 +34,9 @@ func (s *Store) BeginReuse(ctx context.Context, limit int) ([]Linking, error) {
 		return nil, err // most often: nobody who writes has to wait
 	}
 	err = s.transact(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.NewRaw(`UPDATE builds SET held = 'linking', reused_from = (
+		_, err := t.exec(ctx, `UPDATE builds SET held = 'linking', reused_from = (
     SELECT max(r.id) FROM builds AS r WHERE r.input_key = builds.input_key AND r.input_key <> '' AND r.status = 'built')
-WHERE id IN (SELECT id FROM builds WHERE held = 'reuse' AND held <> '' ORDER BY id LIMIT ?)`, limit).Exec(ctx)
+WHERE id IN (SELECT id FROM builds WHERE held = 'reuse' AND held <> '' ORDER BY id LIMIT ?)`, limit)
 		return err
 	})
 	var list []Linking
@@ -148,8 +148,8 @@ func (t *tx) linking(ctx context.Context, builds []int64) (map[string][]int64, e
 		ID    int64  `bun:"id"`
 		Words string `bun:"words"`
 	}
-	err := t.NewRaw(`SELECT n.id, `+reusedWords+` AS words FROM builds AS n JOIN builds AS b ON b.id = n.reused_from `+buildRowJoins+`
-WHERE n.held = 'linking' AND n.status = 'pending' AND n.id IN (SELECT value FROM json_each(?)) ORDER BY n.id`, idList(builds)).Scan(ctx, &rows)
+	err := t.list(ctx, &rows, `SELECT n.id, `+reusedWords+` AS words FROM builds AS n JOIN builds AS b ON b.id = n.reused_from `+buildRowJoins+`
+WHERE n.held = 'linking' AND n.status = 'pending' AND n.id IN (SELECT value FROM json_each(?)) ORDER BY n.id`, idList(builds))
 	by := map[string][]int64{}
 	for _, r := range rows {
 		by[r.Words] = append(by[r.Words], r.ID)
@@ -159,10 +159,10 @@ WHERE n.held = 'linking' AND n.status = 'pending' AND n.id IN (SELECT value FROM
 
 // takePackages gives the builds n that reuse others the packages of those.
 func (t *tx) takePackages(ctx context.Context, which string, args ...any) error {
-	_, err := t.NewRaw(`INSERT INTO packages (build_id, attempt_id, pkgname, version, architecture, filename, sha256, size, published, created_at)
+	_, err := t.exec(ctx, `INSERT INTO packages (build_id, attempt_id, pkgname, version, architecture, filename, sha256, size, published, created_at)
 SELECT n.id, p.attempt_id, p.pkgname, p.version, p.architecture, p.filename, p.sha256, p.size, TRUE, p.created_at
 FROM builds AS n JOIN packages AS p ON p.build_id = n.reused_from AND p.published
-WHERE n.reused_from <> 0 AND n.status = 'built' AND `+which+` ORDER BY n.id, p.id`, args...).Exec(ctx)
+WHERE n.reused_from <> 0 AND n.status = 'built' AND `+which+` ORDER BY n.id, p.id`, args...)
 	if err != nil {
 		return fmt.Errorf("take over packages: %w", err)
 	}

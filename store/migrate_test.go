@@ -54,7 +54,7 @@ func TestEveryColumnHasAField(t *testing.T) {
 		if err := s.lists.SelectContext(t.Context(), rows, "SELECT * FROM "+table+" LIMIT 0"); err != nil {
 			t.Errorf("sqlx: %s: %v", table, err)
 		}
-		if err := s.rows.NewSelect().Model(rows).Limit(1).Scan(t.Context()); err != nil {
+		if err := s.write.NewSelect().Model(rows).Limit(1).Scan(t.Context()); err != nil {
 			t.Errorf("bun: %s: %v", table, err)
 		}
 	}

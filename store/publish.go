@@ -2,12 +2,10 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 
-	"github.com/uptrace/bun"
+	"github.com/jmoiron/sqlx"
 
 	"buildbtw"
 )
@@ -41,16 +39,22 @@ func (s *Store) AddPackage(ctx context.Context, lease string, p buildbtw.Package
 		if a.Stop {
 			return errLeaseOver()
 		}
-		p.ID, p.AttemptID, p.BuildID, p.Published, p.CreatedAt = 0, a.ID, a.BuildID, false, t.now
-		_, err = t.NewInsert().Model(&p).On("CONFLICT (build_id, attempt_id, filename) DO UPDATE").
-			Set("pkgname = EXCLUDED.pkgname").Set("version = EXCLUDED.version").Set("architecture = EXCLUDED.architecture").
-			Set("sha256 = EXCLUDED.sha256").Set("size = EXCLUDED.size").Set("created_at = EXCLUDED.created_at").Exec(ctx)
-		return err
+		p.AttemptID, p.BuildID = a.ID, a.BuildID
+		return t.putPackage(ctx, p)
 	})
 	if err != nil {
 		return fmt.Errorf("add package %s: %w", p.Filename, err)
 	}
 	return nil
+}
+
+func (t *tx) putPackage(ctx context.Context, p buildbtw.Package) error {
+	_, err := t.exec(ctx, `INSERT INTO packages (build_id, attempt_id, pkgname, version, architecture, filename, sha256, size, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (build_id, attempt_id, filename) DO UPDATE SET pkgname = EXCLUDED.pkgname, version = EXCLUDED.version,
+    architecture = EXCLUDED.architecture, sha256 = EXCLUDED.sha256, size = EXCLUDED.size, created_at = EXCLUDED.created_at`,
+		p.BuildID, p.AttemptID, p.Pkgname, p.Version, p.Architecture, p.Filename, p.SHA256, p.Size, t.now)
+	return err
 }
 
 // BeginPublish takes a worker's word that an attempt was built with these
@@ -64,7 +68,7 @@ func (s *Store) BeginPublish(ctx context.Context, lease string, files []PackageF
 		if err != nil {
 			return err
 		}
-		if p, err = loadPublishing(ctx, t, a); err != nil {
+		if p, err = loadPublishing(ctx, t.lists, a); err != nil {
 			return err
 		}
 		switch {
@@ -93,9 +97,8 @@ func (t *tx) setPublishing(ctx context.Context, a *buildbtw.Attempt) error {
 	t.changed = true
 	const resultFor = `input_key = (SELECT CASE WHEN b.forced OR NOT s.reuse THEN '' ELSE b.input_key END
 FROM builds AS b ` + buildRowJoins + ` WHERE b.id = ?)`
-	_, err := t.NewUpdate().Model((*buildbtw.Attempt)(nil)).
-		Set("state = ?", buildbtw.AttemptPublishing).Set("outcome = ?", buildbtw.OutcomeBuilt).Set(resultFor, a.BuildID).
-		Where("id = ? AND state = ?", a.ID, buildbtw.AttemptRunning).Exec(ctx)
+	_, err := t.exec(ctx, `UPDATE attempts SET state = 'publishing', outcome = ?, `+resultFor+` WHERE id = ? AND state = 'running'`,
+		buildbtw.OutcomeBuilt, a.BuildID, a.ID)
 	return err
 }
 
@@ -134,19 +137,19 @@ func (p Publishing) check(files []PackageFile) error {
 }
 
 // loadPublishing loads single rows and the few files of one attempt.
-func loadPublishing(ctx context.Context, db bun.IDB, a *buildbtw.Attempt) (Publishing, error) {
+func loadPublishing(ctx context.Context, q sqlx.QueryerContext, a *buildbtw.Attempt) (Publishing, error) {
 	p := Publishing{Attempt: *a}
-	row, err := loadBuildRow(ctx, db, a.BuildID)
+	row, err := loadBuildRow(ctx, q, a.BuildID)
 	if err != nil {
 		return p, err
 	}
 	p.Build, p.Status = row, row.Status
-	err = db.NewSelect().Model(&p.Files).Where("build_id = ? AND attempt_id = ?", a.BuildID, a.ID).Order("filename").Scan(ctx)
+	err = sqlx.SelectContext(ctx, q, &p.Files, `SELECT * FROM packages WHERE build_id = ? AND attempt_id = ? ORDER BY filename`, a.BuildID, a.ID)
 	if err != nil {
 		return p, err
 	}
-	err = db.NewSelect().Model((*buildbtw.Build)(nil)).Column("architecture").
-		Where("id = ? OR twin_of = ?", a.BuildID, a.BuildID).Order("architecture").Scan(ctx, &p.Architectures)
+	err = sqlx.SelectContext(ctx, q, &p.Architectures, `SELECT architecture FROM builds WHERE id = ?
+UNION SELECT architecture FROM builds WHERE twin_of = ? AND twin_of <> 0 ORDER BY architecture`, a.BuildID, a.BuildID)
 	return p, err
 }
 
@@ -155,10 +158,10 @@ func loadPublishing(ctx context.Context, db bun.IDB, a *buildbtw.Attempt) (Publi
 func (s *Store) Publishing(ctx context.Context) ([]Publishing, error) {
 	var attempts []buildbtw.Attempt
 	list := []Publishing{}
-	err := s.rows.NewSelect().Model(&attempts).Where("state = ?", buildbtw.AttemptPublishing).Order("id").Scan(ctx)
+	err := s.lists.SelectContext(ctx, &attempts, `SELECT * FROM attempts WHERE state = 'publishing' ORDER BY id`)
 	for i := 0; err == nil && i < len(attempts); i++ {
 		var p Publishing
-		p, err = loadPublishing(ctx, s.rows, &attempts[i])
+		p, err = loadPublishing(ctx, s.lists, &attempts[i])
 		list = append(list, p)
 	}
 	if err != nil {
@@ -196,16 +199,13 @@ func (s *Store) CompletePublish(ctx context.Context, attemptID int64) (buildbtw.
 
 func (t *tx) publishing(ctx context.Context, id int64) (*buildbtw.Attempt, error) {
 	a := new(buildbtw.Attempt)
-	err := t.NewSelect().Model(a).Where("id = ?", id).Scan(ctx)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, buildbtw.NotFound("there is no attempt %d", id)
-	}
-	return a, err
+	err := t.get(ctx, a, `SELECT * FROM attempts WHERE id = ?`, id)
+	return a, notFound(err, "there is no attempt %d", id)
 }
 
 func (t *tx) complete(ctx context.Context, a *buildbtw.Attempt) error {
 	var files []buildbtw.Package
-	err := t.NewSelect().Model(&files).Where("build_id = ? AND attempt_id = ?", a.BuildID, a.ID).Scan(ctx)
+	err := t.list(ctx, &files, `SELECT * FROM packages WHERE build_id = ? AND attempt_id = ?`, a.BuildID, a.ID)
 	if err != nil {
 		return err
 	}
@@ -220,8 +220,7 @@ func (t *tx) complete(ctx context.Context, a *buildbtw.Attempt) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.NewUpdate().Model((*buildbtw.Package)(nil)).Set("published = (attempt_id = ?)", a.ID).Where("build_id = ?", a.BuildID).Exec(ctx)
-	if err != nil {
+	if _, err = t.exec(ctx, `UPDATE packages SET published = (attempt_id = ?) WHERE build_id = ?`, a.ID, a.BuildID); err != nil {
 		return err
 	}
 	if err := t.finishAttempt(ctx, a, ending{outcome: buildbtw.OutcomeBuilt}, buildbtw.StatusBuilt); err != nil {

@@ -115,13 +115,13 @@ func (s *Store) ForgetResults(ctx context.Context, builds []int64) error {
 // forgetResults also lets those go on that wait for the results.
 func (t *tx) forgetResults(ctx context.Context, builds []int64) error {
 	var keys []string
-	err := t.NewRaw(`SELECT DISTINCT input_key FROM builds WHERE input_key <> '' AND id IN (SELECT value FROM json_each(?))`, idList(builds)).Scan(ctx, &keys)
+	err := t.list(ctx, &keys, `SELECT DISTINCT input_key FROM builds WHERE input_key <> '' AND id IN (SELECT value FROM json_each(?))`, idList(builds))
 	if err != nil {
 		return err
 	}
-	_, err = t.NewRaw(`UPDATE attempts SET input_key = '' WHERE input_key IN (SELECT value FROM json_each(?))
+	_, err = t.exec(ctx, `UPDATE attempts SET input_key = '' WHERE input_key IN (SELECT value FROM json_each(?))
     AND id IN (SELECT p.attempt_id FROM packages AS p WHERE p.published AND p.build_id IN (SELECT value FROM json_each(?)))`,
-		textList(keys), idList(builds)).Exec(ctx)
+		textList(keys), idList(builds))
 	if err != nil {
 		return err
 	}

@@ -4,13 +4,14 @@
 // A public method is one transaction. Whatever changes a build's status goes
 // through transition.go, which writes the event in the same transaction. bun
 // writes, loads single rows and runs the writing transactions; sqlx runs the
-// hand-written reads that lists need; no function uses both.
+// hand-written reads that lists need; no function uses both. Hand-written SQL
+// has its values bound (tx.exec, tx.list), so that SQLite reads it once
+// (statements.go).
 package store
 
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -24,7 +25,6 @@ import (
 	"github.com/jmoiron/sqlx/reflectx"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 // Options are what tests and operators may choose. The zero value is good.
@@ -83,10 +83,10 @@ type Store struct {
 	opts  Options
 	lock  *lock
 	write *bun.DB  // the one connection that writes
-	rows  *bun.DB  // single rows, over the readers
-	lists *sqlx.DB // lists, over the same readers
+	lists *sqlx.DB // reads, over connections that can do nothing else
 
-	prepared    prepared
+	mapper *reflectx.Mapper // columns to fields, as bun names them
+
 	subscribers subscribers
 	graphs      graphCache
 }
@@ -98,7 +98,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: o.withDefaults(), lock: lock}
+	s := &Store{opts: o.withDefaults(), lock: lock, mapper: reflectx.NewMapperTagFunc("bun", strings.ToLower, nil)}
 	if err := s.connect(ctx, path); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database: %w", err), s.Close())
 	}
@@ -108,7 +108,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 // connect migrates before the readers open, so that they find a database in
 // WAL mode.
 func (s *Store) connect(ctx context.Context, path string) error {
-	w, err := sql.Open("sqlite", dsn(path, "_pragma=journal_mode(WAL)&_txlock=immediate"))
+	w, err := openDB(dsn(path, "_pragma=journal_mode(WAL)&_txlock=immediate"))
 	if err != nil {
 		return err
 	}
@@ -117,16 +117,15 @@ func (s *Store) connect(ctx context.Context, path string) error {
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}
-	r, err := sql.Open("sqlite", dsn(path, "_pragma=query_only(1)"))
+	r, err := openDB(dsn(path, "_pragma=query_only(1)"))
 	if err != nil {
 		return err
 	}
 	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
-	s.rows = bun.NewDB(r, sqlitedialect.New())
 	s.lists = sqlx.NewDb(r, "sqlite3") // the name by which sqlx knows that placeholders are "?"
-	s.lists.Mapper = reflectx.NewMapperTagFunc("bun", strings.ToLower, nil)
-	return s.prepared.prepare(ctx, w, r)
+	s.lists.Mapper = s.mapper
+	return nil
 }
 
 // dsn gives every connection the same settings. Times are written as bun writes
@@ -140,9 +139,9 @@ func dsn(path, more string) string {
 // Close ends all connections and gives the lock back. Closing again changes
 // nothing.
 func (s *Store) Close() error {
-	errs := []error{s.prepared.close()}
-	if s.rows != nil {
-		errs = append(errs, s.rows.Close())
+	var errs []error
+	if s.lists != nil {
+		errs = append(errs, s.lists.Close())
 	}
 	if s.write != nil {
 		errs = append(errs, s.write.Close())

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -18,6 +16,7 @@ type change struct {
 	actor   string
 	message string
 	set     []clause // further columns of the build
+	from    clause   // a FROM clause whose columns set and the selection use
 }
 
 // clause is a piece of SQL with its arguments.
@@ -52,14 +51,14 @@ func (t *tx) move(ctx context.Context, which clause, c change) ([]int64, error) 
 }
 
 func (t *tx) moveFrom(ctx context.Context, from buildbtw.Status, which clause, c change) ([]int64, error) {
-	q := t.NewUpdate().Model((*buildbtw.Build)(nil)).
-		Set("status = ?", c.to).Set("skip_reason = ?", c.skipReason()).Set("changed_at = ?", t.now).Set("held = ''").
-		Where("status = ?", from).Where(which.sql, which.args...).Returning("id")
+	set := sqlf("status = ?, skip_reason = ?, changed_at = ?, held = ''", c.to, c.skipReason(), t.now)
 	for _, s := range c.set {
-		q = q.Set(s.sql, s.args...)
+		set.sql, set.args = set.sql+", "+s.sql, append(set.args, s.args...)
 	}
+	// The status stands in the text: SQLite could not use the partial indexes of an unknown one.
+	query := `UPDATE builds AS build SET ` + set.sql + ` ` + c.from.sql + ` WHERE status = '` + string(from) + `' AND (` + which.sql + `) RETURNING id`
 	var ids []int64
-	if _, err := q.Exec(ctx, &ids); err != nil || len(ids) == 0 {
+	if err := t.list(ctx, &ids, query, slices.Concat(set.args, c.from.args, which.args)...); err != nil || len(ids) == 0 {
 		return nil, err
 	}
 	t.changed = true
@@ -77,10 +76,10 @@ func (c change) skipReason() buildbtw.Cause {
 }
 
 func (t *tx) recordMoves(ctx context.Context, from buildbtw.Status, ids []int64, c change) error {
-	_, err := t.NewRaw(`INSERT INTO events (at, actor, buildspace_id, iteration_id, build_id, kind, from_status, to_status, cause, message)
+	_, err := t.exec(ctx, `INSERT INTO events (at, actor, buildspace_id, iteration_id, build_id, kind, from_status, to_status, cause, message)
 SELECT ?, ?, i.buildspace_id, i.id, b.id, ?, ?, ?, ?, ?
 FROM json_each(?) AS moved JOIN builds AS b ON b.id = moved.value JOIN iterations AS i ON i.id = b.iteration_id`,
-		t.now, c.actor, buildbtw.EventBuild, from, c.to, c.cause, c.message, idList(ids)).Exec(ctx)
+		t.now, c.actor, buildbtw.EventBuild, from, c.to, c.cause, c.message, idList(ids))
 	return err
 }
 
@@ -101,11 +100,8 @@ func (t *tx) moveOne(ctx context.Context, id int64, c change) error {
 // build loads one build; NotFound when there is none.
 func (t *tx) build(ctx context.Context, id int64) (buildbtw.Build, error) {
 	var b buildbtw.Build
-	err := t.NewSelect().Model(&b).Where("id = ?", id).Scan(ctx)
-	if errors.Is(err, sql.ErrNoRows) {
-		return b, buildbtw.NotFound("there is no build %d", id)
-	}
-	return b, err
+	err := t.get(ctx, &b, `SELECT * FROM builds WHERE id = ?`, id)
+	return b, notFound(err, "there is no build %d", id)
 }
 
 // skip ends builds without building them and tells their attempts to stop. A
@@ -118,8 +114,6 @@ func (t *tx) skip(ctx context.Context, which clause, c change) ([]int64, error) 
 	if err != nil || len(ids) == 0 {
 		return ids, err
 	}
-	_, err = t.NewUpdate().Model((*buildbtw.Attempt)(nil)).Set("stop = TRUE").
-		Where("state = ?", buildbtw.AttemptRunning).
-		Where("build_id IN (SELECT value FROM json_each(?))", idList(ids)).Exec(ctx)
+	_, err = t.exec(ctx, `UPDATE attempts SET stop = TRUE WHERE state = 'running' AND build_id IN (SELECT value FROM json_each(?))`, idList(ids))
 	return ids, err
 }

@@ -105,7 +105,7 @@ func place(t *testing.T, s *Store, id int64, status buildbtw.Status) {
 
 func countEvents(t *testing.T, s *Store) int64 {
 	t.Helper()
-	n, err := s.rows.NewSelect().Model((*buildbtw.Event)(nil)).Count(t.Context())
+	n, err := s.write.NewSelect().Model((*buildbtw.Event)(nil)).Count(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

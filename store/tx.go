@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -14,6 +15,7 @@ import (
 // true until it ends.
 type tx struct {
 	bun.Tx
+	lists   *sqlx.Tx // the same transaction
 	opts    *Options
 	now     time.Time // of everything in this transaction; UTC, whole microseconds
 	changed bool      // somebody may be waiting for what was written
@@ -24,7 +26,7 @@ type tx struct {
 func (s *Store) transact(ctx context.Context, fn func(context.Context, *tx) error) error {
 	changed := false
 	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, btx bun.Tx) error {
-		t := &tx{Tx: btx, opts: &s.opts, now: s.opts.Now().UTC().Truncate(time.Microsecond)}
+		t := &tx{Tx: btx, lists: &sqlx.Tx{Tx: btx.Tx, Mapper: s.mapper}, opts: &s.opts, now: s.opts.Now().UTC().Truncate(time.Microsecond)}
 		err := fn(ctx, t)
 		changed = t.changed
 		return err
@@ -33,6 +35,21 @@ func (s *Store) transact(ctx context.Context, fn func(context.Context, *tx) erro
 		s.subscribers.notify()
 	}
 	return err
+}
+
+// exec carries out one statement, with bound values.
+func (t *tx) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return t.lists.ExecContext(ctx, query, args...)
+}
+
+// list reads rows into a slice, with bound values.
+func (t *tx) list(ctx context.Context, dst any, query string, args ...any) error {
+	return t.lists.SelectContext(ctx, dst, query, args...)
+}
+
+// get reads one row, with bound values; sql.ErrNoRows when there is none.
+func (t *tx) get(ctx context.Context, dst any, query string, args ...any) error {
+	return t.lists.GetContext(ctx, dst, query, args...)
 }
 
 // view runs fn on one snapshot of the database.

@@ -28,19 +28,19 @@ const touchEvery = 5 * time.Second
 // It wakes nobody: waiting workers would wake each other for ever.
 func (t *tx) touchWorker(ctx context.Context, w buildbtw.Worker) (aside bool, err error) {
 	var known buildbtw.Worker
-	err = t.NewSelect().Model(&known).Where("name = ?", w.Name).Scan(ctx)
+	err = t.get(ctx, &known, `SELECT * FROM workers WHERE name = ?`, w.Name)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		w.FirstSeen, w.LastSeen, w.SetAside = t.now, t.now, ""
-		_, err = t.NewInsert().Model(&w).Exec(ctx)
+		_, err = t.exec(ctx, `INSERT INTO workers (name, architectures, runners, labels, version, first_seen, last_seen) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			w.Name, w.Architectures, w.Runners, w.Labels, w.Version, t.now, t.now)
 		return false, err
 	case err != nil:
 		return false, err
 	case sameWorker(known, w) && t.now.Sub(known.LastSeen) < touchEvery:
 		return known.SetAside != "", nil
 	}
-	w.LastSeen = t.now
-	_, err = t.NewUpdate().Model(&w).Column("architectures", "runners", "labels", "version", "last_seen").WherePK().Exec(ctx)
+	_, err = t.exec(ctx, `UPDATE workers SET architectures = ?, runners = ?, labels = ?, version = ?, last_seen = ? WHERE name = ?`,
+		w.Architectures, w.Runners, w.Labels, w.Version, t.now, w.Name)
 	return known.SetAside != "", err
 }
 
