@@ -59,6 +59,9 @@ const configText = `[safe]
 	filesRefLockTimeout = 60000
 	fsync = committed
 	fsyncMethod = batch
+[http]
+	lowSpeedLimit = 1000
+	lowSpeedTime = 60
 [maintenance]
 	auto = false
 [gc]

@@ -33,10 +33,11 @@ type Mirror struct {
 	now         func() time.Time
 	timeout     time.Duration // makepkgTimeout, or a test's
 
-	syncing sync.Mutex // held during SyncDir and RetainDirs: one pass at a time
-	shallow sync.Mutex // held while a shallow clone is fetched
-	seen    *seenDirs
-	known   known
+	syncing  sync.Mutex // held during SyncDir and Retain: one pass at a time
+	shallow  sync.Mutex // held while a shallow clone is fetched
+	fetching keyed      // held, by slug, while a remote is fetched
+	seen     *seenDirs
+	known    known
 }
 
 // Open opens the mirror in dir and makes it if there is none. What a killed
@@ -95,6 +96,11 @@ func removeLocks(dir string) error {
 			return nil
 		case err != nil:
 			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), tempPrefix):
+			if err := os.RemoveAll(path); err != nil {
+				return err
+			}
+			return fs.SkipDir
 		case d.IsDir() && len(d.Name()) == 2 && filepath.Base(filepath.Dir(path)) == "objects":
 			return fs.SkipDir // loose objects have no locks
 		case d.Type().IsRegular() && isLeftover(d.Name()):

@@ -8,17 +8,19 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sync"
 )
 
-// owners remembers from which directory of sources each slug comes, over
-// restarts: so that a slug that two directories have stays with the first, and
-// one that vanishes from its directory is known to be gone.
+// owners remembers from which directory of sources, or from whom else, each slug
+// comes, over restarts: so that a slug that two have stays with the first, and
+// one that vanishes from its owner is known to be gone.
 //
 // A slug is claimed before its first ref is written and released after its last
 // is deleted, so a ref without an owner cannot be left behind.
 type owners struct {
 	path string
-	of   map[string]string // slug to directory
+	mu   sync.Mutex
+	of   map[string]string // slug to directory, or to another owner's name
 }
 
 func readOwners(path string) (*owners, error) {
@@ -39,6 +41,8 @@ func readOwners(path string) (*owners, error) {
 // claim makes dir the owner of those slugs that have none, and tells which of
 // them belong to another directory.
 func (o *owners) claim(dir string, slugs []string) (taken []string, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	changed := false
 	for _, slug := range slugs {
 		switch owner, known := o.of[slug]; {
@@ -58,6 +62,8 @@ func (o *owners) release(slugs []string) error {
 	if len(slugs) == 0 {
 		return nil
 	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	for _, slug := range slugs {
 		delete(o.of, slug)
 	}
@@ -66,6 +72,8 @@ func (o *owners) release(slugs []string) error {
 
 // ownedBy lists the slugs whose directory the function accepts, sorted.
 func (o *owners) ownedBy(accept func(dir string) bool) []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	var slugs []string
 	for slug, dir := range maps.All(o.of) {
 		if accept(dir) {
@@ -76,6 +84,7 @@ func (o *owners) ownedBy(accept func(dir string) bool) []string {
 	return slugs
 }
 
+// save is called with the mutex held.
 func (o *owners) save() error {
 	data, err := json.Marshal(o.of)
 	if err == nil {

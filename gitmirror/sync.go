@@ -65,12 +65,16 @@ func (m *Mirror) SyncDir(ctx context.Context, path string) (Report, error) {
 	return Report{Changed: changed, Removed: removed, Broken: p.broken}, err
 }
 
-// RetainDirs removes the sources that came from any other directory than these:
-// to be called once at start, as --sources may have changed.
-func (m *Mirror) RetainDirs(ctx context.Context, paths []string) (removed []string, err error) {
+// RetainDirs removes the sources that came from any other directory than these,
+// and from any other owner of remotes: to be called once at start, as --sources
+// may have changed.
+func (m *Mirror) RetainDirs(ctx context.Context, paths []string, remotes ...string) (removed []string, err error) {
 	m.syncing.Lock()
 	defer m.syncing.Unlock()
 	keep := map[string]bool{}
+	for _, owner := range remotes {
+		keep[owner] = true
+	}
 	for _, path := range paths {
 		abs, err := filepath.Abs(path)
 		if err != nil {
@@ -115,7 +119,7 @@ func (p *pass) claim(path string, found []candidate) (gone []string, err error) 
 		return nil, err
 	}
 	for _, slug := range taken {
-		p.broken[slug] = buildbtw.Conflict("another directory of sources has a source %q already; rename one of them", slug)
+		p.broken[slug] = buildbtw.Conflict("another of --sources has a source %q already; rename one of them", slug)
 	}
 	gone = owners.ownedBy(func(dir string) bool { return dir == path })
 	return slices.DeleteFunc(gone, func(slug string) bool { return there[slug] }), nil

@@ -26,9 +26,22 @@ func (m *Mirror) Tips(ctx context.Context) ([]Tip, error) {
 	return m.tips(ctx, refRoot)
 }
 
-func (m *Mirror) tips(ctx context.Context, below string) ([]Tip, error) {
-	out, err := m.git.output(ctx, "for-each-ref",
-		"--format=%(refname) %(objecttype) %(objectname) %(*objecttype) %(*objectname)", below)
+// TipsOf gives the branches and tags of these sources only.
+func (m *Mirror) TipsOf(ctx context.Context, slugs []string) ([]Tip, error) {
+	if len(slugs) == 0 {
+		return nil, nil
+	}
+	below := make([]string, len(slugs))
+	for i, slug := range slugs {
+		below[i] = refRoot + slug + "/"
+	}
+	return m.tips(ctx, below...)
+}
+
+func (m *Mirror) tips(ctx context.Context, below ...string) ([]Tip, error) {
+	out, err := m.git.output(ctx, append([]string{
+		"for-each-ref", "--format=%(refname) %(objecttype) %(objectname) %(*objecttype) %(*objectname)",
+	}, below...)...)
 	if err != nil {
 		return nil, fmt.Errorf("read tips of the mirror: %w", err)
 	}
@@ -102,7 +115,11 @@ type sourceRefs map[string]string
 
 // refs reads the refs of all sources as the mirror has them.
 func (m *Mirror) refs(ctx context.Context) (map[string]sourceRefs, error) {
-	out, err := m.git.output(ctx, "for-each-ref", "--format=%(objectname) %(refname)", refRoot)
+	return m.refsBelow(ctx, refRoot)
+}
+
+func (m *Mirror) refsBelow(ctx context.Context, prefix string) (map[string]sourceRefs, error) {
+	out, err := m.git.output(ctx, "for-each-ref", "--format=%(objectname) %(refname)", prefix)
 	if err != nil {
 		return nil, fmt.Errorf("read refs of the mirror: %w", err)
 	}

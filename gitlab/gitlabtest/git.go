@@ -52,6 +52,10 @@ func (s *Server) gitRequest(w http.ResponseWriter, r *http.Request, name string,
 	case isPush(r) && has != Everything:
 		http.Error(w, "You are not allowed to push code to this project.", http.StatusForbidden)
 	default:
+		if err := s.ensureRepository(p.id); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
 		serve(w, r, p)
 	}
 }

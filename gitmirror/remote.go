@@ -1,0 +1,201 @@
+package gitmirror
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"buildbtw"
+)
+
+// Remote is a repository elsewhere that is a source.
+type Remote struct {
+	Slug string
+	URL  string // https://, http:// or ssh://
+}
+
+// ClaimRemotes makes owner, such as "gitlab:archlinux/packaging", the one whom
+// these sources come from, before they are fetched. It gives those that another
+// has already; they are to be left alone.
+func (m *Mirror) ClaimRemotes(owner string, slugs []string) (taken []string, err error) {
+	return m.owners.claim(owner, slugs)
+}
+
+// FetchRemote makes the mirror's refs of a source equal to those of a repository
+// elsewhere, all in one step, and tells whether that changed any. The error is in
+// words for people; what was mirrored before stays then. NotFound says that there
+// is no such repository, or that it may not be seen.
+//
+// Many may be fetched at the same time, also during SyncDir. Tidy is to be called
+// after many.
+func (m *Mirror) FetchRemote(ctx context.Context, a Access, r Remote) (changed bool, err error) {
+	if err := checkSlug(r.Slug); err != nil {
+		return false, err
+	}
+	defer m.fetching.lock(r.Slug)()
+	have, err := m.refsOf(ctx, r.Slug)
+	if err != nil {
+		return false, err
+	}
+	scratch, err := m.newScratch(have)
+	if err != nil {
+		return false, fmt.Errorf("prepare the fetch of source %s: %w", r.Slug, err)
+	}
+	defer os.RemoveAll(scratch)
+	if err := m.fetchInto(ctx, scratch, a, r); err != nil {
+		return false, err
+	}
+	now, complete, err := readRefs(scratch)
+	switch {
+	case err != nil || !complete:
+		return false, fmt.Errorf("read what was fetched of source %s: %w", r.Slug, errors.Join(err, errUnknownRefs))
+	case len(now) == 0 && len(have) > 0: // git takes a page in front of the server for an empty repository
+		return false, buildbtw.Unavailable("source %s has no branch any more, or what answers is no git server; it stays as it was", r.Slug)
+	case len(now) == 0:
+		return false, buildbtw.Invalid("source %s has no branch yet; push something to it", r.Slug)
+	case maps.Equal(have, now):
+		return false, nil
+	}
+	return true, m.replaceRefs(ctx, r.Slug, have, now)
+}
+
+var errUnknownRefs = errors.New("git wrote its refs in an unknown form")
+
+// refsOf reads the refs of one source.
+func (m *Mirror) refsOf(ctx context.Context, slug string) (sourceRefs, error) {
+	all, err := m.refsBelow(ctx, refRoot+slug+"/")
+	return all[slug], err
+}
+
+// newScratch makes a repository that has the refs of one source and no others,
+// and lies beside the mirror's objects. Fetching into it costs what this source
+// costs: git offers the other side all refs that it has, and compares what it
+// got with all of them, which in the mirror are a distribution's. (Of the two,
+// fetch's --negotiation-tip would shorten the first only.)
+func (m *Mirror) newScratch(have sourceRefs) (dir string, err error) {
+	dir, err = os.MkdirTemp(m.git.dir, tempPrefix)
+	if err != nil {
+		return "", err
+	}
+	var packed bytes.Buffer
+	for _, name := range slices.Sorted(maps.Keys(have)) {
+		fmt.Fprintf(&packed, "%s refs/%s\n", have[name], name)
+	}
+	err = errors.Join(
+		os.Mkdir(filepath.Join(dir, "refs"), 0o755),
+		os.WriteFile(filepath.Join(dir, "HEAD"), []byte("ref: refs/none\n"), 0o644),
+		os.WriteFile(filepath.Join(dir, "config"), []byte("[core]\n\trepositoryformatversion = 0\n\tbare = true\n"), 0o644),
+		os.WriteFile(filepath.Join(dir, "packed-refs"), packed.Bytes(), 0o644))
+	if err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
+	}
+	return dir, nil
+}
+
+// fetchInto fetches into a scratch repository; the objects go to the mirror.
+func (m *Mirror) fetchInto(ctx context.Context, scratch string, a Access, r Remote) error {
+	fetching, cancel := context.WithTimeoutCause(ctx, a.timeout(), errSlow)
+	defer cancel()
+	g := m.git
+	g.dir = scratch
+	g.env = append(slices.Clone(g.env), a.environment(r.URL)...)
+	g.env = append(g.env, "GIT_OBJECT_DIRECTORY="+filepath.Join(m.git.dir, "objects"))
+	err := g.run(fetching, call{args: []string{
+		"fetch", "--quiet", "--no-tags", "--prune", "--force", "--no-write-fetch-head", "--no-recurse-submodules",
+		"--", r.URL, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
+	}})
+	if ctx.Err() != nil {
+		return fmt.Errorf("fetch source %s: %w", r.Slug, context.Cause(ctx))
+	}
+	var said *gitError
+	if errors.As(err, &said) {
+		said.said = strings.NewReplacer(scratch, "the mirror", m.git.dir, "the mirror").Replace(said.said)
+	}
+	return a.forPeople(r, err)
+}
+
+// replaceRefs makes the refs of a source others. Those that vanish go first: a
+// branch "a" must make way for a branch "a/b".
+func (m *Mirror) replaceRefs(ctx context.Context, slug string, have, want sourceRefs) error {
+	var gone, moved strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(have)) {
+		if want[name] == "" {
+			fmt.Fprintf(&gone, "delete %s%s/%s\n", refRoot, slug, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if have[name] != want[name] {
+			fmt.Fprintf(&moved, "update %s%s/%s %s\n", refRoot, slug, name, want[name])
+		}
+	}
+	for _, commands := range []string{gone.String(), moved.String()} {
+		if commands == "" {
+			continue
+		}
+		if err := m.git.run(ctx, call{args: []string{"update-ref", "--stdin"}, stdin: strings.NewReader(commands)}); err != nil {
+			return fmt.Errorf("write the refs of source %s: %w", slug, err)
+		}
+	}
+	return nil
+}
+
+// Tidy packs refs and objects so that the mirror stays quick to read.
+func (m *Mirror) Tidy(ctx context.Context) error { return m.tidy(ctx) }
+
+// RemoveRemotes forgets sources of an owner: their refs go, in one step. It gives
+// those that had refs.
+func (m *Mirror) RemoveRemotes(ctx context.Context, owner string, slugs []string) (removed []string, err error) {
+	own := m.owners.ownedBy(func(of string) bool { return of == owner })
+	slugs = slices.DeleteFunc(slices.Clone(slugs), func(s string) bool { return !slices.Contains(own, s) })
+	for _, slug := range slugs {
+		defer m.fetching.lock(slug)()
+	}
+	refs, err := m.refs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return m.remove(ctx, slugs, refs)
+}
+
+// keyed holds a lock for each source that is being fetched. The zero value is
+// ready.
+type keyed struct {
+	mu   sync.Mutex
+	held map[string]*keyedLock
+}
+
+type keyedLock struct {
+	sync.Mutex
+	users int
+}
+
+// lock waits for the lock of a key and gives what releases it.
+func (k *keyed) lock(key string) (unlock func()) {
+	k.mu.Lock()
+	if k.held == nil {
+		k.held = map[string]*keyedLock{}
+	}
+	l := k.held[key]
+	if l == nil {
+		l = &keyedLock{}
+		k.held[key] = l
+	}
+	l.users++
+	k.mu.Unlock()
+	l.Lock()
+	return func() {
+		l.Unlock()
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if l.users--; l.users == 0 {
+			delete(k.held, key)
+		}
+	}
+}
