@@ -30,13 +30,15 @@ type Pipeline struct {
 	ID        int64         `bun:"id,pk,autoincrement"`
 	BuildID   int64         `bun:"build_id"`
 	State     PipelineState `bun:"state"`
-	Project   string        `bun:"project"`    // GitLab's path of the source: group/name
+	ProjectID int64         `bun:"project_id"` // GitLab's ID of the source's project; stays when that is renamed
+	Project   string        `bun:"project"`    // its path when the build was handed out, for people
 	Ref       string        `bun:"ref"`        // branch made for this pipeline alone; begins with PipelineRefs
 	Number    int64         `bun:"number"`     // GitLab's ID of the pipeline; 0 until it is created
 	Status    string        `bun:"status"`     // GitLab's word for it when it was last seen
 	URL       string        `bun:"url"`        // its page in GitLab; empty until it is created
 	AttemptID int64         `bun:"attempt_id"` // begun last by its executor; 0 before
 	Message   string        `bun:"message"`    // why it ended without an attempt, in words
+	Pinned    bool          `bun:"pinned"`     // Ref may still be in GitLab
 	CreatedAt time.Time     `bun:"created_at"`
 	SeenAt    *time.Time    `bun:"seen_at"` // when GitLab last told about it
 	EndedAt   *time.Time    `bun:"ended_at"`
@@ -49,6 +51,14 @@ type PipelineStatus struct {
 	URL     string
 	Over    bool   // no job of it will run any more unless a person retries one
 	Message string // what that means for a build that it did not begin, in words; when Over
+}
+
+// PipelineRequest is what GitLab is asked for: a pipeline for exactly this commit.
+type PipelineRequest struct {
+	ProjectID int64
+	Ref       string // branch to make for it
+	Commit    string
+	Variables map[string]string // for the pipeline's jobs; GitLab shows them to people
 }
 
 // NoPipeline is the status of a pipeline that GitLab does not have.

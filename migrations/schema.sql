@@ -226,6 +226,7 @@ CREATE TABLE pipelines (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     build_id   INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
     state      TEXT NOT NULL CHECK (state IN ('creating', 'created', 'ended')),
+    project_id INTEGER NOT NULL,
     project    TEXT NOT NULL,
     ref        TEXT NOT NULL UNIQUE,
     number     INTEGER NOT NULL DEFAULT 0,
@@ -233,6 +234,7 @@ CREATE TABLE pipelines (
     url        TEXT NOT NULL DEFAULT '',
     attempt_id INTEGER NOT NULL DEFAULT 0,
     message    TEXT NOT NULL DEFAULT '',
+    pinned     BOOLEAN NOT NULL DEFAULT TRUE, -- ref may be in GitLab
     created_at TIMESTAMP NOT NULL,
     seen_at    TIMESTAMP,
     ended_at   TIMESTAMP,
@@ -242,5 +244,7 @@ CREATE TABLE pipelines (
 CREATE INDEX pipelines_build ON pipelines (build_id, id);
 
 CREATE INDEX pipelines_open ON pipelines (id) WHERE state <> 'ended';
+
+CREATE INDEX pipelines_pinned ON pipelines (id) WHERE state = 'ended' AND pinned;
 
 CREATE INDEX pipelines_number ON pipelines (number) WHERE number <> 0;

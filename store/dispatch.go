@@ -12,9 +12,9 @@ type Dispatch struct {
 	Architectures []string
 	Most          int // pipelines at the same time
 
-	// Project gives GitLab's path of a source. An error means that the source
+	// Project gives GitLab's project of a source. An error means that the source
 	// is not GitLab's; its message is shown to people.
-	Project func(source string) (string, error)
+	Project func(source string) (buildbtw.Project, error)
 }
 
 // Dispatched is a build that is about to be handed to GitLab.
@@ -80,7 +80,7 @@ func (t *tx) dispatch(ctx context.Context, d Dispatch, out **Dispatched) (more b
 		})
 	}
 	p := buildbtw.Pipeline{
-		BuildID: row.ID, State: buildbtw.PipelineCreating, Project: project, CreatedAt: t.now,
+		BuildID: row.ID, State: buildbtw.PipelineCreating, ProjectID: project.ID, Project: project.Path, Pinned: true, CreatedAt: t.now,
 		Ref: fmt.Sprintf("%sbuild-%d-%s", buildbtw.PipelineRefs, row.ID, t.opts.NewRef()),
 	}
 	if _, err := t.NewInsert().Model(&p).Exec(ctx); err != nil {

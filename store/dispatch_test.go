@@ -15,7 +15,9 @@ import (
 func inGitLab(most int) store.Dispatch {
 	return store.Dispatch{
 		Architectures: []string{"x86_64"}, Most: most,
-		Project: func(source string) (string, error) { return "packages/" + source, nil },
+		Project: func(source string) (buildbtw.Project, error) {
+			return buildbtw.Project{ID: 1, Path: "packages/" + source}, nil
+		},
 	}
 }
 
@@ -48,7 +50,7 @@ func claimNamed(db *storetest.DB, t *testing.T, build, pipeline int64) (*store.C
 	return db.ClaimBuild(t.Context(), ask)
 }
 
-func see(t *testing.T, db *storetest.DB, id int64, st buildbtw.PipelineStatus) []int64 {
+func see(t *testing.T, db *storetest.DB, id int64, st buildbtw.PipelineStatus) int {
 	t.Helper()
 	ended, err := db.SeePipelines(t.Context(), map[int64]buildbtw.PipelineStatus{id: st})
 	if err != nil {
@@ -107,7 +109,9 @@ func TestDispatchFailsWhatIsNotInGitLab(t *testing.T) {
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a"))
 	d := inGitLab(10)
-	d.Project = func(string) (string, error) { return "", buildbtw.Invalid("a is no project of GitLab") }
+	d.Project = func(string) (buildbtw.Project, error) {
+		return buildbtw.Project{}, buildbtw.Invalid("a is no project of GitLab")
+	}
 	if out := dispatch(t, db, d); out != nil {
 		t.Errorf("%s was handed out", out.Build.Pkgbase)
 	}
@@ -130,8 +134,8 @@ func TestExecutorClaimsItsBuild(t *testing.T) {
 	}
 	db.Finish(t, c)
 	wantStatus(t, db, buildbtw.StatusBuilt)
-	if ended := see(t, db, d.Pipeline.ID, buildbtw.PipelineStatus{Number: 7, Status: "success", Over: true, Message: "no"}); len(ended) != 1 {
-		t.Errorf("ended %v", ended)
+	if ended := see(t, db, d.Pipeline.ID, buildbtw.PipelineStatus{Number: 7, Status: "success", Over: true, Message: "no"}); ended != 1 {
+		t.Errorf("%d pipelines ended", ended)
 	}
 	wantStatus(t, db, buildbtw.StatusBuilt)
 }

@@ -31,6 +31,30 @@ WHERE p.state <> 'ended' ORDER BY p.id`)
 	return rows, nil
 }
 
+// PinnedPipelines lists pipelines that have ended and whose refs may still be in
+// GitLab, at most so many.
+func (s *Store) PinnedPipelines(ctx context.Context, most int) ([]buildbtw.Pipeline, error) {
+	rows := []buildbtw.Pipeline{}
+	err := s.lists.SelectContext(ctx, &rows, `SELECT * FROM pipelines WHERE state = 'ended' AND pinned ORDER BY id LIMIT ?`, most)
+	if err != nil {
+		return nil, fmt.Errorf("list pinned pipelines: %w", err)
+	}
+	return rows, nil
+}
+
+// UnpinPipelines notes that the refs of these rows are gone from GitLab.
+func (s *Store) UnpinPipelines(ctx context.Context, ids []int64) error {
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.NewUpdate().Model((*buildbtw.Pipeline)(nil)).Set("pinned = FALSE").
+			Where("id IN (SELECT value FROM json_each(?))", idList(ids)).Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note that refs of pipelines are gone: %w", err)
+	}
+	return nil
+}
+
 // BuildPipelines lists the pipelines of a build, newest first.
 func (s *Store) BuildPipelines(ctx context.Context, build int64) ([]buildbtw.Pipeline, error) {
 	rows := []buildbtw.Pipeline{}
@@ -54,8 +78,8 @@ func (s *Store) OwnPipeline(ctx context.Context, number int64) (bool, error) {
 
 // SeePipelines notes what GitLab says of pipelines, by row. One that is over ends
 // here too; if no executor began its build, that is pending again. It gives
-// the rows that ended.
-func (s *Store) SeePipelines(ctx context.Context, seen map[int64]buildbtw.PipelineStatus) (ended []int64, err error) {
+// how many ended.
+func (s *Store) SeePipelines(ctx context.Context, seen map[int64]buildbtw.PipelineStatus) (ended int, err error) {
 	err = s.transact(ctx, func(ctx context.Context, t *tx) error {
 		var open []buildbtw.Pipeline
 		err := t.NewSelect().Model(&open).Where("state = ?", buildbtw.PipelineCreated).Order("id").Scan(ctx)
@@ -72,13 +96,13 @@ func (s *Store) SeePipelines(ctx context.Context, seen map[int64]buildbtw.Pipeli
 				return fmt.Errorf("pipeline %d: %w", p.Number, err)
 			}
 			if st.Over {
-				ended = append(ended, p.ID)
+				ended++
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("note what GitLab says of pipelines: %w", err)
+		return 0, fmt.Errorf("note what GitLab says of pipelines: %w", err)
 	}
 	return ended, nil
 }

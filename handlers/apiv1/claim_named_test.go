@@ -13,7 +13,9 @@ func TestExecutorClaimsTheBuildOfItsPipeline(t *testing.T) {
 	s := newServer(t)
 	s.space("work", "libalpha")
 	d, err := s.store.DispatchBuild(t.Context(), store.Dispatch{
-		Architectures: []string{"x86_64"}, Most: 1, Project: func(source string) (string, error) { return "packages/" + source, nil },
+		Architectures: []string{"x86_64"}, Most: 1, Project: func(source string) (buildbtw.Project, error) {
+			return buildbtw.Project{ID: 1, Path: "packages/" + source}, nil
+		},
 	})
 	s.must(err)
 	s.must(s.store.PipelineCreated(t.Context(), d.Pipeline.ID, buildbtw.PipelineStatus{Number: 70, Status: "created", URL: "https://gitlab/70"}))
