@@ -2,6 +2,7 @@ package gitlabtest
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strconv"
 )
@@ -98,5 +99,14 @@ func Silence() Fault {
 		case <-r.Context().Done():
 		case <-s.stop.Done():
 		}
+	}
+}
+
+// AfterAnswering does what was asked, but the client gets the fault's answer: as
+// when a proxy in front of GitLab fails.
+func AfterAnswering(f Fault) Fault {
+	return func(s *Server, w http.ResponseWriter, r *http.Request) {
+		s.mux.ServeHTTP(httptest.NewRecorder(), r)
+		f(s, w, r)
 	}
 }

@@ -51,6 +51,8 @@ type Server struct {
 	requests []string // method and path of what was asked of the API
 	window   window
 
+	pipelines pipelines
+
 	deliveries sync.WaitGroup
 	stop       context.Context // ends what hangs, and what is delivered
 	cancel     context.CancelFunc
@@ -80,6 +82,7 @@ func New(dir string, o Options) (*Server, error) {
 	s.projectRoutes()
 	s.graphQLRoutes()
 	s.gitRoutes()
+	s.pipelineRoutes()
 	return s, nil
 }
 

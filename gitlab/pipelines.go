@@ -1,0 +1,134 @@
+package gitlab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/xanzy/go-gitlab"
+
+	"buildbtw"
+)
+
+const (
+	// perQuery is how many projects are asked about at once: GitLab's largest
+	// page. The query's complexity is about 16 of the 250 that GitLab allows.
+	perQuery = 100
+
+	// latest is how many pipelines of each project are looked at. One that is
+	// not among them is asked for by itself.
+	latest = 20
+
+	// maxSingles bounds the requests for single pipelines in one call. What is
+	// left out is asked for next time: the longest unseen come first.
+	maxSingles = 20
+)
+
+const statusQuery = `query pipelines($ids: [ID!]!, $projects: Int!, $latest: Int!) {
+  projects(ids: $ids, first: $projects) {
+    nodes { pipelines(first: $latest) { nodes { id status } } }
+  }
+}`
+
+// SeePipelines gives the statuses of pipelines, by row, in one request for a
+// hundred projects. What GitLab does not have any more is
+// buildbtw.NoPipeline. Pipelines whose status could not be learned are left out;
+// the error says why.
+func (c *Client) SeePipelines(ctx context.Context, list []buildbtw.Pipeline) (map[int64]buildbtw.PipelineStatus, error) {
+	words, err := c.statuses(ctx, projectsOf(list))
+	seen := make(map[int64]buildbtw.PipelineStatus, len(list))
+	var unseen []buildbtw.Pipeline
+	for _, p := range list {
+		if word, ok := words[p.Number]; ok {
+			seen[p.ID] = status(p.Number, word, "")
+		} else {
+			unseen = append(unseen, p)
+		}
+	}
+	return seen, errors.Join(err, c.seeSingles(ctx, unseen, seen))
+}
+
+func projectsOf(list []buildbtw.Pipeline) []int64 {
+	ids := make([]int64, 0, len(list))
+	for _, p := range list {
+		ids = append(ids, p.ProjectID)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// statuses gives GitLab's words for the latest pipelines of projects. Trouble
+// ends it, with what it has learned until then.
+func (c *Client) statuses(ctx context.Context, projects []int64) (map[int64]string, error) {
+	words := map[int64]string{}
+	for chunk := range slices.Chunk(projects, perQuery) {
+		answer, err := c.statusesOf(ctx, chunk)
+		if err != nil {
+			return words, err
+		}
+		for _, project := range answer.Projects.Nodes {
+			for _, p := range project.Pipelines.Nodes {
+				if number, ok := numberOf(p.ID); ok {
+					words[number] = p.Status
+				}
+			}
+		}
+	}
+	return words, nil
+}
+
+type statusAnswer struct {
+	Projects struct {
+		Nodes []struct {
+			Pipelines struct {
+				Nodes []struct{ ID, Status string }
+			}
+		}
+	}
+}
+
+func (c *Client) statusesOf(ctx context.Context, projects []int64) (statusAnswer, error) {
+	ids := make([]string, len(projects))
+	for i, id := range projects {
+		ids[i] = fmt.Sprintf("gid://gitlab/Project/%d", id)
+	}
+	var answer statusAnswer
+	err := c.query(ctx, statusQuery, map[string]any{"ids": ids, "projects": perQuery, "latest": latest}, &answer)
+	return answer, err
+}
+
+// numberOf reads the number of a pipeline from GraphQL's global ID.
+func numberOf(id string) (int64, bool) {
+	text, ok := strings.CutPrefix(id, "gid://gitlab/Ci::Pipeline/")
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n, ok && err == nil
+}
+
+// seeSingles asks for pipelines one by one.
+func (c *Client) seeSingles(ctx context.Context, list []buildbtw.Pipeline, seen map[int64]buildbtw.PipelineStatus) error {
+	slices.SortStableFunc(list, func(a, b buildbtw.Pipeline) int { return seenAt(a).Compare(seenAt(b)) })
+	for _, p := range list[:min(len(list), maxSingles)] {
+		found, _, err := c.read.Pipelines.GetPipeline(int(p.ProjectID), int(p.Number), gitlab.WithContext(ctx))
+		err = c.failed(ctx, err, "look at pipeline %d of %s", p.Number, p.Project)
+		switch {
+		case TroubleOf(err) == NotFound:
+			seen[p.ID] = buildbtw.NoPipeline(p.Number)
+		case err != nil:
+			return err
+		default:
+			seen[p.ID] = status(p.Number, found.Status, found.WebURL)
+		}
+	}
+	return nil
+}
+
+func seenAt(p buildbtw.Pipeline) time.Time {
+	if p.SeenAt == nil {
+		return p.CreatedAt
+	}
+	return *p.SeenAt
+}
