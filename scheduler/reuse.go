@@ -61,8 +61,9 @@ func adoption(repository, db string, links []store.Link) pacmanrepo.Adoption {
 	return a
 }
 
-// wakeReuse starts a pass of loop reuse after every change in the store.
-func (s *Scheduler) wakeReuse(ctx context.Context) {
+// wakeOnChange starts a pass of the loops reuse and dispatch after every change
+// in the store.
+func (s *Scheduler) wakeOnChange(ctx context.Context) {
 	changed, cancel := s.Store.Subscribe()
 	defer cancel()
 	for {
@@ -71,6 +72,9 @@ func (s *Scheduler) wakeReuse(ctx context.Context) {
 			return
 		case <-changed:
 			s.reuse.Wake()
+			if s.Pipelines != nil {
+				s.dispatch.Wake()
+			}
 		}
 	}
 }

@@ -35,6 +35,8 @@ type Config struct {
 	Debounce      time.Duration // how long a changeset must rest before its push makes an iteration
 	Baseline      Baseline      // what the base offers; nil: Bases
 	Bases         Bases         // the base repositories; may be empty: then nothing is known of the base
+
+	PipelineConfig
 }
 
 // Scheduler owns the loops and the catalog of sources.
@@ -46,8 +48,10 @@ type Scheduler struct {
 	publishing singleflight.Group  // by attempt
 	syncing    sync.Mutex          // one look at the sources at a time
 	forecasts  forecasts
+	down       outage // of GitLab, for loop dispatch
+	told       told   // by GitLab, for loop observe
 
-	sync, iterate, rescue, prune, learn, reuse, refresh *Loop
+	sync, iterate, rescue, prune, learn, reuse, refresh, dispatch, observe *Loop
 }
 
 // New prepares a scheduler; Run starts it.
@@ -97,6 +101,19 @@ func New(c Config) *Scheduler {
 		Period:      time.Hour,
 		Pass:        s.basePass,
 	})
+	s.dispatch = loop(Loop{
+		Name:        "dispatch",
+		Description: "hands pending builds to GitLab",
+		Period:      10 * time.Second,
+		Pass:        s.dispatchPass,
+		Next:        s.nextDispatch,
+	})
+	s.observe = loop(Loop{
+		Name:        "observe",
+		Description: "looks how the pipelines in GitLab stand, and cancels those that nobody wants",
+		Period:      observePeriod,
+		Pass:        s.observePass,
+	})
 	if s.Baseline == nil {
 		s.Baseline = s.Bases
 	}
@@ -110,7 +127,7 @@ func loop(l Loop) *Loop {
 
 // Loops lists all loops, for logs and documentation.
 func (s *Scheduler) Loops() []*Loop {
-	return []*Loop{s.rescue, s.sync, s.iterate, s.prune, s.learn, s.reuse, s.refresh}
+	return []*Loop{s.rescue, s.sync, s.iterate, s.prune, s.learn, s.reuse, s.refresh, s.dispatch, s.observe}
 }
 
 // Catalog gives the sources as last read.
@@ -136,7 +153,7 @@ func (s *Scheduler) Prepare(ctx context.Context) error {
 func (s *Scheduler) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		s.wakeReuse(ctx)
+		s.wakeOnChange(ctx)
 		return nil
 	})
 	for _, l := range s.Loops() {

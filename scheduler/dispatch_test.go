@@ -1,0 +1,314 @@
+package scheduler
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"buildbtw"
+	"buildbtw/gitlab"
+	"buildbtw/gitlab/gitlabtest"
+	"buildbtw/store"
+	"buildbtw/store/storetest"
+)
+
+// site is a scheduler that hands builds to a GitLab with the projects a and b.
+type site struct {
+	*fixture
+	t        *testing.T
+	gitlab   *gitlabtest.Server
+	projects map[string]buildbtw.Project
+	commits  map[string]string
+}
+
+func newSite(t *testing.T, most int) *site {
+	t.Helper()
+	s := &site{
+		fixture: newFixture(t), t: t, gitlab: gitlabtest.Start(t, gitlabtest.Options{}),
+		projects: map[string]buildbtw.Project{}, commits: map[string]string{},
+	}
+	client, err := gitlab.New(gitlab.Config{URL: s.gitlab.URL(), Token: gitlabtest.Token, Pause: time.Millisecond, Retries: 1, RequestTime: time.Second})
+	s.must(err)
+	for _, name := range []string{"a", "b"} {
+		id := s.gitlab.CreateProject("packages/" + name)
+		s.projects[name] = buildbtw.Project{ID: id, Path: "packages/" + name}
+		s.commits[name], err = s.gitlab.Push(t.Context(), id, gitlabtest.Change{Files: map[string]string{".SRCINFO": srcinfoOf(name, "1")}})
+		s.must(err)
+	}
+	s.PipelineConfig = PipelineConfig{Pipelines: client, Most: most, ProjectOf: func(source string) (buildbtw.Project, error) {
+		return s.projects[source], nil
+	}}
+	plan := storetest.Plan("a", "b")
+	for arch := range plan.Architectures {
+		for i := range plan.Architectures[arch].Builds {
+			b := &plan.Architectures[arch].Builds[i]
+			b.Commit = s.commits[b.Source]
+		}
+	}
+	s.db.Iterate(t, s.db.NewBuildspace(t, "space"), plan)
+	return s
+}
+
+func (s *site) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// passes runs dispatch and observe once; trouble is what the test is about.
+func (s *site) passes() (dispatched, observed error) {
+	return s.dispatchPass(s.t.Context()), s.observePass(s.t.Context())
+}
+
+func (s *site) statuses(want ...buildbtw.Status) {
+	s.t.Helper()
+	got := s.db.Statuses(s.t, "space")
+	for i, name := range []string{"a", "b"} {
+		if got[name] != want[i] {
+			s.t.Errorf("%s is %s, want %s", name, got[name], want[i])
+		}
+	}
+	s.db.Check(s.t)
+}
+
+// only gives the pipelines that GitLab has, and wants so many.
+func (s *site) pipelines(want int) []gitlabtest.Pipeline {
+	s.t.Helper()
+	list := s.gitlab.Pipelines()
+	if len(list) != want {
+		s.t.Fatalf("GitLab has %d pipelines, want %d: %+v", len(list), want, list)
+	}
+	return list
+}
+
+// claim claims as the executor of a pipeline.
+func (s *site) claim(p gitlabtest.Pipeline) (*store.Claimed, error) {
+	ask := storetest.Ask("runner-" + p.Ref[len(p.Ref)-6:])
+	for _, b := range s.builds() {
+		if p.Variables["BUILDBTW_COMMIT"] == b.Commit {
+			ask.Build = b.ID
+		}
+	}
+	ask.Pipeline = p.ID
+	return s.db.ClaimBuild(s.t.Context(), ask)
+}
+
+func (s *site) builds() []store.BuildRow {
+	s.t.Helper()
+	rows, _, err := s.db.Builds(s.t.Context(), store.BuildFilter{Buildspace: "space"})
+	s.must(err)
+	return rows
+}
+
+const (
+	pending   = buildbtw.StatusPending
+	scheduled = buildbtw.StatusScheduled
+	building  = buildbtw.StatusBuilding
+	built     = buildbtw.StatusBuilt
+	skipped   = buildbtw.StatusSkipped
+)
+
+func TestDispatchMakesPipelinesForTheRecordedCommits(t *testing.T) {
+	s := newSite(t, 10)
+	// The branch has moved on since the iteration was made.
+	_, err := s.gitlab.Push(t.Context(), s.projects["a"].ID, gitlabtest.Change{Files: map[string]string{"PKGBUILD": "newer"}})
+	s.must(err)
+	dispatched, observed := s.passes()
+	s.must(dispatched)
+	s.must(observed)
+	s.statuses(scheduled, scheduled)
+	for _, p := range s.pipelines(2) {
+		if p.SHA != p.Variables["BUILDBTW_COMMIT"] || p.SHA != s.commits["a"] && p.SHA != s.commits["b"] {
+			t.Errorf("pipeline %d builds %s, its variables are %v", p.ID, p.SHA, p.Variables)
+		}
+		if !strings.HasPrefix(p.Ref, buildbtw.PipelineRefs) || p.Variables["BUILDBTW_BUILD_ID"] == "" || p.Variables["BUILDBTW_RUNNER_TAG"] != DefaultRunnerTag {
+			t.Errorf("pipeline on %s with %v", p.Ref, p.Variables)
+		}
+	}
+}
+
+func TestDispatchStopsAtTheLimit(t *testing.T) {
+	s := newSite(t, 1)
+	for range 3 {
+		dispatched, _ := s.passes()
+		s.must(dispatched)
+	}
+	s.pipelines(1)
+}
+
+func TestBuildsOfPipelinesEndAsThoseOfWorkers(t *testing.T) {
+	s := newSite(t, 10)
+	s.passes()
+	for _, p := range s.pipelines(2) {
+		c, err := s.claim(p)
+		s.must(err)
+		s.gitlab.SetPipelineStatus(p.ID, "running")
+		s.db.Finish(t, c)
+		s.gitlab.SetPipelineStatus(p.ID, "success")
+	}
+	for range 2 { // the first sees that they are over, the second removes their branches
+		_, observed := s.passes()
+		s.must(observed)
+	}
+	s.statuses(built, built)
+	if open, err := s.db.OpenPipelines(t.Context()); err != nil || len(open) != 0 {
+		t.Errorf("open pipelines: %+v, error %v", open, err)
+	}
+	if pinned, err := s.db.PinnedPipelines(t.Context(), 10); err != nil || len(pinned) != 0 {
+		t.Errorf("branches that stay: %+v, error %v", pinned, err)
+	}
+}
+
+// Every fault of GitLab while pipelines are made or observed: what is true
+// stays true, and the next pass heals it.
+func TestPipelineFaults(t *testing.T) {
+	const create, branch, query = `POST .*/pipeline$`, `POST .*/branches$`, `POST /api/graphql`
+	tests := []struct {
+		name     string
+		path     string
+		fault    gitlabtest.Fault
+		dispatch bool              // the pass of dispatch says so
+		after    []buildbtw.Status // a and b, while it lasts
+	}{
+		{"401 to a pipeline", create, gitlabtest.Status(401), true, []buildbtw.Status{scheduled, scheduled}},
+		{"403 to a pipeline", create, gitlabtest.Status(403), false, []buildbtw.Status{pending, pending}},
+		{"404 to a pipeline", create, gitlabtest.Status(404), false, []buildbtw.Status{pending, pending}},
+		{"429 to a pipeline", create, gitlabtest.TooMany(300), true, []buildbtw.Status{scheduled, scheduled}},
+		{"500 to a pipeline", create, gitlabtest.Status(500), true, []buildbtw.Status{scheduled, scheduled}},
+		{"HTML to a pipeline", create, gitlabtest.HTML(200), true, []buildbtw.Status{scheduled, scheduled}},
+		{"half a JSON to a pipeline", create, gitlabtest.HalfJSON(), true, []buildbtw.Status{scheduled, scheduled}},
+		{"silence to a pipeline", create, gitlabtest.Silence(), true, []buildbtw.Status{scheduled, scheduled}},
+		{"500 to a branch", branch, gitlabtest.Status(500), true, []buildbtw.Status{scheduled, scheduled}},
+		{"404 to a branch", branch, gitlabtest.Status(404), false, []buildbtw.Status{pending, pending}},
+		{"500 to what is asked", query, gitlabtest.Status(500), false, []buildbtw.Status{scheduled, scheduled}},
+		{"HTML to what is asked", query, gitlabtest.HTML(200), false, []buildbtw.Status{scheduled, scheduled}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := newSite(t, 10)
+			s.gitlab.Fail(test.path, -1, test.fault)
+			dispatched, observed := s.passes()
+			if (dispatched != nil) != test.dispatch {
+				t.Errorf("dispatch says %v", dispatched)
+			}
+			if (observed != nil) != (test.path == query) {
+				t.Errorf("observe says %v", observed)
+			}
+			s.statuses(test.after...)
+			s.gitlab.Heal()
+			for range 2 {
+				s.db.Clock.Advance(20 * time.Minute) // all pauses are over
+				if dispatched, observed = s.passes(); test.name != "429 to a pipeline" {
+					s.must(dispatched)
+					s.must(observed)
+				}
+			}
+			if test.name == "429 to a pipeline" {
+				return // the client keeps to what GitLab asked, by the real clock
+			}
+			s.statuses(scheduled, scheduled)
+			s.pipelines(2)
+		})
+	}
+}
+
+func TestLostAnswerMakesNoSecondPipeline(t *testing.T) {
+	s := newSite(t, 1)
+	s.gitlab.Fail(`POST .*/pipeline$`, 1, gitlabtest.AfterAnswering(gitlabtest.Status(http.StatusBadGateway)))
+	if dispatched, _ := s.passes(); dispatched == nil {
+		t.Error("dispatch did not say that GitLab failed")
+	}
+	s.pipelines(1)
+	s.db.Clock.Advance(time.Minute)
+	dispatched, observed := s.passes()
+	s.must(dispatched)
+	s.must(observed)
+	p := s.pipelines(1)[0]
+	open, err := s.db.OpenPipelines(t.Context())
+	if err != nil || len(open) != 1 || open[0].Number != p.ID || open[0].URL == "" {
+		t.Errorf("open %+v, error %v; want the pipeline %d", open, err, p.ID)
+	}
+}
+
+func TestEveryStatusOfGitLab(t *testing.T) {
+	for status, want := range map[string]buildbtw.Status{
+		"created": scheduled, "waiting_for_resource": scheduled, "preparing": scheduled, "pending": scheduled, "running": scheduled,
+		"scheduled": scheduled, "canceling": scheduled, "a_new_one": scheduled,
+		"success": pending, "failed": pending, "canceled": pending, "skipped": pending, "manual": pending,
+	} {
+		t.Run(status, func(t *testing.T) {
+			s := newSite(t, 1)
+			s.passes()
+			s.gitlab.SetPipelineStatus(s.pipelines(1)[0].ID, status)
+			s.must(s.observePass(t.Context()))
+			s.statuses(want, pending)
+		})
+	}
+}
+
+func TestPipelineDeletedByHandIsHealed(t *testing.T) {
+	s := newSite(t, 1)
+	s.passes()
+	s.gitlab.DeletePipeline(s.pipelines(1)[0].ID)
+	s.must(s.observePass(t.Context()))
+	s.statuses(pending, pending)
+	s.db.Clock.Advance(20 * time.Minute)
+	s.passes()
+	s.pipelines(1)
+}
+
+func TestCancelledBuildsEndTheirPipelines(t *testing.T) {
+	s := newSite(t, 10)
+	s.passes()
+	for _, b := range s.builds() {
+		_, err := s.db.CancelBuild(t.Context(), "alice", b.ID)
+		s.must(err)
+	}
+	s.must(s.observePass(t.Context()))
+	for _, p := range s.pipelines(2) {
+		if p.Status != "canceled" {
+			t.Errorf("pipeline %d is %s, want canceled", p.ID, p.Status)
+		}
+	}
+	s.must(s.observePass(t.Context()))
+	s.statuses(skipped, skipped)
+}
+
+func TestJobRetriedByHandIsASecondAttempt(t *testing.T) {
+	s := newSite(t, 1)
+	s.passes()
+	p := s.pipelines(1)[0]
+	c, err := s.claim(p)
+	s.must(err)
+	s.db.End(t, c, buildbtw.OutcomeFailed)
+	s.gitlab.SetPipelineStatus(p.ID, "failed")
+	s.must(s.observePass(t.Context()))
+	s.gitlab.RetryJob(p.ID)
+	again, err := s.claim(p)
+	s.must(err)
+	if again.Attempt.Number != 2 {
+		t.Errorf("attempt %d, want 2", again.Attempt.Number)
+	}
+	s.statuses(building, pending)
+}
+
+func TestWebhookLooksAtOnePipelineAtOnce(t *testing.T) {
+	s := newSite(t, 10)
+	s.passes()
+	list := s.pipelines(2)
+	s.gitlab.SetPipelineStatus(list[0].ID, "failed")
+	s.gitlab.Requests()
+	s.must(s.PipelineTold(t.Context(), list[0].ID))
+	s.must(s.PipelineTold(t.Context(), list[0].ID)) // twice
+	s.must(s.PipelineTold(t.Context(), 99999))      // not ours
+	s.must(s.observePass(t.Context()))
+	if asked := s.gitlab.Requests(); len(asked) != 1 {
+		t.Errorf("GitLab was asked %v, want one question", asked)
+	}
+	got := s.db.Statuses(t, "space")
+	if got["a"] == got["b"] {
+		t.Errorf("statuses %v; want that of one changed", got)
+	}
+}
