@@ -15,10 +15,7 @@ import (
 func running(t testing.TB, projects int) (*gitlabtest.Server, *gitlab.Client, []buildbtw.Pipeline) {
 	t.Helper()
 	server := gitlabtest.Start(t, gitlabtest.Options{})
-	client, err := gitlab.New(gitlab.Config{URL: server.URL(), Token: gitlabtest.Token, Retries: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := newClient(t, server, gitlab.Config{Retries: -1})
 	var rows []buildbtw.Pipeline
 	for i := range projects {
 		name := fmt.Sprintf("packages/p%04d", i)
