@@ -38,6 +38,7 @@ type App struct {
 	assets   *static.Assets // styles and scripts of the pages
 	diffs    diffCache      // between iterations, for the pages
 	pkgInfos infoCache      // of package files, for the pages
+	parts    partCache      // of the pages that are polled
 	stopping chan struct{}  // closed when the server is told to stop: ends every long answer
 	stop     func()
 }

@@ -64,7 +64,7 @@ func (a *App) changeBuild(c *fiber.Ctx, change func(ctx context.Context, actor s
 	if _, err := change(c.UserContext(), user(c).Name, id); err != nil {
 		return err
 	}
-	a.Wake()
+	a.wake()
 	return seeOther(c, views.BuildURL(id))
 }
 

@@ -71,6 +71,14 @@ func (a *App) retryFailed(c *fiber.Ctx) error {
 	})
 }
 
+// cancelBuilds ends and skips what is not done of the latest iteration.
+func (a *App) cancelBuilds(c *fiber.Ctx) error {
+	return a.changeBuildspace(c, func(name string) error {
+		_, err := a.Store.CancelBuilds(c.UserContext(), user(c).Name, name)
+		return err
+	})
+}
+
 // newIteration asks for an iteration by hand.
 func (a *App) newIteration(c *fiber.Ctx) error {
 	return a.changeBuildspace(c, func(name string) error {
@@ -88,8 +96,14 @@ func (a *App) changeBuildspace(c *fiber.Ctx, change func(name string) error) err
 	if err := change(name); err != nil {
 		return err
 	}
-	a.Wake()
+	a.wake()
 	return seeOther(c, views.BuildspaceURL(name))
+}
+
+// wake tells the scheduler, and the pages, that a person changed something.
+func (a *App) wake() {
+	a.parts.forget()
+	a.Wake()
 }
 
 // seeOther leads a browser from a form that was sent to a page, so that loading

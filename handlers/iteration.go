@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -17,9 +18,10 @@ import (
 
 const (
 	pageBlockers   = 10
-	pageBuilds     = 100
+	pageBuilds     = 60
 	pageIterations = 12
-	pageEvents     = 15
+	pageEvents     = 12
+	pageCuts       = 40
 	pageWarnings   = 100 // that are not about unreadable sources, which are all shown
 )
 
@@ -53,25 +55,15 @@ func (a *App) showIteration(c *fiber.Ctx, number int) error {
 	if err != nil {
 		return err
 	}
-	if event != 0 && a.unchanged(c, event) {
-		return notModified(c)
-	}
-	row, err := a.Store.Buildspace(c.UserContext(), name)
+	// What is left to do shrinks with time, not only with events.
+	version := a.versionOf(c, event, a.Now().Truncate(time.Minute))
+	return a.renderLive(c, version, func() (*livePage, error) { return a.iterationLive(c, name, number) })
+}
+
+func (a *App) iterationLive(c *fiber.Ctx, name string, number int) (*livePage, error) {
+	v, err := a.iterationView(c, name, number)
 	if err != nil {
-		return err
-	}
-	v := a.buildspaceView(row)
-	v.CanChange = user(c).MayChange() == nil
-	if number != 0 || row.Latest != nil {
-		if err := a.addIteration(c, &v, number); err != nil {
-			return err
-		}
-	}
-	if v.Events, err = a.events(c.UserContext(), store.EventFilter{
-		Buildspace: name, Limit: pageEvents, Newest: true,
-		Without: []buildbtw.Cause{buildbtw.CausePlanned, buildbtw.CauseReady}, // thousands, and nobody's deed
-	}); err != nil {
-		return err
+		return nil, err
 	}
 	s := a.shell(c, views.NavBuildspaces, v.Title())
 	s.Crumbs = views.BuildspaceCrumbs(name)
@@ -80,8 +72,34 @@ func (a *App) showIteration(c *fiber.Ctx, number int) error {
 	}
 	s.Mood = views.IterationMood(v.Status, v.Counts)
 	s.Live = live(c, 3)
-	return a.render(c, s, views.IterationContent(v))
+	return &livePage{shell: s, parts: v.Parts(), content: views.IterationContent(v)}, nil
 }
+
+func (a *App) iterationView(c *fiber.Ctx, name string, number int) (views.Iteration, error) {
+	row, err := a.Store.Buildspace(c.UserContext(), name)
+	if err != nil {
+		return views.Iteration{}, err
+	}
+	v := a.buildspaceView(row)
+	if err := user(c).MayChange(); err != nil {
+		v.WhyNot = buildbtw.MessageOf(err)
+	} else {
+		v.CanChange = true
+	}
+	if number != 0 || row.Latest != nil {
+		if err := a.addIteration(c, &v, number); err != nil {
+			return v, err
+		}
+	}
+	v.Events, err = a.events(c.UserContext(), store.EventFilter{
+		Buildspace: name, Limit: pageEvents, Newest: true, Without: byItself(),
+	})
+	return v, err
+}
+
+// byItself are the causes of changes that follow from others: thousands, and
+// nobody's deed.
+func byItself() []buildbtw.Cause { return []buildbtw.Cause{buildbtw.CausePlanned, buildbtw.CauseReady} }
 
 // buildspaceView is the page of a buildspace without an iteration.
 func (a *App) buildspaceView(row store.BuildspaceRow) views.Iteration {
@@ -136,9 +154,10 @@ func (a *App) addIteration(c *fiber.Ctx, v *views.Iteration, number int) error {
 	fill := []func() error{
 		func() error { return a.addChangesets(ctx, v, row) },
 		func() error { return a.addWarnings(ctx, v, row) },
+		func() error { return a.addIterationCuts(ctx, v, row) },
 		func() error { return a.addRepositories(ctx, v, row) },
-		func() error { return a.addBlockers(ctx, v, row) },
 		func() error { return a.addForecast(ctx, v, row) },
+		func() error { return a.addBlockers(ctx, v, row) },
 		func() error { return a.addBuilds(c, v) },
 		func() error { return a.addDiff(ctx, v) },
 		func() error { return a.addIterations(ctx, v) },
@@ -180,6 +199,15 @@ func (a *App) addWarnings(ctx context.Context, v *views.Iteration, row store.Ite
 	return err
 }
 
+func (a *App) addIterationCuts(ctx context.Context, v *views.Iteration, row store.IterationRow) error {
+	cuts, total, err := a.Store.Cuts(ctx, row.ID, pageCuts)
+	for _, cut := range cuts {
+		v.Cuts = append(v.Cuts, views.NewCutLine(cut.From, cut.To, cut.Kinds.Names(), cut.Cycle))
+	}
+	v.CutsLeft = total - len(cuts)
+	return err
+}
+
 func (a *App) addRepositories(ctx context.Context, v *views.Iteration, row store.IterationRow) (err error) {
 	if v.Architectures, err = a.Store.Architectures(ctx, row.ID); err != nil || len(v.Architectures) == 0 {
 		return err
@@ -201,43 +229,50 @@ func (a *App) addBlockers(ctx context.Context, v *views.Iteration, row store.Ite
 
 // addBuilds adds the part of the list that the query asks for.
 func (a *App) addBuilds(c *fiber.Ctx, v *views.Iteration) error {
-	f := views.BuildFilter{Query: c.Query("q"), Status: c.Query("status"), Architecture: c.Query("arch")}
-	cursor := c.Query("cursor")
-	rows, next, err := a.Store.Builds(c.UserContext(), store.BuildFilter{
-		Buildspace: v.Buildspace, Iteration: v.Number, Architecture: f.Architecture, Status: f.Status, Query: f.Query,
-		Cursor: cursor, Limit: pageBuilds,
-	})
+	f := views.BuildFilter{Query: c.Query("q"), Status: c.Query("status"), Architecture: c.Query("arch"), Sort: c.Query("sort")}
+	start := max(0, c.QueryInt("from"))
+	page, err := a.Store.BuildPage(c.UserContext(), store.BuildFilter{
+		Buildspace: v.Buildspace, Iteration: v.Number, Architecture: f.Architecture, Status: f.Status, Query: f.Query, Limit: pageBuilds,
+	}, store.BuildSort(f.Sort), start)
 	v.Builds = views.BuildList{
-		Filter: f, Base: c.Path(), Lines: a.buildLines(rows), First: firstPage(c, cursor), Next: nextPage(c, next),
+		Filter: f, Base: c.Path(), Lines: a.buildLines(page.Rows), Start: start, Size: pageBuilds, Total: page.Total,
 	}
 	return err
 }
 
 func (a *App) addIterations(ctx context.Context, v *views.Iteration) error {
 	rows, err := a.Store.Iterations(ctx, v.Buildspace)
-	for _, row := range rows[:min(len(rows), pageIterations)] {
-		v.Iterations = append(v.Iterations, views.IterationLine{
+	v.Iterations = a.iterationLines(rows[:min(len(rows), pageIterations)])
+	return err
+}
+
+func (a *App) iterationLines(rows []store.IterationRow) []views.IterationLine {
+	var lines []views.IterationLine
+	for _, row := range rows {
+		lines = append(lines, views.IterationLine{
 			Number: row.Number, Status: row.Status(), ReasonText: reasonWords(row.Reason, row.ReasonText), Made: a.moment(row.CreatedAt),
 		})
 	}
-	return err
+	return lines
 }
 
 // events lists the history as pages show it.
 func (a *App) events(ctx context.Context, f store.EventFilter) ([]views.EventLine, error) {
 	rows, err := a.Store.Events(ctx, f)
-	if err != nil {
-		return nil, err
-	}
+	return a.eventLines(rows, f.BuildID == 0), err
+}
+
+// eventLines are events as pages show them; named says which build each is about.
+func (a *App) eventLines(rows []store.EventRow, named bool) []views.EventLine {
 	lines := make([]views.EventLine, 0, len(rows))
 	for _, row := range rows {
 		line := views.EventLine{At: a.moment(row.At), Actor: row.Actor, From: row.From, To: row.To, Message: row.Message}
-		if row.BuildID != 0 && f.BuildID == 0 {
+		if row.BuildID != 0 && named {
 			line.Build = &views.BuildLink{ID: row.BuildID, Pkgbase: row.Pkgbase, Architecture: row.Architecture, Status: row.To}
 		}
 		lines = append(lines, line)
 	}
-	return lines, nil
+	return lines
 }
 
 // graphPage shows the build graph of an iteration and architecture.

@@ -29,7 +29,7 @@ func TestTheBuildspacePageNamesWhatToFixFirst(t *testing.T) {
 	if text := words(page.Find(".events")); strings.Contains(text, "tool") || strings.Contains(text, "pending") {
 		t.Errorf("the activity is full of what follows by itself: %q", text)
 	}
-	page.wants(t, ".actions", "Retry all failed", "Edit", "New iteration", "Stop")
+	page.wants(t, ".actions", "Retry 1 failed build", "Edit", "New iteration", "Cancel 1 build", "Stop")
 }
 
 func TestBuildsAreFilteredAndPagedByTheAddress(t *testing.T) {
@@ -41,18 +41,24 @@ func TestBuildsAreFilteredAndPagedByTheAddress(t *testing.T) {
 	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan(lines...))
 
 	first := s.get(t, "/buildspaces/lib")
-	if n := first.Find(".builds tbody tr").Length(); n != 100 {
+	if n := first.Find(".builds tbody tr").Length(); n != 60 {
 		t.Errorf("%d rows on the first page", n)
 	}
 	next, _ := first.Find(".pager a[rel=next]").Attr("href")
 	second := s.get(t, next)
-	second.wants(t, ".builds tbody", "pkg100", "pkg129")
-	second.wants(t, ".pager", "First page")
+	second.wants(t, ".builds tbody", "pkg060", "pkg119")
+	second.wants(t, ".pager", "61–120 of 130 builds", "First", "Previous", "Next", "Last")
+	last, _ := second.Find(".pager a:contains(Last)").Attr("href")
+	s.get(t, last).wants(t, ".builds tbody", "pkg120", "pkg129")
 
 	found := s.get(t, "/buildspaces/lib?q=pkg12&status=pending")
 	if n := found.Find(".builds tbody tr").Length(); n != 10 {
 		t.Errorf("%d rows contain pkg12", n)
 	}
+	if by, _ := found.Find("th:contains(Package) a").Attr("href"); by != "/buildspaces/lib?q=pkg12&sort=name&status=pending#builds" {
+		t.Errorf("the head of a column leads to %q", by)
+	}
+	s.get(t, "/buildspaces/lib?sort=name&from=128").wants(t, "[aria-sort=ascending]", "Package")
 	if value, _ := found.Find("#b-q").Attr("value"); value != "pkg12" {
 		t.Errorf("the filter forgot what was asked: %q", value)
 	}
@@ -61,6 +67,7 @@ func TestBuildsAreFilteredAndPagedByTheAddress(t *testing.T) {
 	}
 	s.get(t, "/buildspaces/lib?q=zzz").wants(t, "#builds .empty", "No build is like that")
 	s.get(t, "/buildspaces/lib?status=zzz").wantsStatus(t, http.StatusUnprocessableEntity)
+	s.get(t, "/buildspaces/lib?sort=zzz").wantsStatus(t, http.StatusUnprocessableEntity)
 }
 
 func TestAnIterationThatCouldNotBePlannedSaysWhy(t *testing.T) {

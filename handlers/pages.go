@@ -31,8 +31,11 @@ func (a *App) pages(r fiber.Router) {
 	r.Post("/buildspaces/:name/stop", change, a.stopBuildspace)
 	r.Post("/buildspaces/:name/start", change, a.startBuildspace)
 	r.Post("/buildspaces/:name/retry", change, a.retryFailed)
+	r.Post("/buildspaces/:name/cancel", change, a.cancelBuilds)
 	r.Post("/buildspaces/:name/iterations", change, a.newIteration)
+	r.Get("/buildspaces/:name/activity", look, a.activityPage)
 	r.Get("/buildspaces/:name/:number", look, a.iterationPage)
+	r.Get("/buildspaces/:name/:number/diff", look, a.diffPage)
 	r.Get("/buildspaces/:name/:number/:arch/graph", look, a.graphPage)
 
 	r.Get("/builds/:id", look, a.buildPage)

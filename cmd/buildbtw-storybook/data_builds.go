@@ -19,11 +19,12 @@ func iteration() views.Iteration {
 		},
 		PacmanConf: "[openssl-3.6]\nSigLevel = Optional TrustAll\nServer = http://127.0.0.1:8080/repo/openssl-3.6_4/os/$arch",
 		Blockers: []views.Blocker{
-			{Build: link(12, "nodejs", buildbtw.StatusFailed), Holds: 412},
+			{Build: link(12, "nodejs", buildbtw.StatusFailed), Holds: 412, Takes: "61 h"},
 			{Build: link(13, "freeradius", buildbtw.StatusFailed), Holds: 1},
 			{Build: link(14, "lynx", buildbtw.StatusFailed)},
 		},
-		Builds: views.BuildList{Base: "/iteration/building", Lines: buildLines(), Next: "/iteration/building?cursor=2"},
+		Builds:   views.BuildList{Base: "/iteration/building", Lines: buildLines(), Start: 60, Size: 60, Total: 6885},
+		Forecast: forecast(), Cuts: []views.CutLine{views.NewCutLine("curl", "krb5", []string{"makedepends"}, []string{"curl", "krb5"})},
 		Diff: &views.Diff{From: 3, To: 4, Architectures: []views.DiffArch{{
 			Architecture: "x86_64", Added: []string{"aws-lc", "s2n-tls"}, Removed: []string{"stunnel"}, EdgesAdded: 5, EdgesRemoved: 1,
 			Changed: []views.DiffChange{{Pkgbase: "openssl", FromVersion: "3.5.4-1", ToVersion: "3.6.0-1"}, {Pkgbase: "curl", FromCommit: strings.Repeat("1", 40), ToCommit: strings.Repeat("2", 40)}},
@@ -35,6 +36,29 @@ func iteration() views.Iteration {
 		},
 		Events: events(),
 	}
+}
+
+func forecast() views.Forecast {
+	f := views.Forecast{
+		Left: "9 h 20 min", Early: "7 h 5 min", Late: "14 h", Workers: 12, Remaining: 4467, Known: 4102, Blocked: 413, ChainLeft: "6 h 12 min", ChainMore: 9,
+		Chain: []views.BuildLink{link(2, "curl", buildbtw.StatusBuilding), link(30, "cmake", buildbtw.StatusBlocked), link(31, "llvm", buildbtw.StatusBlocked), link(32, "rust", buildbtw.StatusBlocked), link(1, "qt6-webengine", buildbtw.StatusBlocked)},
+	}
+	began := time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
+	left := 6885
+	for i := range 60 {
+		f.BurnDown = append(f.BurnDown, views.BurnPoint{At: began.Add(time.Duration(i) * 4 * time.Minute), Remaining: left})
+		left -= 20 + (i*37)%45
+	}
+	return f
+}
+
+func activity() views.Activity {
+	return views.Activity{Buildspace: "openssl-3.6", Number: 4, Architectures: []string{"x86_64"}, Events: events(), Toggle: "?all=yes", Older: "?before=1"}
+}
+
+func diffPage() views.DiffPage {
+	v := iteration()
+	return views.DiffPage{Buildspace: v.Buildspace, Number: 4, Iterations: v.Iterations, Architectures: v.Architectures, Diff: *v.Diff}
 }
 
 func events() []views.EventLine {
@@ -70,14 +94,17 @@ func failedIteration() views.Iteration {
 	v := iteration()
 	v.Status = buildbtw.IterationStatusFailed
 	v.Counts = buildbtw.Counts{"built": 38, "failed": 3, "blocked": 12}
+	v.Builds.Start, v.Builds.Total, v.Cuts = 0, len(v.Builds.Lines), nil
+	v.Forecast.Remaining, v.Forecast.Blocked, v.Forecast.Chain, v.Forecast.Left = 0, 12, nil, ""
 	v.Blockers[0].Holds, v.Iterations[0].Status = 11, v.Status
 	return v
 }
 
 func builtIteration() views.Iteration {
 	v := iteration()
-	v.Status, v.Blockers, v.Builds.Next = buildbtw.IterationStatusBuilt, nil, ""
+	v.Status, v.Blockers, v.Builds.Total = buildbtw.IterationStatusBuilt, nil, 1
 	v.Counts = buildbtw.Counts{"built": 14}
+	v.Builds.Start, v.Forecast, v.Cuts = 0, views.Forecast{BurnDown: v.Forecast.BurnDown}, nil
 	v.Builds.Lines, v.Events, v.Iterations[0].Status = v.Builds.Lines[6:7], v.Events[2:], v.Status
 	return v
 }
@@ -109,6 +136,7 @@ func stoppedIteration() views.Iteration {
 func supersededIteration() views.Iteration {
 	v := stoppedIteration()
 	v.Stopped, v.Status, v.Number, v.CanChange = false, buildbtw.IterationStatusSuperseded, 3, false
+	v.WhyNot = "reader may look but not change; ask an administrator for the packager role"
 	return v
 }
 

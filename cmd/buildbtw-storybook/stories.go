@@ -83,6 +83,8 @@ func iterationStories(s, reader views.Shell) []story {
 		{"/iteration/invalid", page(s, views.IterationContent(invalidIteration()))},
 		{"/iteration/stopped", page(s, views.IterationContent(stoppedIteration()))},
 		{"/iteration/superseded", page(reader, views.IterationContent(supersededIteration()))},
+		{"/iteration/activity", page(s, views.ActivityContent(activity()))},
+		{"/iteration/diff", page(s, views.DiffContent(diffPage()))},
 		{"/iteration/nothing-found", page(s, views.IterationContent(filteredIteration()))},
 	}
 }

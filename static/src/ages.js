@@ -21,4 +21,5 @@ function tick() {
 }
 
 setInterval(tick, 5000);
+document.addEventListener("htmx:after:swap", tick); // parts that come later bring points in time
 document.addEventListener("visibilitychange", tick);

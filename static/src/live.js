@@ -22,7 +22,7 @@ document.addEventListener("htmx:before:request", (event) => {
 document.addEventListener("htmx:after:request", (event) => {
   const { ctx } = event.detail;
   const tag = ctx.response?.headers.get("ETag");
-  if (polls(ctx) && tag && ctx.response.status === 200) tags.set(ctx.request.action, tag);
+  if (polls(ctx) && tag && ctx.response.status < 400) tags.set(ctx.request.action, tag);
 });
 
 // A server that restarts, or is gone, must not wipe the page with its error:
@@ -41,7 +41,7 @@ document.addEventListener("htmx:error", (event) => {
 
 // The icon of the tab says how it stands; the title comes with the answer itself.
 document.addEventListener("htmx:after:swap", () => {
-  const icon = document.getElementById("live")?.dataset.icon;
+  const icon = document.getElementById("mood")?.dataset.icon;
   const link = document.querySelector("link[rel=icon]");
   if (icon && link.getAttribute("href") !== icon) link.href = icon;
 });

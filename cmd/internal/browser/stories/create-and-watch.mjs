@@ -44,7 +44,7 @@ await story(async (visit) => {
   await visit.says(visit.row("atlas"), "built");
   await visit.sees(page.getByRole("heading", { level: 1, name: /libcalc #1 built/ }));
   await visit.isMarked();
-  await page.waitForFunction(() => document.title.startsWith("built · libcalc"));
+  await page.waitForFunction(() => document.title.startsWith("✓ built · libcalc"));
   await visit.look();
 
   // The graph, and the package that pacman will get.

@@ -26,6 +26,8 @@ await story(async (visit) => {
   await visit.isMarked();
   await visit.look();
 
+  await page.locator("summary", { hasText: "More" }).click();
+  await visit.look();
   await press(visit, "Stop");
   await visit.says(page.locator(".note"), "This buildspace is stopped");
   await visit.says(visit.row("zeppelin"), "skipped: stopped");
