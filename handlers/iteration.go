@@ -21,7 +21,7 @@ const (
 	pageBuilds     = 60
 	pageIterations = 12
 	pageEvents     = 12
-	pageCuts       = 40
+	listedCuts     = 40
 	pageWarnings   = 100 // that are not about unreadable sources, which are all shown
 )
 
@@ -200,7 +200,7 @@ func (a *App) addWarnings(ctx context.Context, v *views.Iteration, row store.Ite
 }
 
 func (a *App) addIterationCuts(ctx context.Context, v *views.Iteration, row store.IterationRow) error {
-	cuts, total, err := a.Store.Cuts(ctx, row.ID, pageCuts)
+	cuts, total, err := a.Store.Cuts(ctx, row.ID, listedCuts)
 	for _, cut := range cuts {
 		v.Cuts = append(v.Cuts, views.NewCutLine(cut.From, cut.To, cut.Kinds.Names(), cut.Cycle))
 	}
