@@ -7,17 +7,75 @@ import (
 
 // Project is a source's home on a GitLab, as GitLab describes it.
 type Project struct {
-	ID           int64     `bun:"id,pk"`          // stays when the project is renamed or moved
-	Path         string    `bun:"path"`           // with all groups above: archlinux/packaging/packages/gtkplus
-	SSHURL       string    `bun:"ssh_url"`        // where git finds it over SSH
-	CIConfigPath string    `bun:"ci_config_path"` // where its pipelines are described; empty: GitLab's default
-	ActiveAt     time.Time `bun:"active_at"`      // of the latest push that GitLab took notice of: see ActivityDelay
+	ID           int64     `bun:"id,pk" json:"id"`                      // stays when the project is renamed or moved
+	Path         string    `bun:"path" json:"path"`                     // with all groups above: archlinux/packaging/packages/gtkplus
+	SSHURL       string    `bun:"ssh_url" json:"ssh_url"`               // where git finds it over SSH
+	CIConfigPath string    `bun:"ci_config_path" json:"ci_config_path"` // where its pipelines are described; empty: GitLab's default
+	ActiveAt     time.Time `bun:"active_at" json:"active_at"`           // of the latest push that GitLab took notice of: see ActivityDelay
 }
-
-// ActivityDelay is how far behind GitLab's notion of a project's latest activity
-// may be: it writes the time at most once an hour (its
-// Event::RESET_PROJECT_ACTIVITY_INTERVAL).
-const ActivityDelay = time.Hour
 
 // Slug names the source: the last part of the path.
 func (p Project) Slug() string { return path.Base(p.Path) }
+
+const (
+	// ActivityDelay is how far behind GitLab's notion of a project's latest
+	// activity may be: it writes the time at most once an hour (its
+	// Event::RESET_PROJECT_ACTIVITY_INTERVAL). Five minutes are for clocks that
+	// differ.
+	ActivityDelay = time.Hour + 5*time.Minute
+
+	// recheckPause is between fetches of a project whose activity GitLab may not
+	// have noted. Webhooks tell sooner.
+	recheckPause = 5 * time.Minute
+
+	// Pauses after a fetch that failed, the first and the longest.
+	firstPause = time.Minute
+	lastPause  = time.Hour
+)
+
+// NextFetch says when a project must be fetched again even if GitLab shows no
+// further activity, after a fetch that began at a time: as long as a push may go
+// unnoticed. False means that activity will show.
+func (p Project) NextFetch(began time.Time) (time.Time, bool) {
+	shows := p.ActiveAt.Add(ActivityDelay)
+	if !began.Before(shows) {
+		return time.Time{}, false
+	}
+	if again := began.Add(recheckPause); again.Before(shows) {
+		return again, true
+	}
+	return shows, true
+}
+
+// RetryFetch says when to try again after the nth failure in a row.
+func RetryFetch(failed time.Time, failures int) time.Time {
+	return failed.Add(min(firstPause<<min(max(failures-1, 0), 10), lastPause))
+}
+
+// MirroredProject is a project with how mirroring it stands.
+type MirroredProject struct {
+	Project
+	Group string `bun:"group_name"` // the SourceGroup it was found in
+	Slug  string `bun:"slug"`       // of the source
+
+	// NextAt is when it is to be fetched; nil: when it is active again.
+	NextAt    *time.Time `bun:"next_at"`
+	FetchedAt *time.Time `bun:"fetched_at"` // when the last fetch that succeeded began; nil: none did
+	TriedAt   *time.Time `bun:"tried_at"`   // when it was fetched last, with or without success
+	Failures  int        `bun:"failures"`   // in a row
+	Message   string     `bun:"message"`    // why it cannot be mirrored, in words for people; empty when it can
+	CIMessage string     `bun:"ci_message"` // why its CI configuration cannot be set; empty when it can
+}
+
+// SourceGroup is a group of projects that are sources.
+type SourceGroup struct {
+	Name string `bun:"name,pk"` // the address of its page
+
+	// SeenUntil is the latest activity up to which all projects have been
+	// fetched; nil until they have been listed.
+	SeenUntil *time.Time `bun:"seen_until"`
+	ListedAt  *time.Time `bun:"listed_at"` // when all projects were listed last
+	FilledAt  *time.Time `bun:"filled_at"` // when every project had been tried for the first time
+	AskedAt   *time.Time `bun:"asked_at"`  // when GitLab last answered what was asked about the group
+	Message   string     `bun:"message"`   // why it does not answer now; empty when it does
+}

@@ -248,3 +248,34 @@ CREATE INDEX pipelines_open ON pipelines (id) WHERE state <> 'ended';
 CREATE INDEX pipelines_pinned ON pipelines (id) WHERE state = 'ended' AND pinned;
 
 CREATE INDEX pipelines_number ON pipelines (number) WHERE number <> 0;
+
+CREATE TABLE source_groups (
+    name       TEXT PRIMARY KEY,
+    seen_until TIMESTAMP,
+    listed_at  TIMESTAMP,
+    filled_at  TIMESTAMP,
+    asked_at   TIMESTAMP,
+    message    TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+
+CREATE TABLE mirrored_projects (
+    id             INTEGER PRIMARY KEY,
+    group_name     TEXT NOT NULL REFERENCES source_groups (name) ON DELETE CASCADE,
+    slug           TEXT NOT NULL,
+    path           TEXT NOT NULL,
+    ssh_url        TEXT NOT NULL,
+    ci_config_path TEXT NOT NULL,
+    active_at      TIMESTAMP NOT NULL,
+    next_at        TIMESTAMP,
+    fetched_at     TIMESTAMP,
+    tried_at       TIMESTAMP,
+    failures       INTEGER NOT NULL DEFAULT 0,
+    message        TEXT NOT NULL DEFAULT '',
+    ci_message     TEXT NOT NULL DEFAULT ''
+);
+
+CREATE INDEX mirrored_projects_due ON mirrored_projects (group_name, next_at) WHERE next_at IS NOT NULL;
+
+CREATE INDEX mirrored_projects_slug ON mirrored_projects (slug, id);
+
+CREATE INDEX mirrored_projects_broken ON mirrored_projects (group_name) WHERE message <> '';

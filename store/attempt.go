@@ -75,7 +75,7 @@ func (s *Store) LeasedAttempt(ctx context.Context, lease string) (id int64, err 
 // Heartbeat keeps a lease for another while and says whether the worker is to
 // stop. Conflict when the lease is over.
 func (s *Store) Heartbeat(ctx context.Context, lease string, extend time.Duration) (stop bool, err error) {
-	now := s.opts.Now().UTC().Truncate(time.Microsecond)
+	now := s.now()
 	until := now.Add(extend).Truncate(time.Microsecond)
 	err = s.write.DB.QueryRowContext(ctx, `UPDATE attempts SET heartbeat_at = ?, deadline = ?
 WHERE lease = ? AND state = 'running' RETURNING stop`, now, until, lease).Scan(&stop)

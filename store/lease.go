@@ -61,7 +61,7 @@ func (s *Store) NextWake(ctx context.Context) (at time.Time, ok bool, err error)
     SELECT b.not_before FROM builds AS b WHERE b.status = 'pending' AND b.not_before IS NOT NULL
       AND EXISTS (SELECT 1 FROM iterations AS i WHERE i.id = b.iteration_id AND i.state = 'ready')
       AND b.not_before > ?
-) ORDER BY at LIMIT 1`, s.opts.Now().UTC().Truncate(time.Microsecond))
+) ORDER BY at LIMIT 1`, s.now())
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("find next deadline: %w", err)
 	}

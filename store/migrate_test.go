@@ -68,6 +68,8 @@ func TestEveryColumnHasAField(t *testing.T) {
 	check("attempts", &[]buildbtw.Attempt{})
 	check("packages", &[]buildbtw.Package{})
 	check("workers", &[]buildbtw.Worker{})
+	check("source_groups", &[]buildbtw.SourceGroup{})
+	check("mirrored_projects", &[]buildbtw.MirroredProject{})
 	check("events", &[]buildbtw.Event{})
 }
 

@@ -21,12 +21,15 @@ type tx struct {
 	changed bool      // somebody may be waiting for what was written
 }
 
+// now is the time as the database keeps it.
+func (s *Store) now() time.Time { return s.opts.Now().UTC().Truncate(time.Microsecond) }
+
 // transact runs fn in a writing transaction and wakes the subscribers if it
 // changed something. Nothing of it stays when fn fails.
 func (s *Store) transact(ctx context.Context, fn func(context.Context, *tx) error) error {
 	changed := false
 	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, btx bun.Tx) error {
-		t := &tx{Tx: btx, lists: &sqlx.Tx{Tx: btx.Tx, Mapper: s.mapper}, opts: &s.opts, now: s.opts.Now().UTC().Truncate(time.Microsecond)}
+		t := &tx{Tx: btx, lists: &sqlx.Tx{Tx: btx.Tx, Mapper: s.mapper}, opts: &s.opts, now: s.now()}
 		err := fn(ctx, t)
 		changed = t.changed
 		return err

@@ -1,0 +1,37 @@
+package buildbtw
+
+import (
+	"testing"
+	"time"
+)
+
+func TestNextFetchUntilActivityShows(t *testing.T) {
+	active := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	p := Project{ID: 1, Path: "arch/packages/gtkplus", ActiveAt: active}
+	if p.Slug() != "gtkplus" {
+		t.Errorf("slug %q", p.Slug())
+	}
+	for _, test := range []struct{ began, next time.Duration }{
+		{0, 5 * time.Minute},
+		{30 * time.Minute, 35 * time.Minute},
+		{61 * time.Minute, 65 * time.Minute}, // the last look, just when a push would show
+		{65 * time.Minute, -1},
+		{24 * time.Hour, -1},
+	} {
+		at, again := p.NextFetch(active.Add(test.began))
+		switch {
+		case !again && test.next >= 0:
+			t.Errorf("fetched after %v: never again", test.began)
+		case again && at.Sub(active) != test.next:
+			t.Errorf("fetched after %v: again after %v, want %v", test.began, at.Sub(active), test.next)
+		}
+	}
+}
+
+func TestRetryFetchWaitsLongerEachTime(t *testing.T) {
+	for failures, want := range map[int]time.Duration{1: time.Minute, 2: 2 * time.Minute, 5: 16 * time.Minute, 7: time.Hour, 100: time.Hour} {
+		if got := RetryFetch(time.Time{}, failures).Sub(time.Time{}); got != want {
+			t.Errorf("after %d failures: %v, want %v", failures, got, want)
+		}
+	}
+}

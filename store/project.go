@@ -1,0 +1,187 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"buildbtw"
+)
+
+// projectChunk bounds how long one transaction of NoteProjects keeps others from
+// writing.
+const projectChunk = 1000
+
+// timeText writes a time as the driver does, so that it compares as text.
+func timeText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.999999999-07:00") }
+
+// NoteProjects takes notice of projects that were listed in a group. Those that
+// are new, were active or have another path become due to be fetched. What
+// another group has found already stays with it. It tells how many rows changed.
+func (s *Store) NoteProjects(ctx context.Context, group string, list []buildbtw.Project) (changed int64, err error) {
+	for chunk := range slices.Chunk(list, projectChunk) {
+		err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+			n, err := t.noteProjects(ctx, group, chunk)
+			changed += n
+			return err
+		})
+		if err != nil {
+			return changed, fmt.Errorf("note %d projects of %s: %w", len(chunk), group, err)
+		}
+	}
+	return changed, nil
+}
+
+func (t *tx) noteProjects(ctx context.Context, group string, list []buildbtw.Project) (int64, error) {
+	rows := make([][]any, len(list))
+	for i, p := range list {
+		rows[i] = []any{p.ID, p.Slug(), p.Path, p.SSHURL, p.CIConfigPath, timeText(p.ActiveAt)}
+	}
+	text, err := json.Marshal(rows)
+	if err != nil {
+		return 0, err
+	}
+	result, err := t.exec(ctx, `
+INSERT INTO mirrored_projects (id, slug, path, ssh_url, ci_config_path, active_at, group_name, next_at)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, ?, ? FROM json_each(?) WHERE true
+ON CONFLICT (id) DO UPDATE SET
+    slug = EXCLUDED.slug, path = EXCLUDED.path, ssh_url = EXCLUDED.ssh_url, ci_config_path = EXCLUDED.ci_config_path,
+    active_at = EXCLUDED.active_at,
+    next_at = CASE WHEN mirrored_projects.active_at <> EXCLUDED.active_at OR mirrored_projects.path <> EXCLUDED.path THEN EXCLUDED.next_at ELSE mirrored_projects.next_at END
+WHERE mirrored_projects.group_name = EXCLUDED.group_name AND (mirrored_projects.path, mirrored_projects.ssh_url, mirrored_projects.ci_config_path, mirrored_projects.active_at)
+    IS NOT (EXCLUDED.path, EXCLUDED.ssh_url, EXCLUDED.ci_config_path, EXCLUDED.active_at)`, group, t.now, string(text))
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// mine leaves out projects whose name another one has, found before: there can
+// be one source of a name.
+const mine = ` NOT EXISTS (SELECT 1 FROM mirrored_projects AS o WHERE o.slug = p.slug AND o.id < p.id)`
+
+// DueProjects lists projects of a group that are to be fetched, those first that
+// have waited longest, up to a limit.
+func (s *Store) DueProjects(ctx context.Context, group string, limit int) ([]buildbtw.MirroredProject, error) {
+	var list []buildbtw.MirroredProject
+	err := s.lists.SelectContext(ctx, &list, `SELECT * FROM mirrored_projects AS p WHERE group_name = ? AND next_at <= ? AND`+mine+`
+ORDER BY next_at, id LIMIT ?`, group, s.now(), limit)
+	if err != nil {
+		return nil, fmt.Errorf("list the projects of %s that are due: %w", group, err)
+	}
+	return list, nil
+}
+
+// MissingProjects lists projects of a group that are not among these.
+func (s *Store) MissingProjects(ctx context.Context, group string, listed []buildbtw.Project) ([]buildbtw.MirroredProject, error) {
+	ids := make([]int64, len(listed))
+	for i, p := range listed {
+		ids[i] = p.ID
+	}
+	var list []buildbtw.MirroredProject
+	err := s.lists.SelectContext(ctx, &list, `SELECT * FROM mirrored_projects WHERE group_name = ? AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY id`, group, idList(ids))
+	if err != nil {
+		return nil, fmt.Errorf("list the projects that are missing in %s: %w", group, err)
+	}
+	return list, nil
+}
+
+// Fetched is how the fetch of a project went.
+type Fetched struct {
+	Project buildbtw.Project // as it was when it was fetched
+	Began   time.Time
+	Message string // why it failed, in words for people; empty when it did not
+}
+
+// NoteFetch keeps how the fetch of a project went and when the next is due. A
+// push that was noticed meanwhile keeps it due.
+func (s *Store) NoteFetch(ctx context.Context, f Fetched) error {
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		if f.Message == "" {
+			return t.noteSuccess(ctx, f)
+		}
+		return t.noteFailure(ctx, f)
+	})
+	if err != nil {
+		return fmt.Errorf("note the fetch of project %d: %w", f.Project.ID, err)
+	}
+	return nil
+}
+
+// unmoved holds while a project is as it was when it was fetched.
+const unmoved = `active_at = ? AND path = ?`
+
+func (t *tx) noteSuccess(ctx context.Context, f Fetched) error {
+	var next any
+	if at, ok := f.Project.NextFetch(f.Began); ok {
+		next = at.UTC()
+	}
+	_, err := t.exec(ctx, `UPDATE mirrored_projects SET fetched_at = ?, tried_at = ?, failures = 0, message = '',
+    next_at = CASE WHEN `+unmoved+` THEN ? ELSE next_at END WHERE id = ?`,
+		f.Began.UTC(), f.Began.UTC(), f.Project.ActiveAt, f.Project.Path, next, f.Project.ID)
+	return err
+}
+
+func (t *tx) noteFailure(ctx context.Context, f Fetched) error {
+	var known buildbtw.MirroredProject
+	if err := t.get(ctx, &known, `SELECT * FROM mirrored_projects WHERE id = ?`, f.Project.ID); err != nil {
+		return notFound(err, "there is no project %d", f.Project.ID)
+	}
+	_, err := t.exec(ctx, `UPDATE mirrored_projects SET tried_at = ?, failures = failures + 1, message = ?,
+    next_at = CASE WHEN `+unmoved+` THEN ? ELSE next_at END WHERE id = ?`,
+		f.Began.UTC(), f.Message, f.Project.ActiveAt, f.Project.Path, buildbtw.RetryFetch(t.now, known.Failures+1), f.Project.ID)
+	return err
+}
+
+// RemoveProject forgets a project that is not in its group any more.
+func (s *Store) RemoveProject(ctx context.Context, id int64) error {
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `DELETE FROM mirrored_projects WHERE id = ?`, id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("forget project %d: %w", id, err)
+	}
+	return nil
+}
+
+// Project gives the project with an id, or NotFound.
+func (s *Store) Project(ctx context.Context, id int64) (buildbtw.MirroredProject, error) {
+	var p buildbtw.MirroredProject
+	err := s.lists.GetContext(ctx, &p, `SELECT * FROM mirrored_projects WHERE id = ?`, id)
+	return p, notFound(err, "there is no project %d", id)
+}
+
+// ProjectOfSource gives the project that a source comes from, or NotFound when
+// it comes from elsewhere.
+func (s *Store) ProjectOfSource(ctx context.Context, slug string) (buildbtw.MirroredProject, error) {
+	var p buildbtw.MirroredProject
+	err := s.lists.GetContext(ctx, &p, `SELECT * FROM mirrored_projects WHERE slug = ? ORDER BY id LIMIT 1`, slug)
+	return p, notFound(err, "source %s is no project on GitLab", slug)
+}
+
+// ProjectsWithOtherCI lists projects whose pipelines are described elsewhere than
+// in path, up to a limit; those for which setting it failed before come last.
+func (s *Store) ProjectsWithOtherCI(ctx context.Context, path string, limit int) ([]buildbtw.MirroredProject, error) {
+	var list []buildbtw.MirroredProject
+	err := s.lists.SelectContext(ctx, &list, `SELECT * FROM mirrored_projects WHERE ci_config_path <> ? ORDER BY ci_message <> '', id LIMIT ?`, path, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list the projects with another CI configuration than %s: %w", path, err)
+	}
+	return list, nil
+}
+
+// NoteCIConfig keeps where a project's pipelines are described now, or why that
+// could not be changed.
+func (s *Store) NoteCIConfig(ctx context.Context, id int64, path, failure string) error {
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `UPDATE mirrored_projects SET ci_config_path = ?, ci_message = ? WHERE id = ?`, path, failure, id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note the CI configuration of project %d: %w", id, err)
+	}
+	return nil
+}
