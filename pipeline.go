@@ -2,6 +2,8 @@ package buildbtw
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -37,11 +39,34 @@ type Pipeline struct {
 	Status    string        `bun:"status"`     // GitLab's word for it when it was last seen
 	URL       string        `bun:"url"`        // its page in GitLab; empty until it is created
 	AttemptID int64         `bun:"attempt_id"` // begun last by its executor; 0 before
+	Job       int64         `bun:"job"`        // GitLab's ID of the job that began it; 0 when not known
 	Message   string        `bun:"message"`    // why it ended without an attempt, in words
 	Pinned    bool          `bun:"pinned"`     // Ref may still be in GitLab
 	CreatedAt time.Time     `bun:"created_at"`
 	SeenAt    *time.Time    `bun:"seen_at"` // when GitLab last told about it
 	EndedAt   *time.Time    `bun:"ended_at"`
+}
+
+// JobURL gives the page of the job that began the latest attempt; empty when it is
+// not known.
+func (p Pipeline) JobURL() string {
+	if p.Job == 0 {
+		return ""
+	}
+	return p.page("jobs/" + strconv.FormatInt(p.Job, 10))
+}
+
+// CommitURL gives GitLab's page of a commit of the project; empty before GitLab
+// has the pipeline.
+func (p Pipeline) CommitURL(commit string) string { return p.page("commit/" + commit) }
+
+// page gives a page beside the pipeline's own.
+func (p Pipeline) page(rest string) string {
+	project, _, ok := strings.Cut(p.URL, "/-/")
+	if !ok {
+		return ""
+	}
+	return project + "/-/" + rest
 }
 
 // PipelineStatus is what GitLab says of a pipeline.

@@ -173,6 +173,20 @@ type BuildDetail struct {
 	Dependents []BuildRef `json:"dependents"`
 	Cuts       []Cut      `json:"cuts"` // dependencies that the base provides because of a cycle
 	Packages   []Package  `json:"packages"`
+	Pipelines  []Pipeline `json:"pipelines"` // in GitLab, newest first
+}
+
+// Pipeline is a build handed to GitLab.
+type Pipeline struct {
+	Number    int64      `json:"number"` // GitLab's; 0 until it has made the pipeline
+	Project   string     `json:"project"`
+	Status    string     `json:"status"`            // GitLab's word when it was last seen
+	Message   string     `json:"message,omitempty"` // why nothing came of it
+	URL       string     `json:"url,omitempty"`
+	JobURL    string     `json:"job_url,omitempty"`
+	CommitURL string     `json:"commit_url,omitempty"`
+	CreatedAt time.Time  `json:"created_at"`
+	EndedAt   *time.Time `json:"ended_at,omitempty"`
 }
 
 // Cut is an edge left out of the order, with the cycle it lies on.

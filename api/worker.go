@@ -17,9 +17,11 @@ type ClaimRequest struct {
 
 	// Build asks for this build alone: the one that the pipeline was made for
 	// whose executor asks. 409 when it is not to be built now; Wait does not
-	// count. Pipeline is GitLab's number of the pipeline (CI_PIPELINE_ID).
+	// count. Pipeline and Job are GitLab's numbers of what asks
+	// (CI_PIPELINE_ID, CI_JOB_ID).
 	Build    string `json:"build,omitempty"`
 	Pipeline int64  `json:"pipeline,omitempty"`
+	Job      int64  `json:"job,omitempty"`
 }
 
 // MaxWait bounds the long poll of a claim, in seconds.

@@ -98,7 +98,7 @@ func (a *App) buildView(ctx context.Context, row store.BuildRow) (views.BuildDet
 		Held: row.Held.String(), ReusedFrom: row.ReusedFrom, Reproduce: a.recipes(row),
 	}
 	fill := []func(context.Context, *views.BuildDetail, store.BuildRow) error{
-		a.addTimes, a.addRoots, a.addChain, a.addNeighbours, a.addCuts, a.addAttempts, a.addPackages, a.addHistory,
+		a.addTimes, a.addRoots, a.addChain, a.addNeighbours, a.addCuts, a.addAttempts, a.addPipelines, a.addPackages, a.addHistory,
 	}
 	for _, f := range fill {
 		if err := f(ctx, &v, row); err != nil {
@@ -217,6 +217,18 @@ func (a *App) addAttempts(ctx context.Context, v *views.BuildDetail, _ store.Bui
 	}
 	if len(attempts) > 0 {
 		v.Log, err = a.logEnd(attempts[0])
+	}
+	return err
+}
+
+// addPipelines lists what GitLab was asked for, newest first.
+func (a *App) addPipelines(ctx context.Context, v *views.BuildDetail, row store.BuildRow) error {
+	pipelines, err := a.Store.BuildPipelines(ctx, v.ID)
+	for _, p := range pipelines {
+		v.Pipelines = append(v.Pipelines, views.PipelineLine{
+			Number: p.Number, Project: p.Project, State: p.State, Status: p.Status, Message: p.Message,
+			URL: p.URL, JobURL: p.JobURL(), CommitURL: p.CommitURL(row.Commit), Created: a.moment(p.CreatedAt),
+		})
 	}
 	return err
 }

@@ -233,6 +233,7 @@ CREATE TABLE pipelines (
     status     TEXT NOT NULL DEFAULT '',
     url        TEXT NOT NULL DEFAULT '',
     attempt_id INTEGER NOT NULL DEFAULT 0,
+    job        INTEGER NOT NULL DEFAULT 0,
     message    TEXT NOT NULL DEFAULT '',
     pinned     BOOLEAN NOT NULL DEFAULT TRUE, -- ref may be in GitLab
     created_at TIMESTAMP NOT NULL,

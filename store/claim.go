@@ -21,9 +21,10 @@ type Claim struct {
 
 	// Build, when not 0, is the only build that is asked for: the one that was
 	// handed to the pipeline whose executor asks. Pipeline is GitLab's number
-	// of that pipeline; 0 stands for the build's latest.
+	// of that pipeline; 0 stands for the build's latest. Job is that of the job.
 	Build    int64
 	Pipeline int64
+	Job      int64
 }
 
 // Claimed is a build handed out.

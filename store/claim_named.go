@@ -35,7 +35,7 @@ func (t *tx) claimNamed(ctx context.Context, c Claim) (*buildbtw.Attempt, error)
 	if err != nil || p == nil {
 		return a, err
 	}
-	return a, t.startPipeline(ctx, p, c.Pipeline, a.ID)
+	return a, t.startPipeline(ctx, p, c, a.ID)
 }
 
 // claimingPipeline gives the pipeline whose executor asks: Conflict unless it is
@@ -69,14 +69,14 @@ func (t *tx) retryInGitLab(ctx context.Context, row BuildRow) error {
 // startPipeline notes the attempt that a pipeline's executor began. The executor
 // may be there before the server has noted the pipeline, and after it has
 // ended: then a person had its job run again.
-func (t *tx) startPipeline(ctx context.Context, p *buildbtw.Pipeline, number, attempt int64) error {
-	p.AttemptID, p.EndedAt, p.Message = attempt, nil, ""
+func (t *tx) startPipeline(ctx context.Context, p *buildbtw.Pipeline, c Claim, attempt int64) error {
+	p.AttemptID, p.Job, p.EndedAt, p.Message = attempt, c.Job, nil, ""
 	if p.Number == 0 {
-		p.Number = number
+		p.Number = c.Pipeline
 	}
 	if p.Number != 0 {
 		p.State = buildbtw.PipelineCreated
 	}
-	_, err := t.NewUpdate().Model(p).Column("attempt_id", "ended_at", "message", "number", "state").WherePK().Exec(ctx)
+	_, err := t.NewUpdate().Model(p).Column("attempt_id", "job", "ended_at", "message", "number", "state").WherePK().Exec(ctx)
 	return err
 }

@@ -32,6 +32,8 @@ func build(status buildbtw.Status) views.BuildDetail {
 	case buildbtw.StatusPending:
 		v.NotBefore = ago(-time.Minute)
 		v.Attempts = []views.AttemptLine{attempt(1, buildbtw.OutcomeInfrastructure, "no space left on device")}
+	case buildbtw.StatusScheduled:
+		v.Pipelines = pipelines()
 	case buildbtw.StatusSkipped:
 		v.SkipReason = buildbtw.CauseUnchanged
 	case buildbtw.StatusBuilding:
@@ -49,6 +51,20 @@ func build(status buildbtw.Status) views.BuildDetail {
 		v.Times = views.BuildTimes{Started: ago(5 * time.Minute), Finished: ago(42 * time.Second), Took: "4 min 18 s", Usual: "4 min 2 s"}
 	}
 	return v
+}
+
+// pipelines are one that waits for a runner after one that came to nothing.
+func pipelines() []views.PipelineLine {
+	const project = "https://gitlab.example.org/packaging/yarn/-/"
+	line := views.PipelineLine{
+		Number: 40712, Project: "packaging/yarn", State: buildbtw.PipelineCreated, Status: "pending",
+		URL: project + "pipelines/40712", CommitURL: project + "commit/" + strings.Repeat("4b", 20), Created: ago(42 * time.Second),
+	}
+	before := line
+	before.Number, before.State, before.Status, before.URL = 40698, buildbtw.PipelineEnded, "failed", project+"pipelines/40698"
+	before.JobURL, before.Message = project+"jobs/91233", "Its pipeline failed before anything was built; the job in GitLab says why."
+	before.Created = ago(7 * time.Minute)
+	return []views.PipelineLine{line, before}
 }
 
 // history is that of one build, which its lines do not name.

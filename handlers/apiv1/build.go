@@ -85,12 +85,24 @@ func (a *API) buildDetail(ctx context.Context, row store.BuildRow) (api.BuildDet
 	if err != nil {
 		return d, err
 	}
+	pipelines, err := a.Store.BuildPipelines(ctx, row.ID)
+	if err != nil {
+		return d, err
+	}
+	d.Pipelines = list(pipelines, func(p buildbtw.Pipeline) api.Pipeline { return wirePipeline(p, row.Commit) })
 	d.Chain = list(chain, func(s store.ReasonStep) api.BuildRef { return wireRef(s.BuildRef) })
 	d.WaitingFor = list(slices.DeleteFunc(dependencies, Settled), wireNeighbour)
 	d.Dependents = list(dependents, wireNeighbour)
 	d.Cuts = list(cuts, wireCut)
 	d.Packages = list(packages, func(p buildbtw.Package) api.Package { return a.wirePackage(row.ID, p) })
 	return d, nil
+}
+
+func wirePipeline(p buildbtw.Pipeline, commit string) api.Pipeline {
+	return api.Pipeline{
+		Number: p.Number, Project: p.Project, Status: p.Status, Message: p.Message,
+		URL: p.URL, JobURL: p.JobURL(), CommitURL: p.CommitURL(commit), CreatedAt: p.CreatedAt.UTC(), EndedAt: utc(p.EndedAt),
+	}
 }
 
 // Settled reports whether a dependency is no reason to wait.

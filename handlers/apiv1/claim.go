@@ -77,7 +77,7 @@ func (a *API) checkClaim(r api.ClaimRequest) (store.Claim, error) {
 	case len(r.Version) > 100:
 		return store.Claim{}, buildbtw.Invalid("the version has %d bytes; at most 100 are kept", len(r.Version))
 	}
-	claim := store.Claim{Worker: w, Slot: r.Slot, Runner: r.Runners[0], Lease: a.Settings.Lease, Pipeline: r.Pipeline}
+	claim := store.Claim{Worker: w, Slot: r.Slot, Runner: r.Runners[0], Lease: a.Settings.Lease, Pipeline: r.Pipeline, Job: r.Job}
 	if r.Build == "" {
 		return claim, nil
 	}
