@@ -16,7 +16,7 @@ import (
 // other, except a sub-package its parent's words.
 var layers = [][]string{
 	{"", "srcinfo", "alpm"},
-	{"buildgraph", "forecast", "migrations", "static", "infrastructure"},
+	{"buildgraph", "directory", "forecast", "migrations", "static", "infrastructure"},
 	{"store", "auth", "gitmirror", "gitlab", "pacmanrepo", "baserepo", "buildlog", "api", "views"},
 	{"store/invariants", "gitlab/gitlabtest"},
 	{"store/storetest"},

@@ -16,6 +16,7 @@ import (
 	"buildbtw/api"
 	"buildbtw/buildgraph"
 	"buildbtw/buildlog"
+	"buildbtw/directory"
 	"buildbtw/gitmirror"
 	"buildbtw/handlers"
 	"buildbtw/handlers/apiv1"
@@ -47,6 +48,14 @@ func (emptyCatalog) Explain(context.Context, []buildbtw.Changeset, buildbtw.Sett
 }
 
 func (emptyCatalog) Sources(context.Context) ([]api.Source, error) { return nil, nil }
+
+func (emptyCatalog) Directory(context.Context) (*directory.Directory, error) {
+	return directory.New(nil), nil
+}
+
+func (emptyCatalog) Package(_ context.Context, _, name string) (buildgraph.Package, error) {
+	return buildgraph.Package{}, buildbtw.NotFound("there is no package %s", name)
+}
 
 func (emptyCatalog) Resolve(_ context.Context, c buildbtw.Changeset) (string, error) {
 	return "", buildbtw.NotFound("there is no source %s", c.Source)

@@ -15,6 +15,8 @@ func (a *App) pages(r fiber.Router) {
 
 	look, change := allow(buildbtw.User.MayRead), allow(buildbtw.User.MayChange)
 	r.Get("/", look, a.home)
+	r.Get("/search", look, a.searchPage)
+	r.Get("/search/suggest", look, a.suggestions)
 	r.Get("/sources", look, a.sourcesPage)
 	r.Get("/workers", look, a.workersPage)
 	r.Post("/workers/:name/resume", allow(buildbtw.User.MayAdminister), a.resumeWorker)

@@ -15,7 +15,9 @@ import (
 	"buildbtw/api"
 	"buildbtw/buildgraph"
 	"buildbtw/buildlog"
+	"buildbtw/directory"
 	"buildbtw/handlers"
+	"buildbtw/srcinfo"
 	"buildbtw/store"
 	"buildbtw/store/storetest"
 )
@@ -56,6 +58,41 @@ func (smallCatalog) Sources(context.Context) ([]api.Source, error) {
 		{Slug: "broken", Ref: "main", Error: ".SRCINFO line 7: " + hostile},
 		{Slug: "lib", Ref: "main", Commit: strings.Repeat("a", 40), Pkgbase: "lib", Version: "1.0-1"},
 	}, nil
+}
+
+func (smallCatalog) Directory(context.Context) (*directory.Directory, error) {
+	return directory.New(smallSources()), nil
+}
+
+func (smallCatalog) Package(_ context.Context, architecture, name string) (buildgraph.Package, error) {
+	var sources []buildgraph.Source
+	for _, s := range smallSources() {
+		if s.Info != nil {
+			sources = append(sources, buildgraph.Source{Slug: s.Slug, Ref: "main", Commit: s.Commit, Info: s.Info})
+		}
+	}
+	p, ok := buildgraph.NewIndex(sources, buildgraph.Options{}).Package(architecture, name)
+	if !ok {
+		return p, buildbtw.NotFound("there is no package %s", name)
+	}
+	return p, nil
+}
+
+// smallSources are those of smallCatalog with what their .SRCINFO says.
+func smallSources() []directory.Source {
+	sources := []directory.Source{{Slug: "broken"}}
+	for slug, lines := range map[string]string{
+		"lib":  "pkgdesc = " + hostile + "\nprovides = liblib.so=1-64\nprovides = virtual\n\npkgname = lib\n",
+		"app":  "depends = liblib.so\nmakedepends = lib\n\npkgname = app\n\npkgname = app-docs\n",
+		"tool": "depends = app\n\npkgname = tool\n",
+	} {
+		info, err := srcinfo.Parse([]byte("pkgbase = " + slug + "\npkgver = 1.0\npkgrel = 1\narch = x86_64\n" + lines))
+		if err != nil {
+			panic(err)
+		}
+		sources = append(sources, directory.Source{Slug: slug, Commit: strings.Repeat("a", 40), Info: info})
+	}
+	return sources
 }
 
 func (smallCatalog) Resolve(_ context.Context, c buildbtw.Changeset) (string, error) {

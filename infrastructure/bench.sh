@@ -15,6 +15,7 @@ claim   ./store       ^Benchmark(CreateIteration|Claim.*|Heartbeat)$            
 finish  ./store       ^Benchmark(Finish.*)$                                              20x
 finish  ./pacmanrepo  ^Benchmark(Stage|Publish)$                                         10x
 pages   ./handlers    ^Benchmark(BuildspacePage|HomePage)$                               40x
+search  ./directory   ^BenchmarkFind$                                                      2000x
 lists   ./store       ^Benchmark(PageOfBlockedBuilds|Blockers|Graph|Diff|Buildspaces)$   20x
 sources ./srcinfo     ^BenchmarkParse$                                                   3x
 load    ./cmd/internal/chaos  ^Benchmark(Workers|FinishUnblocks3000OverHTTP)$        1x

@@ -14,6 +14,7 @@ import (
 	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/buildgraph"
+	"buildbtw/directory"
 	"buildbtw/gitmirror"
 	"buildbtw/srcinfo"
 )
@@ -40,13 +41,14 @@ type parsed struct {
 
 // snapshot is one state of the catalog.
 type snapshot struct {
-	index   *buildgraph.Index
-	sources []api.Source // by slug
+	index     *buildgraph.Index
+	sources   []api.Source                // by slug
+	directory func() *directory.Directory // of all names; made by the first who asks
 }
 
 func newCatalog(m *gitmirror.Mirror, baseRef string, architectures, prefer []string) *Catalog {
 	c := &Catalog{mirror: m, baseRef: baseRef, architectures: architectures, parsed: map[string]parsed{}, broken: map[string]map[string]error{}}
-	c.current.Store(&snapshot{index: buildgraph.NewIndex(nil, buildgraph.Options{Prefer: prefer})})
+	c.current.Store(&snapshot{index: buildgraph.NewIndex(nil, buildgraph.Options{Prefer: prefer}), directory: directoryOf(nil)})
 	return c
 }
 
@@ -153,7 +155,9 @@ func (c *Catalog) publish(tips []gitmirror.Tip, based map[string]gitmirror.Tip, 
 	sources := slices.SortedFunc(maps.Values(states), func(a, b api.Source) int { return strings.Compare(a.Slug, b.Slug) })
 	before := c.current.Load()
 	changed, removed := changes(before.sources, sources)
-	c.current.Store(&snapshot{sources: sources, index: before.index.Update(c.graphSources(changed), removed)})
+	c.current.Store(&snapshot{
+		sources: sources, index: before.index.Update(c.graphSources(changed), removed), directory: directoryOf(c.directorySources(sources)),
+	})
 }
 
 // changes compares two lists of sources, both by slug: those that are new or

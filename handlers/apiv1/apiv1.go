@@ -17,6 +17,7 @@ import (
 	"buildbtw/baserepo"
 	"buildbtw/buildgraph"
 	"buildbtw/buildlog"
+	"buildbtw/directory"
 	"buildbtw/gitmirror"
 	"buildbtw/pacmanrepo"
 	"buildbtw/store"
@@ -31,6 +32,11 @@ type Catalog interface {
 	Explain(ctx context.Context, changesets []buildbtw.Changeset, s buildbtw.Settings, pkgname string) (map[string]buildgraph.Explanation, error)
 	// Sources lists every source at its base ref, by slug.
 	Sources(ctx context.Context) ([]api.Source, error)
+	// Directory gives the names of all that the sources make.
+	Directory(ctx context.Context) (*directory.Directory, error)
+	// Package says what the sources know of a package, by pkgname or pkgbase;
+	// NotFound when they do not make it for the architecture.
+	Package(ctx context.Context, architecture, name string) (buildgraph.Package, error)
 	// Resolve gives the commit a changeset stands at, or NotFound.
 	Resolve(ctx context.Context, c buildbtw.Changeset) (commit string, err error)
 }

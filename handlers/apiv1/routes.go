@@ -184,6 +184,12 @@ func (a *API) buildRoutes() []route {
 func (a *API) listRoutes() []route {
 	return []route{
 		{
+			method: "GET", path: "/search", summary: "Packages, libraries, sources, buildspaces, builds and commits by name, the best first",
+			may: buildbtw.User.MayRead, handler: a.search, answer: api.Found{}, query: []parameter{
+				{"q", "a name or a part of it, a soname, the id of a build, the beginning of a commit"},
+			},
+		},
+		{
 			method: "GET", path: "/sources", summary: "Sources at their base ref", may: buildbtw.User.MayRead,
 			handler: a.sources, answer: api.Page[api.Source]{}, query: paged(
 				parameter{"q", "part of the slug"}, parameter{"broken", "true: only those that cannot be planned"}),

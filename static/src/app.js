@@ -3,6 +3,7 @@
 import "htmx.org";
 import "./live.js";
 import "./ages.js";
+import "./suggest.js"; // before keys.js: the first Escape is its own
 import "./keys.js";
 import "./log.js";
 import "./copy.js";

@@ -1,0 +1,61 @@
+package api
+
+import "buildbtw"
+
+// Found is what a search finds, each list bounded and the best first.
+type Found struct {
+	Query       string            `json:"query"`
+	Names       []FoundName       `json:"names"` // of packages, sources and what packages provide
+	MoreNames   bool              `json:"more_names,omitempty"`
+	Library     *FoundLibrary     `json:"library,omitempty"` // when the query is a soname
+	Buildspaces []FoundBuildspace `json:"buildspaces"`
+	Builds      []Build           `json:"builds"`  // with this id
+	Commits     []FoundCommit     `json:"commits"` // that begin with the query
+	// Exact is the page of the only thing that is called exactly so; empty when
+	// there is none, or several.
+	Exact string `json:"exact,omitempty"`
+}
+
+// FoundName is a name that has the query in it.
+type FoundName struct {
+	Name    string `json:"name"`
+	Kind    string `json:"kind"` // package, pkgbase, source, provides, base
+	Pkgname string `json:"pkgname,omitempty"`
+	Pkgbase string `json:"pkgbase,omitempty"`
+	Source  string `json:"source,omitempty"`
+	Version string `json:"version,omitempty"`
+	URL     string `json:"url"`
+}
+
+// FoundLibrary is a library with who provides it and who links with it.
+type FoundLibrary struct {
+	Soname    string      `json:"soname"`
+	Providers []FoundName `json:"providers"`
+	Users     []FoundUser `json:"users"`
+	More      int         `json:"more,omitempty"` // users that are not listed
+}
+
+// FoundUser is a package that depends on a library.
+type FoundUser struct {
+	Package    string `json:"package"`
+	Dependency string `json:"dependency"` // as written
+	InBase     bool   `json:"in_base"`    // the base's package says so, not its source
+	URL        string `json:"url"`
+}
+
+// FoundBuildspace is a buildspace whose name has the query in it.
+type FoundBuildspace struct {
+	Name   string                   `json:"name"`
+	Status buildbtw.IterationStatus `json:"status,omitempty"` // of the latest iteration
+	URL    string                   `json:"url"`
+}
+
+// FoundCommit is a commit of a source at the base ref or, with a buildspace, of
+// a changeset.
+type FoundCommit struct {
+	Commit     string `json:"commit"`
+	Source     string `json:"source"`
+	Buildspace string `json:"buildspace,omitempty"`
+	Iteration  int    `json:"iteration,omitempty"`
+	URL        string `json:"url"`
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"buildbtw"
+	"buildbtw/views"
+)
+
+func searchStories(s views.Shell) []story {
+	full := views.Search{
+		Query: "libcurl.so=4-64", MoreNames: true,
+		Library: &views.SearchLibrary{
+			Soname: "libcurl.so=4-64", More: 312,
+			Providers: []views.SearchName{{Name: "libcurl.so", Kind: "provides", Pkgname: "curl", Pkgbase: "curl", Version: "8.17.0-2", URL: "/package/known"}},
+			Users: []views.SearchUser{
+				{Package: "git", Dependency: "libcurl.so=4-64", URL: "/package/known"}, {Package: "mpv", Dependency: "lib:libcurl.so.4", InBase: true, URL: "/package/known"},
+			},
+		},
+		Names: []views.SearchName{
+			{Name: "curl", Kind: "package", Pkgname: "curl", Pkgbase: "curl", Version: "8.17.0-2", URL: "/package/known"},
+			{Name: "curl-docs", Kind: "package", Pkgname: "curl-docs", Pkgbase: "curl", Version: "8.17.0-2", URL: "/package/known"},
+			{Name: strings.Repeat("a-very-long-name-", 8) + "curl", Kind: "source", URL: "/sources/one"},
+			{Name: "glibc", Kind: "base", Version: "2.42-1", URL: "/package/unknown"},
+		},
+		Buildspaces: []views.SearchBuildspace{{Name: "curl-openssl-4", Status: buildbtw.IterationStatusFailed, URL: "/"}, {Name: "curl-new", URL: "/"}},
+		Builds:      []views.SearchBuild{{ID: "77", Name: "curl", Status: buildbtw.StatusBuilt, Buildspace: "curl-openssl-4", Iteration: 3, URL: "/build/built"}},
+		Commits: []views.SearchCommit{
+			{Commit: strings.Repeat("7d", 20), Source: "curl", Buildspace: "curl-openssl-4", Iteration: 3, URL: "/"},
+			{Commit: strings.Repeat("7d", 20), Source: "curl", URL: "/sources/one"},
+		},
+	}
+	for i := range 20 {
+		full.Names = append(full.Names, views.SearchName{Name: fmt.Sprintf("libcurl-%d", i), Kind: "provides", Pkgname: "curl", URL: "/package/known"})
+	}
+	s.Query = full.Query
+	hostile := s
+	hostile.Query = script
+	return []story{
+		{"/search/full", page(s, views.SearchContent(full))},
+		{"/search/nothing", page(hostile, views.SearchContent(views.Search{Query: script}))},
+		{"/search/help", page(s, views.SearchContent(views.Search{}))},
+	}
+}

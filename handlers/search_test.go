@@ -1,0 +1,97 @@
+package handlers_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"buildbtw"
+	"buildbtw/directory"
+	"buildbtw/handlers"
+	"buildbtw/store/storetest"
+)
+
+func TestSearchLeadsStraightToTheOnlyThingOfThatName(t *testing.T) {
+	s := newSite(t)
+	app, _ := s.failing(t)
+	s.db.NewBuildspace(t, "work")
+	for query, want := range map[string]string{
+		"app":              "/packages/app",
+		" app-docs ":       "/packages/app-docs",
+		"virtual":          "/packages/lib",
+		"broken":           "/sources/broken",
+		"work":             "/buildspaces/work",
+		fmt.Sprint(app.ID): fmt.Sprintf("/builds/%d", app.ID),
+	} {
+		page := s.get(t, "/search?q="+url.QueryEscape(query))
+		page.wantsStatus(t, http.StatusSeeOther)
+		if to := page.header.Get("Location"); to != want {
+			t.Errorf("%q leads to %q, want %q", query, to, want)
+		}
+	}
+	both := s.get(t, "/search?q=lib") // a package and a buildspace
+	both.wantsStatus(t, http.StatusOK)
+	both.wants(t, "[aria-labelledby=h-spaces]", "lib", "failed")
+	both.wants(t, "[aria-labelledby=h-names]", "lib", "package", "liblib.so", "provided by lib")
+	all := s.get(t, "/search?q=app&all=1")
+	all.wants(t, "h1", "Search for app")
+	all.wants(t, "[aria-labelledby=h-names] li", "app 1.0-1 package", "app-docs 1.0-1 package of app")
+	if value, _ := all.Find("#site-q").Attr("value"); value != "app" {
+		t.Errorf("the field says %q", value)
+	}
+}
+
+func TestSearchNamesWhoLinksALibrary(t *testing.T) {
+	s := newSite(t)
+	page := s.get(t, "/search?q=liblib.so%3D1-64")
+	page.wants(t, "[aria-labelledby=h-library]", "liblib.so=1-64", "Provided by lib", "Linked by 1 package", "app liblib.so")
+	s.get(t, "/search?q=libnothing.so%3D1-64").wants(t, "[aria-labelledby=h-library]", "No source says", "are not known here")
+}
+
+func TestSearchFindsCommitsByTheirBeginning(t *testing.T) {
+	s := newSite(t)
+	s.failing(t)
+	page := s.get(t, "/search?q=aaaaaaa")
+	page.wants(t, "[aria-labelledby=h-commits]", "aaaaaaaaaa", "lib", "in lib #1", "aaaaaaaaaa", "as the source stands now")
+	s.get(t, "/search?q=fffffff").wants(t, ".empty", "Nothing is called like that")
+}
+
+func TestSearchesThatFindNothingHelp(t *testing.T) {
+	s := newSite(t)
+	s.get(t, "/search").wants(t, ".search-help", "a part of the name")
+	page := s.get(t, "/search?q="+url.QueryEscape(hostile))
+	page.wants(t, ".empty", "Nothing is called like that")
+	page.wantsNone(t, "main script")
+	s.get(t, "/search?q="+strings.Repeat("x", 300)).wantsStatus(t, http.StatusUnprocessableEntity)
+}
+
+func TestSuggestionsAreFewAndNoPage(t *testing.T) {
+	s := newSite(t)
+	s.failing(t)
+	part := s.get(t, "/search/suggest?q=l", "HX-Request", "true")
+	part.wants(t, "[role=option]", "lib", "buildspace", "lib", "package")
+	part.wantsNone(t, "nav")
+	if to, _ := part.Find("[role=option]").First().Attr("data-url"); to != "/buildspaces/lib" {
+		t.Errorf("leads to %q", to)
+	}
+	if body := strings.TrimSpace(s.get(t, "/search/suggest?q=").body); body != "" {
+		t.Errorf("nothing suggests %q", body)
+	}
+}
+
+// What a person finds is there before the sources have been read.
+func TestSearchWorksWhileTheSourcesAreRead(t *testing.T) {
+	s := newSite(t, func(d *handlers.Deps) { d.Catalog = startingCatalog{} })
+	s.db.Iterate(t, s.db.NewBuildspace(t, "work"), storetest.Plan("lib"))
+	s.get(t, "/search?q=wor").wants(t, "[aria-labelledby=h-spaces]", "work")
+}
+
+// startingCatalog has not read its sources yet.
+type startingCatalog struct{ smallCatalog }
+
+func (startingCatalog) Directory(context.Context) (*directory.Directory, error) {
+	return nil, buildbtw.Unavailable("the sources are being read")
+}
