@@ -30,10 +30,14 @@ func acceptedHosts(s apiv1.Settings) (hosts, error) {
 	return hosts{any: !s.SingleUser, name: strings.ToLower(u.Hostname())}, nil
 }
 
+// guestView is this machine's loopback as a virtual machine on it calls it, with
+// QEMU's user-mode network (runners/vm). No other site can point a name there.
+const guestView = "10.0.2.2"
+
 // accept reports whether a Host header names this server.
 func (h hosts) accept(host string) bool {
 	name := strings.ToLower(hostname(host))
-	if h.any || name == h.name || name == "localhost" {
+	if h.any || name == h.name || name == "localhost" || name == guestView {
 		return true
 	}
 	addr, err := netip.ParseAddr(name)

@@ -31,6 +31,7 @@ func TestForeignPagesCannotChangeAnything(t *testing.T) {
 		"a sandboxed page":               {[]string{"Origin", "null"}, false},
 		"a name that points here":        {[]string{"Host", "evil.example"}, false},
 		"an address that is not ours":    {[]string{"Host", "192.0.2.1:" + port}, false},
+		"a virtual machine on this one":  {[]string{"Host", "10.0.2.2:" + port}, true},
 		"a name that only looks like us": {[]string{"Host", "127.0.0.1.evil.example"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
