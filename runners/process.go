@@ -27,6 +27,10 @@ type Command struct {
 	// by any of its processes; 0: never.
 	Stall time.Duration
 
+	// Idle is the part of one CPU under which the command counts as using none;
+	// 0: 0.005, because a waiting Java machine or a polling loop uses a little.
+	Idle float64
+
 	// Grace is what the group gets between TERM and KILL; 0: 5 s.
 	Grace time.Duration
 
@@ -160,7 +164,7 @@ func (c Command) stalls(pid int, out *activity) (<-chan error, func()) {
 	stop := make(chan struct{})
 	go func() {
 		defer tick.Stop()
-		w := stallWatch{last: time.Now(), active: time.Now(), cpu: treeCPU(pid)}
+		w := stallWatch{last: time.Now(), active: time.Now(), cpu: treeCPU(pid), idle: cmp.Or(c.Idle, idleShare)}
 		for {
 			select {
 			case <-stop:
@@ -182,15 +186,14 @@ type stallWatch struct {
 	last, active time.Time
 	cpu          time.Duration
 	written      int64
+	idle         float64
 }
 
-// idleShare is the part of one CPU under which a command counts as idle: a
-// waiting Java machine or a polling loop uses a little.
 const idleShare = 0.005
 
 func (w *stallWatch) sample(now time.Time, cpu time.Duration, written int64) {
 	used := float64(cpu - w.cpu)
-	if written != w.written || used > idleShare*float64(now.Sub(w.last)) {
+	if written != w.written || used > w.idle*float64(now.Sub(w.last)) {
 		w.active = now
 	}
 	w.last, w.cpu, w.written = now, cpu, written

@@ -16,8 +16,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strings"
 	"sync"
 	"time"
 
@@ -178,19 +176,8 @@ func (r *Runner) environment(job runners.Job) []string {
 	return env
 }
 
-// What devtools prints when the machine is at fault.
-var machineWords = regexp.MustCompile(strings.Join([]string{
-	`failed retrieving file`, `failed to synchronize`, `Could not resolve host`, `Operation too slow`,
-	`unable to lock database`, `failed to commit transaction \(download library error\)`,
-	`sudo: `, `Failed to (create|allocate|register) .*(machine|scope|cgroup)`, `failed to create archroot`,
-	`Failed to (install|update) .*chroot`,
-}, "|"))
-
-// judge says what the end of archbuild means. It ends with 255 for every cause,
-// so only what it printed can tell: a function of the PKGBUILD that failed is
-// the package's fault, a chroot that could not be made is not.
+// judge says what the end of archbuild means.
 func judge(ctx context.Context, exit runners.Exit, err error, watch *runners.LogWatch) runners.Result {
-	reason := watch.Reason()
 	switch {
 	case ctx.Err() != nil:
 		return cancelled(ctx)
@@ -204,10 +191,6 @@ func judge(ctx context.Context, exit runners.Exit, err error, watch *runners.Log
 		return runners.Infrastructure("out of memory: the kernel killed a process (%s)", exit)
 	case exit.Signal != 0:
 		return runners.Infrastructure("archbuild was killed by signal %s", exit.Signal)
-	case strings.HasSuffix(reason, "() failed"):
-		return runners.Failed("%s (archbuild %s)", reason, exit)
-	case watch.Matches(machineWords):
-		return runners.Infrastructure("devtools could not build: %s (%s)", reason, exit)
 	}
-	return runners.Failed("%s (archbuild %s)", cmp.Or(reason, "no reason given"), exit)
+	return runners.JudgeBuild(watch, "archbuild "+exit.String())
 }

@@ -139,7 +139,7 @@ func TestOutcomes(t *testing.T) {
 	}{
 		{wish: "nothing", want: runners.Result{Outcome: "built"}}, // the agent finds that there is no package
 		{wish: "build", want: runners.Failed("build() failed (archbuild exit code 255)")},
-		{wish: "network", want: runners.Infrastructure("devtools could not build: Failed to update chroot (exit code 255)")},
+		{wish: "network", want: runners.Infrastructure("devtools could not build: Failed to update chroot (archbuild exit code 255)")},
 		{wish: "dependency", want: runners.Failed("Build failed (archbuild exit code 255)")},
 		{wish: "keys", want: runners.Failed("One or more PGP signatures could not be verified! (archbuild exit code 255)")},
 		{wish: "keys", prepare: key("-----BEGIN PGP PUBLIC KEY BLOCK-----"), want: runners.Result{Outcome: "built"}},
