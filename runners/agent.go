@@ -33,6 +33,7 @@ type Options struct {
 	GiveUp        time.Duration // without any contact to the server a build is given up after this; 0: 1 h
 	SourceTimeout time.Duration // for fetching a source tree; 0: 15 min
 	Retry         time.Duration // between claims after a failed one; 0: 5 s
+	Tail          int64         // bytes of the log's end that a Report carries
 }
 
 // Agent claims builds, one per slot at a time, and sees each through to its

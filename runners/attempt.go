@@ -24,11 +24,24 @@ type attempt struct {
 	spool  *spool
 	log    *slog.Logger
 	lease  leaseState
+	tail   []byte // the end of the log, when Options.Tail asks for it
+}
+
+// Report is how an attempt ended and what the server made of it.
+type Report struct {
+	Result
+	Job    api.Job
+	Status buildbtw.Status // of the build now; empty when Lost
+	Tail   []byte          // the end of the log, at most Options.Tail bytes
+
+	// Lost is why the server has not heard of the result: the lease was over, or
+	// it did not answer. Nil when the result was taken.
+	Lost error
 }
 
 // runAttempt executes one claimed build and reports the result. Whatever goes
 // wrong, the server is told, unless the lease is over.
-func (a *Agent) runAttempt(slot int, claimed api.Job) {
+func (a *Agent) runAttempt(slot int, claimed api.Job) Report {
 	log := a.Log.With("build", claimed.BuildID, "pkgbase", claimed.Pkgbase, "attempt", claimed.Attempt)
 	log.Info("build begins", "buildspace", claimed.Buildspace, "iteration", claimed.Iteration, "architecture", claimed.Architecture)
 	start := time.Now()
@@ -39,16 +52,20 @@ func (a *Agent) runAttempt(slot int, claimed api.Job) {
 	go t.beat()
 
 	request, err := t.run(slot)
+	report := Report{Result: Result{request.Outcome, request.Reason}, Job: claimed, Tail: t.tail}
 	if err != nil {
 		log.Warn("nobody wants the result of this build any more", "cause", err)
-		return
+		report.Lost = err
+		return report
 	}
-	status, err := t.finish(request)
+	report.Status, err = t.finish(request)
 	if err != nil {
 		log.Warn("the result was not taken", "outcome", request.Outcome, "cause", err)
-		return
+		report.Lost = err
+		return report
 	}
-	log.Info("build ends", "outcome", request.Outcome, "reason", request.Reason, "status", status, "took", time.Since(start).Round(time.Millisecond))
+	log.Info("build ends", "outcome", request.Outcome, "reason", request.Reason, "status", report.Status, "took", time.Since(start).Round(time.Millisecond))
+	return report
 }
 
 // deliverGrace is what a worker that has been told to shut down takes to hand a
@@ -77,6 +94,7 @@ func (t *attempt) run(slot int) (api.FinishRequest, error) {
 
 	request, err := t.buildAndUpload()
 	t.spool.end()
+	t.tail = t.spool.tail(t.agent.Tail)
 	select {
 	case <-logged:
 	case <-t.lease.ctx.Done():

@@ -1,0 +1,78 @@
+package runners
+
+import (
+	"context"
+	"time"
+
+	"buildbtw"
+	"buildbtw/api"
+)
+
+// Single asks for one build by name: the one that a job of GitLab's was created
+// for.
+type Single struct {
+	Build    string // id
+	Pipeline int64  // GitLab's number of the pipeline that asks
+	Job      int64  // and of its job
+	Commit   string // the commit that the job is about; the build must be of it
+	Slot     int
+
+	// Deadline ends the build, whatever the server allows: then whoever started
+	// this program kills it. Zero: none.
+	Deadline time.Time
+
+	// Leased is called with the job before anything else is done with it.
+	Leased func(api.Job) error
+}
+
+// RunSingle claims the build and sees it through to its report. When ctx ends
+// the build is handed back. The error means that there was no lease: of kind
+// conflict or not found when the server does not hand the build out.
+func (a *Agent) RunSingle(ctx context.Context, s Single) (Report, error) {
+	job, err := a.Client.Claim(ctx, api.ClaimRequest{
+		Worker: a.Worker, Architectures: a.Architectures, Runners: a.runnerNames(),
+		Labels: a.Labels, Version: a.Version, Slot: s.Slot, Build: s.Build, Pipeline: s.Pipeline, Job: s.Job,
+	})
+	switch {
+	case err != nil:
+		return Report{}, err
+	case job == nil:
+		return Report{}, buildbtw.Conflict("build %s is not handed out to this job", s.Build)
+	}
+	if err := s.check(*job); err != nil {
+		return a.refuse(ctx, s, *job, err), nil
+	}
+	if !s.Deadline.IsZero() {
+		left := max(time.Until(s.Deadline).Seconds(), 1)
+		if job.TimeoutSeconds <= 0 || left < job.TimeoutSeconds {
+			job.TimeoutSeconds = left
+		}
+	}
+	stop := context.AfterFunc(ctx, a.Release)
+	defer stop()
+	return a.runAttempt(s.Slot, *job), nil
+}
+
+// check compares what was leased with what was asked for.
+func (s Single) check(job api.Job) error {
+	switch {
+	case job.BuildID != s.Build:
+		return buildbtw.Conflict("the server gave build %s instead of %s", job.BuildID, s.Build)
+	case job.Commit != s.Commit:
+		return buildbtw.Conflict("the job is about commit %s, but build %s is of %s", s.Commit, s.Build, job.Commit)
+	case s.Leased != nil:
+		return s.Leased(job)
+	}
+	return nil
+}
+
+// refuse ends a lease that nothing may be done with.
+func (a *Agent) refuse(ctx context.Context, s Single, job api.Job, why error) Report {
+	report := Report{Job: job, Result: Infrastructure("%v", why)}
+	if job.BuildID != s.Build { // another build's fault it is not
+		report.Outcome = buildbtw.OutcomeReleased
+	}
+	answer, err := a.Client.Finish(ctx, job.Lease, finishRequest(report.Result, nil))
+	report.Status, report.Lost = answer.Status, err
+	return report
+}
