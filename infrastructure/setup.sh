@@ -26,6 +26,8 @@ test=(
 	node:nodejs:nodejs
 	npm:npm:npm
 	setpriv:util-linux:util-linux
+	qemu-system-x86_64:qemu-system-x86:qemu-base
+	busybox:busybox-static:busybox
 )
 
 case $what in

@@ -1,0 +1,195 @@
+package vm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"buildbtw/runners"
+)
+
+// How QEMU executes a guest's instructions.
+const (
+	accelAuto = "auto"
+	accelKVM  = "kvm"
+	accelTCG  = "tcg"
+)
+
+// probeTime is what a guest that only says that it is up gets with KVM. Where
+// KVM works it needs a second; where the device is there but useless, as in some
+// guests of clouds, the kernel hangs at its start for ever.
+const (
+	probeTime    = 10 * time.Second
+	probeTimeTCG = 60 * time.Second
+)
+
+// accelerator finds out whether KVM can be used: by booting the configured
+// kernel with it, since that /dev/kvm exists says nothing. It then boots it
+// without. What is found is kept until the machine or the kernel changes.
+func (q *qemu) accelerator(ctx context.Context) (string, error) {
+	notes := notebook{q.CacheDir}
+	key := "accelerator " + q.Accel + " " + bootID() + " " + stamp(q.Guest.Kernel)
+	if known := notes.read(key); known == accelKVM || known == accelTCG {
+		return known, nil
+	}
+	found, err := q.tryAccelerators(ctx)
+	if err == nil {
+		notes.write(key, found)
+	}
+	return found, err
+}
+
+func (q *qemu) tryAccelerators(ctx context.Context) (string, error) {
+	var failures []string
+	for _, accel := range []string{accelKVM, accelTCG} {
+		if q.Accel != accelAuto && q.Accel != accel {
+			continue
+		}
+		if _, err := os.Stat("/dev/kvm"); accel == accelKVM && err != nil {
+			failures = append(failures, "kvm: there is no /dev/kvm")
+			continue
+		}
+		err := q.bootOnce(ctx, accel)
+		if err == nil {
+			return accel, nil
+		}
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
+		failures = append(failures, accel+": "+err.Error())
+	}
+	return "", fmt.Errorf("no guest can be started with the kernel %s: %s", q.Guest.Kernel, strings.Join(failures, "; "))
+}
+
+// bootOnce boots a guest that says that it is up and ends.
+func (q *qemu) bootOnce(ctx context.Context, accel string) error {
+	dir, err := os.MkdirTemp("", "buildbtw-probe-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	var image bytes.Buffer
+	if err := writeInitramfs(&image, q.Guest, nil); err != nil {
+		return err
+	}
+	files := guestFiles{dir}
+	if err := os.WriteFile(files.initramfs(), image.Bytes(), 0o600); err != nil {
+		return err
+	}
+	limit := probeTime
+	if accel == accelTCG {
+		limit = probeTimeTCG
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("a guest has not started in %s", limit))
+	defer cancel()
+	var said tail
+	exit, err := runners.Command{
+		Args: append(q.base(accel), "-m", "256", "-initrd", files.initramfs(), "-append", "console=ttyS0 quiet panic=-1 buildbtw.probe"),
+		Dir:  dir, Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "TMPDIR=" + dir}, Output: &said,
+		Mark: runners.Mark(dir), Grace: time.Second,
+	}.Run(ctx)
+	switch {
+	case err != nil:
+		return err
+	case strings.Contains(said.String(), readyLine):
+		return nil
+	case exit.Killed != nil:
+		return exit.Killed
+	}
+	return fmt.Errorf("%s: %s", exit, strings.TrimSpace(said.String()))
+}
+
+// tail keeps the end of what a program says.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+// maxTail bounds a tail in bytes.
+const maxTail = 1000
+
+// Write implements io.Writer.
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p[max(0, len(p)-maxTail):]...)
+	t.text = t.text[max(0, len(t.text)-maxTail):]
+	return len(p), nil
+}
+
+// String gives the end as one line.
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.Join(strings.Fields(strings.ToValidUTF8(string(t.text), "")), " ")
+}
+
+// bootID changes with every start of the machine.
+func bootID() string {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// stamp changes when a file does.
+func stamp(file string) string {
+	info, err := os.Stat(file)
+	if err != nil {
+		return file
+	}
+	return fmt.Sprintf("%s %d %d", file, info.Size(), info.ModTime().UnixNano())
+}
+
+// notebook keeps what took long to find out, a file for each kind of fact: the
+// programs of one job are many processes.
+type notebook struct{ dir string }
+
+// noteLimit bounds a note in bytes.
+const noteLimit = 4 << 10
+
+func (n notebook) file(key string) string {
+	kind, _, _ := strings.Cut(key, " ")
+	return filepath.Join(n.dir, kind)
+}
+
+// read gives the value that was written for this very key, or nothing.
+func (n notebook) read(key string) string {
+	if n.dir == "" {
+		return ""
+	}
+	text, err := os.ReadFile(n.file(key))
+	if err != nil || len(text) > noteLimit {
+		return ""
+	}
+	found, value, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	if found != key {
+		return ""
+	}
+	return value
+}
+
+// write keeps a value; that it cannot is no error, it is then found out again.
+func (n notebook) write(key, value string) {
+	if n.dir == "" || errors.Join(os.MkdirAll(n.dir, 0o700)) != nil {
+		return
+	}
+	f, err := os.CreateTemp(n.dir, ".note-")
+	if err != nil {
+		return
+	}
+	_, err = fmt.Fprintf(f, "%s\n%s\n", key, value)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), n.file(key))
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+}

@@ -1,0 +1,223 @@
+package vm_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"buildbtw"
+	"buildbtw/runners"
+	"buildbtw/runners/vm"
+)
+
+// guestKernel gives a kernel for guests and its modules. Debian's for clouds is
+// fetched once, by infrastructure/guest-kernel.sh, into a directory outside the
+// checkout. Without one the test is skipped, saying why.
+func guestKernel(t *testing.T) (kernel, modules string) {
+	t.Helper()
+	for _, program := range []string{"qemu-system-x86_64", "/bin/busybox"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("no guest is booted: %s is missing; run infrastructure/setup.sh test", program)
+		}
+	}
+	out, err := exec.CommandContext(t.Context(), "../../infrastructure/guest-kernel.sh").CombinedOutput()
+	if err != nil {
+		t.Skipf("no guest is booted: there is no kernel for it: %s", bytes.TrimSpace(out))
+	}
+	kernel, modules, found := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	if !found {
+		t.Fatalf("guest-kernel.sh said %q", out)
+	}
+	return kernel, modules
+}
+
+// guestOptions are those of a small guest that is emulated.
+func guestOptions(t *testing.T, script string) vm.Options {
+	t.Helper()
+	kernel, modules := guestKernel(t)
+	file := filepath.Join(t.TempDir(), "script.sh")
+	if err := os.WriteFile(file, []byte(script), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return vm.Options{
+		Backend: "qemu", Accel: "tcg", Script: file, MemoryMiB: 256, CPUs: 1, DiskMiB: 64, Boot: 2 * time.Minute,
+		Guest: vm.Guest{Kernel: kernel, Modules: modules, Root: "none"},
+	}
+}
+
+func newRunner(t *testing.T, o vm.Options) *vm.Runner {
+	t.Helper()
+	r, err := vm.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// guestJob is a job with a small source.
+func guestJob(t *testing.T) runners.Job {
+	t.Helper()
+	dir := t.TempDir()
+	j := runners.Job{Tree: filepath.Join(dir, "source"), Output: filepath.Join(dir, "output"), Work: filepath.Join(dir, "work"), Mark: runners.Mark(dir)}
+	for _, d := range []string{j.Tree, j.Output, j.Work} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(j.Tree, "PKGBUILD"), []byte("# the source\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	j.BuildID, j.Attempt, j.Pkgbase, j.Architecture, j.Version = "b1", 1, "tool", "x86_64", "1-1"
+	j.Pkgnames, j.SourceDate = []string{"tool"}, 42
+	j.Repository.Name = "curl"
+	return j
+}
+
+// pkgTar is a package as makepkg makes one.
+func pkgTar(t *testing.T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	info := "pkgname = tool\npkgbase = tool\npkgver = 1-1\narch = x86_64\nsize = 1\n"
+	if err := w.WriteHeader(&tar.Header{Name: ".PKGINFO", Mode: 0o644, Size: int64(len(info)), Typeflag: tar.TypeReg}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte(info)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestGuestBoots boots a guest for real, in which a script fetches a file from
+// this machine and returns it as its package with a result.
+func TestGuestBoots(t *testing.T) {
+	o := guestOptions(t, `. ./job.env
+mkdir -p /buildbtw/out/packages
+echo "kernel $(uname -r), source: $(cat source/PKGBUILD), epoch $SOURCE_DATE_EPOCH"
+wget -q -O "/buildbtw/out/packages/tool-1-1-$BUILDBTW_ARCH.pkg.tar" "$BUILDBTW_REPO_URL/package" || exit 1
+ln -s /etc/passwd /buildbtw/out/packages/link-1-1-any.pkg.tar
+echo 0 >/buildbtw/out/result
+`)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := pkgTar(t)
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/repo/package" {
+			_, _ = w.Write(served)
+		}
+	})}
+	go server.Serve(listener)
+	defer server.Close()
+
+	r := newRunner(t, o)
+	if err := r.Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	job := guestJob(t)
+	job.Repository.URL = fmt.Sprintf("http://%s/repo", listener.Addr())
+	var log bytes.Buffer
+	start := time.Now()
+	result := r.Build(t.Context(), job, &log)
+	t.Logf("a guest took %s", time.Since(start).Round(100*time.Millisecond))
+	if result.Outcome != buildbtw.OutcomeBuilt {
+		t.Fatalf("%+v\n%s", result, &log)
+	}
+	if !strings.Contains(log.String(), "source: # the source, epoch 42\n") {
+		t.Errorf("the guest's words are missing:\n%s", &log)
+	}
+	files, err := runners.Collect(job, "vm")
+	if err != nil || len(files) != 1 || files[0].Name != "tool-1-1-x86_64.pkg.tar" {
+		t.Errorf("%v, %v\n%s", files, err, &log)
+	}
+	entries, err := os.ReadDir(job.Output)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("more came out of the guest than its package: %v, %v", entries, err)
+	}
+}
+
+// TestGuestsThatGoWrong are those whose end only a real machine shows; the others
+// are in TestVMExecOutcomes.
+func TestGuestsThatGoWrong(t *testing.T) {
+	for _, test := range []struct {
+		name, script string
+		stall        float64
+		outcome      buildbtw.Outcome
+		says         string
+	}{
+		{"the guest dies", "echo 0 >/buildbtw/out/result; poweroff -f", 0, buildbtw.OutcomeInfrastructure, "without a result"},
+		{"the guest hangs", "sleep 1000", 2, buildbtw.OutcomeStalled, "no output and no CPU use"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRunner(t, guestOptions(t, test.script))
+			job := guestJob(t)
+			job.StallSeconds = test.stall
+			var log bytes.Buffer
+			result := r.Build(t.Context(), job, &log)
+			if result.Outcome != test.outcome || !strings.Contains(result.Message, test.says) {
+				t.Errorf("%+v\n%s", result, &log)
+			}
+			if left := marked(t, job.Mark); left != "" {
+				t.Errorf("the guest is still there: %s", left)
+			}
+		})
+	}
+}
+
+// TestGuestIsEndedWhenNobodyWantsIt cancels while the guest runs.
+func TestGuestIsEndedWhenNobodyWantsIt(t *testing.T) {
+	r := newRunner(t, guestOptions(t, "echo begun; sleep 1000"))
+	job := guestJob(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var log bytes.Buffer
+	result := r.Build(ctx, job, writerFunc(func(p []byte) { // QEMU's console comes in bits
+		log.Write(p)
+		if bytes.Contains(log.Bytes(), []byte("begun")) {
+			cancel()
+		}
+	}))
+	if !errors.Is(context.Cause(ctx), context.Canceled) {
+		t.Errorf("the guest has not begun:\n%s", &log)
+	}
+	if result.Outcome != buildbtw.OutcomeCancelled || marked(t, job.Mark) != "" {
+		t.Errorf("%+v, %q", result, marked(t, job.Mark))
+	}
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(p []byte) (int, error) {
+	f(p)
+	return len(p), nil
+}
+
+// marked lists the processes of a build that are still there.
+func marked(t *testing.T, mark string) string {
+	t.Helper()
+	names, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, name := range names {
+		if text, err := os.ReadFile(name); err == nil && bytes.Contains(text, []byte(mark)) {
+			found = append(found, name)
+		}
+	}
+	return strings.Join(found, " ")
+}

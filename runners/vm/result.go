@@ -1,0 +1,111 @@
+package vm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"buildbtw"
+	"buildbtw/runners"
+)
+
+// Names in the directory that a guest leaves.
+const (
+	resultName  = "result"
+	packageDir  = "packages"
+	maxResult   = 4 << 10 // bytes
+	maxPackages = 1000
+)
+
+// result is what the guest's script said of the build: on the first line the
+// exit code of the program that built, or one of the words failed and
+// infrastructure; on the second a reason, or the program's name.
+type result struct {
+	code   int
+	word   string // failed or infrastructure; empty when there is a code
+	reason string
+}
+
+// readResult reads the result file. The guest may have put anything there.
+func readResult(out string) (result, error) {
+	root, err := os.OpenRoot(out)
+	if err != nil {
+		return result{}, err
+	}
+	defer func() { _ = root.Close() }() // nothing is lost with it
+	info, err := root.Lstat(resultName)
+	if err != nil {
+		return result{}, errors.New("it has written none")
+	}
+	if !info.Mode().IsRegular() {
+		return result{}, errors.New("what it has written is no file")
+	}
+	f, err := root.Open(resultName)
+	if err != nil {
+		return result{}, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxResult))
+	if err != nil {
+		return result{}, err
+	}
+	return parseResult(string(text))
+}
+
+func parseResult(text string) (result, error) {
+	first, rest, _ := strings.Cut(text, "\n")
+	r := result{reason: strings.ToValidUTF8(strings.TrimSpace(rest), "�")}
+	switch first {
+	case "failed", "infrastructure":
+		r.word = first
+		return r, nil
+	}
+	code, err := strconv.ParseUint(first, 10, 8)
+	if err != nil {
+		return result{}, fmt.Errorf("what it has written is no result: %.40q", first)
+	}
+	r.code = int(code)
+	return r, nil
+}
+
+// judge says what the result means, with the log's words.
+func (r result) judge(watch *runners.LogWatch) runners.Result {
+	switch {
+	case r.word == "infrastructure":
+		return runners.Infrastructure("in the guest: %s", r.reason)
+	case r.word == "failed":
+		return runners.Failed("%s", r.reason)
+	case r.code == 0:
+		return runners.Result{Outcome: buildbtw.OutcomeBuilt}
+	}
+	return runners.JudgeBuild(watch, fmt.Sprintf("%s exit code %d", r.reason, r.code))
+}
+
+// collect moves the packages to where the agent looks for them. It looks at them
+// again; here only what is no plain file is left out.
+func collect(g guest) error {
+	dir := filepath.Join(g.out, packageDir)
+	if info, err := os.Lstat(dir); err != nil || !info.IsDir() { // none, or a link that leads elsewhere
+		return nil //nolint:nilerr // a build without packages is found out later
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	if len(entries) > maxPackages {
+		return fmt.Errorf("there are %d files; a build has at most %d packages", len(entries), maxPackages)
+	}
+	for _, e := range entries {
+		if !e.Type().IsRegular() {
+			continue
+		}
+		if err := os.Rename(filepath.Join(dir, e.Name()), filepath.Join(g.job.Output, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+// Package vm is the runner that builds in a virtual machine which is thrown away
+// afterwards: with vmexec where it is, otherwise with QEMU directly. Either way
+// the guest gets the source and a script, and a result file that the script
+// writes decides how the build ended: the exit codes of what lies between say
+// only whether the machine worked.
+//
+// What was measured and read about both: design/toolchain.md, sections 4, 5, 7.
+package vm
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"buildbtw"
+	"buildbtw/infrastructure"
+	"buildbtw/runners"
+)
+
+// Options are the runner's settings; the zero value is right on Arch Linux with
+// vmexec.
+type Options struct {
+	Backend string // vmexec or qemu; empty: vmexec where it is installed, else qemu
+	VMExec  string // the program; empty: vmexec
+	QEMU    string // the program; empty: qemu-system- and the machine's architecture
+
+	Image       string // of vmexec: archlinux or a file; of qemu: see Guest
+	ImageSHA256 string // of an image that is a file, in hexadecimal; empty: not checked
+
+	Guest Guest // what QEMU boots directly
+
+	MemoryMiB int           // of the guest; 0: 4096
+	CPUs      int           // of the guest; 0: 2. vmexec gives it all there are
+	DiskMiB   int           // what may come out of a guest; 0: 8192
+	Accel     string        // auto, kvm or tcg; empty: auto, which boots something to find out
+	Boot      time.Duration // until the guest has to be up; 0: 3 min
+
+	Script   string // name of a script of infrastructure/guest, or a file; empty: devtools
+	Packager string // for .PKGINFO; empty: the guest's default
+	Jobs     int    // of make; 0: CPUs
+	// Environment is what vmexec finds its images and its state by: HOME and the
+	// XDG directories.
+	Environment []string
+
+	CacheDir string // for what has been found out of images and accelerators; empty: nothing is kept
+}
+
+// Guest is what QEMU boots when there is no vmexec.
+type Guest struct {
+	Kernel  string // bzImage or the like
+	Modules string // directory of the kernel's modules; empty: it needs none
+	Busybox string // a static one; empty: /bin/busybox
+
+	// Root is the file system that builds see: none, the guest's memory, for
+	// tests; host, the build machine's own over virtiofs; or an image file with
+	// systemd in it.
+	Root      string
+	Partition string // of the image: its number; empty: the image has none
+	Format    string // of the image: raw or qcow2; empty: qcow2
+	VirtioFSD string // for Root host; empty: where Debian and Arch have it
+}
+
+// Runner implements runners.Runner.
+type Runner struct {
+	options Options
+	machine machine
+}
+
+// machine starts a guest and waits for its end.
+type machine interface {
+	// probe says whether guests can be started here, and what to do if not.
+	probe(ctx context.Context) error
+
+	// run gives the guest the directory in, and fills the directory out with
+	// what the guest has left. Output goes to log.
+	run(ctx context.Context, g guest) (runners.Exit, error)
+}
+
+// guest is one virtual machine, for one attempt.
+type guest struct {
+	job     runners.Job
+	in, out string    // directories
+	log     io.Writer // what the guest prints
+}
+
+// name tells guests apart in a list of processes.
+func (g guest) name() string {
+	return "buildbtw-" + g.job.BuildID + "-" + fmt.Sprint(g.job.Attempt)
+}
+
+// New makes a runner; Probe says whether it can work here. The error says what
+// is wrong with the settings.
+func New(o Options) (*Runner, error) {
+	o.MemoryMiB, o.CPUs, o.DiskMiB = cmp.Or(o.MemoryMiB, 4096), cmp.Or(o.CPUs, 2), cmp.Or(o.DiskMiB, 8192)
+	o.Boot, o.Jobs = cmp.Or(o.Boot, 3*time.Minute), cmp.Or(o.Jobs, o.CPUs)
+	o.VMExec, o.Image = cmp.Or(o.VMExec, "vmexec"), cmp.Or(o.Image, "archlinux")
+	o.Accel, o.Script = cmp.Or(o.Accel, accelAuto), cmp.Or(o.Script, "devtools")
+	r := &Runner{options: o}
+	switch o.backend() {
+	case backendVMExec:
+		r.machine = &vmexec{Options: o}
+	case backendQEMU:
+		r.machine = newQEMU(o)
+	default:
+		return nil, fmt.Errorf("unknown way of starting guests %q; choose vmexec or qemu", o.Backend)
+	}
+	if o.Accel != accelAuto && o.Accel != accelKVM && o.Accel != accelTCG {
+		return nil, fmt.Errorf("unknown accelerator %q; choose auto, kvm or tcg", o.Accel)
+	}
+	if _, err := script(o.Script); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// script gives the text of the script that the guest runs.
+func script(name string) (string, error) {
+	if text, ok := infrastructure.GuestScript(name); ok {
+		return text, nil
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return "", fmt.Errorf("read the script for guests: %w", err)
+	}
+	return string(text), nil
+}
+
+// Name implements runners.Runner.
+func (*Runner) Name() string { return "vm" }
+
+// Probe implements runners.Runner.
+func (r *Runner) Probe(ctx context.Context) error { return r.machine.probe(ctx) }
+
+// Build implements runners.Runner.
+func (r *Runner) Build(ctx context.Context, job runners.Job, log io.Writer) runners.Result {
+	g := guest{job: job, in: filepath.Join(job.Work, "in"), out: filepath.Join(job.Work, "out")}
+	if err := r.fill(g); err != nil {
+		return runners.Infrastructure("prepare the guest: %v", err)
+	}
+	watch := &runners.LogWatch{}
+	up, stop := untilReady(ctx, r.options.Boot)
+	defer stop()
+	g.log = &readyWriter{to: io.MultiWriter(log, watch), ready: up.ready}
+	exit, err := r.machine.run(up, g)
+	if ctx.Err() != nil {
+		return runners.Result{Outcome: buildbtw.OutcomeCancelled, Message: context.Cause(ctx).Error()}
+	}
+	return r.judge(g, end{exit, err, context.Cause(up)}, watch)
+}
+
+// end is how a guest ended.
+type end struct {
+	exit runners.Exit
+	err  error // it could not be started, or its result not be read
+	boot error // why it was ended before it was up
+}
+
+// judge says what the end of a guest means. Its result decides, if there is one.
+func (r *Runner) judge(g guest, e end, watch *runners.LogWatch) runners.Result {
+	var stall *runners.StallError
+	switch {
+	case errors.Is(e.boot, errNotUp):
+		return runners.Infrastructure("the guest had not started after %s", r.options.Boot)
+	case errors.As(e.exit.Killed, &stall):
+		return runners.Result{Outcome: buildbtw.OutcomeStalled, Message: stall.Error()}
+	case e.err != nil:
+		return runners.Infrastructure("%v", e.err)
+	}
+	result, err := readResult(g.out)
+	if err != nil {
+		return runners.Infrastructure("the guest ended without a result (%s; the program ended with %s)", err, e.exit)
+	}
+	if err := collect(g); err != nil {
+		return runners.Infrastructure("fetch the packages out of the guest: %v", err)
+	}
+	return result.judge(watch)
+}
