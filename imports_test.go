@@ -24,6 +24,7 @@ var layers = [][]string{
 	{"handlers/apiv1", "scheduler", "runners"},
 	{"simulation"},
 	{"handlers", "runners/makepkg", "runners/pkgctl", "runners/fake", "runners/vm"},
+	{"cmd/internal/cli"},
 	{"cmd/internal/*"},
 	{"cmd/*"},
 }

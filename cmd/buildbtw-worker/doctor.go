@@ -2,18 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
-	"buildbtw/api"
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/cmd/internal/machine"
 )
 
 func doctorCommand() *cobra.Command {
@@ -37,69 +32,19 @@ with 1 when something is.`,
 }
 
 func doctor(ctx context.Context, s *settings, out io.Writer) error {
-	list, err := s.makeRunners()
+	list, err := s.builders.Make()
 	if err != nil {
 		return err
 	}
-	failed := false
-	report := func(what string, err error) {
-		if err != nil {
-			failed = true
-			fmt.Fprintf(out, "FAIL  %s: %v\n", what, err)
-			return
-		}
-		fmt.Fprintf(out, "ok    %s\n", what)
-	}
-	report("server "+s.serverURL, s.checkServer(ctx))
-	report("work directory "+s.workDir, s.checkWorkDir())
-	for _, r := range list {
-		report("runner "+r.Name(), r.Probe(ctx))
-	}
-	if failed {
-		return cli.ErrSilent
-	}
-	return nil
-}
-
-// checkServer asks the server who this worker is, which needs a valid token.
-func (s *settings) checkServer(ctx context.Context) error {
 	log, err := cli.NewLogger(os.Stderr, s.logFormat)
 	if err != nil {
 		return err
 	}
-	client, err := s.client(log, api.Backoff{Tries: 1})
-	if err != nil {
-		return err
+	d := machine.Doctor{Out: out}
+	d.Report("server "+s.server.URL, s.server.Check(ctx, program, log))
+	d.Report("work directory "+s.workDir, machine.CheckDirectory(s.workDir))
+	for _, r := range list {
+		d.Report("runner "+r.Name(), r.Probe(ctx))
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	_, err = client.Me(ctx)
-	return err
-}
-
-// roomWanted is what a worker should have for builds at least, in bytes.
-const roomWanted = 4 << 30
-
-// checkWorkDir makes the directory if need be, writes to it, and looks how much
-// room there is.
-func (s *settings) checkWorkDir() error {
-	if err := os.MkdirAll(s.workDir, 0o700); err != nil {
-		return err
-	}
-	probe := filepath.Join(s.workDir, ".doctor")
-	if err := os.WriteFile(probe, []byte("ok"), 0o600); err != nil {
-		return err
-	}
-	defer os.Remove(probe)
-	var fs unix.Statfs_t
-	if err := unix.Statfs(s.workDir, &fs); err != nil {
-		return err
-	}
-	if free := fs.Bavail * uint64(fs.Bsize); free < roomWanted {
-		return fmt.Errorf("only %d MiB are free; builds need some GiB", free>>20)
-	}
-	if fs.Flags&unix.ST_NOEXEC != 0 {
-		return errors.New("it is mounted noexec; builds run programs there")
-	}
-	return nil
+	return d.Result()
 }

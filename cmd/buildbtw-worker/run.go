@@ -53,11 +53,11 @@ once.`,
 func run(ctx context.Context, s *settings, log *slog.Logger) error {
 	s.complete()
 	log = log.With("worker", s.name)
-	client, err := s.client(log, runners.Backoff(log))
+	client, err := s.server.Client(program, log, runners.Backoff(log))
 	if err != nil {
 		return err
 	}
-	list, err := s.makeRunners()
+	list, err := s.builders.Make()
 	if err != nil {
 		return err
 	}
@@ -65,14 +65,14 @@ func run(ctx context.Context, s *settings, log *slog.Logger) error {
 		return err
 	}
 	agent, err := runners.NewAgent(runners.Options{
-		Client: client, Worker: s.name, Architectures: s.architectures, Labels: s.labels, Version: cli.Version(),
+		Client: client, Worker: s.name, Architectures: s.builders.Architectures, Labels: s.labels, Version: cli.Version(),
 		Runners: list, Slots: s.slots, WorkDir: s.workDir, Log: log, Drain: s.drain,
 	})
 	if err != nil {
 		return err
 	}
 	defer agent.Close()
-	log.Info("worker is ready", "server", s.serverURL, "runners", names(list), "architectures", s.architectures, "jobs", s.slots, "work_dir", s.workDir, "version", cli.Version())
+	log.Info("worker is ready", "server", s.server.URL, "runners", names(list), "architectures", s.builders.Architectures, "jobs", s.slots, "work_dir", s.workDir, "version", cli.Version())
 	err = agent.Run(ctx)
 	log.Info("worker has stopped")
 	return err

@@ -42,28 +42,28 @@ func TestTokenFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		var log bytes.Buffer
-		token, err := parse(t, "--worker-token-file", path).token(slog.New(slog.NewTextHandler(&log, nil)))
+		token, err := parse(t, "--worker-token-file", path).server.ReadToken(slog.New(slog.NewTextHandler(&log, nil)))
 		if token != test.token || (err != nil) != (test.token == "") || strings.Contains(log.String(), "chmod 600") != test.warns {
 			t.Errorf("%q %v: %q, %v, %s", test.text, test.mode, token, err, &log)
 		}
 	}
-	if _, err := parse(t, "--worker-token-file", path+".none").token(slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := parse(t, "--worker-token-file", path+".none").server.ReadToken(slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a missing token file is no error")
 	}
 }
 
 func TestRunnersAreNamed(t *testing.T) {
-	list, err := parse(t, "--runner", "fake", "--runner", "makepkg", "--runner", "pkgctl").makeRunners()
+	list, err := parse(t, "--runner", "fake", "--runner", "makepkg", "--runner", "pkgctl").builders.Make()
 	if err != nil || strings.Join(names(list), " ") != "fake makepkg pkgctl" {
 		t.Errorf("%q, %v", names(list), err)
 	}
 	for _, args := range [][]string{{"--runner", "vmexec"}, {"--isolation", "some"}} {
-		if _, err := parse(t, args...).makeRunners(); err == nil {
+		if _, err := parse(t, args...).builders.Make(); err == nil {
 			t.Errorf("%v is accepted", args)
 		}
 	}
 	if os.Geteuid() == 0 {
-		if _, err := parse(t, "--build-user", "root").makeRunners(); err == nil || !strings.Contains(err.Error(), "must not run as root") {
+		if _, err := parse(t, "--build-user", "root").builders.Make(); err == nil || !strings.Contains(err.Error(), "must not run as root") {
 			t.Errorf("building as root: %v", err)
 		}
 	}
@@ -71,7 +71,7 @@ func TestRunnersAreNamed(t *testing.T) {
 
 func TestDefaultsFollowFromOthers(t *testing.T) {
 	s := parse(t, "--name", "w1", "--jobs", "1000")
-	if s.workDir != "/var/tmp/buildbtw-worker-w1" || s.makeJobs != 1 || len(s.architectures) != 1 || s.architectures[0] == "" {
+	if s.workDir != "/var/tmp/buildbtw-worker-w1" || s.builders.MakeJobs != 1 || len(s.builders.Architectures) != 1 || s.builders.Architectures[0] == "" {
 		t.Errorf("%+v", s)
 	}
 }
