@@ -109,7 +109,7 @@ func (m *Mirror) fetchInto(ctx context.Context, scratch string, a Access, r Remo
 	g.env = append(g.env, "GIT_OBJECT_DIRECTORY="+filepath.Join(m.git.dir, "objects"))
 	err := g.run(fetching, call{args: []string{
 		"fetch", "--quiet", "--no-tags", "--prune", "--force", "--no-write-fetch-head", "--no-recurse-submodules",
-		"--", r.URL, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
+		"--", r.URL, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "^refs/heads/" + buildbtw.PipelineRefs + "*",
 	}})
 	if ctx.Err() != nil {
 		return fmt.Errorf("fetch source %s: %w", r.Slug, context.Cause(ctx))

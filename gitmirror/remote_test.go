@@ -80,6 +80,7 @@ func TestFetchRemoteFollowsWhatHappensElsewhere(t *testing.T) {
 		{"a branch and a tag", func() map[string]string {
 			setRef("refs/heads/topic", first)
 			setRef("refs/tags/1", first)
+			setRef("refs/heads/buildbtw/build-7-aa", first) // pins a pipeline: nobody's change
 			return map[string]string{"a main": second, "a topic": first, "a tag:1": first}
 		}},
 		{"a branch below where a branch was", func() map[string]string {

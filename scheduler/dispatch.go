@@ -44,10 +44,6 @@ type PipelineConfig struct {
 	Pipelines  Pipelines         // nil: builds are left to workers, and the rest is not needed
 	Most       int               // pipelines at the same time
 	RunnerTags map[string]string // by architecture: the tag of the runners that build for it
-
-	// ProjectOf gives the project of a source; its error, when the source has
-	// none, is shown to people.
-	ProjectOf func(source string) (buildbtw.Project, error)
 }
 
 // The variables of a pipeline. None is secret: GitLab shows them to people. The
@@ -132,7 +128,7 @@ func (s *Scheduler) dispatchSome(ctx context.Context) (int, error) {
 	var group errgroup.Group
 	n := 0
 	for range creating {
-		d, err := s.Store.DispatchBuild(ctx, store.Dispatch{Architectures: s.Architectures, Most: s.Most, Project: s.ProjectOf})
+		d, err := s.Store.DispatchBuild(ctx, store.Dispatch{Architectures: s.Architectures, Most: s.Most})
 		if err != nil || d == nil {
 			return n, errors.Join(err, group.Wait())
 		}

@@ -36,9 +36,8 @@ func newSite(t *testing.T, most int) *site {
 		s.commits[name], err = s.gitlab.Push(t.Context(), id, gitlabtest.Change{Files: map[string]string{".SRCINFO": srcinfoOf(name, "1")}})
 		s.must(err)
 	}
-	s.PipelineConfig = PipelineConfig{Pipelines: client, Most: most, ProjectOf: func(source string) (buildbtw.Project, error) {
-		return s.projects[source], nil
-	}}
+	s.PipelineConfig = PipelineConfig{Pipelines: client, Most: most}
+	s.db.Projects(t, "packages/a", "packages/b") // GitLab numbers them from 1, too
 	plan := storetest.Plan("a", "b")
 	for arch := range plan.Architectures {
 		for i := range plan.Architectures[arch].Builds {

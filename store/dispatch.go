@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 
 	"buildbtw"
@@ -11,10 +13,6 @@ import (
 type Dispatch struct {
 	Architectures []string
 	Most          int // pipelines at the same time
-
-	// Project gives GitLab's project of a source. An error means that the source
-	// is not GitLab's; its message is shown to people.
-	Project func(source string) (buildbtw.Project, error)
 }
 
 // Dispatched is a build that is about to be handed to GitLab.
@@ -73,11 +71,15 @@ func (t *tx) dispatch(ctx context.Context, d Dispatch, out **Dispatched) (more b
 	if err != nil {
 		return false, err
 	}
-	project, err := d.Project(row.Source)
-	if err != nil {
+	project, err := t.projectOfSource(ctx, row.Source)
+	if errors.Is(err, sql.ErrNoRows) {
 		return true, t.moveOne(ctx, row.ID, change{
-			to: buildbtw.StatusFailed, cause: buildbtw.CauseFailed, actor: buildbtw.System, message: buildbtw.MessageOf(err),
+			to: buildbtw.StatusFailed, cause: buildbtw.CauseFailed, actor: buildbtw.System,
+			message: fmt.Sprintf("Source %s is no project on GitLab, and this server has GitLab build.", row.Source),
 		})
+	}
+	if err != nil {
+		return false, err
 	}
 	p := buildbtw.Pipeline{
 		BuildID: row.ID, State: buildbtw.PipelineCreating, ProjectID: project.ID, Project: project.Path, Pinned: true, CreatedAt: t.now,

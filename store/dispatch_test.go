@@ -11,14 +11,16 @@ import (
 	"buildbtw/store/storetest"
 )
 
-// inGitLab is a Dispatch in which every source is a project of one group.
 func inGitLab(most int) store.Dispatch {
-	return store.Dispatch{
-		Architectures: []string{"x86_64"}, Most: most,
-		Project: func(source string) (buildbtw.Project, error) {
-			return buildbtw.Project{ID: 1, Path: "packages/" + source}, nil
-		},
-	}
+	return store.Dispatch{Architectures: []string{"x86_64"}, Most: most}
+}
+
+// projects is a database that knows the sources a, b and c as projects of GitLab.
+func projects(t *testing.T) *storetest.DB {
+	t.Helper()
+	db := storetest.New(t)
+	db.Projects(t, "packages/a", "packages/b", "packages/c")
+	return db
 }
 
 func dispatch(t *testing.T, db *storetest.DB, d store.Dispatch) *store.Dispatched {
@@ -33,7 +35,7 @@ func dispatch(t *testing.T, db *storetest.DB, d store.Dispatch) *store.Dispatche
 // handed gives a database in which the one build "a" is handed to pipeline 7.
 func handed(t *testing.T) (*storetest.DB, *store.Dispatched) {
 	t.Helper()
-	db := storetest.New(t)
+	db := projects(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a"))
 	d := dispatch(t, db, inGitLab(10))
 	if err := db.PipelineCreated(t.Context(), d.Pipeline.ID, buildbtw.PipelineStatus{Number: 7, Status: "created", URL: "https://gitlab/7"}); err != nil {
@@ -77,7 +79,7 @@ func openPipelines(t *testing.T, db *storetest.DB) []store.OpenPipeline {
 }
 
 func TestDispatchStoresTheIntentionFirst(t *testing.T) {
-	db := storetest.New(t)
+	db := projects(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a"))
 	d := dispatch(t, db, inGitLab(10))
 	wantStatus(t, db, buildbtw.StatusScheduled)
@@ -94,7 +96,7 @@ func TestDispatchStoresTheIntentionFirst(t *testing.T) {
 }
 
 func TestDispatchKeepsToItsLimit(t *testing.T) {
-	db := storetest.New(t)
+	db := projects(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a", "b", "c"))
 	n := 0
 	for dispatch(t, db, inGitLab(2)) != nil {
@@ -108,11 +110,7 @@ func TestDispatchKeepsToItsLimit(t *testing.T) {
 func TestDispatchFailsWhatIsNotInGitLab(t *testing.T) {
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a"))
-	d := inGitLab(10)
-	d.Project = func(string) (buildbtw.Project, error) {
-		return buildbtw.Project{}, buildbtw.Invalid("a is no project of GitLab")
-	}
-	if out := dispatch(t, db, d); out != nil {
+	if out := dispatch(t, db, inGitLab(10)); out != nil {
 		t.Errorf("%s was handed out", out.Build.Pkgbase)
 	}
 	wantStatus(t, db, buildbtw.StatusFailed)
@@ -141,7 +139,7 @@ func TestExecutorClaimsItsBuild(t *testing.T) {
 }
 
 func TestExecutorMayBeFasterThanTheServersNote(t *testing.T) {
-	db := storetest.New(t)
+	db := projects(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a"))
 	d := dispatch(t, db, inGitLab(10))
 	if _, err := claimNamed(db, t, d.Build.ID, 7); err != nil {
@@ -204,7 +202,7 @@ func TestPipelineThatEndsUnderARunningAttemptChangesNothing(t *testing.T) {
 
 func TestFailureToDispatchIsGivenUpUnlessTheSiteIsAtFault(t *testing.T) {
 	for _, site := range []bool{true, false} {
-		db := storetest.New(t)
+		db := projects(t)
 		db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a"))
 		for range 8 {
 			d := dispatch(t, db, inGitLab(10))
@@ -296,7 +294,7 @@ func TestJobRetriedInGitLabRetriesTheBuild(t *testing.T) {
 }
 
 func TestExecutorThatTakesASlotOverEndsItsPredecessor(t *testing.T) {
-	db := storetest.New(t)
+	db := projects(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a", "b"))
 	first, second := dispatch(t, db, inGitLab(10)), dispatch(t, db, inGitLab(10))
 	if _, err := claimNamed(db, t, first.Build.ID, 0); err != nil {

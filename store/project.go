@@ -154,11 +154,19 @@ func (s *Store) Project(ctx context.Context, id int64) (buildbtw.MirroredProject
 	return p, notFound(err, "there is no project %d", id)
 }
 
+// projectOfSource selects the one project that is the source of a name.
+const projectOfSource = `SELECT * FROM mirrored_projects WHERE slug = ? ORDER BY id LIMIT 1`
+
+func (t *tx) projectOfSource(ctx context.Context, slug string) (p buildbtw.MirroredProject, err error) {
+	err = t.get(ctx, &p, projectOfSource, slug)
+	return p, err
+}
+
 // ProjectOfSource gives the project that a source comes from, or NotFound when
 // it comes from elsewhere.
 func (s *Store) ProjectOfSource(ctx context.Context, slug string) (buildbtw.MirroredProject, error) {
 	var p buildbtw.MirroredProject
-	err := s.lists.GetContext(ctx, &p, `SELECT * FROM mirrored_projects WHERE slug = ? ORDER BY id LIMIT 1`, slug)
+	err := s.lists.GetContext(ctx, &p, projectOfSource, slug)
 	return p, notFound(err, "source %s is no project on GitLab", slug)
 }
 

@@ -3,6 +3,7 @@ package apiv1_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"buildbtw"
 	"buildbtw/api"
@@ -12,11 +13,10 @@ import (
 func TestExecutorClaimsTheBuildOfItsPipeline(t *testing.T) {
 	s := newServer(t)
 	s.space("work", "libalpha")
-	d, err := s.store.DispatchBuild(t.Context(), store.Dispatch{
-		Architectures: []string{"x86_64"}, Most: 1, Project: func(source string) (buildbtw.Project, error) {
-			return buildbtw.Project{ID: 1, Path: "packages/" + source}, nil
-		},
-	})
+	s.must(s.store.RetainGroups(t.Context(), []string{"packages"}))
+	_, err := s.store.NoteProjects(t.Context(), "packages", []buildbtw.Project{{ID: 1, Path: "packages/libalpha", ActiveAt: time.Now()}})
+	s.must(err)
+	d, err := s.store.DispatchBuild(t.Context(), store.Dispatch{Architectures: []string{"x86_64"}, Most: 1})
 	s.must(err)
 	s.must(s.store.PipelineCreated(t.Context(), d.Pipeline.ID, buildbtw.PipelineStatus{Number: 70, Status: "created", URL: "https://gitlab/70"}))
 	ask := api.ClaimRequest{

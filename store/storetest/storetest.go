@@ -129,6 +129,23 @@ func (d *DB) NewBuildspaceWith(t testing.TB, name string, settings buildbtw.Sett
 	return row
 }
 
+// Projects makes sources known as projects of one group on GitLab, by the last
+// parts of their paths, numbered from 1.
+func (d *DB) Projects(t testing.TB, paths ...string) {
+	t.Helper()
+	const group = "packages"
+	if err := d.RetainGroups(t.Context(), []string{group}); err != nil {
+		t.Fatalf("note the group: %v", err)
+	}
+	list := make([]buildbtw.Project, len(paths))
+	for i, path := range paths {
+		list[i] = buildbtw.Project{ID: int64(i + 1), Path: path, ActiveAt: Start()}
+	}
+	if _, err := d.NoteProjects(t.Context(), group, list); err != nil {
+		t.Fatalf("note projects: %v", err)
+	}
+}
+
 // Iterate writes a plan as the next iteration of a buildspace.
 func (d *DB) Iterate(t testing.TB, b store.BuildspaceRow, p *buildgraph.Plan) store.IterationRow {
 	t.Helper()
