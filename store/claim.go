@@ -25,6 +25,10 @@ type Claim struct {
 	Build    int64
 	Pipeline int64
 	Job      int64
+
+	// Again says that this claim, which waits, has looked before and is woken:
+	// it need not look when others like it have found nothing.
+	Again bool
 }
 
 // Claimed is a build handed out.
@@ -51,9 +55,17 @@ func (s *Store) ClaimBuild(ctx context.Context, c Claim) (*Claimed, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
+	if c.Again && c.Build == 0 && s.work.isGone(c.kind()) {
+		return nil, nil
+	}
+	changes := s.work.seen()
 	var claimed *Claimed
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-		a, err := t.claim(ctx, c)
+	var aside bool
+	err := s.transact(ctx, func(ctx context.Context, t *tx) (err error) {
+		if aside, err = t.touchWorker(ctx, c.Worker); err != nil {
+			return err
+		}
+		a, err := t.claim(ctx, c, aside)
 		if err != nil || a == nil {
 			return err
 		}
@@ -64,14 +76,13 @@ func (s *Store) ClaimBuild(ctx context.Context, c Claim) (*Claimed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("claim build for %s: %w", c.Worker.Name, err)
 	}
+	if claimed == nil && c.Build == 0 && !aside {
+		s.work.gone(c.kind(), changes)
+	}
 	return claimed, nil
 }
 
-func (t *tx) claim(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
-	aside, err := t.touchWorker(ctx, c.Worker)
-	if err != nil {
-		return nil, err
-	}
+func (t *tx) claim(ctx context.Context, c Claim, aside bool) (*buildbtw.Attempt, error) {
 	a, err := t.resume(ctx, c)
 	switch {
 	case a != nil || err != nil:
@@ -160,6 +171,7 @@ func (t *tx) claimBest(ctx context.Context, c Claim) (*buildbtw.Attempt, error) 
 		return nil, err
 	}
 	which := sqlf("id = ("+bestPending()+")", t.bestPendingArgs(c.Worker.Architectures)...)
+	t.handout = !t.changed
 	ids, err := t.move(ctx, which, t.leased(c, buildbtw.StatusPending))
 	if err != nil || len(ids) == 0 {
 		return nil, err

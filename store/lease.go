@@ -51,16 +51,19 @@ func (s *Store) ExpireLeases(ctx context.Context) ([]buildbtw.Attempt, error) {
 	return over, nil
 }
 
+// postponed is SQL for the times after a given one at which builds may be handed
+// out.
+const postponed = `SELECT b.not_before FROM builds AS b WHERE b.status = 'pending' AND b.not_before IS NOT NULL
+    AND EXISTS (SELECT 1 FROM iterations AS i WHERE i.id = b.iteration_id AND i.state = 'ready')
+    AND b.not_before > ?`
+
 // NextWake is when time alone will make something possible: a deadline passes,
 // or a build's pause ends. False when nothing waits for a time.
 func (s *Store) NextWake(ctx context.Context) (at time.Time, ok bool, err error) {
 	var times []time.Time
 	err = s.lists.SelectContext(ctx, &times, `SELECT at FROM (
     SELECT deadline AS at FROM attempts WHERE state = 'running'
-    UNION ALL
-    SELECT b.not_before FROM builds AS b WHERE b.status = 'pending' AND b.not_before IS NOT NULL
-      AND EXISTS (SELECT 1 FROM iterations AS i WHERE i.id = b.iteration_id AND i.state = 'ready')
-      AND b.not_before > ?
+    UNION ALL `+postponed+`
 ) ORDER BY at LIMIT 1`, s.now())
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("find next deadline: %w", err)

@@ -55,6 +55,7 @@ func TestAStatementMayBeUnderWayTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer rows.Close()
 	var got []int
 	for rows.Next() {
 		var outer int

@@ -88,6 +88,7 @@ type Store struct {
 	mapper *reflectx.Mapper // columns to fields, as bun names them
 
 	subscribers subscribers
+	work        work
 	graphs      graphCache
 }
 

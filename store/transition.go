@@ -114,6 +114,7 @@ func (t *tx) skip(ctx context.Context, which clause, c change) ([]int64, error) 
 	if err != nil || len(ids) == 0 {
 		return ids, err
 	}
+	t.handout = false
 	_, err = t.exec(ctx, `UPDATE attempts SET stop = TRUE WHERE state = 'running' AND build_id IN (SELECT value FROM json_each(?))`, idList(ids))
 	return ids, err
 }

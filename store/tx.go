@@ -19,6 +19,7 @@ type tx struct {
 	opts    *Options
 	now     time.Time // of everything in this transaction; UTC, whole microseconds
 	changed bool      // somebody may be waiting for what was written
+	handout bool      // all that changed is that builds were handed out
 }
 
 // now is the time as the database keeps it.
@@ -27,15 +28,18 @@ func (s *Store) now() time.Time { return s.opts.Now().UTC().Truncate(time.Micros
 // transact runs fn in a writing transaction and wakes the subscribers if it
 // changed something. Nothing of it stays when fn fails.
 func (s *Store) transact(ctx context.Context, fn func(context.Context, *tx) error) error {
-	changed := false
+	var changed, handout bool
 	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, btx bun.Tx) error {
 		t := &tx{Tx: btx, lists: &sqlx.Tx{Tx: btx.Tx, Mapper: s.mapper}, opts: &s.opts, now: s.now()}
 		err := fn(ctx, t)
-		changed = t.changed
+		changed, handout = t.changed, t.handout
 		return err
 	})
 	if err == nil && changed {
 		s.subscribers.notify()
+		if !handout {
+			s.work.changed()
+		}
 	}
 	return err
 }

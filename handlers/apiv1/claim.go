@@ -90,7 +90,7 @@ func (a *API) checkClaim(r api.ClaimRequest) (store.Claim, error) {
 // time of a postponed build has come. It gives nil when the wait is over or the
 // server stops.
 func (a *API) waitForBuild(ctx context.Context, claim store.Claim, wait time.Duration) (*store.Claimed, error) {
-	changed, cancel := a.Store.Subscribe() // before looking: no change is missed
+	changed, cancel := a.Store.SubscribeWork() // before looking: no change is missed
 	defer cancel()
 	over := time.NewTimer(wait)
 	defer over.Stop()
@@ -105,7 +105,9 @@ func (a *API) waitForBuild(ctx context.Context, claim store.Claim, wait time.Dur
 		}
 		select {
 		case <-changed:
+			claim.Again = true
 		case <-due:
+			claim.Again = false
 		case <-over.C:
 			return nil, nil
 		case <-a.Stopping:
@@ -130,7 +132,7 @@ func (a *API) look(ctx context.Context, claim store.Claim) (*store.Claimed, erro
 // due gives a channel that fires when a postponed build may be handed out; nil,
 // which never fires, when there is none.
 func (a *API) due(ctx context.Context) (<-chan time.Time, error) {
-	at, ok, err := a.Store.NextWake(ctx)
+	at, ok, err := a.Store.NextDue(ctx)
 	if err != nil || !ok {
 		return nil, err
 	}
