@@ -280,3 +280,10 @@ CREATE INDEX mirrored_projects_due ON mirrored_projects (group_name, next_at) WH
 CREATE INDEX mirrored_projects_slug ON mirrored_projects (slug, id);
 
 CREATE INDEX mirrored_projects_broken ON mirrored_projects (group_name) WHERE message <> '';
+
+CREATE TABLE build_counts (
+    iteration_id INTEGER NOT NULL REFERENCES iterations (id) ON DELETE CASCADE,
+    status       TEXT NOT NULL CHECK (status IN ('blocked', 'pending', 'scheduled', 'building', 'built', 'failed', 'skipped')),
+    builds       INTEGER NOT NULL CHECK (builds >= 0),
+    PRIMARY KEY (iteration_id, status)
+) WITHOUT ROWID;

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -15,6 +14,7 @@ import (
 type adjacency struct {
 	first   int64 // id of build 0
 	in, out lists
+	order   []int32 // all builds, dependencies first
 }
 
 // lists holds a list per build, one after the other in one slice.
@@ -27,53 +27,17 @@ func (l lists) of(build int32) []int32 { return l.items[l.start[build]:l.start[b
 
 func (g *adjacency) size() int { return len(g.in.start) - 1 }
 
-// graphCacheSize bounds the memory: a graph of 68,000 edges takes 0.6 MB.
-const graphCacheSize = 16
-
-// graphCache keeps the graphs that were asked for last. Edges never change
-// once an iteration is there, and its id is never used again.
-type graphCache struct {
-	mu     sync.Mutex
-	recent []cachedGraph // latest first
-}
-
-type cachedGraph struct {
-	iteration int64
-	graph     *adjacency
-}
-
-func (c *graphCache) get(ctx context.Context, q *sqlx.Tx, iteration int64) (*adjacency, error) {
-	if g := c.find(iteration); g != nil {
+// adjacencyOf gives an iteration's graph. Edges never change once an iteration
+// is there, and its id is never used again.
+func (s *Store) adjacencyOf(ctx context.Context, q *sqlx.Tx, iteration int64) (*adjacency, error) {
+	if g := s.graphs.find(iteration); g != nil {
 		return g, nil
 	}
 	g, err := loadAdjacency(ctx, q, iteration)
-	if err != nil {
-		return nil, err
+	if err == nil && g.size() > 0 { // an iteration that is not there yet may come
+		s.graphs.keep(iteration, g)
 	}
-	if g.size() > 0 { // an iteration that is not there yet may come
-		c.keep(iteration, g)
-	}
-	return g, nil
-}
-
-func (c *graphCache) find(iteration int64) *adjacency {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	i := slices.IndexFunc(c.recent, func(e cachedGraph) bool { return e.iteration == iteration })
-	if i < 0 {
-		return nil
-	}
-	e := c.recent[i]
-	copy(c.recent[1:i+1], c.recent[:i])
-	c.recent[0] = e
-	return e.graph
-}
-
-func (c *graphCache) keep(iteration int64, g *adjacency) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.recent = slices.Insert(c.recent, 0, cachedGraph{iteration, g})
-	c.recent = c.recent[:min(len(c.recent), graphCacheSize)]
+	return g, err
 }
 
 func loadAdjacency(ctx context.Context, q *sqlx.Tx, iteration int64) (*adjacency, error) {
@@ -100,7 +64,26 @@ UNION ALL SELECT twin_of, id FROM builds WHERE twin_of BETWEEN ? AND ?`, span.Fi
 		from, to = append(from, int32(f-span.First)), append(to, int32(t-span.First))
 	}
 	n := int(span.Last - span.First + 1)
-	return &adjacency{first: span.First, in: newLists(n, to, from), out: newLists(n, from, to)}, rows.Err()
+	g := &adjacency{first: span.First, in: newLists(n, to, from), out: newLists(n, from, to)}
+	g.sort()
+	return g, rows.Err()
+}
+
+// sort finds the order. A plan has no cycles: their edges are cut.
+func (g *adjacency) sort() {
+	waiting := make([]int, g.size())
+	for at := range int32(g.size()) {
+		if waiting[at] = len(g.in.of(at)); waiting[at] == 0 {
+			g.order = append(g.order, at)
+		}
+	}
+	for i := 0; i < len(g.order); i++ {
+		for _, to := range g.out.of(g.order[i]) {
+			if waiting[to]--; waiting[to] == 0 {
+				g.order = append(g.order, to)
+			}
+		}
+	}
 }
 
 // newLists sorts items by the build at the same place in keys.

@@ -37,7 +37,7 @@ FROM builds AS b WHERE b.iteration_id = ? ORDER BY b.id`, iterationID)
 		if err != nil {
 			return err
 		}
-		g, err := s.graphs.get(ctx, q, iterationID)
+		g, err := s.adjacencyOf(ctx, q, iterationID)
 		if err != nil {
 			return err
 		}

@@ -219,6 +219,9 @@ func (t *tx) insertGraph(ctx context.Context, it *buildbtw.Iteration, n NewItera
 	if err := t.insertLaidOut(ctx, g); err != nil {
 		return err
 	}
+	if err := t.beginCounts(ctx, it.ID); err != nil {
+		return err
+	}
 	if err := t.takePackages(ctx, "n.iteration_id = ?", it.ID); err != nil {
 		return err
 	}

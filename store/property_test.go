@@ -76,6 +76,7 @@ func (w *world) check(r *rapid.T) {
 	for _, v := range w.db.Violations(w.t) {
 		r.Error(v)
 	}
+	w.checkStanding(r)
 }
 
 func (w *world) claim(r *rapid.T) {

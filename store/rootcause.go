@@ -20,77 +20,32 @@ type Blocker struct {
 	Blocks int // builds that cannot start because of it, directly or through others
 }
 
-// stuck is an iteration's graph with the builds that go no further: those that
-// block, and those that are blocked.
-type stuck struct {
-	graph   *adjacency
-	causes  []bool
-	blocked []bool
-}
-
-// loadStuck finds what will not be built unless a person does something:
-// failed builds and skipped ones, except those whose dependents may use what
-// is there already.
-func (s *Store) loadStuck(ctx context.Context, q *sqlx.Tx, iteration int64) (*stuck, error) {
-	g, err := s.graphs.get(ctx, q, iteration)
-	if err != nil {
-		return nil, err
-	}
-	st := &stuck{graph: g}
-	if st.causes, err = g.marks(ctx, q, `iteration_id = ? AND (status = 'failed' OR status = 'skipped' AND skip_reason <> 'unchanged')`, iteration); err != nil {
-		return nil, err
-	}
-	st.blocked, err = g.marks(ctx, q, `iteration_id = ? AND status = 'blocked'`, iteration)
-	return st, err
-}
-
-// marks tells for each build of the graph whether a condition holds.
-func (g *adjacency) marks(ctx context.Context, q *sqlx.Tx, condition string, args ...any) ([]bool, error) {
-	var ids []int64
-	if err := q.SelectContext(ctx, &ids, `SELECT id FROM builds WHERE `+condition, args...); err != nil {
-		return nil, err
-	}
-	marked := make([]bool, g.size())
-	for _, id := range ids {
-		marked[id-g.first] = true
-	}
-	return marked, nil
-}
-
-// walk goes from a build along edges, through blocked builds only, nearest
-// first, and calls visit once for each build it meets until visit says stop.
-func (st *stuck) walk(from int32, along lists, seen []int32, visit func(int32) (more bool)) {
-	queue := []int32{from}
-	mark := from + 1 // distinct for each start, so that seen need not be cleared
-	seen[from] = mark
-	for len(queue) > 0 {
+// rootCauses gives the builds that a blocked one waits for in vain, nearest
+// first: it goes back through blocked builds that lead to causes not found yet.
+func (st *standing) rootCauses(build int64, seen []int32) []int64 {
+	r := st.reach()
+	start := int32(build - st.graph.first)
+	found := make([]uint64, r.words)
+	var causes []int64
+	queue := []int32{start}
+	mark := start + 1 // distinct for each start, so that seen need not be cleared
+	for len(queue) > 0 && len(causes) < MaxRootCauses && r.waitsInVain(start, found) {
 		at := queue[0]
 		queue = queue[1:]
-		for _, next := range along.of(at) {
-			if seen[next] == mark {
+		for _, from := range st.graph.in.of(at) {
+			if seen[from] == mark {
 				continue
 			}
-			seen[next] = mark
-			if !visit(next) {
-				return
+			seen[from] = mark
+			if place, is := slices.BinarySearch(r.causes, from); is && len(causes) < MaxRootCauses {
+				found[place/64] |= 1 << (place % 64)
+				causes = append(causes, st.graph.first+int64(from))
 			}
-			if st.blocked[next] {
-				queue = append(queue, next)
+			if st.blocked[from] && r.waitsInVain(from, found) {
+				queue = append(queue, from)
 			}
 		}
 	}
-}
-
-// rootCauses gives the builds that a blocked one waits for in vain, nearest
-// first.
-func (st *stuck) rootCauses(build int64, seen []int32) []int64 {
-	var causes []int64
-	st.walk(int32(build-st.graph.first), st.graph.in, seen, func(at int32) bool {
-		if st.causes[at] {
-			causes = append(causes, st.graph.first+int64(at))
-		}
-		return len(causes) < MaxRootCauses
-	})
 	return causes
 }
 
@@ -104,7 +59,7 @@ func (s *Store) addRootCauses(ctx context.Context, q *sqlx.Tx, rows []BuildRow) 
 		}
 	}
 	for iteration, places := range iterations {
-		st, err := s.loadStuck(ctx, q, iteration)
+		st, err := s.standing(ctx, q, iteration)
 		if err != nil {
 			return fmt.Errorf("root causes: %w", err)
 		}
@@ -150,7 +105,7 @@ func (s *Store) Blockers(ctx context.Context, iterationID int64, limit int) ([]B
 	}
 	blockers := []Blocker{}
 	err = s.view(ctx, func(q *sqlx.Tx) error {
-		st, err := s.loadStuck(ctx, q, iterationID)
+		st, err := s.standing(ctx, q, iterationID)
 		if err != nil {
 			return err
 		}
@@ -172,23 +127,12 @@ func (s *Store) Blockers(ctx context.Context, iterationID int64, limit int) ([]B
 	return blockers, nil
 }
 
-func (st *stuck) blockers() []Blocker {
-	seen := make([]int32, st.graph.size())
-	var list []Blocker
-	for at, is := range st.causes {
-		if !is {
-			continue
-		}
-		n := 0
-		st.walk(int32(at), st.graph.out, seen, func(next int32) bool {
-			if st.blocked[next] {
-				n++
-			}
-			return true
-		})
-		if n > 0 {
-			list = append(list, Blocker{BuildRef{ID: st.graph.first + int64(at)}, n})
-		}
+// blockers counts what each cause blocks, the one that blocks most first.
+func (st *standing) blockers() []Blocker {
+	r := st.reach()
+	list := make([]Blocker, len(r.causes))
+	for i, n := range r.blocks {
+		list[i] = Blocker{BuildRef{ID: st.graph.first + int64(r.causes[i])}, n}
 	}
 	slices.SortFunc(list, func(a, b Blocker) int {
 		return cmp.Or(cmp.Compare(b.Blocks, a.Blocks), cmp.Compare(a.Build.ID, b.Build.ID))

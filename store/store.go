@@ -89,7 +89,8 @@ type Store struct {
 
 	subscribers subscribers
 	work        work
-	graphs      graphCache
+	graphs      recent[adjacency]
+	standings   recent[standing]
 }
 
 // Open opens the database at path, makes it if it is missing, and brings it up

@@ -65,6 +65,9 @@ func (t *tx) moveFrom(ctx context.Context, from buildbtw.Status, which clause, c
 	if err := t.recordMoves(ctx, from, ids, c); err != nil {
 		return nil, err
 	}
+	if err := t.recountMoved(ctx, from, c.to, ids); err != nil {
+		return nil, err
+	}
 	return ids, t.holdSame(ctx, from, c.to, ids)
 }
 

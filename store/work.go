@@ -77,7 +77,7 @@ func (s *Store) SubscribeWork() (changed <-chan struct{}, cancel func()) {
 // NextDue is when a postponed build may be handed out; false when none is
 // postponed.
 func (s *Store) NextDue(ctx context.Context) (at time.Time, ok bool, err error) {
-	now := s.opts.Now().UTC().Truncate(time.Microsecond)
+	now := s.now()
 	s.work.mu.Lock()
 	changes, known := s.work.changes, s.work.due
 	s.work.mu.Unlock()

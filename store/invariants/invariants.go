@@ -60,6 +60,12 @@ WHERE i.state <> 'ready' AND b.status NOT IN ('built', 'failed', 'skipped')
 AND b.held <> 'linking'
 AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.build_id = b.id AND a.state = 'publishing')
 AND NOT EXISTS (SELECT 1 FROM builds AS w WHERE w.input_key = b.input_key AND w.input_key <> '' AND w.held = 'running')`},
+		{"the numbers of builds by status are those of the builds", `
+SELECT 'iteration ' || c.iteration_id || ' is said to have ' || c.builds || ' ' || c.status || ', really ' || c.really FROM (
+    SELECT *, (SELECT count(*) FROM builds AS b WHERE b.iteration_id = n.iteration_id AND b.status = n.status) AS really FROM build_counts AS n) AS c
+WHERE c.builds <> c.really`},
+		{"the builds of every iteration are counted", `
+SELECT DISTINCT iteration_id FROM builds WHERE iteration_id NOT IN (SELECT iteration_id FROM build_counts)`},
 		{"an event about a build names its iteration and buildspace", `
 SELECT e.id FROM events AS e JOIN builds AS b ON b.id = e.build_id JOIN iterations AS i ON i.id = b.iteration_id
 WHERE e.iteration_id IS NOT i.id OR e.buildspace_id IS NOT i.buildspace_id`},
