@@ -16,7 +16,8 @@ import (
 // other, except a sub-package its parent's words.
 var layers = [][]string{
 	{"", "srcinfo", "alpm"},
-	{"buildgraph", "directory", "forecast", "migrations", "static", "infrastructure"},
+	{"buildgraph", "graphlayout", "directory", "forecast", "migrations", "static", "infrastructure"},
+	{"graphview"},
 	{"store", "auth", "gitmirror", "gitlab", "pacmanrepo", "baserepo", "buildlog", "api", "views"},
 	{"store/invariants", "gitlab/gitlabtest"},
 	{"store/storetest"},

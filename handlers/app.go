@@ -39,6 +39,7 @@ type App struct {
 	diffs    diffCache      // between iterations, for the pages
 	pkgInfos infoCache      // of package files, for the pages
 	parts    partCache      // of the pages that are polled
+	graphs   graphs         // that people look at
 	stopping chan struct{}  // closed when the server is told to stop: ends every long answer
 	stop     func()
 }

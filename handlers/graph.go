@@ -1,60 +1,177 @@
 package handlers
 
 import (
-	"strings"
+	"slices"
+	"strconv"
+
+	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
+	"buildbtw/graphview"
 	"buildbtw/store"
 	"buildbtw/views"
 )
 
-// graphEdges says of each edge what it is, for whoever points at it.
-func graphEdges(g store.Graph) []views.GraphEdge {
-	edges := make([]views.GraphEdge, 0, len(g.Edges)+len(g.Cuts))
-	for _, e := range g.Edges {
-		words := strings.Join(e.Kinds.Names(), ", ")
-		if len(e.Through) > 0 {
-			words += ", through " + strings.Join(e.Through, ", ")
-		}
-		edges = append(edges, views.GraphEdge{From: e.From, To: e.To, Words: words})
-	}
-	for _, cut := range g.Cuts {
-		words := strings.Join(cut.Kinds.Names(), ", ") + ", cut out of the cycle " + strings.Join(cut.Cycle, " → ")
-		edges = append(edges, views.GraphEdge{From: cut.From, To: cut.To, Words: words, Cut: true})
-	}
-	return edges
+// askedGraph is what a request about a graph is about.
+type askedGraph struct {
+	row   store.IterationRow
+	arch  string
+	archs []string
+	shown *shownGraph
+	seenState
 }
 
-// longestChain marks the builds that decide how long the whole takes. A build's
-// priority is the length of the longest chain that starts at it, so the chain
-// begins at the largest and follows the largest.
-func longestChain(g store.Graph) map[int64]bool {
-	byID := make(map[int64]buildbtw.Build, len(g.Builds))
-	var next *buildbtw.Build
+// askGraph finds the graph that the path names, as it is now; or, if it may be
+// late, as it was a moment ago.
+func (a *App) askGraph(c *fiber.Ctx, mayBeLate bool) (askedGraph, error) {
+	number, err := iterationNumber(c)
+	if err != nil {
+		return askedGraph{}, err
+	}
+	name, err := param(c, "name")
+	if err != nil {
+		return askedGraph{}, err
+	}
+	// The event is older than what is read after it: a change in between is seen twice, never missed.
+	event, err := a.lastEvent(c, name)
+	if err != nil {
+		return askedGraph{}, err
+	}
+	g := askedGraph{arch: c.Params("arch")}
+	if g.row, err = a.Store.Iteration(c.UserContext(), name, number); err != nil {
+		return askedGraph{}, err
+	}
+	if g.archs, err = a.Store.Architectures(c.UserContext(), g.row.ID); err != nil {
+		return askedGraph{}, err
+	}
+	if !slices.Contains(g.archs, g.arch) {
+		return askedGraph{}, buildbtw.NotFound("iteration %d of %s has no builds for %.40q", number, name, g.arch)
+	}
+	g.shown = a.graphs.of(g.row.ID, g.arch)
+	g.seenState, err = g.shown.state(c.UserContext(), a, event, mayBeLate)
+	return g, err
+}
+
+// graphRequest is what the query asks for.
+func graphRequest(c *fiber.Ctx) views.GraphRequest {
+	return views.GraphRequest{Mode: graphview.Mode(c.Query("view")), Focus: c.Query("focus"), Collapse: c.Query("collapse") != ""}
+}
+
+// graphPage shows the build graph of an iteration and architecture. While it is
+// open, it asks for its head again.
+func (a *App) graphPage(c *fiber.Ctx) error {
+	if wantsPart(c) {
+		return a.graphHead(c)
+	}
+	g, err := a.askGraph(c, false)
+	if err != nil {
+		return err
+	}
+	v := a.graphView(g)
+	if err := v.Show(g.State, graphRequest(c), a.graphs.layouts.New); err != nil {
+		return err
+	}
+	s := a.graphShell(c, v)
+	content := views.GraphContent(v, s)
+	s.Live = views.Live{} // the picture stays when the head is made anew
+	return a.render(c, s, content)
+}
+
+func (a *App) graphHead(c *fiber.Ctx) error {
+	name, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	event, err := a.lastEvent(c, name)
+	if err != nil {
+		return err
+	}
+	if event != 0 && a.unchanged(c, event) {
+		return notModified(c)
+	}
+	g, err := a.askGraph(c, true)
+	if err != nil {
+		return err
+	}
+	v := a.graphView(g)
+	return a.render(c, a.graphShell(c, v), views.GraphHead(v))
+}
+
+func (a *App) graphShell(c *fiber.Ctx, v views.Graph) views.Shell {
+	s := a.shell(c, views.NavBuildspaces, v.Title())
+	s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Iteration, views.Crumb{Label: "Graph " + v.Architecture})
+	s.Mood = views.IterationMood(v.Status, v.Counts)
+	s.Script = s.Assets.Graph
+	s.Live = views.Live{URL: c.Path(), Seconds: 5}
+	return s
+}
+
+// graphView is the page without a picture. The counts are those of one
+// architecture.
+func (a *App) graphView(g askedGraph) views.Graph {
+	v := views.Graph{
+		Buildspace: g.row.Buildspace, Iteration: g.row.Number, Architecture: g.arch, Architectures: g.archs,
+		Status: g.row.Status(), Counts: buildbtw.Counts{}, State: g.State, View: graphview.View{Focus: -1},
+		Base: views.IterationURL(g.row.Buildspace, g.row.Number, g.arch, "graph"),
+	}
 	for _, b := range g.Builds {
-		byID[b.ID] = b
-		next = longer(next, b)
+		v.Counts[b.Status]++
 	}
-	dependents := map[int64][]int64{}
-	for _, e := range g.Edges {
-		dependents[e.From] = append(dependents[e.From], e.To)
-	}
-	chain := map[int64]bool{}
-	for next != nil && !chain[next.ID] {
-		chain[next.ID] = true
-		here := next.ID
-		next = nil
-		for _, id := range dependents[here] {
-			next = longer(next, byID[id])
-		}
-	}
-	return chain
+	return v
 }
 
-// longer picks the build with the longer chain; the first one when equal.
-func longer(best *buildbtw.Build, b buildbtw.Build) *buildbtw.Build {
-	if best == nil || b.Priority > best.Priority {
-		return &b
+// graphAbout is what the page says of one build, for a script that shows it.
+func (a *App) graphAbout(c *fiber.Ctx) error {
+	g, err := a.askGraph(c, true)
+	if err != nil {
+		return err
 	}
-	return best
+	node, ok := g.Find(c.Query("build"))
+	if !ok {
+		return buildbtw.NotFound("there is no build %.80q in this graph", c.Query("build"))
+	}
+	about := views.NewGraphAbout(g.State, node, a.graphView(g).Base)
+	c.Set(fiber.HeaderCacheControl, "no-cache")
+	return sendView(c.UserContext(), c, views.GraphAboutPanel(about))
+}
+
+// graphFound is a build that a search found.
+type graphFound struct {
+	Key  string `json:"key"`
+	Code string `json:"code"`
+}
+
+const graphFoundShown = 8
+
+// findInGraph lists builds by a part of their names.
+func (a *App) findInGraph(c *fiber.Ctx) error {
+	g, err := a.askGraph(c, true)
+	if err != nil {
+		return err
+	}
+	found := []graphFound{}
+	for _, v := range g.Search(c.Query("q"), graphFoundShown) {
+		found = append(found, graphFound{g.Nodes[v].Key(), g.Codes[v : v+1]})
+	}
+	c.Set(fiber.HeaderCacheControl, "no-cache")
+	return c.JSON(found)
+}
+
+// graphState tells a page where the builds stand: all of them, or what has
+// changed since it asked last.
+func (a *App) graphState(c *fiber.Ctx) error {
+	g, err := a.askGraph(c, true)
+	if err != nil {
+		return err
+	}
+	since, _ := strconv.ParseInt(c.Query("since"), 10, 64) // none: everything
+	c.Set(fiber.HeaderCacheControl, "no-store")            // the script keeps what it needs
+	if since == g.cursor && since != 0 {
+		return c.SendStatus(fiber.StatusNoContent)
+	}
+	body, err := graphview.EncodeState(g.Look, g.cursor, g.shown.look(since), since)
+	if err != nil {
+		return err
+	}
+	return sendPacked(c, fiber.MIMEApplicationJSON, body)
 }

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -273,63 +272,4 @@ func (a *App) eventLines(rows []store.EventRow, named bool) []views.EventLine {
 		lines = append(lines, line)
 	}
 	return lines
-}
-
-// graphPage shows the build graph of an iteration and architecture.
-func (a *App) graphPage(c *fiber.Ctx) error {
-	number, err := iterationNumber(c)
-	if err != nil {
-		return err
-	}
-	name, err := param(c, "name")
-	if err != nil {
-		return err
-	}
-	event, err := a.lastEvent(c, name)
-	if err != nil {
-		return err
-	}
-	if event != 0 && a.unchanged(c, event) {
-		return notModified(c)
-	}
-	row, err := a.Store.Iteration(c.UserContext(), name, number)
-	if err != nil {
-		return err
-	}
-	v, err := a.graphView(c.UserContext(), row, c.Params("arch"))
-	if err != nil {
-		return err
-	}
-	s := a.shell(c, views.NavBuildspaces, v.Title())
-	s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Iteration, views.Crumb{Label: "Graph " + v.Architecture})
-	s.Mood = views.IterationMood(v.Status, v.Counts)
-	s.Live = live(c, 5)
-	return a.render(c, s, views.GraphContent(v))
-}
-
-func (a *App) graphView(ctx context.Context, row store.IterationRow, arch string) (views.Graph, error) {
-	architectures, err := a.Store.Architectures(ctx, row.ID)
-	if err != nil {
-		return views.Graph{}, err
-	}
-	if !slices.Contains(architectures, arch) {
-		return views.Graph{}, buildbtw.NotFound("iteration %d of %s has no builds for %.40q", row.Number, row.Buildspace, arch)
-	}
-	g, err := a.Store.Graph(ctx, row.ID, arch)
-	if err != nil {
-		return views.Graph{}, err
-	}
-	v := views.Graph{
-		Buildspace: row.Buildspace, Iteration: row.Number, Architecture: arch, Architectures: architectures,
-		Status: row.Status(), Counts: buildbtw.Counts{},
-	}
-	chain := longestChain(g)
-	for _, b := range g.Builds {
-		v.Counts[b.Status]++
-		v.Nodes = append(v.Nodes, views.GraphNode{
-			BuildLink: linkOf(b), Level: b.Level, Version: b.Version, Reason: b.Reason.String(), OnChain: chain[b.ID],
-		})
-	}
-	v.Edges = graphEdges(g)
-	return v, nil
 }

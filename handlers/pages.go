@@ -39,6 +39,12 @@ func (a *App) pages(r fiber.Router) {
 	r.Get("/buildspaces/:name/:number", look, a.iterationPage)
 	r.Get("/buildspaces/:name/:number/diff", look, a.diffPage)
 	r.Get("/buildspaces/:name/:number/:arch/graph", look, a.graphPage)
+	r.Get("/buildspaces/:name/:number/:arch/graph.svg", look, a.graphSVG)
+	r.Get("/buildspaces/:name/:number/:arch/graph.dot", look, a.graphDOT)
+	r.Get("/buildspaces/:name/:number/:arch/graph/picture", look, a.graphPicture)
+	r.Get("/buildspaces/:name/:number/:arch/graph/state", look, a.graphState)
+	r.Get("/buildspaces/:name/:number/:arch/graph/about", look, a.graphAbout)
+	r.Get("/buildspaces/:name/:number/:arch/graph/find", look, a.findInGraph)
 
 	r.Get("/builds/:id", look, a.buildPage)
 	r.Get("/builds/:id/log", look, a.buildLog)

@@ -54,13 +54,18 @@ func sendView(ctx context.Context, c *fiber.Ctx, view templ.Component) error {
 	if err := view.Render(ctx, &body); err != nil {
 		return fmt.Errorf("render %s: %w", c.Path(), err)
 	}
-	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
+	return sendPacked(c, fiber.MIMETextHTMLCharsetUTF8, body.Bytes())
+}
+
+// sendPacked sends a body that was made in memory, compressed if that is worth it.
+func sendPacked(c *fiber.Ctx, contentType string, body []byte) error {
+	c.Set(fiber.HeaderContentType, contentType)
 	c.Vary(fiber.HeaderAcceptEncoding)
-	if body.Len() < worthPacking || !c.Context().Request.Header.HasAcceptEncoding("gzip") {
-		return c.Send(body.Bytes())
+	if len(body) < worthPacking || !c.Context().Request.Header.HasAcceptEncoding("gzip") {
+		return c.Send(body)
 	}
 	c.Set(fiber.HeaderContentEncoding, "gzip")
-	return c.Send(fasthttp.AppendGzipBytesLevel(nil, body.Bytes(), fasthttp.CompressBestSpeed))
+	return c.Send(fasthttp.AppendGzipBytesLevel(nil, body, fasthttp.CompressBestSpeed))
 }
 
 // worthPacking is the size in bytes from which a page is compressed: smaller

@@ -11,7 +11,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const dist = join(here, "dist");
 
 const bundled = await build({
-  entryPoints: [join(here, "src/app.css"), join(here, "src/app.js")],
+  entryPoints: [join(here, "src/app.css"), join(here, "src/app.js"), join(here, "src/graph.js")],
   bundle: true,
   minify: true,
   legalComments: "none",

@@ -2,42 +2,90 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"buildbtw"
-	"buildbtw/views"
+	"buildbtw/graphview"
 )
+
+// graphStory is a graph page: a graph, where its builds stand, and what is asked
+// for.
+type graphStory struct {
+	state  *graphview.State
+	status buildbtw.IterationStatus
+}
+
+// drawing puts a made-up graph together. Nodes are named; IDs and levels follow.
+type drawing struct {
+	nodes  []graphview.Node
+	states []graphview.BuildState
+	edges  []graphview.BuildEdge
+	cuts   []graphview.BuildCut
+	ids    map[string]int64
+}
+
+// add adds a build that waits for others; "make:" before one of those says that
+// it is only needed to build, "via:" that the order holds through a package
+// outside.
+func (d *drawing) add(name, version string, status buildbtw.Status, seconds float64, deps ...string) {
+	if d.ids == nil {
+		d.ids = map[string]int64{}
+	}
+	id := int64(len(d.nodes) + 1)
+	d.ids[name] = id
+	node := graphview.Node{ID: id, Pkgbase: name, Version: version, Stage: 1, Reason: buildbtw.Reason{Kind: buildbtw.ReasonChangeset}}
+	for _, dep := range deps {
+		kind, other, found := strings.Cut(dep, ":")
+		if !found {
+			kind, other = "", dep
+		}
+		edge := graphview.BuildEdge{From: d.ids[other], To: id, Kinds: buildbtw.EdgeDepends}
+		switch kind {
+		case "make":
+			edge.Kinds = buildbtw.EdgeMakedepends
+		case "via":
+			edge.Through = []string{"cmake"}
+		}
+		d.edges = append(d.edges, edge)
+		node.Level = max(node.Level, d.nodes[d.ids[other]-1].Level+1)
+		node.Reason = buildbtw.Reason{Kind: buildbtw.ReasonDepends, Via: other, Name: other}
+	}
+	d.nodes = append(d.nodes, node)
+	state := graphview.BuildState{ID: id, Status: status, Priority: seconds}
+	if status == buildbtw.StatusSkipped {
+		state.SkipReason = buildbtw.CauseUnchanged
+	}
+	d.states = append(d.states, state)
+}
+
+func (d *drawing) cut(from, to string, cycle ...string) {
+	d.cuts = append(d.cuts, graphview.BuildCut{From: d.ids[from], To: d.ids[to], Kinds: buildbtw.EdgeCheckdepends, Cycle: cycle})
+}
+
+// state weighs builds by the longest chain that begins with them, each build
+// taking as many seconds as it was given.
+func (d *drawing) state() *graphview.State {
+	rest := make([]float64, len(d.nodes))
+	for i := len(d.edges) - 1; i >= 0; i-- { // edges lead to what was added later
+		e := d.edges[i]
+		rest[e.From-1] = max(rest[e.From-1], rest[e.To-1]+d.states[e.To-1].Priority)
+	}
+	for i := range d.states {
+		d.states[i].Priority += rest[i]
+	}
+	return graphview.New(d.nodes, d.edges, d.cuts).State(d.states)
+}
 
 // mediaGraph is a rebuild for a new x264 in which one build failed: what it
 // holds up is the first thing that whoever looks must see.
-func mediaGraph() views.Graph {
-	g := views.Graph{
-		Buildspace: "x264", Iteration: 2, Architecture: "x86_64", Architectures: []string{"x86_64"},
-		Status: buildbtw.IterationStatusBuilding, Counts: buildbtw.Counts{},
-	}
-	chain := []string{"x264", "ffmpeg", "opencv", "mlt", "kdenlive"}
-	ids := map[string]int64{}
+func mediaGraph() *graphview.State {
+	var d drawing
 	for i, row := range strings.Split(strings.TrimSpace(mediaBuilds), "\n") {
 		words := strings.Fields(row)
-		name, deps := words[0], words[3:]
-		node := views.GraphNode{
-			BuildLink: link(int64(i+1), name, buildbtw.Status(words[2])), Version: words[1],
-			Reason: "is a changeset", OnChain: slices.Contains(chain, name),
-		}
-		ids[name] = node.ID
-		for _, dep := range deps {
-			node.Level = max(node.Level, g.Nodes[ids[dep]-1].Level+1)
-			node.Reason = "depends on " + dep
-			g.Edges = append(g.Edges, views.GraphEdge{From: ids[dep], To: node.ID, Words: "depends"})
-		}
-		g.Nodes = append(g.Nodes, node)
-		g.Counts[node.Status]++
+		d.add(words[0], words[1], buildbtw.Status(words[2]), float64(60+i*7%50), words[3:]...)
 	}
-	g.Edges = append(g.Edges, views.GraphEdge{
-		From: ids["chromaprint"], To: ids["ffmpeg"], Cut: true, Words: "makedepends, cut out of the cycle chromaprint → ffmpeg → chromaprint",
-	})
-	return g
+	d.cut("chromaprint", "ffmpeg", "chromaprint", "ffmpeg")
+	return d.state()
 }
 
 // mediaBuilds has a line for each build: name, version, status, and what it
@@ -54,12 +102,12 @@ gst-libav          1.26.8-2     built     ffmpeg
 mpv                1:0.40.0-4   built     ffmpeg
 obs-studio         32.0.2-2     building  ffmpeg x264
 opencv             4.12.0-11    failed    ffmpeg
-vlc                3.0.21-29    building  ffmpeg x264
+vlc                3.0.21-29    building  ffmpeg make:x264
 celluloid          0.29-2       pending   mpv
 digikam            8.8.0-2      blocked   opencv
-frei0r-plugins     2.5.0-2      blocked   opencv
+frei0r-plugins     2.5.0-2      blocked   make:opencv
 gimp               3.0.6-3      building  gegl
-gst-plugins-bad    1.26.8-2     blocked   opencv chromaprint
+gst-plugins-bad    1.26.8-2     blocked   opencv via:chromaprint
 haruna             1.5.4-1      built     mpv
 libopenshot        0.5.0-2      blocked   opencv ffmpeg
 picard             2.13.3-3     built     chromaprint
@@ -71,31 +119,83 @@ shotcut            25.10.18-1   blocked   mlt
 epiphany           49.1-1       blocked   webkit2gtk-4.1
 `
 
-// graph makes a layered graph of n builds in every status.
-func graph(n int) views.Graph {
-	g := views.Graph{
-		Buildspace: "openssl-3.6", Iteration: 4, Architecture: "x86_64", Architectures: []string{"aarch64", "x86_64"},
-		Status: buildbtw.IterationStatusBuilding, Counts: buildbtw.Counts{},
+// everyStatus has a build in each status, and two cycles that were cut.
+func everyStatus() *graphview.State {
+	var d drawing
+	d.add("gettext", "0.26-1", buildbtw.StatusBuilt, 100)
+	d.add("libxml2", "2.15.1-1", buildbtw.StatusBuilt, 90, "gettext")
+	d.add("docbook-xsl", "1.79.2-9", buildbtw.StatusSkipped, 20, "make:libxml2")
+	d.add("libxslt", "1.1.43-2", buildbtw.StatusFailed, 60, "libxml2")
+	d.add("glib2", "2.86.2-1", buildbtw.StatusBuilding, 200, "libxml2", "make:docbook-xsl")
+	d.add("shared-mime-info", "2.4-3", buildbtw.StatusScheduled, 30, "libxml2")
+	d.add("itstool", "2.0.7-4", buildbtw.StatusPending, 30, "make:libxml2")
+	d.add("yelp-xsl", "49.0-1", buildbtw.StatusBlocked, 40, "libxslt", "itstool")
+	d.add("gobject-introspection", "1.86.0-2", buildbtw.StatusBlocked, 80, "glib2", "via:shared-mime-info")
+	d.add("python-gobject", "3.54.5-1", buildbtw.StatusBlocked, 50, "gobject-introspection")
+	d.cut("glib2", "gettext", "gettext", "libxml2", "glib2")
+	d.cut("python-gobject", "glib2", "glib2", "gobject-introspection", "python-gobject")
+	return d.state()
+}
+
+func allBuilt() *graphview.State {
+	var d drawing
+	for _, row := range strings.Split(strings.TrimSpace(mediaBuilds), "\n") {
+		words := strings.Fields(row)
+		d.add(words[0], words[1], buildbtw.StatusBuilt, 60, words[3:]...)
 	}
-	statuses := []buildbtw.Status{"built", "built", "built", "building", "failed", "pending", "blocked", "blocked", "skipped", "scheduled"}
+	return d.state()
+}
+
+func oneBuild() *graphview.State {
+	var d drawing
+	d.add("tzdata", "2025b-1", buildbtw.StatusBuilding, 30)
+	return d.state()
+}
+
+// madeUpGraph makes a graph of n builds in every status; the middle of the work
+// is done.
+func madeUpGraph(n int) *graphview.State {
+	var d drawing
 	for i := range n {
-		level := i * 5 / max(n, 1)
-		node := views.GraphNode{
-			BuildLink: link(int64(i+1), madeUp(i), statuses[min(i*10/n, 9)]), Level: level, Version: "1.0-1", Reason: "depends on openssl",
+		var deps []string
+		for _, back := range []int{1 + i*7%11*max(1, n/60), n/9 + i%5, n / 4} {
+			if from := i - back; from >= 0 && i > n/40 {
+				deps = append(deps, madeUp(from))
+			}
 		}
-		node.OnChain = i == 0 || level > g.Nodes[i-1].Level
-		g.Nodes = append(g.Nodes, node)
-		g.Counts[node.Status]++
-		for _, back := range []int{n/5 + 1, n/3 + i%3} {
-			if from := i - back; from >= 0 && g.Nodes[from].Level < level {
-				g.Edges = append(g.Edges, views.GraphEdge{From: int64(from + 1), To: int64(i + 1), Words: "depends, makedepends"})
+		d.add(madeUp(i), fmt.Sprintf("%d.%d-1", 1+i%9, i%20), madeUpStatus(i, n), float64(20+i*31%400), deps...)
+	}
+	if n > 100 {
+		d.cut(madeUp(n/2), madeUp(n/3), madeUp(n/3), madeUp(n/2))
+	}
+	s := d.state()
+	return block(s)
+}
+
+func madeUpStatus(i, n int) buildbtw.Status {
+	switch share := i * 100 / n; {
+	case i%97 == 50 && share > 20 && share < 45:
+		return buildbtw.StatusFailed
+	case share < 40:
+		return buildbtw.StatusBuilt
+	case share < 44:
+		return [...]buildbtw.Status{"building", "pending", "pending", "scheduled"}[i%4]
+	}
+	return buildbtw.StatusBlocked
+}
+
+// block corrects statuses that a real server would not have: what waits for
+// something that is not done is blocked.
+func block(s *graphview.State) *graphview.State {
+	builds := append([]graphview.BuildState(nil), s.Builds...)
+	for v := range builds { // dependencies come first
+		for _, dep := range s.Dependencies(int32(v)) {
+			if status := builds[dep].Status; status != buildbtw.StatusBuilt && status != buildbtw.StatusSkipped {
+				builds[v].Status = buildbtw.StatusBlocked
 			}
 		}
 	}
-	if n > 6 {
-		g.Edges = append(g.Edges, views.GraphEdge{From: int64(n), To: 2, Cut: true, Words: "checkdepends, cut out of a cycle"})
-	}
-	return g
+	return s.State(builds)
 }
 
 // madeUp gives the i-th of many names that look like a distribution's, each

@@ -75,8 +75,15 @@ func routes(assets *static.Assets) http.Handler {
 		w.Header().Set("Content-Type", asset.ContentType)
 		_, _ = w.Write(asset.Body) // a browser that left
 	})
-	all := stories(shell(views.NewAssets(assets.URL)))
+	frame := shell(views.NewAssets(assets.URL))
+	for path, g := range graphs() {
+		graphRoutes(mux, frame, path, g)
+	}
+	all := stories(frame)
 	for _, s := range append(all, index(all)) {
+		if s.View == nil {
+			continue
+		}
 		mux.HandleFunc("GET "+s.Path, func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("HX-Request") != "" {
 				w.WriteHeader(http.StatusNoContent) // a page that polls: stories never change

@@ -15,7 +15,7 @@ import (
 // story is one page in one state.
 type story struct {
 	Path string
-	View templ.Component
+	View templ.Component // nil for what has routes of its own
 }
 
 // page puts a shell around contents.
@@ -38,7 +38,7 @@ func stories(s views.Shell) []story {
 	var all []story
 	for _, group := range [][]story{
 		homeStories(s, reader), formStories(s), iterationStories(s, reader),
-		graphStories(s), buildStories(s), listStories(s), searchStories(s),
+		graphStories(), buildStories(s), listStories(s), searchStories(s),
 	} {
 		all = append(all, group...)
 	}
@@ -89,15 +89,17 @@ func iterationStories(s, reader views.Shell) []story {
 	}
 }
 
-func graphStories(s views.Shell) []story {
-	s.Nav, s.Crumbs = views.NavBuildspaces, views.IterationCrumbs("openssl-3.6", 4, views.Crumb{Label: "Graph x86_64"})
-	return []story{
-		{"/graph/failure", page(s, views.GraphContent(mediaGraph()))},
-		{"/graph/every-status", page(s, views.GraphContent(graph(14)))},
-		{"/graph/300", page(s, views.GraphContent(graph(300)))},
-		{"/graph/table", page(s, views.GraphContent(graph(900)))},
-		{"/graph/empty", page(s, views.GraphContent(graph(0)))},
+// graphStories are answered by graphRoutes, together with what their script asks for.
+func graphStories() []story {
+	var all []story
+	for _, path := range []string{
+		"/graph/failure", "/graph/failure?focus=mlt&view=near", "/graph/failure?collapse=1", "/graph/every-status", "/graph/all-built",
+		"/graph/all-built?view=failed", "/graph/one", "/graph/empty", "/graph/300", "/graph/3000", "/graph/3000?view=failed",
+		"/graph/3000?view=all", "/graph/3000?view=near&collapse=1", "/graph/3000?focus=image",
+	} {
+		all = append(all, story{Path: path})
 	}
+	return all
 }
 
 func listStories(s views.Shell) []story {

@@ -1,0 +1,21 @@
+package graphview
+
+import "slices"
+
+// About is what the graph knows of one build.
+type About struct {
+	Dependencies []int32 // what is not done first
+	Dependents   []int32 // what begins the longest chains first
+	Causes       []int32 // stuck builds because of which it is blocked, nearest first
+	Holds        int     // builds that are blocked because of it
+}
+
+// About tells of one build.
+func (s *State) About(v int32) About {
+	a := About{
+		Dependencies: slices.Clone(s.in.of(v)), Dependents: slices.Clone(s.out.of(v)), Causes: s.Causes(v), Holds: s.Holds(v),
+	}
+	slices.SortStableFunc(a.Dependencies, s.urgency)
+	slices.SortStableFunc(a.Dependents, s.weight)
+	return a
+}

@@ -1,0 +1,159 @@
+package handlers
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"buildbtw/graphlayout"
+	"buildbtw/graphview"
+	"buildbtw/store"
+)
+
+const (
+	cachedGraphs = 8                      // a graph of 8,000 builds takes some 5 MB
+	cachedLooks  = 64                     // earlier states of each, 10 kB
+	stateAge     = 500 * time.Millisecond // many pages ask for one graph; they may get what is a moment old
+)
+
+// graphs keeps the build graphs that people look at. What never changes is read
+// once; where builds stand is read anew when there is a new event.
+type graphs struct {
+	mu      sync.Mutex
+	recent  []*shownGraph // latest first
+	layouts graphlayout.Cache
+}
+
+// shownGraph is one architecture's graph of an iteration.
+type shownGraph struct {
+	iteration int64
+	arch      string
+
+	mu     sync.Mutex // held while reading, so that many who ask cause one read
+	shape  *graphview.Graph
+	latest seenState
+	looks  []seenLook // earlier states, oldest first
+	whole  []byte     // the whole graph's picture, packed
+}
+
+type seenState struct {
+	*graphview.State
+	cursor int64 // the newest event before it was read
+	at     time.Time
+}
+
+type seenLook struct {
+	graphview.Look
+	cursor int64
+}
+
+// of finds or begins a graph and makes it the latest.
+func (g *graphs) of(iteration int64, arch string) *shownGraph {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.IndexFunc(g.recent, func(s *shownGraph) bool { return s.iteration == iteration && s.arch == arch })
+	shown := &shownGraph{iteration: iteration, arch: arch}
+	if i >= 0 {
+		shown = g.recent[i]
+		g.recent = slices.Delete(g.recent, i, i+1)
+	}
+	g.recent = slices.Insert(g.recent, 0, shown)
+	if len(g.recent) > cachedGraphs {
+		clear(g.recent[cachedGraphs:])
+		g.recent = g.recent[:cachedGraphs]
+	}
+	return shown
+}
+
+// state reads where the builds stand, unless that is known as of this event, or
+// was read just before and this may be late.
+func (s *shownGraph) state(ctx context.Context, a *App, cursor int64, mayBeLate bool) (seenState, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := a.Now()
+	if s.latest.State != nil && (s.latest.cursor >= cursor || mayBeLate && now.Sub(s.latest.at) < stateAge) {
+		return s.latest, nil
+	}
+	if s.shape == nil {
+		shape, err := a.Store.GraphShape(ctx, s.iteration, s.arch)
+		if err != nil {
+			return seenState{}, err
+		}
+		s.shape = newGraph(shape)
+	}
+	rows, err := a.Store.GraphStates(ctx, s.iteration, s.arch)
+	if err != nil {
+		return seenState{}, err
+	}
+	builds := make([]graphview.BuildState, len(rows))
+	for i, row := range rows {
+		builds[i] = graphview.BuildState(row)
+	}
+	s.latest = seenState{s.shape.State(builds), cursor, now}
+	s.looks = append(s.looks, seenLook{s.latest.Look, cursor})
+	s.looks = s.looks[max(0, len(s.looks)-cachedLooks):]
+	return s.latest, nil
+}
+
+// look finds an earlier state; nil when it is forgotten.
+func (s *shownGraph) look(cursor int64) *graphview.Look {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.looks {
+		if s.looks[i].cursor == cursor {
+			return &s.looks[i].Look
+		}
+	}
+	return nil
+}
+
+// packedWhole is the whole graph's picture as JSON, compressed. It is made once.
+func (s *shownGraph) packedWhole(state seenState, layOut graphview.Layouter) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.whole != nil {
+		return s.whole, nil
+	}
+	p, err := state.Picture(graphview.View{Mode: graphview.ModeAll, Focus: -1}, layOut)
+	if err != nil {
+		return nil, fmt.Errorf("lay out the graph of iteration %d for %s: %w", s.iteration, s.arch, err)
+	}
+	text, err := state.EncodePicture(p)
+	if err != nil {
+		return nil, err
+	}
+	var packed bytes.Buffer
+	w, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(text); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	s.whole = packed.Bytes()
+	return s.whole, nil
+}
+
+// newGraph takes a graph out of the store's hands.
+func newGraph(shape store.GraphShape) *graphview.Graph {
+	nodes := make([]graphview.Node, len(shape.Builds))
+	for i, b := range shape.Builds {
+		nodes[i] = graphview.Node(b)
+	}
+	edges := make([]graphview.BuildEdge, len(shape.Edges))
+	for i, e := range shape.Edges {
+		edges[i] = graphview.BuildEdge{From: e.From, To: e.To, Kinds: e.Kinds, Through: e.Through}
+	}
+	cuts := make([]graphview.BuildCut, len(shape.Cuts))
+	for i, c := range shape.Cuts {
+		cuts[i] = graphview.BuildCut{From: c.From, To: c.To, Kinds: c.Kinds, Cycle: c.Cycle}
+	}
+	return graphview.New(nodes, edges, cuts)
+}

@@ -1,0 +1,307 @@
+// Draws a scene on a canvas. What can be drawn together is: one path for all
+// lines of a kind, one for all boxes of a status.
+import { CODES, NODE_HEIGHT } from "./scene.js";
+import { SHAPES } from "./colours.js";
+
+const NAMES_FROM = 0.42; // zoom from which names can be read
+const LINES_FROM = 0.2; // zoom from which all lines of a large picture are drawn
+const LARGE = 1500; // pieces of lines
+const LONG = 900; // px; longer pieces are faded
+const DASHES = [[], [5, 3], [1.5, 3]];
+const CUT_DASH = [6, 3, 1.5, 3];
+const BATCH = 1500; // pieces in one path: longer ones are slower
+
+/** Draws. chosen is a box or -1, hover too. */
+export function paint(ctx, { scene, camera, colours, chosen, hover, ratio, view }) {
+  const p = new Painter(ctx, scene, camera, colours, ratio);
+  p.clear();
+  p.bands();
+  p.lines(chosen);
+  p.boxes(chosen, hover);
+  p.heads(view.mode);
+}
+
+class Painter {
+  constructor(ctx, scene, camera, colours, ratio) {
+    Object.assign(this, { ctx, scene, camera, c: colours, ratio });
+    const k = (this.k = camera.k);
+    this.left = -camera.x / k;
+    this.top = -camera.y / k;
+    this.right = this.left + camera.width / k;
+    this.bottom = this.top + camera.height / k;
+    this.far = k < NAMES_FROM;
+  }
+
+  clear() {
+    const { ctx, camera, ratio } = this;
+    ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+    ctx.fillStyle = this.c.surface;
+    ctx.fillRect(0, 0, camera.width, camera.height);
+    ctx.setTransform(ratio * this.k, 0, 0, ratio * this.k, ratio * camera.x, ratio * camera.y);
+  }
+
+  /** Every second level lies on a darker ground. */
+  bands() {
+    const { ctx, scene } = this;
+    ctx.fillStyle = this.c.page;
+    scene.levels.forEach((level, i) => {
+      if (i % 2 === 0 || level.x > this.right + 20 || level.x + level.width < this.left - 20) return;
+      ctx.fillRect(level.x - 12, this.top, level.width + 24, this.bottom - this.top);
+    });
+  }
+
+  lines(chosen) {
+    const { scene, k } = this;
+    const pieces = scene.pieceStyle.length;
+    const all = pieces < LARGE || k >= LINES_FROM;
+    if (all) {
+      const alpha = chosen >= 0 ? 0.45 : 1;
+      for (let style = 0; style < 3; style++) this.#background(style, alpha);
+      this.#cuts(() => true, alpha);
+    }
+    if (all || scene.heldLines.length < LARGE) this.#strong(scene.heldLines, this.c["failed-fill"], 1.4, 0.8);
+    this.#strong(scene.chainLines, this.c.accent, 2.2, 1);
+    if (chosen >= 0) {
+      const own = [...scene.into[chosen], ...scene.from[chosen]];
+      const held = new Set(scene.heldLines), chain = new Set(scene.chainLines);
+      this.#strong(own.filter((line) => !held.has(line) && !chain.has(line)), this.c.text, 2, 1);
+      this.#strong(own.filter((line) => held.has(line)), this.c["failed-fill"], 2.6, 1);
+      this.#strong(own.filter((line) => chain.has(line)), this.c.accent, 3.2, 1);
+      this.#cuts((from, to) => from === chosen || to === chosen, 1);
+    }
+  }
+
+  #background(style, alpha) {
+    const { ctx, scene, k } = this;
+    const width = Math.max(1, 0.7 / k);
+    for (const long of [true, false]) {
+      this.#pen(this.c["line-strong"], width, DASHES[style], alpha * (long ? 0.3 : 0.6));
+      let n = 0;
+      ctx.beginPath();
+      for (let i = 0; i < scene.pieceStyle.length; i++) {
+        if (scene.pieceStyle[i] !== style || !this.#visible(i) || this.#isLong(i) !== long) continue;
+        this.#piece(i);
+        if (++n % BATCH === 0) {
+          ctx.stroke();
+          ctx.beginPath();
+        }
+      }
+      ctx.stroke();
+    }
+    ctx.globalAlpha = 1;
+  }
+
+  #isLong(i) {
+    return this.scene.pieces[4 * i + 2] - this.scene.pieces[4 * i] > LONG;
+  }
+
+  #pen(colour, width, dash, alpha) {
+    const { ctx, k } = this;
+    ctx.strokeStyle = colour;
+    ctx.lineWidth = width;
+    ctx.globalAlpha = alpha;
+    ctx.setLineDash(k < LINES_FROM ? [] : dash);
+  }
+
+  #visible(i) {
+    const p = this.scene.pieces;
+    const y0 = p[4 * i + 1], y1 = p[4 * i + 3];
+    return p[4 * i] <= this.right && p[4 * i + 2] >= this.left && Math.min(y0, y1) <= this.bottom && Math.max(y0, y1) >= this.top;
+  }
+
+  #piece(i) {
+    const { ctx } = this;
+    const p = this.scene.pieces;
+    const x0 = p[4 * i], y0 = p[4 * i + 1], x1 = p[4 * i + 2], y1 = p[4 * i + 3];
+    ctx.moveTo(x0, y0);
+    if (y0 === y1 || this.k < LINES_FROM) ctx.lineTo(x1, y1);
+    else ctx.bezierCurveTo((x0 + x1) / 2, y0, (x0 + x1) / 2, y1, x1, y1);
+  }
+
+  #strong(lines, colour, width, alpha) {
+    const { ctx, scene, k } = this;
+    if (lines.length === 0) return;
+    const seen = new Set();
+    for (let style = 0; style < 3; style++) {
+      this.#pen(colour, Math.max(width, width / k / 1.6), DASHES[style], alpha);
+      ctx.beginPath();
+      for (const line of lines) {
+        for (const i of scene.piecesOf(line)) {
+          if (scene.pieceStyle[i] !== style || seen.has(i)) continue;
+          seen.add(i);
+          if (this.#visible(i)) this.#piece(i);
+        }
+      }
+      ctx.stroke();
+    }
+    ctx.globalAlpha = 1;
+    ctx.setLineDash([]);
+  }
+
+  /** Cuts run back: arcs below the boxes, as in views.cutPath. */
+  #cuts(wanted, alpha) {
+    const { ctx, scene } = this;
+    this.#pen(this.c.warning, Math.max(1.2, 0.8 / this.k), CUT_DASH, 0.85 * alpha);
+    ctx.beginPath();
+    for (let i = 0; i < scene.cuts.length; i += 2) {
+      const a = scene.cuts[i], b = scene.cuts[i + 1];
+      if (!wanted(a, b)) continue;
+      const x0 = scene.x[a] + scene.w[a] / 3, x1 = scene.x[b] + (scene.w[b] * 2) / 3;
+      const y0 = scene.y[a] + NODE_HEIGHT, y1 = scene.y[b] + NODE_HEIGHT;
+      const low = Math.max(y0, y1) + Math.min(70, 18 + Math.abs(x0 - x1) / 16);
+      if (Math.min(x0, x1) > this.right || Math.max(x0, x1) < this.left || Math.min(y0, y1) > this.bottom || low < this.top) continue;
+      ctx.moveTo(x0, y0);
+      ctx.bezierCurveTo(x0, low, x1, low, x1, y1);
+    }
+    ctx.stroke();
+    ctx.globalAlpha = 1;
+    ctx.setLineDash([]);
+  }
+
+  boxes(chosen, hover) {
+    const { scene } = this;
+    const near = chosen >= 0 ? new Set([chosen, ...scene.dependencies(chosen), ...scene.dependents(chosen)]) : null;
+    const groups = this.#group();
+    for (const [code, boxes] of groups) {
+      if (this.far) this.#farBoxes(code, boxes);
+      else this.#nearBoxes(code, boxes, near);
+    }
+    if (!this.far) for (const [code, boxes] of groups) this.#names(code, boxes);
+    if (near && this.far) this.#outline(near, this.c.text, 1.2);
+    if (hover >= 0) this.#outline([hover], this.c.accent, 2);
+    if (chosen >= 0) this.#outline([chosen], this.c.accent, 3.5);
+  }
+
+  /** The boxes that are seen, by status, in the order in which they are drawn. */
+  #group() {
+    const { scene } = this;
+    const groups = new Map([...CODES].map((code) => [code, []]));
+    for (const level of scene.levels) {
+      if (level.x > this.right || level.x + level.width < this.left) continue;
+      for (const box of level.boxes) {
+        if (scene.y[box] > this.bottom) break;
+        if (scene.y[box] + NODE_HEIGHT >= this.top && scene.x[box] <= this.right) groups.get(scene.codes[box])?.push(box);
+      }
+    }
+    return groups;
+  }
+
+  /** From far away, boxes are patches in the colour of their status; failures are larger. */
+  #farBoxes(code, boxes) {
+    const { ctx, scene, k } = this;
+    const grow = code === "f" ? Math.max(0, 3 / k - NODE_HEIGHT / 2) : Math.max(0, 0.75 / k - NODE_HEIGHT / 2);
+    ctx.fillStyle = this.c.codes[code].fill;
+    ctx.beginPath();
+    for (const b of boxes) ctx.rect(scene.x[b] - grow, scene.y[b] - grow, scene.w[b] + 2 * grow, NODE_HEIGHT + 2 * grow);
+    ctx.fill();
+  }
+
+  #nearBoxes(code, boxes, near) {
+    const { ctx, scene } = this;
+    const look = this.c.codes[code];
+    for (const strong of [false, true]) {
+      const some = boxes.filter((b) => !!scene.onChain[b] === strong);
+      if (some.length === 0) continue;
+      ctx.beginPath();
+      for (const b of some) {
+        ctx.roundRect(scene.x[b], scene.y[b], scene.w[b], NODE_HEIGHT, 4);
+        if (scene.isRegion(b)) ctx.roundRect(scene.x[b] + 3, scene.y[b] - 3, scene.w[b], NODE_HEIGHT, 4);
+      }
+      ctx.fillStyle = look.box;
+      ctx.fill();
+      this.#pen(look.line, strong ? 2.6 : 1.4, look.dash ? [3, 2] : [], 1);
+      ctx.stroke();
+    }
+    ctx.setLineDash([]);
+  }
+
+  #names(code, boxes) {
+    const { ctx, scene, camera, ratio, k } = this;
+    const look = this.c.codes[code];
+    const shape = SHAPES[look.shape];
+    ctx.fillStyle = look.ink;
+    for (const b of boxes) {
+      const x = camera.x + (scene.x[b] + 9) * k, y = camera.y + (scene.y[b] + 9) * k;
+      ctx.setTransform(ratio * k, 0, 0, ratio * k, ratio * x, ratio * y);
+      ctx.fill(shape, "evenodd");
+    }
+    ctx.setTransform(ratio * k, 0, 0, ratio * k, ratio * camera.x, ratio * camera.y);
+    ctx.textBaseline = "alphabetic";
+    ctx.font = `12.5px ${this.c.font}`;
+    ctx.fillStyle = this.c.text;
+    for (const b of boxes) ctx.fillText(scene.labels[b], scene.x[b] + 27, scene.y[b] + 18.5, scene.w[b] - 32);
+    ctx.font = `10px ${this.c.font}`;
+    ctx.fillStyle = this.c.quiet;
+    for (const b of boxes) {
+      if (scene.further[b] > 0) this.#more(scene.further[b], scene.x[b] + scene.w[b] + 4, scene.y[b] + 8, "start");
+      if (scene.before[b] > 0) this.#more(scene.before[b], scene.x[b] - 4, scene.y[b] + 8, "end");
+    }
+  }
+
+  /** How many neighbours the picture leaves out; lines do not strike it through. */
+  #more(n, x, y, align) {
+    const { ctx } = this;
+    const text = "+" + n.toLocaleString("en");
+    ctx.textAlign = align;
+    ctx.strokeStyle = this.c.surface;
+    ctx.lineWidth = 3;
+    ctx.strokeText(text, x, y);
+    ctx.fillText(text, x, y);
+    ctx.textAlign = "start";
+  }
+
+  #outline(boxes, colour, width) {
+    const { ctx, scene, k } = this;
+    this.#pen(colour, Math.max(width, width / k / 1.5), [], 1);
+    const out = this.far ? 2 / k : 1;
+    ctx.beginPath();
+    for (const b of boxes) ctx.roundRect(scene.x[b] - out, scene.y[b] - out, scene.w[b] + 2 * out, NODE_HEIGHT + 2 * out, 4);
+    ctx.stroke();
+  }
+
+  /** What stands above the picture: the number of each level, or what the two sides are. */
+  heads(mode) {
+    const { ctx, scene, camera, ratio } = this;
+    ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+    ctx.font = `11px ${this.c.font}`;
+    ctx.textAlign = "center";
+    if (mode === "near") this.#sides();
+    if (mode !== "all") return;
+    let free = -Infinity; // px from which there is room
+    scene.levels.forEach((level, i) => {
+      const middle = camera.x + (level.x + level.width / 2) * this.k;
+      const text = level.width * this.k > 88 ? `Level ${i} · ${level.boxes.length}` : String(i);
+      const half = ctx.measureText(text).width / 2 + 5;
+      if (middle - half < free || middle < -half || middle > camera.width + half) return;
+      free = middle + half;
+      this.#head(text, middle, half);
+    });
+    ctx.textAlign = "start";
+  }
+
+  #head(text, middle, half) {
+    const { ctx } = this;
+    ctx.globalAlpha = 0.85;
+    ctx.fillStyle = this.c.surface;
+    ctx.fillRect(middle - half, 2, 2 * half, 16);
+    ctx.globalAlpha = 1;
+    ctx.fillStyle = this.c.quiet;
+    ctx.fillText(text, middle, 14);
+  }
+
+  /** In its surroundings: what holds a build up, and what it holds. */
+  #sides() {
+    const { scene, camera } = this;
+    if (scene.focus < 0) return;
+    const left = camera.x + scene.x[scene.focus] * this.k;
+    const right = left + scene.w[scene.focus] * this.k;
+    for (const [text, from, to, any] of [
+      ["← what it waits for", 0, left, scene.into[scene.focus].length],
+      ["what waits for it →", right, camera.width, scene.from[scene.focus].length],
+    ]) {
+      const half = this.ctx.measureText(text).width / 2 + 5;
+      if (any && to - from > 2 * half) this.#head(text, Math.min(Math.max(from, 0) + half + 8, to - half), half);
+    }
+    this.ctx.textAlign = "start";
+  }
+}
