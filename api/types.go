@@ -336,6 +336,15 @@ type Forecast struct {
 	Seconds      *forecast.Range `json:"seconds,omitempty"` // from At; absent when nobody works or nothing is left
 	Chain        []ChainStep     `json:"chain"`             // the longest chain, first build first
 	BurnDown     []BurnPoint     `json:"burn_down"`
+	Blockers     []HeldWork      `json:"blockers"` // what holds most work up, first; at most 20
+}
+
+// HeldWork is what cannot be done because of one build, directly or through
+// others.
+type HeldWork struct {
+	Build   BuildRef `json:"build"`
+	Builds  int      `json:"builds"`
+	Seconds float64  `json:"seconds"` // that they are thought to take, one after the other
 }
 
 // ChainStep is a build on the longest chain with the time it is thought to

@@ -14,8 +14,8 @@ import (
 // pageChain is how many builds of the longest chain the page names.
 const pageChain = 12
 
-// addForecast says when the iteration will be done. One that is over only shows
-// how it went.
+// addForecast says when the iteration will be done, and how much work what
+// failed holds up. One that is over only shows how it went.
 func (a *App) addForecast(ctx context.Context, v *views.Iteration, row store.IterationRow) error {
 	if row.Counts.Total() == 0 {
 		return nil
@@ -39,7 +39,20 @@ func (a *App) addForecast(ctx context.Context, v *views.Iteration, row store.Ite
 	for _, step := range f.Chain[:min(len(f.Chain), pageChain)] {
 		v.Forecast.Chain = append(v.Forecast.Chain, chainLink(step))
 	}
+	addHeldWork(v.Blockers, f.Blockers)
 	return nil
+}
+
+// addHeldWork says how long what a build holds takes to build.
+func addHeldWork(blockers []views.Blocker, held []api.HeldWork) {
+	for i := range blockers {
+		id := strconv.FormatInt(blockers[i].Build.ID, 10)
+		for _, h := range held {
+			if h.Build.ID == id {
+				blockers[i].Takes = views.Roughly(time.Duration(h.Seconds * float64(time.Second)))
+			}
+		}
+	}
 }
 
 func chainLink(step api.ChainStep) views.BuildLink {

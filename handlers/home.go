@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -15,11 +14,15 @@ import (
 
 const (
 	homeBuildspaces = 12 // newest active ones on the home page
-	homeFailures    = 10
+	homeNeeds       = 10
+	homeRunning     = 12
+	homeFinished    = 8
+	homeEvents      = 20_000          // newest ones among which the finished builds are sought
 	seenLately      = 2 * time.Minute // a waiting machine asks at least every api.MaxWait seconds
 )
 
-// home shows what runs now, how far every active buildspace is, and what failed.
+// home shows what needs somebody, what runs, how far every active buildspace is,
+// and what was finished lately.
 func (a *App) home(c *fiber.Ctx) error {
 	workers, err := a.Store.Workers(c.UserContext())
 	if err != nil {
@@ -29,26 +32,57 @@ func (a *App) home(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	present := a.present(workers)
-	if a.unchanged(c, event, present) {
-		return notModified(c)
-	}
-	rows, _, err := a.Store.Buildspaces(c.UserContext(), store.BuildspaceFilter{
+	version := a.versionOf(c, event, a.present(workers), len(asideOf(workers)))
+	return a.renderLive(c, version, func() (*livePage, error) {
+		v, err := a.homeView(c.UserContext(), workers, event)
+		if err != nil {
+			return nil, err
+		}
+		v.CanChange = user(c).MayChange() == nil
+		s := a.shell(c, views.NavHome, v.Title())
+		s.Mood, s.Live = v.Mood(), live(c, 5)
+		return &livePage{shell: s, parts: v.Parts(), content: views.HomeContent(v)}, nil
+	})
+}
+
+func (a *App) homeView(ctx context.Context, workers []store.WorkerRow, event int64) (views.Home, error) {
+	rows, _, err := a.Store.Buildspaces(ctx, store.BuildspaceFilter{
 		Status: string(buildbtw.BuildspaceActive), Limit: homeBuildspaces,
 	})
 	if err != nil {
-		return err
+		return views.Home{}, err
 	}
-	v := views.Home{Workers: present, CanChange: user(c).MayChange() == nil, Running: a.running(workers)}
+	v := views.Home{Workers: a.present(workers)}
 	for _, row := range rows {
 		v.Buildspaces = append(v.Buildspaces, a.buildspaceCard(row))
+		if row.Latest != nil {
+			v.Pending += row.Latest.Counts[buildbtw.StatusPending]
+		}
 	}
-	if v.Failures, err = a.recentFailures(c.UserContext(), rows); err != nil {
-		return err
+	running := a.running(workers)
+	v.Running = running[:min(len(running), homeRunning)]
+	v.RunningMore = len(running) - len(v.Running)
+	if v.Needs, v.NeedsMore, err = a.needs(ctx, rows, workers); err != nil {
+		return v, err
 	}
-	s := a.shell(c, views.NavHome, v.Title())
-	s.Live = live(c, 5)
-	return a.render(c, s, views.HomeContent(v))
+	v.Finished, err = a.finished(ctx, event)
+	return v, err
+}
+
+// finished lists the builds that ended last.
+func (a *App) finished(ctx context.Context, event int64) ([]views.FinishedBuild, error) {
+	events, err := a.Store.Events(ctx, store.EventFilter{
+		Since: max(0, event-homeEvents), Limit: homeFinished, Newest: true,
+		Only: []buildbtw.Cause{buildbtw.CauseFinished, buildbtw.CauseFailed},
+	})
+	var list []views.FinishedBuild
+	for _, e := range events {
+		list = append(list, views.FinishedBuild{
+			Build:      views.BuildLink{ID: e.BuildID, Pkgbase: e.Pkgbase, Architecture: e.Architecture, Status: e.To},
+			Buildspace: e.Buildspace, Iteration: e.Iteration, At: a.moment(e.At),
+		})
+	}
+	return list, err
 }
 
 // present counts the machines that asked for work lately.
@@ -78,27 +112,6 @@ func (a *App) runningOn(w store.WorkerRow) []views.RunningBuild {
 		list = append(list, views.RunningBuild{BuildLine: a.buildLine(b), Worker: w.Name, Started: a.momentOf(b.StartedAt)})
 	}
 	return list
-}
-
-// recentFailures lists the newest failed builds of the latest iterations.
-func (a *App) recentFailures(ctx context.Context, buildspaces []store.BuildspaceRow) ([]views.BuildLine, error) {
-	var failed []store.BuildRow
-	for _, b := range buildspaces {
-		if b.Latest == nil || b.Latest.Counts[buildbtw.StatusFailed] == 0 {
-			continue
-		}
-		rows, _, err := a.Store.Builds(ctx, store.BuildFilter{
-			Buildspace: b.Name, Status: string(buildbtw.StatusFailed), Limit: homeFailures,
-		})
-		if err != nil {
-			return nil, err
-		}
-		failed = append(failed, rows...)
-	}
-	slices.SortFunc(failed, func(x, y store.BuildRow) int {
-		return cmp.Or(y.ChangedAt.Compare(x.ChangedAt), cmp.Compare(x.ID, y.ID))
-	})
-	return a.buildLines(failed[:min(len(failed), homeFailures)]), nil
 }
 
 // buildspaceCard is a buildspace as lists show it.

@@ -232,7 +232,9 @@ func (a answer) wantsStatus(t *testing.T, want int) {
 
 func TestTheHomePageShowsWhatRunsAndWhatFailed(t *testing.T) {
 	s := newSite(t)
-	s.get(t, "/").wants(t, ".empty", "Nothing is being rebuilt", "No machine has asked", "No current iteration has a failed build")
+	empty := s.get(t, "/")
+	empty.wants(t, ".empty", "Nothing is being rebuilt", "No machine has asked")
+	empty.wants(t, "[aria-labelledby=h-needs]", "Nothing failed")
 
 	s.failing(t)
 	other := s.db.NewBuildspace(t, "other")
@@ -240,10 +242,26 @@ func TestTheHomePageShowsWhatRunsAndWhatFailed(t *testing.T) {
 	s.db.Claim(t, "w2")
 	home := s.get(t, "/")
 	home.wantsStatus(t, http.StatusOK)
-	home.wants(t, "title", "1 recent failure")
-	home.wants(t, ".card", "other", "building", "lib", "failed")
+	home.wants(t, "title", "✗ 1 needs you")
+	home.wants(t, ".space", "other", "building", "lib", "failed", "1 failed")
 	home.wants(t, "[aria-labelledby=h-running] li", "building", "lib", "on w2")
-	home.wants(t, "[aria-labelledby=h-failures] li", "failed", "app")
+	home.wants(t, "[aria-labelledby=h-needs] li", "failed", "app", "lib #1", "holds 1 build", "said the test")
+	home.wants(t, "[aria-labelledby=h-finished]", "failed", "app", "built", "lib")
+}
+
+func TestPlansThatCannotBeMadeAndMachinesSetAsideNeedSomebody(t *testing.T) {
+	s := newSite(t)
+	row := s.db.NewBuildspace(t, "lib")
+	_, err := s.db.CreateIteration(t.Context(), store.NewIteration{
+		BuildspaceID: row.ID, Revision: row.Revision, Reason: buildbtw.IterationCreated, Err: buildbtw.Invalid("lib: line 3: %s", hostile),
+	})
+	must(t, err)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "work"), storetest.Plan("lib"))
+	s.db.End(t, s.db.Claim(t, "flaky"), buildbtw.OutcomeReleased)
+	must(t, s.db.SetWorkerAside(t.Context(), "alice", "flaky", "its disk is full"))
+	home := s.get(t, "/")
+	home.wants(t, "title", "2 need you")
+	home.wants(t, "[aria-labelledby=h-needs] li", "invalid", "lib #1", "line 3: "+hostile, "set aside", "flaky", "its disk is full")
 }
 
 func TestAFailureOfAnOldIterationIsNoNews(t *testing.T) {
@@ -252,7 +270,7 @@ func TestAFailureOfAnOldIterationIsNoNews(t *testing.T) {
 	row, err := s.db.Buildspace(t.Context(), "lib")
 	must(t, err)
 	s.db.Iterate(t, row, storetest.Plan("lib"))
-	s.get(t, "/").wants(t, "[aria-labelledby=h-failures]", "No current iteration has a failed build")
+	s.get(t, "/").wants(t, "[aria-labelledby=h-needs]", "Nothing failed")
 }
 
 func TestAPollIsAnsweredWithThePartOnlyWhenSomethingChanged(t *testing.T) {

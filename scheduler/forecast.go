@@ -203,6 +203,7 @@ func (s *Scheduler) forecast(ctx context.Context, it store.IterationRow) (api.Fo
 	}
 	f := newOutlook(work, newKnowledge(list), s.Now())
 	answer := f.answer()
+	answer.Blockers = f.heldWork()
 	answer.At = s.Now().UTC()
 	if answer.Workers, err = s.share(ctx, it); err != nil {
 		return api.Forecast{}, err
@@ -262,11 +263,12 @@ type outlook struct {
 	remaining int
 	blocked   int
 	known     int
+	held      []float64 // the medians of what waits for a failure; 0 for all else
 }
 
 func newOutlook(work store.Work, k *knowledge, now time.Time) *outlook {
 	n := len(work.Builds)
-	o := &outlook{Work: work, durations: make([]forecast.Duration, n), elapsed: make([]float64, n), seconds: make([]float64, n)}
+	o := &outlook{Work: work, durations: make([]forecast.Duration, n), elapsed: make([]float64, n), seconds: make([]float64, n), held: make([]float64, n)}
 	stuck := work.Stuck()
 	for i, b := range work.Builds {
 		switch {
@@ -274,6 +276,8 @@ func newOutlook(work store.Work, k *knowledge, now time.Time) *outlook {
 			continue
 		case stuck[i]:
 			o.blocked++
+			d, _ := k.of(b.Architecture, b.Pkgbase)
+			o.held[i] = d.Seconds
 			continue
 		}
 		o.remaining++
@@ -302,9 +306,11 @@ func (o *outlook) answer() api.Forecast {
 	}
 	for _, i := range o.Graph.Critical(o.seconds, chains) {
 		b := o.Builds[i]
-		f.Chain = append(f.Chain, api.ChainStep{Seconds: o.seconds[i], Build: api.BuildRef{
-			ID: strconv.FormatInt(b.ID, 10), Pkgbase: b.Pkgbase, Architecture: b.Architecture, Status: b.Status,
-		}})
+		f.Chain = append(f.Chain, api.ChainStep{Seconds: o.seconds[i], Build: buildRef(b)})
 	}
 	return f
+}
+
+func buildRef(b store.WorkBuild) api.BuildRef {
+	return api.BuildRef{ID: strconv.FormatInt(b.ID, 10), Pkgbase: b.Pkgbase, Architecture: b.Architecture, Status: b.Status}
 }

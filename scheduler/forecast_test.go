@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -92,6 +93,10 @@ func TestForecast(t *testing.T) {
 	}
 	if n := len(got.BurnDown); n == 0 || got.BurnDown[n-1].Remaining != 1 {
 		t.Errorf("burn-down %+v", got.BurnDown)
+	}
+
+	if h := got.Blockers; len(h) != 1 || h[0].Build.Pkgbase != "broken" || h[0].Builds != 1 || math.Round(h[0].Seconds) != 100 {
+		t.Errorf("broken holds %+v, want above for the typical 100 s", h)
 	}
 
 	f.db.Iterate(t, f.db.NewBuildspace(t, "next"), storetest.Plan("lib", "app: lib", "tool"))

@@ -24,6 +24,7 @@ type EventFilter struct {
 	Before     int64            // only events with a smaller ID
 	Limit      int              // 50 when 0, at most 500
 	Newest     bool             // newest first; else oldest first
+	Only       []buildbtw.Cause // nothing but these; all when empty
 	Without    []buildbtw.Cause // leaves these out: what follows by itself from other events
 }
 
@@ -53,6 +54,9 @@ func (s *Store) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
 	}
 	if f.Before != 0 {
 		w.add("e.id < ?", f.Before)
+	}
+	if len(f.Only) > 0 {
+		w.add("e.cause IN (SELECT value FROM json_each(?))", textList(f.Only))
 	}
 	if len(f.Without) > 0 {
 		w.add("e.cause NOT IN (SELECT value FROM json_each(?))", textList(f.Without))

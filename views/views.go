@@ -60,6 +60,19 @@ func Took(d time.Duration) string {
 	}
 }
 
+// Roughly gives a long duration in one unit: "45 min", "61 h", "12 d".
+func Roughly(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return strconv.Itoa(int(d.Seconds())) + " s"
+	case d < 2*time.Hour:
+		return strconv.Itoa(int(d.Minutes())) + " min"
+	case d < 200*time.Hour:
+		return strconv.Itoa(int(d.Hours())) + " h"
+	}
+	return Count(int(d.Hours()/24)) + " d"
+}
+
 // Count writes a number with thousands separated: 6,885.
 func Count(n int) string {
 	s := strconv.Itoa(n)

@@ -33,13 +33,29 @@ func home() views.Home {
 			{BuildLine: line(2, "curl", "8.17.0-2", buildbtw.StatusBuilding, ""), Worker: "build02", Started: ago(42 * time.Second)},
 			{BuildLine: line(3, "python-cryptography-vectors-with-a-long-name", "46.0.3-1", buildbtw.StatusScheduled, ""), Worker: "gitlab", Started: ago(2 * time.Second)},
 		},
+		RunningMore: 4,
 		Buildspaces: cards(),
-		Failures: []views.BuildLine{
-			line(12, "nodejs", "24.11.1-2", buildbtw.StatusFailed, ""),
-			line(13, "freeradius", "3.2.8-1", buildbtw.StatusFailed, ""),
+		Needs:       needs(), NeedsMore: 3,
+		Finished: []views.FinishedBuild{
+			finished(20, "nghttp3", buildbtw.StatusBuilt), finished(12, "nodejs", buildbtw.StatusFailed),
+			finished(21, "openssh", buildbtw.StatusBuilt), finished(22, "ca-certificates-with-a-very-long-package-name-utils", buildbtw.StatusBuilt),
 		},
 		Workers: 3, CanChange: true,
 	}
+}
+
+func needs() []views.Need {
+	nodejs, freeradius := link(12, "nodejs", buildbtw.StatusFailed), link(13, "freeradius", buildbtw.StatusFailed)
+	return []views.Need{
+		{Buildspace: "gcc", Iteration: 1, Message: `gcc at 5d6e7f8: .SRCINFO line 12: "pkgrel = ": a value is missing`, Since: ago(3 * time.Hour)},
+		{Machine: "flaky", Message: "Five builds in a row ended by the machine's fault: no space left on device.", Since: ago(30 * time.Second)},
+		{Build: &nodejs, Buildspace: "openssl-3.6", Iteration: 4, Holds: 412, Message: "build() failed with exit code 4", Since: ago(7 * time.Minute)},
+		{Build: &freeradius, Buildspace: "openssl-3.6", Iteration: 4, Message: "check() failed with exit code 2: 3 of 118 tests failed, see tests/test-suite.log", Since: ago(8 * time.Minute)},
+	}
+}
+
+func finished(id int64, pkgbase string, status buildbtw.Status) views.FinishedBuild {
+	return views.FinishedBuild{Build: link(id, pkgbase, status), Buildspace: "openssl-3.6", Iteration: 4, At: ago(time.Duration(id*9) * time.Second)}
 }
 
 func cards() []views.BuildspaceCard {

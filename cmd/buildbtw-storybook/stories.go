@@ -52,6 +52,7 @@ func homeStories(s, reader views.Shell) []story {
 	return []story{
 		{"/home/busy", page(s, views.HomeContent(home()))},
 		{"/home/empty", page(s, views.HomeContent(views.Home{CanChange: true}))},
+		{"/home/no-machine", page(s, views.HomeContent(views.Home{CanChange: true, Buildspaces: cards()[:1], Pending: 96}))},
 		{"/home/reader", page(reader, views.HomeContent(views.Home{Workers: 2}))},
 		{"/buildspaces/list", page(list, views.BuildspacesContent(views.Buildspaces{Cards: cards(), Next: "/buildspaces?cursor=x", CanChange: true}))},
 		{"/buildspaces/none", page(list, views.BuildspacesContent(views.Buildspaces{CanChange: true}))},

@@ -17,8 +17,8 @@ await story(async (visit) => {
     await visit.follow(target, address);
   };
   await visit.open("/");
-  await visit.says(page.getByRole("region", { name: "Recent failures" }), "abacus");
-  await click(page.getByRole("heading", { name: "bump" }).getByRole("link"), "**/buildspaces/bump");
+  await visit.says(page.getByRole("region", { name: "Needs somebody" }), "abacus", "holds 2 builds");
+  await click(page.getByRole("region", { name: "Buildspaces" }).getByRole("link", { name: "bump", exact: true }), "**/buildspaces/bump");
   await visit.says(page.getByRole("region", { name: "Fix these first" }), "abacus", "holds 2 builds");
   await click(visit.row("atlas").getByRole("link", { name: "atlas", exact: true }), "**/builds/*");
   const cause = page.locator("p.alert");
@@ -44,5 +44,5 @@ await story(async (visit) => {
   await visit.open("/buildspaces/bump");
   await visit.says(visit.row("atlas"), "built");
   await visit.open("/");
-  await visit.sees(page.getByText("No current iteration has a failed build."));
+  await visit.sees(page.getByText("Nothing failed that is not being worked on."));
 });

@@ -17,7 +17,7 @@ await story(async (visit) => {
   await visit.look();
   await visit.says(page.getByRole("region", { name: "Packages" }), "zeppelin");
   await visit.open("/");
-  await visit.says(page.locator(".card"), "airship");
+  await visit.says(page.getByRole("region", { name: "Buildspaces" }), "airship");
   for (const path of ["/buildspaces", "/sources", "/workers", "/packages/zeppelin", "/buildspaces/airship/1/x86_64/graph"]) {
     await visit.open(path);
     await visit.sees(page.getByRole("heading", { level: 1 }));
