@@ -15,7 +15,7 @@ import (
 // import what lies in a lower layer; packages of one layer never import each
 // other, except a sub-package its parent's words.
 var layers = [][]string{
-	{"", "srcinfo", "alpm"},
+	{"", "srcinfo", "alpm", "ansi"},
 	{"buildgraph", "graphlayout", "directory", "forecast", "migrations", "static", "infrastructure"},
 	{"graphview"},
 	{"store", "auth", "gitmirror", "gitlab", "pacmanrepo", "baserepo", "buildlog", "api", "views"},

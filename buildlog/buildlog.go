@@ -1,10 +1,11 @@
 // Package buildlog keeps the log of every attempt in a file of its own:
-// appended to in chunks with offsets, read from any place, followed while it
-// grows.
+// appended to in chunks with offsets, read from any place, by byte and by line,
+// searched, followed while it grows.
 //
-// The size of the file is the truth about where a log ends. Nothing else is
-// stored, so a crash in the middle of an append leaves a shorter log, and the
-// worker is told from where to send again.
+// The size of the file is the truth about where a log ends, so a crash in the
+// middle of an append leaves a shorter log, and the worker is told from where to
+// send again. Beside the log there may be an index of its lines (index.go), which
+// is made from the log on demand and can be deleted at any time.
 package buildlog
 
 import (
@@ -16,6 +17,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // MaxSize is the number of bytes kept of one log. What comes after is dropped,
@@ -27,6 +29,9 @@ const MaxSize = 1 << 30
 type Logs struct {
 	dir     string
 	maxSize int64
+	finder  *finder
+	scans   chan struct{} // holds a token for everybody who looks through a whole log
+	patient time.Duration // how long one search may take
 
 	mu   sync.Mutex
 	open map[int64]*log // those in use at the moment
@@ -39,6 +44,10 @@ type log struct {
 
 	writing sync.Mutex // held during an append
 
+	indexing sync.Mutex // held while index changes
+	index    *index     // never changes once it is here; nil when it is not loaded
+	saved    int64      // how far the stored index goes
+
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when the log has grown
 }
@@ -48,7 +57,10 @@ func Open(dir string) (*Logs, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("open logs: %w", err)
 	}
-	return &Logs{dir: dir, maxSize: MaxSize, open: map[int64]*log{}}, nil
+	return &Logs{
+		dir: dir, maxSize: MaxSize, finder: newFinder(), scans: make(chan struct{}, maxScans), patient: searchTime,
+		open: map[int64]*log{},
+	}, nil
 }
 
 // shard is how many attempts share a directory.
@@ -105,14 +117,20 @@ func (l *Logs) Size(attempt int64) (int64, error) {
 	return info.Size(), nil
 }
 
-// Remove deletes the log, if there is one. Followers of it come to their end.
+// Remove deletes the log and its index, if there is one. Followers of it come to
+// their end.
 func (l *Logs) Remove(attempt int64) error {
 	g := l.hold(attempt)
 	defer l.release(attempt, g)
 	g.writing.Lock()
 	defer g.writing.Unlock()
-	if err := os.Remove(l.path(attempt)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove log %d: %w", attempt, err)
+	g.indexing.Lock()
+	defer g.indexing.Unlock()
+	g.index = nil
+	for _, path := range []string{l.path(attempt), l.indexPath(attempt)} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove log %d: %w", attempt, err)
+		}
 	}
 	g.wake()
 	return nil

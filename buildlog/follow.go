@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"time"
 )
 
 // Follow gives the bytes of a log from offset on, in pieces as they come, until
@@ -35,6 +36,33 @@ func (l *Logs) Follow(ctx context.Context, attempt, offset int64, finished func(
 				return
 			}
 			if last {
+				return
+			}
+		}
+	}
+}
+
+// Watch yields at once, and then whenever there may be something new to see of a
+// log, until ctx ends, but after each time not before the pause is over: a log
+// that grows quickly is looked at now and then.
+func (l *Logs) Watch(ctx context.Context, attempt int64, pause time.Duration) func(yield func() bool) {
+	return func(yield func() bool) {
+		g := l.hold(attempt)
+		defer l.release(attempt, g)
+		rest := time.NewTimer(pause)
+		defer rest.Stop()
+		for {
+			changed := g.next()
+			if !yield() {
+				return
+			}
+			rest.Reset(pause)
+			select {
+			case <-rest.C:
+			case <-ctx.Done():
+				return
+			}
+			if wait(ctx, changed) != nil {
 				return
 			}
 		}
