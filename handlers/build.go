@@ -245,7 +245,7 @@ func (a *App) attemptLine(t buildbtw.Attempt) (views.AttemptLine, error) {
 	return views.AttemptLine{
 		Number: t.Number, Worker: t.Worker, Runner: t.Runner, State: t.State, Outcome: t.Outcome, Message: t.Message,
 		Started: a.moment(t.StartedAt), Finished: a.momentOf(t.FinishedAt), Took: views.Took(end.Sub(t.StartedAt)),
-		LogURL: views.LogURL(t.BuildID, t.Number, -1), LogBytes: size,
+		LogURL: views.LogURL(t.BuildID, t.Number), LogBytes: size,
 	}, nil
 }
 

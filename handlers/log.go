@@ -1,38 +1,66 @@
 package handlers
 
 import (
-	"bytes"
-	"fmt"
-	"io"
 	"strconv"
 
+	"github.com/a-h/templ"
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
+	"buildbtw/ansi"
+	"buildbtw/buildlog"
+	"buildbtw/handlers/apiv1"
 	"buildbtw/handlers/transfer"
 	"buildbtw/views"
 )
 
 const (
-	logLines = 200      // at the end of a log that a page begins with
-	logBytes = 64 << 10 // of log in one answer to a page
+	windowLines = 400 // of a log in one page
+	linesAbove  = 50  // of a line that was asked for
+	windowHits  = 200 // of a search in one page
 )
 
-// buildLog sends the log of an attempt: the raw file, or, with an offset, the
-// next piece for a page that follows it.
-func (a *App) buildLog(c *fiber.Ctx) error {
-	attempt, err := a.attempt(c)
+// logPage shows a window of the log of an attempt: its end, or where the query
+// says.
+func (a *App) logPage(c *fiber.Ctx) error {
+	id, err := buildID(c)
 	if err != nil {
 		return err
 	}
-	if c.Query("offset") == "" {
-		return a.rawLog(c, attempt)
+	row, err := a.Store.Build(c.UserContext(), id)
+	if err != nil {
+		return err
 	}
-	offset, err := strconv.ParseInt(c.Query("offset"), 10, 64)
-	if err != nil || offset < 0 {
-		return buildbtw.Invalid("offset=%.40q is no position in a log", c.Query("offset"))
+	attempts, err := a.Store.Attempts(c.UserContext(), id)
+	if err != nil {
+		return err
 	}
-	return a.buildLogFragment(c, attempt, offset)
+	attempt, err := pick(attempts, c.Query("attempt"), id)
+	if err != nil {
+		return err
+	}
+	log, err := a.Logs.View(c.UserContext(), attempt.ID)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	v := views.LogPage{
+		BuildLink: linkOf(row.Build), Buildspace: row.Buildspace, Iteration: row.Iteration, Version: row.Version,
+		Place: views.LogPlace{Build: id, Attempt: attempt.Number, Query: logQuery(c)}, Bytes: log.Size(),
+		Finds: a.logFindsView(attempt, log),
+	}
+	for _, t := range attempts {
+		v.Attempts = append(v.Attempts, views.LogAttempt{Number: t.Number, State: t.State, Outcome: t.Outcome})
+	}
+	if v.Window, err = logWindow(c, log, v.Place); err != nil {
+		return err
+	}
+	if v.Place.Query.Text != "" {
+		if v.Hits, err = a.hitsView(c, log, v.Place); err != nil {
+			return err
+		}
+	}
+	return a.render(c, a.shell(c, views.NavBuildspaces, v.Title()), views.LogContent(v))
 }
 
 // attempt finds the attempt that the query names, or the latest one.
@@ -45,16 +73,28 @@ func (a *App) attempt(c *fiber.Ctx) (buildbtw.Attempt, error) {
 	if err != nil {
 		return buildbtw.Attempt{}, err
 	}
-	wanted := c.Query("attempt")
+	return pick(attempts, c.Query("attempt"), id)
+}
+
+// pick finds an attempt by its number; without one it is the latest.
+func pick(attempts []buildbtw.Attempt, wanted string, build int64) (buildbtw.Attempt, error) {
 	for _, t := range attempts {
 		if wanted == "" || wanted == strconv.Itoa(t.Number) {
 			return t, nil
 		}
 	}
-	return buildbtw.Attempt{}, buildbtw.NotFound("build %d has no such attempt, and so no log of it", id)
+	if len(attempts) == 0 {
+		return buildbtw.Attempt{}, buildbtw.NotFound("build %d has not been started, and so there is no log of it yet", build)
+	}
+	return buildbtw.Attempt{}, buildbtw.NotFound("build %d has no attempt %.20q, and so no log of it", build, wanted)
 }
 
-func (a *App) rawLog(c *fiber.Ctx, attempt buildbtw.Attempt) error {
+// rawLog sends the log as it was written.
+func (a *App) rawLog(c *fiber.Ctx) error {
+	attempt, err := a.attempt(c)
+	if err != nil {
+		return err
+	}
 	content, size, err := a.Logs.Reader(attempt.ID)
 	if err != nil {
 		return err
@@ -63,73 +103,137 @@ func (a *App) rawLog(c *fiber.Ctx, attempt buildbtw.Attempt) error {
 	return transfer.Send(c, transfer.Content{Reader: content, Size: size, Type: fiber.MIMETextPlainCharsetUTF8})
 }
 
-// buildLogFragment answers with what the log has gained since offset, or with
-// nothing to swap in.
-func (a *App) buildLogFragment(c *fiber.Ctx, attempt buildbtw.Attempt, offset int64) error {
-	text, more, err := a.logPiece(attempt, offset)
+// openLog opens the log of the attempt that a part of a page is about.
+func (a *App) openLog(c *fiber.Ctx) (attempt buildbtw.Attempt, log *buildlog.View, err error) {
+	if attempt, err = a.attempt(c); err != nil {
+		return attempt, nil, err
+	}
+	log, err = a.Logs.View(c.UserContext(), attempt.ID)
+	return attempt, log, err
+}
+
+// logLines sends a window of lines to a page that scrolls.
+func (a *App) logLines(c *fiber.Ctx) error {
+	attempt, log, err := a.openLog(c)
 	if err != nil {
 		return err
 	}
+	defer log.Close()
+	w, err := logWindow(c, log, views.LogPlace{Build: attempt.BuildID, Attempt: attempt.Number})
+	if err != nil {
+		return err
+	}
+	return sendPart(c, views.LogRows(w))
+}
+
+// logFinds sends errors and phases to a page whose log has got more.
+func (a *App) logFinds(c *fiber.Ctx) error {
+	attempt, log, err := a.openLog(c)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	return sendPart(c, views.LogFound(a.logFindsView(attempt, log)))
+}
+
+// logHits sends what a search found.
+func (a *App) logHits(c *fiber.Ctx) error {
+	attempt, log, err := a.openLog(c)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	hits, err := a.hitsView(c, log, views.LogPlace{Build: attempt.BuildID, Attempt: attempt.Number, Query: logQuery(c)})
+	if err != nil {
+		return err
+	}
+	return sendPart(c, views.LogHitList(*hits))
+}
+
+// sendPart is sendView for a part of a page that no browser shall keep.
+func sendPart(c *fiber.Ctx, part templ.Component) error {
 	c.Set(fiber.HeaderCacheControl, "no-store")
-	if len(text) == 0 && more {
-		return c.SendStatus(fiber.StatusNoContent)
-	}
-	return sendView(c.UserContext(), c, views.LogChunk(views.Log{
-		Build: attempt.BuildID, Attempt: attempt.Number, Text: views.CleanLog(text),
-		From: offset, End: offset + int64(len(text)), Running: more,
-	}))
+	return sendView(c.UserContext(), c, part)
 }
 
-// logPiece reads on from offset. Whether more may come was decided when the
-// attempt was loaded, before its log was read: the other way round the last
-// lines could be missed.
-func (a *App) logPiece(attempt buildbtw.Attempt, offset int64) (text []byte, more bool, err error) {
-	r, size, err := a.Logs.Reader(attempt.ID)
-	if err != nil {
-		return nil, false, err
-	}
-	defer r.Close()
-	if _, err := r.Seek(min(offset, size), io.SeekStart); err != nil {
-		return nil, false, fmt.Errorf("read log of attempt %d from %d: %w", attempt.ID, offset, err)
-	}
-	text, err = io.ReadAll(io.LimitReader(r, logBytes))
-	if err != nil {
-		return nil, false, fmt.Errorf("read log of attempt %d from %d: %w", attempt.ID, offset, err)
-	}
-	more = attempt.State != buildbtw.AttemptFinished || offset+int64(len(text)) < size
-	if more {
-		text = wholeLines(text)
-	}
-	return text, more, nil
+// logQuery is what the page's search form says; it is checked when it is used.
+func logQuery(c *fiber.Ctx) views.LogQuery {
+	q, _ := apiv1.LogQuery(c)
+	return views.LogQuery{Text: q.Text, Regexp: q.Regexp, MatchCase: !q.IgnoreCase}
 }
 
-// wholeLines leaves the beginning of a line for the next piece, unless the piece
-// is full of it.
-func wholeLines(text []byte) []byte {
-	if i := bytes.LastIndexByte(text, '\n'); i >= 0 {
-		return text[:i+1]
+// logWindow reads the lines that a request asks for: around line, from one on,
+// before one, or the last.
+func logWindow(c *fiber.Ctx, log *buildlog.View, place views.LogPlace) (views.LogWindow, error) {
+	w := views.LogWindow{Place: place, Total: log.Lines()}
+	at := map[string]int64{}
+	for _, name := range []string{"line", "from", "before", "limit"} {
+		text := c.Query(name)
+		if text == "" {
+			continue
+		}
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 1 {
+			return w, buildbtw.Invalid("%s=%.40q is no line of a log; lines are numbered from 1", name, text)
+		}
+		at[name] = n
 	}
-	if len(text) == logBytes {
-		return text
+	n := windowLines
+	if at["limit"] > 0 {
+		n = int(min(at["limit"], buildlog.MaxLines))
 	}
-	return nil
+	lines, err := readWindow(log, at, n)
+	for _, l := range lines {
+		w.Lines = append(w.Lines, views.LogLine{Number: l.Number, Spans: ansi.Line(l.Text), Left: l.Size - int64(len(l.Text))})
+	}
+	w.Chosen = at["line"]
+	return w, err
 }
 
-// logEnd is what the page of a build begins with.
-func (a *App) logEnd(attempt buildbtw.Attempt) (*views.Log, error) {
-	text, from, err := a.Logs.Tail(attempt.ID, logLines)
-	if err != nil {
-		return nil, err
+func readWindow(log *buildlog.View, at map[string]int64, n int) ([]buildlog.Line, error) {
+	switch {
+	case at["line"] > 0 && at["line"] <= log.Lines()-int64(n-linesAbove):
+		return log.From(at["line"]-linesAbove, n)
+	case at["line"] > 0 && at["line"] <= log.Lines():
+		return log.From(min(at["line"]-linesAbove, log.Lines()-int64(n)+1), n)
+	case at["from"] > 0:
+		return log.From(at["from"], n)
+	case at["before"] > 0:
+		return log.Before(at["before"], n)
 	}
-	if cut := len(text) - logBytes; cut > 0 {
-		text, from = text[cut:], from+int64(cut)
+	return log.Before(log.Lines()+1, n)
+}
+
+func (a *App) logFindsView(attempt buildbtw.Attempt, log *buildlog.View) views.LogFinds {
+	list, found := log.Errors()
+	return views.LogFinds{
+		Place: views.LogPlace{Build: attempt.BuildID, Attempt: attempt.Number}, State: attempt.State, Outcome: attempt.Outcome,
+		Message: attempt.Message, Errors: logMarks(list), Found: found, Phases: logMarks(log.Phases()),
 	}
-	running := attempt.State != buildbtw.AttemptFinished
-	if running {
-		text = wholeLines(text)
+}
+
+func logMarks(marks []buildlog.Mark) []views.LogMark {
+	var lines []views.LogMark
+	for _, m := range marks {
+		lines = append(lines, views.LogMark{Line: m.Line, Kind: m.Kind, Text: m.Text})
 	}
-	return &views.Log{
-		Build: attempt.BuildID, Attempt: attempt.Number, Text: views.CleanLog(text), From: from,
-		End: from + int64(len(text)), Running: running,
-	}, nil
+	return lines
+}
+
+// hitsView searches as the query says. What is wrong with a search is told
+// beside its form.
+func (a *App) hitsView(c *fiber.Ctx, log *buildlog.View, place views.LogPlace) (*views.LogHits, error) {
+	v := &views.LogHits{Place: place}
+	q, err := apiv1.LogQuery(c)
+	if buildbtw.KindOf(err) == buildbtw.KindInvalid {
+		v.Wrong = buildbtw.MessageOf(err)
+		return v, nil
+	}
+	from, _ := strconv.ParseInt(c.Query("hits"), 10, 64) // what is no number means the beginning
+	found, err := log.Search(c.UserContext(), q, from, windowHits)
+	v.Next, v.Begun = found.Next, max(from, 1)
+	for _, h := range found.Hits {
+		v.Hits = append(v.Hits, views.LogHit{Line: h.Line, Before: h.Text[:h.From], Found: h.Text[h.From:h.To], After: h.Text[h.To:]})
+	}
+	return v, err
 }

@@ -47,7 +47,12 @@ func (a *App) pages(r fiber.Router) {
 	r.Get("/buildspaces/:name/:number/:arch/graph/find", look, a.findInGraph)
 
 	r.Get("/builds/:id", look, a.buildPage)
-	r.Get("/builds/:id/log", look, a.buildLog)
+	r.Get("/builds/:id/log", look, a.logPage)
+	r.Get("/builds/:id/log/raw", look, a.rawLog)
+	r.Get("/builds/:id/log/tail", look, a.logTail)
+	r.Get("/builds/:id/log/lines", look, a.logLines)
+	r.Get("/builds/:id/log/finds", look, a.logFinds)
+	r.Get("/builds/:id/log/hits", look, a.logHits)
 	r.Get("/builds/:id/dependencies", look, a.dependenciesPage)
 	r.Get("/builds/:id/dependents", look, a.dependentsPage)
 	r.Post("/builds/:id/retry", change, a.retryBuild)

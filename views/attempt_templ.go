@@ -24,7 +24,7 @@ type AttemptLine struct {
 	Started    Moment
 	Finished   Moment // zero while it runs
 	Took       string
-	LogURL     string // the raw file
+	LogURL     string // the page
 	LogBytes   int64
 	FirstError string // the first line of the log that looks like the cause; empty when none does
 }

@@ -1,75 +1,212 @@
 package views
 
 import (
-	"bytes"
-	"unicode"
-	"unicode/utf8"
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"buildbtw"
+	"buildbtw/ansi"
 )
 
-// CleanLog makes the output of a build printable: escape sequences of terminals
-// are left out, a line that a carriage return wrote over shows its last state,
-// control characters are left out, and bytes that are no UTF-8 show as U+FFFD.
-// The raw log keeps everything.
-func CleanLog(raw []byte) string {
-	text := bytes.ReplaceAll(bytes.ToValidUTF8(raw, []byte(string(utf8.RuneError))), []byte("\r\n"), []byte("\n"))
-	out := make([]byte, 0, len(text))
-	line := 0 // where the current line begins in out
-	for len(text) > 0 {
-		r, size := utf8.DecodeRune(text)
-		switch {
-		case r == escape:
-			size = escapeLength(text)
-		case r == '\n':
-			out = append(out, '\n')
-			line = len(out)
-		case r == '\r':
-			out = out[:line]
-		case r == '\t' || !unicode.IsControl(r):
-			out = append(out, text[:size]...)
-		}
-		text = text[size:]
-	}
-	return string(out)
+// LogPlace is the log of an attempt, with what is searched for in it.
+type LogPlace struct {
+	Build   int64
+	Attempt int
+	Query   LogQuery
 }
 
-const (
-	escape = 0x1b
-	bell   = 0x07
-)
-
-// escapeLength measures the escape sequence at the start of s (ECMA-48): CSI
-// ends with a byte from @ to ~, OSC with BEL or ESC \, others with the first byte
-// behind those from space to slash. One that is not complete ends with its line.
-func escapeLength(s []byte) int {
-	if len(s) < 2 || s[1] == '\n' {
-		return 1
-	}
-	line := s
-	if end := bytes.IndexByte(s, '\n'); end >= 0 {
-		line = s[:end]
-	}
-	switch s[1] {
-	case '[':
-		return lengthUntil(line, 2, func(i int) bool { return line[i] >= '@' && line[i] <= '~' })
-	case ']':
-		return lengthUntil(line, 2, func(i int) bool {
-			return line[i] == bell || line[i] == '\\' && line[i-1] == escape
-		})
-	}
-	n := lengthUntil(line, 1, func(i int) bool { return line[i] < ' ' || line[i] > '/' })
-	if last := line[n-1]; n > 1 && last >= utf8.RuneSelf {
-		return n - 1 // no escape sequence has such a byte; the character stays whole
-	}
-	return n
+// LogQuery is what the search form of a log says.
+type LogQuery struct {
+	Text              string
+	Regexp, MatchCase bool
 }
 
-// lengthUntil gives the length of s up to and with the first byte, not before
-// from, that ends it, or all of s.
-func lengthUntil(s []byte, from int, ends func(i int) bool) int {
-	for i := from; i < len(s); i++ {
-		if ends(i) {
-			return i + 1
+// values are the parameters that say which log and which search.
+func (p LogPlace) values() url.Values {
+	v := url.Values{"attempt": {strconv.Itoa(p.Attempt)}}
+	if p.Query.Text != "" {
+		v.Set("q", p.Query.Text)
+	}
+	if p.Query.Regexp {
+		v.Set("regexp", "true")
+	}
+	if p.Query.MatchCase {
+		v.Set("case", "true")
+	}
+	return v
+}
+
+// page is the address of the log's page, with one more parameter.
+func (p LogPlace) page(name string, n int64) string {
+	v := p.values()
+	v.Set(name, strconv.FormatInt(n, 10))
+	return BuildURL(p.Build) + "/log?" + v.Encode()
+}
+
+// End is the address of the page at the log's end.
+func (p LogPlace) End() string { return BuildURL(p.Build) + "/log?" + p.values().Encode() }
+
+// Line is the address of the page at one line.
+func (p LogPlace) Line(n int64) string { return p.page("line", n) + "#L" + strconv.FormatInt(n, 10) }
+
+// part is the address of something that belongs to the log.
+func (p LogPlace) part(name string) string {
+	return BuildURL(p.Build) + "/log/" + name + "?attempt=" + strconv.Itoa(p.Attempt)
+}
+
+// Raw is the address of the log as it was written.
+func (p LogPlace) Raw() string { return p.part("raw") }
+
+// state is where the JSON API tells how long the log is.
+func (p LogPlace) state() string {
+	return fmt.Sprintf("/api/v1%s/log/state?attempt=%d", BuildURL(p.Build), p.Attempt)
+}
+
+// LogURL is the address of the page of an attempt's log.
+func LogURL(build int64, attempt int) string { return LogPlace{Build: build, Attempt: attempt}.End() }
+
+// LogPage is a window of an attempt's log and what is known of the whole.
+type LogPage struct {
+	BuildLink
+	Buildspace string
+	Iteration  int
+	Version    string
+	Place      LogPlace
+	Attempts   []LogAttempt // newest first
+	Window     LogWindow
+	Bytes      int64 // of the whole log
+	Finds      LogFinds
+	Hits       *LogHits // nil when nothing is searched for
+}
+
+// Title begins with how the attempt stands.
+func (v LogPage) Title() string {
+	state := string(v.Finds.Outcome)
+	if v.running() {
+		state = string(v.Finds.State)
+	}
+	return fmt.Sprintf("%s · log of %s %s", state, v.Name(), v.Version)
+}
+
+func (v LogPage) running() bool { return v.Finds.State != buildbtw.AttemptFinished }
+
+// LogAttempt is an attempt whose log can be chosen.
+type LogAttempt struct {
+	Number  int
+	State   buildbtw.AttemptState
+	Outcome buildbtw.Outcome
+}
+
+// LogWindow is some lines of a log.
+type LogWindow struct {
+	Place  LogPlace
+	Lines  []LogLine
+	Chosen int64 // the line that was asked for, or 0
+	Total  int64 // lines of the whole log
+}
+
+// First is the number of the first line, or that of the one which would be.
+func (w LogWindow) First() int64 {
+	if len(w.Lines) == 0 {
+		return w.Total + 1
+	}
+	return w.Lines[0].Number
+}
+
+// Last is the number of the last line.
+func (w LogWindow) Last() int64 { return w.First() + int64(len(w.Lines)) - 1 }
+
+// LogLine is one line.
+type LogLine struct {
+	Number int64
+	Spans  []ansi.Span
+	Left   int64 // bytes of the line that are left out
+}
+
+// LogFinds is what the lines of a log tell, and how its attempt stands.
+type LogFinds struct {
+	Place   LogPlace
+	State   buildbtw.AttemptState
+	Outcome buildbtw.Outcome
+	Message string
+	Errors  []LogMark // the first ones and the last
+	Found   int       // so many there are
+	Phases  []LogMark
+}
+
+// LogMark is a line that matters.
+type LogMark struct {
+	Line       int64
+	Kind, Text string
+}
+
+// maxFound is as far as errors are counted.
+const maxFound = 10_000
+
+// words says how many errors there are.
+func (f LogFinds) words() string {
+	if f.Found >= maxFound {
+		return Count(maxFound) + " or more"
+	}
+	return Count(f.Found)
+}
+
+// LogHits is what a search found.
+type LogHits struct {
+	Place LogPlace
+	Wrong string // what is wrong with the search, or empty
+	Hits  []LogHit
+	Begun int64 // the line that the search began with
+	Next  int64 // the line to go on from, or 0
+}
+
+// LogHit is a line in which something was found.
+type LogHit struct {
+	Line                 int64
+	Before, Found, After string
+}
+
+// logText is the text of a line with its colours. It is written here because
+// spaces count in it.
+func logText(spans []ansi.Span) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		var b strings.Builder
+		b.WriteString(`<span class="log-text">`)
+		for _, s := range spans {
+			text := templ.EscapeString(s.Text)
+			if class := logClass(s.Style); class != "" {
+				text = `<span class="` + class + `">` + text + `</span>`
+			}
+			b.WriteString(text)
+		}
+		b.WriteString(`</span>`)
+		_, err := io.WriteString(w, b.String())
+		return err
+	})
+}
+
+// logClass names a style for static/src/css/log.css.
+func logClass(s ansi.Style) string {
+	var classes []string
+	if s.Foreground > 0 {
+		classes = append(classes, "fg-"+strconv.Itoa(int(s.Foreground)-1))
+	}
+	if s.Background > 0 {
+		classes = append(classes, "bg-"+strconv.Itoa(int(s.Background)-1))
+	}
+	for _, face := range []struct {
+		on   bool
+		name string
+	}{{s.Bold, "bold"}, {s.Dim, "dim"}, {s.Italic, "italic"}, {s.Underline, "underlined"}, {s.Inverse, "inverse"}, {s.Strike, "struck"}} {
+		if face.on {
+			classes = append(classes, face.name)
 		}
 	}
-	return len(s)
+	return strings.Join(classes, " ")
 }

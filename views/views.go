@@ -138,16 +138,6 @@ func WorkerURL(name string) string { return "/workers#" + url.PathEscape(WorkerI
 // WorkerID is the id of the element that shows a worker.
 func WorkerID(name string) string { return "worker-" + name }
 
-// LogURL is the address of an attempt's log: the whole file, or with from ≥ 0
-// the part of it that a page appends.
-func LogURL(build int64, attempt int, from int64) string {
-	u := fmt.Sprintf("%s/log?attempt=%d", BuildURL(build), attempt)
-	if from >= 0 {
-		u += fmt.Sprintf("&offset=%d", from)
-	}
-	return u
-}
-
 // BuildLink names a build where another mentions it.
 type BuildLink struct {
 	ID           int64

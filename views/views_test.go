@@ -60,11 +60,12 @@ func TestNumbersAreWrittenForPeople(t *testing.T) {
 
 func TestAddressesAreEscaped(t *testing.T) {
 	for want, got := range map[string]string{
-		"/buildspaces/a%2F..%2Fb":          BuildspaceURL("a/../b"),
-		"/buildspaces/x/3/x86_64/graph":    IterationURL("x", 3, "x86_64", "graph"),
-		"/packages/gtk+%3Fx":               PackageURL("gtk+?x"),
-		"/builds/7/log?attempt=2":          LogURL(7, 2, -1),
-		"/builds/7/log?attempt=2&offset=0": LogURL(7, 2, 0),
+		"/buildspaces/a%2F..%2Fb":                 BuildspaceURL("a/../b"),
+		"/buildspaces/x/3/x86_64/graph":           IterationURL("x", 3, "x86_64", "graph"),
+		"/packages/gtk+%3Fx":                      PackageURL("gtk+?x"),
+		"/builds/7/log?attempt=2":                 LogURL(7, 2),
+		"/builds/7/log?attempt=2&line=3&q=a+b#L3": LogPlace{Build: 7, Attempt: 2, Query: LogQuery{Text: "a b"}}.Line(3),
+		"/builds/7/log/raw?attempt=2":             LogPlace{Build: 7, Attempt: 2}.Raw(),
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -79,6 +79,7 @@ func routes(assets *static.Assets) http.Handler {
 	for path, g := range graphs() {
 		graphRoutes(mux, frame, path, g)
 	}
+	logRoutes(mux)
 	all := stories(frame)
 	for _, s := range append(all, index(all)) {
 		if s.View == nil {

@@ -38,7 +38,7 @@ func stories(s views.Shell) []story {
 	var all []story
 	for _, group := range [][]story{
 		homeStories(s, reader), formStories(s), iterationStories(s, reader),
-		graphStories(), buildStories(s), listStories(s), searchStories(s),
+		graphStories(), buildStories(s), logStories(s), listStories(s), searchStories(s),
 	} {
 		all = append(all, group...)
 	}

@@ -3,6 +3,7 @@ package apiv1
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -91,14 +92,18 @@ func (a *API) followLog(c *fiber.Ctx, attempt buildbtw.Attempt) error {
 }
 
 // wakeFollowers lets the followers of a log look again whenever the database has
-// changed.
+// changed, and now and then.
 func (a *API) wakeFollowers(ctx context.Context, attempt int64) {
 	changed, cancel := a.Store.Subscribe()
 	defer cancel()
+	tick := time.NewTicker(quiet)
+	defer tick.Stop()
 	a.Logs.Changed(attempt) // for what changed before the subscription
 	for {
 		select {
 		case <-changed:
+			a.Logs.Changed(attempt)
+		case <-tick.C:
 			a.Logs.Changed(attempt)
 		case <-ctx.Done():
 			return

@@ -38,7 +38,8 @@ func TestDocumentKnowsEveryRouteOfTheContract(t *testing.T) {
 		"patch /buildspaces/{name}", "get /buildspaces/{name}/iterations", "post /buildspaces/{name}/iterations",
 		"get /buildspaces/{name}/iterations/{number}", "get /buildspaces/{name}/iterations/{number}/graph",
 		"get /buildspaces/{name}/iterations/{number}/diff", "get /builds", "get /builds/{id}", "post /builds/{id}/retry", "post /builds/{id}/rebuild",
-		"post /builds/{id}/cancel", "get /builds/{id}/attempts", "get /builds/{id}/log", "get /builds/{id}/packages/{file}",
+		"post /builds/{id}/cancel", "get /builds/{id}/attempts", "get /builds/{id}/log",
+		"get /builds/{id}/log/state", "get /builds/{id}/log/lines", "get /builds/{id}/log/search", "get /builds/{id}/packages/{file}",
 		"get /sources", "get /workers", "get /events", "post /worker/claim", "post /worker/leases/{lease}/heartbeat",
 		"patch /worker/leases/{lease}/log", "put /worker/leases/{lease}/packages/{file}", "post /worker/leases/{lease}/finish",
 	} {

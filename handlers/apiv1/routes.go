@@ -46,7 +46,7 @@ const (
 func (a *API) table() []route {
 	var all []route
 	for _, part := range [][]route{
-		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.buildRoutes(), a.listRoutes(), a.workerRoutes(),
+		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.buildRoutes(), a.logRoutes(), a.listRoutes(), a.workerRoutes(),
 	} {
 		all = append(all, part...)
 	}
@@ -162,20 +162,53 @@ func (a *API) buildRoutes() []route {
 			handler: a.attempts, answer: api.Page[api.Attempt]{},
 		},
 		{
-			method: "GET", path: "/builds/{id}/log", summary: "The log of an attempt, whole, in ranges, or as it grows",
-			may: buildbtw.User.MayRead, handler: a.log, media: fiber.MIMETextPlainCharsetUTF8, query: []parameter{
-				{"attempt", "number; the latest when absent"},
-				{"follow", "true: begin where Range says and go on until the attempt ends"},
-			},
-			header: []parameter{{fiber.HeaderRange, "bytes=N- or bytes=-N"}},
-		},
-		{
 			method: "GET", path: "/builds/{id}/source", summary: "The tree of the build's commit, as a tar", may: buildbtw.User.MayRead,
 			handler: a.buildSource, media: "application/x-tar",
 		},
 		{
 			method: "GET", path: "/builds/{id}/packages/{file}", summary: "A package file of a build", may: buildbtw.User.MayRead,
 			handler: a.packageFile, media: fiber.MIMEOctetStream,
+		},
+	}
+}
+
+// Routes of logs; each takes the number of an attempt, and means the latest
+// without it.
+func (a *API) logRoutes() []route {
+	const log = "/builds/{id}/log"
+	attempt := parameter{"attempt", "number; the latest when absent"}
+	return []route{
+		{
+			method: "GET", path: log, summary: "The log of an attempt, whole, in ranges, or as it grows",
+			may: buildbtw.User.MayRead, handler: a.log, media: fiber.MIMETextPlainCharsetUTF8, query: []parameter{
+				attempt, {"follow", "true: begin where Range says and go on until the attempt ends"},
+			},
+			header: []parameter{{fiber.HeaderRange, "bytes=N- or bytes=-N"}},
+		},
+		{
+			method: "GET", path: log + "/state", may: buildbtw.User.MayRead, handler: a.logState, answer: api.LogState{},
+			summary: "How long a log is, and the lines that tell of errors; as Server-Sent Events when these are accepted",
+			query:   []parameter{attempt},
+		},
+		{
+			method: "GET", path: log + "/lines", summary: "A window of a log, by line numbers", may: buildbtw.User.MayRead,
+			handler: a.logLines, answer: api.LogLines{}, query: []parameter{
+				attempt,
+				{"from", "the first line, from 1"},
+				{"before", "instead: the line that follows the window; without either, the end of the log"},
+				{"limit", "at most so many lines, up to 500"},
+			},
+		},
+		{
+			method: "GET", path: log + "/search", summary: "Lines of a log in which something is found", may: buildbtw.User.MayRead,
+			handler: a.searchLog, answer: api.LogHits{}, query: []parameter{
+				attempt,
+				{"q", "what to look for"},
+				{"regexp", "true: q is a regular expression (RE2)"},
+				{"case", "true: upper and lower case differ"},
+				{"from", "the line to begin with"},
+				{"limit", "at most so many hits, up to 500"},
+			},
 		},
 	}
 }
