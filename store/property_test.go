@@ -59,7 +59,7 @@ type world struct {
 var worldArchs = []string{"aarch64", "x86_64"}
 
 func newWorld(t *testing.T, r *rapid.T) *world {
-	w := &world{t: t, db: storetest.New(t)}
+	w := &world{t: t, db: storetest.NewWith(t, func(o *store.Options) { o.AfterCommit = nil })} // it checks after each step itself
 	w.space = w.db.NewBuildspaceWith(t, "space", buildbtw.DefaultSettings())
 	w.iterate(r)
 	return w

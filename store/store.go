@@ -29,14 +29,15 @@ import (
 
 // Options are what tests and operators may choose. The zero value is good.
 type Options struct {
-	Now        func() time.Time                  // the clock; time.Now when nil
-	NewLease   func() string                     // unguessable names; 128 random bits when nil
-	NewRef     func() string                     // unique ends of the names of pipelines' branches; 48 random bits when nil
-	Jitter     func(time.Duration) time.Duration // spreads the pauses before a build is tried again; up to a fifth longer when nil
-	MaxRetries int                               // infrastructure failures and losses that are forgiven per build; 5 when 0
-	MaxRunning int                               // builds of one buildspace at the same time; 0: any number
-	LabelCaps  map[string]int                    // builds at the same time on all workers with a label; others are not limited
-	Log        *slog.Logger                      // late reports are noted here; slog.Default when nil
+	Now         func() time.Time                  // the clock; time.Now when nil
+	NewLease    func() string                     // unguessable names; 128 random bits when nil
+	NewRef      func() string                     // unique ends of the names of pipelines' branches; 48 random bits when nil
+	Jitter      func(time.Duration) time.Duration // spreads the pauses before a build is tried again; up to a fifth longer when nil
+	MaxRetries  int                               // infrastructure failures and losses that are forgiven per build; 5 when 0
+	MaxRunning  int                               // builds of one buildspace at the same time; 0: any number
+	LabelCaps   map[string]int                    // builds at the same time on all workers with a label; others are not limited
+	AfterCommit func()                            // called after every writing transaction; tests check the invariants in it
+	Log         *slog.Logger                      // late reports are noted here; slog.Default when nil
 }
 
 // defaultRetries is how often a machine may fail a build before a person looks.

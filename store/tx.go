@@ -35,6 +35,9 @@ func (s *Store) transact(ctx context.Context, fn func(context.Context, *tx) erro
 		changed, handout = t.changed, t.handout
 		return err
 	})
+	if err == nil && s.opts.AfterCommit != nil {
+		s.opts.AfterCommit()
+	}
 	if err == nil && changed {
 		s.subscribers.notify()
 		if !handout {

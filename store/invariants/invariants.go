@@ -89,6 +89,7 @@ func New(ctx context.Context, path string) (*Checker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open for checking: %w", err)
 	}
+	db.SetMaxOpenConns(1) // Violations begins a transaction on it by hand
 	c := &Checker{db: db}
 	if err := c.prepare(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -112,8 +113,21 @@ FROM builds AS b LEFT JOIN events AS e ON e.build_id = b.id AND e.kind = 'build'
 	return err
 }
 
-// Violations says what breaks the invariants, one line each.
-func (c *Checker) Violations(ctx context.Context) ([]string, error) {
+// Violations says what breaks the invariants, one line each. It looks at one
+// snapshot, whatever is written meanwhile. It must not be called by several
+// goroutines at a time.
+func (c *Checker) Violations(ctx context.Context) (found []string, err error) {
+	if _, err := c.db.ExecContext(ctx, "BEGIN"); err != nil {
+		return nil, fmt.Errorf("begin to check: %w", err)
+	}
+	found, err = c.violations(ctx)
+	if _, end := c.db.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); end != nil {
+		err = errors.Join(err, fmt.Errorf("end the check: %w", end))
+	}
+	return found, err
+}
+
+func (c *Checker) violations(ctx context.Context) ([]string, error) {
 	var found []string
 	for i, r := range rules() {
 		list, err := texts(ctx, c.rules[i])

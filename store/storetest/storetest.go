@@ -29,7 +29,9 @@ type DB struct {
 	Clock *Clock
 	Path  string // of the database file
 
-	checker *invariants.Checker // made by the first Violations
+	checking sync.Mutex
+	checker  *invariants.Checker // made by the first Violations
+	commits  int
 
 	change func(*store.Options)
 
@@ -73,6 +75,9 @@ func (d *DB) open(t testing.TB) {
 		NewLease: d.newLease,
 		Jitter:   func(pause time.Duration) time.Duration { return pause },
 		Log:      slog.New(slog.DiscardHandler),
+	}
+	if t, ok := t.(*testing.T); ok {
+		o.AfterCommit = func() { d.checkCommit(t) }
 	}
 	d.change(&o)
 	s, err := store.Open(context.Background(), d.Path, o)
