@@ -38,7 +38,7 @@ var only = map[string][]string{
 	"github.com/jmoiron/sqlx":             {"store"},
 	"modernc.org/sqlite":                  {"store"},
 	"github.com/xanzy/go-gitlab":          {"gitlab", "gitlab/gitlabtest"},
-	"os/exec":                             {"gitmirror", "pacmanrepo", "gitlab/gitlabtest", "runners", "runners/*", "cmd/*", "cmd/internal/cmdtest"},
+	"os/exec":                             {"gitmirror", "pacmanrepo", "gitlab/gitlabtest", "runners", "runners/*", "cmd/*", "cmd/internal/cmdtest", "cmd/internal/gitlabrunner"},
 	"github.com/prometheus/client_golang": {"handlers"},
 }
 

@@ -2,6 +2,8 @@ package runners
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"buildbtw"
@@ -39,7 +41,7 @@ func (a *Agent) RunSingle(ctx context.Context, s Single) (Report, error) {
 	case job == nil:
 		return Report{}, buildbtw.Conflict("build %s is not handed out to this job", s.Build)
 	}
-	if err := s.check(*job); err != nil {
+	if err := a.check(s, *job); err != nil {
 		return a.refuse(ctx, s, *job, err), nil
 	}
 	if !s.Deadline.IsZero() {
@@ -54,12 +56,14 @@ func (a *Agent) RunSingle(ctx context.Context, s Single) (Report, error) {
 }
 
 // check compares what was leased with what was asked for.
-func (s Single) check(job api.Job) error {
+func (a *Agent) check(s Single, job api.Job) error {
 	switch {
 	case job.BuildID != s.Build:
 		return buildbtw.Conflict("the server gave build %s instead of %s", job.BuildID, s.Build)
 	case job.Commit != s.Commit:
 		return buildbtw.Conflict("the job is about commit %s, but build %s is of %s", s.Commit, s.Build, job.Commit)
+	case !slices.Contains(a.Architectures, job.Architecture):
+		return buildbtw.Conflict("this machine builds for %s, not for %s; give the jobs of each architecture a runner tag", strings.Join(a.Architectures, ", "), job.Architecture)
 	case s.Leased != nil:
 		return s.Leased(job)
 	}

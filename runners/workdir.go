@@ -51,6 +51,16 @@ func openWorkDir(path string) (*workDir, error) {
 	return w, w.sweep()
 }
 
+// ClearWorkDir ends what a worker that was killed has left in its directory:
+// processes, then files. It fails when the worker is still there.
+func ClearWorkDir(path string) error {
+	w, err := openWorkDir(path)
+	if w != nil {
+		defer w.close()
+	}
+	return err
+}
+
 func ownerOf(info os.FileInfo) int {
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {
 		return int(s.Uid)

@@ -48,9 +48,7 @@ func prepare(root *cobra.Command) {
 	root.Version = version
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return Usage(err) })
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		return fromEnvironment(cmd.Flags(), os.LookupEnv, os.ReadFile)
-	}
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return ReadEnvironment(cmd) }
 	wrapArgs(root)
 }
 
@@ -62,6 +60,12 @@ func wrapArgs(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		wrapArgs(sub)
 	}
+}
+
+// ReadEnvironment sets the flags that were not given from the environment. Run
+// does so for every command that has no PersistentPreRunE of its own.
+func ReadEnvironment(cmd *cobra.Command) error {
+	return fromEnvironment(cmd.Flags(), os.LookupEnv, os.ReadFile)
 }
 
 type usageError struct{ error }
@@ -77,15 +81,39 @@ func Usage(err error) error {
 	return usageError{err}
 }
 
+// codeError is a failure with an exit code of its own.
+type codeError struct {
+	error
+	code int
+}
+
+func (e codeError) Unwrap() error { return e.error }
+
+// WithCode gives a failure an exit code that means something to who started the
+// program, unless it has one.
+func WithCode(err error, code int) error {
+	var own codeError
+	if err == nil || errors.As(err, &own) {
+		return err
+	}
+	return codeError{err, code}
+}
+
 // ErrSilent ends a program with exit code 1 when all has been said already.
 var ErrSilent = errors.New("failed")
 
 // report prints the error for people and gives the exit code.
 func report(w io.Writer, cmd *cobra.Command, err error) int {
 	var usage usageError
+	var own codeError
 	switch {
 	case err == nil:
 		return ExitDone
+	case errors.As(err, &own):
+		if !errors.Is(err, ErrSilent) {
+			fmt.Fprintf(w, "%s: %s\n", cmd.Root().Name(), message(own.error))
+		}
+		return own.code
 	case errors.Is(err, ErrSilent):
 		return ExitFailed
 	case errors.As(err, &usage), strings.HasPrefix(err.Error(), "unknown command"):

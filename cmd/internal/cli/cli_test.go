@@ -68,6 +68,9 @@ func TestExitCodes(t *testing.T) {
 		{"failed", errors.New("disk on fire"), 1, "bbtw: disk on fire\n"},
 		{"for people", buildbtw.NotFound("no buildspace %q", "x"), 1, "bbtw: no buildspace \"x\"\n"},
 		{"said already", ErrSilent, 1, ""},
+		{"a code of its own", WithCode(errors.New("no server"), 7), 7, "bbtw: no server\n"},
+		{"the first code counts", WithCode(WithCode(errors.New("no server"), 7), 8), 7, "bbtw: no server\n"},
+		{"a code, said already", WithCode(ErrSilent, 7), 7, ""},
 		{"wrong usage", Usage(errors.New("needs a name")), 2, "bbtw: needs a name\nSee 'bbtw --help'.\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 )
 
 // Programs are the programs that Build makes.
-func Programs() []string { return []string{"buildbtw", "bbtw", "buildbtw-worker"} }
+func Programs() []string { return []string{"buildbtw", "bbtw", "buildbtw-worker", "buildbtw-executor"} }
 
 // Build builds the programs into dir. Tests call it once, in TestMain.
 func Build(dir string) error {

@@ -1,0 +1,65 @@
+// Command buildbtw-executor is a custom executor for gitlab-runner: GitLab's
+// runner fleet executes the builds, buildbtw keeps the truth. Each stage of a job
+// is a process of its own; what they share is a state file for each job.
+//
+// What a real gitlab-runner calls, with which environment, and what it makes of
+// exit codes: design/toolchain.md, section 6.
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"buildbtw/cmd/internal/cli"
+)
+
+func main() {
+	root := &cobra.Command{
+		Use:   "buildbtw-executor",
+		Short: "Execute builds as jobs of a gitlab-runner",
+		Long: `buildbtw-executor is the driver of a gitlab-runner's custom executor. The runner
+calls config, prepare, run and cleanup for every job; the build happens in run,
+at the stage build_script. No script of a job runs on this machine: the server
+says what is to be built, and a runner such as vm isolates it.
+
+Every flag can also be set by an environment variable: --server-url is
+BUILDBTW_SERVER_URL. Set them in the environment of gitlab-runner.`,
+		Example: `  # is this machine ready?
+  buildbtw-executor doctor --server-url https://buildbtw.example.org --worker-token-file /etc/buildbtw/token`,
+	}
+	root.AddCommand(configCommand(), prepareCommand(), runCommand(), cleanupCommand(), doctorCommand(), cli.VersionCommand())
+	os.Exit(cli.Run(root))
+}
+
+// The variables in which a runner says what exit codes mean. Any other code is
+// taken for a fault of the runner's own.
+const (
+	envBuildFailure  = "BUILD_FAILURE_EXIT_CODE"
+	envSystemFailure = "SYSTEM_FAILURE_EXIT_CODE"
+	envExitCodeFile  = "BUILD_EXIT_CODE_FILE"
+)
+
+// buildFailure says that the job has failed: the package's fault, or a job that
+// must not be executed. The runner does not try it again.
+func buildFailure(err error) error { return cli.WithCode(err, exitCode(envBuildFailure, 1)) }
+
+// systemFailure says that this machine or the server is at fault. The runner
+// tries prepare again.
+func systemFailure(err error) error { return cli.WithCode(err, exitCode(envSystemFailure, 2)) }
+
+func exitCode(variable string, otherwise int) int {
+	code, err := strconv.Atoi(os.Getenv(variable))
+	if err != nil || code < 1 || code > 255 {
+		return otherwise
+	}
+	return code
+}
+
+// say writes a line into the job's log. Standard output belongs to config's
+// answer, so everything else goes to standard error.
+func say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "buildbtw: "+format+"\n", args...)
+}

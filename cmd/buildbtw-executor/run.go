@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/cmd/internal/cli"
+	"buildbtw/runners"
+)
+
+func runCommand() *cobra.Command {
+	return stageCommand(&cobra.Command{
+		Use:   "run SCRIPT STAGE",
+		Short: "Stage: execute the build, at build_script",
+		Long: `run is called for every sub-stage of a job. At build_script (which newer runners
+may call step_script) it leases the build from the server, executes it, uploads
+the packages and reports. Nothing happens at the others: the source comes from
+the server into the isolation, and packages and logs go to the server.
+
+SCRIPT, which GitLab has made of the job, is never executed.`,
+		Example: "  run_exec = \"/usr/bin/buildbtw-executor\"\n  run_args = [\"run\"]",
+		Args:    cobra.ExactArgs(2),
+	}, func(cmd *cobra.Command, s *settings, args []string) error {
+		switch stage := args[1]; stage {
+		case "build_script", "step_script":
+			return build(cmd.Context(), s)
+		case "prepare_script":
+			say("%s %s on %s", program, cli.Version(), s.name)
+		case "get_sources":
+			say("the source is fetched inside the isolation; nothing is checked out here")
+		default: // there is nothing to do, and no stage of a future runner may fail
+		}
+		return nil
+	})
+}
+
+// build is the stage that the job is for.
+func build(ctx context.Context, s *settings) error {
+	job, err := readJob(os.Getenv)
+	if err != nil {
+		return err
+	}
+	if err := job.check(); err != nil {
+		return err
+	}
+	dir, err := s.openState()
+	if err != nil {
+		return err
+	}
+	d := dir.job(job.ID)
+	st, err := d.readState()
+	if err != nil {
+		return fmt.Errorf("the stage prepare has left no state: %w", err)
+	}
+	slot, release, err := dir.takeSlot()
+	if err != nil {
+		return err
+	}
+	defer release()
+	ctx, cancel := watchRunner(ctx, st.Runner)
+	defer cancel()
+	report, err := s.execute(ctx, execution{job: job, dir: d, slot: slot, state: st})
+	if err != nil {
+		return err
+	}
+	s.tell(job, report)
+	return conclude(report)
+}
+
+// execution is a job's build on its way.
+type execution struct {
+	job   gitlabJob
+	dir   jobDir
+	slot  int
+	state state
+}
+
+// execute has an agent see the build through.
+func (s *settings) execute(ctx context.Context, e execution) (runners.Report, error) {
+	list, err := s.builders.Make()
+	if err != nil {
+		return runners.Report{}, err
+	}
+	for _, r := range list {
+		if err := r.Probe(ctx); err != nil { // the stages are processes of their own: what it finds is needed here too
+			return runners.Report{}, fmt.Errorf("runner %s cannot be used on this machine: %w", r.Name(), err)
+		}
+	}
+	client, log, err := s.client(time.Hour)
+	if err != nil {
+		return runners.Report{}, err
+	}
+	agent, err := runners.NewAgent(runners.Options{
+		Client: client, Worker: s.name, Architectures: s.builders.Architectures, Version: cli.Version(),
+		Runners: list, WorkDir: e.dir.work(), Log: log, Tail: s.tail,
+	})
+	if err != nil {
+		return runners.Report{}, err
+	}
+	defer agent.Close()
+	report, err := agent.RunSingle(ctx, runners.Single{
+		Build: e.job.Build, Pipeline: e.job.Pipeline, Job: e.job.ID, Commit: e.job.Commit, Slot: e.slot,
+		Deadline: s.deadline(e.state),
+		Leased:   func(leased api.Job) error { return s.leased(e, leased) },
+	})
+	if err != nil {
+		return report, err
+	}
+	e.state.Lease, e.state.Outcome = "", report.Outcome
+	return report, e.dir.writeState(e.state)
+}
+
+// deadline is when the build must have ended for its end to be reported before
+// GitLab ends the job.
+func (s *settings) deadline(st state) time.Time {
+	if st.Until.IsZero() {
+		return time.Time{}
+	}
+	return st.Until.Add(-s.grace)
+}
+
+// leased notes the lease, so that a later stage can give it back, and says where
+// the log is.
+func (s *settings) leased(e execution, job api.Job) error {
+	say("building %s %s for %s, attempt %d", job.Pkgbase, job.Version, job.Architecture, job.Attempt)
+	say("log and packages: %s", s.buildURL(job.BuildID))
+	e.state.Lease = job.Lease
+	return e.dir.writeState(e.state)
+}
+
+func (s *settings) buildURL(build string) string {
+	return strings.TrimRight(s.server.URL, "/") + "/builds/" + build
+}
+
+// tell repeats the end of the log and says how the build ended.
+func (s *settings) tell(job gitlabJob, r runners.Report) {
+	if tail := printable(r.Tail); tail != "" {
+		say("the end of the log:")
+		fmt.Fprint(os.Stderr, tail)
+	}
+	switch {
+	case r.Lost != nil:
+		say("the server has not taken the result (%s): %v", r.Outcome, r.Lost)
+	case r.Message != "":
+		say("%s: %s", r.Outcome, r.Message)
+	default:
+		say("%s", r.Outcome)
+	}
+	say("all of the log: %s", s.buildURL(job.Build))
+}
+
+// printable is the end of a log as whole lines without control characters.
+func printable(tail []byte) string {
+	text := strings.ToValidUTF8(string(tail), "")
+	if _, after, found := strings.Cut(text, "\n"); found && len(tail) > 0 {
+		text = after
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+// conclude makes an exit code of a report, and notes a finer one where the runner
+// wants it.
+func conclude(r runners.Report) error {
+	if r.Lost != nil {
+		return systemFailure(cli.ErrSilent)
+	}
+	switch r.Outcome {
+	case buildbtw.OutcomeBuilt:
+		return nil
+	case buildbtw.OutcomeFailed, buildbtw.OutcomeTimedOut, buildbtw.OutcomeStalled, buildbtw.OutcomeCancelled:
+		noteExitCode(r.Outcome)
+		return buildFailure(cli.ErrSilent)
+	}
+	return systemFailure(cli.ErrSilent)
+}
+
+// noteExitCode tells GitLab's job why it failed: a pipeline can allow or retry
+// some of these codes. They are those of timeout(1) and of a shell after SIGINT,
+// where there is one.
+func noteExitCode(o buildbtw.Outcome) {
+	file := os.Getenv(envExitCodeFile)
+	code := map[buildbtw.Outcome]int{
+		buildbtw.OutcomeFailed: 1, buildbtw.OutcomeTimedOut: 124, buildbtw.OutcomeStalled: 125, buildbtw.OutcomeCancelled: 130,
+	}[o]
+	if file == "" {
+		return
+	}
+	if err := os.WriteFile(file, fmt.Appendln(nil, code), 0o600); err != nil {
+		say("the exit code could not be noted: %v", err)
+	}
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"buildbtw/api"
+	"buildbtw/cmd/internal/cli"
+	"buildbtw/cmd/internal/machine"
+	"buildbtw/runners"
+)
+
+// program is how this one calls itself to the server.
+const program = "buildbtw-executor"
+
+// settings are the flags of all stages, which get them from the environment of
+// gitlab-runner.
+type settings struct {
+	server    machine.Server
+	builders  machine.Builders
+	name      string
+	stateDir  string
+	logFormat string
+	grace     time.Duration
+	patience  time.Duration
+	tail      int64
+}
+
+func (s *settings) flags(f *pflag.FlagSet) {
+	s.server.Flags(f)
+	s.builders.Flags(f, "vm")
+	f.StringVar(&s.name, "name", "gitlab-"+machine.Hostname(), "name of this machine for the server; each needs its own")
+	f.StringVar(&s.stateDir, "state-dir", "/var/tmp/buildbtw-executor", "directory for jobs and their builds, for gitlab-runner's user alone")
+	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
+	f.DurationVar(&s.grace, "grace", 30*time.Second, "how long before GitLab's time limit a build is ended, so that it can be reported; less than graceful_kill_timeout")
+	f.DurationVar(&s.patience, "patience", time.Minute, "how long prepare waits for a server that does not answer; gitlab-runner calls it three times")
+	f.Int64Var(&s.tail, "tail", 4096, "bytes of the build's log that are repeated in GitLab's; the server has all of it")
+}
+
+// client makes a client. Pauses between its tries are those of a worker, but
+// patience is only as long as the stage may take.
+func (s *settings) client(patience time.Duration) (*api.Client, *slog.Logger, error) {
+	log, err := cli.NewLogger(os.Stderr, s.logFormat)
+	if err != nil {
+		return nil, nil, err
+	}
+	backoff := runners.Backoff(log)
+	backoff.Patience = patience
+	client, err := s.server.Client(program, log, backoff)
+	return client, log, err
+}
+
+// openState makes sure that the state directory is there and nobody else's.
+func (s *settings) openState() (stateDir, error) {
+	path, err := filepath.Abs(s.stateDir)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Join(path, "jobs"), 0o700); err != nil {
+		return "", fmt.Errorf("make the state directory: %w", err)
+	}
+	var info unix.Stat_t
+	if err := unix.Lstat(path, &info); err != nil {
+		return "", fmt.Errorf("look at the state directory: %w", err)
+	}
+	if info.Mode&unix.S_IFMT != unix.S_IFDIR || int(info.Uid) != os.Geteuid() || info.Mode&0o022 != 0 {
+		return "", errors.New("the state directory " + path + " must be a directory of the user who runs gitlab-runner, that nobody else can write to; choose another --state-dir")
+	}
+	return stateDir(path), nil
+}
