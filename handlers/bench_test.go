@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/handlers"
 	"buildbtw/store/storetest"
 )
 
@@ -19,9 +20,9 @@ const (
 
 // benchSite is a server with one buildspace of that size: some builds are done,
 // some failed, thousands wait for those.
-func benchSite(b *testing.B) *site {
+func benchSite(b *testing.B, change ...func(*handlers.Deps)) *site {
 	b.Helper()
-	s := newSite(b)
+	s := newSite(b, change...)
 	s.db.Iterate(b, s.db.NewBuildspace(b, "bench"), storetest.Synthetic(fullBuilds, fullEdges, 1))
 	for i := range 60 {
 		c := s.db.Claim(b, "w1")
@@ -41,7 +42,8 @@ type visitor struct {
 	path   string
 	header map[string]string
 	took   []time.Duration
-	bytes  int // of the last answer's body, as it came
+	cpu    time.Duration // of the process, client and server together
+	bytes  int           // of the last answer's body, as it came
 }
 
 // ask gives the status and the ETag of the answer.
@@ -53,11 +55,12 @@ func (v *visitor) ask(b *testing.B) (status int, tag string) {
 	for name, value := range v.header {
 		r.Header.Set(name, value)
 	}
-	began := time.Now()
+	began, used := time.Now(), processorTime(b)
 	answer, err := http.DefaultTransport.RoundTrip(r)
 	must(b, err)
 	body, err := io.ReadAll(answer.Body)
 	v.took = append(v.took, time.Since(began))
+	v.cpu += processorTime(b) - used
 	must(b, err)
 	must(b, answer.Body.Close())
 	v.bytes = len(body)
@@ -70,6 +73,7 @@ func (v *visitor) report(b *testing.B) {
 	slices.Sort(v.took)
 	b.ReportMetric(float64(v.took[len(v.took)*95/100].Microseconds())/1000, "p95-ms")
 	b.ReportMetric(float64(v.bytes)/1024, "KiB")
+	b.ReportMetric(float64(v.cpu.Microseconds())/1000/float64(len(v.took)), "cpu-ms")
 }
 
 // BenchmarkBuildspacePage asks for the page as browsers do: packed, over HTTP.
@@ -99,7 +103,7 @@ func (s *site) benchWhole(b *testing.B, path string) {
 func (s *site) benchUnchanged(b *testing.B) {
 	v := visitor{site: s, path: "/buildspaces/bench", header: map[string]string{"HX-Request": "true"}}
 	_, tag := v.ask(b)
-	v.header["If-None-Match"], v.took = tag, nil
+	v.header["If-None-Match"], v.took, v.cpu = tag, nil, 0
 	for b.Loop() {
 		if status, _ := v.ask(b); status != http.StatusNotModified {
 			b.Fatal(status)
@@ -123,10 +127,12 @@ func (s *site) benchChanged(b *testing.B) {
 	v.report(b)
 }
 
-// change changes builds n times: each is taken and handed back.
+// change changes builds n times: each is taken and finished, and what waited for
+// it may become pending.
 func (s *site) change(b *testing.B, n int) {
 	b.Helper()
 	for range n / 2 {
-		s.db.End(b, s.db.Claim(b, "w1"), buildbtw.OutcomeReleased)
+		s.db.Clock.Advance(time.Second)
+		s.db.Finish(b, s.db.Claim(b, "w1"))
 	}
 }

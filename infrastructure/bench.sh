@@ -16,6 +16,7 @@ finish  ./store       ^Benchmark(Finish.*)$                                     
 finish  ./pacmanrepo  ^Benchmark(Stage|Publish)$                                         10x
 pages   ./handlers    ^Benchmark(BuildspacePage|HomePage)$                               40x
 search  ./directory   ^BenchmarkFind$                                                      2000x
+live    ./handlers    ^BenchmarkLive$                                                    1x
 lists   ./store       ^Benchmark(PageOfBlockedBuilds|Blockers|Graph|Diff|Buildspaces)$   20x
 sources ./srcinfo     ^BenchmarkParse$                                                   3x
 load    ./cmd/internal/chaos  ^Benchmark(Workers|FinishUnblocks3000OverHTTP)$        1x

@@ -69,10 +69,16 @@ func (s *Store) BuildPage(ctx context.Context, f BuildFilter, sort BuildSort, fi
 	}
 	page := BuildPage{Rows: []BuildRow{}}
 	err = s.view(ctx, func(q *sqlx.Tx) error {
-		ids, err := f.ids(ctx, q, sort, &page.Total, limit, max(first, 0))
+		iteration, err := iterationID(ctx, q, f.Buildspace, f.Iteration)
 		if err != nil {
 			return err
 		}
+		p := idPage{iteration: iteration, filter: f, limit: limit, first: max(first, 0)}
+		ids, err := p.ids(ctx, q, sort)
+		if err != nil {
+			return err
+		}
+		page.Total = p.total
 		if page.Rows, err = buildRows(ctx, q, ids); err != nil {
 			return err
 		}
@@ -84,27 +90,63 @@ func (s *Store) BuildPage(ctx context.Context, f BuildFilter, sort BuildSort, fi
 	return page, nil
 }
 
-// ids counts and orders narrow rows only; most orders come from an index.
-func (f BuildFilter) ids(ctx context.Context, q *sqlx.Tx, sort BuildSort, total *int, limit, first int) ([]int64, error) {
+// idPage finds the ids of a page of builds, and how many there are in all.
+type idPage struct {
+	iteration    int64
+	filter       BuildFilter
+	limit, first int
+	total        int
+}
+
+func (p *idPage) ids(ctx context.Context, q *sqlx.Tx, sort BuildSort) ([]int64, error) {
 	order, err := sort.sql()
 	if err != nil {
 		return nil, err
 	}
-	iteration, err := iterationID(ctx, q, f.Buildspace, f.Iteration)
-	if err != nil {
-		return nil, err
-	}
 	var w where
-	w.add("b.iteration_id = ?", iteration)
-	if err := f.conditions(&w); err != nil {
+	w.add("b.iteration_id = ?", p.iteration)
+	if err := p.filter.conditions(&w); err != nil {
 		return nil, err
 	}
-	if err := q.GetContext(ctx, total, `SELECT count(*) FROM builds AS b`+w.sql(), w.args...); err != nil {
+	if f := p.filter; (sort == "" || sort == SortUrgency) && f.Architecture+f.Pkgbase+f.Query == "" {
+		return p.urgent(ctx, q)
+	}
+	if err := q.GetContext(ctx, &p.total, `SELECT count(*) FROM builds AS b`+w.sql(), w.args...); err != nil {
 		return nil, err
 	}
 	var ids []int64
-	err = q.SelectContext(ctx, &ids, `SELECT b.id FROM builds AS b`+w.sql()+` ORDER BY `+order+` LIMIT ? OFFSET ?`, append(w.args, limit, first)...)
+	err = q.SelectContext(ctx, &ids, `SELECT b.id FROM builds AS b`+w.sql()+` ORDER BY `+order+` LIMIT ? OFFSET ?`, append(w.args, p.limit, p.first)...)
 	return ids, err
+}
+
+// urgent takes the page status by status out of the index builds_status. It is
+// what a page shows that nobody has asked for anything else.
+func (p *idPage) urgent(ctx context.Context, q *sqlx.Tx) ([]int64, error) {
+	row := []IterationRow{{}}
+	row[0].ID = p.iteration
+	if err := addCounts(ctx, q, row); err != nil {
+		return nil, err
+	}
+	var ids []int64
+	skip := p.first
+	for _, status := range urgency() {
+		if p.filter.Status != "" && !slices.Contains(strings.Split(p.filter.Status, ","), string(status)) {
+			continue
+		}
+		n := row[0].Counts[status]
+		p.total += n
+		if left := p.limit - len(ids); left > 0 && skip < n {
+			var some []int64
+			err := q.SelectContext(ctx, &some, `SELECT id FROM builds WHERE iteration_id = ? AND status = ? ORDER BY id LIMIT ? OFFSET ?`,
+				p.iteration, status, left, skip)
+			if err != nil {
+				return nil, err
+			}
+			ids = append(ids, some...)
+		}
+		skip = max(0, skip-n)
+	}
+	return ids, nil
 }
 
 // buildRows loads builds in the order of their ids.

@@ -43,6 +43,8 @@ func TestBuildsAreListedInTheOrderAskedFor(t *testing.T) {
 	}{
 		{store.SortUrgency, store.BuildFilter{}, 0, "bad free on above zlib", 5},
 		{"", store.BuildFilter{Limit: 2}, 2, "on above", 5},
+		{"", store.BuildFilter{Status: "built,blocked,failed"}, 1, "above zlib", 3},
+		{"", store.BuildFilter{Query: "b"}, 0, "bad above zlib", 3},
 		{store.SortName, store.BuildFilter{}, 0, "above bad free on zlib", 5},
 		{store.SortPlan, store.BuildFilter{}, 0, "zlib bad free above on", 5},
 		{store.SortName, store.BuildFilter{Query: "b"}, 1, "bad zlib", 3},

@@ -21,7 +21,7 @@ await story(async (visit) => {
   await click(page.getByRole("region", { name: "Buildspaces" }).getByRole("link", { name: "bump", exact: true }), "**/buildspaces/bump");
   await visit.says(page.getByRole("region", { name: "Fix these first" }), "abacus", "holds 2 builds");
   await click(visit.row("atlas").getByRole("link", { name: "atlas", exact: true }), "**/builds/*");
-  const cause = page.locator("p.alert");
+  const cause = page.locator("main .alert");
   await visit.says(cause, "This build is blocked by abacus (failed)");
   await click(cause.getByRole("link", { name: "abacus" }), "**/builds/*");
   same(clicks, 3, "clicks from the home page to the cause");
