@@ -9,11 +9,8 @@ import "slices"
 // leaves and least enters goes to the front.
 func greedyOrder(t *tangle) []int32 {
 	g := newGreedy(t)
-	for len(g.queue) > 0 {
-		c := g.queue.pop()
-		if !g.done[c.node] && c.stamp == g.stamp[c.node] {
-			g.place(c.node)
-		}
+	for len(g.queue.heap) > 0 {
+		g.place(g.queue.pop())
 	}
 	slices.Reverse(g.back)
 	return append(g.front, g.back...)
@@ -22,30 +19,20 @@ func greedyOrder(t *tangle) []int32 {
 type greedy struct {
 	*tangle
 	in, out     []int64 // weight of the edges from and to nodes not placed
-	done        []bool
-	stamp       []int32 // a candidate with an older stamp is out of date
 	queue       candidates
 	front, back []int32
 }
 
-// candidate is a node that may be placed next.
-type candidate struct {
-	score int64
-	node  int32
-	stamp int32
-}
-
 func newGreedy(t *tangle) *greedy {
 	n := t.size()
-	g := &greedy{
-		tangle: t, in: make([]int64, n), out: make([]int64, n),
-		done: make([]bool, n), stamp: make([]int32, n),
-	}
+	g := &greedy{tangle: t, in: make([]int64, n), out: make([]int64, n), front: make([]int32, 0, n)}
+	g.queue = newCandidates(n)
 	for v := range n {
 		for _, a := range t.row(v) {
 			g.count(v, a.weight, 1)
 		}
-		g.queue.push(g.candidate(v))
+		g.queue.score[v] = g.score(v)
+		g.queue.up(v, v)
 	}
 	return g
 }
@@ -60,71 +47,98 @@ func (g *greedy) count(v, weight int32, times int64) {
 
 const certain = 1 << 40 // a node without a choice comes before all others
 
-func (g *greedy) candidate(v int32) candidate {
-	c := candidate{node: v, stamp: g.stamp[v], score: g.out[v] - g.in[v]}
+func (g *greedy) score(v int32) int64 {
 	if g.in[v] == 0 || g.out[v] == 0 {
-		c.score = certain
+		return certain
 	}
-	return c
+	return g.out[v] - g.in[v]
 }
 
 func (g *greedy) place(v int32) {
-	g.done[v] = true
 	if g.out[v] == 0 && g.in[v] != 0 {
 		g.back = append(g.back, v)
 	} else {
 		g.front = append(g.front, v)
 	}
 	for _, a := range g.row(v) {
-		if g.done[a.to] {
-			continue
+		if g.queue.holds(a.to) {
+			g.count(a.to, -a.weight, -1)
+			g.queue.update(a.to, g.score(a.to))
 		}
-		g.count(a.to, -a.weight, -1)
-		g.stamp[a.to]++
-		g.queue.push(g.candidate(a.to))
 	}
 }
 
-// candidates is a binary heap, best first.
-type candidates []candidate
-
-func (c candidate) before(d candidate) bool {
-	if c.score != d.score {
-		return c.score > d.score
-	}
-	return c.node < d.node
+// candidates is a binary heap of the nodes that are not placed: the highest
+// score first, then the smallest number.
+type candidates struct {
+	score []int64 // by node
+	heap  []int32
+	at    []int32 // by node: its place in heap, -1 when it is not there
 }
 
-func (c *candidates) push(x candidate) {
-	h := append(*c, x)
-	i := len(h) - 1
-	for i > 0 && x.before(h[(i-1)/2]) {
-		h[i] = h[(i-1)/2]
-		i = (i - 1) / 2
-	}
-	h[i] = x
-	*c = h
+func newCandidates(n int32) candidates {
+	return candidates{score: make([]int64, n), heap: make([]int32, n), at: make([]int32, n)}
 }
 
-func (c *candidates) pop() candidate {
-	h := *c
-	best, x := h[0], h[len(h)-1]
-	h = h[:len(h)-1]
-	*c = h
-	i := 0
-	for 2*i+1 < len(h) {
-		child := 2*i + 1
-		if child+1 < len(h) && h[child+1].before(h[child]) {
-			child++
-		}
-		if !h[child].before(x) {
+func (c *candidates) holds(v int32) bool { return c.at[v] >= 0 }
+
+func (c *candidates) before(v, u int32) bool {
+	return c.score[v] > c.score[u] || c.score[v] == c.score[u] && v < u
+}
+
+func (c *candidates) update(v int32, score int64) {
+	have := c.score[v]
+	c.score[v] = score
+	switch {
+	case score > have:
+		c.up(c.at[v], v)
+	case score < have:
+		c.down(c.at[v], v)
+	}
+}
+
+func (c *candidates) pop() int32 {
+	first, n := c.heap[0], len(c.heap)-1
+	last := c.heap[n]
+	c.heap = c.heap[:n]
+	if n > 0 {
+		c.down(0, last)
+	}
+	c.at[first] = -1
+	return first
+}
+
+// up puts v at place i or nearer to the front.
+func (c *candidates) up(i, v int32) {
+	for i > 0 {
+		parent := (i - 1) / 2
+		u := c.heap[parent]
+		if !c.before(v, u) {
 			break
 		}
-		h[i] = h[child]
+		c.heap[i], c.at[u] = u, i
+		i = parent
+	}
+	c.heap[i], c.at[v] = v, i
+}
+
+// down puts v at place i or further from the front.
+func (c *candidates) down(i, v int32) {
+	n := int32(len(c.heap))
+	for {
+		child := 2*i + 1
+		if child >= n {
+			break
+		}
+		if child+1 < n && c.before(c.heap[child+1], c.heap[child]) {
+			child++
+		}
+		u := c.heap[child]
+		if !c.before(u, v) {
+			break
+		}
+		c.heap[i], c.at[u] = u, i
 		i = child
 	}
-	if len(h) > 0 {
-		h[i] = x
-	}
-	return best
+	c.heap[i], c.at[v] = v, i
 }

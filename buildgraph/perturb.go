@@ -9,7 +9,7 @@ import "math/rand/v2"
 func (s *sequence) improve(rounds int) {
 	random := rand.New(rand.NewPCG(1, uint64(s.size())))
 	for range rounds {
-		v := int32(random.IntN(len(s.order)))
+		v := int32(random.IntN(int(s.size())))
 		other, ok := s.brokenEdge(v, random)
 		if !ok {
 			continue
@@ -23,9 +23,9 @@ func (s *sequence) improve(rounds int) {
 
 // brokenEdge picks one of v's edges that point back and returns its other end.
 func (s *sequence) brokenEdge(v int32, random *rand.Rand) (other int32, ok bool) {
-	n := 0
+	n, label := 0, s.label[v]
 	for _, a := range s.row(v) {
-		if (a.price > 0) == (s.pos[a.to] > s.pos[v]) {
+		if (a.price > 0) == (s.label[a.to] > label) {
 			if n++; random.IntN(n) == 0 {
 				other = a.to
 			}
@@ -36,16 +36,20 @@ func (s *sequence) brokenEdge(v int32, random *rand.Rand) (other int32, ok bool)
 
 // force moves v to the other side of a neighbour and returns what that costs.
 func (s *sequence) force(v, other int32) (cost int64) {
-	from, to := s.pos[v], s.pos[other]
+	from, to := s.label[v], s.label[other]
+	behind := other
+	if to < from {
+		behind = s.prev[other]
+	}
 	for _, a := range s.row(v) {
-		p := s.pos[a.to]
+		l := s.label[a.to]
 		switch {
-		case from < p && p <= to:
+		case from < l && l <= to:
 			cost -= int64(a.price)
-		case to <= p && p < from:
+		case to <= l && l < from:
 			cost += int64(a.price)
 		}
 	}
-	s.move(v, to)
+	s.put(v, behind)
 	return cost
 }

@@ -21,10 +21,15 @@ func (p *problem) solve() []int32 {
 	s := newSequence(t, greedyOrder(t))
 	s.settleAll()
 	s.improve(p.improve)
+	order := s.appendTo(nil)
 	if p.shorten > 0 {
-		s.shorten(p.clock, p.shorten)
+		order = s.shorten(p.clock, p.shorten)
 	}
-	return s.pos
+	place := make([]int32, p.size)
+	for at, v := range order {
+		place[v] = int32(at)
+	}
+	return place
 }
 
 func (p *problem) same(q *problem) bool {

@@ -1,5 +1,7 @@
 package buildgraph
 
+import "slices"
+
 // priceUnit is the price of a weight of 1. Prices are finer than weights
 // because shorten changes them little by little.
 const priceUnit = 16
@@ -7,42 +9,27 @@ const priceUnit = 16
 // sequence is an order of a tangle's nodes under improvement.
 type sequence struct {
 	*tangle
-	order   []int32 // by position
-	pos     []int32 // by node
-	near    []int32 // scratch: the positions of one node's neighbours
+	*line
+	near    []int64 // scratch: the labels of one node's neighbours
 	dirty   []bool  // something about the node changed since it was looked at
 	todo    []int32 // the dirty nodes
 	journal []step  // moves since it was last emptied
 }
 
 // step is one move that can be taken back.
-type step struct{ node, from int32 }
+type step struct{ node, behind int32 }
 
+// newSequence starts with an order. It sorts the rows of the tangle by it.
 func newSequence(t *tangle, order []int32) *sequence {
-	s := &sequence{tangle: t, order: order, pos: make([]int32, len(order)), dirty: make([]bool, len(order))}
-	for p, v := range order {
-		s.pos[v] = int32(p)
-	}
-	return s
-}
-
-// cost is the weight of all edges that point back.
-func (s *sequence) cost() int64 {
-	var sum int64
-	for v := range s.size() {
-		for _, a := range s.row(v) {
-			if a.weight > 0 && s.pos[a.to] > s.pos[v] {
-				sum += int64(a.weight)
-			}
-		}
-	}
-	return sum
+	t.sortRows(order)
+	return &sequence{tangle: t, line: newLine(order), dirty: make([]bool, len(order))}
 }
 
 // settleAll moves every node to its best place, until that helps none of them.
 func (s *sequence) settleAll() {
-	for _, v := range s.order {
-		s.touch(v)
+	s.todo = s.appendTo(s.todo[:0])
+	for _, v := range s.todo {
+		s.dirty[v] = true
 	}
 	s.settle()
 }
@@ -61,8 +48,8 @@ func (s *sequence) settle() (saved int64) {
 		v := s.todo[next]
 		next++
 		s.dirty[v] = false
-		if to, gain := s.bestPlace(v); gain > 0 {
-			s.move(v, to)
+		if behind, gain := s.bestPlace(v); gain > 0 {
+			s.put(v, behind)
 			saved += gain
 		}
 	}
@@ -70,81 +57,86 @@ func (s *sequence) settle() (saved int64) {
 	return saved
 }
 
-// bestPlace finds the position at which v breaks least, and what moving there
-// saves. Only passing a neighbour changes the cost.
-func (s *sequence) bestPlace(v int32) (at int32, gain int64) {
-	s.sortRow(v)
-	from, passed := s.pos[v], false
-	var cost, here, best int64 // relative to the place before all neighbours
-	at = -1
-	row := s.row(v)
-	for i, p := range s.near {
-		if p > from && !passed {
-			here, passed = cost, true
-		}
+// bestPlace finds the neighbour behind which v breaks least (the end: v comes
+// first of all), and what moving there saves. Only passing a neighbour changes
+// the cost.
+func (s *sequence) bestPlace(v int32) (behind int32, gain int64) {
+	row := s.sortRow(v)
+	at, label := -1, s.label[v]
+	var cost, best int64 // relative to the place before all neighbours
+	i := 0
+	for ; i < len(row) && s.near[i] < label; i++ {
 		cost -= int64(row[i].price)
 		if cost < best {
-			best, at = cost, p
+			best, at = cost, i
 		}
 	}
-	if !passed {
-		here = cost
+	here := cost
+	for ; i < len(row); i++ {
+		cost -= int64(row[i].price)
+		if cost < best {
+			best, at = cost, i
+		}
 	}
-	if at < from {
-		at++ // right behind the neighbour at that position, which does not move
+	if at < 0 {
+		return s.end(), here - best
 	}
-	return at, here - best
+	return row[at].to, here - best
 }
 
-// sortRow sorts v's neighbours by position, and puts their positions into
-// near. Few have moved since the last time, so insertion is quick.
-func (s *sequence) sortRow(v int32) {
-	row, near := s.row(v), s.near[:0]
-	for i, a := range row {
-		p := s.pos[a.to]
-		near = append(near, p)
-		j := i
-		for ; j > 0 && near[j-1] > p; j-- {
-			near[j], row[j] = near[j-1], row[j-1]
+// sortRow sorts v's neighbours by their order, and puts their labels into near.
+// Few have moved since the last time, so insertion is quick.
+func (s *sequence) sortRow(v int32) []arc {
+	row := s.row(v)
+	near := slices.Grow(s.near[:0], len(row))[:len(row)]
+	last := int64(-1)
+	for i := range row {
+		l := s.label[row[i].to]
+		near[i] = l
+		if l < last {
+			insert(row, near, i)
+			continue
 		}
-		if j < i {
-			near[j], row[j] = p, a
-		}
+		last = l
 	}
 	s.near = near
+	return row
 }
 
-// move puts v at a position, shifts what lies between, and marks the
-// neighbours that it passed.
-func (s *sequence) move(v, to int32) {
-	from := s.pos[v]
-	s.journal = append(s.journal, step{v, from})
-	s.place(v, to)
-	lo, hi := min(from, to), max(from, to)
+// insert moves element i of a row down to its place among the sorted ones
+// before it, which mostly is one place down: past a node that moved far up.
+func insert(row []arc, near []int64, i int) {
+	at, a, l := i-1, row[i], near[i]
+	if at > 0 && near[at-1] > l {
+		at, _ = slices.BinarySearch(near[:at], l)
+		copy(row[at+1:i+1], row[at:i])
+		copy(near[at+1:i+1], near[at:i])
+	} else {
+		row[i], near[i] = row[at], near[at]
+	}
+	row[at], near[at] = a, l
+}
+
+// put moves v right behind another node and marks the neighbours that it
+// passed.
+func (s *sequence) put(v, behind int32) {
+	s.makeRoom(behind)
+	s.journal = append(s.journal, step{v, s.prev[v]})
+	from := s.label[v]
+	s.move(v, behind)
+	lo, hi := min(from, s.label[v]), max(from, s.label[v])
 	for _, a := range s.row(v) {
-		if p := s.pos[a.to]; lo <= p && p <= hi {
+		if l := s.label[a.to]; lo < l && l < hi {
 			s.touch(a.to)
 		}
 	}
 }
 
-func (s *sequence) place(v, to int32) {
-	from := s.pos[v]
-	if from < to {
-		copy(s.order[from:to], s.order[from+1:to+1])
-	} else {
-		copy(s.order[to+1:from+1], s.order[to:from])
-	}
-	s.order[to] = v
-	for p := min(from, to); p <= max(from, to); p++ {
-		s.pos[s.order[p]] = p
-	}
-}
-
 // undo takes back the moves in the journal.
 func (s *sequence) undo() {
-	for i := len(s.journal) - 1; i >= 0; i-- {
-		s.place(s.journal[i].node, s.journal[i].from)
+	for _, step := range slices.Backward(s.journal) {
+		s.makeRoom(step.behind)
+		s.move(step.node, step.behind)
 	}
 	s.journal = s.journal[:0]
 }

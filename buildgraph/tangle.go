@@ -1,12 +1,18 @@
 package buildgraph
 
-import "buildbtw"
+import (
+	"slices"
+
+	"buildbtw"
+)
 
 // tangle is one strongly connected component, numbered by itself, for the
 // search of an order that breaks as little of it as possible.
 type tangle struct {
-	off  []int32
-	arcs []arc
+	off   []int32
+	arcs  []arc
+	edges []tangleEdge // by after
+	from  []int32      // by node: the place of its first edge in edges
 }
 
 // arc is an edge seen from one of its ends. Every edge is there twice.
@@ -19,6 +25,9 @@ type arc struct {
 func (t *tangle) size() int32 { return int32(len(t.off)) - 1 }
 
 func (t *tangle) row(v int32) []arc { return t.arcs[t.off[v]:t.off[v+1]] }
+
+// needs gives the edges to what should come before v.
+func (t *tangle) needs(v int32) []tangleEdge { return t.edges[t.from[v]:t.from[v+1]] }
 
 // strongest is the kind that decides what cutting an edge costs.
 func strongest(k buildbtw.EdgeKinds) buildbtw.EdgeKinds { return k & -k }
@@ -47,17 +56,20 @@ func netWeight(deps *csr, v, i int32) int32 {
 	return w
 }
 
-// newTangle lays out the edges of a component of n nodes.
+// newTangle lays out the edges of a component of n nodes, which are sorted by
+// after.
 func newTangle(n int, edges []tangleEdge) *tangle {
-	t := &tangle{off: make([]int32, n+1), arcs: make([]arc, 2*len(edges))}
+	t := &tangle{off: make([]int32, n+1), arcs: make([]arc, 2*len(edges)), edges: edges, from: make([]int32, n+1)}
 	for _, e := range edges {
 		t.off[e.before+1]++
 		t.off[e.after+1]++
+		t.from[e.after+1]++
 	}
 	for v := range n {
 		t.off[v+1] += t.off[v]
+		t.from[v+1] += t.from[v]
 	}
-	next := append([]int32(nil), t.off[:n]...)
+	next := slices.Clone(t.off)
 	put := func(v, to, weight int32) {
 		t.arcs[next[v]] = arc{to, weight, weight * priceUnit}
 		next[v]++
@@ -69,9 +81,21 @@ func newTangle(n int, edges []tangleEdge) *tangle {
 	return t
 }
 
+// sortRows sorts every row by an order of the nodes.
+func (t *tangle) sortRows(order []int32) {
+	arcs, next := make([]arc, len(t.arcs)), slices.Clone(t.off)
+	for _, v := range order {
+		for _, a := range t.row(v) {
+			arcs[next[a.to]] = arc{v, -a.weight, -a.price}
+			next[a.to]++
+		}
+	}
+	t.arcs = arcs
+}
+
 type tangleEdge struct{ before, after, weight int32 }
 
-// tangleEdges lists a component's edges; local numbers its members.
+// tangleEdges lists a component's edges by after; local numbers its members.
 func tangleEdges(deps *csr, comps *components, members, local []int32) []tangleEdge {
 	edges := make([]tangleEdge, 0, 8*len(members))
 	for _, v := range members {
