@@ -23,7 +23,7 @@ type doubled struct {
 // placeDuplicates finds the nodes of the pkgbases that two sources have.
 func (l *linker) placeDuplicates() {
 	for _, d := range l.ix.dups {
-		if v, ok := l.byBase[d.name]; ok {
+		if v, ok := l.find(d.name); ok {
 			l.dups = append(l.dups, doubled{d, v, v})
 		}
 	}
@@ -80,34 +80,30 @@ func (ix *Index) before(a, b int32) bool {
 	return cmp.Or(cmp.Compare(ix.names.of(x), ix.names.of(y)), cmp.Compare(a, b)) < 0
 }
 
-// choose picks one source for every pkgbase and notes the others.
-func (ix *Index) choose() {
-	usable := make([]int32, 0, len(ix.sources))
-	for i := range ix.sources {
-		if ix.sources[i].Info != nil {
-			usable = append(usable, int32(i))
-		}
-	}
-	names := sortByName(len(usable), func(i int32) string { return ix.sources[usable[i]].Info.Pkgbase })
-	ix.chosen = make([]int32, 0, len(usable))
-	for len(names) > 0 {
+// choose picks one source for every pkgbase and notes the others. It is given
+// the places of all sources, sorted by pkgbase.
+func (ix *Index) choose(bases []named) {
+	ix.chosen = make([]int32, 0, len(bases))
+	for len(bases) > 0 {
 		n := 1
-		for n < len(names) && names[n].name == names[0].name {
+		for n < len(bases) && bases[n].name == bases[0].name {
 			n++
 		}
-		ix.chooseOf(names[:n], usable)
-		names = names[n:]
+		ix.chooseOf(bases[:n])
+		bases = bases[n:]
 	}
 }
 
-// chooseOf picks one of the sources of one pkgbase, which are in their order.
-func (ix *Index) chooseOf(same []named, usable []int32) {
-	slices.SortStableFunc(same, func(a, b named) int {
-		return cmp.Compare(ix.ranks.of(&ix.sources[usable[a.at]]), ix.ranks.of(&ix.sources[usable[b.at]]))
-	})
-	winner := usable[same[0].at]
+// chooseOf picks one of the sources of one pkgbase.
+func (ix *Index) chooseOf(same []named) {
+	if len(same) > 1 {
+		slices.SortFunc(same, func(a, b named) int {
+			return cmp.Or(cmp.Compare(ix.ranks.of(&ix.sources[a.at]), ix.ranks.of(&ix.sources[b.at])), cmp.Compare(a.at, b.at))
+		})
+	}
+	winner := same[0].at
 	ix.chosen = append(ix.chosen, winner)
 	for _, other := range same[1:] {
-		ix.dups = append(ix.dups, duplicate{name: other.name, winner: winner, lost: usable[other.at], base: true})
+		ix.dups = append(ix.dups, duplicate{name: other.name, winner: winner, lost: other.at, base: true})
 	}
 }

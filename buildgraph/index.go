@@ -2,6 +2,7 @@ package buildgraph
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -30,13 +31,11 @@ type Options struct {
 type Index struct {
 	opts    Options
 	words   *words
-	sources []Source       // by slug
-	bySlug  map[string]int // the first source of a slug
-	ranks   ranks          // for pkgbases: changesets laid over the index come first
-	names   ranks          // for pkgnames
-	chosen  []int32        // sources that are nodes, by pkgbase
-	dups    []duplicate    // sources that lost their pkgbase to another
-	archs   map[string]bool
+	sources []Source    // by slug
+	ranks   ranks       // for pkgbases: changesets laid over the index come first
+	names   ranks       // for pkgnames
+	chosen  []int32     // sources that are nodes, by pkgbase
+	dups    []duplicate // sources that lost their pkgbase to another
 
 	mu     sync.Mutex
 	graphs map[string]*graphSlot
@@ -53,62 +52,57 @@ type graphSlot struct {
 // NewIndex links sources. It never fails: what is wrong with a source becomes
 // a warning of the plans that it concerns.
 func NewIndex(sources []Source, opts Options) *Index {
-	return newIndex(sources, opts, newWords(2*len(sources)), nil)
+	return newIndex(sources, opts, newWords(), nil)
 }
 
 // newIndex links sources. Those of the slugs in first win their pkgbase.
 func newIndex(sources []Source, opts Options, w *words, first []string) *Index {
 	ix := &Index{opts: opts, words: w, graphs: map[string]*graphSlot{}}
-	ix.sources = bySlug(sources)
-	ix.bySlug = make(map[string]int, len(sources))
-	for i := len(ix.sources) - 1; i >= 0; i-- {
-		ix.bySlug[ix.sources[i].Slug] = i
-	}
 	ix.ranks = newRanks(append(slices.Clone(first), opts.Prefer...))
 	ix.names = newRanks(opts.Prefer)
-	ix.choose()
-	ix.archs = architecturesOf(ix.sources)
+	ix.arrange(sources)
 	return ix
 }
 
-// bySlug sorts a copy; sources of one slug stay in the order given.
-func bySlug(sources []Source) []Source {
-	out := make([]Source, 0, len(sources))
-	for _, k := range sortByName(len(sources), func(i int32) string { return sources[i].Slug }) {
-		out = append(out, sources[k.at])
+// arrange sorts the sources by slug, those of one slug in the order given, and
+// chooses those that become nodes.
+func (ix *Index) arrange(sources []Source) {
+	var slugs, bases []named
+	together(
+		func() {
+			slugs = sortByName(len(sources), func(i int32) (string, bool) { return sources[i].Slug, true })
+		},
+		func() {
+			bases = sortByName(len(sources), func(i int32) (string, bool) { return pkgbaseOf(&sources[i]) })
+		},
+	)
+	place := make([]int32, len(sources))
+	ix.sources = make([]Source, len(sources))
+	for at, s := range slugs {
+		place[s.at], ix.sources[at] = int32(at), sources[s.at]
 	}
-	return out
+	for i := range bases {
+		bases[i].at = place[bases[i].at]
+	}
+	ix.choose(bases)
 }
 
-func architecturesOf(sources []Source) map[string]bool {
-	archs := map[string]bool{}
-	for i := range sources {
-		if sources[i].Info == nil {
-			continue
-		}
-		for p := range sources[i].Info.Packages {
-			for _, arch := range sources[i].Info.Packages[p].Arch {
-				if !archs[arch] {
-					archs[arch] = true
-				}
-			}
-		}
+// pkgbaseOf is the pkgbase of a source, if it could be read.
+func pkgbaseOf(s *Source) (name string, ok bool) {
+	if s.Info == nil {
+		return "", false
 	}
-	return archs
+	return s.Info.Pkgbase, true
 }
 
-// has reports whether some package can be built for the architecture. Packages
-// for any architecture can be built for every one.
-func (ix *Index) has(arch string) bool {
-	return ix.archs[arch] || ix.archs[anyArchitecture] && arch != anyArchitecture
+// find gives the place of the first source of a slug.
+func (ix *Index) find(slug string) (at int, ok bool) {
+	return slices.BinarySearchFunc(ix.sources, slug, func(s Source, slug string) int { return strings.Compare(s.Slug, slug) })
 }
 
 // graph gives the graph of an architecture, computed on first use. nil: no
 // package exists there.
 func (ix *Index) graph(arch string) *graph {
-	if !ix.has(arch) {
-		return nil
-	}
 	ix.mu.Lock()
 	slot, ok := ix.graphs[arch]
 	if !ok {

@@ -38,7 +38,7 @@ func (g *graph) edgeChanges(old *graph) []edgeChange {
 		a, b := g.deps.off[v], g.deps.off[v+1]
 		x, y := old.deps.off[v], old.deps.off[v+1]
 		if slices.Equal(g.deps.to[a:b], old.deps.to[x:y]) && slices.Equal(g.deps.kinds[a:b], old.deps.kinds[x:y]) &&
-			slices.Equal(g.label[a:b], old.label[x:y]) && slices.Equal(g.match[a:b], old.match[x:y]) {
+			slices.Equal(g.rows.label[a:b], old.rows.label[x:y]) && slices.Equal(g.rows.match[a:b], old.rows.match[x:y]) {
 			continue
 		}
 		out = g.rowChanges(out, old, v)
@@ -53,7 +53,7 @@ func (g *graph) rowChanges(out []edgeChange, old *graph, v int32) []edgeChange {
 		if was >= 0 {
 			c.old = old.deps.kinds[was]
 		}
-		if was < 0 || c.old != c.now || g.label[i] != old.label[was] || g.match[i] != old.match[was] {
+		if was < 0 || c.old != c.now || g.rows.label[i] != old.rows.label[was] || g.rows.match[i] != old.rows.match[was] {
 			out = append(out, c)
 		}
 	}

@@ -1,8 +1,8 @@
 package buildgraph
 
 import (
-	"buildbtw"
-	"buildbtw/srcinfo"
+	"slices"
+	"strings"
 )
 
 // graph is one architecture's part of an index: a node for every pkgbase that
@@ -11,24 +11,20 @@ type graph struct {
 	arch    string
 	words   []word
 	units   []*unit
-	sources []int32 // by node: place in Index.sources
-	byBase  map[string]int32
+	sources []int32   // by node: place in Index.sources
 	dups    []doubled // pkgbases and pkgnames that two sources have
 
 	owner  []int32 // by word: the node that has the pkgname; -1
 	offers offers
 
-	deps  *csr // what a node needs
-	users *csr // who needs a node
+	rows  edgeRows // what a node needs, with reasons
+	deps  *csr     // the same without them
+	users *csr     // who needs a node
 
-	// Beside every edge of deps: the dependency that made it, for reasons. Of
-	// several the strongest counts (see stronger).
-	label []int32
-	match []match
-
-	links       []link  // by word: what it resolves to
-	constrained []int32 // words with a version that some source needs
-	bad         []bad   // dependencies that nothing in the sources meets
+	links       []link   // by word: what it resolves to
+	targets     []target // of all links
+	constrained []int32  // words with a version that some source needs
+	bad         []bad    // dependencies that nothing in the sources meets
 
 	memo *memo
 }
@@ -53,54 +49,30 @@ type linker struct {
 }
 
 // link builds an architecture's graph, taking units from an older one for
-// sources that did not change.
+// sources that did not change. It is nil when no package exists there.
 func (ix *Index) link(arch string, old *graph) *graph {
 	l := &linker{ix: ix, graph: &graph{arch: arch}}
 	l.compileUnits(old)
+	if len(l.units) == 0 {
+		return nil
+	}
 	l.words = ix.words.snapshot()
 	l.placeDuplicates()
 	l.ownNames()
 	l.offers = collectOffers(l.words, l.units)
-	l.links = make([]link, len(l.words))
+	l.resolveAll()
 	l.connect()
 	l.users = l.deps.reversed()
 	l.inherit(old)
 	return l.graph
 }
 
-// compileUnits makes the nodes, in order of pkgbase.
-func (l *linker) compileUnits(old *graph) {
-	known := old.unitsByInfo()
-	c := compiler{words: l.ix.words, arch: l.arch}
-	c.words.mu.Lock()
-	defer c.words.mu.Unlock()
-	l.units = make([]*unit, 0, len(l.ix.chosen))
-	l.sources = make([]int32, 0, len(l.ix.chosen))
-	l.byBase = make(map[string]int32, len(l.ix.chosen))
-	for _, s := range l.ix.chosen {
-		info := l.ix.sources[s].Info
-		u, ok := known[info]
-		if !ok {
-			u = c.compile(info)
-		}
-		if len(u.pkgnames) == 0 {
-			continue
-		}
-		l.byBase[info.Pkgbase] = int32(len(l.units))
-		l.units = append(l.units, u)
-		l.sources = append(l.sources, s)
-	}
-}
-
-func (g *graph) unitsByInfo() map[*srcinfo.Info]*unit {
-	if g == nil {
-		return nil
-	}
-	known := make(map[*srcinfo.Info]*unit, len(g.units))
-	for _, u := range g.units {
-		known[u.info] = u
-	}
-	return known
+// find gives the node of a pkgbase. Nodes are numbered by it.
+func (g *graph) find(pkgbase string) (int32, bool) {
+	v, ok := slices.BinarySearchFunc(g.units, pkgbase, func(u *unit, name string) int {
+		return strings.Compare(u.info.Pkgbase, name)
+	})
+	return int32(v), ok
 }
 
 // ownNames finds the node of every pkgname. Of two that have the same, the one
@@ -131,34 +103,4 @@ func (l *linker) ownNames() {
 			}})
 		}
 	}
-}
-
-// connect fills the rows of deps.
-func (l *linker) connect() {
-	n := len(l.units)
-	needs := 0
-	for _, u := range l.units {
-		needs += len(u.needs)
-	}
-	l.deps = &csr{off: make([]int32, 1, n+1), to: make([]int32, 0, needs), kinds: make([]buildbtw.EdgeKinds, 0, needs)}
-	l.label, l.match = make([]int32, 0, needs), make([]match, 0, needs)
-	row := newRowBuilder(n)
-	for v := range int32(n) {
-		l.connectNode(row, v)
-	}
-}
-
-// connectNode appends a node's row.
-func (l *linker) connectNode(row *rowBuilder, v int32) {
-	row.reset(v)
-	for _, need := range l.units[v].needs {
-		found := l.resolve(need.word)
-		for _, t := range found.targets {
-			row.add(t, need, l.words)
-		}
-		if found.state != linkMet {
-			l.bad = append(l.bad, bad{v, need.word})
-		}
-	}
-	row.flush(l.graph)
 }

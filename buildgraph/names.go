@@ -13,13 +13,14 @@ type named struct {
 	at     int32
 }
 
-// sortByName sorts the places of a list by name; equal names stay in their
-// order.
-func sortByName(n int, name func(int32) string) []named {
-	list := make([]named, n)
-	for i := range list {
-		text := name(int32(i))
-		list[i] = named{prefixOf(text), text, int32(i)}
+// sortByName sorts the places of those in a list that have a name by it; equal
+// names stay in their order.
+func sortByName(n int, name func(int32) (string, bool)) []named {
+	list := make([]named, 0, n)
+	for i := range int32(n) {
+		if text, ok := name(i); ok {
+			list = append(list, named{prefixOf(text), text, i})
+		}
 	}
 	slices.SortFunc(list, func(a, b named) int {
 		if a.prefix != b.prefix {

@@ -12,15 +12,14 @@ import (
 func (ix *Index) replaceQuietly(changed []Source) (*Index, bool) {
 	places := make([]int, len(changed))
 	for i := range changed {
-		at, ok := ix.bySlug[changed[i].Slug]
+		at, ok := ix.find(changed[i].Slug)
 		if !ok || !ix.replaceable(at, &changed[i]) {
 			return nil, false
 		}
 		places[i] = at
 	}
 	out := &Index{
-		opts: ix.opts, words: ix.words, bySlug: ix.bySlug, ranks: ix.ranks, names: ix.names,
-		chosen: ix.chosen, dups: ix.dups, archs: ix.archs,
+		opts: ix.opts, words: ix.words, ranks: ix.ranks, names: ix.names, chosen: ix.chosen, dups: ix.dups,
 		sources: slices.Clone(ix.sources), graphs: map[string]*graphSlot{},
 	}
 	for i, at := range places {
@@ -50,13 +49,13 @@ func (ix *Index) replaceable(at int, with *Source) bool {
 		})
 }
 
-// linked lists the graphs that have been computed.
+// linked lists the graphs that have been computed and have nodes.
 func (ix *Index) linked() map[string]*graph {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	out := map[string]*graph{}
 	for arch, slot := range ix.graphs {
-		if slot.ready.Load() {
+		if slot.ready.Load() && slot.g != nil {
 			out[arch] = slot.g
 		}
 	}
@@ -68,14 +67,13 @@ func (g *graph) replaceQuietly(ix, out *Index, places []int) (*graph, bool) {
 	next := *g
 	next.units = slices.Clone(g.units)
 	var moved []int32 // nodes with other dependencies
-	c := compiler{words: ix.words, arch: g.arch}
 	for _, at := range places {
 		info := out.sources[at].Info
-		v, ok := g.byBase[info.Pkgbase]
+		v, ok := g.find(info.Pkgbase)
 		if !ok {
 			continue
 		}
-		u := c.compileOne(info)
+		u := compileOne(ix.words, g.arch, info)
 		if !u.sameOffers(g.units[v]) || !g.sameVersion(u, g.units[v]) {
 			return nil, false
 		}
@@ -104,7 +102,7 @@ func (g *graph) sameVersion(u, old *unit) bool {
 	}
 	for _, id := range g.constrained {
 		w := &g.words[id]
-		if slices.Contains(u.names, w.name) && w.dep.SatisfiedBy(u.version) != w.dep.SatisfiedBy(old.version) {
+		if slices.Contains(u.names, w.name) && w.dep().SatisfiedBy(u.version) != w.dep().SatisfiedBy(old.version) {
 			return false
 		}
 	}

@@ -124,7 +124,7 @@ func (p *planner) wanted(g *graph) (wanted, error) {
 		w.trigger |= buildbtw.EdgeMakedepends
 	}
 	for _, c := range p.request.Changesets {
-		if v, ok := g.byBase[p.ix.pkgbaseOf(c.Slug)]; ok {
+		if v, ok := g.find(p.ix.pkgbaseOf(c.Slug)); ok {
 			w.changesets = append(w.changesets, v)
 		}
 	}
@@ -152,7 +152,7 @@ func (p *planner) named(g *graph, names []string) []int32 {
 	}
 	var out []int32
 	for _, name := range names {
-		v, ok := g.byBase[name]
+		v, ok := g.find(name)
 		if !ok {
 			v, ok = g.byPkgname(name)
 		}

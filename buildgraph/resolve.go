@@ -2,10 +2,10 @@ package buildgraph
 
 import "buildbtw/alpm"
 
-// link is what a dependency resolves to.
+// link is what a dependency resolves to: a part of a graph's targets.
 type link struct {
-	state   linkState
-	targets []target
+	from, to int32
+	state    linkState
 }
 
 type target struct {
@@ -61,74 +61,106 @@ func collectOffers(words []word, units []*unit) offers {
 	return o
 }
 
-// resolve finds what a dependency means, once for every word.
-func (l *linker) resolve(id int32) *link {
-	at := &l.links[id]
-	if at.state == linkUnknown {
-		*at = l.lookUp(id)
-		if l.words[id].dep.Op != "" {
-			l.constrained = append(l.constrained, id)
+const leastResolved = 2048 // words of a part
+
+// resolveAll finds what every dependency means, on all processors.
+func (l *linker) resolveAll() {
+	l.links = make([]link, len(l.words))
+	needed := l.neededWords()
+	parts := spans(len(l.words), leastResolved)
+	targets := make([][]target, len(parts))
+	each(parts, func(i int, s span) {
+		targets[i] = make([]target, 0, s.to-s.from)
+		for id := s.from; id < s.to; id++ {
+			if needed[id] {
+				targets[i] = l.resolve(int32(id), targets[i])
+			}
+		}
+	})
+	for i, s := range parts {
+		l.moveLinks(s, int32(len(l.targets)))
+		l.targets = append(l.targets, targets[i]...)
+	}
+}
+
+// neededWords marks the words that some unit needs.
+func (l *linker) neededWords() []bool {
+	needed := make([]bool, len(l.words))
+	for _, u := range l.units {
+		for _, n := range u.needs {
+			needed[n.word] = true
 		}
 	}
-	return at
+	return needed
+}
+
+// moveLinks shifts the links of some words, whose targets are put behind
+// others, and notes which of them have a version.
+func (l *linker) moveLinks(s span, by int32) {
+	for id := s.from; id < s.to; id++ {
+		at := &l.links[id]
+		if at.state == linkUnknown {
+			continue
+		}
+		at.from, at.to = at.from+by, at.to+by
+		if l.words[id].constrained() {
+			l.constrained = append(l.constrained, int32(id))
+		}
+	}
+}
+
+// resolve looks up what a dependency means and appends it to targets.
+func (l *linker) resolve(id int32, targets []target) []target {
+	from := len(targets)
+	targets, state := l.lookUp(&l.words[id], targets)
+	l.links[id] = link{int32(from), int32(len(targets)), state}
+	return targets
 }
 
 // lookUp resolves as pacman does: the package of that name if its version will
 // do, else everything that provides the name in a version that will do. If
 // nothing will do, whoever has the name is still what the dependency means:
 // the order must hold, and the plan warns.
-func (l *linker) lookUp(id int32) link {
-	w := &l.words[id]
-	owner := l.owner[w.name]
-	if owner >= 0 && (w.dep.Op == "" || w.dep.SatisfiedBy(l.units[owner].version)) {
-		return link{linkMet, []target{{owner, matchName}}}
+func (l *linker) lookUp(w *word, to []target) ([]target, linkState) {
+	owner, dep := l.owner[w.name], w.dep()
+	if owner >= 0 && (dep.Op == "" || dep.SatisfiedBy(l.units[owner].version)) {
+		return append(to, target{owner, matchName}), linkMet
 	}
-	all, met := l.providers(w)
-	switch {
-	case len(met) > 0:
-		return link{linkMet, met}
-	case owner >= 0:
-		return link{linkUnmet, []target{{owner, matchName}}}
-	case len(all) > 0:
-		return link{linkUnmet, all}
+	from := len(to)
+	if to = l.providers(w, to, true); len(to) > from {
+		return to, linkMet
 	}
-	return link{state: linkUnresolved}
+	if owner >= 0 {
+		return append(to, target{owner, matchName}), linkUnmet
+	}
+	if to = l.providers(w, to, false); len(to) > from {
+		return to, linkUnmet
+	}
+	return to, linkUnresolved
 }
 
-// providers lists the nodes that provide the word's name, and those of them
+// providers appends the nodes that provide the word's name, or of them those
 // whose version will do; each node once.
-func (l *linker) providers(w *word) (all, met []target) {
+func (l *linker) providers(w *word, to []target, fitting bool) []target {
 	kind := matchProvides
-	if w.isLib {
+	if w.isLib() {
 		kind = matchSoname
 	}
+	last := int32(-1) // offers of one node lie together
 	for _, o := range l.offers.of(w.key()) {
-		t := target{o.node, kind}
-		all = appendTarget(all, t)
-		if satisfies(w, &l.words[o.word]) {
-			met = appendTarget(met, t)
+		if o.node != last && (!fitting || satisfies(w, &l.words[o.word])) {
+			to = append(to, target{o.node, kind})
+			last = o.node
 		}
 	}
-	return all, met
-}
-
-// appendTarget adds a target unless it was added last: offers of one node lie
-// together.
-func appendTarget(list []target, t target) []target {
-	if n := len(list); n > 0 && list[n-1].node == t.node {
-		return list
-	}
-	return append(list, t)
+	return to
 }
 
 // satisfies reports whether a provide will do for a dependency.
 func satisfies(dep, provide *word) bool {
-	if dep.isLib && provide.isLib {
-		return dep.soname.Matches(provide.soname)
+	if dep.isLib() && provide.isLib() {
+		return dep.parts.soname.Matches(provide.parts.soname)
 	}
-	return dep.dep.SatisfiedByProvide(alpm.Provide{
-		Name:      provide.dep.Name,
-		Version:   provide.dep.Version,
-		Versioned: provide.dep.Op == "=",
-	})
+	p := provide.dep()
+	return dep.dep().SatisfiedByProvide(alpm.Provide{Name: p.Name, Version: p.Version, Versioned: p.Op == "="})
 }

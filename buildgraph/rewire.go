@@ -1,10 +1,6 @@
 package buildgraph
 
-import (
-	"slices"
-
-	"buildbtw"
-)
+import "slices"
 
 // rewire resolves the dependencies of some nodes (ascending) anew and takes all
 // other rows from an older graph, which has the same nodes with the same names.
@@ -12,21 +8,20 @@ func (g *graph) rewire(old *graph, ix *Index, moved []int32) {
 	l := &linker{ix: ix, graph: g}
 	l.words = ix.words.snapshot()
 	l.learnWords()
-	l.constrained, l.bad = slices.Clip(old.constrained), make([]bad, 0, len(old.bad))
-	n := len(g.units)
-	edges := len(old.deps.to)
+	l.resolveOf(moved)
+	n, edges := len(g.units), len(old.deps.to)
 	for _, v := range moved {
 		edges += len(g.units[v].needs)
 	}
-	l.deps = &csr{off: make([]int32, 1, n+1), to: make([]int32, 0, edges), kinds: make([]buildbtw.EdgeKinds, 0, edges)}
-	l.label, l.match = make([]int32, 0, edges), make([]match, 0, edges)
-	row, next := newRowBuilder(n), int32(0)
+	row, next := newRowBuilder(n, newEdgeRows(n, edges)), int32(0)
 	for _, v := range moved {
-		l.takeRows(old, next, v)
+		row.takeOld(old, next, v)
 		l.connectNode(row, v)
 		next = v + 1
 	}
-	l.takeRows(old, next, int32(n))
+	row.takeOld(old, next, int32(n))
+	l.rows, l.bad = row.edgeRows, row.bad
+	l.deps = &l.rows.csr
 	l.users = l.deps.reversed()
 	l.inherit(old)
 }
@@ -46,20 +41,29 @@ func (l *linker) learnWords() {
 	}
 }
 
-// takeRows appends the rows of an older graph from a node up to another, and
-// what of them cannot be met.
-func (l *linker) takeRows(old *graph, from, to int32) {
-	a, b := old.deps.off[from], old.deps.off[to]
-	shift := int32(len(l.deps.to)) - a
-	l.deps.to = append(l.deps.to, old.deps.to[a:b]...)
-	l.deps.kinds = append(l.deps.kinds, old.deps.kinds[a:b]...)
-	l.label, l.match = append(l.label, old.label[a:b]...), append(l.match, old.match[a:b]...)
-	for v := from; v < to; v++ {
-		l.deps.off = append(l.deps.off, old.deps.off[v+1]+shift)
+// resolveOf looks up what some nodes need and nobody needed before.
+func (l *linker) resolveOf(nodes []int32) {
+	l.targets, l.constrained = slices.Clip(l.targets), slices.Clip(l.constrained)
+	for _, v := range nodes {
+		for _, n := range l.units[v].needs {
+			if l.links[n.word].state != linkUnknown {
+				continue
+			}
+			l.targets = l.resolve(n.word, l.targets)
+			if l.words[n.word].constrained() {
+				l.constrained = append(l.constrained, n.word)
+			}
+		}
 	}
+}
+
+// takeOld appends the rows of an older graph from a node up to another, and
+// what of them cannot be met.
+func (r *rowBuilder) takeOld(old *graph, from, to int32) {
+	r.take(&old.rows, span{int(from), int(to)})
 	for _, b := range old.bad {
 		if from <= b.node && b.node < to {
-			l.bad = append(l.bad, b)
+			r.bad = append(r.bad, b)
 		}
 	}
 }

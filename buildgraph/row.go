@@ -6,8 +6,10 @@ import (
 	"buildbtw"
 )
 
-// rowBuilder collects one node's dependencies, each once.
+// rowBuilder makes one node's row after the other, each dependency once.
 type rowBuilder struct {
+	edgeRows
+	bad   []bad
 	node  int32
 	place []int32 // by node: place in cells, -1
 	cells []cell
@@ -21,20 +23,15 @@ type cell struct {
 	match  match
 }
 
-func newRowBuilder(nodes int) *rowBuilder {
-	r := &rowBuilder{place: make([]int32, nodes)}
+func newRowBuilder(nodes int, rows edgeRows) *rowBuilder {
+	r := &rowBuilder{edgeRows: rows, place: make([]int32, nodes)}
 	for i := range r.place {
 		r.place[i] = -1
 	}
 	return r
 }
 
-func (r *rowBuilder) reset(node int32) {
-	for i := range r.cells {
-		r.place[r.cells[i].to] = -1
-	}
-	r.node, r.cells = node, r.cells[:0]
-}
+func (r *rowBuilder) reset(node int32) { r.node, r.cells = node, r.cells[:0] }
 
 // add puts a dependency into the row. One on the node itself is none: packages
 // of one pkgbase are built together.
@@ -70,14 +67,30 @@ func (c *cell) tells(d *cell, words []word) bool {
 	return words[c.label].text < words[d.label].text
 }
 
-// flush appends the row to the graph.
-func (r *rowBuilder) flush(g *graph) {
-	slices.SortFunc(r.cells, func(a, b cell) int { return int(a.to) - int(b.to) })
-	for _, c := range r.cells {
-		g.deps.to = append(g.deps.to, c.to)
-		g.deps.kinds = append(g.deps.kinds, c.kinds)
-		g.label = append(g.label, c.label)
-		g.match = append(g.match, c.match)
+// flush appends the row.
+func (r *rowBuilder) flush() {
+	r.sort()
+	for i := range r.cells {
+		c := &r.cells[i]
+		r.place[c.to] = -1
+		r.to, r.kinds = append(r.to, c.to), append(r.kinds, c.kinds)
+		r.label, r.match = append(r.label, c.label), append(r.match, c.match)
 	}
-	g.deps.off = append(g.deps.off, int32(len(g.deps.to)))
+	r.off = append(r.off, int32(len(r.to)))
+}
+
+const shortRow = 24 // cells; insertion sorts them quicker than anything else
+
+func (r *rowBuilder) sort() {
+	if len(r.cells) > shortRow {
+		slices.SortFunc(r.cells, func(a, b cell) int { return int(a.to) - int(b.to) })
+		return
+	}
+	for i := 1; i < len(r.cells); i++ {
+		c, j := r.cells[i], i
+		for ; j > 0 && r.cells[j-1].to > c.to; j-- {
+			r.cells[j] = r.cells[j-1]
+		}
+		r.cells[j] = c
+	}
 }

@@ -109,14 +109,14 @@ func (g *graph) cause(v, u int32) buildbtw.Reason {
 	r := buildbtw.Reason{
 		Kind: buildbtw.ReasonDepends,
 		Via:  g.units[u].info.Pkgbase,
-		Name: g.words[g.label[e]].text,
+		Name: g.words[g.rows.label[e]].text,
 	}
 	switch {
 	case g.deps.kinds[e]&buildbtw.EdgeDepends == 0:
 		r.Kind = buildbtw.ReasonMakedepends
-	case g.match[e] == matchSoname:
+	case g.rows.match[e] == matchSoname:
 		r.Kind = buildbtw.ReasonSoname
-	case g.match[e] == matchProvides:
+	case g.rows.match[e] == matchProvides:
 		r.Kind = buildbtw.ReasonProvides
 	}
 	return r

@@ -28,28 +28,31 @@ type need struct {
 
 const anyArchitecture = "any"
 
-// compiler makes units. Its slices are cut from chunks: a distribution has
-// twenty thousand of them.
+// compiler makes units. What they hold is cut from chunks: a distribution has
+// twenty thousand slices of them.
 type compiler struct {
-	words    *words
+	words    *vocabulary
 	arch     string
+	units    chunk[unit]
 	texts    chunk[string]
 	numbers  chunk[int32]
 	needs    chunk[need]
+	letters  letters
 	wordBuf  []int32
 	needsBuf []need
+	version  []byte
 }
 
 // compileOne compiles a single source.
-func (c *compiler) compileOne(info *srcinfo.Info) *unit {
-	c.words.mu.Lock()
-	defer c.words.mu.Unlock()
+func compileOne(w *words, arch string, info *srcinfo.Info) *unit {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := compiler{words: &w.vocabulary, arch: arch}
 	return c.compile(info)
 }
 
-// compile makes a unit. The caller holds the lock of the words.
 func (c *compiler) compile(info *srcinfo.Info) *unit {
-	u := &unit{info: info, version: info.Version(), any: true}
+	u := c.newUnit(info)
 	c.needsBuf = c.needsBuf[:0]
 	pkgnames, names := c.texts.room(len(info.Packages)), c.numbers.room(len(info.Packages))
 	provides := c.wordBuf[:0]
@@ -64,6 +67,7 @@ func (c *compiler) compile(info *srcinfo.Info) *unit {
 		provides = c.number(provides, p.Provides)
 		c.need(p.Depends, buildbtw.EdgeDepends)
 	}
+	c.wordBuf = provides
 	if len(pkgnames) == 0 {
 		u.any = false
 		return u
@@ -71,10 +75,28 @@ func (c *compiler) compile(info *srcinfo.Info) *unit {
 	c.need(info.Base.MakeDepends, buildbtw.EdgeMakedepends)
 	c.need(info.Base.CheckDepends, buildbtw.EdgeCheckdepends)
 	u.pkgnames, u.names = c.texts.keep(pkgnames), c.numbers.keep(names)
-	u.provides = c.numbers.keep(append(c.numbers.room(len(provides)), provides...))
-	u.needs = c.needs.keep(append(c.needs.room(len(c.needsBuf)), c.needsBuf...))
-	c.wordBuf = provides
+	u.provides, u.needs = c.numbers.copied(provides), c.needs.copied(c.needsBuf)
 	return u
+}
+
+func (c *compiler) newUnit(info *srcinfo.Info) *unit {
+	c.version = info.AppendVersion(c.version[:0])
+	units := append(c.units.room(1), unit{info: info, version: c.letters.text(c.version), any: true})
+	return &c.units.keep(units)[0]
+}
+
+// renumber changes the numbers of all words in all units made.
+func (c *compiler) renumber(numbers []int32) {
+	for _, list := range c.numbers.blocks {
+		for i, id := range list {
+			list[i] = numbers[id]
+		}
+	}
+	for _, list := range c.needs.blocks {
+		for i := range list {
+			list[i].word = numbers[list[i].word]
+		}
+	}
 }
 
 func (c *compiler) exists(archs []string) bool {
@@ -96,23 +118,4 @@ func (c *compiler) need(values srcinfo.Values, kind buildbtw.EdgeKinds) {
 			c.needsBuf = append(c.needsBuf, need{c.words.number(v.Text), kind})
 		}
 	}
-}
-
-// chunk hands out many small slices from few large ones.
-type chunk[T any] struct{ free []T }
-
-const chunkSize = 1 << 14
-
-// room gives an empty slice with space for n.
-func (c *chunk[T]) room(n int) []T {
-	if cap(c.free) < n {
-		c.free = make([]T, 0, max(n, chunkSize))
-	}
-	return c.free[:0:n]
-}
-
-// keep takes the slice that room gave out of the free space.
-func (c *chunk[T]) keep(s []T) []T {
-	c.free = c.free[len(s):cap(c.free)][:0]
-	return slices.Clip(s)
 }

@@ -9,7 +9,7 @@ import (
 
 // pkgbaseOf is the pkgbase of a slug's source, empty when there is none.
 func (ix *Index) pkgbaseOf(slug string) string {
-	i, ok := ix.bySlug[slug]
+	i, ok := ix.find(slug)
 	if !ok || ix.sources[i].Info == nil {
 		return ""
 	}
@@ -58,7 +58,7 @@ func checkChangesets(changesets []Source) error {
 
 // holds reports whether the index has just this as the source of its pkgbase.
 func (ix *Index) holds(c *Source) bool {
-	i, ok := ix.bySlug[c.Slug]
+	i, ok := ix.find(c.Slug)
 	if !ok {
 		return false
 	}

@@ -75,7 +75,7 @@ func (p *planner) missingArchitectures(archs []string) []Warning {
 		}
 		for _, c := range p.request.Changesets {
 			base := p.ix.pkgbaseOf(c.Slug)
-			if _, ok := p.ix.graph(arch).byBase[base]; !ok {
+			if _, ok := p.ix.graph(arch).find(base); !ok {
 				out = append(out, Warning{Kind: WarnArchitecture, Source: c.Slug, Message: fmt.Sprintf("%s has no package for %s; it is not built there", base, arch)})
 			}
 		}
@@ -127,8 +127,8 @@ func (s view) badDependency(ix *Index, word int32, by []int32) Warning {
 		return w
 	}
 	w.Kind = WarnUnmet
-	have := make([]string, 0, len(link.targets))
-	for _, t := range link.targets {
+	have := make([]string, 0, link.to-link.from)
+	for _, t := range s.targets[link.from:link.to] {
 		u := s.units[t.node]
 		have = append(have, u.info.Pkgbase+" "+u.version)
 	}

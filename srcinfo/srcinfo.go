@@ -109,10 +109,12 @@ func (v Values) without(arch string) Values {
 
 // Version is the full version, [epoch:]pkgver-pkgrel. Like makepkg it leaves
 // out an epoch of zero.
-func (i *Info) Version() string {
-	version := i.Pkgver + "-" + i.Pkgrel
-	if strings.Trim(i.Epoch, "0") == "" {
-		return version
+func (i *Info) Version() string { return string(i.AppendVersion(nil)) }
+
+// AppendVersion appends the full version to a buffer.
+func (i *Info) AppendVersion(b []byte) []byte {
+	if strings.Trim(i.Epoch, "0") != "" {
+		b = append(append(b, i.Epoch...), ':')
 	}
-	return i.Epoch + ":" + version
+	return append(append(append(b, i.Pkgver...), '-'), i.Pkgrel...)
 }
