@@ -81,22 +81,22 @@ func (c *csr) subgraph(keep, local []int32) *csr {
 	return s
 }
 
-// without copies the graph, leaving out the edges that drop says: edge i of v.
-func (c *csr) without(drop func(v, i int32) bool) *csr {
+// without copies the graph, leaving out edges by their place in to.
+func (c *csr) without(drop []bool) *csr {
 	n := c.nodes()
 	k := &csr{
-		off:   make([]int32, 1, n+1),
+		off:   make([]int32, n+1),
 		to:    make([]int32, 0, len(c.to)),
 		kinds: make([]buildbtw.EdgeKinds, 0, len(c.to)),
 	}
 	for v := range n {
 		for i := c.off[v]; i < c.off[v+1]; i++ {
-			if !drop(v, i) {
+			if !drop[i] {
 				k.to = append(k.to, c.to[i])
 				k.kinds = append(k.kinds, c.kinds[i])
 			}
 		}
-		k.off = append(k.off, int32(len(k.to)))
+		k.off[v+1] = int32(len(k.to))
 	}
 	return k
 }

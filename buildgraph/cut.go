@@ -96,13 +96,24 @@ func (c *cutter) newClocks() *clocks {
 			k.seconds[v] = 1
 		}
 	}
-	between := c.deps.without(func(v, i int32) bool { return c.comps.of[v] == c.comps.of[c.deps.to[i]] })
+	between := c.deps.without(c.inside())
 	back := between.reversed()
 	d := sortTopologically(between, back)
 	k.after, _ = d.remaining(k.seconds)
 	d.deps, d.users, d.order = back, between, reversed(d.order)
 	k.before, _ = d.remaining(k.seconds)
 	return k
+}
+
+// inside marks the edges that lie inside a component.
+func (c *cutter) inside() []bool {
+	inside := make([]bool, len(c.deps.to))
+	for v := range c.deps.nodes() {
+		for i := c.deps.off[v]; i < c.deps.off[v+1]; i++ {
+			inside[i] = c.comps.of[v] == c.comps.of[c.deps.to[i]]
+		}
+	}
+	return inside
 }
 
 func (k *clocks) of(members []int32) clock {

@@ -52,7 +52,11 @@ func (ix *Index) Size(arch string) (nodes, depends, makedepends, all int) {
 // of the largest.
 func (ix *Index) Cycles(arch string, kinds uint8) (number, largest int) {
 	g := ix.graph(arch)
-	some := g.deps.without(func(_, i int32) bool { return uint8(g.deps.kinds[i])&kinds == 0 })
+	others := make([]bool, len(g.deps.to))
+	for i, k := range g.deps.kinds {
+		others[i] = uint8(k)&kinds == 0
+	}
+	some := g.deps.without(others)
 	for _, size := range findComponents(some).size {
 		if size > 1 {
 			number++

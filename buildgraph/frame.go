@@ -15,7 +15,7 @@ type frame struct {
 	loose  []int32 // see looseOrder: the first before and after, as graph nodes
 	count  int     // of loose orders
 	builds []Build // without what a source or a reason says
-	node   []int32 // by build: its graph node
+	place  []int32 // by build: its place in nodes
 	plan   ArchPlan
 	users  bitset // graph nodes of the set, and those outside that need it
 	needs  bitset // graph nodes of the set, and those outside that it needs
@@ -41,27 +41,13 @@ func newFrame(key string, s *skeleton, cycles buildbtw.Cycles) *frame {
 	} else {
 		r.jobs = s.onceJobs()
 	}
-	f := &frame{key: key, nodes: s.nodes, count: s.loose.count, users: s.with(s.above), needs: s.with(s.below)}
+	f := &frame{key: key, nodes: s.nodes, count: s.loose.count, users: s.users, needs: s.needs}
 	f.plan = *r.plan()
-	f.builds, f.node = f.plan.Builds, r.buildNodes()
+	f.builds, f.place = f.plan.Builds, r.places()
 	if s.loose.count > 0 {
 		f.loose = []int32{s.nodes[s.loose.before], s.nodes[s.loose.after]}
 	}
 	return f
-}
-
-// with gives the set and those of the nodes that are marked.
-func (s *skeleton) with(marked []bool) bitset {
-	b := newBitset(len(marked))
-	for _, v := range s.nodes {
-		b.add(v)
-	}
-	for v, in := range marked {
-		if in {
-			b.add(int32(v))
-		}
-	}
-	return b
 }
 
 // has reports whether a graph node is in the set.

@@ -28,12 +28,8 @@ type lineup struct {
 // Two packages of the set that lie on one cycle, over packages outside it,
 // could each be said to come first. Those orders are not kept: edges inside the
 // set are what the cycle's order is chosen by. All others are.
-func (s *skeleton) findThrough() {
-	m := s.findMiddle()
-	if m == nil {
-		return
-	}
-	p := newLineup(m, s.kept())
+func (s *skeleton) findThrough(m *middle) {
+	p := newLineup(m)
 	p.numberColumns()
 	p.collectNeeds()
 	need := newBitset(len(p.columns))
@@ -47,18 +43,15 @@ func (s *skeleton) findThrough() {
 }
 
 // newLineup sorts the set by the cycles of the whole (the set and the middle),
-// inside a cycle by the kept edges.
-func newLineup(m *middle, kept *csr) *lineup {
-	p := &lineup{middle: m, deps: kept}
-	group := m.wholeComponents()
-	d := sortTopologically(kept, kept.reversed())
-	p.at = slices.Clone(d.order)
-	slices.SortStableFunc(p.at, func(a, b int32) int { return int(group[a] - group[b]) })
+// dependencies first, inside a cycle by the kept edges.
+func newLineup(m *middle) *lineup {
+	p := &lineup{middle: m, deps: m.kept}
+	p.at = p.inGroups(sortTopologically(m.kept, m.kept.reversed()).order)
 	n := len(p.at)
 	p.place, p.group, p.end = make([]int32, n), make([]int32, n), make([]int32, n)
 	for pos, l := range p.at {
 		p.place[l], p.group[pos] = int32(pos), int32(pos)
-		if pos > 0 && group[p.at[pos-1]] == group[l] {
+		if pos > 0 && m.group[p.at[pos-1]] == m.group[l] {
 			p.group[pos] = p.group[pos-1]
 		}
 	}
@@ -72,24 +65,23 @@ func newLineup(m *middle, kept *csr) *lineup {
 	return p
 }
 
-// wholeComponents numbers the cycles of the set together with the middle,
-// dependencies first; by place in the set.
-func (m *middle) wholeComponents() []int32 {
-	all := slices.Concat(m.skeleton.nodes, m.nodes)
-	slices.Sort(all)
-	local := make([]int32, len(m.g.units))
-	for v := range local {
-		local[v] = -1
+// inGroups sorts places of the set by the cycle of the whole that they are on;
+// those on one cycle stay in their order.
+func (m *middle) inGroups(order []int32) []int32 {
+	next := make([]int32, len(m.whole.size)+1)
+	for _, group := range m.group {
+		next[group+1]++
 	}
-	for l, v := range all {
-		local[v] = int32(l)
+	for group := range m.whole.size {
+		next[group+1] += next[group]
 	}
-	comps := findComponents(m.g.deps.subgraph(all, local))
-	of := make([]int32, len(m.skeleton.nodes))
-	for l, v := range m.skeleton.nodes {
-		of[l] = comps.of[local[v]]
+	sorted := make([]int32, len(order))
+	for _, l := range order {
+		group := m.group[l]
+		sorted[next[group]] = l
+		next[group]++
 	}
-	return of
+	return sorted
 }
 
 // numberColumns finds the packages of the set that the middle needs directly.
@@ -175,7 +167,6 @@ func (p *lineup) noteLoose(pos int32, need bitset) {
 // Components are numbered dependencies first.
 func (p *lineup) collectNeeds() {
 	m := p.middle
-	m.comps = findComponents(m.g.deps.subgraph(m.nodes, m.local))
 	m.needs = make([]bitset, len(m.comps.size))
 	for c := range m.needs {
 		m.needs[c] = newBitset(len(p.columns))

@@ -36,7 +36,8 @@ func (r *rows) end() { r.off = append(r.off, int32(len(r.to))) }
 
 // withThrough merges orders over outside packages into the kept edges. The
 // place of each edge's way is in via.
-func (s *skeleton) withThrough(kept *csr) (merged *csr, via []int32) {
+func (s *skeleton) withThrough() (merged *csr, via []int32) {
+	kept := s.kept
 	extra := make([]int32, len(s.through))
 	for i := range extra {
 		extra[i] = int32(i)

@@ -21,17 +21,28 @@ func (r *renderer) plan() *ArchPlan {
 		seconds[i] = r.seconds[j.node]
 	}
 	r.order, r.kinds = r.jobOrder(), kindLists()
-	total, next := r.jobs.dag.remaining(seconds)
-	p := &ArchPlan{Builds: r.builds(total), Edges: r.edges(), Cuts: r.cuts(), Chain: []string{}}
-	for _, i := range longestChain(total, next) {
-		p.Chain = append(p.Chain, r.key(i))
-	}
+	p := &ArchPlan{}
+	together(
+		func() { p.Edges = r.edges() },
+		func() {
+			total, next := r.jobs.dag.remaining(seconds)
+			p.Builds, p.Chain, p.Cuts = r.builds(total), r.keys(longestChain(total, next)), r.cuts()
+		},
+	)
 	return p
 }
 
 func (r *renderer) key(i int32) string {
 	j := r.jobs.list[i]
 	return key(r.pkgbase(j.node), j.stage)
+}
+
+func (r *renderer) keys(jobs []int32) []string {
+	keys := make([]string, len(jobs))
+	for i, j := range jobs {
+		keys[i] = r.key(j)
+	}
+	return keys
 }
 
 // jobOrder sorts the jobs by level, then pkgbase, then stage.
@@ -75,11 +86,11 @@ func (r *renderer) builds(total []float64) []Build {
 	return out
 }
 
-// buildNodes gives the graph node of every build.
-func (r *renderer) buildNodes() []int32 {
+// places gives the place in the set of every build.
+func (r *renderer) places() []int32 {
 	out := make([]int32, 0, len(r.order))
 	for _, i := range r.order {
-		out = append(out, r.nodes[r.jobs.list[i].node])
+		out = append(out, r.jobs.list[i].node)
 	}
 	return out
 }

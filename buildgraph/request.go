@@ -108,11 +108,17 @@ func (p *planner) shape(ctx context.Context, g *graph, w wanted) (*shape, error)
 		return h, nil
 	}
 	s := newSkeleton(g, w)
-	f, err := p.frame(ctx, s)
+	var h *shape
+	var f *frame
+	var err error
+	together(
+		func() { f, err = p.frame(ctx, s) },
+		func() { h = newShape(s) },
+	)
 	if err != nil {
 		return nil, err
 	}
-	h := newShape(s, f)
+	h.frame = f
 	g.memo.put(key, h)
 	return h, nil
 }

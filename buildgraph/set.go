@@ -74,17 +74,32 @@ func limit(scope buildbtw.Scope) int32 {
 	}
 }
 
-// set lists the nodes of a scope, ascending.
-func (c *closure) set(scope buildbtw.Scope) []int32 {
+// within gives the reached nodes of a scope, nearest first.
+func (c *closure) within(scope buildbtw.Scope) []int32 {
 	far := limit(scope)
 	end := slices.IndexFunc(c.queue, func(v int32) bool { return c.depth[v] > far })
 	if end < 0 {
-		end = len(c.queue)
+		return c.queue
 	}
-	out := make([]int32, 0, end+len(c.add))
-	out = append(append(out, c.queue[:end]...), c.add...)
+	return c.queue[:end]
+}
+
+// set lists the nodes of a scope, ascending.
+func (c *closure) set(scope buildbtw.Scope) []int32 {
+	out := slices.Concat(c.within(scope), c.add)
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// count is how many nodes a scope has.
+func (c *closure) count(scope buildbtw.Scope) int {
+	n, far := len(c.within(scope)), limit(scope)
+	for _, v := range c.add { // each once
+		if c.depth[v] == outside || c.depth[v] > far {
+			n++
+		}
+	}
+	return n
 }
 
 // byHand reports whether v is in the set only because somebody added it.

@@ -9,17 +9,17 @@ type shape struct {
 	*frame
 	reach   *closure
 	counts  map[buildbtw.Scope]int
-	reasons []buildbtw.Reason // by build
+	reasons []buildbtw.Reason // by place in the set
 }
 
-func newShape(s *skeleton, f *frame) *shape {
-	h := &shape{frame: f, reach: s.reach, counts: map[buildbtw.Scope]int{}}
+// newShape finds everything but the frame.
+func newShape(s *skeleton) *shape {
+	h := &shape{reach: s.reach, counts: map[buildbtw.Scope]int{}, reasons: make([]buildbtw.Reason, len(s.nodes))}
 	for _, scope := range countedScopes() {
-		h.counts[scope] = len(s.reach.set(scope))
+		h.counts[scope] = s.reach.count(scope)
 	}
-	h.reasons = make([]buildbtw.Reason, len(f.node))
-	for i, v := range f.node {
-		h.reasons[i] = s.g.reason(s.reach, v)
+	for l, v := range s.nodes {
+		h.reasons[l] = s.g.reason(s.reach, v)
 	}
 	return h
 }
@@ -35,10 +35,12 @@ func (h *shape) archPlan(g *graph, ix *Index) *ArchPlan {
 	p.Builds = make([]Build, len(h.builds))
 	copy(p.Builds, h.builds)
 	for i := range p.Builds {
-		u, source := g.units[h.node[i]], &ix.sources[g.sources[h.node[i]]]
+		place := h.place[i]
+		v := h.nodes[place]
+		u, source := g.units[v], &ix.sources[g.sources[v]]
 		b := &p.Builds[i]
 		b.Source, b.Commit, b.Version = source.Slug, source.Commit, u.version
-		b.Pkgnames, b.Any, b.Reason = u.pkgnames, u.any, h.reasons[i]
+		b.Pkgnames, b.Any, b.Reason = u.pkgnames, u.any, h.reasons[place]
 	}
 	return &p
 }

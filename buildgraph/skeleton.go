@@ -16,12 +16,13 @@ type skeleton struct {
 	local   []int32 // by graph node: place in nodes, -1 outside
 	direct  *csr    // dependencies inside the set, by place
 	cut     []bool  // by edge of direct
+	kept    *csr    // direct without its cut edges
 	comps   *components
 	names   []string  // by place: pkgbases
 	seconds []float64 // by place: how long the build takes
 
-	above   []bool        // by graph node: outside the set, and needs something in it
-	below   []bool        // by graph node: outside the set, and something in it needs it
+	users   bitset        // graph nodes of the set, and those outside that need it
+	needs   bitset        // graph nodes of the set, and those outside that it needs
 	through []throughEdge // order over packages outside the set
 	ways    [][]int32     // graph nodes outside the set that edges of through go over
 	loose   looseOrder    // what of it lies on cycles and is not kept
@@ -49,13 +50,7 @@ func (s *skeleton) key(cycles buildbtw.Cycles, e *estimate) string {
 
 // arrange chooses the cuts and finds the order of the set.
 func (s *skeleton) arrange(ctx context.Context, e estimate) error {
-	s.local = make([]int32, len(s.g.units))
-	for v := range s.local {
-		s.local[v] = -1
-	}
-	for l, v := range s.nodes {
-		s.local[v] = int32(l)
-	}
+	s.number()
 	s.direct = s.g.deps.subgraph(s.nodes, s.local)
 	s.comps = findComponents(s.direct)
 	if err := ctx.Err(); err != nil {
@@ -66,19 +61,32 @@ func (s *skeleton) arrange(ctx context.Context, e estimate) error {
 	if len(e.known) == 0 {
 		known = nil
 	}
-	s.cut = chooseCuts(s.direct, s.comps, known, s.g.memo.solved)
-	s.findThrough()
+	var m *middle
+	together(
+		func() { s.cut = chooseCuts(s.direct, s.comps, known, s.g.memo.solved) },
+		func() { m = s.findMiddle() },
+	)
+	s.kept = s.direct.without(s.cut)
+	if m != nil {
+		s.findThrough(m)
+	}
 	return ctx.Err()
+}
+
+// number gives the nodes of the set their places.
+func (s *skeleton) number() {
+	s.local = make([]int32, len(s.g.units))
+	for v := range s.local {
+		s.local[v] = outside
+	}
+	for l, v := range s.nodes {
+		s.local[v] = int32(l)
+	}
 }
 
 func (s *skeleton) size() int32 { return int32(len(s.nodes)) }
 
 func (s *skeleton) pkgbase(l int32) string { return s.names[l] }
-
-// kept is the graph of the set without its cut edges.
-func (s *skeleton) kept() *csr {
-	return s.direct.without(func(_, i int32) bool { return s.cut[i] })
-}
 
 // time looks up every build's name and how long it takes.
 func (s *skeleton) time(e estimate) {

@@ -18,7 +18,7 @@ type jobs struct {
 
 // onceJobs builds every package once.
 func (s *skeleton) onceJobs() *jobs {
-	deps, via := s.withThrough(s.kept())
+	deps, via := s.withThrough()
 	j := &jobs{list: make([]job, s.size()), via: via}
 	for v := range j.list {
 		j.list[v] = job{node: int32(v), stage: 1}
@@ -59,7 +59,7 @@ type twice struct {
 // twiceJobs builds packages with a cut edge in two stages.
 func (s *skeleton) twiceJobs() *jobs {
 	t := &twice{skeleton: s, kinds: s.cutKinds(), second: make([]int32, s.size())}
-	t.deps, t.via = s.withThrough(s.kept())
+	t.deps, t.via = s.withThrough()
 	t.users = t.deps.reversed()
 	for v := range s.size() {
 		check := t.kinds[v]&buildbtw.EdgeCheckdepends != 0

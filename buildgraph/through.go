@@ -28,41 +28,65 @@ type middle struct {
 	nodes []int32 // graph nodes, ascending
 	local []int32 // by graph node: place in nodes, -1
 	comps *components
-	needs []bitset // by component: the columns (see lineup) it needs, however far
+	whole *components // of the set and the middle together
+	group []int32     // by place in the set: its number in whole
+	needs []bitset    // by component: the columns (see lineup) it needs, however far
 }
 
 // findMiddle is nil when no order holds over packages outside the set.
 func (s *skeleton) findMiddle() *middle {
-	s.above = s.outsideReach(s.g.users)
-	s.below = s.outsideReach(s.g.deps)
+	s.users, s.needs = s.reachFrom(s.g.users), s.reachFrom(s.g.deps)
 	m := &middle{skeleton: s, local: make([]int32, len(s.g.units))}
-	for v := range m.local {
-		m.local[v] = -1
-		if s.above[v] && s.below[v] {
+	for v := range int32(len(m.local)) {
+		m.local[v] = outside
+		if s.local[v] < 0 && s.users.has(v) && s.needs.has(v) {
 			m.local[v] = int32(len(m.nodes))
-			m.nodes = append(m.nodes, int32(v))
+			m.nodes = append(m.nodes, v)
 		}
 	}
 	if len(m.nodes) == 0 {
 		return nil
 	}
+	m.comps = findComponents(m.g.deps.subgraph(m.nodes, m.local))
+	m.findWhole()
 	return m
 }
 
-// outsideReach marks the nodes outside the set that edges lead to from it over
-// nodes outside it.
-func (s *skeleton) outsideReach(edges *csr) []bool {
-	seen := make([]bool, len(s.g.units))
+// reachFrom gives the set and the nodes outside it that edges lead to from it
+// over nodes outside it.
+func (s *skeleton) reachFrom(edges *csr) bitset {
+	seen := newBitset(len(s.g.units))
 	queue := slices.Clone(s.nodes)
+	for _, v := range queue {
+		seen.add(v)
+	}
 	for head := 0; head < len(queue); head++ {
 		for _, u := range edges.row(queue[head]) {
-			if s.local[u] < 0 && !seen[u] {
-				seen[u] = true
+			if !seen.has(u) {
+				seen.add(u)
 				queue = append(queue, u)
 			}
 		}
 	}
 	return seen
+}
+
+// findWhole finds the cycles of the set together with the middle.
+func (m *middle) findWhole() {
+	all := slices.Concat(m.skeleton.nodes, m.nodes)
+	slices.Sort(all)
+	local := make([]int32, len(m.g.units))
+	for v := range local {
+		local[v] = outside
+	}
+	for l, v := range all {
+		local[v] = int32(l)
+	}
+	m.whole = findComponents(m.g.deps.subgraph(all, local))
+	m.group = make([]int32, len(m.skeleton.nodes))
+	for l, v := range m.skeleton.nodes {
+		m.group[l] = m.whole.of[local[v]]
+	}
 }
 
 // reached gives the columns that a package of the set needs over the middle.
