@@ -9,18 +9,19 @@ import (
 // ready.
 type chunk[T any] struct{ blocks [][]T } // the last one has room left
 
+// Blocks double in size. A single source fits into the first.
 const (
-	firstBlock = 1 << 9
-	nextBlock  = 1 << 13
+	firstBlock = 1 << 4
+	lastBlock  = 1 << 14
 )
 
 // room gives an empty slice with space for n.
 func (c *chunk[T]) room(n int) []T {
 	last := len(c.blocks) - 1
 	if last < 0 || cap(c.blocks[last])-len(c.blocks[last]) < n {
-		size := nextBlock
-		if last < 0 {
-			size = firstBlock
+		size := firstBlock
+		if last >= 0 {
+			size = min(2*cap(c.blocks[last]), lastBlock)
 		}
 		c.blocks = append(c.blocks, make([]T, 0, max(n, size)))
 		last++
@@ -44,10 +45,7 @@ type letters struct{ block strings.Builder }
 
 func (l *letters) text(b []byte) string {
 	if l.block.Cap()-l.block.Len() < len(b) {
-		size := nextBlock
-		if l.block.Cap() == 0 {
-			size = firstBlock
-		}
+		size := min(max(2*l.block.Cap(), firstBlock), lastBlock)
 		l.block.Reset()
 		l.block.Grow(max(len(b), size))
 	}

@@ -1,6 +1,10 @@
 package buildgraph
 
-import "buildbtw"
+import (
+	"slices"
+
+	"buildbtw"
+)
 
 // csr is a graph in two flat slices ("compressed sparse rows"): the neighbours
 // of v are to[off[v]:off[v+1]], sorted, each with the kinds of its edge. It is
@@ -37,20 +41,9 @@ func (c *csr) find(v, u int32) int32 {
 // reversed turns every edge round. Rows come out sorted because the nodes are
 // walked in order.
 func (c *csr) reversed() *csr {
-	n := c.nodes()
-	r := &csr{
-		off:   make([]int32, n+1),
-		to:    make([]int32, len(c.to)),
-		kinds: make([]buildbtw.EdgeKinds, len(c.to)),
-	}
-	for _, u := range c.to {
-		r.off[u+1]++
-	}
-	for v := range n {
-		r.off[v+1] += r.off[v]
-	}
-	next := append([]int32(nil), r.off[:n]...)
-	for v := range n {
+	r, next := c.reversedRows()
+	r.kinds = make([]buildbtw.EdgeKinds, len(c.to))
+	for v := range c.nodes() {
 		for i := c.off[v]; i < c.off[v+1]; i++ {
 			u := c.to[i]
 			r.to[next[u]], r.kinds[next[u]] = v, c.kinds[i]
@@ -58,6 +51,32 @@ func (c *csr) reversed() *csr {
 		}
 	}
 	return r
+}
+
+// reversedPlain is reversed without the kinds.
+func (c *csr) reversedPlain() *csr {
+	r, next := c.reversedRows()
+	for v := range c.nodes() {
+		for _, u := range c.row(v) {
+			r.to[next[u]] = v
+			next[u]++
+		}
+	}
+	return r
+}
+
+// reversedRows makes room for the edges turned round, and says where each row
+// begins.
+func (c *csr) reversedRows() (r *csr, next []int32) {
+	n := c.nodes()
+	r = &csr{off: make([]int32, n+1), to: make([]int32, len(c.to))}
+	for _, u := range c.to {
+		r.off[u+1]++
+	}
+	for v := range n {
+		r.off[v+1] += r.off[v]
+	}
+	return r, slices.Clone(r.off[:n])
 }
 
 // subgraph keeps the nodes of the list (ascending) and the edges between them;

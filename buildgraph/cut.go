@@ -1,5 +1,7 @@
 package buildgraph
 
+import "slices"
+
 // The effort of the search, in rounds: per node of a tangle, and for the
 // longest chain. It is higher when durations are known, because then the chain
 // is what people wait for.
@@ -85,35 +87,33 @@ func (c *cutter) mark(members, place, local []int32) {
 
 // clocks measure the chains that lie outside all tangles.
 type clocks struct {
-	seconds, before, after []float64
+	seconds, before, after []float64 // by node; before and after with the node itself
 }
 
 func (c *cutter) newClocks() *clocks {
-	k := &clocks{seconds: c.seconds}
+	n := c.deps.nodes()
+	k := &clocks{seconds: c.seconds, before: make([]float64, n), after: make([]float64, n)}
 	if k.seconds == nil {
-		k.seconds = make([]float64, c.deps.nodes())
-		for v := range k.seconds {
-			k.seconds[v] = 1
+		k.seconds = slices.Repeat([]float64{1}, int(n))
+	}
+	order := c.comps.order()
+	for _, v := range order {
+		for _, u := range c.deps.row(v) {
+			if c.comps.of[u] != c.comps.of[v] {
+				k.before[v] = max(k.before[v], k.before[u])
+			}
+		}
+		k.before[v] += k.seconds[v]
+	}
+	for _, v := range slices.Backward(order) {
+		k.after[v] += k.seconds[v]
+		for _, u := range c.deps.row(v) {
+			if c.comps.of[u] != c.comps.of[v] {
+				k.after[u] = max(k.after[u], k.after[v])
+			}
 		}
 	}
-	between := c.deps.without(c.inside())
-	back := between.reversed()
-	d := sortTopologically(between, back)
-	k.after, _ = d.remaining(k.seconds)
-	d.deps, d.users, d.order = back, between, reversed(d.order)
-	k.before, _ = d.remaining(k.seconds)
 	return k
-}
-
-// inside marks the edges that lie inside a component.
-func (c *cutter) inside() []bool {
-	inside := make([]bool, len(c.deps.to))
-	for v := range c.deps.nodes() {
-		for i := c.deps.off[v]; i < c.deps.off[v+1]; i++ {
-			inside[i] = c.comps.of[v] == c.comps.of[c.deps.to[i]]
-		}
-	}
-	return inside
 }
 
 func (k *clocks) of(members []int32) clock {

@@ -23,7 +23,7 @@ func newWave(n int32) wave { return wave{from: make([]int32, n), mark: make([]in
 
 func newCycleFinder(deps *csr, comps *components) *cycleFinder {
 	n := deps.nodes()
-	return &cycleFinder{deps: deps, users: deps.reversed(), comps: comps, up: newWave(n), down: newWave(n)}
+	return &cycleFinder{deps: deps, users: deps.reversedPlain(), comps: comps, up: newWave(n), down: newWave(n)}
 }
 
 // find gives a shortest cycle over the edge from→to (to needs from): from, to,

@@ -14,11 +14,20 @@ type frame struct {
 	nodes  []int32 // graph nodes of the set, ascending
 	loose  []int32 // see looseOrder: the first before and after, as graph nodes
 	count  int     // of loose orders
-	builds []Build // without what a source or a reason says
-	place  []int32 // by build: its place in nodes
-	plan   ArchPlan
+	builds []frameBuild
+	edges  []Edge
+	cuts   []Cut
+	chain  []string
 	users  bitset // graph nodes of the set, and those outside that need it
 	needs  bitset // graph nodes of the set, and those outside that it needs
+}
+
+// frameBuild is a build without what a source or a reason says. Its node is the
+// place in the frame's nodes.
+type frameBuild struct {
+	job
+	level    int32
+	priority float64
 }
 
 // frame gives what a set comes to, from the memo if another plan has it.
@@ -42,8 +51,7 @@ func newFrame(key string, s *skeleton, cycles buildbtw.Cycles) *frame {
 		r.jobs = s.onceJobs()
 	}
 	f := &frame{key: key, nodes: s.nodes, count: s.loose.count, users: s.users, needs: s.needs}
-	f.plan = *r.plan()
-	f.builds, f.place = f.plan.Builds, r.places()
+	r.fill(f)
 	if s.loose.count > 0 {
 		f.loose = []int32{s.nodes[s.loose.before], s.nodes[s.loose.after]}
 	}
@@ -65,4 +73,4 @@ func (f *frame) has(v int32) bool {
 }
 
 // cells is how much the frame holds, for the bound of the memo.
-func (f *frame) cells() int { return len(f.plan.Edges) + len(f.builds) + len(f.users) + len(f.needs) }
+func (f *frame) cells() int { return len(f.edges) + len(f.builds) + len(f.users) + len(f.needs) }

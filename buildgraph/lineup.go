@@ -46,7 +46,7 @@ func (s *skeleton) findThrough(m *middle) {
 // dependencies first, inside a cycle by the kept edges.
 func newLineup(m *middle) *lineup {
 	p := &lineup{middle: m, deps: m.kept}
-	p.at = p.inGroups(sortTopologically(m.kept, m.kept.reversed()).order)
+	p.at = p.inGroups(sortTopologically(m.kept, m.kept.reversedPlain()).order)
 	n := len(p.at)
 	p.place, p.group, p.end = make([]int32, n), make([]int32, n), make([]int32, n)
 	for pos, l := range p.at {

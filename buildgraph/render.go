@@ -15,21 +15,20 @@ type renderer struct {
 	kinds [8][]string // see kindLists
 }
 
-func (r *renderer) plan() *ArchPlan {
+// fill renders all that follows from the set alone.
+func (r *renderer) fill(f *frame) {
 	seconds := make([]float64, len(r.jobs.list))
 	for i, j := range r.jobs.list {
 		seconds[i] = r.seconds[j.node]
 	}
 	r.order, r.kinds = r.jobOrder(), kindLists()
-	p := &ArchPlan{}
 	together(
-		func() { p.Edges = r.edges() },
+		func() { f.edges = r.edges() },
 		func() {
 			total, next := r.jobs.dag.remaining(seconds)
-			p.Builds, p.Chain, p.Cuts = r.builds(total), r.keys(longestChain(total, next)), r.cuts()
+			f.builds, f.chain, f.cuts = r.builds(total), r.keys(longestChain(total, next)), r.cuts()
 		},
 	)
-	return p
 }
 
 func (r *renderer) key(i int32) string {
@@ -78,29 +77,14 @@ func (r *renderer) byPkgbase() []int32 {
 	return list
 }
 
-func (r *renderer) builds(total []float64) []Build {
-	out := make([]Build, 0, len(r.order))
+// builds lists the builds in the order of the plan.
+func (r *renderer) builds(total []float64) []frameBuild {
+	out := make([]frameBuild, 0, len(r.order))
 	for _, i := range r.order {
-		out = append(out, r.build(i, total[i]))
+		j := r.jobs.list[i]
+		out = append(out, frameBuild{j, r.jobs.dag.level[i], total[i]})
 	}
 	return out
-}
-
-// places gives the place in the set of every build.
-func (r *renderer) places() []int32 {
-	out := make([]int32, 0, len(r.order))
-	for _, i := range r.order {
-		out = append(out, r.jobs.list[i].node)
-	}
-	return out
-}
-
-func (r *renderer) build(i int32, priority float64) Build {
-	j := r.jobs.list[i]
-	return Build{
-		Pkgbase: r.pkgbase(j.node), Stage: j.stage, NoCheck: j.noCheck,
-		Level: int(r.jobs.dag.level[i]), Priority: priority,
-	}
 }
 
 // kindLists gives the names of every set of kinds. Edges share them; nobody may
@@ -114,51 +98,45 @@ func kindLists() (names [8][]string) {
 
 func (r *renderer) edges() []Edge {
 	users := r.jobs.dag.users
-	out := make([]Edge, 0, len(users.to))
+	out := make([]Edge, len(users.to))
 	keys := make([]string, len(r.jobs.list))
 	for i := range keys {
 		keys[i] = r.key(int32(i))
 	}
-	paths := r.paths()
 	for v := range users.nodes() {
 		for i := users.off[v]; i < users.off[v+1]; i++ {
-			u := users.to[i]
-			e := Edge{From: keys[v], To: keys[u], Kinds: r.kinds[users.kinds[i]]}
-			if paths != nil {
-				e.Through = paths[i]
-			}
-			out = append(out, e)
+			e := &out[i]
+			e.From, e.To, e.Kinds = keys[v], keys[users.to[i]], r.kinds[users.kinds[i]]
 		}
 	}
+	r.addWays(out)
 	if len(r.jobs.list) > len(r.nodes) { // else nodes are in order of their names
 		slices.SortFunc(out, compareEdges)
 	}
 	return out
 }
 
-// paths names, for every edge of the jobs' users, the packages outside the set
-// over which it holds, the one nearest to its beginning first. Edges inside the
-// set have none; nil when all edges are inside.
-func (r *renderer) paths() [][]string {
+// addWays names, for edges over packages outside the set, those packages, the
+// one nearest to its beginning first.
+func (r *renderer) addWays(edges []Edge) {
 	if len(r.through) == 0 {
-		return nil
+		return
 	}
 	deps, users := r.jobs.dag.deps, r.jobs.dag.users
-	out, ways := make([][]string, len(users.to)), make([][]string, len(r.ways))
+	ways := make([][]string, len(r.ways))
 	for i, way := range r.ways {
-		ways[i] = r.names(way)
+		ways[i] = r.pkgbases(way)
 	}
 	for v := range deps.nodes() {
 		for i := deps.off[v]; i < deps.off[v+1]; i++ {
 			if t := r.jobs.via[i]; t >= 0 {
-				out[users.find(deps.to[i], v)] = ways[r.through[t].way]
+				edges[users.find(deps.to[i], v)].Through = ways[r.through[t].way]
 			}
 		}
 	}
-	return out
 }
 
-func (r *renderer) names(nodes []int32) []string {
+func (r *renderer) pkgbases(nodes []int32) []string {
 	names := make([]string, 0, len(nodes))
 	for _, v := range nodes {
 		names = append(names, r.g.units[v].info.Pkgbase)

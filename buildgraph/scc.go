@@ -109,3 +109,17 @@ func (c *components) members() [][]int32 {
 	}
 	return out
 }
+
+// order sorts the nodes by component: each after all that it needs in others.
+func (c *components) order() []int32 {
+	next := make([]int32, len(c.size))
+	for i, size := range c.size[:max(len(c.size), 1)-1] {
+		next[i+1] = next[i] + size
+	}
+	order := make([]int32, len(c.of))
+	for v, comp := range c.of {
+		order[next[comp]] = int32(v)
+		next[comp]++
+	}
+	return order
+}

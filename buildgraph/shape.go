@@ -31,18 +31,18 @@ func countedScopes() []buildbtw.Scope {
 
 // archPlan fills in the reasons, and the commits and versions of an index.
 func (h *shape) archPlan(g *graph, ix *Index) *ArchPlan {
-	p := h.plan
-	p.Builds = make([]Build, len(h.builds))
-	copy(p.Builds, h.builds)
-	for i := range p.Builds {
-		place := h.place[i]
-		v := h.nodes[place]
+	p := &ArchPlan{Builds: make([]Build, len(h.builds)), Edges: h.edges, Cuts: h.cuts, Chain: h.chain}
+	for i := range h.builds {
+		b := &h.builds[i]
+		v := h.nodes[b.node]
 		u, source := g.units[v], &ix.sources[g.sources[v]]
-		b := &p.Builds[i]
-		b.Source, b.Commit, b.Version = source.Slug, source.Commit, u.version
-		b.Pkgnames, b.Any, b.Reason = u.pkgnames, u.any, h.reasons[place]
+		p.Builds[i] = Build{
+			Pkgbase: u.info.Pkgbase, Stage: b.stage, NoCheck: b.noCheck, Level: int(b.level), Priority: b.priority,
+			Source: source.Slug, Commit: source.Commit, Version: u.version,
+			Pkgnames: u.pkgnames, Any: u.any, Reason: h.reasons[b.node],
+		}
 	}
-	return &p
+	return p
 }
 
 // cells is how much the shape holds beside its frame, for the bound of the

@@ -97,7 +97,15 @@ type tangleEdge struct{ before, after, weight int32 }
 
 // tangleEdges lists a component's edges by after; local numbers its members.
 func tangleEdges(deps *csr, comps *components, members, local []int32) []tangleEdge {
-	edges := make([]tangleEdge, 0, 8*len(members))
+	inside := 0
+	for _, v := range members {
+		for _, u := range deps.row(v) {
+			if comps.of[u] == comps.of[v] {
+				inside++
+			}
+		}
+	}
+	edges := make([]tangleEdge, 0, inside)
 	for _, v := range members {
 		for i := deps.off[v]; i < deps.off[v+1]; i++ {
 			u := deps.to[i]
