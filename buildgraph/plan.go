@@ -48,10 +48,21 @@ type Build struct {
 // Edge says that From must be built before To. With two stages of one pkgbase,
 // the names are "pkgbase" for stage 1 and "pkgbase@2" for stage 2 (Key).
 type Edge struct {
-	From    string   `json:"from"`
-	To      string   `json:"to"`
+	From string `json:"from"`
+	To   string `json:"to"`
+	*EdgeInfo
+}
+
+// EdgeInfo is what there is to say about an edge. Many edges share one: a plan
+// has sixty thousand edges of few kinds.
+type EdgeInfo struct {
 	Kinds   []string `json:"kinds"`             // depends, makedepends, checkdepends
 	Through []string `json:"through,omitempty"` // pkgbases outside the set over which the order holds
+}
+
+// NewEdge makes an edge inside a set.
+func NewEdge(from, to string, kinds ...string) Edge {
+	return Edge{From: from, To: to, EdgeInfo: &EdgeInfo{Kinds: kinds}}
 }
 
 // Cut is an edge that the order leaves out because it lies on a cycle: To uses

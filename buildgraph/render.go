@@ -11,8 +11,8 @@ import (
 type renderer struct {
 	*skeleton
 	jobs  *jobs
-	order []int32     // of jobs, as the plan lists them
-	kinds [8][]string // see kindLists
+	order []int32      // of jobs, as the plan lists them
+	kinds [8]*EdgeInfo // see kindLists
 }
 
 // fill renders all that follows from the set alone.
@@ -87,13 +87,12 @@ func (r *renderer) builds(total []float64) []frameBuild {
 	return out
 }
 
-// kindLists gives the names of every set of kinds. Edges share them; nobody may
-// write to them.
-func kindLists() (names [8][]string) {
-	for k := range names {
-		names[k] = slices.Clip(buildbtw.EdgeKinds(k).Names())
+// kindLists gives the names of every set of kinds.
+func kindLists() (lists [8]*EdgeInfo) {
+	for k := range lists {
+		lists[k] = &EdgeInfo{Kinds: slices.Clip(buildbtw.EdgeKinds(k).Names())}
 	}
-	return names
+	return lists
 }
 
 func (r *renderer) edges() []Edge {
@@ -106,7 +105,7 @@ func (r *renderer) edges() []Edge {
 	for v := range users.nodes() {
 		for i := users.off[v]; i < users.off[v+1]; i++ {
 			e := &out[i]
-			e.From, e.To, e.Kinds = keys[v], keys[users.to[i]], r.kinds[users.kinds[i]]
+			e.From, e.To, e.EdgeInfo = keys[v], keys[users.to[i]], r.kinds[users.kinds[i]]
 		}
 	}
 	r.addWays(out)
@@ -123,17 +122,31 @@ func (r *renderer) addWays(edges []Edge) {
 		return
 	}
 	deps, users := r.jobs.dag.deps, r.jobs.dag.users
-	ways := make([][]string, len(r.ways))
-	for i, way := range r.ways {
-		ways[i] = r.pkgbases(way)
-	}
+	ways := make([]wayInfo, len(r.ways))
 	for v := range deps.nodes() {
 		for i := deps.off[v]; i < deps.off[v+1]; i++ {
 			if t := r.jobs.via[i]; t >= 0 {
-				edges[users.find(deps.to[i], v)].Through = ways[r.through[t].way]
+				way := r.through[t].way
+				edges[users.find(deps.to[i], v)].EdgeInfo = ways[way].of(r, way, deps.kinds[i])
 			}
 		}
 	}
+}
+
+// wayInfo is what there is to say about edges over one way, by their kinds.
+type wayInfo struct {
+	names []string
+	infos [8]*EdgeInfo
+}
+
+func (w *wayInfo) of(r *renderer, way int32, kinds buildbtw.EdgeKinds) *EdgeInfo {
+	if w.names == nil {
+		w.names = r.pkgbases(r.ways[way])
+	}
+	if w.infos[kinds] == nil {
+		w.infos[kinds] = &EdgeInfo{Kinds: r.kinds[kinds].Kinds, Through: w.names}
+	}
+	return w.infos[kinds]
 }
 
 func (r *renderer) pkgbases(nodes []int32) []string {
@@ -153,7 +166,7 @@ func (r *renderer) cuts() []Cut {
 				continue
 			}
 			u := r.direct.to[i]
-			c := Cut{From: r.pkgbase(u), To: r.pkgbase(v), Kinds: r.kinds[r.direct.kinds[i]]}
+			c := Cut{From: r.pkgbase(u), To: r.pkgbase(v), Kinds: r.kinds[r.direct.kinds[i]].Kinds}
 			for _, w := range finder.find(u, v) {
 				c.Cycle = append(c.Cycle, r.pkgbase(w))
 			}

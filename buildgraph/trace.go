@@ -5,16 +5,17 @@ import "slices"
 // trace finds shortest ways outside the set to one package of it after the
 // other. Slices are by graph node, and valid where mark is the round.
 type trace struct {
-	mark  []int32
-	next  []int32 // the node that this one needs on its way
-	far   []int32 // edges to the end
-	way   []int32 // the way that begins here, as place in ways; -1
-	round int32
-	queue []int32
+	mark    []int32
+	next    []int32 // the node that this one needs on its way
+	far     []int32 // edges to the end
+	way     []int32 // the way that begins here, as place in ways; -1
+	waiting []int32 // the round in which a package of the set looks for its way
+	round   int32
+	queue   []int32
 }
 
-func newTrace(nodes int) *trace {
-	return &trace{mark: make([]int32, nodes), next: make([]int32, nodes), far: make([]int32, nodes), way: make([]int32, nodes)}
+func newTrace(n int) *trace {
+	return &trace{mark: make([]int32, n), next: make([]int32, n), far: make([]int32, n), way: make([]int32, n), waiting: make([]int32, n)}
 }
 
 // traceAll finds a shortest way for every edge of through. Many packages need
@@ -22,26 +23,41 @@ func newTrace(nodes int) *trace {
 func (p *lineup) traceAll() {
 	t := newTrace(len(p.g.units))
 	slices.SortFunc(p.through, func(a, b throughEdge) int { return int(a.before - b.before) })
-	for i := range p.through {
-		e := &p.through[i]
-		if i == 0 || e.before != p.through[i-1].before {
-			t.search(p.middle, e.before)
+	for edges := p.through; len(edges) > 0; {
+		n := 1
+		for n < len(edges) && edges[n].before == edges[0].before {
+			n++
 		}
-		p.trace(t, e)
+		t.search(p.middle, edges[:n])
+		for i := range n {
+			p.trace(t, &edges[i])
+		}
+		edges = edges[n:]
 	}
 }
 
-// search finds, for all of the middle that needs a package of the set, how far
-// away it is.
-func (t *trace) search(m *middle, before int32) {
+// search finds, for what of the middle needs the one package that all edges
+// begin with, how far away it is. It ends when the nearest of them are found for
+// all edges.
+func (t *trace) search(m *middle, edges []throughEdge) {
 	t.round++
-	end := m.skeleton.nodes[before]
+	for _, e := range edges {
+		t.waiting[m.skeleton.nodes[e.after]] = t.round
+	}
+	end := m.skeleton.nodes[edges[0].before]
 	t.far[end] = 0
 	t.queue = append(t.queue[:0], end)
-	for head := 0; head < len(t.queue); head++ {
+	left := len(edges)
+	for head := 0; head < len(t.queue) && left > 0; head++ {
 		v := t.queue[head]
 		for _, u := range m.g.users.row(v) {
-			if m.local[u] >= 0 && t.mark[u] != t.round {
+			switch {
+			case m.local[u] < 0:
+				if head > 0 && t.waiting[u] == t.round {
+					t.waiting[u] = 0
+					left--
+				}
+			case t.mark[u] != t.round:
 				t.mark[u], t.next[u], t.far[u], t.way[u] = t.round, v, t.far[v]+1, -1
 				t.queue = append(t.queue, u)
 			}

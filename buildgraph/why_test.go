@@ -160,8 +160,8 @@ func TestDiff(t *testing.T) {
 	want := &buildgraph.ArchDiff{
 		Added: []string{"new"}, Removed: []string{"old"},
 		Changed:      []buildgraph.BuildChange{{Build: "lib", From: "commit-lib", To: "commit-lib-2", FromVersion: "1-1", ToVersion: "2-1"}},
-		EdgesAdded:   []buildgraph.Edge{{From: "lib", To: "app", Kinds: []string{"makedepends"}}, {From: "lib", To: "new", Kinds: []string{"depends"}}},
-		EdgesRemoved: []buildgraph.Edge{{From: "lib", To: "old", Kinds: []string{"depends"}}},
+		EdgesAdded:   []buildgraph.Edge{buildgraph.NewEdge("lib", "app", "makedepends"), buildgraph.NewEdge("lib", "new", "depends")},
+		EdgesRemoved: []buildgraph.Edge{buildgraph.NewEdge("lib", "old", "depends")},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("diff (-want +got):\n%s", diff)
