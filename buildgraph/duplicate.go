@@ -2,7 +2,6 @@ package buildgraph
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 )
 
@@ -36,10 +35,9 @@ func (d duplicate) warning(ix *Index) Warning {
 	}
 	winner, lost := &ix.sources[d.winner], &ix.sources[d.lost]
 	return Warning{
-		Kind:   WarnDuplicate,
-		Source: lost.Slug,
-		Message: fmt.Sprintf("%s %s is defined by %s and by %s; %s",
-			what, d.name, describe(winner), describe(lost), then),
+		Kind:    WarnDuplicate,
+		Source:  lost.Slug,
+		Message: what + " " + d.name + " is defined by " + describe(winner) + " and by " + describe(lost) + "; " + then,
 	}
 }
 

@@ -2,6 +2,7 @@ package buildgraph
 
 import (
 	"context"
+	"sync/atomic"
 
 	"buildbtw"
 )
@@ -20,6 +21,14 @@ type frame struct {
 	chain  []string
 	users  bitset // graph nodes of the set, and those outside that need it
 	needs  bitset // graph nodes of the set, and those outside that it needs
+	last   atomic.Pointer[filledFrame]
+}
+
+// filledFrame is the builds of a frame with the commits and versions of an
+// index, without reasons.
+type filledFrame struct {
+	of     *identity
+	builds []Build
 }
 
 // frameBuild is a build without what a source or a reason says. Its node is the
@@ -34,13 +43,12 @@ type frameBuild struct {
 func (p *planner) frame(ctx context.Context, s *skeleton) (*frame, error) {
 	cycles := p.request.Settings.Cycles
 	key := s.key(cycles, &p.estimate)
-	if f := s.g.memo.frame(key); f != nil {
-		return f, nil
-	}
-	if err := s.arrange(ctx, p.estimate); err != nil {
-		return nil, err
-	}
-	return newFrame(key, s, cycles), nil
+	return s.g.memo.frame(ctx, key, func() (*frame, error) {
+		if err := s.arrange(ctx, p.estimate); err != nil {
+			return nil, err
+		}
+		return newFrame(key, s, cycles), nil
+	})
 }
 
 func newFrame(key string, s *skeleton, cycles buildbtw.Cycles) *frame {
@@ -56,6 +64,26 @@ func newFrame(key string, s *skeleton, cycles buildbtw.Cycles) *frame {
 		f.loose = []int32{s.nodes[s.loose.before], s.nodes[s.loose.after]}
 	}
 	return f
+}
+
+// filled gives the builds with the commits and versions of an index. The last
+// ones are kept: the plans of one set differ only in their reasons.
+func (f *frame) filled(g *graph, ix *Index) []Build {
+	if last := f.last.Load(); last != nil && last.of == ix.identity {
+		return last.builds
+	}
+	out := make([]Build, len(f.builds))
+	for i := range f.builds {
+		b := &f.builds[i]
+		v := f.nodes[b.node]
+		u, source := g.units[v], &ix.sources[g.sources[v]]
+		out[i] = Build{
+			Pkgbase: u.info.Pkgbase, Stage: b.stage, NoCheck: b.noCheck, Level: int(b.level), Priority: b.priority,
+			Source: source.Slug, Commit: source.Commit, Version: u.version, Pkgnames: u.pkgnames, Any: u.any,
+		}
+	}
+	f.last.Store(&filledFrame{ix.identity, out})
+	return out
 }
 
 // has reports whether a graph node is in the set.

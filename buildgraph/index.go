@@ -29,6 +29,7 @@ type Options struct {
 // Index is all sources, numbered and linked: what every plan is computed from.
 // It is immutable and safe for concurrent use; Update makes another one.
 type Index struct {
+	*identity
 	opts    Options
 	words   *words
 	sources []Source    // by slug
@@ -40,6 +41,9 @@ type Index struct {
 	mu     sync.Mutex
 	graphs map[string]*graphSlot
 }
+
+// identity tells one index from another, and keeps none of its memory.
+type identity struct{ _ byte }
 
 // graphSlot is computed by the first who asks.
 type graphSlot struct {
@@ -57,7 +61,7 @@ func NewIndex(sources []Source, opts Options) *Index {
 
 // newIndex links sources. Those of the slugs in first win their pkgbase.
 func newIndex(sources []Source, opts Options, w *words, first []string) *Index {
-	ix := &Index{opts: opts, words: w, graphs: map[string]*graphSlot{}}
+	ix := &Index{identity: &identity{}, opts: opts, words: w, graphs: map[string]*graphSlot{}}
 	ix.ranks = newRanks(append(slices.Clone(first), opts.Prefer...))
 	ix.names = newRanks(opts.Prefer)
 	ix.arrange(sources)

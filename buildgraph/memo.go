@@ -1,6 +1,7 @@
 package buildgraph
 
 import (
+	"context"
 	"encoding/binary"
 	"hash/fnv"
 	"math"
@@ -16,6 +17,7 @@ type memo struct {
 	mu     sync.Mutex
 	shapes map[string]*shape
 	frames map[string]*usedFrame // those of the shapes
+	making map[string]*making    // frames that somebody works on
 	order  []string              // keys of shapes, oldest first
 	cells  int
 	solved *solutions
@@ -26,11 +28,17 @@ type usedFrame struct {
 	shapes int // that have it
 }
 
+// making is a frame under way.
+type making struct {
+	done chan struct{} // closed when it is there, or could not be made
+	*frame
+}
+
 // maxCells bounds a memo to about 150 MB.
 const maxCells = 1_500_000
 
 func newMemo() *memo {
-	return &memo{shapes: map[string]*shape{}, frames: map[string]*usedFrame{}, solved: &solutions{}}
+	return &memo{shapes: map[string]*shape{}, frames: map[string]*usedFrame{}, making: map[string]*making{}, solved: &solutions{}}
 }
 
 func (m *memo) get(key string) *shape {
@@ -39,20 +47,70 @@ func (m *memo) get(key string) *shape {
 	return m.shapes[key]
 }
 
-// frame is nil when no shape has it.
-func (m *memo) frame(key string) *frame {
+// frame gives the frame of a key: that of some shape, or one that somebody is
+// working on, or else the one that is made now.
+func (m *memo) frame(ctx context.Context, key string, build func() (*frame, error)) (*frame, error) {
+	for {
+		f, other := m.look(key)
+		if f != nil {
+			return f, nil
+		}
+		if other == nil {
+			return m.build(key, build)
+		}
+		select {
+		case <-other.done:
+			if other.frame != nil {
+				return other.frame, nil
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// look finds a frame, or who is making it. If there is neither, the caller is
+// the one who makes it.
+func (m *memo) look(key string) (*frame, *making) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if f := m.frames[key]; f != nil {
-		return f.frame
+		return f.frame, nil
 	}
-	return nil
+	if other := m.making[key]; other != nil {
+		return nil, other
+	}
+	m.making[key] = &making{done: make(chan struct{})}
+	return nil, nil
+}
+
+// build makes a frame and tells those who wait. It stays among those under way
+// until a shape with it is put: until then nobody else finds it.
+func (m *memo) build(key string, build func() (*frame, error)) (f *frame, err error) {
+	m.mu.Lock()
+	mine := m.making[key]
+	m.mu.Unlock()
+	defer func() {
+		if f == nil {
+			m.forget(key)
+		}
+		mine.frame = f
+		close(mine.done)
+	}()
+	return build()
+}
+
+func (m *memo) forget(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.making, key)
 }
 
 // put keeps a shape and drops the oldest ones above the bound.
 func (m *memo) put(key string, h *shape) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	delete(m.making, h.key)
 	if m.shapes[key] != nil || h.cells()+h.frame.cells() > maxCells {
 		return
 	}

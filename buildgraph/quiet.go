@@ -19,7 +19,8 @@ func (ix *Index) replaceQuietly(changed []Source) (*Index, bool) {
 		places[i] = at
 	}
 	out := &Index{
-		opts: ix.opts, words: ix.words, ranks: ix.ranks, names: ix.names, chosen: ix.chosen, dups: ix.dups,
+		identity: &identity{},
+		opts:     ix.opts, words: ix.words, ranks: ix.ranks, names: ix.names, chosen: ix.chosen, dups: ix.dups,
 		sources: slices.Clone(ix.sources), graphs: map[string]*graphSlot{},
 	}
 	for i, at := range places {

@@ -1,6 +1,10 @@
 package buildgraph
 
-import "buildbtw"
+import (
+	"slices"
+
+	"buildbtw"
+)
 
 // shape is the plan of one architecture without commits and versions. It
 // follows from the graph, the request and the durations alone, so it stays
@@ -29,18 +33,11 @@ func countedScopes() []buildbtw.Scope {
 	return []buildbtw.Scope{buildbtw.ScopeNone, buildbtw.ScopeDirect, buildbtw.ScopeAll}
 }
 
-// archPlan fills in the reasons, and the commits and versions of an index.
+// archPlan fills in the reasons.
 func (h *shape) archPlan(g *graph, ix *Index) *ArchPlan {
-	p := &ArchPlan{Builds: make([]Build, len(h.builds)), Edges: h.edges, Cuts: h.cuts, Chain: h.chain}
-	for i := range h.builds {
-		b := &h.builds[i]
-		v := h.nodes[b.node]
-		u, source := g.units[v], &ix.sources[g.sources[v]]
-		p.Builds[i] = Build{
-			Pkgbase: u.info.Pkgbase, Stage: b.stage, NoCheck: b.noCheck, Level: int(b.level), Priority: b.priority,
-			Source: source.Slug, Commit: source.Commit, Version: u.version,
-			Pkgnames: u.pkgnames, Any: u.any, Reason: h.reasons[b.node],
-		}
+	p := &ArchPlan{Builds: slices.Clone(h.filled(g, ix)), Edges: h.edges, Cuts: h.cuts, Chain: h.chain}
+	for i := range p.Builds {
+		p.Builds[i].Reason = h.reasons[h.builds[i].node]
 	}
 	return p
 }

@@ -27,6 +27,7 @@ type middle struct {
 	*skeleton
 	nodes []int32 // graph nodes, ascending
 	local []int32 // by graph node: place in nodes, -1
+	inner *csr    // who of the middle needs a node of it, by place
 	comps *components
 	whole *components // of the set and the middle together
 	group []int32     // by place in the set: its number in whole
@@ -47,7 +48,8 @@ func (s *skeleton) findMiddle() *middle {
 	if len(m.nodes) == 0 {
 		return nil
 	}
-	m.comps = findComponents(m.g.deps.subgraph(m.nodes, m.local))
+	deps := m.g.deps.subgraph(m.nodes, m.local)
+	m.comps, m.inner = findComponents(deps), deps.reversedPlain()
 	m.findWhole()
 	return m
 }
