@@ -41,8 +41,9 @@ func (t *trace) search(m *middle, before int32) {
 			t.reach(l, outside, 1)
 		}
 	}
-	for head := 0; head < len(t.queue); head++ {
+	for head := 0; head < len(t.queue); { // the queue grows
 		v := t.queue[head]
+		head++
 		for _, u := range m.inner.row(v) {
 			if t.mark[u] != t.round {
 				t.reach(u, v, t.far[v]+1)
