@@ -49,7 +49,7 @@ func (ix *Index) Package(arch, name string) (Package, bool) {
 	}
 	v, ok := g.ownerOf(ix.words, name)
 	if !ok {
-		if v, ok = g.byBase[name]; !ok {
+		if v, ok = g.find(name); !ok {
 			return Package{}, false
 		}
 	}
@@ -71,9 +71,7 @@ func (ix *Index) Package(arch, name string) (Package, bool) {
 
 // ownerOf gives the node that has a pkgname.
 func (g *graph) ownerOf(w *words, pkgname string) (int32, bool) {
-	w.mu.Lock()
-	id, ok := w.ids[pkgname]
-	w.mu.Unlock()
+	id, ok := w.lookUp(pkgname)
 	if !ok || int(id) >= len(g.owner) || g.owner[id] < 0 {
 		return 0, false
 	}
@@ -117,7 +115,7 @@ func (a about) needs() []Need {
 
 func (a about) metBy(word int32) []string {
 	var names []string
-	for _, t := range a.g.links[word].targets {
+	for _, t := range a.g.meaning(word) {
 		names = append(names, a.g.units[t.node].info.Pkgbase)
 	}
 	return names
@@ -131,8 +129,8 @@ func (a about) users(p Package) []User {
 		u := User{Pkgbase: a.g.units[v].info.Pkgbase}
 		for _, n := range a.g.units[v].needs {
 			w := &a.g.words[n.word]
-			means := slices.ContainsFunc(a.g.links[n.word].targets, func(t target) bool { return t.node == a.node })
-			named := keys[w.dep.Name] || w.isLib && keys[w.soname.Library]
+			means := slices.ContainsFunc(a.g.meaning(n.word), func(t target) bool { return t.node == a.node })
+			named := keys[w.dep().Name] || w.isLib() && keys[w.parts.soname.Library]
 			if !means || p.Pkgname != "" && !named {
 				continue
 			}

@@ -8,6 +8,12 @@ type link struct {
 	state    linkState
 }
 
+// meaning lists what a dependency resolves to.
+func (g *graph) meaning(word int32) []target {
+	l := g.links[word]
+	return g.targets[l.from:l.to]
+}
+
 type target struct {
 	node  int32
 	match match

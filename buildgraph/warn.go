@@ -121,14 +121,15 @@ func (s view) badDependency(ix *Index, word int32, by []int32) Warning {
 	if len(by) == 1 {
 		w.Source = ix.sources[s.sources[by[0]]].Slug
 	}
-	text, link := s.words[word].text, &s.links[word]
-	if link.state == linkUnresolved {
+	text := s.words[word].text
+	if s.links[word].state == linkUnresolved {
 		w.Message = fmt.Sprintf("no source provides %s (needed by %s); the base must", text, s.list(by))
 		return w
 	}
 	w.Kind = WarnUnmet
-	have := make([]string, 0, link.to-link.from)
-	for _, t := range s.targets[link.from:link.to] {
+	targets := s.meaning(word)
+	have := make([]string, 0, len(targets))
+	for _, t := range targets {
 		u := s.units[t.node]
 		have = append(have, u.info.Pkgbase+" "+u.version)
 	}

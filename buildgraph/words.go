@@ -62,6 +62,14 @@ func (w *words) snapshot() []word {
 	return w.list[:len(w.list):len(w.list)]
 }
 
+// lookUp gives the number of a text that is known.
+func (w *words) lookUp(text string) (id int32, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	entry := w.slots[w.find(text, w.hash(text))].entry
+	return entry - 1, entry != 0
+}
+
 // vocabulary is a hash table of words, with their numbers. Several can be
 // filled at the same time, one by each goroutine.
 type vocabulary struct {
@@ -88,9 +96,11 @@ func newVocabulary(seed maphash.Seed, size int) vocabulary {
 	return vocabulary{seed: seed, slots: make([]slot, slots), list: make([]word, 0, size), hashes: make([]uint32, 0, size)}
 }
 
+func (w *vocabulary) hash(text string) uint32 { return uint32(maphash.String(w.seed, text)) }
+
 // number gives the number of a text.
 func (w *vocabulary) number(text string) int32 {
-	hash := uint32(maphash.String(w.seed, text))
+	hash := w.hash(text)
 	at := w.find(text, hash)
 	if entry := w.slots[at].entry; entry != 0 {
 		return entry - 1

@@ -47,8 +47,9 @@ func (s *Scheduler) iteratePass(ctx context.Context) error {
 			failures = append(failures, err)
 		}
 	}
+	followed := s.planFollowed(ctx, spaces)
 	for _, space := range spaces {
-		if err := s.iterateOne(ctx, space); err != nil {
+		if err := s.iterateOne(ctx, space, followed); err != nil {
 			failures = append(failures, fmt.Errorf("iterate buildspace %s: %w", space.Name, err))
 		}
 	}
@@ -72,7 +73,7 @@ func (m moves) keep(spaces []store.ActiveBuildspace) {
 
 // iterateOne makes the next iteration of a buildspace if somebody asked for
 // one, a changeset moved, or something else in a graph that it follows.
-func (s *Scheduler) iterateOne(ctx context.Context, space store.ActiveBuildspace) error {
+func (s *Scheduler) iterateOne(ctx context.Context, space store.ActiveBuildspace, followed followedPlans) error {
 	if space.Wanted != "" {
 		delete(s.moved, space.ID)
 		return s.createIteration(ctx, space, space.Wanted, space.WantedText)
@@ -81,7 +82,7 @@ func (s *Scheduler) iterateOne(ctx context.Context, space store.ActiveBuildspace
 	text, err := s.movedChangesets(ctx, space)
 	if err == nil && text == "" {
 		reason = buildbtw.IterationFollowed
-		text, err = s.movedGraph(ctx, space)
+		text, err = s.movedGraph(space, followed)
 	}
 	if err != nil || text == "" {
 		delete(s.moved, space.ID)
