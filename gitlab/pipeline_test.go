@@ -95,3 +95,15 @@ func TestCancelAndRemovePinTakeGoneForDone(t *testing.T) {
 		t.Error("it would remove the branch main")
 	}
 }
+
+// BenchmarkSeePipelines is one look at a thousand running pipelines, each of
+// another project.
+func BenchmarkSeePipelines(b *testing.B) {
+	server, client, rows := running(b, 1000)
+	for b.Loop() {
+		if _, err := client.SeePipelines(b.Context(), rows); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(server.Requests()))/float64(b.N), "requests/op")
+}
