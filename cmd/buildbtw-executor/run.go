@@ -93,7 +93,7 @@ func (s *settings) execute(ctx context.Context, e execution) (runners.Report, er
 			return runners.Report{}, fmt.Errorf("runner %s cannot be used on this machine: %w", r.Name(), err)
 		}
 	}
-	client, log, err := s.client(time.Hour)
+	client, log, err := s.client(runners.Backoff)
 	if err != nil {
 		return runners.Report{}, err
 	}

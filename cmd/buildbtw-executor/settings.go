@@ -14,7 +14,6 @@ import (
 	"buildbtw/api"
 	"buildbtw/cmd/internal/cli"
 	"buildbtw/cmd/internal/machine"
-	"buildbtw/runners"
 )
 
 // program is how this one calls itself to the server.
@@ -44,17 +43,19 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.Int64Var(&s.tail, "tail", 4096, "bytes of the build's log that are repeated in GitLab's; the server has all of it")
 }
 
-// client makes a client. Pauses between its tries are those of a worker, but
-// patience is only as long as the stage may take.
-func (s *settings) client(patience time.Duration) (*api.Client, *slog.Logger, error) {
+// client makes a client that repeats calls so.
+func (s *settings) client(backoff func(*slog.Logger) api.Backoff) (*api.Client, *slog.Logger, error) {
 	log, err := cli.NewLogger(os.Stderr, s.logFormat)
 	if err != nil {
 		return nil, nil, err
 	}
-	backoff := runners.Backoff(log)
-	backoff.Patience = patience
-	client, err := s.server.Client(program, log, backoff)
+	client, err := s.server.Client(program, log, backoff(log))
 	return client, log, err
+}
+
+// briefly repeats calls for as long as a stage may take that does not build.
+func briefly(patience time.Duration) func(*slog.Logger) api.Backoff {
+	return func(*slog.Logger) api.Backoff { return api.Backoff{Tries: 4, Patience: patience} }
 }
 
 // openState makes sure that the state directory is there and nobody else's.

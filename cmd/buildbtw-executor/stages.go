@@ -128,7 +128,7 @@ func prepare(cmd *cobra.Command, s *settings) error {
 // checkBuild asks the server for the build, so that a job that cannot succeed
 // ends before anything is started.
 func (s *settings) checkBuild(cmd *cobra.Command, job gitlabJob) error {
-	client, _, err := s.client(s.patience)
+	client, _, err := s.client(briefly(s.patience))
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (s *settings) clear(ctx context.Context, d jobDir, st state) error {
 // giveUp reports an attempt whose executor was killed: the server need not wait
 // until the lease has run out. One that is over already is none of ours.
 func (s *settings) giveUp(ctx context.Context, st state) error {
-	client, _, err := s.client(10 * time.Second)
+	client, _, err := s.client(briefly(sweepTime / 2))
 	if err != nil {
 		return err
 	}
