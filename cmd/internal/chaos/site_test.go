@@ -168,14 +168,23 @@ func (s *site) fillDisk(ctx context.Context) error {
 	return s.restartServer(ctx, 0)
 }
 
+// awaitReady waits until a worker that was just started listens to signals: one
+// that is asked to end before dies of it.
+func (m *machine) awaitReady() {
+	for since := time.Now(); !strings.Contains(m.Log(), "worker is ready") && !m.Ended() && time.Since(since) < time.Minute; {
+		wait(context.Background(), 20*time.Millisecond)
+	}
+}
+
 // stop ends everything as for the night, and wants it to end well.
 func (s *site) stop() error {
 	s.relief.Wait()
 	var errs []error
 	for _, m := range s.machines {
+		m.awaitReady()
 		code, err := m.Stop(time.Minute)
 		if err != nil || code != 0 {
-			errs = append(errs, fmt.Errorf("worker %s ended with exit code %d: %w", m.name, code, err))
+			errs = append(errs, fmt.Errorf("worker %s ended with exit code %d (%v), having said:\n%s", m.name, code, err, m.Log()))
 		}
 	}
 	code, err := s.server.Stop(time.Minute)
