@@ -184,7 +184,7 @@ func (s *site) stop() error {
 		m.awaitReady()
 		code, err := m.Stop(time.Minute)
 		if err != nil || code != 0 {
-			errs = append(errs, fmt.Errorf("worker %s ended with exit code %d (%v), having said:\n%s", m.name, code, err, m.Log()))
+			errs = append(errs, err, fmt.Errorf("worker %s ended with exit code %d, having said:\n%s", m.name, code, m.Log()))
 		}
 	}
 	code, err := s.server.Stop(time.Minute)
