@@ -57,7 +57,8 @@ func (d *database) pack(ctx context.Context, before []*block) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	d.blocks = cut(d.sorted())
+	d.order = d.sorted()
+	d.blocks = cut(d.order)
 	for i, b := range d.blocks {
 		if old := known[b.entries[0]]; old != nil && slices.Equal(old.entries, b.entries) {
 			d.blocks[i] = old

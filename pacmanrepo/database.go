@@ -26,6 +26,7 @@ type database struct {
 	modified time.Time         // of DB.db on disk; zero when there is none
 	dirty    bool              // the files on disk do not both hold these entries
 	blocks   []*block          // the entries as the last write packed them; nil when read from disk
+	order    []*entry          // as sorted gives them; nil when read from disk
 }
 
 // with gives a database in which the entries replace those of the same pkgname.
@@ -34,12 +35,26 @@ func (d *database) with(entries []*entry) *database {
 	for _, e := range entries {
 		next.entries[e.name] = e
 	}
+	if d.order != nil { // few of thousands change
+		next.order = slices.DeleteFunc(slices.Clone(d.order), func(e *entry) bool { return next.entries[e.name] != e })
+		for _, e := range entries {
+			i, found := slices.BinarySearchFunc(next.order, e, byDir)
+			if !found {
+				next.order = slices.Insert(next.order, i, e)
+			}
+		}
+	}
 	return next
 }
 
+func byDir(a, b *entry) int { return strings.Compare(a.dir(), b.dir()) }
+
 // sorted gives the entries in the order of their directories.
 func (d *database) sorted() []*entry {
-	return slices.SortedFunc(maps.Values(d.entries), func(a, b *entry) int { return strings.Compare(a.dir(), b.dir()) })
+	if d.order != nil {
+		return d.order
+	}
+	return slices.SortedFunc(maps.Values(d.entries), byDir)
 }
 
 // size is about how much memory the database takes, in bytes.
