@@ -52,7 +52,7 @@ func benchLive(b *testing.B, busy bool) {
 	for b.Loop() {
 		alone := processorTime(b)
 		if busy {
-			s.endBuilds(b, b.Context()) // the same work with nobody looking
+			s.endBuilds(b) // the same work with nobody looking
 		}
 		alone = processorTime(b) - alone
 		before := processorTime(b)
@@ -69,9 +69,9 @@ func benchLive(b *testing.B, busy bool) {
 }
 
 // endBuilds takes and ends builds at an even pace until the time is over.
-func (s *site) endBuilds(b *testing.B, ctx context.Context) {
+func (s *site) endBuilds(b *testing.B) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(*openSeconds)*time.Second)
+	ctx, cancel := context.WithTimeout(b.Context(), time.Duration(*openSeconds)*time.Second)
 	defer cancel()
 	tick := time.NewTicker(perChange)
 	defer tick.Stop()
@@ -94,7 +94,7 @@ func (s *site) watch(b *testing.B, busy bool) watched {
 	must(b, err)
 	must(b, cmd.Start())
 	if busy {
-		s.endBuilds(b, b.Context())
+		s.endBuilds(b)
 	}
 	var seen watched
 	must(b, json.NewDecoder(out).Decode(&seen))

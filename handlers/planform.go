@@ -176,11 +176,19 @@ func (a *App) addPlan(c *fiber.Ctx, f *views.PlanForm, r api.NewBuildspace) erro
 	summary := views.Summarize(plan)
 	f.Plan = &summary
 	f.NeedsConfirm = f.Editing == "" && summary.Builds() > a.Settings.ConfirmAbove
-	return nil
+	if f.Editing == "" {
+		return nil
+	}
+	return a.comparePlan(c.UserContext(), f, plan)
 }
 
 func (a *App) renderForm(c *fiber.Ctx, f views.PlanForm) error {
-	return a.render(c, a.shell(c, views.NavBuildspaces, f.Title()), views.PlanFormContent(f))
+	s := a.shell(c, views.NavBuildspaces, f.Title())
+	s.Crumbs = []views.Crumb{{Label: "Buildspaces", URL: "/buildspaces"}, {Label: "New"}}
+	if f.Editing != "" {
+		s.Crumbs = views.BuildspaceCrumbs(f.Editing, views.Crumb{Label: "Edit"})
+	}
+	return a.render(c, s, views.PlanFormContent(f))
 }
 
 // refuseForm shows the form again with what was wrong beside its field. Faults

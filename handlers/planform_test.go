@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"buildbtw"
+	"buildbtw/store/storetest"
 	"buildbtw/handlers"
 )
 
@@ -151,9 +152,16 @@ func TestEditingShowsThePlanAndSaves(t *testing.T) {
 	plan := s.post(t, "/buildspaces/mine/edit", form)
 	plan.wants(t, ".decision button", "Save and make a new iteration")
 
+	plan.wantsNone(t, "[aria-labelledby=h-compared]") // there is no iteration yet
+	row, err := s.db.Buildspace(t.Context(), "mine")
+	must(t, err)
+	s.db.Iterate(t, row, storetest.Plan("lib", "other: lib", "app: lib"))
+	compared := s.post(t, "/buildspaces/mine/edit", form)
+	compared.wants(t, "[aria-labelledby=h-compared]", "Compared with #1", "1 build more: tool", "1 build fewer: other")
+
 	saved := s.post(t, "/buildspaces/mine/save", sent(plan))
 	saved.wantsStatus(t, http.StatusSeeOther)
-	row, err := s.db.Buildspace(t.Context(), "mine")
+	row, err = s.db.Buildspace(t.Context(), "mine")
 	must(t, err)
 	if row.Scope != buildbtw.ScopeNone || len(row.Exclude) != 1 || row.Wanted == "" {
 		t.Errorf("saved %+v, wanted %q", row.Settings, row.Wanted)

@@ -107,6 +107,7 @@ func confirmForm() views.PlanForm {
 func editForm() views.PlanForm {
 	f := form(smallPlan())
 	f.Editing = "x264"
+	f.Compared = &views.Diff{From: 3, Architectures: []views.DiffArch{{Architecture: "x86_64", Added: []string{"chromaprint", "chromaprint (stage 2)"}, Removed: []string{"handbrake"}}}}
 	return f
 }
 

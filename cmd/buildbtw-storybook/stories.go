@@ -61,7 +61,7 @@ func homeStories(s, reader views.Shell) []story {
 }
 
 func formStories(s views.Shell) []story {
-	s.Nav = views.NavBuildspaces
+	s.Nav, s.Crumbs = views.NavBuildspaces, []views.Crumb{{Label: "Buildspaces", URL: "/buildspaces"}, {Label: "New"}}
 	return []story{
 		{"/new/empty", page(s, views.PlanFormContent(form(nil)))},
 		{"/new/plan", page(s, views.PlanFormContent(form(smallPlan())))},
