@@ -63,6 +63,7 @@ type MirroredProject struct {
 	FetchedAt *time.Time `bun:"fetched_at"` // when the last fetch that succeeded began; nil: none did
 	TriedAt   *time.Time `bun:"tried_at"`   // when it was fetched last, with or without success
 	Failures  int        `bun:"failures"`   // in a row
+	MissingAt *time.Time `bun:"missing_at"` // when it was first missing from its group's list; nil: it is there
 	Message   string     `bun:"message"`    // why it cannot be mirrored, in words for people; empty when it can
 	CIMessage string     `bun:"ci_message"` // why its CI configuration cannot be set; empty when it can
 }

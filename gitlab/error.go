@@ -24,6 +24,7 @@ type Trouble string
 const (
 	Unauthorised  Trouble = "unauthorised"   // GitLab does not know the token, or not any more
 	Forbidden     Trouble = "forbidden"      // it knows the token, which may not do this
+	Gone          Trouble = "gone"           // there is one, but it was archived or moved out of the group
 	NotFound      Trouble = "not found"      // there is no such thing, or the token may not see it
 	RateLimited   Trouble = "rate limited"   // too many requests; Error.Until says how long
 	Refused       Trouble = "refused"        // GitLab says that the request is wrong
@@ -61,6 +62,8 @@ func (e *Error) words() string {
 		return "GitLab does not accept the token; it has expired or was revoked: make a new one and give it with --gitlab-token"
 	case Forbidden:
 		return "the token may not do this; it needs the scope api and a role in the group that may"
+	case Gone:
+		return "it is no part of the group any more"
 	case NotFound:
 		return "GitLab has no such thing, or does not show it to this token"
 	case RateLimited:
@@ -89,6 +92,10 @@ func (e *Error) Unwrap() []error {
 
 func (e *Error) kind() buildbtw.Kind {
 	switch e.Trouble {
+	case Forbidden:
+		return buildbtw.KindForbidden
+	case Gone:
+		return buildbtw.KindConflict
 	case NotFound:
 		return buildbtw.KindNotFound
 	case Refused:

@@ -25,7 +25,7 @@ func TestTroubleIsToldApart(t *testing.T) {
 		tries int
 	}{
 		{"401", gitlabtest.Status(401), gitlab.Unauthorised, "make a new one", buildbtw.KindUnavailable, 1},
-		{"403", gitlabtest.Status(403), gitlab.Forbidden, "scope api", buildbtw.KindUnavailable, 1},
+		{"403", gitlabtest.Status(403), gitlab.Forbidden, "scope api", buildbtw.KindForbidden, 1},
 		{"404", gitlabtest.Status(404), gitlab.NotFound, "no such thing", buildbtw.KindNotFound, 1},
 		{"400", gitlabtest.Status(400), gitlab.Refused, "GitLab says: 400 Bad Request", buildbtw.KindInvalid, 1},
 		{"429 for long", gitlabtest.TooMany(600), gitlab.RateLimited, "tried again after", buildbtw.KindUnavailable, 1},

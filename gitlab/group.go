@@ -22,13 +22,18 @@ const (
 type Group struct {
 	client *Client
 	path   string
+	ssh    bool
 }
 
-// Group names a group by its path. Nothing is sent.
-func (c *Client) Group(path string) *Group { return &Group{c, strings.Trim(path, "/")} }
+// Group names a group by its path, such as archlinux/packaging/packages. Nothing
+// is sent.
+func (c *Client) Group(path string) *Group { return &Group{client: c, path: strings.Trim(path, "/")} }
 
-// Path gives the group's path, such as archlinux/packaging/packages.
-func (g *Group) Path() string { return g.path }
+// OverSSH gives the same group with addresses for git over SSH.
+func (g *Group) OverSSH() *Group { return &Group{g.client, g.path, true} }
+
+// Name gives the address of the group's page.
+func (g *Group) Name() string { return g.client.page(g.path) }
 
 // Holds reports whether a project with that path lies in the group.
 func (g *Group) Holds(path string) bool { return strings.HasPrefix(path, g.path+"/") }
@@ -63,8 +68,8 @@ func (g *Group) All(ctx context.Context) ([]buildbtw.Project, error) {
 	return unique(all), err
 }
 
-// Project gives one project of the group. NotFound says that there is none, or
-// that it was archived or moved out of the group.
+// Project gives one project of the group. NotFound says that the token sees none,
+// Gone that it was archived or moved out of the group.
 func (g *Group) Project(ctx context.Context, id int64) (buildbtw.Project, error) {
 	p, _, err := g.client.read.Projects.GetProject(int(id), nil, gitlab.WithContext(ctx))
 	if err != nil {
@@ -75,9 +80,9 @@ func (g *Group) Project(ctx context.Context, id int64) (buildbtw.Project, error)
 	case check(found) != nil:
 		return found, check(found)
 	case p.Archived:
-		return found, &Error{Trouble: NotFound, Doing: "look at project " + found.Path, Said: "it is archived"}
+		return found, &Error{Trouble: Gone, Doing: "look at project " + found.Path, Said: "it is archived"}
 	case !g.Holds(found.Path):
-		return found, &Error{Trouble: NotFound, Doing: "look at project " + found.Path, Said: "it is not in group " + g.path + " any more"}
+		return found, &Error{Trouble: Gone, Doing: "look at project " + found.Path, Said: "it is not in group " + g.path}
 	}
 	return found, nil
 }
@@ -153,12 +158,41 @@ func unique(list []buildbtw.Project) []buildbtw.Project {
 	return kept
 }
 
-// CloneURL gives the address at which git finds a project over HTTPS.
-func (c *Client) CloneURL(p buildbtw.Project) string { return c.WebURL(p) + ".git" }
+// CloneURL gives the address at which git finds a project. Over HTTPS it is made
+// from the address of the server, so that nobody else gets the token; over SSH
+// GitLab says which host and port answer.
+func (g *Group) CloneURL(p buildbtw.Project) (string, error) {
+	if !g.ssh {
+		return g.client.page(p.Path) + ".git", nil
+	}
+	address, ok := sshAddress(p.SSHURL)
+	if !ok {
+		return "", &Error{Trouble: Nonsense, Doing: "fetch project " + p.Path, Said: fmt.Sprintf("its address for SSH is %.100q", p.SSHURL)}
+	}
+	return address, nil
+}
+
+// sshForm is both forms in which GitLab writes where a project is over SSH:
+// ssh://git@host:2222/path.git and git@host:path.git.
+var sshForm = regexp.MustCompile(`^(?:ssh://)?([a-z_][a-z0-9_-]*)@([a-zA-Z0-9][a-zA-Z0-9.-]*)(?::([0-9]+)/|[:/]/?)([a-zA-Z0-9_.][a-zA-Z0-9_./-]*)$`)
+
+func sshAddress(text string) (string, bool) {
+	part := sshForm.FindStringSubmatch(text)
+	if part == nil || strings.Contains(text, "..") {
+		return "", false
+	}
+	host := part[2]
+	if part[3] != "" {
+		host += ":" + part[3]
+	}
+	return "ssh://" + part[1] + "@" + host + "/" + part[4], true
+}
 
 // WebURL gives the address of a project's page.
-func (c *Client) WebURL(p buildbtw.Project) string {
-	return c.URL() + "/" + (&url.URL{Path: p.Path}).EscapedPath()
+func (c *Client) WebURL(p buildbtw.Project) string { return c.page(p.Path) }
+
+func (c *Client) page(path string) string {
+	return c.URL() + "/" + (&url.URL{Path: path}).EscapedPath()
 }
 
 // SetCIConfig makes GitLab read a project's pipelines from a file of another

@@ -82,13 +82,47 @@ func TestProjectSaysWhyItIsGone(t *testing.T) {
 	there, archived, away := server.CreateProject("arch/a"), server.CreateProject("arch/b"), server.CreateProject("arch/c")
 	server.ArchiveProject(archived, true)
 	server.MoveProject(away, "attic/c")
-	if p, err := group.Project(t.Context(), there); err != nil || p.Path != "arch/a" || client.CloneURL(p) != server.URL()+"/arch/a.git" {
+	if p, err := group.Project(t.Context(), there); err != nil || p.Path != "arch/a" {
 		t.Errorf("got %+v, %v", p, err)
 	}
-	for id, says := range map[int64]string{archived: "archived", away: "not in group arch", 99: "no such thing"} {
+	for id, want := range map[int64]gitlab.Error{
+		archived: {Trouble: gitlab.Gone, Said: "archived"}, away: {Trouble: gitlab.Gone, Said: "not in group arch"},
+		99: {Trouble: gitlab.NotFound, Said: "no such thing"},
+	} {
 		_, err := group.Project(t.Context(), id)
-		if gitlab.TroubleOf(err) != gitlab.NotFound || !strings.Contains(err.Error(), says) {
-			t.Errorf("project %d: %v, want %q", id, err, says)
+		if gitlab.TroubleOf(err) != want.Trouble || !strings.Contains(err.Error(), want.Said) {
+			t.Errorf("project %d: %v, want %s: %q", id, err, want.Trouble, want.Said)
+		}
+	}
+}
+
+func TestCloneURL(t *testing.T) {
+	client, err := gitlab.New(gitlab.Config{URL: "https://gitlab.test/sub/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	group := client.Group("arch/packages/")
+	if group.Name() != "https://gitlab.test/sub/arch/packages" || !group.Holds("arch/packages/a") || group.Holds("arch/packages2/a") {
+		t.Errorf("%q is not right", group.Name())
+	}
+	url, err := group.CloneURL(buildbtw.Project{Path: "arch/packages/a", SSHURL: "git@evil:x.git"})
+	if err != nil || url != "https://gitlab.test/sub/arch/packages/a.git" {
+		t.Errorf("over HTTPS: %q, %v", url, err)
+	}
+	for text, want := range map[string]string{
+		"git@gitlab.test:arch/packages/a.git":            "ssh://git@gitlab.test/arch/packages/a.git",
+		"ssh://git@gitlab.test:2222/arch/packages/a.git": "ssh://git@gitlab.test:2222/arch/packages/a.git",
+		"ssh://git@gitlab.test/arch/packages/a.git":      "ssh://git@gitlab.test/arch/packages/a.git",
+		"git@-oProxyCommand=id:a.git":                    "",
+		"-l@host:a.git":                                  "",
+		"git@host:../../etc/passwd":                      "",
+		"ext::sh -c id":                                  "",
+		"git@host:--upload-pack=id":                      "",
+		"":                                               "",
+	} {
+		got, err := group.OverSSH().CloneURL(buildbtw.Project{Path: "arch/packages/a", SSHURL: text})
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q gives %q, %v; want %q", text, got, err, want)
 		}
 	}
 }

@@ -28,6 +28,11 @@ func (m *Mirror) ClaimRemotes(owner string, slugs []string) (taken []string, err
 	return m.owners.claim(owner, slugs)
 }
 
+// Remotes lists the sources of an owner, sorted.
+func (m *Mirror) Remotes(owner string) []string {
+	return m.owners.ownedBy(func(of string) bool { return of == owner })
+}
+
 // FetchRemote makes the mirror's refs of a source equal to those of a repository
 // elsewhere, all in one step, and tells whether that changed any. The error is in
 // words for people; what was mirrored before stays then. NotFound says that there
@@ -152,7 +157,7 @@ func (m *Mirror) Tidy(ctx context.Context) error { return m.tidy(ctx) }
 // RemoveRemotes forgets sources of an owner: their refs go, in one step. It gives
 // those that had refs.
 func (m *Mirror) RemoveRemotes(ctx context.Context, owner string, slugs []string) (removed []string, err error) {
-	own := m.owners.ownedBy(func(of string) bool { return of == owner })
+	own := m.Remotes(owner)
 	slugs = slices.DeleteFunc(slices.Clone(slugs), func(s string) bool { return !slices.Contains(own, s) })
 	for _, slug := range slugs {
 		defer m.fetching.lock(slug)()

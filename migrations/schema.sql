@@ -273,7 +273,7 @@ CREATE TABLE mirrored_projects (
     failures       INTEGER NOT NULL DEFAULT 0,
     message        TEXT NOT NULL DEFAULT '',
     ci_message     TEXT NOT NULL DEFAULT ''
-);
+, missing_at TIMESTAMP);
 
 CREATE INDEX mirrored_projects_due ON mirrored_projects (group_name, next_at) WHERE next_at IS NOT NULL;
 

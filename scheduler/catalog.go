@@ -28,10 +28,11 @@ type Catalog struct {
 	current       atomic.Pointer[snapshot]
 	durations     atomic.Pointer[map[string]float64] // seconds by pkgbase, as learned; nil until then
 	complete      atomic.Bool                        // the sources have been read at least once
+	filling       atomic.Pointer[string]             // how far the first fetch of a group is; nil when none is under way
 
 	mu     sync.Mutex                  // serializes Refresh and guards what follows
 	parsed map[string]parsed           // by commit
-	broken map[string]map[string]error // by directory, then slug: what the mirror could not take
+	broken map[string]map[string]error // by directory or group, then slug: what the mirror could not take
 }
 
 type parsed struct {
@@ -52,14 +53,24 @@ func newCatalog(m *gitmirror.Mirror, baseRef string, architectures, prefer []str
 	return c
 }
 
-// setBroken notes which sources of a directory the mirror could not take, and
-// reports whether that differs from before.
-func (c *Catalog) setBroken(dir string, broken map[string]error) bool {
+// setBroken notes which sources of a directory or group the mirror could not
+// take, and gives those for which that differs from before.
+func (c *Catalog) setBroken(owner string, broken map[string]error) (changed []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	same := maps.EqualFunc(c.broken[dir], broken, func(a, b error) bool { return a.Error() == b.Error() })
-	c.broken[dir] = broken
-	return !same
+	before := c.broken[owner]
+	for slug, err := range broken {
+		if was := before[slug]; was == nil || was.Error() != err.Error() {
+			changed = append(changed, slug)
+		}
+	}
+	for slug := range before {
+		if broken[slug] == nil {
+			changed = append(changed, slug)
+		}
+	}
+	c.broken[owner] = broken
+	return changed
 }
 
 // Refresh reads the tips of all sources and parses what it has not seen.
@@ -71,13 +82,42 @@ func (c *Catalog) Refresh(ctx context.Context) error {
 		return fmt.Errorf("read the tips of all sources: %w", err)
 	}
 	based := atBase(tips, c.baseRef)
-	if err := c.parse(ctx, commitsOf(based)); err != nil {
+	commits := commitsOf(based)
+	maps.DeleteFunc(c.parsed, func(commit string, _ parsed) bool { return !commits[commit] })
+	if err := c.parse(ctx, commits); err != nil {
 		return err
 	}
-	c.publish(tips, based, time.Now())
+	c.publish(c.states(tips, based, nil), nil)
 	if len(tips) > 0 { // the mirror of an earlier run will do
 		c.complete.Store(true)
 	}
+	return nil
+}
+
+// maxSome is how many sources are read one by one; of more, all are read.
+const maxSome = 300
+
+// RefreshSome reads the tips of some sources only: one push must not cost what
+// thousands of sources cost.
+func (c *Catalog) RefreshSome(ctx context.Context, slugs []string) error {
+	if len(slugs) > maxSome {
+		return c.Refresh(ctx)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	tips, err := c.mirror.TipsOf(ctx, slugs)
+	if err != nil {
+		return fmt.Errorf("read the tips of %d sources: %w", len(slugs), err)
+	}
+	based := atBase(tips, c.baseRef)
+	if err := c.parse(ctx, commitsOf(based)); err != nil {
+		return err
+	}
+	only := make(map[string]bool, len(slugs))
+	for _, slug := range slugs {
+		only[slug] = true
+	}
+	c.publish(c.states(tips, based, only), only)
 	return nil
 }
 
@@ -100,10 +140,8 @@ func commitsOf(tips map[string]gitmirror.Tip) map[string]bool {
 	return commits
 }
 
-// parse reads the .SRCINFO of the commits that are not known yet and forgets
-// those that no tip points to any more.
+// parse reads the .SRCINFO of the commits that are not known yet.
 func (c *Catalog) parse(ctx context.Context, commits map[string]bool) error {
-	maps.DeleteFunc(c.parsed, func(commit string, _ parsed) bool { return !commits[commit] })
 	var missing []string
 	for commit := range commits {
 		if _, ok := c.parsed[commit]; !ok {
@@ -134,8 +172,10 @@ func parseSrcinfo(file gitmirror.Srcinfo) parsed {
 	return parsed{info: info}
 }
 
-// publish makes the next snapshot from the parsed sources.
-func (c *Catalog) publish(tips []gitmirror.Tip, based map[string]gitmirror.Tip, now time.Time) {
+// states says what is known of the sources with these tips, by slug; of those
+// that are broken too, but only of those that are wanted, unless that is nil.
+func (c *Catalog) states(tips []gitmirror.Tip, based map[string]gitmirror.Tip, only map[string]bool) map[string]api.Source {
+	now := time.Now()
 	states := map[string]api.Source{}
 	for _, tip := range tips {
 		if _, ok := based[tip.Slug]; !ok {
@@ -147,13 +187,30 @@ func (c *Catalog) publish(tips []gitmirror.Tip, based map[string]gitmirror.Tip, 
 	}
 	for _, broken := range c.broken {
 		for slug, err := range broken {
+			if only != nil && !only[slug] {
+				continue
+			}
 			state := states[slug]
 			state.Slug, state.Ref, state.Read, state.Error = slug, c.baseRef, now, words(err)
 			states[slug] = state
 		}
 	}
-	sources := slices.SortedFunc(maps.Values(states), func(a, b api.Source) int { return strings.Compare(a.Slug, b.Slug) })
+	return states
+}
+
+// publish makes the next snapshot: of all sources, or of some with the others as
+// they are.
+func (c *Catalog) publish(states map[string]api.Source, some map[string]bool) {
 	before := c.current.Load()
+	sources := slices.Collect(maps.Values(states))
+	if some != nil {
+		for _, s := range before.sources {
+			if !some[s.Slug] {
+				sources = append(sources, s)
+			}
+		}
+	}
+	slices.SortFunc(sources, func(a, b api.Source) int { return strings.Compare(a.Slug, b.Slug) })
 	changed, removed := changes(before.sources, sources)
 	c.current.Store(&snapshot{
 		sources: sources, index: before.index.Update(c.graphSources(changed), removed), directory: directoryOf(c.directorySources(sources)),
@@ -211,10 +268,13 @@ func (c *Catalog) graphSources(states []api.Source) []buildgraph.Source {
 
 // ready says that nothing can be planned before the sources have been read.
 func (c *Catalog) ready() error {
-	if c.complete.Load() {
-		return nil
+	if filling := c.filling.Load(); filling != nil {
+		return buildbtw.Unavailable("the sources are being fetched for the first time: %s", *filling)
 	}
-	return buildbtw.Unavailable("the sources are being read for the first time; try again in a moment")
+	if !c.complete.Load() {
+		return buildbtw.Unavailable("the sources are being read for the first time; try again in a moment")
+	}
+	return nil
 }
 
 // Sources lists every source with what is wrong with it, by slug. It is

@@ -26,6 +26,12 @@ type fixture struct {
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
+	return newFixtureWith(t, func(*Config) {})
+}
+
+// newFixtureWith is newFixture with another configuration.
+func newFixtureWith(t testing.TB, change func(*Config)) *fixture {
+	t.Helper()
 	dir := t.TempDir()
 	sources := filepath.Join(dir, "sources")
 	if err := os.Mkdir(sources, 0o755); err != nil {
@@ -40,14 +46,13 @@ func newFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	db := storetest.New(t)
-	return &fixture{
-		db: db, sources: sources,
-		Scheduler: New(Config{
-			Store: db.Store, Mirror: mirror, Repos: repos, Log: slog.New(slog.DiscardHandler), Now: db.Clock.Now,
-			SourceDirs: []string{sources}, BaseRef: "main", Architectures: []string{"x86_64"},
-			Lease: storetest.Lease, SyncPeriod: time.Second, Debounce: 2 * time.Second,
-		}),
+	c := Config{
+		Store: db.Store, Mirror: mirror, Repos: repos, Log: slog.New(slog.DiscardHandler), Now: db.Clock.Now,
+		SourceDirs: []string{sources}, BaseRef: "main", Architectures: []string{"x86_64"},
+		Lease: storetest.Lease, SyncPeriod: time.Second, Debounce: 2 * time.Second,
 	}
+	change(&c)
+	return &fixture{db: db, sources: sources, Scheduler: New(c)}
 }
 
 // push commits a .SRCINFO to a source's branch main, making the source if it is

@@ -32,8 +32,8 @@ const maxDebounce = 10
 // iteratePass makes every iteration that is due. A buildspace that fails does
 // not hold up the others.
 func (s *Scheduler) iteratePass(ctx context.Context) error {
-	if !s.catalog.complete.Load() {
-		return nil // loop sync wakes this one
+	if s.catalog.ready() != nil {
+		return nil // the loop that reads the sources wakes this one
 	}
 	spaces, err := s.Store.ActiveBuildspaces(ctx)
 	if err != nil {
@@ -43,9 +43,7 @@ func (s *Scheduler) iteratePass(ctx context.Context) error {
 	var failures []error
 	if slices.ContainsFunc(spaces, wanted) {
 		// Somebody who commits and then asks for an iteration means that commit.
-		if err := s.readSources(ctx); err != nil {
-			failures = append(failures, err)
-		}
+		failures = append(failures, s.readSources(ctx), s.fetchWanted(ctx, spaces))
 	}
 	followed := s.planFollowed(ctx, spaces)
 	for _, space := range spaces {

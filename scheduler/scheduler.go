@@ -18,8 +18,8 @@ import (
 	"buildbtw/store"
 )
 
-// Config is what the scheduler works with. All fields but Baseline and Bases are
-// needed.
+// Config is what the scheduler works with. All fields but Baseline, Bases and
+// those of GroupConfig are needed.
 type Config struct {
 	Store         *store.Store
 	Mirror        *gitmirror.Mirror
@@ -36,6 +36,7 @@ type Config struct {
 	Baseline      Baseline      // what the base offers; nil: Bases
 	Bases         Bases         // the base repositories; may be empty: then nothing is known of the base
 
+	GroupConfig
 	PipelineConfig
 }
 
@@ -48,10 +49,13 @@ type Scheduler struct {
 	publishing singleflight.Group  // by attempt
 	syncing    sync.Mutex          // one look at the sources at a time
 	forecasts  forecasts
+	groups     groupNotes
+	pushes     pushes // that webhooks told of
 	down       outage // of GitLab, for loop dispatch
 	told       told   // by GitLab, for loop observe
 
-	sync, iterate, rescue, prune, learn, reuse, refresh, dispatch, observe *Loop
+	sync, iterate, rescue, prune, learn, reuse, refresh, dispatch, observe, group, ci *Loop
+	push                                                                              [pushers]*Loop
 }
 
 // New prepares a scheduler; Run starts it.
@@ -114,6 +118,7 @@ func New(c Config) *Scheduler {
 		Period:      observePeriod,
 		Pass:        s.observePass,
 	})
+	s.groupLoops()
 	if s.Baseline == nil {
 		s.Baseline = s.Bases
 	}
@@ -127,7 +132,7 @@ func loop(l Loop) *Loop {
 
 // Loops lists all loops, for logs and documentation.
 func (s *Scheduler) Loops() []*Loop {
-	return []*Loop{s.rescue, s.sync, s.iterate, s.prune, s.learn, s.reuse, s.refresh, s.dispatch, s.observe}
+	return append([]*Loop{s.rescue, s.sync, s.iterate, s.prune, s.learn, s.reuse, s.refresh, s.dispatch, s.observe, s.group, s.ci}, s.push[:]...)
 }
 
 // Catalog gives the sources as last read.
@@ -144,6 +149,9 @@ func (s *Scheduler) Prepare(ctx context.Context) error {
 		return fmt.Errorf("extend the leases over the restart: %w", err)
 	}
 	if err := s.rescuePass(ctx); err != nil {
+		return err
+	}
+	if err := s.prepareGroups(ctx); err != nil {
 		return err
 	}
 	return s.catalog.Refresh(ctx)

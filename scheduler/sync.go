@@ -32,7 +32,7 @@ func (s *Scheduler) readSources(ctx context.Context) error {
 			failures = append(failures, fmt.Errorf("mirror the sources in %s: %w", dir, err))
 			continue
 		}
-		if s.catalog.setBroken(dir, report.Broken) || len(report.Changed)+len(report.Removed) > 0 {
+		if len(s.catalog.setBroken(dir, report.Broken)) > 0 || len(report.Changed)+len(report.Removed) > 0 {
 			changed = true
 		}
 	}

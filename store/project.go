@@ -48,10 +48,11 @@ INSERT INTO mirrored_projects (id, slug, path, ssh_url, ci_config_path, active_a
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, ?, ? FROM json_each(?) WHERE true
 ON CONFLICT (id) DO UPDATE SET
     slug = EXCLUDED.slug, path = EXCLUDED.path, ssh_url = EXCLUDED.ssh_url, ci_config_path = EXCLUDED.ci_config_path,
-    active_at = EXCLUDED.active_at,
-    next_at = CASE WHEN mirrored_projects.active_at <> EXCLUDED.active_at OR mirrored_projects.path <> EXCLUDED.path THEN EXCLUDED.next_at ELSE mirrored_projects.next_at END
-WHERE mirrored_projects.group_name = EXCLUDED.group_name AND (mirrored_projects.path, mirrored_projects.ssh_url, mirrored_projects.ci_config_path, mirrored_projects.active_at)
-    IS NOT (EXCLUDED.path, EXCLUDED.ssh_url, EXCLUDED.ci_config_path, EXCLUDED.active_at)`, group, t.now, string(text))
+    active_at = EXCLUDED.active_at, missing_at = NULL,
+    next_at = CASE WHEN mirrored_projects.active_at <> EXCLUDED.active_at OR mirrored_projects.path <> EXCLUDED.path
+        OR mirrored_projects.missing_at IS NOT NULL THEN EXCLUDED.next_at ELSE mirrored_projects.next_at END
+WHERE mirrored_projects.group_name = EXCLUDED.group_name AND (mirrored_projects.path, mirrored_projects.ssh_url, mirrored_projects.ci_config_path, mirrored_projects.active_at, mirrored_projects.missing_at)
+    IS NOT (EXCLUDED.path, EXCLUDED.ssh_url, EXCLUDED.ci_config_path, EXCLUDED.active_at, NULL)`, group, t.now, string(text))
 	if err != nil {
 		return 0, err
 	}
@@ -133,6 +134,19 @@ func (t *tx) noteFailure(ctx context.Context, f Fetched) error {
     next_at = CASE WHEN `+unmoved+` THEN ? ELSE next_at END WHERE id = ?`,
 		f.Began.UTC(), f.Message, f.Project.ActiveAt, f.Project.Path, buildbtw.RetryFetch(t.now, known.Failures+1), f.Project.ID)
 	return err
+}
+
+// ProjectMissing keeps since when GitLab does not show a project, and what people
+// are to know of it.
+func (s *Store) ProjectMissing(ctx context.Context, id int64, message string) error {
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `UPDATE mirrored_projects SET missing_at = coalesce(missing_at, ?), message = ?, next_at = NULL WHERE id = ?`, t.now, message, id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note that project %d is missing: %w", id, err)
+	}
+	return nil
 }
 
 // RemoveProject forgets a project that is not in its group any more.

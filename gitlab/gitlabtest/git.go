@@ -67,6 +67,9 @@ func isPush(r *http.Request) bool {
 // advertise tells what refs there are.
 func (s *Server) advertise(w http.ResponseWriter, r *http.Request, p project) {
 	service := r.URL.Query().Get("service")
+	if service == "git-upload-pack" {
+		s.noteFetch()
+	}
 	if service != "git-upload-pack" && service != "git-receive-pack" {
 		http.Error(w, "only the smart protocol is spoken here", http.StatusForbidden)
 		return
@@ -76,6 +79,35 @@ func (s *Server) advertise(w http.ResponseWriter, r *http.Request, p project) {
 	first := "# service=" + service + "\n"
 	fmt.Fprintf(w, "%04x%s0000", len(first)+4, first)
 	s.serveGit(w, r, nil, strings.TrimPrefix(service, "git-"), "--stateless-rpc", "--advertise-refs", s.repository(p.id))
+}
+
+// noteFetch counts the beginnings of clones and fetches.
+func (s *Server) noteFetch() {
+	s.mu.Lock()
+	s.fetches++
+	s.allFetches++
+	n, tell := s.allFetches, s.onFetch
+	s.mu.Unlock()
+	if tell != nil {
+		tell(n)
+	}
+}
+
+// Fetches gives how many clones and fetches began since it was last called.
+func (s *Server) Fetches() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.fetches
+	s.fetches = 0
+	return n
+}
+
+// OnFetch calls a function at the beginning of each clone or fetch, with how many
+// there were.
+func (s *Server) OnFetch(tell func(n int)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onFetch = tell
 }
 
 // uploadPack sends what a client lacks.

@@ -50,6 +50,9 @@ type Server struct {
 	faults   []*fault
 	requests []string // method and path of what was asked of the API
 	window   window
+	onFetch  func(n int)
+
+	fetches, allFetches int
 
 	pipelines pipelines
 

@@ -1,0 +1,280 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"buildbtw"
+	"buildbtw/gitlab"
+	"buildbtw/gitlab/gitlabtest"
+	"buildbtw/gitmirror"
+)
+
+// groupFixture is a scheduler whose sources are the projects of a group.
+type groupFixture struct {
+	*fixture
+	gitlab *gitlabtest.Server
+	client *gitlab.Client
+}
+
+const groupPath = "arch/packages"
+
+func newGroupFixture(t testing.TB) *groupFixture {
+	t.Helper()
+	f := &groupFixture{}
+	f.fixture = newFixtureWith(t, func(c *Config) {
+		f.gitlab = gitlabtest.Start(t, gitlabtest.Options{Now: c.Now})
+		var err error
+		f.client, err = gitlab.New(gitlab.Config{
+			URL: f.gitlab.URL(), Token: gitlabtest.Token, RequestTime: 2 * time.Second, Retries: -1, Now: c.Now,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SourceDirs = nil
+		c.GroupConfig = GroupConfig{
+			Groups: []Group{f.client.Group(groupPath)},
+			Access: gitmirror.Access{Server: f.gitlab.URL(), Token: gitlabtest.Token, Timeout: 2 * time.Second},
+		}
+	})
+	if err := f.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// project makes a project with a package of its name, and gives its id.
+func (f *groupFixture) project(t testing.TB, name string, depends ...string) int64 {
+	t.Helper()
+	id := f.gitlab.CreateProject(groupPath + "/" + name)
+	f.pushTo(t, id, gitlabtest.Change{Files: map[string]string{".SRCINFO": srcinfoOf(path.Base(name), "1.0", depends...)}})
+	return id
+}
+
+func (f *groupFixture) pushTo(t testing.TB, id int64, c gitlabtest.Change) string {
+	t.Helper()
+	commit, err := f.gitlab.Push(t.Context(), id, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return commit
+}
+
+// mirrorPass runs the loops that a group needs once; what fails is in the error.
+func (f *groupFixture) mirrorPass(t testing.TB) error {
+	t.Helper()
+	if err := f.syncPass(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return f.groupsPass(t.Context())
+}
+
+func (f *groupFixture) mustMirror(t testing.TB) {
+	t.Helper()
+	if err := f.mirrorPass(t); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sourceLines gives "slug version" of every source, or "slug: what is wrong".
+func (f *groupFixture) sourceLines(t testing.TB) []string {
+	t.Helper()
+	all, err := f.catalog.Sources(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, s := range all {
+		if s.Error != "" {
+			lines = append(lines, s.Slug+": "+s.Error)
+		} else {
+			lines = append(lines, s.Slug+" "+s.Version)
+		}
+	}
+	return lines
+}
+
+func (f *groupFixture) wantSources(t testing.TB, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, f.sourceLines(t)); diff != "" {
+		t.Errorf("sources (-want +got):\n%s", diff)
+	}
+}
+
+func TestAGroupIsFilledAndThenFollowed(t *testing.T) {
+	f := newGroupFixture(t)
+	a := f.project(t, "a")
+	f.project(t, "sub/b", "a")
+	if err := f.catalog.ready(); buildbtw.KindOf(err) != buildbtw.KindUnavailable || !strings.Contains(err.Error(), "fetched for the first time") {
+		t.Errorf("before the first pass: %v", err)
+	}
+	f.mustMirror(t)
+	f.wantSources(t, "a 1.0-1", "b 1.0-1")
+
+	f.db.Clock.Advance(2 * time.Hour)
+	f.pushTo(t, a, gitlabtest.Change{Files: map[string]string{".SRCINFO": srcinfoOf("a", "2.0")}})
+	f.project(t, "c")
+	f.mustMirror(t)
+	f.wantSources(t, "a 2.0-1", "b 1.0-1", "c 1.0-1")
+}
+
+// TestAPassWithoutChangeAsksOnce also shows that what was active lately is looked
+// at again, as GitLab would not show another push, and then no more.
+func TestAPassWithoutChangeAsksOnce(t *testing.T) {
+	f := newGroupFixture(t)
+	asked := f.countRequests()
+	a := f.project(t, "a")
+	f.project(t, "b")
+	f.mustMirror(t)
+	if api, git := asked(); api != 1 || git != 2 {
+		t.Errorf("first: %d requests, %d fetches", api, git)
+	}
+	f.mustMirror(t)
+	if api, git := asked(); api != 1 || git != 0 {
+		t.Errorf("at once again: %d requests, %d fetches", api, git)
+	}
+	f.db.Clock.Advance(10 * time.Minute)
+	f.pushTo(t, a, gitlabtest.Change{Files: map[string]string{".SRCINFO": srcinfoOf("a", "2.0")}}) // too soon to be shown as activity
+	f.mustMirror(t)
+	if api, git := asked(); api != 1 || git != 2 {
+		t.Errorf("soon: %d requests, %d fetches", api, git)
+	}
+	f.wantSources(t, "a 2.0-1", "b 1.0-1")
+	f.db.Clock.Advance(2 * time.Hour)
+	f.mustMirror(t)
+	asked()
+	f.db.Clock.Advance(2 * time.Hour)
+	f.mustMirror(t)
+	if api, git := asked(); api != 1 || git != 0 {
+		t.Errorf("later: %d requests, %d fetches", api, git)
+	}
+}
+
+// countRequests gives a function that tells how many there were since it was
+// called last: to the API, and fetches.
+func (f *groupFixture) countRequests() func() (api, git int) {
+	return func() (int, int) {
+		api := 0
+		for _, r := range f.gitlab.Requests() {
+			if strings.Contains(r, " /api/") {
+				api++
+			}
+		}
+		return api, f.gitlab.Fetches()
+	}
+}
+
+func TestProjectsThatGoAwayAreNoSources(t *testing.T) {
+	for name, do := range map[string]func(*groupFixture, int64){
+		"archived": func(f *groupFixture, id int64) { f.gitlab.ArchiveProject(id, true) },
+		"deleted":  func(f *groupFixture, id int64) { _ = f.gitlab.DeleteProject(id) },
+		"moved":    func(f *groupFixture, id int64) { f.gitlab.MoveProject(id, "attic/a") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newGroupFixture(t)
+			id := f.project(t, "a")
+			f.project(t, "b")
+			f.mustMirror(t)
+			do(f, id)
+			f.db.Clock.Advance(listEvery)
+			f.mustMirror(t)
+			f.wantSources(t, "b 1.0-1")
+			if got := f.Mirror.Remotes(f.Groups[0].Name()); cmp.Diff([]string{"b"}, got) != "" {
+				t.Errorf("the mirror has %v", got)
+			}
+		})
+	}
+}
+
+func TestARenamedProjectIsAnotherSource(t *testing.T) {
+	f := newGroupFixture(t)
+	id := f.project(t, "a")
+	f.mustMirror(t)
+	f.gitlab.MoveProject(id, groupPath+"/sub/z")
+	f.db.Clock.Advance(listEvery)
+	f.mustMirror(t)
+	f.wantSources(t, "z 1.0-1")
+}
+
+// TestManyThatVanishAreBelievedTheSecondTime: a token that may see less than
+// before must not empty the mirror.
+func TestManyThatVanishAreBelievedTheSecondTime(t *testing.T) {
+	f := newGroupFixture(t)
+	var ids []int64
+	for i := range fewMissing + 3 {
+		ids = append(ids, f.gitlab.CreateProject(fmt.Sprintf("%s/p%d", groupPath, i)))
+	}
+	f.project(t, "stays")
+	f.mustMirror(t)
+	for _, id := range ids[:fewMissing+1] {
+		if err := f.gitlab.DeleteProject(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.db.Clock.Advance(listEvery)
+	f.mustMirror(t)
+	lines := f.sourceLines(t)
+	if len(lines) != fewMissing+4 || !strings.Contains(lines[0], "does not show it any more, nor 20 others") {
+		t.Errorf("%d sources, the first: %s", len(lines), lines[0])
+	}
+	f.db.Clock.Advance(listEvery)
+	f.mustMirror(t)
+	if lines := f.sourceLines(t); len(lines) != 3 {
+		t.Errorf("after the second listing: %v", lines)
+	}
+}
+
+// TestAKilledFillGoesOn ends the first fill in its middle and starts anew with
+// the same data.
+func TestAKilledFillGoesOn(t *testing.T) {
+	f := newGroupFixture(t)
+	const projects = 3 * parallelFetches
+	for i := range projects {
+		f.project(t, fmt.Sprintf("p%d", i))
+	}
+	ctx, kill := context.WithCancel(t.Context())
+	f.gitlab.OnFetch(func(n int) {
+		if n == 2*parallelFetches { // others have been through
+			kill()
+		}
+	})
+	if err := f.groupsPass(ctx); err == nil {
+		t.Fatal("the pass was not cut off")
+	}
+	before := f.gitlab.Fetches()
+	rows, err := f.Store.SourceGroups(t.Context())
+	if err != nil || rows[0].Fetched == 0 || rows[0].Fetched == projects || rows[0].FilledAt != nil {
+		t.Fatalf("%+v, %v", rows, err)
+	}
+	again := New(f.Config)
+	if err := again.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := again.catalog.ready(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%d of %d projects", rows[0].Fetched, projects)) {
+		t.Errorf("half filled, but it says %v", err)
+	}
+	f.Scheduler = again
+	f.mustMirror(t)
+	if got := f.gitlab.Fetches(); got != projects-rows[0].Fetched {
+		t.Errorf("%d fetches after %d, of which %d were kept", got, before, rows[0].Fetched)
+	}
+	if got := len(f.sourceLines(t)); got != projects {
+		t.Errorf("%d sources", got)
+	}
+}
+
+func TestASourceThatADirectoryHasToo(t *testing.T) {
+	f := newGroupFixture(t)
+	f.SourceDirs = []string{f.sources}
+	f.push(t, "a", srcinfoOf("a", "9"))
+	f.project(t, "a")
+	f.project(t, "b")
+	f.mustMirror(t)
+	f.wantSources(t, `a: another of --sources has a source "a" already; rename one of them`, "b 1.0-1")
+}
