@@ -137,9 +137,13 @@ func project(p *gitlab.Project) buildbtw.Project {
 // of refs.
 var projectPath = regexp.MustCompile(`^[a-zA-Z0-9_.][a-zA-Z0-9_.-]*(/[a-zA-Z0-9_.][a-zA-Z0-9_.-]*)+$`)
 
+func isProjectPath(path string) bool {
+	return projectPath.MatchString(path) && !strings.Contains(path, "..")
+}
+
 // check refuses a project that GitLab cannot have described.
 func check(p buildbtw.Project) error {
-	if p.ID <= 0 || !projectPath.MatchString(p.Path) || strings.Contains(p.Path, "..") || p.ActiveAt.IsZero() {
+	if p.ID <= 0 || !isProjectPath(p.Path) || p.ActiveAt.IsZero() {
 		return &Error{Trouble: Nonsense, Doing: fmt.Sprintf("read project %d", p.ID), Said: fmt.Sprintf("its path is %.100q", p.Path)}
 	}
 	return nil

@@ -266,6 +266,9 @@ func (c *Catalog) graphSources(states []api.Source) []buildgraph.Source {
 	return sources
 }
 
+// usable reports whether all sources have been read at least once.
+func (c *Catalog) usable() bool { return c.complete.Load() && c.filling.Load() == nil }
+
 // ready says that nothing can be planned before the sources have been read.
 func (c *Catalog) ready() error {
 	if filling := c.filling.Load(); filling != nil {

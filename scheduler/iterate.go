@@ -32,7 +32,7 @@ const maxDebounce = 10
 // iteratePass makes every iteration that is due. A buildspace that fails does
 // not hold up the others.
 func (s *Scheduler) iteratePass(ctx context.Context) error {
-	if s.catalog.ready() != nil {
+	if !s.catalog.usable() {
 		return nil // the loop that reads the sources wakes this one
 	}
 	spaces, err := s.Store.ActiveBuildspaces(ctx)

@@ -43,12 +43,14 @@ type planner interface {
 
 // open reads the sources. The caller calls done when it needs them no more.
 func (f *offlineFlags) open(ctx context.Context, durations map[string]float64) (p planner, done func() error, err error) {
-	serve := serveFlags{sources: f.sources, architectures: f.architectures}
 	if len(f.sources) == 0 {
 		return nil, nil, cli.Usage(errors.New("no sources given; name a directory of packages with --sources dir:PATH"))
 	}
-	dirs, err := serve.sourceDirs()
-	if err != nil {
+	dirs, groups, err := splitSources(f.sources)
+	if err == nil && len(groups) > 0 {
+		err = cli.Usage(errors.New("a group on GitLab is read by the server only; here name a directory with --sources dir:PATH"))
+	}
+	if err := errors.Join(err, checkDirs(dirs)); err != nil {
 		return nil, nil, err
 	}
 	files, err := srcinfoFiles(dirs)

@@ -38,6 +38,7 @@ type serveFlags struct {
 	maxRunning      int
 	caps            map[string]int
 	logFormat       string
+	gitlab          gitlabFlags
 }
 
 func serveCommand() *cobra.Command {
@@ -52,7 +53,9 @@ reach it may do everything, so it listens on loopback addresses and Unix sockets
 only.`,
 		Example: `  buildbtw serve --sources dir:./packages --workers 2
   buildbtw serve --sources dir:/srv/packages --data-dir /var/lib/buildbtw --listen 127.0.0.1:9000
-  buildbtw serve --sources dir:/srv/packages --worker-token-file /etc/buildbtw/worker-token`,
+  buildbtw serve --sources dir:/srv/packages --worker-token-file /etc/buildbtw/worker-token
+  BUILDBTW_GITLAB_TOKEN_FILE=/etc/buildbtw/gitlab-token \
+    buildbtw serve --sources gitlab:archlinux/packaging/packages --gitlab-url https://gitlab.archlinux.org`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), f)
@@ -62,7 +65,7 @@ only.`,
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "address to listen on: HOST:PORT or unix:PATH; a socket passed by systemd wins")
 	flags.StringVar(&f.serverURL, "server-url", "", "URL under which people and workers reach the server (default: http:// and the address)")
 	flags.StringVar(&f.dataDir, "data-dir", "./data", "directory for everything the server keeps")
-	flags.StringArrayVar(&f.sources, "sources", nil, "where the packages' sources are: dir:PATH, a directory with one git repository or PKGBUILD directory per source (repeatable)")
+	flags.StringArrayVar(&f.sources, "sources", nil, "where the packages' sources are: dir:PATH, a directory with one git repository or PKGBUILD directory per source, or gitlab:GROUP, a group of projects with its subgroups (repeatable)")
 	flags.StringVar(&f.baseRef, "base-ref", "main", "branch at which sources are read")
 	flags.StringSliceVar(&f.architectures, "architectures", []string{"x86_64"}, "architectures to build for")
 	flags.StringArrayVar(&f.baseRepos, "base-repo", nil, "a base repository as NAME=URL, in the order of pacman.conf; $repo and $arch are replaced (repeatable)")
@@ -79,6 +82,7 @@ only.`,
 	flags.IntVar(&f.maxRunning, "max-running-per-buildspace", 0, "builds of one buildspace that run at the same time; 0 for any number")
 	flags.StringToIntVar(&f.caps, "cap", nil, "LABEL=N: builds that run at the same time on all workers with a label (repeatable)")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
+	f.gitlab.register(flags)
 	return cmd
 }
 
@@ -101,8 +105,11 @@ func (f serveFlags) validate() error {
 	if _, err := f.bases(); err != nil {
 		return err
 	}
-	_, err := f.sourceDirs()
-	return err
+	dirs, groups, err := splitSources(f.sources)
+	if err != nil {
+		return err
+	}
+	return errors.Join(checkDirs(dirs), f.gitlab.validate(groups))
 }
 
 // bases gives the base repositories of --base-repo.
@@ -118,20 +125,29 @@ func (f serveFlags) bases() ([]baserepo.Repo, error) {
 	return repos, nil
 }
 
-// sourceDirs gives the directories of --sources.
-func (f serveFlags) sourceDirs() ([]string, error) {
-	dirs := make([]string, 0, len(f.sources))
-	for _, s := range f.sources {
-		dir, ok := strings.CutPrefix(s, "dir:")
-		if !ok || dir == "" {
-			return nil, cli.Usage(fmt.Errorf("cannot read --sources %q; write dir:PATH", s))
+// splitSources gives the directories and the groups of --sources.
+func splitSources(sources []string) (dirs, groups []string, err error) {
+	for _, s := range sources {
+		kind, place, _ := strings.Cut(s, ":")
+		switch {
+		case kind == "dir" && place != "":
+			dirs = append(dirs, place)
+		case kind == "gitlab" && strings.Trim(place, "/") != "":
+			groups = append(groups, strings.Trim(place, "/"))
+		default:
+			return nil, nil, cli.Usage(fmt.Errorf("cannot read --sources %q; write dir:PATH or gitlab:GROUP", s))
 		}
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			return nil, fmt.Errorf("--sources %s: there is no such directory", s)
-		}
-		dirs = append(dirs, dir)
 	}
-	return dirs, nil
+	return dirs, groups, nil
+}
+
+func checkDirs(dirs []string) error {
+	for _, dir := range dirs {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return fmt.Errorf("--sources dir:%s: there is no such directory", dir)
+		}
+	}
+	return nil
 }
 
 // serve runs everything and stops it in order: first its own workers, which hand

@@ -57,7 +57,11 @@ func (s *server) close() {
 // join opens what lies beside the database and hands each part what it needs.
 func (s *server) join(ctx context.Context) error {
 	f := s.flags
-	dirs, err := f.sourceDirs()
+	dirs, groupNames, err := splitSources(f.sources)
+	if err != nil {
+		return err
+	}
+	groups, err := f.gitlab.groups(groupNames)
 	if err != nil {
 		return err
 	}
@@ -65,7 +69,7 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := mirror.RetainDirs(ctx, dirs); err != nil {
+	if _, err := mirror.RetainDirs(ctx, dirs, namesOf(groups)...); err != nil {
 		return err
 	}
 	if !mirror.Confined(ctx) {
@@ -90,11 +94,11 @@ func (s *server) join(ctx context.Context) error {
 	s.scheduler = scheduler.New(scheduler.Config{
 		Store: s.store, Mirror: mirror, Repos: repos, Log: s.log, Now: time.Now,
 		SourceDirs: dirs, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: f.prefer, Bases: bases,
-		Lease: f.lease, SyncPeriod: f.syncPeriod, Debounce: f.debounce,
+		Lease: f.lease, SyncPeriod: f.syncPeriod, Debounce: f.debounce, GroupConfig: groups,
 	})
 	s.app, err = handlers.New(handlers.Deps{
 		Deps: apiv1.Deps{
-			Store: s.store, Catalog: s.scheduler.Catalog(), Base: bases, Finisher: s.scheduler, Forecaster: s.scheduler, Sources: mirror,
+			Store: s.store, Catalog: s.scheduler.Catalog(), Base: bases, Finisher: s.scheduler, Forecaster: s.scheduler, Hook: s.scheduler, Sources: mirror,
 			Repos: repos, Logs: logs, Settings: f.settings(), Log: s.log, Wake: s.scheduler.Wake, Now: time.Now,
 		},
 		Who: handlers.SingleUser(token),
@@ -124,7 +128,7 @@ func (f serveFlags) settings() apiv1.Settings {
 	return apiv1.Settings{
 		ServerURL: strings.TrimRight(f.serverURL, "/"), Architectures: f.architectures, BaseRef: f.baseRef,
 		ConfirmAbove: f.confirmAbove, Version: cli.Version(), SingleUser: true,
-		Lease: f.lease, Timeout: f.buildTimeout, Stall: f.stallTimeout,
+		Lease: f.lease, Timeout: f.buildTimeout, Stall: f.stallTimeout, WebhookSecret: f.gitlab.webhookSecret,
 	}
 }
 

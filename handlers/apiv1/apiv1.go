@@ -77,15 +77,18 @@ type Settings struct {
 	Lease   time.Duration // an attempt is lost this long after its last heartbeat
 	Timeout time.Duration // wall clock limit of an attempt; 0: none
 	Stall   time.Duration // an attempt without output and CPU use for this long is stalled; 0: never
+
+	WebhookSecret string // what GitLab's webhooks present; empty: they are refused
 }
 
-// Deps is what the API stands on. Every field is needed.
+// Deps is what the API stands on. Every field but Hook is needed.
 type Deps struct {
 	Store      *store.Store
 	Catalog    Catalog
 	Base       Base
 	Finisher   Finisher
 	Forecaster Forecaster
+	Hook       Hook // nil: there is no GitLab
 	Sources    *gitmirror.Mirror
 	Repos      *pacmanrepo.Repos
 	Logs       *buildlog.Logs

@@ -46,7 +46,7 @@ const (
 func (a *API) table() []route {
 	var all []route
 	for _, part := range [][]route{
-		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.buildRoutes(), a.logRoutes(), a.listRoutes(), a.workerRoutes(),
+		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.buildRoutes(), a.logRoutes(), a.listRoutes(), a.workerRoutes(), a.webhookRoutes(),
 	} {
 		all = append(all, part...)
 	}

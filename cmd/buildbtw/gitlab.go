@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"buildbtw/cmd/internal/cli"
+	"buildbtw/gitlab"
+	"buildbtw/gitmirror"
+	"buildbtw/scheduler"
+)
+
+// gitlabFlags say how GitLab is reached.
+type gitlabFlags struct {
+	url           string
+	token         string
+	webhookSecret string
+	ciConfig      string
+	clone         string
+	sshKey        string
+	knownHosts    string
+	period        time.Duration
+}
+
+func (f *gitlabFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.url, "gitlab-url", "", "address of the GitLab of --sources gitlab:GROUP, such as https://gitlab.archlinux.org")
+	flags.StringVar(&f.token, "gitlab-token", "", "access token for GitLab; others can read it on a command line, so better name a file with it in BUILDBTW_GITLAB_TOKEN_FILE")
+	flags.StringVar(&f.webhookSecret, "gitlab-webhook-secret", "", "secret that GitLab's webhooks present; without it they are refused (BUILDBTW_GITLAB_WEBHOOK_SECRET_FILE)")
+	flags.StringVar(&f.ciConfig, "gitlab-ci-config", "", "make every project describe its pipelines here, such as .gitlab-ci.yml@archlinux/ci; empty: leave them alone")
+	flags.StringVar(&f.clone, "gitlab-clone", "https", "how git reaches GitLab: https with the token, or ssh")
+	flags.StringVar(&f.sshKey, "gitlab-ssh-key", "", "file with the private key for ssh (default: what the agent and ssh's configuration offer)")
+	flags.StringVar(&f.knownHosts, "gitlab-known-hosts", "", "file with the server's keys for ssh (default: ssh's own)")
+	flags.DurationVar(&f.period, "gitlab-period", time.Minute, "time between looks at what was active in the groups; webhooks tell sooner")
+}
+
+// validate says what is wrong with the flags for these groups.
+func (f *gitlabFlags) validate(groups []string) error {
+	switch {
+	case len(groups) > 0 && f.url == "":
+		return cli.Usage(errors.New("--sources gitlab:GROUP needs --gitlab-url, such as https://gitlab.archlinux.org"))
+	case f.clone != "https" && f.clone != "ssh":
+		return cli.Usage(fmt.Errorf("unknown --gitlab-clone %q; choose https or ssh", f.clone))
+	case f.period < time.Second:
+		return cli.Usage(errors.New("--gitlab-period must be at least one second"))
+	case f.ciConfig != "" && f.token == "":
+		return cli.Usage(errors.New("--gitlab-ci-config needs a token with the scope api; give it with BUILDBTW_GITLAB_TOKEN_FILE"))
+	case f.webhookSecret != "" && len(f.webhookSecret) < minToken:
+		return cli.Usage(fmt.Errorf("the webhook secret has %d characters; use at least %d, for example: openssl rand -hex 32", len(f.webhookSecret), minToken))
+	}
+	for _, file := range []string{f.sshKey, f.knownHosts} {
+		if _, err := os.Stat(file); file != "" && err != nil {
+			return fmt.Errorf("the file for ssh cannot be used: %w", err)
+		}
+	}
+	return disjoint(groups)
+}
+
+// disjoint refuses groups of which one lies in another: each project has one
+// place.
+func disjoint(groups []string) error {
+	for i, a := range groups {
+		for j, b := range groups {
+			if i != j && strings.HasPrefix(b+"/", a+"/") {
+				return cli.Usage(fmt.Errorf("--sources gitlab:%s is in gitlab:%s already", b, a))
+			}
+		}
+	}
+	return nil
+}
+
+// groups gives the groups with these paths as the scheduler takes them.
+func (f *gitlabFlags) groups(paths []string) (scheduler.GroupConfig, error) {
+	if len(paths) == 0 {
+		return scheduler.GroupConfig{}, nil
+	}
+	client, err := f.client()
+	if err != nil {
+		return scheduler.GroupConfig{}, err
+	}
+	c := scheduler.GroupConfig{
+		GroupPeriod: f.period, CIConfig: f.ciConfig, CI: client,
+		Access: gitmirror.Access{
+			Server: client.URL(), Token: f.token,
+			SSHKey: f.sshKey, KnownHosts: f.knownHosts, Agent: os.Getenv("SSH_AUTH_SOCK"),
+		},
+	}
+	for _, path := range paths {
+		group := client.Group(path)
+		if f.clone == "ssh" {
+			group = group.OverSSH()
+		}
+		c.Groups = append(c.Groups, group)
+	}
+	return c, nil
+}
+
+// client talks to the GitLab of the flags.
+func (f *gitlabFlags) client() (*gitlab.Client, error) {
+	client, err := gitlab.New(gitlab.Config{URL: f.url, Token: f.token})
+	if err != nil {
+		return nil, cli.Usage(err)
+	}
+	return client, nil
+}
+
+func namesOf(c scheduler.GroupConfig) []string {
+	names := make([]string, len(c.Groups))
+	for i, g := range c.Groups {
+		names[i] = g.Name()
+	}
+	return names
+}
