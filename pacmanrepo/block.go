@@ -43,17 +43,32 @@ func cut(sorted []*entry) []*block {
 	return blocks
 }
 
-// pack fills d.blocks, taking from the database before what is still right.
-func (d *database) pack(ctx context.Context, before []*block) error {
-	known := make(map[*entry]*block, len(before))
-	for _, b := range before {
-		known[b.entries[0]] = b
-	}
+// packer makes zstd frames. Its encoder is kept: it has a few megabytes of
+// tables, and most blocks are small.
+type packer struct {
+	*zstd.Encoder
+	end []byte // the two empty blocks that end a tar archive
+}
+
+func newPacker() (packer, error) {
 	// The database is written at every publication and read a few times: speed
 	// before size.
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)))
 	if err != nil {
-		return err
+		return packer{}, err
+	}
+	var end bytes.Buffer
+	if err := tar.NewWriter(&end).Close(); err != nil {
+		return packer{}, err
+	}
+	return packer{z, z.EncodeAll(end.Bytes(), nil)}, nil
+}
+
+// pack fills d.blocks, taking from the database before what is still right.
+func (d *database) pack(ctx context.Context, p packer, before []*block) error {
+	known := make(map[*entry]*block, len(before))
+	for _, b := range before {
+		known[b.entries[0]] = b
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
@@ -64,12 +79,12 @@ func (d *database) pack(ctx context.Context, before []*block) error {
 			d.blocks[i] = old
 			continue
 		}
-		g.Go(func() error { return b.pack(ctx, z) })
+		g.Go(func() error { return b.pack(ctx, p) })
 	}
 	return g.Wait()
 }
 
-func (b *block) pack(ctx context.Context, z *zstd.Encoder) error {
+func (b *block) pack(ctx context.Context, p packer) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -84,33 +99,22 @@ func (b *block) pack(ctx context.Context, z *zstd.Encoder) error {
 		if err := t.Flush(); err != nil {
 			return err
 		}
-		b.packed[which] = z.EncodeAll(text.Bytes(), nil)
+		b.packed[which] = p.EncodeAll(text.Bytes(), nil)
 	}
 	return nil
 }
 
 // archive gives the writer of one of the two databases.
-func (d *database) archive(which int) func(io.Writer) error {
+func (d *database) archive(p packer, which int) func(io.Writer) error {
 	return func(w io.Writer) error {
 		for _, b := range d.blocks {
 			if _, err := w.Write(b.packed[which]); err != nil {
 				return err
 			}
 		}
-		return writeEnd(w)
-	}
-}
-
-// writeEnd writes the two empty blocks that end a tar archive.
-func writeEnd(w io.Writer) error {
-	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
-	if err != nil {
+		_, err := w.Write(p.end)
 		return err
 	}
-	if err := tar.NewWriter(z).Close(); err != nil {
-		return err
-	}
-	return z.Close()
 }
 
 // writeEntry writes a directory for the package with desc in it, and files when

@@ -75,6 +75,7 @@ type Repos struct {
 	disk    disk
 	locks   *locks
 	cache   *cache
+	packer  packer
 	writeDB func(ctx context.Context, c change) (*database, error)
 }
 
@@ -98,6 +99,9 @@ func Open(dir string, o Options) (*Repos, error) {
 	}
 	r := &Repos{dir: dir, opts: withDefaults(o), locks: newLocks()}
 	r.cache = newCache(r.opts.CacheBytes)
+	if r.packer, err = newPacker(); err != nil {
+		return nil, fmt.Errorf("open pacman repositories: %w", err)
+	}
 	switch r.opts.Tool {
 	case ToolNative:
 		r.writeDB = r.writeNative

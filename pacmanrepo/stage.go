@@ -185,10 +185,10 @@ const entryName = "entry.tar.zst"
 
 func (r *Repos) keep(ctx context.Context, dir string, e *entry) error {
 	d := &database{entries: map[string]*entry{e.name: e}}
-	if err := d.pack(ctx, nil); err != nil {
+	if err := d.pack(ctx, r.packer, nil); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(dir, entryName), d.archive(filesDB)); err != nil {
+	if err := writeFile(filepath.Join(dir, entryName), d.archive(r.packer, filesDB)); err != nil {
 		return err
 	}
 	return r.disk.syncDir(dir)

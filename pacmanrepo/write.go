@@ -46,12 +46,12 @@ func (c change) hiddenArchive(kind string) string {
 // most of the time goes by waiting for the disk.
 func (r *Repos) writeNative(ctx context.Context, c change) (*database, error) {
 	next := c.now.with(c.entries())
-	if err := next.pack(ctx, c.now.blocks); err != nil {
+	if err := next.pack(ctx, r.packer, c.now.blocks); err != nil {
 		return nil, err
 	}
 	var g errgroup.Group
 	for which, kind := range kinds() {
-		g.Go(func() error { return writeFile(c.hiddenArchive(kind), next.archive(which)) })
+		g.Go(func() error { return writeFile(c.hiddenArchive(kind), next.archive(r.packer, which)) })
 	}
 	return next, g.Wait()
 }
