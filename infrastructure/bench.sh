@@ -18,6 +18,8 @@ pages   ./handlers    ^Benchmark(BuildspacePage|HomePage)$                      
 search  ./directory   ^BenchmarkFind$                                                      2000x
 live    ./handlers    ^BenchmarkLive$                                                    1x
 lists   ./store       ^Benchmark(PageOfBlockedBuilds|Blockers|Graph|Diff|Buildspaces)$   20x
+graph   ./graphlayout ^BenchmarkLayout$                                                  50x
+graph   ./handlers    ^BenchmarkGraphPage$                                               3x
 sources ./srcinfo     ^BenchmarkParse$                                                   3x
 load    ./cmd/internal/chaos  ^Benchmark(Workers|FinishUnblocks3000OverHTTP)$        1x
 '

@@ -18,6 +18,7 @@ func TestEveryAssetIsNamedByItsContentAndUnpacksToIt(t *testing.T) {
 	for plain, wantType := range map[string]string{
 		"app.css":  "text/css; charset=utf-8",
 		"app.js":   "text/javascript; charset=utf-8",
+		"graph.js": "text/javascript; charset=utf-8",
 		"icon.svg": "image/svg+xml", "icon-failed.svg": "image/svg+xml",
 	} {
 		asset, ok := assets.File(strings.TrimPrefix(assets.URL(plain), Prefix))
@@ -66,5 +67,17 @@ func TestScriptsAndStylesStaySmall(t *testing.T) {
 	}
 	if limit := 60 << 10; total > limit {
 		t.Errorf("app.css and app.js are %d bytes gzipped, limit %d", total, limit)
+	}
+}
+
+// The bar for what the graph page needs more than other pages.
+func TestTheScriptOfTheGraphPageIsSmall(t *testing.T) {
+	assets, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	asset, _ := assets.File(strings.TrimPrefix(assets.URL("graph.js"), Prefix))
+	if n := len(asset.Gzip); n == 0 || n > 60<<10 {
+		t.Errorf("graph.js has %d bytes, compressed", n)
 	}
 }

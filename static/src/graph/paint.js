@@ -4,9 +4,12 @@ import { CODES, NODE_HEIGHT } from "./scene.js";
 import { SHAPES } from "./colours.js";
 
 const NAMES_FROM = 0.42; // zoom from which names can be read
-const LINES_FROM = 0.2; // zoom from which all lines of a large picture are drawn
+const LINES_FROM = 0.34; // zoom from which the lines of a large picture are drawn, not only those of the choice
+const MANY_HELD = 400; // lines; when so many are held up, the boxes say it well enough
+const PLAIN = 0.2; // below it, lines are neither bent nor dashed
 const LARGE = 1500; // pieces of lines
 const LONG = 900; // px; longer pieces are faded
+const STUB = 16; // px that are drawn of a line that leads far away
 const DASHES = [[], [5, 3], [1.5, 3]];
 const CUT_DASH = [6, 3, 1.5, 3];
 const BATCH = 1500; // pieces in one path: longer ones are slower
@@ -57,16 +60,18 @@ class Painter {
     if (all) {
       const alpha = chosen >= 0 ? 0.45 : 1;
       for (let style = 0; style < 3; style++) this.#background(style, alpha);
-      this.#cuts(() => true, alpha);
+      const large = pieces >= LARGE;
+      this.#cuts((from, to) => !large || Math.max(Math.abs(scene.x[from] - scene.x[to]), Math.abs(scene.y[from] - scene.y[to])) < LONG, alpha);
     }
-    if (all || scene.heldLines.length < LARGE) this.#strong(scene.heldLines, this.c["failed-fill"], 1.4, 0.8);
-    this.#strong(scene.chainLines, this.c.accent, 2.2, 1);
+    if (scene.heldLines.size < MANY_HELD) this.#strong(scene.heldPieces, this.c["failed-fill"], 1.4, 0.8);
+    this.#strong(scene.chainPieces, this.c.accent, 2.2, 1, true);
     if (chosen >= 0) {
       const own = [...scene.into[chosen], ...scene.from[chosen]];
-      const held = new Set(scene.heldLines), chain = new Set(scene.chainLines);
-      this.#strong(own.filter((line) => !held.has(line) && !chain.has(line)), this.c.text, 2, 1);
-      this.#strong(own.filter((line) => held.has(line)), this.c["failed-fill"], 2.6, 1);
-      this.#strong(own.filter((line) => chain.has(line)), this.c.accent, 3.2, 1);
+      const { heldLines: held, chainLines: chain } = scene;
+      const draw = (wanted, colour, width) => this.#strong(scene.piecesBy(own.filter(wanted)), colour, width, 1, true);
+      draw((line) => !held.has(line) && !chain.has(line), this.c.text, 2);
+      draw((line) => held.has(line), this.c["failed-fill"], 2.6);
+      draw((line) => chain.has(line), this.c.accent, 3.2);
       this.#cuts((from, to) => from === chosen || to === chosen, 1);
     }
   }
@@ -75,24 +80,40 @@ class Painter {
     const { ctx, scene, k } = this;
     const width = Math.max(1, 0.7 / k);
     for (const long of [true, false]) {
-      this.#pen(this.c["line-strong"], width, DASHES[style], alpha * (long ? 0.3 : 0.6));
-      let n = 0;
-      ctx.beginPath();
+      const some = [];
       for (let i = 0; i < scene.pieceStyle.length; i++) {
-        if (scene.pieceStyle[i] !== style || !this.#visible(i) || this.#isLong(i) !== long) continue;
-        this.#piece(i);
-        if (++n % BATCH === 0) {
-          ctx.stroke();
-          ctx.beginPath();
-        }
+        if (scene.pieceStyle[i] === style && this.#isLong(i) === long && this.#worthDrawing(i)) some.push(i);
       }
-      ctx.stroke();
+      this.#pen(this.c["line-strong"], width, long ? [] : DASHES[style], alpha * (long ? 0.3 : 0.6));
+      this.#stroke(some, this.scene.pieceStyle.length < LARGE);
     }
     ctx.globalAlpha = 1;
   }
 
+  #stroke(pieces, whole) {
+    const { ctx } = this;
+    for (let at = 0; at < pieces.length; at += BATCH) {
+      ctx.beginPath();
+      for (let i = at; i < Math.min(at + BATCH, pieces.length); i++) this.#piece(pieces[i], whole);
+      ctx.stroke();
+    }
+  }
+
+  /** In a large picture, a line that only passes by says nothing: one of its ends must be seen. */
+  #worthDrawing(i) {
+    if (!this.#visible(i)) return false;
+    if (this.scene.pieceStyle.length < LARGE) return true;
+    const p = this.scene.pieces;
+    return this.#inView(p[4 * i], p[4 * i + 1]) || this.#inView(p[4 * i + 2], p[4 * i + 3]) || p[4 * i + 1] === p[4 * i + 3];
+  }
+
+  #inView(x, y) {
+    return x >= this.left && x <= this.right && y >= this.top && y <= this.bottom;
+  }
+
   #isLong(i) {
-    return this.scene.pieces[4 * i + 2] - this.scene.pieces[4 * i] > LONG;
+    const p = this.scene.pieces;
+    return p[4 * i + 2] - p[4 * i] > LONG || Math.abs(p[4 * i + 3] - p[4 * i + 1]) > LONG;
   }
 
   #pen(colour, width, dash, alpha) {
@@ -100,7 +121,7 @@ class Painter {
     ctx.strokeStyle = colour;
     ctx.lineWidth = width;
     ctx.globalAlpha = alpha;
-    ctx.setLineDash(k < LINES_FROM ? [] : dash);
+    ctx.setLineDash(k < PLAIN ? [] : dash);
   }
 
   #visible(i) {
@@ -109,31 +130,31 @@ class Painter {
     return p[4 * i] <= this.right && p[4 * i + 2] >= this.left && Math.min(y0, y1) <= this.bottom && Math.max(y0, y1) >= this.top;
   }
 
-  #piece(i) {
+  #piece(i, whole) {
     const { ctx } = this;
     const p = this.scene.pieces;
     const x0 = p[4 * i], y0 = p[4 * i + 1], x1 = p[4 * i + 2], y1 = p[4 * i + 3];
     ctx.moveTo(x0, y0);
-    if (y0 === y1 || this.k < LINES_FROM) ctx.lineTo(x1, y1);
+    if (!whole && Math.abs(y1 - y0) > LONG) {
+      // It leads far away: only its ends are drawn, until one of its builds is chosen.
+      ctx.lineTo(x0 + STUB, y0);
+      ctx.moveTo(x1 - STUB, y1);
+      ctx.lineTo(x1, y1);
+    } else if (y0 === y1 || this.k < PLAIN) ctx.lineTo(x1, y1);
     else ctx.bezierCurveTo((x0 + x1) / 2, y0, (x0 + x1) / 2, y1, x1, y1);
   }
 
-  #strong(lines, colour, width, alpha) {
-    const { ctx, scene, k } = this;
-    if (lines.length === 0) return;
-    const seen = new Set();
-    for (let style = 0; style < 3; style++) {
+  /** Draws pieces, by style, so that they stand out. */
+  #strong(pieces, colour, width, alpha, always = this.scene.pieceStyle.length < LARGE) {
+    const { ctx, k } = this;
+    pieces.forEach((some, style) => {
+      const seen = some.filter((i) => this.#visible(i) && (always || this.#worthDrawing(i)));
+      const long = seen.filter((i) => this.#isLong(i)); // dashes would take long to draw
+      this.#pen(colour, Math.max(width, width / k / 1.6), [], alpha);
+      this.#stroke(long, always);
       this.#pen(colour, Math.max(width, width / k / 1.6), DASHES[style], alpha);
-      ctx.beginPath();
-      for (const line of lines) {
-        for (const i of scene.piecesOf(line)) {
-          if (scene.pieceStyle[i] !== style || seen.has(i)) continue;
-          seen.add(i);
-          if (this.#visible(i)) this.#piece(i);
-        }
-      }
-      ctx.stroke();
-    }
+      this.#stroke(seen.filter((i) => !this.#isLong(i)), true);
+    });
     ctx.globalAlpha = 1;
     ctx.setLineDash([]);
   }

@@ -78,6 +78,20 @@ export class Scene {
     for (let at = this.lines[4 * line + 2]; at >= 0; at = this.points[4 * at + 2]) yield at;
   }
 
+  /** The pieces of some lines by style, each once. */
+  piecesBy(lines) {
+    const by = [[], [], []];
+    const seen = new Set();
+    for (const line of lines) {
+      for (const piece of this.piecesOf(line)) {
+        if (seen.has(piece)) break; // what comes before it was seen as well
+        seen.add(piece);
+        by[this.pieceStyle[piece]].push(piece);
+      }
+    }
+    return by;
+  }
+
   lineFrom(line) { return this.lines[4 * line]; }
   lineTo(line) { return this.lines[4 * line + 1]; }
 
@@ -93,15 +107,17 @@ export class Scene {
     this.onChain.fill(0);
     this.chain = chain.map((node) => this.boxOf.get(node)).filter((box) => box !== undefined);
     for (const box of this.chain) this.onChain[box] = 1;
-    this.chainLines = [];
-    this.heldLines = [];
+    this.chainLines = new Set();
+    this.heldLines = new Set();
     for (let line = 0; line < this.lines.length / 4; line++) {
       const from = this.lineFrom(line);
       const to = this.lineTo(line);
-      if (this.codes[to] === "h" && (this.codes[from] === "h" || this.codes[from] === "f")) this.heldLines.push(line);
+      if (this.codes[to] === "h" && (this.codes[from] === "h" || this.codes[from] === "f")) this.heldLines.add(line);
       const at = this.onChain[from] ? this.chain.indexOf(from) : -1;
-      if (at >= 0 && this.chain[at + 1] === to) this.chainLines.push(line);
+      if (at >= 0 && this.chain[at + 1] === to) this.chainLines.add(line);
     }
+    this.chainPieces = this.piecesBy(this.chainLines);
+    this.heldPieces = this.piecesBy(this.heldLines);
   }
 
   /** The box at a place; near counts within so many px. */

@@ -1,0 +1,192 @@
+package handlers_test
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"buildbtw"
+	"buildbtw/store/storetest"
+)
+
+const libGraph = "/buildspaces/lib/1/x86_64/graph"
+
+// pictured is what a picture has of interest.
+type pictured struct {
+	Keys  []string
+	Lines []int
+	Focus int
+}
+
+func (s *site) picture(t *testing.T, query string) (pictured, answer) {
+	t.Helper()
+	a := s.get(t, libGraph+"/picture"+query)
+	a.wantsStatus(t, http.StatusOK)
+	var p pictured
+	must(t, json.Unmarshal([]byte(a.body), &p))
+	return p, a
+}
+
+func TestAPictureCanBeKeptForEverUnderItsTag(t *testing.T) {
+	s := newSite(t)
+	s.failing(t)
+	page := s.get(t, libGraph)
+	tag := page.Find("#graph").AttrOr("data-tag", "")
+	p, a := s.picture(t, "?view=all&tag="+tag)
+	if strings.Join(p.Keys, " ") != "lib app tool" || len(p.Lines) != 2*4 {
+		t.Errorf("picture %+v", p)
+	}
+	if c := a.header.Get("Cache-Control"); !strings.Contains(c, "immutable") {
+		t.Errorf("Cache-Control %q", c)
+	}
+	s.get(t, libGraph+"/picture?view=all&tag="+tag, "If-None-Match", a.header.Get("Etag")).wantsStatus(t, http.StatusNotModified)
+	if _, a := s.picture(t, "?view=all&tag=1-other"); strings.Contains(a.header.Get("Cache-Control"), "immutable") {
+		t.Error("a picture under a wrong tag may be kept for ever")
+	}
+	if _, a := s.picture(t, "?view=failed"); strings.Contains(a.header.Get("Cache-Control"), "immutable") {
+		t.Error("a picture that depends on statuses may be kept for ever")
+	}
+}
+
+func TestPicturesShowWhatIsAskedFor(t *testing.T) {
+	s := newSite(t)
+	s.failing(t)
+	for query, want := range map[string]string{
+		"?view=failed":         "app tool",
+		"?view=near&focus=lib": "lib app tool",
+		"?view=near":           "lib app tool", // the failure, with what it waits for and holds
+	} {
+		if p, _ := s.picture(t, query); strings.Join(p.Keys, " ") != want {
+			t.Errorf("%s shows %v, want %s", query, p.Keys, want)
+		}
+	}
+	if p, _ := s.picture(t, "?view=near"); p.Focus != 1 {
+		t.Errorf("the focus is box %d", p.Focus)
+	}
+}
+
+// A page that stays open is told what has changed, not everything.
+func TestStatusesComeAsDifferences(t *testing.T) {
+	s := newSite(t)
+	s.failing(t)
+	ask := func(since int64) (state struct {
+		Cursor, Since int64
+		Codes         string
+		Changed       []string
+	}) {
+		t.Helper()
+		s.db.Clock.Advance(time.Second)
+		a := s.get(t, fmt.Sprintf("%s/state?since=%d", libGraph, since))
+		a.wantsStatus(t, http.StatusOK)
+		must(t, json.Unmarshal([]byte(a.body), &state))
+		return state
+	}
+	first := ask(0)
+	if first.Codes != "dfh" {
+		t.Fatalf("state %+v", first)
+	}
+	s.get(t, fmt.Sprintf("%s/state?since=%d", libGraph, first.Cursor)).wantsStatus(t, http.StatusNoContent)
+
+	app := s.build(t, "app")
+	_, err := s.db.RetryBuild(t.Context(), "alice", app.ID)
+	must(t, err)
+	second := ask(first.Cursor)
+	if second.Codes != "" || second.Since != first.Cursor || strings.Join(second.Changed, " ") != "1p 2k" {
+		t.Errorf("after a retry: %+v", second)
+	}
+	if again := ask(999999); again.Codes != "dpk" {
+		t.Errorf("asked from an unknown cursor: %+v", again)
+	}
+}
+
+func TestTheGraphTellsOfOneBuild(t *testing.T) {
+	s := newSite(t)
+	s.failing(t)
+	about := s.get(t, libGraph+"/about?build=tool")
+	about.wantsStatus(t, http.StatusOK)
+	about.wants(t, "body", "tool", "blocked", "It depends on app. Level 2.", "Waits in vain for:", "app")
+	about.wants(t, "h3", "What it waits for 1", "What waits for it 0")
+	s.get(t, libGraph+"/about?build=app").wants(t, "body", "1 build cannot start before it is done")
+	s.get(t, libGraph+"/about?build=nothing").wantsStatus(t, http.StatusNotFound)
+}
+
+func TestBuildsAreFoundInTheGraph(t *testing.T) {
+	s := newSite(t)
+	s.failing(t)
+	if a := s.get(t, libGraph+"/find?q=O"); a.body != `[{"key":"tool","code":"h"}]` {
+		t.Errorf("found %s", a.body)
+	}
+	page := s.get(t, libGraph+"?focus=zzz")
+	page.wants(t, ".note", `There is no build called "zzz" here.`)
+	s.get(t, libGraph+"?focus=too").wants(t, "#graph-about h2", "tool")
+	hostile := s.get(t, libGraph+"?focus="+strings.ReplaceAll(hostile, " ", "+"))
+	hostile.wantsNone(t, "main script")
+}
+
+// A large graph opens at what deserves a look, with or without scripts.
+func TestALargeGraphOpensAtTheWorstFailure(t *testing.T) {
+	s := newSite(t)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Synthetic(900, 4000, 1))
+	c := s.db.Claim(t, "w")
+	s.db.End(t, c, buildbtw.OutcomeFailed)
+	page := s.get(t, libGraph)
+	page.wantsStatus(t, http.StatusOK)
+	page.wants(t, "#graph-about h2", c.Build.Pkgbase)
+	page.wants(t, ".node-focus", c.Build.Pkgbase)
+	if n := page.Find("svg a.node").Length(); n < 2 || n > 80 {
+		t.Errorf("%d builds drawn", n)
+	}
+	if n, drawn := page.Find(".levels tbody tr").Length(), page.Find("svg a.node").Length(); n != drawn {
+		t.Errorf("%d rows for %d builds", n, drawn)
+	}
+	page.wants(t, "main", "of 900 builds, those around "+c.Build.Pkgbase)
+	if n := s.get(t, libGraph+"?view=all").Find("svg a.node").Length(); n < 2 || n > 80 {
+		t.Errorf("everything: %d builds drawn by the server", n)
+	}
+	if len(page.body) > 120<<10 {
+		t.Errorf("the page has %d bytes", len(page.body))
+	}
+}
+
+func TestTheGraphCanBeTakenAlong(t *testing.T) {
+	s := newSite(t)
+	s.failing(t)
+	svg := s.get(t, libGraph+".svg?view=all")
+	svg.wantsStatus(t, http.StatusOK)
+	if kind, name := svg.header.Get("Content-Type"), svg.header.Get("Content-Disposition"); kind != "image/svg+xml" || name != `attachment; filename="lib-1-x86_64.svg"` {
+		t.Errorf("%s, %s", kind, name)
+	}
+	for d := xml.NewDecoder(strings.NewReader(svg.body)); ; {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("the file is no XML: %v", err)
+		}
+	}
+	dot := s.get(t, libGraph+".dot?view=failed")
+	dot.wantsStatus(t, http.StatusOK)
+	if !strings.Contains(dot.body, `digraph "lib"`) || strings.Contains(dot.body, `"lib", fill`) || !strings.Contains(dot.body, "n0 -> n1") {
+		t.Errorf("only failures as DOT:\n%s", dot.body)
+	}
+}
+
+// While the page is open its head asks again; the picture stays.
+func TestOnlyTheHeadOfTheGraphPageIsMadeAnew(t *testing.T) {
+	s := newSite(t)
+	app, _ := s.failing(t)
+	part := s.get(t, libGraph, "HX-Request", "true")
+	part.wantsStatus(t, http.StatusOK)
+	part.wantsNone(t, "#graph")
+	part.wants(t, ".status-counts", "1 built", "1 failed", "1 blocked")
+	s.get(t, libGraph, "HX-Request", "true", "If-None-Match", part.header.Get("Etag")).wantsStatus(t, http.StatusNotModified)
+	_, err := s.db.RetryBuild(t.Context(), "alice", app.ID)
+	must(t, err)
+	s.db.Clock.Advance(time.Second)
+	s.get(t, libGraph, "HX-Request", "true", "If-None-Match", part.header.Get("Etag")).wants(t, ".status-counts", "1 pending")
+}
