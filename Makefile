@@ -44,6 +44,11 @@ test: ## install what is missing and run every test, with the race detector
 	@infrastructure/setup.sh test
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
 
+.PHONY: test-vm
+test-vm: ## build a whole package in a virtual machine that QEMU emulates (minutes, as root)
+	@infrastructure/setup.sh test
+	$(GO) test ./cmd/buildbtw-executor -count=1 -v -timeout 30m -run TestWholePackageInAGuest -args -executor.vm
+
 .PHONY: check
 check: ## formatting, lint, generated files as they would be made anew
 	@infrastructure/check.sh

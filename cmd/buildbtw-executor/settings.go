@@ -55,7 +55,7 @@ func (s *settings) client(backoff func(*slog.Logger) api.Backoff) (*api.Client, 
 
 // briefly repeats calls for as long as a stage may take that does not build.
 func briefly(patience time.Duration) func(*slog.Logger) api.Backoff {
-	return func(*slog.Logger) api.Backoff { return api.Backoff{Tries: 4, Patience: patience} }
+	return func(*slog.Logger) api.Backoff { return api.Backoff{Tries: 2, Patience: patience} }
 }
 
 // openState makes sure that the state directory is there and nobody else's.

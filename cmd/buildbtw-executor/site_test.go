@@ -86,6 +86,10 @@ func newSite(t *testing.T, sources map[string]string) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), log: &buffer{}, lastID: 4710}
 	for name, wish := range sources {
+		if wish == demoSource {
+			s.must(commitDemo(name, filepath.Join(s.dir, "sources", name)))
+			continue
+		}
 		s.must(cmdtest.Commit(filepath.Join(s.dir, "sources", name), "main", "first", map[string]string{
 			"PKGBUILD": "# never run\n", ".fake": wish,
 			".SRCINFO": fmt.Sprintf("pkgbase = %[1]s\n\tpkgver = 1\n\tpkgrel = 1\n\tarch = x86_64\n\npkgname = %[1]s\n", name),
@@ -113,6 +117,21 @@ func newSite(t *testing.T, sources map[string]string) *site {
 		s.create(name)
 	}
 	return s
+}
+
+// demoSource instead of a wish for the fake runner: the demo's source of that
+// name.
+const demoSource = "of the demo"
+
+func commitDemo(name, dir string) error {
+	root, err := cmdtest.Root()
+	if err != nil {
+		return err
+	}
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(root, "infrastructure/demo/sources", name))); err != nil {
+		return err
+	}
+	return cmdtest.Commit(dir, "main", "first", nil)
 }
 
 // create makes a buildspace, as its packager does: with no token of a machine.

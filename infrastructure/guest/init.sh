@@ -8,6 +8,9 @@
 #   buildbtw.root=host     the build machine's own, read-only over virtiofs
 #   buildbtw.root=disk     the third disk, started with its own init
 #   buildbtw.probe         say that the guest has started, and end
+#
+# What a script prints goes through a pipe: on a terminal programs print colours
+# and bars.
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin
 
 busybox mkdir -p /proc /sys /dev /tmp /buildbtw/job /buildbtw/out
@@ -55,7 +58,7 @@ deliver() {
 case $(option buildbtw.root) in
 none)
 	echo "buildbtw guest: ready"
-	cd /buildbtw/job && sh ./guest.sh
+	cd /buildbtw/job && sh ./guest.sh 2>&1 </dev/null | cat
 	deliver
 	;;
 host)
@@ -68,7 +71,7 @@ host)
 	rm -f /new/etc/resolv.conf; cp /etc/resolv.conf /new/etc/resolv.conf
 	mkdir -p /new/buildbtw && mount -o bind /buildbtw /new/buildbtw
 	echo "buildbtw guest: ready"
-	chroot /new /bin/bash -c 'cd /buildbtw/job && exec /bin/bash ./guest.sh'
+	chroot /new /bin/bash -c 'cd /buildbtw/job && exec /bin/bash ./guest.sh' 2>&1 </dev/null | cat
 	deliver
 	;;
 disk)
@@ -85,9 +88,7 @@ Type=oneshot
 WorkingDirectory=/buildbtw/job
 Environment=HOME=/root
 ExecStartPre=-/bin/sh -c 'stty -onlcr -echo </dev/console; echo "buildbtw guest: ready" >/dev/console'
-ExecStart=/bin/bash /buildbtw/job/guest.sh
-StandardOutput=file:/dev/console
-StandardError=file:/dev/console
+ExecStart=/bin/bash -c '/bin/bash /buildbtw/job/guest.sh 2>&1 </dev/null | cat >/dev/console'
 ExecStopPost=/bin/sh -c 'tar -c -f /dev/vdb -C /buildbtw/out . ; sync; systemctl poweroff --force --force'
 U
 	ln -sf ../buildbtw.service /new/etc/systemd/system/multi-user.target.wants/

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"buildbtw"
+)
+
+// state is what is known of the clones in one directory.
+type state struct {
+	Directory string `json:"directory"`
+	Server    string `json:"server"`
+	Group     string `json:"group"`
+
+	// SeenUntil is the latest activity up to which every project has been
+	// fetched or is noted below as to be fetched. It is saved after that.
+	SeenUntil time.Time `json:"seen_until"`
+
+	Projects map[int64]*clone `json:"projects"` // by GitLab's number, which renaming keeps
+
+	file string
+}
+
+// clone is what is known of one.
+type clone struct {
+	buildbtw.Project
+	FetchedAt time.Time `json:"fetched_at"`         // when the last fetch that succeeded began; zero: none did
+	ChangedAt time.Time `json:"changed_at"`         // when a fetch last brought something
+	NextAt    time.Time `json:"next_at"`            // when it is to be fetched again though nothing shows; zero: when it is active
+	Failures  int       `json:"failures,omitempty"` // in a row
+	Gone      bool      `json:"gone,omitempty"`     // archived, deleted, or moved out of the group; the clone stays
+}
+
+// due reports whether the project is to be fetched without having been active.
+func (c *clone) due(now time.Time) bool {
+	return !c.Gone && (c.FetchedAt.IsZero() && c.Failures == 0 || !c.NextAt.IsZero() && !now.Before(c.NextAt))
+}
+
+// stateHome is where states are kept (XDG Base Directory Specification).
+func stateHome(getenv func(string) string) (string, error) {
+	if dir := getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "buildbtw", "repo-updater"), nil
+	}
+	home := getenv("HOME")
+	if !filepath.IsAbs(home) {
+		return "", errors.New("neither XDG_STATE_HOME nor HOME says where to keep state")
+	}
+	return filepath.Join(home, ".local", "state", "buildbtw", "repo-updater"), nil
+}
+
+// openState takes the state of a directory for this process. release lets the
+// next one have it.
+func openState(home, directory string) (s *state, release func(), err error) {
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("make the directory for state: %w", err)
+	}
+	digest := sha256.Sum256([]byte(directory))
+	base := filepath.Join(home, hex.EncodeToString(digest[:8]))
+	lock, err := os.OpenFile(base+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the lock of the state: %w", err)
+	}
+	if unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		lock.Close()
+		return nil, nil, fmt.Errorf("%s is being updated by another process; wait for it", directory)
+	}
+	s, err = readState(base + ".json")
+	if errors.Is(err, os.ErrNotExist) {
+		s, err = &state{Directory: directory, Projects: map[int64]*clone{}, file: base + ".json"}, nil
+	}
+	if err != nil {
+		lock.Close()
+		return nil, nil, err
+	}
+	return s, func() { lock.Close() }, nil
+}
+
+func readState(file string) (*state, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	s := &state{file: file}
+	if err := json.Unmarshal(text, s); err != nil {
+		return nil, fmt.Errorf("the state in %s cannot be read; remove it, and everything is looked at again: %w", file, err)
+	}
+	if s.Projects == nil {
+		s.Projects = map[int64]*clone{}
+	}
+	return s, nil
+}
+
+// save replaces the file in one step.
+func (s *state) save() error {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(s.file), ".state-")
+	if err != nil {
+		return fmt.Errorf("save the state: %w", err)
+	}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), s.file)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("save the state: %w", err)
+	}
+	return nil
+}
