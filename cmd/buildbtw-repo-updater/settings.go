@@ -54,22 +54,12 @@ func (s *settings) access() gitmirror.Access {
 	}
 }
 
-func (s *settings) remote(c *gitlab.Client, p buildbtw.Project) gitmirror.Remote {
-	r := gitmirror.Remote{Slug: p.Slug(), URL: c.CloneURL(p)}
+// groupOf gives the group, with addresses for git as it is to reach them.
+func (s *settings) groupOf(c *gitlab.Client) *gitlab.Group {
 	if s.ssh {
-		r.URL = sshAddress(p.SSHURL)
+		return c.Group(s.group).OverSSH()
 	}
-	return r
-}
-
-// sshAddress turns git@host:path, as GitLab writes it, into an address with a
-// scheme.
-func sshAddress(text string) string {
-	host, p, found := strings.Cut(text, ":")
-	if strings.Contains(text, "://") || !found {
-		return text
-	}
-	return "ssh://" + host + "/" + p
+	return c.Group(s.group)
 }
 
 // place is where a project's clone lies: below its group's directory as it lies

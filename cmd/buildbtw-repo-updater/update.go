@@ -121,7 +121,7 @@ func (u *updater) run(ctx context.Context) error {
 // first time and with --all. It marks projects as to be fetched, and gives the
 // latest activity.
 func (u *updater) look(ctx context.Context) (until time.Time, err error) {
-	group := u.client.Group(u.group)
+	group := u.groupOf(u.client)
 	until = u.state.SeenUntil
 	whole := u.all || until.IsZero()
 	var list []buildbtw.Project
@@ -238,7 +238,11 @@ func (u *updater) fetchOne(ctx context.Context, c *clone) error {
 		return u.done(c, time.Now(), gitmirror.Clone{}, fmt.Errorf("%s has no place below %s", c.Path, u.state.Directory))
 	}
 	began := time.Now()
-	what, err := u.clones.Update(ctx, dir, u.remote(u.client, c.Project))
+	address, err := u.groupOf(u.client).CloneURL(c.Project)
+	if err != nil {
+		return u.done(c, began, gitmirror.Clone{}, err)
+	}
+	what, err := u.clones.Update(ctx, dir, gitmirror.Remote{Slug: c.Slug(), URL: address})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
