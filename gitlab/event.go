@@ -3,6 +3,7 @@ package gitlab
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"buildbtw"
 )
@@ -39,7 +40,8 @@ func ParseEvent(body []byte) (Event, error) {
 		Attributes struct {
 			ID int64 `json:"id"`
 		} `json:"object_attributes"`
-		PipelineID int64 `json:"pipeline_id"`
+		PipelineID int64  `json:"pipeline_id"`
+		Ref        string `json:"ref"`
 	}
 	if err := json.Unmarshal(body, &told); err != nil {
 		return Event{}, fmt.Errorf("read the webhook: %w", err)
@@ -47,6 +49,9 @@ func ParseEvent(body []byte) (Event, error) {
 	e := Event{Project: buildbtw.Project{ID: max(told.Project.ID, told.ProjectID), Path: told.Project.Path}}
 	switch told.Kind {
 	case "push", "tag_push":
+		if strings.HasPrefix(told.Ref, "refs/heads/"+buildbtw.PipelineRefs) {
+			return Event{Kind: EventOther}, nil // our own branch, for a pipeline
+		}
 		e.Kind = EventPush
 	case "pipeline":
 		e.Kind, e.Pipeline = EventPipeline, told.Attributes.ID

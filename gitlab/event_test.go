@@ -12,6 +12,7 @@ func TestParseEvent(t *testing.T) {
 		bad  bool
 	}{
 		"push":            {`{"object_kind":"push","project_id":7,"project":{"id":7,"path_with_namespace":"arch/a"},"after":"x"}`, event(EventPush, 7, "arch/a", 0), false},
+		"a pipeline's":    {`{"object_kind":"push","ref":"refs/heads/buildbtw/build-1-a","project":{"id":7,"path_with_namespace":"arch/a"}}`, Event{Kind: EventOther}, false},
 		"tag":             {`{"object_kind":"tag_push","project_id":7,"project":{"path_with_namespace":"arch/a"}}`, event(EventPush, 7, "arch/a", 0), false},
 		"pipeline":        {`{"object_kind":"pipeline","object_attributes":{"id":99,"status":"success"},"project":{"id":7,"path_with_namespace":"arch/a"}}`, event(EventPipeline, 7, "arch/a", 99), false},
 		"job":             {`{"object_kind":"build","build_id":5,"pipeline_id":99,"project_id":7,"project":{"path_with_namespace":"arch/a"}}`, event(EventJob, 7, "arch/a", 99), false},

@@ -25,6 +25,10 @@ type gitlabFlags struct {
 	sshKey        string
 	knownHosts    string
 	period        time.Duration
+
+	dispatch     string // who builds: workers, or gitlab
+	maxPipelines int
+	runnerTags   map[string]string
 }
 
 func (f *gitlabFlags) register(flags *pflag.FlagSet) {
@@ -35,6 +39,9 @@ func (f *gitlabFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.clone, "gitlab-clone", "https", "how git reaches GitLab: https with the token, or ssh")
 	flags.StringVar(&f.sshKey, "gitlab-ssh-key", "", "file with the private key for ssh (default: what the agent and ssh's configuration offer)")
 	flags.StringVar(&f.knownHosts, "gitlab-known-hosts", "", "file with the server's keys for ssh (default: ssh's own)")
+	flags.StringVar(&f.dispatch, "dispatch", "workers", "who builds: workers, which fetch builds; or gitlab, which gets a pipeline for each")
+	flags.IntVar(&f.maxPipelines, "gitlab-max-pipelines", 100, "pipelines at the same time, with --dispatch gitlab")
+	flags.StringToStringVar(&f.runnerTags, "gitlab-runner-tag", nil, "ARCHITECTURE=TAG: the tag of the runners that build for it, given to pipelines as BUILDBTW_RUNNER_TAG (default "+scheduler.DefaultRunnerTag+"; repeatable)")
 	flags.DurationVar(&f.period, "gitlab-period", time.Minute, "time between looks at what was active in the groups; webhooks tell sooner")
 }
 
@@ -49,6 +56,14 @@ func (f *gitlabFlags) validate(groups []string) error {
 		return cli.Usage(errors.New("--gitlab-period must be at least one second"))
 	case f.ciConfig != "" && f.token == "":
 		return cli.Usage(errors.New("--gitlab-ci-config needs a token with the scope api; give it with BUILDBTW_GITLAB_TOKEN_FILE"))
+	case f.dispatch != "workers" && f.dispatch != "gitlab":
+		return cli.Usage(fmt.Errorf("unknown --dispatch %q; choose workers or gitlab", f.dispatch))
+	case f.dispatch == "gitlab" && len(groups) == 0:
+		return cli.Usage(errors.New("--dispatch gitlab builds the projects of --sources gitlab:GROUP; name a group"))
+	case f.dispatch == "gitlab" && f.token == "":
+		return cli.Usage(errors.New("--dispatch gitlab needs a token with the scope api; give it with BUILDBTW_GITLAB_TOKEN_FILE"))
+	case f.maxPipelines < 1:
+		return cli.Usage(errors.New("--gitlab-max-pipelines must be at least 1"))
 	case f.webhookSecret != "" && len(f.webhookSecret) < minToken:
 		return cli.Usage(fmt.Errorf("the webhook secret has %d characters; use at least %d, for example: openssl rand -hex 32", len(f.webhookSecret), minToken))
 	}
@@ -97,6 +112,15 @@ func (f *gitlabFlags) groups(paths []string) (scheduler.GroupConfig, error) {
 		c.Groups = append(c.Groups, group)
 	}
 	return c, nil
+}
+
+// pipelines says how builds are handed to GitLab, if they are.
+func (f *gitlabFlags) pipelines() (scheduler.PipelineConfig, error) {
+	if f.dispatch != "gitlab" {
+		return scheduler.PipelineConfig{}, nil
+	}
+	client, err := f.client()
+	return scheduler.PipelineConfig{Pipelines: client, Most: f.maxPipelines, RunnerTags: f.runnerTags}, err
 }
 
 // client talks to the GitLab of the flags.

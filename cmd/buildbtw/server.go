@@ -65,6 +65,10 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	pipelines, err := f.gitlab.pipelines()
+	if err != nil {
+		return err
+	}
 	mirror, err := gitmirror.Open(ctx, filepath.Join(f.dataDir, "sources.git"))
 	if err != nil {
 		return err
@@ -94,7 +98,7 @@ func (s *server) join(ctx context.Context) error {
 	s.scheduler = scheduler.New(scheduler.Config{
 		Store: s.store, Mirror: mirror, Repos: repos, Log: s.log, Now: time.Now,
 		SourceDirs: dirs, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: f.prefer, Bases: bases,
-		Lease: f.lease, SyncPeriod: f.syncPeriod, Debounce: f.debounce, GroupConfig: groups,
+		Lease: f.lease, SyncPeriod: f.syncPeriod, Debounce: f.debounce, GroupConfig: groups, PipelineConfig: pipelines,
 	})
 	s.app, err = handlers.New(handlers.Deps{
 		Deps: apiv1.Deps{
