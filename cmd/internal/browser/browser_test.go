@@ -100,16 +100,21 @@ func pictures(t *testing.T) string {
 	return t.TempDir()
 }
 
-// runNode runs a story. Node and the browser that it starts are one process
-// group, which ends with it.
-func runNode(ctx context.Context, path string, env []string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, storyTime)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", path)
-	cmd.Env = append(os.Environ(), env...)
+// groupOf makes a program and all that it starts one process group, which ends
+// with the test.
+func groupOf(cmd *exec.Cmd) *exec.Cmd {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
+	return cmd
+}
+
+// runNode runs a story with the browser that it starts.
+func runNode(ctx context.Context, path string, env []string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, storyTime)
+	defer cancel()
+	cmd := groupOf(exec.CommandContext(ctx, "node", path))
+	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		err = errors.Join(err, fmt.Errorf("it had not ended after %s", storyTime))

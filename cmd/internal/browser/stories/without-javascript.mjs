@@ -1,4 +1,5 @@
-// Every page reads and every form works without JavaScript: create, look, retry.
+// Every page reads and every form works without JavaScript: create, look, retry,
+// edit, stop and start.
 import { create, push, same, story, workerComes } from "../story.mjs";
 
 await story(async (visit) => {
@@ -18,7 +19,31 @@ await story(async (visit) => {
   await visit.says(page.getByRole("region", { name: "Packages" }), "zeppelin");
   await visit.open("/");
   await visit.says(page.getByRole("region", { name: "Buildspaces" }), "airship");
-  for (const path of ["/buildspaces", "/sources", "/workers", "/packages/zeppelin", "/buildspaces/airship/1/x86_64/graph"]) {
+
+  await visit.open("/buildspaces/airship");
+  await visit.follow(page.getByRole("link", { name: "Edit", exact: true }), "**/airship/edit");
+  await page.getByLabel("Changesets", { exact: true }).fill("zeppelin\nlibcalc");
+  await page.getByRole("button", { name: "Show plan" }).click();
+  await visit.says(page.getByRole("region", { name: "Compared with #1" }), "4 builds more", "atlas");
+  await visit.follow(page.getByRole("button", { name: "Save and make a new iteration" }), "**/buildspaces/airship");
+  await until(visit, () => page.getByRole("heading", { level: 1, name: /airship #2/ }));
+  await page.locator("summary", { hasText: "More" }).click();
+  await page.getByRole("button", { name: "Stop", exact: true }).click();
+  await visit.says(page.locator(".note"), "This buildspace is stopped");
+  await page.getByRole("button", { name: "Start again" }).click();
+  await until(visit, () => page.getByRole("heading", { level: 1, name: /airship #3/ }));
+
+  // The list is found, sorted and filtered by the server.
+  await page.getByRole("columnheader", { name: "Package" }).getByRole("link").click();
+  await visit.says(page.locator("#builds tbody tr").first(), "abacus");
+  await page.getByLabel("Package contains").fill("zepp");
+  await page.getByRole("button", { name: "Filter" }).click();
+  await visit.sees(visit.row("zeppelin"));
+  same(await page.locator("#builds tbody tr").count(), 1, "builds whose name contains zepp");
+  for (const path of [
+    "/buildspaces", "/sources", "/workers", "/packages/zeppelin", "/buildspaces/airship/1/x86_64/graph",
+    "/buildspaces/airship/2/diff", "/buildspaces/airship/activity", "/search?q=zeppelin",
+  ]) {
     await visit.open(path);
     await visit.sees(page.getByRole("heading", { level: 1 }));
   }
