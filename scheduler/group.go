@@ -135,8 +135,7 @@ func (s *Scheduler) askGroup(ctx context.Context, g Group) (asked, error) {
 	if err != nil {
 		return asked{}, err
 	}
-	asksAll := s.groups.takeList(g.Name())
-	if asksAll || state.SeenUntil == nil || state.ListedAt == nil || s.Now().Sub(*state.ListedAt) >= listEvery {
+	if s.groups.takeList(g.Name()) || listDue(state, s.Now()) {
 		return s.listGroup(ctx, g)
 	}
 	active, err := g.Active(ctx, state.SeenUntil.Add(-buildbtw.ActivityDelay))
@@ -145,6 +144,13 @@ func (s *Scheduler) askGroup(ctx context.Context, g Group) (asked, error) {
 	}
 	changed, err := s.Store.NoteProjects(ctx, g.Name(), active)
 	return asked{until: latest(active, *state.SeenUntil), changed: changed > 0}, err
+}
+
+// listDue reports whether what is known of a group is too old, or cannot be: a
+// clock was wrong when it was kept.
+func listDue(g buildbtw.SourceGroup, now time.Time) bool {
+	return g.SeenUntil == nil || g.ListedAt == nil || now.Sub(*g.ListedAt) >= listEvery ||
+		g.ListedAt.After(now) || g.SeenUntil.After(now.Add(buildbtw.ActivityDelay))
 }
 
 // listGroup takes notice of every project, and of those that are missing.
