@@ -109,7 +109,7 @@ func TestWarningsOfThePlanStayWithTheIteration(t *testing.T) {
 	}
 	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), p)
 	page := s.get(t, "/buildspaces/lib")
-	page.wants(t, ".alert", "1 source cannot be read", "line 7: "+hostile)
+	page.wants(t, ".unreadable", "1 source cannot be read", "line 7: "+hostile)
 	page.wants(t, ".warnings", "app needs lib<2")
 }
 

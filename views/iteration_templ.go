@@ -792,7 +792,7 @@ func iterationAlerts(v Iteration) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = UnreadableSources(v.Unreadable).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = UnreadableSources(v.Unreadable, false).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
