@@ -189,7 +189,8 @@ func (u *updater) noteGone(ctx context.Context, group *gitlab.Group, seen map[in
 		if seen[id] || c.Gone {
 			continue
 		}
-		if _, err := group.Project(ctx, id); gitlab.TroubleOf(err) == gitlab.NotFound {
+		_, err := group.Project(ctx, id)
+		if trouble := gitlab.TroubleOf(err); trouble == gitlab.NotFound || trouble == gitlab.Gone {
 			c.Gone = true
 			fmt.Fprintf(u.out, "%s was archived, deleted, or moved out of the group; its clone stays\n", c.Path)
 		}
