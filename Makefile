@@ -13,7 +13,7 @@ export CGO_ENABLED ?= 0
 
 .PHONY: help
 help: ## list what can be done
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## install everything that development and tests need (Debian, Arch)
@@ -34,6 +34,18 @@ demo-once: ## the same, checking every step, and exit
 	@infrastructure/setup.sh demo
 	@$(MAKE) --no-print-directory build
 	@infrastructure/demo/demo.sh --once
+
+.PHONY: demo-gitlab
+demo-gitlab: ## the same with a stand-in for GitLab: sources, webhook, pipelines, executor
+	@infrastructure/setup.sh demo
+	@$(MAKE) --no-print-directory build
+	@infrastructure/demo/demo-gitlab.sh
+
+.PHONY: demo-gitlab-once
+demo-gitlab-once: ## the same, checking every step, and exit
+	@infrastructure/setup.sh demo
+	@$(MAKE) --no-print-directory build
+	@infrastructure/demo/demo-gitlab.sh --once
 
 .PHONY: dev
 dev: build ## run the server on the demo's sources and restart it when a file changes

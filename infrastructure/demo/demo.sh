@@ -14,53 +14,9 @@ work=${BUILDBTW_DEMO_DIR:-$PWD/tmp/demo}
 export BUILDBTW_SERVER_URL=http://$listen
 export PATH=$PWD/bin:$PATH
 here=$PWD/infrastructure/demo
-server=
+processes=()
 
-if [ -t 1 ]; then bold=$(tput bold || :) plain=$(tput sgr0 || :); else bold= plain=; fi
-say() { printf '\n%s==> %s%s\n' "$bold" "$*" "$plain"; }
-die() {
-	printf '\nThe demo failed: %s\n' "$*" >&2
-	[ ! -f "$work/server.log" ] || { echo "The end of the server's log ($work/server.log):" >&2; tail -n 15 "$work/server.log" >&2; }
-	exit 1
-}
-stop() {
-	[ -z "$server" ] || kill "$server" 2>/dev/null || return 0
-	[ -z "$server" ] || wait "$server" 2>/dev/null || :
-	server=
-}
-trap stop EXIT
-trap 'exit 130' INT TERM
-
-# commit SLUG CHANGE|- MESSAGE: puts the files of a change into a source.
-commit() {
-	local dir=$work/sources/$1
-	[ "$2" = - ] || cp "$here/changes/$2/$1"/{.SRCINFO,*} "$dir/"
-	git -C "$dir" add -A
-	git -C "$dir" -c user.name='Demo' -c user.email=demo@localhost -c commit.gpgsign=false commit -q -m "$3"
-}
-
-# count STATUS: how many builds of the latest iteration have it.
-count() { bbtw show demo --status "$1" --json | grep -c '"pkgbase"' || :; }
-
-# names STATUS: their names, in one line.
-names() { bbtw show demo --status "$1" | awk -F'\t' 'NF > 5 { print $2 }' | sort | tr '\n' ' '; }
-
-# install ITERATION PROGRAM ARGUMENT...: installs the program's package from the
-# iteration's repository into an empty directory with pacman, and runs it.
-install_and_run() {
-	local iteration=$1 program=$2 root=$work/root-$1
-	rm -rf "$root" && mkdir -p "$root/var/lib/pacman" "$root/cache"
-	printf '[options]\nArchitecture = %s\nSigLevel = Never\n\n' "$(uname -m)" >"$root/pacman.conf"
-	bbtw repo demo --iteration "$iteration" >>"$root/pacman.conf"
-	local root_pacman=(pacman) quirk=()
-	[ "$(id -u)" = 0 ] || root_pacman=(fakeroot pacman)
-	if pacman -S --help | grep -q -- --disable-sandbox; then quirk=(--disable-sandbox); fi
-	"${root_pacman[@]}" --root "$root" --dbpath "$root/var/lib/pacman" --cachedir "$root/cache" --config "$root/pacman.conf" \
-		--hookdir /nonexistent --logfile "$root/pacman.log" --noconfirm --noprogressbar --noscriptlet "${quirk[@]}" \
-		-Sy "$program" >"$root/output" 2>&1 || { cat "$root/output" >&2; die "pacman could not install $program"; }
-	shift 2
-	LD_LIBRARY_PATH=$root/usr/lib "$root/usr/bin/$program" "$@"
-}
+. "$here/lib.sh"
 
 say "Preparing 17 packages in $work/sources"
 rm -rf "$work" && mkdir -p "$work"
@@ -73,13 +29,8 @@ done
 say "Starting the server with two workers: $BUILDBTW_SERVER_URL"
 buildbtw serve --listen "$listen" --server-url "$BUILDBTW_SERVER_URL" --data-dir "$work/data" \
 	--sources "dir:$work/sources" --workers 2 --sync-period 1s --debounce 1s >"$work/server.log" 2>&1 &
-server=$!
-for _ in $(seq 100); do
-	kill -0 "$server" 2>/dev/null || die "the server did not start"
-	! curl -fsS -o /dev/null "$BUILDBTW_SERVER_URL/api/v1/ready" 2>/dev/null || break
-	sleep 0.2
-done
-curl -fsS -o /dev/null "$BUILDBTW_SERVER_URL/api/v1/ready" || die "the server is not ready after 20 seconds"
+processes+=($!)
+await_server $!
 
 say "What would a change of libcalc rebuild?"
 bbtw plan libcalc
@@ -137,4 +88,4 @@ cat <<E2
     bbtw new libshape/main -n mine --wait
     cd $work/sources/libshape    # change something and commit it
 E2
-wait "$server"
+wait

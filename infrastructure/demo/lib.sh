@@ -1,0 +1,62 @@
+# lib.sh: what the demonstrations share; sourced by them. They set listen, work,
+# here and once before, and processes, the list of what is to be stopped.
+
+if [ -t 1 ]; then bold=$(tput bold || :) plain=$(tput sgr0 || :); else bold= plain=; fi
+say() { printf '\n%s==> %s%s\n' "$bold" "$*" "$plain"; }
+die() {
+	printf '\nThe demo failed: %s\n' "$*" >&2
+	[ ! -f "$work/server.log" ] || { echo "The end of the server's log ($work/server.log):" >&2; tail -n 15 "$work/server.log" >&2; }
+	exit 1
+}
+stop() { # ends everything, the last one first
+	local i
+	for ((i = ${#processes[@]} - 1; i >= 0; i--)); do
+		kill "${processes[i]}" 2>/dev/null || continue
+		wait "${processes[i]}" 2>/dev/null || :
+	done
+	processes=()
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+
+# commit SLUG CHANGE|- MESSAGE: puts the files of a change into a source.
+commit() {
+	local dir=$work/sources/$1
+	[ "$2" = - ] || cp "$here/changes/$2/$1"/{.SRCINFO,*} "$dir/"
+	git -C "$dir" add -A
+	git -C "$dir" -c user.name='Demo' -c user.email=demo@localhost -c commit.gpgsign=false commit -q -m "$3"
+}
+
+# count STATUS: how many builds of the latest iteration have it.
+count() { bbtw show demo --status "$1" --json | grep -c '"pkgbase"' || :; }
+
+# names STATUS: their names, in one line.
+names() { bbtw show demo --status "$1" | awk -F'\t' 'NF > 5 { print $2 }' | sort | tr '\n' ' '; }
+
+# install ITERATION PROGRAM ARGUMENT...: installs the program's package from the
+# iteration's repository into an empty directory with pacman, and runs it.
+install_and_run() {
+	local iteration=$1 program=$2 root=$work/root-$1
+	rm -rf "$root" && mkdir -p "$root/var/lib/pacman" "$root/cache"
+	printf '[options]\nArchitecture = %s\nSigLevel = Never\n\n' "$(uname -m)" >"$root/pacman.conf"
+	bbtw repo demo --iteration "$iteration" >>"$root/pacman.conf"
+	local root_pacman=(pacman) quirk=()
+	[ "$(id -u)" = 0 ] || root_pacman=(fakeroot pacman)
+	if pacman -S --help | grep -q -- --disable-sandbox; then quirk=(--disable-sandbox); fi
+	"${root_pacman[@]}" --root "$root" --dbpath "$root/var/lib/pacman" --cachedir "$root/cache" --config "$root/pacman.conf" \
+		--hookdir /nonexistent --logfile "$root/pacman.log" --noconfirm --noprogressbar --noscriptlet "${quirk[@]}" \
+		-Sy "$program" >"$root/output" 2>&1 || { cat "$root/output" >&2; die "pacman could not install $program"; }
+	shift 2
+	LD_LIBRARY_PATH=$root/usr/lib "$root/usr/bin/$program" "$@"
+}
+
+# await_server PID: waits until the server that the process is answers.
+await_server() {
+	local i
+	for i in $(seq 100); do
+		kill -0 "$1" 2>/dev/null || die "the server did not start"
+		! curl -fsS -o /dev/null "$BUILDBTW_SERVER_URL/api/v1/ready" 2>/dev/null || return 0
+		sleep 0.2
+	done
+	die "the server is not ready after 20 seconds"
+}
