@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -308,6 +309,36 @@ func TestARemovedLogLeavesNoIndex(t *testing.T) {
 	}
 	if len(l.open) != 0 {
 		t.Errorf("%d logs are still held", len(l.open))
+	}
+}
+
+func TestALongLogTakesLittleMemory(t *testing.T) {
+	l := openLogs(t)
+	mustAppend(t, l, 1, 0, "x\n") // makes the directory
+	if err := os.WriteFile(l.path(1), bytes.Repeat([]byte(bigLog()), 15), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	allocated := func(do func()) uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		do()
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	var v *View
+	if n := allocated(func() { v = open(t, l, 1) }); n > 4<<20 {
+		t.Errorf("%d bytes for the first look at %d", n, v.Size())
+	}
+	defer v.Close()
+	if n := allocated(func() { searchAll(t, v, Query{Text: "NOT THERE", IgnoreCase: true}, 10) }); n > 4<<20 {
+		t.Errorf("%d bytes for a search through %d", n, v.Size())
+	}
+	if n := allocated(func() {
+		if lines, err := v.From(v.Lines()/2, 400); err != nil || len(lines) != 400 {
+			t.Errorf("%d lines, %v", len(lines), err)
+		}
+	}); n > 1<<20 {
+		t.Errorf("%d bytes for a window", n)
 	}
 }
 

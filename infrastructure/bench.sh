@@ -17,6 +17,9 @@ finish  ./pacmanrepo  ^Benchmark(Stage|Publish)$                                
 pages   ./handlers    ^Benchmark(BuildspacePage|HomePage)$                               40x
 search  ./directory   ^BenchmarkFind$                                                      2000x
 live    ./handlers    ^BenchmarkLive$                                                    1x
+logs    ./buildlog    ^BenchmarkLog$                                                      10x
+logs    ./handlers    ^BenchmarkLog$                                                      10x
+logs    ./cmd/internal/browser  ^BenchmarkLogInTheBrowser$                           1x
 lists   ./store       ^Benchmark(PageOfBlockedBuilds|Blockers|Graph|Diff|Buildspaces)$   20x
 graph   ./graphlayout ^BenchmarkLayout$                                                  50x
 graph   ./handlers    ^BenchmarkGraphPage$                                               3x

@@ -18,6 +18,7 @@ const main = {
   graph: "/graph/failure",
   iteration: "/iteration/building",
   "build-failed": "/build/failed",
+  log: "/log/failed",
   plan: "/new/plan",
 };
 const others = {
