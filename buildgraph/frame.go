@@ -24,8 +24,7 @@ type frame struct {
 	last   atomic.Pointer[filledFrame]
 }
 
-// filledFrame is the builds of a frame with the commits and versions of an
-// index, without reasons.
+// filledFrame is the builds of a plan by some index.
 type filledFrame struct {
 	of     *identity
 	builds []Build
@@ -64,26 +63,6 @@ func newFrame(key string, s *skeleton, cycles buildbtw.Cycles) *frame {
 		f.loose = []int32{s.nodes[s.loose.before], s.nodes[s.loose.after]}
 	}
 	return f
-}
-
-// filled gives the builds with the commits and versions of an index. The last
-// ones are kept: the plans of one set differ only in their reasons.
-func (f *frame) filled(g *graph, ix *Index) []Build {
-	if last := f.last.Load(); last != nil && last.of == ix.identity {
-		return last.builds
-	}
-	out := make([]Build, len(f.builds))
-	for i := range f.builds {
-		b := &f.builds[i]
-		v := f.nodes[b.node]
-		u, source := g.units[v], &ix.sources[g.sources[v]]
-		out[i] = Build{
-			Pkgbase: u.info.Pkgbase, Stage: b.stage, NoCheck: b.noCheck, Level: int(b.level), Priority: b.priority,
-			Source: source.Slug, Commit: source.Commit, Version: u.version, Pkgnames: u.pkgnames, Any: u.any,
-		}
-	}
-	f.last.Store(&filledFrame{ix.identity, out})
-	return out
 }
 
 // has reports whether a graph node is in the set.

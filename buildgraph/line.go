@@ -4,16 +4,16 @@ package buildgraph
 // goes: a list, with labels that ascend along it so that any two nodes can be
 // compared.
 type line struct {
-	label []int64 // by node
+	label []int32 // by node
 	next  []int32 // by node; behind all others stands the end, numbered like one node more,
 	prev  []int32 // and before the first one too
 }
 
-const lineSpace = 1 << 62 // labels lie between 0 and this
+const lineSpace = 1<<31 - 1 // labels lie between 0 and this
 
 func newLine(order []int32) *line {
 	n := len(order)
-	l := &line{label: make([]int64, n), next: make([]int32, n+1), prev: make([]int32, n+1)}
+	l := &line{label: make([]int32, n), next: make([]int32, n+1), prev: make([]int32, n+1)}
 	last := l.end()
 	for _, v := range order {
 		l.next[last], l.prev[v] = v, last
@@ -28,7 +28,7 @@ func (l *line) end() int32 { return int32(len(l.label)) }
 
 // spread labels all nodes anew, with equal gaps.
 func (l *line) spread() {
-	gap := lineSpace / int64(len(l.label)+1)
+	gap := lineSpace / int32(len(l.label)+1)
 	at := gap
 	for v := l.next[l.end()]; v != l.end(); v = l.next[v] {
 		l.label[v] = at
@@ -37,7 +37,7 @@ func (l *line) spread() {
 }
 
 // gap gives the labels of a node and the one behind it.
-func (l *line) gap(v int32) (lo, hi int64) {
+func (l *line) gap(v int32) (lo, hi int32) {
 	hi = lineSpace
 	if v != l.end() {
 		lo = l.label[v]

@@ -33,13 +33,37 @@ func countedScopes() []buildbtw.Scope {
 	return []buildbtw.Scope{buildbtw.ScopeNone, buildbtw.ScopeDirect, buildbtw.ScopeAll}
 }
 
-// archPlan fills in the reasons.
+// archPlan fills in what an index and the reasons say. The builds of the last
+// plan are kept: plans of one set and one index differ only in their reasons.
 func (h *shape) archPlan(g *graph, ix *Index) *ArchPlan {
-	p := &ArchPlan{Builds: slices.Clone(h.filled(g, ix)), Edges: h.edges, Cuts: h.cuts, Chain: h.chain}
+	p := &ArchPlan{Edges: h.edges, Cuts: h.cuts, Chain: h.chain}
+	last := h.last.Load()
+	if last == nil || last.of != ix.identity {
+		p.Builds = h.fill(g, ix)
+		h.last.Store(&filledFrame{ix.identity, p.Builds})
+		return p
+	}
+	p.Builds = slices.Clone(last.builds)
 	for i := range p.Builds {
 		p.Builds[i].Reason = h.reasons[h.builds[i].node]
 	}
 	return p
+}
+
+// fill makes the builds with the commits and versions of an index.
+func (h *shape) fill(g *graph, ix *Index) []Build {
+	out := make([]Build, len(h.builds))
+	for i := range h.builds {
+		b := &h.builds[i]
+		v := h.nodes[b.node]
+		u, source := g.units[v], &ix.sources[g.sources[v]]
+		out[i] = Build{
+			Pkgbase: u.info.Pkgbase, Stage: b.stage, NoCheck: b.noCheck, Level: int(b.level), Priority: b.priority,
+			Source: source.Slug, Commit: source.Commit, Version: u.version, Pkgnames: u.pkgnames, Any: u.any,
+			Reason: h.reasons[b.node],
+		}
+	}
+	return out
 }
 
 // cells is how much the shape holds beside its frame, for the bound of the

@@ -10,7 +10,7 @@ const priceUnit = 16
 type sequence struct {
 	*tangle
 	*line
-	near    []int64 // scratch: the labels of one node's neighbours
+	near    []int32 // scratch: the labels of one node's neighbours
 	dirty   []bool  // something about the node changed since it was looked at
 	todo    []int32 // the dirty nodes
 	journal []step  // moves since it was last emptied
@@ -89,7 +89,7 @@ func (s *sequence) bestPlace(v int32) (behind int32, gain int64) {
 func (s *sequence) sortRow(v int32) []arc {
 	row := s.row(v)
 	near := slices.Grow(s.near[:0], len(row))[:len(row)]
-	last := int64(-1)
+	last := int32(-1)
 	for i := range row {
 		l := s.label[row[i].to]
 		near[i] = l
@@ -105,7 +105,7 @@ func (s *sequence) sortRow(v int32) []arc {
 
 // insert moves element i of a row down to its place among the sorted ones
 // before it, which mostly is one place down: past a node that moved far up.
-func insert(row []arc, near []int64, i int) {
+func insert(row []arc, near []int32, i int) {
 	at, a, l := i-1, row[i], near[i]
 	if at > 0 && near[at-1] > l {
 		at, _ = slices.BinarySearch(near[:at], l)
