@@ -8,8 +8,8 @@ runs=${RUNS:-3}
 
 # area  package  benchmarks  for how long or how often
 table='
-plan    ./buildgraph  ^Benchmark(Index|PlanOf.*)$                                        5x
-plan    ./buildgraph  ^Benchmark(CutsOf.*|Push.*|Three.*|Tsort)$                5x
+plan    ./buildgraph  ^Benchmark(Index|PlanOf.*)$                                        15x
+plan    ./buildgraph  ^Benchmark(PlanAgainstTsort|CutsOf.*|Push.*|Three.*)$              15x
 cold    ./scheduler   ^BenchmarkColdPlan$                                                3x
 claim   ./store       ^Benchmark(CreateIteration|Claim.*|Heartbeat)$                     20x
 finish  ./store       ^Benchmark(Finish.*)$                                              20x
