@@ -10,6 +10,7 @@ const (
 	shortenRounds      = 10
 	improveRoundsTimed = 2
 	shortenRoundsTimed = 40
+	widenRoundsTimed   = 100
 
 	improveNodes = 3000 // in larger tangles a jump costs more, and there are not more of them
 	shortenFrom  = 64   // nodes; in smaller tangles no chain is long
@@ -32,7 +33,7 @@ type cutter struct {
 // It looks for an order of each strongly connected component in which the
 // edges that point back weigh little, and cuts those: first a greedy order,
 // then every node at its best place, then a search with random jumps, then
-// a shorter longest chain for a little more weight.
+// a shorter longest chain and earlier starts for a little more weight.
 func chooseCuts(deps *csr, comps *components, seconds []float64, solved *solutions) []bool {
 	c := &cutter{deps: deps, comps: comps, seconds: seconds, solved: solved, cut: make([]bool, len(deps.to))}
 	local := make([]int32, deps.nodes())
@@ -64,6 +65,7 @@ func (c *cutter) problem(members, local []int32) *problem {
 			c.clocks = c.newClocks()
 		}
 		p.shorten, p.clock = c.effort(shortenRounds, shortenRoundsTimed), c.clocks.of(members)
+		p.widen = c.effort(0, widenRoundsTimed)
 	}
 	return p
 }

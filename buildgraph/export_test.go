@@ -1,5 +1,7 @@
 package buildgraph
 
+import "slices"
+
 // The benchmarks measure parts of a plan by themselves.
 
 // CutAll chooses the cuts of a whole architecture, nothing else, and returns
@@ -27,6 +29,18 @@ func (ix *Index) CutAll(arch string, durations map[string]float64) (depends, mak
 		}
 	}
 	return depends, makedepends, checkdepends
+}
+
+// ChainBound is the longest chain in seconds over edges that lie on no cycle: no
+// choice of cuts makes the longest chain shorter.
+func (ix *Index) ChainBound(arch string, durations map[string]float64) float64 {
+	g := ix.graph(arch)
+	c := &cutter{deps: g.deps, comps: findComponents(g.deps)}
+	e := newEstimate(durations)
+	for _, u := range g.units {
+		c.seconds = append(c.seconds, e.of(u.info.Pkgbase))
+	}
+	return slices.Max(c.newClocks().before)
 }
 
 // Forget makes the next plans compute everything again.

@@ -122,16 +122,6 @@ func TestSearchIsNoWorseThanGreedy(t *testing.T) {
 	})
 }
 
-// cost is the weight of all edges that point back.
-func (s *sequence) cost() (sum int64) {
-	for _, e := range s.edges {
-		if s.label[e.before] > s.label[e.after] {
-			sum += int64(e.weight)
-		}
-	}
-	return sum
-}
-
 func sortedCopy(list []int32) []int32 {
 	out := slices.Clone(list)
 	slices.Sort(out)

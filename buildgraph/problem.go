@@ -12,6 +12,7 @@ type problem struct {
 	edges   []tangleEdge
 	improve int // rounds
 	shorten int // rounds; 0 in small tangles, where no chain is long
+	widen   int // rounds; 0 too when no durations are known
 	clock   clock
 }
 
@@ -21,9 +22,13 @@ func (p *problem) solve() []int32 {
 	s := newSequence(t, greedyOrder(t))
 	s.settleAll()
 	s.improve(p.improve)
-	order := s.appendTo(nil)
+	order, cost := s.appendTo(nil), s.cost()
 	if p.shorten > 0 {
 		order = s.shorten(p.clock, p.shorten)
+	}
+	if p.widen > 0 {
+		s = newSequence(newTangle(p.size, p.edges), order) // at full prices again
+		order = s.widen(p.clock, p.widen, widenLimit*float64(cost))
 	}
 	place := make([]int32, p.size)
 	for at, v := range order {
@@ -33,7 +38,7 @@ func (p *problem) solve() []int32 {
 }
 
 func (p *problem) same(q *problem) bool {
-	return p.size == q.size && p.improve == q.improve && p.shorten == q.shorten &&
+	return p.size == q.size && p.improve == q.improve && p.shorten == q.shorten && p.widen == q.widen &&
 		slices.Equal(p.edges, q.edges) && slices.Equal(p.clock.seconds, q.clock.seconds) &&
 		slices.Equal(p.clock.before, q.clock.before) && slices.Equal(p.clock.after, q.clock.after)
 }

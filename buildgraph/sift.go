@@ -25,6 +25,16 @@ func newSequence(t *tangle, order []int32) *sequence {
 	return &sequence{tangle: t, line: newLine(order), dirty: make([]bool, len(order))}
 }
 
+// cost is the weight of all edges that point back.
+func (s *sequence) cost() (sum int64) {
+	for _, e := range s.edges {
+		if s.label[e.before] > s.label[e.after] {
+			sum += int64(e.weight)
+		}
+	}
+	return sum
+}
+
 // settleAll moves every node to its best place, until that helps none of them.
 func (s *sequence) settleAll() {
 	s.todo = s.appendTo(s.todo[:0])
