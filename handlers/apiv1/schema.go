@@ -92,7 +92,11 @@ func (s *schemas) fields(t reflect.Type, properties object) (required []string) 
 	for f := range fieldsOf(t) {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if f.Anonymous && name == "" {
-			required = append(required, s.fields(f.Type, properties)...)
+			embedded := f.Type
+			if embedded.Kind() == reflect.Pointer {
+				embedded = embedded.Elem()
+			}
+			required = append(required, s.fields(embedded, properties)...)
 			continue
 		}
 		properties[name] = s.schema(f.Type)
