@@ -14,6 +14,7 @@ cold    ./scheduler   ^BenchmarkColdPlan$                                       
 claim   ./store       ^Benchmark(CreateIteration|Claim.*|Heartbeat)$                     20x
 finish  ./store       ^Benchmark(Finish.*)$                                              20x
 finish  ./pacmanrepo  ^Benchmark(Stage|Publish)$                                         10x
+dispatch ./handlers/apiv1 ^BenchmarkDispatch$                                           200x
 pages   ./handlers    ^Benchmark(BuildspacePage|HomePage)$                               40x
 search  ./directory   ^BenchmarkFind$                                                      2000x
 live    ./handlers    ^BenchmarkLive$                                                    1x
