@@ -25,6 +25,8 @@ lists   ./store       ^Benchmark(PageOfBlockedBuilds|Blockers|Graph|Diff|Buildsp
 graph   ./graphlayout ^BenchmarkLayout$                                                  50x
 graph   ./handlers    ^BenchmarkGraphPage$                                               3x
 sources ./srcinfo     ^BenchmarkParse$                                                   3x
+gitlab  ./scheduler   ^BenchmarkFirstFill$                                               1x
+gitlab  ./scheduler   ^Benchmark(QuietPass|PushToIteration)$                             10x
 load    ./cmd/internal/chaos  ^Benchmark(Workers|FinishUnblocks3000OverHTTP)$        1x
 '
 
