@@ -3,8 +3,6 @@ package vm_test
 import (
 	"archive/tar"
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -176,34 +174,6 @@ func TestGuestsThatGoWrong(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestGuestIsEndedWhenNobodyWantsIt cancels while the guest runs.
-func TestGuestIsEndedWhenNobodyWantsIt(t *testing.T) {
-	r := newRunner(t, guestOptions(t, "echo begun; sleep 1000"))
-	job := guestJob(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	var log bytes.Buffer
-	result := r.Build(ctx, job, writerFunc(func(p []byte) { // QEMU's console comes in bits
-		log.Write(p)
-		if bytes.Contains(log.Bytes(), []byte("begun")) {
-			cancel()
-		}
-	}))
-	if !errors.Is(context.Cause(ctx), context.Canceled) {
-		t.Errorf("the guest has not begun:\n%s", &log)
-	}
-	if result.Outcome != buildbtw.OutcomeCancelled || marked(t, job.Mark) != "" {
-		t.Errorf("%+v, %q", result, marked(t, job.Mark))
-	}
-}
-
-type writerFunc func([]byte)
-
-func (f writerFunc) Write(p []byte) (int, error) {
-	f(p)
-	return len(p), nil
 }
 
 // marked lists the processes of a build that are still there.

@@ -2,8 +2,10 @@ package vm_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -192,4 +194,31 @@ func TestSettingsThatCannotBeUsed(t *testing.T) {
 		}
 	}
 	var _ runners.Runner = newRunner(t, vm.Options{})
+}
+
+func TestGuestIsEndedWhenNobodyWantsIt(t *testing.T) {
+	r := newRunner(t, vmexecOptions(t, "orphan", "echo begun; sleep 1000"))
+	job := guestJob(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var log bytes.Buffer
+	result := r.Build(ctx, job, writerFunc(func(p []byte) {
+		log.Write(p)
+		if bytes.Contains(log.Bytes(), []byte("begun")) {
+			cancel()
+		}
+	}))
+	if !errors.Is(context.Cause(ctx), context.Canceled) {
+		t.Errorf("the guest has not begun:\n%s", &log)
+	}
+	if result.Outcome != buildbtw.OutcomeCancelled || marked(t, job.Mark) != "" {
+		t.Errorf("%+v, %q", result, marked(t, job.Mark))
+	}
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(p []byte) (int, error) {
+	f(p)
+	return len(p), nil
 }
