@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"buildbtw"
-	"buildbtw/handlers"
 	"buildbtw/store/storetest"
+	"buildbtw/handlers"
 )
 
 func TestThePlanIsShownBeforeAnythingIsCreated(t *testing.T) {

@@ -55,7 +55,7 @@ secret worker-token >/dev/null
 say "Starting a stand-in for GitLab with two runners: http://$gitlab"
 BUILDBTW_WORKER_TOKEN_FILE=$work/worker-token BUILDBTW_STATE_DIR=$work/executor BUILDBTW_RUNNER=${BUILDBTW_RUNNER:-makepkg} \
 	BUILDBTW_TOKEN=$gitlab_token BUILDBTW_HOOK_SECRET=$hook_secret \
-	buildbtw-demo-gitlab --listen "$gitlab" --dir "$work/gitlab" --runners 2 "${projects[@]}" \
+	buildbtw-demo-gitlab --listen "$gitlab" --dir "$work/gitlab" --runners "${BUILDBTW_DEMO_RUNNERS:-2}" "${projects[@]}" \
 	--hook "$BUILDBTW_SERVER_URL/api/v1/webhooks/gitlab" >"$work/gitlab.log" 2>&1 &
 processes+=($!)
 until_true "the stand-in's start" grep -q '^serving' "$work/gitlab.log"
