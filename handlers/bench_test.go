@@ -9,6 +9,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/handlers"
+	"buildbtw/store"
 	"buildbtw/store/storetest"
 )
 
@@ -23,7 +24,14 @@ const (
 func benchSite(b *testing.B, change ...func(*handlers.Deps)) *site {
 	b.Helper()
 	s := newSite(b, change...)
-	s.db.Iterate(b, s.db.NewBuildspace(b, "bench"), storetest.Synthetic(fullBuilds, fullEdges, 1))
+	s.begin(b, s.db.NewBuildspace(b, "bench"))
+	return s
+}
+
+// begin makes a new iteration of the buildspace.
+func (s *site) begin(b *testing.B, row store.BuildspaceRow) {
+	b.Helper()
+	s.db.Iterate(b, row, storetest.Synthetic(fullBuilds, fullEdges, 1))
 	for i := range 60 {
 		c := s.db.Claim(b, "w1")
 		if i%10 == 9 {
@@ -32,7 +40,6 @@ func benchSite(b *testing.B, change ...func(*handlers.Deps)) *site {
 			s.db.Finish(b, c)
 		}
 	}
-	return s
 }
 
 // visitor asks for one page over a connection of its own and keeps how long each
@@ -128,11 +135,18 @@ func (s *site) benchChanged(b *testing.B) {
 }
 
 // change changes builds n times: each is taken and finished, and what waited for
-// it may become pending.
+// it may become pending. When all are done, another iteration begins.
 func (s *site) change(b *testing.B, n int) {
 	b.Helper()
 	for range n / 2 {
 		s.db.Clock.Advance(time.Second)
-		s.db.Finish(b, s.db.Claim(b, "w1"))
+		c := s.db.Claim(b, "w1")
+		if c == nil {
+			row, err := s.db.Buildspace(b.Context(), "bench")
+			must(b, err)
+			s.begin(b, row)
+			c = s.db.Claim(b, "w1")
+		}
+		s.db.Finish(b, c)
 	}
 }

@@ -1,5 +1,5 @@
 // Makes the pictures of the documentation from the stories: every page in light,
-// the main ones also in dark and narrow. `make screenshots` runs it.
+// dark and narrow. `make screenshots` runs it.
 //
 //   node cmd/buildbtw-storybook/screenshots.mjs STORYBOOK OUT
 //
@@ -12,39 +12,39 @@ import { chromium } from "playwright-core";
 const [storybook, out] = process.argv.slice(2);
 if (!out) throw new Error("usage: screenshots.mjs STORYBOOK OUT");
 
-// Picture: story. The first five are made in every look.
-const main = {
+// Picture: story.
+const stories = {
   home: "/home/busy",
-  graph: "/graph/failure",
-  iteration: "/iteration/building",
-  "build-failed": "/build/failed",
-  log: "/log/failed",
-  plan: "/new/plan",
-};
-const others = {
   buildspaces: "/buildspaces/list",
   "new-buildspace": "/new/empty",
+  plan: "/new/plan",
   "plan-large": "/new/plan-large",
   "wrong-changeset": "/new/wrong-changeset",
   "edit-buildspace": "/edit/plan",
+  iteration: "/iteration/building",
   "iteration-built": "/iteration/built",
-  "iteration-failed": "/iteration/failed",
   "iteration-invalid": "/iteration/invalid",
+  compare: "/iteration/diff",
+  activity: "/iteration/activity",
+  graph: "/graph/failure",
+  "graph-large": "/graph/3000",
+  "build-failed": "/build/failed",
   "build-blocked": "/build/blocked",
-  "build-building": "/build/building",
   "build-built": "/build/built",
+  log: "/log/failed",
   package: "/package/known",
+  search: "/search/full",
   sources: "/sources/some-broken",
   workers: "/workers/some",
   error: "/error/404",
 };
 const wide = { width: 1280, height: 800 };
 const looks = [
-  { suffix: "", stories: { ...main, ...others }, options: { colorScheme: "light", viewport: wide } },
-  { suffix: "-dark", stories: main, options: { colorScheme: "dark", viewport: wide } },
-  { suffix: "-narrow", stories: main, options: { colorScheme: "light", viewport: { width: 360, height: 740 } } },
+  { suffix: "", options: { colorScheme: "light", viewport: wide } },
+  { suffix: "-dark", options: { colorScheme: "dark", viewport: wide } },
+  { suffix: "-narrow", options: { colorScheme: "light", viewport: { width: 360, height: 740 } } },
 ];
-const tallest = 1400; // px; what lies below says nothing new
+const tallest = 1200; // px; what lies below says nothing new
 const largest = 200_000; // bytes of one picture
 const flags = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -84,7 +84,7 @@ try {
   for (const name of await readdir(out)) if (name.endsWith(".png")) await rm(join(out, name));
   let count = 0;
   let bytes = 0;
-  for (const { suffix, stories, options } of looks) {
+  for (const { suffix, options } of looks) {
     const context = await browser.newContext({ ...options, reducedMotion: "reduce" });
     const page = await context.newPage();
     for (const [name, story] of Object.entries(stories)) {
