@@ -72,8 +72,8 @@ type MirroredProject struct {
 type SourceGroup struct {
 	Name string `bun:"name,pk"` // the address of its page
 
-	// SeenUntil is the latest activity up to which all projects have been
-	// fetched; nil until they have been listed.
+	// SeenUntil is when GitLab was asked what was active, and all that it told
+	// of was fetched since; nil until all projects have been.
 	SeenUntil *time.Time `bun:"seen_until"`
 	ListedAt  *time.Time `bun:"listed_at"` // when all projects were listed last
 	FilledAt  *time.Time `bun:"filled_at"` // when every project had been tried for the first time

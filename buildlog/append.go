@@ -1,6 +1,7 @@
 package buildlog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,39 +29,59 @@ const fullMark = "\n==> buildbtw: this log is full; what follows was dropped\n"
 // again, so repeating a chunk is harmless; a chunk that would leave a gap is
 // refused with *OffsetError.
 //
+// Every so often the log's index is brought up to date, so that whoever opens a
+// long log does not wait for that.
+//
 // Above MaxSize text is dropped without an error, so that the build goes on;
 // the offset then moves on as if it had been written. When reading the chunk or
 // writing it fails, end says how far the log got; of a full disk,
 // syscall.ENOSPC is in the error's chain.
 func (l *Logs) Append(attempt, offset int64, chunk io.Reader) (end int64, err error) {
+	size, end, err := l.append(attempt, offset, chunk)
+	if size/indexStep < end/indexStep {
+		// When this fails, the next one who needs the index makes it.
+		if v, err := l.View(context.Background(), attempt); err == nil {
+			v.Close()
+		}
+	}
+	return end, err
+}
+
+// indexStep is how many bytes a log grows until its index is brought up to date.
+// That takes some ten milliseconds.
+const indexStep = 8 << 20
+
+// append also gives the size that the log had, or end where nothing was written.
+func (l *Logs) append(attempt, offset int64, chunk io.Reader) (size, end int64, err error) {
 	g := l.hold(attempt)
 	defer l.release(attempt, g)
 	g.writing.Lock()
 	defer g.writing.Unlock()
 
-	size, err := l.Size(attempt)
+	size, err = l.Size(attempt)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if size > l.maxSize {
-		return dropChunk(offset, chunk)
+		end, err = dropChunk(offset, chunk)
+		return end, end, err
 	}
 	if offset < 0 || offset > size {
-		return size, &OffsetError{Attempt: attempt, Offset: offset, End: size}
+		return size, size, &OffsetError{Attempt: attempt, Offset: offset, End: size}
 	}
 	if _, err := io.CopyN(io.Discard, chunk, size-offset); errors.Is(err, io.EOF) {
-		return size, nil // all of it is there already
+		return size, size, nil // all of it is there already
 	} else if err != nil {
-		return size, fmt.Errorf("append to log %d at %d: %w", attempt, offset, err)
+		return size, size, fmt.Errorf("append to log %d at %d: %w", attempt, offset, err)
 	}
 	end, err = l.write(attempt, size, chunk)
 	if end > size {
 		g.wake()
 	}
 	if err != nil {
-		return end, fmt.Errorf("append to log %d at %d: %w", attempt, size, err)
+		return size, end, fmt.Errorf("append to log %d at %d: %w", attempt, size, err)
 	}
-	return end, nil
+	return size, end, nil
 }
 
 // dropChunk reads a chunk for a full log to its end, so that its sender sees it

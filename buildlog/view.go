@@ -64,7 +64,9 @@ func (v *View) open(ctx context.Context, attempt int64, g *log) error {
 	if err := v.catchUp(ctx, g); err != nil {
 		return errors.Join(fmt.Errorf("look through log %d: %w", attempt, err), f.Close())
 	}
-	v.index = g.index
+	if v.index, err = v.withLastLine(g.index); err != nil {
+		return errors.Join(fmt.Errorf("look through log %d: %w", attempt, err), f.Close())
+	}
 	if g.index.Scanned-g.saved >= worthKeeping && saveIndex(v.logs.indexPath(attempt), g.index, f) == nil {
 		g.saved = g.index.Scanned // where it could not be stored, the next view tries again
 	}
@@ -87,6 +89,21 @@ func (v *View) catchUp(ctx context.Context, g *log) error {
 	err := x.extend(ctx, v.logs.finder, v.file, v.size)
 	g.index = x // also what there is after an error
 	return err
+}
+
+// withLastLine gives an index that knows what a last line without a newline
+// tells. The line may still get longer, so this is for one view only.
+func (v *View) withLastLine(x *index) (*index, error) {
+	if v.size == x.LineStart || x.Scanned > x.LineStart {
+		return x, nil
+	}
+	text, err := readAt(v.file, make([]byte, v.size-x.LineStart), x.LineStart)
+	if err != nil {
+		return nil, err
+	}
+	y := x.clone()
+	y.findMarks(v.logs.finder, text)
+	return y, nil
 }
 
 // maxScans is how many logs are looked through at a time.

@@ -168,7 +168,7 @@ func TestHundredsOfDependentsAreListedInParts(t *testing.T) {
 }
 
 // running starts the build lib with a log.
-func (s *site) running(t *testing.T, log string) (path string, c *store.Claimed) {
+func (s *site) running(t testing.TB, log string) (path string, c *store.Claimed) {
 	t.Helper()
 	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("lib"))
 	c = s.db.Claim(t, "w")
@@ -176,7 +176,7 @@ func (s *site) running(t *testing.T, log string) (path string, c *store.Claimed)
 	return fmt.Sprintf("/builds/%d", c.Build.ID), c
 }
 
-func (s *site) append(t *testing.T, c *store.Claimed, at int64, text string) {
+func (s *site) append(t testing.TB, c *store.Claimed, at int64, text string) {
 	t.Helper()
 	_, err := s.logs.Append(c.Attempt.ID, at, strings.NewReader(text))
 	must(t, err)

@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"buildbtw"
-	"buildbtw/store/storetest"
 	"buildbtw/handlers"
+	"buildbtw/store/storetest"
 )
 
 func TestThePlanIsShownBeforeAnythingIsCreated(t *testing.T) {

@@ -14,6 +14,7 @@ cold    ./scheduler   ^BenchmarkColdPlan$                                       
 claim   ./store       ^Benchmark(CreateIteration|Claim.*|Heartbeat)$                     20x
 finish  ./store       ^Benchmark(Finish.*)$                                              20x
 finish  ./pacmanrepo  ^Benchmark(Stage|Publish)$                                         10x
+dispatch ./handlers/apiv1 ^BenchmarkDispatch$                                           200x
 pages   ./handlers    ^Benchmark(BuildspacePage|HomePage)$                               40x
 search  ./directory   ^BenchmarkFind$                                                      2000x
 live    ./handlers    ^BenchmarkLive$                                                    1x
@@ -24,6 +25,8 @@ lists   ./store       ^Benchmark(PageOfBlockedBuilds|Blockers|Graph|Diff|Buildsp
 graph   ./graphlayout ^BenchmarkLayout$                                                  50x
 graph   ./handlers    ^BenchmarkGraphPage$                                               3x
 sources ./srcinfo     ^BenchmarkParse$                                                   3x
+gitlab  ./scheduler   ^BenchmarkFirstFill$                                               1x
+gitlab  ./scheduler   ^Benchmark(QuietPass|PushToIteration)$                             10x
 load    ./cmd/internal/chaos  ^Benchmark(Workers|FinishUnblocks3000OverHTTP)$        1x
 '
 

@@ -111,7 +111,7 @@ func (f *fixture) pass(t *testing.T) {
 }
 
 // space creates a buildspace for changesets.
-func (f *fixture) space(t *testing.T, name string, changesets ...string) {
+func (f *fixture) space(t testing.TB, name string, changesets ...string) {
 	t.Helper()
 	list, err := buildbtw.ParseChangesets(changesets)
 	if err != nil {

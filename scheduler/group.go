@@ -124,19 +124,19 @@ func (n *groupNotes) set(of *map[string]bool, group string, value bool) (before 
 
 // asked is what asking about a group gave.
 type asked struct {
-	until   time.Time // activity up to here is known
+	until   time.Time // activity that GitLab had noted by then is known
 	changed bool      // projects are new, gone, or elsewhere
 }
 
 // askGroup takes notice of what was active in a group, or from time to time and
 // at first of everything in it.
 func (s *Scheduler) askGroup(ctx context.Context, g Group) (asked, error) {
+	began := s.Now()
 	state, err := s.Store.SourceGroup(ctx, g.Name())
 	if err != nil {
 		return asked{}, err
 	}
-	asksAll := s.groups.takeList(g.Name())
-	if asksAll || state.SeenUntil == nil || state.ListedAt == nil || s.Now().Sub(*state.ListedAt) >= listEvery {
+	if s.groups.takeList(g.Name()) || listDue(state, s.Now()) {
 		return s.listGroup(ctx, g)
 	}
 	active, err := g.Active(ctx, state.SeenUntil.Add(-buildbtw.ActivityDelay))
@@ -144,11 +144,19 @@ func (s *Scheduler) askGroup(ctx context.Context, g Group) (asked, error) {
 		return asked{}, err
 	}
 	changed, err := s.Store.NoteProjects(ctx, g.Name(), active)
-	return asked{until: latest(active, *state.SeenUntil), changed: changed > 0}, err
+	return asked{until: began, changed: changed > 0}, err
+}
+
+// listDue reports whether what is known of a group is too old, or cannot be: a
+// clock was wrong when it was kept.
+func listDue(g buildbtw.SourceGroup, now time.Time) bool {
+	return g.SeenUntil == nil || g.ListedAt == nil || now.Sub(*g.ListedAt) >= listEvery ||
+		g.ListedAt.After(now) || g.SeenUntil.After(now.Add(buildbtw.ActivityDelay))
 }
 
 // listGroup takes notice of every project, and of those that are missing.
 func (s *Scheduler) listGroup(ctx context.Context, g Group) (asked, error) {
+	began := s.Now()
 	all, err := g.All(ctx)
 	if err != nil {
 		return asked{}, err
@@ -160,17 +168,7 @@ func (s *Scheduler) listGroup(ctx context.Context, g Group) (asked, error) {
 		return asked{}, err
 	}
 	s.Log.InfoContext(ctx, "all projects of a group listed", "group", g.Name(), "projects", len(all))
-	return asked{until: latest(all, time.Time{}), changed: true}, s.Store.GroupListed(ctx, g.Name())
-}
-
-// latest gives the time of the latest activity.
-func latest(list []buildbtw.Project, at time.Time) time.Time {
-	for _, p := range list {
-		if p.ActiveAt.After(at) {
-			at = p.ActiveAt
-		}
-	}
-	return at
+	return asked{until: began, changed: true}, s.Store.GroupListed(ctx, g.Name())
 }
 
 // fewMissing is how many projects may vanish at once and be believed gone.

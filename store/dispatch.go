@@ -54,7 +54,7 @@ WHERE p.state <> 'ended' AND b.status IN ('scheduled', 'building')`
 
 func (t *tx) pipelinesFull(ctx context.Context, most int) (bool, error) {
 	var wanted int
-	err := t.NewRaw(`SELECT count(DISTINCT b.id) `+wantedPipelines).Scan(ctx, &wanted)
+	err := t.get(ctx, &wanted, `SELECT count(DISTINCT b.id) `+wantedPipelines)
 	return wanted >= most, err
 }
 

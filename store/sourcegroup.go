@@ -99,9 +99,8 @@ func (s *Store) GroupListed(ctx context.Context, name string) error {
 	return s.setGroup(ctx, name, `listed_at = ?`, s.now())
 }
 
-// GroupFetched keeps up to which activity the projects of a group have been
-// fetched. It is called after they were: what a crash cuts off is asked for
-// again.
+// GroupFetched keeps when GitLab was asked for what has now been fetched. It is
+// called after that: what a crash cuts off is asked for again.
 func (s *Store) GroupFetched(ctx context.Context, name string, until time.Time) error {
 	return s.setGroup(ctx, name, `filled_at = coalesce(filled_at, ?), seen_until = ?`, s.now(), until.UTC())
 }

@@ -13,12 +13,15 @@ func (a *app) logCommand() *cobra.Command {
 	var r api.LogRequest
 	var arch string
 	var tail int
+	var find finds
 	cmd := &cobra.Command{
 		Use:   "log BUILD",
 		Short: "Print the log of a build",
 		Example: `  bbtw log curl-openssl-4/mpv
   bbtw log -f 1234
-  bbtw log --attempt 1 --tail 50 1234`,
+  bbtw log --attempt 1 --tail 50 1234
+  bbtw log --errors curl-openssl-4/mpv
+  bbtw log --grep 'undefined reference' curl-openssl-4/mpv`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
@@ -28,6 +31,12 @@ func (a *app) logCommand() *cobra.Command {
 			if r.Build, err = findBuild(cmd.Context(), c, args[0], arch); err != nil {
 				return err
 			}
+			switch {
+			case find.errors:
+				return a.logErrors(cmd.Context(), c, r)
+			case find.expression != "":
+				return a.logGrep(cmd.Context(), c, r, find)
+			}
 			return a.log(cmd.Context(), c, r, tail)
 		},
 	}
@@ -35,6 +44,9 @@ func (a *app) logCommand() *cobra.Command {
 	cmd.Flags().IntVar(&r.Attempt, "attempt", 0, "number of the attempt (default: the latest)")
 	cmd.Flags().IntVar(&tail, "tail", 0, "begin with this many lines from the end")
 	cmd.Flags().StringVar(&arch, "arch", "", "architecture, if there are several")
+	find.flags(cmd)
+	cmd.MarkFlagsMutuallyExclusive("errors", "grep", "follow")
+	cmd.MarkFlagsMutuallyExclusive("errors", "grep", "tail")
 	return cmd
 }
 

@@ -195,3 +195,18 @@ func packageDetail() views.PackageDetail {
 		},
 	}
 }
+
+// fillingSources is what the page shows while a group is fetched for the first
+// time, with another that GitLab does not answer for.
+func fillingSources() views.Sources {
+	return views.Sources{
+		Wait: "The sources are being fetched for the first time: 4312 of 10214 projects of https://gitlab.archlinux.org/archlinux/packaging/packages so far.",
+		Groups: []views.SourceGroup{
+			{URL: "https://gitlab.archlinux.org/archlinux/packaging/packages", Projects: 10214, Untried: 5902, Broken: 3, Asked: ago(4 * time.Minute)},
+			{
+				URL: "https://gitlab.archlinux.org/archlinux/private", Projects: 12, Filled: true, Asked: ago(9 * time.Hour),
+				Error: "list the projects of group archlinux/private: GitLab does not accept the token; it has expired or was revoked: make a new one and give it with --gitlab-token",
+			},
+		},
+	}
+}

@@ -145,8 +145,8 @@ func logRoutes(mux *http.ServeMux) {
 		case number("before") > 0:
 			first = number("before") - 400
 		}
-		first = min(max(first, 1), hugeLines-399)
-		window := views.LogWindow{Lines: rows(first, made(first, 400)), Total: hugeLines}
+		first = min(max(first, 1), hugeLines)
+		window := views.LogWindow{Lines: rows(first, made(first, int(min(400, hugeLines-first+1)))), Total: hugeLines}
 		_ = views.LogRows(window).Render(r.Context(), w) // a browser that left
 	})
 	mux.HandleFunc("GET /api/v1/builds/{id}/log/state", func(w http.ResponseWriter, r *http.Request) {

@@ -4,7 +4,8 @@
 //
 //   node cmd/buildbtw-storybook/look.mjs OUT BASE-URL PATH...
 //
-// Exits 1 when a page breaks a rule. CHROMIUM names the browser.
+// With - as OUT no pictures are taken. Exits 1 when a page breaks a rule. CHROMIUM
+// names the browser, LOOKS some of light, dark, narrow, narrow-dark, huge.
 import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
@@ -15,9 +16,11 @@ const looks = [
   { name: "light", colorScheme: "light", viewport: { width: 1280, height: 900 } },
   { name: "dark", colorScheme: "dark", viewport: { width: 1280, height: 900 } },
   { name: "narrow", colorScheme: "light", viewport: { width: 360, height: 740 } },
-];
+  { name: "narrow-dark", colorScheme: "dark", viewport: { width: 360, height: 740 } },
+  { name: "huge", colorScheme: "light", viewport: { width: 2560, height: 1400 } },
+].filter(({ name }) => (process.env.LOOKS ?? "light dark narrow").split(" ").includes(name));
 
-await mkdir(out, { recursive: true });
+if (out !== "-") await mkdir(out, { recursive: true });
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic"],
@@ -44,7 +47,7 @@ for (const { name, ...options } of looks) {
     for (const v of found.violations) {
       complain(path, name, `${v.impact}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(" | ")}`);
     }
-    await page.screenshot({ path: `${out}/${path.slice(1).replaceAll("/", "-")}-${name}.png`, fullPage: true });
+    if (out !== "-") await page.screenshot({ path: `${out}/${path.slice(1).replaceAll("/", "-")}-${name}.png`, fullPage: true });
   }
   await context.close();
 }

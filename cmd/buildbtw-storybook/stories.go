@@ -109,6 +109,7 @@ func listStories(s views.Shell) []story {
 	return []story{
 		{"/sources/some-broken", page(sources, views.SourcesContent(sourceList()))},
 		{"/sources/none", page(sources, views.SourcesContent(views.Sources{}))},
+		{"/sources/filling", page(sources, views.SourcesContent(fillingSources()))},
 		{"/workers/some", page(workers, views.WorkersContent(workerList()))},
 		{"/workers/none", page(workers, views.WorkersContent(views.Workers{}))},
 		{"/package/known", page(s, views.PackageContent(packageDetail()))},

@@ -43,7 +43,7 @@ func TestStories(t *testing.T) {
 }
 
 // needPrograms skips the test where it cannot run, and gives the browser.
-func needPrograms(t *testing.T) (chromium string) {
+func needPrograms(t testing.TB) (chromium string) {
 	t.Helper()
 	if _, err := exec.LookPath("node"); err != nil {
 		t.Skip("node is not installed; `make setup` installs it")
@@ -58,7 +58,7 @@ func needPrograms(t *testing.T) (chromium string) {
 }
 
 // needModules installs what package.json names, unless it is there.
-func needModules(t *testing.T) {
+func needModules(t testing.TB) {
 	t.Helper()
 	root, err := cmdtest.Root()
 	if err != nil {
@@ -100,16 +100,21 @@ func pictures(t *testing.T) string {
 	return t.TempDir()
 }
 
-// runNode runs a story. Node and the browser that it starts are one process
-// group, which ends with it.
-func runNode(ctx context.Context, path string, env []string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, storyTime)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", path)
-	cmd.Env = append(os.Environ(), env...)
+// groupOf makes a program and all that it starts one process group, which ends
+// with the test.
+func groupOf(cmd *exec.Cmd) *exec.Cmd {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
+	return cmd
+}
+
+// runNode runs a story, or a measurement, with the browser that it starts.
+func runNode(ctx context.Context, path string, env []string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, storyTime)
+	defer cancel()
+	cmd := groupOf(exec.CommandContext(ctx, "node", append([]string{path}, args...)...))
+	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		err = errors.Join(err, fmt.Errorf("it had not ended after %s", storyTime))

@@ -16,7 +16,7 @@ import (
 
 // newStage starts a server on the first sources. No worker runs yet: nothing is
 // built before the story says so.
-func newStage(t *testing.T) *stage {
+func newStage(t testing.TB) *stage {
 	t.Helper()
 	s := &stage{ctx: t.Context(), dir: t.TempDir(), workers: map[string]*cmdtest.Process{}}
 	for _, p := range firstSources() {

@@ -52,8 +52,9 @@ function start(viewer) {
     if (links.length === 0) return say(kind === "hit" ? "Nothing was found" : "No line looks like an error");
     let at = links.findIndex((a) => a.ariaCurrent === "true");
     if (at >= 0) at += by;
-    else at = by > 0 ? links.findIndex((a) => Number(a.dataset.line) >= rows.top()) : links.findLastIndex((a) => Number(a.dataset.line) < rows.bottom());
-    take(links, links[(at + links.length) % links.length] ?? links[0]);
+    else if (by > 0) at = Math.max(links.findIndex((a) => Number(a.dataset.line) >= rows.top()), 0);
+    else at = links.findLastIndex((a) => Number(a.dataset.line) < rows.bottom());
+    take(links, links[(at + links.length) % links.length]);
   }
 
   function take(links, link) {

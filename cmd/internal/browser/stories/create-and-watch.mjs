@@ -45,7 +45,21 @@ await story(async (visit) => {
   await visit.sees(page.getByRole("heading", { level: 1, name: /libcalc #1 built/ }));
   await visit.isMarked();
   await page.waitForFunction(() => document.title.startsWith("✓ built · libcalc"));
+  await page.waitForFunction(() => document.querySelector("link[rel=icon]").href.includes("icon-built"));
   await visit.look();
+
+  // In the background the page does not ask; when it is looked at again, it asks at once.
+  const stopped = await page.evaluate(() => new Promise((resolve) => {
+    Object.defineProperty(document, "hidden", { value: true, configurable: true });
+    document.addEventListener("htmx:before:request", (event) => setTimeout(() => resolve(event.defaultPrevented)), { once: true });
+  }));
+  same(stopped, true, "whether a page in the background stops asking");
+  const asks = page.waitForRequest((r) => r.headers()["hx-request"] === "true");
+  await page.evaluate(() => {
+    delete document.hidden;
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
+  same((await (await asks).response()).status(), 304, "the answer when nothing has changed meanwhile");
 
   // The graph, and the package that pacman will get.
   await visit.follow(page.getByRole("link", { name: "Graph x86_64" }), "**/libcalc/1/x86_64/graph");

@@ -1,0 +1,22 @@
+package handlers_test
+
+import (
+	"testing"
+	"time"
+
+	"buildbtw"
+)
+
+func TestSourcesPageShowsHowAGroupStands(t *testing.T) {
+	s := newSite(t)
+	const group = "https://gitlab.test/arch"
+	must(t, s.db.RetainGroups(t.Context(), []string{group}))
+	list := []buildbtw.Project{{ID: 1, Path: "arch/a", ActiveAt: time.Now()}, {ID: 2, Path: "arch/b", ActiveAt: time.Now()}}
+	_, err := s.db.NoteProjects(t.Context(), group, list)
+	must(t, err)
+	must(t, s.db.GroupAsked(t.Context(), group, "GitLab does not accept the token"))
+	page := s.get(t, "/sources")
+	page.wants(t, ".source-group", "2 projects", "0 of 2 fetched")
+	page.wants(t, ".source-group .message", "GitLab does not accept the token")
+	s.get(t, "/sources?q=lib").wants(t, ".source-group", "2 projects")
+}
