@@ -278,6 +278,23 @@ type Source struct {
 	Read    time.Time `json:"read"`
 }
 
+// Root is a place of sources with how the last look at it went.
+type Root struct {
+	Name    string    `json:"name"`
+	Synced  time.Time `json:"synced"`          // end of the last look
+	Seconds float64   `json:"seconds"`         // that it took
+	Sources int       `json:"sources"`         // that are there
+	Broken  int       `json:"broken"`          // of them could not be mirrored
+	Error   string    `json:"error,omitempty"` // why the place could not be looked at
+}
+
+// Mirror is how mirroring the sources stands.
+type Mirror struct {
+	Roots   []Root `json:"roots"`
+	Sources int    `json:"sources"` // at the base ref
+	Broken  int    `json:"broken"`  // of them cannot be planned
+}
+
 // Worker is a build machine with what it does now.
 type Worker struct {
 	Name          string    `json:"name"`

@@ -17,6 +17,7 @@ import (
 
 // Report is what a pass over a directory of sources found.
 type Report struct {
+	Found   int              // sources that are there
 	Changed []string         // slugs of which a branch or tag is new, moved or gone, sorted
 	Removed []string         // slugs whose directory is gone, sorted
 	Broken  map[string]error // why a source could not be mirrored, in words for people; what was mirrored of it before stays
@@ -62,7 +63,7 @@ func (m *Mirror) SyncDir(ctx context.Context, path string) (Report, error) {
 		return Report{}, err
 	}
 	changed, err := p.finish(ctx, removed)
-	return Report{Changed: changed, Removed: removed, Broken: p.broken}, err
+	return Report{Found: len(found), Changed: changed, Removed: removed, Broken: p.broken}, err
 }
 
 // RetainDirs removes the sources that came from any other directory than these,

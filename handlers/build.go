@@ -37,6 +37,7 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 	s := a.shell(c, views.NavBuildspaces, v.Title())
 	s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Iteration, views.Crumb{Label: v.Name()})
 	s.Mood = views.BuildMood(v.Status)
+	s.Preview = a.preview(views.BuildURL(id), v.Summary())
 	s.Live = live(c, 3)
 	return a.render(c, s, views.BuildContent(v))
 }

@@ -95,8 +95,12 @@ func answerForFiber(e *fiber.Error) answer {
 	return answer{e.Code, title(api.KindOf(e.Code)), e.Message}
 }
 
-// forProgram reports whether the one asking is no person with a browser.
+// forProgram reports whether the one asking is no person with a browser: by the
+// address, or because it wants JSON and would not take a page.
 func forProgram(c *fiber.Ctx) bool {
-	path := c.Path()
+	path, accepted := c.Path(), c.Get(fiber.HeaderAccept)
+	if strings.Contains(accepted, "json") && !strings.Contains(accepted, "text/html") {
+		return true
+	}
 	return path == api.Prefix || strings.HasPrefix(path, api.Prefix+"/") || strings.HasPrefix(path, "/repo/")
 }

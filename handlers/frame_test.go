@@ -49,6 +49,8 @@ func (emptyCatalog) Explain(context.Context, []buildbtw.Changeset, buildbtw.Sett
 
 func (emptyCatalog) Sources(context.Context) ([]api.Source, error) { return nil, nil }
 
+func (emptyCatalog) Roots(context.Context) []api.Root { return nil }
+
 func (emptyCatalog) Directory(context.Context) (*directory.Directory, error) {
 	return directory.New(nil), nil
 }

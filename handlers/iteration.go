@@ -70,6 +70,8 @@ func (a *App) iterationLive(c *fiber.Ctx, name string, number int) (*livePage, e
 		s.Crumbs = views.IterationCrumbs(name, number)
 	}
 	s.Mood = views.IterationMood(v.Status, v.Counts)
+	s.Feed = views.BuildspaceURL(name, "feed.atom")
+	s.Preview = a.preview(c.Path(), v.Summary())
 	s.Live = live(c, 3)
 	return &livePage{shell: s, parts: v.Parts(), content: views.IterationContent(v)}, nil
 }

@@ -60,6 +60,10 @@ func (smallCatalog) Sources(context.Context) ([]api.Source, error) {
 	}, nil
 }
 
+func (smallCatalog) Roots(context.Context) []api.Root {
+	return []api.Root{{Name: "packages", Synced: storetest.Start(), Seconds: 0.25, Sources: 2, Broken: 1}, {Name: "gone", Synced: storetest.Start(), Error: "open gone: no such file or directory"}}
+}
+
 func (smallCatalog) Directory(context.Context) (*directory.Directory, error) {
 	return directory.New(smallSources()), nil
 }
@@ -308,24 +312,6 @@ func TestALargePageIsPackedForThoseWhoCanUnpack(t *testing.T) {
 	}
 }
 
-func TestErrorPagesHelp(t *testing.T) {
-	s := newSite(t)
-	for path, want := range map[string]string{
-		"/nothing":                            "There is nothing at this address",
-		"/buildspaces/opnessl":                "opnessl",
-		"/buildspaces/opnessl/1/x86_64/graph": "opnessl",
-		"/builds/77":                          "77",
-		"/builds/x":                           "there is no build",
-		"/packages/..":                        "",
-		"/static/none.css":                    "there is no such file",
-	} {
-		page := s.get(t, path)
-		page.wantsStatus(t, http.StatusNotFound)
-		page.wants(t, "main", "404", "Not found", want)
-		page.wants(t, "main a", "What runs now")
-	}
-}
-
 func TestAReaderSeesNoFormsAndMaySendNone(t *testing.T) {
 	s := newSite(t, func(d *handlers.Deps) {
 		d.Who = func(handlers.Credentials) (buildbtw.User, error) {
@@ -354,24 +340,6 @@ func TestAStrangerSeesNothingButTheError(t *testing.T) {
 	page := s.get(t, "/buildspaces/lib")
 	page.wantsStatus(t, http.StatusUnauthorized)
 	page.wantsNone(t, ".builds")
-}
-
-func TestSourcesAreListedWithTheBrokenOnesFirst(t *testing.T) {
-	s := newSite(t)
-	page := s.get(t, "/sources")
-	page.wants(t, "title", "1 broken source")
-	page.wants(t, "main", "Cannot be read", "broken", ".SRCINFO line 7: "+hostile, "lib", "1.0-1")
-	page.wantsNone(t, "main script")
-	s.get(t, "/sources?q=lib").wantsNone(t, ".broken-list")
-}
-
-func TestThePackagePageShowsItsBuildsEverywhere(t *testing.T) {
-	s := newSite(t)
-	s.failing(t)
-	page := s.get(t, "/packages/lib")
-	page.wants(t, "h1", "lib", "1.0-1")
-	page.wants(t, ".builds tbody", "built", "lib")
-	s.get(t, "/packages/glibc").wants(t, "main", "No source is called like that", "No buildspace has built glibc")
 }
 
 func TestAssetsAreKeptForEver(t *testing.T) {

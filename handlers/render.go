@@ -139,23 +139,6 @@ func (a *App) momentOf(t *time.Time) views.Moment {
 	return a.moment(*t)
 }
 
-// errorPage answers a person with an error and ways on.
-func (a *App) errorPage(c *fiber.Ctx, status int, title, detail string) error {
-	next := []views.ErrorLink{{URL: "/", Label: "What runs now"}, {URL: "/buildspaces", Label: "All buildspaces"}}
-	if status >= fiber.StatusInternalServerError || status == fiber.StatusConflict {
-		next = append([]views.ErrorLink{{URL: c.Path(), Label: "Try again"}}, next...)
-	}
-	if c.Method() != fiber.MethodGet {
-		next = next[len(next)-2:] // a form is sent again with the browser's back button
-	}
-	// The request's own time may be over: that is one of the errors.
-	c.SetUserContext(context.WithoutCancel(c.UserContext()))
-	c.Status(status)
-	return a.render(c, a.shell(c, views.NavNone, title), views.ErrorContent(views.ErrorDetail{
-		Status: status, Title: title, Detail: detail, Next: next,
-	}))
-}
-
 // param gives a part of the path as it was meant. Whoever uses it checks it.
 func param(c *fiber.Ctx, name string) (string, error) {
 	v, err := url.PathUnescape(c.Params(name))

@@ -1,23 +1,30 @@
 package handlers
 
 import (
+	"context"
+	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/store"
 	"buildbtw/views"
 )
 
-// pageSources bounds the readable sources on one page; broken ones are all
-// shown.
-const pageSources = 300
+const (
+	sourcesPerPage = 200
+	firstBroken    = 50 // broken sources before the readable ones, on the first page
+	sourceSpaces   = 50 // buildspaces on the page of a source
+)
 
 // sourcesPage lists the sources, those that cannot be planned first.
 func (a *App) sourcesPage(c *fiber.Ctx) error {
 	all, err := a.Catalog.Sources(c.UserContext())
-	v := views.Sources{Query: c.Query("q"), Total: len(all)}
+	v := views.Sources{Query: c.Query("q"), BrokenOnly: c.Query("broken") != "", Total: len(all), Roots: a.rootLines(c.UserContext())}
 	if buildbtw.KindOf(err) == buildbtw.KindUnavailable {
 		v.Wait, err = buildbtw.MessageOf(err), nil
 	}
@@ -27,21 +34,23 @@ func (a *App) sourcesPage(c *fiber.Ctx) error {
 	if v.Groups, err = a.sourceGroups(c); err != nil {
 		return err
 	}
-	part := strings.ToLower(v.Query)
+	readable, broken := chosenSources(all, v.Query)
 	for _, s := range all {
-		if s.Read.After(v.Read.At) {
-			v.Read = a.moment(s.Read)
+		if s.Error != "" {
+			v.TotalBroken++
 		}
-		if !strings.Contains(strings.ToLower(s.Slug), part) {
-			continue
-		}
-		switch {
-		case s.Error != "":
-			v.Broken = append(v.Broken, sourceLine(s))
-		case len(v.Lines) < pageSources:
-			v.Lines = append(v.Lines, sourceLine(s))
-		default:
-			v.Left++
+	}
+	cursor := c.Query("cursor")
+	v.First = firstPage(c, cursor)
+	if v.BrokenOnly {
+		part, next := partOf(broken, cursor)
+		v.Broken, v.Next = sourceLines(part), nextPage(c, next)
+	} else {
+		part, next := partOf(readable, cursor)
+		v.Lines, v.Next = sourceLines(part), nextPage(c, next)
+		if cursor == "" {
+			v.Broken = sourceLines(broken[:min(len(broken), firstBroken)])
+			v.BrokenLeft = len(broken) - len(v.Broken)
 		}
 	}
 	return a.render(c, a.shell(c, views.NavSources, v.Title()), views.SourcesContent(v))
@@ -61,6 +70,113 @@ func (a *App) sourceGroups(c *fiber.Ctx) ([]views.SourceGroup, error) {
 	return groups, err
 }
 
+// chosenSources are those with the query in their name, which lists keep by slug.
+func chosenSources(all []api.Source, query string) (readable, broken []api.Source) {
+	part := strings.ToLower(query)
+	for _, s := range all {
+		switch {
+		case !strings.Contains(strings.ToLower(s.Slug), part):
+		case s.Error != "":
+			broken = append(broken, s)
+		default:
+			readable = append(readable, s)
+		}
+	}
+	return readable, broken
+}
+
+// partOf gives the page behind a cursor, which is the last slug of the one
+// before.
+func partOf(list []api.Source, cursor string) (part []api.Source, next string) {
+	if cursor != "" {
+		i, _ := slices.BinarySearchFunc(list, cursor+"\x00", func(s api.Source, slug string) int { return strings.Compare(s.Slug, slug) })
+		list = list[i:]
+	}
+	if len(list) <= sourcesPerPage {
+		return list, ""
+	}
+	return list[:sourcesPerPage], list[sourcesPerPage-1].Slug
+}
+
+func sourceLines(list []api.Source) []views.SourceLine {
+	var lines []views.SourceLine
+	for _, s := range list {
+		lines = append(lines, sourceLine(s))
+	}
+	return lines
+}
+
 func sourceLine(s api.Source) views.SourceLine {
 	return views.SourceLine{Slug: s.Slug, Ref: s.Ref, Commit: s.Commit, Pkgbase: s.Pkgbase, Version: s.Version, Error: s.Error}
+}
+
+func (a *App) rootLines(ctx context.Context) []views.RootLine {
+	var lines []views.RootLine
+	for _, r := range a.Catalog.Roots(ctx) {
+		line := views.RootLine{Name: r.Name, Synced: a.moment(r.Synced), Sources: r.Sources, Broken: r.Broken, Error: r.Error}
+		line.Took = time.Duration(r.Seconds * float64(time.Second)).Round(time.Millisecond).String()
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// sourcePage shows one source and the buildspaces that change it.
+func (a *App) sourcePage(c *fiber.Ctx) error {
+	slug, err := param(c, "slug")
+	if err != nil {
+		return err
+	}
+	all, err := a.Catalog.Sources(c.UserContext())
+	if err != nil {
+		return err
+	}
+	i, found := slices.BinarySearchFunc(all, slug, func(s api.Source, slug string) int { return strings.Compare(s.Slug, slug) })
+	if !found {
+		return buildbtw.NotFound("there is no source %.80q", slug)
+	}
+	v, err := a.sourceView(c.UserContext(), all[i])
+	if err != nil {
+		return err
+	}
+	if v.Error == "" && user(c).MayChange() == nil {
+		v.PlanURL = "/buildspaces/new?changesets=" + url.QueryEscape(v.Slug)
+	}
+	s := a.shell(c, views.NavSources, v.Slug)
+	s.Crumbs = []views.Crumb{{Label: "Sources", URL: "/sources"}, {Label: v.Slug}}
+	return a.render(c, s, views.SourceContent(v))
+}
+
+func (a *App) sourceView(ctx context.Context, s api.Source) (views.SourceDetail, error) {
+	v := views.SourceDetail{SourceLine: sourceLine(s)}
+	if s.Commit != "" {
+		read, err := a.Sources.ReadSrcinfos(ctx, []string{s.Commit})
+		if err != nil {
+			return v, err
+		}
+		v.Committed = a.moment(read[s.Commit].Time)
+	}
+	names := map[string]bool{}
+	for _, arch := range a.Settings.Architectures {
+		p, err := a.Catalog.Package(ctx, arch, s.Pkgbase)
+		if err != nil || p.Source != s.Slug {
+			continue // it makes nothing for this one
+		}
+		for _, name := range p.Pkgnames {
+			if !names[name] {
+				names[name] = true
+				v.Pkgnames = append(v.Pkgnames, name)
+			}
+		}
+	}
+	rows, _, err := a.Store.Buildspaces(ctx, store.BuildspaceFilter{Source: s.Slug, Limit: sourceSpaces})
+	for _, row := range rows {
+		space := views.SourceSpace{Card: a.buildspaceCard(row)}
+		for _, changeset := range row.Changesets {
+			if changeset.Source == s.Slug {
+				space.Ref = changeset.Ref
+			}
+		}
+		v.Spaces = append(v.Spaces, space)
+	}
+	return v, err
 }

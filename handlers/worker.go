@@ -5,6 +5,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"buildbtw"
 	"buildbtw/store"
 	"buildbtw/views"
 )
@@ -15,9 +16,13 @@ func (a *App) workersPage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	v := views.Workers{CanResume: user(c).MayAdminister() == nil}
+	history, err := a.Store.WorkerHistory(c.UserContext(), recentAttempts)
+	if err != nil {
+		return err
+	}
+	v := views.Workers{CanResume: user(c).MayAdminister() == nil, ServerURL: a.Settings.ServerURL}
 	for _, row := range rows {
-		v.Machines = append(v.Machines, a.workerCard(row))
+		v.Machines = append(v.Machines, a.workerCard(row, history))
 	}
 	if a.unchanged(c, machineStates(v.Machines)) {
 		return notModified(c)
@@ -26,6 +31,9 @@ func (a *App) workersPage(c *fiber.Ctx) error {
 	s.Live = live(c, 5)
 	return a.render(c, s, views.WorkersContent(v))
 }
+
+// recentAttempts is how many finished attempts the page shows of each machine.
+const recentAttempts = 12
 
 // resumeWorker gives a worker that was set aside builds again.
 func (a *App) resumeWorker(c *fiber.Ctx) error {
@@ -39,28 +47,65 @@ func (a *App) resumeWorker(c *fiber.Ctx) error {
 	return seeOther(c, "/workers")
 }
 
-func (a *App) workerCard(row store.WorkerRow) views.WorkerCard {
-	return views.WorkerCard{
+func (a *App) workerCard(row store.WorkerRow, history store.WorkerHistory) views.WorkerCard {
+	card := views.WorkerCard{
 		Name: row.Name, Architectures: row.Architectures, Runners: row.Runners, Labels: row.Labels, Version: row.Version,
 		FirstSeen: a.moment(row.FirstSeen), LastSeen: a.moment(row.LastSeen), SetAside: row.SetAside,
-		Gone: a.Now().Sub(row.LastSeen) >= seenLately, Running: a.runningOn(row),
+		Gone: a.Now().Sub(row.LastSeen) >= seenLately,
+	}
+	for _, t := range history.Leases {
+		if t.Worker == row.Name {
+			card.Leases = append(card.Leases, a.workerLease(t))
+		}
+	}
+	for _, t := range history.Recent {
+		if t.Worker == row.Name {
+			card.Recent = append(card.Recent, views.WorkerAttempt{
+				Pkgbase: t.Pkgbase, URL: views.BuildURL(t.BuildID), Outcome: t.Outcome, Finished: a.momentOf(t.FinishedAt),
+				Took: tookBetween(&t.StartedAt, t.FinishedAt),
+			})
+		}
+	}
+	return card
+}
+
+func (a *App) workerLease(t store.WorkerAttempt) views.WorkerLease {
+	return views.WorkerLease{
+		Pkgbase: t.Pkgbase, URL: views.BuildURL(t.BuildID), Buildspace: t.Buildspace, Iteration: t.Iteration, Slot: t.Slot, Runner: t.Runner,
+		Started: a.moment(t.StartedAt), Heartbeat: a.moment(t.HeartbeatAt), Publishing: t.State == buildbtw.AttemptPublishing,
+		Late: t.State == buildbtw.AttemptRunning && a.Now().After(t.Deadline),
 	}
 }
+
+// heartbeatStep is how exact a poll is about heartbeats: every new one would be a
+// change of the page.
+const heartbeatStep = 30 * time.Second
 
 // machineState is what a card shows of a machine besides ages.
 type machineState struct {
 	name, setAside string
 	gone           bool
 	seen           time.Time
-	running        []int64
+	leases         []leaseState
+	newest         views.WorkerAttempt
+}
+
+type leaseState struct {
+	url              string
+	publishing, late bool
+	heartbeat        time.Time
 }
 
 func machineStates(cards []views.WorkerCard) []machineState {
 	var states []machineState
 	for _, card := range cards {
 		state := machineState{name: card.Name, setAside: card.SetAside, gone: card.Gone, seen: card.LastSeen.At}
-		for _, b := range card.Running {
-			state.running = append(state.running, b.ID)
+		for _, l := range card.Leases {
+			state.leases = append(state.leases, leaseState{l.URL, l.Publishing, l.Late, l.Heartbeat.At.Truncate(heartbeatStep)})
+		}
+		if len(card.Recent) > 0 {
+			state.newest = card.Recent[0]
+			state.newest.Finished.Now = time.Time{} // its age ticks in the browser
 		}
 		states = append(states, state)
 	}

@@ -29,6 +29,7 @@ type Catalog struct {
 	durations     atomic.Pointer[map[string]float64] // seconds by pkgbase, as learned; nil until then
 	complete      atomic.Bool                        // the sources have been read at least once
 	filling       atomic.Pointer[string]             // how far the first fetch of a group is; nil when none is under way
+	roots         roots                              // how mirroring went
 
 	mu     sync.Mutex                  // serializes Refresh and guards what follows
 	parsed map[string]parsed           // by commit

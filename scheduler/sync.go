@@ -27,7 +27,9 @@ func (s *Scheduler) readSources(ctx context.Context) error {
 	var failures []error
 	changed := false
 	for _, dir := range s.SourceDirs {
+		began := time.Now()
 		report, err := s.Mirror.SyncDir(ctx, dir)
+		s.catalog.roots.note(look{root: dir, began: began, ended: time.Now(), sources: report.Found, broken: len(report.Broken), err: err})
 		if err != nil {
 			failures = append(failures, fmt.Errorf("mirror the sources in %s: %w", dir, err))
 			continue

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"strings"
 	"time"
 
 	"buildbtw"
@@ -161,52 +160,5 @@ func largePlan() *buildgraph.Plan {
 	return &buildgraph.Plan{
 		Scope: buildbtw.ScopeAll, Scopes: map[string]int{"none": 1, "direct": 141, "all": 6885},
 		Architectures: map[string]*buildgraph.ArchPlan{"x86_64": arch}, Warnings: warnings(),
-	}
-}
-
-func sourceList() views.Sources {
-	v := views.Sources{Total: 7889, Left: 7686, Read: ago(20 * time.Second), Broken: []views.SourceLine{
-		{Slug: "kodi-addon-vfs", Ref: "main", Commit: strings.Repeat("3f", 20), Error: ".SRCINFO line 7: pkgrel is missing"},
-		{Slug: "xorg-xempty", Ref: "main", Commit: strings.Repeat("a0", 20), Error: "there is no .SRCINFO at this commit"},
-	}}
-	for i := range 20 {
-		name := madeUp(i)
-		v.Lines = append(v.Lines, views.SourceLine{Slug: name, Ref: "main", Commit: strings.Repeat("9c", 20), Pkgbase: name, Version: "1.2.3-1"})
-	}
-	return v
-}
-
-func workerList() views.Workers {
-	busy := home().Running
-	return views.Workers{Machines: []views.WorkerCard{
-		{Name: "build01", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"pkgctl"}, Labels: buildbtw.Names{"big", "kvm"}, Version: "0.1.0", LastSeen: ago(2 * time.Second), Running: busy[:2]},
-		{Name: "build02", Architectures: buildbtw.Names{"x86_64", "aarch64"}, Runners: buildbtw.Names{"makepkg"}, Version: "0.1.0", LastSeen: ago(9 * time.Second)},
-		{Name: "old-laptop", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"makepkg"}, LastSeen: ago(49 * time.Hour), Gone: true},
-		{Name: "flaky", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"vm"}, LastSeen: ago(30 * time.Second), SetAside: "Five builds in a row ended by the machine's fault: no space left on device."},
-	}}
-}
-
-func packageDetail() views.PackageDetail {
-	return views.PackageDetail{
-		Name: "openssl", PlanURL: "/buildspaces/new?changesets=openssl",
-		Source: &views.SourceLine{Slug: "openssl", Ref: "main", Commit: strings.Repeat("7d", 20), Pkgbase: "openssl", Version: "3.6.0-1"},
-		Builds: []views.BuildLine{
-			line(3, "openssl", "3.6.0-1", buildbtw.StatusBuilt, ""), line(4, "openssl", "3.6.0-1", buildbtw.StatusFailed, ""),
-		},
-	}
-}
-
-// fillingSources is what the page shows while a group is fetched for the first
-// time, with another that GitLab does not answer for.
-func fillingSources() views.Sources {
-	return views.Sources{
-		Wait: "The sources are being fetched for the first time: 4312 of 10214 projects of https://gitlab.archlinux.org/archlinux/packaging/packages so far.",
-		Groups: []views.SourceGroup{
-			{URL: "https://gitlab.archlinux.org/archlinux/packaging/packages", Projects: 10214, Untried: 5902, Broken: 3, Asked: ago(4 * time.Minute)},
-			{
-				URL: "https://gitlab.archlinux.org/archlinux/private", Projects: 12, Filled: true, Asked: ago(9 * time.Hour),
-				Error: "list the projects of group archlinux/private: GitLab does not accept the token; it has expired or was revoked: make a new one and give it with --gitlab-token",
-			},
-		},
 	}
 }

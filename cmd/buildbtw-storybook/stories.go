@@ -103,28 +103,6 @@ func graphStories() []story {
 	return all
 }
 
-func listStories(s views.Shell) []story {
-	sources, workers := s, s
-	sources.Nav, workers.Nav = views.NavSources, views.NavWorkers
-	return []story{
-		{"/sources/some-broken", page(sources, views.SourcesContent(sourceList()))},
-		{"/sources/none", page(sources, views.SourcesContent(views.Sources{}))},
-		{"/sources/filling", page(sources, views.SourcesContent(fillingSources()))},
-		{"/workers/some", page(workers, views.WorkersContent(workerList()))},
-		{"/workers/none", page(workers, views.WorkersContent(views.Workers{}))},
-		{"/package/known", page(s, views.PackageContent(packageDetail()))},
-		{"/package/unknown", page(s, views.PackageContent(views.PackageDetail{Name: "glibc"}))},
-		{"/error/404", page(s, views.ErrorContent(errorDetail(404, "Not found", `there is no buildspace "opnessl"`)))},
-		{"/error/500", page(s, views.ErrorContent(errorDetail(500, "Server error", "The server failed to answer. The cause is in its log.")))},
-	}
-}
-
-func errorDetail(status int, title, detail string) views.ErrorDetail {
-	return views.ErrorDetail{Status: status, Title: title, Detail: detail, Next: []views.ErrorLink{
-		{URL: "/", Label: "What runs now"}, {URL: "/buildspaces", Label: "All buildspaces"},
-	}}
-}
-
 // index lists the stories.
 func index(all []story) story {
 	return story{"/{$}", templ.ComponentFunc(func(_ context.Context, w io.Writer) error {

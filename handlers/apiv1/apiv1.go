@@ -32,6 +32,8 @@ type Catalog interface {
 	Explain(ctx context.Context, changesets []buildbtw.Changeset, s buildbtw.Settings, pkgname string) (map[string]buildgraph.Explanation, error)
 	// Sources lists every source at its base ref, by slug.
 	Sources(ctx context.Context) ([]api.Source, error)
+	// Roots says how mirroring each place of sources went last.
+	Roots(ctx context.Context) []api.Root
 	// Directory gives the names of all that the sources make.
 	Directory(ctx context.Context) (*directory.Directory, error)
 	// Package says what the sources know of a package, by pkgname or pkgbase;

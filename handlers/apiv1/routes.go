@@ -217,6 +217,17 @@ func (a *API) logRoutes() []route {
 func (a *API) listRoutes() []route {
 	return []route{
 		{
+			method: "GET", path: "/packages/{pkgname}", summary: "A package in sources, base and buildspaces, by pkgname or pkgbase",
+			may: buildbtw.User.MayRead, handler: a.packageInfo, answer: api.PackageInfo{},
+			query: []parameter{{"arch", "the architecture; the first that has it when there is none"}},
+		},
+		{
+			method: "GET", path: "/packages/{pkgname}/dependents", summary: "What depends on a package in the sources, by pkgbase",
+			may: buildbtw.User.MayRead, handler: a.packageUsers, answer: api.Page[api.PackageUser]{}, query: paged(
+				parameter{"arch", "the architecture; the first that has it when there is none"},
+				parameter{"kind", "only this kind: depends, makedepends or checkdepends"}),
+		},
+		{
 			method: "GET", path: "/search", summary: "Packages, libraries, sources, buildspaces, builds and commits by name, the best first",
 			may: buildbtw.User.MayRead, handler: a.search, answer: api.Found{}, query: []parameter{
 				{"q", "a name or a part of it, a soname, the id of a build, the beginning of a commit"},
@@ -226,6 +237,10 @@ func (a *API) listRoutes() []route {
 			method: "GET", path: "/sources", summary: "Sources at their base ref", may: buildbtw.User.MayRead,
 			handler: a.sources, answer: api.Page[api.Source]{}, query: paged(
 				parameter{"q", "part of the slug"}, parameter{"broken", "true: only those that cannot be planned"}),
+		},
+		{
+			method: "GET", path: "/mirror", summary: "How mirroring the sources stands", may: buildbtw.User.MayRead,
+			handler: a.mirror, answer: api.Mirror{},
 		},
 		{
 			method: "GET", path: "/workers", summary: "Build machines", may: buildbtw.User.MayRead,

@@ -97,7 +97,7 @@ func (s *search) names(ctx context.Context) error {
 	entries, more := d.Find(s.query, s.maxNames)
 	s.found.MoreNames = more
 	for _, e := range entries {
-		s.addName(s.foundName(e))
+		s.addName(s.FoundName(e))
 	}
 	if len(d.Named(s.query)) > 0 {
 		return nil
@@ -120,8 +120,8 @@ func (s *search) addName(n api.FoundName) {
 	}
 }
 
-// foundName leads to the package that has the name or provides it.
-func (a *API) foundName(e directory.Entry) api.FoundName {
+// FoundName leads to the package that has the name or provides it.
+func (a *API) FoundName(e directory.Entry) api.FoundName {
 	n := api.FoundName{Name: e.Name, Kind: string(e.Kind), Pkgname: e.Pkgname, Pkgbase: e.Pkgbase, Source: e.Source, Version: e.Version}
 	switch e.Kind {
 	case directory.KindSource:
@@ -146,7 +146,7 @@ func (s *search) library(ctx context.Context) error {
 	}
 	l := &api.FoundLibrary{Soname: s.query, Providers: []api.FoundName{}, Users: []api.FoundUser{}}
 	for _, e := range d.Providers(soname) {
-		l.Providers = append(l.Providers, s.foundName(e))
+		l.Providers = append(l.Providers, s.FoundName(e))
 	}
 	users := d.Users(soname)
 	for _, u := range users {

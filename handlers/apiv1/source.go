@@ -35,6 +35,26 @@ func (a *API) sources(c *fiber.Ctx) error {
 	return send(c, page)
 }
 
+// mirror says how mirroring the sources stands.
+func (a *API) mirror(c *fiber.Ctx) error {
+	all, err := a.Catalog.Sources(c.UserContext())
+	if err != nil {
+		return err
+	}
+	m := api.Mirror{Roots: list(a.Catalog.Roots(c.UserContext()), wireRoot), Sources: len(all)}
+	for _, s := range all {
+		if s.Error != "" {
+			m.Broken++
+		}
+	}
+	return send(c, m)
+}
+
+func wireRoot(r api.Root) api.Root {
+	r.Synced = r.Synced.UTC()
+	return r
+}
+
 // buildSource streams the tree that a build is made from, for those who want to
 // do it again.
 func (a *API) buildSource(c *fiber.Ctx) error {

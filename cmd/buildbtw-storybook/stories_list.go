@@ -1,0 +1,33 @@
+package main
+
+import "buildbtw/views"
+
+func listStories(s views.Shell) []story {
+	sources, workers := s, s
+	sources.Nav, workers.Nav = views.NavSources, views.NavWorkers
+	one := sources
+	one.Crumbs = []views.Crumb{{Label: "Sources", URL: "/sources/some-broken"}, {Label: "openssl"}}
+	one.Feed = "/packages/openssl/feed.atom"
+	bare := views.PackageDetail{Name: "glibc", Pkgbase: "glibc", Architecture: "x86_64", BaseRepository: "core", BaseVersion: "2.42-1", FeedURL: "/f"}
+	return []story{
+		{"/sources/some-broken", page(sources, views.SourcesContent(sourceList()))},
+		{"/sources/only-broken", page(sources, views.SourcesContent(brokenSources()))},
+		{"/sources/none", page(sources, views.SourcesContent(views.Sources{}))},
+		{"/sources/filling", page(sources, views.SourcesContent(fillingSources()))},
+		{"/sources/nothing-found", page(sources, views.SourcesContent(views.Sources{Query: "zzz", Total: 7}))},
+		{"/source/one", page(one, views.SourceContent(source()))},
+		{"/source/broken", page(one, views.SourceContent(brokenSource()))},
+		{"/workers/some", page(workers, views.WorkersContent(workerList()))},
+		{"/workers/none", page(workers, views.WorkersContent(views.Workers{ServerURL: "https://buildbtw.example.org"}))},
+		{"/package/known", page(one, views.PackageContent(packageDetail()))},
+		{"/package/unknown", page(one, views.PackageContent(bare))},
+		{"/package/hostile", page(one, views.PackageContent(hostilePackage()))},
+		{"/package/dependents", page(one, views.PackageUsersContent(packageUsers()))},
+		{"/error/404", page(s, views.ErrorContent(notFound()))},
+		{"/error/403", page(s, views.ErrorContent(errorDetail(403, "Not allowed", "a reader may look at everything and change nothing")))},
+		{"/error/409", page(s, views.ErrorContent(errorDetail(409, "Not possible any more", "yarn is built already")))},
+		{"/error/422", page(s, views.ErrorContent(hostileError()))},
+		{"/error/500", page(s, views.ErrorContent(serverError()))},
+		{"/error/503", page(s, views.ErrorContent(errorDetail(503, "Not now", "the sources are being read for the first time; try again in a moment")))},
+	}
+}

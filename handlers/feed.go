@@ -1,0 +1,134 @@
+package handlers
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"buildbtw"
+	"buildbtw/handlers/transfer"
+	"buildbtw/store"
+	"buildbtw/views"
+)
+
+const (
+	feedEntries = 50
+	mimeAtom    = "application/atom+xml; charset=utf-8"
+	mimeSVG     = "image/svg+xml; charset=utf-8"
+)
+
+// untold are the causes of events that a feed leaves out, because they follow by
+// themselves from others and nobody need act on them.
+func untold() []buildbtw.Cause {
+	return append(byItself(), buildbtw.CauseLeased, buildbtw.CauseDispatched, buildbtw.CauseReleased, buildbtw.CauseSuperseded)
+}
+
+// buildspaceFeed tells what happened in a buildspace.
+func (a *App) buildspaceFeed(c *fiber.Ctx) error {
+	name, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	row, err := a.Store.Buildspace(c.UserContext(), name)
+	if err != nil {
+		return err
+	}
+	events, err := a.Store.Events(c.UserContext(), store.EventFilter{Buildspace: name, Newest: true, Limit: feedEntries, Without: untold()})
+	if err != nil {
+		return err
+	}
+	page := a.Settings.ServerURL + views.BuildspaceURL(name)
+	feed := views.Feed{
+		ID: page, Title: "buildbtw: " + name, Page: page, Self: page + "/feed.atom", Updated: row.CreatedAt,
+		Subtitle: a.buildspaceView(row).Summary(),
+	}
+	for _, e := range events {
+		feed.Entries = append(feed.Entries, a.feedEntry(e))
+	}
+	return a.sendFeed(c, feed)
+}
+
+// feedEntry tells one event. Its id is that of the event, which never changes.
+func (a *App) feedEntry(e store.EventRow) views.FeedEntry {
+	entry := views.FeedEntry{
+		ID: a.Settings.ServerURL + "/events/" + strconv.FormatInt(e.ID, 10), Updated: e.At, Author: e.Actor, Summary: e.Message,
+		Page: a.Settings.ServerURL + views.BuildspaceURL(e.Buildspace),
+	}
+	switch {
+	case e.BuildID != 0:
+		entry.Title = e.Pkgbase + " " + string(e.To) + " (" + e.Buildspace + " #" + strconv.Itoa(e.Iteration) + ", " + e.Architecture + ")"
+		entry.Page = a.Settings.ServerURL + views.BuildURL(e.BuildID)
+	case e.Iteration != 0:
+		entry.Title = e.Buildspace + " #" + strconv.Itoa(e.Iteration) + ": " + e.Message
+		entry.Page = a.Settings.ServerURL + views.IterationURL(e.Buildspace, e.Iteration)
+	default:
+		entry.Title = e.Buildspace + ": " + e.Message
+	}
+	return entry
+}
+
+// packageFeed tells how the builds of a package went, in all buildspaces.
+func (a *App) packageFeed(c *fiber.Ctx) error {
+	info, err := a.namedPackage(c)
+	if err != nil {
+		return err
+	}
+	rows, err := a.Store.SettledBuilds(c.UserContext(), info.Pkgbase, feedEntries)
+	if err != nil {
+		return err
+	}
+	page := a.Settings.ServerURL + views.PackageURL(info.Name)
+	feed := views.Feed{
+		ID: page, Title: "buildbtw: " + info.Name, Page: page, Self: page + "/feed.atom", Subtitle: info.Description,
+		Updated: time.Unix(0, 0), // unless something happened
+	}
+	for _, row := range rows {
+		url := a.Settings.ServerURL + views.BuildURL(row.ID)
+		feed.Entries = append(feed.Entries, views.FeedEntry{
+			ID:    url + "#" + string(row.Status) + "-" + strconv.Itoa(row.Attempts), // a rebuild is news
+			Title: row.Pkgbase + " " + row.Version + " " + string(row.Status) + " (" + row.Buildspace + " #" + strconv.Itoa(row.Iteration) + ", " + row.Architecture + ")",
+			Page:  url, Updated: row.ChangedAt, Author: buildbtw.System, Summary: row.Reason.String(),
+		})
+	}
+	return a.sendFeed(c, feed)
+}
+
+// sendFeed answers with a feed, or with 304 when the reader has it. A feed that
+// is empty is as old as the thing that it is about.
+func (a *App) sendFeed(c *fiber.Ctx, feed views.Feed) error {
+	for _, e := range feed.Entries {
+		if e.Updated.After(feed.Updated) {
+			feed.Updated = e.Updated
+		}
+	}
+	body, err := feed.XML()
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderLastModified, feed.Updated.UTC().Format(http.TimeFormat))
+	return transfer.SendTagged(c, mimeAtom, body)
+}
+
+// badge is a picture of how a buildspace stands, for pages elsewhere.
+func (a *App) badge(c *fiber.Ctx) error {
+	name, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	row, err := a.Store.Buildspace(c.UserContext(), name)
+	if err != nil {
+		return err
+	}
+	status, counts := buildbtw.IterationStatusCalculating, buildbtw.Counts{}
+	if row.Latest != nil {
+		status, counts = row.Latest.Status(), row.Latest.Counts
+	}
+	return transfer.SendTagged(c, mimeSVG, views.BadgeSVG(name, status, counts))
+}
+
+// preview is what is shown of a link to a page elsewhere.
+func (a *App) preview(path, description string) views.Preview {
+	return views.Preview{URL: a.Settings.ServerURL + path, Description: description}
+}

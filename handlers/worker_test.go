@@ -1,0 +1,33 @@
+package handlers_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"buildbtw"
+	"buildbtw/store/storetest"
+)
+
+func TestWithoutWorkersThePageTellsHowToStartOne(t *testing.T) {
+	s := newSite(t)
+	page := s.get(t, "/workers")
+	page.wants(t, ".empty", "No machine has asked for work yet")
+	page.wants(t, "details[open] .snippet", "buildbtw-worker run --server-url "+s.url+" --worker-token-file FILE")
+}
+
+func TestWorkersShowTheirLeasesAndWhatTheyDidLast(t *testing.T) {
+	s := newSite(t)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("a", "b", "c"))
+	s.db.End(t, s.db.Claim(t, "w1"), buildbtw.OutcomeFailed)
+	s.db.Finish(t, s.db.Claim(t, "w1"))
+	s.db.Claim(t, "w1")
+	s.db.Clock.Advance(90 * time.Second) // the lease is for 60
+	page := s.get(t, "/workers")
+	page.wants(t, "title", "1 of 1 worker busy")
+	page.wants(t, "#worker-w1", "building", "c", "lib #1", "lease of slot 0", "overdue", "Last 2 attempts 1 built", "built b", "failed a")
+	must(t, s.db.SetWorkerAside(t.Context(), "alice", "w1", "breaks everything"))
+	s.get(t, "/workers").wants(t, "#worker-w1", "set aside", "breaks everything", "Resume")
+	s.post(t, "/workers/w1/resume", nil).wantsStatus(t, http.StatusSeeOther)
+	s.get(t, "/workers").wantsNone(t, "#worker-w1 .note")
+}
