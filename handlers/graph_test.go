@@ -79,7 +79,8 @@ func TestStatusesComeAsDifferences(t *testing.T) {
 		Cursor, Since int64
 		Codes         string
 		Changed       []string
-	}) {
+	},
+	) {
 		t.Helper()
 		s.db.Clock.Advance(time.Second)
 		a := s.get(t, fmt.Sprintf("%s/state?since=%d", libGraph, since))

@@ -40,6 +40,7 @@ for (const { name, ...options } of looks) {
   for (path of paths) {
     await page.goto(base + path);
     await page.waitForLoadState("load");
+    await page.waitForFunction(() => document.getElementById("graph")?.dataset.drawn ?? !document.getElementById("graph")); // a canvas draws later
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (wide > 0) complain(path, name, `scrolls sideways by ${wide} px`);
     await page.evaluate(axe);
@@ -47,7 +48,7 @@ for (const { name, ...options } of looks) {
     for (const v of found.violations) {
       complain(path, name, `${v.impact}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(" | ")}`);
     }
-    if (out !== "-") await page.screenshot({ path: `${out}/${path.slice(1).replaceAll("/", "-")}-${name}.png`, fullPage: true });
+    if (out !== "-") await page.screenshot({ path: `${out}/${path.slice(1).replace(/[^a-z0-9]+/gi, "-")}-${name}.png`, fullPage: true });
   }
   await context.close();
 }

@@ -28,6 +28,7 @@ const stories = {
   activity: "/iteration/activity",
   graph: "/graph/failure",
   "graph-large": "/graph/3000",
+  "graph-everything": "/graph/3000?view=all",
   "build-failed": "/build/failed",
   "build-blocked": "/build/blocked",
   "build-built": "/build/built",
@@ -68,6 +69,7 @@ function start() {
 
 async function take(page, url, path) {
   await page.goto(url, { waitUntil: "load" });
+  await page.waitForFunction(() => document.getElementById("graph")?.dataset.drawn ?? !document.getElementById("graph")); // a canvas draws later
   const { width } = page.viewportSize();
   const height = await page.evaluate(() => document.documentElement.scrollHeight);
   await page.screenshot({ path, fullPage: true, animations: "disabled", clip: { x: 0, y: 0, width, height: Math.min(height, tallest) } });

@@ -118,10 +118,10 @@ class GraphPage {
     this.#resize();
     const box = scene.byKey.get(this.view.focus) ?? (this.view.mode === "near" ? scene.focus : -1);
     this.#aim(box);
-    this.choose(box, { quiet: first, look: false });
+    this.choose(box, { quiet: true, look: false });
     this.#renderBar();
     if (scene.size === 0) this.say("There is nothing to show: no build has failed.");
-    else if (!first) this.say(`${scene.size} builds.`);
+    else if (!first) this.say(`${box < 0 ? "" : this.words(box) + ". "}${scene.size} builds in the picture.`);
   }
 
   /** A small picture needs no large stage. */

@@ -77,7 +77,11 @@ func needModules(t testing.TB) {
 // runStory gives a story a server of its own and runs it.
 func runStory(t *testing.T, path, chromium string) {
 	t.Helper()
-	s := newStage(t)
+	var prepare []func(*stage) error
+	if strings.Contains(path, "large-graph") {
+		prepare = append(prepare, (*stage).addLargeBuildspace)
+	}
+	s := newStage(t, prepare...)
 	control := httptest.NewServer(s)
 	defer control.Close()
 	out, err := runNode(t.Context(), path, []string{

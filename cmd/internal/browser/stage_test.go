@@ -3,6 +3,7 @@ package browser_test
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,16 +12,25 @@ import (
 	"testing"
 	"time"
 
+	"buildbtw"
 	"buildbtw/cmd/internal/cmdtest"
+	"buildbtw/store"
+	"buildbtw/store/storetest"
 )
 
 // newStage starts a server on the first sources. No worker runs yet: nothing is
-// built before the story says so.
-func newStage(t testing.TB) *stage {
+// built before the story says so. What prepares the stage does so before the
+// server starts.
+func newStage(t testing.TB, prepare ...func(*stage) error) *stage {
 	t.Helper()
 	s := &stage{ctx: t.Context(), dir: t.TempDir(), workers: map[string]*cmdtest.Process{}}
 	for _, p := range firstSources() {
 		if err := s.push(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range prepare {
+		if err := p(s); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -37,6 +47,28 @@ func newStage(t testing.TB) *stage {
 	s.server = server
 	t.Cleanup(s.end)
 	return s
+}
+
+// addLargeBuildspace puts the buildspace "distribution" with 3,000 builds into the
+// database before the server opens it: so many sources would take minutes.
+func (s *stage) addLargeBuildspace() error {
+	data := filepath.Join(s.dir, "data")
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return err
+	}
+	db, err := store.Open(s.ctx, filepath.Join(data, "buildbtw.sqlite"), store.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	row, err := db.CreateBuildspace(s.ctx, "alice", buildbtw.Buildspace{Name: "distribution", Settings: buildbtw.DefaultSettings()}, []buildbtw.Changeset{{Source: "lib"}})
+	if err != nil {
+		return err
+	}
+	_, err = db.CreateIteration(s.ctx, store.NewIteration{
+		BuildspaceID: row.ID, Revision: row.Revision, Reason: buildbtw.IterationRequested, Plan: storetest.Synthetic(3000, 25000, 1),
+	})
+	return err
 }
 
 func (s *stage) end() {

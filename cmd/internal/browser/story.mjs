@@ -176,3 +176,27 @@ export async function create(visit, changesets, name) {
 export function same(a, b, what) {
   if (a !== b) throw new Error(`${what}: ${JSON.stringify(a)}, want ${JSON.stringify(b)}`);
 }
+
+/** Presses Tab until something has the focus, and sees that it shows. */
+export async function reach(page, target) {
+  const wanted = await target.first().elementHandle({ timeout: 60_000 });
+  for (let stops = 0; stops < 150; stops++) {
+    if (await wanted.evaluate((e) => e === document.activeElement)) {
+      const ring = await wanted.evaluate((e) => e.matches(":focus-visible"));
+      if (!ring) throw new Error(`no focus to be seen on ${target}`);
+      return;
+    }
+    await page.keyboard.press("Tab");
+  }
+  throw new Error(`Tab never reaches ${target}`);
+}
+
+/** Reaches a link or button and follows it with Enter. */
+export async function enter(visit, target, address) {
+  const { page } = visit;
+  await visit.sees(target);
+  await reach(page, target);
+  await Promise.all([page.waitForEvent("load"), page.keyboard.press("Enter")]);
+  await page.waitForURL(address);
+  await visit.look();
+}

@@ -1,7 +1,7 @@
 // Somebody without a mouse: creates a buildspace with the plan in view, finds
 // the root cause of a blocked build from the home page in three steps, retries
 // it, and edits the changesets. Every step is a key.
-import { push, same, story, workerComes } from "../story.mjs";
+import { enter, push, reach, same, story, workerComes } from "../story.mjs";
 
 await story(async (visit) => {
   const { page } = visit;
@@ -67,28 +67,4 @@ await story(async (visit) => {
 /** What has the focus, by its text. */
 function focused(page) {
   return page.evaluate(() => document.activeElement.textContent.trim());
-}
-
-/** Presses Tab until something has the focus, and sees that it shows. */
-async function reach(page, target) {
-  const wanted = await target.first().elementHandle({ timeout: 60_000 });
-  for (let stops = 0; stops < 150; stops++) {
-    if (await wanted.evaluate((e) => e === document.activeElement)) {
-      const ring = await wanted.evaluate((e) => e.matches(":focus-visible"));
-      if (!ring) throw new Error(`no focus to be seen on ${target}`);
-      return;
-    }
-    await page.keyboard.press("Tab");
-  }
-  throw new Error(`Tab never reaches ${target}`);
-}
-
-/** Reaches a link or button and follows it with Enter. */
-async function enter(visit, target, address) {
-  const { page } = visit;
-  await visit.sees(target);
-  await reach(page, target);
-  await Promise.all([page.waitForEvent("load"), page.keyboard.press("Enter")]);
-  await page.waitForURL(address);
-  await visit.look();
 }
