@@ -28,6 +28,7 @@ test=(
 	setpriv:util-linux:util-linux
 	qemu-system-x86_64:qemu-system-x86:qemu-base
 	busybox:busybox-static:busybox
+	/usr/sbin/sshd:openssh-server:openssh
 )
 
 case $what in

@@ -82,6 +82,9 @@ func (s *Scheduler) mirrorGroup(ctx context.Context, g Group) error {
 	if err := s.Store.GroupAsked(ctx, g.Name(), ""); err != nil {
 		return err
 	}
+	if asked.changed {
+		s.ci.Wake()
+	}
 	err = s.fetchDue(ctx, g)
 	if asked.changed || !s.groups.isTidy(g.Name()) {
 		err = errors.Join(err, s.dropStrangers(ctx, g))
