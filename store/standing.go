@@ -35,7 +35,7 @@ func (s *Store) standing(ctx context.Context, q *sqlx.Tx, iteration int64) (*sta
 	}
 	was := s.standings.find(iteration)
 	switch {
-	case was == nil || was.event > event: // or another reader has seen more
+	case was == nil || was.event > event: // what is kept may be of a later snapshot than q's
 		st, err := s.loadStanding(ctx, q, iteration, event)
 		if err == nil && was == nil && st.graph.size() > 0 { // an iteration that is not there yet may come
 			s.standings.keep(iteration, st)
