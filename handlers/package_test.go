@@ -110,3 +110,10 @@ func TestTheNewestResultTellsTheSonames(t *testing.T) {
 	// The build is compared with the base when the buildspace has nothing older.
 	s.get(t, buildPath(s.build(t, "lib"))).wants(t, "[aria-labelledby=h-packages]", "0.9-1 in the base", "liblib.so=0-64 removed", "liblib.so=1-64 added")
 }
+
+// A name that a source may have is not said to be unknown before they were read.
+func TestAPackageIsNotUnknownWhileTheSourcesAreRead(t *testing.T) {
+	s := newSite(t, func(d *handlers.Deps) { d.Catalog = startingCatalog{} }, withBase)
+	s.get(t, "/packages/nothing").wantsStatus(t, http.StatusServiceUnavailable)
+	s.get(t, "/packages/glibc").wants(t, "[aria-labelledby=h-facts]", "0.9-1 core")
+}

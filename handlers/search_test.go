@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"buildbtw"
+	"buildbtw/buildgraph"
 	"buildbtw/directory"
 	"buildbtw/handlers"
 	"buildbtw/store/storetest"
@@ -94,4 +95,8 @@ type startingCatalog struct{ smallCatalog }
 
 func (startingCatalog) Directory(context.Context) (*directory.Directory, error) {
 	return nil, buildbtw.Unavailable("the sources are being read")
+}
+
+func (startingCatalog) Package(context.Context, string, string) (buildgraph.Package, error) {
+	return buildgraph.Package{}, buildbtw.Unavailable("the sources are being read")
 }

@@ -83,9 +83,9 @@ func (a *API) PackageInfo(ctx context.Context, name, arch string) (api.PackageIn
 	if err := buildbtw.CheckPkgname(name); err != nil {
 		return info, buildbtw.NotFound("there is no package %.80q", name)
 	}
-	inSources, err := a.addSource(ctx, &info)
-	if err != nil {
-		return info, err
+	inSources, starting := a.addSource(ctx, &info)
+	if starting != nil && buildbtw.KindOf(starting) != buildbtw.KindUnavailable {
+		return info, starting
 	}
 	inBase := a.addBase(&info)
 	newest, err := a.addSpaces(ctx, &info)
@@ -95,13 +95,18 @@ func (a *API) PackageInfo(ctx context.Context, name, arch string) (api.PackageIn
 	if err := a.addLibraries(ctx, &info, newest); err != nil {
 		return info, err
 	}
-	if !inSources && !inBase && len(info.Spaces) == 0 {
+	switch known := inSources || inBase || len(info.Spaces) > 0; {
+	case !known && starting != nil:
+		return info, starting // a source may make it
+	case !known:
 		return info, buildbtw.NotFound("there is no package %q: no source makes it, the base does not have it, and it was never built here", name)
 	}
 	return info, nil
 }
 
 // addSource adds what the sources say, on the first architecture that has it.
+// The error is Unavailable while they are read for the first time; the rest may
+// be worth showing then.
 func (a *API) addSource(ctx context.Context, info *api.PackageInfo) (bool, error) {
 	archs := a.Settings.Architectures
 	if info.Architecture != "" {
@@ -110,8 +115,7 @@ func (a *API) addSource(ctx context.Context, info *api.PackageInfo) (bool, error
 	info.Architecture = archs[0]
 	for _, arch := range archs {
 		p, err := a.Catalog.Package(ctx, arch, info.Name)
-		switch buildbtw.KindOf(err) {
-		case buildbtw.KindNotFound, buildbtw.KindUnavailable: // the rest is worth showing
+		if buildbtw.KindOf(err) == buildbtw.KindNotFound {
 			continue
 		}
 		if err != nil {
