@@ -29,6 +29,7 @@ test=(
 	qemu-system-x86_64:qemu-system-x86:qemu-base
 	busybox:busybox-static:busybox
 	/usr/sbin/sshd:openssh-server:openssh
+	mkfs.ext4:e2fsprogs:e2fsprogs
 )
 
 case $what in

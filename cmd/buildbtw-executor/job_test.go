@@ -270,6 +270,29 @@ func TestKilledExecutor(t *testing.T) {
 	}
 }
 
+// The wrapper takes the settings from a file, hands on signals, and ends as the
+// program does.
+func TestWrapper(t *testing.T) {
+	s := newSite(t, map[string]string{"tool": "outcome=hang\noutcome.2=built"})
+	root, err := cmdtest.Root()
+	s.must(err)
+	conf := s.path("executor.conf")
+	settings := slices.DeleteFunc(slices.Clone(s.runner.Env), func(entry string) bool { return !strings.HasPrefix(entry, "BUILDBTW_") })
+	s.must(os.WriteFile(conf, []byte(strings.Join(settings, "\n")+"\n"), 0o600))
+	s.runner.Executor = filepath.Join(root, "infrastructure/buildbtw-executor.sh")
+	s.runner.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "BUILDBTW_EXECUTOR_CONF=" + conf}
+	if result := s.play(s.job("tool"), s.cancelWhen("tool", gitlabrunner.Canceled)); result.Reason != "job_canceled" || s.outcome("tool") != buildbtw.OutcomeReleased {
+		t.Errorf("%+v, %s", result, s.outcome("tool"))
+	}
+	if result := s.play(s.job("tool"), nil); result.State != "success" {
+		t.Errorf("%+v", result)
+	}
+	s.runner.Env = append(s.runner.Env, "BUILDBTW_EXECUTOR=/nonexistent")
+	if result := s.play(s.job("tool"), nil); result.Reason != "runner_system_failure" {
+		t.Errorf("%+v", result)
+	}
+}
+
 // executors finds the processes of buildbtw-executor that use a state directory.
 func executors(t *testing.T, state string) (pids []int) {
 	t.Helper()

@@ -78,7 +78,7 @@ disk)
 	mkdir -p /new
 	part=$(option buildbtw.partition)
 	mount -o rw /dev/vdc"$part" /new || die "partition ${part:-(none)} of the image cannot be mounted"
-	mkdir -p /new/buildbtw/out /new/etc/systemd/system/multi-user.target.wants
+	mkdir -p /new/buildbtw/out /new/etc/systemd/system/multi-user.target.wants /new/etc/systemd/network
 	cp -r /buildbtw/job /new/buildbtw/
 	cat >/new/etc/systemd/system/buildbtw.service <<'U'
 [Unit]
@@ -92,7 +92,7 @@ ExecStart=/bin/bash -c '/bin/bash /buildbtw/job/guest.sh 2>&1 </dev/null | cat >
 ExecStopPost=/bin/sh -c 'tar -c -f /dev/vdb -C /buildbtw/out . ; sync; systemctl poweroff --force --force'
 U
 	ln -sf ../buildbtw.service /new/etc/systemd/system/multi-user.target.wants/
-	cat >/new/etc/systemd/network/00-buildbtw.network 2>/dev/null <<'N'
+	cat >/new/etc/systemd/network/00-buildbtw.network <<'N'
 [Match]
 Type=ether
 [Network]

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"buildbtw/runners"
@@ -160,9 +161,19 @@ func (n notebook) file(key string) string {
 	return filepath.Join(n.dir, kind)
 }
 
+// own reports whether nobody else can have written the notes.
+func (n notebook) own() bool {
+	info, err := os.Lstat(n.dir)
+	if n.dir == "" || err != nil || !info.IsDir() || info.Mode().Perm()&0o022 != 0 {
+		return false
+	}
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(s.Uid) == os.Geteuid()
+}
+
 // read gives the value that was written for this very key, or nothing.
 func (n notebook) read(key string) string {
-	if n.dir == "" {
+	if !n.own() {
 		return ""
 	}
 	text, err := os.ReadFile(n.file(key))
@@ -178,7 +189,7 @@ func (n notebook) read(key string) string {
 
 // write keeps a value; that it cannot is no error, it is then found out again.
 func (n notebook) write(key, value string) {
-	if n.dir == "" || errors.Join(os.MkdirAll(n.dir, 0o700)) != nil {
+	if n.dir == "" || os.MkdirAll(n.dir, 0o700) != nil || !n.own() {
 		return
 	}
 	f, err := os.CreateTemp(n.dir, ".note-")

@@ -3,6 +3,8 @@ package vm_test
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"net/http"
@@ -173,6 +175,69 @@ func TestGuestsThatGoWrong(t *testing.T) {
 				t.Errorf("the guest is still there: %s", left)
 			}
 		})
+	}
+}
+
+// fakeInit stands for systemd in an image: it does what the unit says that the
+// guest's first program has put there.
+const fakeInit = `#!/bin/sh
+export PATH=/bin
+busybox mkdir -p /proc /tmp
+unit=/etc/systemd/system/buildbtw.service
+[ -L /etc/systemd/system/multi-user.target.wants/buildbtw.service ] || echo "the unit is not wanted"
+cd "$(busybox sed -n 's/^WorkingDirectory=//p' $unit)"
+systemctl() { busybox poweroff -f; }
+for step in ExecStartPre ExecStart ExecStopPost; do
+	line=$(busybox sed -n "s/^$step=-\\{0,1\\}//p" $unit)
+	eval "set -- $line"
+	eval "$3"
+done
+`
+
+// TestGuestWithAnImage boots an image: its root file system is mounted, the job
+// and a unit are put into it, its own init is started, and it stays as it was.
+func TestGuestWithAnImage(t *testing.T) {
+	mkfs, err := exec.LookPath("mkfs.ext4")
+	if err != nil {
+		t.Skip("no image is made: mkfs.ext4 is missing")
+	}
+	o := guestOptions(t, "echo inside $(cat /etc/name) as $$; cat source/PKGBUILD; echo 0 >/buildbtw/out/result; echo scribble >/etc/name")
+	tree := t.TempDir()
+	busybox, err := os.ReadFile("/bin/busybox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"bin/busybox": string(busybox), "sbin/init": fakeInit, "bin/bash": "#!/bin/sh\nexec sh \"$@\"\n", "etc/name": "image\n", "dev/none": "", "proc/none": ""} {
+		if err := os.MkdirAll(filepath.Join(tree, filepath.Dir(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(tree, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, applet := range []string{"sh", "stty", "cat", "tar", "sync"} {
+		if err := os.Symlink("busybox", filepath.Join(tree, "bin", applet)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	image := filepath.Join(t.TempDir(), "image.raw")
+	if out, err := exec.CommandContext(t.Context(), mkfs, "-q", "-d", tree, image, "32M").CombinedOutput(); err != nil {
+		t.Fatalf("mkfs.ext4: %v: %s", err, out)
+	}
+	before, err := os.ReadFile(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Guest.Root, o.Guest.Format = image, "raw"
+	digest := sha256.Sum256(before)
+	o.ImageSHA256 = hex.EncodeToString(digest[:])
+	var log bytes.Buffer
+	result := newRunner(t, o).Build(t.Context(), guestJob(t), &log)
+	if result.Outcome != buildbtw.OutcomeBuilt || !strings.Contains(log.String(), "inside image as") || !strings.Contains(log.String(), "# the source") {
+		t.Errorf("%+v\n%s", result, &log)
+	}
+	if after, err := os.ReadFile(image); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the image is another one now (%v)", err)
 	}
 }
 

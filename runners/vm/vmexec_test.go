@@ -185,6 +185,43 @@ func TestImageIsCheckedBeforeEveryBuild(t *testing.T) {
 	}
 }
 
+// Notes that somebody else can have written are not believed.
+func TestNotesOfOthersAreNotBelieved(t *testing.T) {
+	o := vmexecOptions(t, "", goodScript)
+	o.CacheDir = t.TempDir()
+	if err := newRunner(t, o).Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	spoil := func() {
+		text, err := os.ReadFile("testdata/vmexec")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(o.VMExec, bytes.ReplaceAll(text, []byte("@FAULT@"), []byte("no-ssh")), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		stamp := time.Unix(1, 0)
+		if err := os.Chtimes(o.VMExec, stamp, stamp); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spoil()
+	if err := newRunner(t, o).Probe(t.Context()); err == nil {
+		t.Error("what was found of another vmexec is believed of this one")
+	}
+	o = vmexecOptions(t, "", goodScript)
+	o.CacheDir = t.TempDir()
+	if err := os.Chmod(o.CacheDir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := newRunner(t, o).Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(o.CacheDir); err != nil || len(entries) > 0 {
+		t.Errorf("notes are kept where everybody can write: %v, %v", entries, err)
+	}
+}
+
 func TestSettingsThatCannotBeUsed(t *testing.T) {
 	for name, o := range map[string]vm.Options{
 		"backend": {Backend: "xen"}, "accelerator": {Accel: "hyperv"}, "script": {Script: "/nonexistent/guest.sh"},
