@@ -60,7 +60,9 @@ func (a *App) logPage(c *fiber.Ctx) error {
 			return err
 		}
 	}
-	return a.render(c, a.shell(c, views.NavBuildspaces, v.Title()), views.LogContent(v))
+	s := a.shell(c, views.NavBuildspaces, v.Title())
+	s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Iteration, views.Crumb{Label: v.Name(), URL: views.BuildURL(v.ID)}, views.Crumb{Label: "Log"})
+	return a.render(c, s, views.LogContent(v))
 }
 
 // attempt finds the attempt that the query names, or the latest one.

@@ -120,6 +120,7 @@ func wrongSearch() views.LogPage {
 }
 
 func logStories(s views.Shell) []story {
+	s.Nav, s.Crumbs = views.NavBuildspaces, views.IterationCrumbs("openssl-3.6", 4, views.Crumb{Label: "yarn", URL: "/builds/7"}, views.Crumb{Label: "Log"})
 	return []story{
 		{"/log/empty", page(s, views.LogContent(logPage(buildbtw.AttemptRunning, "", nil)))},
 		{"/log/not-kept", page(s, views.LogContent(logPage(buildbtw.AttemptFinished, buildbtw.OutcomeLost, nil)))},
