@@ -264,3 +264,30 @@ func TestNothingHasALayoutToo(t *testing.T) {
 		t.Errorf("layout of nothing: %+v", l)
 	}
 }
+
+// A zigzag can be drawn without crossings. Its nodes are numbered so that their
+// first order has many.
+func TestCrossingsAreUndone(t *testing.T) {
+	const n = 13
+	g := graphlayout.Graph{Widths: make([]int, 2*n)}
+	upper := func(i int) int32 { return int32(i * 5 % n) }
+	lower := func(i int) int32 { return n + int32(i*8%n) }
+	for i := range n {
+		g.Edges = append(g.Edges, graphlayout.Edge{From: upper(i), To: lower(i)})
+		if i > 0 {
+			g.Edges = append(g.Edges, graphlayout.Edge{From: upper(i), To: lower(i - 1)})
+		}
+	}
+	l := layOut(t, g)
+	crossings := 0
+	for i, a := range g.Edges {
+		for _, b := range g.Edges[:i] {
+			if (l.Nodes[a.From].Y-l.Nodes[b.From].Y)*(l.Nodes[a.To].Y-l.Nodes[b.To].Y) < 0 {
+				crossings++
+			}
+		}
+	}
+	if crossings > 0 {
+		t.Errorf("%d crossings", crossings)
+	}
+}

@@ -17,8 +17,26 @@ const (
 // reorder orders the vertices of each level so that few links cross, and keeps
 // the best order found.
 func (r *rails) reorder() {
-	r.firstOrder()
+	r.firstOrder(false)
 	best, fewest := r.copyOrder(), r.crossings()
+	best, fewest = r.improve(best, fewest)
+	if len(r.level) <= smallGraph && fewest > 0 {
+		r.firstOrder(true)
+		best, _ = r.improve(best, fewest)
+	}
+	for _, layer := range best {
+		r.number(layer)
+	}
+	r.layers = best
+	r.exchange()
+}
+
+// improve sweeps from the order that there is, and gives the best one: an order
+// that it met, or the one that was the best before.
+func (r *rails) improve(best [][]int32, fewest int) ([][]int32, int) {
+	if c := r.crossings(); c < fewest {
+		best, fewest = r.copyOrder(), c
+	}
 	sweeps := sweepsLarge
 	if len(r.level) <= smallGraph {
 		sweeps = sweepsSmall
@@ -34,23 +52,28 @@ func (r *rails) reorder() {
 			best, fewest, idle = r.copyOrder(), c, 0
 		}
 	}
-	for _, layer := range best {
-		r.number(layer)
-	}
-	r.layers = best
-	r.exchange()
+	return best, fewest
 }
 
-// firstOrder puts what hangs together side by side: depth first from the left.
-func (r *rails) firstOrder() {
+// firstOrder puts what hangs together side by side: depth first from the left,
+// along links or, both ways, also against them. The latter begins at the ends of
+// what hangs together.
+func (r *rails) firstOrder(bothWays bool) {
 	levels := int32(0)
-	for _, l := range r.level {
+	roots := make([]int32, len(r.level))
+	for v, l := range r.level {
 		levels = max(levels, l+1)
+		roots[v] = int32(v)
+	}
+	if bothWays {
+		slices.SortStableFunc(roots, func(a, b int32) int {
+			return len(r.in.of(a)) + len(r.out.of(a)) - len(r.in.of(b)) - len(r.out.of(b))
+		})
 	}
 	r.layers, r.pos = make([][]int32, levels), make([]int32, len(r.level))
 	seen := make([]bool, len(r.level))
 	var stack []int32
-	for root := range int32(len(r.level)) {
+	for _, root := range roots {
 		stack = append(stack, root)
 		for len(stack) > 0 {
 			v := stack[len(stack)-1]
@@ -60,8 +83,12 @@ func (r *rails) firstOrder() {
 			}
 			seen[v] = true
 			r.layers[r.level[v]] = append(r.layers[r.level[v]], v)
-			out := r.out.of(v)
-			for _, link := range slices.Backward(out) {
+			if bothWays {
+				for _, link := range slices.Backward(r.in.of(v)) {
+					stack = append(stack, r.links[link].From)
+				}
+			}
+			for _, link := range slices.Backward(r.out.of(v)) {
 				stack = append(stack, r.links[link].To)
 			}
 		}
