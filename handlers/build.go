@@ -216,6 +216,9 @@ func (a *App) addAttempts(ctx context.Context, v *views.BuildDetail, _ store.Bui
 		}
 		v.Attempts = append(v.Attempts, line)
 	}
+	for i := range attempts[:min(len(attempts), explainedAttempts)] {
+		a.explain(ctx, &v.Attempts[i], attempts[i])
+	}
 	if len(attempts) > 0 {
 		v.Log, err = a.logEnd(attempts[0])
 	}
@@ -232,6 +235,26 @@ func (a *App) addPipelines(ctx context.Context, v *views.BuildDetail, row store.
 		})
 	}
 	return err
+}
+
+// explainedAttempts is how many of a build's attempts are shown with the line of
+// their log that looks like the cause.
+const explainedAttempts = 3
+
+// explain adds the first error line of a failed attempt's log. It is only a
+// help: when the log cannot be read, the page does without.
+func (a *App) explain(ctx context.Context, line *views.AttemptLine, t buildbtw.Attempt) {
+	if t.Outcome != buildbtw.OutcomeFailed || line.LogBytes == 0 {
+		return
+	}
+	log, err := a.Logs.View(ctx, t.ID)
+	if err != nil {
+		return
+	}
+	defer log.Close()
+	if marks, _ := log.Errors(); len(marks) > 0 {
+		line.FirstError, line.FirstErrorURL = marks[0].Text, line.LogURL+"#L"+strconv.FormatInt(marks[0].Line, 10)
+	}
 }
 
 func (a *App) attemptLine(t buildbtw.Attempt) (views.AttemptLine, error) {

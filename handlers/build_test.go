@@ -141,6 +141,19 @@ func TestABuildCanBeDoneAgainByHand(t *testing.T) {
 	page.wants(t, "#recipe-bbtw", fmt.Sprintf("bbtw log %d", tool.ID))
 }
 
+func TestAFailedAttemptShowsTheFirstErrorOfItsLog(t *testing.T) {
+	s := newSite(t)
+	path, c := s.running(t, "make\nsrc/a.c:41:9: error: "+hostile+"\n==> ERROR: A failure occurred in build().\n")
+	s.get(t, path).wantsNone(t, ".first-error")
+	s.db.End(t, c, buildbtw.OutcomeFailed)
+	page := s.get(t, path)
+	page.wants(t, ".first-error", "src/a.c:41:9: error: "+hostile)
+	page.wantsNone(t, "main script")
+	if href, _ := page.Find("a.first-error").Attr("href"); !strings.HasSuffix(href, "#L2") {
+		t.Errorf("it leads to %q", href)
+	}
+}
+
 func TestHundredsOfDependentsAreListedInParts(t *testing.T) {
 	s := newSite(t)
 	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Fan(450))

@@ -41,6 +41,7 @@ func build(status buildbtw.Status) views.BuildDetail {
 		v.Log = &views.Log{Build: 7, Attempt: 1, Text: logText(60), From: 1 << 20, End: 2 << 20, Running: true}
 	case buildbtw.StatusFailed:
 		v.Attempts = []views.AttemptLine{attempt(2, buildbtw.OutcomeFailed, "build() failed with exit code 4"), attempt(1, buildbtw.OutcomeLost, "the worker stopped answering")}
+		v.Attempts[0].FirstErrorURL = "/log#L20"
 		v.Attempts[0].FirstError = "src/module_19.c:41:9: error: implicit declaration of function 'SSL_CTX_set_ecdh_auto'"
 		v.Log = &views.Log{Build: 7, Attempt: 2, Text: logText(20) + "==> ERROR: A failure occurred in build().\n    Aborting...\n", End: 4000}
 	case buildbtw.StatusBuilt:
