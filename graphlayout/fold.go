@@ -4,7 +4,7 @@ package graphlayout
 // taller are folded into several columns.
 const (
 	squeeze  = 0.55
-	fewRows  = 10 // columns are at least so tall
+	fewRows  = 24 // columns are at least so tall
 	typicalW = 150
 )
 

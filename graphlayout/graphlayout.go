@@ -27,7 +27,7 @@ var ErrCycle = errors.New("the edges have a cycle")
 // Sizes in CSS pixels.
 const (
 	NodeHeight = 28
-	Margin     = 16
+	Margin     = 28
 	gapY       = 12 // between nodes of one column; lanes of folded levels run in it
 	gapColumn  = 20 // between the columns of a folded level
 	gapLevel   = 44 // between levels with few lines

@@ -14,14 +14,14 @@ import (
 
 // anyGraph draws a graph without cycles whose nodes are numbered in no order.
 func anyGraph(t *rapid.T) graphlayout.Graph {
-	n := rapid.IntRange(1, 40).Draw(t, "nodes")
+	n := rapid.IntRange(1, 80).Draw(t, "nodes")
 	name := rapid.Permutation(numbers(n)).Draw(t, "numbering")
 	g := graphlayout.Graph{Widths: make([]int, n)}
 	for v := range n {
 		g.Widths[v] = rapid.IntRange(40, 200).Draw(t, "width")
 	}
 	seen := map[graphlayout.Edge]bool{}
-	for range rapid.IntRange(0, 3*n).Draw(t, "edges") {
+	for range rapid.IntRange(0, 2*n).Draw(t, "edges") {
 		a, b := rapid.IntRange(0, n-1).Draw(t, "from"), rapid.IntRange(0, n-1).Draw(t, "to")
 		e := graphlayout.Edge{From: name[min(a, b)], To: name[max(a, b)]}
 		if a != b && !seen[e] {

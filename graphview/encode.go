@@ -8,7 +8,7 @@ import (
 
 // Format is the version of what EncodePicture writes and of how graphs are laid
 // out: addresses of pictures that browsers keep for ever carry it.
-const Format = 1
+const Format = 2
 
 // wirePicture is a picture as static/src/graph reads it. Lists of numbers hold
 // several for each thing, one after the other.
