@@ -95,7 +95,7 @@ func TestJobsThatAreRefused(t *testing.T) {
 		change func(sha *string, v map[string]string)
 		says   string
 	}{
-		{"another commit", func(sha *string, _ map[string]string) { *sha = strings.Repeat("a", 40) }, "nothing is built"},
+		{"another commit", func(sha *string, _ map[string]string) { *sha = strings.Repeat("a", 40) }, "is of commit"},
 		{"another commit, and the variable says the same", func(sha *string, v map[string]string) {
 			*sha = strings.Repeat("a", 40)
 			v["BUILDBTW_COMMIT"] = *sha

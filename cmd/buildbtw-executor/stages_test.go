@@ -90,7 +90,7 @@ func TestExitCodes(t *testing.T) {
 		says string
 	}{
 		{"no prepare before", 72, nil, []string{"run", "/script", "build_script"}, "has left no state"},
-		{"refused", 71, nil, []string{"prepare"}, "nothing is built"},
+		{"refused", 71, nil, []string{"prepare"}, "is of commit"},
 		{"runner that cannot work", 72, []string{"BUILDBTW_RUNNER=pkgctl"}, []string{"prepare"}, "pkgctl"},
 		{"state directory of somebody else", 72, []string{"BUILDBTW_STATE_DIR=/tmp"}, []string{"prepare"}, "state directory"},
 		{"token that is not there", 72, []string{"BUILDBTW_WORKER_TOKEN_FILE=/nonexistent"}, []string{"prepare"}, "/nonexistent"},
