@@ -38,7 +38,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.name, "name", "gitlab-"+machine.Hostname(), "name of this machine for the server; each needs its own")
 	f.StringVar(&s.stateDir, "state-dir", "/var/tmp/buildbtw-executor", "directory for jobs and their builds, for gitlab-runner's user alone")
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
-	f.DurationVar(&s.grace, "grace", 30*time.Second, "how long before GitLab's time limit a build is ended, so that it can be reported; less than graceful_kill_timeout")
+	f.DurationVar(&s.grace, "grace", 30*time.Second, "how long before GitLab's time limit a build is ended, so that it can be reported")
 	f.DurationVar(&s.patience, "patience", time.Minute, "how long prepare waits for a server that does not answer; gitlab-runner calls it three times")
 	f.Int64Var(&s.tail, "tail", 4096, "bytes of the build's log that are repeated in GitLab's; the server has all of it")
 }
