@@ -103,6 +103,7 @@ func hints() []hint {
 	return []hint{
 		{[]string{"authentication failed", "could not read username", "returned error: 401"}, buildbtw.KindUnavailable, "the server does not accept the token; it needs the scope read_repository"},
 		{[]string{"returned error: 403"}, buildbtw.KindUnavailable, "the token may not read it; it needs the scope read_repository and a role in the group"},
+		{[]string{"returned error: 30"}, buildbtw.KindNotFound, "the server says that it is elsewhere now; is --gitlab-url right?"},
 		{[]string{"returned error: 429"}, buildbtw.KindUnavailable, "the server asks for fewer requests; it is tried again"},
 		{[]string{"returned error: 5"}, buildbtw.KindUnavailable, "the server has trouble of its own; it is tried again"},
 		{[]string{"not found", "returned error: 404", "does not exist", "could not be found"}, buildbtw.KindNotFound, "there is no such repository, or it may not be seen"},

@@ -48,7 +48,8 @@ func newGit(dir, config string) (git, error) {
 
 // configText is the only git configuration there is. Sources may belong to
 // other users (safe.directory), and many fetches write refs at once
-// (packedRefsTimeout, milliseconds). Maintenance runs when tidy says so.
+// (packedRefsTimeout, milliseconds). A redirection would take the token along, to
+// whatever server (followRedirects). Maintenance runs when tidy says so.
 const configText = `[safe]
 	directory = *
 [protocol "file"]
@@ -60,6 +61,7 @@ const configText = `[safe]
 	fsync = committed
 	fsyncMethod = batch
 [http]
+	followRedirects = false
 	lowSpeedLimit = 1000
 	lowSpeedTime = 60
 [maintenance]
