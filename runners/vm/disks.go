@@ -86,14 +86,18 @@ func emptyDisk(file string, size int64) error {
 }
 
 // readDisk unpacks the tar that a guest has written: its result and its
-// packages, nothing else, each once. A disk that was never written to gives
-// nothing.
+// packages, nothing else, each once, and no more than the disk can hold: a file
+// with holes may claim any size. A disk that was never written to gives nothing.
 func readDisk(file, dir string) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -102,6 +106,7 @@ func readDisk(file, dir string) error {
 	if err := root.Mkdir(packageDir, 0o755); err != nil {
 		return err
 	}
+	left := info.Size()
 	archive := tar.NewReader(f)
 	for range 10 * maxPackages {
 		header, err := archive.Next()
@@ -110,6 +115,9 @@ func readDisk(file, dir string) error {
 		}
 		if err != nil {
 			return fmt.Errorf("read what the guest has written: %w", err)
+		}
+		if left -= header.Size; left < 0 {
+			return errors.New("the guest has written more than its disk holds")
 		}
 		if name := path.Clean(header.Name); header.Typeflag == tar.TypeReg && wanted(name) {
 			if err := unpack(root, name, archive); err != nil {

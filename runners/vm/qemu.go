@@ -237,9 +237,10 @@ func (q *qemu) shareRoot(ctx context.Context, f guestFiles, g guest) (stop func(
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	var said tail
+	var failure error // to be read when it has ended
 	go func() {
 		defer close(ended)
-		_, err = runners.Command{
+		_, failure = runners.Command{
 			Args: []string{q.Guest.VirtioFSD, "--socket-path=" + f.socket(), "-o", "source=/,cache=always,sandbox=chroot"},
 			Dir:  g.job.Work, Env: q.environment(g), Output: &said, Mark: g.job.Mark, Grace: time.Second,
 		}.Run(ctx)
@@ -261,6 +262,9 @@ func (q *qemu) shareRoot(ctx context.Context, f guestFiles, g guest) (stop func(
 			continue
 		}
 		stop()
+		if failure != nil {
+			return nil, fmt.Errorf("start virtiofsd: %w", failure)
+		}
 		return nil, fmt.Errorf("virtiofsd does not serve the root file system: %s", said.String())
 	}
 }
