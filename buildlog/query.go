@@ -50,7 +50,25 @@ func (q Query) compile() (*matcher, error) {
 	if err != nil {
 		return nil, badExpression(err)
 	}
-	return &matcher{pattern: pattern, needed: neededBy(tree.Simplify())}, nil
+	tree = tree.Simplify()
+	if q.Regexp && steps(tree) > maxSteps {
+		return nil, buildbtw.Invalid("the regular expression would take too long; repeat less, or look for a word of it")
+	}
+	return &matcher{pattern: pattern, needed: neededBy(tree)}, nil
+}
+
+// maxSteps bounds the work that an expression may make of each byte. The time of
+// a search is looked at between lines only; a line of 512 KiB takes up to a second for
+// every hundred steps.
+const maxSteps = 400
+
+// steps is the size of the program that an expression becomes.
+func steps(e *syntax.Regexp) int {
+	p, err := syntax.Compile(e)
+	if err != nil {
+		return maxSteps + 1
+	}
+	return len(p.Inst)
 }
 
 func badExpression(err error) error {
@@ -109,6 +127,10 @@ type matcher struct {
 	memory  []byte // for text in lower case
 }
 
+// triedAtOnce is how many bytes an expression is tried on before the time is
+// looked at.
+const triedAtOnce = 4 << 10
+
 // haystack is text that is searched, and the same text as the needed word is
 // looked for in it.
 type haystack struct {
@@ -131,14 +153,16 @@ func (m *matcher) in(text []byte) haystack {
 }
 
 // next finds the first line, not before from, which is the start of a line, that
-// matches. It gives the hit without its line's number and the ends of the line;
-// nil when there is none.
-func (t haystack) next(from int) (h *Hit, begin, end int) {
+// matches. It gives the hit without its line's number and the ends of the line.
+// When there is none the hit is nil and begin the text's end; or, once over says
+// so, the start of the line to go on from.
+func (t haystack) next(from int, over func() bool) (h *Hit, begin, end int) {
+	tried := 0
 	for from < len(t.text) {
 		if len(t.needed.text) > 0 {
 			i := bytes.Index(t.hay[from:], t.needed.text)
 			if i < 0 {
-				return nil, 0, 0
+				break
 			}
 			from += bytes.LastIndexByte(t.text[from:from+i], '\n') + 1
 		}
@@ -149,9 +173,13 @@ func (t haystack) next(from int) (h *Hit, begin, end int) {
 		if at := t.pattern.FindIndex(t.text[from:end]); at != nil {
 			return hit(t.text[from:end], at[0], at[1]), from, end
 		}
+		tried += end + 1 - from
 		from = end + 1
+		if tried >= triedAtOnce && from < len(t.text) && over() {
+			return nil, from, from
+		}
 	}
-	return nil, 0, 0
+	return nil, len(t.text), len(t.text)
 }
 
 // hitBefore and hitLength bound, in bytes, what a hit shows of a line.

@@ -55,7 +55,9 @@ func (v *View) Search(ctx context.Context, q Query, from int64, limit int) (Foun
 		return Found{}, err
 	}
 	s := search{view: v, matcher: m, at: start{from, offset}, limit: min(max(limit, 1), MaxHits)}
-	return s.run(ctx, time.Now().Add(v.logs.patient))
+	end := time.Now().Add(v.logs.patient)
+	s.over = func() bool { return ctx.Err() != nil || time.Now().After(end) }
+	return s.run(ctx)
 }
 
 // search is one search under way.
@@ -65,9 +67,10 @@ type search struct {
 	at      start // the line, and how much of it is done
 	limit   int
 	hits    []Hit
+	over    func() bool // the time is over
 }
 
-func (s *search) run(ctx context.Context, end time.Time) (Found, error) {
+func (s *search) run(ctx context.Context) (Found, error) {
 	buf := make([]byte, min(block, s.view.size-s.at.Offset))
 	for s.at.Offset < s.view.size {
 		if ctx.Err() != nil {
@@ -78,7 +81,7 @@ func (s *search) run(ctx context.Context, end time.Time) (Found, error) {
 			return Found{}, err
 		}
 		full := s.lines(text)
-		if !full && time.Now().After(end) {
+		if !full && s.over() {
 			err = s.leaveLongLine()
 			full = true
 		}
@@ -113,27 +116,30 @@ func (s *search) lines(text []byte) (full bool) {
 	hay := s.matcher.in(shown)
 	line, counted := s.at.Line, 0
 	for at := 0; at < len(shown); {
-		h, from, to := hay.next(at)
-		if h == nil {
+		h, from, to := hay.next(at, s.over)
+		if from == len(shown) {
 			break
 		}
 		line += int64(bytes.Count(shown[counted:from], newline))
+		if h == nil {
+			return s.stopBefore(line)
+		}
 		counted, at = from, to+1
 		if n := len(s.hits); n == 0 || s.hits[n-1].Line != line { // not that of the overlap again
 			h.Line = line
 			s.hits = append(s.hits, *h)
 		}
 		if len(s.hits) == s.limit {
-			return s.stopAfter(line)
+			return s.stopBefore(line + 1)
 		}
 	}
 	s.at = start{s.at.Line + int64(bytes.Count(text[:step], newline)), s.at.Offset + int64(step)}
 	return false
 }
 
-// stopAfter ends the search behind a line.
-func (s *search) stopAfter(line int64) bool {
-	s.at.Line = line + 1
+// stopBefore ends the search at a line.
+func (s *search) stopBefore(line int64) bool {
+	s.at.Line = line
 	return true
 }
 

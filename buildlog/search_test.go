@@ -143,6 +143,12 @@ func TestASearchIsBoundedAndEndsWithItsContext(t *testing.T) {
 	if _, rounds := searchAll(t, v, Query{Text: "not there"}, 10); rounds < 5 {
 		t.Errorf("%d rounds: a search without time goes on", rounds)
 	}
+	mustAppend(t, l, 2, 0, strings.Repeat(strings.Repeat("nothing", triedAtOnce/7+1)+"\n", 20))
+	short := open(t, l, 2)
+	defer short.Close()
+	if _, rounds := searchAll(t, short, Query{Text: "[yz]", Regexp: true}, 10); rounds != 20 {
+		t.Errorf("%d rounds: the time is looked at after every long line that an expression was tried on", rounds)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := v.Search(ctx, Query{Text: "x"}, 1, 10); !errors.Is(err, context.Canceled) {
@@ -162,6 +168,7 @@ func TestWrongQueriesAreTold(t *testing.T) {
 		{Text: "(", Regexp: true},
 		{Text: "((a{1000}){1000}){1000}", Regexp: true},
 		{Text: `(?=x)`, Regexp: true},
+		{Text: strings.Repeat("x?", 210), Regexp: true}, // takes minutes on a large log
 	} {
 		if err := q.Check(); buildbtw.KindOf(err) != buildbtw.KindInvalid {
 			t.Errorf("%.40q: %v", q.Text, err)
