@@ -200,6 +200,11 @@ func saidBy(answer *gitlab.ErrorResponse) string {
 	default:
 		text = body.Error
 	}
+	return said(text)
+}
+
+// said repeats GitLab's own words in one line.
+func said(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	if len(text) > maxSaid {
 		text = strings.ToValidUTF8(text[:maxSaid], "") + "…"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strings"
 
 	"github.com/xanzy/go-gitlab"
 )
@@ -28,8 +27,7 @@ func (c *Client) query(ctx context.Context, text string, variables map[string]an
 		return c.failed(ctx, err, doing)
 	}
 	if len(answer.Errors) > 0 {
-		said := strings.Join(strings.Fields(answer.Errors[0].Message), " ")
-		return &Error{Trouble: Refused, Doing: doing, Said: "GitLab says: " + said[:min(len(said), maxSaid)]}
+		return &Error{Trouble: Refused, Doing: doing, Said: said(answer.Errors[0].Message)}
 	}
 	return c.failed(ctx, json.Unmarshal(answer.Data, v), doing)
 }

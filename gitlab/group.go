@@ -35,8 +35,12 @@ func (g *Group) OverSSH() *Group { return &Group{g.client, g.path, true} }
 // Name gives the address of the group's page.
 func (g *Group) Name() string { return g.client.page(g.path) }
 
-// Holds reports whether a project with that path lies in the group.
-func (g *Group) Holds(path string) bool { return strings.HasPrefix(path, g.path+"/") }
+// Holds reports whether a project with that path lies in the group. GitLab finds
+// a group whatever the case of its path.
+func (g *Group) Holds(path string) bool {
+	n := len(g.path)
+	return len(path) > n && path[n] == '/' && strings.EqualFold(path[:n], g.path)
+}
 
 // Active lists the projects with activity since a time, latest first. GitLab
 // takes notice of activity with a delay: see buildbtw.ActivityDelay. When nothing

@@ -102,7 +102,7 @@ func TestCloneURL(t *testing.T) {
 		t.Fatal(err)
 	}
 	group := client.Group("arch/packages/")
-	if group.Name() != "https://gitlab.test/sub/arch/packages" || !group.Holds("arch/packages/a") || group.Holds("arch/packages2/a") {
+	if group.Name() != "https://gitlab.test/sub/arch/packages" || !group.Holds("arch/packages/a") || !group.Holds("Arch/Packages/a") || group.Holds("arch/packages") || group.Holds("arch/packages2/a") {
 		t.Errorf("%q is not right", group.Name())
 	}
 	url, err := group.CloneURL(buildbtw.Project{Path: "arch/packages/a", SSHURL: "git@evil:x.git"})

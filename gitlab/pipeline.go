@@ -22,7 +22,7 @@ func (c *Client) CreatePipeline(ctx context.Context, r buildbtw.PipelineRequest)
 	options := &gitlab.CreatePipelineOptions{Ref: &r.Ref, Variables: variables(r.Variables)}
 	p, _, err := c.create.Pipelines.CreatePipeline(int(r.ProjectID), options, gitlab.WithContext(ctx))
 	if err != nil {
-		return buildbtw.PipelineStatus{}, ofProject(c.failed(ctx, err, "make a pipeline in project %d", r.ProjectID))
+		return buildbtw.PipelineStatus{}, c.failed(ctx, err, "make a pipeline in project %d", r.ProjectID)
 	}
 	return status(int64(p.ID), p.Status, p.WebURL), nil
 }
@@ -35,15 +35,6 @@ func (c *Client) pin(ctx context.Context, r buildbtw.PipelineRequest) error {
 	var known *Error
 	if errors.As(err, &known) && known.Trouble == Refused && strings.Contains(known.Said, "already exists") {
 		return nil
-	}
-	return ofProject(err)
-}
-
-// ofProject marks what concerns one project alone, though it is trouble with a
-// permission.
-func ofProject(err error) error {
-	if TroubleOf(err) == Forbidden {
-		return buildbtw.Forbidden("%w", err)
 	}
 	return err
 }
@@ -62,7 +53,7 @@ func (c *Client) FindPipeline(ctx context.Context, p buildbtw.Pipeline) (buildbt
 	options := &gitlab.ListProjectPipelinesOptions{Ref: &p.Ref}
 	found, _, err := c.read.Pipelines.ListProjectPipelines(int(p.ProjectID), options, gitlab.WithContext(ctx))
 	if err != nil {
-		return buildbtw.PipelineStatus{}, false, ofProject(c.failed(ctx, err, "look for the pipeline of branch %s in %s", p.Ref, p.Project))
+		return buildbtw.PipelineStatus{}, false, c.failed(ctx, err, "look for the pipeline of branch %s in %s", p.Ref, p.Project)
 	}
 	for _, info := range found {
 		if info.Source == "" || info.Source == "api" {
@@ -75,7 +66,7 @@ func (c *Client) FindPipeline(ctx context.Context, p buildbtw.Pipeline) (buildbt
 // CancelPipeline ends a pipeline; one that is over or gone already is no error.
 func (c *Client) CancelPipeline(ctx context.Context, p buildbtw.Pipeline) error {
 	_, _, err := c.read.Pipelines.CancelPipelineBuild(int(p.ProjectID), int(p.Number), gitlab.WithContext(ctx))
-	return gone(ofProject(c.failed(ctx, err, "cancel pipeline %d of %s", p.Number, p.Project)))
+	return gone(c.failed(ctx, err, "cancel pipeline %d of %s", p.Number, p.Project))
 }
 
 // RemovePin removes the branch that was made for a pipeline; one that is gone
@@ -85,7 +76,7 @@ func (c *Client) RemovePin(ctx context.Context, p buildbtw.Pipeline) error {
 		return fmt.Errorf("branch %s of %s was not made for a pipeline", p.Ref, p.Project)
 	}
 	_, err := c.read.Branches.DeleteBranch(int(p.ProjectID), p.Ref, gitlab.WithContext(ctx))
-	return gone(ofProject(c.failed(ctx, err, "remove branch %s of %s", p.Ref, p.Project)))
+	return gone(c.failed(ctx, err, "remove branch %s of %s", p.Ref, p.Project))
 }
 
 // gone takes it for success that there is nothing.

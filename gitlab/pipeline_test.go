@@ -74,6 +74,20 @@ func TestSeePipelinesTellsTroubleAndWhatItLearned(t *testing.T) {
 	}
 }
 
+func TestOneRefusedPipelineDoesNotHideTheOthers(t *testing.T) {
+	server, client, rows := running(t, 3)
+	for _, p := range rows {
+		for range 30 { // so many newer ones hide it
+			server.AddPipeline(p.ProjectID, "main")
+		}
+	}
+	server.Fail(fmt.Sprintf("GET .*/projects/%d/pipelines/", rows[0].ProjectID), -1, gitlabtest.Status(403))
+	seen, err := client.SeePipelines(t.Context(), rows)
+	if err == nil || len(seen) != 2 {
+		t.Errorf("saw %+v, error %v; want two, and an error", seen, err)
+	}
+}
+
 func TestCancelAndRemovePinTakeGoneForDone(t *testing.T) {
 	server, client, rows := running(t, 1)
 	p := rows[0]

@@ -108,22 +108,26 @@ func numberOf(id string) (int64, bool) {
 	return n, ok && err == nil
 }
 
-// seeSingles asks for pipelines one by one.
+// seeSingles asks for pipelines one by one. Trouble with one project does not stop
+// the others.
 func (c *Client) seeSingles(ctx context.Context, list []buildbtw.Pipeline, seen map[int64]buildbtw.PipelineStatus) error {
 	slices.SortStableFunc(list, func(a, b buildbtw.Pipeline) int { return seenAt(a).Compare(seenAt(b)) })
+	var failures []error
 	for _, p := range list[:min(len(list), maxSingles)] {
 		found, _, err := c.read.Pipelines.GetPipeline(int(p.ProjectID), int(p.Number), gitlab.WithContext(ctx))
 		err = c.failed(ctx, err, "look at pipeline %d of %s", p.Number, p.Project)
 		switch {
 		case TroubleOf(err) == NotFound:
 			seen[p.ID] = buildbtw.NoPipeline(p.Number)
+		case buildbtw.KindOf(err) == buildbtw.KindForbidden, buildbtw.KindOf(err) == buildbtw.KindInvalid:
+			failures = append(failures, err)
 		case err != nil:
-			return err
+			return errors.Join(append(failures, err)...)
 		default:
 			seen[p.ID] = status(p.Number, found.Status, found.WebURL)
 		}
 	}
-	return nil
+	return errors.Join(failures...)
 }
 
 func seenAt(p buildbtw.Pipeline) time.Time {

@@ -247,6 +247,40 @@ func TestEveryStatusOfGitLab(t *testing.T) {
 	}
 }
 
+func TestBranchesOfEndedPipelinesAreRemoved(t *testing.T) {
+	for name, test := range map[string]struct {
+		path     string
+		status   int
+		pinned   int // branches that are tried again
+		requests int
+	}{
+		"one is refused":    {"DELETE .*/projects/1/.*branches/", http.StatusBadRequest, 0, 2},
+		"GitLab has failed": {"DELETE .*/branches/", http.StatusBadGateway, 2, 2}, // the first, and its repetition
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, 10)
+			s.passes()
+			for _, p := range s.pipelines(2) {
+				s.gitlab.SetPipelineStatus(p.ID, "failed")
+			}
+			open, err := s.db.OpenPipelines(t.Context())
+			s.must(err)
+			s.must(s.seePipelines(t.Context(), open))
+			s.gitlab.Fail(test.path, -1, gitlabtest.Status(test.status))
+			s.gitlab.Requests()
+			if err := s.unpin(t.Context()); err == nil {
+				t.Error("nobody hears of it")
+			}
+			if n := len(s.gitlab.Requests()); n != test.requests {
+				t.Errorf("%d requests, want %d", n, test.requests)
+			}
+			if list, err := s.db.PinnedPipelines(t.Context(), 10); err != nil || len(list) != test.pinned {
+				t.Errorf("%d branches are tried again, want %d; %v", len(list), test.pinned, err)
+			}
+		})
+	}
+}
+
 func TestPipelineDeletedByHandIsHealed(t *testing.T) {
 	s := newSite(t, 1)
 	s.passes()

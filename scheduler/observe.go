@@ -129,22 +129,24 @@ func (s *Scheduler) seePipelines(ctx context.Context, open []store.OpenPipeline)
 	return errors.Join(err, noteErr)
 }
 
-// unpin removes branches of pipelines that are over.
+// unpin removes branches of pipelines that are over. One that GitLab refuses to
+// remove stays, and is not tried for ever.
 func (s *Scheduler) unpin(ctx context.Context) error {
 	list, err := s.Store.PinnedPipelines(ctx, maxUnpins)
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	var gone []int64
+	var done []int64
 	var failures []error
 	for _, p := range list {
 		err := s.Pipelines.RemovePin(ctx, p)
 		if err != nil {
 			failures = append(failures, fmt.Errorf("remove branch %s of %s: %w", p.Ref, p.Project, err))
+			if !ofOneProject(err) {
+				break
+			}
 		}
-		if err == nil || buildbtw.KindOf(err) == buildbtw.KindForbidden {
-			gone = append(gone, p.ID) // what we may not remove stays, and is not tried for ever
-		}
+		done = append(done, p.ID)
 	}
-	return errors.Join(append(failures, s.Store.UnpinPipelines(ctx, gone))...)
+	return errors.Join(append(failures, s.Store.UnpinPipelines(ctx, done))...)
 }
