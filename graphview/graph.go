@@ -174,9 +174,6 @@ func (g *Graph) Search(part string, n int) []int32 {
 // Dependencies lists the nodes that must be built just before v.
 func (g *Graph) Dependencies(v int32) []int32 { return g.in.of(v) }
 
-// Dependents lists the nodes that wait for v itself.
-func (g *Graph) Dependents(v int32) []int32 { return g.out.of(v) }
-
 // neighbours has a list per node, one after the other in one slice.
 type neighbours struct{ start, items []int32 }
 

@@ -22,9 +22,6 @@ const (
 	SortChanged BuildSort = "changed" // the latest change first
 )
 
-// BuildSorts lists the orders.
-func BuildSorts() []BuildSort { return []BuildSort{SortUrgency, SortName, SortPlan, SortChanged} }
-
 // urgency orders statuses by how much they concern a person.
 func urgency() []buildbtw.Status {
 	return []buildbtw.Status{

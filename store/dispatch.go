@@ -150,7 +150,7 @@ func (t *tx) endPipeline(ctx context.Context, p *buildbtw.Pipeline, why Undispat
 		p.Message = why.Message
 	}
 	t.changed = true
-	_, err := t.NewUpdate().Model(p).Column("state", "ended_at", "message", "status", "seen_at").WherePK().Exec(ctx)
+	_, err := t.NewUpdate().Model(p).Column("state", "ended_at", "message", "status", "url", "seen_at").WherePK().Exec(ctx)
 	if err != nil {
 		return err
 	}

@@ -141,7 +141,7 @@ func (s *settings) buildURL(build string) string {
 
 // tell repeats the end of the log and says how the build ended.
 func (s *settings) tell(job gitlabJob, r runners.Report) {
-	if tail := printable(r.Tail); tail != "" {
+	if tail := printable(r.Tail, int64(len(r.Tail)) < s.tail); tail != "" {
 		say("the end of the log:")
 		fmt.Fprint(os.Stderr, tail)
 	}
@@ -156,10 +156,11 @@ func (s *settings) tell(job gitlabJob, r runners.Report) {
 	say("all of the log: %s", s.buildURL(job.Build))
 }
 
-// printable is the end of a log as whole lines without control characters.
-func printable(tail []byte) string {
+// printable is the end of a log, or all of it, as whole lines without control
+// characters.
+func printable(tail []byte, all bool) string {
 	text := strings.ToValidUTF8(string(tail), "")
-	if _, after, found := strings.Cut(text, "\n"); found && len(tail) > 0 {
+	if _, after, found := strings.Cut(text, "\n"); found && !all {
 		text = after
 	}
 	return strings.Map(func(r rune) rune {
