@@ -70,8 +70,9 @@ func (c *Clones) at(dir string, r Remote) git {
 	return g
 }
 
-// cloneSuffix marks a clone that is being made.
-const cloneSuffix = ".new"
+// cloneSuffix marks a clone that is being made. No project's path ends so: GitLab
+// takes none that ends in .git.
+const cloneSuffix = ".new.git"
 
 func (c *Clones) clone(ctx context.Context, dir string, r Remote) error {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {

@@ -151,9 +151,10 @@ func (g Graph) rows() []graphRow {
 			continue
 		}
 		v := b.Nodes[0]
+		about := s.About(v)
 		rows = append(rows, graphRow{
 			BuildLink: graphLink(s, v), node: v, level: s.Nodes[v].Level, held: s.Held[v],
-			before: graphLinks(s, s.About(v).Dependencies), further: graphLinks(s, s.About(v).Dependents),
+			before: graphLinks(s, about.Dependencies), further: graphLinks(s, about.Dependents),
 		})
 	}
 	slices.SortStableFunc(rows, func(a, b graphRow) int {

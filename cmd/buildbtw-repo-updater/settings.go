@@ -65,8 +65,12 @@ func (s *settings) groupOf(c *gitlab.Client) *gitlab.Group {
 // place is where a project's clone lies: below its group's directory as it lies
 // below the group.
 func (s *settings) place(directory string, p buildbtw.Project) (string, bool) {
-	rel, found := strings.CutPrefix(p.Path, strings.Trim(s.group, "/")+"/")
-	if !found || path.Clean(rel) != rel || !filepath.IsLocal(rel) {
+	group := strings.Trim(s.group, "/") + "/"
+	if len(p.Path) <= len(group) || !strings.EqualFold(p.Path[:len(group)], group) {
+		return "", false
+	}
+	rel := p.Path[len(group):]
+	if path.Clean(rel) != rel || !filepath.IsLocal(rel) {
 		return "", false
 	}
 	return filepath.Join(directory, filepath.FromSlash(rel)), true

@@ -186,10 +186,20 @@ func TestInterruptedFillIsResumed(t *testing.T) {
 	for _, name := range names {
 		s.holds(name, "first")
 	}
-	left, err := filepath.Glob(filepath.Join(s.dir, "*.new"))
+	left, err := filepath.Glob(filepath.Join(s.dir, "*.new*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("%v, %v", left, err)
 	}
+}
+
+func TestAProjectMayBeCalledLikeADraft(t *testing.T) {
+	s := newShelf(t, "tool.new")
+	s.update("1 projects: 1 fetched")
+	s.ids["tool"] = s.gitlab.CreateProject("group/tool")
+	s.push("tool", "another")
+	s.update("2 projects: 1 fetched")
+	s.holds("tool", "another")
+	s.holds("tool.new", "first")
 }
 
 func (s *shelf) all(names ...string) bool {

@@ -80,7 +80,7 @@ func (f *gitlabFlags) validate(groups []string) error {
 func disjoint(groups []string) error {
 	for i, a := range groups {
 		for j, b := range groups {
-			if i != j && strings.HasPrefix(b+"/", a+"/") {
+			if i != j && strings.HasPrefix(strings.ToLower(b)+"/", strings.ToLower(a)+"/") {
 				return cli.Usage(fmt.Errorf("--sources gitlab:%s is in gitlab:%s already", b, a))
 			}
 		}
@@ -88,15 +88,23 @@ func disjoint(groups []string) error {
 	return nil
 }
 
-// groups gives the groups with these paths as the scheduler takes them.
-func (f *gitlabFlags) groups(paths []string) (scheduler.GroupConfig, error) {
+// connect gives what the scheduler needs to work with the groups with these paths.
+// There is one client: when GitLab asks for a pause, that is for everything.
+func (f *gitlabFlags) connect(paths []string) (groups scheduler.GroupConfig, pipelines scheduler.PipelineConfig, err error) {
 	if len(paths) == 0 {
-		return scheduler.GroupConfig{}, nil
+		return groups, pipelines, nil
 	}
-	client, err := f.client()
+	client, err := gitlab.New(gitlab.Config{URL: f.url, Token: f.token})
 	if err != nil {
-		return scheduler.GroupConfig{}, err
+		return groups, pipelines, cli.Usage(err)
 	}
+	if f.dispatch == "gitlab" {
+		pipelines = scheduler.PipelineConfig{Pipelines: client, Most: f.maxPipelines, RunnerTags: f.runnerTags}
+	}
+	return f.groups(client, paths), pipelines, nil
+}
+
+func (f *gitlabFlags) groups(client *gitlab.Client, paths []string) scheduler.GroupConfig {
 	c := scheduler.GroupConfig{
 		GroupPeriod: f.period, CIConfig: f.ciConfig, CI: client,
 		Access: gitmirror.Access{
@@ -111,25 +119,7 @@ func (f *gitlabFlags) groups(paths []string) (scheduler.GroupConfig, error) {
 		}
 		c.Groups = append(c.Groups, group)
 	}
-	return c, nil
-}
-
-// pipelines says how builds are handed to GitLab, if they are.
-func (f *gitlabFlags) pipelines() (scheduler.PipelineConfig, error) {
-	if f.dispatch != "gitlab" {
-		return scheduler.PipelineConfig{}, nil
-	}
-	client, err := f.client()
-	return scheduler.PipelineConfig{Pipelines: client, Most: f.maxPipelines, RunnerTags: f.runnerTags}, err
-}
-
-// client talks to the GitLab of the flags.
-func (f *gitlabFlags) client() (*gitlab.Client, error) {
-	client, err := gitlab.New(gitlab.Config{URL: f.url, Token: f.token})
-	if err != nil {
-		return nil, cli.Usage(err)
-	}
-	return client, nil
+	return c
 }
 
 func namesOf(c scheduler.GroupConfig) []string {

@@ -61,11 +61,7 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	groups, err := f.gitlab.groups(groupNames)
-	if err != nil {
-		return err
-	}
-	pipelines, err := f.gitlab.pipelines()
+	groups, pipelines, err := f.gitlab.connect(groupNames)
 	if err != nil {
 		return err
 	}
