@@ -118,8 +118,27 @@ func (c *Catalog) RefreshSome(ctx context.Context, slugs []string) error {
 	for _, slug := range slugs {
 		only[slug] = true
 	}
+	before := c.current.Load().sources
 	c.publish(c.states(tips, based, only), only)
+	c.forget(before, only)
 	return nil
+}
+
+// forget lets go of what was read at the commits that some sources stood at
+// before, unless another one still stands there.
+func (c *Catalog) forget(before []api.Source, some map[string]bool) {
+	gone := map[string]bool{}
+	for _, s := range before {
+		if some[s.Slug] {
+			gone[s.Commit] = true
+		}
+	}
+	for _, s := range c.current.Load().sources {
+		delete(gone, s.Commit)
+	}
+	for commit := range gone {
+		delete(c.parsed, commit)
+	}
 }
 
 // atBase keeps the tips of the base ref, by slug.

@@ -122,6 +122,9 @@ func TestAGroupIsFilledAndThenFollowed(t *testing.T) {
 	f.project(t, "c")
 	f.mustMirror(t)
 	f.wantSources(t, "a 2.0-1", "b 1.0-1", "c 1.0-1")
+	if n := len(f.catalog.parsed); n != 3 {
+		t.Errorf("%d .SRCINFO are kept of 3 sources: they would be more with every push", n)
+	}
 }
 
 // TestAPassWithoutChangeAsksOnce also shows that what was active lately is looked

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ func (s *Scheduler) iteratePass(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list the active buildspaces: %w", err)
 	}
-	s.moved.keep(spaces)
+	s.keep(spaces)
 	var failures []error
 	if slices.ContainsFunc(spaces, wanted) {
 		// Somebody who commits and then asks for an iteration means that commit.
@@ -56,17 +57,16 @@ func (s *Scheduler) iteratePass(ctx context.Context) error {
 
 func wanted(space store.ActiveBuildspace) bool { return space.Wanted != "" }
 
-// keep forgets buildspaces that are no longer active.
-func (m moves) keep(spaces []store.ActiveBuildspace) {
-	active := make(map[int64]bool, len(spaces))
+// keep forgets what was remembered of buildspaces that are no longer active, or do
+// not follow their graph any more.
+func (s *Scheduler) keep(spaces []store.ActiveBuildspace) {
+	active, follow := make(map[int64]bool, len(spaces)), map[int64]bool{}
 	for _, space := range spaces {
 		active[space.ID] = true
+		follow[space.ID] = space.FollowAll
 	}
-	for id := range m {
-		if !active[id] {
-			delete(m, id)
-		}
-	}
+	maps.DeleteFunc(s.moved, func(id int64, _ move) bool { return !active[id] })
+	maps.DeleteFunc(s.followed, func(id int64, _ *snapshot) bool { return !follow[id] })
 }
 
 // iterateOne makes the next iteration of a buildspace if somebody asked for

@@ -401,6 +401,13 @@ func TestFollowingBuildspaceNoticesEveryChangeOfItsGraph(t *testing.T) {
 	if n := len(f.iterations(t, "follows")); n != 2 {
 		t.Errorf("%d iterations although nothing changed", n)
 	}
+	if _, err := f.Store.StopBuildspace(t.Context(), "alice", "follows"); err != nil || len(f.followed) != 1 {
+		t.Fatal(err, len(f.followed))
+	}
+	f.settle(t)
+	if len(f.followed) > 0 {
+		t.Error("a stopped buildspace keeps all sources as they were, in memory")
+	}
 }
 
 func TestLoopReuseIsWokenByTheStore(t *testing.T) {
