@@ -11,7 +11,7 @@ import templruntime "github.com/a-h/templ/runtime"
 import "strconv"
 
 // LogContent is what the page /builds/{id}/log shows. It opens at the end of the
-// log, or at a line; static/src/log/ makes it scroll, follow and search without
+// log, or at a line; static/src/logview makes it scroll, follow and search without
 // loading the page again.
 func LogContent(v LogPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
