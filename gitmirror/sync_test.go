@@ -67,7 +67,7 @@ func TestSyncFollowsMovesPrunesBranchesAndRemovesSources(t *testing.T) {
 	}
 	report := mustSync(t, m, dir)
 
-	want := Report{Changed: []string{"a"}, Removed: []string{"b"}, Broken: map[string]error{}}
+	want := Report{Found: 1, Changed: []string{"a"}, Removed: []string{"b"}, Broken: map[string]error{}}
 	if diff := cmp.Diff(want, report); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)
 	}

@@ -16,7 +16,7 @@ func TestSourcesPageShowsHowAGroupStands(t *testing.T) {
 	must(t, err)
 	must(t, s.db.GroupAsked(t.Context(), group, "GitLab does not accept the token"))
 	page := s.get(t, "/sources")
-	page.wants(t, ".source-group", "2 projects", "0 of 2 fetched")
-	page.wants(t, ".source-group .message", "GitLab does not accept the token")
-	s.get(t, "/sources?q=lib").wants(t, ".source-group", "2 projects")
+	page.wants(t, "section[aria-labelledby=h-groups] li", "2 projects", "0 of 2 fetched")
+	page.wants(t, "section[aria-labelledby=h-groups] .message", "GitLab does not accept the token")
+	s.get(t, "/sources?q=lib").wants(t, "section[aria-labelledby=h-groups] li", "2 projects")
 }
