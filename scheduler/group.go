@@ -179,14 +179,20 @@ const fewMissing = 20
 
 // noteMissing asks about each project that a listing lacks. When many cannot be
 // seen any more it is likelier that the token may see less than before, and they
-// are kept until the next listing says the same.
+// are kept until the next listing says the same. Of so many only the first are asked
+// about: thousands of requests would be over GitLab's limit, in every pass anew.
 func (s *Scheduler) noteMissing(ctx context.Context, g Group, listed []buildbtw.Project) error {
 	missing, err := s.Store.MissingProjects(ctx, g.Name(), listed)
 	if err != nil {
 		return err
 	}
+	few := max(fewMissing, len(listed)/10)
 	var unseen []buildbtw.MirroredProject
-	for _, p := range missing {
+	for i, p := range missing {
+		if len(unseen) > few {
+			unseen = append(unseen, missing[i:]...)
+			break
+		}
 		switch err := s.askProject(ctx, g, p.ID); buildbtw.KindOf(err) {
 		case buildbtw.KindConflict:
 			if err := s.removeProject(ctx, p, err); err != nil {
@@ -200,7 +206,7 @@ func (s *Scheduler) noteMissing(ctx context.Context, g Group, listed []buildbtw.
 			}
 		}
 	}
-	return s.noteUnseen(ctx, unseen, max(fewMissing, len(listed)/10))
+	return s.noteUnseen(ctx, unseen, few)
 }
 
 func (s *Scheduler) noteUnseen(ctx context.Context, unseen []buildbtw.MirroredProject, few int) error {

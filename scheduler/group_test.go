@@ -233,6 +233,33 @@ func TestManyThatVanishAreBelievedTheSecondTime(t *testing.T) {
 	}
 }
 
+func TestATokenThatSeesLittleAsksLittle(t *testing.T) {
+	f := newGroupFixture(t)
+	asked := f.countRequests()
+	var ids []int64
+	for i := range 3 * fewMissing {
+		ids = append(ids, f.gitlab.CreateProject(fmt.Sprintf("%s/p%d", groupPath, i)))
+	}
+	f.project(t, "stays")
+	f.mustMirror(t)
+	for _, id := range ids {
+		if err := f.gitlab.DeleteProject(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for pass, sources := range []int{len(ids) + 1, 1} {
+		f.db.Clock.Advance(listEvery)
+		asked()
+		f.mustMirror(t)
+		if api, _ := asked(); api > fewMissing+2 {
+			t.Errorf("pass %d: %d requests about %d projects", pass, api, len(ids))
+		}
+		if lines := f.sourceLines(t); len(lines) != sources {
+			t.Errorf("pass %d: %d sources, want %d", pass, len(lines), sources)
+		}
+	}
+}
+
 // TestAKilledFillGoesOn ends the first fill in its middle and starts anew with
 // the same data.
 func TestAKilledFillGoesOn(t *testing.T) {
