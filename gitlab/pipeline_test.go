@@ -22,7 +22,7 @@ func running(t testing.TB, projects int) (*gitlabtest.Server, *gitlab.Client, []
 		id := server.CreateProject(name)
 		number := server.AddPipeline(id, buildbtw.PipelineRefs+"x")
 		server.SetPipelineStatus(number, "running")
-		rows = append(rows, buildbtw.Pipeline{ID: int64(i + 1), ProjectID: id, Project: name, Number: number, Ref: buildbtw.PipelineRefs + "x"})
+		rows = append(rows, buildbtw.Pipeline{ID: int64(i + 1), ProjectID: id, Project: name, Number: number, Ref: buildbtw.PipelineRefs + "x", URL: "known"})
 	}
 	server.Requests()
 	return server, client, rows
@@ -71,6 +71,15 @@ func TestSeePipelinesTellsTroubleAndWhatItLearned(t *testing.T) {
 	seen, err := client.SeePipelines(t.Context(), rows)
 	if err == nil || len(seen) != 0 {
 		t.Errorf("saw %d, error %v; want none, and an error", len(seen), err)
+	}
+}
+
+func TestAnAddressThatIsNotKnownIsAskedFor(t *testing.T) {
+	_, client, rows := running(t, 2)
+	rows[1].URL = ""
+	seen, err := client.SeePipelines(t.Context(), rows)
+	if err != nil || seen[rows[0].ID].URL != "" || !strings.Contains(seen[rows[1].ID].URL, "/-/pipelines/") || seen[rows[1].ID].Status != "running" {
+		t.Errorf("saw %+v, error %v", seen, err)
 	}
 }
 

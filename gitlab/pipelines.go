@@ -43,7 +43,9 @@ func (c *Client) SeePipelines(ctx context.Context, list []buildbtw.Pipeline) (ma
 	seen := make(map[int64]buildbtw.PipelineStatus, len(list))
 	var unseen []buildbtw.Pipeline
 	for _, p := range list {
-		if word, ok := words[p.Number]; ok {
+		// The list tells no addresses: a pipeline whose executor was quicker than
+		// GitLab's answer has none yet.
+		if word, ok := words[p.Number]; ok && p.URL != "" {
 			seen[p.ID] = status(p.Number, word, "")
 		} else {
 			unseen = append(unseen, p)

@@ -89,7 +89,7 @@ func (s *Store) SeePipelines(ctx context.Context, seen map[int64]buildbtw.Pipeli
 		for i := range open {
 			p := &open[i]
 			st, ok := seen[p.ID]
-			if !ok || st.Status == p.Status && !st.Over {
+			if !ok || st.Status == p.Status && !st.Over && (st.URL == "" || st.URL == p.URL) {
 				continue
 			}
 			if err := t.see(ctx, p, st); err != nil {
