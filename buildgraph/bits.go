@@ -65,3 +65,18 @@ func (b bitset) firstFrom(lo int32) int32 {
 	}
 	return -1
 }
+
+// list gives the numbers in the set, ascending.
+func (b bitset) list() []int32 {
+	size := 0
+	for _, w := range b {
+		size += bits.OnesCount64(w)
+	}
+	out := make([]int32, 0, size)
+	for i, w := range b {
+		for ; w != 0; w &= w - 1 {
+			out = append(out, int32(i*64+bits.TrailingZeros64(w)))
+		}
+	}
+	return out
+}

@@ -17,17 +17,18 @@ type frame struct {
 	count  int     // of loose orders
 	builds []frameBuild
 	edges  []Edge
-	cuts   []Cut
+	*knots
 	chain  []string
-	users  bitset // graph nodes of the set, and those outside that need it
 	needs  bitset // graph nodes of the set, and those outside that it needs
+	around *surroundings
 	last   atomic.Pointer[filledFrame]
 }
 
-// filledFrame is the builds of a plan by some index.
+// filledFrame is what some index says about a frame.
 type filledFrame struct {
-	of     *identity
-	builds []Build
+	of       *identity
+	builds   []Build
+	warnings []Warning
 }
 
 // frameBuild is a build without what a source or a reason says. Its node is the
@@ -42,6 +43,7 @@ type frameBuild struct {
 func (p *planner) frame(ctx context.Context, s *skeleton) (*frame, error) {
 	cycles := p.request.Settings.Cycles
 	key := s.key(cycles, &p.estimate)
+	s.known = s.g.memo.remains[key]
 	return s.g.memo.frame(ctx, key, func() (*frame, error) {
 		if err := s.arrange(ctx, p.estimate); err != nil {
 			return nil, err
@@ -51,13 +53,13 @@ func (p *planner) frame(ctx context.Context, s *skeleton) (*frame, error) {
 }
 
 func newFrame(key string, s *skeleton, cycles buildbtw.Cycles) *frame {
-	r := &renderer{skeleton: s}
+	r := &renderer{skeleton: s, known: s.known.knots}
 	if cycles == buildbtw.CyclesTwice {
 		r.jobs = s.twiceJobs()
 	} else {
 		r.jobs = s.onceJobs()
 	}
-	f := &frame{key: key, nodes: s.nodes, count: s.loose.count, users: s.users, needs: s.needs}
+	f := &frame{key: key, nodes: s.nodes, count: s.loose.count, needs: s.needs, around: s.around}
 	r.fill(f)
 	if s.loose.count > 0 {
 		f.loose = []int32{s.nodes[s.loose.before], s.nodes[s.loose.after]}
@@ -80,4 +82,6 @@ func (f *frame) has(v int32) bool {
 }
 
 // cells is how much the frame holds, for the bound of the memo.
-func (f *frame) cells() int { return len(f.edges) + len(f.builds) + len(f.users) + len(f.needs) }
+func (f *frame) cells() int {
+	return len(f.edges) + len(f.builds) + len(f.needs) + len(f.inner.to) + f.around.cells()
+}

@@ -9,6 +9,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildgraph"
+	"buildbtw/srcinfo"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -153,4 +154,60 @@ func planJSON(t *testing.T, ix *buildgraph.Index, r buildgraph.Request) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// rewired is a source with other dependencies, and nothing else that differs.
+func rewired(t *rapid.T, s buildgraph.Source, names []string) buildgraph.Source {
+	some := func(what string) (out srcinfo.Values) {
+		for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom(names), 0, 3, rapid.ID).Draw(t, what) {
+			out = append(out, srcinfo.Value{Text: name})
+		}
+		return out
+	}
+	info := *s.Info
+	info.Packages = slices.Clone(info.Packages)
+	switch rapid.IntRange(0, 3).Draw(t, "kind") {
+	case 0:
+		info.Packages[0].Depends = some("depends")
+	case 1:
+		info.Base.CheckDepends = some("checkdepends")
+	default: // as tools are what most orders over packages outside a set come from
+		info.Base.MakeDepends = some("makedepends")
+	}
+	s.Info, s.Commit = &info, s.Commit+"+"
+	return s
+}
+
+// Plans that are asked for before and after every push of a dependency take over
+// what the push leaves alone, and only that: whichever source is pushed, a leaf
+// or a library, of the set or not, on cycles, or on ways over packages that are
+// not built.
+func TestPlansFollowEveryPush(t *testing.T) {
+	names := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}
+	rapid.Check(t, func(rt *rapid.T) {
+		state := map[string]buildgraph.Source{}
+		for _, name := range names {
+			state[name] = rewired(rt, rewired(rt, source(t, name, "pkgname="+name), names), names)
+		}
+		var requests []buildgraph.Request
+		for range 6 {
+			r := randomRequest(rt, state)
+			r.Architectures = []string{"x86_64"}
+			requests = append(requests, r)
+		}
+		ix := newIndexOf(state)
+		for range rapid.IntRange(1, 6).Draw(rt, "pushes") {
+			for _, r := range requests {
+				planBytes(rt, ix, r)
+			}
+			s := rewired(rt, state[rapid.SampledFrom(names).Draw(rt, "pushed")], names)
+			state[s.Slug] = s
+			ix = ix.Update([]buildgraph.Source{s}, nil)
+			fresh := newIndexOf(state)
+			for i := range requests {
+				requests[i].Changesets = []buildgraph.Source{state[requests[i].Changesets[0].Slug]}
+				comparePlans(rt, "updated", ix, fresh, requests[i])
+			}
+		}
+	})
 }

@@ -65,11 +65,6 @@ func (g *graph) rowChanges(out []edgeChange, old *graph, v int32) []edgeChange {
 	return out
 }
 
-// dependsOn reports whether the changes can make the shape another one.
-func (h *shape) dependsOn(changed []edgeChange) bool {
-	return h.reach.dependsOn(changed) || h.frame.dependsOn(changed)
-}
-
 // dependsOn reports whether the changes can bring something into the closure,
 // take something out, or give another reason: that takes an edge to one of its
 // nodes.
@@ -88,5 +83,5 @@ func (f *frame) dependsOn(changed []edgeChange) bool {
 	if one && !f.needs.has(changed[0].from) {
 		return false
 	}
-	return slices.ContainsFunc(changed, func(e edgeChange) bool { return e.old != e.now && f.users.has(e.to) })
+	return slices.ContainsFunc(changed, func(e edgeChange) bool { return e.old != e.now && f.around.users.has(e.to) })
 }

@@ -30,6 +30,9 @@ type lineup struct {
 // set are what the cycle's order is chosen by. All others are.
 func (s *skeleton) findThrough(m *middle) {
 	p := newLineup(m)
+	if m.same { // nearly as many edges as there were
+		p.through = make([]throughEdge, 0, len(m.known.around.edges)*9/8)
+	}
 	p.numberColumns()
 	p.collectNeeds()
 	need := newBitset(len(p.columns))
@@ -42,8 +45,8 @@ func (s *skeleton) findThrough(m *middle) {
 	p.traceAll()
 }
 
-// newLineup sorts the set by the cycles of the whole (the set and the middle),
-// dependencies first, inside a cycle by the kept edges.
+// newLineup sorts the set by the cycles of all packages, dependencies first, inside
+// a cycle by the kept edges.
 func newLineup(m *middle) *lineup {
 	p := &lineup{middle: m, deps: m.kept}
 	p.at = p.inGroups(sortTopologically(m.kept, m.kept.reversedPlain()).order)
@@ -51,7 +54,7 @@ func newLineup(m *middle) *lineup {
 	p.place, p.group, p.end = make([]int32, n), make([]int32, n), make([]int32, n)
 	for pos, l := range p.at {
 		p.place[l], p.group[pos] = int32(pos), int32(pos)
-		if pos > 0 && m.group[p.at[pos-1]] == m.group[l] {
+		if pos > 0 && m.group(p.at[pos-1]) == m.group(l) {
 			p.group[pos] = p.group[pos-1]
 		}
 	}
@@ -65,19 +68,19 @@ func newLineup(m *middle) *lineup {
 	return p
 }
 
-// inGroups sorts places of the set by the cycle of the whole that they are on;
+// inGroups sorts places of the set by the cycle of all packages that they are on;
 // those on one cycle stay in their order.
 func (m *middle) inGroups(order []int32) []int32 {
 	next := make([]int32, len(m.whole.size)+1)
-	for _, group := range m.group {
-		next[group+1]++
+	for l := range m.size() {
+		next[m.group(l)+1]++
 	}
 	for group := range m.whole.size {
 		next[group+1] += next[group]
 	}
 	sorted := make([]int32, len(order))
 	for _, l := range order {
-		group := m.group[l]
+		group := m.group(l)
 		sorted[next[group]] = l
 		next[group]++
 	}
@@ -143,7 +146,7 @@ func (p *lineup) addThrough(pos int32, need bitset) {
 	p.noteLoose(pos, need)
 	for c := need.highest(); c >= 0; c = need.highest() {
 		q := p.columns[c]
-		p.through = append(p.through, throughEdge{before: p.at[q], after: p.at[pos]})
+		p.through = append(p.through, throughEdge{before: p.at[q], after: p.at[pos], way: untraced})
 		p.addBefore(before, q)
 		need.subtract(before)
 	}

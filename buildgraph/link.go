@@ -3,6 +3,7 @@ package buildgraph
 import (
 	"slices"
 	"strings"
+	"sync"
 )
 
 // graph is one architecture's part of an index: a node for every pkgbase that
@@ -26,7 +27,20 @@ type graph struct {
 	constrained []int32  // words with a version that some source needs
 	bad         []bad    // dependencies that nothing in the sources meets
 
-	memo *memo
+	memo  *memo
+	whole *cycles
+}
+
+// cycles are the components of all packages, found by the first who asks.
+type cycles struct {
+	once sync.Once
+	*components
+}
+
+// cycles gives the components of all packages.
+func (g *graph) cycles() *components {
+	g.whole.once.Do(func() { g.whole.components = findComponents(g.deps) })
+	return g.whole.components
 }
 
 // bad is a dependency of a node that nothing in the sources meets.
@@ -62,7 +76,7 @@ func (ix *Index) link(arch string, old *graph) *graph {
 	l.offers = collectOffers(l.words, l.units)
 	l.resolveAll()
 	l.connect()
-	l.users = l.deps.reversed()
+	l.users, l.whole = l.deps.reversed(), &cycles{}
 	l.inherit(old)
 	return l.graph
 }

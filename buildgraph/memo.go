@@ -18,6 +18,7 @@ type memo struct {
 	shapes map[string]*shape
 	frames map[string]*usedFrame // those of the shapes
 	making map[string]*making    // frames that somebody works on
+	parted                       // shapes that the last push broke up
 	order  []string              // keys of shapes, oldest first
 	cells  int
 	solved *solutions
@@ -38,7 +39,7 @@ type making struct {
 const maxCells = 1_500_000
 
 func newMemo() *memo {
-	return &memo{shapes: map[string]*shape{}, frames: map[string]*usedFrame{}, making: map[string]*making{}, solved: &solutions{}}
+	return &memo{shapes: map[string]*shape{}, frames: map[string]*usedFrame{}, making: map[string]*making{}, parted: newParted(), solved: &solutions{}}
 }
 
 func (m *memo) get(key string) *shape {
@@ -111,7 +112,7 @@ func (m *memo) put(key string, h *shape) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.making, h.key)
-	if m.shapes[key] != nil || h.cells()+h.frame.cells() > maxCells {
+	if m.shapes[key] != nil || h.reached.cells()+h.frame.cells() > maxCells {
 		return
 	}
 	if f := m.frames[h.key]; f != nil { // somebody else was quicker
@@ -126,7 +127,7 @@ func (m *memo) put(key string, h *shape) {
 func (m *memo) add(key string, h *shape) {
 	m.shapes[key] = h
 	m.order = append(m.order, key)
-	m.cells += h.cells()
+	m.cells += h.reached.cells()
 	f := m.frames[h.key]
 	if f == nil {
 		f = &usedFrame{frame: h.frame}
@@ -140,26 +141,12 @@ func (m *memo) dropOldest() {
 	h := m.shapes[m.order[0]]
 	delete(m.shapes, m.order[0])
 	m.order = m.order[1:]
-	m.cells -= h.cells()
+	m.cells -= h.reached.cells()
 	f := m.frames[h.key]
 	if f.shapes--; f.shapes == 0 {
 		delete(m.frames, h.key)
 		m.cells -= f.cells()
 	}
-}
-
-// carry gives a memo with the shapes that do not depend on the changes.
-func (m *memo) carry(changed []edgeChange) *memo {
-	out := newMemo()
-	out.solved = m.solved
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, key := range m.order {
-		if h := m.shapes[key]; !h.dependsOn(changed) {
-			out.add(key, h)
-		}
-	}
-	return out
 }
 
 // key writes a wish as the key of its shape.

@@ -1,7 +1,6 @@
 package buildgraph
 
 import (
-	"cmp"
 	"slices"
 
 	"buildbtw"
@@ -38,35 +37,46 @@ func (r *rows) end() { r.off = append(r.off, int32(len(r.to))) }
 // place of each edge's way is in via.
 func (s *skeleton) withThrough() (merged *csr, via []int32) {
 	kept := s.kept
-	extra := make([]int32, len(s.through))
-	for i := range extra {
-		extra[i] = int32(i)
-	}
-	slices.SortFunc(extra, func(a, b int32) int {
-		x, y := &s.through[a], &s.through[b]
-		return cmp.Or(cmp.Compare(x.after, y.after), cmp.Compare(x.before, y.before))
-	})
-	out := newRows(len(s.nodes), len(kept.to)+len(extra))
+	// They are sorted by before already.
+	s.through = sortThrough(s.through, len(s.nodes), func(e *throughEdge) int32 { return e.after })
+	out, next := newRows(len(s.nodes), len(kept.to)+len(s.through)), 0
 	for v := range kept.nodes() {
 		for i := kept.off[v]; i < kept.off[v+1]; i++ {
-			for len(extra) > 0 && s.through[extra[0]].after == v && s.through[extra[0]].before < kept.to[i] {
-				extra = s.addThroughEdge(out, extra)
-			}
+			next = out.addThrough(s.through, next, v, kept.to[i])
 			out.add(edgeCell{kept.to[i], kept.kinds[i], -1})
 		}
-		for len(extra) > 0 && s.through[extra[0]].after == v {
-			extra = s.addThroughEdge(out, extra)
-		}
+		next = out.addThrough(s.through, next, v, s.size())
 		out.end()
 	}
 	return &out.csr, out.via
 }
 
-// addThroughEdge adds the first of the extra edges and returns the others.
-func (s *skeleton) addThroughEdge(out *rows, extra []int32) []int32 {
-	e := &s.through[extra[0]]
-	out.add(edgeCell{e.before, e.kinds, extra[0]})
-	return extra[1:]
+// addThrough adds the edges from a place on that lead to a node from one below
+// another, and gives the place of the first that does not.
+func (r *rows) addThrough(edges []throughEdge, next int, after, below int32) int {
+	for next < len(edges) && edges[next].after == after && edges[next].before < below {
+		r.add(edgeCell{edges[next].before, edges[next].kinds, int32(next)})
+		next++
+	}
+	return next
+}
+
+// sortThrough sorts edges by a number below n; equal ones stay in their order.
+func sortThrough(edges []throughEdge, n int, number func(*throughEdge) int32) []throughEdge {
+	next := make([]int32, n+1)
+	for i := range edges {
+		next[number(&edges[i])+1]++
+	}
+	for v := range n {
+		next[v+1] += next[v]
+	}
+	out := make([]throughEdge, len(edges))
+	for i := range edges {
+		at := &next[number(&edges[i])]
+		out[*at] = edges[i]
+		*at++
+	}
+	return out
 }
 
 func sortCells(row []edgeCell) {

@@ -13,6 +13,7 @@ type renderer struct {
 	jobs  *jobs
 	order []int32      // of jobs, as the plan lists them
 	kinds [8]*EdgeInfo // see kindLists
+	known *knots       // of the same set before a push; may be nil
 }
 
 // fill renders all that follows from the set alone.
@@ -26,7 +27,7 @@ func (r *renderer) fill(f *frame) {
 		func() { f.edges = r.edges() },
 		func() {
 			total, next := r.jobs.dag.remaining(seconds)
-			f.builds, f.chain, f.cuts = r.builds(total), r.keys(longestChain(total, next)), r.cuts()
+			f.builds, f.chain, f.knots = r.builds(total), r.keys(longestChain(total, next)), r.knots()
 		},
 	)
 }
@@ -96,41 +97,37 @@ func kindLists() (lists [8]*EdgeInfo) {
 }
 
 func (r *renderer) edges() []Edge {
-	users := r.jobs.dag.users
-	out := make([]Edge, len(users.to))
+	deps, next := r.jobs.dag.deps, slices.Clone(r.jobs.dag.users.off)
+	out := make([]Edge, len(deps.to))
 	keys := make([]string, len(r.jobs.list))
 	for i := range keys {
 		keys[i] = r.key(int32(i))
 	}
-	for v := range users.nodes() {
-		for i := users.off[v]; i < users.off[v+1]; i++ {
-			e := &out[i]
-			e.From, e.To, e.EdgeInfo = keys[v], keys[users.to[i]], r.kinds[users.kinds[i]]
+	ways := make([]wayInfo, len(r.ways))
+	for v := range deps.nodes() {
+		for i := deps.off[v]; i < deps.off[v+1]; i++ {
+			u := deps.to[i]
+			e := &out[next[u]]
+			next[u]++
+			e.From, e.To, e.EdgeInfo = keys[u], keys[v], r.info(ways, i)
 		}
 	}
-	r.addWays(out)
 	if len(r.jobs.list) > len(r.nodes) { // else nodes are in order of their names
 		slices.SortFunc(out, compareEdges)
 	}
 	return out
 }
 
-// addWays names, for edges over packages outside the set, those packages, the
-// one nearest to its beginning first.
-func (r *renderer) addWays(edges []Edge) {
-	if len(r.through) == 0 {
-		return
+// info is what there is to say about an edge of the jobs' order: its kinds, and
+// the packages outside the set that it goes over, the one nearest to its
+// beginning first.
+func (r *renderer) info(ways []wayInfo, edge int32) *EdgeInfo {
+	kinds, t := r.jobs.dag.deps.kinds[edge], r.jobs.via[edge]
+	if t < 0 {
+		return r.kinds[kinds]
 	}
-	deps, users := r.jobs.dag.deps, r.jobs.dag.users
-	ways := make([]wayInfo, len(r.ways))
-	for v := range deps.nodes() {
-		for i := deps.off[v]; i < deps.off[v+1]; i++ {
-			if t := r.jobs.via[i]; t >= 0 {
-				way := r.through[t].way
-				edges[users.find(deps.to[i], v)].EdgeInfo = ways[way].of(r, way, deps.kinds[i])
-			}
-		}
-	}
+	way := r.through[t].way
+	return ways[way].of(r, way, kinds)
 }
 
 // wayInfo is what there is to say about edges over one way, by their kinds.
@@ -155,24 +152,4 @@ func (r *renderer) pkgbases(nodes []int32) []string {
 		names = append(names, r.g.units[v].info.Pkgbase)
 	}
 	return names
-}
-
-func (r *renderer) cuts() []Cut {
-	out := []Cut{}
-	finder := newCycleFinder(r.direct, r.comps)
-	for v := range r.size() {
-		for i := r.direct.off[v]; i < r.direct.off[v+1]; i++ {
-			if !r.cut[i] {
-				continue
-			}
-			u := r.direct.to[i]
-			c := Cut{From: r.pkgbase(u), To: r.pkgbase(v), Kinds: r.kinds[r.direct.kinds[i]].Kinds}
-			for _, w := range finder.find(u, v) {
-				c.Cycle = append(c.Cycle, r.pkgbase(w))
-			}
-			out = append(out, c)
-		}
-	}
-	slices.SortFunc(out, func(a, b Cut) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To)) })
-	return out
 }

@@ -73,6 +73,7 @@ type planner struct {
 	plan     *Plan
 	estimate estimate
 	views    []view
+	warnings []Warning      // about the sets
 	unknown  map[string]int // excluded and added names: on how many architectures they are
 }
 
@@ -90,7 +91,9 @@ func (p *planner) addArchitecture(ctx context.Context, arch string) error {
 		return err
 	}
 	p.views = append(p.views, view{g, h})
-	p.plan.Architectures[arch] = h.archPlan(g, p.ix)
+	plan, warnings := h.archPlan(g, p.ix)
+	p.plan.Architectures[arch] = plan
+	p.warnings = append(p.warnings, warnings...)
 	return nil
 }
 
@@ -100,25 +103,26 @@ type view struct {
 	*shape
 }
 
-// shape gives what a wish comes to on an architecture, from the memo if it was
-// asked for before.
+// shape gives what a wish comes to on an architecture, or parts of it, from the
+// memo if it was asked for before.
 func (p *planner) shape(ctx context.Context, g *graph, w wanted) (*shape, error) {
 	key := w.key(p.request.Settings.Cycles, &p.estimate, g)
 	if h := g.memo.get(key); h != nil {
 		return h, nil
 	}
-	s := newSkeleton(g, w)
-	var h *shape
-	var f *frame
+	r := g.memo.reached[key]
+	if r == nil {
+		r = newReached(g, w)
+	}
+	h := &shape{reached: r}
 	var err error
 	together(
-		func() { f, err = p.frame(ctx, s) },
-		func() { h = newShape(s) },
+		func() { h.frame, err = p.frame(ctx, &skeleton{g: g, nodes: r.set}) },
+		func() { r.explain(g) },
 	)
 	if err != nil {
 		return nil, err
 	}
-	h.frame = f
 	g.memo.put(key, h)
 	return h, nil
 }

@@ -22,7 +22,7 @@ func (g *graph) rewire(old *graph, ix *Index, moved []int32) {
 	row.takeOld(old, next, int32(n))
 	l.rows, l.bad = row.edgeRows, row.bad
 	l.deps = &l.rows.csr
-	l.users = l.deps.reversed()
+	l.users, l.whole = l.deps.reversed(), &cycles{}
 	l.inherit(old)
 }
 

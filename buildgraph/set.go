@@ -86,9 +86,14 @@ func (c *closure) within(scope buildbtw.Scope) []int32 {
 
 // set lists the nodes of a scope, ascending.
 func (c *closure) set(scope buildbtw.Scope) []int32 {
-	out := slices.Concat(c.within(scope), c.add)
-	slices.Sort(out)
-	return slices.Compact(out)
+	in := newBitset(len(c.depth))
+	for _, v := range c.within(scope) {
+		in.add(v)
+	}
+	for _, v := range c.add {
+		in.add(v)
+	}
+	return in.list()
 }
 
 // count is how many nodes a scope has.

@@ -11,21 +11,36 @@ import (
 // while sources move without changing what depends on what.
 type shape struct {
 	*frame
-	reach   *closure
-	counts  map[buildbtw.Scope]int
-	reasons []buildbtw.Reason // by place in the set
+	*reached
 }
 
-// newShape finds everything but the frame.
-func newShape(s *skeleton) *shape {
-	h := &shape{reach: s.reach, counts: map[buildbtw.Scope]int{}, reasons: make([]buildbtw.Reason, len(s.nodes))}
+// reached is what the changesets bring in, and why. It follows from the edges
+// of the kinds that bring dependents in.
+type reached struct {
+	reach   *closure
+	set     []int32 // graph nodes, ascending
+	counts  map[buildbtw.Scope]int
+	reasons []buildbtw.Reason // by place in the set; see explain
+}
+
+func newReached(g *graph, w wanted) *reached {
+	r := &reached{reach: g.reach(w), counts: map[buildbtw.Scope]int{}}
+	r.set = r.reach.set(w.scope)
 	for _, scope := range countedScopes() {
-		h.counts[scope] = s.reach.count(scope)
+		r.counts[scope] = r.reach.count(scope)
 	}
-	for l, v := range s.nodes {
-		h.reasons[l] = s.g.reason(s.reach, v)
+	return r
+}
+
+// explain finds the reasons, unless they are known.
+func (r *reached) explain(g *graph) {
+	if r.reasons != nil {
+		return
 	}
-	return h
+	r.reasons = make([]buildbtw.Reason, len(r.set))
+	for l, v := range r.set {
+		r.reasons[l] = g.reason(r.reach, v)
+	}
 }
 
 // countedScopes are the scopes whose sizes a plan gives.
@@ -33,21 +48,23 @@ func countedScopes() []buildbtw.Scope {
 	return []buildbtw.Scope{buildbtw.ScopeNone, buildbtw.ScopeDirect, buildbtw.ScopeAll}
 }
 
-// archPlan fills in what an index and the reasons say. The builds of the last
-// plan are kept: plans of one set and one index differ only in their reasons.
-func (h *shape) archPlan(g *graph, ix *Index) *ArchPlan {
+// archPlan fills in what an index and the reasons say, and gives the warnings
+// about the set. What was filled in last is kept: plans of one set and one index
+// differ only in their reasons.
+func (h *shape) archPlan(g *graph, ix *Index) (*ArchPlan, []Warning) {
 	p := &ArchPlan{Edges: h.edges, Cuts: h.cuts, Chain: h.chain}
 	last := h.last.Load()
 	if last == nil || last.of != ix.identity {
-		p.Builds = h.fill(g, ix)
-		h.last.Store(&filledFrame{ix.identity, p.Builds})
-		return p
+		last = &filledFrame{ix.identity, h.fill(g, ix), view{g, h}.warnings(ix)}
+		h.last.Store(last)
+		p.Builds = last.builds
+		return p, last.warnings
 	}
 	p.Builds = slices.Clone(last.builds)
 	for i := range p.Builds {
 		p.Builds[i].Reason = h.reasons[h.builds[i].node]
 	}
-	return p
+	return p, last.warnings
 }
 
 // fill makes the builds with the commits and versions of an index.
@@ -66,6 +83,5 @@ func (h *shape) fill(g *graph, ix *Index) []Build {
 	return out
 }
 
-// cells is how much the shape holds beside its frame, for the bound of the
-// memo.
-func (h *shape) cells() int { return len(h.reasons) + len(h.reach.depth) }
+// cells is how much is held here, for the bound of the memo.
+func (r *reached) cells() int { return len(r.reasons) + len(r.reach.depth) }

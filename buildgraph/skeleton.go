@@ -11,7 +11,6 @@ import (
 // from the graph and the request, without commits and versions.
 type skeleton struct {
 	g       *graph
-	reach   *closure
 	nodes   []int32 // graph nodes of the set, ascending: by pkgbase
 	local   []int32 // by graph node: place in nodes, -1 outside
 	direct  *csr    // dependencies inside the set, by place
@@ -21,31 +20,30 @@ type skeleton struct {
 	names   []string  // by place: pkgbases
 	seconds []float64 // by place: how long the build takes
 
-	users   bitset        // graph nodes of the set, and those outside that need it
+	known   remains       // of the same set before a push
+	around  *surroundings // what the frame keeps
 	needs   bitset        // graph nodes of the set, and those outside that it needs
 	through []throughEdge // order over packages outside the set
 	ways    [][]int32     // graph nodes outside the set that edges of through go over
 	loose   looseOrder    // what of it lies on cycles and is not kept
 }
 
-// newSkeleton finds the set of a request on one architecture.
-func newSkeleton(g *graph, w wanted) *skeleton {
-	s := &skeleton{g: g, reach: g.reach(w)}
-	s.nodes = s.reach.set(w.scope)
-	return s
-}
-
 // key writes down all that the order of the set depends on beside the graph.
 func (s *skeleton) key(cycles buildbtw.Cycles, e *estimate) string {
 	b := append([]byte(cycles), 0)
+	for _, word := range s.set() {
+		b = binary.LittleEndian.AppendUint64(b, word)
+	}
+	return string(e.appendKey(b, s.g))
+}
+
+// set gives the graph nodes of the set.
+func (s *skeleton) set() bitset {
 	set := newBitset(len(s.g.units))
 	for _, v := range s.nodes {
 		set.add(v)
 	}
-	for _, word := range set {
-		b = binary.LittleEndian.AppendUint64(b, word)
-	}
-	return string(e.appendKey(b, s.g))
+	return set
 }
 
 // arrange chooses the cuts and finds the order of the set.

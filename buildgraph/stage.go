@@ -23,7 +23,7 @@ func (s *skeleton) onceJobs() *jobs {
 	for v := range j.list {
 		j.list[v] = job{node: int32(v), stage: 1}
 	}
-	j.dag = sortTopologically(deps, deps.reversed())
+	j.dag = sortTopologically(deps, deps.reversedPlain())
 	return j
 }
 
@@ -60,7 +60,7 @@ type twice struct {
 func (s *skeleton) twiceJobs() *jobs {
 	t := &twice{skeleton: s, kinds: s.cutKinds(), second: make([]int32, s.size())}
 	t.deps, t.via = s.withThrough()
-	t.users = t.deps.reversed()
+	t.users = t.deps.reversedPlain()
 	for v := range s.size() {
 		check := t.kinds[v]&buildbtw.EdgeCheckdepends != 0
 		t.list = append(t.list, job{node: v, stage: 1, noCheck: check})
@@ -85,7 +85,7 @@ func (t *twice) connect(at []int32) *jobs {
 		}
 		edges.end()
 	}
-	return &jobs{list: t.list, via: edges.via, dag: sortTopologically(&edges.csr, edges.reversed())}
+	return &jobs{list: t.list, via: edges.via, dag: sortTopologically(&edges.csr, edges.reversedPlain())}
 }
 
 // row lists what a job waits for.

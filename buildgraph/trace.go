@@ -20,15 +20,51 @@ func newTrace(n int) *trace {
 // traceAll finds a shortest way for every edge of through. Many packages need
 // few over the middle: one search from each of those few serves them all.
 func (p *lineup) traceAll() {
-	t := newTrace(len(p.middle.nodes))
-	slices.SortFunc(p.through, func(a, b throughEdge) int { return int(a.before - b.before) })
+	p.through = sortThrough(p.through, len(p.at), func(e *throughEdge) int32 { return e.after })
+	p.through = sortThrough(p.through, len(p.at), func(e *throughEdge) int32 { return e.before })
+	if p.same {
+		p.takeWays(p.known.around)
+	}
+	t, searched := newTrace(len(p.middle.nodes)), int32(outside)
 	for i := range p.through {
 		e := &p.through[i]
-		if i == 0 || e.before != p.through[i-1].before {
+		if e.way != untraced {
+			continue
+		}
+		if e.before != searched {
 			t.search(p.middle, e.before)
+			searched = e.before
 		}
 		p.trace(t, e)
 	}
+	p.around.edges, p.around.ways = p.through, p.ways
+}
+
+// takeWays takes over the ways of a middle that is the same. A way follows from
+// the middle and from what the package behind it needs.
+func (p *lineup) takeWays(known *surroundings) {
+	number := slices.Repeat([]int32{untraced}, len(known.ways))
+	rest := known.edges
+	for i := range p.through {
+		e := &p.through[i]
+		for len(rest) > 0 && rest[0].precedes(e) {
+			rest = rest[1:]
+		}
+		if len(rest) == 0 || e.precedes(&rest[0]) || slices.Contains(p.g.memo.moved, p.skeleton.nodes[e.after]) {
+			continue
+		}
+		way := &number[rest[0].way]
+		if *way == untraced {
+			*way = int32(len(p.ways))
+			p.ways = append(p.ways, known.ways[rest[0].way])
+		}
+		e.kinds, e.way = rest[0].kinds, *way
+	}
+}
+
+// precedes sorts by before, then after.
+func (e *throughEdge) precedes(o *throughEdge) bool {
+	return e.before < o.before || e.before == o.before && e.after < o.after
 }
 
 // search finds, for all of the middle that needs a package of the set, how far

@@ -12,11 +12,7 @@ func (p *planner) warn(archs []string) {
 	out := p.ix.unreadable()
 	out = append(out, p.unknownNames()...)
 	out = append(out, p.missingArchitectures(archs)...)
-	for _, s := range p.views {
-		out = append(out, s.duplicates(p.ix)...)
-		out = append(out, s.badDependencies(p.ix)...)
-		out = append(out, s.looseOrders()...)
-	}
+	out = append(out, p.warnings...)
 	slices.SortFunc(out, func(a, b Warning) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Message, b.Message))
 	})
@@ -86,6 +82,11 @@ func (p *planner) missingArchitectures(archs []string) []Warning {
 		}
 	}
 	return out
+}
+
+// warnings lists all that is to be said about the set.
+func (s view) warnings(ix *Index) []Warning {
+	return slices.Concat(s.duplicates(ix), s.badDependencies(ix), s.looseOrders())
 }
 
 // duplicates lists the double definitions that concern the set.
