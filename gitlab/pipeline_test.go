@@ -92,8 +92,11 @@ func TestOneRefusedPipelineDoesNotHideTheOthers(t *testing.T) {
 	}
 	server.Fail(fmt.Sprintf("GET .*/projects/%d/pipelines/", rows[0].ProjectID), -1, gitlabtest.Status(403))
 	seen, err := client.SeePipelines(t.Context(), rows)
-	if err == nil || len(seen) != 2 {
-		t.Errorf("saw %+v, error %v; want two, and an error", seen, err)
+	if err != nil || len(seen) != 3 {
+		t.Errorf("saw %+v, error %v; want all three", seen, err)
+	}
+	if st := seen[rows[0].ID]; !st.Over || !strings.Contains(st.Message, "switched off") {
+		t.Errorf("the refused one is seen as %+v", st)
 	}
 }
 

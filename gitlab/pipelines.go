@@ -121,7 +121,9 @@ func (c *Client) seeSingles(ctx context.Context, list []buildbtw.Pipeline, seen 
 		switch {
 		case TroubleOf(err) == NotFound:
 			seen[p.ID] = buildbtw.NoPipeline(p.Number)
-		case buildbtw.KindOf(err) == buildbtw.KindForbidden, buildbtw.KindOf(err) == buildbtw.KindInvalid:
+		case TroubleOf(err) == Forbidden:
+			seen[p.ID] = hidden(p.Number)
+		case buildbtw.KindOf(err) == buildbtw.KindInvalid:
 			failures = append(failures, err)
 		case err != nil:
 			return errors.Join(append(failures, err)...)
@@ -130,6 +132,15 @@ func (c *Client) seeSingles(ctx context.Context, list []buildbtw.Pipeline, seen 
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// hidden is the status of a pipeline that GitLab does not show any more, as when
+// CI/CD was switched off in its project. Nothing will be heard of it.
+func hidden(number int64) buildbtw.PipelineStatus {
+	return buildbtw.PipelineStatus{
+		Number: number, Status: "hidden", Over: true,
+		Message: fmt.Sprintf("GitLab does not show pipeline %d to this token: is CI/CD switched off in the project?", number),
+	}
 }
 
 func seenAt(p buildbtw.Pipeline) time.Time {

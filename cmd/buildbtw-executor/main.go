@@ -3,7 +3,7 @@
 // is a process of its own; what they share is a state file for each job.
 //
 // What a real gitlab-runner calls, with which environment, and what it makes of
-// exit codes: design/toolchain.md, section 6.
+// exit codes: docs/toolchain.md, section 6.
 package main
 
 import (

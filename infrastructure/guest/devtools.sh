@@ -6,7 +6,7 @@
 #
 # devtools' archbuild is called under a name of its own instead of `pkgctl build`:
 # that one looks the package's repository up and finds the iteration's, for which
-# there is no chroot (design/toolchain.md, section 4).
+# there is no chroot (docs/toolchain.md, section 4).
 set -uo pipefail
 job=/buildbtw/job out=/buildbtw/out
 mkdir -p "$out/packages"

@@ -4,7 +4,7 @@
 // installs those into a private root, which is laid read-only over the host's
 // /usr; everything that the repository does not have is left to the host.
 //
-// The arrangement and what was measured: design/toolchain.md, sections 1, 2, 8.
+// The arrangement and what was measured: docs/toolchain.md, sections 1, 2, 8.
 package makepkg
 
 import (

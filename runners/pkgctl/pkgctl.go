@@ -1,7 +1,7 @@
 // Package pkgctl is the runner that builds as Arch Linux's packagers do: with
 // devtools, in a clean chroot. It calls devtools' archbuild under a name of its
 // own rather than `pkgctl build`, which would look the package's repository up
-// and could find the iteration's (design/toolchain.md, section 4).
+// and could find the iteration's (docs/toolchain.md, section 4).
 //
 // It needs an Arch Linux machine. What it does was written from devtools'
 // source and is tested against stand-ins of archbuild, sudo and gpg that behave

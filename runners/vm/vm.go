@@ -4,7 +4,7 @@
 // writes decides how the build ended: the exit codes of what lies between say
 // only whether the machine worked.
 //
-// What was measured and read about both: design/toolchain.md, sections 4, 5, 7.
+// What was measured and read about both: docs/toolchain.md, sections 4, 5, 7.
 package vm
 
 import (

@@ -4,7 +4,7 @@
 // can be installed neither in tests nor for the demonstration; how to repeat the
 // recording with one: docs/operations.md.
 //
-// Source of every rule here: design/toolchain.md, section 6.
+// Source of every rule here: docs/toolchain.md, section 6.
 package gitlabrunner
 
 import (
