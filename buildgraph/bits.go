@@ -7,6 +7,16 @@ type bitset []uint64
 
 func newBitset(n int) bitset { return make(bitset, (n+63)/64) }
 
+// newBitsets makes many of one size in one piece.
+func newBitsets(count, n int) []bitset {
+	out, words := make([]bitset, count), (n+63)/64
+	all := make(bitset, count*words)
+	for i := range out {
+		out[i], all = all[:words:words], all[words:]
+	}
+	return out
+}
+
 func (b bitset) add(i int32)      { b[i>>6] |= 1 << (uint32(i) & 63) }
 func (b bitset) remove(i int32)   { b[i>>6] &^= 1 << (uint32(i) & 63) }
 func (b bitset) has(i int32) bool { return b[i>>6]&(1<<(uint32(i)&63)) != 0 }

@@ -1,5 +1,7 @@
 package buildgraph
 
+import "slices"
+
 // cycleFinder finds shortest cycles, one after the other. A breadth-first
 // search from both ends meets in the middle: hubs with a thousand dependents
 // are seldom gone through.
@@ -8,6 +10,7 @@ type cycleFinder struct {
 	comps       *components
 	up, down    wave
 	round       int32
+	cycle       []int32 // found last
 }
 
 // wave is one direction of the search. Slices are by node, and valid where mark
@@ -27,7 +30,7 @@ func newCycleFinder(deps *csr, comps *components) *cycleFinder {
 }
 
 // find gives a shortest cycle over the edge from→to (to needs from): from, to,
-// and on along users to the one that from needs.
+// and on along users to the one that from needs. The next call overwrites it.
 func (c *cycleFinder) find(from, to int32) []int32 {
 	c.round++
 	c.up.start(to, c.round)
@@ -72,24 +75,16 @@ func (c *cycleFinder) spread(edges *csr, w, other *wave) int32 {
 }
 
 func (c *cycleFinder) path(from, met int32) []int32 {
-	var back []int32
+	c.cycle = append(c.cycle[:0], from)
 	for v := met; v >= 0; v = c.up.from[v] {
-		back = append(back, v)
+		c.cycle = append(c.cycle, v)
 	}
-	cycle := append([]int32{from}, reversed(back)...)
+	slices.Reverse(c.cycle[1:])
 	for v := c.down.from[met]; v >= 0 && v != from; v = c.down.from[v] {
-		cycle = append(cycle, v)
+		c.cycle = append(c.cycle, v)
 	}
 	if met == from {
-		cycle = cycle[:len(cycle)-1]
+		c.cycle = c.cycle[:len(c.cycle)-1]
 	}
-	return cycle
-}
-
-func reversed(list []int32) []int32 {
-	out := make([]int32, len(list))
-	for i, v := range list {
-		out[len(list)-1-i] = v
-	}
-	return out
+	return c.cycle
 }

@@ -53,7 +53,7 @@ func (p *planner) frame(ctx context.Context, s *skeleton) (*frame, error) {
 }
 
 func newFrame(key string, s *skeleton, cycles buildbtw.Cycles) *frame {
-	r := &renderer{skeleton: s, known: s.known.knots}
+	r := &renderer{skeleton: s}
 	if cycles == buildbtw.CyclesTwice {
 		r.jobs = s.twiceJobs()
 	} else {

@@ -3,6 +3,8 @@ package buildgraph
 import (
 	"cmp"
 	"slices"
+
+	"buildbtw"
 )
 
 // knots are the cycles of a set and how they are cut.
@@ -23,8 +25,8 @@ func (k *knots) same(o *knots) bool {
 // already.
 func (r *renderer) knots() *knots {
 	k := r.findKnots()
-	if r.known != nil && k.same(r.known) {
-		return r.known
+	if known := r.known.knots; known != nil && k.same(known) {
+		return known
 	}
 	k.cuts = r.cuts(k)
 	return k
@@ -33,6 +35,10 @@ func (r *renderer) knots() *knots {
 // findKnots leaves out the edges that lie on no cycle.
 func (s *skeleton) findKnots() *knots {
 	k := &knots{inner: &csr{off: make([]int32, 1, len(s.direct.off))}}
+	if known := s.known.knots; known != nil { // nearly as many edges as there were
+		n := len(known.cut) + len(known.cut)/8
+		k.inner.to, k.inner.kinds, k.cut = make([]int32, 0, n), make([]buildbtw.EdgeKinds, 0, n), make([]bool, 0, n)
+	}
 	for v := range s.size() {
 		for i := s.direct.off[v]; i < s.direct.off[v+1]; i++ {
 			if u := s.direct.to[i]; s.comps.of[u] == s.comps.of[v] {
@@ -46,21 +52,35 @@ func (s *skeleton) findKnots() *knots {
 }
 
 func (r *renderer) cuts(k *knots) []Cut {
-	out := []Cut{}
+	edges := k.cutEdges()
+	out := make([]Cut, len(edges))
 	finder := newCycleFinder(k.inner, r.comps)
-	for v := range r.size() {
-		for i := k.inner.off[v]; i < k.inner.off[v+1]; i++ {
-			if !k.cut[i] {
-				continue
-			}
-			u := k.inner.to[i]
-			c := Cut{From: r.pkgbase(u), To: r.pkgbase(v), Kinds: r.kinds[k.inner.kinds[i]].Kinds}
-			for _, w := range finder.find(u, v) {
-				c.Cycle = append(c.Cycle, r.pkgbase(w))
-			}
-			out = append(out, c)
+	for i, e := range edges {
+		cycle := finder.find(e.before, e.after)
+		out[i] = Cut{From: r.pkgbase(e.before), To: r.pkgbase(e.after), Kinds: r.kinds[e.kinds].Kinds, Cycle: make([]string, len(cycle))}
+		for at, v := range cycle {
+			out[i].Cycle[at] = r.pkgbase(v)
 		}
 	}
-	slices.SortFunc(out, func(a, b Cut) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To)) })
+	return out
+}
+
+// cutEdge says that after does not wait for before. Both are places in the set.
+type cutEdge struct {
+	before, after int32
+	kinds         buildbtw.EdgeKinds
+}
+
+// cutEdges lists what is cut, by before, then after: as the names are.
+func (k *knots) cutEdges() []cutEdge {
+	var out []cutEdge
+	for v := range k.inner.nodes() {
+		for i := k.inner.off[v]; i < k.inner.off[v+1]; i++ {
+			if k.cut[i] {
+				out = append(out, cutEdge{k.inner.to[i], v, k.inner.kinds[i]})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b cutEdge) int { return cmp.Or(int(a.before-b.before), int(a.after-b.after)) })
 	return out
 }

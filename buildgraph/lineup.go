@@ -170,10 +170,7 @@ func (p *lineup) noteLoose(pos int32, need bitset) {
 // Components are numbered dependencies first.
 func (p *lineup) collectNeeds() {
 	m := p.middle
-	m.needs = make([]bitset, len(m.comps.size))
-	for c := range m.needs {
-		m.needs[c] = newBitset(len(p.columns))
-	}
+	m.needs = newBitsets(len(m.comps.size), len(p.columns))
 	byComp := make([]int32, len(m.nodes))
 	for l := range byComp {
 		byComp[l] = int32(l)

@@ -13,7 +13,6 @@ type renderer struct {
 	jobs  *jobs
 	order []int32      // of jobs, as the plan lists them
 	kinds [8]*EdgeInfo // see kindLists
-	known *knots       // of the same set before a push; may be nil
 }
 
 // fill renders all that follows from the set alone.

@@ -92,7 +92,7 @@ func (m *middle) group(l int32) int32 { return m.whole.of[m.skeleton.nodes[l]] }
 // reachFrom gives the set and the nodes outside it that edges lead to from it
 // over nodes outside it.
 func (s *skeleton) reachFrom(edges *csr) bitset {
-	seen, queue := s.set(), slices.Clone(s.nodes)
+	seen, queue := s.set(), append(make([]int32, 0, edges.nodes()), s.nodes...)
 	for head := 0; head < len(queue); head++ {
 		for _, u := range edges.row(queue[head]) {
 			if !seen.has(u) {

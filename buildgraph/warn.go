@@ -13,9 +13,7 @@ func (p *planner) warn(archs []string) {
 	out = append(out, p.unknownNames()...)
 	out = append(out, p.missingArchitectures(archs)...)
 	out = append(out, p.warnings...)
-	slices.SortFunc(out, func(a, b Warning) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Message, b.Message))
-	})
+	slices.SortFunc(out, compareWarnings)
 	p.plan.Warnings = append(p.plan.Warnings, slices.Compact(out)...)
 }
 
@@ -84,9 +82,17 @@ func (p *planner) missingArchitectures(archs []string) []Warning {
 	return out
 }
 
-// warnings lists all that is to be said about the set.
+// compareWarnings is the order of warnings in a plan.
+func compareWarnings(a, b Warning) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Message, b.Message))
+}
+
+// warnings lists all that is to be said about the set, in the order of a plan:
+// every plan of the set sorts them with few others.
 func (s view) warnings(ix *Index) []Warning {
-	return slices.Concat(s.duplicates(ix), s.badDependencies(ix), s.looseOrders())
+	out := slices.Concat(s.duplicates(ix), s.badDependencies(ix), s.looseOrders())
+	slices.SortFunc(out, compareWarnings)
+	return out
 }
 
 // duplicates lists the double definitions that concern the set.
