@@ -31,6 +31,15 @@ func (r *rows) add(c edgeCell) {
 	r.to, r.kinds, r.via = append(r.to, c.to), append(r.kinds, c.kinds), append(r.via, c.via)
 }
 
+// take appends a row that has edges inside the set only.
+func (r *rows) take(from *csr, v int32) {
+	r.to, r.kinds = append(r.to, from.row(v)...), append(r.kinds, from.rowKinds(v)...)
+	for len(r.via) < len(r.to) {
+		r.via = append(r.via, -1)
+	}
+	r.end()
+}
+
 func (r *rows) end() { r.off = append(r.off, int32(len(r.to))) }
 
 // withThrough merges orders over outside packages into the kept edges. The
@@ -41,6 +50,10 @@ func (s *skeleton) withThrough() (merged *csr, via []int32) {
 	s.through = sortThrough(s.through, len(s.nodes), func(e *throughEdge) int32 { return e.after })
 	out, next := newRows(len(s.nodes), len(kept.to)+len(s.through)), 0
 	for v := range kept.nodes() {
+		if next == len(s.through) || s.through[next].after != v {
+			out.take(kept, v)
+			continue
+		}
 		for i := kept.off[v]; i < kept.off[v+1]; i++ {
 			next = out.addThrough(s.through, next, v, kept.to[i])
 			out.add(edgeCell{kept.to[i], kept.kinds[i], -1})
