@@ -211,3 +211,23 @@ func TestPlansFollowEveryPush(t *testing.T) {
 		}
 	})
 }
+
+// A push that orders nothing by itself can make the next one matter: first
+// somebody outside needs the set, then the set needs them.
+func TestPushesAddUp(t *testing.T) {
+	before := []buildgraph.Source{source(t, "lib"), source(t, "app", "depends=lib"), source(t, "tool")}
+	first := source(t, "tool", "checkdepends=app")
+	then := source(t, "lib", "makedepends=tool")
+	w := newWorld(t, before...)
+	ix := buildgraph.NewIndex(before, buildgraph.Options{})
+	r := w.request("lib")
+	planJSON(t, ix, r)
+	ix = ix.Update([]buildgraph.Source{first}, nil)
+	planJSON(t, ix, r)
+	ix = ix.Update([]buildgraph.Source{then}, nil)
+	r.Changesets = []buildgraph.Source{then}
+	after := buildgraph.NewIndex([]buildgraph.Source{then, before[1], first}, buildgraph.Options{})
+	if diff := cmp.Diff(planJSON(t, after, r), planJSON(t, ix, r)); diff != "" {
+		t.Errorf("plan (-new +updated):\n%s", diff)
+	}
+}

@@ -79,9 +79,22 @@ func (c *closure) dependsOn(changed []edgeChange) bool {
 // what needs it. If all changes are of one source, the set must need that source
 // without them too.
 func (f *frame) dependsOn(changed []edgeChange) bool {
+	if len(f.nodes) < 2 { // there is nothing to order
+		return false
+	}
+	if slices.ContainsFunc(changed, f.outgrownBy) {
+		return true
+	}
 	one := !slices.ContainsFunc(changed, func(e edgeChange) bool { return e.from != changed[0].from })
 	if one && !f.needs.has(changed[0].from) {
 		return false
 	}
 	return slices.ContainsFunc(changed, func(e edgeChange) bool { return e.old != e.now && f.around.users.has(e.to) })
+}
+
+// outgrownBy reports whether an edge is new and leads into users or needs from
+// outside: the frame would no longer know who needs the set, and whom it needs,
+// at the next push. That it may know too many after an edge is gone does no harm.
+func (f *frame) outgrownBy(e edgeChange) bool {
+	return e.old == 0 && (f.around.users.has(e.to) && !f.around.users.has(e.from) || f.needs.has(e.from) && !f.needs.has(e.to))
 }
