@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -291,6 +292,7 @@ func (s *site) stage(job gitlabrunner.Job, env []string, args ...string) (stdout
 	cmd.Dir = s.dir
 	cmd.Env = append(append([]string{}, s.runner.Env...), "JOB_RESPONSE_FILE="+response, "BUILD_FAILURE_EXIT_CODE=71", "SYSTEM_FAILURE_EXIT_CODE=72", "BUILD_EXIT_CODE_FILE="+s.path("code"))
 	cmd.Env = append(cmd.Env, env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as gitlab-runner does
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
