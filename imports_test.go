@@ -15,15 +15,15 @@ import (
 // import what lies in a lower layer; packages of one layer never import each
 // other, except a sub-package its parent's words.
 var layers = [][]string{
-	{"", "srcinfo", "alpm", "ansi"},
-	{"buildgraph", "graphlayout", "directory", "forecast", "migrations", "static", "infrastructure"},
-	{"graphview"},
-	{"store", "auth", "gitmirror", "gitlab", "pacmanrepo", "baserepo", "buildlog", "api", "views"},
-	{"store/invariants", "gitlab/gitlabtest"},
+	{"", "pacman/srcinfo", "pacman/alpm", "internal/ansi"},
+	{"buildgraph", "internal/graphlayout", "internal/directory", "forecast", "migrations", "static", "infrastructure"},
+	{"internal/graphview"},
+	{"store", "git/gitmirror", "git/gitlab", "pacman/pacmanrepo", "pacman/baserepo", "buildlog", "api", "views"},
+	{"store/invariants", "git/gitlab/gitlabtest"},
 	{"store/storetest"},
 	{"handlers/transfer"},
 	{"handlers/apiv1", "scheduler", "runners"},
-	{"simulation"},
+	{"internal/simulation"},
 	{"handlers", "runners/makepkg", "runners/pkgctl", "runners/fake", "runners/vm"},
 	{"cmd/internal/cli"},
 	{"cmd/internal/*"},
@@ -37,8 +37,8 @@ var only = map[string][]string{
 	"github.com/uptrace/bun":              {"store"},
 	"github.com/jmoiron/sqlx":             {"store"},
 	"modernc.org/sqlite":                  {"store"},
-	"github.com/xanzy/go-gitlab":          {"gitlab", "gitlab/gitlabtest"},
-	"os/exec":                             {"gitmirror", "pacmanrepo", "gitlab/gitlabtest", "runners", "runners/*", "cmd/*", "cmd/internal/cmdtest", "cmd/internal/gitlabrunner"},
+	"github.com/xanzy/go-gitlab":          {"git/gitlab", "git/gitlab/gitlabtest"},
+	"os/exec":                             {"git/gitmirror", "pacman/pacmanrepo", "git/gitlab/gitlabtest", "runners", "runners/*", "cmd/*", "cmd/internal/cmdtest", "cmd/internal/gitlabrunner"},
 	"github.com/prometheus/client_golang": {"handlers"},
 }
 

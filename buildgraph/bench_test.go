@@ -18,7 +18,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildgraph"
-	"buildbtw/srcinfo"
+	"buildbtw/pacman/srcinfo"
 )
 
 // durationsOf gives every package a log-normal duration (median 75 s, sigma

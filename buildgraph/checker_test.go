@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"buildbtw"
-	"buildbtw/alpm"
 	"buildbtw/buildgraph"
+	"buildbtw/pacman/alpm"
 )
 
 // checker judges plans by walking the .SRCINFO files itself. It shares nothing

@@ -1,7 +1,7 @@
 package buildgraph
 
 import (
-	"buildbtw/srcinfo"
+	"buildbtw/pacman/srcinfo"
 )
 
 // shard is a part of the sources that one goroutine compiles, with a vocabulary

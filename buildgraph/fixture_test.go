@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"buildbtw/buildgraph"
-	"buildbtw/srcinfo"
+	"buildbtw/pacman/srcinfo"
 
 	"github.com/klauspost/compress/zstd"
 )

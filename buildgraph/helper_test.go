@@ -8,7 +8,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildgraph"
-	"buildbtw/srcinfo"
+	"buildbtw/pacman/srcinfo"
 )
 
 // source writes a .SRCINFO from "key=value" lines and parses it. Lines before

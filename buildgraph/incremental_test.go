@@ -9,7 +9,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildgraph"
-	"buildbtw/srcinfo"
+	"buildbtw/pacman/srcinfo"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"

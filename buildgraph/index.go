@@ -6,7 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"buildbtw/srcinfo"
+	"buildbtw/pacman/srcinfo"
 )
 
 // Source is a git repository at one ref, with what its .SRCINFO says.

@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"buildbtw"
-	"buildbtw/alpm"
-	"buildbtw/srcinfo"
+	"buildbtw/pacman/alpm"
+	"buildbtw/pacman/srcinfo"
 )
 
 // Package is what the sources say of a package on an architecture. It shares

@@ -3,7 +3,7 @@ package buildgraph
 import (
 	"slices"
 
-	"buildbtw/srcinfo"
+	"buildbtw/pacman/srcinfo"
 )
 
 // replaceQuietly gives the index with sources in the place of the ones with the

@@ -1,6 +1,6 @@
 package buildgraph
 
-import "buildbtw/alpm"
+import "buildbtw/pacman/alpm"
 
 // link is what a dependency resolves to: a part of a graph's targets.
 type link struct {

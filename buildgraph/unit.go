@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"buildbtw"
-	"buildbtw/srcinfo"
+	"buildbtw/pacman/srcinfo"
 )
 
 // unit is what one source means on one architecture, in numbered words. It

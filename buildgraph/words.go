@@ -5,7 +5,7 @@ import (
 	"strings"
 	"sync"
 
-	"buildbtw/alpm"
+	"buildbtw/pacman/alpm"
 )
 
 // words numbers every name and dependency string of the sources, so that the

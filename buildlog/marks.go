@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"regexp"
 
-	"buildbtw/ansi"
+	"buildbtw/internal/ansi"
 )
 
 // Mark is a line that matters: an error, or the beginning of a phase.

@@ -5,7 +5,7 @@ import (
 	"context"
 	"time"
 
-	"buildbtw/ansi"
+	"buildbtw/internal/ansi"
 )
 
 // Bounds of one search.

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"buildbtw"
-	"buildbtw/ansi"
+	"buildbtw/internal/ansi"
 )
 
 // searchAll goes on with a search until it is at the end.

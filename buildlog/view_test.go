@@ -15,7 +15,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"buildbtw/ansi"
+	"buildbtw/internal/ansi"
 )
 
 func open(t testing.TB, l *Logs, attempt int64) *View {

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"buildbtw"
-	"buildbtw/alpm"
+	"buildbtw/pacman/alpm"
 	"buildbtw/store"
 	"buildbtw/store/storetest"
 )

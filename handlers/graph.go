@@ -7,7 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
-	"buildbtw/graphview"
+	"buildbtw/internal/graphview"
 	"buildbtw/store"
 	"buildbtw/views"
 )

@@ -17,7 +17,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildgraph"
-	"buildbtw/srcinfo"
+	"buildbtw/pacman/srcinfo"
 	"buildbtw/store/storetest"
 )
 

@@ -8,8 +8,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
-	"buildbtw/graphview"
 	"buildbtw/handlers/transfer"
+	"buildbtw/internal/graphview"
 	"buildbtw/views"
 )
 

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"buildbtw/graphlayout"
-	"buildbtw/graphview"
+	"buildbtw/internal/graphlayout"
+	"buildbtw/internal/graphview"
 	"buildbtw/store"
 )
 

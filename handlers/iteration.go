@@ -10,7 +10,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildgraph"
-	"buildbtw/pacmanrepo"
+	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 	"buildbtw/views"
 )

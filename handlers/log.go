@@ -7,10 +7,10 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
-	"buildbtw/ansi"
 	"buildbtw/buildlog"
 	"buildbtw/handlers/apiv1"
 	"buildbtw/handlers/transfer"
+	"buildbtw/internal/ansi"
 	"buildbtw/views"
 )
 

@@ -9,7 +9,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
-	"buildbtw/ansi"
+	"buildbtw/internal/ansi"
 	"buildbtw/views"
 )
 

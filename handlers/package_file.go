@@ -9,8 +9,8 @@ import (
 	"sync"
 
 	"buildbtw"
-	"buildbtw/alpm"
 	"buildbtw/api"
+	"buildbtw/pacman/alpm"
 	"buildbtw/store"
 	"buildbtw/views"
 )

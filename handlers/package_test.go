@@ -5,9 +5,9 @@ import (
 	"testing"
 
 	"buildbtw"
-	"buildbtw/alpm"
-	"buildbtw/baserepo"
 	"buildbtw/handlers"
+	"buildbtw/pacman/alpm"
+	"buildbtw/pacman/baserepo"
 	"buildbtw/store/storetest"
 )
 

@@ -15,9 +15,9 @@ import (
 	"buildbtw/api"
 	"buildbtw/buildgraph"
 	"buildbtw/buildlog"
-	"buildbtw/directory"
 	"buildbtw/handlers"
-	"buildbtw/srcinfo"
+	"buildbtw/internal/directory"
+	"buildbtw/pacman/srcinfo"
 	"buildbtw/store"
 	"buildbtw/store/storetest"
 )

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"buildbtw/pacmanrepo"
+	"buildbtw/pacman/pacmanrepo"
 )
 
 // withFile makes a repository with one file of ten bytes in it.

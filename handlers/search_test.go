@@ -10,8 +10,8 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildgraph"
-	"buildbtw/directory"
 	"buildbtw/handlers"
+	"buildbtw/internal/directory"
 	"buildbtw/store/storetest"
 )
 

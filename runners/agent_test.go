@@ -22,8 +22,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"buildbtw"
-	"buildbtw/alpm"
 	"buildbtw/api"
+	"buildbtw/pacman/alpm"
 	"buildbtw/runners"
 	"buildbtw/runners/fake"
 )

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"syscall"
 
-	"buildbtw/alpm"
+	"buildbtw/pacman/alpm"
 )
 
 // File is a sound package that a build has made.

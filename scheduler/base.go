@@ -3,8 +3,8 @@ package scheduler
 import (
 	"context"
 
-	"buildbtw/alpm"
-	"buildbtw/baserepo"
+	"buildbtw/pacman/alpm"
+	"buildbtw/pacman/baserepo"
 )
 
 // Bases are the base repositories by architecture: the Baseline of a server

@@ -5,7 +5,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"buildbtw/baserepo"
+	"buildbtw/pacman/baserepo"
 )
 
 func TestBaseThatIsDownStopsNothing(t *testing.T) {

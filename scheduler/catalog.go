@@ -14,9 +14,9 @@ import (
 	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/buildgraph"
-	"buildbtw/directory"
-	"buildbtw/gitmirror"
-	"buildbtw/srcinfo"
+	"buildbtw/git/gitmirror"
+	"buildbtw/internal/directory"
+	"buildbtw/pacman/srcinfo"
 )
 
 // Catalog holds every source at the base ref, parsed, and the index over them.

@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"buildbtw"
-	"buildbtw/gitmirror"
+	"buildbtw/git/gitmirror"
 )
 
 // dataSet is a whole distribution (see docs/engine.md).

@@ -7,7 +7,7 @@ import (
 	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/buildgraph"
-	"buildbtw/directory"
+	"buildbtw/internal/directory"
 )
 
 // directoryOf puts off making a directory until somebody searches.

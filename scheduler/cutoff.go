@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"buildbtw/alpm"
-	"buildbtw/gitmirror"
-	"buildbtw/srcinfo"
+	"buildbtw/git/gitmirror"
+	"buildbtw/pacman/alpm"
+	"buildbtw/pacman/srcinfo"
 	"buildbtw/store"
 )
 

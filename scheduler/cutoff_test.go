@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"buildbtw"
-	"buildbtw/alpm"
+	"buildbtw/pacman/alpm"
 )
 
 // baseline is a base in which every package of the map has that interface.

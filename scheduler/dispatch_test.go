@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"buildbtw"
-	"buildbtw/gitlab"
-	"buildbtw/gitlab/gitlabtest"
+	"buildbtw/git/gitlab"
+	"buildbtw/git/gitlab/gitlabtest"
 	"buildbtw/store"
 	"buildbtw/store/storetest"
 )

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"buildbtw"
-	"buildbtw/gitmirror"
+	"buildbtw/git/gitmirror"
 	"buildbtw/store"
 )
 

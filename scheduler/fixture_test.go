@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"buildbtw"
-	"buildbtw/gitmirror"
-	"buildbtw/pacmanrepo"
+	"buildbtw/git/gitmirror"
+	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 	"buildbtw/store/storetest"
 )

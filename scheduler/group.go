@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"buildbtw"
-	"buildbtw/gitmirror"
+	"buildbtw/git/gitmirror"
 	"buildbtw/store"
 )
 

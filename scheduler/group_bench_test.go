@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"buildbtw"
-	"buildbtw/gitlab/gitlabtest"
-	"buildbtw/gitmirror"
+	"buildbtw/git/gitlab/gitlabtest"
+	"buildbtw/git/gitmirror"
 	"buildbtw/store"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"buildbtw/gitlab/gitlabtest"
+	"buildbtw/git/gitlab/gitlabtest"
 )
 
 // groupFault is one way in which GitLab, or somebody in it, can spoil things. It

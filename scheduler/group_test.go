@@ -11,9 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"buildbtw"
-	"buildbtw/gitlab"
-	"buildbtw/gitlab/gitlabtest"
-	"buildbtw/gitmirror"
+	"buildbtw/git/gitlab"
+	"buildbtw/git/gitlab/gitlabtest"
+	"buildbtw/git/gitmirror"
 )
 
 // groupFixture is a scheduler whose sources are the projects of a group.

@@ -11,7 +11,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildgraph"
-	"buildbtw/pacmanrepo"
+	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 )
 

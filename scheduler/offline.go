@@ -3,7 +3,7 @@ package scheduler
 import (
 	"context"
 
-	"buildbtw/gitmirror"
+	"buildbtw/git/gitmirror"
 )
 
 // NewCatalog reads a mirror's sources once, without a server. Durations are the

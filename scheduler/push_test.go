@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"buildbtw"
-	"buildbtw/gitlab/gitlabtest"
+	"buildbtw/git/gitlab/gitlabtest"
 )
 
 // told is what a webhook says of a project.

@@ -15,7 +15,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildgraph"
-	"buildbtw/pacmanrepo"
+	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 	"buildbtw/store/storetest"
 )

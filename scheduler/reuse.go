@@ -7,7 +7,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildgraph"
-	"buildbtw/pacmanrepo"
+	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 )
 

@@ -16,7 +16,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
-	"buildbtw/pacmanrepo"
+	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/runners"
 	"buildbtw/runners/fake"
 	"buildbtw/store"

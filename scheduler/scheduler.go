@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
 
-	"buildbtw/gitmirror"
-	"buildbtw/pacmanrepo"
+	"buildbtw/git/gitmirror"
+	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 )
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"buildbtw"
-	"buildbtw/alpm"
+	"buildbtw/pacman/alpm"
 )
 
 // madeFrom is a dependency of a build as it goes into the build's input key.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"buildbtw/alpm"
+	"buildbtw/pacman/alpm"
 )
 
 // SaveInterfaces keeps what dependents can notice of packages, by the SHA-256

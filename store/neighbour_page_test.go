@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"buildbtw"
-	"buildbtw/alpm"
 	"buildbtw/buildgraph"
+	"buildbtw/pacman/alpm"
 	"buildbtw/store"
 	"buildbtw/store/storetest"
 )

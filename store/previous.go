@@ -6,7 +6,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"buildbtw/alpm"
+	"buildbtw/pacman/alpm"
 )
 
 // PreviousResult is what a buildspace had of a pkgbase before the iteration of

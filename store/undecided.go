@@ -7,7 +7,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"buildbtw"
-	"buildbtw/alpm"
+	"buildbtw/pacman/alpm"
 )
 
 // Undecided is a build that waits for nothing and may turn out to be

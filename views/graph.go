@@ -6,7 +6,7 @@ import (
 	"strconv"
 
 	"buildbtw"
-	"buildbtw/graphview"
+	"buildbtw/internal/graphview"
 )
 
 // Graph is the page /buildspaces/{name}/{n}/{arch}/graph.

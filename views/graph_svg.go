@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"buildbtw"
-	"buildbtw/graphlayout"
-	"buildbtw/graphview"
+	"buildbtw/internal/graphlayout"
+	"buildbtw/internal/graphview"
 )
 
 // linePath draws a line from the box where it begins to the one where it ends.

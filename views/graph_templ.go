@@ -9,8 +9,8 @@ import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
 import (
-	"buildbtw/graphlayout"
-	"buildbtw/graphview"
+	"buildbtw/internal/graphlayout"
+	"buildbtw/internal/graphview"
 	"fmt"
 	"strconv"
 )

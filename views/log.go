@@ -11,7 +11,7 @@ import (
 	"github.com/a-h/templ"
 
 	"buildbtw"
-	"buildbtw/ansi"
+	"buildbtw/internal/ansi"
 )
 
 // LogPlace is the log of an attempt, with what is searched for in it.

@@ -12,7 +12,7 @@ import (
 	"github.com/a-h/templ"
 
 	"buildbtw"
-	"buildbtw/alpm"
+	"buildbtw/pacman/alpm"
 )
 
 // render gives a component as a document.

@@ -18,7 +18,7 @@ import (
 
 	"buildbtw/cmd/internal/cli"
 	"buildbtw/cmd/internal/gitlabrunner"
-	"buildbtw/gitlab/gitlabtest"
+	"buildbtw/git/gitlab/gitlabtest"
 )
 
 // options are the flags.

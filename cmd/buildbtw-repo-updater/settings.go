@@ -12,8 +12,8 @@ import (
 
 	"buildbtw"
 	"buildbtw/cmd/internal/cli"
-	"buildbtw/gitlab"
-	"buildbtw/gitmirror"
+	"buildbtw/git/gitlab"
+	"buildbtw/git/gitmirror"
 )
 
 // settings are the flags of update.

@@ -17,8 +17,8 @@ import (
 
 	"buildbtw"
 	"buildbtw/cmd/internal/cli"
-	"buildbtw/gitlab"
-	"buildbtw/gitmirror"
+	"buildbtw/git/gitlab"
+	"buildbtw/git/gitmirror"
 )
 
 func updateCommand() *cobra.Command {

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"buildbtw/cmd/internal/cli"
-	"buildbtw/gitlab/gitlabtest"
+	"buildbtw/git/gitlab/gitlabtest"
 )
 
 // shelf is a GitLab with a group of projects, and a directory for their clones.

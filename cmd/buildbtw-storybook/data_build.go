@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"buildbtw"
-	"buildbtw/alpm"
+	"buildbtw/pacman/alpm"
 	"buildbtw/views"
 )
 

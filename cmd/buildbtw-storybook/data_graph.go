@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"buildbtw"
-	"buildbtw/graphview"
+	"buildbtw/internal/graphview"
 )
 
 // graphStory is a graph page: a graph, where its builds stand, and what is asked

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"buildbtw"
-	"buildbtw/ansi"
 	"buildbtw/api"
+	"buildbtw/internal/ansi"
 	"buildbtw/views"
 )
 

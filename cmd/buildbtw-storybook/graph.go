@@ -7,8 +7,8 @@ import (
 	"net/http"
 
 	"buildbtw"
-	"buildbtw/graphlayout"
-	"buildbtw/graphview"
+	"buildbtw/internal/graphlayout"
+	"buildbtw/internal/graphview"
 	"buildbtw/views"
 )
 

@@ -11,9 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"buildbtw"
-	"buildbtw/alpm"
-	"buildbtw/pacmanrepo"
-	"buildbtw/srcinfo"
+	"buildbtw/pacman/alpm"
+	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/pacman/srcinfo"
 	"buildbtw/store"
 	"buildbtw/store/storetest"
 )

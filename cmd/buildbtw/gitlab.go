@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"buildbtw/cmd/internal/cli"
-	"buildbtw/gitlab"
-	"buildbtw/gitmirror"
+	"buildbtw/git/gitlab"
+	"buildbtw/git/gitmirror"
 	"buildbtw/scheduler"
 )
 

@@ -14,7 +14,7 @@ import (
 	"buildbtw/api"
 	"buildbtw/buildgraph"
 	"buildbtw/cmd/internal/cli"
-	"buildbtw/gitmirror"
+	"buildbtw/git/gitmirror"
 	"buildbtw/scheduler"
 )
 

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"buildbtw/buildgraph"
-	"buildbtw/simulation"
+	"buildbtw/internal/simulation"
 )
 
 // srcinfoDir has a few packages in two repositories, as files without git.

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"buildbtw/baserepo"
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/pacman/baserepo"
 )
 
 // serveFlags are the server's settings as they were given.

@@ -9,13 +9,13 @@ import (
 	"strings"
 	"time"
 
-	"buildbtw/baserepo"
 	"buildbtw/buildlog"
 	"buildbtw/cmd/internal/cli"
-	"buildbtw/gitmirror"
+	"buildbtw/git/gitmirror"
 	"buildbtw/handlers"
 	"buildbtw/handlers/apiv1"
-	"buildbtw/pacmanrepo"
+	"buildbtw/pacman/baserepo"
+	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/scheduler"
 	"buildbtw/store"
 )

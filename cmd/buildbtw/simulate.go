@@ -15,7 +15,7 @@ import (
 	"buildbtw/api"
 	"buildbtw/buildgraph"
 	"buildbtw/cmd/internal/cli"
-	"buildbtw/simulation"
+	"buildbtw/internal/simulation"
 )
 
 // simulateFlags are what "buildbtw simulate" was asked.

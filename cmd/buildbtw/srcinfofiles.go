@@ -12,7 +12,7 @@ import (
 	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/buildgraph"
-	"buildbtw/srcinfo"
+	"buildbtw/pacman/srcinfo"
 )
 
 // srcinfoPlanner plans from files named SOURCE.SRCINFO, without git: every

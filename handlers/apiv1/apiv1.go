@@ -12,14 +12,14 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
-	"buildbtw/alpm"
 	"buildbtw/api"
-	"buildbtw/baserepo"
 	"buildbtw/buildgraph"
 	"buildbtw/buildlog"
-	"buildbtw/directory"
-	"buildbtw/gitmirror"
-	"buildbtw/pacmanrepo"
+	"buildbtw/git/gitmirror"
+	"buildbtw/internal/directory"
+	"buildbtw/pacman/alpm"
+	"buildbtw/pacman/baserepo"
+	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 )
 

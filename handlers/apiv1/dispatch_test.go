@@ -12,7 +12,7 @@ import (
 	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/buildgraph"
-	"buildbtw/pacmanrepo"
+	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 	"buildbtw/store/storetest"
 )

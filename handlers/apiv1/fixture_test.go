@@ -19,10 +19,10 @@ import (
 	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/buildlog"
-	"buildbtw/gitmirror"
+	"buildbtw/git/gitmirror"
 	"buildbtw/handlers"
 	"buildbtw/handlers/apiv1"
-	"buildbtw/pacmanrepo"
+	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/scheduler"
 	"buildbtw/store"
 )

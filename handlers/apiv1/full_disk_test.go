@@ -10,7 +10,7 @@ import (
 	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/handlers"
-	"buildbtw/pacmanrepo"
+	"buildbtw/pacman/pacmanrepo"
 )
 
 // A full disk is told to the worker as something that may pass, and the server

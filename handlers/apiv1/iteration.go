@@ -8,7 +8,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
-	"buildbtw/pacmanrepo"
+	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 )
 

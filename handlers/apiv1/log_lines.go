@@ -3,9 +3,9 @@ package apiv1
 import (
 	"github.com/gofiber/fiber/v2"
 
-	"buildbtw/ansi"
 	"buildbtw/api"
 	"buildbtw/buildlog"
+	"buildbtw/internal/ansi"
 )
 
 const (

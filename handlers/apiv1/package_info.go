@@ -8,9 +8,9 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
-	"buildbtw/alpm"
 	"buildbtw/api"
 	"buildbtw/buildgraph"
+	"buildbtw/pacman/alpm"
 	"buildbtw/store"
 )
 

@@ -9,9 +9,9 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
-	"buildbtw/alpm"
 	"buildbtw/api"
-	"buildbtw/directory"
+	"buildbtw/internal/directory"
+	"buildbtw/pacman/alpm"
 	"buildbtw/store"
 )
 

@@ -10,10 +10,10 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"buildbtw/alpm"
 	"buildbtw/api"
 	"buildbtw/handlers/transfer"
-	"buildbtw/pacmanrepo"
+	"buildbtw/pacman/alpm"
+	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 )
 

@@ -8,7 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
-	"buildbtw/gitlab"
+	"buildbtw/git/gitlab"
 	"buildbtw/handlers/transfer"
 )
 

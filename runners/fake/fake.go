@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/pacman/srcinfo"
 	"buildbtw/runners"
-	"buildbtw/srcinfo"
 )
 
 // Runner implements runners.Runner. The zero value is ready.

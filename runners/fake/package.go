@@ -17,9 +17,9 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"buildbtw/alpm"
+	"buildbtw/pacman/alpm"
+	"buildbtw/pacman/srcinfo"
 	"buildbtw/runners"
-	"buildbtw/srcinfo"
 )
 
 // makePackages writes a package for every pkgname of the job. The same job makes

@@ -16,7 +16,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
 
-	"buildbtw/alpm"
+	"buildbtw/pacman/alpm"
 )
 
 // Limits of a repository's database: the largest of Arch Linux has 15,000

@@ -19,8 +19,8 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/pacman/srcinfo"
 	"buildbtw/runners"
-	"buildbtw/srcinfo"
 )
 
 // Isolation says how a build is kept apart from the machine.

@@ -18,10 +18,10 @@ import (
 	"time"
 
 	"buildbtw"
-	"buildbtw/alpm"
+	"buildbtw/pacman/alpm"
+	"buildbtw/pacman/srcinfo"
 	"buildbtw/runners"
 	"buildbtw/runners/makepkg"
-	"buildbtw/srcinfo"
 )
 
 // repository is a pacman repository that real repo-add writes, served on

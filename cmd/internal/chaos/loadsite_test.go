@@ -17,7 +17,7 @@ import (
 	"buildbtw/api"
 	"buildbtw/buildgraph"
 	"buildbtw/cmd/internal/cmdtest"
-	"buildbtw/pacmanrepo"
+	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 )
 

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"buildbtw/alpm"
+	"buildbtw/pacman/alpm"
 )
 
 // root is the source whose change makes everything else be built.

@@ -1,0 +1,177 @@
+package directory_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"buildbtw/internal/directory"
+	"buildbtw/pacman/alpm"
+	"buildbtw/pacman/srcinfo"
+)
+
+// source makes one from lines of a .SRCINFO after its head; packages are those
+// of the lines "pkgname = …", else one called like the pkgbase.
+func source(tb testing.TB, slug, pkgbase string, lines ...string) directory.Source {
+	tb.Helper()
+	text := fmt.Sprintf("pkgbase = %s\npkgver = 1.0\npkgrel = 1\narch = x86_64\n", pkgbase) + strings.Join(lines, "\n")
+	if !strings.Contains(text, "pkgname =") {
+		text += "\npkgname = " + pkgbase + "\n"
+	}
+	info, err := srcinfo.Parse([]byte(text))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return directory.Source{Slug: slug, Commit: fmt.Sprintf("%x", slug) + strings.Repeat("0", 40-2*len(slug)), Info: info}
+}
+
+func sample(tb testing.TB) *directory.Directory {
+	tb.Helper()
+	return directory.New([]directory.Source{
+		source(tb, "curl", "curl", "provides = libcurl.so"),
+		source(tb, "libcurl-gnutls", "libcurl-gnutls", "depends = curl", "provides = libcurl-gnutls.so=4-64"),
+		source(tb, "git", "git", "depends = libcurl.so=4-64", "makedepends = libcurl.so"),
+		source(tb, "old", "old", "depends = libcurl.so=3-64"),
+		source(tb, "jdk", "java", "pkgname = jdk-openjdk", "provides = java-environment=25", "pkgname = jre-openjdk", "provides = java-runtime=25"),
+		{Slug: "broken-curl"},
+	})
+}
+
+func words(entries []directory.Entry) []string {
+	var list []string
+	for _, e := range entries {
+		list = append(list, string(e.Kind)+" "+e.Name)
+	}
+	return list
+}
+
+func TestExactNamesComeBeforePrefixesBeforeParts(t *testing.T) {
+	d := sample(t)
+	for query, want := range map[string][]string{
+		"curl":     {"package curl", "source broken-curl", "package libcurl-gnutls", "provides libcurl-gnutls.so", "provides libcurl.so"},
+		" CURL ":   {"package curl", "source broken-curl", "package libcurl-gnutls", "provides libcurl-gnutls.so", "provides libcurl.so"},
+		"java":     {"pkgbase java", "provides java-environment", "provides java-runtime"},
+		"jdk":      {"source jdk", "package jdk-openjdk", "package jre-openjdk"},
+		"openjdk":  {"package jdk-openjdk", "package jre-openjdk"},
+		"nothing":  nil,
+		"":         nil,
+		"git\nold": nil,
+	} {
+		found, more := d.Find(query, 10)
+		if got := words(found); !slices.Equal(got, want) || more {
+			t.Errorf("%q: %q, more %t; want %q", query, got, more, want)
+		}
+	}
+	if found, more := d.Find("curl", 2); len(found) != 2 || !more {
+		t.Errorf("bounded: %q, more %t", words(found), more)
+	}
+	e := d.Named("java-runtime")
+	if len(e) != 1 || e[0].Pkgname != "jre-openjdk" || e[0].Pkgbase != "java" || e[0].Source != "jdk" || e[0].Version != "1.0-1" {
+		t.Errorf("java-runtime: %+v", e)
+	}
+	if e := d.Named("Git"); e != nil {
+		t.Errorf("names have a case: %+v", e)
+	}
+}
+
+func TestALibraryNamesWhoLinksIt(t *testing.T) {
+	d := sample(t)
+	for text, want := range map[string]string{
+		"libcurl.so=4-64":  "[{git libcurl.so} {git libcurl.so=4-64}]",
+		"libcurl.so":       "[{git libcurl.so} {git libcurl.so=4-64} {old libcurl.so=3-64}]",
+		"lib:libcurl.so.3": "[{git libcurl.so} {old libcurl.so=3-64}]",
+		"libnone.so":       "[]",
+	} {
+		n, ok := alpm.ParseSoname(text)
+		if !ok {
+			t.Fatalf("%s is no soname", text)
+		}
+		if got := fmt.Sprint(d.Users(n)); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+	n, _ := alpm.ParseSoname("libcurl.so=4-64")
+	if p := d.Providers(n); len(p) != 1 || p[0].Pkgname != "curl" {
+		t.Errorf("providers: %+v", p)
+	}
+}
+
+func TestCommitsAreFoundByTheirBeginning(t *testing.T) {
+	d := sample(t)
+	if found := d.Commits("6769", 5); len(found) != 1 || found[0].Source != "git" {
+		t.Errorf("%+v", found)
+	}
+	if found := d.Commits("6", 2); len(found) != 2 {
+		t.Errorf("bounded: %+v", found)
+	}
+	if found := d.Commits("ffff", 5); found != nil {
+		t.Errorf("none begins with ffff: %+v", found)
+	}
+}
+
+// Whatever is asked, the answer is what a look at every name gives.
+func TestFindMissesNothing(t *testing.T) {
+	d := large(t, 300)
+	rapid.Check(t, func(t *rapid.T) {
+		query := rapid.StringOfN(rapid.SampledFrom([]rune("abceghilnoprst-0123")), 1, 4, -1).Draw(t, "query")
+		found, more := d.Find(query, 1000)
+		if more {
+			t.Fatal("there cannot be more")
+		}
+		for i, e := range found {
+			if !strings.Contains(e.Name, query) {
+				t.Fatalf("%q does not have %q", e.Name, query)
+			}
+			if i > 0 && strings.HasPrefix(e.Name, query) && !strings.HasPrefix(found[i-1].Name, query) {
+				t.Fatalf("%q comes after %q", e.Name, found[i-1].Name)
+			}
+		}
+		n := 0
+		for i := range 300 {
+			if strings.Contains(name(i), query) {
+				n++
+			}
+		}
+		if len(found) != n {
+			t.Fatalf("%d found, %d there", len(found), n)
+		}
+	})
+}
+
+func name(i int) string {
+	return []string{"python", "lib", "perl", "haskell", "gtk"}[i%5] + "-" + []string{"http", "crypto", "color", "test"}[i/5%4] + fmt.Sprint(i)
+}
+
+func large(tb testing.TB, n int) *directory.Directory {
+	tb.Helper()
+	var sources []directory.Source
+	for i := range n {
+		sources = append(sources, source(tb, name(i), name(i)))
+	}
+	return directory.New(sources)
+}
+
+// The bar: 10 ms for 10,000 names.
+func BenchmarkFind(b *testing.B) {
+	d := large(b, 10_000)
+	for _, query := range []string{"python-http1000", "python", "o", "9999", "nothing-at-all"} {
+		b.Run(query, func(b *testing.B) {
+			for b.Loop() {
+				d.Find(query, 50)
+			}
+		})
+	}
+}
+
+func BenchmarkNew(b *testing.B) {
+	var sources []directory.Source
+	for i := range 10_000 {
+		sources = append(sources, source(b, name(i), name(i), "depends = glibc", "depends = libz.so=1-64", "provides = virtual"))
+	}
+	for b.Loop() {
+		directory.New(sources)
+	}
+}

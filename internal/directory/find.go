@@ -1,0 +1,100 @@
+package directory
+
+import (
+	"slices"
+	"strings"
+
+	"buildbtw/pacman/alpm"
+)
+
+// Find lists names that have the query in them, whatever its case: those that
+// are it, those that begin with it, then the others, each by name; at most
+// limit of them. more says that there are more.
+func (d *Directory) Find(query string, limit int) (found []Entry, more bool) {
+	query = strings.ToLower(strings.TrimSpace(query))
+	if query == "" || strings.Contains(query, "\n") {
+		return nil, false
+	}
+	first, _ := slices.BinarySearch(d.folded, query)
+	end := first
+	for end < len(d.folded) && strings.HasPrefix(d.folded[end], query) {
+		if len(found) == limit {
+			return found, true
+		}
+		found = append(found, d.entries[end])
+		end++
+	}
+	for at := 0; ; {
+		i := strings.Index(d.text[at:], query)
+		if i < 0 {
+			return found, false
+		}
+		entry := d.entryAt(at + i)
+		at = d.after(entry)
+		if entry >= first && entry < end {
+			continue // it begins with the query
+		}
+		if len(found) == limit {
+			return found, true
+		}
+		found = append(found, d.entries[entry])
+	}
+}
+
+// entryAt gives the entry whose name a place of the text lies in.
+func (d *Directory) entryAt(place int) int {
+	i, exact := slices.BinarySearch(d.starts, place)
+	if exact {
+		return i
+	}
+	return i - 1
+}
+
+// after is where the next entry's name begins in the text.
+func (d *Directory) after(entry int) int {
+	if entry+1 < len(d.starts) {
+		return d.starts[entry+1]
+	}
+	return len(d.text)
+}
+
+// Named lists what is called exactly so.
+func (d *Directory) Named(name string) []Entry {
+	folded := strings.ToLower(name)
+	i, _ := slices.BinarySearch(d.folded, folded)
+	var list []Entry
+	for ; i < len(d.folded) && d.folded[i] == folded; i++ {
+		if d.entries[i].Name == name {
+			list = append(list, d.entries[i])
+		}
+	}
+	return list
+}
+
+// Commits lists the sources whose commit at the base ref begins with a prefix,
+// at most limit of them. The commit is the entry's name.
+func (d *Directory) Commits(prefix string, limit int) []Entry {
+	prefix = strings.ToLower(prefix)
+	i, _ := slices.BinarySearchFunc(d.commits, prefix, func(e Entry, p string) int { return strings.Compare(e.Name, p) })
+	var list []Entry
+	for ; i < len(d.commits) && strings.HasPrefix(d.commits[i].Name, prefix) && len(list) < limit; i++ {
+		list = append(list, d.commits[i])
+	}
+	return list
+}
+
+// Users lists the packages that depend on a library in a form that can mean
+// this one, by name.
+func (d *Directory) Users(soname alpm.Soname) []User {
+	var list []User
+	for _, u := range d.users[soname.Library] {
+		if u.soname.Matches(soname) {
+			list = append(list, u.User)
+		}
+	}
+	slices.SortFunc(list, func(a, b User) int { return strings.Compare(a.Pkgbase+"\n"+a.Dependency, b.Pkgbase+"\n"+b.Dependency) })
+	return list
+}
+
+// Providers lists the packages that provide a library, by name.
+func (d *Directory) Providers(soname alpm.Soname) []Entry { return d.Named(soname.Library) }

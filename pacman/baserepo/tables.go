@@ -1,0 +1,263 @@
+package baserepo
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"buildbtw/pacman/alpm"
+)
+
+// Bounds far above what distributions have.
+const (
+	maxMember = 4 << 20 // bytes of one description
+	maxLine   = 64 << 10
+)
+
+// Entry is what a database says about a package.
+type Entry struct {
+	Name, Base, Version, Filename, Arch string
+	Depends, MakeDepends, Provides      []string
+	Repo                                string // the name of the base repository
+}
+
+// id is the package's directory in the databases.
+func (e *Entry) id() string { return e.Name + "-" + e.Version }
+
+type database []*Entry
+
+func (d database) count() int { return len(d) }
+
+// fileLists gives, by id, the files that may be shared libraries. Packages
+// without any are there, too.
+type fileLists map[string][]string
+
+func (f fileLists) count() int { return len(f) }
+
+// links is what the packages of a repository link with.
+type links struct {
+	packages int
+	sonames  map[string]bool // DT_NEEDED of any of them
+}
+
+func (l *links) count() int { return l.packages }
+
+// members calls read for every file of a database with the id of its package.
+// Databases know nothing but directories of files.
+func members(r io.Reader, limits alpm.Limits, read func(id, name string, lines *lines) error) error {
+	buffer := bufio.NewReaderSize(nil, maxLine)
+	left := limits.Names
+	return limits.ReadArchive(r, func(h *tar.Header, content io.Reader) error {
+		if h.Typeflag != tar.TypeReg {
+			return nil
+		}
+		dir, name := path.Split(strings.TrimPrefix(h.Name, "./"))
+		buffer.Reset(content)
+		err := read(strings.TrimSuffix(dir, "/"), name, &lines{r: buffer, left: &left})
+		if err != nil {
+			return fmt.Errorf("%.80q: %w", h.Name, err)
+		}
+		return nil
+	})
+}
+
+// lines reads a text by lines.
+type lines struct {
+	r    *bufio.Reader
+	left *int // bytes that may still be kept
+	n    int  // bytes read
+}
+
+// next gives a line that is good until the next one, or io.EOF.
+func (l *lines) next() ([]byte, error) {
+	line, err := l.r.ReadSlice('\n')
+	l.n += len(line)
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull):
+		return nil, fmt.Errorf("a line of more than %d bytes", maxLine)
+	case errors.Is(err, io.EOF) && len(line) > 0:
+	case err != nil:
+		return nil, err
+	}
+	return bytes.TrimRight(line, "\r\n"), nil
+}
+
+// keep makes a lasting copy.
+func (l *lines) keep(line []byte) (string, error) {
+	const overhead = 16 // of a string
+	*l.left -= len(line) + overhead
+	if *l.left < 0 {
+		return "", fmt.Errorf("%w: it lists too much to be kept in memory", alpm.ErrLimit)
+	}
+	return string(line), nil
+}
+
+// parseDatabase reads desc, and depends of databases of pacman before 4.2.
+// Everything an entry says must be legal, or the file is no database.
+func parseDatabase(r io.Reader, limits alpm.Limits) (table, error) {
+	byID := map[string]*Entry{}
+	var all database
+	err := members(r, limits, func(id, name string, text *lines) error {
+		if name != "desc" && name != "depends" {
+			return nil
+		}
+		e := byID[id]
+		if e == nil {
+			e = &Entry{}
+			byID[id] = e
+			all = append(all, e)
+		}
+		return e.read(text)
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range all {
+		if err := e.check(); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// read takes the fields it knows from lines of the form %FIELD%, values, and an
+// empty line.
+func (e *Entry) read(text *lines) error {
+	var one *string
+	var list *[]string
+	for {
+		line, err := text.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if text.n > maxMember {
+			return fmt.Errorf("%w: more than %d bytes", alpm.ErrLimit, maxMember)
+		}
+		switch {
+		case len(line) == 0:
+			one, list = nil, nil
+			continue
+		case line[0] == '%' && one == nil && list == nil:
+			one, list = e.field(string(line))
+			continue
+		case one == nil && list == nil:
+			continue
+		}
+		value, err := text.keep(line)
+		if err != nil {
+			return err
+		}
+		if one != nil {
+			*one = value
+		} else {
+			*list = append(*list, value)
+		}
+	}
+}
+
+func (e *Entry) field(heading string) (one *string, list *[]string) {
+	switch heading {
+	case "%NAME%":
+		return &e.Name, nil
+	case "%BASE%":
+		return &e.Base, nil
+	case "%VERSION%":
+		return &e.Version, nil
+	case "%FILENAME%":
+		return &e.Filename, nil
+	case "%ARCH%":
+		return &e.Arch, nil
+	case "%DEPENDS%":
+		return nil, &e.Depends
+	case "%MAKEDEPENDS%":
+		return nil, &e.MakeDepends
+	case "%PROVIDES%":
+		return nil, &e.Provides
+	}
+	return nil, nil
+}
+
+// check holds name and version against the rules for file names.
+func (e *Entry) check() error {
+	if _, _, _, err := alpm.ParseFilename(alpm.Filename(e.Name, e.Version, e.Arch, "")); err != nil {
+		return fmt.Errorf("an entry without a legal name, version and architecture: %w", err)
+	}
+	if e.Base == "" {
+		e.Base = e.Name
+	}
+	return nil
+}
+
+// parseFileLists keeps of the many names only those that matter here.
+func parseFileLists(r io.Reader, limits alpm.Limits) (table, error) {
+	lists := fileLists{}
+	err := members(r, limits, func(id, name string, text *lines) error {
+		if name != "files" {
+			return nil
+		}
+		names := []string{}
+		for {
+			line, err := text.next()
+			if errors.Is(err, io.EOF) {
+				lists[id] = names
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if !bytes.Contains(line, []byte(".so")) || line[len(line)-1] == '/' || !alpm.IsLibraryName(string(line)) {
+				continue
+			}
+			kept, err := text.keep(line)
+			if err != nil {
+				return err
+			}
+			names = append(names, kept)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return lists, nil
+}
+
+// parseLinks reads what dbscripts' createlinks writes: for every package a file
+// with the DT_NEEDED of its programs and libraries, one on a line.
+func parseLinks(r io.Reader, limits alpm.Limits) (table, error) {
+	all := &links{sonames: map[string]bool{}}
+	err := members(r, limits, func(_, name string, text *lines) error {
+		if name != "links" {
+			return nil
+		}
+		all.packages++
+		for {
+			line, err := text.next()
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if all.sonames[string(line)] || len(line) == 0 {
+				continue
+			}
+			soname, err := text.keep(line)
+			if err != nil {
+				return err
+			}
+			all.sonames[soname] = true
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}

@@ -1,0 +1,250 @@
+package pacmanrepo_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"buildbtw"
+	"buildbtw/pacman/pacmanrepo"
+)
+
+// serve gives repositories over HTTP on loopback, by Path as the server does.
+func serve(tb testing.TB, r *pacmanrepo.Repos) string {
+	tb.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /repo/{repository}/os/{arch}/{file}", func(w http.ResponseWriter, req *http.Request) {
+		path, err := r.Path(req.PathValue("repository"), req.PathValue("arch"), req.PathValue("file"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		http.ServeFile(w, req, path)
+	})
+	server := httptest.NewServer(mux)
+	tb.Cleanup(server.Close)
+	return server.URL
+}
+
+func TestPathStaysInTheRepository(t *testing.T) {
+	r, dir := open(t, pacmanrepo.Options{})
+	create(t, r, x86)
+	publish(t, r, 1, pkg{name: "foo", version: "1:1.0-1"})
+	for _, file := range []string{"space.db", "space.files", "space.db.tar.zst", "foo-1:1.0-1-x86_64.pkg.tar"} {
+		path, err := r.Path(repository, x86, file)
+		if want := archFile(dir, x86, file); err != nil || path != want {
+			t.Errorf("%s: %s, %v", file, path, err)
+		}
+	}
+	tests := []struct {
+		repository, arch, file string
+		kind                   buildbtw.Kind
+	}{
+		{repository, x86, "bar-1-1-any.pkg.tar", buildbtw.KindNotFound},
+		{repository, "aarch64", "space.db", buildbtw.KindNotFound},
+		{"space_2", x86, "space.db", buildbtw.KindNotFound},
+		{repository, x86, "", buildbtw.KindInvalid},
+		{repository, x86, ".", buildbtw.KindInvalid},
+		{repository, x86, "..", buildbtw.KindInvalid},
+		{repository, x86, "../x86_64/space.db", buildbtw.KindInvalid},
+		{repository, "..", "x86_64", buildbtw.KindInvalid},
+		{"..", x86, "space.db", buildbtw.KindInvalid},
+		{repository, x86, "space.db\x00", buildbtw.KindInvalid},
+		{repository, x86, `..\space.db`, buildbtw.KindInvalid},
+		{repository, x86, strings.Repeat("a", 300), buildbtw.KindInvalid},
+		{repository, x86, ".tmp.space.db.tar.zst", buildbtw.KindInvalid},
+	}
+	for _, tt := range tests {
+		if path, err := r.Path(tt.repository, tt.arch, tt.file); err == nil || buildbtw.KindOf(err) != tt.kind {
+			t.Errorf("%q %q %q: %s, %v; want %s", tt.repository, tt.arch, tt.file, path, err, tt.kind)
+		}
+	}
+}
+
+func TestCreateRefusesNamesThatPacmanOrThePathCannotTake(t *testing.T) {
+	r, _ := open(t, pacmanrepo.Options{})
+	for _, id := range []pacmanrepo.ID{
+		{"local_1", "local", x86},
+		{"options_1", "options", x86},
+		{"a/b", "a", x86},
+		{"a_1", "a]", x86},
+		{"a_1", "a", ".."},
+		{"", "a", x86},
+		{strings.Repeat("a", 300), "a", x86},
+	} {
+		if err := r.Create(t.Context(), id); buildbtw.KindOf(err) != buildbtw.KindInvalid {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+}
+
+func TestRemovedRepositoryIsGone(t *testing.T) {
+	r, dir := open(t, pacmanrepo.Options{})
+	create(t, r, x86)
+	publish(t, r, 1, pkg{name: "foo"})
+	for range 2 {
+		if err := r.Remove(t.Context(), repository); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, repository)); !os.IsNotExist(err) {
+		t.Error(err)
+	}
+	create(t, r, x86) // the same name again begins empty
+	if got := verify(t, r)[x86].Listed; len(got) > 0 {
+		t.Errorf("listed %q", got)
+	}
+}
+
+func TestVerifyFindsEveryDamage(t *testing.T) {
+	damages := map[string]func(path string) error{
+		"cannot be read":  os.Remove,
+		"is not the file": func(path string) error { return os.WriteFile(path, []byte("other"), 0o644) },
+		"do not list the same": func(path string) error {
+			// The databases of two different moments.
+			empty, err := os.ReadFile(filepath.Join(filepath.Dir(path), "../aarch64/space.db.tar.zst"))
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(filepath.Dir(path), "space.db.tar.zst"), empty, 0o644)
+		},
+	}
+	for words, damage := range damages {
+		r, dir := open(t, pacmanrepo.Options{})
+		create(t, r, x86, "aarch64")
+		publish(t, r, 1, pkg{name: "foo"})
+		if err := damage(archFile(dir, x86, "foo-1.0-1-x86_64.pkg.tar")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Verify(t.Context(), repository); err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("%v; want %q", err, words)
+		}
+	}
+}
+
+func TestSmallCacheChangesNothing(t *testing.T) {
+	r, _ := open(t, pacmanrepo.Options{CacheBytes: 1})
+	create(t, r, x86)
+	for i := range 5 {
+		publish(t, r, int64(i+1), pkg{name: fmt.Sprintf("foo%d", i)})
+	}
+	if got := verify(t, r)[x86].Listed; len(got) != 5 {
+		t.Errorf("listed %q", got)
+	}
+}
+
+// TestWaitingWriterGivesUp holds the repository inside a publication and asks
+// for another one with a context that is over.
+func TestWaitingWriterGivesUp(t *testing.T) {
+	r, _ := open(t, pacmanrepo.Options{})
+	create(t, r, x86)
+	files := stage(t, r, 1, pkg{name: "foo"})
+	var inner error
+	once := sync.Once{}
+	r.BeforeStep(func(string, string) error {
+		once.Do(func() {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			inner = r.Publish(ctx, publication(1, files, x86))
+		})
+		return nil
+	})
+	if err := r.Publish(t.Context(), publication(1, files, x86)); err != nil {
+		t.Error(err)
+	}
+	if inner == nil || !strings.Contains(inner.Error(), context.Canceled.Error()) {
+		t.Errorf("the second writer got %v", inner)
+	}
+}
+
+// TestReadersNeverSeeAGap fetches databases and what they list, over HTTP, while
+// a hundred publications add packages and replace versions.
+func TestReadersNeverSeeAGap(t *testing.T) {
+	r, _ := open(t, pacmanrepo.Options{})
+	create(t, r, x86)
+	base := serve(t, r) + "/repo/" + repository + "/os/" + x86 + "/"
+	var done atomic.Bool
+	var wg sync.WaitGroup
+	var reads atomic.Int64
+	for _, db := range []string{"space.db", "space.files"} {
+		wg.Go(func() {
+			for last := 0; !done.Load(); {
+				n, err := readRepository(base, db)
+				if err != nil || n < last {
+					t.Errorf("%s: %d packages after %d: %v", db, n, last, err)
+					return
+				}
+				last = n
+				reads.Add(1)
+			}
+		})
+	}
+	const publications = 100
+	for i := range publications {
+		publish(t, r, int64(i+1),
+			pkg{name: fmt.Sprintf("new%03d", i), base: fmt.Sprintf("new%03d", i), version: fmt.Sprintf("1.%d-1", i), ext: "zst"},
+			pkg{name: "replaced", version: fmt.Sprintf("1.%d-1", i), ext: "zst"})
+	}
+	done.Store(true)
+	wg.Wait()
+	if got := verify(t, r)[x86]; len(got.Listed) != publications+1 || len(got.Unlisted) != publications-1 {
+		t.Errorf("%d listed, %d unlisted", len(got.Listed), len(got.Unlisted))
+	}
+	t.Logf("%d whole reads during %d publications", reads.Load(), publications)
+}
+
+// readRepository reads a database and checks the digest of the last package it
+// lists and of the one that is replaced all the time.
+func readRepository(base, db string) (packages int, err error) {
+	packed, err := get(base + db)
+	if err != nil {
+		return 0, err
+	}
+	z, err := zstd.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return 0, err
+	}
+	defer z.Close()
+	text, err := io.ReadAll(z)
+	if err != nil {
+		return 0, fmt.Errorf("torn database: %w", err)
+	}
+	descs := strings.Split(string(text), "%FILENAME%\n")[1:]
+	if len(descs) == 0 {
+		return 0, nil
+	}
+	for _, desc := range descs[max(0, len(descs)-2):] {
+		desc = "%FILENAME%\n" + desc
+		content, err := get(base + field(desc, "FILENAME"))
+		if err != nil {
+			return 0, err
+		}
+		if digest(content) != field(desc, "SHA256SUM") {
+			return 0, fmt.Errorf("%s came with a foreign digest", field(desc, "FILENAME"))
+		}
+	}
+	return len(descs), nil
+}
+
+func get(url string) ([]byte, error) {
+	res, err := http.Get(url)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", url, res.Status)
+	}
+	return io.ReadAll(res.Body)
+}
