@@ -3,8 +3,11 @@ package store
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/uptrace/bun"
 
 	"buildbtw"
 	"buildbtw/buildgraph"
@@ -194,6 +197,273 @@ func addLatest(ctx context.Context, q *sqlx.Tx, spaces []ActiveBuildspace) error
 		if it := latest[spaces[i].ID]; it != nil {
 			spaces[i].Latest, spaces[i].Planned = it, commits[it.ID]
 		}
+	}
+	return nil
+}
+
+// Edit is what to change of a buildspace; nil keeps what is there.
+type Edit struct {
+	Settings   *buildbtw.Settings
+	Changesets *[]buildbtw.Changeset
+}
+
+// changesetRow is a changeset with the buildspace that has it.
+type changesetRow struct {
+	bun.BaseModel `bun:"table:changesets"`
+	BuildspaceID  int64 `bun:"buildspace_id"`
+	buildbtw.Changeset
+}
+
+// CreateBuildspace makes an active buildspace that wants its first iteration.
+// Of b, the name and the settings count. Conflict when the name is taken.
+func (s *Store) CreateBuildspace(ctx context.Context, actor string, b buildbtw.Buildspace, cs []buildbtw.Changeset) (BuildspaceRow, error) {
+	if err := checkBuildspace(b, cs); err != nil {
+		return BuildspaceRow{}, err
+	}
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		taken, err := t.NewSelect().Model((*buildbtw.Buildspace)(nil)).Where("name = ?", b.Name).Exists(ctx)
+		if err != nil {
+			return err
+		}
+		if taken {
+			return buildbtw.Conflict("there is a buildspace %q already; choose another name", b.Name)
+		}
+		b = buildbtw.Buildspace{
+			Name: b.Name, Status: buildbtw.BuildspaceActive, Settings: b.Settings, CreatedBy: actor, CreatedAt: t.now,
+			Wanted: buildbtw.IterationCreated, WantedText: "Created by " + actor + ".", WantedAt: &t.now, Revision: 1,
+		}
+		if _, err := t.NewInsert().Model(&b).Exec(ctx); err != nil {
+			return err
+		}
+		if err := t.insertChangesets(ctx, b.ID, cs); err != nil {
+			return err
+		}
+		return t.recordBuildspace(ctx, actor, b.ID, "Created.")
+	})
+	if err != nil {
+		return BuildspaceRow{}, fmt.Errorf("create buildspace %s: %w", b.Name, err)
+	}
+	return s.Buildspace(ctx, b.Name)
+}
+
+func checkBuildspace(b buildbtw.Buildspace, cs []buildbtw.Changeset) error {
+	if err := buildbtw.CheckBuildspaceName(b.Name); err != nil {
+		return err
+	}
+	if err := b.Settings.Validate(); err != nil {
+		return err
+	}
+	return checkChangesets(cs)
+}
+
+// checkChangesets holds values to the same rules as written ones.
+func checkChangesets(cs []buildbtw.Changeset) error {
+	written := make([]string, len(cs))
+	for i, c := range cs {
+		written[i] = c.String()
+	}
+	_, err := buildbtw.ParseChangesets(written)
+	return err
+}
+
+func (t *tx) insertChangesets(ctx context.Context, buildspace int64, cs []buildbtw.Changeset) error {
+	rows := make([]changesetRow, len(cs))
+	for i, c := range cs {
+		rows[i] = changesetRow{BuildspaceID: buildspace, Changeset: c}
+	}
+	_, err := t.NewInsert().Model(&rows).Exec(ctx)
+	return err
+}
+
+func (t *tx) recordBuildspace(ctx context.Context, actor string, id int64, message string) error {
+	return t.record(ctx, buildbtw.Event{Actor: actor, BuildspaceID: id, Kind: buildbtw.EventBuildspace, Message: message})
+}
+
+// buildspace loads one buildspace by name.
+func (t *tx) buildspace(ctx context.Context, name string) (buildbtw.Buildspace, error) {
+	var b buildbtw.Buildspace
+	err := t.NewSelect().Model(&b).Where("name = ?", name).Scan(ctx)
+	return b, notFound(err, "there is no buildspace %q", name)
+}
+
+// want asks for an iteration. Every request has its own revision.
+func (t *tx) want(ctx context.Context, b *buildbtw.Buildspace, reason buildbtw.IterationReason, text string) error {
+	b.Wanted, b.WantedText, b.WantedAt, b.Revision = reason, text, &t.now, b.Revision+1
+	t.changed = true
+	_, err := t.NewUpdate().Model(b).Column("wanted", "wanted_text", "wanted_at", "revision").WherePK().Exec(ctx)
+	return err
+}
+
+// EditBuildspace changes settings and changesets. What changes the plan makes a
+// new iteration wanted; the priority alone does not, it counts at once.
+func (s *Store) EditBuildspace(ctx context.Context, actor, name string, e Edit) (BuildspaceRow, error) {
+	if err := e.validate(); err != nil {
+		return BuildspaceRow{}, err
+	}
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		b, err := t.buildspace(ctx, name)
+		if err != nil {
+			return err
+		}
+		settings, replan, err := t.editSettings(ctx, &b, e.Settings)
+		if err != nil {
+			return err
+		}
+		changesets, err := t.editChangesets(ctx, b.ID, e.Changesets)
+		if err != nil || !settings && !changesets {
+			return err
+		}
+		if replan || changesets {
+			if err := t.want(ctx, &b, buildbtw.IterationEdited, "Edited by "+actor+"."); err != nil {
+				return err
+			}
+		}
+		return t.recordBuildspace(ctx, actor, b.ID, editWords(settings, changesets))
+	})
+	if err != nil {
+		return BuildspaceRow{}, fmt.Errorf("edit buildspace %s: %w", name, err)
+	}
+	return s.Buildspace(ctx, name)
+}
+
+func (e Edit) validate() error {
+	if e.Settings != nil {
+		if err := e.Settings.Validate(); err != nil {
+			return err
+		}
+	}
+	if e.Changesets != nil {
+		return checkChangesets(*e.Changesets)
+	}
+	return nil
+}
+
+func editWords(settings, changesets bool) string {
+	switch {
+	case settings && changesets:
+		return "Changesets and settings edited."
+	case changesets:
+		return "Changesets edited."
+	}
+	return "Settings edited."
+}
+
+// editSettings says whether anything changed, and whether the plan may be
+// another one by it.
+func (t *tx) editSettings(ctx context.Context, b *buildbtw.Buildspace, to *buildbtw.Settings) (changed, replan bool, err error) {
+	if to == nil || sameSettings(b.Settings, *to) {
+		return false, false, nil
+	}
+	before := b.Settings
+	b.Settings = *to
+	before.Priority, before.Reuse, before.CutOff = to.Priority, to.Reuse, to.CutOff
+	_, err = t.NewUpdate().Model(b).Column("scope", "cycles", "priority", "follow_all", "makedepends", "reuse", "cut_off", "architectures", "exclude", "add_pkgbases").WherePK().Exec(ctx)
+	if err == nil {
+		err = t.holdBuildspace(ctx, b.ID)
+	}
+	return true, !sameSettings(before, *to), err
+}
+
+// sameSettings takes an empty list and none for the same.
+func sameSettings(a, b buildbtw.Settings) bool {
+	for _, s := range []*buildbtw.Settings{&a, &b} {
+		for _, list := range []*buildbtw.Names{&s.Architectures, &s.Exclude, &s.Add} {
+			if len(*list) == 0 {
+				*list = nil
+			}
+		}
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+func (t *tx) editChangesets(ctx context.Context, buildspace int64, to *[]buildbtw.Changeset) (changed bool, err error) {
+	if to == nil {
+		return false, nil
+	}
+	var rows []changesetRow
+	if err := t.NewSelect().Model(&rows).Where("buildspace_id = ?", buildspace).Scan(ctx); err != nil {
+		return false, err
+	}
+	if len(rows) == len(*to) && !slices.ContainsFunc(rows, func(r changesetRow) bool { return !slices.Contains(*to, r.Changeset) }) {
+		return false, nil
+	}
+	if _, err := t.NewDelete().Model((*changesetRow)(nil)).Where("buildspace_id = ?", buildspace).Exec(ctx); err != nil {
+		return false, err
+	}
+	return true, t.insertChangesets(ctx, buildspace, *to)
+}
+
+// StopBuildspace hands nothing out any more: its iteration is stopped, what has
+// not been built is skipped, running attempts are told to stop. Stopping again
+// changes nothing.
+func (s *Store) StopBuildspace(ctx context.Context, actor, name string) (BuildspaceRow, error) {
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		b, err := t.buildspace(ctx, name)
+		if err != nil || b.Status == buildbtw.BuildspaceStopped {
+			return err
+		}
+		if err := t.setStatus(ctx, b.ID, buildbtw.BuildspaceStopped); err != nil {
+			return err
+		}
+		err = t.endIterations(ctx, overturn{
+			buildspace: b.ID, state: buildbtw.IterationStopped, builds: sqlf("TRUE"),
+			skip: change{cause: buildbtw.CauseStopped, actor: actor, message: "The buildspace was stopped by " + actor + "."},
+		})
+		if err != nil {
+			return err
+		}
+		return t.recordBuildspace(ctx, actor, b.ID, "Stopped.")
+	})
+	if err != nil {
+		return BuildspaceRow{}, fmt.Errorf("stop buildspace %s: %w", name, err)
+	}
+	return s.Buildspace(ctx, name)
+}
+
+// StartBuildspace makes a stopped buildspace active; it wants a new iteration.
+// Starting again changes nothing.
+func (s *Store) StartBuildspace(ctx context.Context, actor, name string) (BuildspaceRow, error) {
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		b, err := t.buildspace(ctx, name)
+		if err != nil || b.Status == buildbtw.BuildspaceActive {
+			return err
+		}
+		if err := t.setStatus(ctx, b.ID, buildbtw.BuildspaceActive); err != nil {
+			return err
+		}
+		if err := t.want(ctx, &b, buildbtw.IterationStarted, "Started by "+actor+"."); err != nil {
+			return err
+		}
+		return t.recordBuildspace(ctx, actor, b.ID, "Started.")
+	})
+	if err != nil {
+		return BuildspaceRow{}, fmt.Errorf("start buildspace %s: %w", name, err)
+	}
+	return s.Buildspace(ctx, name)
+}
+
+func (t *tx) setStatus(ctx context.Context, buildspace int64, status buildbtw.BuildspaceStatus) error {
+	_, err := t.NewUpdate().Model((*buildbtw.Buildspace)(nil)).Set("status = ?", status).Where("id = ?", buildspace).Exec(ctx)
+	return err
+}
+
+// RequestIteration makes a new iteration wanted.
+func (s *Store) RequestIteration(ctx context.Context, actor, name string, reason buildbtw.IterationReason, text string) error {
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		b, err := t.buildspace(ctx, name)
+		if err != nil {
+			return err
+		}
+		if b.Status != buildbtw.BuildspaceActive {
+			return buildbtw.Conflict("buildspace %s is %s; start it first", name, b.Status)
+		}
+		if err := t.want(ctx, &b, reason, text); err != nil {
+			return err
+		}
+		return t.recordBuildspace(ctx, actor, b.ID, "A new iteration was asked for ("+string(reason)+"). "+text)
+	})
+	if err != nil {
+		return fmt.Errorf("request iteration of %s: %w", name, err)
 	}
 	return nil
 }

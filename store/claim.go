@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"time"
 
 	"buildbtw"
@@ -232,4 +233,168 @@ WHERE EXISTS (SELECT 1 FROM json_each(w.labels) WHERE value = ?)`, label)
 		}
 	}
 	return false, nil
+}
+
+// claimNamed leases one build to the executor of its pipeline. A person can
+// have GitLab run the job of a failed build again: that is a retry.
+func (t *tx) claimNamed(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
+	row, err := t.buildRow(ctx, c.Build)
+	if err != nil {
+		return nil, err
+	}
+	p, err := t.claimingPipeline(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if row.Status == buildbtw.StatusFailed {
+		if err := t.retryInGitLab(ctx, row); err != nil {
+			return nil, err
+		}
+	}
+	ids, err := t.move(ctx, sqlf("id = ? AND twin_of = 0 AND held = ''", row.ID), t.leased(c, buildbtw.StatusScheduled, buildbtw.StatusPending))
+	if err != nil {
+		return nil, err
+	}
+	if len(ids) == 0 {
+		return nil, buildbtw.Conflict("%s for %s is %s; it is not to be built now", row.Pkgbase, row.Architecture, row.Status)
+	}
+	a, err := t.startAttempt(ctx, row.ID, c)
+	if err != nil || p == nil {
+		return a, err
+	}
+	return a, t.startPipeline(ctx, p, c, a.ID)
+}
+
+// claimingPipeline gives the pipeline whose executor asks: Conflict unless it is
+// the build's latest. A build that was never handed to GitLab has none.
+func (t *tx) claimingPipeline(ctx context.Context, c Claim) (*buildbtw.Pipeline, error) {
+	p := new(buildbtw.Pipeline)
+	err := t.NewSelect().Model(p).Where("build_id = ?", c.Build).Order("id DESC").Limit(1).Scan(ctx)
+	switch {
+	case errors.Is(err, sql.ErrNoRows) && c.Pipeline == 0:
+		return nil, nil
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, buildbtw.Conflict("build %d was never handed to GitLab", c.Build)
+	case err != nil:
+		return nil, err
+	case c.Pipeline != 0 && p.Number != 0 && p.Number != c.Pipeline:
+		return nil, buildbtw.Conflict("build %d was handed to pipeline %d meanwhile", c.Build, p.Number)
+	}
+	return p, nil
+}
+
+func (t *tx) retryInGitLab(ctx context.Context, row BuildRow) error {
+	if err := row.CanRetry(); err != nil {
+		return err
+	}
+	if err := t.checkReady(ctx, row); err != nil {
+		return err
+	}
+	return t.moveOne(ctx, row.ID, retry("GitLab"))
+}
+
+// startPipeline notes the attempt that a pipeline's executor began. The executor
+// may be there before the server has noted the pipeline, and after it has
+// ended: then a person had its job run again.
+func (t *tx) startPipeline(ctx context.Context, p *buildbtw.Pipeline, c Claim, attempt int64) error {
+	p.AttemptID, p.Job, p.EndedAt, p.Message = attempt, c.Job, nil, ""
+	if p.Number == 0 {
+		p.Number = c.Pipeline
+	}
+	if p.Number != 0 {
+		p.State = buildbtw.PipelineCreated
+	}
+	_, err := t.NewUpdate().Model(p).Column("attempt_id", "job", "ended_at", "message", "number", "state").WherePK().Exec(ctx)
+	return err
+}
+
+// work tells claims that wait when looking again may help. Hundreds of workers
+// wait; a change wakes all of them, and all but the first of a kind would look
+// in vain, each with a turn as the one writer. The zero value is ready.
+type work struct {
+	subscribers subscribers
+
+	mu      sync.Mutex
+	changes uint64          // commits after which there may be a build to claim
+	nothing map[string]bool // kinds of workers that have found nothing since the last of them
+	due     *due            // when a postponed build may be handed out; nil when not known since then
+}
+
+// due is an answer of NextDue.
+type due struct {
+	at time.Time
+	ok bool
+}
+
+// changed is called after a commit that may have made a build claimable.
+func (w *work) changed() {
+	w.mu.Lock()
+	w.changes++
+	w.nothing, w.due = nil, nil
+	w.mu.Unlock()
+	w.subscribers.notify()
+}
+
+func (w *work) seen() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.changes
+}
+
+// isGone reports whether a worker of this kind has found nothing, with nothing
+// changed since.
+func (w *work) isGone(kind string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.nothing[kind]
+}
+
+// gone notes that a worker of this kind found nothing, having begun to look
+// after so many changes.
+func (w *work) gone(kind string, changes uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.changes != changes {
+		return
+	}
+	if w.nothing == nil {
+		w.nothing = map[string]bool{}
+	}
+	w.nothing[kind] = true
+}
+
+// kind is all of a worker that decides which builds it may get.
+func (c Claim) kind() string {
+	return strings.Join(c.Worker.Architectures, ",") + " " + strings.Join(c.Worker.Labels, ",")
+}
+
+// SubscribeWork is Subscribe for who waits for a build to claim: it is not told
+// of changes after which there are only fewer.
+func (s *Store) SubscribeWork() (changed <-chan struct{}, cancel func()) {
+	return s.work.subscribers.add()
+}
+
+// NextDue is when a postponed build may be handed out; false when none is
+// postponed.
+func (s *Store) NextDue(ctx context.Context) (at time.Time, ok bool, err error) {
+	now := s.now()
+	s.work.mu.Lock()
+	changes, known := s.work.changes, s.work.due
+	s.work.mu.Unlock()
+	if known != nil && (!known.ok || known.at.After(now)) {
+		return known.at, known.ok, nil
+	}
+	var times []time.Time
+	if err := s.lists.SelectContext(ctx, &times, postponed+` ORDER BY b.not_before LIMIT 1`, now); err != nil {
+		return time.Time{}, false, fmt.Errorf("find the next postponed build: %w", err)
+	}
+	if ok = len(times) > 0; ok {
+		at = times[0]
+	}
+	s.work.mu.Lock()
+	defer s.work.mu.Unlock()
+	if s.work.changes == changes {
+		s.work.due = &due{at, ok}
+	}
+	return at, ok, nil
 }

@@ -1,12 +1,14 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"buildbtw"
 	"buildbtw/store"
@@ -232,5 +234,229 @@ func TestBadClaimsAreRefused(t *testing.T) {
 	ask.Lease = 0
 	if _, err := db.ClaimBuild(t.Context(), ask); err == nil {
 		t.Error("a lease of no time was given")
+	}
+}
+
+// spaceWith makes a buildspace of a priority with so many builds to hand out.
+func spaceWith(t testing.TB, db *storetest.DB, name string, p buildbtw.Priority, builds int) {
+	t.Helper()
+	b := buildbtw.Buildspace{Name: name, Settings: buildbtw.DefaultSettings()}
+	b.Priority, b.Reuse = p, false // all have the same builds
+	row, err := db.CreateBuildspace(context.Background(), "alice", b, []buildbtw.Changeset{{Source: "lib"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := make([]string, builds)
+	for i := range lines {
+		lines[i] = fmt.Sprintf("p%d", i)
+	}
+	db.Iterate(t, row, storetest.Plan(lines...))
+}
+
+func TestBuildspacesOfOnePriorityShareTheWorkers(t *testing.T) {
+	db := storetest.New(t)
+	spaceWith(t, db, "large", buildbtw.PriorityNormal, 20)
+	for w := range 4 {
+		db.Claim(t, fmt.Sprintf("w%d", w))
+	}
+	spaceWith(t, db, "small", buildbtw.PriorityNormal, 20)
+	var got []string
+	for w := 4; w < 10; w++ {
+		db.Clock.Advance(time.Second)
+		got = append(got, db.Claim(t, fmt.Sprintf("w%d", w)).Build.Buildspace)
+	}
+	want := []string{"small", "small", "small", "small", "large", "small"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestWaitingRaisesThePriority(t *testing.T) {
+	db := storetest.New(t)
+	spaceWith(t, db, "low", buildbtw.PriorityLow, 2)
+	spaceWith(t, db, "emergency", buildbtw.PriorityEmergency, 40)
+	var served []time.Duration
+	for w := range 30 {
+		db.Clock.Advance(10 * time.Minute)
+		if c := db.Claim(t, fmt.Sprintf("w%d", w)); c.Build.Buildspace == "low" {
+			served = append(served, db.Clock.Now().Sub(storetest.Start()))
+		}
+	}
+	if d := cmp.Diff([]time.Duration{90 * time.Minute, 180 * time.Minute}, served); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestNobodyStarves keeps workers busy with a stream of urgent work that never
+// ends: old buildspaces always have more builds, and new ones come. A low one
+// gets a worker within four aging steps and one claim for each other one there
+// was by then.
+func TestNobodyStarves(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		db := storetest.New(t)
+		defer db.Close() // storetest closes it again and tells of errors
+		spaceWith(t, db, "low", buildbtw.PriorityLow, 1)
+		others := rapid.IntRange(1, 4).Draw(r, "others")
+		for i := range others {
+			spaceWith(t, db, fmt.Sprintf("other%d", i), rapid.SampledFrom(buildbtw.Priorities()[1:]).Draw(r, "priority"), 60)
+		}
+		longest := rapid.IntRange(5, 30).Draw(r, "minutes between claims")
+		limit := 2*time.Hour + time.Duration((others+4)*longest)*time.Minute
+		for n := 0; ; n++ {
+			c := db.Claim(t, fmt.Sprintf("w%d", n%3))
+			waited := db.Clock.Now().Sub(storetest.Start())
+			if c.Build.Buildspace == "low" {
+				return
+			}
+			if waited > limit {
+				r.Fatalf("the low buildspace has waited for %v; at most %v among %d others", waited, limit, others)
+			}
+			db.Finish(t, c)
+			if n%40 == 20 && n < 140 { // they come before four steps are over
+				spaceWith(t, db, fmt.Sprintf("new%d", n), buildbtw.PriorityEmergency, 60)
+			}
+			db.Clock.Advance(time.Duration(longest) * time.Minute)
+		}
+	})
+}
+
+func TestCapsBoundWhatRuns(t *testing.T) {
+	db := storetest.NewWith(t, func(o *store.Options) { o.MaxRunning, o.LabelCaps = 3, map[string]int{"big": 1} })
+	spaceWith(t, db, "first", buildbtw.PriorityHigh, 9)
+	spaceWith(t, db, "second", buildbtw.PriorityNormal, 9)
+	claim := func(worker string, labels ...string) string {
+		t.Helper()
+		ask := storetest.Ask(worker)
+		ask.Worker.Labels = labels
+		c, err := db.ClaimBuild(t.Context(), ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c == nil {
+			return ""
+		}
+		return c.Build.Buildspace
+	}
+	got := []string{
+		claim("w0", "big"), claim("w1", "big"), claim("w2"), claim("w3", "small"),
+		claim("w4"), claim("w5"), claim("w6"), claim("w7"),
+	}
+	if d := cmp.Diff([]string{"first", "", "first", "first", "second", "second", "second", ""}, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// told says whether there is a token, and takes it.
+func told(changed <-chan struct{}) bool {
+	select {
+	case <-changed:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestWaitingClaimsAreToldOfWorkOnly(t *testing.T) {
+	db := storetest.New(t)
+	changed, cancel := db.SubscribeWork()
+	defer cancel()
+	db.Iterate(t, db.NewBuildspace(t, "tell"), storetest.Plan("lib", "app: lib", "other"))
+	if !told(changed) {
+		t.Error("nobody was told of a new iteration")
+	}
+	lib := db.Claim(t, "w1")
+	if told(changed) {
+		t.Error("a build that was handed out woke who waits for one")
+	}
+	db.Finish(t, lib)
+	if !told(changed) {
+		t.Error("nobody was told of the build that became pending")
+	}
+	other := db.Claim(t, "w1")
+	db.End(t, other, buildbtw.OutcomeReleased)
+	if !told(changed) {
+		t.Error("nobody was told of the build that was handed back")
+	}
+	if _, err := db.CancelBuild(t.Context(), "alice", db.Claim(t, "w1").Build.ID); err != nil {
+		t.Fatal(err)
+	}
+	if !told(changed) {
+		t.Error("nobody was told that fewer builds run")
+	}
+}
+
+// again is a claim that has waited and was woken.
+func again(t *testing.T, db *storetest.DB, worker string, archs ...string) *store.Claimed {
+	t.Helper()
+	ask := storetest.Ask(worker, archs...)
+	ask.Again = true
+	c, err := db.ClaimBuild(t.Context(), ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// looked says whether a claim of the worker has come as far as the database.
+func looked(t *testing.T, db *storetest.DB, worker string) bool {
+	t.Helper()
+	workers, err := db.Workers(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range workers {
+		if w.Name == worker {
+			return true
+		}
+	}
+	return false
+}
+
+func TestOneClaimOfAKindLooksInVain(t *testing.T) {
+	db := storetest.New(t)
+	db.Iterate(t, db.NewBuildspace(t, "vain"), storetest.Plan("lib", "app: lib"))
+	lib := db.Claim(t, "w1")
+	if c := again(t, db, "w2"); c != nil || !looked(t, db, "w2") {
+		t.Fatalf("the first of a kind got %v without looking, or at all", c)
+	}
+	if c := again(t, db, "w3"); c != nil || looked(t, db, "w3") {
+		t.Errorf("the second of a kind got %v, or looked", c)
+	}
+	if again(t, db, "arm", "aarch64"); !looked(t, db, "arm") {
+		t.Error("one of another kind did not look")
+	}
+	if db.Claim(t, "w4"); !looked(t, db, "w4") {
+		t.Error("a new claim did not look")
+	}
+	db.Finish(t, lib)
+	if c := again(t, db, "w3"); c == nil || c.Build.Pkgbase != "app" {
+		t.Errorf("after a change it got %v", c)
+	}
+}
+
+func TestNextDueIsTheNextPostponedBuild(t *testing.T) {
+	db := storetest.New(t)
+	due := func() (time.Time, bool) {
+		at, ok, err := db.NextDue(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at, ok
+	}
+	db.Iterate(t, db.NewBuildspace(t, "due"), storetest.Plan("lib", "app"))
+	first := db.Claim(t, "w1")
+	if at, ok := due(); ok {
+		t.Errorf("due at %v with nothing postponed; a deadline is no reason to claim", at)
+	}
+	db.End(t, first, buildbtw.OutcomeInfrastructure)
+	want := db.Clock.Now().Add(10 * time.Second)
+	for range 2 {
+		if at, ok := due(); !ok || !at.Equal(want) {
+			t.Errorf("due at %v (%v), want %v", at, ok, want)
+		}
+	}
+	db.Clock.Advance(10 * time.Second)
+	if at, ok := due(); ok {
+		t.Errorf("due at %v, which is now or was before", at)
 	}
 }

@@ -2,12 +2,17 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/uptrace/bun"
 
 	"buildbtw"
 	"buildbtw/forecast"
@@ -144,4 +149,168 @@ WHERE last_seen >= ? OR running > 0`, seen.UTC(), textList(architectures), seen.
 		return 0, fmt.Errorf("count the slots of workers: %w", err)
 	}
 	return n, nil
+}
+
+// BurnPoint says how many builds of an iteration were not settled at a time.
+type BurnPoint struct {
+	At        time.Time
+	Remaining int
+}
+
+// burnPoints is how many points a burn-down has at most.
+const burnPoints = 120
+
+// BurnDown tells how the number of an iteration's builds that are neither built
+// nor skipped nor failed went down, and up when some were tried again: from the
+// events, oldest first. The points are even apart; a time in which nothing
+// changed has none.
+func (s *Store) BurnDown(ctx context.Context, iterationID int64) ([]BurnPoint, error) {
+	var span struct {
+		First   time.Time `bun:"first"`
+		Space   int64     `bun:"space"`
+		Seconds float64   `bun:"seconds"` // from the first event to the last
+	}
+	err := s.lists.GetContext(ctx, &span, `SELECT i.created_at AS first, i.buildspace_id AS space,
+  coalesce((julianday((SELECT max(b.changed_at) FROM builds AS b WHERE b.iteration_id = i.id)) - julianday(i.created_at)) * 86400, 0) AS seconds
+FROM iterations AS i WHERE i.id = ?`, iterationID)
+	if err != nil {
+		return nil, fmt.Errorf("burn down iteration %d: %w", iterationID, notFound(err, "there is no iteration %d", iterationID))
+	}
+	step := max(span.Seconds/burnPoints, 1)
+	var rows []struct {
+		Bucket int `bun:"bucket"`
+		Change int `bun:"change"`
+	}
+	settled := textList([]buildbtw.Status{buildbtw.StatusBuilt, buildbtw.StatusSkipped, buildbtw.StatusFailed})
+	err = s.lists.SelectContext(ctx, &rows, `WITH settled AS (SELECT value FROM json_each(?))
+SELECT CAST((julianday(e.at) - julianday(?)) * 86400 / ? AS INTEGER) AS bucket,
+  sum((e.from_status = '' OR e.from_status IN settled) - (e.to_status IN settled)) AS change
+FROM events AS e WHERE e.buildspace_id = ? AND e.iteration_id = ? AND e.kind = 'build' GROUP BY bucket ORDER BY bucket`,
+		settled, span.First, step, span.Space, iterationID)
+	if err != nil {
+		return nil, fmt.Errorf("burn down iteration %d: %w", iterationID, err)
+	}
+	points := make([]BurnPoint, 0, len(rows))
+	left := 0
+	for _, r := range rows {
+		left += r.Change
+		at := span.First.Add(time.Duration(float64(r.Bucket) * step * float64(time.Second)))
+		points = append(points, BurnPoint{at, left})
+	}
+	return points, nil
+}
+
+// recentDurations is how many durations of a package are remembered. Their
+// median takes notice of a change after five builds and of no single outlier.
+const recentDurations = 9
+
+// maxDuration is the longest time that is believed: a build that seems to have
+// taken longer was most likely a clock that was set.
+const maxDuration = 7 * 24 * time.Hour
+
+// durationRow is what is known of how long a package takes.
+type durationRow struct {
+	bun.BaseModel `bun:"table:durations"`
+	Pkgbase       string    `bun:"pkgbase,pk"`
+	Architecture  string    `bun:"architecture,pk"`
+	Seconds       float64   `bun:"seconds"` // the median of Recent
+	Recent        string    `bun:"recent"`
+	LearnedAt     time.Time `bun:"learned_at"`
+}
+
+// learnFrom remembers how long a successful attempt took. Zero and what cannot
+// be true teach nothing.
+func (t *tx) learnFrom(ctx context.Context, a *buildbtw.Attempt) error {
+	took := t.now.Sub(a.StartedAt)
+	if took <= 0 || took > maxDuration {
+		return nil
+	}
+	b, err := t.build(ctx, a.BuildID)
+	if err != nil {
+		return err
+	}
+	row := durationRow{Pkgbase: b.Pkgbase, Architecture: b.Architecture, Recent: "[]"}
+	err = t.get(ctx, &row, `SELECT * FROM durations WHERE pkgbase = ? AND architecture = ?`, b.Pkgbase, b.Architecture)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("read the durations of %s: %w", b.Pkgbase, err)
+	}
+	if err := row.add(took.Seconds()); err != nil {
+		return fmt.Errorf("learn the duration of %s: %w", b.Pkgbase, err)
+	}
+	_, err = t.exec(ctx, `INSERT INTO durations (pkgbase, architecture, seconds, recent, learned_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (pkgbase, architecture) DO UPDATE SET seconds = EXCLUDED.seconds, recent = EXCLUDED.recent, learned_at = EXCLUDED.learned_at`,
+		row.Pkgbase, row.Architecture, row.Seconds, row.Recent, t.now)
+	return err
+}
+
+func (r *durationRow) add(seconds float64) error {
+	var recent []float64
+	if err := json.Unmarshal([]byte(r.Recent), &recent); err != nil {
+		return err
+	}
+	recent = append(recent, seconds)
+	recent = recent[max(0, len(recent)-recentDurations):]
+	text, err := json.Marshal(recent)
+	r.Recent, r.Seconds = string(text), lowerMedian(recent)
+	return err
+}
+
+// lowerMedian is the median, of two in the middle the smaller: an outlier among
+// two is more often the longer one.
+func lowerMedian(list []float64) float64 {
+	sorted := slices.Sorted(slices.Values(list))
+	return sorted[(len(sorted)-1)/2]
+}
+
+// Duration is what is known of how long a package takes on an architecture.
+type Duration struct {
+	Pkgbase      string
+	Architecture string
+	Seconds      float64 // the median of the latest
+	Spread       float64 // standard deviation of their logarithms; 0 with fewer than three
+}
+
+// Durations lists all that was learned, by package and architecture.
+func (s *Store) Durations(ctx context.Context) ([]Duration, error) {
+	var rows []durationRow
+	err := s.lists.SelectContext(ctx, &rows, `SELECT * FROM durations ORDER BY pkgbase, architecture`)
+	if err != nil {
+		return nil, fmt.Errorf("list durations: %w", err)
+	}
+	list := make([]Duration, len(rows))
+	for i, r := range rows {
+		var recent []float64
+		if err := json.Unmarshal([]byte(r.Recent), &recent); err != nil {
+			return nil, fmt.Errorf("read the durations of %s: %w", r.Pkgbase, err)
+		}
+		list[i] = Duration{r.Pkgbase, r.Architecture, r.Seconds, logSpread(recent)}
+	}
+	return list, nil
+}
+
+// logSpread is the standard deviation of the logarithms.
+func logSpread(list []float64) float64 {
+	if len(list) < 3 {
+		return 0
+	}
+	n, sum, squares := float64(len(list)), 0.0, 0.0
+	for _, v := range list {
+		l := math.Log(v)
+		sum, squares = sum+l, squares+l*l
+	}
+	return math.Sqrt(max(0, squares/n-sum/n*sum/n))
+}
+
+// Duration gives what was learned of one package on an architecture; ok is
+// false when it was nothing.
+func (s *Store) Duration(ctx context.Context, pkgbase, architecture string) (seconds float64, ok bool, err error) {
+	var found []float64
+	err = s.lists.SelectContext(ctx, &found, `SELECT seconds FROM durations WHERE pkgbase = ? AND architecture = ?`, pkgbase, architecture)
+	if err != nil {
+		return 0, false, fmt.Errorf("look up the duration of %s: %w", pkgbase, err)
+	}
+	if len(found) == 0 {
+		return 0, false, nil
+	}
+	return found[0], true, nil
 }

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 
@@ -156,4 +159,209 @@ func (g *Graph) load(ctx context.Context, q *sqlx.Tx, iterationID int64, arch st
 		return err
 	}
 	return q.SelectContext(ctx, &g.Cuts, `SELECT * FROM cuts WHERE from_build BETWEEN ? AND ? ORDER BY from_build, to_build`, first, last)
+}
+
+// UnfinishedAttempts gives the attempts that run or publish: their staged files
+// are still needed.
+func (s *Store) UnfinishedAttempts(ctx context.Context) ([]int64, error) {
+	ids := []int64{}
+	if err := s.lists.SelectContext(ctx, &ids, `SELECT id FROM attempts WHERE state <> 'finished' ORDER BY id`); err != nil {
+		return nil, fmt.Errorf("list the unfinished attempts: %w", err)
+	}
+	return ids, nil
+}
+
+// ReadyRepositories gives the names of the repositories that builds still go
+// into.
+func (s *Store) ReadyRepositories(ctx context.Context) ([]string, error) {
+	names := []string{}
+	err := s.lists.SelectContext(ctx, &names, `
+		SELECT b.name || '_' || i.number FROM iterations i JOIN buildspaces b ON b.id = i.buildspace_id
+		WHERE i.state = 'ready' ORDER BY i.id`)
+	if err != nil {
+		return nil, fmt.Errorf("list the repositories in use: %w", err)
+	}
+	return names, nil
+}
+
+// ChangesetCommit is a commit at which an iteration has a changeset.
+type ChangesetCommit struct {
+	Buildspace string `bun:"name"`
+	Iteration  int    `bun:"number"`
+	Source     string `bun:"source"`
+	Commit     string `bun:"commit_id"`
+}
+
+// ChangesetCommits lists the changesets of iterations whose commit begins with
+// a prefix, newest iteration first.
+func (s *Store) ChangesetCommits(ctx context.Context, prefix string, limit int) ([]ChangesetCommit, error) {
+	limit, err := pageLimit(limit)
+	if err != nil {
+		return nil, err
+	}
+	rows := []ChangesetCommit{}
+	err = s.lists.SelectContext(ctx, &rows, `SELECT s.name, i.number, c.source, c.commit_id FROM iteration_changesets AS c
+JOIN iterations AS i ON i.id = c.iteration_id JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE substr(c.commit_id, 1, ?) = ? ORDER BY i.id DESC, c.source LIMIT ?`, len(prefix), prefix, limit)
+	if err != nil {
+		return nil, fmt.Errorf("look for commit %s: %w", prefix, err)
+	}
+	return rows, nil
+}
+
+// Diff is what changed from one iteration of a buildspace to another.
+type Diff struct {
+	From, To      int // iteration numbers
+	Architectures map[string]ArchDiff
+}
+
+// ArchDiff is the diff of one architecture's graph. Builds are named by
+// pkgbase, "pkgbase@2" for a second stage; all lists are sorted.
+type ArchDiff struct {
+	Added, Removed           []string
+	Changed                  []BuildChange
+	EdgesAdded, EdgesRemoved []EdgeChange
+}
+
+// BuildChange is a build whose commit moved.
+type BuildChange struct {
+	Pkgbase     string
+	FromCommit  string
+	ToCommit    string
+	FromVersion string
+	ToVersion   string
+}
+
+// EdgeChange is an edge by the names of its builds.
+type EdgeChange struct {
+	From, To string
+	Kinds    buildbtw.EdgeKinds
+}
+
+// Diff compares two iterations of a buildspace; 0 is the latest. Architectures
+// without a difference are left out.
+func (s *Store) Diff(ctx context.Context, buildspace string, from, to int) (Diff, error) {
+	d := Diff{Architectures: map[string]ArchDiff{}}
+	err := s.view(ctx, func(q *sqlx.Tx) error {
+		before, err := iterationOf(ctx, q, buildspace, from)
+		if err != nil {
+			return err
+		}
+		after, err := iterationOf(ctx, q, buildspace, to)
+		if err != nil {
+			return err
+		}
+		d.From, d.To = before.Number, after.Number
+		a, err := snapshots(ctx, q, before.ID)
+		if err != nil {
+			return err
+		}
+		b, err := snapshots(ctx, q, after.ID)
+		if err != nil {
+			return err
+		}
+		d.compare(a, b)
+		return nil
+	})
+	if err != nil {
+		return Diff{}, fmt.Errorf("compare iterations %d and %d of %s: %w", from, to, buildspace, err)
+	}
+	return d, nil
+}
+
+// snapshot is an architecture's graph by names, which mean the same in every
+// iteration.
+type snapshot struct {
+	builds map[string]version
+	edges  map[edgeName]buildbtw.EdgeKinds
+}
+
+type version struct{ commit, version string }
+
+type edgeName struct{ from, to string }
+
+func snapshots(ctx context.Context, q *sqlx.Tx, iteration int64) (map[string]snapshot, error) {
+	var builds []struct {
+		ID           int64  `bun:"id"`
+		Architecture string `bun:"architecture"`
+		Name         string `bun:"name"`
+		Commit       string `bun:"commit_id"`
+		Version      string `bun:"version"`
+	}
+	err := q.SelectContext(ctx, &builds, `SELECT id, architecture, CASE stage WHEN 2 THEN pkgbase || '@2' ELSE pkgbase END AS name, commit_id, version
+FROM builds WHERE iteration_id = ?`, iteration)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]snapshot{}
+	place := map[int64]int{}
+	for i, b := range builds {
+		if _, found := all[b.Architecture]; !found {
+			all[b.Architecture] = snapshot{map[string]version{}, map[edgeName]buildbtw.EdgeKinds{}}
+		}
+		all[b.Architecture].builds[b.Name] = version{b.Commit, b.Version}
+		place[b.ID] = i
+	}
+	var edges []struct {
+		From  int64              `bun:"from_build"`
+		To    int64              `bun:"to_build"`
+		Kinds buildbtw.EdgeKinds `bun:"kinds"`
+	}
+	err = q.SelectContext(ctx, &edges, `SELECT from_build, to_build, kinds FROM edges
+WHERE from_build BETWEEN (SELECT min(id) FROM builds WHERE iteration_id = ?) AND (SELECT max(id) FROM builds WHERE iteration_id = ?)`, iteration, iteration)
+	for _, e := range edges {
+		from, to := builds[place[e.From]], builds[place[e.To]]
+		all[from.Architecture].edges[edgeName{from.Name, to.Name}] = e.Kinds
+	}
+	return all, err
+}
+
+func (d *Diff) compare(before, after map[string]snapshot) {
+	archs := maps.Clone(before)
+	maps.Copy(archs, after)
+	for arch := range archs {
+		a := compare(before[arch], after[arch])
+		if len(a.Added)+len(a.Removed)+len(a.Changed)+len(a.EdgesAdded)+len(a.EdgesRemoved) > 0 {
+			d.Architectures[arch] = a
+		}
+	}
+}
+
+func compare(before, after snapshot) ArchDiff {
+	d := ArchDiff{
+		Added: missing(after.builds, before.builds), Removed: missing(before.builds, after.builds),
+		EdgesAdded: missingEdges(after.edges, before.edges), EdgesRemoved: missingEdges(before.edges, after.edges),
+	}
+	for _, name := range slices.Sorted(maps.Keys(after.builds)) {
+		a, b := before.builds[name], after.builds[name]
+		if _, found := before.builds[name]; found && a.commit != b.commit {
+			d.Changed = append(d.Changed, BuildChange{name, a.commit, b.commit, a.version, b.version})
+		}
+	}
+	return d
+}
+
+// missing lists the keys of a that b does not have.
+func missing(a, b map[string]version) []string {
+	var list []string
+	for name := range a {
+		if _, found := b[name]; !found {
+			list = append(list, name)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+func missingEdges(a, b map[edgeName]buildbtw.EdgeKinds) []EdgeChange {
+	var list []EdgeChange
+	for e, kinds := range a {
+		if _, found := b[e]; !found {
+			list = append(list, EdgeChange{e.from, e.to, kinds})
+		}
+	}
+	slices.SortFunc(list, func(x, y EdgeChange) int {
+		return cmp.Or(cmp.Compare(x.From, y.From), cmp.Compare(x.To, y.To))
+	})
+	return list
 }

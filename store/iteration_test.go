@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -249,5 +250,24 @@ func TestDiffNamesWhatChanged(t *testing.T) {
 	same, err := db.Diff(t.Context(), "space", 2, 2)
 	if err != nil || len(same.Architectures) != 0 {
 		t.Errorf("diff with itself: %+v, %v", same, err)
+	}
+}
+
+func TestCommitsOfChangesetsAreFoundByTheirBeginning(t *testing.T) {
+	db := storetest.New(t)
+	row := db.NewBuildspace(t, "lib")
+	for _, digit := range []string{"a", "b", "b"} {
+		p := storetest.Plan("lib")
+		p.Changesets[0].Commit = strings.Repeat(digit, 40)
+		db.Iterate(t, row, p)
+	}
+	found, err := db.ChangesetCommits(t.Context(), "bbbb", 10)
+	if err != nil || len(found) != 2 || found[0].Iteration != 3 || found[1].Iteration != 2 || found[0].Buildspace != "lib" || found[0].Source != "lib" {
+		t.Errorf("%+v, %v", found, err)
+	}
+	for _, prefix := range []string{"c", "b%", "_bbb", "' OR 1"} {
+		if found, err := db.ChangesetCommits(t.Context(), prefix, 10); err != nil || len(found) != 0 {
+			t.Errorf("%q: %+v, %v", prefix, found, err)
+		}
 	}
 }

@@ -2,12 +2,18 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 
 	"buildbtw"
 	"buildbtw/buildgraph"
+	"buildbtw/pacman/alpm"
 )
 
 // Result is a built build whose packages serve every build with the same input.
@@ -130,4 +136,310 @@ func (t *tx) forgetResults(ctx context.Context, builds []int64) error {
 	}
 	t.changed = true
 	return t.hold(ctx, sqlf(`SELECT b.id FROM json_each(?) AS k CROSS JOIN builds AS b ON b.input_key = k.value AND b.input_key <> ''`, textList(keys)))
+}
+
+// Linking is a build that takes over the packages of another one.
+type Linking struct {
+	Build BuildRow
+	Link
+}
+
+// reusedWords is SQL for the words of a build that reuses build b of iteration
+// i of buildspace s.
+const reusedWords = `'Reused from ' || s.name || ' #' || i.number || '.'`
+
+// anyToLink is SQL for whether there is anything to reuse.
+const anyToLink = `SELECT EXISTS (SELECT 1 FROM builds WHERE held IN ('reuse', 'linking') AND held <> '')`
+
+// BeginReuse gives builds whose input has been built before, with what is to be
+// linked for them: at most so many, and first those for which it was begun
+// before. From here on they can be neither handed out nor stopped, until
+// CompleteReuse or AbandonReuse.
+func (s *Store) BeginReuse(ctx context.Context, limit int) ([]Linking, error) {
+	var any bool
+	err := s.lists.GetContext(ctx, &any, anyToLink)
+	if err != nil || !any {
+		return nil, err // most often: nobody who writes has to wait
+	}
+	err = s.transact(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `UPDATE builds SET held = 'linking', reused_from = (
+    SELECT max(r.id) FROM builds AS r WHERE r.input_key = builds.input_key AND r.input_key <> '' AND r.status = 'built')
+WHERE id IN (SELECT id FROM builds WHERE held = 'reuse' AND held <> '' ORDER BY id LIMIT ?)`, limit)
+		return err
+	})
+	var list []Linking
+	if err == nil {
+		err = s.view(ctx, func(q *sqlx.Tx) error {
+			list, err = loadLinking(ctx, q, limit)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("begin to reuse: %w", err)
+	}
+	return list, nil
+}
+
+func loadLinking(ctx context.Context, q *sqlx.Tx, limit int) ([]Linking, error) {
+	var rows []BuildRow
+	err := q.SelectContext(ctx, &rows, heldBuilds(buildbtw.HoldLinking), limit)
+	if err != nil {
+		return nil, err
+	}
+	ids, sources := make([]int64, len(rows)), make([]int64, len(rows))
+	for i, r := range rows {
+		ids[i], sources[i] = r.ID, r.ReusedFrom
+	}
+	results, err := resultsByID(ctx, q, sources)
+	if err != nil {
+		return nil, err
+	}
+	twins, err := twinArchitectures(ctx, q, ids)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Linking, len(rows))
+	for i, r := range rows {
+		list[i] = Linking{r, Link{From: results[r.ReusedFrom], Architectures: append([]string{r.Architecture}, twins[r.ID]...)}}
+	}
+	return list, nil
+}
+
+func resultsByID(ctx context.Context, q *sqlx.Tx, ids []int64) (map[int64]Result, error) {
+	var rows []Result
+	err := q.SelectContext(ctx, &rows, `SELECT `+resultColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.id IN (SELECT value FROM json_each(?))`, idList(ids))
+	if err != nil {
+		return nil, err
+	}
+	files, err := publishedFiles(ctx, q, ids)
+	by := make(map[int64]Result, len(rows))
+	for _, r := range rows {
+		r.Files = files[r.BuildID]
+		by[r.BuildID] = r
+	}
+	return by, err
+}
+
+// twinArchitectures gives the architectures for which builds do the work of
+// others.
+func twinArchitectures(ctx context.Context, q *sqlx.Tx, builds []int64) (map[int64][]string, error) {
+	var rows []struct {
+		TwinOf       int64  `bun:"twin_of"`
+		Architecture string `bun:"architecture"`
+	}
+	err := q.SelectContext(ctx, &rows, `SELECT twin_of, architecture FROM builds WHERE twin_of <> 0 AND twin_of IN (SELECT value FROM json_each(?)) ORDER BY architecture`, idList(builds))
+	by := map[int64][]string{}
+	for _, r := range rows {
+		by[r.TwinOf] = append(by[r.TwinOf], r.Architecture)
+	}
+	return by, err
+}
+
+// CompleteReuse says that the packages of these builds are in their
+// repositories: they are built, and what waited only for them is pending. It
+// skips those for which it was said before.
+func (s *Store) CompleteReuse(ctx context.Context, builds []int64) error {
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		list, err := t.linking(ctx, builds)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		var done []int64
+		for words, ids := range list {
+			moved, err := t.move(ctx, withIDs(ids), change{
+				to: buildbtw.StatusBuilt, cause: buildbtw.CauseReused, actor: buildbtw.System, message: words,
+				set: []clause{
+					sqlf("finished_at = ?", t.now), sqlf("retries = 0"), sqlf("not_before = NULL"),
+					sqlf(`output_digest = (SELECT r.output_digest FROM builds AS r WHERE r.id = "build"."reused_from")`),
+				},
+			})
+			if err != nil {
+				return err
+			}
+			done = append(done, moved...)
+		}
+		if err := t.takePackages(ctx, "n.id IN (SELECT value FROM json_each(?))", idList(done)); err != nil {
+			return err
+		}
+		return t.unblock(ctx, done...)
+	})
+	if err != nil {
+		return fmt.Errorf("complete the reuse of %d builds: %w", len(builds), err)
+	}
+	return nil
+}
+
+// linking gives those of the builds that are being linked, by the words that
+// say where their packages come from.
+func (t *tx) linking(ctx context.Context, builds []int64) (map[string][]int64, error) {
+	var rows []struct {
+		ID    int64  `bun:"id"`
+		Words string `bun:"words"`
+	}
+	err := t.list(ctx, &rows, `SELECT n.id, `+reusedWords+` AS words FROM builds AS n JOIN builds AS b ON b.id = n.reused_from `+buildRowJoins+`
+WHERE n.held = 'linking' AND n.status = 'pending' AND n.id IN (SELECT value FROM json_each(?)) ORDER BY n.id`, idList(builds))
+	by := map[string][]int64{}
+	for _, r := range rows {
+		by[r.Words] = append(by[r.Words], r.ID)
+	}
+	return by, err
+}
+
+// takePackages gives the builds n that reuse others the packages of those.
+func (t *tx) takePackages(ctx context.Context, which string, args ...any) error {
+	_, err := t.exec(ctx, `INSERT INTO packages (build_id, attempt_id, pkgname, version, architecture, filename, sha256, size, published, created_at)
+SELECT n.id, p.attempt_id, p.pkgname, p.version, p.architecture, p.filename, p.sha256, p.size, TRUE, p.created_at
+FROM builds AS n JOIN packages AS p ON p.build_id = n.reused_from AND p.published
+WHERE n.reused_from <> 0 AND n.status = 'built' AND `+which+` ORDER BY n.id, p.id`, args...)
+	if err != nil {
+		return fmt.Errorf("take over packages: %w", err)
+	}
+	return nil
+}
+
+// AbandonReuse puts builds back whose packages could not be linked, and forgets
+// the results that they were to have: their files are gone. Another result of
+// the same input may do; else they are built.
+func (s *Store) AbandonReuse(ctx context.Context, builds []int64) error {
+	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		var rows []buildbtw.Build
+		which := withIDs(builds)
+		err := t.NewSelect().Model(&rows).Where(which.sql, which.args...).Where("held = ?", buildbtw.HoldLinking).Scan(ctx)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		ids, sources := make([]int64, len(rows)), make([]int64, len(rows))
+		for i, r := range rows {
+			ids[i], sources[i] = r.ID, r.ReusedFrom
+		}
+		if err := t.handBack(ctx, ids); err != nil {
+			return err
+		}
+		return t.forgetResults(ctx, slices.Compact(slices.Sorted(slices.Values(sources))))
+	})
+	if err != nil {
+		return fmt.Errorf("abandon the reuse of %d builds: %w", len(builds), err)
+	}
+	return nil
+}
+
+// handBack ends the linking of builds. Those of an iteration that is over were
+// kept from being skipped by it alone. The cut-off does not apply any more: it
+// may be what found the packages that are gone.
+func (t *tx) handBack(ctx context.Context, ids []int64) error {
+	_, err := t.NewUpdate().Model((*buildbtw.Build)(nil)).Set("held = ''").Set("reused_from = 0").Set("may_skip = FALSE").
+		Where(withIDs(ids).sql, withIDs(ids).args...).Exec(ctx)
+	if err != nil {
+		return err
+	}
+	for state, cause := range map[buildbtw.IterationState]buildbtw.Cause{
+		buildbtw.IterationSuperseded: buildbtw.CauseSuperseded, buildbtw.IterationStopped: buildbtw.CauseStopped,
+	} {
+		_, err := t.skip(ctx, sqlf("id IN (SELECT b.id FROM json_each(?) AS k JOIN builds AS b ON b.id = k.value JOIN iterations AS i ON i.id = b.iteration_id WHERE i.state = ?)", idList(ids), state), change{
+			cause: cause, actor: buildbtw.System, message: "The packages that it was to reuse are gone.",
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := t.setInputKeys(ctx, ids); err != nil {
+		return err
+	}
+	t.changed = true
+	return t.hold(ctx, sqlf("SELECT value FROM json_each(?)", idList(ids)))
+}
+
+// madeFrom is a dependency of a build as it goes into the build's input key.
+// One that was skipped as unchanged is not among them: the base's package is
+// used, as with everything outside the set.
+type madeFrom struct {
+	pkgbase string
+	stage   int
+	output  string // its output digest; empty when it is not known
+}
+
+// inputKey digests what a build is made from (domain.md, "Iterations"). The
+// dependencies are sorted by pkgbase, then stage. The key is empty, and equals
+// nothing, when the output of a dependency is not known: it was built before
+// output digests were kept.
+func inputKey(b *buildbtw.Build, deps []madeFrom) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "input 1\n%s %s %s %d %t\n", b.Pkgbase, b.Commit, b.Architecture, b.Stage, b.NoCheck)
+	for _, d := range deps {
+		if d.output == "" {
+			return ""
+		}
+		fmt.Fprintf(&text, "%s %d %s\n", d.pkgbase, d.stage, d.output)
+	}
+	sum := sha256.Sum256([]byte(text.String()))
+	return hex.EncodeToString(sum[:])
+}
+
+// outputDigest is what a build's packages are to those that are built with it.
+func outputDigest(files []buildbtw.Package) string {
+	sums := make(map[string]string, len(files))
+	for _, f := range files {
+		sums[f.Filename] = f.SHA256
+	}
+	return alpm.OutputDigest(sums)
+}
+
+// inputKeys computes the keys of builds that wait for nothing, as SQL takes them:
+// json_each(?) gives arrays of the id and the key. A twin's key is empty: the
+// build that does its work has it.
+func (t *tx) inputKeys(ctx context.Context, ids []int64) (string, error) {
+	deps, err := t.dependencyOutputs(ctx, ids)
+	if err != nil {
+		return "", err
+	}
+	var builds []buildbtw.Build
+	err = t.list(ctx, &builds, `SELECT b.id, b.pkgbase, b.commit_id, b.architecture, b.stage, b.no_check, b.twin_of
+FROM json_each(?) AS k CROSS JOIN builds AS b ON b.id = k.value`, idList(ids))
+	if err != nil {
+		return "", fmt.Errorf("read the inputs of %d builds: %w", len(ids), err)
+	}
+	keys := make([][2]any, len(builds))
+	for i := range builds {
+		b := &builds[i]
+		keys[i] = [2]any{b.ID, ""}
+		if b.TwinOf == 0 {
+			keys[i][1] = inputKey(b, deps[b.ID])
+		}
+	}
+	list, err := json.Marshal(keys)
+	return string(list), err
+}
+
+// setInputKeys writes the keys of builds that wait for nothing.
+func (t *tx) setInputKeys(ctx context.Context, ids []int64) error {
+	keys, err := t.inputKeys(ctx, ids)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `UPDATE builds SET input_key = k.value ->> 1 FROM json_each(?) AS k WHERE builds.id = k.value ->> 0`, keys)
+	if err != nil {
+		return fmt.Errorf("write the input keys of %d builds: %w", len(ids), err)
+	}
+	return nil
+}
+
+// dependencyOutputs gives for each build what it is made from.
+func (t *tx) dependencyOutputs(ctx context.Context, ids []int64) (map[int64][]madeFrom, error) {
+	var rows []struct {
+		To      int64  `bun:"to_build"`
+		Pkgbase string `bun:"pkgbase"`
+		Stage   int    `bun:"stage"`
+		Output  string `bun:"output_digest"`
+	}
+	err := t.list(ctx, &rows, `SELECT e.to_build, d.pkgbase, d.stage, d.output_digest FROM json_each(?) AS wanted
+CROSS JOIN edges AS e ON e.to_build = wanted.value JOIN builds AS d ON d.id = e.from_build
+WHERE d.status = 'built' ORDER BY e.to_build, d.pkgbase, d.stage`, idList(ids))
+	if err != nil {
+		return nil, fmt.Errorf("read the dependencies of %d builds: %w", len(ids), err)
+	}
+	deps := make(map[int64][]madeFrom, len(ids))
+	for _, r := range rows {
+		deps[r.To] = append(deps[r.To], madeFrom{r.Pkgbase, r.Stage, r.Output})
+	}
+	return deps, nil
 }

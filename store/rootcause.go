@@ -4,12 +4,208 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math/bits"
 	"slices"
+	"sync"
 
 	"github.com/jmoiron/sqlx"
 
 	"buildbtw"
 )
+
+// standing is an iteration's graph with the builds that go no further: those
+// that others wait for in vain, and those that are blocked. It does not change;
+// the next one is made from it and the events since.
+type standing struct {
+	graph      *adjacency
+	buildspace int64
+	event      int64  // the latest of any kind that it has taken notice of
+	causes     []bool // failed, or skipped though their dependents need them
+	blocked    []bool
+
+	reach func() reach // made when first asked for
+}
+
+// tooManyEvents is after how many events all statuses are read anew instead.
+const tooManyEvents = 2000
+
+// standing gives how an iteration stands in q's snapshot.
+func (s *Store) standing(ctx context.Context, q *sqlx.Tx, iteration int64) (*standing, error) {
+	var event int64
+	if err := q.GetContext(ctx, &event, `SELECT coalesce(max(id), 0) FROM events`); err != nil {
+		return nil, err
+	}
+	was := s.standings.find(iteration)
+	switch {
+	case was == nil || was.event > event: // what is kept may be of a later snapshot than q's
+		st, err := s.loadStanding(ctx, q, iteration, event)
+		if err == nil && was == nil && st.graph.size() > 0 { // an iteration that is not there yet may come
+			s.standings.keep(iteration, st)
+		}
+		return st, err
+	case was.event == event:
+		return was, nil
+	}
+	st, err := s.follow(ctx, q, iteration, was)
+	if err != nil {
+		return nil, err
+	}
+	st.event = event
+	s.standings.keep(iteration, st)
+	return st, nil
+}
+
+// loadStanding reads all statuses.
+func (s *Store) loadStanding(ctx context.Context, q *sqlx.Tx, iteration, event int64) (*standing, error) {
+	g, err := s.adjacencyOf(ctx, q, iteration)
+	if err != nil {
+		return nil, err
+	}
+	st := newStanding(g, make([]bool, g.size()), make([]bool, g.size()))
+	st.event = event
+	err = q.GetContext(ctx, &st.buildspace, `SELECT coalesce((SELECT buildspace_id FROM iterations WHERE id = ?), 0)`, iteration)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := q.QueryContext(ctx, `SELECT id, status, skip_reason FROM builds WHERE iteration_id = ? AND status IN ('blocked', 'failed', 'skipped')`, iteration)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		var status buildbtw.Status
+		var cause buildbtw.Cause
+		if err := rows.Scan(&id, &status, &cause); err != nil {
+			return nil, err
+		}
+		st.set(id, status, cause)
+	}
+	return st, rows.Err()
+}
+
+func newStanding(g *adjacency, causes, blocked []bool) *standing {
+	st := &standing{graph: g, causes: causes, blocked: blocked}
+	st.reach = sync.OnceValue(st.findReach)
+	return st
+}
+
+func (st *standing) set(build int64, status buildbtw.Status, cause buildbtw.Cause) {
+	at := build - st.graph.first
+	st.blocked[at] = status == buildbtw.StatusBlocked
+	st.causes[at] = status == buildbtw.StatusFailed || status == buildbtw.StatusSkipped && cause != buildbtw.CauseUnchanged
+}
+
+// follow takes the events into account that came after a standing: every change
+// of a status has one, in the same transaction.
+func (s *Store) follow(ctx context.Context, q *sqlx.Tx, iteration int64, was *standing) (*standing, error) {
+	var moves []struct {
+		Build int64           `bun:"build_id"`
+		To    buildbtw.Status `bun:"to_status"`
+		Cause buildbtw.Cause  `bun:"cause"`
+	}
+	err := q.SelectContext(ctx, &moves, `SELECT build_id, to_status, cause FROM events
+WHERE buildspace_id = ? AND id > ? AND iteration_id = ? AND kind = 'build' ORDER BY id LIMIT ?`, was.buildspace, was.event, iteration, tooManyEvents+1)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(moves) > tooManyEvents:
+		return s.loadStanding(ctx, q, iteration, was.event)
+	}
+	st := newStanding(was.graph, slices.Clone(was.causes), slices.Clone(was.blocked))
+	st.buildspace = was.buildspace
+	changed := false
+	for _, m := range moves {
+		at := m.Build - st.graph.first
+		cause, blocked := st.causes[at], st.blocked[at]
+		st.set(m.Build, m.To, m.Cause)
+		changed = changed || st.causes[at] != cause || st.blocked[at] != blocked
+	}
+	if !changed {
+		st.reach = was.reach
+	}
+	return st, nil
+}
+
+// reach tells for every blocked build which causes it waits for in vain,
+// directly or through other blocked builds.
+type reach struct {
+	causes []int32  // as places in the graph, ascending
+	words  int      // per build
+	sets   []uint64 // of each build, a bit per cause
+	blocks []int    // of each cause, how many builds wait for it
+}
+
+func (r reach) of(build int32) []uint64 {
+	return r.sets[int(build)*r.words : (int(build)+1)*r.words]
+}
+
+// findReach goes through the builds once, in an order in which dependencies
+// come first.
+func (st *standing) findReach() reach {
+	r := reach{}
+	number := map[int32]int{}
+	for at := range int32(st.graph.size()) {
+		if st.causes[at] && slices.ContainsFunc(st.graph.out.of(at), func(to int32) bool { return st.blocked[to] }) {
+			number[at] = len(r.causes)
+			r.causes = append(r.causes, at)
+		}
+	}
+	r.words = (len(r.causes) + 63) / 64
+	r.sets = make([]uint64, r.words*st.graph.size())
+	st.spread(r, number)
+	r.blocks = r.counts()
+	return r
+}
+
+// spread fills the sets.
+func (st *standing) spread(r reach, number map[int32]int) {
+	if r.words == 0 {
+		return
+	}
+	for _, at := range st.graph.order {
+		if !st.blocked[at] {
+			continue
+		}
+		set := r.of(at)
+		for _, from := range st.graph.in.of(at) {
+			if st.blocked[from] {
+				for w, bits := range r.of(from) {
+					set[w] |= bits
+				}
+			}
+			if st.causes[from] {
+				set[number[from]/64] |= 1 << (number[from] % 64)
+			}
+		}
+	}
+}
+
+// counts gives for each of the causes how many builds wait for it.
+func (r reach) counts() []int {
+	counts := make([]int, len(r.causes))
+	for i, set := range r.sets {
+		base := 0
+		if r.words > 1 {
+			base = i % r.words * 64
+		}
+		for ; set != 0; set &= set - 1 {
+			counts[base+bits.TrailingZeros64(set)]++
+		}
+	}
+	return counts
+}
+
+// waitsInVain reports whether a build waits for a cause that is not among the
+// found ones.
+func (r reach) waitsInVain(build int32, found []uint64) bool {
+	for w, set := range r.of(build) {
+		if set&^found[w] != 0 {
+			return true
+		}
+	}
+	return false
+}
 
 // MaxRootCauses bounds the causes that are named for one build.
 const MaxRootCauses = 20

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/jmoiron/sqlx"
+
 	"buildbtw"
 )
 
@@ -120,4 +122,221 @@ func (t *tx) skip(ctx context.Context, which clause, c change) ([]int64, error) 
 	t.handout = false
 	_, err = t.exec(ctx, `UPDATE attempts SET stop = TRUE WHERE state = 'running' AND build_id IN (SELECT value FROM json_each(?))`, idList(ids))
 	return ids, err
+}
+
+// beginCounts writes the number of an iteration's builds by status.
+func (t *tx) beginCounts(ctx context.Context, iteration int64) error {
+	_, err := t.exec(ctx, `INSERT INTO build_counts (iteration_id, status, builds)
+SELECT ?, s.value, (SELECT count(*) FROM builds AS b WHERE b.iteration_id = ? AND b.status = s.value) FROM json_each(?) AS s`,
+		iteration, iteration, textList(buildbtw.Statuses()))
+	if err != nil {
+		return fmt.Errorf("count the builds: %w", err)
+	}
+	return nil
+}
+
+// recountMoved follows a move of builds from one status to another.
+func (t *tx) recountMoved(ctx context.Context, from, to buildbtw.Status, ids []int64) error {
+	_, err := t.exec(ctx, `UPDATE build_counts AS c SET builds = c.builds + CASE c.status WHEN ? THEN moved.n ELSE -moved.n END
+FROM (SELECT b.iteration_id, count(*) AS n FROM json_each(?) AS k CROSS JOIN builds AS b ON b.id = k.value GROUP BY b.iteration_id) AS moved
+WHERE c.iteration_id = moved.iteration_id AND c.status IN (?, ?)`, to, idList(ids), from, to)
+	if err != nil {
+		return fmt.Errorf("count the builds anew: %w", err)
+	}
+	return nil
+}
+
+// addCounts adds the numbers of builds by status; a status that no build has is
+// left out.
+func addCounts(ctx context.Context, q *sqlx.Tx, rows []IterationRow) error {
+	ids := make([]int64, len(rows))
+	place := map[int64]int{}
+	for i := range rows {
+		rows[i].Counts = buildbtw.Counts{}
+		ids[i], place[rows[i].ID] = rows[i].ID, i
+	}
+	var counts []struct {
+		IterationID int64           `bun:"iteration_id"`
+		Status      buildbtw.Status `bun:"status"`
+		Builds      int             `bun:"builds"`
+	}
+	err := q.SelectContext(ctx, &counts, `SELECT c.iteration_id, c.status, c.builds FROM json_each(?) AS k
+CROSS JOIN build_counts AS c ON c.iteration_id = k.value WHERE c.builds > 0`, idList(ids))
+	for _, c := range counts {
+		rows[place[c.IterationID]].Counts[c.Status] = c.Builds
+	}
+	return err
+}
+
+// holds is SQL that finds for builds p of iterations i of buildspaces s whether
+// a pending one is held, and why (buildbtw.Hold). It is the one place of these
+// rules.
+const holds = `CASE
+    WHEN p.forced THEN ''
+    WHEN s.reuse AND p.input_key <> '' AND EXISTS (
+        SELECT 1 FROM builds AS r WHERE r.input_key = p.input_key AND r.input_key <> '' AND r.status = 'built') THEN 'reuse'
+    WHEN s.cut_off AND p.may_skip THEN 'decide'
+    WHEN s.reuse AND p.input_key <> '' AND EXISTS (
+        SELECT 1 FROM builds AS r WHERE r.input_key = p.input_key AND r.input_key <> '' AND r.status IN ('scheduled', 'building')) THEN 'running'
+    ELSE '' END`
+
+// heldBuilds is SQL for the rows of the first builds that are held so. Both
+// conditions are needed: SQLite does not see by itself that a certain hold is
+// one, and would not use the index of what is held.
+func heldBuilds(h buildbtw.Hold) string {
+	return `SELECT ` + buildRowColumns + ` FROM builds AS b ` + buildRowJoins + ` WHERE b.held = '` + string(h) + `' AND b.held <> '' ORDER BY b.id LIMIT ?`
+}
+
+// hold finds anew for the pending ones among the builds whether they are held.
+// Those whose packages are being linked stay as they are.
+func (t *tx) hold(ctx context.Context, which clause) error {
+	done, err := t.exec(ctx, `UPDATE builds SET held = h.hold FROM (
+    SELECT p.id AS id, `+holds+` AS hold
+    FROM builds AS p JOIN iterations AS i ON i.id = p.iteration_id JOIN buildspaces AS s ON s.id = i.buildspace_id
+    WHERE p.status = 'pending' AND p.twin_of = 0 AND p.held <> 'linking' AND p.id IN (`+which.sql+`)) AS h
+WHERE builds.id = h.id AND builds.held <> h.hold`, which.args...)
+	if err != nil {
+		return fmt.Errorf("find what is held: %w", err)
+	}
+	if n, _ := done.RowsAffected(); n == 0 {
+		return nil
+	}
+	t.changed = true
+	return t.stopUnwanted(ctx) // those held now may have waited for a run before
+}
+
+// holdSame follows a move of builds from one status to another: it concerns
+// these builds and all that have the same input.
+func (t *tx) holdSame(ctx context.Context, from, to buildbtw.Status, ids []int64) error {
+	counts := func(s buildbtw.Status) bool { return s.Running() || s == buildbtw.StatusBuilt }
+	switch {
+	case counts(from) || counts(to):
+		return t.hold(ctx, sqlf(`SELECT same.id FROM json_each(?) AS moved CROSS JOIN builds AS b ON b.id = moved.value
+        JOIN builds AS same ON same.input_key = b.input_key AND same.input_key <> ''
+        UNION SELECT value FROM json_each(?)`, idList(ids), idList(ids)))
+	case from == buildbtw.StatusPending:
+		return t.stopUnwanted(ctx)
+	case to == buildbtw.StatusPending:
+		return t.hold(ctx, sqlf(`SELECT value FROM json_each(?)`, idList(ids)))
+	}
+	return nil
+}
+
+// holdBuildspace follows a change of a buildspace's settings.
+func (t *tx) holdBuildspace(ctx context.Context, id int64) error {
+	return t.hold(ctx, sqlf(`SELECT b.id FROM iterations AS i JOIN builds AS b ON b.iteration_id = i.id
+        WHERE i.buildspace_id = ? AND i.state = 'ready' AND b.status = 'pending'`, id))
+}
+
+// isWanted is SQL that tells of a row of builds, under that name, whether a
+// build of an iteration that goes on waits for its run.
+const isWanted = `EXISTS (SELECT 1 FROM builds AS w JOIN iterations AS wi ON wi.id = w.iteration_id
+    WHERE w.input_key = "build"."input_key" AND w.input_key <> '' AND w.held = 'running' AND wi.state = 'ready')`
+
+// stopUnwanted ends the runs that superseded iterations have left to others
+// which do not wait for them any more.
+func (t *tx) stopUnwanted(ctx context.Context) error {
+	_, err := t.skip(ctx, sqlf(`"build"."status" IN ('scheduled', 'building')
+    AND iteration_id IN (SELECT i.id FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id
+        WHERE b.status IN ('scheduled', 'building') AND i.state = 'superseded')
+    AND NOT `+isWanted), change{
+		cause: buildbtw.CauseSuperseded, actor: buildbtw.System, message: "Nothing waits for it any more.",
+	})
+	return err
+}
+
+// unblock takes settled builds, which are built or skipped as unchanged, off
+// the count of those that wait for them. What then waits for nothing gets its
+// input key and becomes pending; twins among them are settled at once, since
+// the builds that do their work are, and unblock others in turn.
+func (t *tx) unblock(ctx context.Context, settled ...int64) error {
+	for len(settled) > 0 {
+		free, err := t.countDown(ctx, settled)
+		if err != nil || len(free.all) == 0 {
+			return err
+		}
+		keys, err := t.inputKeys(ctx, free.all)
+		if err != nil {
+			return err
+		}
+		ready, err := t.move(ctx, sqlf("build.id = k.value ->> 0"), change{
+			to: buildbtw.StatusPending, cause: buildbtw.CauseReady, actor: buildbtw.System,
+			message: "Everything it waited for is built.",
+			from:    sqlf("FROM json_each(?) AS k", keys),
+			set:     []clause{sqlf("waiting = 0"), sqlf("input_key = k.value ->> 1")},
+		})
+		if err != nil || len(ready) == 0 || len(free.twins) == 0 {
+			return err
+		}
+		if settled, err = t.settleTwins(ctx, free.twins); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleTwins gives pending twins the status of the builds that do their work.
+func (t *tx) settleTwins(ctx context.Context, twins []int64) ([]int64, error) {
+	const led = `id IN (SELECT value FROM json_each(?)) AND (SELECT l.status FROM builds AS l WHERE l.id = "build"."twin_of") = ?`
+	built, err := t.move(ctx, sqlf(led, idList(twins), buildbtw.StatusBuilt), change{
+		to: buildbtw.StatusBuilt, cause: buildbtw.CauseReused, actor: buildbtw.System, message: togetherWords,
+		set: []clause{
+			sqlf("finished_at = ?", t.now), sqlf("forced = FALSE"),
+			sqlf(`output_digest = (SELECT l.output_digest FROM builds AS l WHERE l.id = "build"."twin_of")`),
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	skipped, err := t.move(ctx, sqlf(led, idList(twins), buildbtw.StatusSkipped), change{
+		to: buildbtw.StatusSkipped, cause: buildbtw.CauseUnchanged, actor: buildbtw.System,
+		message: "Unchanged, as for the architecture that it would be built with.",
+	})
+	return append(built, skipped...), err
+}
+
+// togetherWords is in the event of a twin that became built.
+const togetherWords = "Built together with another architecture."
+
+// freed are blocked builds that wait for nothing any more.
+type freed struct {
+	all   []int64
+	twins []int64 // those of all that are built by another build
+}
+
+// gone is SQL for what waits for settled builds, with the number of them. A
+// twin waits for the build that does its work as if an edge led there.
+const gone = `(SELECT id, count(*) AS n FROM (
+        SELECT to_build AS id FROM edges WHERE from_build IN (SELECT value FROM json_each(?))
+        UNION ALL
+        SELECT id FROM builds WHERE twin_of <> 0 AND twin_of IN (SELECT value FROM json_each(?)))
+    GROUP BY id) AS gone`
+
+// countDown finds the blocked builds that wait for nothing any more, and lowers
+// the count of the others. Those that are free are left as they are: they get
+// all that changes with them in one go.
+func (t *tx) countDown(ctx context.Context, settled []int64) (freed, error) {
+	var rows []struct {
+		ID     int64 `bun:"id"`
+		TwinOf int64 `bun:"twin_of"`
+	}
+	var free freed
+	ids := idList(settled)
+	err := t.list(ctx, &rows, `SELECT builds.id, builds.twin_of FROM `+gone+` CROSS JOIN builds ON builds.id = gone.id
+WHERE builds.status = 'blocked' AND builds.waiting = gone.n ORDER BY builds.id`, ids, ids)
+	if err != nil {
+		return free, fmt.Errorf("find what waits for nothing any more: %w", err)
+	}
+	_, err = t.exec(ctx, `UPDATE builds SET waiting = waiting - gone.n FROM `+gone+`
+WHERE builds.id = gone.id AND NOT (builds.status = 'blocked' AND builds.waiting = gone.n)`, ids, ids)
+	if err != nil {
+		return free, fmt.Errorf("count down what waits: %w", err)
+	}
+	for _, r := range rows {
+		free.all = append(free.all, r.ID)
+		if r.TwinOf != 0 {
+			free.twins = append(free.twins, r.ID)
+		}
+	}
+	return free, nil
 }

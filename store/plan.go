@@ -1,0 +1,304 @@
+package store
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"buildbtw"
+	"buildbtw/buildgraph"
+)
+
+// laidOut is a plan as rows.
+type laidOut struct {
+	first  int64 // id of builds[0]; the others follow one another
+	builds []buildbtw.Build
+	edges  []buildbtw.Edge
+	cuts   []buildbtw.Cut
+}
+
+// layOut gives every build of a plan an id, counting from first: by
+// architecture, in the plan's order. A build that is for any architecture does
+// its work in the first architecture that has it; the others are its twins and
+// wait for it as for a dependency.
+func layOut(plan *buildgraph.Plan, iteration, first int64) (laidOut, error) {
+	g := laidOut{first: first}
+	leaders := map[string]int64{}
+	for _, arch := range slices.Sorted(maps.Keys(plan.Architectures)) {
+		ids := map[string]int64{}
+		for _, b := range plan.Architectures[arch].Builds {
+			row := planned(b, iteration, arch)
+			row.ID = first + int64(len(g.builds))
+			if leader := leaders[b.Key()]; b.Any && leader != 0 {
+				row.TwinOf, row.Waiting = leader, 1
+			} else if b.Any {
+				leaders[b.Key()] = row.ID
+			}
+			if ids[b.Key()] != 0 {
+				return g, fmt.Errorf("plan has %s for %s twice", b.Key(), arch)
+			}
+			ids[b.Key()] = row.ID
+			g.builds = append(g.builds, row)
+		}
+		if err := g.connect(plan.Architectures[arch], ids); err != nil {
+			return g, fmt.Errorf("plan for %s: %w", arch, err)
+		}
+	}
+	return g, nil
+}
+
+func planned(b buildgraph.Build, iteration int64, arch string) buildbtw.Build {
+	return buildbtw.Build{
+		IterationID: iteration, Architecture: arch, Pkgbase: b.Pkgbase, Source: b.Source, Commit: b.Commit,
+		Version: b.Version, Stage: b.Stage, NoCheck: b.NoCheck, Level: b.Level, Pkgnames: b.Pkgnames,
+		Reason: b.Reason, Priority: b.Priority, Status: buildbtw.StatusBlocked,
+	}
+}
+
+// connect adds an architecture's edges and cuts and counts what each build
+// waits for; cuts do not count.
+func (g *laidOut) connect(p *buildgraph.ArchPlan, ids map[string]int64) error {
+	for _, e := range p.Edges {
+		from, to := ids[e.From], ids[e.To]
+		if from == 0 || to == 0 {
+			return fmt.Errorf("edge %s to %s has an end that is no build", e.From, e.To)
+		}
+		kinds, err := edgeKinds(e.Kinds)
+		if err != nil {
+			return err
+		}
+		g.edges = append(g.edges, buildbtw.Edge{From: from, To: to, Kinds: kinds, Through: e.Through})
+		g.builds[to-g.first].Waiting++
+	}
+	for _, c := range p.Cuts {
+		from, to := ids[c.From], ids[c.To]
+		if from == 0 || to == 0 {
+			return fmt.Errorf("cut %s to %s has an end that is no build", c.From, c.To)
+		}
+		kinds, err := edgeKinds(c.Kinds)
+		if err != nil {
+			return err
+		}
+		g.cuts = append(g.cuts, buildbtw.Cut{From: from, To: to, Kinds: kinds, Cycle: c.Cycle})
+	}
+	return nil
+}
+
+// edgeKinds is the reverse of EdgeKinds.Names.
+func edgeKinds(names []string) (buildbtw.EdgeKinds, error) {
+	var kinds buildbtw.EdgeKinds
+	for _, name := range names {
+		switch name {
+		case "depends":
+			kinds |= buildbtw.EdgeDepends
+		case "makedepends":
+			kinds |= buildbtw.EdgeMakedepends
+		case "checkdepends":
+			kinds |= buildbtw.EdgeCheckdepends
+		default:
+			return 0, fmt.Errorf("unknown kind of dependency %q", name)
+		}
+	}
+	if kinds == 0 {
+		return 0, fmt.Errorf("an edge has no kind")
+	}
+	return kinds, nil
+}
+
+// settle goes through a plan in rounds. A round gives the builds that wait for
+// nothing their input keys and asks which of them have a result; those are
+// settled, and what waits for nothing then makes the next round. Afterwards
+// Waiting counts what is left to wait for.
+func (g *laidOut) settle(lookup func(keys []string) (Reuse, error)) error {
+	in, out := g.neighbours()
+	var round []int32
+	for i := range g.builds {
+		if g.builds[i].Waiting == 0 {
+			round = append(round, int32(i))
+		}
+	}
+	for len(round) > 0 {
+		found, err := lookup(g.giveKeys(round, in))
+		if err != nil {
+			return err
+		}
+		round = g.release(g.settleRound(round, found), out)
+	}
+	return nil
+}
+
+// neighbours gives what each build waits for and what waits for it, as places
+// in g.builds. A twin waits for the build that does its work.
+func (g *laidOut) neighbours() (in, out lists) {
+	from, to := make([]int32, 0, len(g.edges)), make([]int32, 0, len(g.edges))
+	for _, e := range g.edges {
+		from, to = append(from, int32(e.From-g.first)), append(to, int32(e.To-g.first))
+	}
+	for i, b := range g.builds {
+		if b.TwinOf != 0 {
+			from, to = append(from, int32(b.TwinOf-g.first)), append(to, int32(i))
+		}
+	}
+	return newLists(len(g.builds), to, from), newLists(len(g.builds), from, to)
+}
+
+// giveKeys sets the input keys of builds whose dependencies are all settled,
+// and lists them.
+func (g *laidOut) giveKeys(round []int32, in lists) []string {
+	keys := make([]string, 0, len(round))
+	for _, i := range round {
+		b := &g.builds[i]
+		if b.TwinOf != 0 {
+			continue
+		}
+		deps := make([]madeFrom, 0, len(in.of(i)))
+		for _, d := range in.of(i) {
+			deps = append(deps, madeFrom{g.builds[d].Pkgbase, g.builds[d].Stage, g.builds[d].OutputDigest})
+		}
+		slices.SortFunc(deps, func(x, y madeFrom) int {
+			return cmp.Or(cmp.Compare(x.pkgbase, y.pkgbase), cmp.Compare(x.stage, y.stage))
+		})
+		if b.InputKey = inputKey(b, deps); b.InputKey != "" {
+			keys = append(keys, b.InputKey)
+		}
+	}
+	return keys
+}
+
+// settleRound makes those built that have a result. A twin gets here when the
+// build that does its work is settled.
+func (g *laidOut) settleRound(round []int32, found Reuse) []int32 {
+	var settled []int32
+	for _, i := range round {
+		b := &g.builds[i]
+		if b.TwinOf != 0 {
+			b.OutputDigest = g.builds[b.TwinOf-g.first].OutputDigest
+		} else if r, ok := found[b.InputKey]; ok {
+			b.OutputDigest, b.ReusedFrom = r.OutputDigest, r.BuildID
+		} else {
+			continue
+		}
+		b.Status = buildbtw.StatusBuilt
+		settled = append(settled, i)
+	}
+	return settled
+}
+
+// release lists what waits for nothing any more.
+func (g *laidOut) release(settled []int32, out lists) []int32 {
+	var free []int32
+	for _, i := range settled {
+		for _, to := range out.of(i) {
+			if g.builds[to].Waiting--; g.builds[to].Waiting == 0 {
+				free = append(free, to)
+			}
+		}
+	}
+	return free
+}
+
+// links lists what has to be in the iteration's repositories for its settled
+// builds. Packages of a first stage do not stay beside those of the second.
+func (g *laidOut) links(reuse Reuse) []Link {
+	type place struct{ architecture, pkgbase string }
+	second := map[place]bool{}
+	twins := map[int64][]string{}
+	for _, b := range g.builds {
+		if b.Stage == 2 && b.ReusedFrom != 0 {
+			second[place{b.Architecture, b.Pkgbase}] = true
+		}
+		if b.TwinOf != 0 {
+			twins[b.TwinOf] = append(twins[b.TwinOf], b.Architecture)
+		}
+	}
+	var links []Link
+	for _, b := range g.builds {
+		if b.ReusedFrom == 0 || b.Stage == 1 && second[place{b.Architecture, b.Pkgbase}] {
+			continue
+		}
+		links = append(links, Link{From: reuse[b.InputKey], Architectures: append([]string{b.Architecture}, twins[b.ID]...)})
+	}
+	return links
+}
+
+// begin gives the builds the statuses that they have in a new iteration.
+func (g *laidOut) begin(now time.Time) {
+	for i := range g.builds {
+		b := &g.builds[i]
+		b.ChangedAt = now
+		switch {
+		case b.Status == buildbtw.StatusBuilt:
+			b.FinishedAt = &now
+		case b.Waiting == 0:
+			b.Status = buildbtw.StatusPending
+		}
+	}
+}
+
+// triggers are the kinds of dependencies that bring dependents into a set.
+func triggers(s buildbtw.Settings) buildbtw.EdgeKinds {
+	if s.Makedepends {
+		return buildbtw.EdgeDepends | buildbtw.EdgeMakedepends
+	}
+	return buildbtw.EdgeDepends
+}
+
+// markSkippable notes which builds the cut-off may apply to: all but the
+// changesets, what depends on them directly, and what was added by hand
+// (domain.md, "Iterations").
+func (g *laidOut) markSkippable(s buildbtw.Settings) {
+	kinds := triggers(s)
+	for i := range g.builds {
+		b := &g.builds[i]
+		b.MaySkip = b.Reason.Kind != buildbtw.ReasonChangeset && !slices.Contains(s.Add, b.Pkgbase)
+	}
+	direct := func(from, to int64, k buildbtw.EdgeKinds) {
+		if k&kinds != 0 && g.builds[from-g.first].Reason.Kind == buildbtw.ReasonChangeset {
+			g.builds[to-g.first].MaySkip = false
+		}
+	}
+	for _, e := range g.edges {
+		if len(e.Through) == 0 {
+			direct(e.From, e.To, e.Kinds)
+		}
+	}
+	for _, c := range g.cuts {
+		direct(c.From, c.To, c.Kinds)
+	}
+}
+
+// PlanDigest is the same for two plans exactly when they build the same commits
+// in the same order. Durations, and what follows from them, are not part of it.
+func PlanDigest(p *buildgraph.Plan) string {
+	hash := sha256.New()
+	for _, arch := range slices.Sorted(maps.Keys(p.Architectures)) {
+		a := p.Architectures[arch]
+		fmt.Fprintf(hash, "architecture %s\n", arch)
+		for _, line := range buildLines(a) {
+			fmt.Fprintln(hash, line)
+		}
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
+
+// buildLines says each build, edge and cut in one line, sorted: the plan's own
+// order may follow from durations.
+func buildLines(a *buildgraph.ArchPlan) []string {
+	lines := make([]string, 0, len(a.Builds)+len(a.Edges)+len(a.Cuts))
+	for _, b := range a.Builds {
+		lines = append(lines, fmt.Sprintf("build %s %s %s %t %t", b.Key(), b.Commit, b.Version, b.NoCheck, b.Any))
+	}
+	for _, e := range a.Edges {
+		lines = append(lines, "edge "+e.From+" "+e.To+" "+strings.Join(e.Kinds, ","))
+	}
+	for _, c := range a.Cuts {
+		lines = append(lines, "cut "+c.From+" "+c.To+" "+strings.Join(c.Kinds, ","))
+	}
+	slices.Sort(lines)
+	return lines
+}
