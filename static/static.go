@@ -1,16 +1,19 @@
-// Package static holds the built styles, scripts and icons of the pages, each
-// under a name that carries the hash of its contents, so that browsers may keep
-// them for ever.
+// Package static holds the built styles, scripts and icons of the pages. Each is
+// served under a name that carries the hash of its content, so that browsers may
+// cache it for ever. The files in dist have plain names: a change is a diff, not a
+// rename.
 package static
 
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"embed"
-	"encoding/json"
+	"encoding/hex"
 	"fmt"
 	"mime"
 	"path"
+	"strings"
 )
 
 //go:embed dist
@@ -30,40 +33,41 @@ type Assets struct {
 	files map[string]Asset  // by hashed name
 }
 
-// Load reads the embedded manifest and the files that it names.
+// Load reads and hashes the embedded files.
 func Load() (*Assets, error) {
-	text, err := dist.ReadFile("dist/manifest.json")
+	entries, err := dist.ReadDir("dist")
 	if err != nil {
-		return nil, fmt.Errorf("read asset manifest: %w", err)
+		return nil, fmt.Errorf("list assets: %w", err)
 	}
 	a := &Assets{names: map[string]string{}, files: map[string]Asset{}}
-	if err := json.Unmarshal(text, &a.names); err != nil {
-		return nil, fmt.Errorf("parse asset manifest: %w", err)
-	}
-	for _, name := range a.names {
-		asset, err := load(name)
+	for _, entry := range entries {
+		asset, err := load(entry.Name())
 		if err != nil {
 			return nil, err
 		}
-		a.files[name] = asset
+		a.names[entry.Name()] = asset.Name
+		a.files[asset.Name] = asset
 	}
 	return a, nil
 }
 
-func load(name string) (Asset, error) {
-	body, err := dist.ReadFile("dist/" + name)
+func load(plain string) (Asset, error) {
+	body, err := dist.ReadFile("dist/" + plain)
 	if err != nil {
-		return Asset{}, fmt.Errorf("read asset %s: %w", name, err)
+		return Asset{}, fmt.Errorf("read asset %s: %w", plain, err)
 	}
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
 	if _, err := w.Write(body); err != nil {
-		return Asset{}, fmt.Errorf("compress asset %s: %w", name, err)
+		return Asset{}, fmt.Errorf("compress asset %s: %w", plain, err)
 	}
 	if err := w.Close(); err != nil {
-		return Asset{}, fmt.Errorf("compress asset %s: %w", name, err)
+		return Asset{}, fmt.Errorf("compress asset %s: %w", plain, err)
 	}
-	return Asset{Name: name, ContentType: contentType(name), Body: body, Gzip: packed.Bytes()}, nil
+	ext := path.Ext(plain)
+	sum := sha256.Sum256(body)
+	name := strings.TrimSuffix(plain, ext) + "." + hex.EncodeToString(sum[:])[:10] + ext
+	return Asset{Name: name, ContentType: contentType(plain), Body: body, Gzip: packed.Bytes()}, nil
 }
 
 // contentType does not ask the machine's mime.types, which differ.
@@ -82,8 +86,8 @@ func contentType(name string) string {
 // Prefix is the path under which the server offers the assets.
 const Prefix = "/static/"
 
-// URL gives the address of an asset by its plain name, for example "app.css".
-// An unknown name gives an address that does not exist.
+// URL returns the address of an asset by its plain name, for example "app.css".
+// An unknown name results in an address that answers 404.
 func (a *Assets) URL(name string) string {
 	if hashed, ok := a.names[name]; ok {
 		return Prefix + hashed
@@ -91,7 +95,7 @@ func (a *Assets) URL(name string) string {
 	return Prefix + name
 }
 
-// File gives an asset by its hashed name.
+// File returns an asset by its hashed name.
 func (a *Assets) File(hashed string) (Asset, bool) {
 	asset, ok := a.files[hashed]
 	return asset, ok

@@ -10,24 +10,31 @@ import (
 	"testing"
 )
 
-func TestEveryAssetIsNamedByItsContentAndUnpacksToIt(t *testing.T) {
+func TestEveryAssetIsServedUnderTheHashOfItsContent(t *testing.T) {
+	t.Parallel()
 	assets, err := Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for plain, wantType := range map[string]string{
+	want := map[string]string{
 		"app.css":  "text/css; charset=utf-8",
 		"app.js":   "text/javascript; charset=utf-8",
 		"graph.js": "text/javascript; charset=utf-8",
 		"icon.svg": "image/svg+xml", "icon-failed.svg": "image/svg+xml",
-	} {
+		"icon-building.svg": "image/svg+xml", "icon-built.svg": "image/svg+xml",
+	}
+	if len(assets.files) != len(want) {
+		t.Errorf("%d assets, want %d", len(assets.files), len(want))
+	}
+	for plain, wantType := range want {
+		base, ext, _ := strings.Cut(plain, ".")
 		asset, ok := assets.File(strings.TrimPrefix(assets.URL(plain), Prefix))
 		if !ok {
 			t.Fatalf("%s: no such asset", plain)
 		}
 		sum := sha256.Sum256(asset.Body)
-		if want := hex.EncodeToString(sum[:])[:10]; !strings.Contains(asset.Name, want) {
-			t.Errorf("%s does not carry its hash %s; run npm run build", asset.Name, want)
+		if want := base + "." + hex.EncodeToString(sum[:])[:10] + "." + ext; asset.Name != want {
+			t.Errorf("%s is served as %s, want %s", plain, asset.Name, want)
 		}
 		if asset.ContentType != wantType {
 			t.Errorf("%s: content type %q, want %q", plain, asset.ContentType, wantType)
@@ -43,11 +50,12 @@ func TestEveryAssetIsNamedByItsContentAndUnpacksToIt(t *testing.T) {
 }
 
 func TestAnUnknownAssetIsNotThere(t *testing.T) {
+	t.Parallel()
 	assets, err := Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"nothing.css", "app.css", "manifest.json", "../static.go", ""} {
+	for _, name := range []string{"nothing.css", "app.css", "app.0000000000.css", "../static.go", ""} {
 		if _, ok := assets.File(name); ok {
 			t.Errorf("File(%q) gave an asset", name)
 		}
@@ -56,6 +64,7 @@ func TestAnUnknownAssetIsNotThere(t *testing.T) {
 
 // The figure is issue "Web app"'s: scripts and styles without the graph.
 func TestScriptsAndStylesStaySmall(t *testing.T) {
+	t.Parallel()
 	assets, err := Load()
 	if err != nil {
 		t.Fatal(err)
@@ -72,6 +81,7 @@ func TestScriptsAndStylesStaySmall(t *testing.T) {
 
 // The bar for what the graph page needs more than other pages.
 func TestTheScriptOfTheGraphPageIsSmall(t *testing.T) {
+	t.Parallel()
 	assets, err := Load()
 	if err != nil {
 		t.Fatal(err)
