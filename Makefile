@@ -66,13 +66,14 @@ check: ## formatting, lint, generated files as they would be made anew
 	@infrastructure/check.sh
 
 .PHONY: generate
-generate: ## make generated files anew: templ, browser assets, schema, .SRCINFO of the demo
+generate: ## make generated files anew: templ, schema, browser assets
 	@infrastructure/generate.sh
 
 .PHONY: screenshots
-screenshots: build ## take the pictures of the documentation anew
+screenshots: build ## take a picture of every page into tmp/screenshots; README's two are copied to docs
 	@test -d node_modules/playwright-core || npm ci --ignore-scripts --no-audit --no-fund
-	node cmd/buildbtw-storybook/screenshots.mjs $(BIN)/buildbtw-storybook docs/screenshots
+	node cmd/buildbtw-storybook/screenshots.mjs $(BIN)/buildbtw-storybook tmp/screenshots
+	cp tmp/screenshots/iteration.png tmp/screenshots/graph.png docs/screenshots/
 
 .PHONY: bench
 bench: ## measure the main paths, see docs/benchmarks.md

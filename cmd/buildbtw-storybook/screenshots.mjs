@@ -1,5 +1,5 @@
-// Makes the pictures of the documentation from the stories: every page in light,
-// dark and narrow. `make screenshots` runs it.
+// Takes a picture of every page from the stories, in light, dark and narrow, to look
+// over after a change. `make screenshots` runs it.
 //
 //   node cmd/buildbtw-storybook/screenshots.mjs STORYBOOK OUT
 //
