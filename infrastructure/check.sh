@@ -1,8 +1,9 @@
 #!/bin/bash
-# check.sh: everything that a machine can say of the code without running it.
+# check.sh: every check that a machine can make of the code without running it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 step() { printf '\n== %s\n' "$*"; }
+tool() { go tool -modfile=tools/go.mod "$@"; }
 
 step "go vet"
 go vet ./...
@@ -12,7 +13,18 @@ go mod tidy -diff
 (cd tools && go mod verify >/dev/null)
 
 step "golangci-lint (the first time it is compiled, which takes minutes)"
-go tool -modfile=tools/go.mod golangci-lint run ./...
+tool golangci-lint run ./...
+
+step "nothing is unused: staticcheck U1000, deadcode"
+tool staticcheck -checks U1000 ./...
+# What no program reaches is dead, also when a test calls it; packages made for tests are
+# reached from tests.
+dead=$(tool deadcode ./... | grep -vE '^(cmd/internal/cmdtest|git/gitlab/gitlabtest|store/storetest)/' || true)
+dead+=$(tool deadcode -test ./...)
+if [ -n "$dead" ]; then
+	printf 'Remove these, no program calls them:\n%s\n' "$dead" >&2
+	exit 1
+fi
 
 step "generated files are as they would be made anew"
 before=$(git status --porcelain)
