@@ -106,9 +106,9 @@ func (s Status) CanBecome(next Status, cause Cause) bool {
 	})
 }
 
-// Sources lists the statuses from which a build may become next for this cause:
-// the WHERE clause of a guarded update.
-func Sources(next Status, cause Cause) []Status {
+// StatusesBefore lists the statuses from which a build may become next for this
+// cause: the WHERE clause of a guarded update.
+func StatusesBefore(next Status, cause Cause) []Status {
 	var from []Status
 	for _, t := range Transitions() {
 		if t.To == next && slices.Contains(t.Causes, cause) {
@@ -121,6 +121,20 @@ func Sources(next Status, cause Cause) []Status {
 // Active reports whether the status can still change without a person.
 func (s Status) Active() bool {
 	return s == StatusBlocked || s == StatusPending || s == StatusScheduled || s == StatusBuilding
+}
+
+// Satisfies reports whether a dependency with this status, and this reason when
+// it is skipped, is no reason to wait: it is built, or was skipped because its
+// interface is the same as before. SQL has the same rule; a test in store
+// compares the two.
+func (s Status) Satisfies(skip Cause) bool {
+	return s == StatusBuilt || s == StatusSkipped && skip == CauseUnchanged
+}
+
+// RootCause reports whether what depends on a build with this status cannot
+// start until a person does something about the build.
+func (s Status) RootCause(skip Cause) bool {
+	return s == StatusFailed || s == StatusSkipped && skip != CauseUnchanged
 }
 
 // Running reports whether an attempt is under way.

@@ -79,7 +79,7 @@ func TestEveryWayIsAllowedExactlyAsTheGridSays(t *testing.T) {
 				if got := from.CanBecome(to, cause); got != want[w] {
 					t.Errorf("%s: allowed %v, want %v", w, got, want[w])
 				}
-				if got := slices.Contains(buildbtw.Sources(to, cause), from); got != want[w] {
+				if got := slices.Contains(buildbtw.StatusesBefore(to, cause), from); got != want[w] {
 					t.Errorf("%s: among the sources %v, want %v", w, got, want[w])
 				}
 				if want[w] {
@@ -193,6 +193,20 @@ func TestReasonSaysWhy(t *testing.T) {
 		}
 		if err != nil || back != r {
 			t.Errorf("%+v came back from the database as %+v (%v)", r, back, err)
+		}
+	}
+}
+
+// TestADependencyIsSatisfiedOrARootCauseOrStillGoing goes through every status and
+// every reason to skip: what is over is exactly one of the two.
+func TestADependencyIsSatisfiedOrARootCauseOrStillGoing(t *testing.T) {
+	for _, s := range buildbtw.Statuses() {
+		for _, skip := range append(allCauses, "") {
+			satisfies, rootCause := s.Satisfies(skip), s.RootCause(skip)
+			wantSatisfies := s == "built" || s == "skipped" && skip == "unchanged"
+			if satisfies != wantSatisfies || rootCause != (!s.Active() && !wantSatisfies) {
+				t.Errorf("%s (%s): satisfies %v, root cause %v", s, skip, satisfies, rootCause)
+			}
 		}
 	}
 }

@@ -44,10 +44,11 @@ type Iteration struct {
 	CreatedAt    time.Time       `bun:"created_at"`
 }
 
-// Repository is the name under which the iteration's pacman repositories lie on
-// disk and are served: {buildspace}_{number}.
-func (i Iteration) Repository(buildspace string) string {
-	return fmt.Sprintf("%s_%d", buildspace, i.Number)
+// RepositoryName is the name under which an iteration's pacman repositories lie
+// on disk and are served: {buildspace}_{number}. SQL has the same rule; a test in
+// store compares the two.
+func RepositoryName(buildspace string, iteration int) string {
+	return fmt.Sprintf("%s_%d", buildspace, iteration)
 }
 
 // Counts is the number of builds by status.
@@ -112,6 +113,16 @@ const (
 	EdgeMakedepends
 	EdgeCheckdepends
 )
+
+// TriggerKinds are the kinds of dependencies that bring the dependents of a
+// package that is rebuilt into the set: what they run with, and when a buildspace
+// asks for it what they are built with. checkdepends never do.
+func TriggerKinds(makedepends bool) EdgeKinds {
+	if makedepends {
+		return EdgeDepends | EdgeMakedepends
+	}
+	return EdgeDepends
+}
 
 // Names lists the kinds in the set, strongest first.
 func (k EdgeKinds) Names() []string {

@@ -61,7 +61,16 @@ func TestEdgeKindsHaveNames(t *testing.T) {
 }
 
 func TestRepositoryName(t *testing.T) {
-	if got := (buildbtw.Iteration{Number: 12}).Repository("curl-fix"); got != "curl-fix_12" {
+	if got := buildbtw.RepositoryName("curl-fix", 12); got != "curl-fix_12" {
 		t.Errorf("got %s", got)
+	}
+}
+
+func TestCheckdependsBringNobodyIn(t *testing.T) {
+	if got := buildbtw.TriggerKinds(false); got != buildbtw.EdgeDepends {
+		t.Errorf("without makedepends: %v", got.Names())
+	}
+	if got := buildbtw.TriggerKinds(true); got != buildbtw.EdgeDepends|buildbtw.EdgeMakedepends {
+		t.Errorf("with makedepends: %v", got.Names())
 	}
 }

@@ -24,6 +24,14 @@ type Worker struct {
 	TrustedAt *time.Time `bun:"trusted_at"`
 }
 
+// WorkerPresence is how long after it last asked for work a worker counts as
+// present: one that waits asks at least every minute. While all its slots are
+// busy it does not ask; its attempts tell that it is there.
+const WorkerPresence = 2 * time.Minute
+
+// Present reports whether the worker asked for work a short time ago.
+func (w Worker) Present(now time.Time) bool { return now.Sub(w.LastSeen) < WorkerPresence }
+
 // maxLabels bounds what one machine may announce of itself.
 const maxLabels = 32
 

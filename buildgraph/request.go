@@ -129,10 +129,7 @@ func (p *planner) shape(ctx context.Context, g *graph, w wanted) (*shape, error)
 
 // wanted translates the request into nodes of an architecture.
 func (p *planner) wanted(g *graph) (wanted, error) {
-	w := wanted{trigger: buildbtw.EdgeDepends, scope: p.plan.Scope}
-	if p.request.Settings.Makedepends {
-		w.trigger |= buildbtw.EdgeMakedepends
-	}
+	w := wanted{trigger: buildbtw.TriggerKinds(p.request.Settings.Makedepends), scope: p.plan.Scope}
 	for _, c := range p.request.Changesets {
 		if v, ok := g.find(p.ix.pkgbaseOf(c.Slug)); ok {
 			w.changesets = append(w.changesets, v)

@@ -7,7 +7,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
-	"buildbtw/handlers/apiv1"
 	"buildbtw/store"
 	"buildbtw/views"
 )
@@ -175,7 +174,7 @@ func (a *App) addNeighbours(ctx context.Context, v *views.BuildDetail, row store
 	}
 	dependencies, err := a.Store.Dependencies(ctx, v.ID)
 	for _, d := range dependencies {
-		if !apiv1.Settled(d) && len(v.WaitingFor) < pageNeighbours {
+		if !d.Status.Satisfies(d.SkipReason) && len(v.WaitingFor) < pageNeighbours {
 			v.WaitingFor = append(v.WaitingFor, buildLink(d.BuildRef))
 		}
 	}

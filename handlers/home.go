@@ -3,7 +3,6 @@ package handlers
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -17,8 +16,7 @@ const (
 	homeNeeds       = 10
 	homeRunning     = 12
 	homeFinished    = 8
-	homeEvents      = 20_000          // newest ones among which the finished builds are sought
-	seenLately      = 2 * time.Minute // a waiting machine asks at least every api.MaxWait seconds
+	homeEvents      = 20_000 // newest ones among which the finished builds are sought
 )
 
 // home shows what needs somebody, what runs, how far every active buildspace is,
@@ -89,7 +87,7 @@ func (a *App) finished(ctx context.Context, event int64) ([]views.FinishedBuild,
 func (a *App) present(workers []store.WorkerRow) int {
 	n := 0
 	for _, w := range workers {
-		if a.Now().Sub(w.LastSeen) < seenLately {
+		if w.Present(a.Now()) {
 			n++
 		}
 	}

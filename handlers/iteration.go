@@ -213,7 +213,7 @@ func (a *App) addRepositories(ctx context.Context, v *views.Iteration, row store
 	if v.Architectures, err = a.Store.Architectures(ctx, row.ID); err != nil || len(v.Architectures) == 0 {
 		return err
 	}
-	v.PacmanConf = pacmanrepo.PacmanConf(row.Buildspace, a.Settings.ServerURL, row.Repository(row.Buildspace))
+	v.PacmanConf = pacmanrepo.PacmanConf(row.Buildspace, a.Settings.ServerURL, buildbtw.RepositoryName(row.Buildspace, row.Number))
 	return nil
 }
 

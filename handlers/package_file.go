@@ -34,7 +34,7 @@ func (a *App) addPackages(ctx context.Context, v *views.BuildDetail, row store.B
 		return err
 	}
 	v.Packages.Against, v.Packages.URL = against.words, against.url
-	repository := (&buildbtw.Iteration{Number: row.Iteration}).Repository(row.Buildspace)
+	repository := buildbtw.RepositoryName(row.Buildspace, row.Iteration)
 	for i, p := range packages {
 		line := packageLine(v.ID, p)
 		if i < openedPackages {

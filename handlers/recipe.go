@@ -16,7 +16,7 @@ import (
 // the iteration, and the same options. All that is put into a command is a name
 // that was checked when it came in; it is quoted all the same.
 func (a *App) recipes(row store.BuildRow) []views.Recipe {
-	repository := (&buildbtw.Iteration{Number: row.Iteration}).Repository(row.Buildspace)
+	repository := buildbtw.RepositoryName(row.Buildspace, row.Iteration)
 	conf := strings.TrimSpace(pacmanrepo.PacmanConf(row.Buildspace, a.Settings.ServerURL, repository))
 	id := strconv.FormatInt(row.ID, 10)
 	return []views.Recipe{

@@ -51,7 +51,7 @@ func (a *App) workerCard(row store.WorkerRow, history store.WorkerHistory) views
 	card := views.WorkerCard{
 		Name: row.Name, Architectures: row.Architectures, Runners: row.Runners, Labels: row.Labels, Version: row.Version,
 		FirstSeen: a.moment(row.FirstSeen), LastSeen: a.moment(row.LastSeen), SetAside: row.SetAside,
-		Gone: a.Now().Sub(row.LastSeen) >= seenLately,
+		Gone: !row.Present(a.Now()),
 	}
 	for _, t := range history.Leases {
 		if t.Worker == row.Name {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"buildbtw"
 	"buildbtw/git/gitmirror"
 	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/srcinfo"
@@ -52,7 +53,7 @@ func dependencies(file gitmirror.Srcinfo, u store.Undecided) []alpm.Dep {
 	for _, pkg := range p.info.Packages {
 		lists = append(lists, pkg.Depends)
 	}
-	if u.Makedepends {
+	if buildbtw.TriggerKinds(u.Makedepends)&buildbtw.EdgeMakedepends != 0 {
 		lists = append(lists, p.info.Base.MakeDepends)
 	}
 	var deps []alpm.Dep

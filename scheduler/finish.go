@@ -77,9 +77,8 @@ func (s *Scheduler) saveInterfaces(ctx context.Context, attempt int64) error {
 }
 
 func publication(p store.Publishing) pacmanrepo.Publication {
-	iteration := buildbtw.Iteration{Number: p.Build.Iteration}
 	return pacmanrepo.Publication{
-		Repository:    iteration.Repository(p.Build.Buildspace),
+		Repository:    buildbtw.RepositoryName(p.Build.Buildspace, p.Build.Iteration),
 		DB:            p.Build.Buildspace,
 		Architectures: p.Architectures,
 		Attempt:       p.Attempt.ID,

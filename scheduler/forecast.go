@@ -26,8 +26,6 @@ const (
 	knownEnough   = 20
 	// leastSpread is how exactly a duration can be known: machines differ.
 	leastSpread = 0.1
-	// seenLately is how long after it last asked a worker counts as present.
-	seenLately = 10 * time.Minute
 	// material is the change of a priority that is worth a write.
 	material = 0.1
 )
@@ -228,7 +226,7 @@ func (s *Scheduler) share(ctx context.Context, it store.IterationRow) (int, erro
 	if err != nil {
 		return 0, err
 	}
-	slots, err := s.Store.Slots(ctx, architectures, s.Now().Add(-seenLately))
+	slots, err := s.Store.Slots(ctx, architectures, s.Now().Add(-buildbtw.WorkerPresence))
 	if err != nil || slots == 0 {
 		return 0, err
 	}

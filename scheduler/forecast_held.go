@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 
-	"buildbtw"
 	"buildbtw/api"
 )
 
@@ -21,7 +20,7 @@ func (o *outlook) heldWork() []api.HeldWork {
 	list := []api.HeldWork{}
 	sought := 0
 	for i, b := range o.Builds {
-		if b.Status != buildbtw.StatusFailed && b.Status != buildbtw.StatusSkipped || b.SkipReason == buildbtw.CauseUnchanged {
+		if !b.Status.RootCause(b.SkipReason) {
 			continue
 		}
 		if sought++; sought > heldSought {

@@ -216,11 +216,11 @@ func (s *Scheduler) tried(ctx context.Context, changesets []buildbtw.Changeset) 
 
 // nextRepository is the name of the repository of the iteration to come.
 func nextRepository(space store.ActiveBuildspace) string {
-	next := buildbtw.Iteration{Number: 1}
+	next := 1
 	if space.Latest != nil {
-		next.Number = space.Latest.Number + 1
+		next = space.Latest.Number + 1
 	}
-	return next.Repository(space.Name)
+	return buildbtw.RepositoryName(space.Name, next)
 }
 
 // createRepositories makes empty repositories. What is there under their name

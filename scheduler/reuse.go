@@ -52,9 +52,8 @@ func (s *Scheduler) takeOver(ctx context.Context, space store.ActiveBuildspace, 
 func adoption(repository, db string, links []store.Link) pacmanrepo.Adoption {
 	a := pacmanrepo.Adoption{Repository: repository, DB: db, Builds: make([]pacmanrepo.Adopted, len(links))}
 	for i, l := range links {
-		from := buildbtw.Iteration{Number: l.From.Iteration}
 		a.Builds[i] = pacmanrepo.Adopted{
-			From:  pacmanrepo.ID{Repository: from.Repository(l.From.Buildspace), DB: l.From.Buildspace, Architecture: l.From.Architecture},
+			From:  pacmanrepo.ID{Repository: buildbtw.RepositoryName(l.From.Buildspace, l.From.Iteration), DB: l.From.Buildspace, Architecture: l.From.Architecture},
 			Files: l.From.Files, Architectures: l.Architectures,
 		}
 	}
@@ -105,8 +104,7 @@ func (s *Scheduler) link(ctx context.Context) (int, error) {
 	type repository struct{ name, db string }
 	groups := map[repository][]store.Linking{}
 	for _, l := range list {
-		it := buildbtw.Iteration{Number: l.Build.Iteration}
-		r := repository{it.Repository(l.Build.Buildspace), l.Build.Buildspace}
+		r := repository{buildbtw.RepositoryName(l.Build.Buildspace, l.Build.Iteration), l.Build.Buildspace}
 		groups[r] = append(groups[r], l)
 	}
 	var failures []error

@@ -125,8 +125,8 @@ SELECT w.id AS to_build, d.id, d.pkgbase, d.pkgbase = w.pkgbase AS own, d.status
 FROM wanted AS w JOIN edges AS e ON e.to_build = w.id JOIN builds AS d ON d.id = e.from_build
 LEFT JOIN builds AS previous ON previous.id = w.previous_id
 LEFT JOIN builds AS was ON was.iteration_id = previous.iteration_id AND was.architecture = d.architecture AND was.pkgbase = d.pkgbase AND was.stage = d.stage
-WHERE d.pkgbase = w.pkgbase OR e.through = '[]' AND (e.kinds & ? <> 0 OR e.kinds & ? <> 0 AND w.makedepends)
-ORDER BY w.id, d.pkgbase`, idList(ids), buildbtw.EdgeDepends, buildbtw.EdgeMakedepends)
+WHERE d.pkgbase = w.pkgbase OR e.through = '[]' AND e.kinds & iif(w.makedepends, ?, ?) <> 0
+ORDER BY w.id, d.pkgbase`, idList(ids), buildbtw.TriggerKinds(true), buildbtw.TriggerKinds(false))
 	return triggers, err
 }
 

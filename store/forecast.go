@@ -60,7 +60,7 @@ FROM builds AS b WHERE b.iteration_id = ? ORDER BY b.id`, iterationID)
 func (w Work) Stuck() []bool {
 	cause := make([]bool, len(w.Builds))
 	for i, b := range w.Builds {
-		cause[i] = b.Status == buildbtw.StatusFailed || b.Status == buildbtw.StatusSkipped && b.SkipReason != buildbtw.CauseUnchanged
+		cause[i] = b.Status.RootCause(b.SkipReason)
 	}
 	return w.Graph.Above(cause)
 }

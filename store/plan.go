@@ -240,19 +240,11 @@ func (g *laidOut) begin(now time.Time) {
 	}
 }
 
-// triggers are the kinds of dependencies that bring dependents into a set.
-func triggers(s buildbtw.Settings) buildbtw.EdgeKinds {
-	if s.Makedepends {
-		return buildbtw.EdgeDepends | buildbtw.EdgeMakedepends
-	}
-	return buildbtw.EdgeDepends
-}
-
 // markSkippable notes which builds the cut-off may apply to: all but the
 // changesets, what depends on them directly, and what was added by hand
 // (domain.md, "Iterations").
 func (g *laidOut) markSkippable(s buildbtw.Settings) {
-	kinds := triggers(s)
+	kinds := buildbtw.TriggerKinds(s.Makedepends)
 	for i := range g.builds {
 		b := &g.builds[i]
 		b.MaySkip = b.Reason.Kind != buildbtw.ReasonChangeset && !slices.Contains(s.Add, b.Pkgbase)

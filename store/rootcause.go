@@ -93,7 +93,7 @@ func newStanding(g *adjacency, causes, blocked []bool) *standing {
 func (st *standing) set(build int64, status buildbtw.Status, cause buildbtw.Cause) {
 	at := build - st.graph.first
 	st.blocked[at] = status == buildbtw.StatusBlocked
-	st.causes[at] = status == buildbtw.StatusFailed || status == buildbtw.StatusSkipped && cause != buildbtw.CauseUnchanged
+	st.causes[at] = status.RootCause(cause)
 }
 
 // follow takes the events into account that came after a standing: every change

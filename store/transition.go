@@ -39,7 +39,7 @@ func withIDs(ids []int64) clause {
 // per status to come from: the guard is then exact, and the event knows it.
 func (t *tx) move(ctx context.Context, which clause, c change) ([]int64, error) {
 	var moved []int64
-	for _, from := range buildbtw.Sources(c.to, c.cause) {
+	for _, from := range buildbtw.StatusesBefore(c.to, c.cause) {
 		if c.only != nil && !slices.Contains(c.only, from) {
 			continue
 		}

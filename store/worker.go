@@ -182,8 +182,6 @@ const (
 	tooManyFailures = 3
 	// judgedAttempts is how many of its latest attempts are looked at.
 	judgedAttempts = 20
-	// peerSeen is how long after it last asked another worker counts as there.
-	peerSeen = 10 * time.Minute
 )
 
 // judge sets the machine of a lost or broken attempt aside when it has lost or
@@ -257,7 +255,7 @@ func neutral(o buildbtw.Outcome) bool {
 func (t *tx) peer(ctx context.Context, w buildbtw.Worker, since time.Time) (string, error) {
 	var others []buildbtw.Worker
 	err := t.NewSelect().Model(&others).Where("name <> ? AND set_aside = ''", w.Name).
-		Where(`last_seen >= ? OR EXISTS (SELECT 1 FROM attempts AS a WHERE a.worker = "worker"."name" AND a.state = 'running')`, t.now.Add(-peerSeen)).
+		Where(`last_seen >= ? OR EXISTS (SELECT 1 FROM attempts AS a WHERE a.worker = "worker"."name" AND a.state = 'running')`, t.now.Add(-buildbtw.WorkerPresence)).
 		Where(`EXISTS (SELECT 1 FROM attempts AS a WHERE a.worker = "worker"."name" AND a.state = 'finished' AND a.finished_at >= ? AND a.outcome IN ('built', 'failed'))`, since).
 		Order("name").Scan(ctx)
 	for _, other := range others {

@@ -91,7 +91,7 @@ func (a *API) buildDetail(ctx context.Context, row store.BuildRow) (api.BuildDet
 	}
 	d.Pipelines = list(pipelines, func(p buildbtw.Pipeline) api.Pipeline { return wirePipeline(p, row.Commit) })
 	d.Chain = list(chain, func(s store.ReasonStep) api.BuildRef { return wireRef(s.BuildRef) })
-	d.WaitingFor = list(slices.DeleteFunc(dependencies, Settled), wireNeighbour)
+	d.WaitingFor = list(slices.DeleteFunc(dependencies, func(n store.Neighbour) bool { return n.Status.Satisfies(n.SkipReason) }), wireNeighbour)
 	d.Dependents = list(dependents, wireNeighbour)
 	d.Cuts = list(cuts, wireCut)
 	d.Packages = list(packages, func(p buildbtw.Package) api.Package { return a.wirePackage(row.ID, p) })
@@ -103,12 +103,6 @@ func wirePipeline(p buildbtw.Pipeline, commit string) api.Pipeline {
 		Number: p.Number, Project: p.Project, Status: p.Status, Message: p.Message,
 		URL: p.URL, JobURL: p.JobURL(), CommitURL: p.CommitURL(commit), CreatedAt: p.CreatedAt.UTC(), EndedAt: utc(p.EndedAt),
 	}
-}
-
-// Settled reports whether a dependency is no reason to wait.
-func Settled(n store.Neighbour) bool {
-	return n.Status == buildbtw.StatusBuilt ||
-		n.Status == buildbtw.StatusSkipped && n.SkipReason == buildbtw.CauseUnchanged
 }
 
 func (a *API) retryBuild(c *fiber.Ctx) error   { return a.changeBuild(c, a.Store.RetryBuild) }

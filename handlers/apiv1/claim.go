@@ -158,7 +158,7 @@ func (a *API) job(ctx context.Context, claimed store.Claimed) (api.Job, error) {
 		Pkgbase: b.Pkgbase, Source: b.Source, Commit: b.Commit, Version: b.Version, Pkgnames: names(b.Pkgnames),
 		Architecture: b.Architecture, Runner: claimed.Attempt.Runner, Stage: b.Stage, NoCheck: b.NoCheck, Reason: b.Reason, SourceDate: srcinfo.Time.Unix(),
 		Srcinfo:    string(srcinfo.Text),
-		Repository: a.repository(b.Buildspace, buildbtw.Iteration{Number: b.Iteration}.Repository(b.Buildspace), b.Architecture),
+		Repository: a.repository(b.Buildspace, buildbtw.RepositoryName(b.Buildspace, b.Iteration), b.Architecture),
 	}, nil
 }
 

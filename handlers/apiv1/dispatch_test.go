@@ -109,7 +109,7 @@ func (s *server) distribution(chain int) {
 	s.must(err)
 	it, err := s.store.CreateIteration(ctx, store.NewIteration{BuildspaceID: row.ID, Reason: buildbtw.IterationCreated, Plan: plan})
 	s.must(err)
-	s.must(s.repos.Create(ctx, pacmanrepo.ID{Repository: it.Repository("work"), DB: "work", Architecture: "x86_64"}))
+	s.must(s.repos.Create(ctx, pacmanrepo.ID{Repository: buildbtw.RepositoryName("work", it.Number), DB: "work", Architecture: "x86_64"}))
 }
 
 func (s *server) claimAs(worker string) api.Job {

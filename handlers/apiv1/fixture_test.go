@@ -165,7 +165,7 @@ func (s *server) iterate(name string) store.IterationRow {
 	it, err := s.store.CreateIteration(ctx, store.NewIteration{BuildspaceID: row.ID, Reason: buildbtw.IterationCreated, Plan: plan})
 	s.must(err)
 	for arch := range plan.Architectures {
-		s.must(s.repos.Create(ctx, pacmanrepo.ID{Repository: it.Repository(name), DB: name, Architecture: arch}))
+		s.must(s.repos.Create(ctx, pacmanrepo.ID{Repository: buildbtw.RepositoryName(name, it.Number), DB: name, Architecture: arch}))
 	}
 	return it
 }

@@ -109,7 +109,7 @@ func (a *API) addDetails(ctx context.Context, w *api.Iteration, row store.Iterat
 	w.Blockers = list(blockers, func(b store.Blocker) api.Blocker {
 		return api.Blocker{Build: wireRef(b.Build), Blocks: b.Blocks}
 	})
-	repository := row.Repository(row.Buildspace)
+	repository := buildbtw.RepositoryName(row.Buildspace, row.Number)
 	for _, arch := range architectures {
 		w.Repository = append(w.Repository, api.ArchRepository{
 			Architecture: arch,

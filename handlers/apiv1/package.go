@@ -33,8 +33,7 @@ func (a *API) packageFile(c *fiber.Ctx) error {
 	if i < 0 {
 		return buildbtw.NotFound("build %d has no package file %.80q", id, file)
 	}
-	iteration := buildbtw.Iteration{Number: row.Iteration}
-	path, err := a.Repos.Path(iteration.Repository(row.Buildspace), row.Architecture, file)
+	path, err := a.Repos.Path(buildbtw.RepositoryName(row.Buildspace, row.Iteration), row.Architecture, file)
 	if err != nil {
 		return err
 	}

@@ -223,8 +223,7 @@ func (a *API) builtWith(ctx context.Context, pkgname string, newest *store.Build
 	if i < 0 {
 		return nil, nil
 	}
-	iteration := buildbtw.Iteration{Number: newest.Iteration}
-	file, err := a.Repos.PkgInfo(iteration.Repository(newest.Buildspace), newest.Architecture, packages[i].Filename)
+	file, err := a.Repos.PkgInfo(buildbtw.RepositoryName(newest.Buildspace, newest.Iteration), newest.Architecture, packages[i].Filename)
 	switch buildbtw.KindOf(err) {
 	case buildbtw.KindNotFound, buildbtw.KindInvalid:
 		return nil, nil

@@ -15,12 +15,12 @@ type BuildState struct {
 // stuck reports whether builds that wait for this one wait in vain until a
 // person does something.
 func (b BuildState) stuck() bool {
-	return b.Status == buildbtw.StatusFailed || b.Status == buildbtw.StatusSkipped && b.SkipReason != buildbtw.CauseUnchanged
+	return b.Status.RootCause(b.SkipReason)
 }
 
 // settled reports whether builds that wait for this one need not do so any more.
 func (b BuildState) settled() bool {
-	return b.Status == buildbtw.StatusBuilt || b.Status == buildbtw.StatusSkipped && b.SkipReason == buildbtw.CauseUnchanged
+	return b.Status.Satisfies(b.SkipReason)
 }
 
 // State is where the builds of a graph stand at one moment. It never changes.

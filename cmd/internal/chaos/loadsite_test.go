@@ -104,7 +104,7 @@ func (s *loadSite) fillOne(ctx context.Context, db *store.Store, f filling) erro
 	if err != nil {
 		return err
 	}
-	return repos.Create(ctx, pacmanrepo.ID{Repository: it.Repository(f.name), DB: f.name, Architecture: "x86_64"})
+	return repos.Create(ctx, pacmanrepo.ID{Repository: buildbtw.RepositoryName(f.name, it.Number), DB: f.name, Architecture: "x86_64"})
 }
 
 // processorTime is what the server and the programs that it ran have used so
