@@ -28,7 +28,14 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 	if a.unchanged(c, event) {
 		return notModified(c)
 	}
-	v, err := a.buildView(c.UserContext(), row)
+	var v views.BuildDetail
+	err = a.Store.Snapshot(c.UserContext(), func(db *store.Reader) error {
+		if row, err = db.Build(c.UserContext(), id); err != nil {
+			return err
+		}
+		v, err = a.buildView(c.UserContext(), db, row)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -89,26 +96,26 @@ func whyNot(rules ...error) string {
 	return ""
 }
 
-// buildView gathers what the page shows.
-func (a *App) buildView(ctx context.Context, row store.BuildRow) (views.BuildDetail, error) {
+// buildView gathers what the page shows, from one snapshot.
+func (a *App) buildView(ctx context.Context, db *store.Reader, row store.BuildRow) (views.BuildDetail, error) {
 	v := views.BuildDetail{
 		BuildLink: linkOf(row.Build), Buildspace: row.Buildspace, Iteration: row.Iteration, Source: row.Source,
 		Commit: row.Commit, Version: row.Version, Pkgnames: row.Pkgnames, Level: row.Level, NoCheck: row.NoCheck,
 		TwinOf: row.TwinOf, Changed: a.moment(row.ChangedAt), NotBefore: a.momentOf(row.NotBefore),
 		Held: row.Held.String(), ReusedFrom: row.ReusedFrom, Reproduce: a.recipes(row),
 	}
-	fill := []func(context.Context, *views.BuildDetail, store.BuildRow) error{
+	fill := []func(context.Context, *store.Reader, *views.BuildDetail, store.BuildRow) error{
 		a.addTimes, a.addRoots, a.addChain, a.addNeighbours, a.addCuts, a.addAttempts, a.addPipelines, a.addPackages, a.addHistory,
 	}
 	for _, f := range fill {
-		if err := f(ctx, &v, row); err != nil {
+		if err := f(ctx, db, &v, row); err != nil {
 			return v, err
 		}
 	}
 	return v, nil
 }
 
-func (a *App) addTimes(ctx context.Context, v *views.BuildDetail, row store.BuildRow) error {
+func (a *App) addTimes(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
 	v.Times.Started, v.Times.Finished = a.momentOf(row.StartedAt), a.momentOf(row.FinishedAt)
 	switch {
 	case row.StartedAt == nil:
@@ -118,7 +125,7 @@ func (a *App) addTimes(ctx context.Context, v *views.BuildDetail, row store.Buil
 	case row.FinishedAt != nil:
 		v.Times.Took = views.Took(row.FinishedAt.Sub(*row.StartedAt))
 	}
-	seconds, known, err := a.Store.Duration(ctx, row.Pkgbase, row.Architecture)
+	seconds, known, err := db.Duration(ctx, row.Pkgbase, row.Architecture)
 	if known {
 		v.Times.Usual = took(seconds)
 	}
@@ -127,11 +134,11 @@ func (a *App) addTimes(ctx context.Context, v *views.BuildDetail, row store.Buil
 
 // addRoots names what a blocked build waits for in the end, with what each of
 // them holds.
-func (a *App) addRoots(ctx context.Context, v *views.BuildDetail, row store.BuildRow) error {
+func (a *App) addRoots(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
 	if len(row.RootCauses) == 0 {
 		return nil
 	}
-	blockers, err := a.Store.Blockers(ctx, row.IterationID, maxBlockers)
+	blockers, err := db.Blockers(ctx, row.IterationID, maxBlockers)
 	if err != nil {
 		return err
 	}
@@ -149,8 +156,8 @@ func (a *App) addRoots(ctx context.Context, v *views.BuildDetail, row store.Buil
 // they hold.
 const maxBlockers = 500
 
-func (a *App) addChain(ctx context.Context, v *views.BuildDetail, _ store.BuildRow) error {
-	chain, err := a.Store.ReasonChain(ctx, v.ID)
+func (a *App) addChain(ctx context.Context, db *store.Reader, v *views.BuildDetail, _ store.BuildRow) error {
+	chain, err := db.ReasonChain(ctx, v.ID)
 	for _, step := range chain {
 		v.Chain = append(v.Chain, views.ReasonLink{BuildLink: buildLink(step.BuildRef), Reason: step.Reason.String()})
 	}
@@ -160,19 +167,19 @@ func (a *App) addChain(ctx context.Context, v *views.BuildDetail, _ store.BuildR
 // pageNeighbours is how many builds of either side the page of a build names.
 const pageNeighbours = 30
 
-func (a *App) addNeighbours(ctx context.Context, v *views.BuildDetail, row store.BuildRow) (err error) {
+func (a *App) addNeighbours(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) (err error) {
 	for _, side := range []struct {
 		side store.Side
 		list *views.NeighbourList
 	}{{store.SideDependencies, &v.Dependencies}, {store.SideDependents, &v.Dependents}} {
-		if *side.list, _, err = a.neighbours(ctx, store.NeighbourFilter{BuildID: v.ID, Side: side.side, Limit: pageNeighbours}); err != nil {
+		if *side.list, _, err = a.neighbours(ctx, db, store.NeighbourFilter{BuildID: v.ID, Side: side.side, Limit: pageNeighbours}); err != nil {
 			return err
 		}
 	}
 	if row.Status != buildbtw.StatusBlocked {
 		return nil
 	}
-	dependencies, err := a.Store.Dependencies(ctx, v.ID)
+	dependencies, err := db.Dependencies(ctx, v.ID)
 	for _, d := range dependencies {
 		if !d.Status.Satisfies(d.SkipReason) && len(v.WaitingFor) < pageNeighbours {
 			v.WaitingFor = append(v.WaitingFor, buildLink(d.BuildRef))
@@ -181,12 +188,12 @@ func (a *App) addNeighbours(ctx context.Context, v *views.BuildDetail, row store
 	return err
 }
 
-func (a *App) addCuts(ctx context.Context, v *views.BuildDetail, _ store.BuildRow) error {
-	to, err := a.Store.BuildCuts(ctx, v.ID)
+func (a *App) addCuts(ctx context.Context, db *store.Reader, v *views.BuildDetail, _ store.BuildRow) error {
+	to, err := db.BuildCuts(ctx, v.ID)
 	if err != nil {
 		return err
 	}
-	from, err := a.Store.CutsFrom(ctx, v.ID)
+	from, err := db.CutsFrom(ctx, v.ID)
 	v.Cuts, v.CutsFrom = cutLines(to), cutLines(from)
 	return err
 }
@@ -203,8 +210,8 @@ func cutLines(cuts []store.BuildCut) []views.CutLine {
 }
 
 // addAttempts lists attempts, newest first, and the end of the newest one's log.
-func (a *App) addAttempts(ctx context.Context, v *views.BuildDetail, _ store.BuildRow) error {
-	attempts, err := a.Store.Attempts(ctx, v.ID)
+func (a *App) addAttempts(ctx context.Context, db *store.Reader, v *views.BuildDetail, _ store.BuildRow) error {
+	attempts, err := db.Attempts(ctx, v.ID)
 	if err != nil {
 		return err
 	}
@@ -225,8 +232,8 @@ func (a *App) addAttempts(ctx context.Context, v *views.BuildDetail, _ store.Bui
 }
 
 // addPipelines lists what GitLab was asked for, newest first.
-func (a *App) addPipelines(ctx context.Context, v *views.BuildDetail, row store.BuildRow) error {
-	pipelines, err := a.Store.BuildPipelines(ctx, v.ID)
+func (a *App) addPipelines(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
+	pipelines, err := db.BuildPipelines(ctx, v.ID)
 	for _, p := range pipelines {
 		v.Pipelines = append(v.Pipelines, views.PipelineLine{
 			Number: p.Number, Project: p.Project, State: p.State, Status: p.Status, Message: p.Message,
@@ -275,7 +282,7 @@ func (a *App) attemptLine(t buildbtw.Attempt) (views.AttemptLine, error) {
 // pageHistory is how many events of a build its page shows.
 const pageHistory = 50
 
-func (a *App) addHistory(ctx context.Context, v *views.BuildDetail, _ store.BuildRow) (err error) {
-	v.Events, err = a.events(ctx, store.EventFilter{BuildID: v.ID, Limit: pageHistory, Newest: true})
+func (a *App) addHistory(ctx context.Context, db *store.Reader, v *views.BuildDetail, _ store.BuildRow) (err error) {
+	v.Events, err = a.events(ctx, db, store.EventFilter{BuildID: v.ID, Limit: pageHistory, Newest: true})
 	return err
 }

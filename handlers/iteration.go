@@ -92,7 +92,7 @@ func (a *App) iterationView(c *fiber.Ctx, name string, number int) (views.Iterat
 			return v, err
 		}
 	}
-	v.Events, err = a.events(c.UserContext(), store.EventFilter{
+	v.Events, err = a.events(c.UserContext(), &a.Store.Reader, store.EventFilter{
 		Buildspace: name, Limit: pageEvents, Newest: true, Without: byItself(),
 	})
 	return v, err
@@ -258,8 +258,8 @@ func (a *App) iterationLines(rows []store.IterationRow) []views.IterationLine {
 }
 
 // events lists the history as pages show it.
-func (a *App) events(ctx context.Context, f store.EventFilter) ([]views.EventLine, error) {
-	rows, err := a.Store.Events(ctx, f)
+func (a *App) events(ctx context.Context, db *store.Reader, f store.EventFilter) ([]views.EventLine, error) {
+	rows, err := db.Events(ctx, f)
 	return a.eventLines(rows, f.BuildID == 0), err
 }
 

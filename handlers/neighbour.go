@@ -41,7 +41,7 @@ func (a *App) neighbourPage(c *fiber.Ctx, side store.Side) error {
 	f := store.NeighbourFilter{
 		BuildID: id, Side: side, Status: buildbtw.Status(c.Query("status")), Cursor: c.Query("cursor"), Limit: neighboursPerPage,
 	}
-	list, next, err := a.neighbours(c.UserContext(), f)
+	list, next, err := a.neighbours(c.UserContext(), &a.Store.Reader, f)
 	if err != nil {
 		return err
 	}
@@ -57,11 +57,11 @@ func (a *App) neighbourPage(c *fiber.Ctx, side store.Side) error {
 }
 
 // neighbours lists a part of one side of a build.
-func (a *App) neighbours(ctx context.Context, f store.NeighbourFilter) (list views.NeighbourList, next string, err error) {
+func (a *App) neighbours(ctx context.Context, db *store.Reader, f store.NeighbourFilter) (list views.NeighbourList, next string, err error) {
 	list = views.NeighbourList{
 		ID: "h-" + string(f.Side), Title: sideTitle(f.Side), URL: views.BuildURL(f.BuildID) + "/" + string(f.Side),
 	}
-	page, err := a.Store.Neighbours(ctx, f)
+	page, err := db.Neighbours(ctx, f)
 	list.Counts = page.Counts
 	for _, n := range page.Rows {
 		list.Lines = append(list.Lines, views.NeighbourLine{BuildLink: buildLink(n.BuildRef), Kinds: n.Kinds.Names(), Through: n.Through})

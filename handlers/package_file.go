@@ -20,16 +20,16 @@ import (
 const openedPackages = 60
 
 // addPackages shows what came out of a build beside what was there before.
-func (a *App) addPackages(ctx context.Context, v *views.BuildDetail, row store.BuildRow) error {
-	packages, err := a.Store.BuildPackages(ctx, v.ID)
+func (a *App) addPackages(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
+	packages, err := db.BuildPackages(ctx, v.ID)
 	if err != nil || len(packages) == 0 {
 		return err
 	}
-	now, err := a.Store.Interfaces(ctx, v.ID)
+	now, err := db.Interfaces(ctx, v.ID)
 	if err != nil {
 		return err
 	}
-	before, against, err := a.before(ctx, row)
+	before, against, err := a.before(ctx, db, row)
 	if err != nil {
 		return err
 	}
@@ -59,8 +59,8 @@ type reference struct{ words, url string }
 
 // before gives the packages that those of a build take the place of: of the
 // previous result in the buildspace, else of the base.
-func (a *App) before(ctx context.Context, row store.BuildRow) ([]alpm.Interface, reference, error) {
-	previous, err := a.Store.PreviousResult(ctx, row.ID)
+func (a *App) before(ctx context.Context, db *store.Reader, row store.BuildRow) ([]alpm.Interface, reference, error) {
+	previous, err := db.PreviousResult(ctx, row.ID)
 	if err != nil {
 		return nil, reference{}, err
 	}

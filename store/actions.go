@@ -183,7 +183,7 @@ func (t *tx) rebuild(ctx context.Context, actor string, row BuildRow) error {
 // above lists everything that waits for a build, directly or through others.
 func (t *tx) above(ctx context.Context, id int64) ([]int64, error) {
 	ids := []int64{}
-	err := t.list(ctx, &ids, `WITH RECURSIVE above (id) AS (
+	err := t.listText(ctx, &ids, `WITH RECURSIVE above (id) AS (
     VALUES (?)
     UNION SELECT e.to_build FROM above CROSS JOIN edges AS e ON e.from_build = above.id
     UNION SELECT b.id FROM above CROSS JOIN builds AS b ON b.twin_of = above.id AND b.twin_of <> 0)
@@ -198,7 +198,7 @@ SELECT id FROM above WHERE id <> ? ORDER BY id`, id, id)
 // into the repositories.
 func (t *tx) checkUnpublished(ctx context.Context, ids []int64) error {
 	var busy []string
-	err := t.list(ctx, &busy, `SELECT b.pkgbase FROM json_each(?) AS k CROSS JOIN builds AS b ON b.id = k.value
+	err := t.listText(ctx, &busy, `SELECT b.pkgbase FROM json_each(?) AS k CROSS JOIN builds AS b ON b.id = k.value
 WHERE b.held = 'linking' OR EXISTS (SELECT 1 FROM attempts AS a WHERE a.build_id = b.id AND a.state = 'publishing')
 ORDER BY b.pkgbase LIMIT 1`, idList(ids))
 	if err == nil && len(busy) > 0 {
@@ -229,7 +229,7 @@ func (t *tx) endRunning(ctx context.Context, builds []int64, message string) err
 // recount counts anew what builds wait for.
 func (t *tx) recount(ctx context.Context, builds []int64) error {
 	const settled = `(d.status = 'built' OR d.status = 'skipped' AND d.skip_reason = 'unchanged')`
-	_, err := t.exec(ctx, `UPDATE builds SET waiting =
+	_, err := t.execText(ctx, `UPDATE builds SET waiting =
     (SELECT count(*) FROM edges AS e JOIN builds AS d ON d.id = e.from_build WHERE e.to_build = builds.id AND NOT `+settled+`)
     + (SELECT count(*) FROM builds AS d WHERE d.id = builds.twin_of AND NOT `+settled+`)
 WHERE id IN (SELECT value FROM json_each(?))`, idList(builds))

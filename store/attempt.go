@@ -25,7 +25,7 @@ func errLeaseOver() error {
 // attempt loads the attempt of a lease in any state.
 func (t *tx) attempt(ctx context.Context, lease string) (*buildbtw.Attempt, error) {
 	a := new(buildbtw.Attempt)
-	err := t.get(ctx, a, `SELECT * FROM attempts WHERE lease = ?`, lease)
+	err := t.getText(ctx, a, `SELECT * FROM attempts WHERE lease = ?`, lease)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, errLeaseOver()
 	}
@@ -45,14 +45,14 @@ func (t *tx) running(ctx context.Context, lease string) (*buildbtw.Attempt, erro
 
 // Lease gives what a lease names: Conflict when it is over, unknown, or its
 // build is to stop.
-func (s *Store) Lease(ctx context.Context, lease string) (LeaseRow, error) {
+func (q *Reader) Lease(ctx context.Context, lease string) (LeaseRow, error) {
 	var row LeaseRow
-	err := s.lists.GetContext(ctx, &row.Attempt, `SELECT * FROM attempts WHERE lease = ? AND state = 'running' AND NOT stop`, lease)
+	err := q.getText(ctx, &row.Attempt, `SELECT * FROM attempts WHERE lease = ? AND state = 'running' AND NOT stop`, lease)
 	if errors.Is(err, sql.ErrNoRows) {
 		return LeaseRow{}, errLeaseOver()
 	}
 	if err == nil {
-		row.Build, err = loadBuildRow(ctx, s.lists, row.Attempt.BuildID)
+		row.Build, err = q.buildRow(ctx, row.Attempt.BuildID)
 	}
 	if err != nil {
 		return LeaseRow{}, fmt.Errorf("look up lease: %w", err)
@@ -61,8 +61,8 @@ func (s *Store) Lease(ctx context.Context, lease string) (LeaseRow, error) {
 }
 
 // LeasedAttempt gives the attempt of a lease, and Conflict as Lease does.
-func (s *Store) LeasedAttempt(ctx context.Context, lease string) (id int64, err error) {
-	err = s.lists.QueryRowContext(ctx, `SELECT id FROM attempts WHERE lease = ? AND state = 'running' AND NOT stop`, lease).Scan(&id)
+func (q *Reader) LeasedAttempt(ctx context.Context, lease string) (id int64, err error) {
+	err = q.getText(ctx, &id, `SELECT id FROM attempts WHERE lease = ? AND state = 'running' AND NOT stop`, lease)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, errLeaseOver()
 	}
@@ -90,7 +90,7 @@ WHERE lease = ? AND state = 'running' RETURNING stop`, now, until, lease).Scan(&
 
 func (t *tx) extend(ctx context.Context, a *buildbtw.Attempt, d time.Duration) error {
 	a.HeartbeatAt, a.Deadline = t.now, t.now.Add(d).Truncate(time.Microsecond)
-	_, err := t.exec(ctx, `UPDATE attempts SET heartbeat_at = ?, deadline = ? WHERE id = ? AND state = 'running'`, a.HeartbeatAt, a.Deadline, a.ID)
+	_, err := t.execText(ctx, `UPDATE attempts SET heartbeat_at = ?, deadline = ? WHERE id = ? AND state = 'running'`, a.HeartbeatAt, a.Deadline, a.ID)
 	return err
 }
 
@@ -152,7 +152,7 @@ func (t *tx) end(ctx context.Context, a *buildbtw.Attempt, e ending) (buildbtw.S
 			return "", err
 		}
 	}
-	if _, err := t.exec(ctx, `UPDATE builds SET finished_at = ? WHERE id = ?`, t.now, a.BuildID); err != nil {
+	if _, err := t.execText(ctx, `UPDATE builds SET finished_at = ? WHERE id = ?`, t.now, a.BuildID); err != nil {
 		return "", err
 	}
 	b, err := t.build(ctx, a.BuildID)
@@ -170,7 +170,7 @@ func (t *tx) end(ctx context.Context, a *buildbtw.Attempt, e ending) (buildbtw.S
 func (t *tx) finishAttempt(ctx context.Context, a *buildbtw.Attempt, e ending, result buildbtw.Status) error {
 	before := a.State
 	a.State, a.Outcome, a.Message, a.Result, a.FinishedAt = buildbtw.AttemptFinished, e.outcome, e.message, result, &t.now
-	r, err := t.exec(ctx, `UPDATE attempts SET state = ?, outcome = ?, message = ?, result = ?, finished_at = ? WHERE id = ? AND state = ?`,
+	r, err := t.execText(ctx, `UPDATE attempts SET state = ?, outcome = ?, message = ?, result = ?, finished_at = ? WHERE id = ? AND state = ?`,
 		a.State, a.Outcome, a.Message, a.Result, a.FinishedAt, a.ID, before)
 	if err != nil {
 		return err
@@ -206,7 +206,7 @@ func (t *tx) settle(ctx context.Context, a *buildbtw.Attempt, e ending) error {
 // that happens to one whose packages could not be published.
 func (t *tx) putBack(ctx context.Context, build int64, c change) error {
 	var state buildbtw.IterationState
-	err := t.get(ctx, &state, "SELECT i.state FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id WHERE b.id = ?", build)
+	err := t.getText(ctx, &state, "SELECT i.state FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id WHERE b.id = ?", build)
 	if err != nil {
 		return err
 	}
@@ -311,7 +311,7 @@ const postponed = `SELECT b.not_before FROM builds AS b WHERE b.status = 'pendin
 // or a build's pause ends. False when nothing waits for a time.
 func (s *Store) NextWake(ctx context.Context) (at time.Time, ok bool, err error) {
 	var times []time.Time
-	err = s.lists.SelectContext(ctx, &times, `SELECT at FROM (
+	err = s.listText(ctx, &times, `SELECT at FROM (
     SELECT deadline AS at FROM attempts WHERE state = 'running'
     UNION ALL `+postponed+`
 ) ORDER BY at LIMIT 1`, s.now())

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jmoiron/sqlx"
-
 	"buildbtw"
 )
 
@@ -49,29 +47,25 @@ type BuildFilter struct {
 	Limit        int    // 50 when 0, at most 500
 }
 
-// loadBuildRow loads one build; NotFound when there is none.
-func loadBuildRow(ctx context.Context, q sqlx.QueryerContext, id int64) (BuildRow, error) {
+// buildRow loads one build; NotFound when there is none.
+func (q queries) buildRow(ctx context.Context, id int64) (BuildRow, error) {
 	var row BuildRow
-	err := sqlx.GetContext(ctx, q, &row, `SELECT `+buildRowColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.id = ?`, id)
+	err := q.getText(ctx, &row, `SELECT `+buildRowColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.id = ?`, id)
 	return row, notFound(err, "there is no build %d", id)
 }
 
-func (t *tx) buildRow(ctx context.Context, id int64) (BuildRow, error) {
-	return loadBuildRow(ctx, t.lists, id)
-}
-
 // Build gives one build.
-func (s *Store) Build(ctx context.Context, id int64) (BuildRow, error) {
+func (q *Reader) Build(ctx context.Context, id int64) (BuildRow, error) {
 	rows := []BuildRow{}
-	err := s.view(ctx, func(q *sqlx.Tx) error {
-		err := q.SelectContext(ctx, &rows, `SELECT `+buildRowColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.id = ?`, id)
+	err := q.Snapshot(ctx, func(q *Reader) error {
+		err := q.listText(ctx, &rows, `SELECT `+buildRowColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.id = ?`, id)
 		if err != nil {
 			return err
 		}
 		if len(rows) == 0 {
 			return buildbtw.NotFound("there is no build %d", id)
 		}
-		return s.addRootCauses(ctx, q, rows)
+		return q.addRootCauses(ctx, rows)
 	})
 	if err != nil {
 		return BuildRow{}, fmt.Errorf("load build %d: %w", id, err)
@@ -81,22 +75,22 @@ func (s *Store) Build(ctx context.Context, id int64) (BuildRow, error) {
 
 // Builds lists builds: within one iteration in the plan's order, over several
 // the newest first.
-func (s *Store) Builds(ctx context.Context, f BuildFilter) (rows []BuildRow, next string, err error) {
+func (q *Reader) Builds(ctx context.Context, f BuildFilter) (rows []BuildRow, next string, err error) {
 	limit, err := pageLimit(f.Limit)
 	if err != nil {
 		return nil, "", err
 	}
 	rows = []BuildRow{}
-	err = s.view(ctx, func(q *sqlx.Tx) error {
+	err = q.Snapshot(ctx, func(q *Reader) error {
 		query, args, err := f.query(ctx, q)
 		if err != nil {
 			return err
 		}
-		if err := q.SelectContext(ctx, &rows, query+" LIMIT ?", append(args, limit+1)...); err != nil {
+		if err := q.listText(ctx, &rows, query+" LIMIT ?", append(args, limit+1)...); err != nil {
 			return err
 		}
 		rows, next = cutPage(rows, limit, func(r BuildRow) int64 { return r.ID })
-		return s.addRootCauses(ctx, q, rows)
+		return q.addRootCauses(ctx, rows)
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("list builds: %w", err)
@@ -104,7 +98,7 @@ func (s *Store) Builds(ctx context.Context, f BuildFilter) (rows []BuildRow, nex
 	return rows, next, nil
 }
 
-func (f BuildFilter) query(ctx context.Context, q *sqlx.Tx) (string, []any, error) {
+func (f BuildFilter) query(ctx context.Context, q *Reader) (string, []any, error) {
 	var w where
 	after, order := "b.id < ?", " ORDER BY b.id DESC"
 	if f.Buildspace != "" {
@@ -152,9 +146,9 @@ func (f BuildFilter) conditions(w *where) error {
 }
 
 // Attempts lists the executions of a build, newest first.
-func (s *Store) Attempts(ctx context.Context, buildID int64) ([]buildbtw.Attempt, error) {
+func (q *Reader) Attempts(ctx context.Context, buildID int64) ([]buildbtw.Attempt, error) {
 	rows := []buildbtw.Attempt{}
-	err := s.lists.SelectContext(ctx, &rows, `SELECT * FROM attempts WHERE build_id = ? ORDER BY number DESC`, buildID)
+	err := q.listText(ctx, &rows, `SELECT * FROM attempts WHERE build_id = ? ORDER BY number DESC`, buildID)
 	if err != nil {
 		return nil, fmt.Errorf("list attempts of build %d: %w", buildID, err)
 	}
@@ -163,9 +157,9 @@ func (s *Store) Attempts(ctx context.Context, buildID int64) ([]buildbtw.Attempt
 
 // BuildPackages lists what a build has in the repository, by file name; for a
 // twin, what the build that does its work has there.
-func (s *Store) BuildPackages(ctx context.Context, buildID int64) ([]buildbtw.Package, error) {
+func (q *Reader) BuildPackages(ctx context.Context, buildID int64) ([]buildbtw.Package, error) {
 	rows := []buildbtw.Package{}
-	err := s.lists.SelectContext(ctx, &rows, `SELECT p.* FROM builds AS b
+	err := q.listText(ctx, &rows, `SELECT p.* FROM builds AS b
 JOIN packages AS p ON p.build_id = CASE b.twin_of WHEN 0 THEN b.id ELSE b.twin_of END
 WHERE b.id = ? AND p.published ORDER BY p.filename`, buildID)
 	if err != nil {
@@ -222,13 +216,13 @@ type BuildPage struct {
 // BuildPage gives the builds of one iteration that a filter selects, in an
 // order, from the one numbered first (0 is the first) on. The filter names the
 // buildspace and has no cursor.
-func (s *Store) BuildPage(ctx context.Context, f BuildFilter, sort BuildSort, first int) (BuildPage, error) {
+func (q *Reader) BuildPage(ctx context.Context, f BuildFilter, sort BuildSort, first int) (BuildPage, error) {
 	limit, err := pageLimit(f.Limit)
 	if err != nil {
 		return BuildPage{}, err
 	}
 	page := BuildPage{Rows: []BuildRow{}}
-	err = s.view(ctx, func(q *sqlx.Tx) error {
+	err = q.Snapshot(ctx, func(q *Reader) error {
 		iteration, err := iterationID(ctx, q, f.Buildspace, f.Iteration)
 		if err != nil {
 			return err
@@ -242,7 +236,7 @@ func (s *Store) BuildPage(ctx context.Context, f BuildFilter, sort BuildSort, fi
 		if page.Rows, err = buildRows(ctx, q, ids); err != nil {
 			return err
 		}
-		return s.addRootCauses(ctx, q, page.Rows)
+		return q.addRootCauses(ctx, page.Rows)
 	})
 	if err != nil {
 		return BuildPage{}, fmt.Errorf("list builds of %s: %w", f.Buildspace, err)
@@ -258,7 +252,7 @@ type idPage struct {
 	total        int
 }
 
-func (p *idPage) ids(ctx context.Context, q *sqlx.Tx, sort BuildSort) ([]int64, error) {
+func (p *idPage) ids(ctx context.Context, q *Reader, sort BuildSort) ([]int64, error) {
 	order, err := sort.sql()
 	if err != nil {
 		return nil, err
@@ -271,17 +265,17 @@ func (p *idPage) ids(ctx context.Context, q *sqlx.Tx, sort BuildSort) ([]int64, 
 	if f := p.filter; (sort == "" || sort == SortUrgency) && f.Architecture+f.Pkgbase+f.Query == "" {
 		return p.urgent(ctx, q)
 	}
-	if err := q.GetContext(ctx, &p.total, `SELECT count(*) FROM builds AS b`+w.sql(), w.args...); err != nil {
+	if err := q.getText(ctx, &p.total, `SELECT count(*) FROM builds AS b`+w.sql(), w.args...); err != nil {
 		return nil, err
 	}
 	var ids []int64
-	err = q.SelectContext(ctx, &ids, `SELECT b.id FROM builds AS b`+w.sql()+` ORDER BY `+order+` LIMIT ? OFFSET ?`, append(w.args, p.limit, p.first)...)
+	err = q.listText(ctx, &ids, `SELECT b.id FROM builds AS b`+w.sql()+` ORDER BY `+order+` LIMIT ? OFFSET ?`, append(w.args, p.limit, p.first)...)
 	return ids, err
 }
 
 // urgent takes the page status by status out of the index builds_status. It is
 // what a page shows that nobody has asked for anything else.
-func (p *idPage) urgent(ctx context.Context, q *sqlx.Tx) ([]int64, error) {
+func (p *idPage) urgent(ctx context.Context, q *Reader) ([]int64, error) {
 	row := []IterationRow{{}}
 	row[0].ID = p.iteration
 	if err := addCounts(ctx, q, row); err != nil {
@@ -297,7 +291,7 @@ func (p *idPage) urgent(ctx context.Context, q *sqlx.Tx) ([]int64, error) {
 		p.total += n
 		if left := p.limit - len(ids); left > 0 && skip < n {
 			var some []int64
-			err := q.SelectContext(ctx, &some, `SELECT id FROM builds WHERE iteration_id = ? AND status = ? ORDER BY id LIMIT ? OFFSET ?`,
+			err := q.listText(ctx, &some, `SELECT id FROM builds WHERE iteration_id = ? AND status = ? ORDER BY id LIMIT ? OFFSET ?`,
 				p.iteration, status, left, skip)
 			if err != nil {
 				return nil, err
@@ -310,9 +304,9 @@ func (p *idPage) urgent(ctx context.Context, q *sqlx.Tx) ([]int64, error) {
 }
 
 // buildRows loads builds in the order of their ids.
-func buildRows(ctx context.Context, q *sqlx.Tx, ids []int64) ([]BuildRow, error) {
+func buildRows(ctx context.Context, q *Reader, ids []int64) ([]BuildRow, error) {
 	rows := []BuildRow{}
-	err := q.SelectContext(ctx, &rows, `SELECT `+buildRowColumns+` FROM builds AS b `+buildRowJoins+`
+	err := q.listText(ctx, &rows, `SELECT `+buildRowColumns+` FROM builds AS b `+buildRowJoins+`
 WHERE b.id IN (SELECT value FROM json_each(?))`, idList(slices.Clone(ids)))
 	place := make(map[int64]int, len(ids))
 	for i, id := range ids {
@@ -324,13 +318,13 @@ WHERE b.id IN (SELECT value FROM json_each(?))`, idList(slices.Clone(ids)))
 
 // SettledBuilds lists the builds of a pkgbase that have come to an end, in all
 // buildspaces, the newest change first.
-func (s *Store) SettledBuilds(ctx context.Context, pkgbase string, limit int) ([]BuildRow, error) {
+func (q *Reader) SettledBuilds(ctx context.Context, pkgbase string, limit int) ([]BuildRow, error) {
 	limit, err := pageLimit(limit)
 	if err != nil {
 		return nil, err
 	}
 	rows := []BuildRow{}
-	err = s.lists.SelectContext(ctx, &rows, `SELECT `+buildRowColumns+` FROM builds AS b `+buildRowJoins+`
+	err = q.listText(ctx, &rows, `SELECT `+buildRowColumns+` FROM builds AS b `+buildRowJoins+`
 WHERE b.pkgbase = ? AND b.status IN ('built', 'failed', 'skipped') ORDER BY b.changed_at DESC, b.id DESC LIMIT ?`, pkgbase, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list settled builds of %s: %w", pkgbase, err)

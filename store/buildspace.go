@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/jmoiron/sqlx"
 	"github.com/uptrace/bun"
 
 	"buildbtw"
@@ -38,10 +37,10 @@ type ActiveBuildspace struct {
 }
 
 // Buildspace gives one buildspace by name.
-func (s *Store) Buildspace(ctx context.Context, name string) (BuildspaceRow, error) {
+func (q *Reader) Buildspace(ctx context.Context, name string) (BuildspaceRow, error) {
 	rows := []BuildspaceRow{}
-	err := s.view(ctx, func(q *sqlx.Tx) error {
-		if err := q.SelectContext(ctx, &rows, `SELECT * FROM buildspaces WHERE name = ?`, name); err != nil {
+	err := q.Snapshot(ctx, func(q *Reader) error {
+		if err := q.listText(ctx, &rows, `SELECT * FROM buildspaces WHERE name = ?`, name); err != nil {
 			return err
 		}
 		if len(rows) == 0 {
@@ -58,7 +57,7 @@ func (s *Store) Buildspace(ctx context.Context, name string) (BuildspaceRow, err
 func noBuildspace(name string) error { return buildbtw.NotFound("there is no buildspace %q", name) }
 
 // Buildspaces lists buildspaces, newest first.
-func (s *Store) Buildspaces(ctx context.Context, f BuildspaceFilter) (rows []BuildspaceRow, next string, err error) {
+func (q *Reader) Buildspaces(ctx context.Context, f BuildspaceFilter) (rows []BuildspaceRow, next string, err error) {
 	limit, err := pageLimit(f.Limit)
 	if err != nil {
 		return nil, "", err
@@ -68,8 +67,8 @@ func (s *Store) Buildspaces(ctx context.Context, f BuildspaceFilter) (rows []Bui
 		return nil, "", err
 	}
 	rows = []BuildspaceRow{}
-	err = s.view(ctx, func(q *sqlx.Tx) error {
-		err := q.SelectContext(ctx, &rows, `SELECT * FROM buildspaces AS s`+w.sql()+` ORDER BY s.id DESC LIMIT ?`, append(w.args, limit+1)...)
+	err = q.Snapshot(ctx, func(q *Reader) error {
+		err := q.listText(ctx, &rows, `SELECT * FROM buildspaces AS s`+w.sql()+` ORDER BY s.id DESC LIMIT ?`, append(w.args, limit+1)...)
 		if err != nil {
 			return err
 		}
@@ -108,7 +107,7 @@ func (f BuildspaceFilter) conditions() (w where, err error) {
 
 // completeBuildspaces adds the changesets and the latest iterations: two
 // queries, however many rows there are.
-func completeBuildspaces(ctx context.Context, q *sqlx.Tx, rows []BuildspaceRow) error {
+func completeBuildspaces(ctx context.Context, q *Reader, rows []BuildspaceRow) error {
 	ids := make([]int64, len(rows))
 	place := map[int64]int{}
 	for i, r := range rows {
@@ -119,7 +118,7 @@ func completeBuildspaces(ctx context.Context, q *sqlx.Tx, rows []BuildspaceRow) 
 		return err
 	}
 	var latest []IterationRow
-	err = q.SelectContext(ctx, &latest, `SELECT i.*, s.name AS buildspace FROM iterations AS i JOIN buildspaces AS s ON s.id = i.buildspace_id
+	err = q.listText(ctx, &latest, `SELECT i.*, s.name AS buildspace FROM iterations AS i JOIN buildspaces AS s ON s.id = i.buildspace_id
 WHERE i.id IN (SELECT max(id) FROM iterations WHERE buildspace_id IN (SELECT value FROM json_each(?)) GROUP BY buildspace_id)`, idList(ids))
 	if err != nil {
 		return err
@@ -136,9 +135,9 @@ WHERE i.id IN (SELECT max(id) FROM iterations WHERE buildspace_id IN (SELECT val
 	return nil
 }
 
-func changesetsOf(ctx context.Context, q *sqlx.Tx, buildspaces []int64) (map[int64][]buildbtw.Changeset, error) {
+func changesetsOf(ctx context.Context, q *Reader, buildspaces []int64) (map[int64][]buildbtw.Changeset, error) {
 	var rows []changesetRow
-	err := q.SelectContext(ctx, &rows, `SELECT * FROM changesets WHERE buildspace_id IN (SELECT value FROM json_each(?)) ORDER BY buildspace_id, source`, idList(buildspaces))
+	err := q.listText(ctx, &rows, `SELECT * FROM changesets WHERE buildspace_id IN (SELECT value FROM json_each(?)) ORDER BY buildspace_id, source`, idList(buildspaces))
 	by := map[int64][]buildbtw.Changeset{}
 	for _, r := range rows {
 		by[r.BuildspaceID] = append(by[r.BuildspaceID], r.Changeset)
@@ -148,11 +147,11 @@ func changesetsOf(ctx context.Context, q *sqlx.Tx, buildspaces []int64) (map[int
 
 // ActiveBuildspaces gives all that deciding about new iterations takes, oldest
 // buildspace first.
-func (s *Store) ActiveBuildspaces(ctx context.Context) ([]ActiveBuildspace, error) {
+func (q *Reader) ActiveBuildspaces(ctx context.Context) ([]ActiveBuildspace, error) {
 	var out []ActiveBuildspace
-	err := s.view(ctx, func(q *sqlx.Tx) error {
+	err := q.Snapshot(ctx, func(q *Reader) error {
 		rows := []BuildspaceRow{}
-		if err := q.SelectContext(ctx, &rows, `SELECT * FROM buildspaces WHERE status = 'active' ORDER BY id`); err != nil {
+		if err := q.listText(ctx, &rows, `SELECT * FROM buildspaces WHERE status = 'active' ORDER BY id`); err != nil {
 			return err
 		}
 		ids := make([]int64, len(rows))
@@ -175,14 +174,14 @@ func (s *Store) ActiveBuildspaces(ctx context.Context) ([]ActiveBuildspace, erro
 }
 
 // addLatest adds the newest iteration of each buildspace with its changesets.
-func addLatest(ctx context.Context, q *sqlx.Tx, spaces []ActiveBuildspace) error {
+func addLatest(ctx context.Context, q *Reader, spaces []ActiveBuildspace) error {
 	const newest = `(SELECT max(id) FROM iterations GROUP BY buildspace_id)`
 	var iterations []buildbtw.Iteration
-	if err := q.SelectContext(ctx, &iterations, `SELECT * FROM iterations WHERE id IN `+newest); err != nil {
+	if err := q.listText(ctx, &iterations, `SELECT * FROM iterations WHERE id IN `+newest); err != nil {
 		return err
 	}
 	var planned []iterationChangeset
-	if err := q.SelectContext(ctx, &planned, `SELECT * FROM iteration_changesets WHERE iteration_id IN `+newest+` ORDER BY iteration_id, source`); err != nil {
+	if err := q.listText(ctx, &planned, `SELECT * FROM iteration_changesets WHERE iteration_id IN `+newest+` ORDER BY iteration_id, source`); err != nil {
 		return err
 	}
 	latest := map[int64]*buildbtw.Iteration{}

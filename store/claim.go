@@ -101,7 +101,7 @@ func (t *tx) claim(ctx context.Context, c Claim, aside bool) (*buildbtw.Attempt,
 // resume finds what the slot runs already.
 func (t *tx) resume(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
 	a := new(buildbtw.Attempt)
-	err := t.get(ctx, a, `SELECT * FROM attempts WHERE worker = ? AND slot = ? AND state = 'running'`, c.Worker.Name, c.Slot)
+	err := t.getText(ctx, a, `SELECT * FROM attempts WHERE worker = ? AND slot = ? AND state = 'running'`, c.Worker.Name, c.Slot)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -202,7 +202,7 @@ func (t *tx) startAttempt(ctx context.Context, build int64, c Claim) (*buildbtw.
 		Lease: t.opts.NewLease(), State: buildbtw.AttemptRunning,
 		Deadline: t.now.Add(c.Lease).Truncate(time.Microsecond), StartedAt: t.now, HeartbeatAt: t.now,
 	}
-	err = t.get(ctx, &a.ID, `INSERT INTO attempts (build_id, number, worker, slot, runner, lease, state, deadline, started_at, heartbeat_at)
+	err = t.getText(ctx, &a.ID, `INSERT INTO attempts (build_id, number, worker, slot, runner, lease, state, deadline, started_at, heartbeat_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
 		a.BuildID, a.Number, a.Worker, a.Slot, a.Runner, a.Lease, a.State, a.Deadline, a.StartedAt, a.HeartbeatAt)
 	if err != nil {
@@ -213,7 +213,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
 
 // served notes that a build of the buildspace was handed out.
 func (t *tx) served(ctx context.Context, iteration int64) error {
-	_, err := t.exec(ctx, `UPDATE buildspaces SET served_at = ? WHERE id = (SELECT buildspace_id FROM iterations WHERE id = ?)`, t.now, iteration)
+	_, err := t.execText(ctx, `UPDATE buildspaces SET served_at = ? WHERE id = (SELECT buildspace_id FROM iterations WHERE id = ?)`, t.now, iteration)
 	return err
 }
 
@@ -226,7 +226,7 @@ func (t *tx) labelFull(ctx context.Context, w buildbtw.Worker) (bool, error) {
 			continue
 		}
 		var running int
-		err := t.get(ctx, &running, `SELECT count(*) FROM workers AS w JOIN attempts AS a ON a.worker = w.name AND a.state = 'running'
+		err := t.getText(ctx, &running, `SELECT count(*) FROM workers AS w JOIN attempts AS a ON a.worker = w.name AND a.state = 'running'
 WHERE EXISTS (SELECT 1 FROM json_each(w.labels) WHERE value = ?)`, label)
 		if err != nil || running >= limit {
 			return true, err
@@ -385,7 +385,7 @@ func (s *Store) NextDue(ctx context.Context) (at time.Time, ok bool, err error) 
 		return known.at, known.ok, nil
 	}
 	var times []time.Time
-	if err := s.lists.SelectContext(ctx, &times, postponed+` ORDER BY b.not_before LIMIT 1`, now); err != nil {
+	if err := s.listText(ctx, &times, postponed+` ORDER BY b.not_before LIMIT 1`, now); err != nil {
 		return time.Time{}, false, fmt.Errorf("find the next postponed build: %w", err)
 	}
 	if ok = len(times) > 0; ok {

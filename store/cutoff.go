@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/jmoiron/sqlx"
-
 	"buildbtw"
 	"buildbtw/pacman/alpm"
 )
@@ -57,11 +55,11 @@ const previousOf = `(SELECT max(p.id) FROM builds AS p JOIN iterations AS pi ON 
 
 // Undecided gives builds for which it is to be decided whether they are built,
 // at most so many.
-func (s *Store) Undecided(ctx context.Context, limit int) ([]Undecided, error) {
+func (q *Reader) Undecided(ctx context.Context, limit int) ([]Undecided, error) {
 	var list []Undecided
-	err := s.view(ctx, func(q *sqlx.Tx) error {
+	err := q.Snapshot(ctx, func(q *Reader) error {
 		var rows []BuildRow
-		err := q.SelectContext(ctx, &rows, heldBuilds(buildbtw.HoldDecide), limit)
+		err := q.listText(ctx, &rows, heldBuilds(buildbtw.HoldDecide), limit)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
@@ -74,7 +72,7 @@ func (s *Store) Undecided(ctx context.Context, limit int) ([]Undecided, error) {
 	return list, nil
 }
 
-func loadUndecided(ctx context.Context, q *sqlx.Tx, rows []BuildRow) ([]Undecided, error) {
+func loadUndecided(ctx context.Context, q *Reader, rows []BuildRow) ([]Undecided, error) {
 	triggers, err := loadTriggers(ctx, q, rows)
 	if err != nil {
 		return nil, err
@@ -111,13 +109,13 @@ func loadUndecided(ctx context.Context, q *sqlx.Tx, rows []BuildRow) ([]Undecide
 
 // loadTriggers reads the dependencies of a kind that brings dependents into the
 // set, and those on a build's own first stage.
-func loadTriggers(ctx context.Context, q *sqlx.Tx, rows []BuildRow) ([]triggerRow, error) {
+func loadTriggers(ctx context.Context, q *Reader, rows []BuildRow) ([]triggerRow, error) {
 	ids := make([]int64, len(rows))
 	for i, r := range rows {
 		ids[i] = r.ID
 	}
 	var triggers []triggerRow
-	err := q.SelectContext(ctx, &triggers, `WITH wanted AS (
+	err := q.listText(ctx, &triggers, `WITH wanted AS (
     SELECT b.id, b.pkgbase, b.architecture, s.makedepends, coalesce(`+previousOf+`, 0) AS previous_id
     FROM json_each(?) AS k CROSS JOIN builds AS b ON b.id = k.value JOIN iterations AS i ON i.id = b.iteration_id JOIN buildspaces AS s ON s.id = i.buildspace_id)
 SELECT w.id AS to_build, d.id, d.pkgbase, d.pkgbase = w.pkgbase AS own, d.status, w.previous_id, w.makedepends,
@@ -220,7 +218,7 @@ func (t *tx) note(ctx context.Context, d Decision) error {
 		return err
 	}
 	var buildspace int64
-	if err := t.get(ctx, &buildspace, "SELECT buildspace_id FROM iterations WHERE id = ?", b.IterationID); err != nil {
+	if err := t.getText(ctx, &buildspace, "SELECT buildspace_id FROM iterations WHERE id = ?", b.IterationID); err != nil {
 		return err
 	}
 	err = t.record(ctx, buildbtw.Event{
@@ -241,7 +239,7 @@ func (s *Store) SaveInterfaces(ctx context.Context, bySHA256 map[string]alpm.Int
 			if err != nil {
 				return err
 			}
-			_, err = t.exec(ctx, `INSERT INTO interfaces (sha256, interface) VALUES (?, ?) ON CONFLICT (sha256) DO NOTHING`, sum, string(text))
+			_, err = t.execText(ctx, `INSERT INTO interfaces (sha256, interface) VALUES (?, ?) ON CONFLICT (sha256) DO NOTHING`, sum, string(text))
 			if err != nil {
 				return err
 			}
@@ -256,12 +254,12 @@ func (s *Store) SaveInterfaces(ctx context.Context, bySHA256 map[string]alpm.Int
 
 // interfacesOf gives what dependents can notice of the packages of builds. A
 // build is left out when it has none or one of theirs is not known.
-func interfacesOf(ctx context.Context, q *sqlx.Tx, builds []int64) (map[int64][]alpm.Interface, error) {
+func interfacesOf(ctx context.Context, q *Reader, builds []int64) (map[int64][]alpm.Interface, error) {
 	var rows []struct {
 		BuildID   int64   `bun:"build_id"`
 		Interface *string `bun:"interface"`
 	}
-	err := q.SelectContext(ctx, &rows, `SELECT b.id AS build_id, f.interface FROM builds AS b
+	err := q.listText(ctx, &rows, `SELECT b.id AS build_id, f.interface FROM builds AS b
 JOIN packages AS p ON p.build_id = CASE b.twin_of WHEN 0 THEN b.id ELSE b.twin_of END AND p.published
 LEFT JOIN interfaces AS f ON f.sha256 = p.sha256
 WHERE b.id IN (SELECT value FROM json_each(?)) ORDER BY p.pkgname`, idList(builds))
@@ -298,10 +296,10 @@ type PreviousResult struct {
 
 // PreviousResult gives the newest earlier result, whatever its commit; nil when
 // there is none.
-func (s *Store) PreviousResult(ctx context.Context, buildID int64) (*PreviousResult, error) {
+func (q *Reader) PreviousResult(ctx context.Context, buildID int64) (*PreviousResult, error) {
 	var rows []PreviousResult
-	err := s.view(ctx, func(q *sqlx.Tx) error {
-		err := q.SelectContext(ctx, &rows, `SELECT p.id, pi.number, p.version FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id
+	err := q.Snapshot(ctx, func(q *Reader) error {
+		err := q.listText(ctx, &rows, `SELECT p.id, pi.number, p.version FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id
 JOIN builds AS p ON p.pkgbase = b.pkgbase AND p.architecture = b.architecture AND p.status = 'built' AND p.iteration_id < b.iteration_id
 JOIN iterations AS pi ON pi.id = p.iteration_id AND pi.buildspace_id = i.buildspace_id
 WHERE b.id = ? ORDER BY p.id DESC LIMIT 1`, buildID)
@@ -323,9 +321,9 @@ WHERE b.id = ? ORDER BY p.id DESC LIMIT 1`, buildID)
 
 // Interfaces gives what dependents can notice of a build's packages; empty when
 // it has none or one of theirs is not known.
-func (s *Store) Interfaces(ctx context.Context, buildID int64) ([]alpm.Interface, error) {
+func (q *Reader) Interfaces(ctx context.Context, buildID int64) ([]alpm.Interface, error) {
 	var list []alpm.Interface
-	err := s.view(ctx, func(q *sqlx.Tx) error {
+	err := q.Snapshot(ctx, func(q *Reader) error {
 		known, err := interfacesOf(ctx, q, []int64{buildID})
 		list = known[buildID]
 		return err

@@ -37,7 +37,7 @@ func (t *tx) record(ctx context.Context, e buildbtw.Event) error {
 }
 
 // Events lists the history.
-func (s *Store) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
+func (q *Reader) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
 	limit, err := pageLimit(f.Limit)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func (s *Store) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
 FROM events AS e LEFT JOIN buildspaces AS s ON s.id = e.buildspace_id
 LEFT JOIN iterations AS i ON i.id = e.iteration_id LEFT JOIN builds AS b ON b.id = e.build_id`
 	rows := []EventRow{}
-	err = s.lists.SelectContext(ctx, &rows, from+w.sql()+order+" LIMIT ?", append(w.args, limit)...)
+	err = q.listText(ctx, &rows, from+w.sql()+order+" LIMIT ?", append(w.args, limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("list events: %w", err)
 	}

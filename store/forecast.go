@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/jmoiron/sqlx"
 	"github.com/uptrace/bun"
 
 	"buildbtw"
@@ -34,15 +33,15 @@ type WorkBuild struct {
 }
 
 // Work gives an iteration's builds with their order.
-func (s *Store) Work(ctx context.Context, iterationID int64) (Work, error) {
+func (q *Reader) Work(ctx context.Context, iterationID int64) (Work, error) {
 	var w Work
-	err := s.view(ctx, func(q *sqlx.Tx) error {
-		err := q.SelectContext(ctx, &w.Builds, `SELECT `+buildRefColumns+`, b.priority, b.started_at, b.twin_of
+	err := q.Snapshot(ctx, func(q *Reader) error {
+		err := q.listText(ctx, &w.Builds, `SELECT `+buildRefColumns+`, b.priority, b.started_at, b.twin_of
 FROM builds AS b WHERE b.iteration_id = ? ORDER BY b.id`, iterationID)
 		if err != nil {
 			return err
 		}
-		g, err := s.adjacencyOf(ctx, q, iterationID)
+		g, err := q.adjacencyOf(ctx, iterationID)
 		if err != nil {
 			return err
 		}
@@ -83,9 +82,9 @@ type ReadyIteration struct {
 }
 
 // ReadyIterations lists the iterations whose builds are handed out.
-func (s *Store) ReadyIterations(ctx context.Context) ([]ReadyIteration, error) {
+func (q *Reader) ReadyIterations(ctx context.Context) ([]ReadyIteration, error) {
 	var rows []ReadyIteration
-	err := s.lists.SelectContext(ctx, &rows, `SELECT i.id, s.priority,
+	err := q.listText(ctx, &rows, `SELECT i.id, s.priority,
   EXISTS (SELECT 1 FROM builds AS b WHERE b.iteration_id = i.id AND b.status IN ('pending', 'scheduled', 'building')) AS working
 FROM iterations AS i JOIN buildspaces AS s ON s.id = i.buildspace_id WHERE i.state = 'ready' AND s.status = 'active' ORDER BY i.id`)
 	if err != nil {
@@ -107,7 +106,7 @@ type NewPriority struct {
 func (s *Store) SetPriorities(ctx context.Context, list []NewPriority) error {
 	for batch := range slices.Chunk(list, priorityBatch) {
 		err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-			_, err := t.exec(ctx, `UPDATE builds SET priority = json_extract(v.value, '$[1]') FROM json_each(?) AS v
+			_, err := t.execText(ctx, `UPDATE builds SET priority = json_extract(v.value, '$[1]') FROM json_each(?) AS v
 WHERE builds.id = json_extract(v.value, '$[0]') AND builds.status IN ('blocked', 'pending')`, priorityList(batch))
 			return err
 		})
@@ -137,8 +136,8 @@ func priorityList(list []NewPriority) string {
 // Slots counts the builds that the present workers can run at the same time,
 // for any of the architectures. Present is who was seen after a time, or runs
 // something. What a worker has not shown yet is thought to be one slot.
-func (s *Store) Slots(ctx context.Context, architectures []string, seen time.Time) (n int, err error) {
-	err = s.lists.GetContext(ctx, &n, `SELECT coalesce(sum(max(1, running, finished)), 0) FROM (
+func (q *Reader) Slots(ctx context.Context, architectures []string, seen time.Time) (n int, err error) {
+	err = q.getText(ctx, &n, `SELECT coalesce(sum(max(1, running, finished)), 0) FROM (
     SELECT w.last_seen,
         (SELECT coalesce(max(a.slot) + 1, 0) FROM attempts AS a WHERE a.worker = w.name AND a.state = 'running') AS running,
         (SELECT coalesce(max(a.slot) + 1, 0) FROM attempts AS a WHERE a.worker = w.name AND a.state = 'finished' AND a.finished_at > ?) AS finished
@@ -164,13 +163,13 @@ const burnPoints = 120
 // nor skipped nor failed went down, and up when some were tried again: from the
 // events, oldest first. The points are even apart; a time in which nothing
 // changed has none.
-func (s *Store) BurnDown(ctx context.Context, iterationID int64) ([]BurnPoint, error) {
+func (q *Reader) BurnDown(ctx context.Context, iterationID int64) ([]BurnPoint, error) {
 	var span struct {
 		First   time.Time `bun:"first"`
 		Space   int64     `bun:"space"`
 		Seconds float64   `bun:"seconds"` // from the first event to the last
 	}
-	err := s.lists.GetContext(ctx, &span, `SELECT i.created_at AS first, i.buildspace_id AS space,
+	err := q.getText(ctx, &span, `SELECT i.created_at AS first, i.buildspace_id AS space,
   coalesce((julianday((SELECT max(b.changed_at) FROM builds AS b WHERE b.iteration_id = i.id)) - julianday(i.created_at)) * 86400, 0) AS seconds
 FROM iterations AS i WHERE i.id = ?`, iterationID)
 	if err != nil {
@@ -182,7 +181,7 @@ FROM iterations AS i WHERE i.id = ?`, iterationID)
 		Change int `bun:"change"`
 	}
 	settled := textList([]buildbtw.Status{buildbtw.StatusBuilt, buildbtw.StatusSkipped, buildbtw.StatusFailed})
-	err = s.lists.SelectContext(ctx, &rows, `WITH settled AS (SELECT value FROM json_each(?))
+	err = q.listText(ctx, &rows, `WITH settled AS (SELECT value FROM json_each(?))
 SELECT CAST((julianday(e.at) - julianday(?)) * 86400 / ? AS INTEGER) AS bucket,
   sum((e.from_status = '' OR e.from_status IN settled) - (e.to_status IN settled)) AS change
 FROM events AS e WHERE e.buildspace_id = ? AND e.iteration_id = ? AND e.kind = 'build' GROUP BY bucket ORDER BY bucket`,
@@ -230,14 +229,14 @@ func (t *tx) learnFrom(ctx context.Context, a *buildbtw.Attempt) error {
 		return err
 	}
 	row := durationRow{Pkgbase: b.Pkgbase, Architecture: b.Architecture, Recent: "[]"}
-	err = t.get(ctx, &row, `SELECT * FROM durations WHERE pkgbase = ? AND architecture = ?`, b.Pkgbase, b.Architecture)
+	err = t.getText(ctx, &row, `SELECT * FROM durations WHERE pkgbase = ? AND architecture = ?`, b.Pkgbase, b.Architecture)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("read the durations of %s: %w", b.Pkgbase, err)
 	}
 	if err := row.add(took.Seconds()); err != nil {
 		return fmt.Errorf("learn the duration of %s: %w", b.Pkgbase, err)
 	}
-	_, err = t.exec(ctx, `INSERT INTO durations (pkgbase, architecture, seconds, recent, learned_at) VALUES (?, ?, ?, ?, ?)
+	_, err = t.execText(ctx, `INSERT INTO durations (pkgbase, architecture, seconds, recent, learned_at) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (pkgbase, architecture) DO UPDATE SET seconds = EXCLUDED.seconds, recent = EXCLUDED.recent, learned_at = EXCLUDED.learned_at`,
 		row.Pkgbase, row.Architecture, row.Seconds, row.Recent, t.now)
 	return err
@@ -271,9 +270,9 @@ type Duration struct {
 }
 
 // Durations lists all that was learned, by package and architecture.
-func (s *Store) Durations(ctx context.Context) ([]Duration, error) {
+func (q *Reader) Durations(ctx context.Context) ([]Duration, error) {
 	var rows []durationRow
-	err := s.lists.SelectContext(ctx, &rows, `SELECT * FROM durations ORDER BY pkgbase, architecture`)
+	err := q.listText(ctx, &rows, `SELECT * FROM durations ORDER BY pkgbase, architecture`)
 	if err != nil {
 		return nil, fmt.Errorf("list durations: %w", err)
 	}
@@ -303,9 +302,9 @@ func logSpread(list []float64) float64 {
 
 // Duration gives what was learned of one package on an architecture; ok is
 // false when it was nothing.
-func (s *Store) Duration(ctx context.Context, pkgbase, architecture string) (seconds float64, ok bool, err error) {
+func (q *Reader) Duration(ctx context.Context, pkgbase, architecture string) (seconds float64, ok bool, err error) {
 	var found []float64
-	err = s.lists.SelectContext(ctx, &found, `SELECT seconds FROM durations WHERE pkgbase = ? AND architecture = ?`, pkgbase, architecture)
+	err = q.listText(ctx, &found, `SELECT seconds FROM durations WHERE pkgbase = ? AND architecture = ?`, pkgbase, architecture)
 	if err != nil {
 		return 0, false, fmt.Errorf("look up the duration of %s: %w", pkgbase, err)
 	}

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/jmoiron/sqlx"
-
 	"buildbtw"
 )
 
@@ -31,17 +29,17 @@ type GraphBuild struct {
 // GraphShape gives the build graph of one architecture without what changes. It
 // may be kept: an iteration's graph never changes, and its ID is never used
 // again.
-func (s *Store) GraphShape(ctx context.Context, iterationID int64, arch string) (GraphShape, error) {
+func (q *Reader) GraphShape(ctx context.Context, iterationID int64, arch string) (GraphShape, error) {
 	var g GraphShape
-	err := s.view(ctx, func(q *sqlx.Tx) error { return g.load(ctx, q, iterationID, arch) })
+	err := q.Snapshot(ctx, func(q *Reader) error { return g.load(ctx, q, iterationID, arch) })
 	if err != nil {
 		return GraphShape{}, fmt.Errorf("load the shape of the graph of iteration %d for %s: %w", iterationID, arch, err)
 	}
 	return g, nil
 }
 
-func (g *GraphShape) load(ctx context.Context, q *sqlx.Tx, iterationID int64, arch string) error {
-	err := q.SelectContext(ctx, &g.Builds, `SELECT id, pkgbase, version, stage, level, reason
+func (g *GraphShape) load(ctx context.Context, q *Reader, iterationID int64, arch string) error {
+	err := q.listText(ctx, &g.Builds, `SELECT id, pkgbase, version, stage, level, reason
 FROM builds WHERE iteration_id = ? AND architecture = ? ORDER BY id`, iterationID, arch)
 	if err != nil || len(g.Builds) == 0 {
 		return err
@@ -51,13 +49,13 @@ FROM builds WHERE iteration_id = ? AND architecture = ? ORDER BY id`, iterationI
 	if err := g.loadEdges(ctx, q, first, last); err != nil {
 		return err
 	}
-	return q.SelectContext(ctx, &g.Cuts, `SELECT * FROM cuts WHERE from_build BETWEEN ? AND ? ORDER BY from_build, to_build`, first, last)
+	return q.listText(ctx, &g.Cuts, `SELECT * FROM cuts WHERE from_build BETWEEN ? AND ? ORDER BY from_build, to_build`, first, last)
 }
 
 // loadEdges reads row by row: there are tens of thousands, and nearly none has
 // anything in through.
-func (g *GraphShape) loadEdges(ctx context.Context, q *sqlx.Tx, first, last int64) error {
-	rows, err := q.QueryContext(ctx, `SELECT from_build, to_build, kinds, through FROM edges
+func (g *GraphShape) loadEdges(ctx context.Context, q *Reader, first, last int64) error {
+	rows, err := q.db.QueryContext(ctx, `SELECT from_build, to_build, kinds, through FROM edges
 WHERE from_build BETWEEN ? AND ? ORDER BY from_build, to_build`, first, last)
 	if err != nil {
 		return err
@@ -88,8 +86,8 @@ type GraphState struct {
 }
 
 // GraphStates tells where the builds of a graph stand, by ID.
-func (s *Store) GraphStates(ctx context.Context, iterationID int64, arch string) ([]GraphState, error) {
-	rows, err := s.lists.QueryContext(ctx, `SELECT id, status, skip_reason, priority
+func (q *Reader) GraphStates(ctx context.Context, iterationID int64, arch string) ([]GraphState, error) {
+	rows, err := q.db.QueryContext(ctx, `SELECT id, status, skip_reason, priority
 FROM builds WHERE iteration_id = ? AND architecture = ? ORDER BY id`, iterationID, arch)
 	if err != nil {
 		return nil, fmt.Errorf("list the states of iteration %d for %s: %w", iterationID, arch, err)
@@ -128,27 +126,27 @@ func (g *adjacency) size() int { return len(g.in.start) - 1 }
 
 // adjacencyOf gives an iteration's graph. Edges never change once an iteration
 // is there, and its id is never used again.
-func (s *Store) adjacencyOf(ctx context.Context, q *sqlx.Tx, iteration int64) (*adjacency, error) {
-	if g := s.graphs.find(iteration); g != nil {
+func (q *Reader) adjacencyOf(ctx context.Context, iteration int64) (*adjacency, error) {
+	if g := q.graphs.find(iteration); g != nil {
 		return g, nil
 	}
 	g, err := loadAdjacency(ctx, q, iteration)
 	if err == nil && g.size() > 0 { // an iteration that is not there yet may come
-		s.graphs.keep(iteration, g)
+		q.graphs.keep(iteration, g)
 	}
 	return g, err
 }
 
-func loadAdjacency(ctx context.Context, q *sqlx.Tx, iteration int64) (*adjacency, error) {
+func loadAdjacency(ctx context.Context, q *Reader, iteration int64) (*adjacency, error) {
 	var span struct {
 		First int64 `bun:"first"`
 		Last  int64 `bun:"last"`
 	}
-	err := q.GetContext(ctx, &span, `SELECT coalesce(min(id), 0) AS first, coalesce(max(id), -1) AS last FROM builds WHERE iteration_id = ?`, iteration)
+	err := q.getText(ctx, &span, `SELECT coalesce(min(id), 0) AS first, coalesce(max(id), -1) AS last FROM builds WHERE iteration_id = ?`, iteration)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := q.QueryContext(ctx, `SELECT from_build, to_build FROM edges WHERE from_build BETWEEN ? AND ?
+	rows, err := q.db.QueryContext(ctx, `SELECT from_build, to_build FROM edges WHERE from_build BETWEEN ? AND ?
 UNION ALL SELECT twin_of, id FROM builds WHERE twin_of BETWEEN ? AND ?`, span.First, span.Last, span.First, span.Last)
 	if err != nil {
 		return nil, err

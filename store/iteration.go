@@ -7,8 +7,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/jmoiron/sqlx"
-
 	"buildbtw"
 	"buildbtw/buildgraph"
 )
@@ -34,14 +32,14 @@ type Graph struct {
 const iterationRow = `SELECT i.*, s.name AS buildspace FROM iterations AS i JOIN buildspaces AS s ON s.id = i.buildspace_id `
 
 // iterationID finds an iteration by its number; 0 is the latest.
-func iterationID(ctx context.Context, q *sqlx.Tx, buildspace string, number int) (int64, error) {
+func iterationID(ctx context.Context, q *Reader, buildspace string, number int) (int64, error) {
 	it, err := iterationOf(ctx, q, buildspace, number)
 	return it.ID, err
 }
 
-func iterationOf(ctx context.Context, q *sqlx.Tx, buildspace string, number int) (IterationRow, error) {
+func iterationOf(ctx context.Context, q *Reader, buildspace string, number int) (IterationRow, error) {
 	var row IterationRow
-	err := q.GetContext(ctx, &row, iterationRow+`WHERE s.name = ? AND (i.number = ? OR ? = 0) ORDER BY i.number DESC LIMIT 1`, buildspace, number, number)
+	err := q.getText(ctx, &row, iterationRow+`WHERE s.name = ? AND (i.number = ? OR ? = 0) ORDER BY i.number DESC LIMIT 1`, buildspace, number, number)
 	if err == nil {
 		return row, nil
 	}
@@ -49,7 +47,7 @@ func iterationOf(ctx context.Context, q *sqlx.Tx, buildspace string, number int)
 	if err := notFound(err, "buildspace %s has no iteration %d", buildspace, number); buildbtw.KindOf(err) != buildbtw.KindNotFound {
 		return row, err
 	}
-	if err := q.GetContext(ctx, &known, `SELECT EXISTS (SELECT 1 FROM buildspaces WHERE name = ?)`, buildspace); err != nil {
+	if err := q.getText(ctx, &known, `SELECT EXISTS (SELECT 1 FROM buildspaces WHERE name = ?)`, buildspace); err != nil {
 		return row, err
 	}
 	switch {
@@ -62,9 +60,9 @@ func iterationOf(ctx context.Context, q *sqlx.Tx, buildspace string, number int)
 }
 
 // Iteration gives one iteration by number; 0 is the latest.
-func (s *Store) Iteration(ctx context.Context, buildspace string, number int) (IterationRow, error) {
+func (q *Reader) Iteration(ctx context.Context, buildspace string, number int) (IterationRow, error) {
 	rows := make([]IterationRow, 1)
-	err := s.view(ctx, func(q *sqlx.Tx) (err error) {
+	err := q.Snapshot(ctx, func(q *Reader) (err error) {
 		if rows[0], err = iterationOf(ctx, q, buildspace, number); err != nil {
 			return err
 		}
@@ -77,10 +75,10 @@ func (s *Store) Iteration(ctx context.Context, buildspace string, number int) (I
 }
 
 // Iterations lists a buildspace's iterations, newest first.
-func (s *Store) Iterations(ctx context.Context, buildspace string) ([]IterationRow, error) {
+func (q *Reader) Iterations(ctx context.Context, buildspace string) ([]IterationRow, error) {
 	rows := []IterationRow{}
-	err := s.view(ctx, func(q *sqlx.Tx) error {
-		if err := q.SelectContext(ctx, &rows, iterationRow+`WHERE s.name = ? ORDER BY i.number DESC`, buildspace); err != nil {
+	err := q.Snapshot(ctx, func(q *Reader) error {
+		if err := q.listText(ctx, &rows, iterationRow+`WHERE s.name = ? ORDER BY i.number DESC`, buildspace); err != nil {
 			return err
 		}
 		return addCounts(ctx, q, rows)
@@ -93,9 +91,9 @@ func (s *Store) Iterations(ctx context.Context, buildspace string) ([]IterationR
 
 // IterationChangesets lists the changesets of an iteration with the commits
 // they stood at, by source.
-func (s *Store) IterationChangesets(ctx context.Context, iterationID int64) ([]buildgraph.PlannedChangeset, error) {
+func (q *Reader) IterationChangesets(ctx context.Context, iterationID int64) ([]buildgraph.PlannedChangeset, error) {
 	var rows []iterationChangeset
-	err := s.lists.SelectContext(ctx, &rows, `SELECT * FROM iteration_changesets WHERE iteration_id = ? ORDER BY source`, iterationID)
+	err := q.listText(ctx, &rows, `SELECT * FROM iteration_changesets WHERE iteration_id = ? ORDER BY source`, iterationID)
 	if err != nil {
 		return nil, fmt.Errorf("list changesets of iteration %d: %w", iterationID, err)
 	}
@@ -107,9 +105,9 @@ func (s *Store) IterationChangesets(ctx context.Context, iterationID int64) ([]b
 }
 
 // Warnings lists what the plan of an iteration warned of, in the plan's order.
-func (s *Store) Warnings(ctx context.Context, iterationID int64) ([]buildgraph.Warning, error) {
+func (q *Reader) Warnings(ctx context.Context, iterationID int64) ([]buildgraph.Warning, error) {
 	var rows []iterationWarning
-	err := s.lists.SelectContext(ctx, &rows, `SELECT iteration_id, kind, source, message FROM iteration_warnings WHERE iteration_id = ? ORDER BY id`, iterationID)
+	err := q.listText(ctx, &rows, `SELECT iteration_id, kind, source, message FROM iteration_warnings WHERE iteration_id = ? ORDER BY id`, iterationID)
 	if err != nil {
 		return nil, fmt.Errorf("list warnings of iteration %d: %w", iterationID, err)
 	}
@@ -121,10 +119,10 @@ func (s *Store) Warnings(ctx context.Context, iterationID int64) ([]buildgraph.W
 }
 
 // Architectures lists the architectures for which an iteration builds, sorted.
-func (s *Store) Architectures(ctx context.Context, iterationID int64) ([]string, error) {
+func (q *Reader) Architectures(ctx context.Context, iterationID int64) ([]string, error) {
 	list := []string{}
 	// From one to the next over the index; DISTINCT would go through all builds.
-	err := s.lists.SelectContext(ctx, &list, `WITH RECURSIVE a (architecture) AS (
+	err := q.listText(ctx, &list, `WITH RECURSIVE a (architecture) AS (
     SELECT min(architecture) FROM builds WHERE iteration_id = ?
     UNION ALL SELECT (SELECT min(b.architecture) FROM builds AS b WHERE b.iteration_id = ? AND b.architecture > a.architecture) FROM a WHERE a.architecture IS NOT NULL)
 SELECT architecture FROM a WHERE architecture IS NOT NULL`, iterationID, iterationID)
@@ -135,9 +133,9 @@ SELECT architecture FROM a WHERE architecture IS NOT NULL`, iterationID, iterati
 }
 
 // Graph gives the build graph of one architecture.
-func (s *Store) Graph(ctx context.Context, iterationID int64, arch string) (Graph, error) {
+func (q *Reader) Graph(ctx context.Context, iterationID int64, arch string) (Graph, error) {
 	g := Graph{Builds: []buildbtw.Build{}, Edges: []buildbtw.Edge{}, Cuts: []buildbtw.Cut{}}
-	err := s.view(ctx, func(q *sqlx.Tx) error {
+	err := q.Snapshot(ctx, func(q *Reader) error {
 		return g.load(ctx, q, iterationID, arch)
 	})
 	if err != nil {
@@ -148,24 +146,24 @@ func (s *Store) Graph(ctx context.Context, iterationID int64, arch string) (Grap
 
 // load reads edges by the range of ids of the builds: the builds of one
 // architecture were numbered in one go (layOut).
-func (g *Graph) load(ctx context.Context, q *sqlx.Tx, iterationID int64, arch string) error {
-	err := q.SelectContext(ctx, &g.Builds, `SELECT * FROM builds WHERE iteration_id = ? AND architecture = ? ORDER BY id`, iterationID, arch)
+func (g *Graph) load(ctx context.Context, q *Reader, iterationID int64, arch string) error {
+	err := q.listText(ctx, &g.Builds, `SELECT * FROM builds WHERE iteration_id = ? AND architecture = ? ORDER BY id`, iterationID, arch)
 	if err != nil || len(g.Builds) == 0 {
 		return err
 	}
 	first, last := g.Builds[0].ID, g.Builds[len(g.Builds)-1].ID
-	err = q.SelectContext(ctx, &g.Edges, `SELECT * FROM edges WHERE from_build BETWEEN ? AND ? ORDER BY from_build, to_build`, first, last)
+	err = q.listText(ctx, &g.Edges, `SELECT * FROM edges WHERE from_build BETWEEN ? AND ? ORDER BY from_build, to_build`, first, last)
 	if err != nil {
 		return err
 	}
-	return q.SelectContext(ctx, &g.Cuts, `SELECT * FROM cuts WHERE from_build BETWEEN ? AND ? ORDER BY from_build, to_build`, first, last)
+	return q.listText(ctx, &g.Cuts, `SELECT * FROM cuts WHERE from_build BETWEEN ? AND ? ORDER BY from_build, to_build`, first, last)
 }
 
 // UnfinishedAttempts gives the attempts that run or publish: their staged files
 // are still needed.
-func (s *Store) UnfinishedAttempts(ctx context.Context) ([]int64, error) {
+func (q *Reader) UnfinishedAttempts(ctx context.Context) ([]int64, error) {
 	ids := []int64{}
-	if err := s.lists.SelectContext(ctx, &ids, `SELECT id FROM attempts WHERE state <> 'finished' ORDER BY id`); err != nil {
+	if err := q.listText(ctx, &ids, `SELECT id FROM attempts WHERE state <> 'finished' ORDER BY id`); err != nil {
 		return nil, fmt.Errorf("list the unfinished attempts: %w", err)
 	}
 	return ids, nil
@@ -173,9 +171,9 @@ func (s *Store) UnfinishedAttempts(ctx context.Context) ([]int64, error) {
 
 // ReadyRepositories gives the names of the repositories that builds still go
 // into.
-func (s *Store) ReadyRepositories(ctx context.Context) ([]string, error) {
+func (q *Reader) ReadyRepositories(ctx context.Context) ([]string, error) {
 	names := []string{}
-	err := s.lists.SelectContext(ctx, &names, `
+	err := q.listText(ctx, &names, `
 		SELECT b.name || '_' || i.number FROM iterations i JOIN buildspaces b ON b.id = i.buildspace_id
 		WHERE i.state = 'ready' ORDER BY i.id`)
 	if err != nil {
@@ -194,13 +192,13 @@ type ChangesetCommit struct {
 
 // ChangesetCommits lists the changesets of iterations whose commit begins with
 // a prefix, newest iteration first.
-func (s *Store) ChangesetCommits(ctx context.Context, prefix string, limit int) ([]ChangesetCommit, error) {
+func (q *Reader) ChangesetCommits(ctx context.Context, prefix string, limit int) ([]ChangesetCommit, error) {
 	limit, err := pageLimit(limit)
 	if err != nil {
 		return nil, err
 	}
 	rows := []ChangesetCommit{}
-	err = s.lists.SelectContext(ctx, &rows, `SELECT s.name, i.number, c.source, c.commit_id FROM iteration_changesets AS c
+	err = q.listText(ctx, &rows, `SELECT s.name, i.number, c.source, c.commit_id FROM iteration_changesets AS c
 JOIN iterations AS i ON i.id = c.iteration_id JOIN buildspaces AS s ON s.id = i.buildspace_id
 WHERE substr(c.commit_id, 1, ?) = ? ORDER BY i.id DESC, c.source LIMIT ?`, len(prefix), prefix, limit)
 	if err != nil {
@@ -240,9 +238,9 @@ type EdgeChange struct {
 
 // Diff compares two iterations of a buildspace; 0 is the latest. Architectures
 // without a difference are left out.
-func (s *Store) Diff(ctx context.Context, buildspace string, from, to int) (Diff, error) {
+func (q *Reader) Diff(ctx context.Context, buildspace string, from, to int) (Diff, error) {
 	d := Diff{Architectures: map[string]ArchDiff{}}
-	err := s.view(ctx, func(q *sqlx.Tx) error {
+	err := q.Snapshot(ctx, func(q *Reader) error {
 		before, err := iterationOf(ctx, q, buildspace, from)
 		if err != nil {
 			return err
@@ -280,7 +278,7 @@ type version struct{ commit, version string }
 
 type edgeName struct{ from, to string }
 
-func snapshots(ctx context.Context, q *sqlx.Tx, iteration int64) (map[string]snapshot, error) {
+func snapshots(ctx context.Context, q *Reader, iteration int64) (map[string]snapshot, error) {
 	var builds []struct {
 		ID           int64  `bun:"id"`
 		Architecture string `bun:"architecture"`
@@ -288,7 +286,7 @@ func snapshots(ctx context.Context, q *sqlx.Tx, iteration int64) (map[string]sna
 		Commit       string `bun:"commit_id"`
 		Version      string `bun:"version"`
 	}
-	err := q.SelectContext(ctx, &builds, `SELECT id, architecture, CASE stage WHEN 2 THEN pkgbase || '@2' ELSE pkgbase END AS name, commit_id, version
+	err := q.listText(ctx, &builds, `SELECT id, architecture, CASE stage WHEN 2 THEN pkgbase || '@2' ELSE pkgbase END AS name, commit_id, version
 FROM builds WHERE iteration_id = ?`, iteration)
 	if err != nil {
 		return nil, err
@@ -307,7 +305,7 @@ FROM builds WHERE iteration_id = ?`, iteration)
 		To    int64              `bun:"to_build"`
 		Kinds buildbtw.EdgeKinds `bun:"kinds"`
 	}
-	err = q.SelectContext(ctx, &edges, `SELECT from_build, to_build, kinds FROM edges
+	err = q.listText(ctx, &edges, `SELECT from_build, to_build, kinds FROM edges
 WHERE from_build BETWEEN (SELECT min(id) FROM builds WHERE iteration_id = ?) AND (SELECT max(id) FROM builds WHERE iteration_id = ?)`, iteration, iteration)
 	for _, e := range edges {
 		from, to := builds[place[e.From]], builds[place[e.To]]

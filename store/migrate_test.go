@@ -38,7 +38,7 @@ func TestSchemaIsWhatTheMigrationsMake(t *testing.T) {
 func dump(t *testing.T, s *Store) string {
 	t.Helper()
 	var statements []string
-	err := s.lists.SelectContext(t.Context(), &statements, `SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY rowid`)
+	err := s.listText(t.Context(), &statements, `SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY rowid`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestEveryColumnHasAField(t *testing.T) {
 	s := openTemp(t)
 	check := func(table string, rows any) {
 		t.Helper()
-		if err := s.lists.SelectContext(t.Context(), rows, "SELECT * FROM "+table+" LIMIT 0"); err != nil {
+		if err := s.listText(t.Context(), rows, "SELECT * FROM "+table+" LIMIT 0"); err != nil {
 			t.Errorf("sqlx: %s: %v", table, err)
 		}
 		if err := s.write.NewSelect().Model(rows).Limit(1).Scan(t.Context()); err != nil {
@@ -157,7 +157,7 @@ func TestQueueQuestionsUseTheirIndexes(t *testing.T) {
 
 func explain(t *testing.T, s *Store, query string, args []any) string {
 	t.Helper()
-	rows, err := s.lists.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+	rows, err := s.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
 	if err != nil {
 		t.Fatal(err)
 	}

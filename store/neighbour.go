@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jmoiron/sqlx"
-
 	"buildbtw"
 )
 
@@ -31,18 +29,18 @@ type ReasonStep struct {
 }
 
 // Dependencies lists what must be built before the build, by pkgbase.
-func (s *Store) Dependencies(ctx context.Context, buildID int64) ([]Neighbour, error) {
-	return s.neighbours(ctx, `FROM edges AS e JOIN builds AS b ON b.id = e.from_build WHERE e.to_build = ?`, buildID)
+func (q *Reader) Dependencies(ctx context.Context, buildID int64) ([]Neighbour, error) {
+	return q.neighbours(ctx, `FROM edges AS e JOIN builds AS b ON b.id = e.from_build WHERE e.to_build = ?`, buildID)
 }
 
 // Dependents lists what must be built after the build, by pkgbase.
-func (s *Store) Dependents(ctx context.Context, buildID int64) ([]Neighbour, error) {
-	return s.neighbours(ctx, `FROM edges AS e JOIN builds AS b ON b.id = e.to_build WHERE e.from_build = ?`, buildID)
+func (q *Reader) Dependents(ctx context.Context, buildID int64) ([]Neighbour, error) {
+	return q.neighbours(ctx, `FROM edges AS e JOIN builds AS b ON b.id = e.to_build WHERE e.from_build = ?`, buildID)
 }
 
-func (s *Store) neighbours(ctx context.Context, from string, buildID int64) ([]Neighbour, error) {
+func (q *Reader) neighbours(ctx context.Context, from string, buildID int64) ([]Neighbour, error) {
 	rows := []Neighbour{}
-	err := s.lists.SelectContext(ctx, &rows, `SELECT `+buildRefColumns+`, e.kinds, e.through `+from+` ORDER BY b.pkgbase, b.stage`, buildID)
+	err := q.listText(ctx, &rows, `SELECT `+buildRefColumns+`, e.kinds, e.through `+from+` ORDER BY b.pkgbase, b.stage`, buildID)
 	if err != nil {
 		return nil, fmt.Errorf("list neighbours of build %d: %w", buildID, err)
 	}
@@ -51,8 +49,8 @@ func (s *Store) neighbours(ctx context.Context, from string, buildID int64) ([]N
 
 // BuildCuts lists the dependencies that the base provides to the build because
 // of a cycle.
-func (s *Store) BuildCuts(ctx context.Context, buildID int64) ([]BuildCut, error) {
-	return s.cuts(ctx, cutsTo, buildID)
+func (q *Reader) BuildCuts(ctx context.Context, buildID int64) ([]BuildCut, error) {
+	return q.cuts(ctx, cutsTo, buildID)
 }
 
 // The cuts at either end of a build; b is the build at the other.
@@ -61,11 +59,11 @@ const (
 	cutsFrom = `JOIN builds AS b ON b.id = c.to_build WHERE c.from_build = ?`
 )
 
-func (s *Store) cuts(ctx context.Context, others string, buildID int64) ([]BuildCut, error) {
+func (q *Reader) cuts(ctx context.Context, others string, buildID int64) ([]BuildCut, error) {
 	cuts := []BuildCut{}
-	err := s.view(ctx, func(q *sqlx.Tx) error {
+	err := q.Snapshot(ctx, func(q *Reader) error {
 		var self BuildRef
-		err := q.GetContext(ctx, &self, `SELECT `+buildRefColumns+` FROM builds AS b WHERE b.id = ?`, buildID)
+		err := q.getText(ctx, &self, `SELECT `+buildRefColumns+` FROM builds AS b WHERE b.id = ?`, buildID)
 		if err != nil {
 			return notFound(err, "there is no build %d", buildID)
 		}
@@ -74,7 +72,7 @@ func (s *Store) cuts(ctx context.Context, others string, buildID int64) ([]Build
 			Kinds buildbtw.EdgeKinds `bun:"kinds"`
 			Cycle buildbtw.Names     `bun:"cycle"`
 		}
-		err = q.SelectContext(ctx, &rows, `SELECT `+buildRefColumns+`, c.kinds, c.cycle FROM cuts AS c `+others+` ORDER BY b.pkgbase, b.stage`, buildID)
+		err = q.listText(ctx, &rows, `SELECT `+buildRefColumns+`, c.kinds, c.cycle FROM cuts AS c `+others+` ORDER BY b.pkgbase, b.stage`, buildID)
 		for _, r := range rows {
 			cut := BuildCut{From: r.BuildRef, To: self, Kinds: r.Kinds, Cycle: r.Cycle}
 			if others == cutsFrom {
@@ -96,12 +94,12 @@ const maxChain = 1000
 
 // ReasonChain gives the build, the build that made it necessary, and so on to a
 // changeset or a build added by hand.
-func (s *Store) ReasonChain(ctx context.Context, buildID int64) ([]ReasonStep, error) {
+func (q *Reader) ReasonChain(ctx context.Context, buildID int64) ([]ReasonStep, error) {
 	chain := []ReasonStep{}
-	err := s.view(ctx, func(q *sqlx.Tx) error {
+	err := q.Snapshot(ctx, func(q *Reader) error {
 		const columns = `SELECT ` + buildRefColumns + `, b.reason FROM builds AS b `
 		var step ReasonStep
-		err := q.GetContext(ctx, &step, columns+`WHERE b.id = ?`, buildID)
+		err := q.getText(ctx, &step, columns+`WHERE b.id = ?`, buildID)
 		if err != nil {
 			return notFound(err, "there is no build %d", buildID)
 		}
@@ -113,7 +111,7 @@ func (s *Store) ReasonChain(ctx context.Context, buildID int64) ([]ReasonStep, e
 				return nil
 			}
 			var next []ReasonStep
-			err := q.SelectContext(ctx, &next, columns+`JOIN builds AS self ON self.id = ?
+			err := q.listText(ctx, &next, columns+`JOIN builds AS self ON self.id = ?
 WHERE b.iteration_id = self.iteration_id AND b.architecture = self.architecture AND b.pkgbase = ? ORDER BY b.stage LIMIT 1`, step.ID, step.Reason.Via)
 			if err != nil || len(next) == 0 {
 				return err
@@ -154,7 +152,7 @@ type NeighbourPage struct {
 }
 
 // Neighbours lists one side of a build in parts: thousands may depend on it.
-func (s *Store) Neighbours(ctx context.Context, f NeighbourFilter) (NeighbourPage, error) {
+func (q *Reader) Neighbours(ctx context.Context, f NeighbourFilter) (NeighbourPage, error) {
 	page := NeighbourPage{Rows: []Neighbour{}, Counts: buildbtw.Counts{}}
 	limit, err := pageLimit(f.Limit)
 	if err != nil {
@@ -168,7 +166,7 @@ func (s *Store) Neighbours(ctx context.Context, f NeighbourFilter) (NeighbourPag
 	if f.Side == SideDependencies {
 		from = ` FROM edges AS e JOIN builds AS b ON b.id = e.from_build WHERE e.to_build = ?`
 	}
-	err = s.view(ctx, func(q *sqlx.Tx) error {
+	err = q.Snapshot(ctx, func(q *Reader) error {
 		if err := countNeighbours(ctx, q, page.Counts, from, f.BuildID); err != nil {
 			return err
 		}
@@ -181,7 +179,7 @@ func (s *Store) Neighbours(ctx context.Context, f NeighbourFilter) (NeighbourPag
 			from += ` AND (b.pkgbase, b.stage, b.id) > (SELECT pkgbase, stage, id FROM builds WHERE id = ?)`
 			args = append(args, cursor)
 		}
-		err := q.SelectContext(ctx, &page.Rows, `SELECT `+buildRefColumns+`, e.kinds, e.through`+from+` ORDER BY b.pkgbase, b.stage, b.id LIMIT ?`, append(args, limit+1)...)
+		err := q.listText(ctx, &page.Rows, `SELECT `+buildRefColumns+`, e.kinds, e.through`+from+` ORDER BY b.pkgbase, b.stage, b.id LIMIT ?`, append(args, limit+1)...)
 		page.Rows, page.Next = cutPage(page.Rows, limit, func(n Neighbour) int64 { return n.ID })
 		return err
 	})
@@ -191,12 +189,12 @@ func (s *Store) Neighbours(ctx context.Context, f NeighbourFilter) (NeighbourPag
 	return page, nil
 }
 
-func countNeighbours(ctx context.Context, q *sqlx.Tx, counts buildbtw.Counts, from string, buildID int64) error {
+func countNeighbours(ctx context.Context, q *Reader, counts buildbtw.Counts, from string, buildID int64) error {
 	var rows []struct {
 		Status buildbtw.Status `bun:"status"`
 		N      int             `bun:"n"`
 	}
-	err := q.SelectContext(ctx, &rows, `SELECT b.status, count(*) AS n`+from+` GROUP BY b.status`, buildID)
+	err := q.listText(ctx, &rows, `SELECT b.status, count(*) AS n`+from+` GROUP BY b.status`, buildID)
 	for _, r := range rows {
 		counts[r.Status] = r.N
 	}
@@ -205,8 +203,8 @@ func countNeighbours(ctx context.Context, q *sqlx.Tx, counts buildbtw.Counts, fr
 
 // CutsFrom lists the builds that take the base's package of a build because of
 // a cycle.
-func (s *Store) CutsFrom(ctx context.Context, buildID int64) ([]BuildCut, error) {
-	return s.cuts(ctx, cutsFrom, buildID)
+func (q *Reader) CutsFrom(ctx context.Context, buildID int64) ([]BuildCut, error) {
+	return q.cuts(ctx, cutsFrom, buildID)
 }
 
 // CutRow is a cut by the names of its builds: To takes From from the base.
@@ -220,21 +218,21 @@ type CutRow struct {
 
 // Cuts lists the edges that an iteration's order leaves out, at most limit of
 // them, by architecture and name, and counts all.
-func (s *Store) Cuts(ctx context.Context, iterationID int64, limit int) (rows []CutRow, total int, err error) {
+func (q *Reader) Cuts(ctx context.Context, iterationID int64, limit int) (rows []CutRow, total int, err error) {
 	const from = ` FROM cuts AS c JOIN builds AS f ON f.id = c.from_build JOIN builds AS t ON t.id = c.to_build WHERE c.from_build BETWEEN ? AND ?`
 	rows = []CutRow{}
-	err = s.view(ctx, func(q *sqlx.Tx) error {
-		g, err := s.adjacencyOf(ctx, q, iterationID)
+	err = q.Snapshot(ctx, func(q *Reader) error {
+		g, err := q.adjacencyOf(ctx, iterationID)
 		if err != nil {
 			return err
 		}
 		last := g.first + int64(g.size()) - 1
-		err = q.SelectContext(ctx, &rows, `SELECT t.architecture, f.pkgbase AS from_name, t.pkgbase AS to_name, c.kinds, c.cycle`+from+`
+		err = q.listText(ctx, &rows, `SELECT t.architecture, f.pkgbase AS from_name, t.pkgbase AS to_name, c.kinds, c.cycle`+from+`
 ORDER BY t.architecture, t.pkgbase, f.pkgbase, c.from_build, c.to_build LIMIT ?`, g.first, last, limit)
 		if err != nil || len(rows) < limit {
 			return err
 		}
-		return q.GetContext(ctx, &total, `SELECT count(*)`+from, g.first, last)
+		return q.getText(ctx, &total, `SELECT count(*)`+from, g.first, last)
 	})
 	if err != nil {
 		return nil, 0, fmt.Errorf("list cuts of iteration %d: %w", iterationID, err)

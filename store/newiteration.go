@@ -248,7 +248,7 @@ func (t *tx) insertLaidOut(ctx context.Context, g laidOut) error {
 // and not by the database, so that edges can be written without reading builds
 // back; AUTOINCREMENT takes note of them.
 func (t *tx) nextBuildID(ctx context.Context) (id int64, err error) {
-	err = t.get(ctx, &id, "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'builds'), 0) + 1")
+	err = t.getText(ctx, &id, "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'builds'), 0) + 1")
 	return id, err
 }
 
@@ -266,7 +266,7 @@ func insertRows[T any](ctx context.Context, t *tx, rows []T) error {
 
 // recordPlanned writes the first event of each build.
 func (t *tx) recordPlanned(ctx context.Context, it *buildbtw.Iteration) error {
-	_, err := t.exec(ctx, `INSERT INTO events (at, actor, buildspace_id, iteration_id, build_id, kind, from_status, to_status, cause, message)
+	_, err := t.execText(ctx, `INSERT INTO events (at, actor, buildspace_id, iteration_id, build_id, kind, from_status, to_status, cause, message)
 SELECT ?, ?, ?, ?, n.id, ?, ?, n.status, CASE n.status WHEN 'built' THEN ? ELSE ? END,
     CASE WHEN n.reused_from <> 0 THEN `+reusedWords+` WHEN n.status = 'built' THEN ? ELSE ? END
 FROM builds AS n LEFT JOIN builds AS b ON b.id = n.reused_from AND n.reused_from <> 0

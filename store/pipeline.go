@@ -54,7 +54,7 @@ WHERE p.state <> 'ended' AND b.status IN ('scheduled', 'building')`
 
 func (t *tx) pipelinesFull(ctx context.Context, most int) (bool, error) {
 	var wanted int
-	err := t.get(ctx, &wanted, `SELECT count(DISTINCT b.id) `+wantedPipelines)
+	err := t.getText(ctx, &wanted, `SELECT count(DISTINCT b.id) `+wantedPipelines)
 	return wanted >= most, err
 }
 
@@ -185,9 +185,9 @@ type OpenPipeline struct {
 // unwanted while no executor has begun and its build does not wait for it any
 // more; or when what its executor began was told to stop, or given up as lost.
 // What has come to an end with a result ends in GitLab by itself.
-func (s *Store) OpenPipelines(ctx context.Context) ([]OpenPipeline, error) {
+func (q *Reader) OpenPipelines(ctx context.Context) ([]OpenPipeline, error) {
 	rows := []OpenPipeline{}
-	err := s.lists.SelectContext(ctx, &rows, `SELECT p.*, b.commit_id, CASE
+	err := q.listText(ctx, &rows, `SELECT p.*, b.commit_id, CASE
     WHEN a.id IS NULL THEN b.status = 'scheduled' AND NOT EXISTS (SELECT 1 FROM pipelines AS l WHERE l.build_id = b.id AND l.id > p.id)
     ELSE NOT (a.state = 'running' AND a.stop OR a.outcome = 'lost') END AS wanted
 FROM pipelines AS p JOIN builds AS b ON b.id = p.build_id LEFT JOIN attempts AS a ON a.id = p.attempt_id
@@ -200,9 +200,9 @@ WHERE p.state <> 'ended' ORDER BY p.id`)
 
 // PinnedPipelines lists pipelines that have ended and whose refs may still be in
 // GitLab, at most so many.
-func (s *Store) PinnedPipelines(ctx context.Context, most int) ([]buildbtw.Pipeline, error) {
+func (q *Reader) PinnedPipelines(ctx context.Context, most int) ([]buildbtw.Pipeline, error) {
 	rows := []buildbtw.Pipeline{}
-	err := s.lists.SelectContext(ctx, &rows, `SELECT * FROM pipelines WHERE state = 'ended' AND pinned ORDER BY id LIMIT ?`, most)
+	err := q.listText(ctx, &rows, `SELECT * FROM pipelines WHERE state = 'ended' AND pinned ORDER BY id LIMIT ?`, most)
 	if err != nil {
 		return nil, fmt.Errorf("list pinned pipelines: %w", err)
 	}
@@ -223,9 +223,9 @@ func (s *Store) UnpinPipelines(ctx context.Context, ids []int64) error {
 }
 
 // BuildPipelines lists the pipelines of a build, newest first.
-func (s *Store) BuildPipelines(ctx context.Context, build int64) ([]buildbtw.Pipeline, error) {
+func (q *Reader) BuildPipelines(ctx context.Context, build int64) ([]buildbtw.Pipeline, error) {
 	rows := []buildbtw.Pipeline{}
-	err := s.lists.SelectContext(ctx, &rows, `SELECT * FROM pipelines WHERE build_id = ? ORDER BY id DESC`, build)
+	err := q.listText(ctx, &rows, `SELECT * FROM pipelines WHERE build_id = ? ORDER BY id DESC`, build)
 	if err != nil {
 		return nil, fmt.Errorf("list pipelines of build %d: %w", build, err)
 	}
@@ -234,9 +234,9 @@ func (s *Store) BuildPipelines(ctx context.Context, build int64) ([]buildbtw.Pip
 
 // OwnPipeline reports whether GitLab's pipeline of that number was made for a
 // build and has not ended.
-func (s *Store) OwnPipeline(ctx context.Context, number int64) (bool, error) {
+func (q *Reader) OwnPipeline(ctx context.Context, number int64) (bool, error) {
 	var n int
-	err := s.lists.GetContext(ctx, &n, `SELECT count(*) FROM pipelines WHERE number = ? AND number <> 0 AND state <> 'ended'`, number)
+	err := q.getText(ctx, &n, `SELECT count(*) FROM pipelines WHERE number = ? AND number <> 0 AND state <> 'ended'`, number)
 	if err != nil {
 		return false, fmt.Errorf("look up pipeline %d: %w", number, err)
 	}

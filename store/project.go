@@ -43,7 +43,7 @@ func (t *tx) noteProjects(ctx context.Context, group string, list []buildbtw.Pro
 	if err != nil {
 		return 0, err
 	}
-	result, err := t.exec(ctx, `
+	result, err := t.execText(ctx, `
 INSERT INTO mirrored_projects (id, slug, path, ssh_url, ci_config_path, active_at, group_name, next_at)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, ?, ? FROM json_each(?) WHERE true
 ON CONFLICT (id) DO UPDATE SET
@@ -67,7 +67,7 @@ const mine = ` NOT EXISTS (SELECT 1 FROM mirrored_projects AS o WHERE o.slug = p
 // have waited longest, up to a limit.
 func (s *Store) DueProjects(ctx context.Context, group string, limit int) ([]buildbtw.MirroredProject, error) {
 	var list []buildbtw.MirroredProject
-	err := s.lists.SelectContext(ctx, &list, `SELECT * FROM mirrored_projects AS p WHERE group_name = ? AND next_at <= ? AND`+mine+`
+	err := s.listText(ctx, &list, `SELECT * FROM mirrored_projects AS p WHERE group_name = ? AND next_at <= ? AND`+mine+`
 ORDER BY next_at, id LIMIT ?`, group, s.now(), limit)
 	if err != nil {
 		return nil, fmt.Errorf("list the projects of %s that are due: %w", group, err)
@@ -76,13 +76,13 @@ ORDER BY next_at, id LIMIT ?`, group, s.now(), limit)
 }
 
 // MissingProjects lists projects of a group that are not among these.
-func (s *Store) MissingProjects(ctx context.Context, group string, listed []buildbtw.Project) ([]buildbtw.MirroredProject, error) {
+func (q *Reader) MissingProjects(ctx context.Context, group string, listed []buildbtw.Project) ([]buildbtw.MirroredProject, error) {
 	ids := make([]int64, len(listed))
 	for i, p := range listed {
 		ids[i] = p.ID
 	}
 	var list []buildbtw.MirroredProject
-	err := s.lists.SelectContext(ctx, &list, `SELECT * FROM mirrored_projects WHERE group_name = ? AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY id`, group, idList(ids))
+	err := q.listText(ctx, &list, `SELECT * FROM mirrored_projects WHERE group_name = ? AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY id`, group, idList(ids))
 	if err != nil {
 		return nil, fmt.Errorf("list the projects that are missing in %s: %w", group, err)
 	}
@@ -119,7 +119,7 @@ func (t *tx) noteSuccess(ctx context.Context, f Fetched) error {
 	if at, ok := f.Project.NextFetch(f.Began); ok {
 		next = at.UTC()
 	}
-	_, err := t.exec(ctx, `UPDATE mirrored_projects SET fetched_at = ?, tried_at = ?, failures = 0, message = '',
+	_, err := t.execText(ctx, `UPDATE mirrored_projects SET fetched_at = ?, tried_at = ?, failures = 0, message = '',
     next_at = CASE WHEN `+unmoved+` THEN ? ELSE next_at END WHERE id = ?`,
 		f.Began.UTC(), f.Began.UTC(), f.Project.ActiveAt, f.Project.Path, next, f.Project.ID)
 	return err
@@ -127,10 +127,10 @@ func (t *tx) noteSuccess(ctx context.Context, f Fetched) error {
 
 func (t *tx) noteFailure(ctx context.Context, f Fetched) error {
 	var known buildbtw.MirroredProject
-	if err := t.get(ctx, &known, `SELECT * FROM mirrored_projects WHERE id = ?`, f.Project.ID); err != nil {
+	if err := t.getText(ctx, &known, `SELECT * FROM mirrored_projects WHERE id = ?`, f.Project.ID); err != nil {
 		return notFound(err, "there is no project %d", f.Project.ID)
 	}
-	_, err := t.exec(ctx, `UPDATE mirrored_projects SET tried_at = ?, failures = failures + 1, message = ?,
+	_, err := t.execText(ctx, `UPDATE mirrored_projects SET tried_at = ?, failures = failures + 1, message = ?,
     next_at = CASE WHEN `+unmoved+` THEN ? ELSE next_at END WHERE id = ?`,
 		f.Began.UTC(), f.Message, f.Project.ActiveAt, f.Project.Path, buildbtw.RetryFetch(t.now, known.Failures+1), f.Project.ID)
 	return err
@@ -140,7 +140,7 @@ func (t *tx) noteFailure(ctx context.Context, f Fetched) error {
 // are to know of it.
 func (s *Store) ProjectMissing(ctx context.Context, id int64, message string) error {
 	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `UPDATE mirrored_projects SET missing_at = coalesce(missing_at, ?), message = ?, next_at = NULL WHERE id = ?`, t.now, message, id)
+		_, err := t.execText(ctx, `UPDATE mirrored_projects SET missing_at = coalesce(missing_at, ?), message = ?, next_at = NULL WHERE id = ?`, t.now, message, id)
 		return err
 	})
 	if err != nil {
@@ -152,7 +152,7 @@ func (s *Store) ProjectMissing(ctx context.Context, id int64, message string) er
 // RemoveProject forgets a project that is not in its group any more.
 func (s *Store) RemoveProject(ctx context.Context, id int64) error {
 	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `DELETE FROM mirrored_projects WHERE id = ?`, id)
+		_, err := t.execText(ctx, `DELETE FROM mirrored_projects WHERE id = ?`, id)
 		return err
 	})
 	if err != nil {
@@ -162,9 +162,9 @@ func (s *Store) RemoveProject(ctx context.Context, id int64) error {
 }
 
 // Project gives the project with an id, or NotFound.
-func (s *Store) Project(ctx context.Context, id int64) (buildbtw.MirroredProject, error) {
+func (q *Reader) Project(ctx context.Context, id int64) (buildbtw.MirroredProject, error) {
 	var p buildbtw.MirroredProject
-	err := s.lists.GetContext(ctx, &p, `SELECT * FROM mirrored_projects WHERE id = ?`, id)
+	err := q.getText(ctx, &p, `SELECT * FROM mirrored_projects WHERE id = ?`, id)
 	return p, notFound(err, "there is no project %d", id)
 }
 
@@ -172,23 +172,23 @@ func (s *Store) Project(ctx context.Context, id int64) (buildbtw.MirroredProject
 const projectOfSource = `SELECT * FROM mirrored_projects WHERE slug = ? ORDER BY id LIMIT 1`
 
 func (t *tx) projectOfSource(ctx context.Context, slug string) (p buildbtw.MirroredProject, err error) {
-	err = t.get(ctx, &p, projectOfSource, slug)
+	err = t.getText(ctx, &p, projectOfSource, slug)
 	return p, err
 }
 
 // ProjectOfSource gives the project that a source comes from, or NotFound when
 // it comes from elsewhere.
-func (s *Store) ProjectOfSource(ctx context.Context, slug string) (buildbtw.MirroredProject, error) {
+func (q *Reader) ProjectOfSource(ctx context.Context, slug string) (buildbtw.MirroredProject, error) {
 	var p buildbtw.MirroredProject
-	err := s.lists.GetContext(ctx, &p, projectOfSource, slug)
+	err := q.getText(ctx, &p, projectOfSource, slug)
 	return p, notFound(err, "source %s is no project on GitLab", slug)
 }
 
 // ProjectsWithOtherCI lists projects whose pipelines are described elsewhere than
 // in path, up to a limit; those for which setting it failed before come last.
-func (s *Store) ProjectsWithOtherCI(ctx context.Context, path string, limit int) ([]buildbtw.MirroredProject, error) {
+func (q *Reader) ProjectsWithOtherCI(ctx context.Context, path string, limit int) ([]buildbtw.MirroredProject, error) {
 	var list []buildbtw.MirroredProject
-	err := s.lists.SelectContext(ctx, &list, `SELECT * FROM mirrored_projects WHERE ci_config_path <> ? ORDER BY ci_message <> '', id LIMIT ?`, path, limit)
+	err := q.listText(ctx, &list, `SELECT * FROM mirrored_projects WHERE ci_config_path <> ? ORDER BY ci_message <> '', id LIMIT ?`, path, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list the projects with another CI configuration than %s: %w", path, err)
 	}
@@ -199,7 +199,7 @@ func (s *Store) ProjectsWithOtherCI(ctx context.Context, path string, limit int)
 // could not be changed.
 func (s *Store) NoteCIConfig(ctx context.Context, id int64, path, failure string) error {
 	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `UPDATE mirrored_projects SET ci_config_path = ?, ci_message = ? WHERE id = ?`, path, failure, id)
+		_, err := t.execText(ctx, `UPDATE mirrored_projects SET ci_config_path = ?, ci_message = ? WHERE id = ?`, path, failure, id)
 		return err
 	})
 	if err != nil {
@@ -213,10 +213,10 @@ func (s *Store) NoteCIConfig(ctx context.Context, id int64, path, failure string
 func (s *Store) RetainGroups(ctx context.Context, names []string) error {
 	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
 		list := textList(names)
-		if _, err := t.exec(ctx, `DELETE FROM source_groups WHERE name NOT IN (SELECT value FROM json_each(?))`, list); err != nil {
+		if _, err := t.execText(ctx, `DELETE FROM source_groups WHERE name NOT IN (SELECT value FROM json_each(?))`, list); err != nil {
 			return err
 		}
-		_, err := t.exec(ctx, `INSERT INTO source_groups (name) SELECT value FROM json_each(?) WHERE true ON CONFLICT (name) DO NOTHING`, list)
+		_, err := t.execText(ctx, `INSERT INTO source_groups (name) SELECT value FROM json_each(?) WHERE true ON CONFLICT (name) DO NOTHING`, list)
 		return err
 	})
 	if err != nil {
@@ -226,9 +226,9 @@ func (s *Store) RetainGroups(ctx context.Context, names []string) error {
 }
 
 // SourceGroup gives a group, or NotFound.
-func (s *Store) SourceGroup(ctx context.Context, name string) (buildbtw.SourceGroup, error) {
+func (q *Reader) SourceGroup(ctx context.Context, name string) (buildbtw.SourceGroup, error) {
 	var g buildbtw.SourceGroup
-	err := s.lists.GetContext(ctx, &g, `SELECT * FROM source_groups WHERE name = ?`, name)
+	err := q.getText(ctx, &g, `SELECT * FROM source_groups WHERE name = ?`, name)
 	return g, notFound(err, "there is no group %s among the sources", name)
 }
 
@@ -242,9 +242,9 @@ type GroupRow struct {
 }
 
 // SourceGroups lists all groups by name.
-func (s *Store) SourceGroups(ctx context.Context) ([]GroupRow, error) {
+func (q *Reader) SourceGroups(ctx context.Context) ([]GroupRow, error) {
 	var rows []GroupRow
-	err := s.lists.SelectContext(ctx, &rows, `SELECT g.*, count(p.id) AS projects, count(p.fetched_at) AS fetched,
+	err := q.listText(ctx, &rows, `SELECT g.*, count(p.id) AS projects, count(p.fetched_at) AS fetched,
     count(p.id) FILTER (WHERE p.tried_at IS NULL AND`+mine+`) AS untried, count(p.id) FILTER (WHERE p.message <> '' OR NOT`+mine+`) AS broken
 FROM source_groups AS g LEFT JOIN mirrored_projects AS p ON p.group_name = g.name GROUP BY g.name ORDER BY g.name`)
 	if err != nil {
@@ -254,12 +254,12 @@ FROM source_groups AS g LEFT JOIN mirrored_projects AS p ON p.group_name = g.nam
 }
 
 // BrokenProjects says of a group's projects that cannot be mirrored why, by slug.
-func (s *Store) BrokenProjects(ctx context.Context, group string) (map[string]string, error) {
+func (q *Reader) BrokenProjects(ctx context.Context, group string) (map[string]string, error) {
 	var rows []struct {
 		Slug    string `bun:"slug"`
 		Message string `bun:"message"`
 	}
-	err := s.lists.SelectContext(ctx, &rows, `SELECT p.slug, p.message FROM mirrored_projects AS p WHERE p.group_name = ? AND p.message <> ''
+	err := q.listText(ctx, &rows, `SELECT p.slug, p.message FROM mirrored_projects AS p WHERE p.group_name = ? AND p.message <> ''
 UNION ALL
 SELECT p.slug, 'projects ' || o.path || ' and ' || p.path || ' would be the same source; rename one of them'
 FROM mirrored_projects AS p JOIN mirrored_projects AS o ON o.slug = p.slug AND o.id < p.id WHERE p.group_name = ?`, group, group)
@@ -274,9 +274,9 @@ FROM mirrored_projects AS p JOIN mirrored_projects AS o ON o.slug = p.slug AND o
 }
 
 // ProjectSlugs gives the names of all sources that a group's projects are.
-func (s *Store) ProjectSlugs(ctx context.Context, group string) (map[string]bool, error) {
+func (q *Reader) ProjectSlugs(ctx context.Context, group string) (map[string]bool, error) {
 	var list []string
-	if err := s.lists.SelectContext(ctx, &list, `SELECT DISTINCT slug FROM mirrored_projects WHERE group_name = ?`, group); err != nil {
+	if err := q.listText(ctx, &list, `SELECT DISTINCT slug FROM mirrored_projects WHERE group_name = ?`, group); err != nil {
 		return nil, fmt.Errorf("list the sources of %s: %w", group, err)
 	}
 	slugs := make(map[string]bool, len(list))
@@ -307,7 +307,7 @@ func (s *Store) GroupFetched(ctx context.Context, name string, until time.Time) 
 
 func (s *Store) setGroup(ctx context.Context, name, set string, args ...any) error {
 	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `UPDATE source_groups SET `+set+` WHERE name = ?`, append(args, name)...)
+		_, err := t.execText(ctx, `UPDATE source_groups SET `+set+` WHERE name = ?`, append(args, name)...)
 		return err
 	})
 	if err != nil {

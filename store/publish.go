@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jmoiron/sqlx"
-
 	"buildbtw"
 )
 
@@ -49,7 +47,7 @@ func (s *Store) AddPackage(ctx context.Context, lease string, p buildbtw.Package
 }
 
 func (t *tx) putPackage(ctx context.Context, p buildbtw.Package) error {
-	_, err := t.exec(ctx, `INSERT INTO packages (build_id, attempt_id, pkgname, version, architecture, filename, sha256, size, created_at)
+	_, err := t.execText(ctx, `INSERT INTO packages (build_id, attempt_id, pkgname, version, architecture, filename, sha256, size, created_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (build_id, attempt_id, filename) DO UPDATE SET pkgname = EXCLUDED.pkgname, version = EXCLUDED.version,
     architecture = EXCLUDED.architecture, sha256 = EXCLUDED.sha256, size = EXCLUDED.size, created_at = EXCLUDED.created_at`,
@@ -68,7 +66,7 @@ func (s *Store) BeginPublish(ctx context.Context, lease string, files []PackageF
 		if err != nil {
 			return err
 		}
-		if p, err = loadPublishing(ctx, t.lists, a); err != nil {
+		if p, err = t.loadPublishing(ctx, a); err != nil {
 			return err
 		}
 		switch {
@@ -97,7 +95,7 @@ func (t *tx) setPublishing(ctx context.Context, a *buildbtw.Attempt) error {
 	t.changed = true
 	const resultFor = `input_key = (SELECT CASE WHEN b.forced OR NOT s.reuse THEN '' ELSE b.input_key END
 FROM builds AS b ` + buildRowJoins + ` WHERE b.id = ?)`
-	_, err := t.exec(ctx, `UPDATE attempts SET state = 'publishing', outcome = ?, `+resultFor+` WHERE id = ? AND state = 'running'`,
+	_, err := t.execText(ctx, `UPDATE attempts SET state = 'publishing', outcome = ?, `+resultFor+` WHERE id = ? AND state = 'running'`,
 		buildbtw.OutcomeBuilt, a.BuildID, a.ID)
 	return err
 }
@@ -137,31 +135,31 @@ func (p Publishing) check(files []PackageFile) error {
 }
 
 // loadPublishing loads single rows and the few files of one attempt.
-func loadPublishing(ctx context.Context, q sqlx.QueryerContext, a *buildbtw.Attempt) (Publishing, error) {
+func (q queries) loadPublishing(ctx context.Context, a *buildbtw.Attempt) (Publishing, error) {
 	p := Publishing{Attempt: *a}
-	row, err := loadBuildRow(ctx, q, a.BuildID)
+	row, err := q.buildRow(ctx, a.BuildID)
 	if err != nil {
 		return p, err
 	}
 	p.Build, p.Status = row, row.Status
-	err = sqlx.SelectContext(ctx, q, &p.Files, `SELECT * FROM packages WHERE build_id = ? AND attempt_id = ? ORDER BY filename`, a.BuildID, a.ID)
+	err = q.listText(ctx, &p.Files, `SELECT * FROM packages WHERE build_id = ? AND attempt_id = ? ORDER BY filename`, a.BuildID, a.ID)
 	if err != nil {
 		return p, err
 	}
-	err = sqlx.SelectContext(ctx, q, &p.Architectures, `SELECT architecture FROM builds WHERE id = ?
+	err = q.listText(ctx, &p.Architectures, `SELECT architecture FROM builds WHERE id = ?
 UNION SELECT architecture FROM builds WHERE twin_of = ? AND twin_of <> 0 ORDER BY architecture`, a.BuildID, a.BuildID)
 	return p, err
 }
 
 // Publishing lists the attempts whose packages are on their way into the
 // repositories. After a crash each is published again and completed.
-func (s *Store) Publishing(ctx context.Context) ([]Publishing, error) {
+func (q *Reader) Publishing(ctx context.Context) ([]Publishing, error) {
 	var attempts []buildbtw.Attempt
 	list := []Publishing{}
-	err := s.lists.SelectContext(ctx, &attempts, `SELECT * FROM attempts WHERE state = 'publishing' ORDER BY id`)
+	err := q.listText(ctx, &attempts, `SELECT * FROM attempts WHERE state = 'publishing' ORDER BY id`)
 	for i := 0; err == nil && i < len(attempts); i++ {
 		var p Publishing
-		p, err = loadPublishing(ctx, s.lists, &attempts[i])
+		p, err = q.loadPublishing(ctx, &attempts[i])
 		list = append(list, p)
 	}
 	if err != nil {
@@ -199,13 +197,13 @@ func (s *Store) CompletePublish(ctx context.Context, attemptID int64) (buildbtw.
 
 func (t *tx) publishing(ctx context.Context, id int64) (*buildbtw.Attempt, error) {
 	a := new(buildbtw.Attempt)
-	err := t.get(ctx, a, `SELECT * FROM attempts WHERE id = ?`, id)
+	err := t.getText(ctx, a, `SELECT * FROM attempts WHERE id = ?`, id)
 	return a, notFound(err, "there is no attempt %d", id)
 }
 
 func (t *tx) complete(ctx context.Context, a *buildbtw.Attempt) error {
 	var files []buildbtw.Package
-	err := t.list(ctx, &files, `SELECT * FROM packages WHERE build_id = ? AND attempt_id = ?`, a.BuildID, a.ID)
+	err := t.listText(ctx, &files, `SELECT * FROM packages WHERE build_id = ? AND attempt_id = ?`, a.BuildID, a.ID)
 	if err != nil {
 		return err
 	}
@@ -220,7 +218,7 @@ func (t *tx) complete(ctx context.Context, a *buildbtw.Attempt) error {
 	if err != nil {
 		return err
 	}
-	if _, err = t.exec(ctx, `UPDATE packages SET published = (attempt_id = ?) WHERE build_id = ?`, a.ID, a.BuildID); err != nil {
+	if _, err = t.execText(ctx, `UPDATE packages SET published = (attempt_id = ?) WHERE build_id = ?`, a.ID, a.BuildID); err != nil {
 		return err
 	}
 	if err := t.finishAttempt(ctx, a, ending{outcome: buildbtw.OutcomeBuilt}, buildbtw.StatusBuilt); err != nil {

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jmoiron/sqlx"
-
 	"buildbtw"
 	"buildbtw/buildgraph"
 	"buildbtw/pacman/alpm"
@@ -43,14 +41,14 @@ type Reuse map[string]Result
 // FindReuse finds the builds of a plan whose input is known and has been built
 // before, going up from those that wait for nothing; and what has to be linked
 // into the iteration's repositories before CreateIteration is told of it.
-func (s *Store) FindReuse(ctx context.Context, plan *buildgraph.Plan) (Reuse, []Link, error) {
+func (q *Reader) FindReuse(ctx context.Context, plan *buildgraph.Plan) (Reuse, []Link, error) {
 	g, err := layOut(plan, 0, 1)
 	if err != nil {
 		return nil, nil, fmt.Errorf("find what can be reused: %w", err)
 	}
 	reuse := Reuse{}
 	var links []Link
-	err = s.view(ctx, func(q *sqlx.Tx) error {
+	err = q.Snapshot(ctx, func(q *Reader) error {
 		err := g.settle(func(keys []string) (Reuse, error) {
 			found, err := newestResults(ctx, q, keys)
 			for key, r := range found {
@@ -72,9 +70,9 @@ func (s *Store) FindReuse(ctx context.Context, plan *buildgraph.Plan) (Reuse, []
 
 // newestResults finds for each key the result that was made, or taken over,
 // last: its files are kept longest.
-func newestResults(ctx context.Context, q *sqlx.Tx, keys []string) (Reuse, error) {
+func newestResults(ctx context.Context, q *Reader, keys []string) (Reuse, error) {
 	var rows []Result
-	err := q.SelectContext(ctx, &rows, `SELECT `+resultColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.id IN (
+	err := q.listText(ctx, &rows, `SELECT `+resultColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.id IN (
     SELECT max(r.id) FROM json_each(?) AS k CROSS JOIN builds AS r ON r.input_key = k.value AND r.input_key <> ''
     WHERE r.status = 'built' GROUP BY r.input_key)`, textList(keys))
 	found := make(Reuse, len(rows))
@@ -85,7 +83,7 @@ func newestResults(ctx context.Context, q *sqlx.Tx, keys []string) (Reuse, error
 }
 
 // addFiles reads the packages of all results at once.
-func addFiles(ctx context.Context, q *sqlx.Tx, links []Link) error {
+func addFiles(ctx context.Context, q *Reader, links []Link) error {
 	ids := make([]int64, len(links))
 	for i, l := range links {
 		ids[i] = l.From.BuildID
@@ -98,9 +96,9 @@ func addFiles(ctx context.Context, q *sqlx.Tx, links []Link) error {
 }
 
 // publishedFiles gives what builds have in their repositories, by build.
-func publishedFiles(ctx context.Context, q *sqlx.Tx, builds []int64) (map[int64][]buildbtw.Package, error) {
+func publishedFiles(ctx context.Context, q *Reader, builds []int64) (map[int64][]buildbtw.Package, error) {
 	var files []buildbtw.Package
-	err := q.SelectContext(ctx, &files, `SELECT * FROM packages WHERE published AND build_id IN (SELECT value FROM json_each(?)) ORDER BY filename`, idList(builds))
+	err := q.listText(ctx, &files, `SELECT * FROM packages WHERE published AND build_id IN (SELECT value FROM json_each(?)) ORDER BY filename`, idList(builds))
 	by := make(map[int64][]buildbtw.Package, len(builds))
 	for _, f := range files {
 		by[f.BuildID] = append(by[f.BuildID], f)
@@ -121,11 +119,11 @@ func (s *Store) ForgetResults(ctx context.Context, builds []int64) error {
 // forgetResults also lets those go on that wait for the results.
 func (t *tx) forgetResults(ctx context.Context, builds []int64) error {
 	var keys []string
-	err := t.list(ctx, &keys, `SELECT DISTINCT input_key FROM builds WHERE input_key <> '' AND id IN (SELECT value FROM json_each(?))`, idList(builds))
+	err := t.listText(ctx, &keys, `SELECT DISTINCT input_key FROM builds WHERE input_key <> '' AND id IN (SELECT value FROM json_each(?))`, idList(builds))
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, `UPDATE attempts SET input_key = '' WHERE input_key IN (SELECT value FROM json_each(?))
+	_, err = t.execText(ctx, `UPDATE attempts SET input_key = '' WHERE input_key IN (SELECT value FROM json_each(?))
     AND id IN (SELECT p.attempt_id FROM packages AS p WHERE p.published AND p.build_id IN (SELECT value FROM json_each(?)))`,
 		textList(keys), idList(builds))
 	if err != nil {
@@ -157,19 +155,19 @@ const anyToLink = `SELECT EXISTS (SELECT 1 FROM builds WHERE held IN ('reuse', '
 // CompleteReuse or AbandonReuse.
 func (s *Store) BeginReuse(ctx context.Context, limit int) ([]Linking, error) {
 	var any bool
-	err := s.lists.GetContext(ctx, &any, anyToLink)
+	err := s.getText(ctx, &any, anyToLink)
 	if err != nil || !any {
 		return nil, err // most often: nobody who writes has to wait
 	}
 	err = s.transact(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `UPDATE builds SET held = 'linking', reused_from = (
+		_, err := t.execText(ctx, `UPDATE builds SET held = 'linking', reused_from = (
     SELECT max(r.id) FROM builds AS r WHERE r.input_key = builds.input_key AND r.input_key <> '' AND r.status = 'built')
 WHERE id IN (SELECT id FROM builds WHERE held = 'reuse' AND held <> '' ORDER BY id LIMIT ?)`, limit)
 		return err
 	})
 	var list []Linking
 	if err == nil {
-		err = s.view(ctx, func(q *sqlx.Tx) error {
+		err = s.Snapshot(ctx, func(q *Reader) error {
 			list, err = loadLinking(ctx, q, limit)
 			return err
 		})
@@ -180,9 +178,9 @@ WHERE id IN (SELECT id FROM builds WHERE held = 'reuse' AND held <> '' ORDER BY 
 	return list, nil
 }
 
-func loadLinking(ctx context.Context, q *sqlx.Tx, limit int) ([]Linking, error) {
+func loadLinking(ctx context.Context, q *Reader, limit int) ([]Linking, error) {
 	var rows []BuildRow
-	err := q.SelectContext(ctx, &rows, heldBuilds(buildbtw.HoldLinking), limit)
+	err := q.listText(ctx, &rows, heldBuilds(buildbtw.HoldLinking), limit)
 	if err != nil {
 		return nil, err
 	}
@@ -205,9 +203,9 @@ func loadLinking(ctx context.Context, q *sqlx.Tx, limit int) ([]Linking, error) 
 	return list, nil
 }
 
-func resultsByID(ctx context.Context, q *sqlx.Tx, ids []int64) (map[int64]Result, error) {
+func resultsByID(ctx context.Context, q *Reader, ids []int64) (map[int64]Result, error) {
 	var rows []Result
-	err := q.SelectContext(ctx, &rows, `SELECT `+resultColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.id IN (SELECT value FROM json_each(?))`, idList(ids))
+	err := q.listText(ctx, &rows, `SELECT `+resultColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.id IN (SELECT value FROM json_each(?))`, idList(ids))
 	if err != nil {
 		return nil, err
 	}
@@ -222,12 +220,12 @@ func resultsByID(ctx context.Context, q *sqlx.Tx, ids []int64) (map[int64]Result
 
 // twinArchitectures gives the architectures for which builds do the work of
 // others.
-func twinArchitectures(ctx context.Context, q *sqlx.Tx, builds []int64) (map[int64][]string, error) {
+func twinArchitectures(ctx context.Context, q *Reader, builds []int64) (map[int64][]string, error) {
 	var rows []struct {
 		TwinOf       int64  `bun:"twin_of"`
 		Architecture string `bun:"architecture"`
 	}
-	err := q.SelectContext(ctx, &rows, `SELECT twin_of, architecture FROM builds WHERE twin_of <> 0 AND twin_of IN (SELECT value FROM json_each(?)) ORDER BY architecture`, idList(builds))
+	err := q.listText(ctx, &rows, `SELECT twin_of, architecture FROM builds WHERE twin_of <> 0 AND twin_of IN (SELECT value FROM json_each(?)) ORDER BY architecture`, idList(builds))
 	by := map[int64][]string{}
 	for _, r := range rows {
 		by[r.TwinOf] = append(by[r.TwinOf], r.Architecture)
@@ -276,7 +274,7 @@ func (t *tx) linking(ctx context.Context, builds []int64) (map[string][]int64, e
 		ID    int64  `bun:"id"`
 		Words string `bun:"words"`
 	}
-	err := t.list(ctx, &rows, `SELECT n.id, `+reusedWords+` AS words FROM builds AS n JOIN builds AS b ON b.id = n.reused_from `+buildRowJoins+`
+	err := t.listText(ctx, &rows, `SELECT n.id, `+reusedWords+` AS words FROM builds AS n JOIN builds AS b ON b.id = n.reused_from `+buildRowJoins+`
 WHERE n.held = 'linking' AND n.status = 'pending' AND n.id IN (SELECT value FROM json_each(?)) ORDER BY n.id`, idList(builds))
 	by := map[string][]int64{}
 	for _, r := range rows {
@@ -287,7 +285,7 @@ WHERE n.held = 'linking' AND n.status = 'pending' AND n.id IN (SELECT value FROM
 
 // takePackages gives the builds n that reuse others the packages of those.
 func (t *tx) takePackages(ctx context.Context, which string, args ...any) error {
-	_, err := t.exec(ctx, `INSERT INTO packages (build_id, attempt_id, pkgname, version, architecture, filename, sha256, size, published, created_at)
+	_, err := t.execText(ctx, `INSERT INTO packages (build_id, attempt_id, pkgname, version, architecture, filename, sha256, size, published, created_at)
 SELECT n.id, p.attempt_id, p.pkgname, p.version, p.architecture, p.filename, p.sha256, p.size, TRUE, p.created_at
 FROM builds AS n JOIN packages AS p ON p.build_id = n.reused_from AND p.published
 WHERE n.reused_from <> 0 AND n.status = 'built' AND `+which+` ORDER BY n.id, p.id`, args...)
@@ -393,7 +391,7 @@ func (t *tx) inputKeys(ctx context.Context, ids []int64) (string, error) {
 		return "", err
 	}
 	var builds []buildbtw.Build
-	err = t.list(ctx, &builds, `SELECT b.id, b.pkgbase, b.commit_id, b.architecture, b.stage, b.no_check, b.twin_of
+	err = t.listText(ctx, &builds, `SELECT b.id, b.pkgbase, b.commit_id, b.architecture, b.stage, b.no_check, b.twin_of
 FROM json_each(?) AS k CROSS JOIN builds AS b ON b.id = k.value`, idList(ids))
 	if err != nil {
 		return "", fmt.Errorf("read the inputs of %d builds: %w", len(ids), err)
@@ -416,7 +414,7 @@ func (t *tx) setInputKeys(ctx context.Context, ids []int64) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, `UPDATE builds SET input_key = k.value ->> 1 FROM json_each(?) AS k WHERE builds.id = k.value ->> 0`, keys)
+	_, err = t.execText(ctx, `UPDATE builds SET input_key = k.value ->> 1 FROM json_each(?) AS k WHERE builds.id = k.value ->> 0`, keys)
 	if err != nil {
 		return fmt.Errorf("write the input keys of %d builds: %w", len(ids), err)
 	}
@@ -431,7 +429,7 @@ func (t *tx) dependencyOutputs(ctx context.Context, ids []int64) (map[int64][]ma
 		Stage   int    `bun:"stage"`
 		Output  string `bun:"output_digest"`
 	}
-	err := t.list(ctx, &rows, `SELECT e.to_build, d.pkgbase, d.stage, d.output_digest FROM json_each(?) AS wanted
+	err := t.listText(ctx, &rows, `SELECT e.to_build, d.pkgbase, d.stage, d.output_digest FROM json_each(?) AS wanted
 CROSS JOIN edges AS e ON e.to_build = wanted.value JOIN builds AS d ON d.id = e.from_build
 WHERE d.status = 'built' ORDER BY e.to_build, d.pkgbase, d.stage`, idList(ids))
 	if err != nil {

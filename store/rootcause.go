@@ -8,8 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/jmoiron/sqlx"
-
 	"buildbtw"
 )
 
@@ -30,44 +28,44 @@ type standing struct {
 const tooManyEvents = 2000
 
 // standing gives how an iteration stands in q's snapshot.
-func (s *Store) standing(ctx context.Context, q *sqlx.Tx, iteration int64) (*standing, error) {
+func (q *Reader) standing(ctx context.Context, iteration int64) (*standing, error) {
 	var event int64
-	if err := q.GetContext(ctx, &event, `SELECT coalesce(max(id), 0) FROM events`); err != nil {
+	if err := q.getText(ctx, &event, `SELECT coalesce(max(id), 0) FROM events`); err != nil {
 		return nil, err
 	}
-	was := s.standings.find(iteration)
+	was := q.standings.find(iteration)
 	switch {
 	case was == nil || was.event > event: // what is kept may be of a later snapshot than q's
-		st, err := s.loadStanding(ctx, q, iteration, event)
+		st, err := q.loadStanding(ctx, iteration, event)
 		if err == nil && was == nil && st.graph.size() > 0 { // an iteration that is not there yet may come
-			s.standings.keep(iteration, st)
+			q.standings.keep(iteration, st)
 		}
 		return st, err
 	case was.event == event:
 		return was, nil
 	}
-	st, err := s.follow(ctx, q, iteration, was)
+	st, err := q.follow(ctx, iteration, was)
 	if err != nil {
 		return nil, err
 	}
 	st.event = event
-	s.standings.keep(iteration, st)
+	q.standings.keep(iteration, st)
 	return st, nil
 }
 
 // loadStanding reads all statuses.
-func (s *Store) loadStanding(ctx context.Context, q *sqlx.Tx, iteration, event int64) (*standing, error) {
-	g, err := s.adjacencyOf(ctx, q, iteration)
+func (q *Reader) loadStanding(ctx context.Context, iteration, event int64) (*standing, error) {
+	g, err := q.adjacencyOf(ctx, iteration)
 	if err != nil {
 		return nil, err
 	}
 	st := newStanding(g, make([]bool, g.size()), make([]bool, g.size()))
 	st.event = event
-	err = q.GetContext(ctx, &st.buildspace, `SELECT coalesce((SELECT buildspace_id FROM iterations WHERE id = ?), 0)`, iteration)
+	err = q.getText(ctx, &st.buildspace, `SELECT coalesce((SELECT buildspace_id FROM iterations WHERE id = ?), 0)`, iteration)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := q.QueryContext(ctx, `SELECT id, status, skip_reason FROM builds WHERE iteration_id = ? AND status IN ('blocked', 'failed', 'skipped')`, iteration)
+	rows, err := q.db.QueryContext(ctx, `SELECT id, status, skip_reason FROM builds WHERE iteration_id = ? AND status IN ('blocked', 'failed', 'skipped')`, iteration)
 	if err != nil {
 		return nil, err
 	}
@@ -98,19 +96,19 @@ func (st *standing) set(build int64, status buildbtw.Status, cause buildbtw.Caus
 
 // follow takes the events into account that came after a standing: every change
 // of a status has one, in the same transaction.
-func (s *Store) follow(ctx context.Context, q *sqlx.Tx, iteration int64, was *standing) (*standing, error) {
+func (q *Reader) follow(ctx context.Context, iteration int64, was *standing) (*standing, error) {
 	var moves []struct {
 		Build int64           `bun:"build_id"`
 		To    buildbtw.Status `bun:"to_status"`
 		Cause buildbtw.Cause  `bun:"cause"`
 	}
-	err := q.SelectContext(ctx, &moves, `SELECT build_id, to_status, cause FROM events
+	err := q.listText(ctx, &moves, `SELECT build_id, to_status, cause FROM events
 WHERE buildspace_id = ? AND id > ? AND iteration_id = ? AND kind = 'build' ORDER BY id LIMIT ?`, was.buildspace, was.event, iteration, tooManyEvents+1)
 	switch {
 	case err != nil:
 		return nil, err
 	case len(moves) > tooManyEvents:
-		return s.loadStanding(ctx, q, iteration, was.event)
+		return q.loadStanding(ctx, iteration, was.event)
 	}
 	st := newStanding(was.graph, slices.Clone(was.causes), slices.Clone(was.blocked))
 	st.buildspace = was.buildspace
@@ -247,7 +245,7 @@ func (st *standing) rootCauses(build int64, seen []int32) []int64 {
 
 // addRootCauses names for every blocked row what it waits for in vain: never
 // just the neighbour, which may itself wait.
-func (s *Store) addRootCauses(ctx context.Context, q *sqlx.Tx, rows []BuildRow) error {
+func (q *Reader) addRootCauses(ctx context.Context, rows []BuildRow) error {
 	iterations := map[int64][]int{}
 	for i, r := range rows {
 		if r.Status == buildbtw.StatusBlocked {
@@ -255,7 +253,7 @@ func (s *Store) addRootCauses(ctx context.Context, q *sqlx.Tx, rows []BuildRow) 
 		}
 	}
 	for iteration, places := range iterations {
-		st, err := s.standing(ctx, q, iteration)
+		st, err := q.standing(ctx, iteration)
 		if err != nil {
 			return fmt.Errorf("root causes: %w", err)
 		}
@@ -277,7 +275,7 @@ func (s *Store) addRootCauses(ctx context.Context, q *sqlx.Tx, rows []BuildRow) 
 	return nil
 }
 
-func buildRefs(ctx context.Context, q *sqlx.Tx, ids []int64) (map[int64]BuildRef, error) {
+func buildRefs(ctx context.Context, q *Reader, ids []int64) (map[int64]BuildRef, error) {
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
 	refs := map[int64]BuildRef{}
@@ -285,7 +283,7 @@ func buildRefs(ctx context.Context, q *sqlx.Tx, ids []int64) (map[int64]BuildRef
 		return refs, nil
 	}
 	var rows []BuildRef
-	err := q.SelectContext(ctx, &rows, `SELECT `+buildRefColumns+` FROM builds AS b WHERE b.id IN (SELECT value FROM json_each(?))`, idList(ids))
+	err := q.listText(ctx, &rows, `SELECT `+buildRefColumns+` FROM builds AS b WHERE b.id IN (SELECT value FROM json_each(?))`, idList(ids))
 	for _, r := range rows {
 		refs[r.ID] = r
 	}
@@ -294,14 +292,14 @@ func buildRefs(ctx context.Context, q *sqlx.Tx, ids []int64) (map[int64]BuildRef
 
 // Blockers lists the builds of an iteration that others wait for in vain, the
 // one that blocks most first.
-func (s *Store) Blockers(ctx context.Context, iterationID int64, limit int) ([]Blocker, error) {
+func (q *Reader) Blockers(ctx context.Context, iterationID int64, limit int) ([]Blocker, error) {
 	limit, err := pageLimit(limit)
 	if err != nil {
 		return nil, err
 	}
 	blockers := []Blocker{}
-	err = s.view(ctx, func(q *sqlx.Tx) error {
-		st, err := s.standing(ctx, q, iterationID)
+	err = q.Snapshot(ctx, func(q *Reader) error {
+		st, err := q.standing(ctx, iterationID)
 		if err != nil {
 			return err
 		}

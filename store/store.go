@@ -85,17 +85,15 @@ const readers = 4
 
 // Store is the database. It is safe for concurrent use.
 type Store struct {
+	Reader
 	opts  Options
 	lock  *lock
-	write *bun.DB  // the one connection that writes
-	lists *sqlx.DB // reads, over connections that can do nothing else
+	write *bun.DB // the one connection that writes
 
 	mapper *reflectx.Mapper // columns to fields, as bun names them
 
 	subscribers subscribers
 	work        work
-	graphs      recent[adjacency]
-	standings   recent[standing]
 }
 
 // Open opens the database at path, makes it if it is missing, and brings it up
@@ -130,8 +128,9 @@ func (s *Store) connect(ctx context.Context, path string) error {
 	}
 	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
-	s.lists = sqlx.NewDb(r, "sqlite3") // the name by which sqlx knows that placeholders are "?"
-	s.lists.Mapper = s.mapper
+	pool := sqlx.NewDb(r, "sqlite3") // the name by which sqlx knows that placeholders are "?"
+	pool.Mapper = s.mapper
+	s.Reader = Reader{queries: queries{pool}, pool: pool, shared: &shared{}}
 	return nil
 }
 
@@ -147,8 +146,8 @@ func dsn(path, more string) string {
 // nothing.
 func (s *Store) Close() error {
 	var errs []error
-	if s.lists != nil {
-		errs = append(errs, s.lists.Close())
+	if s.pool != nil {
+		errs = append(errs, s.pool.Close())
 	}
 	if s.write != nil {
 		errs = append(errs, s.write.Close())

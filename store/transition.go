@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/jmoiron/sqlx"
-
 	"buildbtw"
 )
 
@@ -60,7 +58,7 @@ func (t *tx) moveFrom(ctx context.Context, from buildbtw.Status, which clause, c
 	// The status stands in the text: SQLite could not use the partial indexes of an unknown one.
 	query := `UPDATE builds AS build SET ` + set.sql + ` ` + c.from.sql + ` WHERE status = '` + string(from) + `' AND (` + which.sql + `) RETURNING id`
 	var ids []int64
-	if err := t.list(ctx, &ids, query, slices.Concat(set.args, c.from.args, which.args)...); err != nil || len(ids) == 0 {
+	if err := t.listText(ctx, &ids, query, slices.Concat(set.args, c.from.args, which.args)...); err != nil || len(ids) == 0 {
 		return nil, err
 	}
 	t.changed = true
@@ -81,7 +79,7 @@ func (c change) skipReason() buildbtw.Cause {
 }
 
 func (t *tx) recordMoves(ctx context.Context, from buildbtw.Status, ids []int64, c change) error {
-	_, err := t.exec(ctx, `INSERT INTO events (at, actor, buildspace_id, iteration_id, build_id, kind, from_status, to_status, cause, message)
+	_, err := t.execText(ctx, `INSERT INTO events (at, actor, buildspace_id, iteration_id, build_id, kind, from_status, to_status, cause, message)
 SELECT ?, ?, i.buildspace_id, i.id, b.id, ?, ?, ?, ?, ?
 FROM json_each(?) AS moved JOIN builds AS b ON b.id = moved.value JOIN iterations AS i ON i.id = b.iteration_id`,
 		t.now, c.actor, buildbtw.EventBuild, from, c.to, c.cause, c.message, idList(ids))
@@ -105,7 +103,7 @@ func (t *tx) moveOne(ctx context.Context, id int64, c change) error {
 // build loads one build; NotFound when there is none.
 func (t *tx) build(ctx context.Context, id int64) (buildbtw.Build, error) {
 	var b buildbtw.Build
-	err := t.get(ctx, &b, `SELECT * FROM builds WHERE id = ?`, id)
+	err := t.getText(ctx, &b, `SELECT * FROM builds WHERE id = ?`, id)
 	return b, notFound(err, "there is no build %d", id)
 }
 
@@ -120,13 +118,13 @@ func (t *tx) skip(ctx context.Context, which clause, c change) ([]int64, error) 
 		return ids, err
 	}
 	t.handout = false
-	_, err = t.exec(ctx, `UPDATE attempts SET stop = TRUE WHERE state = 'running' AND build_id IN (SELECT value FROM json_each(?))`, idList(ids))
+	_, err = t.execText(ctx, `UPDATE attempts SET stop = TRUE WHERE state = 'running' AND build_id IN (SELECT value FROM json_each(?))`, idList(ids))
 	return ids, err
 }
 
 // beginCounts writes the number of an iteration's builds by status.
 func (t *tx) beginCounts(ctx context.Context, iteration int64) error {
-	_, err := t.exec(ctx, `INSERT INTO build_counts (iteration_id, status, builds)
+	_, err := t.execText(ctx, `INSERT INTO build_counts (iteration_id, status, builds)
 SELECT ?, s.value, (SELECT count(*) FROM builds AS b WHERE b.iteration_id = ? AND b.status = s.value) FROM json_each(?) AS s`,
 		iteration, iteration, textList(buildbtw.Statuses()))
 	if err != nil {
@@ -137,7 +135,7 @@ SELECT ?, s.value, (SELECT count(*) FROM builds AS b WHERE b.iteration_id = ? AN
 
 // recountMoved follows a move of builds from one status to another.
 func (t *tx) recountMoved(ctx context.Context, from, to buildbtw.Status, ids []int64) error {
-	_, err := t.exec(ctx, `UPDATE build_counts AS c SET builds = c.builds + CASE c.status WHEN ? THEN moved.n ELSE -moved.n END
+	_, err := t.execText(ctx, `UPDATE build_counts AS c SET builds = c.builds + CASE c.status WHEN ? THEN moved.n ELSE -moved.n END
 FROM (SELECT b.iteration_id, count(*) AS n FROM json_each(?) AS k CROSS JOIN builds AS b ON b.id = k.value GROUP BY b.iteration_id) AS moved
 WHERE c.iteration_id = moved.iteration_id AND c.status IN (?, ?)`, to, idList(ids), from, to)
 	if err != nil {
@@ -148,7 +146,7 @@ WHERE c.iteration_id = moved.iteration_id AND c.status IN (?, ?)`, to, idList(id
 
 // addCounts adds the numbers of builds by status; a status that no build has is
 // left out.
-func addCounts(ctx context.Context, q *sqlx.Tx, rows []IterationRow) error {
+func addCounts(ctx context.Context, q *Reader, rows []IterationRow) error {
 	ids := make([]int64, len(rows))
 	place := map[int64]int{}
 	for i := range rows {
@@ -160,7 +158,7 @@ func addCounts(ctx context.Context, q *sqlx.Tx, rows []IterationRow) error {
 		Status      buildbtw.Status `bun:"status"`
 		Builds      int             `bun:"builds"`
 	}
-	err := q.SelectContext(ctx, &counts, `SELECT c.iteration_id, c.status, c.builds FROM json_each(?) AS k
+	err := q.listText(ctx, &counts, `SELECT c.iteration_id, c.status, c.builds FROM json_each(?) AS k
 CROSS JOIN build_counts AS c ON c.iteration_id = k.value WHERE c.builds > 0`, idList(ids))
 	for _, c := range counts {
 		rows[place[c.IterationID]].Counts[c.Status] = c.Builds
@@ -190,7 +188,7 @@ func heldBuilds(h buildbtw.Hold) string {
 // hold finds anew for the pending ones among the builds whether they are held.
 // Those whose packages are being linked stay as they are.
 func (t *tx) hold(ctx context.Context, which clause) error {
-	done, err := t.exec(ctx, `UPDATE builds SET held = h.hold FROM (
+	done, err := t.execText(ctx, `UPDATE builds SET held = h.hold FROM (
     SELECT p.id AS id, `+holds+` AS hold
     FROM builds AS p JOIN iterations AS i ON i.id = p.iteration_id JOIN buildspaces AS s ON s.id = i.buildspace_id
     WHERE p.status = 'pending' AND p.twin_of = 0 AND p.held <> 'linking' AND p.id IN (`+which.sql+`)) AS h
@@ -322,12 +320,12 @@ func (t *tx) countDown(ctx context.Context, settled []int64) (freed, error) {
 	}
 	var free freed
 	ids := idList(settled)
-	err := t.list(ctx, &rows, `SELECT builds.id, builds.twin_of FROM `+gone+` CROSS JOIN builds ON builds.id = gone.id
+	err := t.listText(ctx, &rows, `SELECT builds.id, builds.twin_of FROM `+gone+` CROSS JOIN builds ON builds.id = gone.id
 WHERE builds.status = 'blocked' AND builds.waiting = gone.n ORDER BY builds.id`, ids, ids)
 	if err != nil {
 		return free, fmt.Errorf("find what waits for nothing any more: %w", err)
 	}
-	_, err = t.exec(ctx, `UPDATE builds SET waiting = waiting - gone.n FROM `+gone+`
+	_, err = t.execText(ctx, `UPDATE builds SET waiting = waiting - gone.n FROM `+gone+`
 WHERE builds.id = gone.id AND NOT (builds.status = 'blocked' AND builds.waiting = gone.n)`, ids, ids)
 	if err != nil {
 		return free, fmt.Errorf("count down what waits: %w", err)

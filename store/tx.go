@@ -18,8 +18,8 @@ import (
 // tx is a writing transaction. There is one at a time, so what it reads stays
 // true until it ends.
 type tx struct {
-	bun.Tx
-	lists   *sqlx.Tx // the same transaction
+	bun.Tx  // for single rows
+	queries // for hand-written statements, in the same transaction
 	opts    *Options
 	now     time.Time // of everything in this transaction; UTC, whole microseconds
 	changed bool      // somebody may be waiting for what was written
@@ -34,7 +34,7 @@ func (s *Store) now() time.Time { return s.opts.Now().UTC().Truncate(time.Micros
 func (s *Store) transact(ctx context.Context, fn func(context.Context, *tx) error) error {
 	var changed, handout bool
 	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, btx bun.Tx) error {
-		t := &tx{Tx: btx, lists: &sqlx.Tx{Tx: btx.Tx, Mapper: s.mapper}, opts: &s.opts, now: s.now()}
+		t := &tx{Tx: btx, queries: queries{&sqlx.Tx{Tx: btx.Tx, Mapper: s.mapper}}, opts: &s.opts, now: s.now()}
 		err := fn(ctx, t)
 		changed, handout = t.changed, t.handout
 		return err
@@ -49,31 +49,6 @@ func (s *Store) transact(ctx context.Context, fn func(context.Context, *tx) erro
 		}
 	}
 	return err
-}
-
-// exec carries out one statement, with bound values.
-func (t *tx) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	return t.lists.ExecContext(ctx, query, args...)
-}
-
-// list reads rows into a slice, with bound values.
-func (t *tx) list(ctx context.Context, dst any, query string, args ...any) error {
-	return t.lists.SelectContext(ctx, dst, query, args...)
-}
-
-// get reads one row, with bound values; sql.ErrNoRows when there is none.
-func (t *tx) get(ctx context.Context, dst any, query string, args ...any) error {
-	return t.lists.GetContext(ctx, dst, query, args...)
-}
-
-// view runs fn on one snapshot of the database.
-func (s *Store) view(ctx context.Context, fn func(*sqlx.Tx) error) error {
-	q, err := s.lists.BeginTxx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer q.Rollback() // it only read
-	return fn(q)
 }
 
 // idList is a set of row ids as SQL takes it: json_each(?). An IN list of

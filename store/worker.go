@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"buildbtw"
 )
 
@@ -28,10 +26,10 @@ const touchEvery = 5 * time.Second
 // It wakes nobody: waiting workers would wake each other for ever.
 func (t *tx) touchWorker(ctx context.Context, w buildbtw.Worker) (aside bool, err error) {
 	var known buildbtw.Worker
-	err = t.get(ctx, &known, `SELECT * FROM workers WHERE name = ?`, w.Name)
+	err = t.getText(ctx, &known, `SELECT * FROM workers WHERE name = ?`, w.Name)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		_, err = t.exec(ctx, `INSERT INTO workers (name, architectures, runners, labels, version, first_seen, last_seen) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		_, err = t.execText(ctx, `INSERT INTO workers (name, architectures, runners, labels, version, first_seen, last_seen) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			w.Name, w.Architectures, w.Runners, w.Labels, w.Version, t.now, t.now)
 		return false, err
 	case err != nil:
@@ -39,7 +37,7 @@ func (t *tx) touchWorker(ctx context.Context, w buildbtw.Worker) (aside bool, er
 	case sameWorker(known, w) && t.now.Sub(known.LastSeen) < touchEvery:
 		return known.SetAside != "", nil
 	}
-	_, err = t.exec(ctx, `UPDATE workers SET architectures = ?, runners = ?, labels = ?, version = ?, last_seen = ? WHERE name = ?`,
+	_, err = t.execText(ctx, `UPDATE workers SET architectures = ?, runners = ?, labels = ?, version = ?, last_seen = ? WHERE name = ?`,
 		w.Architectures, w.Runners, w.Labels, w.Version, t.now, w.Name)
 	return known.SetAside != "", err
 }
@@ -50,17 +48,17 @@ func sameWorker(a, b buildbtw.Worker) bool {
 }
 
 // Workers lists all workers by name, each with its running builds.
-func (s *Store) Workers(ctx context.Context) ([]WorkerRow, error) {
+func (q *Reader) Workers(ctx context.Context) ([]WorkerRow, error) {
 	var workers []WorkerRow
-	err := s.view(ctx, func(q *sqlx.Tx) error {
-		if err := q.SelectContext(ctx, &workers, `SELECT * FROM workers ORDER BY name`); err != nil {
+	err := q.Snapshot(ctx, func(q *Reader) error {
+		if err := q.listText(ctx, &workers, `SELECT * FROM workers ORDER BY name`); err != nil {
 			return err
 		}
 		var running []struct {
 			Worker string `bun:"worker"`
 			BuildRow
 		}
-		err := q.SelectContext(ctx, &running, `SELECT a.worker, `+buildRowColumns+` FROM attempts AS a
+		err := q.listText(ctx, &running, `SELECT a.worker, `+buildRowColumns+` FROM attempts AS a
 JOIN builds AS b ON b.id = a.build_id `+buildRowJoins+`
 WHERE a.state <> 'finished' ORDER BY a.worker, a.slot, a.id`)
 		for _, r := range running {
@@ -154,18 +152,18 @@ FROM attempts AS a JOIN builds AS b ON b.id = a.build_id ` + buildRowJoins
 
 // WorkerHistory lists the leases that are out and the newest finished attempts
 // of every worker.
-func (s *Store) WorkerHistory(ctx context.Context, recent int) (WorkerHistory, error) {
+func (q *Reader) WorkerHistory(ctx context.Context, recent int) (WorkerHistory, error) {
 	h := WorkerHistory{Leases: []WorkerAttempt{}, Recent: []WorkerAttempt{}}
 	recent, err := pageLimit(recent)
 	if err != nil {
 		return h, err
 	}
-	err = s.view(ctx, func(q *sqlx.Tx) error {
-		err := q.SelectContext(ctx, &h.Leases, workerAttempts+` WHERE a.state <> 'finished' ORDER BY a.worker, a.slot, a.id`)
+	err = q.Snapshot(ctx, func(q *Reader) error {
+		err := q.listText(ctx, &h.Leases, workerAttempts+` WHERE a.state <> 'finished' ORDER BY a.worker, a.slot, a.id`)
 		if err != nil {
 			return err
 		}
-		return q.SelectContext(ctx, &h.Recent, workerAttempts+` WHERE a.id IN (
+		return q.listText(ctx, &h.Recent, workerAttempts+` WHERE a.id IN (
   SELECT r.id FROM workers AS w JOIN attempts AS r ON r.id IN (
     SELECT id FROM attempts WHERE worker = w.name AND state = 'finished' ORDER BY finished_at DESC LIMIT ?))
 ORDER BY a.worker, a.finished_at DESC, a.id DESC`, recent)
