@@ -19,7 +19,7 @@ const (
 	homeEvents      = 20_000 // newest ones among which the finished builds are sought
 )
 
-// home shows what needs somebody, what runs, how far every active buildspace is,
+// home shows what needs attention, what runs, how far every active buildspace is,
 // and what was finished lately.
 func (a *App) home(c *fiber.Ctx) error {
 	workers, err := a.Store.Workers(c.UserContext())

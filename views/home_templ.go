@@ -13,7 +13,7 @@ import (
 	"strconv"
 )
 
-// Home is what a packager sees first: what needs somebody, what runs, how far
+// Home is what a packager sees first: what needs attention, what runs, how far
 // all is, and what was finished lately.
 type Home struct {
 	Needs       []Need
@@ -59,13 +59,13 @@ func (h Home) Title() string {
 	case len(h.Needs) > 0:
 		n := len(h.Needs) + h.NeedsMore
 		if n == 1 {
-			return "1 needs you"
+			return "1 needs attention"
 		}
-		return Count(n) + " need you"
+		return Count(n) + " need attention"
 	case len(h.Running) > 0:
 		return Count(len(h.Running)+h.RunningMore) + " building"
 	}
-	return "All quiet"
+	return "Idle"
 }
 
 // Mood of the home page.
@@ -161,12 +161,12 @@ func needList(h Home) templ.Component {
 			templ_7745c5c3_Var2 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "<section aria-labelledby=\"h-needs\"><h2 id=\"h-needs\">Needs somebody</h2>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "<section aria-labelledby=\"h-needs\"><h2 id=\"h-needs\">Needs attention</h2>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		if len(h.Needs) == 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "<p class=\"quiet\">Nothing failed that is not being worked on.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "<p class=\"quiet\">Nothing needs attention.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

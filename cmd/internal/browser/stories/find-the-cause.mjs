@@ -17,7 +17,7 @@ await story(async (visit) => {
     await visit.follow(target, address);
   };
   await visit.open("/");
-  await visit.says(page.getByRole("region", { name: "Needs somebody" }), "abacus", "holds 2 builds");
+  await visit.says(page.getByRole("region", { name: "Needs attention" }), "abacus", "holds 2 builds");
   await click(page.getByRole("region", { name: "Buildspaces" }).getByRole("link", { name: "bump", exact: true }), "**/buildspaces/bump");
   await visit.says(page.getByRole("region", { name: "Fix these first" }), "abacus", "holds 2 builds");
   await click(visit.row("atlas").getByRole("link", { name: "atlas", exact: true }), "**/builds/*");
@@ -44,5 +44,5 @@ await story(async (visit) => {
   await visit.open("/buildspaces/bump");
   await visit.says(visit.row("atlas"), "built");
   await visit.open("/");
-  await visit.sees(page.getByText("Nothing failed that is not being worked on."));
+  await visit.sees(page.getByText("Nothing needs attention."));
 });
