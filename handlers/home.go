@@ -20,7 +20,7 @@ const (
 )
 
 // home shows what needs attention, what runs, how far every active buildspace is,
-// and what was finished lately.
+// and what was finished recently.
 func (a *App) home(c *fiber.Ctx) error {
 	workers, err := a.Store.Workers(c.UserContext())
 	if err != nil {

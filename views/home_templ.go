@@ -14,7 +14,7 @@ import (
 )
 
 // Home is what a packager sees first: what needs attention, what runs, how far
-// all is, and what was finished lately.
+// all is, and what was finished recently.
 type Home struct {
 	Needs       []Need
 	NeedsMore   int // failed builds that are not listed
@@ -786,7 +786,7 @@ func finishedList(finished []FinishedBuild) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if len(finished) > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 58, "<section aria-labelledby=\"h-finished\"><h2 id=\"h-finished\">Finished lately</h2><ul class=\"rows tight\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 58, "<section aria-labelledby=\"h-finished\"><h2 id=\"h-finished\">Recently finished</h2><ul class=\"rows tight\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
