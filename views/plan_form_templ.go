@@ -1214,13 +1214,13 @@ func scopeOrder() []buildbtw.Scope {
 func scopeWords(s buildbtw.Scope) string {
 	switch s {
 	case buildbtw.ScopeNone:
-		return "the changesets alone"
+		return "only the changesets"
 	case buildbtw.ScopeDirect:
-		return "and what depends on them, one level"
+		return "changesets and their direct dependents"
 	case buildbtw.ScopeAll:
-		return "and everything above that"
+		return "changesets and all dependents, transitively"
 	}
-	return "like all, less what an unchanged interface makes unnecessary"
+	return "all dependents, stopping where the ABI did not change"
 }
 
 var _ = templruntime.GeneratedTemplate
