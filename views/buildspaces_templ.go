@@ -249,7 +249,7 @@ func (b BuildspaceCard) status() buildbtw.IterationStatus {
 	return b.Status
 }
 
-// BuildspaceList shows buildspaces with their progress, one a line.
+// BuildspaceList shows buildspaces with their progress, one per line.
 func BuildspaceList(cards []BuildspaceCard) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

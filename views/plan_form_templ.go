@@ -20,7 +20,7 @@ import (
 type PlanForm struct {
 	Editing       string // name of the buildspace that is edited; empty for a new one
 	Name          string
-	Changesets    string // one a line
+	Changesets    string // one per line
 	Settings      buildbtw.Settings
 	Exclude       string // as written, separated by spaces
 	Add           string
@@ -516,7 +516,7 @@ func planFields(f PlanForm) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = field(f.Error, "changesets", "Changesets", "One a line: source, or source/branch, source/tag, source/commit.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var18), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = field(f.Error, "changesets", "Changesets", "One per line: source, or source/branch, source/tag, source/commit.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var18), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -21,7 +21,7 @@ func printChangedCommand() *cobra.Command {
 		Use:   "print-changed --since TIME [DIR]",
 		Short: "Print the clones that update has changed since a time",
 		Long: `print-changed prints the directories of the clones that a run of update has
-brought something to since TIME, one a line, in order of their names. TIME is a
+brought something to since TIME, one per line, in order of their names. TIME is a
 date, a time as in 2026-11-25T14:00:00Z, or how long ago, as in 90m or 24h. DIR
 can be left out when there is one directory only.`,
 		Example: `  buildbtw-repo-updater print-changed --since 24h
