@@ -89,7 +89,7 @@ type Settings struct {
 	Priority      Priority `bun:"priority"`
 	FollowAll     bool     `bun:"follow_all"`    // a new iteration for any change of the graph, not only of the changesets
 	Reuse         bool     `bun:"reuse"`         // what was built before from the same input is not built again
-	CutOff        bool     `bun:"cut_off"`       // with scope auto: what notices no change is not built
+	CutOff        bool     `bun:"cut_off"`       // with scope auto: dependents whose inputs did not change are skipped
 	Makedepends   bool     `bun:"makedepends"`   // makedepends bring dependents into the set too
 	Architectures Names    `bun:"architectures"` // empty: all that the server offers
 	Exclude       Names    `bun:"exclude"`       // pkgbases left out by hand

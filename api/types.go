@@ -92,7 +92,7 @@ type Buildspace struct {
 	Priority      buildbtw.Priority         `json:"priority"`
 	FollowAll     bool                      `json:"follow_all"`
 	Reuse         bool                      `json:"reuse"`   // what was built before from the same input is not built again
-	CutOff        bool                      `json:"cut_off"` // with scope auto: what notices no change is not built
+	CutOff        bool                      `json:"cut_off"` // with scope auto: dependents whose inputs did not change are skipped
 	Makedepends   bool                      `json:"makedepends"`
 	Architectures []string                  `json:"architectures"`
 	Exclude       []string                  `json:"exclude"`

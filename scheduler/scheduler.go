@@ -95,7 +95,7 @@ func New(c Config) *Scheduler {
 	})
 	s.reuse = loop(Loop{
 		Name:        "reuse",
-		Description: "takes over what was built before, and skips what notices no change",
+		Description: "reuses earlier results, and skips dependents whose inputs did not change",
 		Period:      10 * time.Second,
 		Pass:        s.reusePass,
 	})

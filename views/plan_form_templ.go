@@ -994,7 +994,7 @@ func planMoreFields(f PlanForm) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 83, "> <label for=\"cut_off\">Leave out what notices no change <span class=\"quiet\">with scope auto</span></label></p>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 83, "> <label for=\"cut_off\">Skip dependents whose inputs did not change <span class=\"quiet\">with scope auto</span></label></p>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -28,7 +28,7 @@ func (s *settingsFlags) register(flags *pflag.FlagSet) {
 // registerReuse adds the flags that matter only for what is really built.
 func (s *settingsFlags) registerReuse(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.reuse, "reuse", true, "reuse what was built before from the same input")
-	flags.BoolVar(&s.cutOff, "cut-off", true, "with scope auto, leave out what notices no change")
+	flags.BoolVar(&s.cutOff, "cut-off", true, "with scope auto, skip dependents whose inputs did not change")
 }
 
 // settings gives what was chosen on the command line.
