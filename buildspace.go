@@ -92,8 +92,8 @@ type Settings struct {
 	CutOff        bool     `bun:"cut_off"`       // with scope auto: dependents whose inputs did not change are skipped
 	Makedepends   bool     `bun:"makedepends"`   // makedepends bring dependents into the set too
 	Architectures Names    `bun:"architectures"` // empty: all that the server offers
-	Exclude       Names    `bun:"exclude"`       // pkgbases left out by hand
-	Add           Names    `bun:"add_pkgbases"`  // pkgbases put in by hand
+	Exclude       Names    `bun:"exclude"`       // pkgbases that are not built
+	Add           Names    `bun:"add_pkgbases"`  // pkgbases that are built in addition
 }
 
 // DefaultSettings are those of a buildspace for which nothing was chosen.

@@ -763,7 +763,7 @@ func planMoreFields(f PlanForm) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = field(f.Error, "exclude", "Leave out", "Packages (pkgbase), separated by spaces.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var29), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = field(f.Error, "exclude", "Exclude", "Packages (pkgbase), separated by spaces.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var29), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -806,7 +806,7 @@ func planMoreFields(f PlanForm) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = field(f.Error, "add", "Put in by hand", "Packages (pkgbase), separated by spaces.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var31), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = field(f.Error, "add", "Also build", "Packages (pkgbase), separated by spaces.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var31), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

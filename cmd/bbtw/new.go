@@ -40,7 +40,7 @@ A large buildspace asks for confirmation; --yes gives it.`,
 	flags := cmd.Flags()
 	f.register(flags)
 	f.registerReuse(flags)
-	flags.StringSliceVar(&f.add, "add", nil, "pkgbases to put in by hand")
+	flags.StringSliceVar(&f.add, "add", nil, "more pkgbases to build")
 	flags.BoolVar(&f.followAll, "follow-all", false, "a new iteration for any change of the graph, not only of the changesets")
 	flags.StringVarP(&f.name, "name", "n", "", "name (default: made from the first changeset)")
 	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask for confirmation of a large buildspace")

@@ -38,7 +38,7 @@ of cycles, sources that cannot be read, and names that nothing provides.`,
 		},
 	}
 	settings.register(cmd.Flags())
-	cmd.Flags().StringSliceVar(&settings.add, "add", nil, "pkgbases to put in by hand")
+	cmd.Flags().StringSliceVar(&settings.add, "add", nil, "more pkgbases to build")
 	view.Register(cmd.Flags())
 	return cmd
 }

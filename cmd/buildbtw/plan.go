@@ -24,7 +24,7 @@ func (f *settingsFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.cycles, "cycles", "once", "build packages of a cut cycle once or twice")
 	flags.BoolVar(&f.makedepends, "makedepends", false, "makedepends bring dependents into the set too")
 	flags.StringSliceVar(&f.exclude, "exclude", nil, "pkgbases to leave out")
-	flags.StringSliceVar(&f.add, "add", nil, "pkgbases to put in by hand")
+	flags.StringSliceVar(&f.add, "add", nil, "more pkgbases to build")
 }
 
 func (f *settingsFlags) settings() buildbtw.Settings {
