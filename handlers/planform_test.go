@@ -124,7 +124,7 @@ func TestAWrongFormComesBackWithTheMessageBesideTheField(t *testing.T) {
 func TestManyBuildsAreCreatedOnlyWithAYes(t *testing.T) {
 	s := newSite(t, func(d *handlers.Deps) { d.Settings.ConfirmAbove = 2 })
 	plan := s.post(t, "/buildspaces/new", url.Values{"changesets": {"lib"}})
-	plan.wants(t, ".decision", "Yes, make 3 builds. More than 2 need this.")
+	plan.wants(t, ".decision", "Create 3 builds (more than 2 need confirmation)")
 
 	form := sent(plan)
 	refused := s.post(t, "/buildspaces", form)
