@@ -48,7 +48,7 @@ func (c *Client) RetryBuild(ctx context.Context, id string) (Build, error) {
 	return b, c.send(ctx, http.MethodPost, "/builds/"+url.PathEscape(id)+"/retry", nil, &b)
 }
 
-// RebuildBuild builds a built one again, and everything above it.
+// RebuildBuild builds a built one again, with all its dependents.
 func (c *Client) RebuildBuild(ctx context.Context, id string) (Build, error) {
 	var b Build
 	return b, c.send(ctx, http.MethodPost, "/builds/"+url.PathEscape(id)+"/rebuild", nil, &b)

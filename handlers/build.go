@@ -80,7 +80,7 @@ func buildActions(u buildbtw.User, b buildbtw.Build) []views.BuildAction {
 	url := views.BuildURL(b.ID)
 	actions := []views.BuildAction{
 		{Label: "Retry", URL: url + "/retry", Class: "button primary", WhyNot: whyNot(u.MayChange(), b.CanRetry())},
-		{Label: "Rebuild with all above", URL: url + "/rebuild", Class: "button", WhyNot: whyNot(u.MayChange(), b.CanRebuild())},
+		{Label: "Rebuild this and its dependents", URL: url + "/rebuild", Class: "button", WhyNot: whyNot(u.MayChange(), b.CanRebuild())},
 		{Label: "Cancel", URL: url + "/cancel", Class: "button danger", WhyNot: whyNot(u.MayChange(), b.CanCancel())},
 	}
 	return actions

@@ -72,7 +72,7 @@ func TestABuiltBuildOffersItsPackages(t *testing.T) {
 		t.Errorf("download at %q", href)
 	}
 	page.wants(t, "[aria-labelledby=h-dependents]", "Builds that need it 1", "failed app", "depends")
-	page.wants(t, ".actions button", "Rebuild with all above")
+	page.wants(t, ".actions button", "Rebuild this and its dependents")
 	page.wantsNone(t, "form[action$='/retry'], form[action$='/cancel']")
 	s.post(t, fmt.Sprintf("/builds/%d/rebuild", lib.ID), nil).wantsStatus(t, http.StatusSeeOther)
 	if lib, app := s.build(t, "lib"), s.build(t, "app"); lib.Status != buildbtw.StatusPending || app.Status != buildbtw.StatusBlocked {

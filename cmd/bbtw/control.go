@@ -25,7 +25,7 @@ func (a *app) rebuildCommand() *cobra.Command {
 	var arch string
 	cmd := &cobra.Command{
 		Use:   "rebuild BUILD",
-		Short: "Build a built one again, and everything above it",
+		Short: "Build again, with all dependents",
 		Example: `  bbtw rebuild 1234
   bbtw rebuild curl-openssl-4/curl`,
 		Args: cobra.ExactArgs(1),

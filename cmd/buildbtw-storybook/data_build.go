@@ -155,7 +155,7 @@ func actions(status buildbtw.Status) []views.BuildAction {
 	}
 	return []views.BuildAction{
 		{Label: "Retry", URL: "/retry", Class: "button primary", WhyNot: why(b.CanRetry())},
-		{Label: "Rebuild with all above", URL: "/rebuild", Class: "button", WhyNot: why(b.CanRebuild())},
+		{Label: "Rebuild this and its dependents", URL: "/rebuild", Class: "button", WhyNot: why(b.CanRebuild())},
 		{Label: "Cancel", URL: "/cancel", Class: "button danger", WhyNot: why(b.CanCancel())},
 	}
 }

@@ -150,7 +150,7 @@ func (a *API) buildRoutes() []route {
 			handler: a.retryBuild, answer: api.Build{},
 		},
 		{
-			method: "POST", path: "/builds/{id}/rebuild", summary: "Build a built one again, and everything above it", may: buildbtw.User.MayChange,
+			method: "POST", path: "/builds/{id}/rebuild", summary: "Build again, with all dependents", may: buildbtw.User.MayChange,
 			handler: a.rebuildBuild, answer: api.Build{},
 		},
 		{
