@@ -37,7 +37,7 @@ func TestAFailedBuildIsRetriedByItsButton(t *testing.T) {
 	app, _ := s.failing(t)
 	path := fmt.Sprintf("/builds/%d", app.ID)
 	page := s.get(t, path)
-	page.wants(t, ".alert", "said the test", "1 build directly above it cannot start")
+	page.wants(t, ".alert", "said the test", "1 direct dependent cannot start")
 	page.wants(t, ".actions", "Retry")
 	page.wantsNone(t, "form[action$='/cancel']")
 	page.wants(t, "[aria-labelledby=h-attempts]", "1 failed said the test The package's own fault", "w1 ")
