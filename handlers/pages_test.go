@@ -238,7 +238,7 @@ func TestTheHomePageShowsWhatRunsAndWhatFailed(t *testing.T) {
 	s := newSite(t)
 	empty := s.get(t, "/")
 	empty.wants(t, ".empty", "Nothing is being rebuilt", "No machine has asked")
-	empty.wants(t, "[aria-labelledby=h-needs]", "Nothing failed")
+	empty.wants(t, "[aria-labelledby=h-needs]", "Nothing needs attention.")
 
 	s.failing(t)
 	other := s.db.NewBuildspace(t, "other")
@@ -246,7 +246,7 @@ func TestTheHomePageShowsWhatRunsAndWhatFailed(t *testing.T) {
 	s.db.Claim(t, "w2")
 	home := s.get(t, "/")
 	home.wantsStatus(t, http.StatusOK)
-	home.wants(t, "title", "✗ 1 needs you")
+	home.wants(t, "title", "✗ 1 needs attention")
 	home.wants(t, ".space", "other", "building", "lib", "failed", "1 failed")
 	home.wants(t, "[aria-labelledby=h-running] li", "building", "lib", "on w2")
 	home.wants(t, "[aria-labelledby=h-needs] li", "failed", "app", "lib #1", "holds 1 build", "said the test")
@@ -264,7 +264,7 @@ func TestPlansThatCannotBeMadeAndMachinesSetAsideNeedSomebody(t *testing.T) {
 	s.db.End(t, s.db.Claim(t, "flaky"), buildbtw.OutcomeReleased)
 	must(t, s.db.SetWorkerAside(t.Context(), "alice", "flaky", "its disk is full"))
 	home := s.get(t, "/")
-	home.wants(t, "title", "2 need you")
+	home.wants(t, "title", "2 need attention")
 	home.wants(t, "[aria-labelledby=h-needs] li", "invalid", "lib #1", "line 3: "+hostile, "set aside", "flaky", "its disk is full")
 }
 
@@ -274,7 +274,7 @@ func TestAFailureOfAnOldIterationIsNoNews(t *testing.T) {
 	row, err := s.db.Buildspace(t.Context(), "lib")
 	must(t, err)
 	s.db.Iterate(t, row, storetest.Plan("lib"))
-	s.get(t, "/").wants(t, "[aria-labelledby=h-needs]", "Nothing failed")
+	s.get(t, "/").wants(t, "[aria-labelledby=h-needs]", "Nothing needs attention.")
 }
 
 func TestAPollIsAnsweredWithThePartOnlyWhenSomethingChanged(t *testing.T) {
