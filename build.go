@@ -209,7 +209,7 @@ func (h Hold) String() string {
 	case HoldReuse, HoldLinking:
 		return "its packages are taken from an earlier build"
 	case HoldDecide:
-		return "its dependencies are compared with what it was built against"
+		return "its dependencies are compared with those of the last build"
 	case HoldRunning:
 		return "the same is being built elsewhere; its packages will be taken"
 	}

@@ -74,10 +74,10 @@ func (s *Scheduler) judge(u store.Undecided, deps []alpm.Dep) store.Decision {
 	d := store.Decision{BuildID: u.Build.ID}
 	switch {
 	case u.Within:
-		d.Reason = "its first stage was built, so its second is."
+		d.Reason = "its first stage was built, so its second is too."
 		return d
 	case len(u.Triggers) == 0:
-		d.Reason = "what brought it here comes after it, in a cycle."
+		d.Reason = "the dependency that brought it in is built after it, on a cycle."
 		return d
 	}
 	var same []string
@@ -88,10 +88,10 @@ func (s *Scheduler) judge(u store.Undecided, deps []alpm.Dep) store.Decision {
 		}
 		same = append(same, tr.Pkgbase)
 	}
-	d.Verdict, d.Reason = store.VerdictSkip, "The interface of "+enumerate(same)+" is unchanged from the base's."
+	d.Verdict, d.Reason = store.VerdictSkip, "Not rebuilt: the ABI of "+enumerate(same)+" is the same as in the base repositories."
 	if u.Previous != nil {
 		d.Verdict, d.From = store.VerdictKeep, u.Previous.BuildID
-		d.Reason = fmt.Sprintf("interface of %s unchanged since #%d.", enumerate(same), u.Previous.Iteration)
+		d.Reason = fmt.Sprintf("the ABI of %s is the same as in #%d.", enumerate(same), u.Previous.Iteration)
 	}
 	return d
 }
@@ -111,12 +111,12 @@ func (s *Scheduler) noticed(u store.Undecided, tr store.Trigger, deps []alpm.Dep
 	}
 	switch {
 	case len(was) == 0:
-		return "what it was built against of " + tr.Pkgbase + " is not known", true
+		return "it is unknown which " + tr.Pkgbase + " the last build used", true
 	case len(now) == 0:
-		return "the interface of " + tr.Pkgbase + " is not known", true
+		return "the ABI of " + tr.Pkgbase + " is unknown", true
 	}
 	if reason, changed = alpm.Noticed(deps, was, now); changed {
-		reason = "of " + tr.Pkgbase + ", " + reason
+		reason = "in " + tr.Pkgbase + ", " + reason
 	}
 	return reason, changed
 }

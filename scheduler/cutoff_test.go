@@ -51,7 +51,7 @@ func TestWhatNoticesNothingIsNotBuilt(t *testing.T) {
 			t.Errorf("%s is %s", name, s[name])
 		}
 	}
-	if !f.said(t, "work", "leaf", "The interface of app is unchanged from the base's.") {
+	if !f.said(t, "work", "leaf", "Not rebuilt: the ABI of app is the same as in the base repositories.") {
 		t.Error("no event says why leaf was not built")
 	}
 	if rows := f.iterations(t, "work"); rows[0].Status() != buildbtw.IterationStatusBuilt {
@@ -67,7 +67,7 @@ func TestUnknownBaselineMeansBuild(t *testing.T) {
 			f.four(t)
 			f.auto(t)
 			f.wantBuilt(t, "lib", "app", "leaf", "top")
-			if !f.said(t, "work", "leaf", "Is built: what it was built against of app is not known.") {
+			if !f.said(t, "work", "leaf", "Rebuilding: it is unknown which app the last build used.") {
 				t.Error("no event says why leaf was built")
 			}
 		})
@@ -84,7 +84,7 @@ func TestPreviousResultIsKeptWhenNothingWasNoticed(t *testing.T) {
 	f.settle(t)
 	f.wantBuilt(t, "lib", "app")
 	f.wantListed(t, "work_2", "app-1-1", "leaf-1-1", "lib-2-1", "top-1-1")
-	if !f.said(t, "work", "leaf", "Keeps its packages: interface of app unchanged since #1.") {
+	if !f.said(t, "work", "leaf", "Not rebuilt: the ABI of app is the same as in #1.") {
 		t.Error("no event says why leaf keeps its packages")
 	}
 }

@@ -201,10 +201,10 @@ func (t *tx) skipUnchanged(ctx context.Context, d Decision) ([]int64, error) {
 func (t *tx) note(ctx context.Context, d Decision) error {
 	q := t.NewUpdate().Model((*buildbtw.Build)(nil)).Set("may_skip = FALSE").
 		Where("id = ? AND held = ? AND status = ?", d.BuildID, buildbtw.HoldDecide, buildbtw.StatusPending)
-	words := "Is built: " + d.Reason
+	words := "Rebuilding: " + d.Reason
 	if d.Verdict == VerdictKeep {
 		q = q.Set("held = ?", buildbtw.HoldLinking).Set("reused_from = ?", d.From).Set("input_key = ''")
-		words = "Keeps its packages: " + d.Reason
+		words = "Not rebuilt: " + d.Reason
 	}
 	done, err := q.Exec(ctx)
 	if err != nil {
