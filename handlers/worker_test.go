@@ -25,7 +25,7 @@ func TestWorkersShowTheirLeasesAndWhatTheyDidLast(t *testing.T) {
 	s.db.Clock.Advance(90 * time.Second) // the lease is for 60
 	page := s.get(t, "/workers")
 	page.wants(t, "title", "1 of 1 worker busy")
-	page.wants(t, "#worker-w1", "building", "c", "lib #1", "lease of slot 0", "overdue", "Last 2 attempts 1 built", "built b", "failed a")
+	page.wants(t, "#worker-w1", "building", "c", "lib #1", "slot 1", "overdue", "Last 2 attempts 1 built", "built b", "failed a")
 	must(t, s.db.SetWorkerAside(t.Context(), "alice", "w1", "breaks everything"))
 	s.get(t, "/workers").wants(t, "#worker-w1", "set aside", "breaks everything", "Resume")
 	s.post(t, "/workers/w1/resume", nil).wantsStatus(t, http.StatusSeeOther)

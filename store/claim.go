@@ -184,7 +184,7 @@ func (t *tx) claimBest(ctx context.Context, c Claim) (*buildbtw.Attempt, error) 
 func (t *tx) leased(c Claim, only ...buildbtw.Status) change {
 	return change{
 		to: buildbtw.StatusBuilding, cause: buildbtw.CauseLeased, only: only,
-		actor: c.Worker.Name, message: "Leased by " + c.Worker.Name + ".",
+		actor: c.Worker.Name, message: "Started on " + c.Worker.Name + ".",
 		set: []clause{
 			sqlf("attempts = attempts + 1"), sqlf("not_before = NULL"),
 			sqlf("started_at = ?", t.now), sqlf("finished_at = NULL"),
