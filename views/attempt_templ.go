@@ -39,9 +39,9 @@ func (a AttemptLine) sentence() string {
 	case buildbtw.OutcomeFailed:
 		return "The package's own fault: it needs a fix, or a retry by hand."
 	case buildbtw.OutcomeInfrastructure:
-		return "Not the package's fault: it is tried again by itself."
+		return "Not the package's fault: it is retried automatically."
 	case buildbtw.OutcomeLost:
-		return "The worker was not heard of any more: it is tried again by itself."
+		return "The worker stopped responding: it is retried automatically."
 	case buildbtw.OutcomeTimedOut:
 		return "It took longer than an attempt may."
 	case buildbtw.OutcomeStalled:

@@ -79,7 +79,7 @@ func (w WorkerCard) state() (class, words string) {
 	case w.busy():
 		return "building", "building"
 	case w.Gone:
-		return "lost", "not seen"
+		return "lost", "offline"
 	}
 	return "pending", "waiting for work"
 }
