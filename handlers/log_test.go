@@ -144,7 +144,7 @@ func TestAnEmptyLogAndAttemptsAreTold(t *testing.T) {
 	page.wants(t, ".log-attempts [aria-current]", "Attempt 2")
 	page.wants(t, "#log-box", "of the second")
 	first := s.get(t, path+"/log?attempt=1")
-	first.wants(t, ".log-attempts [aria-current]", "Attempt 1 handed back")
+	first.wants(t, ".log-attempts [aria-current]", "Attempt 1 returned")
 	first.wants(t, ".log-nothing", "There is no log")
 	s.get(t, path+"/log?attempt=3").wantsStatus(t, http.StatusNotFound)
 }

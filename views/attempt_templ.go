@@ -37,19 +37,19 @@ func (a AttemptLine) sentence() string {
 	case buildbtw.OutcomeBuilt:
 		return "Its packages are in the repository."
 	case buildbtw.OutcomeFailed:
-		return "The package's own fault: it needs a fix, or a retry by hand."
+		return "The package's own fault: push a fix, or retry."
 	case buildbtw.OutcomeInfrastructure:
 		return "Not the package's fault: it is retried automatically."
 	case buildbtw.OutcomeLost:
 		return "The worker stopped responding: it is retried automatically."
 	case buildbtw.OutcomeTimedOut:
-		return "It took longer than an attempt may."
+		return "It reached the time limit of an attempt."
 	case buildbtw.OutcomeStalled:
-		return "It neither wrote nor worked for too long."
+		return "No output and no CPU use for too long: the end of its log shows where it hung."
 	case buildbtw.OutcomeCancelled:
-		return "It was told to stop."
+		return "It was cancelled."
 	case buildbtw.OutcomeReleased:
-		return "The worker shut down and handed it back."
+		return "The worker shut down and returned it to the queue."
 	}
 	return ""
 }

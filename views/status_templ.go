@@ -127,7 +127,7 @@ func outcomeWords(o buildbtw.Outcome) string {
 	case buildbtw.OutcomeLost:
 		return "worker lost"
 	case buildbtw.OutcomeReleased:
-		return "handed back"
+		return "returned"
 	}
 	return string(o)
 }
