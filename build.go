@@ -40,7 +40,7 @@ const (
 	CauseReused         Cause = "reused"         // the same input has been built before
 	CauseFinished       Cause = "finished"       // an attempt ended with all its packages published
 	CauseFailed         Cause = "failed"         // an attempt ended by the package's own fault
-	CauseInfrastructure Cause = "infrastructure" // an attempt ended by the machine's fault
+	CauseInfrastructure Cause = "infrastructure" // an attempt ended with an infrastructure error
 	CauseLost           Cause = "lost"           // the lease ran out, or the pipeline is gone
 	CauseReleased       Cause = "released"       // the worker handed the build back before finishing it
 	CauseRetried        Cause = "retried"        // a person asked for another attempt

@@ -121,7 +121,7 @@ func AttemptBadge(state buildbtw.AttemptState, outcome buildbtw.Outcome) templ.C
 func outcomeWords(o buildbtw.Outcome) string {
 	switch o {
 	case buildbtw.OutcomeInfrastructure:
-		return "machine's fault"
+		return "infrastructure error"
 	case buildbtw.OutcomeTimedOut:
 		return "timed out"
 	case buildbtw.OutcomeLost:

@@ -77,7 +77,7 @@ func workerList() views.Workers {
 		{Name: "build01", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"pkgctl"}, Labels: buildbtw.Names{"big", "kvm"}, Version: "0.1.0", FirstSeen: ago(2000 * time.Hour), LastSeen: ago(2 * time.Second), Leases: leases, Recent: recent},
 		{Name: "build02", Architectures: buildbtw.Names{"x86_64", "aarch64"}, Runners: buildbtw.Names{"makepkg"}, Version: "0.1.0", LastSeen: ago(9 * time.Second), Recent: recent[:1]},
 		{Name: "old-laptop", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"makepkg"}, LastSeen: ago(49 * time.Hour), Gone: true},
-		{Name: "flaky", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"vm"}, LastSeen: ago(30 * time.Second), SetAside: "Five builds in a row ended by the machine's fault: no space left on device."},
+		{Name: "flaky", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"vm"}, LastSeen: ago(30 * time.Second), SetAside: "Five builds in a row ended with an infrastructure error: no space left on device."},
 	}}
 }
 

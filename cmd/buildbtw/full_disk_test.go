@@ -12,7 +12,7 @@ import (
 )
 
 // TestFullDiskIsWaitedFor fills the disk of the data directory while a build is
-// under way: its upload fails, which is the machine's fault, the server goes on,
+// under way: its upload fails, which is an infrastructure error, the server goes on,
 // and with space again the build is built.
 func TestFullDiskIsWaitedFor(t *testing.T) {
 	t.Parallel() // it mostly waits: a worker tries for a minute before it gives up
