@@ -15,7 +15,7 @@ import (
 // import what lies in a lower layer; packages of one layer never import each
 // other, except a sub-package its parent's words.
 var layers = [][]string{
-	{"", "pacman/srcinfo", "pacman/alpm", "internal/ansi", "internal/distribution"},
+	{"", "pacman/srcinfo", "pacman/alpm", "internal/ansi", "internal/graph", "internal/distribution"},
 	{"buildgraph", "internal/graphlayout", "internal/directory", "forecast", "migrations", "static", "infrastructure"},
 	{"internal/graphview"},
 	{"store", "git/gitmirror", "git/gitlab", "pacman/pacmanrepo", "pacman/baserepo", "buildlog", "api", "views"},

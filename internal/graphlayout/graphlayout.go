@@ -9,7 +9,7 @@
 // tall are folded into columns; rows pull at each other until they lie well.
 package graphlayout
 
-import "errors"
+import "buildbtw/internal/graph"
 
 // Edge says that node From comes before node To.
 type Edge struct{ From, To int32 }
@@ -20,9 +20,6 @@ type Graph struct {
 	Edges  []Edge // no two alike, without a cycle
 	Keep   []bool // by edge: to be drawn even when others imply it; nil for none
 }
-
-// ErrCycle says that the edges go round in a circle.
-var ErrCycle = errors.New("the edges have a cycle")
 
 // Sizes in CSS pixels.
 const (
@@ -67,16 +64,34 @@ type Line struct {
 	From int // in Points, or -1
 }
 
-// New lays a graph out.
+// New lays a graph out. It is graph.ErrCycle when the edges have a cycle.
 func New(g Graph) (*Layout, error) {
 	n := len(g.Widths)
-	out := newLists(n, g.Edges, false)
-	order, levels, err := longestWays(n, out, g.Edges)
+	from, to := make([]int32, len(g.Edges)), make([]int32, len(g.Edges))
+	for i, e := range g.Edges {
+		from[i], to[i] = e.From, e.To
+	}
+	next := graph.New(n, from, to)
+	order, levels, err := graph.TopologicalOrder(&next)
 	if err != nil {
 		return nil, err
 	}
-	drawn := reduce(order, out, g)
+	drawn := reduce(order, edgesFrom(n, g.Edges), g)
 	r := newRails(levels, g.Edges, drawn)
 	r.reorder()
 	return place(r, g), nil
+}
+
+// edgesFrom lists for each node the numbers of the edges that leave it.
+func edgesFrom(n int, edges []Edge) graph.CSR {
+	return byEnd(n, edges, func(e Edge) int32 { return e.From })
+}
+
+// byEnd lists for each node the numbers of the edges that have it as one end.
+func byEnd(n int, edges []Edge, end func(Edge) int32) graph.CSR {
+	ends, numbers := make([]int32, len(edges)), make([]int32, len(edges))
+	for i, e := range edges {
+		ends[i], numbers[i] = end(e), int32(i)
+	}
+	return graph.New(n, ends, numbers)
 }

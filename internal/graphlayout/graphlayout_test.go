@@ -9,6 +9,7 @@ import (
 	library "github.com/dominikbraun/graph"
 	"pgregory.net/rapid"
 
+	"buildbtw/internal/graph"
 	"buildbtw/internal/graphlayout"
 )
 
@@ -197,7 +198,7 @@ func TestTheLayoutIsTheSameEveryTime(t *testing.T) {
 
 func TestACycleIsAnError(t *testing.T) {
 	_, err := graphlayout.New(graphlayout.Graph{Widths: []int{50, 50, 50}, Edges: []graphlayout.Edge{{From: 0, To: 1}, {From: 1, To: 2}, {From: 2, To: 1}}})
-	if !errors.Is(err, graphlayout.ErrCycle) {
+	if !errors.Is(err, graph.ErrCycle) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -67,7 +67,7 @@ func (r *rails) firstOrder(bothWays bool) {
 	}
 	if bothWays {
 		slices.SortStableFunc(roots, func(a, b int32) int {
-			return len(r.in.of(a)) + len(r.out.of(a)) - len(r.in.of(b)) - len(r.out.of(b))
+			return len(r.in.Row(a)) + len(r.out.Row(a)) - len(r.in.Row(b)) - len(r.out.Row(b))
 		})
 	}
 	r.layers, r.pos = make([][]int32, levels), make([]int32, len(r.level))
@@ -84,11 +84,11 @@ func (r *rails) firstOrder(bothWays bool) {
 			seen[v] = true
 			r.layers[r.level[v]] = append(r.layers[r.level[v]], v)
 			if bothWays {
-				for _, link := range slices.Backward(r.in.of(v)) {
+				for _, link := range slices.Backward(r.in.Row(v)) {
 					stack = append(stack, r.links[link].From)
 				}
 			}
-			for _, link := range slices.Backward(r.out.of(v)) {
+			for _, link := range slices.Backward(r.out.Row(v)) {
 				stack = append(stack, r.links[link].To)
 			}
 		}
@@ -139,9 +139,9 @@ func (r *rails) sweep(forth bool) {
 // centre is the mean place of a vertex's neighbours, as a share of their level:
 // levels differ in height. Without neighbours it is its own.
 func (r *rails) centre(v int32, forth bool) float64 {
-	links, at := r.in.of(v), r.level[v]-1
+	links, at := r.in.Row(v), r.level[v]-1
 	if !forth {
-		links, at = r.out.of(v), r.level[v]+1
+		links, at = r.out.Row(v), r.level[v]+1
 	}
 	if len(links) == 0 {
 		return (float64(r.pos[v]) + 0.5) / float64(len(r.layers[r.level[v]]))
@@ -166,7 +166,7 @@ func (r *rails) crossings() int {
 		before := 0
 		for _, v := range r.layers[i] {
 			ends = ends[:0]
-			for _, l := range r.out.of(v) {
+			for _, l := range r.out.Row(v) {
 				ends = append(ends, r.pos[r.links[l].To])
 			}
 			for _, p := range ends {
@@ -234,8 +234,8 @@ func (r *rails) between(a, b int32, work *int) (now, then int) {
 			}
 		}
 	}
-	count(r.in.of(a), r.in.of(b), func(e Edge) int32 { return e.From })
-	count(r.out.of(a), r.out.of(b), func(e Edge) int32 { return e.To })
+	count(r.in.Row(a), r.in.Row(b), func(e Edge) int32 { return e.From })
+	count(r.out.Row(a), r.out.Row(b), func(e Edge) int32 { return e.To })
 	*work--
 	return now, then
 }

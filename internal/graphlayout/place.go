@@ -1,5 +1,7 @@
 package graphlayout
 
+import "buildbtw/internal/graph"
+
 // placed is a layout in the making.
 type placed struct {
 	*rows
@@ -68,12 +70,12 @@ type pen struct{ at, y int }
 // drawLines lays down the points of all lines. Those of one node share what
 // they can.
 func (p *placed) drawLines() {
-	out := newLists(p.nodes, p.edges, false)
+	out := edgesFrom(p.nodes, p.edges)
 	last := make([]int, len(p.edges))
 	for v := range int32(p.nodes) {
 		start := p.leave(v)
 		along := p.follow(v, start, p.branches(v, out))
-		for _, i := range out.of(v) {
+		for _, i := range out.Row(v) {
 			if !p.drawn[i] {
 				continue
 			}
@@ -112,9 +114,9 @@ func (p *placed) leave(v int32) pen {
 }
 
 // branches reports for each stop of a node's rail whether an edge leaves there.
-func (p *placed) branches(v int32, out lists) []bool {
+func (p *placed) branches(v int32, out graph.CSR) []bool {
 	branch := make([]bool, len(p.rail[v]))
-	for _, i := range out.of(v) {
+	for _, i := range out.Row(v) {
 		if s := p.span(p.edges[i]); p.drawn[i] && s > 1 && s <= p.longer {
 			branch[s-2] = true
 		}

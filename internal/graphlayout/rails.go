@@ -1,5 +1,7 @@
 package graphlayout
 
+import "buildbtw/internal/graph"
+
 // maxStops bounds the memory and time that rails take. Edges over more levels
 // than fit into it are drawn without a rail, straight from node to node.
 const maxStops = 20000
@@ -13,8 +15,8 @@ type rails struct {
 	layers [][]int32 // vertices by level, from top to bottom
 	pos    []int32   // by vertex: its place in its layer
 	links  []Edge    // between vertices of neighbouring levels
-	in     lists     // links by second vertex
-	out    lists     // links by first vertex
+	in     graph.CSR // links by second vertex
+	out    graph.CSR // links by first vertex
 	rail   [][]int32 // by node: its stops, one for each level behind it
 	drawn  []bool    // by edge
 	edges  []Edge
@@ -35,7 +37,8 @@ func newRails(level []int32, edges []Edge, drawn []bool) *rails {
 			r.links = append(r.links, Edge{r.before(e), e.To})
 		}
 	}
-	r.in, r.out = newLists(len(r.level), r.links, true), newLists(len(r.level), r.links, false)
+	r.in = byEnd(len(r.level), r.links, func(e Edge) int32 { return e.To })
+	r.out = edgesFrom(len(r.level), r.links)
 	return r
 }
 
