@@ -21,6 +21,7 @@ var layers = [][]string{
 	{"store", "git/gitmirror", "git/gitlab", "pacman/pacmanrepo", "pacman/baserepo", "buildlog", "api", "views"},
 	{"store/invariants", "git/gitlab/gitlabtest"},
 	{"store/storetest"},
+	{"catalog"},
 	{"handlers/transfer"},
 	{"handlers/apiv1", "scheduler", "runners"},
 	{"internal/simulation"},

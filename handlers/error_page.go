@@ -71,7 +71,7 @@ func (a *App) addGuesses(c *fiber.Ctx, v *views.ErrorDetail) {
 	}
 	v.Guesses = append(v.Guesses, guesses.Names...)
 	if len(v.Guesses) == 0 {
-		v.Guesses = a.nearNames(c.UserContext(), name)
+		v.Guesses = a.nearNames(name)
 	}
 	v.Guesses = v.Guesses[:min(len(v.Guesses), guessed)]
 }
@@ -92,8 +92,8 @@ func named404(address string) string {
 }
 
 // nearNames are names that are a slip of the pen away.
-func (a *App) nearNames(ctx context.Context, name string) []views.SearchName {
-	d, err := a.Catalog.Directory(ctx)
+func (a *App) nearNames(name string) []views.SearchName {
+	d, err := a.Catalog.Directory()
 	if err != nil {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/catalog"
 	"buildbtw/handlers"
 )
 
@@ -77,7 +78,7 @@ type brokenCatalog struct {
 	err error
 }
 
-func (c brokenCatalog) Sources(context.Context) ([]api.Source, error) { return nil, c.err }
+func (c brokenCatalog) Sources(context.Context) ([]catalog.Source, error) { return nil, c.err }
 
 func TestAnErrorOfTheServerHasTheIDOfItsLogLine(t *testing.T) {
 	s := newSite(t, func(d *handlers.Deps) { d.Catalog = brokenCatalog{err: context.Canceled} })

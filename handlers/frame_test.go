@@ -16,12 +16,12 @@ import (
 	"buildbtw/api"
 	"buildbtw/buildgraph"
 	"buildbtw/buildlog"
+	"buildbtw/catalog"
 	"buildbtw/git/gitmirror"
 	"buildbtw/handlers"
 	"buildbtw/handlers/apiv1"
-	"buildbtw/internal/directory"
+	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
-	"buildbtw/scheduler"
 	"buildbtw/store"
 )
 
@@ -37,30 +37,16 @@ type frame struct {
 
 // emptyCatalog knows no source. Planning panics, for the tests of what becomes
 // of a panic.
-type emptyCatalog struct{}
+type emptyCatalog struct{ *catalog.Catalog }
 
 func (emptyCatalog) Plan(context.Context, []buildbtw.Changeset, buildbtw.Settings) (*buildgraph.Plan, error) {
 	panic("planned to panic")
 }
 
-func (emptyCatalog) Explain(context.Context, []buildbtw.Changeset, buildbtw.Settings, string) (map[string]buildgraph.Explanation, error) {
-	return nil, nil
-}
-
-func (emptyCatalog) Sources(context.Context) ([]api.Source, error) { return nil, nil }
-
-func (emptyCatalog) Roots(context.Context) []api.Root { return nil }
-
-func (emptyCatalog) Directory(context.Context) (*directory.Directory, error) {
-	return directory.New(nil), nil
-}
-
-func (emptyCatalog) Package(_ context.Context, _, name string) (buildgraph.Package, error) {
-	return buildgraph.Package{}, buildbtw.NotFound("there is no package %s", name)
-}
-
-func (emptyCatalog) Resolve(_ context.Context, c buildbtw.Changeset) (string, error) {
-	return "", buildbtw.NotFound("there is no source %s", c.Source)
+func newEmptyCatalog() emptyCatalog {
+	c := catalog.New(catalog.Config{})
+	c.SetComplete()
+	return emptyCatalog{c}
 }
 
 type noFinisher struct{}
@@ -113,7 +99,7 @@ func newFrame(t testing.TB, change ...func(*handlers.Deps)) *frame {
 	deps := handlers.Deps{
 		Who: handlers.SingleUser("token"),
 		Deps: apiv1.Deps{
-			Store: db, Catalog: emptyCatalog{}, Base: scheduler.Bases{}, Finisher: noFinisher{}, Forecaster: noForecaster{}, Sources: mirror, Repos: f.repos, Logs: logs,
+			Store: db, Catalog: newEmptyCatalog(), Base: baserepo.Bases{}, Finisher: noFinisher{}, Forecaster: noForecaster{}, Sources: mirror, Repos: f.repos, Logs: logs,
 			Log: slog.New(slog.NewTextHandler(f.log, nil)), Wake: func() {}, Now: time.Now,
 			Settings: apiv1.Settings{
 				ServerURL: f.url, Architectures: []string{"x86_64"}, BaseRef: "main", ConfirmAbove: 500,

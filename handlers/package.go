@@ -10,6 +10,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/catalog"
 	"buildbtw/handlers/apiv1"
 	"buildbtw/views"
 )
@@ -65,7 +66,7 @@ func (a *App) sourceInstead(c *fiber.Ctx, otherwise error) error {
 		return err
 	}
 	all, err := a.Catalog.Sources(c.UserContext())
-	if err == nil && slices.ContainsFunc(all, func(s api.Source) bool { return s.Slug == name }) {
+	if err == nil && slices.ContainsFunc(all, func(s catalog.Source) bool { return s.Slug == name }) {
 		return seeOther(c, views.SourceURL(name))
 	}
 	return otherwise

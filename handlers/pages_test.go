@@ -8,13 +8,14 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/PuerkitoBio/goquery"
 
 	"buildbtw"
-	"buildbtw/api"
 	"buildbtw/buildgraph"
 	"buildbtw/buildlog"
+	"buildbtw/catalog"
 	"buildbtw/handlers"
 	"buildbtw/internal/directory"
 	"buildbtw/pacman/srcinfo"
@@ -53,22 +54,22 @@ func (smallCatalog) Explain(context.Context, []buildbtw.Changeset, buildbtw.Sett
 	return nil, nil
 }
 
-func (smallCatalog) Sources(context.Context) ([]api.Source, error) {
-	return []api.Source{
+func (smallCatalog) Sources(context.Context) ([]catalog.Source, error) {
+	return []catalog.Source{
 		{Slug: "broken", Ref: "main", Error: ".SRCINFO line 7: " + hostile},
 		{Slug: "lib", Ref: "main", Commit: strings.Repeat("a", 40), Pkgbase: "lib", Version: "1.0-1"},
 	}, nil
 }
 
-func (smallCatalog) Roots(context.Context) []api.Root {
-	return []api.Root{{Name: "packages", Synced: storetest.Start(), Seconds: 0.25, Sources: 2, Broken: 1}, {Name: "gone", Synced: storetest.Start(), Error: "open gone: no such file or directory"}}
+func (smallCatalog) Roots() []catalog.Root {
+	return []catalog.Root{{Name: "packages", Synced: storetest.Start(), Took: 250 * time.Millisecond, Sources: 2, Broken: 1}, {Name: "gone", Synced: storetest.Start(), Error: "open gone: no such file or directory"}}
 }
 
-func (smallCatalog) Directory(context.Context) (*directory.Directory, error) {
+func (smallCatalog) Directory() (*directory.Directory, error) {
 	return directory.New(smallSources()), nil
 }
 
-func (smallCatalog) Package(_ context.Context, architecture, name string) (buildgraph.Package, error) {
+func (smallCatalog) Package(architecture, name string) (buildgraph.Package, error) {
 	var sources []buildgraph.Source
 	for _, s := range smallSources() {
 		if s.Info != nil {

@@ -1,7 +1,6 @@
 package handlers_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -93,10 +92,10 @@ func TestSearchWorksWhileTheSourcesAreRead(t *testing.T) {
 // startingCatalog has not read its sources yet.
 type startingCatalog struct{ smallCatalog }
 
-func (startingCatalog) Directory(context.Context) (*directory.Directory, error) {
+func (startingCatalog) Directory() (*directory.Directory, error) {
 	return nil, buildbtw.Unavailable("the sources are being read")
 }
 
-func (startingCatalog) Package(context.Context, string, string) (buildgraph.Package, error) {
+func (startingCatalog) Package(string, string) (buildgraph.Package, error) {
 	return buildgraph.Package{}, buildbtw.Unavailable("the sources are being read")
 }

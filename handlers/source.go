@@ -10,7 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
-	"buildbtw/api"
+	"buildbtw/catalog"
 	"buildbtw/store"
 	"buildbtw/views"
 )
@@ -24,7 +24,7 @@ const (
 // sourcesPage lists the sources, those that cannot be planned first.
 func (a *App) sourcesPage(c *fiber.Ctx) error {
 	all, err := a.Catalog.Sources(c.UserContext())
-	v := views.Sources{Query: c.Query("q"), BrokenOnly: c.Query("broken") != "", Total: len(all), Roots: a.rootLines(c.UserContext())}
+	v := views.Sources{Query: c.Query("q"), BrokenOnly: c.Query("broken") != "", Total: len(all), Roots: a.rootLines()}
 	if buildbtw.KindOf(err) == buildbtw.KindUnavailable {
 		v.Wait, err = buildbtw.MessageOf(err), nil
 	}
@@ -71,7 +71,7 @@ func (a *App) sourceGroups(c *fiber.Ctx) ([]views.SourceGroup, error) {
 }
 
 // chosenSources are those with the query in their name, which lists keep by slug.
-func chosenSources(all []api.Source, query string) (readable, broken []api.Source) {
+func chosenSources(all []catalog.Source, query string) (readable, broken []catalog.Source) {
 	part := strings.ToLower(query)
 	for _, s := range all {
 		switch {
@@ -87,9 +87,9 @@ func chosenSources(all []api.Source, query string) (readable, broken []api.Sourc
 
 // partOf gives the page behind a cursor, which is the last slug of the one
 // before.
-func partOf(list []api.Source, cursor string) (part []api.Source, next string) {
+func partOf(list []catalog.Source, cursor string) (part []catalog.Source, next string) {
 	if cursor != "" {
-		i, _ := slices.BinarySearchFunc(list, cursor+"\x00", func(s api.Source, slug string) int { return strings.Compare(s.Slug, slug) })
+		i, _ := slices.BinarySearchFunc(list, cursor+"\x00", func(s catalog.Source, slug string) int { return strings.Compare(s.Slug, slug) })
 		list = list[i:]
 	}
 	if len(list) <= sourcesPerPage {
@@ -98,7 +98,7 @@ func partOf(list []api.Source, cursor string) (part []api.Source, next string) {
 	return list[:sourcesPerPage], list[sourcesPerPage-1].Slug
 }
 
-func sourceLines(list []api.Source) []views.SourceLine {
+func sourceLines(list []catalog.Source) []views.SourceLine {
 	var lines []views.SourceLine
 	for _, s := range list {
 		lines = append(lines, sourceLine(s))
@@ -106,16 +106,16 @@ func sourceLines(list []api.Source) []views.SourceLine {
 	return lines
 }
 
-func sourceLine(s api.Source) views.SourceLine {
+func sourceLine(s catalog.Source) views.SourceLine {
 	return views.SourceLine{Slug: s.Slug, Ref: s.Ref, Commit: s.Commit, Pkgbase: s.Pkgbase, Version: s.Version, Error: s.Error}
 }
 
-func (a *App) rootLines(ctx context.Context) []views.RootLine {
+func (a *App) rootLines() []views.RootLine {
 	var lines []views.RootLine
-	for _, r := range a.Catalog.Roots(ctx) {
-		line := views.RootLine{Name: r.Name, Synced: a.moment(r.Synced), Sources: r.Sources, Broken: r.Broken, Error: r.Error}
-		line.Took = time.Duration(r.Seconds * float64(time.Second)).Round(time.Millisecond).String()
-		lines = append(lines, line)
+	for _, r := range a.Catalog.Roots() {
+		lines = append(lines, views.RootLine{
+			Name: r.Name, Synced: a.moment(r.Synced), Took: r.Took.Round(time.Millisecond).String(), Sources: r.Sources, Broken: r.Broken, Error: r.Error,
+		})
 	}
 	return lines
 }
@@ -130,7 +130,7 @@ func (a *App) sourcePage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	i, found := slices.BinarySearchFunc(all, slug, func(s api.Source, slug string) int { return strings.Compare(s.Slug, slug) })
+	i, found := slices.BinarySearchFunc(all, slug, func(s catalog.Source, slug string) int { return strings.Compare(s.Slug, slug) })
 	if !found {
 		return buildbtw.NotFound("there is no source %.80q", slug)
 	}
@@ -146,7 +146,7 @@ func (a *App) sourcePage(c *fiber.Ctx) error {
 	return a.render(c, s, views.SourceContent(v))
 }
 
-func (a *App) sourceView(ctx context.Context, s api.Source) (views.SourceDetail, error) {
+func (a *App) sourceView(ctx context.Context, s catalog.Source) (views.SourceDetail, error) {
 	v := views.SourceDetail{SourceLine: sourceLine(s)}
 	if s.Commit != "" {
 		read, err := a.Sources.ReadSrcinfos(ctx, []string{s.Commit})
@@ -157,7 +157,7 @@ func (a *App) sourceView(ctx context.Context, s api.Source) (views.SourceDetail,
 	}
 	names := map[string]bool{}
 	for _, arch := range a.Settings.Architectures {
-		p, err := a.Catalog.Package(ctx, arch, s.Pkgbase)
+		p, err := a.Catalog.Package(arch, s.Pkgbase)
 		if err != nil || p.Source != s.Slug {
 			continue // it makes nothing for this one
 		}

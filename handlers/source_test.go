@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"testing"
 
-	"buildbtw/api"
+	"buildbtw/catalog"
 	"buildbtw/handlers"
 	"buildbtw/store"
 	"buildbtw/views"
@@ -32,10 +32,10 @@ func TestSourcesAreListedWithTheBrokenOnesFirst(t *testing.T) {
 // manyCatalog has many sources of which some are broken.
 type manyCatalog struct{ smallCatalog }
 
-func (manyCatalog) Sources(context.Context) ([]api.Source, error) {
-	var all []api.Source
+func (manyCatalog) Sources(context.Context) ([]catalog.Source, error) {
+	var all []catalog.Source
 	for i := range 700 {
-		s := api.Source{Slug: fmt.Sprintf("s%04d", i), Pkgbase: "x", Version: "1-1"}
+		s := catalog.Source{Slug: fmt.Sprintf("s%04d", i), Pkgbase: "x", Version: "1-1"}
 		if i%7 == 0 {
 			s.Error = "there is no .SRCINFO"
 		}

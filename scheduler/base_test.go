@@ -16,7 +16,7 @@ func TestBaseThatIsDownStopsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := newFixture(t)
-	f.Bases = Bases{"x86_64": base}
+	f.Bases = baserepo.Bases{"x86_64": base}
 	if err := f.basePass(t.Context()); err != nil {
 		t.Error(err)
 	}

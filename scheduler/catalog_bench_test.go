@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/catalog"
 	"buildbtw/git/gitmirror"
 )
 
@@ -81,8 +82,8 @@ func coldPlan(b *testing.B, dir string) (builds int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c, err := NewCatalog(b.Context(), mirror, Config{BaseRef: "main", Architectures: []string{"x86_64"}}, nil)
-	if err != nil {
+	c := catalog.New(catalog.Config{Mirror: mirror, BaseRef: "main", Architectures: []string{"x86_64"}})
+	if err := c.Refresh(b.Context()); err != nil {
 		b.Fatal(err)
 	}
 	settings := buildbtw.DefaultSettings()

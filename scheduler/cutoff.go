@@ -45,16 +45,16 @@ func (s *Scheduler) decide(ctx context.Context) (int, error) {
 // dependencies gives what a build asks for: of kinds that bring dependents into
 // the set. None when its .SRCINFO cannot be read; then it is built.
 func dependencies(file gitmirror.Srcinfo, u store.Undecided) []alpm.Dep {
-	p := parseSrcinfo(file)
-	if p.err != nil {
+	info, err := file.Parse()
+	if err != nil {
 		return nil
 	}
 	lists := []srcinfo.Values{}
-	for _, pkg := range p.info.Packages {
+	for _, pkg := range info.Packages {
 		lists = append(lists, pkg.Depends)
 	}
 	if buildbtw.TriggerKinds(u.Makedepends)&buildbtw.EdgeMakedepends != 0 {
-		lists = append(lists, p.info.Base.MakeDepends)
+		lists = append(lists, info.Base.MakeDepends)
 	}
 	var deps []alpm.Dep
 	for _, values := range lists {

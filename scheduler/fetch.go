@@ -56,8 +56,8 @@ func (s *Scheduler) tidy(ctx context.Context, changes int) error {
 }
 
 func (s *Scheduler) logProgress(ctx context.Context, g Group) {
-	if filling := s.catalog.filling.Load(); filling != nil {
-		s.Log.InfoContext(ctx, "the sources are being fetched for the first time", "group", g.Name(), "done", *filling)
+	if filling := s.Catalog.Filling(); filling != "" {
+		s.Log.InfoContext(ctx, "the sources are being fetched for the first time", "group", g.Name(), "done", filling)
 	}
 }
 
@@ -181,14 +181,14 @@ func (s *Scheduler) claim(ctx context.Context, g Group, due []buildbtw.MirroredP
 // While a group is fetched for the first time the catalog waits for all of it.
 func (s *Scheduler) showSources(ctx context.Context, g Group, changed []string) error {
 	broken, err := s.loadBroken(ctx, g)
-	if err != nil || s.catalog.filling.Load() != nil {
+	if err != nil || s.Catalog.Filling() != "" {
 		return err
 	}
 	changed = append(changed, broken...)
 	if len(changed) == 0 {
 		return nil
 	}
-	if err := s.catalog.RefreshSome(ctx, changed); err != nil {
+	if err := s.Catalog.RefreshSome(ctx, changed); err != nil {
 		return err
 	}
 	s.iterate.Wake()
@@ -206,7 +206,7 @@ func (s *Scheduler) loadBroken(ctx context.Context, g Group) (changed []string, 
 	for slug, text := range messages {
 		broken[slug] = errors.New(text)
 	}
-	return s.catalog.setBroken(g.Name(), broken), nil
+	return s.Catalog.SetBroken(g.Name(), broken), nil
 }
 
 // fetchWanted fetches the changesets of buildspaces for which somebody wants an

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/catalog"
 	"buildbtw/git/gitmirror"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
@@ -48,7 +49,8 @@ func newFixtureWith(t testing.TB, change func(*Config)) *fixture {
 	db := storetest.New(t)
 	c := Config{
 		Store: db.Store, Mirror: mirror, Repos: repos, Log: slog.New(slog.DiscardHandler), Now: db.Clock.Now,
-		SourceDirs: []string{sources}, BaseRef: "main", Architectures: []string{"x86_64"},
+		Catalog:    catalog.New(catalog.Config{Mirror: mirror, BaseRef: "main", Architectures: []string{"x86_64"}}),
+		SourceDirs: []string{sources}, Architectures: []string{"x86_64"},
 		Lease: storetest.Lease, SyncPeriod: time.Second, Debounce: 2 * time.Second,
 	}
 	change(&c)

@@ -5,34 +5,30 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildgraph"
+	"buildbtw/catalog"
 	"buildbtw/store"
 )
 
 // followedPlans are the plans, by one state of the catalog, of buildspaces that
 // follow their whole graph.
 type followedPlans struct {
-	of    *snapshot
+	of    uint64                       // revision
 	plans map[int64]buildgraph.Planned // by buildspace
 }
 
 // planFollowed plans the buildspaces that follow their whole graph, all at
 // once, as far as the catalog has changed since they were looked at last.
 func (s *Scheduler) planFollowed(ctx context.Context, spaces []store.ActiveBuildspace) followedPlans {
-	f := followedPlans{of: s.catalog.current.Load(), plans: map[int64]buildgraph.Planned{}}
+	f := followedPlans{of: s.Catalog.Revision(), plans: map[int64]buildgraph.Planned{}}
 	var ids []int64
-	var requests []buildgraph.Request
+	var requests []catalog.PlanRequest
 	for _, space := range spaces {
 		if !space.FollowAll || space.Latest == nil || wanted(space) || s.followed[space.ID] == f.of {
 			continue
 		}
-		request, err := s.catalog.request(ctx, space.Changesets, space.Settings)
-		if err != nil {
-			f.plans[space.ID] = buildgraph.Planned{Err: err}
-			continue
-		}
-		ids, requests = append(ids, space.ID), append(requests, request)
+		ids, requests = append(ids, space.ID), append(requests, catalog.PlanRequest{Changesets: space.Changesets, Settings: space.Settings})
 	}
-	for i, planned := range f.of.index.Plans(ctx, requests) {
+	for i, planned := range s.Catalog.PlanAll(ctx, requests) {
 		f.plans[ids[i]] = planned
 	}
 	return f

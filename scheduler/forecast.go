@@ -108,7 +108,7 @@ func (s *Scheduler) learnPass(ctx context.Context) error {
 	}
 	k := newKnowledge(list)
 	seconds := k.seconds()
-	s.catalog.durations.Store(&seconds)
+	s.Catalog.SetDurations(seconds)
 	iterations, err := s.Store.ReadyIterations(ctx)
 	if err != nil {
 		return err

@@ -282,16 +282,15 @@ func (s *Scheduler) noteFilling(ctx context.Context) error {
 	}
 	for _, g := range rows {
 		if g.FilledAt == nil {
-			text := fillingWords(g)
-			s.catalog.filling.Store(&text)
+			s.Catalog.SetFilling(fillingWords(g))
 			return nil
 		}
 	}
-	if s.catalog.filling.Swap(nil) == nil {
+	if !s.Catalog.SetFilling("") {
 		return nil
 	}
-	err = s.catalog.Refresh(ctx)
-	s.catalog.complete.Store(true)
+	err = s.Catalog.Refresh(ctx)
+	s.Catalog.SetComplete()
 	s.iterate.Wake()
 	return err
 }

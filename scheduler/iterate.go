@@ -33,7 +33,7 @@ const maxDebounce = 10
 // iteratePass makes every iteration that is due. A buildspace that fails does
 // not hold up the others.
 func (s *Scheduler) iteratePass(ctx context.Context) error {
-	if !s.catalog.usable() {
+	if s.Catalog.Ready() != nil {
 		return nil // the loop that reads the sources wakes this one
 	}
 	spaces, err := s.Store.ActiveBuildspaces(ctx)
@@ -66,7 +66,7 @@ func (s *Scheduler) keep(spaces []store.ActiveBuildspace) {
 		follow[space.ID] = space.FollowAll
 	}
 	maps.DeleteFunc(s.moved, func(id int64, _ move) bool { return !active[id] })
-	maps.DeleteFunc(s.followed, func(id int64, _ *snapshot) bool { return !follow[id] })
+	maps.DeleteFunc(s.followed, func(id int64, _ uint64) bool { return !follow[id] })
 }
 
 // iterateOne makes the next iteration of a buildspace if somebody asked for
@@ -103,7 +103,7 @@ func (s *Scheduler) movedChangesets(ctx context.Context, space store.ActiveBuild
 	before := commits(space.Planned)
 	var words []string
 	for _, change := range space.Changesets {
-		commit, err := s.catalog.Resolve(ctx, change)
+		commit, err := s.Catalog.Resolve(ctx, change)
 		if buildbtw.KindOf(err) == buildbtw.KindNotFound {
 			continue
 		}
@@ -163,7 +163,7 @@ func (s *Scheduler) nextSettled(context.Context) (time.Time, bool, error) {
 // empty, before anybody can learn of it. A plan that cannot be made is stored
 // as an invalid iteration, with the reason.
 func (s *Scheduler) createIteration(ctx context.Context, space store.ActiveBuildspace, reason buildbtw.IterationReason, text string) error {
-	plan, err := s.catalog.Plan(ctx, space.Changesets, space.Settings)
+	plan, err := s.Catalog.Plan(ctx, space.Changesets, space.Settings)
 	if err != nil && buildbtw.KindOf(err) == buildbtw.KindInternal {
 		return err // ours or git's fault: try again with the next pass
 	}
@@ -205,7 +205,7 @@ func (s *Scheduler) storeIteration(ctx context.Context, space store.ActiveBuilds
 func (s *Scheduler) tried(ctx context.Context, changesets []buildbtw.Changeset) []buildgraph.PlannedChangeset {
 	list := make([]buildgraph.PlannedChangeset, len(changesets))
 	for i, change := range changesets {
-		commit, err := s.catalog.Resolve(ctx, change)
+		commit, err := s.Catalog.Resolve(ctx, change)
 		if err != nil {
 			commit = ""
 		}

@@ -156,7 +156,7 @@ func TestSourcesPageNamesWhatIsWrong(t *testing.T) {
 	f.push(t, "broken", "pkgver = 1\n")
 	git(t, f.sources, "init", "-q", "-b", "other", "elsewhere")
 	f.pass(t)
-	sources, err := f.Catalog().Sources(t.Context())
+	sources, err := f.Catalog.Sources(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

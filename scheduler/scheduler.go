@@ -13,7 +13,9 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
 
+	"buildbtw/catalog"
 	"buildbtw/git/gitmirror"
+	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 )
@@ -22,32 +24,30 @@ import (
 // those of GroupConfig are needed.
 type Config struct {
 	Store         *store.Store
+	Catalog       *catalog.Catalog
 	Mirror        *gitmirror.Mirror
 	Repos         *pacmanrepo.Repos
 	Log           *slog.Logger
 	Now           func() time.Time
-	SourceDirs    []string      // directories with one source in each subdirectory
-	BaseRef       string        // the branch at which sources are read
-	Architectures []string      // what the server builds for
-	Prefer        []string      // slugs of sources that win where two define the same package
-	Lease         time.Duration // how long a lease lasts without a heartbeat
-	SyncPeriod    time.Duration // between looks at the sources
-	Debounce      time.Duration // how long a changeset must rest before its push makes an iteration
-	Baseline      Baseline      // what the base offers; nil: Bases
-	Bases         Bases         // the base repositories; may be empty: then nothing is known of the base
+	SourceDirs    []string       // directories with one source in each subdirectory
+	Architectures []string       // what the server builds for
+	Lease         time.Duration  // how long a lease lasts without a heartbeat
+	SyncPeriod    time.Duration  // between looks at the sources
+	Debounce      time.Duration  // how long a changeset must rest before its push makes an iteration
+	Baseline      Baseline       // what the base offers; nil: Bases
+	Bases         baserepo.Bases //  the base repositories; may be empty: then nothing is known of the base
 
 	GroupConfig
 	PipelineConfig
 }
 
-// Scheduler owns the loops and the catalog of sources.
+// Scheduler owns the loops.
 type Scheduler struct {
 	Config
-	catalog    *Catalog
 	moved      moves
-	followed   map[int64]*snapshot // by buildspace: the catalog with which its graph was compared last
-	publishing singleflight.Group  // by attempt
-	syncing    sync.Mutex          // one look at the sources at a time
+	followed   map[int64]uint64   // by buildspace: the revision of the catalog with which its graph was compared last
+	publishing singleflight.Group // by attempt
+	syncing    sync.Mutex         // one look at the sources at a time
 	forecasts  forecasts
 	groups     groupNotes
 	pushes     pushes // that webhooks told of
@@ -60,7 +60,7 @@ type Scheduler struct {
 
 // New prepares a scheduler; Run starts it.
 func New(c Config) *Scheduler {
-	s := &Scheduler{Config: c, catalog: newCatalog(c.Mirror, c.BaseRef, c.Architectures, c.Prefer), moved: moves{}, followed: map[int64]*snapshot{}}
+	s := &Scheduler{Config: c, moved: moves{}, followed: map[int64]uint64{}}
 	s.sync = loop(Loop{
 		Name:        "sync",
 		Description: "brings the mirror up to date with the sources and reads their .SRCINFO",
@@ -135,9 +135,6 @@ func (s *Scheduler) Loops() []*Loop {
 	return append([]*Loop{s.rescue, s.sync, s.iterate, s.prune, s.learn, s.reuse, s.refresh, s.dispatch, s.observe, s.group, s.ci}, s.push[:]...)
 }
 
-// Catalog gives the sources as last read.
-func (s *Scheduler) Catalog() *Catalog { return s.catalog }
-
 // Wake makes the scheduler look for iterations to make at once.
 func (s *Scheduler) Wake() { s.iterate.Wake() }
 
@@ -154,7 +151,7 @@ func (s *Scheduler) Prepare(ctx context.Context) error {
 	if err := s.prepareGroups(ctx); err != nil {
 		return err
 	}
-	return s.catalog.Refresh(ctx)
+	return s.Catalog.Refresh(ctx)
 }
 
 // Run runs all loops until the context ends, or until one of them panics.

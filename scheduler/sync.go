@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"buildbtw/catalog"
 )
 
 // syncShare bounds the part of the time that is spent looking at sources: the
@@ -29,21 +31,20 @@ func (s *Scheduler) readSources(ctx context.Context) error {
 	for _, dir := range s.SourceDirs {
 		began := time.Now()
 		report, err := s.Mirror.SyncDir(ctx, dir)
-		s.catalog.roots.note(look{root: dir, began: began, ended: time.Now(), sources: report.Found, broken: len(report.Broken), err: err})
+		s.Catalog.AddScan(catalog.Scan{Dir: dir, Began: began, Ended: time.Now(), Sources: report.Found, Broken: len(report.Broken), Err: err})
 		if err != nil {
 			failures = append(failures, fmt.Errorf("mirror the sources in %s: %w", dir, err))
 			continue
 		}
-		if len(s.catalog.setBroken(dir, report.Broken)) > 0 || len(report.Changed)+len(report.Removed) > 0 {
+		if len(s.Catalog.SetBroken(dir, report.Broken)) > 0 || len(report.Changed)+len(report.Removed) > 0 {
 			changed = true
 		}
 	}
-	first := !s.catalog.complete.Load()
-	if changed || first {
-		if err := s.catalog.Refresh(ctx); err != nil {
+	if changed || !s.Catalog.Complete() {
+		if err := s.Catalog.Refresh(ctx); err != nil {
 			failures = append(failures, err)
 		}
-		s.catalog.complete.Store(true)
+		s.Catalog.SetComplete()
 		s.iterate.Wake()
 	}
 	return errors.Join(failures...)

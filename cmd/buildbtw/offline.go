@@ -11,11 +11,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"buildbtw"
-	"buildbtw/api"
 	"buildbtw/buildgraph"
+	"buildbtw/catalog"
 	"buildbtw/cmd/internal/cli"
 	"buildbtw/git/gitmirror"
-	"buildbtw/scheduler"
 )
 
 // offlineFlags name sources that are read without a server.
@@ -38,7 +37,7 @@ func (f *offlineFlags) register(flags *pflag.FlagSet) {
 // planner plans without a server.
 type planner interface {
 	Plan(ctx context.Context, changesets []buildbtw.Changeset, s buildbtw.Settings) (*buildgraph.Plan, error)
-	Sources(ctx context.Context) ([]api.Source, error)
+	Sources(ctx context.Context) ([]catalog.Source, error)
 }
 
 // open reads the sources. The caller calls done when it needs them no more.
@@ -95,8 +94,9 @@ func (f *offlineFlags) mirror(ctx context.Context, path string, dirs []string, d
 			fmt.Fprintf(os.Stderr, "warning: %s: %v\n", slug, err)
 		}
 	}
-	c := scheduler.Config{BaseRef: f.baseRef, Architectures: f.architectures, Prefer: f.prefer}
-	return scheduler.NewCatalog(ctx, mirror, c, durations)
+	c := catalog.New(catalog.Config{Mirror: mirror, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: f.prefer})
+	c.SetDurations(durations)
+	return c, c.Refresh(ctx)
 }
 
 // srcinfoFiles lists the files named *.SRCINFO in directories and in their

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"buildbtw/buildlog"
+	"buildbtw/catalog"
 	"buildbtw/cmd/internal/cli"
 	"buildbtw/git/gitmirror"
 	"buildbtw/handlers"
@@ -91,14 +92,15 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	sources := catalog.New(catalog.Config{Mirror: mirror, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: f.prefer})
 	s.scheduler = scheduler.New(scheduler.Config{
-		Store: s.store, Mirror: mirror, Repos: repos, Log: s.log, Now: time.Now,
-		SourceDirs: dirs, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: f.prefer, Bases: bases,
+		Store: s.store, Catalog: sources, Mirror: mirror, Repos: repos, Log: s.log, Now: time.Now,
+		SourceDirs: dirs, Architectures: f.architectures, Bases: bases,
 		Lease: f.lease, SyncPeriod: f.syncPeriod, Debounce: f.debounce, GroupConfig: groups, PipelineConfig: pipelines,
 	})
 	s.app, err = handlers.New(handlers.Deps{
 		Deps: apiv1.Deps{
-			Store: s.store, Catalog: s.scheduler.Catalog(), Base: bases, Finisher: s.scheduler, Forecaster: s.scheduler, Hook: s.scheduler, Sources: mirror,
+			Store: s.store, Catalog: sources, Base: bases, Finisher: s.scheduler, Forecaster: s.scheduler, Hook: s.scheduler, Sources: mirror,
 			Repos: repos, Logs: logs, Settings: f.settings(), Log: s.log, Wake: s.scheduler.Wake, Now: time.Now,
 		},
 		Who: handlers.SingleUser(token),
@@ -108,12 +110,12 @@ func (s *server) join(ctx context.Context) error {
 }
 
 // openBases opens the copies of the base repositories, for every architecture.
-func (s *server) openBases() (scheduler.Bases, error) {
+func (s *server) openBases() (baserepo.Bases, error) {
 	repos, err := s.flags.bases()
 	if err != nil || len(repos) == 0 {
 		return nil, err
 	}
-	bases := scheduler.Bases{}
+	bases := baserepo.Bases{}
 	for _, arch := range s.flags.architectures {
 		dir := filepath.Join(s.flags.dataDir, "base", arch)
 		bases[arch], err = baserepo.Open(dir, repos, baserepo.Options{Architecture: arch, Log: s.log})

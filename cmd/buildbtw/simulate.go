@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"buildbtw"
-	"buildbtw/api"
 	"buildbtw/buildgraph"
+	"buildbtw/catalog"
 	"buildbtw/cmd/internal/cli"
 	"buildbtw/internal/simulation"
 )
@@ -163,7 +163,7 @@ func (f *simulateFlags) plan(ctx context.Context, args []string) (plan *buildgra
 
 // everything asks for every package that can be planned: one as the changeset,
 // the others as put in by hand.
-func everything(sources []api.Source, settings *buildbtw.Settings) []string {
+func everything(sources []catalog.Source, settings *buildbtw.Settings) []string {
 	var args []string
 	for _, source := range sources {
 		switch {

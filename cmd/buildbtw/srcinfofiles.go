@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"buildbtw"
-	"buildbtw/api"
 	"buildbtw/buildgraph"
+	"buildbtw/catalog"
 	"buildbtw/pacman/srcinfo"
 )
 
@@ -66,10 +66,10 @@ func (p *srcinfoPlanner) Plan(ctx context.Context, changesets []buildbtw.Changes
 }
 
 // Sources lists the sources by slug.
-func (p *srcinfoPlanner) Sources(context.Context) ([]api.Source, error) {
-	list := make([]api.Source, len(p.sources))
+func (p *srcinfoPlanner) Sources(context.Context) ([]catalog.Source, error) {
+	list := make([]catalog.Source, len(p.sources))
 	for i, s := range p.sources {
-		list[i] = api.Source{Slug: s.Slug, Ref: s.Ref, Commit: s.Commit}
+		list[i] = catalog.Source{Slug: s.Slug, Ref: s.Ref, Commit: s.Commit}
 		if s.Info != nil {
 			list[i].Pkgbase, list[i].Version = s.Info.Pkgbase, s.Info.Version()
 		} else {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/pacman/srcinfo"
 )
 
 // MaxSrcinfo is the size in bytes above which a .SRCINFO is not read. The
@@ -24,6 +25,18 @@ type Srcinfo struct {
 	Text []byte
 	Time time.Time // the committer's, of the commit
 	Err  error
+}
+
+// Parse returns the parsed text. The error is written for people.
+func (s Srcinfo) Parse() (*srcinfo.Info, error) {
+	if s.Err != nil {
+		return nil, s.Err
+	}
+	info, err := srcinfo.Parse(s.Text)
+	if err != nil {
+		return nil, fmt.Errorf(".SRCINFO: %w", err)
+	}
+	return info, nil
 }
 
 // ReadSrcinfos reads the .SRCINFO at every one of the commits, in one process.

@@ -15,6 +15,7 @@ import (
 	"buildbtw/api"
 	"buildbtw/buildgraph"
 	"buildbtw/buildlog"
+	"buildbtw/catalog"
 	"buildbtw/git/gitmirror"
 	"buildbtw/internal/directory"
 	"buildbtw/pacman/alpm"
@@ -23,35 +24,21 @@ import (
 	"buildbtw/store"
 )
 
-// Catalog knows the sources as they stand now and plans with them.
+// Catalog is *catalog.Catalog.
 type Catalog interface {
-	// Plan computes what would be built. A source or ref that does not exist is
-	// NotFound.
 	Plan(ctx context.Context, changesets []buildbtw.Changeset, s buildbtw.Settings) (*buildgraph.Plan, error)
-	// Explain says, per architecture, why that would build a package, or why not.
 	Explain(ctx context.Context, changesets []buildbtw.Changeset, s buildbtw.Settings, pkgname string) (map[string]buildgraph.Explanation, error)
-	// Sources lists every source at its base ref, by slug.
-	Sources(ctx context.Context) ([]api.Source, error)
-	// Roots says how mirroring each place of sources went last.
-	Roots(ctx context.Context) []api.Root
-	// Directory gives the names of all that the sources make.
-	Directory(ctx context.Context) (*directory.Directory, error)
-	// Package says what the sources know of a package, by pkgname or pkgbase;
-	// NotFound when they do not make it for the architecture.
-	Package(ctx context.Context, architecture, name string) (buildgraph.Package, error)
-	// Resolve gives the commit a changeset stands at, or NotFound.
+	Sources(ctx context.Context) ([]catalog.Source, error)
+	Roots() []catalog.Root
+	Directory() (*directory.Directory, error)
+	Package(architecture, name string) (buildgraph.Package, error)
 	Resolve(ctx context.Context, c buildbtw.Changeset) (commit string, err error)
 }
 
-// Base knows the packages that builds fall back to.
+// Base is baserepo.Bases.
 type Base interface {
-	// Interfaces gives what dependents can notice of the packages of a pkgbase;
-	// not ok when the base does not have it or does not tell.
 	Interfaces(architecture, pkgbase string) (list []alpm.Interface, ok bool)
-	// Package gives the package that pacman would install by a name.
 	Package(architecture, pkgname string) (p baserepo.Entry, ok bool)
-	// Linkers lists the packages that depend on a library in a form that means
-	// the soname, by name.
 	Linkers(architecture string, soname alpm.Soname) []baserepo.Entry
 }
 

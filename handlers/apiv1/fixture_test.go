@@ -19,9 +19,11 @@ import (
 	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/buildlog"
+	"buildbtw/catalog"
 	"buildbtw/git/gitmirror"
 	"buildbtw/handlers"
 	"buildbtw/handlers/apiv1"
+	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/scheduler"
 	"buildbtw/store"
@@ -38,7 +40,7 @@ type server struct {
 	store   *store.Store
 	repos   *pacmanrepo.Repos
 	logs    *buildlog.Logs
-	catalog *scheduler.Catalog
+	catalog *catalog.Catalog
 	sources string // directory of the git repositories
 }
 
@@ -70,16 +72,16 @@ func newServer(t testing.TB, change ...func(*handlers.Deps)) *server {
 	s.must(err)
 
 	quiet := slog.New(slog.DiscardHandler)
+	s.catalog = catalog.New(catalog.Config{Mirror: mirror, BaseRef: "main", Architectures: []string{"x86_64"}})
 	sched := scheduler.New(scheduler.Config{
-		Store: s.store, Mirror: mirror, Repos: s.repos, Log: quiet, Now: time.Now,
-		BaseRef: "main", Architectures: []string{"x86_64"}, Lease: time.Minute,
+		Store: s.store, Catalog: s.catalog, Mirror: mirror, Repos: s.repos, Log: quiet, Now: time.Now,
+		Architectures: []string{"x86_64"}, Lease: time.Minute,
 	})
-	s.catalog = sched.Catalog()
 	s.must(s.catalog.Refresh(t.Context()))
 	s.serve(handlers.Deps{
 		Who: handlers.SingleUser(workerToken),
 		Deps: apiv1.Deps{
-			Store: s.store, Catalog: s.catalog, Base: scheduler.Bases{}, Finisher: sched, Forecaster: sched, Sources: mirror, Repos: s.repos, Logs: s.logs,
+			Store: s.store, Catalog: s.catalog, Base: baserepo.Bases{}, Finisher: sched, Forecaster: sched, Sources: mirror, Repos: s.repos, Logs: s.logs,
 			Log: quiet, Wake: func() {}, Now: time.Now,
 			Settings: apiv1.Settings{
 				Architectures: []string{"x86_64"}, BaseRef: "main", ConfirmAbove: 500, Version: "test",

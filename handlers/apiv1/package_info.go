@@ -114,7 +114,7 @@ func (a *API) addSource(ctx context.Context, info *api.PackageInfo) (bool, error
 	}
 	info.Architecture = archs[0]
 	for _, arch := range archs {
-		p, err := a.Catalog.Package(ctx, arch, info.Name)
+		p, err := a.Catalog.Package(arch, info.Name)
 		if buildbtw.KindOf(err) == buildbtw.KindNotFound {
 			continue
 		}

@@ -280,7 +280,7 @@ func (s *search) addCommit(c api.FoundCommit) {
 // directory gives the names that the sources have: none while they are read for
 // the first time, so that the rest can be found then.
 func (s *search) directory(ctx context.Context) (*directory.Directory, error) {
-	d, err := s.Catalog.Directory(ctx)
+	d, err := s.Catalog.Directory()
 	if buildbtw.KindOf(err) == buildbtw.KindUnavailable {
 		return directory.New(nil), nil
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw/api"
+	"buildbtw/catalog"
 )
 
 // sources lists the sources at their base ref; those that cannot be planned say
@@ -22,17 +23,17 @@ func (a *API) sources(c *fiber.Ctx) error {
 		return err
 	}
 	part := strings.ToLower(c.Query("q"))
-	chosen := make([]api.Source, 0, len(all))
+	chosen := make([]catalog.Source, 0, len(all))
 	for _, s := range all {
 		if (!broken || s.Error != "") && strings.Contains(strings.ToLower(s.Slug), part) {
 			chosen = append(chosen, s)
 		}
 	}
-	page, err := cut(c, chosen, func(s api.Source) string { return s.Slug })
+	page, err := cut(c, chosen, func(s catalog.Source) string { return s.Slug })
 	if err != nil {
 		return err
 	}
-	return send(c, page)
+	return send(c, api.Page[api.Source]{Items: list(page.Items, wireSource), Cursor: page.Cursor})
 }
 
 // mirror says how mirroring the sources stands.
@@ -41,7 +42,7 @@ func (a *API) mirror(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	m := api.Mirror{Roots: list(a.Catalog.Roots(c.UserContext()), wireRoot), Sources: len(all)}
+	m := api.Mirror{Roots: list(a.Catalog.Roots(), wireRoot), Sources: len(all)}
 	for _, s := range all {
 		if s.Error != "" {
 			m.Broken++
@@ -50,9 +51,10 @@ func (a *API) mirror(c *fiber.Ctx) error {
 	return send(c, m)
 }
 
-func wireRoot(r api.Root) api.Root {
-	r.Synced = r.Synced.UTC()
-	return r
+func wireSource(s catalog.Source) api.Source { return api.Source(s) }
+
+func wireRoot(r catalog.Root) api.Root {
+	return api.Root{Name: r.Name, Synced: r.Synced.UTC(), Seconds: r.Took.Seconds(), Sources: r.Sources, Broken: r.Broken, Error: r.Error}
 }
 
 // buildSource streams the tree that a build is made from, for those who want to

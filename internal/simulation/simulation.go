@@ -15,6 +15,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildgraph"
+	"buildbtw/catalog"
 	"buildbtw/git/gitmirror"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/scheduler"
@@ -110,8 +111,8 @@ func (r *run) open(ctx context.Context) (err error) {
 		return err
 	}
 	s := scheduler.New(scheduler.Config{
-		Store: r.store, Mirror: mirror, Repos: repos, Log: quiet, Now: func() time.Time { return r.now },
-		BaseRef: "main", Architectures: architectures(r.Plan), Lease: r.Lease, SyncPeriod: time.Hour, Debounce: time.Second,
+		Store: r.store, Catalog: catalog.New(catalog.Config{Mirror: mirror, BaseRef: "main", Architectures: architectures(r.Plan)}), Mirror: mirror, Repos: repos, Log: quiet, Now: func() time.Time { return r.now },
+		Architectures: architectures(r.Plan), Lease: r.Lease, SyncPeriod: time.Hour, Debounce: time.Second,
 	})
 	r.loops = map[string]*scheduler.Loop{}
 	for _, l := range s.Loops() {

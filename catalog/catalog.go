@@ -1,0 +1,405 @@
+// Package catalog knows the sources as they stand now. It plans with them,
+// finds packages by name, and makes buildspaces of what people ask for: what the
+// pages, the JSON API and the loops have in common.
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"buildbtw"
+	"buildbtw/buildgraph"
+	"buildbtw/git/gitmirror"
+	"buildbtw/internal/directory"
+	"buildbtw/pacman/srcinfo"
+)
+
+// Config is what a catalog reads.
+type Config struct {
+	Mirror        *gitmirror.Mirror
+	BaseRef       string   // the branch at which sources are read
+	Architectures []string // for which plans are made
+	Prefer        []string // slugs of sources that win where two define the same package
+}
+
+// Catalog holds every source at the base ref, parsed, and the index over them.
+// Readers get an immutable snapshot; Refresh publishes the next one.
+type Catalog struct {
+	Config
+	current   atomic.Pointer[snapshot]
+	durations atomic.Pointer[map[string]float64] // seconds by pkgbase, as learned; nil until then
+	complete  atomic.Bool                        // the sources have been read at least once
+	filling   atomic.Pointer[string]             // how far the first fetch of a group is; nil when none is under way
+
+	scansMu sync.Mutex
+	scans   map[string]Root // by directory: how mirroring it went last
+
+	mu     sync.Mutex                  // serializes Refresh and guards what follows
+	parsed map[string]parsed           // by commit
+	broken map[string]map[string]error // by directory or group, then slug: what the mirror could not take
+}
+
+type parsed struct {
+	info *srcinfo.Info
+	err  error
+}
+
+// Source is a source at the base ref.
+type Source struct {
+	Slug    string
+	Ref     string
+	Commit  string // empty when it has none at the base ref
+	Pkgbase string // empty when its .SRCINFO cannot be read
+	Version string
+	Error   string // why it cannot be planned: file, line and reason; empty when it can
+	Read    time.Time
+}
+
+// snapshot is one state of the catalog.
+type snapshot struct {
+	revision  uint64 // counts the states, from 1
+	index     *buildgraph.Index
+	sources   []Source                    // by slug
+	directory func() *directory.Directory // of all names; made by the first who asks
+}
+
+// New makes a catalog that has not read its sources yet: until the first
+// Refresh that finds some it answers Unavailable.
+func New(c Config) *Catalog {
+	k := &Catalog{Config: c, scans: map[string]Root{}, parsed: map[string]parsed{}, broken: map[string]map[string]error{}}
+	k.current.Store(&snapshot{revision: 1, index: buildgraph.NewIndex(nil, buildgraph.Options{Prefer: c.Prefer}), directory: k.directoryOf(nil)})
+	return k
+}
+
+// SetBroken records which sources of a directory or group the mirror could not
+// take, and why. It returns the slugs for which that differs from before; they
+// are to be refreshed.
+func (c *Catalog) SetBroken(owner string, broken map[string]error) (changed []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.broken[owner]
+	for slug, err := range broken {
+		if was := before[slug]; was == nil || was.Error() != err.Error() {
+			changed = append(changed, slug)
+		}
+	}
+	for slug := range before {
+		if broken[slug] == nil {
+			changed = append(changed, slug)
+		}
+	}
+	c.broken[owner] = broken
+	return changed
+}
+
+// Refresh reads the tips of all sources and parses what it has not seen.
+func (c *Catalog) Refresh(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	tips, err := c.Mirror.Tips(ctx)
+	if err != nil {
+		return fmt.Errorf("read the tips of all sources: %w", err)
+	}
+	based := atBase(tips, c.BaseRef)
+	commits := commitsOf(based)
+	maps.DeleteFunc(c.parsed, func(commit string, _ parsed) bool { return !commits[commit] })
+	if err := c.parse(ctx, commits); err != nil {
+		return err
+	}
+	c.publish(c.states(tips, based, nil), nil)
+	if len(tips) > 0 { // the mirror of an earlier run will do
+		c.complete.Store(true)
+	}
+	return nil
+}
+
+// maxSome is how many sources are read one by one; of more, all are read.
+const maxSome = 300
+
+// RefreshSome reads the tips of some sources only: one push must not cost what
+// thousands of sources cost.
+func (c *Catalog) RefreshSome(ctx context.Context, slugs []string) error {
+	if len(slugs) > maxSome {
+		return c.Refresh(ctx)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	tips, err := c.Mirror.TipsOf(ctx, slugs)
+	if err != nil {
+		return fmt.Errorf("read the tips of %d sources: %w", len(slugs), err)
+	}
+	based := atBase(tips, c.BaseRef)
+	if err := c.parse(ctx, commitsOf(based)); err != nil {
+		return err
+	}
+	only := make(map[string]bool, len(slugs))
+	for _, slug := range slugs {
+		only[slug] = true
+	}
+	before := c.current.Load().sources
+	c.publish(c.states(tips, based, only), only)
+	c.forget(before, only)
+	return nil
+}
+
+// forget lets go of what was read at the commits that some sources stood at
+// before, unless another one still stands there.
+func (c *Catalog) forget(before []Source, some map[string]bool) {
+	gone := map[string]bool{}
+	for _, s := range before {
+		if some[s.Slug] {
+			gone[s.Commit] = true
+		}
+	}
+	for _, s := range c.current.Load().sources {
+		delete(gone, s.Commit)
+	}
+	for commit := range gone {
+		delete(c.parsed, commit)
+	}
+}
+
+// atBase keeps the tips of the base ref, by slug.
+func atBase(tips []gitmirror.Tip, baseRef string) map[string]gitmirror.Tip {
+	based := make(map[string]gitmirror.Tip, len(tips))
+	for _, tip := range tips {
+		if !tip.Tag && tip.Ref == baseRef {
+			based[tip.Slug] = tip
+		}
+	}
+	return based
+}
+
+func commitsOf(tips map[string]gitmirror.Tip) map[string]bool {
+	commits := make(map[string]bool, len(tips))
+	for _, tip := range tips {
+		commits[tip.Commit] = true
+	}
+	return commits
+}
+
+// parse reads the .SRCINFO of the commits that are not known yet.
+func (c *Catalog) parse(ctx context.Context, commits map[string]bool) error {
+	var missing []string
+	for commit := range commits {
+		if _, ok := c.parsed[commit]; !ok {
+			missing = append(missing, commit)
+		}
+	}
+	slices.Sort(missing)
+	files, err := c.Mirror.ReadSrcinfos(ctx, missing)
+	if err != nil {
+		return fmt.Errorf("read the .SRCINFO of %d commits: %w", len(missing), err)
+	}
+	for _, commit := range missing {
+		info, err := files[commit].Parse()
+		c.parsed[commit] = parsed{info, err}
+	}
+	return nil
+}
+
+// states says what is known of the sources with these tips, by slug; of those
+// that are broken too, but only of those that are wanted, unless that is nil.
+func (c *Catalog) states(tips []gitmirror.Tip, based map[string]gitmirror.Tip, only map[string]bool) map[string]Source {
+	now := time.Now()
+	states := map[string]Source{}
+	for _, tip := range tips {
+		if _, ok := based[tip.Slug]; !ok {
+			states[tip.Slug] = Source{Slug: tip.Slug, Ref: c.BaseRef, Error: "has no branch " + c.BaseRef, Read: now}
+		}
+	}
+	for slug, tip := range based {
+		states[slug] = c.state(tip, now)
+	}
+	for _, broken := range c.broken {
+		for slug, err := range broken {
+			if only != nil && !only[slug] {
+				continue
+			}
+			state := states[slug]
+			state.Slug, state.Ref, state.Read, state.Error = slug, c.BaseRef, now, err.Error()
+			states[slug] = state
+		}
+	}
+	return states
+}
+
+// publish makes the next snapshot: of all sources, or of some with the others as
+// they are.
+func (c *Catalog) publish(states map[string]Source, some map[string]bool) {
+	before := c.current.Load()
+	sources := slices.Collect(maps.Values(states))
+	if some != nil {
+		for _, s := range before.sources {
+			if !some[s.Slug] {
+				sources = append(sources, s)
+			}
+		}
+	}
+	slices.SortFunc(sources, func(a, b Source) int { return strings.Compare(a.Slug, b.Slug) })
+	changed, removed := changes(before.sources, sources)
+	c.current.Store(&snapshot{
+		revision: before.revision + 1, sources: sources, index: before.index.Update(c.graphSources(changed), removed), directory: c.directoryOf(sources),
+	})
+}
+
+// changes compares two lists of sources, both by slug: those that are new or
+// stand elsewhere, and the slugs of those that are gone.
+func changes(before, now []Source) (changed []Source, removed []string) {
+	old := make(map[string]Source, len(before))
+	for _, s := range before {
+		old[s.Slug] = s
+	}
+	for _, s := range now {
+		was, ok := old[s.Slug]
+		if !ok || was.Commit != s.Commit || was.Error != s.Error {
+			changed = append(changed, s)
+		}
+		delete(old, s.Slug)
+	}
+	return changed, slices.Sorted(maps.Keys(old))
+}
+
+// state says what is known of the source at a tip.
+func (c *Catalog) state(tip gitmirror.Tip, now time.Time) Source {
+	p := c.parsed[tip.Commit]
+	state := Source{Slug: tip.Slug, Ref: c.BaseRef, Commit: tip.Commit, Read: now}
+	if p.err != nil {
+		state.Error = p.err.Error()
+	} else {
+		state.Pkgbase, state.Version = p.info.Pkgbase, p.info.Version()
+	}
+	return state
+}
+
+// graphSources gives the index every source: those whose newest state the
+// mirror could not take with the state that it has.
+func (c *Catalog) graphSources(states []Source) []buildgraph.Source {
+	sources := make([]buildgraph.Source, 0, len(states))
+	for _, s := range states {
+		source := buildgraph.Source{Slug: s.Slug, Ref: s.Ref, Commit: s.Commit}
+		if p := c.parsed[s.Commit]; p.info != nil {
+			source.Info = p.info
+		} else {
+			source.Err = errors.New(s.Error)
+		}
+		sources = append(sources, source)
+	}
+	return sources
+}
+
+// directoryOf returns the directory of the names that sources make, which is
+// not made before somebody searches.
+func (c *Catalog) directoryOf(states []Source) func() *directory.Directory {
+	sources := make([]directory.Source, 0, len(states))
+	for _, s := range states {
+		sources = append(sources, directory.Source{Slug: s.Slug, Commit: s.Commit, Info: c.parsed[s.Commit].info})
+	}
+	return sync.OnceValue(func() *directory.Directory { return directory.New(sources) })
+}
+
+// SetFilling says how far the first fetch of a group is. Until it is called with
+// an empty text, nothing can be planned. It reports whether that differs from
+// before.
+func (c *Catalog) SetFilling(text string) (changed bool) {
+	if text == "" {
+		return c.filling.Swap(nil) != nil
+	}
+	before := c.filling.Swap(&text)
+	return before == nil || *before != text
+}
+
+// Filling says how far the first fetch of a group is; empty when none is under
+// way.
+func (c *Catalog) Filling() string {
+	if text := c.filling.Load(); text != nil {
+		return *text
+	}
+	return ""
+}
+
+// SetComplete says that all sources have been read, even when there are none.
+func (c *Catalog) SetComplete() { c.complete.Store(true) }
+
+// Complete reports whether the sources have been read at least once.
+func (c *Catalog) Complete() bool { return c.complete.Load() }
+
+// SetDurations says how many seconds packages take, by pkgbase. Plans order
+// builds by it.
+func (c *Catalog) SetDurations(seconds map[string]float64) { c.durations.Store(&seconds) }
+
+// Ready returns Unavailable until the sources have been read for the first time:
+// before that nothing can be planned.
+func (c *Catalog) Ready() error {
+	if filling := c.Filling(); filling != "" {
+		return buildbtw.Unavailable("the sources are being fetched for the first time: %s", filling)
+	}
+	if !c.Complete() {
+		return buildbtw.Unavailable("the sources are being read for the first time; try again in a moment")
+	}
+	return nil
+}
+
+// Sources lists every source with what is wrong with it, by slug. It is
+// Unavailable until the sources have been read for the first time.
+func (c *Catalog) Sources(context.Context) ([]Source, error) {
+	if err := c.Ready(); err != nil {
+		return nil, err
+	}
+	return c.current.Load().sources, nil
+}
+
+// Root is a place of sources with how mirroring it went last. Paths of the
+// server are not shown to people: a place has the name of its directory.
+type Root struct {
+	Name    string
+	Synced  time.Time     // end of the last scan
+	Took    time.Duration // of the last scan
+	Sources int           // that are there
+	Broken  int           // of them could not be mirrored
+	Error   string        // why the place could not be read; empty when it could
+}
+
+// Scan is how mirroring a directory of sources went.
+type Scan struct {
+	Dir          string
+	Began, Ended time.Time
+	Sources      int // that are there; 0 when it could not be read
+	Broken       int // of them could not be mirrored
+	Err          error
+}
+
+// AddScan records the newest scan of a directory. One that failed keeps the
+// numbers of the one before, so that it is seen what is still there.
+func (c *Catalog) AddScan(s Scan) {
+	c.scansMu.Lock()
+	defer c.scansMu.Unlock()
+	root := c.scans[s.Dir]
+	root.Name, root.Synced, root.Took, root.Error = filepath.Base(s.Dir), s.Ended, s.Ended.Sub(s.Began), ""
+	var path *fs.PathError
+	switch {
+	case errors.As(s.Err, &path):
+		root.Error = path.Op + " " + filepath.Base(path.Path) + ": " + path.Err.Error()
+	case s.Err != nil:
+		root.Error = s.Err.Error()
+	default:
+		root.Sources, root.Broken = s.Sources, s.Broken
+	}
+	c.scans[s.Dir] = root
+}
+
+// Roots lists the places of sources by name.
+func (c *Catalog) Roots() []Root {
+	c.scansMu.Lock()
+	defer c.scansMu.Unlock()
+	return slices.SortedFunc(maps.Values(c.scans), func(a, b Root) int { return strings.Compare(a.Name, b.Name) })
+}

@@ -1,0 +1,36 @@
+package baserepo
+
+import "buildbtw/pacman/alpm"
+
+// Bases are the base repositories by architecture; none when the server was not
+// told of any.
+type Bases map[string]*Base
+
+// Interfaces returns what dependents can notice of the packages of a pkgbase;
+// not ok when the base does not have it or does not tell.
+func (b Bases) Interfaces(architecture, pkgbase string) ([]alpm.Interface, bool) {
+	base, ok := b[architecture]
+	if !ok {
+		return nil, false
+	}
+	return base.Snapshot().Interfaces(pkgbase)
+}
+
+// Package returns the package that pacman would install by a name.
+func (b Bases) Package(architecture, pkgname string) (Entry, bool) {
+	base, ok := b[architecture]
+	if !ok {
+		return Entry{}, false
+	}
+	return base.Snapshot().Package(pkgname)
+}
+
+// Linkers lists the packages that depend on a library in a form that means the
+// soname, by name.
+func (b Bases) Linkers(architecture string, soname alpm.Soname) []Entry {
+	base, ok := b[architecture]
+	if !ok {
+		return nil
+	}
+	return base.Snapshot().Linkers(soname)
+}
