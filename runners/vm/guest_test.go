@@ -30,9 +30,12 @@ func guestKernel(t *testing.T) (kernel, modules string) {
 			t.Skipf("no guest is booted: %s is missing; run infrastructure/setup.sh test", program)
 		}
 	}
-	out, err := exec.CommandContext(t.Context(), "../../infrastructure/guest-kernel.sh").CombinedOutput()
+	var said bytes.Buffer // of what it fetches, or why it cannot
+	cmd := exec.CommandContext(t.Context(), "../../infrastructure/guest-kernel.sh")
+	cmd.Stderr = &said
+	out, err := cmd.Output()
 	if err != nil {
-		t.Skipf("no guest is booted: there is no kernel for it: %s", bytes.TrimSpace(out))
+		t.Skipf("no guest is booted: there is no kernel for it: %v: %s", err, bytes.TrimSpace(said.Bytes()))
 	}
 	kernel, modules, found := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	if !found {
@@ -50,7 +53,7 @@ func guestOptions(t *testing.T, script string) vm.Options {
 		t.Fatal(err)
 	}
 	return vm.Options{
-		Backend: "qemu", Accel: "tcg", Script: file, MemoryMiB: 256, CPUs: 1, DiskMiB: 64, Boot: 2 * time.Minute,
+		Backend: "qemu", Accel: "tcg", Script: file, MemoryMiB: 256, CPUs: 1, DiskMiB: 64, Boot: 10 * time.Minute,
 		Guest: vm.Guest{Kernel: kernel, Modules: modules, Root: "none"},
 	}
 }
