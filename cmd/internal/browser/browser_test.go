@@ -57,14 +57,19 @@ func needPrograms(t testing.TB) (chromium string) {
 	return ""
 }
 
-// needModules installs what package.json names, unless it is there.
+// needModules installs what package-lock.json names, unless npm has done so: it
+// notes in node_modules which lock it installed.
 func needModules(t testing.TB) {
 	t.Helper()
 	root, err := cmdtest.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(root, "node_modules", "playwright-core", "package.json")); err == nil {
+	lock, err := os.Stat(filepath.Join(root, "package-lock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, err := os.Stat(filepath.Join(root, "node_modules", ".package-lock.json")); err == nil && !done.ModTime().Before(lock.ModTime()) {
 		return
 	}
 	cmd := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
