@@ -7,6 +7,8 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LDFLAGS := -X buildbtw/cmd/internal/cli.version=$(VERSION)
 COMMANDS := $(notdir $(wildcard cmd/buildbtw* cmd/bbtw))
 TEMPL := $(GO) tool templ
+# go test, with what failed or was skipped, and why, at the end.
+TESTS := $(GO) tool -modfile=tools/go.mod gotestsum --format pkgname --format-icons text --
 LINT  := $(GO) tool -modfile=tools/go.mod golangci-lint
 
 export CGO_ENABLED ?= 0
@@ -54,7 +56,11 @@ dev: build ## run the server on the demo's sources and restart it when a file ch
 .PHONY: test
 test: ## install what is missing and run every test, with the race detector
 	@infrastructure/setup.sh test
-	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+	CGO_ENABLED=1 $(TESTS) -race -timeout 30m ./...
+
+.PHONY: test-short
+test-short: ## run the tests that take a moment each, in a minute
+	$(TESTS) -short ./...
 
 .PHONY: test-vm
 test-vm: ## build a whole package in a virtual machine that QEMU emulates (minutes, as root)
