@@ -17,7 +17,7 @@ import (
 var layers = [][]string{
 	{"", "pacman/srcinfo", "pacman/alpm", "internal/ansi", "internal/graph", "internal/distribution"},
 	{"buildgraph", "internal/graphlayout", "internal/directory", "forecast", "migrations", "static", "infrastructure"},
-	{"internal/graphview"},
+	{"internal/graphview", "internal/hints"},
 	{"store", "git/gitmirror", "git/gitlab", "pacman/pacmanrepo", "pacman/baserepo", "buildlog", "api", "views"},
 	{"store/invariants", "git/gitlab/gitlabtest"},
 	{"store/storetest"},

@@ -77,6 +77,7 @@ func (l *Logs) append(attempt, offset int64, chunk io.Reader) (size, end int64, 
 	end, err = l.write(attempt, size, chunk)
 	if end > size {
 		g.wake()
+		l.growth.Publish([]int64{attempt})
 	}
 	if err != nil {
 		return size, end, fmt.Errorf("append to log %d at %d: %w", attempt, size, err)

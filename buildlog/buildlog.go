@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"buildbtw/internal/hints"
 )
 
 // MaxSize is the number of bytes kept of one log. What comes after is dropped,
@@ -35,6 +37,8 @@ type Logs struct {
 
 	mu   sync.Mutex
 	open map[int64]*log // those in use at the moment
+
+	growth hints.Feed[[]int64]
 }
 
 // log is what goroutines that use the same attempt's log share. It lives as
@@ -59,7 +63,7 @@ func Open(dir string) (*Logs, error) {
 	}
 	return &Logs{
 		dir: dir, maxSize: MaxSize, finder: newFinder(), scans: make(chan struct{}, maxScans), patient: searchTime,
-		open: map[int64]*log{},
+		open: map[int64]*log{}, growth: hints.Feed[[]int64]{Merge: mergeAttempts},
 	}, nil
 }
 

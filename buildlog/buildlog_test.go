@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -336,5 +337,30 @@ func TestAFollowerThatLeavesIsForgotten(t *testing.T) {
 	}
 	if len(l.open) != 0 {
 		t.Errorf("%d logs are still held", len(l.open))
+	}
+}
+
+func TestWhoWatchesAllLogsHearsWhichGrew(t *testing.T) {
+	t.Parallel()
+	logs := openLogs(t)
+	sub := logs.WatchAll()
+	defer sub.Cancel()
+	for _, attempt := range []int64{7, 9, 7} {
+		size, err := logs.Size(attempt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := logs.Append(attempt, size, strings.NewReader("line\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if grown, _ := sub.Take(); !slices.Equal(grown, []int64{7, 9}) {
+		t.Errorf("grown: %v", grown)
+	}
+	if _, err := logs.Append(9, 0, strings.NewReader("line\n")); err != nil { // sent again
+		t.Fatal(err)
+	}
+	if grown, ok := sub.Take(); ok {
+		t.Errorf("%v grew by what they had already", grown)
 	}
 }

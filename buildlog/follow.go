@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"time"
+
+	"buildbtw/internal/hints"
 )
 
 // Follow gives the bytes of a log from offset on, in pieces as they come, until
@@ -67,6 +70,21 @@ func (l *Logs) Watch(ctx context.Context, attempt int64, pause time.Duration) fu
 			}
 		}
 	}
+}
+
+// WatchAll begins a subscription to the attempts whose logs grow.
+func (l *Logs) WatchAll() *hints.Subscription[[]int64] { return l.growth.Subscribe() }
+
+// maxGrown bounds the attempts that a subscriber is told of at once.
+const maxGrown = 4096
+
+func mergeAttempts(older, newer []int64) []int64 {
+	for _, attempt := range newer {
+		if !slices.Contains(older, attempt) && len(older) < maxGrown {
+			older = append(older, attempt)
+		}
+	}
+	return older
 }
 
 // Changed wakes the followers of a log: its attempt has ended, or something else

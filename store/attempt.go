@@ -178,7 +178,7 @@ func (t *tx) finishAttempt(ctx context.Context, a *buildbtw.Attempt, e ending, r
 	if n, _ := r.RowsAffected(); n != 1 {
 		return fmt.Errorf("attempt %d was not %s any more", a.ID, before)
 	}
-	t.changed = true
+	t.changed.add(Change{Builds: []int64{a.BuildID}})
 	return nil
 }
 

@@ -288,7 +288,7 @@ func (t *tx) buildspace(ctx context.Context, name string) (buildbtw.Buildspace, 
 // want asks for an iteration. Every request has its own revision.
 func (t *tx) want(ctx context.Context, b *buildbtw.Buildspace, reason buildbtw.IterationReason, text string) error {
 	b.Wanted, b.WantedText, b.WantedAt, b.Revision = reason, text, &t.now, b.Revision+1
-	t.changed = true
+	t.changed.add(Change{Buildspaces: []int64{b.ID}})
 	_, err := t.NewUpdate().Model(b).Column("wanted", "wanted_text", "wanted_at", "revision").WherePK().Exec(ctx)
 	return err
 }

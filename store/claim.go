@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/internal/hints"
 )
 
 // Claim is a worker asking for a build.
@@ -172,7 +173,7 @@ func (t *tx) claimBest(ctx context.Context, c Claim) (*buildbtw.Attempt, error) 
 		return nil, err
 	}
 	which := sqlf("id = ("+bestPending()+")", t.bestPendingArgs(c.Worker.Architectures)...)
-	t.handout = !t.changed
+	t.handout = !t.changed.some()
 	ids, err := t.move(ctx, which, t.leased(c, buildbtw.StatusPending))
 	if err != nil || len(ids) == 0 {
 		return nil, err
@@ -312,7 +313,7 @@ func (t *tx) startPipeline(ctx context.Context, p *buildbtw.Pipeline, c Claim, a
 // wait; a change wakes all of them, and all but the first of a kind would look
 // in vain, each with a turn as the one writer. The zero value is ready.
 type work struct {
-	subscribers subscribers
+	waiting hints.Feed[struct{}]
 
 	mu      sync.Mutex
 	changes uint64          // commits after which there may be a build to claim
@@ -332,7 +333,7 @@ func (w *work) changed() {
 	w.changes++
 	w.nothing, w.due = nil, nil
 	w.mu.Unlock()
-	w.subscribers.notify()
+	w.waiting.Publish(struct{}{})
 }
 
 func (w *work) seen() uint64 {
@@ -371,7 +372,8 @@ func (c Claim) kind() string {
 // SubscribeWork is Subscribe for who waits for a build to claim: it is not told
 // of changes after which there are only fewer.
 func (s *Store) SubscribeWork() (changed <-chan struct{}, cancel func()) {
-	return s.work.subscribers.add()
+	sub := s.work.waiting.Subscribe()
+	return sub.C, sub.Cancel
 }
 
 // NextDue is when a postponed build may be handed out; false when none is

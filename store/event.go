@@ -31,7 +31,14 @@ type EventFilter struct {
 // record writes an event that is not about a build's status; move does those.
 func (t *tx) record(ctx context.Context, e buildbtw.Event) error {
 	e.At = t.now
-	t.changed = true
+	switch {
+	case e.BuildID != 0:
+		t.changed.add(Change{Builds: []int64{e.BuildID}})
+	case e.BuildspaceID != 0:
+		t.changed.add(Change{Buildspaces: []int64{e.BuildspaceID}})
+	default:
+		t.changed.add(Change{Everything: true})
+	}
 	_, err := t.NewInsert().Model(&e).Exec(ctx)
 	return err
 }

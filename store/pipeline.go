@@ -101,7 +101,7 @@ func (s *Store) PipelineCreated(ctx context.Context, id int64, st buildbtw.Pipel
 			return err
 		}
 		p.State, p.Number, p.Status, p.URL, p.SeenAt = buildbtw.PipelineCreated, st.Number, st.Status, st.URL, &t.now
-		t.changed = true
+		t.changed.add(Change{Builds: []int64{p.BuildID}})
 		_, err = t.NewUpdate().Model(p).Column("state", "number", "status", "url", "seen_at").WherePK().Exec(ctx)
 		return err
 	})
@@ -149,7 +149,7 @@ func (t *tx) endPipeline(ctx context.Context, p *buildbtw.Pipeline, why Undispat
 	if p.AttemptID == 0 {
 		p.Message = why.Message
 	}
-	t.changed = true
+	t.changed.add(Change{Builds: []int64{p.BuildID}})
 	_, err := t.NewUpdate().Model(p).Column("state", "ended_at", "message", "status", "url", "seen_at").WherePK().Exec(ctx)
 	if err != nil {
 		return err
@@ -282,7 +282,7 @@ func (t *tx) see(ctx context.Context, p *buildbtw.Pipeline, st buildbtw.Pipeline
 	if st.Over {
 		return t.endPipeline(ctx, p, Undispatched{Message: st.Message})
 	}
-	t.changed = true
+	t.changed.add(Change{Builds: []int64{p.BuildID}})
 	_, err := t.NewUpdate().Model(p).Column("status", "url", "seen_at").WherePK().Exec(ctx)
 	return err
 }

@@ -92,7 +92,7 @@ func (s *Store) BeginPublish(ctx context.Context, lease string, files []PackageF
 }
 
 func (t *tx) setPublishing(ctx context.Context, a *buildbtw.Attempt) error {
-	t.changed = true
+	t.changed.add(Change{Builds: []int64{a.BuildID}})
 	const resultFor = `input_key = (SELECT CASE WHEN b.forced OR NOT s.reuse THEN '' ELSE b.input_key END
 FROM builds AS b ` + buildRowJoins + ` WHERE b.id = ?)`
 	_, err := t.execText(ctx, `UPDATE attempts SET state = 'publishing', outcome = ?, `+resultFor+` WHERE id = ? AND state = 'running'`,

@@ -132,7 +132,7 @@ func (t *tx) forgetResults(ctx context.Context, builds []int64) error {
 	if _, err := t.NewUpdate().Model((*buildbtw.Build)(nil)).Set("input_key = ''").Where(withIDs(builds).sql, withIDs(builds).args...).Exec(ctx); err != nil {
 		return err
 	}
-	t.changed = true
+	t.changed.add(Change{Builds: builds})
 	return t.hold(ctx, sqlf(`SELECT b.id FROM json_each(?) AS k CROSS JOIN builds AS b ON b.input_key = k.value AND b.input_key <> ''`, textList(keys)))
 }
 
@@ -343,7 +343,7 @@ func (t *tx) handBack(ctx context.Context, ids []int64) error {
 	if err := t.setInputKeys(ctx, ids); err != nil {
 		return err
 	}
-	t.changed = true
+	t.changed.add(Change{Builds: ids})
 	return t.hold(ctx, sqlf("SELECT value FROM json_each(?)", idList(ids)))
 }
 

@@ -29,6 +29,7 @@ import (
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 
 	"buildbtw"
+	"buildbtw/internal/hints"
 )
 
 // Options are what tests and operators may choose. The zero value is good.
@@ -92,8 +93,8 @@ type Store struct {
 
 	mapper *reflectx.Mapper // columns to fields, as bun names them
 
-	subscribers subscribers
-	work        work
+	changes hints.Feed[Change]
+	work    work
 }
 
 // Open opens the database at path, makes it if it is missing, and brings it up
@@ -103,7 +104,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: o.withDefaults(), lock: lock, mapper: reflectx.NewMapperTagFunc("bun", strings.ToLower, nil)}
+	s := &Store{opts: o.withDefaults(), lock: lock, changes: hints.Feed[Change]{Merge: mergeChanges}, mapper: reflectx.NewMapperTagFunc("bun", strings.ToLower, nil)}
 	if err := s.connect(ctx, path); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database: %w", err), s.Close())
 	}

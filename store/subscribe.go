@@ -1,46 +1,82 @@
 package store
 
-import "sync"
+import (
+	"context"
+	"fmt"
+	"slices"
 
-// subscribers are told of commits. The zero value is ready.
-type subscribers struct {
-	mu   sync.Mutex
-	next int
-	all  map[int]chan struct{}
+	"buildbtw/internal/hints"
+)
+
+// Change names what transactions changed, so that whoever shows a part of the
+// database need not look again at every commit.
+type Change struct {
+	Builds      []int64 // ids, each once
+	Buildspaces []int64 // ids of those that changed themselves, not only through their builds
+	Everything  bool    // something else, or more than maxNamed builds: look at all
 }
 
-// Subscribe gives a channel that holds a token whenever something was committed
-// since the last receive. Subscribe before looking, or a change in between is
-// missed. Cancel must be called.
-func (s *Store) Subscribe() (changed <-chan struct{}, cancel func()) {
-	return s.subscribers.add()
-}
+// maxNamed bounds the builds that a Change names.
+const maxNamed = 256
 
-func (s *subscribers) add() (<-chan struct{}, func()) {
-	c := make(chan struct{}, 1)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.all == nil {
-		s.all = map[int]chan struct{}{}
-	}
-	key := s.next
-	s.next++
-	s.all[key] = c
-	return c, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.all, key)
+func (c *Change) add(o Change) {
+	c.Everything = c.Everything || o.Everything
+	c.Builds, c.Buildspaces = addNew(c.Builds, o.Builds), addNew(c.Buildspaces, o.Buildspaces)
+	if len(c.Builds)+len(c.Buildspaces) > maxNamed {
+		*c = Change{Everything: true}
 	}
 }
 
-// notify never waits: who has not taken the last token yet will look anyway.
-func (s *subscribers) notify() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, c := range s.all {
-		select {
-		case c <- struct{}{}:
-		default:
+func addNew(list, more []int64) []int64 {
+	for _, id := range more[:min(len(more), maxNamed+1)] {
+		if !slices.Contains(list, id) {
+			list = append(list, id)
 		}
 	}
+	return list
+}
+
+// some reports whether anything changed.
+func (c *Change) some() bool { return c.Everything || len(c.Builds)+len(c.Buildspaces) > 0 }
+
+// mergeChanges joins changes for a subscriber that has not taken the older one.
+func mergeChanges(older, newer Change) Change {
+	older.Builds, older.Buildspaces = slices.Clip(older.Builds), slices.Clip(older.Buildspaces) // other subscribers have them, too
+	older.add(newer)
+	return older
+}
+
+// Watch begins a subscription to what transactions change.
+func (s *Store) Watch() *hints.Subscription[Change] { return s.changes.Subscribe() }
+
+// Subscribe is Watch for who looks at everything anyway: a channel that holds a
+// token whenever something was committed since the last receive.
+func (s *Store) Subscribe() (changed <-chan struct{}, cancel func()) {
+	sub := s.Watch()
+	return sub.C, sub.Cancel
+}
+
+// ChangedBuildspaces returns the names of the buildspaces that a change is
+// about, those of its builds among them.
+func (q *Reader) ChangedBuildspaces(ctx context.Context, c Change) ([]string, error) {
+	var names []string
+	err := q.listText(ctx, &names, `SELECT name FROM buildspaces
+WHERE id IN (SELECT value FROM json_each(?))
+   OR id IN (SELECT i.buildspace_id FROM json_each(?) AS changed
+             JOIN builds AS b ON b.id = changed.value
+             JOIN iterations AS i ON i.id = b.iteration_id)`, idList(c.Buildspaces), idList(c.Builds))
+	if err != nil {
+		return nil, fmt.Errorf("find the buildspaces of a change: %w", err)
+	}
+	return names, nil
+}
+
+// BuildsOfAttempts returns the ids of the builds of attempts, each once.
+func (q *Reader) BuildsOfAttempts(ctx context.Context, attempts []int64) ([]int64, error) {
+	var builds []int64
+	err := q.listText(ctx, &builds, `SELECT DISTINCT build_id FROM attempts WHERE id IN (SELECT value FROM json_each(?))`, idList(attempts))
+	if err != nil {
+		return nil, fmt.Errorf("find the builds of %d attempts: %w", len(attempts), err)
+	}
+	return builds, nil
 }

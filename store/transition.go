@@ -61,7 +61,7 @@ func (t *tx) moveFrom(ctx context.Context, from buildbtw.Status, which clause, c
 	if err := t.listText(ctx, &ids, query, slices.Concat(set.args, c.from.args, which.args)...); err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	t.changed = true
+	t.changed.add(Change{Builds: ids})
 	if err := t.recordMoves(ctx, from, ids, c); err != nil {
 		return nil, err
 	}
@@ -188,18 +188,19 @@ func heldBuilds(h buildbtw.Hold) string {
 // hold finds anew for the pending ones among the builds whether they are held.
 // Those whose packages are being linked stay as they are.
 func (t *tx) hold(ctx context.Context, which clause) error {
-	done, err := t.execText(ctx, `UPDATE builds SET held = h.hold FROM (
+	var ids []int64
+	err := t.listText(ctx, &ids, `UPDATE builds SET held = h.hold FROM (
     SELECT p.id AS id, `+holds+` AS hold
     FROM builds AS p JOIN iterations AS i ON i.id = p.iteration_id JOIN buildspaces AS s ON s.id = i.buildspace_id
     WHERE p.status = 'pending' AND p.twin_of = 0 AND p.held <> 'linking' AND p.id IN (`+which.sql+`)) AS h
-WHERE builds.id = h.id AND builds.held <> h.hold`, which.args...)
+WHERE builds.id = h.id AND builds.held <> h.hold RETURNING id`, which.args...)
 	if err != nil {
 		return fmt.Errorf("find what is held: %w", err)
 	}
-	if n, _ := done.RowsAffected(); n == 0 {
+	if len(ids) == 0 {
 		return nil
 	}
-	t.changed = true
+	t.changed.add(Change{Builds: ids})
 	return t.stopUnwanted(ctx) // those held now may have waited for a run before
 }
 

@@ -22,7 +22,7 @@ type tx struct {
 	queries // for hand-written statements, in the same transaction
 	opts    *Options
 	now     time.Time // of everything in this transaction; UTC, whole microseconds
-	changed bool      // somebody may be waiting for what was written
+	changed Change    // what was written that somebody may be waiting for
 	handout bool      // all that changed is that builds were handed out
 }
 
@@ -32,7 +32,8 @@ func (s *Store) now() time.Time { return s.opts.Now().UTC().Truncate(time.Micros
 // transact runs fn in a writing transaction and wakes the subscribers if it
 // changed something. Nothing of it stays when fn fails.
 func (s *Store) transact(ctx context.Context, fn func(context.Context, *tx) error) error {
-	var changed, handout bool
+	var changed Change
+	var handout bool
 	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, btx bun.Tx) error {
 		t := &tx{Tx: btx, queries: queries{&sqlx.Tx{Tx: btx.Tx, Mapper: s.mapper}}, opts: &s.opts, now: s.now()}
 		err := fn(ctx, t)
@@ -42,8 +43,8 @@ func (s *Store) transact(ctx context.Context, fn func(context.Context, *tx) erro
 	if err == nil && s.opts.AfterCommit != nil {
 		s.opts.AfterCommit()
 	}
-	if err == nil && changed {
-		s.subscribers.notify()
+	if err == nil && changed.some() {
+		s.changes.Publish(changed)
 		if !handout {
 			s.work.changed()
 		}
