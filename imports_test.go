@@ -15,7 +15,10 @@ import (
 // import what lies in a lower layer; packages of one layer never import each
 // other, except a sub-package its parent's words.
 var layers = [][]string{
-	{"", "pacman/srcinfo", "pacman/alpm", "internal/ansi", "internal/graph", "internal/distribution"},
+	{
+		"", "pacman/srcinfo", "pacman/alpm", "internal/ansi", "internal/atomicfile", "internal/distribution", "internal/editdistance",
+		"internal/flock", "internal/graph", "internal/lru", "internal/proc", "internal/shell",
+	},
 	{"buildgraph", "internal/graphlayout", "internal/directory", "forecast", "migrations", "static", "infrastructure"},
 	{"internal/graphview", "internal/hints"},
 	{"store", "git/gitmirror", "git/gitlab", "pacman/pacmanrepo", "pacman/baserepo", "buildlog", "api", "views"},
@@ -39,7 +42,7 @@ var only = map[string][]string{
 	"github.com/jmoiron/sqlx":             {"store"},
 	"modernc.org/sqlite":                  {"store"},
 	"github.com/xanzy/go-gitlab":          {"git/gitlab", "git/gitlab/gitlabtest"},
-	"os/exec":                             {"git/gitmirror", "pacman/pacmanrepo", "git/gitlab/gitlabtest", "runners", "runners/*", "cmd/*", "cmd/internal/cmdtest", "cmd/internal/gitlabrunner"},
+	"os/exec":                             {"git/gitmirror", "pacman/pacmanrepo", "git/gitlab/gitlabtest", "runners", "runners/*", "internal/proc", "cmd/*", "cmd/internal/cmdtest", "cmd/internal/gitlabrunner"},
 	"github.com/prometheus/client_golang": {"handlers"},
 }
 
