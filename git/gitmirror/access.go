@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"buildbtw/internal/shell"
+
 	"buildbtw"
 )
 
@@ -70,7 +72,7 @@ func (a Access) sshCommand() string {
 		words = append(words, "-oIdentitiesOnly=yes", "-i", a.SSHKey)
 	}
 	for i, word := range words {
-		words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		words[i] = shell.Quote(word)
 	}
 	return strings.Join(words, " ")
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"buildbtw/internal/atomicfile"
 )
 
 func TestOpenRemovesWhatAKilledProcessLeft(t *testing.T) {
@@ -16,7 +18,7 @@ func TestOpenRemovesWhatAKilledProcessLeft(t *testing.T) {
 	mustSync(t, m, dir)
 	for _, name := range []string{
 		"packed-refs.lock", "refs/sources/a/heads/main.lock", "HEAD.lock", "config.lock", "shallow.lock", "gc.pid",
-		"objects/pack/tmp_pack_x", "objects/info/commit-graph.lock", tempPrefix + "1",
+		"objects/pack/tmp_pack_x", "objects/info/commit-graph.lock", atomicfile.TempPrefix + "1",
 	} {
 		write(t, filepath.Join(m.git.dir, name), "")
 	}

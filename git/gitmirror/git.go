@@ -3,13 +3,13 @@ package gitmirror
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os/exec"
 	"strings"
-	"syscall"
 	"time"
+
+	"buildbtw/internal/proc"
 )
 
 // git runs the program on the mirror. Every call of git in this package goes
@@ -75,10 +75,9 @@ const configText = `[safe]
 // run executes git and gives an error that holds what git said.
 func (g git) run(ctx context.Context, c call) error {
 	cmd := exec.CommandContext(ctx, g.program, append([]string{"--git-dir", g.dir}, c.args...)...)
-	stderr := &tail{limit: 4 << 10}
+	stderr := proc.NewTail(4 << 10)
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = g.env, c.stdin, c.stdout, stderr
-	ownGroup(cmd)
-	err := runGroup(ctx, cmd)
+	err := proc.Run(ctx, cmd, killAfter)
 	if err == nil {
 		return nil
 	}
@@ -95,24 +94,6 @@ func (g git) output(ctx context.Context, args ...string) (string, error) {
 	return out.String(), err
 }
 
-// ownGroup makes cmd die with its children when its context ends, and with this
-// process.
-func ownGroup(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = killAfter
-}
-
-// runGroup runs what ownGroup has prepared. What is left of the group when the
-// context has ended is killed.
-func runGroup(ctx context.Context, cmd *exec.Cmd) error {
-	err := cmd.Run()
-	if cmd.Process != nil && ctx.Err() != nil {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // usually nobody is left
-	}
-	return err
-}
-
 // gitError is a git that ended with another code than 0.
 type gitError struct {
 	command, said string
@@ -122,28 +103,3 @@ type gitError struct {
 func (e *gitError) Error() string { return fmt.Sprintf("git %s: %v: %s", e.command, e.err, e.said) }
 
 func (e *gitError) Unwrap() error { return e.err }
-
-// exitCode gives the exit code of the program that failed with err, or -1.
-func exitCode(err error) int {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return exit.ExitCode()
-	}
-	return -1
-}
-
-// tail is a writer that keeps the last limit bytes.
-type tail struct {
-	limit int
-	buf   []byte
-}
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.buf = append(t.buf, p...)
-	if over := len(t.buf) - t.limit; over > 0 {
-		t.buf = append(t.buf[:0], t.buf[over:]...)
-	}
-	return len(p), nil
-}
-
-func (t *tail) String() string { return string(t.buf) }

@@ -1,19 +1,18 @@
 package gitmirror
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"buildbtw"
+	"buildbtw/internal/proc"
 )
 
 // makepkgTimeout is how long a PKGBUILD may take to say what it is. It takes
@@ -70,24 +69,20 @@ func (m *Mirror) printSrcinfo(ctx context.Context, files []file) ([]byte, error)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, m.timeout, refuse("makepkg --printsrcinfo took longer than %v", m.timeout))
 	defer cancel()
-	stdout, stderr := &capped{limit: MaxSrcinfo}, &tail{limit: 4 << 10}
+	stdout, stderr := proc.NewHead(MaxSrcinfo), proc.NewTail(4<<10)
 	cmd := m.sandboxed(ctx, dir, program, "--printsrcinfo")
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	return srcinfoResult(ctx, cmd, stdout, stderr)
-}
-
-func srcinfoResult(ctx context.Context, cmd *exec.Cmd, stdout *capped, stderr *tail) ([]byte, error) {
-	err := runGroup(ctx, cmd)
+	err = proc.Run(ctx, cmd, killAfter)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
-	case exitCode(err) > 0:
+	case proc.ExitCode(err) > 0:
 		return nil, refuse("makepkg cannot read the PKGBUILD: %s", lastErrors(stderr.String()))
-	case stdout.over:
+	case stdout.Truncated():
 		return nil, refuse("the .SRCINFO would have more than %d bytes", MaxSrcinfo)
 	case err != nil:
 		return nil, fmt.Errorf("run makepkg --printsrcinfo: %w", err)
-	case stdout.Len() == 0:
+	case len(stdout.Bytes()) == 0:
 		return nil, refuse("makepkg --printsrcinfo printed nothing")
 	}
 	return stdout.Bytes(), nil
@@ -149,20 +144,4 @@ func giveToNobody(dir string) error {
 		}
 		return os.Lchown(path, nobody, nobody)
 	})
-}
-
-// capped is a writer that keeps the first limit bytes and remembers that there
-// were more.
-type capped struct {
-	bytes.Buffer
-	limit int
-	over  bool
-}
-
-func (c *capped) Write(p []byte) (int, error) {
-	if c.Len()+len(p) > c.limit {
-		c.over = true
-		return len(p), nil
-	}
-	return c.Buffer.Write(p)
 }

@@ -22,6 +22,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"buildbtw/internal/atomicfile"
 )
 
 // Mirror is the bare repository. Its methods may be called at the same time
@@ -51,7 +53,7 @@ func Open(ctx context.Context, dir string) (*Mirror, error) {
 		return nil, fmt.Errorf("open mirror: %w", err)
 	}
 	config := filepath.Join(dir, "buildbtw.gitconfig")
-	if err := writeFile(config, []byte(configText)); err != nil {
+	if err := atomicfile.WriteBytes(config, 0o600, []byte(configText)); err != nil {
 		return nil, fmt.Errorf("open mirror: %w", err)
 	}
 	if err := removeLocks(dir); err != nil {
@@ -83,7 +85,7 @@ func writeAttributes(dir string) error {
 		return err
 	}
 	const text = "* -export-ignore -export-subst -text -eol -ident -filter -working-tree-encoding\n"
-	return writeFile(filepath.Join(dir, "info", "attributes"), []byte(text))
+	return atomicfile.WriteBytes(filepath.Join(dir, "info", "attributes"), 0o600, []byte(text))
 }
 
 // removeLocks removes the lock files of git processes that were killed. All
@@ -96,7 +98,7 @@ func removeLocks(dir string) error {
 			return nil
 		case err != nil:
 			return err
-		case d.IsDir() && strings.HasPrefix(d.Name(), tempPrefix):
+		case d.IsDir() && strings.HasPrefix(d.Name(), atomicfile.TempPrefix):
 			if err := os.RemoveAll(path); err != nil {
 				return err
 			}
@@ -112,37 +114,5 @@ func removeLocks(dir string) error {
 
 func isLeftover(name string) bool {
 	return strings.HasSuffix(name, ".lock") || name == "gc.pid" || strings.HasPrefix(name, "tmp_pack_") ||
-		strings.HasPrefix(name, tempPrefix)
-}
-
-// tempPrefix marks files of ours that are not finished.
-const tempPrefix = ".buildbtw-tmp-"
-
-// writeFile replaces a file in one step: a reader, or a start after a crash,
-// finds the old content or the new.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), tempPrefix)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone already when all went well
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDirectory(filepath.Dir(path))
-}
-
-func syncDirectory(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+		strings.HasPrefix(name, atomicfile.TempPrefix)
 }

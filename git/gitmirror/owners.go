@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"sync"
+
+	"buildbtw/internal/atomicfile"
 )
 
 // owners remembers from which directory of sources, or from whom else, each slug
@@ -88,7 +90,7 @@ func (o *owners) ownedBy(accept func(dir string) bool) []string {
 func (o *owners) save() error {
 	data, err := json.Marshal(o.of)
 	if err == nil {
-		err = writeFile(o.path, data)
+		err = atomicfile.WriteBytes(o.path, 0o600, data)
 	}
 	if err != nil {
 		return fmt.Errorf("write where the mirror's sources come from: %w", err)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 
+	"buildbtw/internal/atomicfile"
+
 	"buildbtw"
 )
 
@@ -85,7 +87,7 @@ func (m *Mirror) refsOf(ctx context.Context, slug string) (sourceRefs, error) {
 // got with all of them, which in the mirror are a distribution's. (Of the two,
 // fetch's --negotiation-tip would shorten the first only.)
 func (m *Mirror) newScratch(have sourceRefs) (dir string, err error) {
-	dir, err = os.MkdirTemp(m.git.dir, tempPrefix)
+	dir, err = os.MkdirTemp(m.git.dir, atomicfile.TempPrefix)
 	if err != nil {
 		return "", err
 	}

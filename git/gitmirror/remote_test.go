@@ -14,6 +14,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/git/gitlab/gitlabtest"
+	"buildbtw/internal/atomicfile"
 )
 
 // remotes is a server elsewhere and a mirror here.
@@ -112,7 +113,7 @@ func TestFetchRemoteFollowsWhatHappensElsewhere(t *testing.T) {
 		})
 	}
 	gitIn(t, r.mirror.git.dir, "fsck", "--strict", "--connectivity-only")
-	if left, _ := filepath.Glob(r.mirror.git.dir + "/" + tempPrefix + "*"); len(left) > 0 {
+	if left, _ := filepath.Glob(r.mirror.git.dir + "/" + atomicfile.TempPrefix + "*"); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
 }

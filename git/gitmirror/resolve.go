@@ -1,10 +1,13 @@
 package gitmirror
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
+
+	"buildbtw/internal/editdistance"
 
 	"buildbtw"
 )
@@ -116,10 +119,8 @@ func suggest(intro, wanted string, names []string) string {
 		return intro + " none"
 	}
 	slices.SortStableFunc(names, func(a, b string) int {
-		if d := distance(wanted, a) - distance(wanted, b); d != 0 {
-			return d
-		}
-		return strings.Compare(a, b)
+		far := max(len(wanted), len(a), len(b))
+		return cmp.Or(editdistance.Between(wanted, a, far)-editdistance.Between(wanted, b, far), strings.Compare(a, b))
 	})
 	more := ""
 	if len(names) > maxSuggestions {
@@ -127,26 +128,4 @@ func suggest(intro, wanted string, names []string) string {
 		names = names[:maxSuggestions]
 	}
 	return intro + " " + strings.Join(names, ", ") + more
-}
-
-// distance is the number of letters to be inserted, removed or replaced to turn
-// a into b (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"strconv"
 	"syscall"
+
+	"buildbtw/internal/proc"
 )
 
 // nobody is the user and the group "nobody" of every Linux distribution.
@@ -37,9 +39,8 @@ func unprivileged(ctx context.Context, dir, home string, command []string) *exec
 		"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", "HOME=" + home, "TMPDIR=" + home,
 		"BUILDDIR=" + home, "PKGDEST=" + home, "SRCDEST=" + home, "LOGDEST=" + home,
 	}
-	ownGroup(cmd)
 	if os.Geteuid() == 0 {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
 	return cmd
 }
@@ -67,7 +68,7 @@ func (m *Mirror) bubblewrap(ctx context.Context) []string {
 		args = append(args, "--ro-bind-try", path, path)
 	}
 	// It costs 10 ms to see that it works, next to a second of makepkg.
-	if unprivileged(ctx, "/", "/", append(args, "--", "true")).Run() != nil {
+	if proc.Run(ctx, unprivileged(ctx, "/", "/", append(args, "--", "true")), killAfter) != nil {
 		return nil
 	}
 	return args

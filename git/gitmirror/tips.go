@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"buildbtw/internal/proc"
 )
 
 // Tip is a branch or tag of a source and the commit it stands at.
@@ -100,7 +102,7 @@ func splitRef(ref string) (slug, name string, ok bool) {
 // peel follows a tag to its commit; "" when it leads to something else.
 func (m *Mirror) peel(ctx context.Context, object string) (string, error) {
 	out, err := m.git.output(ctx, "rev-parse", "--verify", "--quiet", object+"^{commit}")
-	if exitCode(err) > 0 {
+	if proc.ExitCode(err) > 0 {
 		return "", nil
 	}
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"buildbtw/internal/editdistance"
 )
 
 // Near lists names that a person who mistyped may have meant: those that are
@@ -21,7 +23,7 @@ func (d *Directory) Near(name string, limit int) []Entry {
 		if i > 0 && folded == d.folded[i-1] {
 			continue // the same name of another kind
 		}
-		if n := distance(name, folded, slips); n <= slips {
+		if n := editdistance.Between(name, folded, slips); n <= slips {
 			list = append(list, near{n, d.entries[i]})
 		}
 	}
@@ -38,44 +40,4 @@ func (d *Directory) Near(name string, limit int) []Entry {
 type near struct {
 	slips int
 	Entry
-}
-
-// distance is the number of slips between two texts (optimal string alignment),
-// or anything above most when there are more.
-func distance(a, b string, most int) int {
-	if len(a)-len(b) > most || len(b)-len(a) > most || len(b) > maxDistanced {
-		return most + 1
-	}
-	var rows [3][maxDistanced + 1]int // two lines back, the line before, this line
-	for j := range len(b) + 1 {
-		rows[1][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		rows[2][0] = i
-		least := i
-		for j := 1; j <= len(b); j++ {
-			rows[2][j] = slip(&rows, a, b, i, j)
-			least = min(least, rows[2][j])
-		}
-		if least > most {
-			return most + 1
-		}
-		rows[0], rows[1] = rows[1], rows[2]
-	}
-	return rows[1][len(b)]
-}
-
-// maxDistanced is the length in bytes of the longest name that is compared.
-const maxDistanced = 64
-
-func slip(rows *[3][maxDistanced + 1]int, a, b string, i, j int) int {
-	changed := 1
-	if a[i-1] == b[j-1] {
-		changed = 0
-	}
-	n := min(rows[1][j]+1, rows[2][j-1]+1, rows[1][j-1]+changed)
-	if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-		n = min(n, rows[0][j-2]+1)
-	}
-	return n
 }
