@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/internal/atomicfile"
 	"buildbtw/pacman/alpm"
 )
 
@@ -154,7 +155,7 @@ func (b *Base) newRepository(r Repo) (*repository, error) {
 
 // sweep removes what a crash left half written.
 func (b *Base) sweep() error {
-	left, err := filepath.Glob(filepath.Join(b.dir, tempPattern))
+	left, err := filepath.Glob(filepath.Join(b.dir, atomicfile.TempPrefix+"*"))
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"buildbtw/internal/atomicfile"
 )
 
 var errNotThere = errors.New("the server does not have it")
@@ -115,7 +117,7 @@ func (u untilDone) Read(p []byte) (int, error) {
 }
 
 func (b *Base) spool(body io.Reader, m meta) (*downloaded, error) {
-	path, err := b.writeTemp(func(w io.Writer) error {
+	path, err := atomicfile.Temp(b.dir, 0o600, func(w io.Writer) error {
 		n, err := io.Copy(w, io.LimitReader(body, b.options.MaxSize+1))
 		if err == nil && n > b.options.MaxSize {
 			err = b.errTooLarge()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"buildbtw/internal/atomicfile"
 	"buildbtw/pacman/alpm"
 )
 
@@ -145,52 +146,8 @@ func (b *Base) keep(p *part, got *downloaded) error {
 	if err != nil {
 		return err
 	}
-	marks, err := b.writeTemp(func(w io.Writer) error {
-		_, err := w.Write(text)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	defer os.Remove(marks)
 	if err := os.Rename(got.path, filepath.Join(b.dir, p.file)); err != nil {
 		return err
 	}
-	if err := os.Rename(marks, p.metaPath(b.dir)); err != nil {
-		return err
-	}
-	return syncDir(b.dir)
-}
-
-// writeTemp writes a file that is on disk when the function returns.
-func (b *Base) writeTemp(write func(io.Writer) error) (path string, err error) {
-	f, err := os.CreateTemp(b.dir, tempPattern)
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if err := write(f); err != nil {
-		return "", err
-	}
-	if err := f.Sync(); err != nil {
-		return "", err
-	}
-	return f.Name(), f.Close()
-}
-
-// tempPattern is for files that a crash may leave behind; Open removes them.
-const tempPattern = ".new-*"
-
-func syncDir(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
+	return atomicfile.WriteBytes(p.metaPath(b.dir), 0o600, text)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"buildbtw"
+	"buildbtw/internal/atomicfile"
 	"buildbtw/pacman/baserepo"
 )
 
@@ -155,7 +156,7 @@ func TestFaultsKeepWhatThereWas(t *testing.T) {
 			}
 			check(b)
 			check(open(t, dir, o, m.core())) // a restart keeps the last good one
-			if left, _ := filepath.Glob(filepath.Join(dir, ".new-*")); len(left) > 0 {
+			if left, _ := filepath.Glob(filepath.Join(dir, atomicfile.TempPrefix+"*")); len(left) > 0 {
 				t.Errorf("left behind: %q", left)
 			}
 		})
@@ -258,7 +259,7 @@ func TestDamagedCopyIsDownloadedAgain(t *testing.T) {
 
 func TestHalfWrittenFilesAreRemoved(t *testing.T) {
 	dir := t.TempDir()
-	left := filepath.Join(dir, ".new-123")
+	left := filepath.Join(dir, atomicfile.TempPrefix+"123")
 	if err := os.WriteFile(left, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func (r *Repos) Adopt(ctx context.Context, a Adoption) (missing []int, err error
 	for _, arch := range a.architectures() {
 		id := ID{Repository: a.Repository, DB: a.DB, Architecture: arch}
 		if err := r.publish(ctx, id, itemsFor(arch, a.Builds, items)); err != nil {
-			r.cache.drop(id) // what is on disk may be ahead of it
+			r.cache.Delete(id) // what is on disk may be ahead of it
 			return nil, fmt.Errorf("adopt packages into %s for %s: %w", a.Repository, arch, err)
 		}
 	}

@@ -73,7 +73,7 @@ func (d *database) size() int64 {
 // load gives the database from memory or from disk. One that does not exist is
 // empty and dirty.
 func (r *Repos) load(id ID) (*database, error) {
-	if d := r.cache.get(id); d != nil {
+	if d, ok := r.cache.Get(id); ok {
 		return d, nil
 	}
 	dir := r.archDir(id.Repository, id.Architecture)

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"buildbtw/internal/atomicfile"
 )
 
 // disk makes the changes to directories that must survive a crash in this
@@ -126,12 +128,7 @@ func (d disk) syncDir(path string) error {
 	if err := d.step("sync", path); err != nil {
 		return err
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := f.Sync(); err != nil {
+	if err := atomicfile.SyncDir(path); err != nil {
 		return fmt.Errorf("sync directory: %w", err)
 	}
 	return nil

@@ -37,6 +37,8 @@ import (
 	"strings"
 	"time"
 
+	"buildbtw/internal/lru"
+
 	"buildbtw"
 )
 
@@ -74,7 +76,7 @@ type Repos struct {
 	opts    Options
 	disk    disk
 	locks   *locks
-	cache   *cache
+	cache   *lru.Cache[ID, *database] // a database belongs to whoever holds its repository's lock
 	packer  packer
 	writeDB func(ctx context.Context, c change) (*database, error)
 }
@@ -98,7 +100,7 @@ func Open(dir string, o Options) (*Repos, error) {
 		}
 	}
 	r := &Repos{dir: dir, opts: withDefaults(o), locks: newLocks()}
-	r.cache = newCache(r.opts.CacheBytes)
+	r.cache = lru.NewWeighted[ID](r.opts.CacheBytes, (*database).size)
 	if r.packer, err = newPacker(); err != nil {
 		return nil, fmt.Errorf("open pacman repositories: %w", err)
 	}
@@ -187,7 +189,7 @@ func (r *Repos) Remove(ctx context.Context, repository string) error {
 		return fmt.Errorf("remove repository %s: %w", repository, err)
 	}
 	defer unlock()
-	r.cache.dropRepository(repository)
+	r.cache.DeleteFunc(func(id ID) bool { return id.Repository == repository })
 	if err := os.RemoveAll(filepath.Join(r.dir, repository)); err != nil {
 		return fmt.Errorf("remove repository %s: %w", repository, err)
 	}

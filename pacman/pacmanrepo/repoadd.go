@@ -1,15 +1,15 @@
 package pacmanrepo
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
+
+	"buildbtw/internal/proc"
 )
 
 // runRepoAdd lets the program repo-add write the databases. It works on links
@@ -111,16 +111,11 @@ func callRepoAdd(ctx context.Context, work, db string, packages []string) error 
 	cmd := exec.CommandContext(ctx, "repo-add", append([]string{"--nocolor", db}, packages...)...)
 	cmd.Dir = work
 	cmd.Env = append(cmd.Environ(), "TMPDIR="+filepath.Join(work, "tmp"), "LC_ALL=C.UTF-8")
+	out := proc.NewTail(2000)
+	cmd.Stdout, cmd.Stderr = out, out
 	// bash answers a signal only when its present child has ended.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = patience
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		const enough = 2000
-		text := out.Bytes()
-		return fmt.Errorf("run repo-add: %w: %s", err, text[max(0, len(text)-enough):])
+	if err := proc.Run(ctx, cmd, patience); err != nil {
+		return fmt.Errorf("run repo-add: %w: %s", err, out)
 	}
 	return nil
 }

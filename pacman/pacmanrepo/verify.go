@@ -66,7 +66,7 @@ func (r *Repos) ids(repository string) ([]ID, error) {
 
 func (r *Repos) verify(ctx context.Context, id ID) (Contents, error) {
 	c := Contents{ID: id}
-	r.cache.drop(id) // the disk is what counts
+	r.cache.Delete(id) // the disk is what counts
 	d, err := r.load(id)
 	if err != nil {
 		return c, err

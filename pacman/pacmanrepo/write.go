@@ -32,7 +32,7 @@ func (r *Repos) write(ctx context.Context, c change) error {
 	if err := r.switchTo(c); err != nil {
 		return err
 	}
-	r.cache.put(next)
+	r.cache.Put(next.id, next)
 	return nil
 }
 
