@@ -7,6 +7,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/internal/shell"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 	"buildbtw/views"
@@ -33,7 +34,7 @@ func (a *App) sourceRecipe(row store.BuildRow, id string) string {
 	url := a.Settings.ServerURL + api.Prefix + "/builds/" + id + "/source"
 	return fmt.Sprintf(`mkdir %[1]s && cd %[1]s && curl -fsS %[2]s | tar -x
 # or in your clone of the source:
-git fetch --all && git checkout --detach %[3]s`, quote(row.Source), quote(url), row.Commit)
+git fetch --all && git checkout --detach %[3]s`, shell.Quote(row.Source), shell.Quote(url), row.Commit)
 }
 
 // chrootRecipe does what the pkgctl runner does. Sections may stand before
@@ -66,17 +67,4 @@ func makepkgRecipe(row store.BuildRow, conf string) string {
 
 sudo pacman -Syu
 SOURCE_DATE_EPOCH=$(stat -c %%Y PKGBUILD) makepkg --syncdeps --cleanbuild%s`, conf, more)
-}
-
-// quote makes one word of a text for a POSIX shell.
-func quote(s string) string {
-	if s != "" && !strings.ContainsFunc(s, needsQuotes) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-func needsQuotes(r rune) bool {
-	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
-	return !letter && !strings.ContainsRune("@%+=:,./_-", r)
 }

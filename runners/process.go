@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"buildbtw/internal/proc"
 )
 
 // Command is a program that runs in its own process group, is watched, and
@@ -104,9 +106,9 @@ func (c Command) command(out io.Writer) *exec.Cmd {
 	cmd := &exec.Cmd{
 		Path: c.Args[0], Args: c.Args, Dir: c.Dir, Env: slices.Clone(c.Env),
 		Stdout: out, Stderr: out, ExtraFiles: c.Files,
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
-		WaitDelay:   outputDelay,
+		WaitDelay: outputDelay,
 	}
+	proc.Isolate(cmd)
 	if c.Mark != "" {
 		cmd.Env = append(cmd.Env, c.Mark)
 	}
@@ -136,7 +138,7 @@ func (c Command) signal(pgid int, s syscall.Signal) {
 		c.Signal(pgid, s)
 		return
 	}
-	_ = syscall.Kill(-pgid, s) // it may be gone
+	proc.Signal(pgid, s)
 }
 
 // end asks the group to end, then insists.

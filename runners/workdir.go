@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"buildbtw/internal/flock"
 )
 
 // Names in a worker's directory. The lock file marks the directory as a
@@ -22,7 +24,7 @@ const (
 // workDir is the directory of one worker process, held by a lock.
 type workDir struct {
 	path string
-	lock *os.File
+	lock *flock.Lock
 }
 
 // openWorkDir takes the directory for this process and removes what a
@@ -38,13 +40,12 @@ func openWorkDir(path string) (*workDir, error) {
 	if info, err := os.Lstat(path); err != nil || !info.IsDir() || ownerOf(info) != os.Geteuid() {
 		return nil, fmt.Errorf("the work directory %s is not a directory of the user who runs the worker", path)
 	}
-	lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the lock of the work directory: %w", err)
-	}
-	if err := flock(lock); err != nil {
-		lock.Close()
+	lock, err := takeLock(filepath.Join(path, lockName))
+	if errors.Is(err, flock.ErrLocked) {
 		return nil, fmt.Errorf("another worker uses the work directory %s; give each its own --work-dir", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock the work directory: %w", err)
 	}
 	w := &workDir{path: path, lock: lock}
 	killMarked(strings.TrimSuffix(Mark(filepath.Join(path, attemptPrefix)), "/")) // of whatever attempt
@@ -80,11 +81,11 @@ func Mark(dir string) string {
 // lockPatience is what a predecessor that is being killed gets to be gone.
 const lockPatience = 5 * time.Second
 
-func flock(f *os.File) error {
+func takeLock(path string) (*flock.Lock, error) {
 	for end := time.Now().Add(lockPatience); ; {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil || time.Now().After(end) {
-			return err
+		lock, err := flock.Take(path)
+		if !errors.Is(err, flock.ErrLocked) || time.Now().After(end) {
+			return lock, err
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -122,7 +123,7 @@ func (w *workDir) attempt(slot int) (dir string, err error) {
 }
 
 // close lets the next worker have the directory.
-func (w *workDir) close() { w.lock.Close() }
+func (w *workDir) close() { _ = w.lock.Release() }
 
 // RemoveTree removes a directory that a build has written to. makepkg leaves
 // directories behind that nobody may list, and processes that are being killed

@@ -3,8 +3,9 @@ package graphlayout
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"slices"
 	"sync"
+
+	"buildbtw/internal/lru"
 )
 
 // How much a cache keeps: a layout of 8,000 nodes takes about 2 MB.
@@ -14,58 +15,39 @@ const (
 )
 
 // Cache keeps the layouts that were asked for last, by a digest of the graph.
-// Nobody may change what it gives out. The zero value is ready.
+// Nobody may change what it returns. The zero value is ready.
 type Cache struct {
-	mu     sync.Mutex
-	recent []*cached // latest first
+	ready  sync.Once
+	recent *lru.Cache[[sha256.Size]byte, *cached]
 }
 
 type cached struct {
-	digest [sha256.Size]byte
 	once   sync.Once // whoever asks meanwhile waits for the one layout
 	layout *Layout
 	err    error
-	size   int // 0 until the layout is there
 }
 
-// New is New, or what it gave before for the same graph.
+// weight counts a layout as its share of cachedLayouts at least, and as what a
+// cache can keep at most: the latest one is kept, whatever its size.
+func (c *cached) weight() int64 {
+	size := 0
+	if c.layout != nil {
+		size = len(c.layout.Nodes) + len(c.layout.Points)
+	}
+	return int64(min(max(size, cachedPoints/cachedLayouts), cachedPoints))
+}
+
+// New returns what the function New does, or did before for the same graph.
 func (c *Cache) New(g Graph) (*Layout, error) {
-	entry := c.entry(digest(g))
-	entry.once.Do(func() { entry.layout, entry.err = New(g) })
-	if entry.err == nil {
-		c.weigh(entry)
+	c.ready.Do(func() { c.recent = lru.NewWeighted[[sha256.Size]byte](cachedPoints, (*cached).weight) })
+	key := digest(g)
+	entry := c.recent.GetOrPut(key, func() *cached { return &cached{} })
+	made := false
+	entry.once.Do(func() { entry.layout, entry.err = New(g); made = true })
+	if made && entry.err == nil {
+		c.recent.Put(key, entry) // its weight is known now
 	}
 	return entry.layout, entry.err
-}
-
-// entry finds or begins an entry and makes it the latest.
-func (c *Cache) entry(d [sha256.Size]byte) *cached {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	i := slices.IndexFunc(c.recent, func(e *cached) bool { return e.digest == d })
-	entry := &cached{digest: d}
-	if i >= 0 {
-		entry = c.recent[i]
-		c.recent = slices.Delete(c.recent, i, i+1)
-	}
-	c.recent = slices.Insert(c.recent, 0, entry)
-	return entry
-}
-
-// weigh forgets the oldest layouts when there are too many or they are too
-// large.
-func (c *Cache) weigh(entry *cached) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	entry.size = len(entry.layout.Nodes) + len(entry.layout.Points)
-	total := 0
-	for i, e := range c.recent {
-		if total += e.size; i > 0 && (i >= cachedLayouts || total > cachedPoints) {
-			clear(c.recent[i:])
-			c.recent = c.recent[:i]
-			return
-		}
-	}
 }
 
 func digest(g Graph) [sha256.Size]byte {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"buildbtw/internal/proc"
 	"buildbtw/runners"
 )
 
@@ -95,6 +96,6 @@ func (r *Runner) signal(pgid int, s syscall.Signal) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := r.sudo(ctx, "kill", fmt.Sprintf("-%d", int(s)), "--", fmt.Sprintf("-%d", pgid)); err != nil {
-		_ = syscall.Kill(-pgid, s) // at least what is ours
+		proc.Signal(pgid, s) // at least what is ours
 	}
 }

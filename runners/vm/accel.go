@@ -3,15 +3,15 @@ package vm
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
+	"buildbtw/internal/atomicfile"
+	"buildbtw/internal/proc"
 	"buildbtw/runners"
 )
 
@@ -89,46 +89,29 @@ func (q *qemu) bootOnce(ctx context.Context, accel string) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("a guest has not started in %s", limit))
 	defer cancel()
-	var said tail
+	said := proc.NewTail(saidLimit)
 	exit, err := runners.Command{
 		Args: append(q.base(accel), "-m", "256", "-initrd", files.initramfs(), "-append", "console=ttyS0 quiet panic=-1 buildbtw.probe"),
-		Dir:  dir, Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "TMPDIR=" + dir}, Output: &said,
+		Dir:  dir, Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "TMPDIR=" + dir}, Output: said,
 		Mark: runners.Mark(dir), Grace: time.Second,
 	}.Run(ctx)
 	switch {
 	case err != nil:
 		return err
-	case strings.Contains(said.String(), readyLine):
+	case strings.Contains(oneLine(said), readyLine):
 		return nil
 	case exit.Killed != nil:
 		return exit.Killed
 	}
-	return fmt.Errorf("%s: %s", exit, strings.TrimSpace(said.String()))
+	return fmt.Errorf("%s: %s", exit, oneLine(said))
 }
 
-// tail keeps the end of what a program says.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
+// saidLimit bounds what is kept of a program's messages, in bytes.
+const saidLimit = 1000
 
-// maxTail bounds a tail in bytes.
-const maxTail = 1000
-
-// Write implements io.Writer.
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = append(t.text, p[max(0, len(p)-maxTail):]...)
-	t.text = t.text[max(0, len(t.text)-maxTail):]
-	return len(p), nil
-}
-
-// String gives the end as one line.
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return strings.Join(strings.Fields(strings.ToValidUTF8(string(t.text), "")), " ")
+// oneLine returns the end of what a program has written, for an error.
+func oneLine(t *proc.Tail) string {
+	return strings.Join(strings.Fields(strings.ToValidUTF8(t.String(), "")), " ")
 }
 
 // bootID changes with every start of the machine.
@@ -192,15 +175,5 @@ func (n notebook) write(key, value string) {
 	if n.dir == "" || os.MkdirAll(n.dir, 0o700) != nil || !n.own() {
 		return
 	}
-	f, err := os.CreateTemp(n.dir, ".note-")
-	if err != nil {
-		return
-	}
-	_, err = fmt.Fprintf(f, "%s\n%s\n", key, value)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), n.file(key))
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
+	_ = atomicfile.WriteBytes(n.file(key), 0o600, []byte(key+"\n"+value+"\n"))
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"buildbtw/internal/shell"
 	"buildbtw/runners"
 )
 
@@ -50,14 +51,11 @@ func (r *Runner) environment(job runners.Job) string {
 	}
 	var lines []string
 	for name, value := range values {
-		lines = append(lines, name+"="+quote(value)+"\n")
+		lines = append(lines, name+"="+shell.Quote(value)+"\n")
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "")
 }
-
-// quote makes a word of a shell.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // guestURL is an address of the build machine as a guest has to call it. Other
 // machines it reaches under their own names.

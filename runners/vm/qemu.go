@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"buildbtw/internal/proc"
 	"buildbtw/runners"
 )
 
@@ -236,13 +237,13 @@ func (q *qemu) shareRoot(ctx context.Context, f guestFiles, g guest) (stop func(
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
-	var said tail
+	said := proc.NewTail(saidLimit)
 	var failure error // to be read when it has ended
 	go func() {
 		defer close(ended)
 		_, failure = runners.Command{
 			Args: []string{q.Guest.VirtioFSD, "--socket-path=" + f.socket(), "-o", "source=/,cache=always,sandbox=chroot"},
-			Dir:  g.job.Work, Env: q.environment(g), Output: &said, Mark: g.job.Mark, Grace: time.Second,
+			Dir:  g.job.Work, Env: q.environment(g), Output: said, Mark: g.job.Mark, Grace: time.Second,
 		}.Run(ctx)
 	}()
 	stop = func() {
@@ -265,6 +266,6 @@ func (q *qemu) shareRoot(ctx context.Context, f guestFiles, g guest) (stop func(
 		if failure != nil {
 			return nil, fmt.Errorf("start virtiofsd: %w", failure)
 		}
-		return nil, fmt.Errorf("virtiofsd does not serve the root file system: %s", said.String())
+		return nil, fmt.Errorf("virtiofsd does not serve the root file system: %s", oneLine(said))
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"buildbtw/internal/proc"
 	"buildbtw/runners"
 )
 
@@ -106,8 +107,8 @@ func (v *vmexec) tryGuest(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(g.in, "guest.sh"), []byte("echo 0 >/buildbtw/out/result\n"), 0o644); err != nil {
 		return err
 	}
-	var said tail
-	g.log = &said
+	said := proc.NewTail(saidLimit)
+	g.log = said
 	ctx, cancel := context.WithTimeoutCause(ctx, v.Boot, errNotUp)
 	defer cancel()
 	exit, err := v.run(ctx, g)
@@ -115,7 +116,7 @@ func (v *vmexec) tryGuest(ctx context.Context) error {
 		_, err = readResult(g.out)
 	}
 	if err != nil {
-		return fmt.Errorf("%w (%s; %s)", err, exit, said.String())
+		return fmt.Errorf("%w (%s; %s)", err, exit, oneLine(said))
 	}
 	return nil
 }
