@@ -13,6 +13,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/internal/atomicfile"
 )
 
 func (a *app) downloadCommand() *cobra.Command {
@@ -97,24 +98,16 @@ func (a *app) downloadPackage(ctx context.Context, c *api.Client, build string, 
 	if whole(target, p) {
 		return nil
 	}
-	f, err := os.CreateTemp(dir, ".download-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone after the rename
-	var w io.Writer = f
-	if isTerminal(a.errors) && !a.json {
-		bar := progressbar.DefaultBytes(p.Size, p.Filename)
-		defer func() { _ = bar.Close() }() // only looks suffer
-		w = io.MultiWriter(f, bar)
-	}
-	if err := errors.Join(c.DownloadPackage(ctx, build, p, w), f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if a.json {
-		if err := a.printJSON(p); err != nil {
-			return err
+	err := atomicfile.Write(target, 0o644, func(w io.Writer) error {
+		if isTerminal(a.errors) && !a.json {
+			bar := progressbar.DefaultBytes(p.Size, p.Filename)
+			defer func() { _ = bar.Close() }() // only looks suffer
+			w = io.MultiWriter(w, bar)
 		}
+		return c.DownloadPackage(ctx, build, p, w)
+	})
+	if err == nil && a.json {
+		err = a.printJSON(p)
 	}
-	return os.Rename(f.Name(), target)
+	return err
 }

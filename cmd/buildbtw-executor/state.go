@@ -10,7 +10,8 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"buildbtw/internal/atomicfile"
+	"buildbtw/internal/flock"
 
 	"buildbtw"
 )
@@ -49,14 +50,14 @@ func (d stateDir) takeSlot() (slot int, release func(), err error) {
 		return 0, nil, fmt.Errorf("take a slot: %w", err)
 	}
 	for slot := range maxSlots {
-		f, err := os.OpenFile(filepath.Join(dir, strconv.Itoa(slot)), os.O_RDWR|os.O_CREATE, 0o600)
+		lock, err := flock.Take(filepath.Join(dir, strconv.Itoa(slot)))
+		if errors.Is(err, flock.ErrLocked) {
+			continue
+		}
 		if err != nil {
 			return 0, nil, fmt.Errorf("take a slot: %w", err)
 		}
-		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-			return slot, func() { f.Close() }, nil
-		}
-		f.Close()
+		return slot, func() { _ = lock.Release() }, nil
 	}
 	return 0, nil, fmt.Errorf("%d builds run on this machine already", maxSlots)
 }
@@ -105,17 +106,7 @@ func (d jobDir) writeState(s state) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(string(d), ".state-")
-	if err != nil {
-		return fmt.Errorf("write the job's state: %w", err)
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), d.file())
-	}
-	if err != nil {
-		os.Remove(f.Name())
+	if err := atomicfile.WriteBytes(d.file(), 0o600, text); err != nil {
 		return fmt.Errorf("write the job's state: %w", err)
 	}
 	return nil

@@ -10,7 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"buildbtw/internal/atomicfile"
+	"buildbtw/internal/flock"
 
 	"buildbtw"
 )
@@ -65,23 +66,21 @@ func openState(home, directory string) (s *state, release func(), err error) {
 	}
 	digest := sha256.Sum256([]byte(directory))
 	base := filepath.Join(home, hex.EncodeToString(digest[:8]))
-	lock, err := os.OpenFile(base+".lock", os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, nil, fmt.Errorf("open the lock of the state: %w", err)
-	}
-	if unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-		lock.Close()
+	lock, err := flock.Take(base + ".lock")
+	if errors.Is(err, flock.ErrLocked) {
 		return nil, nil, fmt.Errorf("%s is being updated by another process; wait for it", directory)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("lock the state: %w", err)
 	}
 	s, err = readState(base + ".json")
 	if errors.Is(err, os.ErrNotExist) {
 		s, err = &state{Directory: directory, Projects: map[int64]*clone{}, file: base + ".json"}, nil
 	}
 	if err != nil {
-		lock.Close()
-		return nil, nil, err
+		return nil, nil, errors.Join(err, lock.Release())
 	}
-	return s, func() { lock.Close() }, nil
+	return s, func() { _ = lock.Release() }, nil
 }
 
 func readState(file string) (*state, error) {
@@ -105,17 +104,7 @@ func (s *state) save() error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(s.file), ".state-")
-	if err != nil {
-		return fmt.Errorf("save the state: %w", err)
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), s.file)
-	}
-	if err != nil {
-		os.Remove(f.Name())
+	if err := atomicfile.WriteBytes(s.file, 0o600, text); err != nil {
 		return fmt.Errorf("save the state: %w", err)
 	}
 	return nil
