@@ -176,5 +176,5 @@ const (
 	EventBuild      EventKind = "build"      // a build's status changed
 	EventIteration  EventKind = "iteration"  // an iteration was made or its state changed
 	EventBuildspace EventKind = "buildspace" // a buildspace was created, edited, stopped, started
-	EventWorker     EventKind = "worker"     // a worker was set aside or resumed
+	EventWorker     EventKind = "worker"     // a worker was quarantined or resumed
 )

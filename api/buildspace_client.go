@@ -113,7 +113,7 @@ func (c *Client) Forecast(ctx context.Context, name string, number int) (Forecas
 	return f, c.get(ctx, iterationPath(name, number)+"/forecast", nil, &f)
 }
 
-// ResumeWorker gives a worker that was set aside builds again.
+// ResumeWorker ends a worker's quarantine: it gets builds again.
 func (c *Client) ResumeWorker(ctx context.Context, name string) (Worker, error) {
 	var w Worker
 	return w, c.send(ctx, http.MethodPost, "/workers/"+url.PathEscape(name)+"/resume", nil, &w)

@@ -266,7 +266,7 @@ func TestPlansThatCannotBeMadeAndMachinesSetAsideNeedSomebody(t *testing.T) {
 	must(t, s.db.SetWorkerAside(t.Context(), "alice", "flaky", "its disk is full"))
 	home := s.get(t, "/")
 	home.wants(t, "title", "2 need attention")
-	home.wants(t, "[aria-labelledby=h-needs] li", "invalid", "lib #1", "line 3: "+hostile, "set aside", "flaky", "its disk is full")
+	home.wants(t, "[aria-labelledby=h-needs] li", "invalid", "lib #1", "line 3: "+hostile, "quarantined", "flaky", "its disk is full")
 }
 
 func TestAFailureOfAnOldIterationIsNoNews(t *testing.T) {

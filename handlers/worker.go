@@ -35,7 +35,7 @@ func (a *App) workersPage(c *fiber.Ctx) error {
 // recentAttempts is how many finished attempts the page shows of each machine.
 const recentAttempts = 12
 
-// resumeWorker gives a worker that was set aside builds again.
+// resumeWorker ends a worker's quarantine.
 func (a *App) resumeWorker(c *fiber.Ctx) error {
 	name, err := param(c, "name")
 	if err != nil {

@@ -90,7 +90,7 @@ func (t *tx) claim(ctx context.Context, c Claim, aside bool) (*buildbtw.Attempt,
 	case a != nil || err != nil:
 		return a, err
 	case c.Build != 0 && aside:
-		return nil, buildbtw.Conflict("worker %s is set aside; an administrator can resume it", c.Worker.Name)
+		return nil, buildbtw.Conflict("worker %s is quarantined; an administrator can resume it", c.Worker.Name)
 	case c.Build != 0:
 		return t.claimNamed(ctx, c)
 	case aside:

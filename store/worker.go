@@ -81,12 +81,12 @@ WHERE a.state <> 'finished' ORDER BY a.worker, a.slot, a.id`)
 // runs goes on.
 func (s *Store) SetWorkerAside(ctx context.Context, actor, name, why string) error {
 	if why == "" {
-		return buildbtw.Invalid("say why worker %s is set aside", name)
+		return buildbtw.Invalid("say why worker %s is quarantined", name)
 	}
 	return s.setAside(ctx, asideChange{actor, name, why, "Set aside: " + why})
 }
 
-// ResumeWorker gives a worker that was set aside builds again.
+// ResumeWorker ends a worker's quarantine: it gets builds again.
 func (s *Store) ResumeWorker(ctx context.Context, actor, name string) error {
 	return s.setAside(ctx, asideChange{actor, name, "", "Resumed."})
 }

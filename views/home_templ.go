@@ -33,7 +33,7 @@ type Need struct {
 	Buildspace string     // and Iteration: where; empty when it is a machine
 	Iteration  int
 	Holds      int    // builds that wait for it
-	Machine    string // that was set aside, or empty
+	Machine    string // that is quarantined, or empty
 	Message    string // what went wrong
 	Since      Moment
 }
@@ -321,7 +321,7 @@ func need(n Need) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else if n.Machine != "" {
-			templ_7745c5c3_Err = badge("infrastructure", "set aside").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = badge("infrastructure", "quarantined").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -18,7 +18,7 @@ import (
 // Workers is every build machine with what it does now and did last.
 type Workers struct {
 	Machines  []WorkerCard
-	CanResume bool   // whoever looks may resume those set aside
+	CanResume bool   // whoever looks may end a quarantine
 	ServerURL string // that a new worker is told
 }
 
@@ -75,7 +75,7 @@ func (w WorkerCard) busy() bool { return len(w.Leases)+len(w.Running) > 0 }
 func (w WorkerCard) state() (class, words string) {
 	switch {
 	case w.SetAside != "":
-		return "stopped", "set aside"
+		return "stopped", "quarantined"
 	case w.busy():
 		return "building", "building"
 	case w.Gone:

@@ -82,7 +82,7 @@ func (a *app) workersCommand() *cobra.Command {
 func (a *app) resumeWorkerCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "resume NAME",
-		Short: "Give a machine builds again that was set aside",
+		Short: "Give a quarantined worker builds again",
 		Long: `Gives a build machine builds again. The server sets one aside that has lost or
 broken three builds in a row while another machine went on finishing some.`,
 		Example: "  bbtw workers resume build-3",

@@ -207,7 +207,7 @@ func (f *simulateFlags) print(w io.Writer, r simulation.Result) error {
 		fmt.Sprintf("lower bound   %s (longest chain %s, work %s)", virtual(r.Bound), virtual(r.Chain), virtual(r.Work)),
 		fmt.Sprintf("ratio         %.4f", r.Ratio),
 		fmt.Sprintf("idle          %s, %.1f %% of all workers' time", virtual(r.Idle), 100*r.Idle/max(r.Idle+r.Work, 1)),
-		fmt.Sprintf("attempts      %d: %d failed and were retried, %d lost with their machine, workers set aside %d times", r.Attempts, r.Failures, r.Kills, r.Aside),
+		fmt.Sprintf("attempts      %d: %d failed and were retried, %d lost with their machine, workers quarantined %d times", r.Attempts, r.Failures, r.Kills, r.Aside),
 		fmt.Sprintf("invariants    %d broken in %d checks", len(r.Violations), r.Checks),
 	}
 	lines = append(lines, r.Violations...)

@@ -247,7 +247,7 @@ func (a *API) listRoutes() []route {
 			handler: a.workers, answer: api.Page[api.Worker]{},
 		},
 		{
-			method: "POST", path: "/workers/{worker}/resume", summary: "Give a worker that was set aside builds again",
+			method: "POST", path: "/workers/{worker}/resume", summary: "Give a quarantined worker builds again",
 			may: buildbtw.User.MayAdminister, handler: a.resumeWorker, answer: api.Worker{},
 		},
 		{

@@ -16,7 +16,7 @@ type Result struct {
 	Failures   int             `json:"failures"` // attempts that failed and were retried
 	Kills      int             `json:"kills"`    // attempts whose machine died
 	GivenUp    int             `json:"given_up"` // builds that machines failed too often, until a person retried them
-	Aside      int             `json:"aside"`    // times that a worker was set aside
+	Aside      int             `json:"aside"`    // times that a worker was quarantined
 	Counts     buildbtw.Counts `json:"counts"`   // builds by status at the end
 	Makespan   float64         `json:"makespan"`
 	Chain      float64         `json:"chain"` // the longest chain, of what attempts really took
