@@ -849,7 +849,7 @@ func GraphAboutPanel(a GraphAbout) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if len(a.Causes) > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 59, "<div class=\"alert\"><p>Waits in vain for:</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 59, "<div class=\"alert\"><p>Blocked by:</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
