@@ -161,7 +161,7 @@ func TestTheGraphIsDrawnWithItsStatusesAndAsATable(t *testing.T) {
 			t.Errorf("%d %s, want %d", n, selector, want)
 		}
 	}
-	page.wants(t, ".edge-cut title", "checkdepends, cut out of the cycle")
+	page.wants(t, ".edge-cut title", "checkdepends, ignored: on the cycle")
 	page.wants(t, ".levels tbody", "lib", "built", "app", "failed", "tool", "blocked")
 	s.get(t, "/buildspaces/lib/1/riscv64/graph").wantsStatus(t, http.StatusNotFound)
 	s.get(t, "/buildspaces/lib/9/x86_64/graph").wantsStatus(t, http.StatusNotFound)

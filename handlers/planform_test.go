@@ -23,7 +23,7 @@ func TestThePlanIsShownBeforeAnythingIsCreated(t *testing.T) {
 	plan.wants(t, ".figures", "none 1", "direct 2", "all 3")
 	plan.wants(t, ".figures .chosen", "direct")
 	plan.wants(t, ".plan", "1 source cannot be read", "broken: .SRCINFO line 7: "+hostile, "Longest chain", "lib", "app", "tool",
-		"1 dependency cut out of a cycle", "lib takes tool (checkdepends) from the base", "Level 0, at once", "lib", "Level 2", "tool")
+		"1 cycle edge ignored", "lib builds against tool (checkdepends) from the base repositories", "Level 0, at once", "lib", "Level 2", "tool")
 	plan.wantsNone(t, "main script")
 	plan.wants(t, "[formaction='/buildspaces']", "Create with 3 builds")
 	plan.wantsNone(t, "[name=confirm]")

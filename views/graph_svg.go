@@ -71,7 +71,7 @@ func edgeWords(e graphview.Edge) string {
 }
 
 func cutWords(c graphview.Cut) string {
-	return strings.Join(c.Kinds.Names(), ", ") + ", cut out of the cycle " + strings.Join(c.Cycle, " → ")
+	return strings.Join(c.Kinds.Names(), ", ") + ", ignored: on the cycle " + strings.Join(c.Cycle, " → ")
 }
 
 func boxClass(s *graphview.State, p *graphview.Picture, i int) string {

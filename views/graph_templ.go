@@ -754,7 +754,7 @@ func graphKey() templ.Component {
 			templ_7745c5c3_Var31 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 52, "<p class=\"graph-key\"><span>Left to right: what is built first.</span> <span class=\"key\">depends</span> <span class=\"key key-dashed\">only to build or check</span> <span class=\"key key-dotted\">through packages outside</span> <span class=\"key key-chain\">longest chain</span> <span class=\"key key-held\">held up by a failure</span> <span class=\"key key-cut\">cut out of a cycle</span></p>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 52, "<p class=\"graph-key\"><span>Left to right: what is built first.</span> <span class=\"key\">depends</span> <span class=\"key key-dashed\">only to build or check</span> <span class=\"key key-dotted\">through packages outside</span> <span class=\"key key-chain\">longest chain</span> <span class=\"key key-held\">held up by a failure</span> <span class=\"key key-cut\">ignored cycle edge</span></p>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

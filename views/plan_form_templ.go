@@ -830,7 +830,7 @@ func planMoreFields(f PlanForm) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = option(string(buildbtw.CyclesTwice), "build twice: again after the cut dependency", string(f.Settings.Cycles)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = option(string(buildbtw.CyclesTwice), "build twice: again after the dependency on the cycle", string(f.Settings.Cycles)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -14,8 +14,8 @@ func (a *app) planCommand() *cobra.Command {
 		Use:   "plan CHANGESET...",
 		Short: "Show what would be rebuilt, in which order, and why",
 		Long: `Shows what a change would rebuild, without creating anything: how many builds each
-scope would mean, the builds by level with the reason of each, the edges cut out
-of cycles, sources that cannot be read, and names that nothing provides.`,
+scope would mean, the builds by level with the reason of each, the cycle
+edges that are ignored, sources that cannot be read, and names that nothing provides.`,
 		Example: `  bbtw plan curl
   bbtw plan curl/openssl-4 --scope direct
   bbtw plan --all --scope all glibc

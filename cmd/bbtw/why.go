@@ -72,7 +72,7 @@ func (a *app) why(ctx context.Context, c *api.Client, name, arch string) error {
 		fmt.Fprintf(a.out, "root cause: %s, which %s; see 'bbtw log %s'\n", r.Pkgbase, happened(r.Status), r.ID)
 	}
 	for _, cut := range b.Cuts {
-		fmt.Fprintf(a.out, "uses the base's %s: the %s edge was cut out of the cycle %s\n", cut.From, strings.Join(cut.Kinds, " and "), strings.Join(cut.Cycle, " → "))
+		fmt.Fprintf(a.out, "builds against %s from the base repositories: the %s edge is ignored, on the cycle %s\n", cut.From, strings.Join(cut.Kinds, " and "), strings.Join(cut.Cycle, " → "))
 	}
 	return nil
 }

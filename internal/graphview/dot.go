@@ -27,7 +27,7 @@ func (s *State) WriteDOT(w io.Writer, p *Picture, name string) error {
 	}
 	for _, c := range p.Cuts {
 		fmt.Fprintf(out, "  n%d -> n%d [style=dashed, color=\"#8a5300\", constraint=false, tooltip=%s];\n",
-			c.From, c.To, quoted("cut out of the cycle "+strings.Join(c.Cycle, " → ")))
+			c.From, c.To, quoted("ignored: on the cycle "+strings.Join(c.Cycle, " → ")))
 	}
 	fmt.Fprintln(out, "}")
 	if err := out.Flush(); err != nil {

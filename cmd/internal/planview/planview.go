@@ -119,7 +119,7 @@ func (o *printer) architecture(arch string, a *buildgraph.ArchPlan) {
 	}
 	o.list(lines)
 	if len(a.Cuts) > 0 {
-		o.line("\ncut out of cycles (the base's package is used):")
+		o.line("\nignored cycle edges (built against the base repositories' package):")
 		o.list(cutLines(a.Cuts))
 	}
 	if len(a.Chain) > 1 {
