@@ -93,7 +93,7 @@ func (n SearchName) what() string {
 	case "provides":
 		return "provided by " + n.Pkgname
 	case "base":
-		return "package of the base"
+		return "in the base repositories"
 	case "buildspace":
 		return "buildspace"
 	}
@@ -777,7 +777,7 @@ func searchLibrary(l *SearchLibrary) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if len(l.Users) == 0 {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 56, "<p class=\"quiet\">No source and no package of the base names it as a dependency. Packages that link it without saying so are not known here.</p>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 56, "<p class=\"quiet\">No source and no package in the base repositories names it as a dependency. Packages that link it without saying so are not known here.</p>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -844,7 +844,7 @@ func searchLibrary(l *SearchLibrary) templ.Component {
 						return templ_7745c5c3_Err
 					}
 					if u.InBase {
-						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 63, "in the base")
+						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 63, "in the base repositories")
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
