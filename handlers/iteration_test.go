@@ -96,7 +96,7 @@ func TestASupersededIterationLeadsToTheNewest(t *testing.T) {
 	old.wantsNone(t, ".blockers")
 	latest := s.get(t, "/buildspaces/lib")
 	latest.wants(t, "h1", "#2")
-	latest.wants(t, "[aria-labelledby=h-diff]", "Since #1", "1 build more: other", "2 builds fewer: app, tool")
+	latest.wants(t, "[aria-labelledby=h-diff]", "Since #1", "Added: other", "Removed: app, tool")
 	latest.wants(t, "[aria-labelledby=h-iterations]", "#2", "building", "#1", "superseded")
 }
 

@@ -97,8 +97,8 @@ func TestThePagesOfAnIterationAreReached(t *testing.T) {
 
 	diff := s.get(t, "/buildspaces/lib/3/diff")
 	diff.wants(t, "h1", "#2 with #3")
-	diff.wants(t, ".diff", "1 build more: third", "1 build fewer: other")
-	s.get(t, "/buildspaces/lib/3/diff?from=1&to=3").wants(t, ".diff", "1 build more: third", "2 builds fewer: app, tool")
+	diff.wants(t, ".diff", "Added: third", "Removed: other")
+	s.get(t, "/buildspaces/lib/3/diff?from=1&to=3").wants(t, ".diff", "Added: third", "Removed: app, tool")
 	s.get(t, "/buildspaces/lib/3/diff?from=1&to=9").wantsStatus(t, http.StatusNotFound)
 
 	events := s.get(t, "/buildspaces/lib/activity")

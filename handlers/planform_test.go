@@ -157,7 +157,7 @@ func TestEditingShowsThePlanAndSaves(t *testing.T) {
 	must(t, err)
 	s.db.Iterate(t, row, storetest.Plan("lib", "other: lib", "app: lib"))
 	compared := s.post(t, "/buildspaces/mine/edit", form)
-	compared.wants(t, "[aria-labelledby=h-compared]", "Compared with #1", "1 build more: tool", "1 build fewer: other")
+	compared.wants(t, "[aria-labelledby=h-compared]", "Compared with #1", "Added: tool", "Removed: other")
 
 	saved := s.post(t, "/buildspaces/mine/save", sent(plan))
 	saved.wantsStatus(t, http.StatusSeeOther)
