@@ -112,7 +112,7 @@ func TestTheGraphTellsOfOneBuild(t *testing.T) {
 	about := s.get(t, libGraph+"/about?build=tool")
 	about.wantsStatus(t, http.StatusOK)
 	about.wants(t, "body", "tool", "blocked", "It depends on app. Level 2.", "Blocked by:", "app")
-	about.wants(t, "h3", "What it waits for 1", "What waits for it 0")
+	about.wants(t, "h3", "Dependencies 1", "Dependents 0")
 	s.get(t, libGraph+"/about?build=app").wants(t, "body", "1 build cannot start before it is done")
 	s.get(t, libGraph+"/about?build=nothing").wantsStatus(t, http.StatusNotFound)
 }

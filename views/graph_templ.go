@@ -501,12 +501,12 @@ func graphBar(g Graph) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if g.View.Collapse {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 35, "Show what is done")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 35, "Expand finished")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 36, "Join what is done")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 36, "Collapse finished")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -557,7 +557,7 @@ func graphBar(g Graph) templ.Component {
 func modeWords(mode graphview.Mode) string {
 	switch mode {
 	case graphview.ModeNear:
-		return "One build, what holds it up and what it holds"
+		return "One build, its dependencies and its dependents"
 	case graphview.ModeFailed:
 		return "What failed, and what that blocks"
 	}
@@ -725,7 +725,7 @@ func graphKeys() templ.Component {
 			templ_7745c5c3_Var30 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 51, "<dl class=\"graph-keys\"><div><dt><kbd>←</kbd> <kbd>→</kbd></dt><dd>along an edge: what it waits for, what waits for it</dd></div><div><dt><kbd>↑</kbd> <kbd>↓</kbd></dt><dd>within its level</dd></div><div><dt><kbd>Enter</kbd></dt><dd>open the build</dd></div><div><dt><kbd>f</kbd></dt><dd>show its surroundings</dd></div><div><dt><kbd>/</kbd></dt><dd>find a build</dd></div><div><dt><kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd></dt><dd>zoom in, out, to fit</dd></div><div><dt><kbd>Shift</kbd> and arrows</dt><dd>move the picture</dd></div><div><dt><kbd>Esc</kbd></dt><dd>let go</dd></div><div><dt><kbd>?</kbd></dt><dd>these keys</dd></div></dl>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 51, "<dl class=\"graph-keys\"><div><dt><kbd>←</kbd> <kbd>→</kbd></dt><dd>along an edge: to a dependency, to a dependent</dd></div><div><dt><kbd>↑</kbd> <kbd>↓</kbd></dt><dd>within its level</dd></div><div><dt><kbd>Enter</kbd></dt><dd>open the build</dd></div><div><dt><kbd>f</kbd></dt><dd>show its surroundings</dd></div><div><dt><kbd>/</kbd></dt><dd>find a build</dd></div><div><dt><kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd></dt><dd>zoom in, out, to fit</dd></div><div><dt><kbd>Shift</kbd> and arrows</dt><dd>move the picture</dd></div><div><dt><kbd>Esc</kbd></dt><dd>clear selection</dd></div><div><dt><kbd>?</kbd></dt><dd>these keys</dd></div></dl>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -754,7 +754,7 @@ func graphKey() templ.Component {
 			templ_7745c5c3_Var31 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 52, "<p class=\"graph-key\"><span>Left to right: what is built first.</span> <span class=\"key\">depends</span> <span class=\"key key-dashed\">only to build or check</span> <span class=\"key key-dotted\">through packages outside</span> <span class=\"key key-chain\">longest chain</span> <span class=\"key key-held\">held up by a failure</span> <span class=\"key key-cut\">ignored cycle edge</span></p>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 52, "<p class=\"graph-key\"><span>Left to right: what is built first.</span> <span class=\"key\">depends</span> <span class=\"key key-dashed\">only to build or check</span> <span class=\"key key-dotted\">through packages that are not rebuilt</span> <span class=\"key key-chain\">longest chain</span> <span class=\"key key-held\">blocked by a failure</span> <span class=\"key key-cut\">ignored cycle edge</span></p>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -911,11 +911,11 @@ func GraphAboutPanel(a GraphAbout) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = graphNeighbours("What it waits for", a.Base, a.Dependencies).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = graphNeighbours("Dependencies", a.Base, a.Dependencies).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = graphNeighbours("What waits for it", a.Base, a.Dependents).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = graphNeighbours("Dependents", a.Base, a.Dependents).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -944,7 +944,7 @@ func graphAboutNobody() templ.Component {
 			templ_7745c5c3_Var40 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 66, "<p class=\"quiet\">Choose a build in the picture to see what holds it up and what it holds.</p>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 66, "<p class=\"quiet\">Choose a build in the picture to see what blocks it and what it blocks.</p>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1163,7 +1163,7 @@ func graphTable(g Graph) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if g.Picture != nil && len(g.Picture.Boxes) > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 81, "<section aria-labelledby=\"h-levels\"><h2 id=\"h-levels\">The same as a table</h2>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 81, "<section aria-labelledby=\"h-levels\"><h2 id=\"h-levels\">As a table</h2>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1225,7 +1225,7 @@ func graphTable(g Graph) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 87, "<div class=\"table-scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Builds of the picture\"><table class=\"levels\"><thead><tr><th scope=\"col\" class=\"number\">Level</th><th scope=\"col\">Build</th><th scope=\"col\">Status</th><th scope=\"col\">Waits for</th><th scope=\"col\">Holds</th></tr></thead> <tbody>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 87, "<div class=\"table-scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Builds of the picture\"><table class=\"levels\"><thead><tr><th scope=\"col\" class=\"number\">Level</th><th scope=\"col\">Build</th><th scope=\"col\">Status</th><th scope=\"col\">Waits for</th><th scope=\"col\">Needed by</th></tr></thead> <tbody>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

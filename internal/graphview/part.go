@@ -20,7 +20,7 @@ const (
 type View struct {
 	Mode     Mode
 	Focus    int32 // a node, or -1
-	Collapse bool  // join what is done to one box
+	Collapse bool  // draw what is finished as one box
 }
 
 // How many builds a neighbourhood shows.

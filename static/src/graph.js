@@ -40,7 +40,7 @@ class GraphPage {
     const canvas = (this.canvas = document.createElement("canvas"));
     canvas.tabIndex = 0;
     canvas.setAttribute("role", "application");
-    canvas.setAttribute("aria-label", "Build graph. Arrow keys go along edges and levels, question mark shows all keys; the same stands below as a table.");
+    canvas.setAttribute("aria-label", "Build graph. Arrow keys go along edges and levels, question mark shows all keys; the table below shows the same.");
     canvas.setAttribute("aria-keyshortcuts", "ArrowLeft ArrowRight ArrowUp ArrowDown Enter f / + - 0 ?");
     this.tip = document.createElement("div");
     this.tip.className = "graph-tip";
@@ -162,7 +162,7 @@ class GraphPage {
     }
     const join = document.getElementById("graph-collapse");
     join.href = address("", { collapse: collapse ? "" : "1" });
-    join.textContent = collapse ? "Show what is done" : "Join what is done";
+    join.textContent = collapse ? "Expand finished" : "Collapse finished";
     for (const kind of ["svg", "dot"]) document.getElementById(`graph-${kind}`).href = address(`.${kind}`, {});
     history.replaceState(null, "", address("", {}));
   }

@@ -19,8 +19,8 @@ export function keysOf(page) {
   };
   const ofChosen = (act) => () => page.chosen >= 0 && act(page.chosen);
   const plain = {
-    ArrowLeft: along((s, b) => s.dependencies(b), "It waits for nothing in this picture."),
-    ArrowRight: along((s, b) => s.dependents(b), "Nothing in this picture waits for it."),
+    ArrowLeft: along((s, b) => s.dependencies(b), "It has no dependency in this picture."),
+    ArrowRight: along((s, b) => s.dependents(b), "It has no dependent in this picture."),
     ArrowUp: beside(-1),
     ArrowDown: beside(1),
     Enter: ofChosen((box) => page.open(box)),

@@ -317,8 +317,8 @@ class Painter {
     const left = camera.x + scene.x[scene.focus] * this.k;
     const right = left + scene.w[scene.focus] * this.k;
     for (const [text, from, to, any] of [
-      ["← what it waits for", 0, left, scene.into[scene.focus].length],
-      ["what waits for it →", right, camera.width, scene.from[scene.focus].length],
+      ["← dependencies", 0, left, scene.into[scene.focus].length],
+      ["dependents →", right, camera.width, scene.from[scene.focus].length],
     ]) {
       const half = this.ctx.measureText(text).width / 2 + 5;
       if (any && to - from > 2 * half) this.#head(text, Math.min(Math.max(from, 0) + half + 8, to - half), half);
