@@ -74,7 +74,7 @@ func TestAPackageOfASplitPkgbaseNamesTheOthers(t *testing.T) {
 
 func TestAPackageOfTheBaseOrAnUnreadableSourceIsNoError(t *testing.T) {
 	s := newSite(t, withBase)
-	s.get(t, "/packages/glibc").wants(t, "[aria-labelledby=h-facts]", "none makes it", "0.9-1 core")
+	s.get(t, "/packages/glibc").wants(t, "[aria-labelledby=h-facts]", "no source builds it", "0.9-1 core")
 	s.get(t, "/packages/glibc").wants(t, "[aria-labelledby=h-links]", "libz.so=1-64")
 	broken := s.get(t, "/packages/broken")
 	broken.wantsStatus(t, http.StatusSeeOther)
