@@ -32,6 +32,10 @@ const WorkerPresence = 2 * time.Minute
 // Present reports whether the worker asked for work a short time ago.
 func (w Worker) Present(now time.Time) bool { return now.Sub(w.LastSeen) < WorkerPresence }
 
+// HostFromGuest is the address under which a virtual machine with QEMU's
+// user-mode network reaches the loopback of the machine that it runs on.
+const HostFromGuest = "10.0.2.2"
+
 // maxLabels bounds what one machine may announce of itself.
 const maxLabels = 32
 

@@ -23,7 +23,7 @@ type stored struct {
 }
 
 // indexVersion changes with the rules and the form of the file.
-const indexVersion = 1
+const indexVersion = 2
 
 func (l *Logs) indexPath(attempt int64) string {
 	path := l.path(attempt)

@@ -17,52 +17,70 @@ type Mark struct {
 // phase is the kind of marks that say what the build does from there on.
 const phase = "phase"
 
-// A rule says by what a line that matters is known: it holds the word, and its
+// A rule recognizes a line that matters: the line contains the word, and its
 // plain text matches the pattern. The word finds the line quickly; of the rules
-// with the same word, the first that matches counts.
-type rule struct{ kind, word, pattern string }
+// with the same word, the first that matches counts. A rule with a fault also
+// blames the machine, see MachineFault.
+type rule struct{ kind, word, pattern, fault string }
 
-// rules is the one table of what is looked for.
+const (
+	diskFull = "the disk is full"
+	killed   = "a program was killed, probably for want of memory"
+	noMemory = "out of memory or processes"
+)
+
+// rules is the one table of phrases by which a build tells how it fares. The
+// texts are those of makepkg, pacman, compilers, glibc's strerror, curl and gpg.
+// Whoever changes it changes indexVersion.
 //
 //nolint:gochecknoglobals // a table that never changes
 var rules = []rule{
-	{phase, "Making package: ", `^==> Making package: `},
-	{phase, "Retrieving sources", `^==> Retrieving sources`},
-	{phase, "Installing ", `^==> Installing (missing|package|.*dependencies)`},
-	{phase, "Starting ", `^==> Starting \w+\(\)`},
-	{phase, "Entering fakeroot", `^==> Entering fakeroot`},
-	{phase, "Creating package ", `^==> Creating package "`},
-	{phase, "Finished making: ", `^==> Finished making: `},
+	{phase, "Making package: ", `^==> Making package: `, ""},
+	{phase, "Retrieving sources", `^==> Retrieving sources`, ""},
+	{phase, "Installing ", `^==> Installing (missing|package|.*dependencies)`, ""},
+	{phase, "Starting ", `^==> Starting \w+\(\)`, ""},
+	{phase, "Entering fakeroot", `^==> Entering fakeroot`, ""},
+	{phase, "Creating package ", `^==> Creating package "`, ""},
+	{phase, "Finished making: ", `^==> Finished making: `, ""},
 
-	{"makepkg", "ERROR: ", `^\s*==> ERROR: `},
-	{"makepkg", "did not pass the validity", `did not pass the validity check`},
-	{"pacman", "error: ", `^error: (failed|target|unresolvable|could not)`},
-	{"linker", "error: ", `(^|/)(collect2|ld|ld\.\w+|lld|mold|clang)(-\d+)?: .*error: `},
-	{"linker", "undefined reference", `undefined reference to`},
-	{"linker", "multiple definition", `multiple definition of`},
-	{"linker", "cannot find -l", `cannot find -l`},
-	{"configure", "error: ", `^configure: error: `},
-	{"compiler", "error: ", `(^|[\s:])(fatal )?error: `},
-	{"compiler", "error[E", `^error\[E\d+\]`},
-	{"make", "] Error ", `^\S*make(\[\d+\])?: \*\*\* .*\] Error \d`},
-	{"make", "build stopped", `^ninja: build stopped`},
-	{"cmake", "CMake Error", `^CMake Error`},
-	{"tests", "FAILED", `^FAILED |\[  FAILED  \]|\.\.\. FAILED$|test result: FAILED`},
-	{"tests", "***Failed", `\*\*\*Failed`},
-	{"tests", "FAIL: ", `^(--- )?FAIL: `},
-	{"tests", " FAIL ", `^\s*\d+/\d+ .* FAIL\s`},
-	{"tests", "not ok ", `^\s*not ok \d+( - [^#]*)?$`},
-	{"disk", "No space left", `No space left on device`},
-	{"memory", "ut of memory", `(?i)out of memory`},
-	{"memory", "annot allocate memory", `annot allocate memory`},
-	{"crash", "egmentation fault", `egmentation fault`},
-	{"crash", "core dumped", `core dumped`},
-	{"python", "Traceback (most", `^\s*Traceback \(most recent call last\)`},
-	{"rust", "panicked at", `thread '.*' .*panicked at`},
-	{"git", "fatal: ", `^fatal: `},
-	{"network", "resolve host", `[Cc]ould not resolve host`},
-	{"shell", "command not found", `: command not found$`},
-	{"other", "ERROR: ", `(^|[\s:])ERROR: `},
+	{"makepkg", "ERROR: ", `^\s*==> ERROR: `, ""},
+	{"makepkg", "did not pass the validity", `did not pass the validity check`, ""},
+	{"pacman", "error: ", `^error: (failed|target|unresolvable|could not)`, ""},
+	{"linker", "error: ", `(^|/)(collect2|ld|ld\.\w+|lld|mold|clang)(-\d+)?: .*error: `, ""},
+	{"linker", "undefined reference", `undefined reference to`, ""},
+	{"linker", "multiple definition", `multiple definition of`, ""},
+	{"linker", "cannot find -l", `cannot find -l`, ""},
+	{"configure", "error: ", `^configure: error: `, ""},
+	{"compiler", "error: ", `(^|[\s:])(fatal )?error: `, ""},
+	{"compiler", "error[E", `^error\[E\d+\]`, ""},
+	{"make", "] Error ", `^\S*make(\[\d+\])?: \*\*\* .*\] Error \d`, ""},
+	{"make", "build stopped", `^ninja: build stopped`, ""},
+	{"cmake", "CMake Error", `^CMake Error`, ""},
+	{"tests", "FAILED", `^FAILED |\[  FAILED  \]|\.\.\. FAILED$|test result: FAILED`, ""},
+	{"tests", "***Failed", `\*\*\*Failed`, ""},
+	{"tests", "FAIL: ", `^(--- )?FAIL: `, ""},
+	{"tests", " FAIL ", `^\s*\d+/\d+ .* FAIL\s`, ""},
+	{"tests", "not ok ", `^\s*not ok \d+( - [^#]*)?$`, ""},
+	{"disk", "No space left", `No space left on device`, diskFull},
+	{"disk", "Disk quota exceeded", `Disk quota exceeded`, diskFull},
+	{"memory", "Killed signal", `fatal error: Killed signal terminated program`, killed},
+	{"memory", "Killed ", `: line \d+: +\d+ Killed `, killed},
+	{"memory", "ut of memory", `(?i)out of memory`, ""}, // a Java program's own limit reads so, too
+	{"memory", "annot allocate memory", `annot allocate memory`, noMemory},
+	{"memory", "virtual memory exhausted", `virtual memory exhausted`, noMemory},
+	{"memory", "Resource temporarily unavailable", `Resource temporarily unavailable$`, noMemory},
+	{"network", "curl: (", `^curl: \((5|6|7|16|28|35|52|55|56|92)\) `, "a download failed"},
+	{"network", "keyserver receive failed", `gpg: keyserver receive failed: `, "the keyserver did not answer"},
+	{"disk", "Input/output error", `Input/output error`, "the disk has errors"},
+	{"disk", "Read-only file system", `Read-only file system`, "the disk has errors"},
+	{"crash", "egmentation fault", `egmentation fault`, ""},
+	{"crash", "core dumped", `core dumped`, ""},
+	{"python", "Traceback (most", `^\s*Traceback \(most recent call last\)`, ""},
+	{"rust", "panicked at", `thread '.*' .*panicked at`, ""},
+	{"git", "fatal: ", `^fatal: `, ""},
+	{"network", "resolve host", `[Cc]ould not resolve host`, ""},
+	{"shell", "command not found", `: command not found$`, ""},
+	{"other", "ERROR: ", `(^|[\s:])ERROR: `, ""},
 }
 
 // finder looks for every rule at once.
@@ -80,6 +98,19 @@ func newFinder() *finder {
 	}
 	f.needles = newNeedles(words)
 	return f
+}
+
+// MachineFault returns why the end of a failed build's log blames the machine
+// and not the package, or "". It only ever turns "failed" into "infrastructure",
+// which the server retries a limited number of times: a build that prints such a
+// line by itself costs a few retries, no more.
+func MachineFault(tail []byte) string {
+	for _, r := range rules {
+		if r.fault != "" && regexp.MustCompile(`(?m)`+r.pattern).Match(tail) {
+			return r.fault
+		}
+	}
+	return ""
 }
 
 // next gives the first line of text, not before from, that a rule knows, by its

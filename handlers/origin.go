@@ -30,14 +30,11 @@ func acceptedHosts(s apiv1.Settings) (hosts, error) {
 	return hosts{any: !s.SingleUser, name: strings.ToLower(u.Hostname())}, nil
 }
 
-// guestView is this machine's loopback as a virtual machine on it calls it, with
-// QEMU's user-mode network (runners/vm). No other site can point a name there.
-const guestView = "10.0.2.2"
-
-// accept reports whether a Host header names this server.
+// accept reports whether a Host header names this server. No other site can
+// point a name at what virtual machines call it.
 func (h hosts) accept(host string) bool {
 	name := strings.ToLower(hostname(host))
-	if h.any || name == h.name || name == "localhost" || name == guestView {
+	if h.any || name == h.name || name == "localhost" || name == buildbtw.HostFromGuest {
 		return true
 	}
 	addr, err := netip.ParseAddr(name)

@@ -11,6 +11,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/buildlog"
 )
 
 // attempt is one execution of a build on this machine.
@@ -176,18 +177,15 @@ func (t *attempt) build(ctx context.Context) Result {
 	}
 	result := t.runner.Build(ctx, t.job, t.spool)
 	if result.Outcome == buildbtw.OutcomeFailed {
-		return t.judge(result)
+		if cause := buildlog.MachineFault(t.spool.tail(faultTail)); cause != "" {
+			return Infrastructure("%s (%s)", cause, result.Message)
+		}
 	}
 	return result
 }
 
-// judge looks whether a failure is really the machine's.
-func (t *attempt) judge(r Result) Result {
-	if cause := machineFault(t.spool.tail(faultTail)); cause != "" {
-		return Infrastructure("%s (%s)", cause, r.Message)
-	}
-	return r
-}
+// faultTail is how much of the end of a log may blame the machine, in bytes.
+const faultTail = 32 << 10
 
 // sourceTries bounds how often a source whose stream breaks is fetched again.
 const sourceTries = 5

@@ -112,8 +112,7 @@ func openRegular(root *os.Root, name string) (*os.File, error) {
 }
 
 func checkInfo(name string, info alpm.PkgInfo, job Job) error {
-	debug := job.Pkgbase + "-debug"
-	if !slices.Contains(job.Pkgnames, info.Name) && info.Name != debug {
+	if !slices.Contains(job.Pkgnames, info.Name) && info.Name != alpm.DebugName(job.Pkgbase) {
 		return fmt.Errorf("the package %s is called %s, which the .SRCINFO of %s does not name", name, info.Name, job.Pkgbase)
 	}
 	if info.Base != "" && info.Base != job.Pkgbase {

@@ -154,18 +154,3 @@ func TestParseStat(t *testing.T) {
 		t.Errorf("got %+v, %v, want %+v", p, ok, want)
 	}
 }
-
-func TestMachineFault(t *testing.T) {
-	for text, want := range map[string]string{
-		"/usr/bin/ld: final link failed: No space left on device\n":           "the disk is full",
-		"c++: fatal error: Killed signal terminated program cc1plus\n":        "a program was killed, probably for want of memory",
-		"curl: (6) Could not resolve host: example.org\n==> ERROR: Failure\n": "a download failed",
-		"curl: (22) The requested URL returned error: 404\n":                  "",
-		"main.c:1:10: fatal error: foo.h: No such file or directory\n":        "",
-		"/usr/bin/makepkg: line 12:  4711 Killed                  ./build\n":  "a program was killed, probably for want of memory",
-	} {
-		if got := machineFault([]byte(text)); got != want {
-			t.Errorf("%q: got %q, want %q", text, got, want)
-		}
-	}
-}

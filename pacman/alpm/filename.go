@@ -17,6 +17,10 @@ func Filename(name, version, arch, ext string) string {
 	return base + "." + ext
 }
 
+// DebugName returns the name of the package of debug symbols that makepkg makes
+// of a pkgbase with OPTIONS=(debug strip). It stands in no .SRCINFO.
+func DebugName(pkgbase string) string { return pkgbase + "-debug" }
+
 // ParseFilename is the reverse of Filename. What it returns is safe as a part
 // of a path.
 func ParseFilename(s string) (name, version, arch string, err error) {

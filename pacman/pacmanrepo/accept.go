@@ -32,7 +32,7 @@ func (u Upload) accept(i *alpm.PkgInfo) error {
 	if i.Base != u.Pkgbase {
 		return buildbtw.Invalid("%s is of pkgbase %q, but this build is of %s", u.Filename, i.Base, u.Pkgbase)
 	}
-	if i.Name != debugName(u.Pkgbase) && !slices.Contains(u.Pkgnames, i.Name) {
+	if i.Name != alpm.DebugName(u.Pkgbase) && !slices.Contains(u.Pkgnames, i.Name) {
 		return buildbtw.Invalid("%s holds package %s, but the .SRCINFO of %s has only: %s",
 			u.Filename, i.Name, u.Pkgbase, strings.Join(u.Pkgnames, ", "))
 	}
@@ -50,10 +50,6 @@ func acceptKeys(filename string, i *alpm.PkgInfo) error {
 	}
 	return nil
 }
-
-// debugName is the package that makepkg adds with OPTIONS=(debug strip); it is
-// in no .SRCINFO.
-func debugName(pkgbase string) string { return pkgbase + "-debug" }
 
 // acceptVersion allows another version than that of the .SRCINFO only as
 // makepkg's update_pkgver makes one: pkgver() gives another pkgver, which sets

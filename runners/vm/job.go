@@ -9,13 +9,11 @@ import (
 	"slices"
 	"strings"
 
+	"buildbtw"
+
 	"buildbtw/internal/shell"
 	"buildbtw/runners"
 )
-
-// hostAddress is the build machine as a guest sees it: QEMU's user-mode network
-// has it there, with everything that listens on its loopback addresses.
-const hostAddress = "10.0.2.2"
 
 // fill writes what the guest gets: the source, what it has to know, the script.
 func (r *Runner) fill(g guest) error {
@@ -68,9 +66,9 @@ func guestURL(address string) string {
 	if u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return address
 	}
-	host := hostAddress
+	host := buildbtw.HostFromGuest
 	if port := u.Port(); port != "" {
-		host = net.JoinHostPort(hostAddress, port)
+		host = net.JoinHostPort(buildbtw.HostFromGuest, port)
 	}
 	u.Host = host
 	return u.String()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/infrastructure"
 	"buildbtw/runners"
 	"buildbtw/runners/vm"
 )
@@ -107,6 +108,14 @@ func TestGuestSeesTheMachineUnderItsOwnAddress(t *testing.T) {
 		if !strings.Contains(log.String(), "against "+want+"\n") {
 			t.Errorf("%s: %s", address, &log)
 		}
+	}
+}
+
+// The guest's own route is written in a script, where no constant reaches.
+func TestTheGuestsRouteIsTheMachinesAddress(t *testing.T) {
+	t.Parallel()
+	if text, ok := infrastructure.GuestScript("init"); !ok || !strings.Contains(text, "default via "+buildbtw.HostFromGuest+"\n") {
+		t.Errorf("init.sh has no default route via %s", buildbtw.HostFromGuest)
 	}
 }
 
