@@ -98,7 +98,7 @@ func TestAPageThatIsNotReadyYetComesBackByItself(t *testing.T) {
 	})
 	page := s.get(t, "/sources/lib")
 	page.wantsStatus(t, http.StatusServiceUnavailable)
-	page.wants(t, "main", "Not now", "the sources are being read", "Try again")
+	page.wants(t, "main", "Unavailable, try again in a moment", "the sources are being read", "Try again")
 	if page.header.Get("Refresh") == "" || page.header.Get("Retry-After") == "" {
 		t.Errorf("headers %v", page.header)
 	}

@@ -64,7 +64,7 @@ func answerFor(err error) answer {
 func title(kind buildbtw.Kind) string {
 	switch kind {
 	case buildbtw.KindInvalid:
-		return "That cannot work"
+		return "Invalid input"
 	case buildbtw.KindUnauthenticated:
 		return "Not signed in"
 	case buildbtw.KindForbidden:
@@ -72,13 +72,13 @@ func title(kind buildbtw.Kind) string {
 	case buildbtw.KindNotFound:
 		return "Not found"
 	case buildbtw.KindConflict:
-		return "Not possible any more"
+		return "Not possible now"
 	case buildbtw.KindUnconfirmed:
 		return "Please confirm"
 	case buildbtw.KindTooLarge:
 		return "Too large"
 	case buildbtw.KindUnavailable:
-		return "Not now"
+		return "Unavailable, try again in a moment"
 	}
 	return "Server error"
 }
@@ -88,7 +88,7 @@ func answerForFiber(e *fiber.Error) answer {
 	case fiber.StatusNotFound:
 		return answer{e.Code, title(buildbtw.KindNotFound), "There is nothing at this address."}
 	case fiber.StatusMethodNotAllowed:
-		return answer{e.Code, "Method not allowed", "This address does not know the method; the Allow header lists those it knows."}
+		return answer{e.Code, "Method not allowed", "This address does not accept the method; the Allow header lists those it accepts."}
 	case fiber.StatusInternalServerError:
 		return answer{e.Code, title(buildbtw.KindInternal), buildbtw.MessageOf(e)}
 	}

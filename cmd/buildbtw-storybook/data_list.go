@@ -143,7 +143,7 @@ func serverError() views.ErrorDetail {
 }
 
 func hostileError() views.ErrorDetail {
-	v := errorDetail(422, "That cannot work", fmt.Sprintf("%q is no cursor", script))
+	v := errorDetail(422, "Invalid input", fmt.Sprintf("%q is no cursor", script))
 	v.Search = script
 	return v
 }

@@ -28,6 +28,6 @@ func listStories(s views.Shell) []story {
 		{"/error/409", page(s, views.ErrorContent(errorDetail(409, "Not possible any more", "yarn is built already")))},
 		{"/error/422", page(s, views.ErrorContent(hostileError()))},
 		{"/error/500", page(s, views.ErrorContent(serverError()))},
-		{"/error/503", page(s, views.ErrorContent(errorDetail(503, "Not now", "the sources are being read for the first time; try again in a moment")))},
+		{"/error/503", page(s, views.ErrorContent(errorDetail(503, "Unavailable, try again in a moment", "the sources are being read for the first time; try again in a moment")))},
 	}
 }
