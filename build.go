@@ -295,7 +295,7 @@ func (r Reason) String() string {
 	case ReasonMakedepends:
 		return "needs " + r.Via + " to build"
 	case ReasonAdded:
-		return "was added by hand"
+		return "was added by name"
 	default:
 		return "depends on " + r.Via
 	}

@@ -179,7 +179,7 @@ func TestReasonSaysWhy(t *testing.T) {
 		"links libcurl.so=4-64 of curl":      {Kind: buildbtw.ReasonSoname, Via: "curl", Name: "libcurl.so=4-64"},
 		"depends on sh, which bash provides": {Kind: buildbtw.ReasonProvides, Via: "bash", Name: "sh"},
 		"needs meson to build":               {Kind: buildbtw.ReasonMakedepends, Via: "meson"},
-		"was added by hand":                  {Kind: buildbtw.ReasonAdded},
+		"was added by name":                  {Kind: buildbtw.ReasonAdded},
 		"depends on curl":                    {Kind: buildbtw.ReasonDepends, Via: "curl"},
 	}
 	for want, r := range tests {

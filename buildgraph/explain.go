@@ -100,14 +100,14 @@ func (g *graph) chain(c *closure, v int32, inSet bool) []Step {
 func (g *graph) notNeeded(c *closure, v int32) string {
 	name := g.units[v].info.Pkgbase
 	if c.skip[v] {
-		return name + " is excluded by hand"
+		return name + " is excluded by name"
 	}
 	if c.depth[v] != outside {
 		return fmt.Sprintf("%s is %s from a changeset; scope %s takes only %s", name, steps(c.depth[v]), c.scope, taken(c.scope))
 	}
 	all := g.reach(wanted{changesets: c.changesets, trigger: c.trigger, scope: c.scope})
 	if all.depth[v] != outside {
-		return fmt.Sprintf("%s is only reached through packages that are excluded by hand", name)
+		return fmt.Sprintf("%s is only reached through packages that are excluded by name", name)
 	}
 	if way := g.anyWay(c, v); len(way) > 0 {
 		return fmt.Sprintf("%s needs a changeset only to build or to test itself or what it uses: %s; nothing it is linked to changes", name, wayText(way))

@@ -24,7 +24,7 @@ type closure struct {
 	depth []int32 // edges to the nearest changeset
 	via   []int32 // the neighbour that is one nearer, -1 for changesets
 	queue []int32 // all reached nodes, nearest first
-	skip  []bool  // excluded by hand
+	skip  []bool  // excluded by name
 }
 
 // reach walks from the changesets to everything that must be rebuilt because

@@ -34,7 +34,7 @@ func TestReasons(t *testing.T) {
 		"haruna":  "depends on mpv",
 		"obs":     "needs libx264 to build",
 		"game":    "depends on obs",
-		"jq":      "was added by hand",
+		"jq":      "was added by name",
 	}
 	got := map[string]string{}
 	for _, b := range a.Builds {
@@ -88,7 +88,7 @@ func TestExplain(t *testing.T) {
 		{"a changeset", "libx264", nil, true, "libx264", 0, ""},
 		{"out of scope", "haruna", func(s *buildbtw.Settings) { s.Scope = buildbtw.ScopeDirect }, false, "haruna ← mpv ← ffmpeg ← libx264", 0, "haruna is 3 steps from a changeset; scope direct takes only changesets and what depends on them directly"},
 		{"one step out of scope", "ffmpeg", func(s *buildbtw.Settings) { s.Scope = buildbtw.ScopeNone }, false, "ffmpeg ← libx264", 0, "ffmpeg is 1 step from a changeset; scope none takes only changesets"},
-		{"excluded", "mpv", func(s *buildbtw.Settings) { s.Exclude = buildbtw.Names{"mpv"} }, false, "", 0, "excluded by hand"},
+		{"excluded", "mpv", func(s *buildbtw.Settings) { s.Exclude = buildbtw.Names{"mpv"} }, false, "", 0, "excluded by name"},
 		{"behind an excluded one", "haruna", func(s *buildbtw.Settings) { s.Exclude = buildbtw.Names{"mpv"} }, false, "", 0, "only reached through packages that are excluded"},
 		{"only needed to build", "game", nil, false, "game ← obs ← libx264", 0, "only to build"},
 		{"without any way", "jq", nil, false, "", 0, "depends on no changeset"},

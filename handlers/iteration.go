@@ -134,7 +134,7 @@ func reasonWords(reason buildbtw.IterationReason, text string) string {
 	case buildbtw.IterationEdited:
 		return "changesets or settings were edited"
 	case buildbtw.IterationRequested:
-		return "asked for by hand"
+		return "started by a packager"
 	case buildbtw.IterationStarted:
 		return "the buildspace was started again"
 	case buildbtw.IterationFollowed:

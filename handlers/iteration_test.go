@@ -92,7 +92,7 @@ func TestASupersededIterationLeadsToTheNewest(t *testing.T) {
 	s.db.Iterate(t, row, storetest.Plan("lib", "other: lib"))
 
 	old := s.get(t, "/buildspaces/lib/1")
-	old.wants(t, ".note", "A newer iteration took over: #2")
+	old.wants(t, ".note", "Replaced by a newer iteration: #2")
 	old.wantsNone(t, ".blockers")
 	latest := s.get(t, "/buildspaces/lib")
 	latest.wants(t, "h1", "#2")

@@ -456,10 +456,13 @@ func (s *Store) RequestIteration(ctx context.Context, actor, name string, reason
 		if b.Status != buildbtw.BuildspaceActive {
 			return buildbtw.Conflict("buildspace %s is %s; start it first", name, b.Status)
 		}
+		if text == "" {
+			text = "Started by " + actor + "."
+		}
 		if err := t.want(ctx, &b, reason, text); err != nil {
 			return err
 		}
-		return t.recordBuildspace(ctx, actor, b.ID, "A new iteration was asked for ("+string(reason)+"). "+text)
+		return t.recordBuildspace(ctx, actor, b.ID, "A new iteration was requested. "+text)
 	})
 	if err != nil {
 		return fmt.Errorf("request iteration of %s: %w", name, err)

@@ -123,7 +123,7 @@ func (t *tx) supersede(ctx context.Context, it *buildbtw.Iteration) error {
 		buildspace: it.BuildspaceID, except: it.ID, state: buildbtw.IterationSuperseded,
 		builds: sqlf(`NOT ("build"."status" IN ('scheduled', 'building') AND ` + isWanted + `)`),
 		skip: change{
-			cause: buildbtw.CauseSuperseded, actor: buildbtw.System, message: fmt.Sprintf("Iteration %d took over.", it.Number),
+			cause: buildbtw.CauseSuperseded, actor: buildbtw.System, message: fmt.Sprintf("Replaced by iteration %d.", it.Number),
 		},
 	})
 }
@@ -161,7 +161,7 @@ func (t *tx) endIterations(ctx context.Context, o overturn) error {
 }
 
 func (t *tx) fillIteration(ctx context.Context, it *buildbtw.Iteration, n NewIteration, s buildbtw.Settings) error {
-	message := fmt.Sprintf("Iteration %d was made (%s). %s", it.Number, n.Reason, n.ReasonText)
+	message := fmt.Sprintf("Iteration %d was created. %s", it.Number, n.ReasonText)
 	if it.State == buildbtw.IterationInvalid {
 		message = fmt.Sprintf("Iteration %d could not be planned: %s", it.Number, it.Error)
 	}

@@ -42,7 +42,7 @@ await story(async (visit) => {
   await visit.says(visit.row("atlas"), "built");
   await visit.look();
   await visit.follow(page.getByRole("region", { name: "Iterations" }).getByRole("link", { name: "#2" }), "**/buildspaces/walls/2");
-  await visit.says(page.locator(".note"), "A newer iteration took over: #4");
+  await visit.says(page.locator(".note"), "Replaced by a newer iteration: #4");
   await visit.open("/sources");
   await visit.says(page.getByRole("listitem"), "broken", "line 3: not of the form key = value");
 });
