@@ -112,9 +112,9 @@ func TestALogIsSearchedByItsForm(t *testing.T) {
 	wrong.wants(t, "#log-hits .field-error", "no regular expression")
 
 	many := s.get(t, path+"/log?q=line")
-	many.wants(t, "#log-hits", "Found 200 so far", "Search on from line 201")
+	many.wants(t, "#log-hits", "Found 200 so far", "Continue the search from line 201")
 	more, _ := many.Find("#log-more-hits").Attr("href")
-	s.get(t, more).wants(t, "#log-hits", "Found 200 so far", "201", "Search on from line 401")
+	s.get(t, more).wants(t, "#log-hits", "Found 200 so far", "201", "Continue the search from line 401")
 	s.get(t, path+"/log/hits?attempt=1&q=line+1000&hits=1").wants(t, "section", "Found 1", "1,000")
 }
 

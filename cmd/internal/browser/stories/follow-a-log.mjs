@@ -27,7 +27,7 @@ await story(async (visit) => {
 
   const text = await log.innerText();
   same(text.match(/^line 3000 of 3000$/gm)?.length, 1, "how often the last line stands there");
-  await visit.follow(page.getByRole("link", { name: "Whole log, errors, search" }), "**/log?attempt=1");
+  await visit.follow(page.getByRole("link", { name: "Open full log" }), "**/log?attempt=1");
   const raw = await page.request.get(await page.getByRole("link", { name: "Raw" }).getAttribute("href"));
   const lines = (await raw.text()).split("\n");
   same(lines.filter((l) => /^line \d+ of 3000$/.test(l)).length, 3000, "lines of the raw log");

@@ -9,7 +9,7 @@ await story(async (visit) => {
   await create(visit, "zeppelin", "airship");
   await workerComes("w1");
   await visit.follow(visit.row("zeppelin").getByRole("link"), "**/builds/*");
-  await visit.follow(page.getByRole("link", { name: "Whole log, errors, search" }), "**/log?attempt=1");
+  await visit.follow(page.getByRole("link", { name: "Open full log" }), "**/log?attempt=1");
   await page.waitForFunction(() => document.title.startsWith("running · log of zeppelin"));
   await visit.mark();
   const log = page.getByRole("log");

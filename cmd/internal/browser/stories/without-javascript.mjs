@@ -63,7 +63,7 @@ async function until(visit, what) {
 async function readLog(visit, build) {
   const { page } = visit;
   const log = page.getByRole("log");
-  await visit.follow(page.getByRole("link", { name: "Whole log, errors, search" }), "**/log?attempt=1");
+  await visit.follow(page.getByRole("link", { name: "Open full log" }), "**/log?attempt=1");
   await visit.says(log, "ERROR: A failure occurred in build().");
   await visit.follow(page.getByRole("link", { name: "First", exact: true }), "**/log?*from=1");
   await visit.says(log, "line 1 of 2000");
