@@ -39,7 +39,7 @@ func (f *gitlabFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.clone, "gitlab-clone", "https", "how git reaches GitLab: https with the token, or ssh")
 	flags.StringVar(&f.sshKey, "gitlab-ssh-key", "", "file with the private key for ssh (default: what the agent and ssh's configuration offer)")
 	flags.StringVar(&f.knownHosts, "gitlab-known-hosts", "", "file with the server's keys for ssh (default: ssh's own)")
-	flags.StringVar(&f.dispatch, "dispatch", "workers", "who builds: workers, which fetch builds; or gitlab, which gets a pipeline for each")
+	flags.StringVar(&f.dispatch, "dispatch", "workers", "who starts builds: workers, which claim them; or gitlab, with a pipeline for each")
 	flags.IntVar(&f.maxPipelines, "gitlab-max-pipelines", 100, "pipelines at the same time, with --dispatch gitlab")
 	flags.StringToStringVar(&f.runnerTags, "gitlab-runner-tag", nil, "ARCHITECTURE=TAG: the tag of the runners that build for it, given to pipelines as BUILDBTW_RUNNER_TAG (default "+scheduler.DefaultRunnerTag+"; repeatable)")
 	flags.DurationVar(&f.period, "gitlab-period", time.Minute, "time between looks at what was active in the groups; webhooks tell sooner")
