@@ -142,12 +142,12 @@ func (a *App) addRoots(ctx context.Context, db *store.Reader, v *views.BuildDeta
 	if err != nil {
 		return err
 	}
-	holds := map[int64]int{}
+	blocks := map[int64]int{}
 	for _, b := range blockers {
-		holds[b.Build.ID] = b.Blocks
+		blocks[b.Build.ID] = b.Blocks
 	}
 	for _, r := range row.RootCauses {
-		v.Roots = append(v.Roots, views.RootCause{BuildLink: buildLink(r), Holds: holds[r.ID]})
+		v.Roots = append(v.Roots, views.RootCause{BuildLink: buildLink(r), Blocks: blocks[r.ID]})
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func TestABlockedBuildNamesItsRootCause(t *testing.T) {
 	s.db.End(t, s.db.Claim(t, "w"), buildbtw.OutcomeFailed)
 	page := s.get(t, fmt.Sprintf("/builds/%d", s.build(t, "tool").ID))
 	page.wants(t, "title", "blocked · tool 1.0-1")
-	page.wants(t, ".alert", "This build is blocked by", "lib (failed)", "which holds 2 builds")
+	page.wants(t, ".alert", "This build is blocked by", "lib (failed)", "which blocks 2 builds")
 	page.wants(t, ".not-now", "Retry", "tool is blocked; only a failed build can be retried")
 	page.wants(t, "[aria-labelledby=h-dependencies]", "Dependencies in this iteration 1", "blocked app", "depends")
 	page.wants(t, "[aria-labelledby=h-waiting]", "blocked app")

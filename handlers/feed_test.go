@@ -140,9 +140,9 @@ func TestALinkSaysElsewhereWhatItIsWorth(t *testing.T) {
 	s := newSite(t)
 	_, tool := s.failing(t)
 	for path, want := range map[string]string{
-		"/buildspaces/lib":   "Changes lib/main. 3 builds: 1 built, 1 failed, 1 blocked. app failed: holds 1 build.",
+		"/buildspaces/lib":   "Changes lib/main. 3 builds: 1 built, 1 failed, 1 blocked. app failed: blocks 1 build.",
 		buildPath(tool):      "tool 1.0-1 for x86_64 in lib #1: blocked, waits for app (failed).",
-		"/buildspaces/lib/1": "Changes lib/main. 3 builds: 1 built, 1 failed, 1 blocked. app failed: holds 1 build.",
+		"/buildspaces/lib/1": "Changes lib/main. 3 builds: 1 built, 1 failed, 1 blocked. app failed: blocks 1 build.",
 	} {
 		page := s.get(t, path)
 		for _, selector := range []string{"meta[property='og:description']", "meta[name=description]"} {

@@ -223,7 +223,7 @@ func (a *App) addBlockers(ctx context.Context, v *views.Iteration, row store.Ite
 	}
 	blockers, err := a.Store.Blockers(ctx, row.ID, pageBlockers)
 	for _, b := range blockers {
-		v.Blockers = append(v.Blockers, views.Blocker{Build: buildLink(b.Build), Holds: b.Blocks})
+		v.Blockers = append(v.Blockers, views.Blocker{Build: buildLink(b.Build), Blocks: b.Blocks})
 	}
 	return err
 }

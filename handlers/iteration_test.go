@@ -21,7 +21,7 @@ func TestTheBuildspacePageNamesWhatToFixFirst(t *testing.T) {
 	page.wants(t, "title", "1 failed · lib")
 	page.wants(t, "h1", "lib", "#1", "failed")
 	page.wants(t, ".status-counts", "1 built", "1 failed", "1 blocked")
-	page.wants(t, ".blockers", "failed", "app", "holds 1 build")
+	page.wants(t, ".blockers", "failed", "app", "blocks 1 build")
 	page.wants(t, fmt.Sprintf("tr:has(a[href='/builds/%d']):has(.status-blocked) .roots", app.ID), "blocked by app (failed)")
 	page.wants(t, "[aria-labelledby=h-changesets]", "lib", "main", strings.Repeat("a", 10))
 	page.wants(t, "#pacman-conf", "[lib]", "SigLevel", s.url+"/repo/lib_1/os/$arch")

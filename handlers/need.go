@@ -35,7 +35,7 @@ func (a *App) needs(ctx context.Context, buildspaces []store.BuildspaceRow, work
 		list = append(list, views.Need{Machine: w.Name, Message: w.SetAside, Since: a.moment(w.LastSeen)})
 	}
 	slices.SortStableFunc(failed, func(x, y views.Need) int {
-		return cmp.Or(cmp.Compare(y.Holds, x.Holds), y.Since.At.Compare(x.Since.At))
+		return cmp.Or(cmp.Compare(y.Blocks, x.Blocks), y.Since.At.Compare(x.Since.At))
 	})
 	shown := failed[:min(len(failed), homeNeeds)]
 	more += len(failed) - len(shown)
@@ -55,9 +55,9 @@ func (a *App) failures(ctx context.Context, b store.BuildspaceRow) ([]views.Need
 	if err != nil {
 		return nil, err
 	}
-	holds := make(map[int64]int, len(blockers))
+	blocks := make(map[int64]int, len(blockers))
 	for _, blocker := range blockers {
-		holds[blocker.Build.ID] = blocker.Blocks
+		blocks[blocker.Build.ID] = blocker.Blocks
 	}
 	page, err := a.Store.BuildPage(ctx, store.BuildFilter{
 		Buildspace: b.Name, Status: string(buildbtw.StatusFailed), Limit: 10 * homeNeeds,
@@ -66,7 +66,7 @@ func (a *App) failures(ctx context.Context, b store.BuildspaceRow) ([]views.Need
 	for _, row := range page.Rows {
 		link := linkOf(row.Build)
 		list = append(list, views.Need{
-			Build: &link, Buildspace: b.Name, Iteration: b.Latest.Number, Holds: holds[row.ID], Since: a.moment(row.ChangedAt),
+			Build: &link, Buildspace: b.Name, Iteration: b.Latest.Number, Blocks: blocks[row.ID], Since: a.moment(row.ChangedAt),
 		})
 	}
 	return list, err

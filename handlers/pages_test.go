@@ -250,7 +250,7 @@ func TestTheHomePageShowsWhatRunsAndWhatFailed(t *testing.T) {
 	home.wants(t, "title", "✗ 1 needs attention")
 	home.wants(t, ".space", "other", "building", "lib", "failed", "1 failed")
 	home.wants(t, "[aria-labelledby=h-running] li", "building", "lib", "on w2")
-	home.wants(t, "[aria-labelledby=h-needs] li", "failed", "app", "lib #1", "holds 1 build", "said the test")
+	home.wants(t, "[aria-labelledby=h-needs] li", "failed", "app", "lib #1", "blocks 1 build", "said the test")
 	home.wants(t, "[aria-labelledby=h-finished]", "failed", "app", "built", "lib")
 }
 

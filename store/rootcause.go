@@ -208,7 +208,7 @@ func (r reach) waitsInVain(build int32, found []uint64) bool {
 // MaxRootCauses bounds the causes that are named for one build.
 const MaxRootCauses = 20
 
-// Blocker is a build that others wait for in vain.
+// Blocker is a build that failed, or was cancelled, and blocks others.
 type Blocker struct {
 	Build  BuildRef
 	Blocks int // builds that cannot start because of it, directly or through others

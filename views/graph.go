@@ -137,7 +137,7 @@ type GraphAbout struct {
 	Reason       string
 	Level        int
 	Held         bool
-	Holds        int
+	Blocks       int
 	Causes       []BuildLink
 	Dependencies []BuildLink // what is not done first
 	Dependents   []BuildLink
@@ -148,7 +148,7 @@ func NewGraphAbout(s *graphview.State, v int32, base string) GraphAbout {
 	about, n := s.About(v), s.Nodes[v]
 	return GraphAbout{
 		BuildLink: graphLink(s, v), Key: n.Key(), Base: base, Version: n.Version, Reason: n.Reason.String(), Level: n.Level,
-		Held: s.Held[v], Holds: about.Holds, Causes: graphLinks(s, about.Causes),
+		Held: s.Held[v], Blocks: about.Blocks, Causes: graphLinks(s, about.Causes),
 		Dependencies: graphLinks(s, about.Dependencies), Dependents: graphLinks(s, about.Dependents),
 	}
 }

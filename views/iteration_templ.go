@@ -55,11 +55,11 @@ type IterationChangeset struct {
 	Source, Ref, Commit string
 }
 
-// Blocker is a build that others wait for in vain.
+// Blocker is a build that failed, or was cancelled, and blocks others.
 type Blocker struct {
-	Build BuildLink
-	Holds int
-	Takes string // how long what it holds takes to build, in words; empty when unknown
+	Build  BuildLink
+	Blocks int
+	Takes  string // how long what it blocks takes to build, in words; empty when unknown
 }
 
 // IterationLine is an iteration in a list.
@@ -982,7 +982,7 @@ func iterationOverview(v Iteration) templ.Component {
 	})
 }
 
-// BlockerList ranks what has to be fixed by how much waits for it.
+// BlockerList ranks what has to be fixed by how many builds it blocks.
 func BlockerList(blockers []Blocker) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1035,7 +1035,7 @@ func BlockerList(blockers []Blocker) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = holds(b).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = blocks(b).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -1053,8 +1053,8 @@ func BlockerList(blockers []Blocker) templ.Component {
 	})
 }
 
-// holds says how much waits for a build: how many, and how long they take.
-func holds(b Blocker) templ.Component {
+// blocks shows how many builds wait for a build, and how long they take.
+func blocks(b Blocker) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -1075,15 +1075,15 @@ func holds(b Blocker) templ.Component {
 			templ_7745c5c3_Var37 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		if b.Holds > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 72, "holds <b>")
+		if b.Blocks > 0 {
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 72, "blocks <b>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var38 string
-			templ_7745c5c3_Var38, templ_7745c5c3_Err = templ.JoinStringErrs(Plural(b.Holds, "build"))
+			templ_7745c5c3_Var38, templ_7745c5c3_Err = templ.JoinStringErrs(Plural(b.Blocks, "build"))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/iteration.templ`, Line: 314, Col: 37}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/iteration.templ`, Line: 314, Col: 39}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var38))
 			if templ_7745c5c3_Err != nil {
@@ -1113,7 +1113,7 @@ func holds(b Blocker) templ.Component {
 				}
 			}
 		} else {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 76, "<span class=\"quiet\">holds nothing</span>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 76, "<span class=\"quiet\">blocks nothing</span>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

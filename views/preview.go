@@ -24,8 +24,8 @@ func (v Iteration) Summary() string {
 	if v.Number > 0 {
 		words += " " + CountWords(v.Counts)
 	}
-	if len(v.Blockers) > 0 && v.Blockers[0].Holds > 0 {
-		words += " " + v.Blockers[0].Build.Name() + " failed: holds " + Plural(v.Blockers[0].Holds, "build") + "."
+	if len(v.Blockers) > 0 && v.Blockers[0].Blocks > 0 {
+		words += " " + v.Blockers[0].Build.Name() + " failed: blocks " + Plural(v.Blockers[0].Blocks, "build") + "."
 	}
 	return words
 }

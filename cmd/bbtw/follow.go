@@ -114,7 +114,7 @@ func (a *app) rest(it api.Iteration, f followed) error {
 			fmt.Fprintln(a.out, it.Error)
 		}
 		for _, b := range it.Blockers {
-			fmt.Fprintf(a.out, "  %s %s: holds %s; see 'bbtw log %s'\n", b.Build.Pkgbase, b.Build.Status, plural(b.Blocks, "build"), b.Build.ID)
+			fmt.Fprintf(a.out, "  %s %s: blocks %s; see 'bbtw log %s'\n", b.Build.Pkgbase, b.Build.Status, plural(b.Blocks, "build"), b.Build.ID)
 		}
 	}
 	if f.fail && it.Status != buildbtw.IterationStatusBuilt {

@@ -89,7 +89,7 @@ func (a *app) printShown(all shown) error {
 		a.printForecast(*all.Forecast)
 	}
 	for _, b := range it.Blockers {
-		fmt.Fprintf(a.out, "%s %s: holds %s\n", b.Build.Pkgbase, b.Build.Status, plural(b.Blocks, "build"))
+		fmt.Fprintf(a.out, "%s %s: blocks %s\n", b.Build.Pkgbase, b.Build.Status, plural(b.Blocks, "build"))
 	}
 	fmt.Fprintln(a.out)
 	t := newTable("BUILD", "PKGBASE", "ARCH", "VERSION", "LEVEL", "STATUS", "BECAUSE")

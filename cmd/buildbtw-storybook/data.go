@@ -48,7 +48,7 @@ func needs() []views.Need {
 	return []views.Need{
 		{Buildspace: "gcc", Iteration: 1, Message: `gcc at 5d6e7f8: .SRCINFO line 12: "pkgrel = ": a value is missing`, Since: ago(3 * time.Hour)},
 		{Machine: "flaky", Message: "Five builds in a row ended with an infrastructure error: no space left on device.", Since: ago(30 * time.Second)},
-		{Build: &nodejs, Buildspace: "openssl-3.6", Iteration: 4, Holds: 412, Message: "build() failed with exit code 4", Since: ago(7 * time.Minute)},
+		{Build: &nodejs, Buildspace: "openssl-3.6", Iteration: 4, Blocks: 412, Message: "build() failed with exit code 4", Since: ago(7 * time.Minute)},
 		{Build: &freeradius, Buildspace: "openssl-3.6", Iteration: 4, Message: "check() failed with exit code 2: 3 of 118 tests failed, see tests/test-suite.log", Since: ago(8 * time.Minute)},
 	}
 }

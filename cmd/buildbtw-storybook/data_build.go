@@ -28,7 +28,7 @@ func build(status buildbtw.Status) views.BuildDetail {
 	case buildbtw.StatusBlocked:
 		failed := link(12, "nodejs", buildbtw.StatusFailed)
 		v.Dependencies = neighbours("Dependencies in this iteration", views.NeighbourLine{BuildLink: failed, Kinds: []string{"depends"}})
-		v.Roots, v.WaitingFor, v.Events = []views.RootCause{{BuildLink: failed, Holds: 412}}, []views.BuildLink{failed}, nil
+		v.Roots, v.WaitingFor, v.Events = []views.RootCause{{BuildLink: failed, Blocks: 412}}, []views.BuildLink{failed}, nil
 	case buildbtw.StatusPending:
 		v.NotBefore = ago(-time.Minute)
 		v.Attempts = []views.AttemptLine{attempt(1, buildbtw.OutcomeInfrastructure, "no space left on device")}

@@ -19,8 +19,8 @@ func iteration() views.Iteration {
 		},
 		PacmanConf: "[openssl-3.6]\nSigLevel = Optional TrustAll\nServer = http://127.0.0.1:8080/repo/openssl-3.6_4/os/$arch",
 		Blockers: []views.Blocker{
-			{Build: link(12, "nodejs", buildbtw.StatusFailed), Holds: 412, Takes: "61 h"},
-			{Build: link(13, "freeradius", buildbtw.StatusFailed), Holds: 1},
+			{Build: link(12, "nodejs", buildbtw.StatusFailed), Blocks: 412, Takes: "61 h"},
+			{Build: link(13, "freeradius", buildbtw.StatusFailed), Blocks: 1},
 			{Build: link(14, "lynx", buildbtw.StatusFailed)},
 		},
 		Builds:   views.BuildList{Base: "/iteration/building", Lines: buildLines(), Start: 60, Size: 60, Total: 6885},
@@ -96,7 +96,7 @@ func failedIteration() views.Iteration {
 	v.Counts = buildbtw.Counts{"built": 38, "failed": 3, "blocked": 12}
 	v.Builds.Start, v.Builds.Total, v.Cuts = 0, len(v.Builds.Lines), nil
 	v.Forecast.Remaining, v.Forecast.Blocked, v.Forecast.Chain, v.Forecast.Left = 0, 12, nil, ""
-	v.Blockers[0].Holds, v.Iterations[0].Status = 11, v.Status
+	v.Blockers[0].Blocks, v.Iterations[0].Status = 11, v.Status
 	return v
 }
 

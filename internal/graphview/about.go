@@ -7,13 +7,13 @@ type About struct {
 	Dependencies []int32 // what is not done first
 	Dependents   []int32 // what begins the longest chains first
 	Causes       []int32 // stuck builds because of which it is blocked, nearest first
-	Holds        int     // builds that are blocked because of it
+	Blocks       int     // builds that are blocked because of it
 }
 
 // About tells of one build.
 func (s *State) About(v int32) About {
 	a := About{
-		Dependencies: slices.Clone(s.in.of(v)), Dependents: slices.Clone(s.out.of(v)), Causes: s.Causes(v), Holds: s.Holds(v),
+		Dependencies: slices.Clone(s.in.of(v)), Dependents: slices.Clone(s.out.of(v)), Causes: s.Causes(v), Blocks: s.Blocks(v),
 	}
 	slices.SortStableFunc(a.Dependencies, s.urgency)
 	slices.SortStableFunc(a.Dependents, s.weight)

@@ -96,8 +96,8 @@ func TestWhatAFailureHoldsUpAndWhy(t *testing.T) {
 		t.Errorf("what waits for a build that runs has causes: %s", names(s, got))
 	}
 	for name, want := range map[string]int{"tool": 3, "other": 1, "both": 0} {
-		if n := s.Holds(node(t, s, name)); n != want {
-			t.Errorf("%s holds %d builds, want %d", name, n, want)
+		if n := s.Blocks(node(t, s, name)); n != want {
+			t.Errorf("%s blocks %d builds, want %d", name, n, want)
 		}
 	}
 	if s.Codes != "dffhhbkh" {

@@ -114,8 +114,8 @@ func (s *State) spread(from []int32, visit func(int32)) {
 	}
 }
 
-// Holds counts the builds that are blocked because of v, directly or not.
-func (s *State) Holds(v int32) int {
+// Blocks returns how many builds are blocked because of v, directly or not.
+func (s *State) Blocks(v int32) int {
 	n := 0
 	s.spread([]int32{v}, func(int32) { n++ })
 	return n
@@ -182,7 +182,7 @@ func (s *State) Focus() int32 {
 	for v, b := range s.Builds {
 		if b.Status == buildbtw.StatusFailed && compared < blockersCompared {
 			compared++
-			if n := s.Holds(int32(v)); n > most {
+			if n := s.Blocks(int32(v)); n > most {
 				worst, most = int32(v), n
 			}
 		}

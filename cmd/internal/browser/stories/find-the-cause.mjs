@@ -17,9 +17,9 @@ await story(async (visit) => {
     await visit.follow(target, address);
   };
   await visit.open("/");
-  await visit.says(page.getByRole("region", { name: "Needs attention" }), "abacus", "holds 2 builds");
+  await visit.says(page.getByRole("region", { name: "Needs attention" }), "abacus", "blocks 2 builds");
   await click(page.getByRole("region", { name: "Buildspaces" }).getByRole("link", { name: "bump", exact: true }), "**/buildspaces/bump");
-  await visit.says(page.getByRole("region", { name: "Fix these first" }), "abacus", "holds 2 builds");
+  await visit.says(page.getByRole("region", { name: "Fix these first" }), "abacus", "blocks 2 builds");
   await click(visit.row("atlas").getByRole("link", { name: "atlas", exact: true }), "**/builds/*");
   const cause = page.locator("main .alert");
   await visit.says(cause, "This build is blocked by abacus (failed)");

@@ -36,7 +36,7 @@ await story(async (visit) => {
 
   // From home to the cause of what is blocked in three steps.
   await visit.open("/");
-  await visit.says(page.getByRole("region", { name: "Needs attention" }), "abacus", "holds 2 builds");
+  await visit.says(page.getByRole("region", { name: "Needs attention" }), "abacus", "blocks 2 builds");
   await enter(visit, page.getByRole("region", { name: "Buildspaces" }).getByRole("link", { name: "bump", exact: true }), "**/buildspaces/bump");
   await enter(visit, visit.row("atlas").getByRole("link", { name: "atlas", exact: true }), "**/builds/*");
   await enter(visit, page.locator("main .alert").getByRole("link", { name: "abacus" }), "**/builds/*");
