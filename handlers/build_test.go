@@ -51,7 +51,7 @@ func TestAFailedBuildIsRetriedByItsButton(t *testing.T) {
 	s.get(t, path).wants(t, "h1", "pending")
 	again := s.post(t, action, nil)
 	again.wantsStatus(t, http.StatusConflict)
-	again.wants(t, "main", "Not possible any more", "only a failed build can be retried")
+	again.wants(t, "main", "Not possible now", "only a failed build can be retried")
 }
 
 func TestABuildIsCancelled(t *testing.T) {
@@ -224,7 +224,7 @@ func TestALongLogBeginsAtItsEndAndLeadsToTheWhole(t *testing.T) {
 	line := strings.Repeat("x", 99) + "\n"
 	path, _ := s.running(t, strings.Repeat(line, 5000)+"the last line\n")
 	page := s.get(t, path)
-	page.wants(t, ".log-before", "KiB before this")
+	page.wants(t, ".log-before", "KiB above this")
 	page.wants(t, ".log-chunk", "the last line")
 	if n := len(page.Find(".log-chunk").Text()); n > 64<<10 {
 		t.Errorf("the page carries %d bytes of log", n)

@@ -135,9 +135,9 @@ func TestARawLogIsSentInRanges(t *testing.T) {
 func TestAnEmptyLogAndAttemptsAreTold(t *testing.T) {
 	s := newSite(t)
 	path, c := s.running(t, "")
-	s.get(t, path+"/log").wants(t, ".log-nothing", "Nothing has been written yet")
+	s.get(t, path+"/log").wants(t, ".log-nothing", "Nothing has been printed yet")
 	s.db.End(t, c, buildbtw.OutcomeReleased)
-	s.get(t, path+"/log").wants(t, ".log-nothing", "There is no log of this attempt")
+	s.get(t, path+"/log").wants(t, ".log-nothing", "This attempt has no log")
 	second := s.db.Claim(t, "w")
 	s.append(t, second, 0, "of the second\n")
 	page := s.get(t, path+"/log")
@@ -145,7 +145,7 @@ func TestAnEmptyLogAndAttemptsAreTold(t *testing.T) {
 	page.wants(t, "#log-box", "of the second")
 	first := s.get(t, path+"/log?attempt=1")
 	first.wants(t, ".log-attempts [aria-current]", "Attempt 1 returned")
-	first.wants(t, ".log-nothing", "There is no log")
+	first.wants(t, ".log-nothing", "This attempt has no log")
 	s.get(t, path+"/log?attempt=3").wantsStatus(t, http.StatusNotFound)
 }
 

@@ -16,7 +16,7 @@ await story(async (visit) => {
   await visit.mark();
   await visit.sees(page.getByRole("heading", { level: 1, name: /walls #2/ }));
   await visit.says(visit.row("zeppelin"), "pending");
-  await visit.says(page.getByRole("region", { name: "Since #1" }), "1 build more", "zeppelin");
+  await visit.says(page.getByRole("region", { name: "Since #1" }), "Added: zeppelin");
   await visit.isMarked();
 
   // Somebody pushes: the page shows the iteration that follows from it.
