@@ -1,14 +1,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
-	"buildbtw/cmd/internal/cli"
 	"buildbtw/cmd/internal/machine"
 )
 
@@ -25,29 +21,14 @@ it as gitlab-runner's user, with the environment of gitlab-runner.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s.builders.Complete(1)
-			return doctor(cmd.Context(), &s, cmd.OutOrStdout())
+			return machine.Doctor{
+				Program: program, Server: &s.server, Builders: &s.builders, LogFormat: s.logFormat,
+				Directory: "state directory " + s.stateDir, CheckDirectory: s.checkState,
+			}.Run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
 	s.flags(cmd.Flags())
 	return cmd
-}
-
-func doctor(ctx context.Context, s *settings, out io.Writer) error {
-	list, err := s.builders.Make()
-	if err != nil {
-		return err
-	}
-	log, err := cli.NewLogger(os.Stderr, s.logFormat)
-	if err != nil {
-		return err
-	}
-	d := machine.Doctor{Out: out}
-	d.Report("server "+s.server.URL, s.server.Check(ctx, program, log))
-	d.Report("state directory "+s.stateDir, s.checkState())
-	for _, r := range list {
-		d.Report("runner "+r.Name(), r.Probe(ctx))
-	}
-	return d.Result()
 }
 
 func (s *settings) checkState() error {

@@ -1,13 +1,8 @@
 package main
 
 import (
-	"context"
-	"io"
-	"os"
-
 	"github.com/spf13/cobra"
 
-	"buildbtw/cmd/internal/cli"
 	"buildbtw/cmd/internal/machine"
 )
 
@@ -24,27 +19,12 @@ with 1 when something is.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s.complete()
-			return doctor(cmd.Context(), &s, cmd.OutOrStdout())
+			return machine.Doctor{
+				Program: program, Server: &s.server, Builders: &s.builders, LogFormat: s.logFormat,
+				Directory: "work directory " + s.workDir, CheckDirectory: func() error { return machine.CheckDirectory(s.workDir) },
+			}.Run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
 	s.flags(cmd.Flags())
 	return cmd
-}
-
-func doctor(ctx context.Context, s *settings, out io.Writer) error {
-	list, err := s.builders.Make()
-	if err != nil {
-		return err
-	}
-	log, err := cli.NewLogger(os.Stderr, s.logFormat)
-	if err != nil {
-		return err
-	}
-	d := machine.Doctor{Out: out}
-	d.Report("server "+s.server.URL, s.server.Check(ctx, program, log))
-	d.Report("work directory "+s.workDir, machine.CheckDirectory(s.workDir))
-	for _, r := range list {
-		d.Report("runner "+r.Name(), r.Probe(ctx))
-	}
-	return d.Result()
 }

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,35 +13,51 @@ import (
 	"buildbtw/cmd/internal/cli"
 )
 
-// Doctor prints a line per check.
+// Doctor checks whether a machine is ready to build.
 type Doctor struct {
-	Out    io.Writer
-	failed bool
+	Program   string
+	Server    *Server
+	Builders  *Builders
+	LogFormat string
+
+	Directory      string // for builds, as it is called on the line of its check
+	CheckDirectory func() error
 }
 
-// Report prints how a check went. The error says what to do.
-func (d *Doctor) Report(what string, err error) {
+// Run prints a line per check, and what to do where one failed. It returns
+// cli.ErrSilent when one did: everything has been said.
+func (d Doctor) Run(ctx context.Context, out io.Writer) error {
+	list, err := d.Builders.Make()
 	if err != nil {
-		d.failed = true
-		fmt.Fprintf(d.Out, "FAIL  %s: %v\n", what, err)
-		return
+		return err
 	}
-	fmt.Fprintf(d.Out, "ok    %s\n", what)
+	log, err := cli.NewLogger(os.Stderr, d.LogFormat)
+	if err != nil {
+		return err
+	}
+	var failed error
+	report := func(what string, err error) {
+		if err != nil {
+			failed = cli.ErrSilent
+			fmt.Fprintf(out, "FAIL  %s: %v\n", what, err)
+			return
+		}
+		fmt.Fprintf(out, "ok    %s\n", what)
+	}
+	report("server "+d.Server.URL, d.Server.Check(ctx, d.Program, log))
+	report(d.Directory, d.CheckDirectory())
+	for _, r := range list {
+		report("runner "+r.Name(), r.Probe(ctx))
+	}
+	return failed
 }
 
-// Result is nil when every check went well. All has been said already.
-func (d *Doctor) Result() error {
-	if d.failed {
-		return cli.ErrSilent
-	}
-	return nil
-}
-
-// roomWanted is what a machine should have for builds at least, in bytes.
+// roomWanted is the free space below which a machine is not ready to build, in
+// bytes.
 const roomWanted = 4 << 30
 
-// CheckDirectory makes a directory for builds if need be, writes to it, and
-// looks how much room there is.
+// CheckDirectory reports why builds cannot use a directory, which is created if
+// it is missing: it must be writable, have free space, and allow execution.
 func CheckDirectory(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
