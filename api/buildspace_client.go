@@ -90,11 +90,6 @@ func (c *Client) Iteration(ctx context.Context, name string, number int) (Iterat
 	return i, c.get(ctx, iterationPath(name, number), nil, &i)
 }
 
-// Iterations gives all iterations of a buildspace, newest first.
-func (c *Client) Iterations(ctx context.Context, name string) ([]Iteration, error) {
-	return pages[Iteration](ctx, c, "/buildspaces/"+url.PathEscape(name)+"/iterations", url.Values{})
-}
-
 // NewIteration asks for an iteration by hand.
 func (c *Client) NewIteration(ctx context.Context, name, reason string) (Buildspace, error) {
 	var space Buildspace

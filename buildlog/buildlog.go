@@ -121,25 +121,6 @@ func (l *Logs) Size(attempt int64) (int64, error) {
 	return info.Size(), nil
 }
 
-// Remove deletes the log and its index, if there is one. Followers of it come to
-// their end.
-func (l *Logs) Remove(attempt int64) error {
-	g := l.hold(attempt)
-	defer l.release(attempt, g)
-	g.writing.Lock()
-	defer g.writing.Unlock()
-	g.indexing.Lock()
-	defer g.indexing.Unlock()
-	g.index = nil
-	for _, path := range []string{l.path(attempt), l.indexPath(attempt)} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove log %d: %w", attempt, err)
-		}
-	}
-	g.wake()
-	return nil
-}
-
 // Reader opens the log for random access and gives its size at this moment. A
 // log that does not exist reads as an empty one.
 func (l *Logs) Reader(attempt int64) (io.ReadSeekCloser, int64, error) {

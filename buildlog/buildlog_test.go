@@ -100,9 +100,6 @@ func TestALogThatDoesNotExistIsEmpty(t *testing.T) {
 	if len(text) != 0 || offset != 0 || err != nil {
 		t.Errorf("tail %q, %d, %v", text, offset, err)
 	}
-	if err := l.Remove(1); err != nil {
-		t.Error(err)
-	}
 }
 
 func TestAFullLogDropsTextAndSaysSoOnce(t *testing.T) {
@@ -310,22 +307,6 @@ func TestFollowStartsInTheMiddleAndEndsWithItsContext(t *testing.T) {
 	}
 	if len(pieces) != 1 || pieces[0] != "789" || !errors.Is(last, context.Canceled) {
 		t.Errorf("got %q, %v", pieces, last)
-	}
-}
-
-func TestFollowersOfARemovedLogComeToAnEnd(t *testing.T) {
-	l := openLogs(t)
-	mustAppend(t, l, 1, 0, "text")
-	for _, err := range l.Follow(t.Context(), 1, 0, func() bool { return false }) {
-		if err != nil {
-			t.Error(err)
-		}
-		if err := l.Remove(1); err != nil {
-			t.Error(err)
-		}
-	}
-	if size, err := l.Size(1); size != 0 || err != nil {
-		t.Errorf("size %d, %v", size, err)
 	}
 }
 

@@ -12,10 +12,10 @@ import (
 	"buildbtw/internal/hints"
 )
 
-// Follow gives the bytes of a log from offset on, in pieces as they come, until
-// finished says true and everything written before is given. A piece is valid
-// until the next one. It ends early with ctx's error, when the log cannot be
-// read, and when the log is removed.
+// Follow yields the bytes of a log from offset on, in pieces as they come, until
+// finished returns true and everything written before has been yielded. A piece
+// is valid until the next one. It ends early with ctx's error, and when the log
+// cannot be read.
 //
 // finished is asked after every Append and every Changed. Whoever makes it true
 // calls Changed afterwards.

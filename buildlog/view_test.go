@@ -309,27 +309,6 @@ func TestALogThatGrowsIsIndexedBeforeAnybodyAsks(t *testing.T) {
 	}
 }
 
-func TestARemovedLogLeavesNoIndex(t *testing.T) {
-	l := openLogs(t)
-	mustAppend(t, l, 1, 0, bigLog())
-	v := open(t, l, 1)
-	if err := l.Remove(1); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := v.From(100, 1); err != nil || len(got) != 1 { // whoever looks at it may go on
-		t.Errorf("got %v, %v", got, err)
-	}
-	v.Close()
-	for _, path := range []string{l.path(1), l.indexPath(1)} {
-		if _, err := os.Stat(path); err == nil {
-			t.Errorf("%s is still there", path)
-		}
-	}
-	if len(l.open) != 0 {
-		t.Errorf("%d logs are still held", len(l.open))
-	}
-}
-
 // TestALongLogTakesLittleMemory counts what the process allocates. It must not be
 // parallel: then no other test runs meanwhile.
 func TestALongLogTakesLittleMemory(t *testing.T) {

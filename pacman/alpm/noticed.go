@@ -7,17 +7,6 @@ import (
 	"strings"
 )
 
-// Changes says in words what differs between the interfaces of all packages of
-// a pkgbase, before and after a build. No words: nothing differs that could
-// make a dependent worth building again, constraints on versions aside.
-func Changes(from, to []Interface) []string {
-	from, to = dependable(from), dependable(to)
-	words := unknowns(from, to)
-	words = append(words, pkgnameChanges(from, to)...)
-	words = append(words, sonameChanges(from, to)...)
-	return append(words, provideChanges(from, to)...)
-}
-
 // Noticed says whether a dependent with these dependencies can notice that the
 // packages of a pkgbase were replaced, and by what. A soname that came, went or
 // moved to another package is noticed by everyone, because nobody knows which
@@ -59,30 +48,6 @@ func unknowns(from, to []Interface) []string {
 	return words
 }
 
-func pkgnameChanges(from, to []Interface) []string {
-	var words []string
-	before, after := byPkgname(from), byPkgname(to)
-	for _, name := range slices.Sorted(maps.Keys(before)) {
-		if _, found := after[name]; !found {
-			words = append(words, "pkgname "+name+" is gone")
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(after)) {
-		if _, found := before[name]; !found {
-			words = append(words, "pkgname "+name+" is new")
-		}
-	}
-	return words
-}
-
-func byPkgname(list []Interface) map[string]Interface {
-	m := make(map[string]Interface, len(list))
-	for _, i := range list {
-		m[i.Pkgname] = i
-	}
-	return m
-}
-
 // sonameChanges lists what went before what came.
 func sonameChanges(from, to []Interface) []string {
 	var gone, come []string
@@ -122,36 +87,6 @@ func sonameOwners(list []Interface) map[string]string {
 
 func isDerived(list []Interface) bool {
 	return slices.ContainsFunc(list, func(i Interface) bool { return i.Derived })
-}
-
-func provideChanges(from, to []Interface) []string {
-	var words []string
-	after := byPkgname(to)
-	for _, was := range from {
-		if now, found := after[was.Pkgname]; found {
-			words = append(words, changedProvides(was, now)...)
-		}
-	}
-	return words
-}
-
-// changedProvides pairs what went with what came under the same name.
-func changedProvides(from, to Interface) []string {
-	gone, come := missing(from, to), missing(to, from)
-	var words []string
-	for _, p := range gone {
-		same := func(q string) bool { return splitDep(q).Name == splitDep(p).Name }
-		if i := slices.IndexFunc(come, same); i >= 0 {
-			words = append(words, fmt.Sprintf("provides %s became %s", p, come[i]))
-			come = slices.Delete(come, i, i+1)
-			continue
-		}
-		words = append(words, fmt.Sprintf("provides %s is gone", p))
-	}
-	for _, p := range come {
-		words = append(words, fmt.Sprintf("provides %s is new", p))
-	}
-	return words
 }
 
 // missing lists the provides of a, as written, that b has no equal to.

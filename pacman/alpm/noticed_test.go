@@ -1,11 +1,9 @@
 package alpm_test
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"buildbtw/pacman/alpm"
@@ -101,27 +99,6 @@ func TestNothingToCompareWithCountsAsNoticed(t *testing.T) {
 	}
 }
 
-func TestChangesInWords(t *testing.T) {
-	debug := alpm.Interface{Pkgname: "foo-debug", Version: "2-1", Debug: true}
-	from := pkgs("foo 1-1 mathengine=2.5 old so:libfoo.so=1-64 so:libbar.so=1-64\nfoo-x 1-1")
-	to := append(pkgs("foo 2-1 mathengine=3.0 fresh so:libfoo.so=2-64\nfoo-y 2-1 so:libbar.so=1-64"), debug)
-	want := []string{
-		"pkgname foo-x is gone", "pkgname foo-y is new",
-		"libbar.so=1-64 moved from foo to foo-y", "libfoo.so=1-64 is gone", "libfoo.so=2-64 is new",
-		"provides mathengine=2.5 became mathengine=3.0", "provides old is gone", "provides fresh is new",
-	}
-	if d := cmp.Diff(want, alpm.Changes(from, to)); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
-	}
-	if got := alpm.Changes(to, to); len(got) > 0 {
-		t.Errorf("a build differs from itself: %q", got)
-	}
-	broken := []alpm.Interface{{Pkgname: "foo", Version: "2-1", Unknown: "damaged"}}
-	if got := alpm.Changes(broken, broken); !slices.Contains(got, "the interface of foo 2-1 is not known: damaged") {
-		t.Errorf("an unknown interface: %q", got)
-	}
-}
-
 // TestDerivedSonamesLackThoseNobodyLinksWith has a plugin that a list of files
 // does not show to have a soname.
 func TestDerivedSonamesLackThoseNobodyLinksWith(t *testing.T) {
@@ -178,12 +155,8 @@ func TestEqualDigestsAreNotNoticed(t *testing.T) {
 		from, to := draw("from"), draw("to")
 		asked := append(deps(t, "foo"), deps(t, dep.Draw(rt, "dependency"))...)
 		reason, changed := alpm.Noticed(asked, []alpm.Interface{from}, []alpm.Interface{to})
-		words := alpm.Changes([]alpm.Interface{from}, []alpm.Interface{to})
-		if same := from.Digest() == to.Digest(); same != (len(words) == 0) {
-			rt.Fatalf("same digest: %v, but changes %q", same, words)
-		}
-		if changed && len(words) == 0 {
-			rt.Fatalf("noticed %q, but nothing changed", reason)
+		if changed && from.Digest() == to.Digest() {
+			rt.Fatalf("noticed %q, but the digests are equal", reason)
 		}
 	})
 }

@@ -10,24 +10,16 @@ import (
 // Snapshot is the contents of all base repositories at one time. Its methods
 // may be called by many at once.
 type Snapshot struct {
-	byName    map[string][]*Entry // in the order of the repositories
-	byBase    map[string][]*Entry // of those that win; sorted by name
-	providers map[string][]provider
-	files     map[string]fileLists // by repository
-	deriver   deriver
-	count     int
-}
-
-// provider is a package that provides a name.
-type provider struct {
-	entry   *Entry
-	provide alpm.Provide
+	byName  map[string][]*Entry  // in the order of the repositories
+	byBase  map[string][]*Entry  // of those that win; sorted by name
+	files   map[string]fileLists // by repository
+	deriver deriver
+	count   int
 }
 
 func newSnapshot(repos []*repository, architecture string) *Snapshot {
 	s := &Snapshot{
-		byName: map[string][]*Entry{}, byBase: map[string][]*Entry{},
-		providers: map[string][]provider{}, files: map[string]fileLists{},
+		byName: map[string][]*Entry{}, byBase: map[string][]*Entry{}, files: map[string]fileLists{},
 		deriver: deriver{needed: map[string]bool{}, complete: true, native: nativeBits(architecture)},
 	}
 	for _, r := range repos {
@@ -71,11 +63,6 @@ func (s *Snapshot) addEntries(repo string, entries database) {
 		e := *e
 		e.Repo = repo
 		s.byName[e.Name] = append(s.byName[e.Name], &e)
-		for _, text := range e.Provides {
-			if p, err := alpm.ParseProvide(text); err == nil {
-				s.providers[p.Name] = append(s.providers[p.Name], provider{&e, p})
-			}
-		}
 	}
 }
 
@@ -100,23 +87,6 @@ func (s *Snapshot) Package(name string) (Entry, bool) {
 		return Entry{}, false
 	}
 	return *entries[0], true
-}
-
-// Provider gives the package that pacman would take for a dependency (libalpm,
-// resolvedep): one of that name whose version will do, in the order of the
-// repositories; else the first that provides it.
-func (s *Snapshot) Provider(d alpm.Dep) (Entry, bool) {
-	for _, e := range s.byName[d.Name] {
-		if d.SatisfiedBy(e.Version) {
-			return *e, true
-		}
-	}
-	for _, p := range s.providers[d.Name] {
-		if d.SatisfiedByProvide(p.provide) {
-			return *p.entry, true
-		}
-	}
-	return Entry{}, false
 }
 
 // Interfaces gives those of the packages of a pkgbase that pacman would

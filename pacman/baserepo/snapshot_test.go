@@ -55,25 +55,12 @@ func TestOldDatabasesHaveTheirDependenciesApart(t *testing.T) {
 	}
 }
 
-func TestProvidersAreThoseOfPacman(t *testing.T) {
+func TestTheFirstRepositoryWins(t *testing.T) {
 	core, _ := repoAdd(t, ".gz", pkg{name: "foo", base: "foo", version: "1-1"}, pkg{name: "java17", base: "java17", version: "17-1", lines: []string{"provides = java=17"}})
 	extra, _ := repoAdd(t, ".gz", pkg{name: "foo", base: "foo", version: "2-1"}, pkg{name: "java21", base: "java21", version: "21-1", lines: []string{"provides = java=21", "provides = jdk"}})
 	s := kept(t, map[string][]byte{"core.db": core, "extra.db": extra}, "core", "extra")
 	if e, _ := s.Package("foo"); e.Version != "1-1" || e.Repo != "core" || s.Packages() != 4 {
 		t.Errorf("the first repository does not win: %+v", e)
-	}
-	for dep, want := range map[string]string{
-		"foo": "core/foo", "foo>=2": "extra/foo", "foo>=3": "", "java": "core/java17", "java>=18": "extra/java21",
-		"jdk": "extra/java21", "jdk>=1": "", "java<5": "", "nothing": "",
-	} {
-		d, err := alpm.ParseDep(dep)
-		if err != nil {
-			t.Fatal(err)
-		}
-		e, ok := s.Provider(d)
-		if got := strings.Trim(e.Repo+"/"+e.Name, "/"); got != want || ok != (want != "") {
-			t.Errorf("%s: %q, want %q", dep, got, want)
-		}
 	}
 }
 

@@ -27,23 +27,23 @@ type tools struct {
 
 // need is a program and where to get it.
 type need struct {
-	into           *string
-	name           string
-	debian, arch   string
-	sandbox, alone bool // needed with and without the sandbox
+	into         *string
+	name         string
+	debian, arch string
+	alone        bool // needed without the sandbox, too
 }
 
 func (t *tools) needs() []need {
 	return []need{
-		{&t.makepkg, "makepkg", "makepkg", "pacman", true, true},
-		{&t.pacman, "pacman", "pacman-package-manager", "pacman", true, true},
-		{&t.bash, "bash", "bash", "bash", true, true},
-		{&t.fakeroot, "fakeroot", "fakeroot", "fakeroot", true, true},
-		{new(string), "bsdtar", "libarchive-tools", "libarchive", true, true},
-		{new(string), "zstd", "zstd", "zstd", true, true},
-		{new(string), "strip", "binutils", "binutils", true, true},
-		{&t.bwrap, "bwrap", "bubblewrap", "bubblewrap", true, false},
-		{&t.unshare, "unshare", "util-linux", "util-linux", true, false},
+		{&t.makepkg, "makepkg", "makepkg", "pacman", true},
+		{&t.pacman, "pacman", "pacman-package-manager", "pacman", true},
+		{&t.bash, "bash", "bash", "bash", true},
+		{&t.fakeroot, "fakeroot", "fakeroot", "fakeroot", true},
+		{new(string), "bsdtar", "libarchive-tools", "libarchive", true},
+		{new(string), "zstd", "zstd", "zstd", true},
+		{new(string), "strip", "binutils", "binutils", true},
+		{&t.bwrap, "bwrap", "bubblewrap", "bubblewrap", false},
+		{&t.unshare, "unshare", "util-linux", "util-linux", false},
 	}
 }
 
@@ -69,7 +69,7 @@ func (r *Runner) Probe(ctx context.Context) error {
 func (r *Runner) findTools() error {
 	list := r.tools.needs()
 	if os.Geteuid() == 0 {
-		list = append(list, need{&r.tools.setpriv, "setpriv", "util-linux", "util-linux", true, true})
+		list = append(list, need{&r.tools.setpriv, "setpriv", "util-linux", "util-linux", true})
 	}
 	var names, debian, arch []string
 	for _, n := range list {
