@@ -207,11 +207,11 @@ const (
 func (h Hold) String() string {
 	switch h {
 	case HoldReuse, HoldLinking:
-		return "its packages are taken from an earlier build"
+		return "its packages are being reused from an earlier build"
 	case HoldDecide:
 		return "its dependencies are compared with those of the last build"
 	case HoldRunning:
-		return "the same is being built elsewhere; its packages will be taken"
+		return "an identical build is running; its packages will be reused"
 	}
 	return ""
 }

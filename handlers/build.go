@@ -102,10 +102,10 @@ func (a *App) buildView(ctx context.Context, db *store.Reader, row store.BuildRo
 		BuildLink: linkOf(row.Build), Buildspace: row.Buildspace, Iteration: row.Iteration, Source: row.Source,
 		Commit: row.Commit, Version: row.Version, Pkgnames: row.Pkgnames, Level: row.Level, NoCheck: row.NoCheck,
 		TwinOf: row.TwinOf, Changed: a.moment(row.ChangedAt), NotBefore: a.momentOf(row.NotBefore),
-		Held: row.Held.String(), ReusedFrom: row.ReusedFrom, Reproduce: a.recipes(row),
+		Held: row.Held.String(), Reproduce: a.recipes(row),
 	}
 	fill := []func(context.Context, *store.Reader, *views.BuildDetail, store.BuildRow) error{
-		a.addTimes, a.addRoots, a.addChain, a.addNeighbours, a.addCuts, a.addAttempts, a.addPipelines, a.addPackages, a.addHistory,
+		a.addTimes, a.addReused, a.addRoots, a.addChain, a.addNeighbours, a.addCuts, a.addAttempts, a.addPipelines, a.addPackages, a.addHistory,
 	}
 	for _, f := range fill {
 		if err := f(ctx, db, &v, row); err != nil {
@@ -132,8 +132,21 @@ func (a *App) addTimes(ctx context.Context, db *store.Reader, v *views.BuildDeta
 	return err
 }
 
-// addRoots names what a blocked build waits for in the end, with what each of
-// them holds.
+// addReused names the earlier build whose packages a build has.
+func (a *App) addReused(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
+	if row.ReusedFrom == 0 || row.Status != buildbtw.StatusBuilt {
+		return nil
+	}
+	from, err := db.Build(ctx, row.ReusedFrom)
+	if err != nil {
+		return err
+	}
+	v.Reused = &views.ReusedBuild{ID: from.ID, Buildspace: from.Buildspace, Iteration: from.Iteration, SameInput: row.InputKey != ""}
+	return nil
+}
+
+// addRoots names the root causes of a blocked build, with how many builds each
+// of them blocks.
 func (a *App) addRoots(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
 	if len(row.RootCauses) == 0 {
 		return nil

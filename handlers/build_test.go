@@ -32,6 +32,24 @@ func TestABlockedBuildNamesItsRootCause(t *testing.T) {
 	page.wantsNone(t, "form[action$='/retry']")
 }
 
+func TestAReusedBuildNamesTheBuildItComesFrom(t *testing.T) {
+	s := newSite(t)
+	plan := storetest.Plan("lib")
+	s.db.Iterate(t, s.db.NewBuildspace(t, "before"), plan)
+	c := s.db.Claim(t, "w")
+	s.db.Finish(t, c)
+	row := s.db.NewBuildspace(t, "lib")
+	reuse, _, err := s.db.FindReuse(t.Context(), plan)
+	must(t, err)
+	_, err = s.db.CreateIteration(t.Context(), store.NewIteration{
+		BuildspaceID: row.ID, Revision: row.Revision, Reason: buildbtw.IterationRequested, Plan: plan, Reuse: reuse,
+	})
+	must(t, err)
+	page := s.get(t, fmt.Sprintf("/builds/%d", s.build(t, "lib").ID))
+	page.wants(t, ".note", "Reused from before #1: same commit and dependencies.")
+	page.wants(t, fmt.Sprintf(".note a[href='/builds/%d']", c.Build.ID), "before #1")
+}
+
 func TestAFailedBuildIsRetriedByItsButton(t *testing.T) {
 	s := newSite(t)
 	app, _ := s.failing(t)
