@@ -46,7 +46,7 @@ func TestAReusedBuildNamesTheBuildItComesFrom(t *testing.T) {
 	})
 	must(t, err)
 	page := s.get(t, fmt.Sprintf("/builds/%d", s.build(t, "lib").ID))
-	page.wants(t, ".note", "Reused from before #1: same commit and dependencies.")
+	page.wants(t, ".note", "Reused from before #1", ": same commit and dependencies.")
 	page.wants(t, fmt.Sprintf(".note a[href='/builds/%d']", c.Build.ID), "before #1")
 }
 
