@@ -25,9 +25,11 @@ var layers = [][]string{
 	{"store/invariants", "git/gitlab/gitlabtest"},
 	{"store/storetest"},
 	{"catalog"},
+	{"publish"},
+	{"forge"},
 	{"handlers/transfer"},
 	{"handlers/apiv1", "scheduler", "runners"},
-	{"internal/simulation"},
+	{"internal/simulation", "scheduler/schedulertest"},
 	{"handlers", "runners/makepkg", "runners/pkgctl", "runners/fake", "runners/vm"},
 	{"cmd/internal/cli"},
 	{"cmd/internal/*"},
@@ -42,7 +44,7 @@ var only = map[string][]string{
 	"github.com/jmoiron/sqlx":             {"store"},
 	"modernc.org/sqlite":                  {"store"},
 	"github.com/xanzy/go-gitlab":          {"git/gitlab", "git/gitlab/gitlabtest"},
-	"os/exec":                             {"git/gitmirror", "pacman/pacmanrepo", "git/gitlab/gitlabtest", "runners", "runners/*", "internal/proc", "cmd/*", "cmd/internal/cmdtest", "cmd/internal/gitlabrunner"},
+	"os/exec":                             {"git/gitmirror", "pacman/pacmanrepo", "git/gitlab/gitlabtest", "runners", "runners/*", "internal/proc", "cmd/*", "scheduler/schedulertest", "cmd/internal/cmdtest", "cmd/internal/gitlabrunner"},
 	"github.com/prometheus/client_golang": {"handlers"},
 }
 

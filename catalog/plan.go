@@ -21,10 +21,35 @@ func (c *Catalog) Resolve(ctx context.Context, change buildbtw.Changeset) (strin
 	return c.Mirror.Resolve(ctx, change.Source, ref)
 }
 
+// ResolveAll returns the commits at which changesets stand now. Of those that
+// cannot be found the commit is empty; the error says what is wrong with the first.
+func (c *Catalog) ResolveAll(ctx context.Context, changesets []buildbtw.Changeset) ([]buildgraph.PlannedChangeset, error) {
+	var first error
+	at := make([]buildgraph.PlannedChangeset, len(changesets))
+	for i, change := range changesets {
+		commit, err := c.Resolve(ctx, change)
+		if err != nil && first == nil {
+			first = err
+		}
+		at[i] = buildgraph.PlannedChangeset{Source: change.Source, Ref: change.Ref, Commit: commit}
+	}
+	return at, first
+}
+
 // Plan computes what these changesets and settings would build. The error is
 // Invalid or NotFound when a changeset cannot be planned.
 func (c *Catalog) Plan(ctx context.Context, changesets []buildbtw.Changeset, settings buildbtw.Settings) (*buildgraph.Plan, error) {
-	request, err := c.request(ctx, changesets, settings)
+	at, err := c.ResolveAll(ctx, changesets)
+	if err != nil {
+		return nil, err
+	}
+	return c.PlanAt(ctx, PlanRequest{Changesets: at, Settings: settings})
+}
+
+// PlanAt is Plan for changesets that are resolved: whatever is pushed meanwhile,
+// the plan has these commits.
+func (c *Catalog) PlanAt(ctx context.Context, r PlanRequest) (*buildgraph.Plan, error) {
+	request, err := c.request(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +59,11 @@ func (c *Catalog) Plan(ctx context.Context, changesets []buildbtw.Changeset, set
 // Explain says, per architecture, why these changesets and settings would build
 // a package, or why not.
 func (c *Catalog) Explain(ctx context.Context, changesets []buildbtw.Changeset, settings buildbtw.Settings, pkgname string) (map[string]buildgraph.Explanation, error) {
-	request, err := c.request(ctx, changesets, settings)
+	at, err := c.ResolveAll(ctx, changesets)
+	if err != nil {
+		return nil, err
+	}
+	request, err := c.request(ctx, PlanRequest{Changesets: at, Settings: settings})
 	if err != nil {
 		return nil, err
 	}
@@ -45,9 +74,9 @@ func (c *Catalog) Explain(ctx context.Context, changesets []buildbtw.Changeset, 
 // with the same changesets are the same.
 func (c *Catalog) Revision() uint64 { return c.current.Load().revision }
 
-// PlanRequest asks what changesets and settings would build.
+// PlanRequest asks what changesets at their commits and settings would build.
 type PlanRequest struct {
-	Changesets []buildbtw.Changeset
+	Changesets []buildgraph.PlannedChangeset
 	Settings   buildbtw.Settings
 }
 
@@ -58,7 +87,7 @@ func (c *Catalog) PlanAll(ctx context.Context, requests []PlanRequest) []buildgr
 	var valid []buildgraph.Request
 	var places []int
 	for i, r := range requests {
-		request, err := c.request(ctx, r.Changesets, r.Settings)
+		request, err := c.request(ctx, r)
 		if err != nil {
 			answers[i].Err = err
 			continue
@@ -71,43 +100,33 @@ func (c *Catalog) PlanAll(ctx context.Context, requests []PlanRequest) []buildgr
 	return answers
 }
 
-// request is what the index wants to know.
-func (c *Catalog) request(ctx context.Context, changesets []buildbtw.Changeset, settings buildbtw.Settings) (buildgraph.Request, error) {
-	if err := settings.Validate(); err != nil {
+// request reads the .SRCINFO of the changesets at their commits: what the index
+// plans with.
+func (c *Catalog) request(ctx context.Context, r PlanRequest) (buildgraph.Request, error) {
+	if err := r.Settings.Validate(); err != nil {
 		return buildgraph.Request{}, err
 	}
-	sources, err := c.changesetSources(ctx, changesets)
-	request := buildgraph.Request{Changesets: sources, Settings: settings, Architectures: c.Architectures}
-	if known := c.durations.Load(); known != nil {
-		request.Durations = *known
-	}
-	return request, err
-}
-
-// changesetSources reads the changesets at their own refs.
-func (c *Catalog) changesetSources(ctx context.Context, changesets []buildbtw.Changeset) ([]buildgraph.Source, error) {
-	sources := make([]buildgraph.Source, len(changesets))
-	commits := make([]string, len(changesets))
-	for i, change := range changesets {
-		commit, err := c.Resolve(ctx, change)
-		if err != nil {
-			return nil, err
-		}
-		ref := change.Ref
-		if ref == "" {
-			ref = c.BaseRef
-		}
-		commits[i] = commit
-		sources[i] = buildgraph.Source{Slug: change.Source, Ref: ref, Commit: commit}
+	commits := make([]string, len(r.Changesets))
+	for i, change := range r.Changesets {
+		commits[i] = change.Commit
 	}
 	files, err := c.Mirror.ReadSrcinfos(ctx, commits)
 	if err != nil {
-		return nil, fmt.Errorf("read the .SRCINFO of the changesets: %w", err)
+		return buildgraph.Request{}, fmt.Errorf("read the .SRCINFO of the changesets: %w", err)
 	}
-	for i := range sources {
-		sources[i].Info, sources[i].Err = files[commits[i]].Parse()
+	request := buildgraph.Request{Changesets: make([]buildgraph.Source, len(r.Changesets)), Settings: r.Settings, Architectures: c.Architectures}
+	for i, change := range r.Changesets {
+		source := buildgraph.Source{Slug: change.Source, Ref: change.Ref, Commit: change.Commit}
+		if source.Ref == "" {
+			source.Ref = c.BaseRef
+		}
+		source.Info, source.Err = files[change.Commit].Parse()
+		request.Changesets[i] = source
 	}
-	return sources, nil
+	if known := c.durations.Load(); known != nil {
+		request.Durations = *known
+	}
+	return request, nil
 }
 
 // Directory returns the names of all that the sources make. It is Unavailable

@@ -22,6 +22,7 @@ import (
 	"buildbtw/handlers/apiv1"
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/publish"
 	"buildbtw/store"
 )
 
@@ -47,12 +48,6 @@ func newEmptyCatalog() emptyCatalog {
 	c := catalog.New(catalog.Config{})
 	c.SetComplete()
 	return emptyCatalog{c}
-}
-
-type noFinisher struct{}
-
-func (noFinisher) Finish(context.Context, string, api.FinishRequest) (api.FinishAnswer, error) {
-	return api.FinishAnswer{}, buildbtw.Conflict("the lease is over")
 }
 
 type noForecaster struct{}
@@ -99,7 +94,7 @@ func newFrame(t testing.TB, change ...func(*handlers.Deps)) *frame {
 	deps := handlers.Deps{
 		Who: handlers.SingleUser("token"),
 		Deps: apiv1.Deps{
-			Store: db, Catalog: newEmptyCatalog(), Base: baserepo.Bases{}, Finisher: noFinisher{}, Forecaster: noForecaster{}, Sources: mirror, Repos: f.repos, Logs: logs,
+			Store: db, Catalog: newEmptyCatalog(), Base: baserepo.Bases{}, Publisher: publish.New(publish.Config{Store: db, Repos: f.repos, Mirror: mirror, Log: slog.New(slog.DiscardHandler)}), Forecaster: noForecaster{}, Sources: mirror, Repos: f.repos, Logs: logs,
 			Log: slog.New(slog.NewTextHandler(f.log, nil)), Wake: func() {}, Now: time.Now,
 			Settings: apiv1.Settings{
 				ServerURL: f.url, Architectures: []string{"x86_64"}, BaseRef: "main", ConfirmAbove: 500,

@@ -11,9 +11,21 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/catalog"
 	"buildbtw/store"
 	"buildbtw/store/storetest"
 )
+
+type fixture struct {
+	*Scheduler
+	db *storetest.DB
+}
+
+func newFixture(t testing.TB) *fixture {
+	t.Helper()
+	db := storetest.New(t)
+	return &fixture{&Scheduler{Config: Config{Store: db.Store, Catalog: catalog.New(catalog.Config{}), Now: db.Clock.Now}}, db}
+}
 
 // teach builds packages in a buildspace of their own, each for so many seconds.
 func (f *fixture) teach(t *testing.T, seconds map[string]int) {
@@ -54,26 +66,6 @@ func TestLearnedDurationsChangeTheOrder(t *testing.T) {
 		t.Errorf("handed out %s with %v s next", c.Build.Pkgbase, c.Build.Priority)
 	}
 	f.db.Check(t)
-}
-
-func TestPlansKnowWhatWasLearned(t *testing.T) {
-	f := newFixture(t)
-	f.push(t, "lib", srcinfoOf("lib", "1.0"))
-	f.push(t, "app", srcinfoOf("app", "1.0", "lib"))
-	f.teach(t, map[string]int{"lib": 64, "app": 1024})
-	if err := f.learnPass(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	f.space(t, "work", "lib")
-	f.pass(t)
-	got := map[string]float64{}
-	rows, _, err := f.Store.Builds(t.Context(), store.BuildFilter{Buildspace: "work"})
-	for _, b := range rows {
-		got[b.Pkgbase] = b.Priority
-	}
-	if d := cmp.Diff(map[string]float64{"lib": 64 + 1024, "app": 1024}, got); d != "" || err != nil {
-		t.Error(d, err)
-	}
 }
 
 func TestForecast(t *testing.T) {

@@ -11,9 +11,20 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildgraph"
-	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/catalog"
 	"buildbtw/store"
 )
+
+// candidate is an active buildspace at the commits at which its changesets stood
+// when the pass began. The reason for an iteration, its plan and its row all name
+// these commits, whatever is pushed meanwhile.
+type candidate struct {
+	store.ActiveBuildspace
+	at         []buildgraph.PlannedChangeset
+	unresolved error            // why one of them has no commit: its source or ref is gone
+	plan       *buildgraph.Plan // of one that follows its graph, if the catalog is new to it
+	revision   uint64           // of the catalog with which it was planned
+}
 
 // moves remembers since when the changesets of a buildspace have stood at the
 // commits at which they were last seen, so that a burst of pushes makes one
@@ -21,7 +32,7 @@ import (
 type moves map[int64]move
 
 type move struct {
-	text  string    // where the changesets stood when they were last seen
+	at    []string  // the commits, and the plan's digest if the graph moved
 	first time.Time // when the first of the burst was noticed
 	since time.Time // when they were first seen as they stand now
 }
@@ -40,92 +51,136 @@ func (s *Scheduler) iteratePass(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list the active buildspaces: %w", err)
 	}
-	s.keep(spaces)
-	var failures []error
-	if slices.ContainsFunc(spaces, wanted) {
-		// Somebody who commits and then asks for an iteration means that commit.
-		failures = append(failures, s.readSources(ctx), s.fetchWanted(ctx, spaces))
-	}
-	followed := s.planFollowed(ctx, spaces)
+	active, follow := make(map[int64]bool, len(spaces)), map[int64]bool{}
+	var wanted []buildbtw.Changeset
 	for _, space := range spaces {
-		if err := s.iterateOne(ctx, space, followed); err != nil {
-			failures = append(failures, fmt.Errorf("iterate buildspace %s: %w", space.Name, err))
+		active[space.ID], follow[space.ID] = true, space.FollowAll
+		if space.Wanted != "" {
+			wanted = append(wanted, space.Changesets...)
+		}
+	}
+	maps.DeleteFunc(s.moved, func(id int64, _ move) bool { return !active[id] })
+	maps.DeleteFunc(s.followed, func(id int64, _ uint64) bool { return !follow[id] })
+	var failures []error
+	if len(wanted) > 0 {
+		// Somebody who commits and then asks for an iteration means that commit.
+		failures = append(failures, s.readSources(ctx), s.Forge.FetchChangesets(ctx, wanted))
+	}
+	candidates, err := s.resolve(ctx, spaces)
+	failures = append(failures, err, s.planFollowing(ctx, candidates))
+	for _, c := range candidates {
+		if err := s.iterateOne(ctx, c); err != nil {
+			failures = append(failures, fmt.Errorf("iterate buildspace %s: %w", c.Name, err))
 		}
 	}
 	return errors.Join(failures...)
 }
 
-func wanted(space store.ActiveBuildspace) bool { return space.Wanted != "" }
-
-// keep forgets what was remembered of buildspaces that are no longer active, or do
-// not follow their graph any more.
-func (s *Scheduler) keep(spaces []store.ActiveBuildspace) {
-	active, follow := make(map[int64]bool, len(spaces)), map[int64]bool{}
+// resolve finds the commits of the changesets of all buildspaces. Where git fails
+// the buildspace is left out until the next pass.
+func (s *Scheduler) resolve(ctx context.Context, spaces []store.ActiveBuildspace) ([]candidate, error) {
+	candidates := make([]candidate, 0, len(spaces))
+	var failures []error
 	for _, space := range spaces {
-		active[space.ID] = true
-		follow[space.ID] = space.FollowAll
+		at, err := s.Catalog.ResolveAll(ctx, space.Changesets)
+		kind := buildbtw.KindOf(err)
+		ours := kind == buildbtw.KindInternal || kind == buildbtw.KindUnavailable
+		if err != nil && (ours || space.Wanted == "" && kind != buildbtw.KindNotFound) {
+			delete(s.moved, space.ID)
+			failures = append(failures, fmt.Errorf("iterate buildspace %s: %w", space.Name, err))
+			continue
+		}
+		candidates = append(candidates, candidate{ActiveBuildspace: space, at: at, unresolved: err})
 	}
-	maps.DeleteFunc(s.moved, func(id int64, _ move) bool { return !active[id] })
-	maps.DeleteFunc(s.followed, func(id int64, _ uint64) bool { return !follow[id] })
+	return candidates, errors.Join(failures...)
+}
+
+// planFollowing plans the buildspaces that follow their whole graph, all at once,
+// as far as the catalog has changed since they were looked at last. A plan that
+// cannot be made is no reason for an iteration: the next change of the catalog is
+// looked at again.
+func (s *Scheduler) planFollowing(ctx context.Context, candidates []candidate) error {
+	revision := s.Catalog.Revision()
+	var places []int
+	var requests []catalog.PlanRequest
+	for i, c := range candidates {
+		if !c.FollowAll || c.Latest == nil || c.Wanted != "" || s.followed[c.ID] == revision {
+			continue
+		}
+		if c.unresolved != nil {
+			s.followed[c.ID] = revision
+			continue
+		}
+		places, requests = append(places, i), append(requests, catalog.PlanRequest{Changesets: c.at, Settings: c.Settings})
+	}
+	var failures []error
+	for i, planned := range s.Catalog.PlanAll(ctx, requests) {
+		c := &candidates[places[i]]
+		c.plan, c.revision = planned.Plan, revision
+		switch {
+		case planned.Err == nil:
+		case buildbtw.KindOf(planned.Err) == buildbtw.KindInternal:
+			failures = append(failures, fmt.Errorf("plan buildspace %s: %w", c.Name, planned.Err))
+		default:
+			s.followed[c.ID] = revision
+		}
+	}
+	return errors.Join(failures...)
 }
 
 // iterateOne makes the next iteration of a buildspace if somebody asked for
 // one, a changeset moved, or something else in a graph that it follows.
-func (s *Scheduler) iterateOne(ctx context.Context, space store.ActiveBuildspace, followed followedPlans) error {
-	if space.Wanted != "" {
-		delete(s.moved, space.ID)
-		return s.createIteration(ctx, space, space.Wanted, space.WantedText)
+func (s *Scheduler) iterateOne(ctx context.Context, c candidate) error {
+	if c.Wanted != "" {
+		delete(s.moved, c.ID)
+		return s.createIteration(ctx, c, c.Wanted, c.WantedText)
 	}
-	reason := buildbtw.IterationPushed
-	text, err := s.movedChangesets(ctx, space)
-	if err == nil && text == "" {
-		reason = buildbtw.IterationFollowed
-		text, err = s.movedGraph(space, followed)
-	}
-	if err != nil || text == "" {
-		delete(s.moved, space.ID)
-		return err
-	}
-	if !s.settled(space.ID, text) {
+	reason, text, at := s.movement(c)
+	if reason != "" && !s.debounced(c.ID, at) {
 		return nil
 	}
-	delete(s.moved, space.ID)
-	return s.createIteration(ctx, space, reason, text)
+	delete(s.moved, c.ID)
+	if reason == "" {
+		return nil
+	}
+	return s.createIteration(ctx, c, reason, text)
 }
 
-// movedChangesets says in words which changesets stand at another commit than
-// in the latest iteration; empty when none does. A changeset whose ref has
-// vanished has not moved: the iteration goes on with the commit it has.
-func (s *Scheduler) movedChangesets(ctx context.Context, space store.ActiveBuildspace) (string, error) {
-	if space.Latest == nil {
-		return "", nil // the first iteration is always wanted
+// movement returns why a buildspace needs a new iteration, in words too, and where
+// it has moved to; an empty reason when it stands where its latest iteration does.
+// A changeset whose ref is gone has not moved: the iteration goes on with the
+// commit it has.
+func (s *Scheduler) movement(c candidate) (reason buildbtw.IterationReason, text string, at []string) {
+	if c.Latest == nil {
+		return "", "", nil // the first iteration is always wanted
 	}
-	before := commits(space.Planned)
-	var words []string
-	for _, change := range space.Changesets {
-		commit, err := s.Catalog.Resolve(ctx, change)
-		if buildbtw.KindOf(err) == buildbtw.KindNotFound {
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		if before[change.Source] != commit {
-			words = append(words, fmt.Sprintf("%s moved from %s to %s", change, short(before[change.Source]), short(commit)))
+	before := map[string]string{}
+	for _, p := range c.Planned {
+		before[p.Source] = p.Commit
+	}
+	var moved []string
+	for _, p := range c.at {
+		at = append(at, p.Commit)
+		if p.Commit != "" && p.Commit != before[p.Source] {
+			change := buildbtw.Changeset{Source: p.Source, Ref: p.Ref}
+			moved = append(moved, fmt.Sprintf("%s moved from %s to %s", change, short(before[p.Source]), short(p.Commit)))
 		}
 	}
-	return strings.Join(words, "; "), nil
+	if len(moved) > 0 {
+		return buildbtw.IterationPushed, strings.Join(moved, "; "), at
+	}
+	if c.plan == nil {
+		return "", "", nil
+	}
+	digest := store.PlanDigest(c.plan)
+	if digest == c.Latest.PlanDigest {
+		s.followed[c.ID] = c.revision
+		return "", "", nil
+	}
+	return buildbtw.IterationFollowed, "a commit or a dependency in its graph changed (plan " + short(digest) + ")", append(at, digest)
 }
 
-func commits(planned []buildgraph.PlannedChangeset) map[string]string {
-	bySource := make(map[string]string, len(planned))
-	for _, c := range planned {
-		bySource[c.Source] = c.Commit
-	}
-	return bySource
-}
-
-// short gives a commit as people write it.
+// short abbreviates a commit or a digest as people write it.
 func short(commit string) string {
 	if commit == "" {
 		return "nothing"
@@ -133,23 +188,23 @@ func short(commit string) string {
 	return commit[:min(len(commit), 7)]
 }
 
-// settled reports whether nothing has moved again for the debounce time, or
+// debounced reports whether nothing has moved again for the debounce time, or
 // pushes have been coming for so long that the iteration is made anyway.
-func (s *Scheduler) settled(id int64, text string) bool {
+func (s *Scheduler) debounced(id int64, at []string) bool {
 	now := s.Now()
 	seen, ok := s.moved[id]
 	if !ok {
 		seen.first = now
 	}
-	if seen.text != text {
-		seen.text, seen.since = text, now
+	if !slices.Equal(seen.at, at) {
+		seen.at, seen.since = at, now
 	}
 	s.moved[id] = seen
 	return now.Sub(seen.since) >= s.Debounce || now.Sub(seen.first) >= maxDebounce*s.Debounce
 }
 
-// nextSettled gives the time at which the earliest pushed buildspace is due.
-func (s *Scheduler) nextSettled(context.Context) (time.Time, bool, error) {
+// nextIteration returns the time at which the earliest pushed buildspace is due.
+func (s *Scheduler) nextIteration(context.Context) (time.Time, bool, error) {
 	var next time.Time
 	for _, m := range s.moved {
 		if due := m.since.Add(s.Debounce); next.IsZero() || due.Before(next) {
@@ -159,81 +214,36 @@ func (s *Scheduler) nextSettled(context.Context) (time.Time, bool, error) {
 	return next, !next.IsZero(), nil
 }
 
-// createIteration plans and stores an iteration. Its pacman repositories exist,
-// empty, before anybody can learn of it. A plan that cannot be made is stored
-// as an invalid iteration, with the reason.
-func (s *Scheduler) createIteration(ctx context.Context, space store.ActiveBuildspace, reason buildbtw.IterationReason, text string) error {
-	plan, err := s.Catalog.Plan(ctx, space.Changesets, space.Settings)
-	if err != nil && buildbtw.KindOf(err) == buildbtw.KindInternal {
-		return err // ours or git's fault: try again with the next pass
-	}
+// createIteration plans and stores an iteration. Its pacman repositories, with
+// what need not be built in them, exist before anybody can learn of it. A plan
+// that cannot be made is stored as an invalid iteration, with the reason and the
+// commits as far as they are known, so that the next push is noticed.
+func (s *Scheduler) createIteration(ctx context.Context, c candidate, reason buildbtw.IterationReason, text string) error {
 	next := store.NewIteration{
-		BuildspaceID: space.ID, Revision: space.Revision,
-		Reason: reason, ReasonText: text,
-		Plan: plan, Err: err, CutOff: true,
+		BuildspaceID: c.ID, Revision: c.Revision,
+		Reason: reason, ReasonText: text, CutOff: true,
+		Plan: c.plan, Err: c.unresolved,
 	}
-	if plan == nil {
-		next.Changesets = s.tried(ctx, space.Changesets)
+	if next.Plan == nil && next.Err == nil {
+		next.Plan, next.Err = s.Catalog.PlanAt(ctx, catalog.PlanRequest{Changesets: c.at, Settings: c.Settings})
 	}
-	return s.storeIteration(ctx, space, next)
-}
-
-// storeIteration makes the iteration's repositories, with what is in them from
-// the first moment, and then the iteration.
-func (s *Scheduler) storeIteration(ctx context.Context, space store.ActiveBuildspace, next store.NewIteration) error {
-	if next.Plan != nil {
-		if err := s.createRepositories(ctx, space, next.Plan); err != nil {
-			return err
-		}
-		reuse, err := s.takeOver(ctx, space, next.Plan)
-		if err != nil {
-			return err
-		}
-		next.Reuse = reuse
+	var err error
+	switch {
+	case next.Plan != nil:
+		next.Reuse, err = s.Publisher.CreateRepositories(ctx, c.ActiveBuildspace, next.Plan)
+	case buildbtw.KindOf(next.Err) == buildbtw.KindInternal:
+		err = next.Err // ours or git's fault: try again with the next pass
+	default:
+		next.Changesets = c.at
+	}
+	if err != nil {
+		return err
 	}
 	row, err := s.Store.CreateIteration(ctx, next)
 	if err != nil {
 		return err
 	}
-	s.Log.InfoContext(ctx, "iteration made", "buildspace", space.Name, "iteration", row.Number, "reason", next.Reason,
+	s.Log.InfoContext(ctx, "iteration made", "buildspace", c.Name, "iteration", row.Number, "reason", reason,
 		"builds", row.Counts.Total(), "reused", len(next.Reuse))
-	return nil
-}
-
-// tried lists changesets that have no plan with the commits as far as they are
-// known, so that the next push to one of them is noticed.
-func (s *Scheduler) tried(ctx context.Context, changesets []buildbtw.Changeset) []buildgraph.PlannedChangeset {
-	list := make([]buildgraph.PlannedChangeset, len(changesets))
-	for i, change := range changesets {
-		commit, err := s.Catalog.Resolve(ctx, change)
-		if err != nil {
-			commit = ""
-		}
-		list[i] = buildgraph.PlannedChangeset{Source: change.Source, Ref: change.Ref, Commit: commit}
-	}
-	return list
-}
-
-// nextRepository is the name of the repository of the iteration to come.
-func nextRepository(space store.ActiveBuildspace) string {
-	next := 1
-	if space.Latest != nil {
-		next = space.Latest.Number + 1
-	}
-	return buildbtw.RepositoryName(space.Name, next)
-}
-
-// createRepositories makes empty repositories. What is there under their name
-// was left by an iteration that did not come to be.
-func (s *Scheduler) createRepositories(ctx context.Context, space store.ActiveBuildspace, plan *buildgraph.Plan) error {
-	if err := s.Repos.Remove(ctx, nextRepository(space)); err != nil {
-		return err
-	}
-	for arch := range plan.Architectures {
-		id := pacmanrepo.ID{Repository: nextRepository(space), DB: space.Name, Architecture: arch}
-		if err := s.Repos.Create(ctx, id); err != nil {
-			return fmt.Errorf("create the pacman repository of %s for %s: %w", id.Repository, arch, err)
-		}
-	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package scheduler
+package scheduler_test
 
 import (
 	"os"
@@ -8,50 +8,53 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/scheduler/schedulertest"
 	"buildbtw/store"
 )
 
 func TestNewBuildspaceGetsAnIterationWithEmptyRepositories(t *testing.T) {
-	f := newFixture(t)
-	f.push(t, "lib", srcinfoOf("lib", "1"))
-	f.push(t, "app", srcinfoOf("app", "1", "lib"))
-	f.push(t, "other", srcinfoOf("other", "1"))
-	f.space(t, "work", "lib")
-	f.pass(t)
+	t.Parallel()
+	f := schedulertest.New(t)
+	f.Push(t, "lib", schedulertest.Srcinfo("lib", "1"))
+	f.Push(t, "app", schedulertest.Srcinfo("app", "1", "lib"))
+	f.Push(t, "other", schedulertest.Srcinfo("other", "1"))
+	f.Space(t, "work", "lib")
+	f.Pass(t, "sync", "iterate")
 
-	rows := f.iterations(t, "work")
+	rows := f.Iterations(t, "work")
 	if len(rows) != 1 || rows[0].Reason != buildbtw.IterationCreated || rows[0].Status() != buildbtw.IterationStatusBuilding {
 		t.Fatalf("iterations: %+v", rows)
 	}
-	statuses := f.db.Statuses(t, "work")
+	statuses := f.DB.Statuses(t, "work")
 	if len(statuses) != 2 || statuses["lib"] != buildbtw.StatusPending || statuses["app"] != buildbtw.StatusBlocked {
 		t.Errorf("builds: %v", statuses)
 	}
 	if _, err := f.Repos.Path("work_1", "x86_64", "work.db"); err != nil {
 		t.Errorf("the repository is not there from the first moment: %v", err)
 	}
-	f.db.Check(t)
+	f.DB.Check(t)
 }
 
 func TestBurstOfPushesMakesOneIteration(t *testing.T) {
-	f := newFixture(t)
-	first := f.push(t, "lib", srcinfoOf("lib", "1"))
-	f.space(t, "work", "lib")
-	f.pass(t)
+	t.Parallel()
+	f := schedulertest.New(t)
+	first := f.Push(t, "lib", schedulertest.Srcinfo("lib", "1"))
+	f.Space(t, "work", "lib")
+	f.Pass(t, "sync", "iterate")
 
 	var last string
 	for _, version := range []string{"2", "3", "4"} {
-		last = f.push(t, "lib", srcinfoOf("lib", version))
-		f.pass(t)
-		f.db.Clock.Advance(time.Second)
+		last = f.Push(t, "lib", schedulertest.Srcinfo("lib", version))
+		f.Pass(t, "sync", "iterate")
+		f.DB.Clock.Advance(time.Second)
 	}
-	f.pass(t)
-	if n := len(f.iterations(t, "work")); n != 1 {
+	f.Pass(t, "sync", "iterate")
+	if n := len(f.Iterations(t, "work")); n != 1 {
 		t.Fatalf("%d iterations before the pushes have settled", n)
 	}
-	f.db.Clock.Advance(2 * time.Second)
-	f.pass(t)
-	rows := f.iterations(t, "work")
+	f.DB.Clock.Advance(2 * time.Second)
+	f.Pass(t, "sync", "iterate")
+	rows := f.Iterations(t, "work")
 	if len(rows) != 2 {
 		t.Fatalf("%d iterations after one burst", len(rows))
 	}
@@ -62,100 +65,99 @@ func TestBurstOfPushesMakesOneIteration(t *testing.T) {
 	if rows[1].Status() != buildbtw.IterationStatusSuperseded {
 		t.Errorf("the first iteration is %s", rows[1].Status())
 	}
-	f.db.Check(t)
+	f.DB.Check(t)
 }
 
 func TestSteadyPushesCannotPutOffAnIterationForEver(t *testing.T) {
-	f := newFixture(t)
-	f.push(t, "lib", srcinfoOf("lib", "1"))
-	f.space(t, "work", "lib")
-	f.pass(t)
-	for i := range 3 * maxDebounce {
-		f.push(t, "lib", srcinfoOf("lib", "2."+strings.Repeat("1", i+1)))
-		f.pass(t)
-		f.db.Clock.Advance(f.Debounce / 2)
+	t.Parallel()
+	f := schedulertest.New(t)
+	f.Push(t, "lib", schedulertest.Srcinfo("lib", "1"))
+	f.Space(t, "work", "lib")
+	f.Pass(t, "sync", "iterate")
+	for i := range 30 { // the debounce time may be put off ten times
+		f.Push(t, "lib", schedulertest.Srcinfo("lib", "2."+strings.Repeat("1", i+1)))
+		f.Pass(t, "sync", "iterate")
+		f.DB.Clock.Advance(f.Debounce / 2)
 	}
-	if n := len(f.iterations(t, "work")); n < 2 {
+	if n := len(f.Iterations(t, "work")); n < 2 {
 		t.Error("a push every second put off the next iteration for longer than is allowed")
 	}
 }
 
 func TestUnreadableChangesetMakesAnInvalidIterationUntilItIsFixed(t *testing.T) {
-	f := newFixture(t)
-	f.push(t, "broken", "pkgbase = broken\n\tpkgver = 1\n\tnonsense\n")
-	f.push(t, "lib", srcinfoOf("lib", "1"))
-	f.space(t, "bad", "broken")
-	f.space(t, "good", "lib")
-	f.pass(t)
+	t.Parallel()
+	f := schedulertest.New(t)
+	f.Push(t, "broken", "pkgbase = broken\n\tpkgver = 1\n\tnonsense\n")
+	f.Push(t, "lib", schedulertest.Srcinfo("lib", "1"))
+	f.Space(t, "bad", "broken")
+	f.Space(t, "good", "lib")
+	f.Pass(t, "sync", "iterate")
 
-	bad := f.iterations(t, "bad")
+	bad := f.Iterations(t, "bad")
 	if len(bad) != 1 || bad[0].Status() != buildbtw.IterationStatusInvalid || !strings.Contains(bad[0].Error, "line 3") {
 		t.Fatalf("iterations of the unreadable changeset: %+v", bad)
 	}
-	if good := f.iterations(t, "good"); len(good) != 1 || good[0].Status() != buildbtw.IterationStatusBuilding {
+	if good := f.Iterations(t, "good"); len(good) != 1 || good[0].Status() != buildbtw.IterationStatusBuilding {
 		t.Errorf("the other buildspace was held up: %+v", good)
 	}
-	f.pass(t)
-	if n := len(f.iterations(t, "bad")); n != 1 {
+	f.Pass(t, "sync", "iterate")
+	if n := len(f.Iterations(t, "bad")); n != 1 {
 		t.Fatalf("%d iterations although nothing changed", n)
 	}
 
-	f.push(t, "broken", srcinfoOf("broken", "1"))
-	f.pass(t)
-	f.db.Clock.Advance(f.Debounce)
-	f.pass(t)
-	if bad := f.iterations(t, "bad"); len(bad) != 2 || bad[0].Status() != buildbtw.IterationStatusBuilding {
+	f.Push(t, "broken", schedulertest.Srcinfo("broken", "1"))
+	f.Pass(t, "sync", "iterate")
+	f.DB.Clock.Advance(f.Debounce)
+	f.Pass(t, "sync", "iterate")
+	if bad := f.Iterations(t, "bad"); len(bad) != 2 || bad[0].Status() != buildbtw.IterationStatusBuilding {
 		t.Errorf("iterations after the fix: %+v", bad)
 	}
-	f.db.Check(t)
+	f.DB.Check(t)
 }
 
 func TestVanishedSourceKeepsTheIteration(t *testing.T) {
-	f := newFixture(t)
-	f.push(t, "lib", srcinfoOf("lib", "1"))
-	f.space(t, "work", "lib")
-	f.pass(t)
-	if err := os.RemoveAll(filepath.Join(f.sources, "lib")); err != nil {
+	t.Parallel()
+	f := schedulertest.New(t)
+	f.Push(t, "lib", schedulertest.Srcinfo("lib", "1"))
+	f.Space(t, "work", "lib")
+	f.Pass(t, "sync", "iterate")
+	if err := os.RemoveAll(filepath.Join(f.Sources, "lib")); err != nil {
 		t.Fatal(err)
 	}
-	f.pass(t)
-	f.db.Clock.Advance(time.Hour)
-	f.pass(t)
-	if n := len(f.iterations(t, "work")); n != 1 {
+	f.Pass(t, "sync", "iterate")
+	f.DB.Clock.Advance(time.Hour)
+	f.Pass(t, "sync", "iterate")
+	if n := len(f.Iterations(t, "work")); n != 1 {
 		t.Errorf("%d iterations", n)
 	}
 }
 
 func TestEditSeesACommitThatWasMadeJustBefore(t *testing.T) {
-	f := newFixture(t)
-	f.push(t, "lib", srcinfoOf("lib", "1"))
-	f.push(t, "app", srcinfoOf("app", "1"))
-	f.space(t, "work", "lib")
-	f.pass(t)
-	commit := f.push(t, "app", srcinfoOf("app", "2"))
+	t.Parallel()
+	f := schedulertest.New(t)
+	f.Push(t, "lib", schedulertest.Srcinfo("lib", "1"))
+	f.Push(t, "app", schedulertest.Srcinfo("app", "1"))
+	f.Space(t, "work", "lib")
+	f.Pass(t, "sync", "iterate")
+	commit := f.Push(t, "app", schedulertest.Srcinfo("app", "2"))
 	edit := store.Edit{Changesets: &[]buildbtw.Changeset{{Source: "lib"}, {Source: "app"}}}
 	if _, err := f.Store.EditBuildspace(t.Context(), "test", "work", edit); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.iteratePass(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	rows := f.iterations(t, "work")
-	planned, err := f.Store.IterationChangesets(t.Context(), rows[0].ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(rows) != 2 || commits(planned)["app"] != commit {
-		t.Errorf("%d iterations, planned %+v, want app at %s", len(rows), planned, commit)
+	f.Pass(t, "iterate")
+	rows := f.Iterations(t, "work")
+	if at := f.Changesets(t, rows[0].ID); len(rows) != 2 || at["app"] != commit {
+		t.Errorf("%d iterations, the newest of %v, want app at %s", len(rows), at, commit)
 	}
 }
 
 func TestSourcesPageNamesWhatIsWrong(t *testing.T) {
-	f := newFixture(t)
-	f.push(t, "lib", srcinfoOf("lib", "1"))
-	f.push(t, "broken", "pkgver = 1\n")
-	git(t, f.sources, "init", "-q", "-b", "other", "elsewhere")
-	f.pass(t)
+	t.Parallel()
+	f := schedulertest.New(t)
+	f.Push(t, "lib", schedulertest.Srcinfo("lib", "1"))
+	f.Push(t, "broken", "pkgver = 1\n")
+	schedulertest.Git(t, f.Sources, "init", "-q", "-b", "other", "elsewhere")
+	f.Pass(t, "sync", "iterate")
 	sources, err := f.Catalog.Sources(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -166,5 +168,35 @@ func TestSourcesPageNamesWhatIsWrong(t *testing.T) {
 	}
 	if trouble["lib"] != "" || !strings.Contains(trouble["broken"], "line 1") {
 		t.Errorf("troubles: %v", trouble)
+	}
+}
+
+func TestFollowingBuildspaceNoticesEveryChangeOfItsGraph(t *testing.T) {
+	t.Parallel()
+	f := schedulertest.New(t)
+	f.Push(t, "lib", schedulertest.Srcinfo("lib", "1"))
+	f.Push(t, "app", schedulertest.Srcinfo("app", "1", "lib"))
+	f.Push(t, "leaf", schedulertest.Srcinfo("leaf", "1", "app"))
+	f.Push(t, "other", schedulertest.Srcinfo("other", "1"))
+	f.SpaceWith(t, "follows", func(s *buildbtw.Settings) { s.FollowAll = true }, "lib")
+	f.SpaceWith(t, "does-not", func(*buildbtw.Settings) {}, "lib")
+	f.Pass(t, "sync", "iterate")
+	f.Push(t, "other", schedulertest.Srcinfo("other", "2")) // is in nobody's graph
+	f.Settle(t)
+	if n := len(f.Iterations(t, "follows")); n != 1 {
+		t.Fatalf("%d iterations after a push elsewhere", n)
+	}
+	f.Push(t, "leaf", schedulertest.Srcinfo("leaf", "2", "app"))
+	f.Settle(t)
+	rows := f.Iterations(t, "follows")
+	if len(rows) != 2 || rows[0].Reason != buildbtw.IterationFollowed {
+		t.Errorf("iterations: %+v", rows)
+	}
+	if n := len(f.Iterations(t, "does-not")); n != 1 {
+		t.Errorf("%d iterations of a buildspace that does not follow", n)
+	}
+	f.Settle(t)
+	if n := len(f.Iterations(t, "follows")); n != 2 {
+		t.Errorf("%d iterations although nothing changed", n)
 	}
 }

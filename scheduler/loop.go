@@ -28,6 +28,12 @@ type Loop struct {
 	wake chan struct{} // holds one token
 }
 
+// NewLoop makes a loop; Run runs it.
+func NewLoop(l Loop) *Loop {
+	l.wake = make(chan struct{}, 1)
+	return &l
+}
+
 // Wake makes the loop start a pass at once, or another one after the pass that
 // is under way.
 func (l *Loop) Wake() {
@@ -37,9 +43,9 @@ func (l *Loop) Wake() {
 	}
 }
 
-// run repeats the pass until the context ends. It returns an error only for a
+// Run repeats the pass until the context ends. It returns an error only for a
 // panic.
-func (l *Loop) run(ctx context.Context, log *slog.Logger) (err error) {
+func (l *Loop) Run(ctx context.Context, log *slog.Logger) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("loop %s panicked: %v\n%s", l.Name, p, debug.Stack())

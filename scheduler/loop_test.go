@@ -1,4 +1,4 @@
-package scheduler
+package scheduler_test
 
 import (
 	"context"
@@ -8,23 +8,26 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"buildbtw/scheduler"
 )
 
 // counted is a loop that counts its passes.
-func counted(passes *int, pass func(n int) error) *Loop {
-	return loop(Loop{Name: "test", Period: time.Minute, Pass: func(context.Context) error {
+func counted(passes *int, pass func(n int) error) *scheduler.Loop {
+	return scheduler.NewLoop(scheduler.Loop{Name: "test", Period: time.Minute, Pass: func(context.Context) error {
 		*passes++
 		return pass(*passes)
 	}})
 }
 
 func TestLoopGoesOnAfterAFailedPass(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		passes := 0
 		l := counted(&passes, func(int) error { return errors.New("no luck") })
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
-		if err := l.run(ctx, slog.New(slog.DiscardHandler)); err != nil {
+		if err := l.Run(ctx, slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
 		}
 		if passes < 9 || passes > 11 {
@@ -34,9 +37,10 @@ func TestLoopGoesOnAfterAFailedPass(t *testing.T) {
 }
 
 func TestWakeStartsAPassAtOnceAndIsNotLostDuringOne(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		passes := 0
-		var l *Loop
+		var l *scheduler.Loop
 		l = counted(&passes, func(n int) error {
 			if n == 1 {
 				l.Wake()
@@ -46,7 +50,7 @@ func TestWakeStartsAPassAtOnceAndIsNotLostDuringOne(t *testing.T) {
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := l.run(ctx, slog.New(slog.DiscardHandler)); err != nil {
+		if err := l.Run(ctx, slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
 		}
 		if passes != 2 {
@@ -56,6 +60,7 @@ func TestWakeStartsAPassAtOnceAndIsNotLostDuringOne(t *testing.T) {
 }
 
 func TestLoopComesBackWhenSomethingIsDue(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		passes := 0
 		l := counted(&passes, func(int) error { return nil })
@@ -63,7 +68,7 @@ func TestLoopComesBackWhenSomethingIsDue(t *testing.T) {
 		l.Next = func(context.Context) (time.Time, bool, error) { return due, time.Now().Before(due), nil }
 		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 		defer cancel()
-		if err := l.run(ctx, slog.New(slog.DiscardHandler)); err != nil {
+		if err := l.Run(ctx, slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
 		}
 		if passes != 2 {
@@ -73,9 +78,10 @@ func TestLoopComesBackWhenSomethingIsDue(t *testing.T) {
 }
 
 func TestPanicStopsTheServer(t *testing.T) {
+	t.Parallel()
 	passes := 0
 	l := counted(&passes, func(int) error { panic("index out of range") })
-	err := l.run(t.Context(), slog.New(slog.DiscardHandler))
+	err := l.Run(t.Context(), slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "index out of range") {
 		t.Errorf("got %v", err)
 	}

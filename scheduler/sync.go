@@ -17,7 +17,7 @@ const syncShare = 20
 func (s *Scheduler) syncPass(ctx context.Context) error {
 	started := time.Now()
 	err := s.readSources(ctx)
-	s.sync.Period = max(s.SyncPeriod, syncShare*time.Since(started))
+	s.Loop("sync").Period = max(s.SyncPeriod, syncShare*time.Since(started))
 	return err
 }
 
@@ -45,7 +45,7 @@ func (s *Scheduler) readSources(ctx context.Context) error {
 			failures = append(failures, err)
 		}
 		s.Catalog.SetComplete()
-		s.iterate.Wake()
+		s.Loop("iterate").Wake()
 	}
 	return errors.Join(failures...)
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/forge"
 	"buildbtw/git/gitlab"
 	"buildbtw/git/gitmirror"
-	"buildbtw/scheduler"
 )
 
 // gitlabFlags say how GitLab is reached.
@@ -41,7 +41,7 @@ func (f *gitlabFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.knownHosts, "gitlab-known-hosts", "", "file with the server's keys for ssh (default: ssh's own)")
 	flags.StringVar(&f.dispatch, "dispatch", "workers", "who starts builds: workers, which claim them; or gitlab, with a pipeline for each")
 	flags.IntVar(&f.maxPipelines, "gitlab-max-pipelines", 100, "pipelines at the same time, with --dispatch gitlab")
-	flags.StringToStringVar(&f.runnerTags, "gitlab-runner-tag", nil, "ARCHITECTURE=TAG: the tag of the runners that build for it, given to pipelines as BUILDBTW_RUNNER_TAG (default "+scheduler.DefaultRunnerTag+"; repeatable)")
+	flags.StringToStringVar(&f.runnerTags, "gitlab-runner-tag", nil, "ARCHITECTURE=TAG: the tag of the runners that build for it, given to pipelines as BUILDBTW_RUNNER_TAG (default "+forge.DefaultRunnerTag+"; repeatable)")
 	flags.DurationVar(&f.period, "gitlab-period", time.Minute, "time between looks at what was active in the groups; webhooks tell sooner")
 }
 
@@ -88,29 +88,25 @@ func disjoint(groups []string) error {
 	return nil
 }
 
-// connect gives what the scheduler needs to work with the groups with these paths.
-// There is one client: when GitLab asks for a pause, that is for everything.
-func (f *gitlabFlags) connect(paths []string) (groups scheduler.GroupConfig, pipelines scheduler.PipelineConfig, err error) {
+// connect returns what is known here of how to work with the groups with these
+// paths.
+func (f *gitlabFlags) connect(paths []string) (forge.Config, error) {
 	if len(paths) == 0 {
-		return groups, pipelines, nil
+		return forge.Config{}, nil
 	}
 	client, err := gitlab.New(gitlab.Config{URL: f.url, Token: f.token})
 	if err != nil {
-		return groups, pipelines, cli.Usage(err)
+		return forge.Config{}, cli.Usage(err)
 	}
-	if f.dispatch == "gitlab" {
-		pipelines = scheduler.PipelineConfig{Pipelines: client, Most: f.maxPipelines, RunnerTags: f.runnerTags}
-	}
-	return f.groups(client, paths), pipelines, nil
-}
-
-func (f *gitlabFlags) groups(client *gitlab.Client, paths []string) scheduler.GroupConfig {
-	c := scheduler.GroupConfig{
-		GroupPeriod: f.period, CIConfig: f.ciConfig, CI: client,
+	c := forge.Config{
+		Client: client, CIConfig: f.ciConfig, RunnerTags: f.runnerTags,
 		Access: gitmirror.Access{
 			Server: client.URL(), Token: f.token,
 			SSHKey: f.sshKey, KnownHosts: f.knownHosts, Agent: os.Getenv("SSH_AUTH_SOCK"),
 		},
+	}
+	if f.dispatch == "gitlab" {
+		c.MaxPipelines = f.maxPipelines
 	}
 	for _, path := range paths {
 		group := client.Group(path)
@@ -119,10 +115,10 @@ func (f *gitlabFlags) groups(client *gitlab.Client, paths []string) scheduler.Gr
 		}
 		c.Groups = append(c.Groups, group)
 	}
-	return c
+	return c, nil
 }
 
-func namesOf(c scheduler.GroupConfig) []string {
+func namesOf(c forge.Config) []string {
 	names := make([]string, len(c.Groups))
 	for i, g := range c.Groups {
 		names[i] = g.Name()

@@ -12,11 +12,13 @@ import (
 	"buildbtw/buildlog"
 	"buildbtw/catalog"
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/forge"
 	"buildbtw/git/gitmirror"
 	"buildbtw/handlers"
 	"buildbtw/handlers/apiv1"
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/publish"
 	"buildbtw/scheduler"
 	"buildbtw/store"
 )
@@ -62,7 +64,7 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	groups, pipelines, err := f.gitlab.connect(groupNames)
+	gitlab, err := f.gitlab.connect(groupNames)
 	if err != nil {
 		return err
 	}
@@ -70,7 +72,7 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := mirror.RetainDirs(ctx, dirs, namesOf(groups)...); err != nil {
+	if _, err := mirror.RetainDirs(ctx, dirs, namesOf(gitlab)...); err != nil {
 		return err
 	}
 	if !mirror.Confined(ctx) {
@@ -93,14 +95,18 @@ func (s *server) join(ctx context.Context) error {
 		return err
 	}
 	sources := catalog.New(catalog.Config{Mirror: mirror, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: f.prefer})
+	publisher := publish.New(publish.Config{Store: s.store, Repos: repos, Mirror: mirror, Log: s.log, Baseline: bases.Interfaces})
+	gitlab.Store, gitlab.Mirror, gitlab.Catalog, gitlab.Log, gitlab.Now = s.store, mirror, sources, s.log, time.Now
+	gitlab.Architectures = f.architectures
+	gitlabForge := forge.New(gitlab)
 	s.scheduler = scheduler.New(scheduler.Config{
-		Store: s.store, Catalog: sources, Mirror: mirror, Repos: repos, Log: s.log, Now: time.Now,
-		SourceDirs: dirs, Architectures: f.architectures, Bases: bases,
-		Lease: f.lease, SyncPeriod: f.syncPeriod, Debounce: f.debounce, GroupConfig: groups, PipelineConfig: pipelines,
+		Store: s.store, Mirror: mirror, Repos: repos, Bases: bases, Catalog: sources, Publisher: publisher, Forge: gitlabForge,
+		Log: s.log, Now: time.Now, SourceDirs: dirs,
+		Lease: f.lease, SyncPeriod: f.syncPeriod, GroupPeriod: f.gitlab.period, Debounce: f.debounce,
 	})
 	s.app, err = handlers.New(handlers.Deps{
 		Deps: apiv1.Deps{
-			Store: s.store, Catalog: sources, Base: bases, Finisher: s.scheduler, Forecaster: s.scheduler, Hook: s.scheduler, Sources: mirror,
+			Store: s.store, Catalog: sources, Base: bases, Publisher: publisher, Forecaster: s.scheduler, Forge: gitlabForge, Sources: mirror,
 			Repos: repos, Logs: logs, Settings: f.settings(), Log: s.log, Wake: s.scheduler.Wake, Now: time.Now,
 		},
 		Who: handlers.SingleUser(token),

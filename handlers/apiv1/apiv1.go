@@ -16,11 +16,13 @@ import (
 	"buildbtw/buildgraph"
 	"buildbtw/buildlog"
 	"buildbtw/catalog"
+	"buildbtw/forge"
 	"buildbtw/git/gitmirror"
 	"buildbtw/internal/directory"
 	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/publish"
 	"buildbtw/store"
 )
 
@@ -40,13 +42,6 @@ type Base interface {
 	Interfaces(architecture, pkgbase string) (list []alpm.Interface, ok bool)
 	Package(architecture, pkgname string) (p baserepo.Entry, ok bool)
 	Linkers(architecture string, soname alpm.Soname) []baserepo.Entry
-}
-
-// Finisher ends attempts: it publishes packages or records the failure.
-// Repeating a call gives the same answer; a call for a lease that is over is a
-// Conflict.
-type Finisher interface {
-	Finish(ctx context.Context, lease string, r api.FinishRequest) (api.FinishAnswer, error)
 }
 
 // Forecaster says when an iteration will be done.
@@ -70,14 +65,14 @@ type Settings struct {
 	WebhookSecret string // what GitLab's webhooks present; empty: they are refused
 }
 
-// Deps is what the API stands on. Every field but Hook is needed.
+// Deps is what the API stands on. Every field but Forge is needed.
 type Deps struct {
 	Store      *store.Store
 	Catalog    Catalog
 	Base       Base
-	Finisher   Finisher
+	Publisher  *publish.Publisher
 	Forecaster Forecaster
-	Hook       Hook // nil: there is no GitLab
+	Forge      *forge.Forge // nil: there is no GitLab
 	Sources    *gitmirror.Mirror
 	Repos      *pacmanrepo.Repos
 	Logs       *buildlog.Logs

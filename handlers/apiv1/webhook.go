@@ -1,7 +1,6 @@
 package apiv1
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 
@@ -11,18 +10,6 @@ import (
 	"buildbtw/git/gitlab"
 	"buildbtw/handlers/transfer"
 )
-
-// Hook is told what GitLab's webhooks tell. It does nothing at length: GitLab
-// waits ten seconds for the answer.
-type Hook interface {
-	// Pushed says that something was pushed to a project. NotFound: it is none
-	// of the sources'.
-	Pushed(ctx context.Context, p buildbtw.Project) error
-
-	// PipelineTold says that something happened to a pipeline, which may not be
-	// one of ours.
-	PipelineTold(ctx context.Context, number int64) error
-}
 
 // maxHook is more than any webhook of interest: a push's lists its newest twenty
 // commits with the names of their files.
@@ -36,8 +23,8 @@ func (a *API) webhookRoutes() []route {
 	}}
 }
 
-// gitlabWebhook takes notice of an event. It is done when the scheduler knows of
-// it; the same event may come again. What is of no interest is accepted too:
+// gitlabWebhook takes an event. It only wakes a loop, because GitLab waits ten
+// seconds for the answer; the same event may come again. What is of no interest is accepted too:
 // GitLab switches off webhooks that are refused several times.
 func (a *API) gitlabWebhook(c *fiber.Ctx) error {
 	if err := a.checkHookSecret(c.Get("X-Gitlab-Token")); err != nil {
@@ -52,9 +39,9 @@ func (a *API) gitlabWebhook(c *fiber.Ctx) error {
 	}
 	switch event.Kind {
 	case gitlab.EventPush:
-		err = a.Hook.Pushed(c.UserContext(), event.Project)
+		err = a.Forge.HandlePush(c.UserContext(), event.Project)
 	case gitlab.EventPipeline, gitlab.EventJob:
-		err = a.Hook.PipelineTold(c.UserContext(), event.Pipeline)
+		err = a.Forge.HandlePipelineEvent(c.UserContext(), event.Pipeline)
 	case gitlab.EventOther:
 	}
 	if buildbtw.KindOf(err) == buildbtw.KindNotFound {
@@ -70,7 +57,7 @@ func (a *API) gitlabWebhook(c *fiber.Ctx) error {
 // checkHookSecret compares in a time that tells nothing of the secret, not even
 // its length.
 func (a *API) checkHookSecret(given string) error {
-	if a.Settings.WebhookSecret == "" || a.Hook == nil {
+	if a.Settings.WebhookSecret == "" || a.Forge == nil {
 		return buildbtw.Forbidden("this server takes no webhooks; see --gitlab-webhook-secret")
 	}
 	want, got := sha256.Sum256([]byte(a.Settings.WebhookSecret)), sha256.Sum256([]byte(given))

@@ -1,8 +1,6 @@
 package apiv1_test
 
 import (
-	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -11,47 +9,75 @@ import (
 	"testing"
 
 	"buildbtw"
+	"buildbtw/forge"
+	"buildbtw/git/gitlab"
 	"buildbtw/handlers"
+	"buildbtw/store"
 )
 
-// hooked is told what webhooks tell.
-type hooked struct {
-	mu   sync.Mutex
-	told []string
+// woken records which loops webhooks wake.
+type woken struct {
+	mu    sync.Mutex
+	loops []string
 }
 
-func (h *hooked) Pushed(_ context.Context, p buildbtw.Project) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !strings.HasPrefix(p.Path, "arch/") {
-		return buildbtw.NotFound("project %s is in none of the groups", p.Path)
+// take returns what was recorded since it was called last.
+func (w *woken) take() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	loops := w.loops
+	w.loops = nil
+	return loops
+}
+
+// withForge gives a server the group "arch" of a GitLab that is never asked: its
+// loops do not run.
+func withForge(t *testing.T, d *handlers.Deps) *woken {
+	t.Helper()
+	client, err := gitlab.New(gitlab.Config{URL: "http://gitlab.invalid"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	h.told = append(h.told, "push "+p.Path)
-	return nil
+	w := &woken{}
+	d.Forge = forge.New(forge.Config{Store: d.Store, Groups: []*gitlab.Group{client.Group("arch")}})
+	d.Forge.OnWork(func(loop string) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.loops = append(w.loops, loop)
+	})
+	return w
 }
 
-func (h *hooked) PipelineTold(_ context.Context, number int64) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.told = append(h.told, fmt.Sprintf("pipeline %d", number))
-	return nil
+// pipeline hands the first build of a new buildspace to GitLab, as pipeline number 3.
+func (s *server) pipeline() {
+	s.t.Helper()
+	ctx := s.t.Context()
+	s.must(s.store.RetainGroups(ctx, []string{"arch"}))
+	_, err := s.store.NoteProjects(ctx, "arch", []buildbtw.Project{{ID: 1, Path: "arch/libalpha"}})
+	s.must(err)
+	s.space("work", "libalpha")
+	d, err := s.store.DispatchBuild(ctx, store.Dispatch{Architectures: []string{"x86_64"}, Most: 1})
+	s.must(err)
+	s.must(s.store.PipelineCreated(ctx, d.Pipeline.ID, buildbtw.PipelineStatus{Number: 3, Status: "created"}))
 }
 
 func TestWebhook(t *testing.T) {
 	const secret = "the secret of the webhook"
 	const push = `{"object_kind":"push","project":{"id":7,"path_with_namespace":"arch/a"}}`
-	heard := &hooked{}
-	s := newServer(t, func(d *handlers.Deps) { d.Settings.WebhookSecret, d.Hook = secret, heard })
+	var heard *woken
+	s := newServer(t, func(d *handlers.Deps) { d.Settings.WebhookSecret, heard = secret, withForge(t, d) })
+	s.pipeline()
 	for _, test := range []struct {
 		name, token, body string
 		status            int
-		told              []string
+		woken             []string
 	}{
-		{"a push", secret, push, 202, []string{"push arch/a"}},
-		{"the same again", secret, push, 202, []string{"push arch/a"}},
-		{"a tag", secret, strings.Replace(push, "push", "tag_push", 1), 202, []string{"push arch/a"}},
-		{"a pipeline", secret, `{"object_kind":"pipeline","object_attributes":{"id":3}}`, 202, []string{"pipeline 3"}},
-		{"a job", secret, `{"object_kind":"build","pipeline_id":3}`, 202, []string{"pipeline 3"}},
+		{"a push", secret, push, 202, []string{"push"}},
+		{"the same again", secret, push, 202, []string{"push"}},
+		{"a tag", secret, strings.Replace(push, "push", "tag_push", 1), 202, []string{"push"}},
+		{"a pipeline", secret, `{"object_kind":"pipeline","object_attributes":{"id":3}}`, 202, []string{"observe"}},
+		{"a job", secret, `{"object_kind":"build","pipeline_id":3}`, 202, []string{"observe"}},
+		{"a pipeline of somebody else", secret, `{"object_kind":"pipeline","object_attributes":{"id":4}}`, 202, nil},
 		{"a project of nobody", secret, strings.Replace(push, "arch/", "other/", 1), 202, nil},
 		{"a comment", secret, `{"object_kind":"note"}`, 202, nil},
 		{"forged", "the secret of somebody else", push, 401, nil},
@@ -62,7 +88,7 @@ func TestWebhook(t *testing.T) {
 		{"too much", secret, `{"x":"` + strings.Repeat("x", 5<<20) + `"}`, 413, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			heard.told = nil
+			heard.take()
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/api/v1/webhooks/gitlab", strings.NewReader(test.body))
 			if err != nil {
 				t.Fatal(err)
@@ -77,14 +103,14 @@ func TestWebhook(t *testing.T) {
 			}
 			text, _ := io.ReadAll(answer.Body)
 			answer.Body.Close()
-			if answer.StatusCode != test.status || !slices.Equal(heard.told, test.told) || strings.Contains(string(text), secret) {
-				t.Errorf("%s, told %q: %s", answer.Status, heard.told, text)
+			if loops := heard.take(); answer.StatusCode != test.status || !slices.Equal(loops, test.woken) || strings.Contains(string(text), secret) {
+				t.Errorf("%s, woke %q: %s", answer.Status, loops, text)
 			}
 		})
 	}
 }
 
 func TestWebhookWithoutASecretIsRefused(t *testing.T) {
-	s := newServer(t, func(d *handlers.Deps) { d.Hook = &hooked{} })
+	s := newServer(t, func(d *handlers.Deps) { withForge(t, d) })
 	s.call("POST", "/webhooks/gitlab", nil, 403, nil)
 }

@@ -11,6 +11,8 @@ import (
 	"buildbtw/api"
 	"buildbtw/buildlog"
 	"buildbtw/handlers/transfer"
+	"buildbtw/publish"
+	"buildbtw/store"
 )
 
 // workerRoutes are all that a build machine may call. After the claim the lease
@@ -117,12 +119,16 @@ func (a *API) finish(c *fiber.Ctx) error {
 	if err := checkFinish(r); err != nil {
 		return err
 	}
-	answer, err := a.Finisher.Finish(c.UserContext(), c.Params("lease"), r)
+	report := publish.Report{Outcome: r.Outcome, Reason: r.Reason, Files: make([]store.PackageFile, len(r.Files))}
+	for i, f := range r.Files {
+		report.Files[i] = store.PackageFile{Filename: f.Name, SHA256: f.SHA256}
+	}
+	status, err := a.Publisher.Finish(c.UserContext(), c.Params("lease"), report)
 	if err != nil {
 		return err
 	}
 	a.Wake()
-	return send(c, answer)
+	return send(c, api.FinishAnswer{Status: status})
 }
 
 func checkFinish(r api.FinishRequest) error {

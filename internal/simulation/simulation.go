@@ -16,8 +16,10 @@ import (
 	"buildbtw"
 	"buildbtw/buildgraph"
 	"buildbtw/catalog"
+	"buildbtw/forge"
 	"buildbtw/git/gitmirror"
 	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/publish"
 	"buildbtw/scheduler"
 	"buildbtw/store"
 	"buildbtw/store/invariants"
@@ -56,18 +58,18 @@ func start() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }
 // run is a simulation in progress. Everything happens in one goroutine.
 type run struct {
 	Options
-	dice    dice
-	now     time.Time
-	store   *store.Store
-	loops   map[string]*scheduler.Loop
-	checker *invariants.Checker
-	queue   queue
-	workers []*worker
-	rescues time.Time      // when the loop that gives up lost attempts runs next; zero: not planned
-	lost    map[int64]bool // builds whose machine died, until they are handed out again
-	result  Result
-	spent   map[int64]float64 // seconds that attempts of a build took
-	failed  map[int64]bool    // builds that have had their failure
+	dice      dice
+	now       time.Time
+	store     *store.Store
+	scheduler *scheduler.Scheduler
+	checker   *invariants.Checker
+	queue     queue
+	workers   []*worker
+	rescues   time.Time      // when the loop that gives up lost attempts runs next; zero: not planned
+	lost      map[int64]bool // builds whose machine died, until they are handed out again
+	result    Result
+	spent     map[int64]float64 // seconds that attempts of a build took
+	failed    map[int64]bool    // builds that have had their failure
 }
 
 // Run simulates until the iteration is settled. The error says what stopped the
@@ -110,14 +112,14 @@ func (r *run) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s := scheduler.New(scheduler.Config{
-		Store: r.store, Catalog: catalog.New(catalog.Config{Mirror: mirror, BaseRef: "main", Architectures: architectures(r.Plan)}), Mirror: mirror, Repos: repos, Log: quiet, Now: func() time.Time { return r.now },
-		Architectures: architectures(r.Plan), Lease: r.Lease, SyncPeriod: time.Hour, Debounce: time.Second,
+	now := func() time.Time { return r.now }
+	sources := catalog.New(catalog.Config{Mirror: mirror, BaseRef: "main", Architectures: architectures(r.Plan)})
+	r.scheduler = scheduler.New(scheduler.Config{
+		Store: r.store, Mirror: mirror, Repos: repos, Catalog: sources, Log: quiet, Now: now,
+		Publisher: publish.New(publish.Config{Store: r.store, Repos: repos, Mirror: mirror, Log: quiet}),
+		Forge:     forge.New(forge.Config{}),
+		Lease:     r.Lease, SyncPeriod: time.Hour, Debounce: time.Second,
 	})
-	r.loops = map[string]*scheduler.Loop{}
-	for _, l := range s.Loops() {
-		r.loops[l.Name] = l
-	}
 	return r.create(ctx)
 }
 

@@ -102,7 +102,7 @@ func (r *run) finish(ctx context.Context, w *worker) error {
 		return err
 	}
 	if r.Learn && r.result.Built%learnEvery == 0 {
-		if err := r.loops["learn"].Pass(ctx); err != nil {
+		if err := r.scheduler.Loop("learn").Pass(ctx); err != nil {
 			return err
 		}
 	}
@@ -211,7 +211,7 @@ func (r *run) rescueAt(when time.Time) {
 // no lost build waits any more.
 func (r *run) rescue(ctx context.Context) error {
 	r.rescues = time.Time{}
-	if err := r.loops["rescue"].Pass(ctx); err != nil {
+	if err := r.scheduler.Loop("rescue").Pass(ctx); err != nil {
 		return err
 	}
 	// A person does not let a build rest that machines have failed too often.

@@ -1,18 +1,18 @@
-package scheduler
+package forge_test
 
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
 	"buildbtw"
 	"buildbtw/git/gitlab/gitlabtest"
-	"buildbtw/git/gitmirror"
+	"buildbtw/scheduler/schedulertest"
 	"buildbtw/store"
 )
 
@@ -24,7 +24,7 @@ func BenchmarkFirstFill(b *testing.B) {
 	runs := 0
 	for b.Loop() {
 		b.StopTimer()
-		f := newGroupFixture(b)
+		f := newFixture(b)
 		for i := range projects {
 			f.project(b, fmt.Sprintf("package%d", i))
 		}
@@ -51,9 +51,7 @@ func BenchmarkQuietPass(b *testing.B) {
 	began := cpuTime(b)
 	n := 0
 	for b.Loop() {
-		if err := f.groupsPass(b.Context()); err != nil {
-			b.Fatal(err)
-		}
+		f.Pass(b, "groups")
 		n++
 	}
 	b.ReportMetric((cpuTime(b)-began).Seconds()*1e3/float64(n), "cpu-ms/op")
@@ -62,17 +60,17 @@ func BenchmarkQuietPass(b *testing.B) {
 
 // quietGroup is a group that was mirrored long ago. Its projects have nothing in
 // them, which a pass without change does not notice.
-func quietGroup(b *testing.B, projects int) *groupFixture {
-	f := newGroupFixture(b)
+func quietGroup(b *testing.B, projects int) *fixture {
+	f := newFixture(b)
 	for i := range projects {
 		f.gitlab.CreateProject(fmt.Sprintf("%s/package%d", groupPath, i))
 	}
-	f.db.Clock.Advance(48 * time.Hour)
-	all, err := f.Groups[0].All(b.Context())
+	f.DB.Clock.Advance(48 * time.Hour)
+	all, err := f.Forge.Groups[0].All(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
-	name := f.Groups[0].Name()
+	name := f.Forge.Groups[0].Name()
 	if _, err := f.Store.NoteProjects(b.Context(), name, all); err != nil {
 		b.Fatal(err)
 	}
@@ -83,14 +81,12 @@ func quietGroup(b *testing.B, projects int) *groupFixture {
 	if err := f.Store.GroupFetched(b.Context(), name, f.Now()); err != nil {
 		b.Fatal(err)
 	}
-	if err := f.groupsPass(b.Context()); err != nil {
-		b.Fatal(err)
-	}
+	f.Pass(b, "groups")
 	return f
 }
 
 // markFetched notes that projects were fetched when they were quiet.
-func (f *groupFixture) markFetched(b *testing.B, all []buildbtw.Project) {
+func (f *fixture) markFetched(b *testing.B, all []buildbtw.Project) {
 	b.Helper()
 	for _, p := range all {
 		if err := f.Store.NoteFetch(b.Context(), store.Fetched{Project: p, Began: f.Now()}); err != nil {
@@ -123,7 +119,7 @@ func benchPush(b *testing.B, name string) {
 		before := f.newest(b)
 		began := time.Now()
 		b.StartTimer()
-		if err := f.Pushed(b.Context(), toldOf(id, name)); err != nil {
+		if err := f.Forge.HandlePush(b.Context(), toldOf(id, name)); err != nil {
 			b.Fatal(err)
 		}
 		for f.newest(b).Number == before.Number {
@@ -143,7 +139,7 @@ func benchPush(b *testing.B, name string) {
 	b.ReportMetric(float64(builds), "builds")
 }
 
-func (f *groupFixture) newest(b *testing.B) store.IterationRow {
+func (f *fixture) newest(b *testing.B) store.IterationRow {
 	b.Helper()
 	rows, err := f.Store.Iterations(b.Context(), "space")
 	if err != nil {
@@ -157,21 +153,13 @@ func (f *groupFixture) newest(b *testing.B) store.IterationRow {
 
 // newDistribution is a mirror of a whole distribution, of which one source is a
 // project of the stand-in with a buildspace of its own.
-func newDistribution(b *testing.B, name string) (f *groupFixture, id int64, text string) {
+func newDistribution(b *testing.B, name string) (f *fixture, id int64, text string) {
 	b.Helper()
-	if _, err := os.Stat(dataSet); err != nil {
-		b.Skipf("needs the data set of a whole distribution: %v", err)
-	}
-	dir := filepath.Join(b.TempDir(), "sources.git")
-	importDistribution(b, dir)
-	f = newGroupFixture(b)
-	mirror, err := gitmirror.Open(b.Context(), dir)
-	if err != nil {
-		b.Fatal(err)
-	}
-	f.Config.Mirror, f.Config.Debounce, f.Config.Now = mirror, 0, time.Now
-	f.Scheduler = New(f.Config)
-	text = string(distributionTexts(b)[name])
+	f = newFixture(b)
+	texts := schedulertest.ImportDistribution(b, filepath.Join(filepath.Dir(f.Sources), "sources.git"))
+	f.Restart(b)
+	f.SourceDirs, f.Debounce, f.Now = nil, 0, time.Now
+	text = string(texts[name])
 	id = f.gitlab.CreateProject(groupPath + "/" + name)
 	if _, err := f.gitlab.Push(b.Context(), id, gitlabtest.Change{Files: map[string]string{".SRCINFO": text}}); err != nil {
 		b.Fatal(err)
@@ -180,9 +168,22 @@ func newDistribution(b *testing.B, name string) (f *groupFixture, id int64, text
 		b.Fatal(err)
 	}
 	f.mustMirror(b)
-	f.space(b, "space", name)
-	if err := f.iteratePass(b.Context()); err != nil {
-		b.Fatal(err)
-	}
+	f.Space(b, "space", name)
+	f.Pass(b, "iterate")
 	return f, id, text
+}
+
+// cpuTime is what the process and the gits that it has waited for have used:
+// other work on the machine spoils it least of all.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var sum int64
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var use syscall.Rusage
+		if err := syscall.Getrusage(who, &use); err != nil {
+			b.Fatal(err)
+		}
+		sum += use.Utime.Nano() + use.Stime.Nano()
+	}
+	return time.Duration(sum)
 }

@@ -1,4 +1,4 @@
-package scheduler
+package publish
 
 import (
 	"context"
@@ -12,20 +12,20 @@ import (
 // clients to have let go of the database that listed it.
 const replacedAge = time.Hour
 
-// prunePass removes what nothing needs any more: uploads of attempts that are
+// Prune removes what nothing needs any more: uploads of attempts that are
 // over, and packages that a rebuild replaced.
-func (s *Scheduler) prunePass(ctx context.Context) error {
-	return errors.Join(s.pruneStaged(ctx), s.pruneReplaced(ctx))
+func (p *Publisher) Prune(ctx context.Context) error {
+	return errors.Join(p.pruneStaged(ctx), p.pruneReplaced(ctx))
 }
 
 // pruneStaged discards the uploads of attempts that are over. The uploads are
 // listed first: an attempt that begins later cannot be among them.
-func (s *Scheduler) pruneStaged(ctx context.Context) error {
-	staged, err := s.Repos.Staged()
+func (p *Publisher) pruneStaged(ctx context.Context) error {
+	staged, err := p.Repos.Staged()
 	if err != nil {
 		return fmt.Errorf("list staged packages: %w", err)
 	}
-	unfinished, err := s.Store.UnfinishedAttempts(ctx)
+	unfinished, err := p.Store.UnfinishedAttempts(ctx)
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (s *Scheduler) pruneStaged(ctx context.Context) error {
 		if slices.Contains(unfinished, attempt) {
 			continue
 		}
-		if err := s.Repos.Discard(attempt); err != nil {
+		if err := p.Repos.Discard(attempt); err != nil {
 			failures = append(failures, fmt.Errorf("discard the uploads of attempt %d: %w", attempt, err))
 		}
 	}
@@ -42,14 +42,14 @@ func (s *Scheduler) pruneStaged(ctx context.Context) error {
 }
 
 // pruneReplaced removes replaced packages from the repositories in use.
-func (s *Scheduler) pruneReplaced(ctx context.Context) error {
-	repositories, err := s.Store.ReadyRepositories(ctx)
+func (p *Publisher) pruneReplaced(ctx context.Context) error {
+	repositories, err := p.Store.ReadyRepositories(ctx)
 	if err != nil {
 		return err
 	}
 	var failures []error
 	for _, repository := range repositories {
-		if _, err := s.Repos.Prune(ctx, repository, replacedAge); err != nil {
+		if _, err := p.Repos.Prune(ctx, repository, replacedAge); err != nil {
 			failures = append(failures, fmt.Errorf("prune repository %s: %w", repository, err))
 		}
 	}

@@ -1,4 +1,4 @@
-package scheduler
+package publish_test
 
 import (
 	"bytes"
@@ -13,20 +13,22 @@ import (
 	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/publish"
 	"buildbtw/runners"
 	"buildbtw/runners/fake"
+	"buildbtw/scheduler/schedulertest"
 	"buildbtw/store"
 	"buildbtw/store/storetest"
 )
 
 // claimed is a build that is being executed, with its package uploaded.
-func (f *fixture) claimed(t *testing.T) (*store.Claimed, api.FinishRequest) {
+func (f *fixture) claimed(t *testing.T) (*store.Claimed, publish.Report) {
 	t.Helper()
-	f.push(t, "lib", srcinfoOf("lib", "1"))
-	f.push(t, "app", srcinfoOf("app", "1", "lib"))
-	f.space(t, "work", "lib")
-	f.pass(t)
-	c := f.db.Claim(t, "worker")
+	f.Push(t, "lib", schedulertest.Srcinfo("lib", "1"))
+	f.Push(t, "app", schedulertest.Srcinfo("app", "1", "lib"))
+	f.Space(t, "work", "lib")
+	f.Pass(t, "sync", "iterate")
+	c := f.DB.Claim(t, "worker")
 	if c == nil || c.Build.Pkgbase != "lib" {
 		t.Fatalf("claimed %+v", c)
 	}
@@ -41,14 +43,14 @@ func (f *fixture) claimed(t *testing.T) (*store.Claimed, api.FinishRequest) {
 	if err := f.Store.AddPackage(t.Context(), c.Attempt.Lease, p); err != nil {
 		t.Fatal(err)
 	}
-	return c, api.FinishRequest{Outcome: buildbtw.OutcomeBuilt, Files: []api.File{{Name: name, SHA256: digest}}}
+	return c, publish.Report{Outcome: buildbtw.OutcomeBuilt, Files: []store.PackageFile{{Filename: name, SHA256: digest}}}
 }
 
 // builtPackage is a real package of lib 1-1, made by the fake runner.
 func builtPackage(t *testing.T) (name string, data []byte, digest string) {
 	t.Helper()
 	job := runners.Job{
-		Job:  api.Job{Pkgbase: "lib", Pkgnames: []string{"lib"}, Version: "1-1", Architecture: "x86_64", Srcinfo: srcinfoOf("lib", "1")},
+		Job:  api.Job{Pkgbase: "lib", Pkgnames: []string{"lib"}, Version: "1-1", Architecture: "x86_64", Srcinfo: schedulertest.Srcinfo("lib", "1")},
 		Tree: t.TempDir(), Output: t.TempDir(), Work: t.TempDir(),
 	}
 	result := fake.Runner{}.Build(t.Context(), job, io.Discard)
@@ -65,88 +67,90 @@ func builtPackage(t *testing.T) (name string, data []byte, digest string) {
 }
 
 func TestFinishPublishesAndUnblocks(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
-	c, request := f.claimed(t)
+	c, report := f.claimed(t)
 	for range 2 { // the second time because the answer was lost
-		answer, err := f.Finish(t.Context(), c.Attempt.Lease, request)
-		if err != nil || answer.Status != buildbtw.StatusBuilt {
-			t.Fatalf("answer %+v, error %v", answer, err)
+		status, err := f.Publisher.Finish(t.Context(), c.Attempt.Lease, report)
+		if err != nil || status != buildbtw.StatusBuilt {
+			t.Fatalf("status %s, error %v", status, err)
 		}
 	}
-	if _, err := f.Repos.Path("work_1", "x86_64", request.Files[0].Name); err != nil {
+	if _, err := f.Repos.Path("work_1", "x86_64", report.Files[0].Filename); err != nil {
 		t.Error(err)
 	}
-	if s := f.db.Statuses(t, "work"); s["app"] != buildbtw.StatusPending {
+	if s := f.DB.Statuses(t, "work"); s["app"] != buildbtw.StatusPending {
 		t.Errorf("builds: %v", s)
 	}
-	f.db.Check(t)
+	f.DB.Check(t)
 }
 
 func TestCrashBetweenIntentionAndPublicationIsRolledForward(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
-	c, request := f.claimed(t)
-	files := []store.PackageFile{{Filename: request.Files[0].Name, SHA256: request.Files[0].SHA256}}
-	if _, err := f.Store.BeginPublish(t.Context(), c.Attempt.Lease, files); err != nil {
+	c, report := f.claimed(t)
+	if _, err := f.Store.BeginPublish(t.Context(), c.Attempt.Lease, report.Files); err != nil {
 		t.Fatal(err)
 	}
-	f.db.Clock.Advance(time.Hour) // much longer than the lease: a publishing attempt is never lost
+	f.DB.Clock.Advance(time.Hour) // much longer than the lease: a publishing attempt is never lost
 	if err := f.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if s := f.db.Statuses(t, "work"); s["lib"] != buildbtw.StatusBuilt || s["app"] != buildbtw.StatusPending {
+	if s := f.DB.Statuses(t, "work"); s["lib"] != buildbtw.StatusBuilt || s["app"] != buildbtw.StatusPending {
 		t.Errorf("builds: %v", s)
 	}
 	if _, err := f.Repos.Verify(t.Context(), "work_1"); err != nil {
 		t.Error(err)
 	}
-	f.db.Check(t)
+	f.DB.Check(t)
 }
 
 func TestPackagesThatVanishedPutTheBuildBack(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
-	c, request := f.claimed(t)
-	staged, err := filepath.Glob(filepath.Join(f.sources, "..", "staging", "*"))
+	c, report := f.claimed(t)
+	staged, err := filepath.Glob(filepath.Join(f.Sources, "..", "staging", "*"))
 	if err != nil || len(staged) != 1 {
 		t.Fatalf("staged: %v %v", staged, err)
 	}
 	if err := os.RemoveAll(staged[0]); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := f.Finish(t.Context(), c.Attempt.Lease, request)
-	if err != nil || answer.Status != buildbtw.StatusPending {
-		t.Errorf("answer %+v, error %v", answer, err)
+	status, err := f.Publisher.Finish(t.Context(), c.Attempt.Lease, report)
+	if err != nil || status != buildbtw.StatusPending {
+		t.Errorf("status %s, error %v", status, err)
 	}
-	f.db.Check(t)
+	f.DB.Check(t)
 }
 
 func TestSilentWorkerLosesItsLeaseAndItsLateFinishIsRefused(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
-	c, request := f.claimed(t)
-	f.db.Clock.Advance(storetest.Lease + time.Second)
-	if err := f.rescuePass(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if s := f.db.Statuses(t, "work"); s["lib"] != buildbtw.StatusPending {
+	c, report := f.claimed(t)
+	f.DB.Clock.Advance(storetest.Lease + time.Second)
+	f.Pass(t, "rescue")
+	if s := f.DB.Statuses(t, "work"); s["lib"] != buildbtw.StatusPending {
 		t.Fatalf("builds: %v", s)
 	}
-	if _, err := f.Finish(t.Context(), c.Attempt.Lease, request); buildbtw.KindOf(err) != buildbtw.KindConflict {
+	if _, err := f.Publisher.Finish(t.Context(), c.Attempt.Lease, report); buildbtw.KindOf(err) != buildbtw.KindConflict {
 		t.Errorf("late finish: %v", err)
 	}
 	if staged, err := f.Repos.Staged(); err != nil || len(staged) != 0 {
 		t.Errorf("staged files stay behind: %v %v", staged, err)
 	}
-	f.db.Check(t)
+	f.DB.Check(t)
 }
 
 func TestRestartGivesRunningWorkersTimeToBeHeard(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
-	c, request := f.claimed(t)
-	f.db.Clock.Advance(time.Hour) // the server was down
+	c, report := f.claimed(t)
+	f.DB.Clock.Advance(time.Hour) // the server was down
 	if err := f.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := f.Finish(t.Context(), c.Attempt.Lease, request)
-	if err != nil || answer.Status != buildbtw.StatusBuilt {
-		t.Errorf("answer %+v, error %v: the restart cost a running build", answer, err)
+	status, err := f.Publisher.Finish(t.Context(), c.Attempt.Lease, report)
+	if err != nil || status != buildbtw.StatusBuilt {
+		t.Errorf("status %s, error %v: the restart cost a running build", status, err)
 	}
 }

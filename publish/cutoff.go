@@ -1,4 +1,4 @@
-package scheduler
+package publish
 
 import (
 	"context"
@@ -13,16 +13,10 @@ import (
 	"buildbtw/store"
 )
 
-// Baseline knows what dependents can notice of the packages that builds fall
-// back to. Not ok means that it does not know: then everything is built.
-type Baseline interface {
-	Interfaces(architecture, pkgbase string) (list []alpm.Interface, ok bool)
-}
-
 // decide finds out for builds that are ready, and that the cut-off may apply
-// to, whether anything they notice has changed, and gives their number.
-func (s *Scheduler) decide(ctx context.Context) (int, error) {
-	list, err := s.Store.Undecided(ctx, reuseBatch)
+// to, whether anything they notice has changed. It returns how many there were.
+func (p *Publisher) decide(ctx context.Context) (int, error) {
+	list, err := p.Store.Undecided(ctx, reuseBatch)
 	if err != nil || len(list) == 0 {
 		return 0, err
 	}
@@ -31,20 +25,20 @@ func (s *Scheduler) decide(ctx context.Context) (int, error) {
 		commits = append(commits, u.Build.Commit)
 	}
 	slices.Sort(commits)
-	files, err := s.Mirror.ReadSrcinfos(ctx, slices.Compact(commits))
+	files, err := p.Mirror.ReadSrcinfos(ctx, slices.Compact(commits))
 	if err != nil {
 		return 0, fmt.Errorf("read the dependencies of %d builds: %w", len(list), err)
 	}
 	decisions := make([]store.Decision, len(list))
 	for i, u := range list {
-		decisions[i] = s.judge(u, dependencies(files[u.Build.Commit], u))
+		decisions[i] = p.decideOn(u, triggers(files[u.Build.Commit], u))
 	}
-	return len(list), s.Store.Decide(ctx, decisions)
+	return len(list), p.Store.Decide(ctx, decisions)
 }
 
-// dependencies gives what a build asks for: of kinds that bring dependents into
-// the set. None when its .SRCINFO cannot be read; then it is built.
-func dependencies(file gitmirror.Srcinfo, u store.Undecided) []alpm.Dep {
+// triggers returns the dependencies of a build of the kinds that bring dependents
+// into the set. None when its .SRCINFO cannot be read; then it is built.
+func triggers(file gitmirror.Srcinfo, u store.Undecided) []alpm.Dep {
 	info, err := file.Parse()
 	if err != nil {
 		return nil
@@ -67,10 +61,10 @@ func dependencies(file gitmirror.Srcinfo, u store.Undecided) []alpm.Dep {
 	return deps
 }
 
-// judge compares what brought a build into the set with what it was last built
+// decideOn compares what brought a build into the set with what it was last built
 // against. All must be known and unnoticed; else it is built, with the first
 // reason.
-func (s *Scheduler) judge(u store.Undecided, deps []alpm.Dep) store.Decision {
+func (p *Publisher) decideOn(u store.Undecided, deps []alpm.Dep) store.Decision {
 	d := store.Decision{BuildID: u.Build.ID}
 	switch {
 	case u.Within:
@@ -82,7 +76,7 @@ func (s *Scheduler) judge(u store.Undecided, deps []alpm.Dep) store.Decision {
 	}
 	var same []string
 	for _, tr := range u.Triggers {
-		if reason, changed := s.noticed(u, tr, deps); changed {
+		if reason, changed := p.noticed(u, tr, deps); changed {
 			d.Reason = reason + "."
 			return d
 		}
@@ -96,18 +90,18 @@ func (s *Scheduler) judge(u store.Undecided, deps []alpm.Dep) store.Decision {
 	return d
 }
 
-// noticed says whether a build can tell one of its dependencies now from what it
+// noticed reports whether a build can tell one of its dependencies now from what it
 // was last built against.
-func (s *Scheduler) noticed(u store.Undecided, tr store.Trigger, deps []alpm.Dep) (reason string, changed bool) {
+func (p *Publisher) noticed(u store.Undecided, tr store.Trigger, deps []alpm.Dep) (reason string, changed bool) {
 	was, now := tr.Before, tr.Now
 	if tr.Unchanged && tr.FromBase {
 		return "", false
 	}
 	if tr.FromBase {
-		was = s.base(u.Build.Architecture, tr.Pkgbase)
+		was = p.base(u.Build.Architecture, tr.Pkgbase)
 	}
 	if tr.Unchanged {
-		now = s.base(u.Build.Architecture, tr.Pkgbase)
+		now = p.base(u.Build.Architecture, tr.Pkgbase)
 	}
 	switch {
 	case len(was) == 0:
@@ -121,12 +115,12 @@ func (s *Scheduler) noticed(u store.Undecided, tr store.Trigger, deps []alpm.Dep
 	return reason, changed
 }
 
-// base gives the base's packages of a pkgbase, or none when they are not known.
-func (s *Scheduler) base(architecture, pkgbase string) []alpm.Interface {
-	if s.Baseline == nil {
+// base returns the base's packages of a pkgbase, or none when they are not known.
+func (p *Publisher) base(architecture, pkgbase string) []alpm.Interface {
+	if p.Baseline == nil {
 		return nil
 	}
-	list, ok := s.Baseline.Interfaces(architecture, pkgbase)
+	list, ok := p.Baseline(architecture, pkgbase)
 	if !ok {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package scheduler
+package forge_test
 
 import (
 	"net/http"
@@ -9,17 +9,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"buildbtw/git/gitlab/gitlabtest"
+	"buildbtw/scheduler/schedulertest"
 )
 
 // groupFault is one way in which GitLab, or somebody in it, can spoil things. It
 // strikes after something was pushed to both sources of a group, a and b.
 type groupFault struct {
 	name string
-	do   func(*testing.T, *groupFixture, struck)
+	do   func(*testing.T, *fixture, struck)
 
 	group string   // part of what the group says; empty: it is well
 	lines []string // the sources meanwhile, by their beginnings; nil: both as they were before
-	heal  func(*testing.T, *groupFixture, struck)
+	heal  func(*testing.T, *fixture, struck)
 	wait  time.Duration // until the next pass; five minutes when 0
 	after []string      // the sources then; nil: both as they were pushed
 }
@@ -33,6 +34,7 @@ type struck struct {
 // TestFaultsOfAGroup holds for every fault: the other source goes on, what was
 // mirrored stays, it is told where people look, and the next pass heals it.
 func TestFaultsOfAGroup(t *testing.T) {
+	t.Parallel()
 	for _, part := range [][]groupFault{faultsOfTheAPI(), faultsOfOneProject(), changesOfOneProject()} {
 		for _, fault := range part {
 			t.Run(fault.name, func(t *testing.T) {
@@ -44,17 +46,17 @@ func TestFaultsOfAGroup(t *testing.T) {
 }
 
 // fail makes requests fail until the stand-in heals.
-func fail(what string, f gitlabtest.Fault) func(*testing.T, *groupFixture, struck) {
-	return func(_ *testing.T, fix *groupFixture, _ struck) { fix.gitlab.Fail(what, -1, f) }
+func fail(what string, f gitlabtest.Fault) func(*testing.T, *fixture, struck) {
+	return func(_ *testing.T, fix *fixture, _ struck) { fix.gitlab.Fail(what, -1, f) }
 }
 
-func heal(_ *testing.T, f *groupFixture, _ struck) { f.gitlab.Heal() }
+func heal(_ *testing.T, f *fixture, _ struck) { f.gitlab.Heal() }
 
 func faultsOfTheAPI() []groupFault {
 	const list = "GET /api/v4/groups/"
 	empty := func(_ *gitlabtest.Server, w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("[]")) }
-	allow := func(a gitlabtest.Access) func(*testing.T, *groupFixture, struck) {
-		return func(_ *testing.T, f *groupFixture, _ struck) { f.gitlab.Allow(gitlabtest.Token, a) }
+	allow := func(a gitlabtest.Access) func(*testing.T, *fixture, struck) {
+		return func(_ *testing.T, f *fixture, _ struck) { f.gitlab.Allow(gitlabtest.Token, a) }
 	}
 	return []groupFault{
 		{name: "the token is revoked", do: allow(gitlabtest.Nothing), group: "make a new one", heal: allow(gitlabtest.Everything)},
@@ -66,8 +68,8 @@ func faultsOfTheAPI() []groupFault {
 		{name: "half a JSON", do: fail(list, gitlabtest.HalfJSON()), group: "cut off", heal: heal},
 		{name: "silence", do: fail(list, gitlabtest.Silence()), group: "does not answer", heal: heal},
 		{name: "an empty list", do: fail(list, empty), lines: []string{"a 2.0-1", "b 2.0-1"}, heal: heal}, // both were due to be looked at again
-		{name: "the cursor lies ahead", do: func(t *testing.T, f *groupFixture, _ struck) {
-			must(t, f.Store.GroupFetched(t.Context(), f.Groups[0].Name(), f.Now().Add(100*time.Hour)))
+		{name: "the cursor lies ahead", do: func(t *testing.T, f *fixture, _ struck) {
+			must(t, f.Store.GroupFetched(t.Context(), f.Forge.Groups[0].Name(), f.Now().Add(100*time.Hour)))
 		}, lines: []string{"a 2.0-1", "b 2.0-1"}},
 	}
 }
@@ -90,40 +92,40 @@ func faultsOfOneProject() []groupFault {
 func changesOfOneProject() []groupFault {
 	pushed := []string{"a 2.0-1", "b 2.0-1"}
 	return []groupFault{
-		{name: "the branch is deleted", do: func(t *testing.T, f *groupFixture, a struck) {
+		{name: "the branch is deleted", do: func(t *testing.T, f *fixture, a struck) {
 			must(t, f.gitlab.SetRef(t.Context(), a.id, "refs/heads/other", a.commit))
 			must(t, f.gitlab.SetRef(t.Context(), a.id, "refs/heads/main", ""))
-		}, lines: []string{"a: has no branch main", "b 2.0-1"}, heal: func(t *testing.T, f *groupFixture, a struck) {
+		}, lines: []string{"a: has no branch main", "b 2.0-1"}, heal: func(t *testing.T, f *fixture, a struck) {
 			must(t, f.gitlab.SetRef(t.Context(), a.id, "refs/heads/main", a.commit))
 		}},
-		{name: "a branch becomes one below it", do: func(t *testing.T, f *groupFixture, a struck) {
+		{name: "a branch becomes one below it", do: func(t *testing.T, f *fixture, a struck) {
 			must(t, f.gitlab.SetRef(t.Context(), a.id, "refs/heads/topic", a.commit))
-		}, lines: pushed, heal: func(t *testing.T, f *groupFixture, a struck) {
+		}, lines: pushed, heal: func(t *testing.T, f *fixture, a struck) {
 			must(t, f.gitlab.SetRef(t.Context(), a.id, "refs/heads/topic", ""))
 			must(t, f.gitlab.SetRef(t.Context(), a.id, "refs/heads/topic/two", a.commit))
 		}},
-		{name: "history is rewritten", do: func(t *testing.T, f *groupFixture, a struck) {
-			f.pushTo(t, a.id, gitlabtest.Change{Files: map[string]string{".SRCINFO": srcinfoOf("a", "0.1")}, Force: true})
+		{name: "history is rewritten", do: func(t *testing.T, f *fixture, a struck) {
+			f.pushTo(t, a.id, gitlabtest.Change{Files: map[string]string{".SRCINFO": schedulertest.Srcinfo("a", "0.1")}, Force: true})
 		}, lines: []string{"a 0.1-1", "b 2.0-1"}, after: []string{"a 0.1-1", "b 2.0-1"}},
-		{name: "renamed", do: func(_ *testing.T, f *groupFixture, a struck) {
+		{name: "renamed", do: func(_ *testing.T, f *fixture, a struck) {
 			f.gitlab.MoveProject(a.id, groupPath+"/z")
 		}, lines: []string{"b 2.0-1", "z 2.0-1"}, after: []string{"b 2.0-1", "z 2.0-1"}},
-		{name: "moved out of the group", do: func(_ *testing.T, f *groupFixture, a struck) {
+		{name: "moved out of the group", do: func(_ *testing.T, f *fixture, a struck) {
 			f.gitlab.MoveProject(a.id, "attic/a")
 		}, lines: []string{"b 2.0-1"}, after: []string{"b 2.0-1"}}, // git does not follow to where it is now
-		{name: "deleted", do: func(t *testing.T, f *groupFixture, a struck) {
+		{name: "deleted", do: func(t *testing.T, f *fixture, a struck) {
 			must(t, f.gitlab.DeleteProject(a.id))
 		}, lines: []string{"a: source a: there is no such repository", "b 2.0-1"}, after: []string{"b 2.0-1"}},
 	}
 }
 
 func (g groupFault) strike(t *testing.T) {
-	f := newGroupFixture(t)
+	f := newFixture(t)
 	a, b := f.project(t, "a"), f.project(t, "b")
 	f.mustMirror(t)
-	f.db.Clock.Advance(2 * time.Hour)
-	f.pushTo(t, b, gitlabtest.Change{Files: map[string]string{".SRCINFO": srcinfoOf("b", "2.0")}})
-	s := struck{a, f.pushTo(t, a, gitlabtest.Change{Files: map[string]string{".SRCINFO": srcinfoOf("a", "2.0")}})}
+	f.DB.Clock.Advance(2 * time.Hour)
+	f.pushTo(t, b, gitlabtest.Change{Files: map[string]string{".SRCINFO": schedulertest.Srcinfo("b", "2.0")}})
+	s := struck{a, f.pushTo(t, a, gitlabtest.Change{Files: map[string]string{".SRCINFO": schedulertest.Srcinfo("a", "2.0")}})}
 	g.do(t, f, s)
 	err := f.mirrorPass(t)
 	f.wantGroup(t, g.group)
@@ -137,7 +139,7 @@ func (g groupFault) strike(t *testing.T) {
 	if g.heal != nil {
 		g.heal(t, f, s)
 	}
-	f.db.Clock.Advance(max(g.wait, 5*time.Minute))
+	f.DB.Clock.Advance(max(g.wait, 5*time.Minute))
 	f.mustMirror(t)
 	f.wantGroup(t, "")
 	if g.after == nil {
@@ -146,9 +148,9 @@ func (g groupFault) strike(t *testing.T) {
 	f.wantSources(t, g.after...)
 }
 
-func (f *groupFixture) wantGroup(t *testing.T, says string) {
+func (f *fixture) wantGroup(t *testing.T, says string) {
 	t.Helper()
-	state, err := f.Store.SourceGroup(t.Context(), f.Groups[0].Name())
+	state, err := f.Store.SourceGroup(t.Context(), f.Forge.Groups[0].Name())
 	if err != nil || !strings.Contains(state.Message, says) || says == "" && state.Message != "" {
 		t.Errorf("the group says %q (%v), want %q", state.Message, err, says)
 	}
@@ -158,7 +160,7 @@ func (f *groupFixture) wantGroup(t *testing.T, says string) {
 }
 
 // wantBeginnings compares the beginnings of the lines of the sources page.
-func (f *groupFixture) wantBeginnings(t *testing.T, want []string) {
+func (f *fixture) wantBeginnings(t *testing.T, want []string) {
 	t.Helper()
 	got := f.sourceLines(t)
 	for i := range min(len(got), len(want)) {

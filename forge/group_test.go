@@ -1,4 +1,4 @@
-package scheduler
+package forge_test
 
 import (
 	"context"
@@ -11,39 +11,48 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"buildbtw"
-	"buildbtw/catalog"
+	"buildbtw/forge"
 	"buildbtw/git/gitlab"
 	"buildbtw/git/gitlab/gitlabtest"
 	"buildbtw/git/gitmirror"
+	"buildbtw/scheduler/schedulertest"
+	"buildbtw/store/storetest"
 )
 
-// groupFixture is a scheduler whose sources are the projects of a group.
-type groupFixture struct {
-	*fixture
+// fixture is a server whose sources are the projects of a group.
+type fixture struct {
+	*schedulertest.Server
 	gitlab *gitlabtest.Server
-	client *gitlab.Client
 }
 
 const groupPath = "arch/packages"
 
-func newGroupFixture(t testing.TB) *groupFixture {
+// What the package promises in its comments.
+const (
+	listEvery       = 6 * time.Hour // all projects of a group are listed
+	fewMissing      = 20            // projects may vanish at once and be believed gone
+	parallelFetches = 8
+	ciChanges       = 20 // projects whose CI configuration one pass changes
+	ciFailures      = 3  // after which the pass ends
+)
+
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	f := &groupFixture{}
-	f.fixture = newFixtureWith(t, func(c *Config) {
-		f.gitlab = gitlabtest.Start(t, gitlabtest.Options{Now: c.Now})
-		var err error
-		f.client, err = gitlab.New(gitlab.Config{
-			URL: f.gitlab.URL(), Token: gitlabtest.Token, RequestTime: 2 * time.Second, Retries: -1, Now: c.Now,
+	f := &fixture{}
+	f.Server = schedulertest.New(t, func(o *schedulertest.Options, _ *storetest.DB) {
+		f.gitlab = gitlabtest.Start(t, gitlabtest.Options{Now: o.Now})
+		client, err := gitlab.New(gitlab.Config{
+			URL: f.gitlab.URL(), Token: gitlabtest.Token, RequestTime: 2 * time.Second, Retries: -1, Now: o.Now,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.SourceDirs = nil
-		c.GroupConfig = GroupConfig{
-			Groups: []Group{f.client.Group(groupPath)},
+		o.Forge = forge.Config{
+			Client: client, Groups: []*gitlab.Group{client.Group(groupPath)},
 			Access: gitmirror.Access{Server: f.gitlab.URL(), Token: gitlabtest.Token, Timeout: 2 * time.Second},
 		}
 	})
+	f.SourceDirs = nil
 	if err := f.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -51,14 +60,14 @@ func newGroupFixture(t testing.TB) *groupFixture {
 }
 
 // project makes a project with a package of its name, and gives its id.
-func (f *groupFixture) project(t testing.TB, name string, depends ...string) int64 {
+func (f *fixture) project(t testing.TB, name string, depends ...string) int64 {
 	t.Helper()
 	id := f.gitlab.CreateProject(groupPath + "/" + name)
-	f.pushTo(t, id, gitlabtest.Change{Files: map[string]string{".SRCINFO": srcinfoOf(path.Base(name), "1.0", depends...)}})
+	f.pushTo(t, id, gitlabtest.Change{Files: map[string]string{".SRCINFO": schedulertest.Srcinfo(path.Base(name), "1.0", depends...)}})
 	return id
 }
 
-func (f *groupFixture) pushTo(t testing.TB, id int64, c gitlabtest.Change) string {
+func (f *fixture) pushTo(t testing.TB, id int64, c gitlabtest.Change) string {
 	t.Helper()
 	commit, err := f.gitlab.Push(t.Context(), id, c)
 	if err != nil {
@@ -68,15 +77,13 @@ func (f *groupFixture) pushTo(t testing.TB, id int64, c gitlabtest.Change) strin
 }
 
 // mirrorPass runs the loops that a group needs once; what fails is in the error.
-func (f *groupFixture) mirrorPass(t testing.TB) error {
+func (f *fixture) mirrorPass(t testing.TB) error {
 	t.Helper()
-	if err := f.syncPass(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return f.groupsPass(t.Context())
+	f.Pass(t, "sync")
+	return f.Loop("groups").Pass(t.Context())
 }
 
-func (f *groupFixture) mustMirror(t testing.TB) {
+func (f *fixture) mustMirror(t testing.TB) {
 	t.Helper()
 	if err := f.mirrorPass(t); err != nil {
 		t.Fatal(err)
@@ -84,7 +91,7 @@ func (f *groupFixture) mustMirror(t testing.TB) {
 }
 
 // sourceLines gives "slug version" of every source, or "slug: what is wrong".
-func (f *groupFixture) sourceLines(t testing.TB) []string {
+func (f *fixture) sourceLines(t testing.TB) []string {
 	t.Helper()
 	all, err := f.Catalog.Sources(t.Context())
 	if err != nil {
@@ -101,7 +108,7 @@ func (f *groupFixture) sourceLines(t testing.TB) []string {
 	return lines
 }
 
-func (f *groupFixture) wantSources(t testing.TB, want ...string) {
+func (f *fixture) wantSources(t testing.TB, want ...string) {
 	t.Helper()
 	if diff := cmp.Diff(want, f.sourceLines(t)); diff != "" {
 		t.Errorf("sources (-want +got):\n%s", diff)
@@ -109,7 +116,8 @@ func (f *groupFixture) wantSources(t testing.TB, want ...string) {
 }
 
 func TestAGroupIsFilledAndThenFollowed(t *testing.T) {
-	f := newGroupFixture(t)
+	t.Parallel()
+	f := newFixture(t)
 	a := f.project(t, "a")
 	f.project(t, "sub/b", "a")
 	if err := f.Catalog.Ready(); buildbtw.KindOf(err) != buildbtw.KindUnavailable || !strings.Contains(err.Error(), "fetched for the first time") {
@@ -118,8 +126,8 @@ func TestAGroupIsFilledAndThenFollowed(t *testing.T) {
 	f.mustMirror(t)
 	f.wantSources(t, "a 1.0-1", "b 1.0-1")
 
-	f.db.Clock.Advance(2 * time.Hour)
-	f.pushTo(t, a, gitlabtest.Change{Files: map[string]string{".SRCINFO": srcinfoOf("a", "2.0")}})
+	f.DB.Clock.Advance(2 * time.Hour)
+	f.pushTo(t, a, gitlabtest.Change{Files: map[string]string{".SRCINFO": schedulertest.Srcinfo("a", "2.0")}})
 	f.project(t, "c")
 	f.mustMirror(t)
 	f.wantSources(t, "a 2.0-1", "b 1.0-1", "c 1.0-1")
@@ -128,7 +136,8 @@ func TestAGroupIsFilledAndThenFollowed(t *testing.T) {
 // TestAPassWithoutChangeAsksOnce also shows that what was active lately is looked
 // at again, as GitLab would not show another push, and then no more.
 func TestAPassWithoutChangeAsksOnce(t *testing.T) {
-	f := newGroupFixture(t)
+	t.Parallel()
+	f := newFixture(t)
 	asked := f.countRequests()
 	a := f.project(t, "a")
 	f.project(t, "b")
@@ -140,17 +149,17 @@ func TestAPassWithoutChangeAsksOnce(t *testing.T) {
 	if api, git := asked(); api != 1 || git != 0 {
 		t.Errorf("at once again: %d requests, %d fetches", api, git)
 	}
-	f.db.Clock.Advance(10 * time.Minute)
-	f.pushTo(t, a, gitlabtest.Change{Files: map[string]string{".SRCINFO": srcinfoOf("a", "2.0")}}) // too soon to be shown as activity
+	f.DB.Clock.Advance(10 * time.Minute)
+	f.pushTo(t, a, gitlabtest.Change{Files: map[string]string{".SRCINFO": schedulertest.Srcinfo("a", "2.0")}}) // too soon to be shown as activity
 	f.mustMirror(t)
 	if api, git := asked(); api != 1 || git != 2 {
 		t.Errorf("soon: %d requests, %d fetches", api, git)
 	}
 	f.wantSources(t, "a 2.0-1", "b 1.0-1")
-	f.db.Clock.Advance(2 * time.Hour)
+	f.DB.Clock.Advance(2 * time.Hour)
 	f.mustMirror(t)
 	asked()
-	f.db.Clock.Advance(2 * time.Hour)
+	f.DB.Clock.Advance(2 * time.Hour)
 	f.mustMirror(t)
 	if api, git := asked(); api != 1 || git != 0 {
 		t.Errorf("later: %d requests, %d fetches", api, git)
@@ -159,7 +168,7 @@ func TestAPassWithoutChangeAsksOnce(t *testing.T) {
 
 // countRequests gives a function that tells how many there were since it was
 // called last: to the API, and fetches.
-func (f *groupFixture) countRequests() func() (api, git int) {
+func (f *fixture) countRequests() func() (api, git int) {
 	return func() (int, int) {
 		api := 0
 		for _, r := range f.gitlab.Requests() {
@@ -172,21 +181,23 @@ func (f *groupFixture) countRequests() func() (api, git int) {
 }
 
 func TestProjectsThatGoAwayAreNoSources(t *testing.T) {
-	for name, do := range map[string]func(*groupFixture, int64){
-		"archived": func(f *groupFixture, id int64) { f.gitlab.ArchiveProject(id, true) },
-		"deleted":  func(f *groupFixture, id int64) { _ = f.gitlab.DeleteProject(id) },
-		"moved":    func(f *groupFixture, id int64) { f.gitlab.MoveProject(id, "attic/a") },
+	t.Parallel()
+	for name, do := range map[string]func(*fixture, int64){
+		"archived": func(f *fixture, id int64) { f.gitlab.ArchiveProject(id, true) },
+		"deleted":  func(f *fixture, id int64) { _ = f.gitlab.DeleteProject(id) },
+		"moved":    func(f *fixture, id int64) { f.gitlab.MoveProject(id, "attic/a") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newGroupFixture(t)
+			t.Parallel()
+			f := newFixture(t)
 			id := f.project(t, "a")
 			f.project(t, "b")
 			f.mustMirror(t)
 			do(f, id)
-			f.db.Clock.Advance(listEvery)
+			f.DB.Clock.Advance(listEvery)
 			f.mustMirror(t)
 			f.wantSources(t, "b 1.0-1")
-			if got := f.Mirror.Remotes(f.Groups[0].Name()); cmp.Diff([]string{"b"}, got) != "" {
+			if got := f.Mirror.Remotes(f.Forge.Groups[0].Name()); cmp.Diff([]string{"b"}, got) != "" {
 				t.Errorf("the mirror has %v", got)
 			}
 		})
@@ -194,11 +205,12 @@ func TestProjectsThatGoAwayAreNoSources(t *testing.T) {
 }
 
 func TestARenamedProjectIsAnotherSource(t *testing.T) {
-	f := newGroupFixture(t)
+	t.Parallel()
+	f := newFixture(t)
 	id := f.project(t, "a")
 	f.mustMirror(t)
 	f.gitlab.MoveProject(id, groupPath+"/sub/z")
-	f.db.Clock.Advance(listEvery)
+	f.DB.Clock.Advance(listEvery)
 	f.mustMirror(t)
 	f.wantSources(t, "z 1.0-1")
 }
@@ -206,7 +218,8 @@ func TestARenamedProjectIsAnotherSource(t *testing.T) {
 // TestManyThatVanishAreBelievedTheSecondTime: a token that may see less than
 // before must not empty the mirror.
 func TestManyThatVanishAreBelievedTheSecondTime(t *testing.T) {
-	f := newGroupFixture(t)
+	t.Parallel()
+	f := newFixture(t)
 	var ids []int64
 	for i := range fewMissing + 3 {
 		ids = append(ids, f.gitlab.CreateProject(fmt.Sprintf("%s/p%d", groupPath, i)))
@@ -218,13 +231,13 @@ func TestManyThatVanishAreBelievedTheSecondTime(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f.db.Clock.Advance(listEvery)
+	f.DB.Clock.Advance(listEvery)
 	f.mustMirror(t)
 	lines := f.sourceLines(t)
 	if len(lines) != fewMissing+4 || !strings.Contains(lines[0], "does not show it any more, nor 20 others") {
 		t.Errorf("%d sources, the first: %s", len(lines), lines[0])
 	}
-	f.db.Clock.Advance(listEvery)
+	f.DB.Clock.Advance(listEvery)
 	f.mustMirror(t)
 	if lines := f.sourceLines(t); len(lines) != 3 {
 		t.Errorf("after the second listing: %v", lines)
@@ -232,7 +245,8 @@ func TestManyThatVanishAreBelievedTheSecondTime(t *testing.T) {
 }
 
 func TestATokenThatSeesLittleAsksLittle(t *testing.T) {
-	f := newGroupFixture(t)
+	t.Parallel()
+	f := newFixture(t)
 	asked := f.countRequests()
 	var ids []int64
 	for i := range 3 * fewMissing {
@@ -246,7 +260,7 @@ func TestATokenThatSeesLittleAsksLittle(t *testing.T) {
 		}
 	}
 	for pass, sources := range []int{len(ids) + 1, 1} {
-		f.db.Clock.Advance(listEvery)
+		f.DB.Clock.Advance(listEvery)
 		asked()
 		f.mustMirror(t)
 		if api, _ := asked(); api > fewMissing+2 {
@@ -261,7 +275,8 @@ func TestATokenThatSeesLittleAsksLittle(t *testing.T) {
 // TestAKilledFillGoesOn ends the first fill in its middle and starts anew with
 // the same data.
 func TestAKilledFillGoesOn(t *testing.T) {
-	f := newGroupFixture(t)
+	t.Parallel()
+	f := newFixture(t)
 	const projects = 3 * parallelFetches
 	for i := range projects {
 		f.project(t, fmt.Sprintf("p%d", i))
@@ -272,7 +287,7 @@ func TestAKilledFillGoesOn(t *testing.T) {
 			kill()
 		}
 	})
-	if err := f.groupsPass(ctx); err == nil {
+	if err := f.Loop("groups").Pass(ctx); err == nil {
 		t.Fatal("the pass was not cut off")
 	}
 	before := f.gitlab.Fetches()
@@ -280,16 +295,14 @@ func TestAKilledFillGoesOn(t *testing.T) {
 	if err != nil || rows[0].Fetched == 0 || rows[0].Fetched == projects || rows[0].FilledAt != nil {
 		t.Fatalf("%+v, %v", rows, err)
 	}
-	restarted := f.Config
-	restarted.Catalog = catalog.New(f.Catalog.Config)
-	again := New(restarted)
-	if err := again.Prepare(t.Context()); err != nil {
+	f.Restart(t)
+	f.SourceDirs = nil
+	if err := f.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := again.Catalog.Ready(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%d of %d projects", rows[0].Fetched, projects)) {
+	if err := f.Catalog.Ready(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%d of %d projects", rows[0].Fetched, projects)) {
 		t.Errorf("half filled, but it says %v", err)
 	}
-	f.Scheduler = again
 	f.mustMirror(t)
 	if got := f.gitlab.Fetches(); got != projects-rows[0].Fetched {
 		t.Errorf("%d fetches after %d, of which %d were kept", got, before, rows[0].Fetched)
@@ -300,9 +313,10 @@ func TestAKilledFillGoesOn(t *testing.T) {
 }
 
 func TestASourceThatADirectoryHasToo(t *testing.T) {
-	f := newGroupFixture(t)
-	f.SourceDirs = []string{f.sources}
-	f.push(t, "a", srcinfoOf("a", "9"))
+	t.Parallel()
+	f := newFixture(t)
+	f.SourceDirs = []string{f.Sources}
+	f.Push(t, "a", schedulertest.Srcinfo("a", "9"))
 	f.project(t, "a")
 	f.project(t, "b")
 	f.mustMirror(t)

@@ -1,4 +1,4 @@
-package scheduler
+package publish_test
 
 import (
 	"archive/tar"
@@ -33,7 +33,7 @@ const leafPushes = 30
 
 func newSpace2000(t testing.TB, builds, edges int) *space2000 {
 	f := newFixture(t)
-	f.spaceWith(t, "work", everything, "lib")
+	f.SpaceWith(t, "work", everything, "lib")
 	s := &space2000{fixture: f, plan: storetest.Synthetic(builds, edges, 7)}
 	for i := range s.builds() {
 		s.builds()[i].Commit = fmt.Sprintf("%040x", i)
@@ -65,8 +65,12 @@ func (s *space2000) iterate(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := store.NewIteration{BuildspaceID: spaces[0].ID, Revision: spaces[0].Revision, Reason: buildbtw.IterationPushed, Plan: s.plan}
-	if err := s.storeIteration(t.Context(), spaces[0], next); err != nil {
+	reuse, err := s.Publisher.CreateRepositories(t.Context(), spaces[0], s.plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := store.NewIteration{BuildspaceID: spaces[0].ID, Revision: spaces[0].Revision, Reason: buildbtw.IterationPushed, Plan: s.plan, Reuse: reuse}
+	if _, err := s.Store.CreateIteration(t.Context(), next); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -79,10 +83,8 @@ func (s *space2000) execute(t testing.TB, repository string) {
 	var files []buildbtw.Package
 	var attempt int64
 	for {
-		if err := s.reusePass(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		c := s.db.Claim(t, "worker")
+		s.Pass(t, "reuse")
+		c := s.DB.Claim(t, "worker")
 		if c == nil {
 			break
 		}
@@ -162,6 +164,7 @@ func tinyPackage(t testing.TB, b store.BuildRow) []byte {
 // TestSuccessivePushesBuildOnlyWhatChanged pushes to thirty leaves, one after the
 // other. The bar, for 2,000 builds, is 1.05 times the builds whose input really changed.
 func TestSuccessivePushesBuildOnlyWhatChanged(t *testing.T) {
+	t.Parallel()
 	builds, edges := 200, 1200
 	if os.Getenv("BUILDBTW_LARGE") != "" { // minutes on a slow disk
 		builds, edges = 2000, 12000
@@ -184,7 +187,7 @@ func TestSuccessivePushesBuildOnlyWhatChanged(t *testing.T) {
 	if float64(s.executed) > 1.05*leafPushes {
 		t.Errorf("%d pushes to leaves executed %d builds", leafPushes, s.executed)
 	}
-	s.db.Check(t)
+	s.DB.Check(t)
 	contents, err := s.Repos.Verify(t.Context(), "work_"+strconv.Itoa(leafPushes+1))
 	if err != nil || len(contents[0].Listed) != builds {
 		t.Errorf("the last repository lists %d packages (%v)", len(contents[0].Listed), err)

@@ -1,16 +1,9 @@
-package scheduler
+package catalog_test
 
 import (
-	"archive/tar"
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
-	"path"
 	"path/filepath"
-	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -21,21 +14,16 @@ import (
 	"buildbtw"
 	"buildbtw/catalog"
 	"buildbtw/git/gitmirror"
+	"buildbtw/scheduler/schedulertest"
 )
-
-// dataSet is a whole distribution (see docs/engine.md).
-const dataSet = "../../shared/data/artix-2026-08-22.srcinfo.tar.zst"
 
 // BenchmarkColdPlan measures what a server or an offline plan does first of
 // all: from a mirror with 7,885 sources to the plan of glibc with everything
 // that needs it, order included. The bar is 0.8 s and 250 MB of resident memory
 // at the peak (without git beside it).
 func BenchmarkColdPlan(b *testing.B) {
-	if _, err := os.Stat(dataSet); err != nil {
-		b.Skipf("needs the data set of a whole distribution: %v", err)
-	}
 	dir := filepath.Join(b.TempDir(), "sources.git")
-	sources := importDistribution(b, dir)
+	sources := len(schedulertest.ImportDistribution(b, dir))
 	var runs []float64
 	var peak int
 	var busy time.Duration
@@ -93,70 +81,6 @@ func coldPlan(b *testing.B, dir string) (builds int) {
 		b.Fatal(err)
 	}
 	return len(p.Architectures["x86_64"].Builds)
-}
-
-// importDistribution makes a mirror with one commit for every pkgbase of the
-// data set, and gives their number.
-func importDistribution(b *testing.B, dir string) int {
-	b.Helper()
-	if _, err := gitmirror.Open(b.Context(), dir); err != nil {
-		b.Fatal(err)
-	}
-	texts := distributionTexts(b)
-	var in bytes.Buffer
-	for slug, text := range texts {
-		fmt.Fprintf(&in, "commit refs/sources/%s/heads/main\ncommitter T <t@e> 1700000000 +0000\ndata 1\nx\nM 100644 inline .SRCINFO\ndata %d\n%s\n", slug, len(text), text)
-	}
-	for _, args := range [][]string{{"fast-import", "--quiet"}, {"pack-refs", "--all"}} {
-		cmd := exec.CommandContext(b.Context(), "git", append([]string{"--git-dir", dir}, args...)...)
-		cmd.Stdin = &in
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.Fatalf("git %v: %v\n%s", args, err, out)
-		}
-	}
-	return len(texts)
-}
-
-var pkgbaseLine = regexp.MustCompile(`(?m)^\s*pkgbase = (\S+)`)
-
-// distributionTexts gives the .SRCINFO of every pkgbase, the first by
-// repository.
-func distributionTexts(b *testing.B) map[string][]byte {
-	b.Helper()
-	plain, err := exec.CommandContext(b.Context(), "zstd", "-dc", dataSet).Output()
-	if err != nil {
-		b.Skipf("needs zstd: %v", err)
-	}
-	type found struct {
-		name string
-		text []byte
-	}
-	first := map[string]found{}
-	for r := tar.NewReader(bytes.NewReader(plain)); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			b.Fatal(err)
-		}
-		text, err := io.ReadAll(r)
-		if err != nil {
-			b.Fatal(err)
-		}
-		base := pkgbaseLine.FindSubmatch(text)
-		if h.Typeflag != tar.TypeReg || path.Ext(h.Name) != ".SRCINFO" || base == nil {
-			continue
-		}
-		if was, ok := first[string(base[1])]; !ok || h.Name < was.name {
-			first[string(base[1])] = found{h.Name, text}
-		}
-	}
-	texts := make(map[string][]byte, len(first))
-	for pkgbase, f := range first {
-		texts[pkgbase] = f.text
-	}
-	return texts
 }
 
 // forgetPeak gives unused memory back and lets the kernel measure the process's

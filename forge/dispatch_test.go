@@ -1,4 +1,4 @@
-package scheduler
+package forge_test
 
 import (
 	"net/http"
@@ -7,15 +7,17 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/forge"
 	"buildbtw/git/gitlab"
 	"buildbtw/git/gitlab/gitlabtest"
+	"buildbtw/scheduler/schedulertest"
 	"buildbtw/store"
 	"buildbtw/store/storetest"
 )
 
-// site is a scheduler that hands builds to a GitLab with the projects a and b.
+// site is a server that hands builds to a GitLab with the projects a and b.
 type site struct {
-	*fixture
+	*schedulertest.Server
 	t        *testing.T
 	gitlab   *gitlabtest.Server
 	projects map[string]buildbtw.Project
@@ -24,20 +26,19 @@ type site struct {
 
 func newSite(t *testing.T, most int) *site {
 	t.Helper()
-	s := &site{
-		fixture: newFixture(t), t: t, gitlab: gitlabtest.Start(t, gitlabtest.Options{}),
-		projects: map[string]buildbtw.Project{}, commits: map[string]string{},
-	}
+	s := &site{t: t, gitlab: gitlabtest.Start(t, gitlabtest.Options{}), projects: map[string]buildbtw.Project{}, commits: map[string]string{}}
 	client, err := gitlab.New(gitlab.Config{URL: s.gitlab.URL(), Token: gitlabtest.Token, Pause: time.Millisecond, Retries: 1, RequestTime: time.Second})
 	s.must(err)
+	s.Server = schedulertest.New(t, func(o *schedulertest.Options, _ *storetest.DB) {
+		o.Forge = forge.Config{Client: client, MaxPipelines: most}
+	})
 	for _, name := range []string{"a", "b"} {
 		id := s.gitlab.CreateProject("packages/" + name)
 		s.projects[name] = buildbtw.Project{ID: id, Path: "packages/" + name}
-		s.commits[name], err = s.gitlab.Push(t.Context(), id, gitlabtest.Change{Files: map[string]string{".SRCINFO": srcinfoOf(name, "1")}})
+		s.commits[name], err = s.gitlab.Push(t.Context(), id, gitlabtest.Change{Files: map[string]string{".SRCINFO": schedulertest.Srcinfo(name, "1")}})
 		s.must(err)
 	}
-	s.PipelineConfig = PipelineConfig{Pipelines: client, Most: most}
-	s.db.Projects(t, "packages/a", "packages/b") // GitLab numbers them from 1, too
+	s.DB.Projects(t, "packages/a", "packages/b") // GitLab numbers them from 1, too
 	plan := storetest.Plan("a", "b")
 	for arch := range plan.Architectures {
 		for i := range plan.Architectures[arch].Builds {
@@ -45,7 +46,7 @@ func newSite(t *testing.T, most int) *site {
 			b.Commit = s.commits[b.Source]
 		}
 	}
-	s.db.Iterate(t, s.db.NewBuildspace(t, "space"), plan)
+	s.DB.Iterate(t, s.DB.NewBuildspace(t, "space"), plan)
 	return s
 }
 
@@ -58,18 +59,18 @@ func (s *site) must(err error) {
 
 // passes runs dispatch and observe once; trouble is what the test is about.
 func (s *site) passes() (dispatched, observed error) {
-	return s.dispatchPass(s.t.Context()), s.observePass(s.t.Context())
+	return s.Loop("dispatch").Pass(s.t.Context()), s.Loop("observe").Pass(s.t.Context())
 }
 
 func (s *site) statuses(want ...buildbtw.Status) {
 	s.t.Helper()
-	got := s.db.Statuses(s.t, "space")
+	got := s.DB.Statuses(s.t, "space")
 	for i, name := range []string{"a", "b"} {
 		if got[name] != want[i] {
 			s.t.Errorf("%s is %s, want %s", name, got[name], want[i])
 		}
 	}
-	s.db.Check(s.t)
+	s.DB.Check(s.t)
 }
 
 // only gives the pipelines that GitLab has, and wants so many.
@@ -91,12 +92,12 @@ func (s *site) claim(p gitlabtest.Pipeline) (*store.Claimed, error) {
 		}
 	}
 	ask.Pipeline = p.ID
-	return s.db.ClaimBuild(s.t.Context(), ask)
+	return s.DB.ClaimBuild(s.t.Context(), ask)
 }
 
 func (s *site) builds() []store.BuildRow {
 	s.t.Helper()
-	rows, _, err := s.db.Builds(s.t.Context(), store.BuildFilter{Buildspace: "space"})
+	rows, _, err := s.DB.Builds(s.t.Context(), store.BuildFilter{Buildspace: "space"})
 	s.must(err)
 	return rows
 }
@@ -110,6 +111,7 @@ const (
 )
 
 func TestDispatchMakesPipelinesForTheRecordedCommits(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 10)
 	// The branch has moved on since the iteration was made.
 	_, err := s.gitlab.Push(t.Context(), s.projects["a"].ID, gitlabtest.Change{Files: map[string]string{"PKGBUILD": "newer"}})
@@ -122,13 +124,14 @@ func TestDispatchMakesPipelinesForTheRecordedCommits(t *testing.T) {
 		if p.SHA != p.Variables["BUILDBTW_COMMIT"] || p.SHA != s.commits["a"] && p.SHA != s.commits["b"] {
 			t.Errorf("pipeline %d builds %s, its variables are %v", p.ID, p.SHA, p.Variables)
 		}
-		if !strings.HasPrefix(p.Ref, buildbtw.PipelineRefs) || p.Variables["BUILDBTW_BUILD_ID"] == "" || p.Variables["BUILDBTW_RUNNER_TAG"] != DefaultRunnerTag {
+		if !strings.HasPrefix(p.Ref, buildbtw.PipelineRefs) || p.Variables["BUILDBTW_BUILD_ID"] == "" || p.Variables["BUILDBTW_RUNNER_TAG"] != forge.DefaultRunnerTag {
 			t.Errorf("pipeline on %s with %v", p.Ref, p.Variables)
 		}
 	}
 }
 
 func TestDispatchStopsAtTheLimit(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 1)
 	for range 3 {
 		dispatched, _ := s.passes()
@@ -138,13 +141,14 @@ func TestDispatchStopsAtTheLimit(t *testing.T) {
 }
 
 func TestBuildsOfPipelinesEndAsThoseOfWorkers(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 10)
 	s.passes()
 	for _, p := range s.pipelines(2) {
 		c, err := s.claim(p)
 		s.must(err)
 		s.gitlab.SetPipelineStatus(p.ID, "running")
-		s.db.Finish(t, c)
+		s.DB.Finish(t, c)
 		s.gitlab.SetPipelineStatus(p.ID, "success")
 	}
 	for range 2 { // the first sees that they are over, the second removes their branches
@@ -152,10 +156,10 @@ func TestBuildsOfPipelinesEndAsThoseOfWorkers(t *testing.T) {
 		s.must(observed)
 	}
 	s.statuses(built, built)
-	if open, err := s.db.OpenPipelines(t.Context()); err != nil || len(open) != 0 {
+	if open, err := s.DB.OpenPipelines(t.Context()); err != nil || len(open) != 0 {
 		t.Errorf("open pipelines: %+v, error %v", open, err)
 	}
-	if pinned, err := s.db.PinnedPipelines(t.Context(), 10); err != nil || len(pinned) != 0 {
+	if pinned, err := s.DB.PinnedPipelines(t.Context(), 10); err != nil || len(pinned) != 0 {
 		t.Errorf("branches that stay: %+v, error %v", pinned, err)
 	}
 }
@@ -163,6 +167,7 @@ func TestBuildsOfPipelinesEndAsThoseOfWorkers(t *testing.T) {
 // Every fault of GitLab while pipelines are made or observed: what is true
 // stays true, and the next pass heals it.
 func TestPipelineFaults(t *testing.T) {
+	t.Parallel()
 	const create, branch, query = `POST .*/pipeline$`, `POST .*/branches$`, `POST /api/graphql`
 	tests := []struct {
 		name     string
@@ -186,6 +191,7 @@ func TestPipelineFaults(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, 10)
 			s.gitlab.Fail(test.path, -1, test.fault)
 			dispatched, observed := s.passes()
@@ -198,7 +204,7 @@ func TestPipelineFaults(t *testing.T) {
 			s.statuses(test.after...)
 			s.gitlab.Heal()
 			for range 2 {
-				s.db.Clock.Advance(20 * time.Minute) // all pauses are over
+				s.DB.Clock.Advance(20 * time.Minute) // all pauses are over
 				if dispatched, observed = s.passes(); test.name != "429 to a pipeline" {
 					s.must(dispatched)
 					s.must(observed)
@@ -214,40 +220,44 @@ func TestPipelineFaults(t *testing.T) {
 }
 
 func TestLostAnswerMakesNoSecondPipeline(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 1)
 	s.gitlab.Fail(`POST .*/pipeline$`, 1, gitlabtest.AfterAnswering(gitlabtest.Status(http.StatusBadGateway)))
 	if dispatched, _ := s.passes(); dispatched == nil {
 		t.Error("dispatch did not say that GitLab failed")
 	}
 	s.pipelines(1)
-	s.db.Clock.Advance(time.Minute)
+	s.DB.Clock.Advance(time.Minute)
 	dispatched, observed := s.passes()
 	s.must(dispatched)
 	s.must(observed)
 	p := s.pipelines(1)[0]
-	open, err := s.db.OpenPipelines(t.Context())
+	open, err := s.DB.OpenPipelines(t.Context())
 	if err != nil || len(open) != 1 || open[0].Number != p.ID || open[0].URL == "" {
 		t.Errorf("open %+v, error %v; want the pipeline %d", open, err, p.ID)
 	}
 }
 
 func TestEveryStatusOfGitLab(t *testing.T) {
+	t.Parallel()
 	for status, want := range map[string]buildbtw.Status{
 		"created": scheduled, "waiting_for_resource": scheduled, "preparing": scheduled, "pending": scheduled, "running": scheduled,
 		"scheduled": scheduled, "canceling": scheduled, "a_new_one": scheduled,
 		"success": pending, "failed": pending, "canceled": pending, "skipped": pending, "manual": pending,
 	} {
 		t.Run(status, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, 1)
 			s.passes()
 			s.gitlab.SetPipelineStatus(s.pipelines(1)[0].ID, status)
-			s.must(s.observePass(t.Context()))
+			s.Pass(t, "observe")
 			s.statuses(want, pending)
 		})
 	}
 }
 
 func TestBranchesOfEndedPipelinesAreRemoved(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		path     string
 		status   int
@@ -258,23 +268,27 @@ func TestBranchesOfEndedPipelinesAreRemoved(t *testing.T) {
 		"GitLab has failed": {"DELETE .*/branches/", http.StatusBadGateway, 2, 2}, // the first, and its repetition
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, 10)
 			s.passes()
 			for _, p := range s.pipelines(2) {
 				s.gitlab.SetPipelineStatus(p.ID, "failed")
 			}
-			open, err := s.db.OpenPipelines(t.Context())
-			s.must(err)
-			s.must(s.seePipelines(t.Context(), open))
 			s.gitlab.Fail(test.path, -1, gitlabtest.Status(test.status))
 			s.gitlab.Requests()
-			if err := s.unpin(t.Context()); err == nil {
+			if err := s.Loop("observe").Pass(t.Context()); err == nil {
 				t.Error("nobody hears of it")
 			}
-			if n := len(s.gitlab.Requests()); n != test.requests {
-				t.Errorf("%d requests, want %d", n, test.requests)
+			removals := 0
+			for _, r := range s.gitlab.Requests() {
+				if strings.HasPrefix(r, "DELETE ") {
+					removals++
+				}
 			}
-			if list, err := s.db.PinnedPipelines(t.Context(), 10); err != nil || len(list) != test.pinned {
+			if removals != test.requests {
+				t.Errorf("%d branches were to be removed, want %d", removals, test.requests)
+			}
+			if list, err := s.DB.PinnedPipelines(t.Context(), 10); err != nil || len(list) != test.pinned {
 				t.Errorf("%d branches are tried again, want %d; %v", len(list), test.pinned, err)
 			}
 		})
@@ -282,42 +296,45 @@ func TestBranchesOfEndedPipelinesAreRemoved(t *testing.T) {
 }
 
 func TestPipelineDeletedByHandIsHealed(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 1)
 	s.passes()
 	s.gitlab.DeletePipeline(s.pipelines(1)[0].ID)
-	s.must(s.observePass(t.Context()))
+	s.Pass(t, "observe")
 	s.statuses(pending, pending)
-	s.db.Clock.Advance(20 * time.Minute)
+	s.DB.Clock.Advance(20 * time.Minute)
 	s.passes()
 	s.pipelines(1)
 }
 
 func TestCancelledBuildsEndTheirPipelines(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 10)
 	s.passes()
 	for _, b := range s.builds() {
-		_, err := s.db.CancelBuild(t.Context(), "alice", b.ID)
+		_, err := s.DB.CancelBuild(t.Context(), "alice", b.ID)
 		s.must(err)
 	}
-	s.must(s.observePass(t.Context()))
+	s.Pass(t, "observe")
 	for _, p := range s.pipelines(2) {
 		if p.Status != "canceled" {
 			t.Errorf("pipeline %d is %s, want canceled", p.ID, p.Status)
 		}
 	}
-	s.must(s.observePass(t.Context()))
+	s.Pass(t, "observe")
 	s.statuses(skipped, skipped)
 }
 
 func TestJobRetriedByHandIsASecondAttempt(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 1)
 	s.passes()
 	p := s.pipelines(1)[0]
 	c, err := s.claim(p)
 	s.must(err)
-	s.db.End(t, c, buildbtw.OutcomeFailed)
+	s.DB.End(t, c, buildbtw.OutcomeFailed)
 	s.gitlab.SetPipelineStatus(p.ID, "failed")
-	s.must(s.observePass(t.Context()))
+	s.Pass(t, "observe")
 	s.gitlab.RetryJob(p.ID)
 	again, err := s.claim(p)
 	s.must(err)
@@ -328,19 +345,20 @@ func TestJobRetriedByHandIsASecondAttempt(t *testing.T) {
 }
 
 func TestWebhookLooksAtOnePipelineAtOnce(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 10)
 	s.passes()
 	list := s.pipelines(2)
 	s.gitlab.SetPipelineStatus(list[0].ID, "failed")
 	s.gitlab.Requests()
-	s.must(s.PipelineTold(t.Context(), list[0].ID))
-	s.must(s.PipelineTold(t.Context(), list[0].ID)) // twice
-	s.must(s.PipelineTold(t.Context(), 99999))      // not ours
-	s.must(s.observePass(t.Context()))
+	s.must(s.Forge.HandlePipelineEvent(t.Context(), list[0].ID))
+	s.must(s.Forge.HandlePipelineEvent(t.Context(), list[0].ID)) // twice
+	s.must(s.Forge.HandlePipelineEvent(t.Context(), 99999))      // not ours
+	s.Pass(t, "observe")
 	if asked := s.gitlab.Requests(); len(asked) != 1 {
 		t.Errorf("GitLab was asked %v, want one question", asked)
 	}
-	got := s.db.Statuses(t, "space")
+	got := s.DB.Statuses(t, "space")
 	if got["a"] == got["b"] {
 		t.Errorf("statuses %v; want that of one changed", got)
 	}

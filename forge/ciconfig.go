@@ -1,0 +1,48 @@
+package forge
+
+import (
+	"context"
+	"fmt"
+
+	"buildbtw"
+)
+
+const (
+	ciChanges  = 20 // projects changed in one pass
+	ciFailures = 3  // failures in one pass, after which it ends
+)
+
+// SetCIConfigs changes a few of the projects whose pipelines are described
+// elsewhere than they should be.
+func (f *Forge) SetCIConfigs(ctx context.Context) error {
+	if f.CIConfig == "" {
+		return nil
+	}
+	projects, err := f.Store.ProjectsWithOtherCI(ctx, f.CIConfig, ciChanges)
+	if err != nil {
+		return err
+	}
+	failures := 0
+	for _, p := range projects {
+		err := f.Client.SetCIConfig(ctx, p.ID, f.CIConfig)
+		switch {
+		case err == nil:
+			f.Log.InfoContext(ctx, "CI configuration of a project set", "project", p.Path, "from", p.CIConfigPath, "to", f.CIConfig)
+			err = f.Store.NoteCIConfig(ctx, p.ID, f.CIConfig, "")
+		case ctx.Err() == nil:
+			failures++
+			text := buildbtw.MessageOf(err)
+			if text != p.CIMessage { // the log tells once
+				f.Log.WarnContext(ctx, "the CI configuration of a project cannot be set", "project", p.Path, "error", err)
+			}
+			err = f.Store.NoteCIConfig(ctx, p.ID, p.CIConfigPath, text)
+		}
+		if err != nil {
+			return fmt.Errorf("set the CI configuration of project %s: %w", p.Path, err)
+		}
+		if failures >= ciFailures {
+			break
+		}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package forge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"buildbtw"
+	"buildbtw/store"
+)
+
+// DefaultRunnerTag is the tag of the runners of an architecture for which none
+// is set.
+const DefaultRunnerTag = "buildbtw"
+
+// parallelCreations is how many pipelines are asked for at once.
+const parallelCreations = 4
+
+const (
+	firstOutage = 5 * time.Second
+	maxOutage   = 5 * time.Minute
+)
+
+// outage keeps Dispatch away from a GitLab that is down: after each failure twice
+// as long.
+type outage struct {
+	pause time.Duration
+	until time.Time
+}
+
+// Dispatches reports whether builds are handed to GitLab.
+func (f *Forge) Dispatches() bool { return f.MaxPipelines > 0 }
+
+// Dispatch hands pending builds to GitLab, the best first, until there are as many
+// pipelines as may be. While GitLab is down the builds stay pending.
+func (f *Forge) Dispatch(ctx context.Context) error {
+	if !f.Dispatches() || f.Now().Before(f.outage.until) {
+		return nil
+	}
+	err := f.recoverPipelines(ctx)
+	for err == nil {
+		var n int
+		if n, err = f.dispatchSome(ctx); n == 0 {
+			break
+		}
+	}
+	if err != nil {
+		pause := min(max(2*f.outage.pause, firstOutage), maxOutage)
+		f.outage = outage{pause: pause, until: f.Now().Add(pause)}
+		return fmt.Errorf("hand builds to GitLab: %w", err)
+	}
+	f.outage = outage{}
+	return nil
+}
+
+// NextDispatch returns the end of an outage, if there is one.
+func (f *Forge) NextDispatch(context.Context) (time.Time, bool, error) {
+	return f.outage.until, !f.outage.until.IsZero(), nil
+}
+
+// recoverPipelines finds out what became of pipelines whose creation was cut
+// off: by a crash, or because the answer was lost.
+func (f *Forge) recoverPipelines(ctx context.Context) error {
+	open, err := f.Store.OpenPipelines(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range open {
+		if p.State != buildbtw.PipelineCreating {
+			continue
+		}
+		status, found, err := f.Client.FindPipeline(ctx, p.Pipeline)
+		switch {
+		case err != nil && ofOneProject(err):
+			err = f.Store.UndispatchBuild(ctx, p.ID, store.Undispatched{Message: buildbtw.MessageOf(err)})
+		case err != nil:
+		case found:
+			err = f.Store.PipelineCreated(ctx, p.ID, status)
+		default:
+			err = f.Store.UndispatchBuild(ctx, p.ID, store.Undispatched{Message: "GitLab did not make a pipeline when it was asked to.", Site: true})
+		}
+		if err != nil {
+			return fmt.Errorf("find the pipeline of branch %s in %s: %w", p.Ref, p.Project, err)
+		}
+	}
+	return nil
+}
+
+// dispatchSome hands out a few builds at the same time and returns how many.
+func (f *Forge) dispatchSome(ctx context.Context) (int, error) {
+	var parallel errgroup.Group
+	n := 0
+	for range parallelCreations {
+		d, err := f.Store.DispatchBuild(ctx, store.Dispatch{Architectures: f.Architectures, Most: f.MaxPipelines})
+		if err != nil || d == nil {
+			return n, errors.Join(err, parallel.Wait())
+		}
+		n++
+		parallel.Go(func() error { return f.createPipeline(ctx, *d) })
+	}
+	return n, parallel.Wait()
+}
+
+// createPipeline asks GitLab for one pipeline. When nobody knows whether it was
+// made, the stored intention stays, and recoverPipelines looks for it.
+func (f *Forge) createPipeline(ctx context.Context, d store.Dispatched) error {
+	tag, ok := f.RunnerTags[d.Build.Architecture]
+	if !ok {
+		tag = DefaultRunnerTag
+	}
+	status, err := f.Client.CreatePipeline(ctx, buildbtw.PipelineRequest{
+		ProjectID: d.Pipeline.ProjectID, Ref: d.Pipeline.Ref, Commit: d.Build.Commit,
+		// None of the variables is secret: GitLab shows them to people. The executor
+		// takes the server's address and its token from its own configuration.
+		Variables: map[string]string{
+			"BUILDBTW_BUILD_ID":     strconv.FormatInt(d.Build.ID, 10),
+			"BUILDBTW_COMMIT":       d.Build.Commit,
+			"BUILDBTW_ARCHITECTURE": d.Build.Architecture,
+			"BUILDBTW_RUNNER_TAG":   tag,
+		},
+	})
+	if err == nil {
+		return f.Store.PipelineCreated(ctx, d.Pipeline.ID, status)
+	}
+	if !ofOneProject(err) {
+		return err
+	}
+	f.Log.WarnContext(ctx, "GitLab makes no pipeline for a build; it is tried again", "build", d.Build.ID, "project", d.Pipeline.Project, "error", err)
+	return f.Store.UndispatchBuild(ctx, d.Pipeline.ID, store.Undispatched{Message: buildbtw.MessageOf(err)})
+}

@@ -1,0 +1,127 @@
+// Package forge uses GitLab in two ways: the projects of its groups are sources,
+// and its pipelines execute builds. Webhooks only make the loops look sooner: what
+// happened is asked for, because webhooks come late, twice and out of order.
+package forge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"buildbtw"
+	"buildbtw/catalog"
+	"buildbtw/git/gitlab"
+	"buildbtw/git/gitmirror"
+	"buildbtw/store"
+)
+
+// Config is what a Forge works with. Without groups and pipelines the fields below
+// them are not needed.
+type Config struct {
+	Store   *store.Store
+	Mirror  *gitmirror.Mirror
+	Catalog *catalog.Catalog
+	Log     *slog.Logger
+	Now     func() time.Time
+
+	Client *gitlab.Client   // one for everything: when GitLab asks for a pause, that is for everything
+	Groups []*gitlab.Group  // none lies in another
+	Access gitmirror.Access // to the projects' repositories
+
+	CIConfig string // where every project's pipelines are to be described; empty: left alone
+
+	MaxPipelines  int               // at the same time; 0: builds are left to workers
+	RunnerTags    map[string]string // by architecture: the tag of the runners that build for it
+	Architectures []string          // that pipelines are made for
+}
+
+// Forge mirrors groups and runs pipelines. Its passes are called by one loop each;
+// everything else is safe for concurrent use.
+type Forge struct {
+	Config
+	groups []*group
+	pushes pushes
+	events events
+	outage outage
+
+	wake atomic.Pointer[func(loop string)]
+}
+
+// group is a group of projects with what is remembered of it between passes. That
+// may be lost at any time.
+type group struct {
+	*gitlab.Group
+	tidy   atomic.Bool // nothing is in the mirror that came from the group and is no project of it
+	relist atomic.Bool // all projects are to be listed with the next pass
+}
+
+// New makes a forge.
+func New(c Config) *Forge {
+	f := &Forge{Config: c}
+	for _, g := range c.Groups {
+		f.groups = append(f.groups, &group{Group: g})
+	}
+	return f
+}
+
+// OnWork sets the function that starts a pass of a loop: "groups", "push",
+// "ci-config", "observe" or "iterate". Until then what is due waits for its loop's
+// period.
+func (f *Forge) OnWork(wake func(loop string)) { f.wake.Store(&wake) }
+
+func (f *Forge) wakeLoop(name string) {
+	if wake := f.wake.Load(); wake != nil {
+		(*wake)(name)
+	}
+}
+
+// groupOf returns the group in which a project with that path would lie, or nil.
+func (f *Forge) groupOf(path string) *group {
+	for _, g := range f.groups {
+		if g.Holds(path) {
+			return g
+		}
+	}
+	return nil
+}
+
+// Prepare reads from the database what is known of the groups, and forgets those
+// that are none any more. It is called before the first pass.
+func (f *Forge) Prepare(ctx context.Context) error {
+	names := make([]string, len(f.groups))
+	for i, g := range f.groups {
+		names[i] = g.Name()
+	}
+	if err := f.Store.RetainGroups(ctx, names); err != nil {
+		return err
+	}
+	for _, g := range f.groups {
+		if _, err := f.loadBroken(ctx, g); err != nil {
+			return err
+		}
+	}
+	return f.updateFilling(ctx)
+}
+
+// loadBroken tells the catalog which projects cannot be mirrored. It returns the
+// slugs of those for which that is new.
+func (f *Forge) loadBroken(ctx context.Context, g *group) (changed []string, err error) {
+	messages, err := f.Store.BrokenProjects(ctx, g.Name())
+	if err != nil {
+		return nil, err
+	}
+	broken := make(map[string]error, len(messages))
+	for slug, text := range messages {
+		broken[slug] = errors.New(text)
+	}
+	return f.Catalog.SetBroken(g.Name(), broken), nil
+}
+
+// ofOneProject tells trouble with one project from trouble with all of GitLab, in
+// which nobody knows whether it did what it was asked for.
+func ofOneProject(err error) bool {
+	kind := buildbtw.KindOf(err)
+	return kind != buildbtw.KindInternal && kind != buildbtw.KindUnavailable
+}

@@ -1,0 +1,127 @@
+// Package publish puts packages into the pacman repositories of iterations: those
+// of an attempt that ended well, and those of an earlier build that was made from
+// the same input. Intentions are stored before files are touched, so that a crash
+// at any point is completed by the next pass of a loop.
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+
+	"golang.org/x/sync/singleflight"
+
+	"buildbtw"
+	"buildbtw/git/gitmirror"
+	"buildbtw/pacman/alpm"
+	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/store"
+)
+
+// Config is what a Publisher works with. All fields but Baseline are needed.
+type Config struct {
+	Store  *store.Store
+	Repos  *pacmanrepo.Repos
+	Mirror *gitmirror.Mirror // the dependencies of builds that the cut-off may apply to
+	Log    *slog.Logger
+
+	// Baseline returns what dependents can notice of the packages that builds fall
+	// back to: those of the base. Not ok means that it is not known; then
+	// everything is built. Nil knows nothing.
+	Baseline func(architecture, pkgbase string) (list []alpm.Interface, ok bool)
+}
+
+// Publisher ends attempts and fills repositories. It is safe for concurrent use.
+type Publisher struct {
+	Config
+	running singleflight.Group // publications, by attempt
+}
+
+// New makes a publisher.
+func New(c Config) *Publisher { return &Publisher{Config: c} }
+
+// Report is how an attempt ended, as its worker tells.
+type Report struct {
+	Outcome buildbtw.Outcome
+	Reason  string              // the outcome in words; empty for a success
+	Files   []store.PackageFile // the packages of a success: all that were uploaded
+}
+
+// Finish ends the attempt that holds the lease and returns the build's status
+// afterwards. For a success it publishes all packages and marks the build built;
+// what a crash cuts off in between is completed by CompleteAll. Repeating a
+// finish returns the same status; a lease that is over gives a Conflict.
+func (p *Publisher) Finish(ctx context.Context, lease string, r Report) (buildbtw.Status, error) {
+	if r.Outcome != buildbtw.OutcomeBuilt {
+		return p.Store.EndAttempt(ctx, lease, r.Outcome, r.Reason)
+	}
+	intention, err := p.Store.BeginPublish(ctx, lease, r.Files)
+	if err != nil {
+		return "", err
+	}
+	// The intention is stored: from here on the work is completed even if the
+	// worker hangs up.
+	return p.complete(context.WithoutCancel(ctx), intention)
+}
+
+// CompleteAll rolls forward every attempt whose packages were being published
+// when the server stopped, or whose publication failed.
+func (p *Publisher) CompleteAll(ctx context.Context) error {
+	intentions, err := p.Store.Publishing(ctx)
+	if err != nil {
+		return fmt.Errorf("list unfinished publications: %w", err)
+	}
+	var failures []error
+	for _, intention := range intentions {
+		if _, err := p.complete(ctx, intention); err != nil {
+			failures = append(failures, err)
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// complete carries out a stored intention to publish. It may be repeated at any
+// point; calls for the same attempt at the same time share one answer.
+func (p *Publisher) complete(ctx context.Context, intention store.Publishing) (buildbtw.Status, error) {
+	if intention.Done() {
+		return intention.Status, nil
+	}
+	status, err, _ := p.running.Do(strconv.FormatInt(intention.Attempt.ID, 10), func() (any, error) {
+		return p.publish(ctx, intention)
+	})
+	return status.(buildbtw.Status), err
+}
+
+// publish puts the packages into the repositories and then marks the build built.
+// What can never succeed puts the build back; any other failure, such as a full
+// disk, leaves the intention for the next CompleteAll.
+func (p *Publisher) publish(ctx context.Context, intention store.Publishing) (buildbtw.Status, error) {
+	build, attempt := intention.Build, intention.Attempt
+	// What dependents can notice of the packages is saved while they are staged.
+	// After a crash in Repos.Publish there may be none left, because all was saved.
+	interfaces, err := p.Repos.Interfaces(attempt.ID)
+	if err == nil && len(interfaces) > 0 {
+		err = p.Store.SaveInterfaces(ctx, interfaces)
+	}
+	if err != nil {
+		return "", err
+	}
+	err = p.Repos.Publish(ctx, pacmanrepo.Publication{
+		Repository:    buildbtw.RepositoryName(build.Buildspace, build.Iteration),
+		DB:            build.Buildspace,
+		Architectures: intention.Architectures,
+		Attempt:       attempt.ID,
+		Files:         intention.Files,
+	})
+	if err == nil {
+		return p.Store.CompletePublish(ctx, attempt.ID)
+	}
+	switch buildbtw.KindOf(err) {
+	case buildbtw.KindConflict, buildbtw.KindNotFound, buildbtw.KindInvalid:
+		p.Log.ErrorContext(ctx, "packages cannot be published; the build is put back", "build", build.ID, "attempt", attempt.Number, "error", err)
+		return p.Store.AbandonPublish(ctx, attempt.ID, "the packages could not be published: "+buildbtw.MessageOf(err))
+	}
+	return "", fmt.Errorf("publish attempt %d of %s: %w", attempt.Number, build.Pkgbase, err)
+}

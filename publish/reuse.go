@@ -1,0 +1,148 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"buildbtw"
+	"buildbtw/buildgraph"
+	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/store"
+)
+
+// reuseBatch is how many builds are decided on, or linked into repositories, at
+// once: enough that a database is seldom written, few enough that the first
+// ones do not wait long.
+const reuseBatch = 500
+
+// maxForget bounds how often a new iteration looks again after it found that
+// results have lost their files. What is left then is found by Reuse.
+const maxForget = 10
+
+// CreateRepositories makes the repositories of the iteration to come, one for each
+// architecture of its plan, and links into them what need not be built because the
+// same was built before. It returns what that is. Repositories that are there
+// already under these names were left by an iteration that did not come to be.
+func (p *Publisher) CreateRepositories(ctx context.Context, space store.ActiveBuildspace, plan *buildgraph.Plan) (store.Reuse, error) {
+	number := 1
+	if space.Latest != nil {
+		number = space.Latest.Number + 1
+	}
+	repository := buildbtw.RepositoryName(space.Name, number)
+	if err := p.Repos.Remove(ctx, repository); err != nil {
+		return nil, err
+	}
+	for arch := range plan.Architectures {
+		if err := p.Repos.Create(ctx, pacmanrepo.ID{Repository: repository, DB: space.Name, Architecture: arch}); err != nil {
+			return nil, fmt.Errorf("create the pacman repository of %s for %s: %w", repository, arch, err)
+		}
+	}
+	if !space.Reuse {
+		return nil, nil
+	}
+	for range maxForget {
+		reuse, links, err := p.Store.FindReuse(ctx, plan)
+		if err != nil || len(links) == 0 {
+			return reuse, err
+		}
+		missing, err := p.adopt(ctx, repository, space.Name, links)
+		if err != nil {
+			return nil, err
+		}
+		if len(missing) == 0 {
+			return reuse, nil
+		}
+		gone := make([]int64, len(missing))
+		for i, place := range missing {
+			gone[i] = links[place].From.BuildID
+		}
+		if err := p.Store.ForgetResults(ctx, gone); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// adopt links the packages of earlier builds into a repository. It returns the
+// places of those in the list whose files are gone; then none is linked.
+func (p *Publisher) adopt(ctx context.Context, repository, db string, links []store.Link) (missing []int, err error) {
+	a := pacmanrepo.Adoption{Repository: repository, DB: db, Builds: make([]pacmanrepo.Adopted, len(links))}
+	for i, l := range links {
+		from := buildbtw.RepositoryName(l.From.Buildspace, l.From.Iteration)
+		a.Builds[i] = pacmanrepo.Adopted{
+			From:  pacmanrepo.ID{Repository: from, DB: l.From.Buildspace, Architecture: l.From.Architecture},
+			Files: l.From.Files, Architectures: l.Architectures,
+		}
+	}
+	return p.Repos.Adopt(ctx, a)
+}
+
+// Reuse decides on builds to which the cut-off may apply, and links the packages
+// of builds whose input was built before, until nothing is left: a build that is
+// done lets further ones know their input.
+func (p *Publisher) Reuse(ctx context.Context) error {
+	for ctx.Err() == nil {
+		decided, err := p.decide(ctx)
+		if err != nil {
+			return err
+		}
+		linked, err := p.link(ctx)
+		if err != nil || decided+linked == 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// link links the packages of builds whose input was built before, and returns how
+// many it tried. The intention is stored first: a pass that is cut off is done
+// again by the next.
+func (p *Publisher) link(ctx context.Context) (int, error) {
+	list, err := p.Store.BeginReuse(ctx, reuseBatch)
+	if err != nil {
+		return 0, err
+	}
+	type iteration struct {
+		buildspace string
+		number     int
+	}
+	groups := map[iteration][]store.Linking{}
+	for _, l := range list {
+		it := iteration{l.Build.Buildspace, l.Build.Iteration}
+		groups[it] = append(groups[it], l)
+	}
+	var failures []error
+	for it, group := range groups {
+		if err := p.linkInto(ctx, buildbtw.RepositoryName(it.buildspace, it.number), it.buildspace, group); err != nil {
+			failures = append(failures, err)
+		}
+	}
+	return len(list), errors.Join(failures...)
+}
+
+// linkInto links the packages of builds of one iteration. Builds whose packages
+// are gone are put back; the others come with the next round.
+func (p *Publisher) linkInto(ctx context.Context, repository, db string, group []store.Linking) error {
+	links, ids := make([]store.Link, len(group)), make([]int64, len(group))
+	for i, l := range group {
+		links[i], ids[i] = l.Link, l.Build.ID
+	}
+	missing, err := p.adopt(ctx, repository, db, links)
+	switch buildbtw.KindOf(err) {
+	case buildbtw.KindNotFound, buildbtw.KindInvalid, buildbtw.KindConflict:
+		p.Log.ErrorContext(ctx, "packages cannot be reused; the builds are put back", "repository", repository, "builds", len(ids), "error", err)
+		return p.Store.AbandonReuse(ctx, ids)
+	}
+	if err != nil {
+		return fmt.Errorf("reuse %d builds in %s: %w", len(ids), repository, err)
+	}
+	if len(missing) == 0 {
+		return p.Store.CompleteReuse(ctx, ids)
+	}
+	gone := make([]int64, len(missing))
+	for i, place := range missing {
+		gone[i] = ids[place]
+	}
+	return p.Store.AbandonReuse(ctx, gone)
+}
