@@ -10,18 +10,12 @@ import (
 // RetryBuild makes a failed build pending again, by a person's wish. Conflict
 // when its iteration is over or its status does not allow it.
 func (s *Store) RetryBuild(ctx context.Context, actor string, id int64) (BuildRow, error) {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		row, err := t.buildRow(ctx, id)
 		if err != nil {
 			return err
 		}
-		if err := row.CanRetry(); err != nil {
-			return err
-		}
-		if err := t.checkReady(ctx, row); err != nil {
-			return err
-		}
-		return t.moveOne(ctx, id, retry(actor))
+		return t.retry(ctx, actor, row)
 	})
 	if err != nil {
 		return BuildRow{}, fmt.Errorf("retry build %d: %w", id, err)
@@ -29,11 +23,20 @@ func (s *Store) RetryBuild(ctx context.Context, actor string, id int64) (BuildRo
 	return s.Build(ctx, id)
 }
 
-func retry(actor string) change {
+func (t *tx) retry(ctx context.Context, actor string, row BuildRow) error {
+	if err := row.CanRetry(); err != nil {
+		return err
+	}
+	if err := t.checkReady(ctx, row); err != nil {
+		return err
+	}
+	return t.moveOne(ctx, row.ID, retried(actor))
+}
+
+func retried(actor string) change {
 	return change{
 		to: buildbtw.StatusPending, cause: buildbtw.CauseRetried, only: []buildbtw.Status{buildbtw.StatusFailed},
-		actor: actor, message: "Retried by " + actor + ".",
-		set: []clause{sqlf("retries = 0"), sqlf("not_before = NULL")},
+		actor: actor, message: "Retried by " + actor + ".", set: []string{"retries = 0", "not_before = NULL"},
 	}
 }
 
@@ -41,7 +44,7 @@ func retry(actor string) change {
 // would never be handed out.
 func (t *tx) checkReady(ctx context.Context, row BuildRow) error {
 	var state buildbtw.IterationState
-	err := t.NewSelect().Model((*buildbtw.Iteration)(nil)).Column("state").Where("id = ?", row.IterationID).Scan(ctx, &state)
+	err := t.get(ctx, &state, "iteration_state_of_build", args{"build": row.ID})
 	if err == nil && state != buildbtw.IterationReady {
 		return buildbtw.Conflict("iteration %d of %s is %s; nothing of it is built any more", row.Iteration, row.Buildspace, state)
 	}
@@ -51,7 +54,7 @@ func (t *tx) checkReady(ctx context.Context, row BuildRow) error {
 // CancelBuild skips a build that is not finished, and tells a running attempt
 // to stop.
 func (s *Store) CancelBuild(ctx context.Context, actor string, id int64) (BuildRow, error) {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		b, err := t.build(ctx, id)
 		if err != nil {
 			return err
@@ -59,7 +62,7 @@ func (s *Store) CancelBuild(ctx context.Context, actor string, id int64) (BuildR
 		if err := b.CanCancel(); err != nil {
 			return err
 		}
-		ids, err := t.skip(ctx, sqlf("id = ?", id), cancel(actor))
+		ids, err := t.skip(ctx, []int64{id}, cancelled(actor))
 		if err == nil && len(ids) == 0 {
 			return buildbtw.Conflict("%s is being published; there is nothing to cancel any more", b.Pkgbase)
 		}
@@ -71,19 +74,19 @@ func (s *Store) CancelBuild(ctx context.Context, actor string, id int64) (BuildR
 	return s.Build(ctx, id)
 }
 
-func cancel(actor string) change {
+func cancelled(actor string) change {
 	return change{cause: buildbtw.CauseCancelled, actor: actor, message: "Cancelled by " + actor + "."}
 }
 
 // RetryFailed retries every failed build of the buildspace's iteration that is
 // being built, and says how many.
 func (s *Store) RetryFailed(ctx context.Context, actor, buildspace string) (n int, err error) {
-	err = s.transact(ctx, func(ctx context.Context, t *tx) error {
-		which, err := t.readyBuilds(ctx, buildspace)
+	err = s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		builds, err := t.readyBuilds(ctx, buildspace)
 		if err != nil {
 			return err
 		}
-		ids, err := t.move(ctx, which, retry(actor))
+		ids, err := t.move(ctx, builds, retried(actor))
 		n = len(ids)
 		return err
 	})
@@ -96,12 +99,12 @@ func (s *Store) RetryFailed(ctx context.Context, actor, buildspace string) (n in
 // CancelBuilds cancels every unfinished build of the buildspace's iteration
 // that is being built, and says how many.
 func (s *Store) CancelBuilds(ctx context.Context, actor, buildspace string) (n int, err error) {
-	err = s.transact(ctx, func(ctx context.Context, t *tx) error {
-		which, err := t.readyBuilds(ctx, buildspace)
+	err = s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		builds, err := t.readyBuilds(ctx, buildspace)
 		if err != nil {
 			return err
 		}
-		ids, err := t.skip(ctx, which, cancel(actor))
+		ids, err := t.skip(ctx, builds, cancelled(actor))
 		n = len(ids)
 		return err
 	})
@@ -111,15 +114,15 @@ func (s *Store) CancelBuilds(ctx context.Context, actor, buildspace string) (n i
 	return n, nil
 }
 
-// readyBuilds selects the builds of a buildspace that may still change: those
-// of its one iteration in state ready.
-func (t *tx) readyBuilds(ctx context.Context, buildspace string) (clause, error) {
+// readyBuilds lists the builds of a buildspace that may still change: those of
+// its one iteration in state ready.
+func (t *tx) readyBuilds(ctx context.Context, buildspace string) (ids []int64, err error) {
 	b, err := t.buildspace(ctx, buildspace)
-	return readyOf(b.ID), err
-}
-
-func readyOf(buildspaceID int64) clause {
-	return sqlf("iteration_id IN (SELECT i.id FROM iterations AS i WHERE i.buildspace_id = ? AND i.state = 'ready')", buildspaceID)
+	if err != nil {
+		return nil, err
+	}
+	err = t.list(ctx, &ids, "ready_builds", args{"buildspace": b.ID})
+	return ids, err
 }
 
 // RebuildBuild makes a person's wish come true to build a built one again, and
@@ -128,7 +131,7 @@ func readyOf(buildspaceID int64) clause {
 // or skipped as unchanged. The repositories go on serving the old packages
 // until the new ones replace them.
 func (s *Store) RebuildBuild(ctx context.Context, actor string, id int64) (BuildRow, error) {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		row, err := t.buildRow(ctx, id)
 		if err != nil {
 			return err
@@ -148,63 +151,42 @@ func (s *Store) RebuildBuild(ctx context.Context, actor string, id int64) (Build
 }
 
 func (t *tx) rebuild(ctx context.Context, actor string, row BuildRow) error {
-	above, err := t.above(ctx, row.ID)
-	if err != nil {
+	var above []int64
+	if err := t.list(ctx, &above, "dependents_of_build", args{"build": row.ID}); err != nil {
+		return fmt.Errorf("list what is above build %d: %w", row.ID, err)
+	}
+	ids := args{"builds": idList(above)}
+	var busy []string
+	if err := t.list(ctx, &busy, "being_published", ids); err != nil {
 		return err
 	}
-	if err := t.checkUnpublished(ctx, above); err != nil {
-		return err
+	if len(busy) > 0 {
+		return buildbtw.Conflict("%s, which is above it, is being published; try again in a moment", busy[0])
 	}
 	if err := t.endRunning(ctx, above, fmt.Sprintf("%s, which it is built with, is built again.", row.Pkgbase)); err != nil {
 		return err
 	}
-	err = t.moveOne(ctx, row.ID, change{
+	err := t.moveOne(ctx, row.ID, change{
 		to: buildbtw.StatusPending, cause: buildbtw.CauseForced, only: []buildbtw.Status{buildbtw.StatusBuilt},
-		actor: actor, message: "Rebuild forced by " + actor + ".",
-		set: []clause{sqlf("forced = TRUE"), sqlf("retries = 0"), sqlf("not_before = NULL")},
+		actor: actor, message: "Rebuild forced by " + actor + ".", set: []string{"forced = TRUE", "retries = 0", "not_before = NULL"},
 	})
 	if err != nil {
 		return err
 	}
-	_, err = t.move(ctx, withIDs(above), change{
+	_, err = t.move(ctx, above, change{
 		to: buildbtw.StatusBlocked, cause: buildbtw.CauseForced, actor: actor,
 		message: fmt.Sprintf("Is built again after %s, by the wish of %s.", row.Pkgbase, actor),
-		set: []clause{
-			sqlf("forced = TRUE"), sqlf("may_skip = FALSE"), sqlf("retries = 0"), sqlf("not_before = NULL"),
-			sqlf("input_key = ''"), sqlf("output_digest = ''"),
+		set: []string{
+			"forced = TRUE", "may_skip = FALSE", "retries = 0", "not_before = NULL", "input_key = ''", "output_digest = ''",
 		},
 	})
 	if err != nil {
 		return err
 	}
-	return t.recount(ctx, above)
-}
-
-// above lists everything that waits for a build, directly or through others.
-func (t *tx) above(ctx context.Context, id int64) ([]int64, error) {
-	ids := []int64{}
-	err := t.listText(ctx, &ids, `WITH RECURSIVE above (id) AS (
-    VALUES (?)
-    UNION SELECT e.to_build FROM above CROSS JOIN edges AS e ON e.from_build = above.id
-    UNION SELECT b.id FROM above CROSS JOIN builds AS b ON b.twin_of = above.id AND b.twin_of <> 0)
-SELECT id FROM above WHERE id <> ? ORDER BY id`, id, id)
-	if err != nil {
-		return nil, fmt.Errorf("list what is above build %d: %w", id, err)
+	if _, err := t.exec(ctx, "recount_waiting", ids); err != nil {
+		return fmt.Errorf("count what %d builds wait for: %w", len(above), err)
 	}
-	return ids, nil
-}
-
-// checkUnpublished refuses to take back builds whose packages are just going
-// into the repositories.
-func (t *tx) checkUnpublished(ctx context.Context, ids []int64) error {
-	var busy []string
-	err := t.listText(ctx, &busy, `SELECT b.pkgbase FROM json_each(?) AS k CROSS JOIN builds AS b ON b.id = k.value
-WHERE b.held = 'linking' OR EXISTS (SELECT 1 FROM attempts AS a WHERE a.build_id = b.id AND a.state = 'publishing')
-ORDER BY b.pkgbase LIMIT 1`, idList(ids))
-	if err == nil && len(busy) > 0 {
-		return buildbtw.Conflict("%s, which is above it, is being published; try again in a moment", busy[0])
-	}
-	return err
+	return nil
 }
 
 // endRunning ends the attempts under way of builds, at once: the builds will
@@ -212,9 +194,7 @@ ORDER BY b.pkgbase LIMIT 1`, idList(ids))
 // heartbeat.
 func (t *tx) endRunning(ctx context.Context, builds []int64, message string) error {
 	var attempts []buildbtw.Attempt
-	err := t.NewSelect().Model(&attempts).
-		Where("state = ? AND build_id IN (SELECT value FROM json_each(?))", buildbtw.AttemptRunning, idList(builds)).Scan(ctx)
-	if err != nil {
+	if err := t.list(ctx, &attempts, "running_attempts_of_builds", args{"builds": idList(builds)}); err != nil {
 		return err
 	}
 	for i := range attempts {
@@ -222,19 +202,6 @@ func (t *tx) endRunning(ctx context.Context, builds []int64, message string) err
 		if err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// recount counts anew what builds wait for.
-func (t *tx) recount(ctx context.Context, builds []int64) error {
-	const settled = `(d.status = 'built' OR d.status = 'skipped' AND d.skip_reason = 'unchanged')`
-	_, err := t.execText(ctx, `UPDATE builds SET waiting =
-    (SELECT count(*) FROM edges AS e JOIN builds AS d ON d.id = e.from_build WHERE e.to_build = builds.id AND NOT `+settled+`)
-    + (SELECT count(*) FROM builds AS d WHERE d.id = builds.twin_of AND NOT `+settled+`)
-WHERE id IN (SELECT value FROM json_each(?))`, idList(builds))
-	if err != nil {
-		return fmt.Errorf("count what %d builds wait for: %w", len(builds), err)
 	}
 	return nil
 }

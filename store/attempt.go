@@ -25,7 +25,7 @@ func errLeaseOver() error {
 // attempt loads the attempt of a lease in any state.
 func (t *tx) attempt(ctx context.Context, lease string) (*buildbtw.Attempt, error) {
 	a := new(buildbtw.Attempt)
-	err := t.getText(ctx, a, `SELECT * FROM attempts WHERE lease = ?`, lease)
+	err := t.get(ctx, a, "attempt_of_lease", args{"lease": lease})
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, errLeaseOver()
 	}
@@ -47,7 +47,7 @@ func (t *tx) running(ctx context.Context, lease string) (*buildbtw.Attempt, erro
 // build is to stop.
 func (q *Reader) Lease(ctx context.Context, lease string) (LeaseRow, error) {
 	var row LeaseRow
-	err := q.getText(ctx, &row.Attempt, `SELECT * FROM attempts WHERE lease = ? AND state = 'running' AND NOT stop`, lease)
+	err := q.get(ctx, &row.Attempt, "valid_attempt_of_lease", args{"lease": lease})
 	if errors.Is(err, sql.ErrNoRows) {
 		return LeaseRow{}, errLeaseOver()
 	}
@@ -62,7 +62,7 @@ func (q *Reader) Lease(ctx context.Context, lease string) (LeaseRow, error) {
 
 // LeasedAttempt gives the attempt of a lease, and Conflict as Lease does.
 func (q *Reader) LeasedAttempt(ctx context.Context, lease string) (id int64, err error) {
-	err = q.getText(ctx, &id, `SELECT id FROM attempts WHERE lease = ? AND state = 'running' AND NOT stop`, lease)
+	err = q.get(ctx, &id, "valid_attempt_id_of_lease", args{"lease": lease})
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, errLeaseOver()
 	}
@@ -76,9 +76,7 @@ func (q *Reader) LeasedAttempt(ctx context.Context, lease string) (id int64, err
 // stop. Conflict when the lease is over.
 func (s *Store) Heartbeat(ctx context.Context, lease string, extend time.Duration) (stop bool, err error) {
 	now := s.now()
-	until := now.Add(extend).Truncate(time.Microsecond)
-	err = s.write.DB.QueryRowContext(ctx, `UPDATE attempts SET heartbeat_at = ?, deadline = ?
-WHERE lease = ? AND state = 'running' RETURNING stop`, now, until, lease).Scan(&stop)
+	err = queries{statements: s.writing}.get(ctx, &stop, "heartbeat", args{"lease": lease, "now": now, "deadline": now.Add(extend).Truncate(time.Microsecond)})
 	if errors.Is(err, sql.ErrNoRows) {
 		err = errLeaseOver()
 	}
@@ -86,12 +84,6 @@ WHERE lease = ? AND state = 'running' RETURNING stop`, now, until, lease).Scan(&
 		return false, fmt.Errorf("heartbeat: %w", err)
 	}
 	return stop, nil
-}
-
-func (t *tx) extend(ctx context.Context, a *buildbtw.Attempt, d time.Duration) error {
-	a.HeartbeatAt, a.Deadline = t.now, t.now.Add(d).Truncate(time.Microsecond)
-	_, err := t.execText(ctx, `UPDATE attempts SET heartbeat_at = ?, deadline = ? WHERE id = ? AND state = 'running'`, a.HeartbeatAt, a.Deadline, a.ID)
-	return err
 }
 
 // EndAttempt takes a worker's word for how an attempt ended, except that it was
@@ -103,7 +95,7 @@ func (s *Store) EndAttempt(ctx context.Context, lease string, o buildbtw.Outcome
 		return "", buildbtw.Invalid("an attempt cannot end as %q; report failed, infrastructure, timed-out, stalled, cancelled or released", o)
 	}
 	var status buildbtw.Status
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		a, err := t.attempt(ctx, lease)
 		if err != nil {
 			return err
@@ -148,11 +140,11 @@ type ending struct {
 // decided, so only the attempt ends.
 func (t *tx) end(ctx context.Context, a *buildbtw.Attempt, e ending) (buildbtw.Status, error) {
 	if !a.Stop {
-		if err := t.settle(ctx, a, e); err != nil {
+		if err := t.moveEnded(ctx, a, e); err != nil {
 			return "", err
 		}
 	}
-	if _, err := t.execText(ctx, `UPDATE builds SET finished_at = ? WHERE id = ?`, t.now, a.BuildID); err != nil {
+	if _, err := t.exec(ctx, "note_attempt_end", args{"build": a.BuildID, "now": t.now}); err != nil {
 		return "", err
 	}
 	b, err := t.build(ctx, a.BuildID)
@@ -170,22 +162,28 @@ func (t *tx) end(ctx context.Context, a *buildbtw.Attempt, e ending) (buildbtw.S
 func (t *tx) finishAttempt(ctx context.Context, a *buildbtw.Attempt, e ending, result buildbtw.Status) error {
 	before := a.State
 	a.State, a.Outcome, a.Message, a.Result, a.FinishedAt = buildbtw.AttemptFinished, e.outcome, e.message, result, &t.now
-	r, err := t.execText(ctx, `UPDATE attempts SET state = ?, outcome = ?, message = ?, result = ?, finished_at = ? WHERE id = ? AND state = ?`,
-		a.State, a.Outcome, a.Message, a.Result, a.FinishedAt, a.ID, before)
+	return t.writeAttempt(ctx, a, "finish_attempt", args{
+		"attempt": a.ID, "before": before, "outcome": a.Outcome, "message": a.Message, "result": a.Result, "now": t.now,
+	})
+}
+
+// writeAttempt runs a statement that changes the state of one attempt.
+func (t *tx) writeAttempt(ctx context.Context, a *buildbtw.Attempt, statement string, values args) error {
+	n, err := t.exec(ctx, statement, values)
 	if err != nil {
 		return err
 	}
-	if n, _ := r.RowsAffected(); n != 1 {
-		return fmt.Errorf("attempt %d was not %s any more", a.ID, before)
+	if n != 1 {
+		return fmt.Errorf("attempt %d is in another state by now", a.ID)
 	}
-	t.changed.add(Change{Builds: []int64{a.BuildID}})
+	t.note(Change{Builds: []int64{a.BuildID}})
 	return nil
 }
 
-// settle moves the build of an attempt that came to nothing. An attempt that
+// moveEnded moves the build of an attempt that came to nothing. An attempt that
 // calls itself cancelled though nobody asked it to stop has handed its build
 // back.
-func (t *tx) settle(ctx context.Context, a *buildbtw.Attempt, e ending) error {
+func (t *tx) moveEnded(ctx context.Context, a *buildbtw.Attempt, e ending) error {
 	c := change{actor: a.Worker, message: e.message}
 	switch e.outcome {
 	case buildbtw.OutcomeInfrastructure:
@@ -206,7 +204,7 @@ func (t *tx) settle(ctx context.Context, a *buildbtw.Attempt, e ending) error {
 // that happens to one whose packages could not be published.
 func (t *tx) putBack(ctx context.Context, build int64, c change) error {
 	var state buildbtw.IterationState
-	err := t.getText(ctx, &state, "SELECT i.state FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id WHERE b.id = ?", build)
+	err := t.get(ctx, &state, "iteration_state_of_build", args{"build": build})
 	if err != nil {
 		return err
 	}
@@ -233,13 +231,14 @@ func (t *tx) tryAgain(ctx context.Context, build int64, c change) error {
 		c.to, c.cause = buildbtw.StatusFailed, buildbtw.CauseFailed
 		return t.moveOne(ctx, b.ID, c)
 	}
-	c.set = append(c.set, sqlf("retries = retries + 1"))
+	c.set = []string{"retries = retries + 1"}
 	return t.postpone(ctx, b.ID, pause(b.Retries), c)
 }
 
 // postpone makes the build pending again after a pause of about d.
 func (t *tx) postpone(ctx context.Context, build int64, d time.Duration, c change) error {
-	c.set = append(c.set, sqlf("not_before = ?", t.now.Add(t.opts.Jitter(d)).Truncate(time.Microsecond)))
+	c.set = append(c.set, "not_before = :not_before")
+	c.args = args{"not_before": t.now.Add(t.opts.Jitter(d)).Truncate(time.Microsecond)}
 	return t.putBack(ctx, build, c)
 }
 
@@ -262,10 +261,9 @@ func pause(retries int) time.Duration {
 // calls it when it starts: no heartbeat could arrive while it was down, and a
 // restart shall cost no running build.
 func (s *Store) ExtendLeases(ctx context.Context, d time.Duration) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		until := t.now.Add(d).Truncate(time.Microsecond)
-		_, err := t.NewUpdate().Model((*buildbtw.Attempt)(nil)).Set("deadline = ?", until).
-			Where("state = ? AND deadline < ?", buildbtw.AttemptRunning, until).Exec(ctx)
+		_, err := t.exec(ctx, "extend_leases", args{"until": until})
 		return err
 	})
 	if err != nil {
@@ -278,9 +276,8 @@ func (s *Store) ExtendLeases(ctx context.Context, d time.Duration) error {
 // and makes its build pending again. It gives those attempts.
 func (s *Store) ExpireLeases(ctx context.Context) ([]buildbtw.Attempt, error) {
 	var over []buildbtw.Attempt
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-		err := t.NewSelect().Model(&over).Where("state = ? AND deadline <= ?", buildbtw.AttemptRunning, t.now).Order("id").Scan(ctx)
-		if err != nil {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		if err := t.list(ctx, &over, "expired_leases", args{"now": t.now}); err != nil {
 			return err
 		}
 		for i := range over {
@@ -301,20 +298,11 @@ func (s *Store) ExpireLeases(ctx context.Context) ([]buildbtw.Attempt, error) {
 	return over, nil
 }
 
-// postponed is SQL for the times after a given one at which builds may be handed
-// out.
-const postponed = `SELECT b.not_before FROM builds AS b WHERE b.status = 'pending' AND b.not_before IS NOT NULL
-    AND EXISTS (SELECT 1 FROM iterations AS i WHERE i.id = b.iteration_id AND i.state = 'ready')
-    AND b.not_before > ?`
-
 // NextWake is when time alone will make something possible: a deadline passes,
 // or a build's pause ends. False when nothing waits for a time.
 func (s *Store) NextWake(ctx context.Context) (at time.Time, ok bool, err error) {
 	var times []time.Time
-	err = s.listText(ctx, &times, `SELECT at FROM (
-    SELECT deadline AS at FROM attempts WHERE state = 'running'
-    UNION ALL `+postponed+`
-) ORDER BY at LIMIT 1`, s.now())
+	err = s.list(ctx, &times, "next_wake", args{"now": s.now()})
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("find next deadline: %w", err)
 	}

@@ -27,14 +27,6 @@ type BuildRow struct {
 	RootCauses []BuildRef `bun:"-"` // of a blocked build; nearest first, at most MaxRootCauses
 }
 
-// The pieces of every query for BuildRow and BuildRef: b, i and s are the build,
-// its iteration and its buildspace.
-const (
-	buildRowColumns = `b.*, s.name AS buildspace, i.number AS iteration`
-	buildRowJoins   = `JOIN iterations AS i ON i.id = b.iteration_id JOIN buildspaces AS s ON s.id = i.buildspace_id`
-	buildRefColumns = `b.id, b.pkgbase, b.architecture, b.stage, b.status, b.skip_reason`
-)
-
 // BuildFilter selects builds; empty fields select all.
 type BuildFilter struct {
 	Buildspace   string
@@ -49,21 +41,34 @@ type BuildFilter struct {
 
 // buildRow loads one build; NotFound when there is none.
 func (q queries) buildRow(ctx context.Context, id int64) (BuildRow, error) {
-	var row BuildRow
-	err := q.getText(ctx, &row, `SELECT `+buildRowColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.id = ?`, id)
-	return row, notFound(err, "there is no build %d", id)
+	rows, err := q.buildRows(ctx, []int64{id})
+	if err != nil {
+		return BuildRow{}, err
+	}
+	if len(rows) == 0 {
+		return BuildRow{}, buildbtw.NotFound("there is no build %d", id)
+	}
+	return rows[0], nil
+}
+
+// buildRows loads builds in the order of their ids.
+func (q queries) buildRows(ctx context.Context, ids []int64) ([]BuildRow, error) {
+	rows := []BuildRow{}
+	err := q.list(ctx, &rows, "build_rows", args{"builds": idList(ids)})
+	place := make(map[int64]int, len(ids))
+	for i, id := range ids {
+		place[id] = i
+	}
+	slices.SortFunc(rows, func(x, y BuildRow) int { return place[x.ID] - place[y.ID] })
+	return rows, err
 }
 
 // Build gives one build.
 func (q *Reader) Build(ctx context.Context, id int64) (BuildRow, error) {
-	rows := []BuildRow{}
-	err := q.Snapshot(ctx, func(q *Reader) error {
-		err := q.listText(ctx, &rows, `SELECT `+buildRowColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.id = ?`, id)
-		if err != nil {
+	rows := make([]BuildRow, 1)
+	err := q.Snapshot(ctx, func(q *Reader) (err error) {
+		if rows[0], err = q.buildRow(ctx, id); err != nil {
 			return err
-		}
-		if len(rows) == 0 {
-			return buildbtw.NotFound("there is no build %d", id)
 		}
 		return q.addRootCauses(ctx, rows)
 	})
@@ -82,11 +87,15 @@ func (q *Reader) Builds(ctx context.Context, f BuildFilter) (rows []BuildRow, ne
 	}
 	rows = []BuildRow{}
 	err = q.Snapshot(ctx, func(q *Reader) error {
-		query, args, err := f.query(ctx, q)
+		query, values, err := f.query(ctx, q)
 		if err != nil {
 			return err
 		}
-		if err := q.listText(ctx, &rows, query+" LIMIT ?", append(args, limit+1)...); err != nil {
+		var ids []int64
+		if err := q.listText(ctx, &ids, query+" LIMIT ?", append(values, limit+1)...); err != nil {
+			return err
+		}
+		if rows, err = q.buildRows(ctx, ids); err != nil {
 			return err
 		}
 		rows, next = cutPage(rows, limit, func(r BuildRow) int64 { return r.ID })
@@ -119,7 +128,7 @@ func (f BuildFilter) query(ctx context.Context, q *Reader) (string, []any, error
 	if err := f.conditions(&w); err != nil {
 		return "", nil, err
 	}
-	return `SELECT ` + buildRowColumns + ` FROM builds AS b ` + buildRowJoins + w.sql() + order, w.args, nil
+	return `SELECT b.id FROM builds AS b` + w.sql() + order, w.args, nil
 }
 
 func (f BuildFilter) conditions(w *where) error {
@@ -148,7 +157,7 @@ func (f BuildFilter) conditions(w *where) error {
 // Attempts lists the executions of a build, newest first.
 func (q *Reader) Attempts(ctx context.Context, buildID int64) ([]buildbtw.Attempt, error) {
 	rows := []buildbtw.Attempt{}
-	err := q.listText(ctx, &rows, `SELECT * FROM attempts WHERE build_id = ? ORDER BY number DESC`, buildID)
+	err := q.list(ctx, &rows, "attempts_of_build", args{"build": buildID})
 	if err != nil {
 		return nil, fmt.Errorf("list attempts of build %d: %w", buildID, err)
 	}
@@ -159,9 +168,7 @@ func (q *Reader) Attempts(ctx context.Context, buildID int64) ([]buildbtw.Attemp
 // twin, what the build that does its work has there.
 func (q *Reader) BuildPackages(ctx context.Context, buildID int64) ([]buildbtw.Package, error) {
 	rows := []buildbtw.Package{}
-	err := q.listText(ctx, &rows, `SELECT p.* FROM builds AS b
-JOIN packages AS p ON p.build_id = CASE b.twin_of WHEN 0 THEN b.id ELSE b.twin_of END
-WHERE b.id = ? AND p.published ORDER BY p.filename`, buildID)
+	err := q.list(ctx, &rows, "packages_of_build", args{"build": buildID})
 	if err != nil {
 		return nil, fmt.Errorf("list packages of build %d: %w", buildID, err)
 	}
@@ -233,7 +240,7 @@ func (q *Reader) BuildPage(ctx context.Context, f BuildFilter, sort BuildSort, f
 			return err
 		}
 		page.Total = p.total
-		if page.Rows, err = buildRows(ctx, q, ids); err != nil {
+		if page.Rows, err = q.buildRows(ctx, ids); err != nil {
 			return err
 		}
 		return q.addRootCauses(ctx, page.Rows)
@@ -291,8 +298,7 @@ func (p *idPage) urgent(ctx context.Context, q *Reader) ([]int64, error) {
 		p.total += n
 		if left := p.limit - len(ids); left > 0 && skip < n {
 			var some []int64
-			err := q.listText(ctx, &some, `SELECT id FROM builds WHERE iteration_id = ? AND status = ? ORDER BY id LIMIT ? OFFSET ?`,
-				p.iteration, status, left, skip)
+			err := q.list(ctx, &some, "builds_of_status", args{"iteration": p.iteration, "status": status, "limit": left, "skip": skip})
 			if err != nil {
 				return nil, err
 			}
@@ -303,19 +309,6 @@ func (p *idPage) urgent(ctx context.Context, q *Reader) ([]int64, error) {
 	return ids, nil
 }
 
-// buildRows loads builds in the order of their ids.
-func buildRows(ctx context.Context, q *Reader, ids []int64) ([]BuildRow, error) {
-	rows := []BuildRow{}
-	err := q.listText(ctx, &rows, `SELECT `+buildRowColumns+` FROM builds AS b `+buildRowJoins+`
-WHERE b.id IN (SELECT value FROM json_each(?))`, idList(slices.Clone(ids)))
-	place := make(map[int64]int, len(ids))
-	for i, id := range ids {
-		place[id] = i
-	}
-	slices.SortFunc(rows, func(x, y BuildRow) int { return place[x.ID] - place[y.ID] })
-	return rows, err
-}
-
 // SettledBuilds lists the builds of a pkgbase that have come to an end, in all
 // buildspaces, the newest change first.
 func (q *Reader) SettledBuilds(ctx context.Context, pkgbase string, limit int) ([]BuildRow, error) {
@@ -324,8 +317,14 @@ func (q *Reader) SettledBuilds(ctx context.Context, pkgbase string, limit int) (
 		return nil, err
 	}
 	rows := []BuildRow{}
-	err = q.listText(ctx, &rows, `SELECT `+buildRowColumns+` FROM builds AS b `+buildRowJoins+`
-WHERE b.pkgbase = ? AND b.status IN ('built', 'failed', 'skipped') ORDER BY b.changed_at DESC, b.id DESC LIMIT ?`, pkgbase, limit)
+	err = q.Snapshot(ctx, func(q *Reader) error {
+		var ids []int64
+		if err := q.list(ctx, &ids, "finished_builds", args{"pkgbase": pkgbase, "limit": limit}); err != nil {
+			return err
+		}
+		rows, err = q.buildRows(ctx, ids)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list settled builds of %s: %w", pkgbase, err)
 	}

@@ -40,7 +40,7 @@ type ActiveBuildspace struct {
 func (q *Reader) Buildspace(ctx context.Context, name string) (BuildspaceRow, error) {
 	rows := []BuildspaceRow{}
 	err := q.Snapshot(ctx, func(q *Reader) error {
-		if err := q.listText(ctx, &rows, `SELECT * FROM buildspaces WHERE name = ?`, name); err != nil {
+		if err := q.list(ctx, &rows, "buildspace", args{"name": name}); err != nil {
 			return err
 		}
 		if len(rows) == 0 {
@@ -113,13 +113,12 @@ func completeBuildspaces(ctx context.Context, q *Reader, rows []BuildspaceRow) e
 	for i, r := range rows {
 		ids[i], place[r.ID] = r.ID, i
 	}
-	changesets, err := changesetsOf(ctx, q, ids)
+	changesets, err := q.changesetsOf(ctx, ids)
 	if err != nil {
 		return err
 	}
 	var latest []IterationRow
-	err = q.listText(ctx, &latest, `SELECT i.*, s.name AS buildspace FROM iterations AS i JOIN buildspaces AS s ON s.id = i.buildspace_id
-WHERE i.id IN (SELECT max(id) FROM iterations WHERE buildspace_id IN (SELECT value FROM json_each(?)) GROUP BY buildspace_id)`, idList(ids))
+	err = q.list(ctx, &latest, "latest_iterations", args{"buildspaces": idList(ids)})
 	if err != nil {
 		return err
 	}
@@ -135,9 +134,9 @@ WHERE i.id IN (SELECT max(id) FROM iterations WHERE buildspace_id IN (SELECT val
 	return nil
 }
 
-func changesetsOf(ctx context.Context, q *Reader, buildspaces []int64) (map[int64][]buildbtw.Changeset, error) {
+func (q queries) changesetsOf(ctx context.Context, buildspaces []int64) (map[int64][]buildbtw.Changeset, error) {
 	var rows []changesetRow
-	err := q.listText(ctx, &rows, `SELECT * FROM changesets WHERE buildspace_id IN (SELECT value FROM json_each(?)) ORDER BY buildspace_id, source`, idList(buildspaces))
+	err := q.list(ctx, &rows, "changesets_of_buildspaces", args{"buildspaces": idList(buildspaces)})
 	by := map[int64][]buildbtw.Changeset{}
 	for _, r := range rows {
 		by[r.BuildspaceID] = append(by[r.BuildspaceID], r.Changeset)
@@ -151,14 +150,14 @@ func (q *Reader) ActiveBuildspaces(ctx context.Context) ([]ActiveBuildspace, err
 	var out []ActiveBuildspace
 	err := q.Snapshot(ctx, func(q *Reader) error {
 		rows := []BuildspaceRow{}
-		if err := q.listText(ctx, &rows, `SELECT * FROM buildspaces WHERE status = 'active' ORDER BY id`); err != nil {
+		if err := q.list(ctx, &rows, "active_buildspaces", nil); err != nil {
 			return err
 		}
 		ids := make([]int64, len(rows))
 		for i, r := range rows {
 			ids[i] = r.ID
 		}
-		changesets, err := changesetsOf(ctx, q, ids)
+		changesets, err := q.changesetsOf(ctx, ids)
 		if err != nil {
 			return err
 		}
@@ -175,18 +174,25 @@ func (q *Reader) ActiveBuildspaces(ctx context.Context) ([]ActiveBuildspace, err
 
 // addLatest adds the newest iteration of each buildspace with its changesets.
 func addLatest(ctx context.Context, q *Reader, spaces []ActiveBuildspace) error {
-	const newest = `(SELECT max(id) FROM iterations GROUP BY buildspace_id)`
-	var iterations []buildbtw.Iteration
-	if err := q.listText(ctx, &iterations, `SELECT * FROM iterations WHERE id IN `+newest); err != nil {
+	ids := make([]int64, len(spaces))
+	for i, b := range spaces {
+		ids[i] = b.ID
+	}
+	var iterations []IterationRow
+	if err := q.list(ctx, &iterations, "latest_iterations", args{"buildspaces": idList(ids)}); err != nil {
 		return err
 	}
+	numbers := make([]int64, len(iterations))
+	for i, it := range iterations {
+		numbers[i] = it.ID
+	}
 	var planned []iterationChangeset
-	if err := q.listText(ctx, &planned, `SELECT * FROM iteration_changesets WHERE iteration_id IN `+newest+` ORDER BY iteration_id, source`); err != nil {
+	if err := q.list(ctx, &planned, "changesets_of_iterations", args{"iterations": idList(numbers)}); err != nil {
 		return err
 	}
 	latest := map[int64]*buildbtw.Iteration{}
 	for i, it := range iterations {
-		latest[it.BuildspaceID] = &iterations[i]
+		latest[it.BuildspaceID] = &iterations[i].Iteration
 	}
 	commits := map[int64][]buildgraph.PlannedChangeset{}
 	for _, c := range planned {
@@ -219,19 +225,19 @@ func (s *Store) CreateBuildspace(ctx context.Context, actor string, b buildbtw.B
 	if err := checkBuildspace(b, cs); err != nil {
 		return BuildspaceRow{}, err
 	}
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-		taken, err := t.NewSelect().Model((*buildbtw.Buildspace)(nil)).Where("name = ?", b.Name).Exists(ctx)
-		if err != nil {
-			return err
-		}
-		if taken {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.buildspace(ctx, b.Name)
+		if err == nil {
 			return buildbtw.Conflict("there is a buildspace %q already; choose another name", b.Name)
+		}
+		if buildbtw.KindOf(err) != buildbtw.KindNotFound {
+			return err
 		}
 		b = buildbtw.Buildspace{
 			Name: b.Name, Status: buildbtw.BuildspaceActive, Settings: b.Settings, CreatedBy: actor, CreatedAt: t.now,
 			Wanted: buildbtw.IterationCreated, WantedText: "Created by " + actor + ".", WantedAt: &t.now, Revision: 1,
 		}
-		if _, err := t.NewInsert().Model(&b).Exec(ctx); err != nil {
+		if err := t.insert(ctx, &b); err != nil {
 			return err
 		}
 		if err := t.insertChangesets(ctx, b.ID, cs); err != nil {
@@ -270,8 +276,7 @@ func (t *tx) insertChangesets(ctx context.Context, buildspace int64, cs []buildb
 	for i, c := range cs {
 		rows[i] = changesetRow{BuildspaceID: buildspace, Changeset: c}
 	}
-	_, err := t.NewInsert().Model(&rows).Exec(ctx)
-	return err
+	return t.insert(ctx, &rows)
 }
 
 func (t *tx) recordBuildspace(ctx context.Context, actor string, id int64, message string) error {
@@ -281,14 +286,20 @@ func (t *tx) recordBuildspace(ctx context.Context, actor string, id int64, messa
 // buildspace loads one buildspace by name.
 func (t *tx) buildspace(ctx context.Context, name string) (buildbtw.Buildspace, error) {
 	var b buildbtw.Buildspace
-	err := t.NewSelect().Model(&b).Where("name = ?", name).Scan(ctx)
+	err := t.get(ctx, &b, "buildspace", args{"name": name})
 	return b, notFound(err, "there is no buildspace %q", name)
+}
+
+// buildspaceByID loads one buildspace.
+func (t *tx) buildspaceByID(ctx context.Context, id int64) (buildbtw.Buildspace, error) {
+	b := buildbtw.Buildspace{ID: id}
+	err := t.NewSelect().Model(&b).WherePK().Scan(ctx)
+	return b, notFound(err, "there is no buildspace %d", id)
 }
 
 // want asks for an iteration. Every request has its own revision.
 func (t *tx) want(ctx context.Context, b *buildbtw.Buildspace, reason buildbtw.IterationReason, text string) error {
 	b.Wanted, b.WantedText, b.WantedAt, b.Revision = reason, text, &t.now, b.Revision+1
-	t.changed.add(Change{Buildspaces: []int64{b.ID}})
 	_, err := t.NewUpdate().Model(b).Column("wanted", "wanted_text", "wanted_at", "revision").WherePK().Exec(ctx)
 	return err
 }
@@ -299,7 +310,7 @@ func (s *Store) EditBuildspace(ctx context.Context, actor, name string, e Edit) 
 	if err := e.validate(); err != nil {
 		return BuildspaceRow{}, err
 	}
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		b, err := t.buildspace(ctx, name)
 		if err != nil {
 			return err
@@ -356,7 +367,8 @@ func (t *tx) editSettings(ctx context.Context, b *buildbtw.Buildspace, to *build
 	before := b.Settings
 	b.Settings = *to
 	before.Priority, before.Reuse, before.CutOff = to.Priority, to.Reuse, to.CutOff
-	_, err = t.NewUpdate().Model(b).Column("scope", "cycles", "priority", "follow_all", "makedepends", "reuse", "cut_off", "architectures", "exclude", "add_pkgbases").WherePK().Exec(ctx)
+	_, err = t.NewUpdate().Model(b).WherePK().
+		Column("scope", "cycles", "priority", "follow_all", "makedepends", "reuse", "cut_off", "architectures", "exclude", "add_pkgbases").Exec(ctx)
 	if err == nil {
 		err = t.holdBuildspace(ctx, b.ID)
 	}
@@ -379,14 +391,15 @@ func (t *tx) editChangesets(ctx context.Context, buildspace int64, to *[]buildbt
 	if to == nil {
 		return false, nil
 	}
-	var rows []changesetRow
-	if err := t.NewSelect().Model(&rows).Where("buildspace_id = ?", buildspace).Scan(ctx); err != nil {
+	before, err := t.changesetsOf(ctx, []int64{buildspace})
+	if err != nil {
 		return false, err
 	}
-	if len(rows) == len(*to) && !slices.ContainsFunc(rows, func(r changesetRow) bool { return !slices.Contains(*to, r.Changeset) }) {
+	rows := before[buildspace]
+	if len(rows) == len(*to) && !slices.ContainsFunc(rows, func(c buildbtw.Changeset) bool { return !slices.Contains(*to, c) }) {
 		return false, nil
 	}
-	if _, err := t.NewDelete().Model((*changesetRow)(nil)).Where("buildspace_id = ?", buildspace).Exec(ctx); err != nil {
+	if _, err := t.exec(ctx, "delete_changesets", args{"buildspace": buildspace}); err != nil {
 		return false, err
 	}
 	return true, t.insertChangesets(ctx, buildspace, *to)
@@ -396,16 +409,16 @@ func (t *tx) editChangesets(ctx context.Context, buildspace int64, to *[]buildbt
 // not been built is skipped, running attempts are told to stop. Stopping again
 // changes nothing.
 func (s *Store) StopBuildspace(ctx context.Context, actor, name string) (BuildspaceRow, error) {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		b, err := t.buildspace(ctx, name)
 		if err != nil || b.Status == buildbtw.BuildspaceStopped {
 			return err
 		}
-		if err := t.setStatus(ctx, b.ID, buildbtw.BuildspaceStopped); err != nil {
+		if err := t.setStatus(ctx, &b, buildbtw.BuildspaceStopped); err != nil {
 			return err
 		}
 		err = t.endIterations(ctx, overturn{
-			buildspace: b.ID, state: buildbtw.IterationStopped, builds: sqlf("TRUE"),
+			buildspace: b.ID, state: buildbtw.IterationStopped, everything: true,
 			skip: change{cause: buildbtw.CauseStopped, actor: actor, message: "The buildspace was stopped by " + actor + "."},
 		})
 		if err != nil {
@@ -422,12 +435,12 @@ func (s *Store) StopBuildspace(ctx context.Context, actor, name string) (Buildsp
 // StartBuildspace makes a stopped buildspace active; it wants a new iteration.
 // Starting again changes nothing.
 func (s *Store) StartBuildspace(ctx context.Context, actor, name string) (BuildspaceRow, error) {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		b, err := t.buildspace(ctx, name)
 		if err != nil || b.Status == buildbtw.BuildspaceActive {
 			return err
 		}
-		if err := t.setStatus(ctx, b.ID, buildbtw.BuildspaceActive); err != nil {
+		if err := t.setStatus(ctx, &b, buildbtw.BuildspaceActive); err != nil {
 			return err
 		}
 		if err := t.want(ctx, &b, buildbtw.IterationStarted, "Started by "+actor+"."); err != nil {
@@ -441,14 +454,15 @@ func (s *Store) StartBuildspace(ctx context.Context, actor, name string) (Builds
 	return s.Buildspace(ctx, name)
 }
 
-func (t *tx) setStatus(ctx context.Context, buildspace int64, status buildbtw.BuildspaceStatus) error {
-	_, err := t.NewUpdate().Model((*buildbtw.Buildspace)(nil)).Set("status = ?", status).Where("id = ?", buildspace).Exec(ctx)
+func (t *tx) setStatus(ctx context.Context, b *buildbtw.Buildspace, status buildbtw.BuildspaceStatus) error {
+	b.Status = status
+	_, err := t.NewUpdate().Model(b).Column("status").WherePK().Exec(ctx)
 	return err
 }
 
 // RequestIteration makes a new iteration wanted.
 func (s *Store) RequestIteration(ctx context.Context, actor, name string, reason buildbtw.IterationReason, text string) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		b, err := t.buildspace(ctx, name)
 		if err != nil {
 			return err

@@ -63,7 +63,7 @@ func (s *Store) ClaimBuild(ctx context.Context, c Claim) (*Claimed, error) {
 	changes := s.work.seen()
 	var claimed *Claimed
 	var aside bool
-	err := s.transact(ctx, func(ctx context.Context, t *tx) (err error) {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) (err error) {
 		if aside, err = t.touchWorker(ctx, c.Worker); err != nil {
 			return err
 		}
@@ -96,13 +96,21 @@ func (t *tx) claim(ctx context.Context, c Claim, aside bool) (*buildbtw.Attempt,
 	case aside:
 		return nil, nil
 	}
-	return t.claimBest(ctx, c)
+	full, err := t.labelFull(ctx, c.Worker)
+	if err != nil || full {
+		return nil, err
+	}
+	best, err := t.bestPending(ctx, c.Worker.Architectures)
+	if err != nil || best == 0 {
+		return nil, err
+	}
+	return t.lease(ctx, best, c)
 }
 
 // resume finds what the slot runs already.
 func (t *tx) resume(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
 	a := new(buildbtw.Attempt)
-	err := t.getText(ctx, a, `SELECT * FROM attempts WHERE worker = ? AND slot = ? AND state = 'running'`, c.Worker.Name, c.Slot)
+	err := t.get(ctx, a, "attempt_of_slot", args{"worker": c.Worker.Name, "slot": c.Slot})
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -117,7 +125,8 @@ func (t *tx) resume(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
 		_, err := t.end(ctx, a, ending{buildbtw.OutcomeLost, "The machine began another job in its place."})
 		return nil, err
 	}
-	return a, t.extend(ctx, a, c.Lease)
+	a.HeartbeatAt, a.Deadline = t.now, t.now.Add(c.Lease).Truncate(time.Microsecond)
+	return a, t.get(ctx, &a.Stop, "heartbeat", args{"lease": a.Lease, "now": a.HeartbeatAt, "deadline": a.Deadline})
 }
 
 // agingStep is how long a buildspace that has builds to hand out goes without
@@ -125,75 +134,32 @@ func (t *tx) resume(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
 // at least every two hours, whatever else there is to do.
 const agingStep = 30 * time.Minute
 
-// bestPending chooses the buildspace by its priority, raised by how long it has
-// gone without; then the one with the fewest running builds, which count less
-// the higher the priority; then the one that was served longest ago. Within a
-// buildspace it takes the build that the longest chain waits for, then the
-// oldest. The inner selects are one look into an index for each iteration and
-// architecture, so the answer takes the same time with ten pending builds and
-// with ten thousand.
-func bestPending() string {
-	return `SELECT b.id FROM (
-    SELECT ` + priorityRank("s.priority") + ` AS rank, coalesce(s.served_at, s.created_at) AS served, (
-        SELECT count(*) FROM builds AS r WHERE r.iteration_id = i.id AND r.status IN ('scheduled', 'building')) AS running, (
-        SELECT p.id FROM builds AS p
-        WHERE p.iteration_id = i.id AND p.architecture = arch.value AND p.status = 'pending' AND p.twin_of = 0 AND p.held = ''
-          AND (p.not_before IS NULL OR p.not_before <= ?)
-        ORDER BY p.priority DESC, p.id LIMIT 1) AS best
-    FROM iterations AS i JOIN buildspaces AS s ON s.id = i.buildspace_id JOIN json_each(?) AS arch
-    WHERE i.state = 'ready' AND s.status = 'active') AS first
-JOIN builds AS b ON b.id = first.best
-WHERE first.running < ?
-ORDER BY first.rank + CAST((julianday(?) - julianday(max(first.served, b.changed_at))) / ? AS INTEGER) DESC,
-    (first.running + 1.0) / (1 << first.rank), first.served, b.priority DESC, b.id LIMIT 1`
-}
-
-// bestPendingArgs are what the question marks of bestPending stand for.
-func (t *tx) bestPendingArgs(architectures []string) []any {
+// bestPending returns the build to hand out next; 0 when there is none.
+func (t *tx) bestPending(ctx context.Context, architectures []string) (id int64, err error) {
 	most := t.opts.MaxRunning
 	if most == 0 {
 		most = math.MaxInt32
 	}
-	return []any{t.now, textList(architectures), most, t.now, agingStep.Hours() / 24}
+	err = t.get(ctx, &id, "best_pending", args{
+		"now": t.now, "architectures": textList(architectures), "most_running": most, "aging_days": agingStep.Hours() / 24,
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return id, err
 }
 
-// priorityRank is SQL for the place of a priority in their order.
-func priorityRank(column string) string {
-	var rank strings.Builder
-	rank.WriteString("CASE " + column)
-	for i, p := range buildbtw.Priorities() {
-		fmt.Fprintf(&rank, " WHEN '%s' THEN %d", p, i)
-	}
-	return rank.String() + " END"
-}
-
-func (t *tx) claimBest(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
-	full, err := t.labelFull(ctx, c.Worker)
-	if err != nil || full {
-		return nil, err
-	}
-	which := sqlf("id = ("+bestPending()+")", t.bestPendingArgs(c.Worker.Architectures)...)
-	t.handout = !t.changed.some()
-	ids, err := t.move(ctx, which, t.leased(c, buildbtw.StatusPending))
+// lease makes a build building and begins its next attempt; nil when its status
+// does not allow it.
+func (t *tx) lease(ctx context.Context, build int64, c Claim) (*buildbtw.Attempt, error) {
+	ids, err := t.move(ctx, []int64{build}, change{
+		to: buildbtw.StatusBuilding, cause: buildbtw.CauseLeased,
+		actor: c.Worker.Name, message: "Started on " + c.Worker.Name + ".",
+		set: []string{"attempts = attempts + 1", "not_before = NULL", "started_at = :now", "finished_at = NULL"},
+	})
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	return t.startAttempt(ctx, ids[0], c)
-}
-
-// leased is the change of a build that a worker gets.
-func (t *tx) leased(c Claim, only ...buildbtw.Status) change {
-	return change{
-		to: buildbtw.StatusBuilding, cause: buildbtw.CauseLeased, only: only,
-		actor: c.Worker.Name, message: "Started on " + c.Worker.Name + ".",
-		set: []clause{
-			sqlf("attempts = attempts + 1"), sqlf("not_before = NULL"),
-			sqlf("started_at = ?", t.now), sqlf("finished_at = NULL"),
-		},
-	}
-}
-
-func (t *tx) startAttempt(ctx context.Context, build int64, c Claim) (*buildbtw.Attempt, error) {
 	b, err := t.build(ctx, build)
 	if err != nil {
 		return nil, err
@@ -203,19 +169,15 @@ func (t *tx) startAttempt(ctx context.Context, build int64, c Claim) (*buildbtw.
 		Lease: t.opts.NewLease(), State: buildbtw.AttemptRunning,
 		Deadline: t.now.Add(c.Lease).Truncate(time.Microsecond), StartedAt: t.now, HeartbeatAt: t.now,
 	}
-	err = t.getText(ctx, &a.ID, `INSERT INTO attempts (build_id, number, worker, slot, runner, lease, state, deadline, started_at, heartbeat_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
-		a.BuildID, a.Number, a.Worker, a.Slot, a.Runner, a.Lease, a.State, a.Deadline, a.StartedAt, a.HeartbeatAt)
+	err = t.get(ctx, &a.ID, "start_attempt", args{
+		"build": a.BuildID, "number": a.Number, "worker": a.Worker, "slot": a.Slot, "runner": a.Runner,
+		"lease": a.Lease, "deadline": a.Deadline, "now": t.now,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return a, t.served(ctx, b.IterationID)
-}
-
-// served notes that a build of the buildspace was handed out.
-func (t *tx) served(ctx context.Context, iteration int64) error {
-	_, err := t.execText(ctx, `UPDATE buildspaces SET served_at = ? WHERE id = (SELECT buildspace_id FROM iterations WHERE id = ?)`, t.now, iteration)
-	return err
+	_, err = t.exec(ctx, "note_served", args{"iteration": b.IterationID, "now": t.now})
+	return a, err
 }
 
 // labelFull reports whether the workers with one of this worker's labels run as
@@ -227,8 +189,7 @@ func (t *tx) labelFull(ctx context.Context, w buildbtw.Worker) (bool, error) {
 			continue
 		}
 		var running int
-		err := t.getText(ctx, &running, `SELECT count(*) FROM workers AS w JOIN attempts AS a ON a.worker = w.name AND a.state = 'running'
-WHERE EXISTS (SELECT 1 FROM json_each(w.labels) WHERE value = ?)`, label)
+		err := t.get(ctx, &running, "running_with_label", args{"label": label})
 		if err != nil || running >= limit {
 			return true, err
 		}
@@ -248,20 +209,24 @@ func (t *tx) claimNamed(ctx context.Context, c Claim) (*buildbtw.Attempt, error)
 		return nil, err
 	}
 	if row.Status == buildbtw.StatusFailed {
-		if err := t.retryInGitLab(ctx, row); err != nil {
+		if err := t.retry(ctx, "GitLab", row); err != nil {
+			return nil, err
+		}
+		if row, err = t.buildRow(ctx, c.Build); err != nil {
 			return nil, err
 		}
 	}
-	ids, err := t.move(ctx, sqlf("id = ? AND twin_of = 0 AND held = ''", row.ID), t.leased(c, buildbtw.StatusScheduled, buildbtw.StatusPending))
-	if err != nil {
+	var a *buildbtw.Attempt
+	if row.TwinOf == 0 && row.Held == buildbtw.HoldNone {
+		a, err = t.lease(ctx, row.ID, c)
+	}
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if len(ids) == 0 {
+	case a == nil:
 		return nil, buildbtw.Conflict("%s for %s is %s; it is not to be built now", row.Pkgbase, row.Architecture, row.Status)
-	}
-	a, err := t.startAttempt(ctx, row.ID, c)
-	if err != nil || p == nil {
-		return a, err
+	case p == nil:
+		return a, nil
 	}
 	return a, t.startPipeline(ctx, p, c, a.ID)
 }
@@ -270,7 +235,7 @@ func (t *tx) claimNamed(ctx context.Context, c Claim) (*buildbtw.Attempt, error)
 // the build's latest. A build that was never handed to GitLab has none.
 func (t *tx) claimingPipeline(ctx context.Context, c Claim) (*buildbtw.Pipeline, error) {
 	p := new(buildbtw.Pipeline)
-	err := t.NewSelect().Model(p).Where("build_id = ?", c.Build).Order("id DESC").Limit(1).Scan(ctx)
+	err := t.get(ctx, p, "latest_pipeline_of_build", args{"build": c.Build})
 	switch {
 	case errors.Is(err, sql.ErrNoRows) && c.Pipeline == 0:
 		return nil, nil
@@ -284,16 +249,6 @@ func (t *tx) claimingPipeline(ctx context.Context, c Claim) (*buildbtw.Pipeline,
 	return p, nil
 }
 
-func (t *tx) retryInGitLab(ctx context.Context, row BuildRow) error {
-	if err := row.CanRetry(); err != nil {
-		return err
-	}
-	if err := t.checkReady(ctx, row); err != nil {
-		return err
-	}
-	return t.moveOne(ctx, row.ID, retry("GitLab"))
-}
-
 // startPipeline notes the attempt that a pipeline's executor began. The executor
 // may be there before the server has noted the pipeline, and after it has
 // ended: then a person had its job run again.
@@ -305,8 +260,7 @@ func (t *tx) startPipeline(ctx context.Context, p *buildbtw.Pipeline, c Claim, a
 	if p.Number != 0 {
 		p.State = buildbtw.PipelineCreated
 	}
-	_, err := t.NewUpdate().Model(p).Column("attempt_id", "job", "ended_at", "message", "number", "state").WherePK().Exec(ctx)
-	return err
+	return t.savePipeline(ctx, p, "attempt_id", "job", "ended_at", "message", "number", "state")
 }
 
 // work tells claims that wait when looking again may help. Hundreds of workers
@@ -387,7 +341,7 @@ func (s *Store) NextDue(ctx context.Context) (at time.Time, ok bool, err error) 
 		return known.at, known.ok, nil
 	}
 	var times []time.Time
-	if err := s.listText(ctx, &times, postponed+` ORDER BY b.not_before LIMIT 1`, now); err != nil {
+	if err := s.list(ctx, &times, "next_due", args{"now": now}); err != nil {
 		return time.Time{}, false, fmt.Errorf("find the next postponed build: %w", err)
 	}
 	if ok = len(times) > 0; ok {

@@ -47,19 +47,13 @@ type triggerRow struct {
 	Makedepends bool `bun:"makedepends"` // of the buildspace
 }
 
-// previousOf is SQL for the latest result of build b in its buildspace before
-// its iteration.
-const previousOf = `(SELECT max(p.id) FROM builds AS p JOIN iterations AS pi ON pi.id = p.iteration_id
-    WHERE p.pkgbase = b.pkgbase AND p.architecture = b.architecture AND p.stage = b.stage AND p.commit_id = b.commit_id AND p.no_check = b.no_check
-      AND p.status = 'built' AND pi.buildspace_id = i.buildspace_id AND p.iteration_id < b.iteration_id)`
-
 // Undecided gives builds for which it is to be decided whether they are built,
 // at most so many.
 func (q *Reader) Undecided(ctx context.Context, limit int) ([]Undecided, error) {
 	var list []Undecided
 	err := q.Snapshot(ctx, func(q *Reader) error {
 		var rows []BuildRow
-		err := q.listText(ctx, &rows, heldBuilds(buildbtw.HoldDecide), limit)
+		err := q.list(ctx, &rows, "held_builds", args{"hold": buildbtw.HoldDecide, "limit": limit})
 		if err != nil || len(rows) == 0 {
 			return err
 		}
@@ -115,16 +109,9 @@ func loadTriggers(ctx context.Context, q *Reader, rows []BuildRow) ([]triggerRow
 		ids[i] = r.ID
 	}
 	var triggers []triggerRow
-	err := q.listText(ctx, &triggers, `WITH wanted AS (
-    SELECT b.id, b.pkgbase, b.architecture, s.makedepends, coalesce(`+previousOf+`, 0) AS previous_id
-    FROM json_each(?) AS k CROSS JOIN builds AS b ON b.id = k.value JOIN iterations AS i ON i.id = b.iteration_id JOIN buildspaces AS s ON s.id = i.buildspace_id)
-SELECT w.id AS to_build, d.id, d.pkgbase, d.pkgbase = w.pkgbase AS own, d.status, w.previous_id, w.makedepends,
-    coalesce(was.id, 0) AS was_id, coalesce(was.status, '') AS was_status
-FROM wanted AS w JOIN edges AS e ON e.to_build = w.id JOIN builds AS d ON d.id = e.from_build
-LEFT JOIN builds AS previous ON previous.id = w.previous_id
-LEFT JOIN builds AS was ON was.iteration_id = previous.iteration_id AND was.architecture = d.architecture AND was.pkgbase = d.pkgbase AND was.stage = d.stage
-WHERE d.pkgbase = w.pkgbase OR e.through = '[]' AND e.kinds & iif(w.makedepends, ?, ?) <> 0
-ORDER BY w.id, d.pkgbase`, idList(ids), buildbtw.TriggerKinds(true), buildbtw.TriggerKinds(false))
+	err := q.list(ctx, &triggers, "triggers", args{
+		"builds": idList(ids), "kinds_with_makedepends": buildbtw.TriggerKinds(true), "kinds": buildbtw.TriggerKinds(false),
+	})
 	return triggers, err
 }
 
@@ -166,20 +153,30 @@ type Decision struct {
 // skipped counts as settled for its dependents; what keeps its packages waits
 // for BeginReuse. A build that is not undecided any more is left alone.
 func (s *Store) Decide(ctx context.Context, list []Decision) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		var skipped []int64
 		for _, d := range list {
-			if d.Verdict == VerdictSkip {
-				ids, err := t.skipUnchanged(ctx, d)
-				if err != nil {
-					return err
-				}
-				skipped = append(skipped, ids...)
-				continue
-			}
-			if err := t.note(ctx, d); err != nil {
+			b, err := t.buildRow(ctx, d.BuildID)
+			if err != nil {
 				return err
 			}
+			if b.Held != buildbtw.HoldDecide {
+				continue
+			}
+			if d.Verdict != VerdictSkip {
+				if err := t.keepPending(ctx, b, d); err != nil {
+					return err
+				}
+				continue
+			}
+			ids, err := t.move(ctx, []int64{b.ID}, change{
+				to: buildbtw.StatusSkipped, cause: buildbtw.CauseUnchanged, only: []buildbtw.Status{buildbtw.StatusPending},
+				actor: buildbtw.System, message: d.Reason,
+			})
+			if err != nil {
+				return err
+			}
+			skipped = append(skipped, ids...)
 		}
 		return t.unblock(ctx, skipped...)
 	})
@@ -189,57 +186,39 @@ func (s *Store) Decide(ctx context.Context, list []Decision) error {
 	return nil
 }
 
-func (t *tx) skipUnchanged(ctx context.Context, d Decision) ([]int64, error) {
-	return t.move(ctx, sqlf("id = ? AND held = ?", d.BuildID, buildbtw.HoldDecide), change{
-		to: buildbtw.StatusSkipped, cause: buildbtw.CauseUnchanged, only: []buildbtw.Status{buildbtw.StatusPending},
-		actor: buildbtw.System, message: d.Reason,
-	})
-}
-
-// note carries out a verdict that leaves the build pending. Kept packages are
+// keepPending carries out a verdict that leaves the build pending. Kept packages are
 // no result for the build's input, from which they were not made.
-func (t *tx) note(ctx context.Context, d Decision) error {
-	q := t.NewUpdate().Model((*buildbtw.Build)(nil)).Set("may_skip = FALSE").
-		Where("id = ? AND held = ? AND status = ?", d.BuildID, buildbtw.HoldDecide, buildbtw.StatusPending)
-	words := "Rebuilding: " + d.Reason
+func (t *tx) keepPending(ctx context.Context, b BuildRow, d Decision) error {
+	statement, words := "build_without_cutoff", "Rebuilding: "+d.Reason
 	if d.Verdict == VerdictKeep {
-		q = q.Set("held = ?", buildbtw.HoldLinking).Set("reused_from = ?", d.From).Set("input_key = ''")
-		words = "Not rebuilt: " + d.Reason
+		statement, words = "keep_packages", "Not rebuilt: "+d.Reason
 	}
-	done, err := q.Exec(ctx)
-	if err != nil {
-		return err
-	}
-	if n, _ := done.RowsAffected(); n == 0 {
-		return nil
-	}
-	b, err := t.buildRow(ctx, d.BuildID)
-	if err != nil {
+	if _, err := t.exec(ctx, statement, args{"build": b.ID, "from": d.From}); err != nil {
 		return err
 	}
 	var buildspace int64
-	if err := t.getText(ctx, &buildspace, "SELECT buildspace_id FROM iterations WHERE id = ?", b.IterationID); err != nil {
+	if err := t.get(ctx, &buildspace, "buildspace_of_iteration", args{"iteration": b.IterationID}); err != nil {
 		return err
 	}
-	err = t.record(ctx, buildbtw.Event{
+	err := t.record(ctx, buildbtw.Event{
 		Actor: buildbtw.System, BuildspaceID: buildspace, IterationID: b.IterationID, BuildID: b.ID, Kind: buildbtw.EventIteration, Message: words,
 	})
 	if err != nil {
 		return err
 	}
-	return t.hold(ctx, sqlf("?", d.BuildID))
+	return t.hold(ctx, []int64{b.ID})
 }
 
 // SaveInterfaces keeps what dependents can notice of packages, by the SHA-256
 // of their files. What is there already stays: a digest means one file.
 func (s *Store) SaveInterfaces(ctx context.Context, bySHA256 map[string]alpm.Interface) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		for sum, i := range bySHA256 {
 			text, err := json.Marshal(i)
 			if err != nil {
 				return err
 			}
-			_, err = t.execText(ctx, `INSERT INTO interfaces (sha256, interface) VALUES (?, ?) ON CONFLICT (sha256) DO NOTHING`, sum, string(text))
+			_, err = t.exec(ctx, "save_interface", args{"sha256": sum, "interface": string(text)})
 			if err != nil {
 				return err
 			}
@@ -259,10 +238,7 @@ func interfacesOf(ctx context.Context, q *Reader, builds []int64) (map[int64][]a
 		BuildID   int64   `bun:"build_id"`
 		Interface *string `bun:"interface"`
 	}
-	err := q.listText(ctx, &rows, `SELECT b.id AS build_id, f.interface FROM builds AS b
-JOIN packages AS p ON p.build_id = CASE b.twin_of WHEN 0 THEN b.id ELSE b.twin_of END AND p.published
-LEFT JOIN interfaces AS f ON f.sha256 = p.sha256
-WHERE b.id IN (SELECT value FROM json_each(?)) ORDER BY p.pkgname`, idList(builds))
+	err := q.list(ctx, &rows, "interfaces_of_builds", args{"builds": idList(builds)})
 	if err != nil {
 		return nil, err
 	}
@@ -299,10 +275,7 @@ type PreviousResult struct {
 func (q *Reader) PreviousResult(ctx context.Context, buildID int64) (*PreviousResult, error) {
 	var rows []PreviousResult
 	err := q.Snapshot(ctx, func(q *Reader) error {
-		err := q.listText(ctx, &rows, `SELECT p.id, pi.number, p.version FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id
-JOIN builds AS p ON p.pkgbase = b.pkgbase AND p.architecture = b.architecture AND p.status = 'built' AND p.iteration_id < b.iteration_id
-JOIN iterations AS pi ON pi.id = p.iteration_id AND pi.buildspace_id = i.buildspace_id
-WHERE b.id = ? ORDER BY p.id DESC LIMIT 1`, buildID)
+		err := q.list(ctx, &rows, "previous_result", args{"build": buildID})
 		if err != nil || len(rows) == 0 {
 			return err
 		}

@@ -33,14 +33,13 @@ func (t *tx) record(ctx context.Context, e buildbtw.Event) error {
 	e.At = t.now
 	switch {
 	case e.BuildID != 0:
-		t.changed.add(Change{Builds: []int64{e.BuildID}})
+		t.note(Change{Builds: []int64{e.BuildID}})
 	case e.BuildspaceID != 0:
-		t.changed.add(Change{Buildspaces: []int64{e.BuildspaceID}})
+		t.note(Change{Buildspaces: []int64{e.BuildspaceID}})
 	default:
-		t.changed.add(Change{Everything: true})
+		t.note(Change{Everything: true})
 	}
-	_, err := t.NewInsert().Model(&e).Exec(ctx)
-	return err
+	return t.insert(ctx, &e)
 }
 
 // Events lists the history.

@@ -36,8 +36,7 @@ type WorkBuild struct {
 func (q *Reader) Work(ctx context.Context, iterationID int64) (Work, error) {
 	var w Work
 	err := q.Snapshot(ctx, func(q *Reader) error {
-		err := q.listText(ctx, &w.Builds, `SELECT `+buildRefColumns+`, b.priority, b.started_at, b.twin_of
-FROM builds AS b WHERE b.iteration_id = ? ORDER BY b.id`, iterationID)
+		err := q.list(ctx, &w.Builds, "work_of_iteration", args{"iteration": iterationID})
 		if err != nil {
 			return err
 		}
@@ -84,9 +83,7 @@ type ReadyIteration struct {
 // ReadyIterations lists the iterations whose builds are handed out.
 func (q *Reader) ReadyIterations(ctx context.Context) ([]ReadyIteration, error) {
 	var rows []ReadyIteration
-	err := q.listText(ctx, &rows, `SELECT i.id, s.priority,
-  EXISTS (SELECT 1 FROM builds AS b WHERE b.iteration_id = i.id AND b.status IN ('pending', 'scheduled', 'building')) AS working
-FROM iterations AS i JOIN buildspaces AS s ON s.id = i.buildspace_id WHERE i.state = 'ready' AND s.status = 'active' ORDER BY i.id`)
+	err := q.list(ctx, &rows, "ready_iterations", nil)
 	if err != nil {
 		return nil, fmt.Errorf("list ready iterations: %w", err)
 	}
@@ -105,9 +102,8 @@ type NewPriority struct {
 // SetPriorities changes the priorities of builds that are not handed out yet.
 func (s *Store) SetPriorities(ctx context.Context, list []NewPriority) error {
 	for batch := range slices.Chunk(list, priorityBatch) {
-		err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-			_, err := t.execText(ctx, `UPDATE builds SET priority = json_extract(v.value, '$[1]') FROM json_each(?) AS v
-WHERE builds.id = json_extract(v.value, '$[0]') AND builds.status IN ('blocked', 'pending')`, priorityList(batch))
+		err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+			_, err := t.exec(ctx, "set_priorities", args{"priorities": priorityList(batch)})
 			return err
 		})
 		if err != nil {
@@ -137,13 +133,7 @@ func priorityList(list []NewPriority) string {
 // for any of the architectures. Present is who was seen after a time, or runs
 // something. What a worker has not shown yet is thought to be one slot.
 func (q *Reader) Slots(ctx context.Context, architectures []string, seen time.Time) (n int, err error) {
-	err = q.getText(ctx, &n, `SELECT coalesce(sum(max(1, running, finished)), 0) FROM (
-    SELECT w.last_seen,
-        (SELECT coalesce(max(a.slot) + 1, 0) FROM attempts AS a WHERE a.worker = w.name AND a.state = 'running') AS running,
-        (SELECT coalesce(max(a.slot) + 1, 0) FROM attempts AS a WHERE a.worker = w.name AND a.state = 'finished' AND a.finished_at > ?) AS finished
-    FROM workers AS w WHERE w.set_aside = ''
-      AND EXISTS (SELECT 1 FROM json_each(w.architectures) AS a JOIN json_each(?) AS b ON b.value = a.value))
-WHERE last_seen >= ? OR running > 0`, seen.UTC(), textList(architectures), seen.UTC())
+	err = q.get(ctx, &n, "count_slots", args{"present_since": seen.UTC(), "architectures": textList(architectures)})
 	if err != nil {
 		return 0, fmt.Errorf("count the slots of workers: %w", err)
 	}
@@ -169,9 +159,7 @@ func (q *Reader) BurnDown(ctx context.Context, iterationID int64) ([]BurnPoint, 
 		Space   int64     `bun:"space"`
 		Seconds float64   `bun:"seconds"` // from the first event to the last
 	}
-	err := q.getText(ctx, &span, `SELECT i.created_at AS first, i.buildspace_id AS space,
-  coalesce((julianday((SELECT max(b.changed_at) FROM builds AS b WHERE b.iteration_id = i.id)) - julianday(i.created_at)) * 86400, 0) AS seconds
-FROM iterations AS i WHERE i.id = ?`, iterationID)
+	err := q.get(ctx, &span, "span_of_iteration", args{"iteration": iterationID})
 	if err != nil {
 		return nil, fmt.Errorf("burn down iteration %d: %w", iterationID, notFound(err, "there is no iteration %d", iterationID))
 	}
@@ -180,12 +168,9 @@ FROM iterations AS i WHERE i.id = ?`, iterationID)
 		Bucket int `bun:"bucket"`
 		Change int `bun:"change"`
 	}
-	settled := textList([]buildbtw.Status{buildbtw.StatusBuilt, buildbtw.StatusSkipped, buildbtw.StatusFailed})
-	err = q.listText(ctx, &rows, `WITH settled AS (SELECT value FROM json_each(?))
-SELECT CAST((julianday(e.at) - julianday(?)) * 86400 / ? AS INTEGER) AS bucket,
-  sum((e.from_status = '' OR e.from_status IN settled) - (e.to_status IN settled)) AS change
-FROM events AS e WHERE e.buildspace_id = ? AND e.iteration_id = ? AND e.kind = 'build' GROUP BY bucket ORDER BY bucket`,
-		settled, span.First, step, span.Space, iterationID)
+	err = q.list(ctx, &rows, "burn_down", args{
+		"first": span.First, "step": step, "buildspace": span.Space, "iteration": iterationID,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("burn down iteration %d: %w", iterationID, err)
 	}
@@ -229,16 +214,16 @@ func (t *tx) learnFrom(ctx context.Context, a *buildbtw.Attempt) error {
 		return err
 	}
 	row := durationRow{Pkgbase: b.Pkgbase, Architecture: b.Architecture, Recent: "[]"}
-	err = t.getText(ctx, &row, `SELECT * FROM durations WHERE pkgbase = ? AND architecture = ?`, b.Pkgbase, b.Architecture)
+	err = t.get(ctx, &row, "duration", args{"pkgbase": b.Pkgbase, "architecture": b.Architecture})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("read the durations of %s: %w", b.Pkgbase, err)
 	}
 	if err := row.add(took.Seconds()); err != nil {
 		return fmt.Errorf("learn the duration of %s: %w", b.Pkgbase, err)
 	}
-	_, err = t.execText(ctx, `INSERT INTO durations (pkgbase, architecture, seconds, recent, learned_at) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (pkgbase, architecture) DO UPDATE SET seconds = EXCLUDED.seconds, recent = EXCLUDED.recent, learned_at = EXCLUDED.learned_at`,
-		row.Pkgbase, row.Architecture, row.Seconds, row.Recent, t.now)
+	_, err = t.exec(ctx, "save_duration", args{
+		"pkgbase": row.Pkgbase, "architecture": row.Architecture, "seconds": row.Seconds, "recent": row.Recent, "now": t.now,
+	})
 	return err
 }
 
@@ -272,7 +257,7 @@ type Duration struct {
 // Durations lists all that was learned, by package and architecture.
 func (q *Reader) Durations(ctx context.Context) ([]Duration, error) {
 	var rows []durationRow
-	err := q.listText(ctx, &rows, `SELECT * FROM durations ORDER BY pkgbase, architecture`)
+	err := q.list(ctx, &rows, "durations", nil)
 	if err != nil {
 		return nil, fmt.Errorf("list durations: %w", err)
 	}
@@ -303,13 +288,13 @@ func logSpread(list []float64) float64 {
 // Duration gives what was learned of one package on an architecture; ok is
 // false when it was nothing.
 func (q *Reader) Duration(ctx context.Context, pkgbase, architecture string) (seconds float64, ok bool, err error) {
-	var found []float64
-	err = q.listText(ctx, &found, `SELECT seconds FROM durations WHERE pkgbase = ? AND architecture = ?`, pkgbase, architecture)
-	if err != nil {
+	var row durationRow
+	err = q.get(ctx, &row, "duration", args{"pkgbase": pkgbase, "architecture": architecture})
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, false, nil
+	case err != nil:
 		return 0, false, fmt.Errorf("look up the duration of %s: %w", pkgbase, err)
 	}
-	if len(found) == 0 {
-		return 0, false, nil
-	}
-	return found[0], true, nil
+	return row.Seconds, true, nil
 }

@@ -39,24 +39,21 @@ func (q *Reader) GraphShape(ctx context.Context, iterationID int64, arch string)
 }
 
 func (g *GraphShape) load(ctx context.Context, q *Reader, iterationID int64, arch string) error {
-	err := q.listText(ctx, &g.Builds, `SELECT id, pkgbase, version, stage, level, reason
-FROM builds WHERE iteration_id = ? AND architecture = ? ORDER BY id`, iterationID, arch)
+	err := q.list(ctx, &g.Builds, "graph_shape", args{"iteration": iterationID, "architecture": arch})
 	if err != nil || len(g.Builds) == 0 {
 		return err
 	}
-	// The builds of one architecture were numbered in one go.
-	first, last := g.Builds[0].ID, g.Builds[len(g.Builds)-1].ID
-	if err := g.loadEdges(ctx, q, first, last); err != nil {
+	span := args{"first": g.Builds[0].ID, "last": g.Builds[len(g.Builds)-1].ID}
+	if err := g.loadEdges(ctx, q, span); err != nil {
 		return err
 	}
-	return q.listText(ctx, &g.Cuts, `SELECT * FROM cuts WHERE from_build BETWEEN ? AND ? ORDER BY from_build, to_build`, first, last)
+	return q.list(ctx, &g.Cuts, "graph_cuts", span)
 }
 
 // loadEdges reads row by row: there are tens of thousands, and nearly none has
 // anything in through.
-func (g *GraphShape) loadEdges(ctx context.Context, q *Reader, first, last int64) error {
-	rows, err := q.db.QueryContext(ctx, `SELECT from_build, to_build, kinds, through FROM edges
-WHERE from_build BETWEEN ? AND ? ORDER BY from_build, to_build`, first, last)
+func (g *GraphShape) loadEdges(ctx context.Context, q *Reader, span args) error {
+	rows, err := q.rows(ctx, "graph_edges", span)
 	if err != nil {
 		return err
 	}
@@ -87,8 +84,7 @@ type GraphState struct {
 
 // GraphStates tells where the builds of a graph stand, by ID.
 func (q *Reader) GraphStates(ctx context.Context, iterationID int64, arch string) ([]GraphState, error) {
-	rows, err := q.db.QueryContext(ctx, `SELECT id, status, skip_reason, priority
-FROM builds WHERE iteration_id = ? AND architecture = ? ORDER BY id`, iterationID, arch)
+	rows, err := q.rows(ctx, "graph_states", args{"iteration": iterationID, "architecture": arch})
 	if err != nil {
 		return nil, fmt.Errorf("list the states of iteration %d for %s: %w", iterationID, arch, err)
 	}
@@ -142,12 +138,10 @@ func loadAdjacency(ctx context.Context, q *Reader, iteration int64) (*adjacency,
 		First int64 `bun:"first"`
 		Last  int64 `bun:"last"`
 	}
-	err := q.getText(ctx, &span, `SELECT coalesce(min(id), 0) AS first, coalesce(max(id), -1) AS last FROM builds WHERE iteration_id = ?`, iteration)
-	if err != nil {
+	if err := q.get(ctx, &span, "build_span", args{"iteration": iteration}); err != nil {
 		return nil, err
 	}
-	rows, err := q.db.QueryContext(ctx, `SELECT from_build, to_build FROM edges WHERE from_build BETWEEN ? AND ?
-UNION ALL SELECT twin_of, id FROM builds WHERE twin_of BETWEEN ? AND ?`, span.First, span.Last, span.First, span.Last)
+	rows, err := q.rows(ctx, "order_of_iteration", args{"first": span.First, "last": span.Last})
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,8 @@ package store
 import (
 	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -29,8 +31,6 @@ type Graph struct {
 	Cuts   []buildbtw.Cut
 }
 
-const iterationRow = `SELECT i.*, s.name AS buildspace FROM iterations AS i JOIN buildspaces AS s ON s.id = i.buildspace_id `
-
 // iterationID finds an iteration by its number; 0 is the latest.
 func iterationID(ctx context.Context, q *Reader, buildspace string, number int) (int64, error) {
 	it, err := iterationOf(ctx, q, buildspace, number)
@@ -39,24 +39,45 @@ func iterationID(ctx context.Context, q *Reader, buildspace string, number int) 
 
 func iterationOf(ctx context.Context, q *Reader, buildspace string, number int) (IterationRow, error) {
 	var row IterationRow
-	err := q.getText(ctx, &row, iterationRow+`WHERE s.name = ? AND (i.number = ? OR ? = 0) ORDER BY i.number DESC LIMIT 1`, buildspace, number, number)
+	err := q.get(ctx, &row, "iteration", args{"buildspace": buildspace, "number": number})
 	if err == nil {
 		return row, nil
 	}
-	var known bool
-	if err := notFound(err, "buildspace %s has no iteration %d", buildspace, number); buildbtw.KindOf(err) != buildbtw.KindNotFound {
+	if !errors.Is(err, sql.ErrNoRows) {
 		return row, err
 	}
-	if err := q.getText(ctx, &known, `SELECT EXISTS (SELECT 1 FROM buildspaces WHERE name = ?)`, buildspace); err != nil {
-		return row, err
-	}
+	var known buildbtw.Buildspace
+	err = q.get(ctx, &known, "buildspace", args{"name": buildspace})
 	switch {
-	case !known:
+	case errors.Is(err, sql.ErrNoRows):
 		return row, noBuildspace(buildspace)
+	case err != nil:
+		return row, err
 	case number == 0:
 		return row, buildbtw.NotFound("buildspace %s has no iteration yet", buildspace)
 	}
 	return row, buildbtw.NotFound("buildspace %s has no iteration %d", buildspace, number)
+}
+
+// addCounts adds the numbers of builds by status; a status that no build has is
+// left out.
+func addCounts(ctx context.Context, q *Reader, rows []IterationRow) error {
+	ids := make([]int64, len(rows))
+	place := map[int64]int{}
+	for i := range rows {
+		rows[i].Counts = buildbtw.Counts{}
+		ids[i], place[rows[i].ID] = rows[i].ID, i
+	}
+	var counts []struct {
+		IterationID int64           `bun:"iteration_id"`
+		Status      buildbtw.Status `bun:"status"`
+		Builds      int             `bun:"builds"`
+	}
+	err := q.list(ctx, &counts, "counts_of_iterations", args{"iterations": idList(ids)})
+	for _, c := range counts {
+		rows[place[c.IterationID]].Counts[c.Status] = c.Builds
+	}
+	return err
 }
 
 // Iteration gives one iteration by number; 0 is the latest.
@@ -78,7 +99,7 @@ func (q *Reader) Iteration(ctx context.Context, buildspace string, number int) (
 func (q *Reader) Iterations(ctx context.Context, buildspace string) ([]IterationRow, error) {
 	rows := []IterationRow{}
 	err := q.Snapshot(ctx, func(q *Reader) error {
-		if err := q.listText(ctx, &rows, iterationRow+`WHERE s.name = ? ORDER BY i.number DESC`, buildspace); err != nil {
+		if err := q.list(ctx, &rows, "iterations", args{"buildspace": buildspace}); err != nil {
 			return err
 		}
 		return addCounts(ctx, q, rows)
@@ -93,7 +114,7 @@ func (q *Reader) Iterations(ctx context.Context, buildspace string) ([]Iteration
 // they stood at, by source.
 func (q *Reader) IterationChangesets(ctx context.Context, iterationID int64) ([]buildgraph.PlannedChangeset, error) {
 	var rows []iterationChangeset
-	err := q.listText(ctx, &rows, `SELECT * FROM iteration_changesets WHERE iteration_id = ? ORDER BY source`, iterationID)
+	err := q.list(ctx, &rows, "changesets_of_iterations", args{"iterations": idList([]int64{iterationID})})
 	if err != nil {
 		return nil, fmt.Errorf("list changesets of iteration %d: %w", iterationID, err)
 	}
@@ -107,7 +128,7 @@ func (q *Reader) IterationChangesets(ctx context.Context, iterationID int64) ([]
 // Warnings lists what the plan of an iteration warned of, in the plan's order.
 func (q *Reader) Warnings(ctx context.Context, iterationID int64) ([]buildgraph.Warning, error) {
 	var rows []iterationWarning
-	err := q.listText(ctx, &rows, `SELECT iteration_id, kind, source, message FROM iteration_warnings WHERE iteration_id = ? ORDER BY id`, iterationID)
+	err := q.list(ctx, &rows, "warnings", args{"iteration": iterationID})
 	if err != nil {
 		return nil, fmt.Errorf("list warnings of iteration %d: %w", iterationID, err)
 	}
@@ -121,11 +142,7 @@ func (q *Reader) Warnings(ctx context.Context, iterationID int64) ([]buildgraph.
 // Architectures lists the architectures for which an iteration builds, sorted.
 func (q *Reader) Architectures(ctx context.Context, iterationID int64) ([]string, error) {
 	list := []string{}
-	// From one to the next over the index; DISTINCT would go through all builds.
-	err := q.listText(ctx, &list, `WITH RECURSIVE a (architecture) AS (
-    SELECT min(architecture) FROM builds WHERE iteration_id = ?
-    UNION ALL SELECT (SELECT min(b.architecture) FROM builds AS b WHERE b.iteration_id = ? AND b.architecture > a.architecture) FROM a WHERE a.architecture IS NOT NULL)
-SELECT architecture FROM a WHERE architecture IS NOT NULL`, iterationID, iterationID)
+	err := q.list(ctx, &list, "architectures_of_iteration", args{"iteration": iterationID})
 	if err != nil {
 		return nil, fmt.Errorf("list architectures of iteration %d: %w", iterationID, err)
 	}
@@ -147,23 +164,22 @@ func (q *Reader) Graph(ctx context.Context, iterationID int64, arch string) (Gra
 // load reads edges by the range of ids of the builds: the builds of one
 // architecture were numbered in one go (layOut).
 func (g *Graph) load(ctx context.Context, q *Reader, iterationID int64, arch string) error {
-	err := q.listText(ctx, &g.Builds, `SELECT * FROM builds WHERE iteration_id = ? AND architecture = ? ORDER BY id`, iterationID, arch)
+	err := q.list(ctx, &g.Builds, "graph_builds", args{"iteration": iterationID, "architecture": arch})
 	if err != nil || len(g.Builds) == 0 {
 		return err
 	}
-	first, last := g.Builds[0].ID, g.Builds[len(g.Builds)-1].ID
-	err = q.listText(ctx, &g.Edges, `SELECT * FROM edges WHERE from_build BETWEEN ? AND ? ORDER BY from_build, to_build`, first, last)
-	if err != nil {
+	span := args{"first": g.Builds[0].ID, "last": g.Builds[len(g.Builds)-1].ID}
+	if err := q.list(ctx, &g.Edges, "graph_edges", span); err != nil {
 		return err
 	}
-	return q.listText(ctx, &g.Cuts, `SELECT * FROM cuts WHERE from_build BETWEEN ? AND ? ORDER BY from_build, to_build`, first, last)
+	return q.list(ctx, &g.Cuts, "graph_cuts", span)
 }
 
 // UnfinishedAttempts gives the attempts that run or publish: their staged files
 // are still needed.
 func (q *Reader) UnfinishedAttempts(ctx context.Context) ([]int64, error) {
 	ids := []int64{}
-	if err := q.listText(ctx, &ids, `SELECT id FROM attempts WHERE state <> 'finished' ORDER BY id`); err != nil {
+	if err := q.list(ctx, &ids, "unfinished_attempts", nil); err != nil {
 		return nil, fmt.Errorf("list the unfinished attempts: %w", err)
 	}
 	return ids, nil
@@ -172,12 +188,16 @@ func (q *Reader) UnfinishedAttempts(ctx context.Context) ([]int64, error) {
 // ReadyRepositories gives the names of the repositories that builds still go
 // into.
 func (q *Reader) ReadyRepositories(ctx context.Context) ([]string, error) {
-	names := []string{}
-	err := q.listText(ctx, &names, `
-		SELECT b.name || '_' || i.number FROM iterations i JOIN buildspaces b ON b.id = i.buildspace_id
-		WHERE i.state = 'ready' ORDER BY i.id`)
-	if err != nil {
+	var rows []struct {
+		Buildspace string `bun:"buildspace"`
+		Iteration  int    `bun:"iteration"`
+	}
+	if err := q.list(ctx, &rows, "ready_iteration_numbers", nil); err != nil {
 		return nil, fmt.Errorf("list the repositories in use: %w", err)
+	}
+	names := make([]string, len(rows))
+	for i, r := range rows {
+		names[i] = buildbtw.RepositoryName(r.Buildspace, r.Iteration)
 	}
 	return names, nil
 }
@@ -198,9 +218,7 @@ func (q *Reader) ChangesetCommits(ctx context.Context, prefix string, limit int)
 		return nil, err
 	}
 	rows := []ChangesetCommit{}
-	err = q.listText(ctx, &rows, `SELECT s.name, i.number, c.source, c.commit_id FROM iteration_changesets AS c
-JOIN iterations AS i ON i.id = c.iteration_id JOIN buildspaces AS s ON s.id = i.buildspace_id
-WHERE substr(c.commit_id, 1, ?) = ? ORDER BY i.id DESC, c.source LIMIT ?`, len(prefix), prefix, limit)
+	err = q.list(ctx, &rows, "changeset_commits", args{"prefix": prefix, "length": len(prefix), "limit": limit})
 	if err != nil {
 		return nil, fmt.Errorf("look for commit %s: %w", prefix, err)
 	}
@@ -286,8 +304,7 @@ func snapshots(ctx context.Context, q *Reader, iteration int64) (map[string]snap
 		Commit       string `bun:"commit_id"`
 		Version      string `bun:"version"`
 	}
-	err := q.listText(ctx, &builds, `SELECT id, architecture, CASE stage WHEN 2 THEN pkgbase || '@2' ELSE pkgbase END AS name, commit_id, version
-FROM builds WHERE iteration_id = ?`, iteration)
+	err := q.list(ctx, &builds, "named_builds", args{"iteration": iteration})
 	if err != nil {
 		return nil, err
 	}
@@ -305,8 +322,7 @@ FROM builds WHERE iteration_id = ?`, iteration)
 		To    int64              `bun:"to_build"`
 		Kinds buildbtw.EdgeKinds `bun:"kinds"`
 	}
-	err = q.listText(ctx, &edges, `SELECT from_build, to_build, kinds FROM edges
-WHERE from_build BETWEEN (SELECT min(id) FROM builds WHERE iteration_id = ?) AND (SELECT max(id) FROM builds WHERE iteration_id = ?)`, iteration, iteration)
+	err = q.list(ctx, &edges, "edges_of_iteration", args{"iteration": iteration})
 	for _, e := range edges {
 		from, to := builds[place[e.From]], builds[place[e.To]]
 		all[from.Architecture].edges[edgeName{from.Name, to.Name}] = e.Kinds

@@ -48,19 +48,19 @@ func (s *Store) schemaVersion(ctx context.Context) (version int, err error) {
     name       TEXT NOT NULL,
     applied_at TIMESTAMP NOT NULL
 )`
-	if _, err := s.write.ExecContext(ctx, table); err != nil {
+	if _, err := s.write.DB.ExecContext(ctx, table); err != nil {
 		return 0, err
 	}
-	err = s.write.NewSelect().Table("schema_migrations").ColumnExpr("coalesce(max(version), 0)").Scan(ctx, &version)
+	err = s.write.DB.QueryRowContext(ctx, `SELECT coalesce(max(version), 0) FROM schema_migrations`).Scan(&version)
 	return version, err
 }
 
 func (s *Store) apply(ctx context.Context, m migration) error {
-	return s.transact(ctx, func(ctx context.Context, t *tx) error {
+	return s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		if _, err := t.Tx.Tx.ExecContext(ctx, m.sql); err != nil {
 			return err
 		}
-		_, err := t.NewRaw("INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, ?, ?)", m.version, m.name, t.now).Exec(ctx)
+		_, err := t.Tx.Tx.ExecContext(ctx, `INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, ?, ?)`, m.version, m.name, t.now)
 		return err
 	})
 }

@@ -129,24 +129,35 @@ func TestMigrationsHaveNoGaps(t *testing.T) {
 func TestQueueQuestionsUseTheirIndexes(t *testing.T) {
 	s := openTemp(t)
 	questions := map[string]struct {
-		query string
-		args  []any
+		args  args
 		index []string
 	}{
-		"best pending":       {bestPending(), []any{"2026", `["x86_64"]`, 9, "2026", 0.1}, []string{"builds_pending (iteration_id=? AND architecture=?)", "COVERING INDEX builds_status (iteration_id=? AND status=?)", "iterations_ready"}},
-		"count by status":    {`SELECT status, count(*) FROM builds WHERE iteration_id = 1 GROUP BY status`, nil, []string{"COVERING INDEX builds_status"}},
-		"expired leases":     {`SELECT * FROM attempts WHERE state = 'running' AND deadline <= '2026'`, nil, []string{"attempts_deadline (deadline<?)"}},
-		"attempt of slot":    {`SELECT * FROM attempts WHERE worker = 'w' AND slot = 0 AND state = 'running'`, nil, []string{"attempts_one_per_slot (worker=? AND slot=?)"}},
-		"events of build":    {`SELECT * FROM events WHERE build_id = 1 ORDER BY id`, nil, []string{"events_build (build_id=?)"}},
-		"dependencies":       {`SELECT * FROM edges WHERE to_build = 1`, nil, []string{"edges_to (to_build=?)"}},
-		"twins":              {`SELECT id FROM builds WHERE twin_of <> 0 AND twin_of = 1`, nil, []string{"builds_twin (twin_of=?)"}},
-		"latest of a worker": {`SELECT * FROM attempts WHERE worker = 'w' AND state = 'finished' ORDER BY finished_at DESC`, nil, []string{"attempts_worker (worker=?)"}},
-		"what is undecided":  {heldBuilds(buildbtw.HoldDecide), []any{9}, []string{"builds_held (held=?)"}},
-		"what is to link":    {anyToLink, nil, []string{"COVERING INDEX builds_held (held=?)"}},
-		"what is publishing": {`SELECT * FROM attempts WHERE state = 'publishing'`, nil, []string{"attempts_publishing"}},
+		"best_pending": {args{"now": "2026", "architectures": `["x86_64"]`, "most_running": 9, "aging_days": 0.1}, []string{
+			"builds_pending (iteration_id=? AND architecture=?)", "COVERING INDEX builds_status (iteration_id=? AND status=?)", "iterations_ready",
+		}},
+		"attempt_of_slot":          {args{"worker": "w", "slot": 0}, []string{"attempts_one_per_slot (worker=? AND slot=?)"}},
+		"expired_leases":           {args{"now": "2026"}, []string{"attempts_deadline (deadline<?)"}},
+		"next_due":                 {args{"now": "2026"}, []string{"builds_paused (not_before>?)"}},
+		"next_wake":                {args{"now": "2026"}, []string{"attempts_deadline", "builds_paused (not_before>?)"}},
+		"publishing_attempts":      {nil, []string{"attempts_publishing"}},
+		"latest_of_worker":         {args{"worker": "w", "trusted": "2026", "limit": 9}, []string{"attempts_worker (worker=? AND finished_at>?)"}},
+		"held_builds":              {args{"hold": "decide", "limit": 9}, []string{"builds_held (held=?)"}},
+		"any_to_link":              {nil, []string{"COVERING INDEX builds_held (held=?)"}},
+		"same_input":               {args{"builds": "[1]"}, []string{"builds_key (input_key=?)"}},
+		"hold":                     {args{"builds": "[1]"}, []string{"builds_key (input_key=?)", "p USING INTEGER PRIMARY KEY (rowid=?)"}},
+		"unwanted_runs":            {nil, []string{"builds_running", "builds_key (input_key=?)"}},
+		"freed":                    {args{"satisfied": "[1]"}, []string{"edges USING PRIMARY KEY (from_build=?)", "builds_twin (twin_of=?)"}},
+		"count_down":               {args{"satisfied": "[1]"}, []string{"edges USING PRIMARY KEY (from_build=?)", "builds_twin (twin_of=?)"}},
+		"recount_waiting":          {args{"builds": "[1]"}, []string{"edges_to (to_build=?)"}},
+		"dependents_of_build":      {args{"build": 1}, []string{"e USING PRIMARY KEY (from_build=?)", "builds_twin (twin_of=?)"}},
+		"open_pipelines":           {nil, []string{"pipelines_open"}},
+		"latest_pipeline_of_build": {args{"build": 1}, []string{"pipelines_build (build_id=?)"}},
+		"newest_results":           {args{"keys": "[]"}, []string{"builds_key (input_key=?)"}},
+		"moves_since":              {args{"buildspace": 1, "event": 1, "iteration": 1, "limit": 1}, []string{"events_buildspace (buildspace_id=? AND id>?)"}},
+		"builds_of_status":         {args{"iteration": 1, "status": "failed", "limit": 1, "skip": 0}, []string{"COVERING INDEX builds_status (iteration_id=? AND status=?)"}},
 	}
 	for name, q := range questions {
-		plan := explain(t, s, q.query, q.args)
+		plan := explain(t, s, name, q.args)
 		for _, want := range q.index {
 			if !strings.Contains(plan, want) {
 				t.Errorf("%s: the plan does not use %s:\n%s", name, want, plan)
@@ -155,9 +166,9 @@ func TestQueueQuestionsUseTheirIndexes(t *testing.T) {
 	}
 }
 
-func explain(t *testing.T, s *Store, query string, args []any) string {
+func explain(t *testing.T, s *Store, statement string, a args) string {
 	t.Helper()
-	rows, err := s.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+	rows, err := s.db().QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+s.statements.texts[statement], a.list()...)
 	if err != nil {
 		t.Fatal(err)
 	}

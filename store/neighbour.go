@@ -30,19 +30,19 @@ type ReasonStep struct {
 
 // Dependencies lists what must be built before the build, by pkgbase.
 func (q *Reader) Dependencies(ctx context.Context, buildID int64) ([]Neighbour, error) {
-	return q.neighbours(ctx, `FROM edges AS e JOIN builds AS b ON b.id = e.from_build WHERE e.to_build = ?`, buildID)
+	return q.neighbours(ctx, "dependencies", buildID)
 }
 
 // Dependents lists what must be built after the build, by pkgbase.
 func (q *Reader) Dependents(ctx context.Context, buildID int64) ([]Neighbour, error) {
-	return q.neighbours(ctx, `FROM edges AS e JOIN builds AS b ON b.id = e.to_build WHERE e.from_build = ?`, buildID)
+	return q.neighbours(ctx, "dependents", buildID)
 }
 
-func (q *Reader) neighbours(ctx context.Context, from string, buildID int64) ([]Neighbour, error) {
+func (q *Reader) neighbours(ctx context.Context, side string, buildID int64) ([]Neighbour, error) {
 	rows := []Neighbour{}
-	err := q.listText(ctx, &rows, `SELECT `+buildRefColumns+`, e.kinds, e.through `+from+` ORDER BY b.pkgbase, b.stage`, buildID)
+	err := q.list(ctx, &rows, side, args{"build": buildID, "status": "", "cursor": 0, "limit": -1})
 	if err != nil {
-		return nil, fmt.Errorf("list neighbours of build %d: %w", buildID, err)
+		return nil, fmt.Errorf("list %s of build %d: %w", side, buildID, err)
 	}
 	return rows, nil
 }
@@ -50,34 +50,34 @@ func (q *Reader) neighbours(ctx context.Context, from string, buildID int64) ([]
 // BuildCuts lists the dependencies that the base provides to the build because
 // of a cycle.
 func (q *Reader) BuildCuts(ctx context.Context, buildID int64) ([]BuildCut, error) {
-	return q.cuts(ctx, cutsTo, buildID)
+	return q.cuts(ctx, "cuts_to", buildID, func(cut *BuildCut, self, other BuildRef) { cut.From, cut.To = other, self })
 }
 
-// The cuts at either end of a build; b is the build at the other.
-const (
-	cutsTo   = `JOIN builds AS b ON b.id = c.from_build WHERE c.to_build = ?`
-	cutsFrom = `JOIN builds AS b ON b.id = c.to_build WHERE c.from_build = ?`
-)
+// CutsFrom lists the builds that take the base's package of a build because of
+// a cycle.
+func (q *Reader) CutsFrom(ctx context.Context, buildID int64) ([]BuildCut, error) {
+	return q.cuts(ctx, "cuts_from", buildID, func(cut *BuildCut, self, other BuildRef) { cut.From, cut.To = self, other })
+}
 
-func (q *Reader) cuts(ctx context.Context, others string, buildID int64) ([]BuildCut, error) {
+func (q *Reader) cuts(ctx context.Context, name string, buildID int64, ends func(cut *BuildCut, self, other BuildRef)) ([]BuildCut, error) {
 	cuts := []BuildCut{}
 	err := q.Snapshot(ctx, func(q *Reader) error {
-		var self BuildRef
-		err := q.getText(ctx, &self, `SELECT `+buildRefColumns+` FROM builds AS b WHERE b.id = ?`, buildID)
+		self, err := q.buildRefs(ctx, []int64{buildID})
 		if err != nil {
-			return notFound(err, "there is no build %d", buildID)
+			return err
+		}
+		if len(self) == 0 {
+			return buildbtw.NotFound("there is no build %d", buildID)
 		}
 		var rows []struct {
 			BuildRef
 			Kinds buildbtw.EdgeKinds `bun:"kinds"`
 			Cycle buildbtw.Names     `bun:"cycle"`
 		}
-		err = q.listText(ctx, &rows, `SELECT `+buildRefColumns+`, c.kinds, c.cycle FROM cuts AS c `+others+` ORDER BY b.pkgbase, b.stage`, buildID)
+		err = q.list(ctx, &rows, name, args{"build": buildID})
 		for _, r := range rows {
-			cut := BuildCut{From: r.BuildRef, To: self, Kinds: r.Kinds, Cycle: r.Cycle}
-			if others == cutsFrom {
-				cut.From, cut.To = cut.To, cut.From
-			}
+			cut := BuildCut{Kinds: r.Kinds, Cycle: r.Cycle}
+			ends(&cut, self[buildID], r.BuildRef)
 			cuts = append(cuts, cut)
 		}
 		return err
@@ -97,9 +97,8 @@ const maxChain = 1000
 func (q *Reader) ReasonChain(ctx context.Context, buildID int64) ([]ReasonStep, error) {
 	chain := []ReasonStep{}
 	err := q.Snapshot(ctx, func(q *Reader) error {
-		const columns = `SELECT ` + buildRefColumns + `, b.reason FROM builds AS b `
 		var step ReasonStep
-		err := q.getText(ctx, &step, columns+`WHERE b.id = ?`, buildID)
+		err := q.get(ctx, &step, "reason_of_build", args{"build": buildID})
 		if err != nil {
 			return notFound(err, "there is no build %d", buildID)
 		}
@@ -111,8 +110,7 @@ func (q *Reader) ReasonChain(ctx context.Context, buildID int64) ([]ReasonStep, 
 				return nil
 			}
 			var next []ReasonStep
-			err := q.listText(ctx, &next, columns+`JOIN builds AS self ON self.id = ?
-WHERE b.iteration_id = self.iteration_id AND b.architecture = self.architecture AND b.pkgbase = ? ORDER BY b.stage LIMIT 1`, step.ID, step.Reason.Via)
+			err := q.list(ctx, &next, "reason_via", args{"build": step.ID, "pkgbase": step.Reason.Via})
 			if err != nil || len(next) == 0 {
 				return err
 			}
@@ -162,24 +160,22 @@ func (q *Reader) Neighbours(ctx context.Context, f NeighbourFilter) (NeighbourPa
 	if err != nil {
 		return page, err
 	}
-	from := ` FROM edges AS e JOIN builds AS b ON b.id = e.to_build WHERE e.from_build = ?`
+	rows, counts := "dependents", "count_dependents"
 	if f.Side == SideDependencies {
-		from = ` FROM edges AS e JOIN builds AS b ON b.id = e.from_build WHERE e.to_build = ?`
+		rows, counts = "dependencies", "count_dependencies"
 	}
 	err = q.Snapshot(ctx, func(q *Reader) error {
-		if err := countNeighbours(ctx, q, page.Counts, from, f.BuildID); err != nil {
+		var byStatus []struct {
+			Status buildbtw.Status `bun:"status"`
+			N      int             `bun:"n"`
+		}
+		if err := q.list(ctx, &byStatus, counts, args{"build": f.BuildID}); err != nil {
 			return err
 		}
-		args := []any{f.BuildID}
-		if f.Status != "" {
-			from += ` AND b.status = ?`
-			args = append(args, f.Status)
+		for _, c := range byStatus {
+			page.Counts[c.Status] = c.N
 		}
-		if cursor != 0 {
-			from += ` AND (b.pkgbase, b.stage, b.id) > (SELECT pkgbase, stage, id FROM builds WHERE id = ?)`
-			args = append(args, cursor)
-		}
-		err := q.listText(ctx, &page.Rows, `SELECT `+buildRefColumns+`, e.kinds, e.through`+from+` ORDER BY b.pkgbase, b.stage, b.id LIMIT ?`, append(args, limit+1)...)
+		err := q.list(ctx, &page.Rows, rows, args{"build": f.BuildID, "status": f.Status, "cursor": cursor, "limit": limit + 1})
 		page.Rows, page.Next = cutPage(page.Rows, limit, func(n Neighbour) int64 { return n.ID })
 		return err
 	})
@@ -187,24 +183,6 @@ func (q *Reader) Neighbours(ctx context.Context, f NeighbourFilter) (NeighbourPa
 		return page, fmt.Errorf("list %s of build %d: %w", f.Side, f.BuildID, err)
 	}
 	return page, nil
-}
-
-func countNeighbours(ctx context.Context, q *Reader, counts buildbtw.Counts, from string, buildID int64) error {
-	var rows []struct {
-		Status buildbtw.Status `bun:"status"`
-		N      int             `bun:"n"`
-	}
-	err := q.listText(ctx, &rows, `SELECT b.status, count(*) AS n`+from+` GROUP BY b.status`, buildID)
-	for _, r := range rows {
-		counts[r.Status] = r.N
-	}
-	return err
-}
-
-// CutsFrom lists the builds that take the base's package of a build because of
-// a cycle.
-func (q *Reader) CutsFrom(ctx context.Context, buildID int64) ([]BuildCut, error) {
-	return q.cuts(ctx, cutsFrom, buildID)
 }
 
 // CutRow is a cut by the names of its builds: To takes From from the base.
@@ -219,20 +197,18 @@ type CutRow struct {
 // Cuts lists the edges that an iteration's order leaves out, at most limit of
 // them, by architecture and name, and counts all.
 func (q *Reader) Cuts(ctx context.Context, iterationID int64, limit int) (rows []CutRow, total int, err error) {
-	const from = ` FROM cuts AS c JOIN builds AS f ON f.id = c.from_build JOIN builds AS t ON t.id = c.to_build WHERE c.from_build BETWEEN ? AND ?`
 	rows = []CutRow{}
 	err = q.Snapshot(ctx, func(q *Reader) error {
 		g, err := q.adjacencyOf(ctx, iterationID)
 		if err != nil {
 			return err
 		}
-		last := g.first + int64(g.size()) - 1
-		err = q.listText(ctx, &rows, `SELECT t.architecture, f.pkgbase AS from_name, t.pkgbase AS to_name, c.kinds, c.cycle`+from+`
-ORDER BY t.architecture, t.pkgbase, f.pkgbase, c.from_build, c.to_build LIMIT ?`, g.first, last, limit)
+		span := args{"first": g.first, "last": g.first + int64(g.size()) - 1}
+		err = q.list(ctx, &rows, "cuts_of_iteration", args{"first": span["first"], "last": span["last"], "limit": limit})
 		if err != nil || len(rows) < limit {
 			return err
 		}
-		return q.getText(ctx, &total, `SELECT count(*)`+from, g.first, last)
+		return q.get(ctx, &total, "count_cuts", span)
 	})
 	if err != nil {
 		return nil, 0, fmt.Errorf("list cuts of iteration %d: %w", iterationID, err)

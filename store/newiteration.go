@@ -65,10 +65,10 @@ type iterationWarning struct {
 func (s *Store) CreateIteration(ctx context.Context, n NewIteration) (IterationRow, error) {
 	var number int
 	var name string
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-		b := buildbtw.Buildspace{ID: n.BuildspaceID}
-		if err := t.NewSelect().Model(&b).WherePK().Scan(ctx); err != nil {
-			return notFound(err, "there is no buildspace %d", n.BuildspaceID)
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		b, err := t.buildspaceByID(ctx, n.BuildspaceID)
+		if err != nil {
+			return err
 		}
 		if b.Status != buildbtw.BuildspaceActive {
 			return buildbtw.Conflict("buildspace %s is %s; it gets no iterations", b.Name, b.Status)
@@ -104,13 +104,11 @@ func (t *tx) insertIteration(ctx context.Context, n NewIteration) (*buildbtw.Ite
 	default:
 		it.PlanDigest = PlanDigest(n.Plan)
 	}
-	err := t.NewSelect().Model((*buildbtw.Iteration)(nil)).ColumnExpr("coalesce(max(number), 0) + 1").
-		Where("buildspace_id = ?", n.BuildspaceID).Scan(ctx, &it.Number)
+	err := t.get(ctx, &it.Number, "next_iteration_number", args{"buildspace": n.BuildspaceID})
 	if err != nil {
 		return nil, err
 	}
-	_, err = t.NewInsert().Model(it).Exec(ctx)
-	return it, err
+	return it, t.insert(ctx, it)
 }
 
 // supersede ends the iterations before this one, unless it is invalid. Runs
@@ -121,7 +119,6 @@ func (t *tx) supersede(ctx context.Context, it *buildbtw.Iteration) error {
 	}
 	return t.endIterations(ctx, overturn{
 		buildspace: it.BuildspaceID, except: it.ID, state: buildbtw.IterationSuperseded,
-		builds: sqlf(`NOT ("build"."status" IN ('scheduled', 'building') AND ` + isWanted + `)`),
 		skip: change{
 			cause: buildbtw.CauseSuperseded, actor: buildbtw.System, message: fmt.Sprintf("Replaced by iteration %d.", it.Number),
 		},
@@ -133,21 +130,22 @@ type overturn struct {
 	buildspace int64
 	except     int64 // an iteration that stays
 	state      buildbtw.IterationState
-	builds     clause // which of the unfinished builds end with it
+	everything bool // runs that others wait for, too
 	skip       change
 }
 
 // endIterations takes the buildspace's ready iterations out of work.
 func (t *tx) endIterations(ctx context.Context, o overturn) error {
-	which := readyOf(o.buildspace)
-	which.sql += " AND iteration_id <> ? AND " + o.builds.sql
-	which.args = append(append(which.args, o.except), o.builds.args...)
-	if _, err := t.skip(ctx, which, o.skip); err != nil {
+	var builds []int64
+	err := t.list(ctx, &builds, "builds_that_end", args{"buildspace": o.buildspace, "except": o.except, "everything": o.everything})
+	if err != nil {
+		return err
+	}
+	if _, err := t.skip(ctx, builds, o.skip); err != nil {
 		return err
 	}
 	var over []buildbtw.Iteration
-	_, err := t.NewUpdate().Model((*buildbtw.Iteration)(nil)).Set("state = ?", o.state).
-		Where("buildspace_id = ? AND state = ? AND id <> ?", o.buildspace, buildbtw.IterationReady, o.except).Returning("id, number").Exec(ctx, &over)
+	err = t.list(ctx, &over, "end_iterations", args{"buildspace": o.buildspace, "except": o.except, "state": o.state})
 	for i := 0; err == nil && i < len(over); i++ {
 		err = t.record(ctx, buildbtw.Event{
 			Actor: o.skip.actor, BuildspaceID: o.buildspace, IterationID: over[i].ID, Kind: buildbtw.EventIteration,
@@ -201,8 +199,8 @@ func (t *tx) insertWarnings(ctx context.Context, iteration int64, list []buildgr
 
 // insertGraph writes builds, edges and cuts, and an event for each build.
 func (t *tx) insertGraph(ctx context.Context, it *buildbtw.Iteration, n NewIteration, s buildbtw.Settings) error {
-	first, err := t.nextBuildID(ctx)
-	if err != nil {
+	var first int64
+	if err := t.get(ctx, &first, "next_build_id", nil); err != nil {
 		return err
 	}
 	g, err := layOut(n.Plan, it.ID, first)
@@ -219,16 +217,29 @@ func (t *tx) insertGraph(ctx context.Context, it *buildbtw.Iteration, n NewItera
 	if err := t.insertLaidOut(ctx, g); err != nil {
 		return err
 	}
-	if err := t.beginCounts(ctx, it.ID); err != nil {
+	if _, err := t.exec(ctx, "begin_counts", args{"iteration": it.ID, "statuses": textList(buildbtw.Statuses())}); err != nil {
+		return fmt.Errorf("count the builds: %w", err)
+	}
+	var pending, reused []int64
+	for _, b := range g.builds {
+		if b.Status == buildbtw.StatusPending {
+			pending = append(pending, b.ID)
+		}
+		if b.ReusedFrom != 0 {
+			reused = append(reused, b.ID)
+		}
+	}
+	if err := t.takePackages(ctx, reused); err != nil {
 		return err
 	}
-	if err := t.takePackages(ctx, "n.iteration_id = ?", it.ID); err != nil {
-		return err
+	_, err = t.exec(ctx, "record_planned", args{
+		"now": t.now, "actor": buildbtw.System, "buildspace": it.BuildspaceID, "iteration": it.ID,
+		"together": togetherWords, "planned": fmt.Sprintf("Planned in iteration %d.", it.Number),
+	})
+	if err != nil {
+		return fmt.Errorf("record planned builds: %w", err)
 	}
-	if err := t.recordPlanned(ctx, it); err != nil {
-		return err
-	}
-	return t.hold(ctx, sqlf("SELECT b.id FROM builds AS b WHERE b.iteration_id = ? AND b.status = 'pending'", it.ID))
+	return t.hold(ctx, pending)
 }
 
 func (t *tx) insertLaidOut(ctx context.Context, g laidOut) error {
@@ -244,14 +255,6 @@ func (t *tx) insertLaidOut(ctx context.Context, g laidOut) error {
 	return nil
 }
 
-// nextBuildID is the id that the next build will have. Ids are given out here
-// and not by the database, so that edges can be written without reading builds
-// back; AUTOINCREMENT takes note of them.
-func (t *tx) nextBuildID(ctx context.Context) (id int64, err error) {
-	err = t.getText(ctx, &id, "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'builds'), 0) + 1")
-	return id, err
-}
-
 // rowsPerStatement keeps a statement's text within about half a megabyte.
 const rowsPerStatement = 1000
 
@@ -264,27 +267,9 @@ func insertRows[T any](ctx context.Context, t *tx, rows []T) error {
 	return nil
 }
 
-// recordPlanned writes the first event of each build.
-func (t *tx) recordPlanned(ctx context.Context, it *buildbtw.Iteration) error {
-	_, err := t.execText(ctx, `INSERT INTO events (at, actor, buildspace_id, iteration_id, build_id, kind, from_status, to_status, cause, message)
-SELECT ?, ?, ?, ?, n.id, ?, ?, n.status, CASE n.status WHEN 'built' THEN ? ELSE ? END,
-    CASE WHEN n.reused_from <> 0 THEN `+reusedWords+` WHEN n.status = 'built' THEN ? ELSE ? END
-FROM builds AS n LEFT JOIN builds AS b ON b.id = n.reused_from AND n.reused_from <> 0
-LEFT JOIN iterations AS i ON i.id = b.iteration_id LEFT JOIN buildspaces AS s ON s.id = i.buildspace_id
-WHERE n.iteration_id = ? ORDER BY n.id`,
-		t.now, buildbtw.System, it.BuildspaceID, it.ID, buildbtw.EventBuild, buildbtw.StatusNew, buildbtw.CauseReused, buildbtw.CausePlanned,
-		togetherWords, fmt.Sprintf("Planned in iteration %d.", it.Number), it.ID)
-	if err != nil {
-		return fmt.Errorf("record planned builds: %w", err)
-	}
-	return nil
-}
-
 // clearWanted takes the request back that this iteration answers. One that came
 // after the plan was begun has a higher revision and stays.
 func (t *tx) clearWanted(ctx context.Context, n NewIteration) error {
-	_, err := t.NewUpdate().Model((*buildbtw.Buildspace)(nil)).
-		Set("wanted = ''").Set("wanted_text = ''").Set("wanted_at = NULL").
-		Where("id = ? AND revision = ?", n.BuildspaceID, n.Revision).Exec(ctx)
+	_, err := t.exec(ctx, "answer_request", args{"buildspace": n.BuildspaceID, "revision": n.Revision})
 	return err
 }

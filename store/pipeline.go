@@ -28,7 +28,7 @@ type Dispatched struct {
 // not in GitLab fails, with words.
 func (s *Store) DispatchBuild(ctx context.Context, d Dispatch) (*Dispatched, error) {
 	var out *Dispatched
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		full, err := t.pipelinesFull(ctx, d.Most)
 		if err != nil || full {
 			return err
@@ -47,27 +47,26 @@ func (s *Store) DispatchBuild(ctx context.Context, d Dispatch) (*Dispatched, err
 	return out, nil
 }
 
-// wantedPipelines selects the pipelines, as p, whose builds, as b, still wait for
-// what comes of them.
-const wantedPipelines = `FROM pipelines AS p JOIN builds AS b ON b.id = p.build_id
-WHERE p.state <> 'ended' AND b.status IN ('scheduled', 'building')`
-
 func (t *tx) pipelinesFull(ctx context.Context, most int) (bool, error) {
 	var wanted int
-	err := t.getText(ctx, &wanted, `SELECT count(DISTINCT b.id) `+wantedPipelines)
+	err := t.get(ctx, &wanted, "count_wanted_pipelines", nil)
 	return wanted >= most, err
 }
 
 // dispatch handles one pending build and says whether there may be another.
 func (t *tx) dispatch(ctx context.Context, d Dispatch, out **Dispatched) (more bool, err error) {
-	ids, err := t.move(ctx, sqlf("id = ("+bestPending()+")", t.bestPendingArgs(d.Architectures)...), change{
-		to: buildbtw.StatusScheduled, cause: buildbtw.CauseDispatched, actor: buildbtw.System,
-		message: "Handed to GitLab.", set: []clause{sqlf("not_before = NULL")},
-	})
-	if err != nil || len(ids) == 0 {
+	best, err := t.bestPending(ctx, d.Architectures)
+	if err != nil || best == 0 {
 		return false, err
 	}
-	row, err := t.buildRow(ctx, ids[0])
+	err = t.moveOne(ctx, best, change{
+		to: buildbtw.StatusScheduled, cause: buildbtw.CauseDispatched, actor: buildbtw.System,
+		message: "Handed to GitLab.", set: []string{"not_before = NULL"},
+	})
+	if err != nil {
+		return false, err
+	}
+	row, err := t.buildRow(ctx, best)
 	if err != nil {
 		return false, err
 	}
@@ -85,25 +84,24 @@ func (t *tx) dispatch(ctx context.Context, d Dispatch, out **Dispatched) (more b
 		BuildID: row.ID, State: buildbtw.PipelineCreating, ProjectID: project.ID, Project: project.Path, Pinned: true, CreatedAt: t.now,
 		Ref: fmt.Sprintf("%sbuild-%d-%s", buildbtw.PipelineRefs, row.ID, t.opts.NewRef()),
 	}
-	if _, err := t.NewInsert().Model(&p).Exec(ctx); err != nil {
+	if err := t.insert(ctx, &p); err != nil {
 		return false, err
 	}
 	*out = &Dispatched{Build: row, Pipeline: p}
-	return true, t.served(ctx, row.IterationID)
+	_, err = t.exec(ctx, "note_served", args{"iteration": row.IterationID, "now": t.now})
+	return true, err
 }
 
 // PipelineCreated notes the pipeline that GitLab made. Its executor may have
 // claimed the build already.
 func (s *Store) PipelineCreated(ctx context.Context, id int64, st buildbtw.PipelineStatus) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		p, err := t.pipeline(ctx, id)
 		if err != nil || p.State == buildbtw.PipelineEnded || p.URL != "" {
 			return err
 		}
 		p.State, p.Number, p.Status, p.URL, p.SeenAt = buildbtw.PipelineCreated, st.Number, st.Status, st.URL, &t.now
-		t.changed.add(Change{Builds: []int64{p.BuildID}})
-		_, err = t.NewUpdate().Model(p).Column("state", "number", "status", "url", "seen_at").WherePK().Exec(ctx)
-		return err
+		return t.savePipeline(ctx, p, "state", "number", "status", "url", "seen_at")
 	})
 	if err != nil {
 		return fmt.Errorf("note pipeline %d of GitLab: %w", st.Number, err)
@@ -123,7 +121,7 @@ type Undispatched struct {
 // UndispatchBuild ends a pipeline that could not be made, and makes its build
 // pending again after a pause.
 func (s *Store) UndispatchBuild(ctx context.Context, id int64, why Undispatched) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		p, err := t.pipeline(ctx, id)
 		if err != nil || p.State == buildbtw.PipelineEnded {
 			return err
@@ -138,8 +136,15 @@ func (s *Store) UndispatchBuild(ctx context.Context, id int64, why Undispatched)
 
 func (t *tx) pipeline(ctx context.Context, id int64) (*buildbtw.Pipeline, error) {
 	p := new(buildbtw.Pipeline)
-	err := t.NewSelect().Model(p).Where("id = ?", id).Scan(ctx)
+	err := t.get(ctx, p, "pipeline", args{"pipeline": id})
 	return p, notFound(err, "there is no pipeline row %d", id)
+}
+
+// savePipeline writes columns of a pipeline.
+func (t *tx) savePipeline(ctx context.Context, p *buildbtw.Pipeline, columns ...string) error {
+	t.note(Change{Builds: []int64{p.BuildID}})
+	_, err := t.NewUpdate().Model(p).Column(columns...).WherePK().Exec(ctx)
+	return err
 }
 
 // endPipeline is the only way to the state ended. A build that still waits for
@@ -149,17 +154,16 @@ func (t *tx) endPipeline(ctx context.Context, p *buildbtw.Pipeline, why Undispat
 	if p.AttemptID == 0 {
 		p.Message = why.Message
 	}
-	t.changed.add(Change{Builds: []int64{p.BuildID}})
-	_, err := t.NewUpdate().Model(p).Column("state", "ended_at", "message", "status", "url", "seen_at").WherePK().Exec(ctx)
-	if err != nil {
+	if err := t.savePipeline(ctx, p, "state", "ended_at", "message", "status", "url", "seen_at"); err != nil {
 		return err
 	}
 	b, err := t.build(ctx, p.BuildID)
 	if err != nil || b.Status != buildbtw.StatusScheduled {
 		return err
 	}
-	latest, err := t.isLatest(ctx, p)
-	if err != nil || !latest {
+	latest := new(buildbtw.Pipeline)
+	err = t.get(ctx, latest, "latest_pipeline_of_build", args{"build": b.ID})
+	if err != nil || latest.ID != p.ID {
 		return err
 	}
 	c := change{cause: buildbtw.CauseLost, only: []buildbtw.Status{buildbtw.StatusScheduled}, actor: buildbtw.System, message: why.Message}
@@ -167,11 +171,6 @@ func (t *tx) endPipeline(ctx context.Context, p *buildbtw.Pipeline, why Undispat
 		return t.postpone(ctx, b.ID, firstPause, c)
 	}
 	return t.tryAgain(ctx, b.ID, c)
-}
-
-func (t *tx) isLatest(ctx context.Context, p *buildbtw.Pipeline) (bool, error) {
-	later, err := t.NewSelect().Model((*buildbtw.Pipeline)(nil)).Where("build_id = ? AND id > ?", p.BuildID, p.ID).Exists(ctx)
-	return !later, err
 }
 
 // OpenPipeline is a pipeline that has not ended, with what became of its build.
@@ -187,11 +186,7 @@ type OpenPipeline struct {
 // What has come to an end with a result ends in GitLab by itself.
 func (q *Reader) OpenPipelines(ctx context.Context) ([]OpenPipeline, error) {
 	rows := []OpenPipeline{}
-	err := q.listText(ctx, &rows, `SELECT p.*, b.commit_id, CASE
-    WHEN a.id IS NULL THEN b.status = 'scheduled' AND NOT EXISTS (SELECT 1 FROM pipelines AS l WHERE l.build_id = b.id AND l.id > p.id)
-    ELSE NOT (a.state = 'running' AND a.stop OR a.outcome = 'lost') END AS wanted
-FROM pipelines AS p JOIN builds AS b ON b.id = p.build_id LEFT JOIN attempts AS a ON a.id = p.attempt_id
-WHERE p.state <> 'ended' ORDER BY p.id`)
+	err := q.list(ctx, &rows, "open_pipelines", nil)
 	if err != nil {
 		return nil, fmt.Errorf("list open pipelines: %w", err)
 	}
@@ -202,7 +197,7 @@ WHERE p.state <> 'ended' ORDER BY p.id`)
 // GitLab, at most so many.
 func (q *Reader) PinnedPipelines(ctx context.Context, most int) ([]buildbtw.Pipeline, error) {
 	rows := []buildbtw.Pipeline{}
-	err := q.listText(ctx, &rows, `SELECT * FROM pipelines WHERE state = 'ended' AND pinned ORDER BY id LIMIT ?`, most)
+	err := q.list(ctx, &rows, "pinned_pipelines", args{"limit": most})
 	if err != nil {
 		return nil, fmt.Errorf("list pinned pipelines: %w", err)
 	}
@@ -211,9 +206,8 @@ func (q *Reader) PinnedPipelines(ctx context.Context, most int) ([]buildbtw.Pipe
 
 // UnpinPipelines notes that the refs of these rows are gone from GitLab.
 func (s *Store) UnpinPipelines(ctx context.Context, ids []int64) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.NewUpdate().Model((*buildbtw.Pipeline)(nil)).Set("pinned = FALSE").
-			Where("id IN (SELECT value FROM json_each(?))", idList(ids)).Exec(ctx)
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, "unpin_pipelines", args{"pipelines": idList(ids)})
 		return err
 	})
 	if err != nil {
@@ -225,7 +219,7 @@ func (s *Store) UnpinPipelines(ctx context.Context, ids []int64) error {
 // BuildPipelines lists the pipelines of a build, newest first.
 func (q *Reader) BuildPipelines(ctx context.Context, build int64) ([]buildbtw.Pipeline, error) {
 	rows := []buildbtw.Pipeline{}
-	err := q.listText(ctx, &rows, `SELECT * FROM pipelines WHERE build_id = ? ORDER BY id DESC`, build)
+	err := q.list(ctx, &rows, "pipelines_of_build", args{"build": build})
 	if err != nil {
 		return nil, fmt.Errorf("list pipelines of build %d: %w", build, err)
 	}
@@ -236,7 +230,7 @@ func (q *Reader) BuildPipelines(ctx context.Context, build int64) ([]buildbtw.Pi
 // build and has not ended.
 func (q *Reader) OwnPipeline(ctx context.Context, number int64) (bool, error) {
 	var n int
-	err := q.getText(ctx, &n, `SELECT count(*) FROM pipelines WHERE number = ? AND number <> 0 AND state <> 'ended'`, number)
+	err := q.get(ctx, &n, "count_open_of_number", args{"number": number})
 	if err != nil {
 		return false, fmt.Errorf("look up pipeline %d: %w", number, err)
 	}
@@ -247,10 +241,9 @@ func (q *Reader) OwnPipeline(ctx context.Context, number int64) (bool, error) {
 // here too; if no executor began its build, that is pending again. It gives
 // how many ended.
 func (s *Store) SeePipelines(ctx context.Context, seen map[int64]buildbtw.PipelineStatus) (ended int, err error) {
-	err = s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err = s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		var open []buildbtw.Pipeline
-		err := t.NewSelect().Model(&open).Where("state = ?", buildbtw.PipelineCreated).Order("id").Scan(ctx)
-		if err != nil {
+		if err := t.list(ctx, &open, "created_pipelines", nil); err != nil {
 			return err
 		}
 		for i := range open {
@@ -282,7 +275,5 @@ func (t *tx) see(ctx context.Context, p *buildbtw.Pipeline, st buildbtw.Pipeline
 	if st.Over {
 		return t.endPipeline(ctx, p, Undispatched{Message: st.Message})
 	}
-	t.changed.add(Change{Builds: []int64{p.BuildID}})
-	_, err := t.NewUpdate().Model(p).Column("status", "url", "seen_at").WherePK().Exec(ctx)
-	return err
+	return t.savePipeline(ctx, p, "status", "url", "seen_at")
 }

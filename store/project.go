@@ -22,7 +22,7 @@ func timeText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.9
 // another group has found already stays with it. It tells how many rows changed.
 func (s *Store) NoteProjects(ctx context.Context, group string, list []buildbtw.Project) (changed int64, err error) {
 	for chunk := range slices.Chunk(list, projectChunk) {
-		err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+		err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 			n, err := t.noteProjects(ctx, group, chunk)
 			changed += n
 			return err
@@ -43,32 +43,14 @@ func (t *tx) noteProjects(ctx context.Context, group string, list []buildbtw.Pro
 	if err != nil {
 		return 0, err
 	}
-	result, err := t.execText(ctx, `
-INSERT INTO mirrored_projects (id, slug, path, ssh_url, ci_config_path, active_at, group_name, next_at)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, ?, ? FROM json_each(?) WHERE true
-ON CONFLICT (id) DO UPDATE SET
-    slug = EXCLUDED.slug, path = EXCLUDED.path, ssh_url = EXCLUDED.ssh_url, ci_config_path = EXCLUDED.ci_config_path,
-    active_at = EXCLUDED.active_at, missing_at = NULL,
-    next_at = CASE WHEN mirrored_projects.active_at <> EXCLUDED.active_at OR mirrored_projects.path <> EXCLUDED.path
-        OR mirrored_projects.missing_at IS NOT NULL THEN EXCLUDED.next_at ELSE mirrored_projects.next_at END
-WHERE mirrored_projects.group_name = EXCLUDED.group_name AND (mirrored_projects.path, mirrored_projects.ssh_url, mirrored_projects.ci_config_path, mirrored_projects.active_at, mirrored_projects.missing_at)
-    IS NOT (EXCLUDED.path, EXCLUDED.ssh_url, EXCLUDED.ci_config_path, EXCLUDED.active_at, NULL)`, group, t.now, string(text))
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+	return t.exec(ctx, "note_projects", args{"projects": string(text), "group": group, "now": t.now})
 }
-
-// mine leaves out projects whose name another one has, found before: there can
-// be one source of a name.
-const mine = ` NOT EXISTS (SELECT 1 FROM mirrored_projects AS o WHERE o.slug = p.slug AND o.id < p.id)`
 
 // DueProjects lists projects of a group that are to be fetched, those first that
 // have waited longest, up to a limit.
 func (s *Store) DueProjects(ctx context.Context, group string, limit int) ([]buildbtw.MirroredProject, error) {
 	var list []buildbtw.MirroredProject
-	err := s.listText(ctx, &list, `SELECT * FROM mirrored_projects AS p WHERE group_name = ? AND next_at <= ? AND`+mine+`
-ORDER BY next_at, id LIMIT ?`, group, s.now(), limit)
+	err := s.list(ctx, &list, "due_projects", args{"group": group, "now": s.now(), "limit": limit})
 	if err != nil {
 		return nil, fmt.Errorf("list the projects of %s that are due: %w", group, err)
 	}
@@ -82,7 +64,7 @@ func (q *Reader) MissingProjects(ctx context.Context, group string, listed []bui
 		ids[i] = p.ID
 	}
 	var list []buildbtw.MirroredProject
-	err := q.listText(ctx, &list, `SELECT * FROM mirrored_projects WHERE group_name = ? AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY id`, group, idList(ids))
+	err := q.list(ctx, &list, "missing_projects", args{"group": group, "listed": idList(ids)})
 	if err != nil {
 		return nil, fmt.Errorf("list the projects that are missing in %s: %w", group, err)
 	}
@@ -99,7 +81,7 @@ type Fetched struct {
 // NoteFetch keeps how the fetch of a project went and when the next is due. A
 // push that was noticed meanwhile keeps it due.
 func (s *Store) NoteFetch(ctx context.Context, f Fetched) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		if f.Message == "" {
 			return t.noteSuccess(ctx, f)
 		}
@@ -111,36 +93,34 @@ func (s *Store) NoteFetch(ctx context.Context, f Fetched) error {
 	return nil
 }
 
-// unmoved holds while a project is as it was when it was fetched.
-const unmoved = `active_at = ? AND path = ?`
-
 func (t *tx) noteSuccess(ctx context.Context, f Fetched) error {
 	var next any
 	if at, ok := f.Project.NextFetch(f.Began); ok {
 		next = at.UTC()
 	}
-	_, err := t.execText(ctx, `UPDATE mirrored_projects SET fetched_at = ?, tried_at = ?, failures = 0, message = '',
-    next_at = CASE WHEN `+unmoved+` THEN ? ELSE next_at END WHERE id = ?`,
-		f.Began.UTC(), f.Began.UTC(), f.Project.ActiveAt, f.Project.Path, next, f.Project.ID)
+	_, err := t.exec(ctx, "note_fetched", args{
+		"project": f.Project.ID, "began": f.Began.UTC(), "active_at": f.Project.ActiveAt, "path": f.Project.Path, "next": next,
+	})
 	return err
 }
 
 func (t *tx) noteFailure(ctx context.Context, f Fetched) error {
 	var known buildbtw.MirroredProject
-	if err := t.getText(ctx, &known, `SELECT * FROM mirrored_projects WHERE id = ?`, f.Project.ID); err != nil {
+	if err := t.get(ctx, &known, "project", args{"project": f.Project.ID}); err != nil {
 		return notFound(err, "there is no project %d", f.Project.ID)
 	}
-	_, err := t.execText(ctx, `UPDATE mirrored_projects SET tried_at = ?, failures = failures + 1, message = ?,
-    next_at = CASE WHEN `+unmoved+` THEN ? ELSE next_at END WHERE id = ?`,
-		f.Began.UTC(), f.Message, f.Project.ActiveAt, f.Project.Path, buildbtw.RetryFetch(t.now, known.Failures+1), f.Project.ID)
+	_, err := t.exec(ctx, "note_fetch_failed", args{
+		"project": f.Project.ID, "began": f.Began.UTC(), "active_at": f.Project.ActiveAt, "path": f.Project.Path, "message": f.Message,
+		"next": buildbtw.RetryFetch(t.now, known.Failures+1),
+	})
 	return err
 }
 
 // ProjectMissing keeps since when GitLab does not show a project, and what people
 // are to know of it.
 func (s *Store) ProjectMissing(ctx context.Context, id int64, message string) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.execText(ctx, `UPDATE mirrored_projects SET missing_at = coalesce(missing_at, ?), message = ?, next_at = NULL WHERE id = ?`, t.now, message, id)
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, "note_missing", args{"project": id, "message": message, "now": t.now})
 		return err
 	})
 	if err != nil {
@@ -151,8 +131,8 @@ func (s *Store) ProjectMissing(ctx context.Context, id int64, message string) er
 
 // RemoveProject forgets a project that is not in its group any more.
 func (s *Store) RemoveProject(ctx context.Context, id int64) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.execText(ctx, `DELETE FROM mirrored_projects WHERE id = ?`, id)
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, "remove_project", args{"project": id})
 		return err
 	})
 	if err != nil {
@@ -164,15 +144,12 @@ func (s *Store) RemoveProject(ctx context.Context, id int64) error {
 // Project gives the project with an id, or NotFound.
 func (q *Reader) Project(ctx context.Context, id int64) (buildbtw.MirroredProject, error) {
 	var p buildbtw.MirroredProject
-	err := q.getText(ctx, &p, `SELECT * FROM mirrored_projects WHERE id = ?`, id)
+	err := q.get(ctx, &p, "project", args{"project": id})
 	return p, notFound(err, "there is no project %d", id)
 }
 
-// projectOfSource selects the one project that is the source of a name.
-const projectOfSource = `SELECT * FROM mirrored_projects WHERE slug = ? ORDER BY id LIMIT 1`
-
 func (t *tx) projectOfSource(ctx context.Context, slug string) (p buildbtw.MirroredProject, err error) {
-	err = t.getText(ctx, &p, projectOfSource, slug)
+	err = t.get(ctx, &p, "project_of_source", args{"slug": slug})
 	return p, err
 }
 
@@ -180,7 +157,7 @@ func (t *tx) projectOfSource(ctx context.Context, slug string) (p buildbtw.Mirro
 // it comes from elsewhere.
 func (q *Reader) ProjectOfSource(ctx context.Context, slug string) (buildbtw.MirroredProject, error) {
 	var p buildbtw.MirroredProject
-	err := q.getText(ctx, &p, projectOfSource, slug)
+	err := q.get(ctx, &p, "project_of_source", args{"slug": slug})
 	return p, notFound(err, "source %s is no project on GitLab", slug)
 }
 
@@ -188,7 +165,7 @@ func (q *Reader) ProjectOfSource(ctx context.Context, slug string) (buildbtw.Mir
 // in path, up to a limit; those for which setting it failed before come last.
 func (q *Reader) ProjectsWithOtherCI(ctx context.Context, path string, limit int) ([]buildbtw.MirroredProject, error) {
 	var list []buildbtw.MirroredProject
-	err := q.listText(ctx, &list, `SELECT * FROM mirrored_projects WHERE ci_config_path <> ? ORDER BY ci_message <> '', id LIMIT ?`, path, limit)
+	err := q.list(ctx, &list, "projects_with_other_ci", args{"path": path, "limit": limit})
 	if err != nil {
 		return nil, fmt.Errorf("list the projects with another CI configuration than %s: %w", path, err)
 	}
@@ -198,8 +175,8 @@ func (q *Reader) ProjectsWithOtherCI(ctx context.Context, path string, limit int
 // NoteCIConfig keeps where a project's pipelines are described now, or why that
 // could not be changed.
 func (s *Store) NoteCIConfig(ctx context.Context, id int64, path, failure string) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.execText(ctx, `UPDATE mirrored_projects SET ci_config_path = ?, ci_message = ? WHERE id = ?`, path, failure, id)
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, "note_ci_config", args{"project": id, "path": path, "message": failure})
 		return err
 	})
 	if err != nil {
@@ -211,12 +188,12 @@ func (s *Store) NoteCIConfig(ctx context.Context, id int64, path, failure string
 // RetainGroups makes the groups with these names known and forgets all others,
 // with their projects: to be called at start, as --sources may have changed.
 func (s *Store) RetainGroups(ctx context.Context, names []string) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-		list := textList(names)
-		if _, err := t.execText(ctx, `DELETE FROM source_groups WHERE name NOT IN (SELECT value FROM json_each(?))`, list); err != nil {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		a := args{"names": textList(names)}
+		if _, err := t.exec(ctx, "remove_other_groups", a); err != nil {
 			return err
 		}
-		_, err := t.execText(ctx, `INSERT INTO source_groups (name) SELECT value FROM json_each(?) WHERE true ON CONFLICT (name) DO NOTHING`, list)
+		_, err := t.exec(ctx, "add_groups", a)
 		return err
 	})
 	if err != nil {
@@ -228,7 +205,7 @@ func (s *Store) RetainGroups(ctx context.Context, names []string) error {
 // SourceGroup gives a group, or NotFound.
 func (q *Reader) SourceGroup(ctx context.Context, name string) (buildbtw.SourceGroup, error) {
 	var g buildbtw.SourceGroup
-	err := q.getText(ctx, &g, `SELECT * FROM source_groups WHERE name = ?`, name)
+	err := q.get(ctx, &g, "source_group", args{"name": name})
 	return g, notFound(err, "there is no group %s among the sources", name)
 }
 
@@ -244,9 +221,7 @@ type GroupRow struct {
 // SourceGroups lists all groups by name.
 func (q *Reader) SourceGroups(ctx context.Context) ([]GroupRow, error) {
 	var rows []GroupRow
-	err := q.listText(ctx, &rows, `SELECT g.*, count(p.id) AS projects, count(p.fetched_at) AS fetched,
-    count(p.id) FILTER (WHERE p.tried_at IS NULL AND`+mine+`) AS untried, count(p.id) FILTER (WHERE p.message <> '' OR NOT`+mine+`) AS broken
-FROM source_groups AS g LEFT JOIN mirrored_projects AS p ON p.group_name = g.name GROUP BY g.name ORDER BY g.name`)
+	err := q.list(ctx, &rows, "source_groups", nil)
 	if err != nil {
 		return nil, fmt.Errorf("list the groups of sources: %w", err)
 	}
@@ -259,10 +234,7 @@ func (q *Reader) BrokenProjects(ctx context.Context, group string) (map[string]s
 		Slug    string `bun:"slug"`
 		Message string `bun:"message"`
 	}
-	err := q.listText(ctx, &rows, `SELECT p.slug, p.message FROM mirrored_projects AS p WHERE p.group_name = ? AND p.message <> ''
-UNION ALL
-SELECT p.slug, 'projects ' || o.path || ' and ' || p.path || ' would be the same source; rename one of them'
-FROM mirrored_projects AS p JOIN mirrored_projects AS o ON o.slug = p.slug AND o.id < p.id WHERE p.group_name = ?`, group, group)
+	err := q.list(ctx, &rows, "broken_projects", args{"group": group})
 	if err != nil {
 		return nil, fmt.Errorf("list the broken projects of %s: %w", group, err)
 	}
@@ -276,7 +248,7 @@ FROM mirrored_projects AS p JOIN mirrored_projects AS o ON o.slug = p.slug AND o
 // ProjectSlugs gives the names of all sources that a group's projects are.
 func (q *Reader) ProjectSlugs(ctx context.Context, group string) (map[string]bool, error) {
 	var list []string
-	if err := q.listText(ctx, &list, `SELECT DISTINCT slug FROM mirrored_projects WHERE group_name = ?`, group); err != nil {
+	if err := q.list(ctx, &list, "slugs_of_group", args{"group": group}); err != nil {
 		return nil, fmt.Errorf("list the sources of %s: %w", group, err)
 	}
 	slugs := make(map[string]bool, len(list))
@@ -289,29 +261,29 @@ func (q *Reader) ProjectSlugs(ctx context.Context, group string) (map[string]boo
 // GroupAsked keeps that a group's GitLab answered, or why it did not.
 func (s *Store) GroupAsked(ctx context.Context, name, failure string) error {
 	if failure != "" {
-		return s.setGroup(ctx, name, `message = ?`, failure)
+		return s.setGroup(ctx, "note_group_failed", args{"name": name, "message": failure})
 	}
-	return s.setGroup(ctx, name, `message = '', asked_at = ?`, s.now())
+	return s.setGroup(ctx, "note_group_answered", args{"name": name, "now": s.now()})
 }
 
 // GroupListed keeps that all projects of a group were listed.
 func (s *Store) GroupListed(ctx context.Context, name string) error {
-	return s.setGroup(ctx, name, `listed_at = ?`, s.now())
+	return s.setGroup(ctx, "note_group_listed", args{"name": name, "now": s.now()})
 }
 
 // GroupFetched keeps when GitLab was asked for what has now been fetched. It is
 // called after that: what a crash cuts off is asked for again.
 func (s *Store) GroupFetched(ctx context.Context, name string, until time.Time) error {
-	return s.setGroup(ctx, name, `filled_at = coalesce(filled_at, ?), seen_until = ?`, s.now(), until.UTC())
+	return s.setGroup(ctx, "note_group_fetched", args{"name": name, "now": s.now(), "until": until.UTC()})
 }
 
-func (s *Store) setGroup(ctx context.Context, name, set string, args ...any) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.execText(ctx, `UPDATE source_groups SET `+set+` WHERE name = ?`, append(args, name)...)
+func (s *Store) setGroup(ctx context.Context, statement string, a args) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, statement, a)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("note how group %s stands: %w", name, err)
+		return fmt.Errorf("note how group %s stands: %w", a["name"], err)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func (p Publishing) Done() bool { return p.Attempt.State == buildbtw.AttemptFini
 // AddPackage notes an uploaded file. The same file name again replaces what was
 // noted.
 func (s *Store) AddPackage(ctx context.Context, lease string, p buildbtw.Package) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		a, err := t.running(ctx, lease)
 		if err != nil {
 			return err
@@ -37,22 +37,16 @@ func (s *Store) AddPackage(ctx context.Context, lease string, p buildbtw.Package
 		if a.Stop {
 			return errLeaseOver()
 		}
-		p.AttemptID, p.BuildID = a.ID, a.BuildID
-		return t.putPackage(ctx, p)
+		_, err = t.exec(ctx, "put_package", args{
+			"build": a.BuildID, "attempt": a.ID, "pkgname": p.Pkgname, "version": p.Version, "architecture": p.Architecture,
+			"filename": p.Filename, "sha256": p.SHA256, "size": p.Size, "now": t.now,
+		})
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("add package %s: %w", p.Filename, err)
 	}
 	return nil
-}
-
-func (t *tx) putPackage(ctx context.Context, p buildbtw.Package) error {
-	_, err := t.execText(ctx, `INSERT INTO packages (build_id, attempt_id, pkgname, version, architecture, filename, sha256, size, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (build_id, attempt_id, filename) DO UPDATE SET pkgname = EXCLUDED.pkgname, version = EXCLUDED.version,
-    architecture = EXCLUDED.architecture, sha256 = EXCLUDED.sha256, size = EXCLUDED.size, created_at = EXCLUDED.created_at`,
-		p.BuildID, p.AttemptID, p.Pkgname, p.Version, p.Architecture, p.Filename, p.SHA256, p.Size, t.now)
-	return err
 }
 
 // BeginPublish takes a worker's word that an attempt was built with these
@@ -61,7 +55,7 @@ ON CONFLICT (build_id, attempt_id, filename) DO UPDATE SET pkgname = EXCLUDED.pk
 // stopped. The same report again gives the same answer, also after the end.
 func (s *Store) BeginPublish(ctx context.Context, lease string, files []PackageFile) (Publishing, error) {
 	var p Publishing
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		a, err := t.attempt(ctx, lease)
 		if err != nil {
 			return err
@@ -81,7 +75,7 @@ func (s *Store) BeginPublish(ctx context.Context, lease string, files []PackageF
 		}
 		if a.State == buildbtw.AttemptRunning {
 			p.Attempt.State, p.Attempt.Outcome = buildbtw.AttemptPublishing, buildbtw.OutcomeBuilt
-			return t.setPublishing(ctx, a)
+			return t.writeAttempt(ctx, a, "begin_publish", args{"attempt": a.ID})
 		}
 		return nil
 	})
@@ -89,15 +83,6 @@ func (s *Store) BeginPublish(ctx context.Context, lease string, files []PackageF
 		return Publishing{}, fmt.Errorf("begin to publish: %w", err)
 	}
 	return p, nil
-}
-
-func (t *tx) setPublishing(ctx context.Context, a *buildbtw.Attempt) error {
-	t.changed.add(Change{Builds: []int64{a.BuildID}})
-	const resultFor = `input_key = (SELECT CASE WHEN b.forced OR NOT s.reuse THEN '' ELSE b.input_key END
-FROM builds AS b ` + buildRowJoins + ` WHERE b.id = ?)`
-	_, err := t.execText(ctx, `UPDATE attempts SET state = 'publishing', outcome = ?, `+resultFor+` WHERE id = ? AND state = 'running'`,
-		buildbtw.OutcomeBuilt, a.BuildID, a.ID)
-	return err
 }
 
 // check compares the worker's list with what was uploaded.
@@ -142,12 +127,10 @@ func (q queries) loadPublishing(ctx context.Context, a *buildbtw.Attempt) (Publi
 		return p, err
 	}
 	p.Build, p.Status = row, row.Status
-	err = q.listText(ctx, &p.Files, `SELECT * FROM packages WHERE build_id = ? AND attempt_id = ? ORDER BY filename`, a.BuildID, a.ID)
-	if err != nil {
+	if err := q.list(ctx, &p.Files, "packages_of_attempt", args{"build": a.BuildID, "attempt": a.ID}); err != nil {
 		return p, err
 	}
-	err = q.listText(ctx, &p.Architectures, `SELECT architecture FROM builds WHERE id = ?
-UNION SELECT architecture FROM builds WHERE twin_of = ? AND twin_of <> 0 ORDER BY architecture`, a.BuildID, a.BuildID)
+	err = q.list(ctx, &p.Architectures, "architectures_of_build", args{"build": a.BuildID})
 	return p, err
 }
 
@@ -156,7 +139,7 @@ UNION SELECT architecture FROM builds WHERE twin_of = ? AND twin_of <> 0 ORDER B
 func (q *Reader) Publishing(ctx context.Context) ([]Publishing, error) {
 	var attempts []buildbtw.Attempt
 	list := []Publishing{}
-	err := q.listText(ctx, &attempts, `SELECT * FROM attempts WHERE state = 'publishing' ORDER BY id`)
+	err := q.list(ctx, &attempts, "publishing_attempts", nil)
 	for i := 0; err == nil && i < len(attempts); i++ {
 		var p Publishing
 		p, err = q.loadPublishing(ctx, &attempts[i])
@@ -174,7 +157,7 @@ func (q *Reader) Publishing(ctx context.Context) ([]Publishing, error) {
 // Doing it again changes nothing.
 func (s *Store) CompletePublish(ctx context.Context, attemptID int64) (buildbtw.Status, error) {
 	var status buildbtw.Status
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		a, err := t.publishing(ctx, attemptID)
 		if err != nil {
 			return err
@@ -197,28 +180,26 @@ func (s *Store) CompletePublish(ctx context.Context, attemptID int64) (buildbtw.
 
 func (t *tx) publishing(ctx context.Context, id int64) (*buildbtw.Attempt, error) {
 	a := new(buildbtw.Attempt)
-	err := t.getText(ctx, a, `SELECT * FROM attempts WHERE id = ?`, id)
+	err := t.get(ctx, a, "attempt", args{"attempt": id})
 	return a, notFound(err, "there is no attempt %d", id)
 }
 
 func (t *tx) complete(ctx context.Context, a *buildbtw.Attempt) error {
 	var files []buildbtw.Package
-	err := t.listText(ctx, &files, `SELECT * FROM packages WHERE build_id = ? AND attempt_id = ?`, a.BuildID, a.ID)
+	err := t.list(ctx, &files, "packages_of_attempt", args{"build": a.BuildID, "attempt": a.ID})
 	if err != nil {
 		return err
 	}
 	err = t.moveOne(ctx, a.BuildID, change{
 		to: buildbtw.StatusBuilt, cause: buildbtw.CauseFinished, actor: a.Worker,
 		message: "All packages are published.",
-		set: []clause{
-			sqlf("finished_at = ?", t.now), sqlf("retries = 0"),
-			sqlf("output_digest = ?", outputDigest(files)), sqlf("reused_from = 0"), sqlf("forced = FALSE"),
-		},
+		set:     []string{"finished_at = :now", "retries = 0", "output_digest = :output", "reused_from = 0", "forced = FALSE"},
+		args:    args{"output": outputDigest(files)},
 	})
 	if err != nil {
 		return err
 	}
-	if _, err = t.execText(ctx, `UPDATE packages SET published = (attempt_id = ?) WHERE build_id = ?`, a.ID, a.BuildID); err != nil {
+	if _, err = t.exec(ctx, "publish_packages", args{"attempt": a.ID, "build": a.BuildID}); err != nil {
 		return err
 	}
 	if err := t.finishAttempt(ctx, a, ending{outcome: buildbtw.OutcomeBuilt}, buildbtw.StatusBuilt); err != nil {
@@ -234,7 +215,7 @@ func (t *tx) complete(ctx context.Context, a *buildbtw.Attempt) error {
 // server's fault, and puts its build back as after an infrastructure failure.
 func (s *Store) AbandonPublish(ctx context.Context, attemptID int64, message string) (buildbtw.Status, error) {
 	var status buildbtw.Status
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		a, err := t.publishing(ctx, attemptID)
 		if err != nil {
 			return err

@@ -3,27 +3,225 @@ package store
 import (
 	"context"
 	"database/sql"
+	"embed"
+	"fmt"
+	"strings"
+	"sync"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/jmoiron/sqlx/reflectx"
 )
 
-// queries runs hand-written SQL on a pool of connections, in a snapshot, or in
-// a writing transaction.
-type queries struct{ db sqlx.ExtContext }
+// sqlFiles are the hand-written statements, a file a noun. A line "-- name: x"
+// begins each; the comment below it gives its reason.
+//
+//go:embed sql/*.sql
+var sqlFiles embed.FS
 
-// listText reads rows into a slice.
-func (q queries) listText(ctx context.Context, dst any, text string, args ...any) error {
-	return sqlx.SelectContext(ctx, q.db, dst, text, args...)
+// args are the values of a statement's named parameters, such as :build.
+type args map[string]any
+
+func (a args) list() []any {
+	list := make([]any, 0, len(a))
+	for name, value := range a {
+		list = append(list, sql.Named(name, value))
+	}
+	return list
 }
 
-// getText reads one row; sql.ErrNoRows when there is none.
-func (q queries) getText(ctx context.Context, dst any, text string, args ...any) error {
-	return sqlx.GetContext(ctx, q.db, dst, text, args...)
+// statements are the hand-written statements of one pool of connections. It
+// prepares each once: SQLite takes longer to parse most of them than to run them.
+type statements struct {
+	texts map[string]string // by name
+	pool  *sqlx.DB
+
+	mu       sync.Mutex
+	prepared map[string]*sqlx.Stmt // by text
 }
 
-// execText carries out a statement that returns no rows.
-func (q queries) execText(ctx context.Context, text string, args ...any) (sql.Result, error) {
-	return q.db.ExecContext(ctx, text, args...)
+// loadStatements reads sqlFiles: the statements by name.
+func loadStatements() (map[string]string, error) {
+	texts := map[string]string{}
+	files, err := sqlFiles.ReadDir("sql")
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		content, err := sqlFiles.ReadFile("sql/" + f.Name())
+		if err != nil {
+			return nil, err
+		}
+		for _, part := range strings.Split("\n"+string(content), "\n-- name: ")[1:] {
+			name, text, _ := strings.Cut(part, "\n")
+			for strings.HasPrefix(text, "--") {
+				_, text, _ = strings.Cut(text, "\n")
+			}
+			if _, twice := texts[name]; twice {
+				return nil, fmt.Errorf("%s: statement %s is there twice", f.Name(), name)
+			}
+			texts[name] = strings.TrimSuffix(strings.TrimSpace(text), ";")
+		}
+	}
+	return texts, nil
+}
+
+func newStatements(pool *sql.DB, texts map[string]string) *statements {
+	db := sqlx.NewDb(pool, "sqlite3")
+	db.Mapper = reflectx.NewMapperTagFunc("bun", strings.ToLower, nil) // columns to fields, as bun names them
+	return &statements{texts: texts, pool: db, prepared: map[string]*sqlx.Stmt{}}
+}
+
+func (s *statements) find(text string) *sqlx.Stmt {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.prepared[text]
+}
+
+// prepare must not be called in a transaction of the pool: it takes a
+// connection, and the writer has one.
+func (s *statements) prepare(ctx context.Context, text string) (*sqlx.Stmt, error) {
+	stmt, err := s.pool.PreparexContext(ctx, text) //nolint:sqlclosecheck // lives as long as the pool
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if other := s.prepared[text]; other != nil {
+		return other, stmt.Close()
+	}
+	s.prepared[text] = stmt
+	return stmt, nil
+}
+
+// queries runs hand-written statements on a pool of connections or, when tx is
+// set, in a snapshot or a writing transaction of it.
+type queries struct {
+	statements *statements
+	tx         *sqlx.Tx
+	unprepared *[]string // texts that tx ran without a prepared statement
+}
+
+// in returns queries that run in a transaction. When that has ended, keep
+// prepares the statements that it did not find prepared.
+func (s *statements) in(tx *sqlx.Tx) (q queries, keep func(context.Context)) {
+	q = queries{s, tx, new([]string)}
+	return q, func(ctx context.Context) {
+		for _, text := range *q.unprepared {
+			_, _ = s.prepare(context.WithoutCancel(ctx), text) // the next transaction tries again
+		}
+	}
+}
+
+// prepared returns the statement ready to run; nil when the transaction has to
+// run its text.
+func (q queries) prepared(ctx context.Context, text string) (*sqlx.Stmt, error) {
+	stmt := q.statements.find(text)
+	switch {
+	case stmt == nil && q.tx == nil:
+		return q.statements.prepare(ctx, text)
+	case stmt == nil:
+		*q.unprepared = append(*q.unprepared, text)
+		return nil, nil
+	case q.tx != nil:
+		return q.tx.StmtxContext(ctx, stmt), nil
+	}
+	return stmt, nil
+}
+
+func (q queries) text(name string) (string, error) {
+	text, found := q.statements.texts[name]
+	if !found {
+		return "", fmt.Errorf("there is no statement %q in store/sql", name)
+	}
+	return text, nil
+}
+
+// list reads the rows of a statement of store/sql into a slice.
+func (q queries) list(ctx context.Context, dst any, name string, a args) error {
+	text, err := q.text(name)
+	if err != nil {
+		return err
+	}
+	return q.run(ctx, dst, text, a)
+}
+
+// run is list for a statement that is composed in Go.
+func (q queries) run(ctx context.Context, dst any, text string, a args) error {
+	stmt, err := q.prepared(ctx, text)
+	switch {
+	case err != nil:
+		return err
+	case stmt == nil:
+		return q.tx.SelectContext(ctx, dst, text, a.list()...)
+	}
+	return stmt.SelectContext(ctx, dst, a.list()...)
+}
+
+// get reads the one row of a statement of store/sql; sql.ErrNoRows when there
+// is none.
+func (q queries) get(ctx context.Context, dst any, name string, a args) error {
+	text, err := q.text(name)
+	if err != nil {
+		return err
+	}
+	stmt, err := q.prepared(ctx, text)
+	switch {
+	case err != nil:
+		return err
+	case stmt == nil:
+		return q.tx.GetContext(ctx, dst, text, a.list()...)
+	}
+	return stmt.GetContext(ctx, dst, a.list()...)
+}
+
+// exec runs a statement of store/sql that returns no rows, and tells how many it
+// changed.
+func (q queries) exec(ctx context.Context, name string, a args) (changed int64, err error) {
+	text, err := q.text(name)
+	if err != nil {
+		return 0, err
+	}
+	stmt, err := q.prepared(ctx, text)
+	var result sql.Result
+	switch {
+	case err != nil:
+		return 0, err
+	case stmt == nil:
+		result, err = q.tx.ExecContext(ctx, text, a.list()...)
+	default:
+		result, err = stmt.ExecContext(ctx, a.list()...)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// rows is list for so many rows that they are read one by one. The caller closes
+// them.
+func (q queries) rows(ctx context.Context, name string, a args) (*sql.Rows, error) {
+	text, err := q.text(name)
+	if err != nil {
+		return nil, err
+	}
+	return q.db().QueryContext(ctx, text, a.list()...)
+}
+
+// listText reads the rows of a list whose conditions are composed in Go.
+func (q queries) listText(ctx context.Context, dst any, text string, values ...any) error {
+	return sqlx.SelectContext(ctx, q.db(), dst, text, values...)
+}
+
+// getText is listText for one row; sql.ErrNoRows when there is none.
+func (q queries) getText(ctx context.Context, dst any, text string, values ...any) error {
+	return sqlx.GetContext(ctx, q.db(), dst, text, values...)
+}
+
+func (q queries) db() sqlx.ExtContext {
+	if q.tx != nil {
+		return q.tx
+	}
+	return q.statements.pool
 }
 
 // Reader is the reading half of the store. Each of its methods sees the
@@ -31,7 +229,6 @@ func (q queries) execText(ctx context.Context, text string, args ...any) (sql.Re
 // all see the same moment.
 type Reader struct {
 	queries
-	pool *sqlx.DB // connections that can only read; nil in a snapshot
 	*shared
 }
 
@@ -45,13 +242,15 @@ type shared struct {
 // whatever is committed meanwhile. A page that needs several answers asks for
 // them in one snapshot. In a snapshot, Snapshot stays in it.
 func (q *Reader) Snapshot(ctx context.Context, fn func(*Reader) error) error {
-	if q.pool == nil {
+	if q.tx != nil {
 		return fn(q)
 	}
-	tx, err := q.pool.BeginTxx(ctx, nil)
+	tx, err := q.statements.pool.BeginTxx(ctx, nil)
 	if err != nil {
 		return err
 	}
+	in, keep := q.statements.in(tx)
+	defer keep(ctx)
 	defer tx.Rollback() // it only read
-	return fn(&Reader{queries: queries{tx}, shared: q.shared})
+	return fn(&Reader{queries: in, shared: q.shared})
 }

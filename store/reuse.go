@@ -26,8 +26,6 @@ type Result struct {
 	Files []buildbtw.Package `bun:"-"` // by file name
 }
 
-const resultColumns = `b.id, b.input_key, b.output_digest, b.architecture, s.name AS buildspace, i.number AS iteration`
-
 // Link says that a result's packages are to be in further repositories: those
 // of one iteration for these architectures.
 type Link struct {
@@ -72,9 +70,7 @@ func (q *Reader) FindReuse(ctx context.Context, plan *buildgraph.Plan) (Reuse, [
 // last: its files are kept longest.
 func newestResults(ctx context.Context, q *Reader, keys []string) (Reuse, error) {
 	var rows []Result
-	err := q.listText(ctx, &rows, `SELECT `+resultColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.id IN (
-    SELECT max(r.id) FROM json_each(?) AS k CROSS JOIN builds AS r ON r.input_key = k.value AND r.input_key <> ''
-    WHERE r.status = 'built' GROUP BY r.input_key)`, textList(keys))
+	err := q.list(ctx, &rows, "newest_results", args{"keys": textList(keys)})
 	found := make(Reuse, len(rows))
 	for _, r := range rows {
 		found[r.InputKey] = r
@@ -98,7 +94,7 @@ func addFiles(ctx context.Context, q *Reader, links []Link) error {
 // publishedFiles gives what builds have in their repositories, by build.
 func publishedFiles(ctx context.Context, q *Reader, builds []int64) (map[int64][]buildbtw.Package, error) {
 	var files []buildbtw.Package
-	err := q.listText(ctx, &files, `SELECT * FROM packages WHERE published AND build_id IN (SELECT value FROM json_each(?)) ORDER BY filename`, idList(builds))
+	err := q.list(ctx, &files, "published_of_builds", args{"builds": idList(builds)})
 	by := make(map[int64][]buildbtw.Package, len(builds))
 	for _, f := range files {
 		by[f.BuildID] = append(by[f.BuildID], f)
@@ -109,7 +105,7 @@ func publishedFiles(ctx context.Context, q *Reader, builds []int64) (map[int64][
 // ForgetResults takes from builds whose files are gone that they are results
 // for others.
 func (s *Store) ForgetResults(ctx context.Context, builds []int64) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error { return t.forgetResults(ctx, builds) })
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error { return t.forgetResults(ctx, builds) })
 	if err != nil {
 		return fmt.Errorf("forget %d results: %w", len(builds), err)
 	}
@@ -118,22 +114,23 @@ func (s *Store) ForgetResults(ctx context.Context, builds []int64) error {
 
 // forgetResults also lets those go on that wait for the results.
 func (t *tx) forgetResults(ctx context.Context, builds []int64) error {
+	which := args{"builds": idList(builds)}
 	var keys []string
-	err := t.listText(ctx, &keys, `SELECT DISTINCT input_key FROM builds WHERE input_key <> '' AND id IN (SELECT value FROM json_each(?))`, idList(builds))
-	if err != nil {
+	if err := t.list(ctx, &keys, "keys_of_builds", which); err != nil {
 		return err
 	}
-	_, err = t.execText(ctx, `UPDATE attempts SET input_key = '' WHERE input_key IN (SELECT value FROM json_each(?))
-    AND id IN (SELECT p.attempt_id FROM packages AS p WHERE p.published AND p.build_id IN (SELECT value FROM json_each(?)))`,
-		textList(keys), idList(builds))
-	if err != nil {
+	which["keys"] = textList(keys)
+	if _, err := t.exec(ctx, "forget_attempts", which); err != nil {
 		return err
 	}
-	if _, err := t.NewUpdate().Model((*buildbtw.Build)(nil)).Set("input_key = ''").Where(withIDs(builds).sql, withIDs(builds).args...).Exec(ctx); err != nil {
+	if _, err := t.exec(ctx, "forget_builds", which); err != nil {
 		return err
 	}
-	t.changed.add(Change{Builds: builds})
-	return t.hold(ctx, sqlf(`SELECT b.id FROM json_each(?) AS k CROSS JOIN builds AS b ON b.input_key = k.value AND b.input_key <> ''`, textList(keys)))
+	var waiting []int64
+	if err := t.list(ctx, &waiting, "builds_of_keys", which); err != nil {
+		return err
+	}
+	return t.hold(ctx, waiting)
 }
 
 // Linking is a build that takes over the packages of another one.
@@ -142,27 +139,18 @@ type Linking struct {
 	Link
 }
 
-// reusedWords is SQL for the words of a build that reuses build b of iteration
-// i of buildspace s.
-const reusedWords = `'Reused from ' || s.name || ' #' || i.number || '.'`
-
-// anyToLink is SQL for whether there is anything to reuse.
-const anyToLink = `SELECT EXISTS (SELECT 1 FROM builds WHERE held IN ('reuse', 'linking') AND held <> '')`
-
 // BeginReuse gives builds whose input has been built before, with what is to be
 // linked for them: at most so many, and first those for which it was begun
 // before. From here on they can be neither handed out nor stopped, until
 // CompleteReuse or AbandonReuse.
 func (s *Store) BeginReuse(ctx context.Context, limit int) ([]Linking, error) {
 	var any bool
-	err := s.getText(ctx, &any, anyToLink)
+	err := s.get(ctx, &any, "any_to_link", nil)
 	if err != nil || !any {
 		return nil, err // most often: nobody who writes has to wait
 	}
-	err = s.transact(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.execText(ctx, `UPDATE builds SET held = 'linking', reused_from = (
-    SELECT max(r.id) FROM builds AS r WHERE r.input_key = builds.input_key AND r.input_key <> '' AND r.status = 'built')
-WHERE id IN (SELECT id FROM builds WHERE held = 'reuse' AND held <> '' ORDER BY id LIMIT ?)`, limit)
+	err = s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, "begin_linking", args{"limit": limit})
 		return err
 	})
 	var list []Linking
@@ -180,7 +168,7 @@ WHERE id IN (SELECT id FROM builds WHERE held = 'reuse' AND held <> '' ORDER BY 
 
 func loadLinking(ctx context.Context, q *Reader, limit int) ([]Linking, error) {
 	var rows []BuildRow
-	err := q.listText(ctx, &rows, heldBuilds(buildbtw.HoldLinking), limit)
+	err := q.list(ctx, &rows, "held_builds", args{"hold": buildbtw.HoldLinking, "limit": limit})
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +193,7 @@ func loadLinking(ctx context.Context, q *Reader, limit int) ([]Linking, error) {
 
 func resultsByID(ctx context.Context, q *Reader, ids []int64) (map[int64]Result, error) {
 	var rows []Result
-	err := q.listText(ctx, &rows, `SELECT `+resultColumns+` FROM builds AS b `+buildRowJoins+` WHERE b.id IN (SELECT value FROM json_each(?))`, idList(ids))
+	err := q.list(ctx, &rows, "results", args{"builds": idList(ids)})
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +213,7 @@ func twinArchitectures(ctx context.Context, q *Reader, builds []int64) (map[int6
 		TwinOf       int64  `bun:"twin_of"`
 		Architecture string `bun:"architecture"`
 	}
-	err := q.listText(ctx, &rows, `SELECT twin_of, architecture FROM builds WHERE twin_of <> 0 AND twin_of IN (SELECT value FROM json_each(?)) ORDER BY architecture`, idList(builds))
+	err := q.list(ctx, &rows, "twin_architectures", args{"builds": idList(builds)})
 	by := map[int64][]string{}
 	for _, r := range rows {
 		by[r.TwinOf] = append(by[r.TwinOf], r.Architecture)
@@ -237,18 +225,18 @@ func twinArchitectures(ctx context.Context, q *Reader, builds []int64) (map[int6
 // repositories: they are built, and what waited only for them is pending. It
 // skips those for which it was said before.
 func (s *Store) CompleteReuse(ctx context.Context, builds []int64) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		list, err := t.linking(ctx, builds)
 		if err != nil || len(list) == 0 {
 			return err
 		}
 		var done []int64
 		for words, ids := range list {
-			moved, err := t.move(ctx, withIDs(ids), change{
+			moved, err := t.move(ctx, ids, change{
 				to: buildbtw.StatusBuilt, cause: buildbtw.CauseReused, actor: buildbtw.System, message: words,
-				set: []clause{
-					sqlf("finished_at = ?", t.now), sqlf("retries = 0"), sqlf("not_before = NULL"),
-					sqlf(`output_digest = (SELECT r.output_digest FROM builds AS r WHERE r.id = "build"."reused_from")`),
+				set: []string{
+					"finished_at = :now", "retries = 0", "not_before = NULL",
+					"output_digest = (SELECT r.output_digest FROM builds AS r WHERE r.id = build.reused_from)",
 				},
 			})
 			if err != nil {
@@ -256,7 +244,7 @@ func (s *Store) CompleteReuse(ctx context.Context, builds []int64) error {
 			}
 			done = append(done, moved...)
 		}
-		if err := t.takePackages(ctx, "n.id IN (SELECT value FROM json_each(?))", idList(done)); err != nil {
+		if err := t.takePackages(ctx, done); err != nil {
 			return err
 		}
 		return t.unblock(ctx, done...)
@@ -274,8 +262,7 @@ func (t *tx) linking(ctx context.Context, builds []int64) (map[string][]int64, e
 		ID    int64  `bun:"id"`
 		Words string `bun:"words"`
 	}
-	err := t.listText(ctx, &rows, `SELECT n.id, `+reusedWords+` AS words FROM builds AS n JOIN builds AS b ON b.id = n.reused_from `+buildRowJoins+`
-WHERE n.held = 'linking' AND n.status = 'pending' AND n.id IN (SELECT value FROM json_each(?)) ORDER BY n.id`, idList(builds))
+	err := t.list(ctx, &rows, "linking_builds", args{"builds": idList(builds)})
 	by := map[string][]int64{}
 	for _, r := range rows {
 		by[r.Words] = append(by[r.Words], r.ID)
@@ -283,13 +270,9 @@ WHERE n.held = 'linking' AND n.status = 'pending' AND n.id IN (SELECT value FROM
 	return by, err
 }
 
-// takePackages gives the builds n that reuse others the packages of those.
-func (t *tx) takePackages(ctx context.Context, which string, args ...any) error {
-	_, err := t.execText(ctx, `INSERT INTO packages (build_id, attempt_id, pkgname, version, architecture, filename, sha256, size, published, created_at)
-SELECT n.id, p.attempt_id, p.pkgname, p.version, p.architecture, p.filename, p.sha256, p.size, TRUE, p.created_at
-FROM builds AS n JOIN packages AS p ON p.build_id = n.reused_from AND p.published
-WHERE n.reused_from <> 0 AND n.status = 'built' AND `+which+` ORDER BY n.id, p.id`, args...)
-	if err != nil {
+// takePackages gives the builds that reuse others the packages of those.
+func (t *tx) takePackages(ctx context.Context, builds []int64) error {
+	if _, err := t.exec(ctx, "take_packages", args{"builds": idList(builds)}); err != nil {
 		return fmt.Errorf("take over packages: %w", err)
 	}
 	return nil
@@ -299,52 +282,50 @@ WHERE n.reused_from <> 0 AND n.status = 'built' AND `+which+` ORDER BY n.id, p.i
 // the results that they were to have: their files are gone. Another result of
 // the same input may do; else they are built.
 func (s *Store) AbandonReuse(ctx context.Context, builds []int64) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error {
-		var rows []buildbtw.Build
-		which := withIDs(builds)
-		err := t.NewSelect().Model(&rows).Where(which.sql, which.args...).Where("held = ?", buildbtw.HoldLinking).Scan(ctx)
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		var rows []struct {
+			ID         int64                   `bun:"id"`
+			ReusedFrom int64                   `bun:"reused_from"`
+			State      buildbtw.IterationState `bun:"state"` // of its iteration
+		}
+		err := t.list(ctx, &rows, "abandoned_links", args{"builds": idList(builds)})
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		ids, sources := make([]int64, len(rows)), make([]int64, len(rows))
-		for i, r := range rows {
-			ids[i], sources[i] = r.ID, r.ReusedFrom
+		var ids, sources, superseded, stopped []int64
+		for _, r := range rows {
+			ids, sources = append(ids, r.ID), append(sources, r.ReusedFrom)
+			switch r.State {
+			case buildbtw.IterationSuperseded:
+				superseded = append(superseded, r.ID)
+			case buildbtw.IterationStopped:
+				stopped = append(stopped, r.ID)
+			}
 		}
-		if err := t.handBack(ctx, ids); err != nil {
+		if _, err := t.exec(ctx, "end_linking", args{"builds": idList(ids)}); err != nil {
 			return err
 		}
-		return t.forgetResults(ctx, slices.Compact(slices.Sorted(slices.Values(sources))))
+		// They were kept from ending with their iteration by the linking alone.
+		gone := change{cause: buildbtw.CauseSuperseded, actor: buildbtw.System, message: "The packages that it was to reuse are gone."}
+		if _, err := t.skip(ctx, superseded, gone); err != nil {
+			return err
+		}
+		gone.cause = buildbtw.CauseStopped
+		if _, err := t.skip(ctx, stopped, gone); err != nil {
+			return err
+		}
+		if err := t.setInputKeys(ctx, ids); err != nil {
+			return err
+		}
+		if err := t.forgetResults(ctx, slices.Compact(slices.Sorted(slices.Values(sources)))); err != nil {
+			return err
+		}
+		return t.hold(ctx, ids)
 	})
 	if err != nil {
 		return fmt.Errorf("abandon the reuse of %d builds: %w", len(builds), err)
 	}
 	return nil
-}
-
-// handBack ends the linking of builds. Those of an iteration that is over were
-// kept from being skipped by it alone. The cut-off does not apply any more: it
-// may be what found the packages that are gone.
-func (t *tx) handBack(ctx context.Context, ids []int64) error {
-	_, err := t.NewUpdate().Model((*buildbtw.Build)(nil)).Set("held = ''").Set("reused_from = 0").Set("may_skip = FALSE").
-		Where(withIDs(ids).sql, withIDs(ids).args...).Exec(ctx)
-	if err != nil {
-		return err
-	}
-	for state, cause := range map[buildbtw.IterationState]buildbtw.Cause{
-		buildbtw.IterationSuperseded: buildbtw.CauseSuperseded, buildbtw.IterationStopped: buildbtw.CauseStopped,
-	} {
-		_, err := t.skip(ctx, sqlf("id IN (SELECT b.id FROM json_each(?) AS k JOIN builds AS b ON b.id = k.value JOIN iterations AS i ON i.id = b.iteration_id WHERE i.state = ?)", idList(ids), state), change{
-			cause: cause, actor: buildbtw.System, message: "The packages that it was to reuse are gone.",
-		})
-		if err != nil {
-			return err
-		}
-	}
-	if err := t.setInputKeys(ctx, ids); err != nil {
-		return err
-	}
-	t.changed.add(Change{Builds: ids})
-	return t.hold(ctx, sqlf("SELECT value FROM json_each(?)", idList(ids)))
 }
 
 // madeFrom is a dependency of a build as it goes into the build's input key.
@@ -391,8 +372,7 @@ func (t *tx) inputKeys(ctx context.Context, ids []int64) (string, error) {
 		return "", err
 	}
 	var builds []buildbtw.Build
-	err = t.listText(ctx, &builds, `SELECT b.id, b.pkgbase, b.commit_id, b.architecture, b.stage, b.no_check, b.twin_of
-FROM json_each(?) AS k CROSS JOIN builds AS b ON b.id = k.value`, idList(ids))
+	err = t.list(ctx, &builds, "inputs", args{"builds": idList(ids)})
 	if err != nil {
 		return "", fmt.Errorf("read the inputs of %d builds: %w", len(ids), err)
 	}
@@ -414,7 +394,7 @@ func (t *tx) setInputKeys(ctx context.Context, ids []int64) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.execText(ctx, `UPDATE builds SET input_key = k.value ->> 1 FROM json_each(?) AS k WHERE builds.id = k.value ->> 0`, keys)
+	_, err = t.exec(ctx, "set_input_keys", args{"keys": keys})
 	if err != nil {
 		return fmt.Errorf("write the input keys of %d builds: %w", len(ids), err)
 	}
@@ -429,9 +409,7 @@ func (t *tx) dependencyOutputs(ctx context.Context, ids []int64) (map[int64][]ma
 		Stage   int    `bun:"stage"`
 		Output  string `bun:"output_digest"`
 	}
-	err := t.listText(ctx, &rows, `SELECT e.to_build, d.pkgbase, d.stage, d.output_digest FROM json_each(?) AS wanted
-CROSS JOIN edges AS e ON e.to_build = wanted.value JOIN builds AS d ON d.id = e.from_build
-WHERE d.status = 'built' ORDER BY e.to_build, d.pkgbase, d.stage`, idList(ids))
+	err := t.list(ctx, &rows, "dependency_outputs", args{"builds": idList(ids)})
 	if err != nil {
 		return nil, fmt.Errorf("read the dependencies of %d builds: %w", len(ids), err)
 	}

@@ -30,7 +30,7 @@ const tooManyEvents = 2000
 // standing gives how an iteration stands in q's snapshot.
 func (q *Reader) standing(ctx context.Context, iteration int64) (*standing, error) {
 	var event int64
-	if err := q.getText(ctx, &event, `SELECT coalesce(max(id), 0) FROM events`); err != nil {
+	if err := q.get(ctx, &event, "latest_event", nil); err != nil {
 		return nil, err
 	}
 	was := q.standings.find(iteration)
@@ -61,11 +61,10 @@ func (q *Reader) loadStanding(ctx context.Context, iteration, event int64) (*sta
 	}
 	st := newStanding(g, make([]bool, g.size()), make([]bool, g.size()))
 	st.event = event
-	err = q.getText(ctx, &st.buildspace, `SELECT coalesce((SELECT buildspace_id FROM iterations WHERE id = ?), 0)`, iteration)
-	if err != nil {
+	if err := q.get(ctx, &st.buildspace, "buildspace_of_iteration", args{"iteration": iteration}); err != nil {
 		return nil, err
 	}
-	rows, err := q.db.QueryContext(ctx, `SELECT id, status, skip_reason FROM builds WHERE iteration_id = ? AND status IN ('blocked', 'failed', 'skipped')`, iteration)
+	rows, err := q.rows(ctx, "builds_at_rest", args{"iteration": iteration})
 	if err != nil {
 		return nil, err
 	}
@@ -102,8 +101,9 @@ func (q *Reader) follow(ctx context.Context, iteration int64, was *standing) (*s
 		To    buildbtw.Status `bun:"to_status"`
 		Cause buildbtw.Cause  `bun:"cause"`
 	}
-	err := q.listText(ctx, &moves, `SELECT build_id, to_status, cause FROM events
-WHERE buildspace_id = ? AND id > ? AND iteration_id = ? AND kind = 'build' ORDER BY id LIMIT ?`, was.buildspace, was.event, iteration, tooManyEvents+1)
+	err := q.list(ctx, &moves, "moves_since", args{
+		"buildspace": was.buildspace, "event": was.event, "iteration": iteration, "limit": tooManyEvents + 1,
+	})
 	switch {
 	case err != nil:
 		return nil, err
@@ -262,7 +262,7 @@ func (q *Reader) addRootCauses(ctx context.Context, rows []BuildRow) error {
 		for i, place := range places {
 			causes[i] = st.rootCauses(rows[place].ID, seen)
 		}
-		refs, err := buildRefs(ctx, q, slices.Concat(causes...))
+		refs, err := q.buildRefs(ctx, slices.Concat(causes...))
 		if err != nil {
 			return fmt.Errorf("root causes: %w", err)
 		}
@@ -275,15 +275,14 @@ func (q *Reader) addRootCauses(ctx context.Context, rows []BuildRow) error {
 	return nil
 }
 
-func buildRefs(ctx context.Context, q *Reader, ids []int64) (map[int64]BuildRef, error) {
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
+func (q queries) buildRefs(ctx context.Context, ids []int64) (map[int64]BuildRef, error) {
 	refs := map[int64]BuildRef{}
 	if len(ids) == 0 {
 		return refs, nil
 	}
+	slices.Sort(ids)
 	var rows []BuildRef
-	err := q.listText(ctx, &rows, `SELECT `+buildRefColumns+` FROM builds AS b WHERE b.id IN (SELECT value FROM json_each(?))`, idList(ids))
+	err := q.list(ctx, &rows, "build_refs", args{"builds": idList(slices.Compact(ids))})
 	for _, r := range rows {
 		refs[r.ID] = r
 	}
@@ -309,7 +308,7 @@ func (q *Reader) Blockers(ctx context.Context, iterationID int64, limit int) ([]
 		for i, c := range counts {
 			ids[i] = c.Build.ID
 		}
-		refs, err := buildRefs(ctx, q, ids)
+		refs, err := q.buildRefs(ctx, ids)
 		for _, c := range counts {
 			blockers = append(blockers, Blocker{refs[c.Build.ID], c.Blocks})
 		}

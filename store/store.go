@@ -12,6 +12,7 @@ package store
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -19,14 +20,12 @@ import (
 	mathrand "math/rand/v2"
 	"net/url"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-	"github.com/jmoiron/sqlx/reflectx"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
+	_ "modernc.org/sqlite" // registers the driver
 
 	"buildbtw"
 	"buildbtw/internal/hints"
@@ -91,7 +90,7 @@ type Store struct {
 	lock  *lock
 	write *bun.DB // the one connection that writes
 
-	mapper *reflectx.Mapper // columns to fields, as bun names them
+	writing *statements // of write
 
 	changes hints.Feed[Change]
 	work    work
@@ -104,7 +103,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: o.withDefaults(), lock: lock, changes: hints.Feed[Change]{Merge: mergeChanges}, mapper: reflectx.NewMapperTagFunc("bun", strings.ToLower, nil)}
+	s := &Store{opts: o.withDefaults(), lock: lock, changes: hints.Feed[Change]{Merge: mergeChanges}}
 	if err := s.connect(ctx, path); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database: %w", err), s.Close())
 	}
@@ -114,24 +113,27 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 // connect migrates before the readers open, so that they find a database in
 // WAL mode.
 func (s *Store) connect(ctx context.Context, path string) error {
-	w, err := openDB(dsn(path, "_pragma=journal_mode(WAL)&_txlock=immediate"))
+	texts, err := loadStatements()
+	if err != nil {
+		return err
+	}
+	w, err := sql.Open("sqlite", dsn(path, "_pragma=journal_mode(WAL)&_txlock=immediate"))
 	if err != nil {
 		return err
 	}
 	w.SetMaxOpenConns(1)
 	s.write = bun.NewDB(w, sqlitedialect.New())
+	s.writing = newStatements(w, texts)
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}
-	r, err := openDB(dsn(path, "_pragma=query_only(1)"))
+	r, err := sql.Open("sqlite", dsn(path, "_pragma=query_only(1)"))
 	if err != nil {
 		return err
 	}
 	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
-	pool := sqlx.NewDb(r, "sqlite3") // the name by which sqlx knows that placeholders are "?"
-	pool.Mapper = s.mapper
-	s.Reader = Reader{queries: queries{pool}, pool: pool, shared: &shared{}}
+	s.Reader = Reader{queries: queries{statements: newStatements(r, texts)}, shared: &shared{}}
 	return nil
 }
 
@@ -147,8 +149,8 @@ func dsn(path, more string) string {
 // nothing.
 func (s *Store) Close() error {
 	var errs []error
-	if s.pool != nil {
-		errs = append(errs, s.pool.Close())
+	if s.statements != nil {
+		errs = append(errs, s.statements.pool.Close())
 	}
 	if s.write != nil {
 		errs = append(errs, s.write.Close())

@@ -60,11 +60,7 @@ func (s *Store) Subscribe() (changed <-chan struct{}, cancel func()) {
 // about, those of its builds among them.
 func (q *Reader) ChangedBuildspaces(ctx context.Context, c Change) ([]string, error) {
 	var names []string
-	err := q.listText(ctx, &names, `SELECT name FROM buildspaces
-WHERE id IN (SELECT value FROM json_each(?))
-   OR id IN (SELECT i.buildspace_id FROM json_each(?) AS changed
-             JOIN builds AS b ON b.id = changed.value
-             JOIN iterations AS i ON i.id = b.iteration_id)`, idList(c.Buildspaces), idList(c.Builds))
+	err := q.list(ctx, &names, "buildspaces_of_change", args{"buildspaces": idList(c.Buildspaces), "builds": idList(c.Builds)})
 	if err != nil {
 		return nil, fmt.Errorf("find the buildspaces of a change: %w", err)
 	}
@@ -74,7 +70,7 @@ WHERE id IN (SELECT value FROM json_each(?))
 // BuildsOfAttempts returns the ids of the builds of attempts, each once.
 func (q *Reader) BuildsOfAttempts(ctx context.Context, attempts []int64) ([]int64, error) {
 	var builds []int64
-	err := q.listText(ctx, &builds, `SELECT DISTINCT build_id FROM attempts WHERE id IN (SELECT value FROM json_each(?))`, idList(attempts))
+	err := q.list(ctx, &builds, "builds_of_attempts", args{"attempts": idList(attempts)})
 	if err != nil {
 		return nil, fmt.Errorf("find the builds of %d attempts: %w", len(attempts), err)
 	}

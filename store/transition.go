@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"buildbtw"
 )
@@ -15,81 +17,87 @@ type change struct {
 	only    []buildbtw.Status // from these alone; from all that the table allows when nil
 	actor   string
 	message string
-	set     []clause // further columns of the build
-	from    clause   // a FROM clause whose columns set and the selection use
+	set     []string // further columns of the build, with :now and the names of args
+	args    args
+
+	// keys is a JSON array of the builds' ids and input keys, in pairs that set
+	// reads as k.value.
+	keys string
 }
 
-// clause is a piece of SQL with its arguments.
-type clause struct {
-	sql  string
-	args []any
-}
-
-func sqlf(sql string, args ...any) clause { return clause{sql, args} }
-
-func withIDs(ids []int64) clause {
-	return sqlf("id IN (SELECT value FROM json_each(?))", idList(ids))
-}
-
-// move changes the status of every build that which selects and whose status
-// the transition table allows to change so, and records an event for each. It
-// is the only place that writes builds.status of an existing row. One update
-// per status to come from: the guard is then exact, and the event knows it.
-func (t *tx) move(ctx context.Context, which clause, c change) ([]int64, error) {
+// move changes the status of those of the builds whose status the transition
+// table allows to change so, and records an event for each. It is the only place
+// that writes builds.status of an existing row. It returns those that changed.
+func (t *tx) move(ctx context.Context, builds []int64, c change) ([]int64, error) {
+	if len(builds) == 0 {
+		return nil, nil
+	}
+	a := args{"builds": idList(builds), "now": t.now, "to": c.to, "skip_reason": ""}
+	if c.to == buildbtw.StatusSkipped {
+		a["skip_reason"] = c.cause
+	}
+	maps.Copy(a, c.args)
+	set := append([]string{"status = :to", "skip_reason = :skip_reason", "changed_at = :now", "held = ''"}, c.set...)
+	from := "json_each(:builds) AS k WHERE build.id = k.value"
+	if c.keys != "" {
+		a["builds"], from = c.keys, "json_each(:builds) AS k WHERE build.id = k.value ->> 0"
+	}
 	var moved []int64
-	for _, from := range buildbtw.StatusesBefore(c.to, c.cause) {
-		if c.only != nil && !slices.Contains(c.only, from) {
+	for _, before := range buildbtw.StatusesBefore(c.to, c.cause) {
+		if c.only != nil && !slices.Contains(c.only, before) {
 			continue
 		}
-		ids, err := t.moveFrom(ctx, from, which, c)
+		// One update per status to come from: the guard is exact, and the event knows
+		// it. It stands in the text: SQLite could not use the partial indexes of an
+		// unknown one.
+		var ids []int64
+		err := t.run(ctx, &ids, `UPDATE builds AS build SET `+strings.Join(set, ", ")+` FROM `+from+` AND status = '`+string(before)+`' RETURNING id`, a)
+		if err == nil && len(ids) > 0 {
+			err = t.followMoves(ctx, before, ids, c)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("move builds from %s to %s: %w", from, c.to, err)
+			return nil, fmt.Errorf("move builds from %s to %s: %w", before, c.to, err)
 		}
 		moved = append(moved, ids...)
 	}
 	return moved, nil
 }
 
-func (t *tx) moveFrom(ctx context.Context, from buildbtw.Status, which clause, c change) ([]int64, error) {
-	set := sqlf("status = ?, skip_reason = ?, changed_at = ?, held = ''", c.to, c.skipReason(), t.now)
-	for _, s := range c.set {
-		set.sql, set.args = set.sql+", "+s.sql, append(set.args, s.args...)
+// followMoves does what belongs to every change of a status: the events, the
+// numbers of builds by status, and what is held of those with the same input.
+func (t *tx) followMoves(ctx context.Context, from buildbtw.Status, moved []int64, c change) error {
+	t.changed.add(Change{Builds: moved})
+	t.claimable = t.claimable || c.cause != buildbtw.CauseLeased && c.cause != buildbtw.CauseDispatched
+	ids := idList(moved)
+	_, err := t.exec(ctx, "record_moves", args{
+		"builds": ids, "now": t.now, "actor": c.actor, "from": from, "to": c.to, "cause": c.cause, "message": c.message,
+	})
+	if err != nil {
+		return err
 	}
-	// The status stands in the text: SQLite could not use the partial indexes of an unknown one.
-	query := `UPDATE builds AS build SET ` + set.sql + ` ` + c.from.sql + ` WHERE status = '` + string(from) + `' AND (` + which.sql + `) RETURNING id`
-	var ids []int64
-	if err := t.listText(ctx, &ids, query, slices.Concat(set.args, c.from.args, which.args)...); err != nil || len(ids) == 0 {
-		return nil, err
+	if _, err := t.exec(ctx, "count_moves", args{"builds": ids, "from": from, "to": c.to}); err != nil {
+		return err
 	}
-	t.changed.add(Change{Builds: ids})
-	if err := t.recordMoves(ctx, from, ids, c); err != nil {
-		return nil, err
+	result := func(s buildbtw.Status) bool { return s.Running() || s == buildbtw.StatusBuilt }
+	switch {
+	case result(from) || result(c.to):
+		var same []int64
+		if err := t.list(ctx, &same, "same_input", args{"builds": ids}); err != nil {
+			return err
+		}
+		return t.hold(ctx, same)
+	case from == buildbtw.StatusPending:
+		return t.stopUnwanted(ctx)
+	case c.to == buildbtw.StatusPending:
+		return t.hold(ctx, moved)
 	}
-	if err := t.recountMoved(ctx, from, c.to, ids); err != nil {
-		return nil, err
-	}
-	return ids, t.holdSame(ctx, from, c.to, ids)
-}
-
-func (c change) skipReason() buildbtw.Cause {
-	if c.to == buildbtw.StatusSkipped {
-		return c.cause
-	}
-	return ""
-}
-
-func (t *tx) recordMoves(ctx context.Context, from buildbtw.Status, ids []int64, c change) error {
-	_, err := t.execText(ctx, `INSERT INTO events (at, actor, buildspace_id, iteration_id, build_id, kind, from_status, to_status, cause, message)
-SELECT ?, ?, i.buildspace_id, i.id, b.id, ?, ?, ?, ?, ?
-FROM json_each(?) AS moved JOIN builds AS b ON b.id = moved.value JOIN iterations AS i ON i.id = b.iteration_id`,
-		t.now, c.actor, buildbtw.EventBuild, from, c.to, c.cause, c.message, idList(ids))
-	return err
+	return nil
 }
 
 // moveOne is move for a build that is expected to change: Conflict, with what
 // its status is now, when it cannot.
 func (t *tx) moveOne(ctx context.Context, id int64, c change) error {
-	ids, err := t.move(ctx, sqlf("id = ?", id), c)
+	ids, err := t.move(ctx, []int64{id}, c)
 	if err != nil || len(ids) == 1 {
 		return err
 	}
@@ -103,191 +111,144 @@ func (t *tx) moveOne(ctx context.Context, id int64, c change) error {
 // build loads one build; NotFound when there is none.
 func (t *tx) build(ctx context.Context, id int64) (buildbtw.Build, error) {
 	var b buildbtw.Build
-	err := t.getText(ctx, &b, `SELECT * FROM builds WHERE id = ?`, id)
+	err := t.get(ctx, &b, "build", args{"build": id})
 	return b, notFound(err, "there is no build %d", id)
 }
 
-// skip ends builds without building them and tells their attempts to stop. A
-// build whose packages are being published or linked is left to end: half of
-// them may be in the repositories already.
-func (t *tx) skip(ctx context.Context, which clause, c change) ([]int64, error) {
-	const unpublished = ` AND "build"."held" <> 'linking' AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.build_id = "build"."id" AND a.state = ?)`
+// skip ends builds without building them and tells their attempts to stop, but
+// for those whose packages are being published or linked.
+func (t *tx) skip(ctx context.Context, builds []int64, c change) ([]int64, error) {
+	var which []int64
+	if err := t.list(ctx, &which, "unpublished", args{"builds": idList(builds)}); err != nil {
+		return nil, err
+	}
 	c.to = buildbtw.StatusSkipped
-	ids, err := t.move(ctx, sqlf(which.sql+unpublished, append(slices.Clone(which.args), buildbtw.AttemptPublishing)...), c)
+	ids, err := t.move(ctx, which, c)
 	if err != nil || len(ids) == 0 {
 		return ids, err
 	}
-	t.handout = false
-	_, err = t.execText(ctx, `UPDATE attempts SET stop = TRUE WHERE state = 'running' AND build_id IN (SELECT value FROM json_each(?))`, idList(ids))
+	_, err = t.exec(ctx, "stop_attempts", args{"builds": idList(ids)})
 	return ids, err
 }
 
-// beginCounts writes the number of an iteration's builds by status.
-func (t *tx) beginCounts(ctx context.Context, iteration int64) error {
-	_, err := t.execText(ctx, `INSERT INTO build_counts (iteration_id, status, builds)
-SELECT ?, s.value, (SELECT count(*) FROM builds AS b WHERE b.iteration_id = ? AND b.status = s.value) FROM json_each(?) AS s`,
-		iteration, iteration, textList(buildbtw.Statuses()))
-	if err != nil {
-		return fmt.Errorf("count the builds: %w", err)
-	}
-	return nil
-}
-
-// recountMoved follows a move of builds from one status to another.
-func (t *tx) recountMoved(ctx context.Context, from, to buildbtw.Status, ids []int64) error {
-	_, err := t.execText(ctx, `UPDATE build_counts AS c SET builds = c.builds + CASE c.status WHEN ? THEN moved.n ELSE -moved.n END
-FROM (SELECT b.iteration_id, count(*) AS n FROM json_each(?) AS k CROSS JOIN builds AS b ON b.id = k.value GROUP BY b.iteration_id) AS moved
-WHERE c.iteration_id = moved.iteration_id AND c.status IN (?, ?)`, to, idList(ids), from, to)
-	if err != nil {
-		return fmt.Errorf("count the builds anew: %w", err)
-	}
-	return nil
-}
-
-// addCounts adds the numbers of builds by status; a status that no build has is
-// left out.
-func addCounts(ctx context.Context, q *Reader, rows []IterationRow) error {
-	ids := make([]int64, len(rows))
-	place := map[int64]int{}
-	for i := range rows {
-		rows[i].Counts = buildbtw.Counts{}
-		ids[i], place[rows[i].ID] = rows[i].ID, i
-	}
-	var counts []struct {
-		IterationID int64           `bun:"iteration_id"`
-		Status      buildbtw.Status `bun:"status"`
-		Builds      int             `bun:"builds"`
-	}
-	err := q.listText(ctx, &counts, `SELECT c.iteration_id, c.status, c.builds FROM json_each(?) AS k
-CROSS JOIN build_counts AS c ON c.iteration_id = k.value WHERE c.builds > 0`, idList(ids))
-	for _, c := range counts {
-		rows[place[c.IterationID]].Counts[c.Status] = c.Builds
-	}
-	return err
-}
-
-// holds is SQL that finds for builds p of iterations i of buildspaces s whether
-// a pending one is held, and why (buildbtw.Hold). It is the one place of these
-// rules.
-const holds = `CASE
-    WHEN p.forced THEN ''
-    WHEN s.reuse AND p.input_key <> '' AND EXISTS (
-        SELECT 1 FROM builds AS r WHERE r.input_key = p.input_key AND r.input_key <> '' AND r.status = 'built') THEN 'reuse'
-    WHEN s.cut_off AND p.may_skip THEN 'decide'
-    WHEN s.reuse AND p.input_key <> '' AND EXISTS (
-        SELECT 1 FROM builds AS r WHERE r.input_key = p.input_key AND r.input_key <> '' AND r.status IN ('scheduled', 'building')) THEN 'running'
-    ELSE '' END`
-
-// heldBuilds is SQL for the rows of the first builds that are held so. Both
-// conditions are needed: SQLite does not see by itself that a certain hold is
-// one, and would not use the index of what is held.
-func heldBuilds(h buildbtw.Hold) string {
-	return `SELECT ` + buildRowColumns + ` FROM builds AS b ` + buildRowJoins + ` WHERE b.held = '` + string(h) + `' AND b.held <> '' ORDER BY b.id LIMIT ?`
-}
-
 // hold finds anew for the pending ones among the builds whether they are held.
-// Those whose packages are being linked stay as they are.
-func (t *tx) hold(ctx context.Context, which clause) error {
-	var ids []int64
-	err := t.listText(ctx, &ids, `UPDATE builds SET held = h.hold FROM (
-    SELECT p.id AS id, `+holds+` AS hold
-    FROM builds AS p JOIN iterations AS i ON i.id = p.iteration_id JOIN buildspaces AS s ON s.id = i.buildspace_id
-    WHERE p.status = 'pending' AND p.twin_of = 0 AND p.held <> 'linking' AND p.id IN (`+which.sql+`)) AS h
-WHERE builds.id = h.id AND builds.held <> h.hold RETURNING id`, which.args...)
-	if err != nil {
+func (t *tx) hold(ctx context.Context, builds []int64) error {
+	var changed []struct {
+		ID   int64         `bun:"id"`
+		Held buildbtw.Hold `bun:"held"`
+	}
+	if err := t.list(ctx, &changed, "hold", args{"builds": idList(builds)}); err != nil {
 		return fmt.Errorf("find what is held: %w", err)
 	}
-	if len(ids) == 0 {
+	if len(changed) == 0 {
 		return nil
 	}
-	t.changed.add(Change{Builds: ids})
-	return t.stopUnwanted(ctx) // those held now may have waited for a run before
-}
-
-// holdSame follows a move of builds from one status to another: it concerns
-// these builds and all that have the same input.
-func (t *tx) holdSame(ctx context.Context, from, to buildbtw.Status, ids []int64) error {
-	counts := func(s buildbtw.Status) bool { return s.Running() || s == buildbtw.StatusBuilt }
-	switch {
-	case counts(from) || counts(to):
-		return t.hold(ctx, sqlf(`SELECT same.id FROM json_each(?) AS moved CROSS JOIN builds AS b ON b.id = moved.value
-        JOIN builds AS same ON same.input_key = b.input_key AND same.input_key <> ''
-        UNION SELECT value FROM json_each(?)`, idList(ids), idList(ids)))
-	case from == buildbtw.StatusPending:
-		return t.stopUnwanted(ctx)
-	case to == buildbtw.StatusPending:
-		return t.hold(ctx, sqlf(`SELECT value FROM json_each(?)`, idList(ids)))
+	for _, b := range changed {
+		t.changed.add(Change{Builds: []int64{b.ID}})
+		t.claimable = t.claimable || b.Held == buildbtw.HoldNone
 	}
-	return nil
+	return t.stopUnwanted(ctx) // those held now may have waited for a run before
 }
 
 // holdBuildspace follows a change of a buildspace's settings.
 func (t *tx) holdBuildspace(ctx context.Context, id int64) error {
-	return t.hold(ctx, sqlf(`SELECT b.id FROM iterations AS i JOIN builds AS b ON b.iteration_id = i.id
-        WHERE i.buildspace_id = ? AND i.state = 'ready' AND b.status = 'pending'`, id))
+	var pending []int64
+	if err := t.list(ctx, &pending, "pending_of_buildspace", args{"buildspace": id}); err != nil {
+		return err
+	}
+	return t.hold(ctx, pending)
 }
-
-// isWanted is SQL that tells of a row of builds, under that name, whether a
-// build of an iteration that goes on waits for its run.
-const isWanted = `EXISTS (SELECT 1 FROM builds AS w JOIN iterations AS wi ON wi.id = w.iteration_id
-    WHERE w.input_key = "build"."input_key" AND w.input_key <> '' AND w.held = 'running' AND wi.state = 'ready')`
 
 // stopUnwanted ends the runs that superseded iterations have left to others
 // which do not wait for them any more.
 func (t *tx) stopUnwanted(ctx context.Context) error {
-	_, err := t.skip(ctx, sqlf(`"build"."status" IN ('scheduled', 'building')
-    AND iteration_id IN (SELECT i.id FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id
-        WHERE b.status IN ('scheduled', 'building') AND i.state = 'superseded')
-    AND NOT `+isWanted), change{
-		cause: buildbtw.CauseSuperseded, actor: buildbtw.System, message: "Nothing waits for it any more.",
-	})
+	var runs []int64
+	err := t.list(ctx, &runs, "unwanted_runs", nil)
+	if err != nil || len(runs) == 0 {
+		return err
+	}
+	_, err = t.skip(ctx, runs, change{cause: buildbtw.CauseSuperseded, actor: buildbtw.System, message: "Nothing waits for it any more."})
 	return err
 }
 
-// unblock takes settled builds, which are built or skipped as unchanged, off
+// unblock takes satisfied builds, which are built or skipped as unchanged, off
 // the count of those that wait for them. What then waits for nothing gets its
-// input key and becomes pending; twins among them are settled at once, since
+// input key and becomes pending. Twins among that are satisfied at once, since
 // the builds that do their work are, and unblock others in turn.
-func (t *tx) unblock(ctx context.Context, settled ...int64) error {
-	for len(settled) > 0 {
-		free, err := t.countDown(ctx, settled)
-		if err != nil || len(free.all) == 0 {
-			return err
+func (t *tx) unblock(ctx context.Context, satisfied ...int64) error {
+	for len(satisfied) > 0 {
+		var freed []struct {
+			ID     int64 `bun:"id"`
+			TwinOf int64 `bun:"twin_of"`
 		}
-		keys, err := t.inputKeys(ctx, free.all)
+		a := args{"satisfied": idList(satisfied)}
+		if err := t.list(ctx, &freed, "freed", a); err != nil {
+			return fmt.Errorf("find what waits for nothing any more: %w", err)
+		}
+		if _, err := t.exec(ctx, "count_down", a); err != nil {
+			return fmt.Errorf("count down what waits: %w", err)
+		}
+		var all, twins []int64
+		for _, b := range freed {
+			all = append(all, b.ID)
+			if b.TwinOf != 0 {
+				twins = append(twins, b.ID)
+			}
+		}
+		if len(all) == 0 {
+			return nil
+		}
+		keys, err := t.inputKeys(ctx, all)
 		if err != nil {
 			return err
 		}
-		ready, err := t.move(ctx, sqlf("build.id = k.value ->> 0"), change{
-			to: buildbtw.StatusPending, cause: buildbtw.CauseReady, actor: buildbtw.System,
-			message: "Everything it waited for is built.",
-			from:    sqlf("FROM json_each(?) AS k", keys),
-			set:     []clause{sqlf("waiting = 0"), sqlf("input_key = k.value ->> 1")},
+		_, err = t.move(ctx, all, change{
+			to: buildbtw.StatusPending, cause: buildbtw.CauseReady, actor: buildbtw.System, message: "Everything it waited for is built.",
+			set: []string{"waiting = 0", "input_key = k.value ->> 1"}, keys: keys,
 		})
-		if err != nil || len(ready) == 0 || len(free.twins) == 0 {
+		if err != nil {
 			return err
 		}
-		if settled, err = t.settleTwins(ctx, free.twins); err != nil {
+		if satisfied, err = t.finishTwins(ctx, twins); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// settleTwins gives pending twins the status of the builds that do their work.
-func (t *tx) settleTwins(ctx context.Context, twins []int64) ([]int64, error) {
-	const led = `id IN (SELECT value FROM json_each(?)) AND (SELECT l.status FROM builds AS l WHERE l.id = "build"."twin_of") = ?`
-	built, err := t.move(ctx, sqlf(led, idList(twins), buildbtw.StatusBuilt), change{
+// finishTwins gives pending twins the status of the builds that do their work,
+// and returns those that are satisfied by it.
+func (t *tx) finishTwins(ctx context.Context, twins []int64) ([]int64, error) {
+	if len(twins) == 0 {
+		return nil, nil
+	}
+	var leaders []struct {
+		Twin   int64           `bun:"id"`
+		Status buildbtw.Status `bun:"status"`
+	}
+	if err := t.list(ctx, &leaders, "leaders_of_twins", args{"twins": idList(twins)}); err != nil {
+		return nil, err
+	}
+	var built, skipped []int64
+	for _, l := range leaders {
+		switch l.Status {
+		case buildbtw.StatusBuilt:
+			built = append(built, l.Twin)
+		case buildbtw.StatusSkipped:
+			skipped = append(skipped, l.Twin)
+		}
+	}
+	built, err := t.move(ctx, built, change{
 		to: buildbtw.StatusBuilt, cause: buildbtw.CauseReused, actor: buildbtw.System, message: togetherWords,
-		set: []clause{
-			sqlf("finished_at = ?", t.now), sqlf("forced = FALSE"),
-			sqlf(`output_digest = (SELECT l.output_digest FROM builds AS l WHERE l.id = "build"."twin_of")`),
+		set: []string{
+			"finished_at = :now", "forced = FALSE",
+			"output_digest = (SELECT l.output_digest FROM builds AS l WHERE l.id = build.twin_of)",
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	skipped, err := t.move(ctx, sqlf(led, idList(twins), buildbtw.StatusSkipped), change{
+	skipped, err = t.move(ctx, skipped, change{
 		to: buildbtw.StatusSkipped, cause: buildbtw.CauseUnchanged, actor: buildbtw.System,
 		message: "Unchanged, as for the architecture that it would be built with.",
 	})
@@ -296,46 +257,3 @@ func (t *tx) settleTwins(ctx context.Context, twins []int64) ([]int64, error) {
 
 // togetherWords is in the event of a twin that became built.
 const togetherWords = "Built together with another architecture."
-
-// freed are blocked builds that wait for nothing any more.
-type freed struct {
-	all   []int64
-	twins []int64 // those of all that are built by another build
-}
-
-// gone is SQL for what waits for settled builds, with the number of them. A
-// twin waits for the build that does its work as if an edge led there.
-const gone = `(SELECT id, count(*) AS n FROM (
-        SELECT to_build AS id FROM edges WHERE from_build IN (SELECT value FROM json_each(?))
-        UNION ALL
-        SELECT id FROM builds WHERE twin_of <> 0 AND twin_of IN (SELECT value FROM json_each(?)))
-    GROUP BY id) AS gone`
-
-// countDown finds the blocked builds that wait for nothing any more, and lowers
-// the count of the others. Those that are free are left as they are: they get
-// all that changes with them in one go.
-func (t *tx) countDown(ctx context.Context, settled []int64) (freed, error) {
-	var rows []struct {
-		ID     int64 `bun:"id"`
-		TwinOf int64 `bun:"twin_of"`
-	}
-	var free freed
-	ids := idList(settled)
-	err := t.listText(ctx, &rows, `SELECT builds.id, builds.twin_of FROM `+gone+` CROSS JOIN builds ON builds.id = gone.id
-WHERE builds.status = 'blocked' AND builds.waiting = gone.n ORDER BY builds.id`, ids, ids)
-	if err != nil {
-		return free, fmt.Errorf("find what waits for nothing any more: %w", err)
-	}
-	_, err = t.execText(ctx, `UPDATE builds SET waiting = waiting - gone.n FROM `+gone+`
-WHERE builds.id = gone.id AND NOT (builds.status = 'blocked' AND builds.waiting = gone.n)`, ids, ids)
-	if err != nil {
-		return free, fmt.Errorf("count down what waits: %w", err)
-	}
-	for _, r := range rows {
-		free.all = append(free.all, r.ID)
-		if r.TwinOf != 0 {
-			free.twins = append(free.twins, r.ID)
-		}
-	}
-	return free, nil
-}

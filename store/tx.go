@@ -22,33 +22,51 @@ type tx struct {
 	queries // for hand-written statements, in the same transaction
 	opts    *Options
 	now     time.Time // of everything in this transaction; UTC, whole microseconds
-	changed Change    // what was written that somebody may be waiting for
-	handout bool      // all that changed is that builds were handed out
+
+	// What was written that somebody may be waiting for. The few functions that
+	// write builds, attempts, pipelines and events note it.
+	changed   Change
+	claimable bool // there may be more for a worker to claim, not only less
+}
+
+// note is for all changes but those after which workers find only less.
+func (t *tx) note(c Change) {
+	t.changed.add(c)
+	t.claimable = true
 }
 
 // now is the time as the database keeps it.
 func (s *Store) now() time.Time { return s.opts.Now().UTC().Truncate(time.Microsecond) }
 
-// transact runs fn in a writing transaction and wakes the subscribers if it
-// changed something. Nothing of it stays when fn fails.
-func (s *Store) transact(ctx context.Context, fn func(context.Context, *tx) error) error {
-	var changed Change
-	var handout bool
+// inTx runs fn in a writing transaction and wakes the subscribers if it changed
+// something. Nothing of it stays when fn fails.
+func (s *Store) inTx(ctx context.Context, fn func(context.Context, *tx) error) error {
+	t := &tx{opts: &s.opts, now: s.now()}
+	keep := func(context.Context) {}
 	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, btx bun.Tx) error {
-		t := &tx{Tx: btx, queries: queries{&sqlx.Tx{Tx: btx.Tx, Mapper: s.mapper}}, opts: &s.opts, now: s.now()}
-		err := fn(ctx, t)
-		changed, handout = t.changed, t.handout
-		return err
+		t.Tx = btx
+		t.queries, keep = s.writing.in(&sqlx.Tx{Tx: btx.Tx, Mapper: s.writing.pool.Mapper})
+		return fn(ctx, t)
 	})
-	if err == nil && s.opts.AfterCommit != nil {
+	keep(ctx)
+	if err != nil {
+		return err
+	}
+	if s.opts.AfterCommit != nil {
 		s.opts.AfterCommit()
 	}
-	if err == nil && changed.some() {
-		s.changes.Publish(changed)
-		if !handout {
+	if t.changed.some() {
+		s.changes.Publish(t.changed)
+		if t.claimable {
 			s.work.changed()
 		}
 	}
+	return nil
+}
+
+// insert writes a new row; the database gives it its id.
+func (t *tx) insert(ctx context.Context, row any) error {
+	_, err := t.NewInsert().Model(row).Exec(ctx)
 	return err
 }
 

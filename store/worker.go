@@ -26,19 +26,19 @@ const touchEvery = 5 * time.Second
 // It wakes nobody: waiting workers would wake each other for ever.
 func (t *tx) touchWorker(ctx context.Context, w buildbtw.Worker) (aside bool, err error) {
 	var known buildbtw.Worker
-	err = t.getText(ctx, &known, `SELECT * FROM workers WHERE name = ?`, w.Name)
+	err = t.get(ctx, &known, "worker", args{"name": w.Name})
+	statement := "touch_worker"
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		_, err = t.execText(ctx, `INSERT INTO workers (name, architectures, runners, labels, version, first_seen, last_seen) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			w.Name, w.Architectures, w.Runners, w.Labels, w.Version, t.now, t.now)
-		return false, err
+		statement = "add_worker"
 	case err != nil:
 		return false, err
 	case sameWorker(known, w) && t.now.Sub(known.LastSeen) < touchEvery:
 		return known.SetAside != "", nil
 	}
-	_, err = t.execText(ctx, `UPDATE workers SET architectures = ?, runners = ?, labels = ?, version = ?, last_seen = ? WHERE name = ?`,
-		w.Architectures, w.Runners, w.Labels, w.Version, t.now, w.Name)
+	_, err = t.exec(ctx, statement, args{
+		"name": w.Name, "architectures": w.Architectures, "runners": w.Runners, "labels": w.Labels, "version": w.Version, "now": t.now,
+	})
 	return known.SetAside != "", err
 }
 
@@ -51,16 +51,14 @@ func sameWorker(a, b buildbtw.Worker) bool {
 func (q *Reader) Workers(ctx context.Context) ([]WorkerRow, error) {
 	var workers []WorkerRow
 	err := q.Snapshot(ctx, func(q *Reader) error {
-		if err := q.listText(ctx, &workers, `SELECT * FROM workers ORDER BY name`); err != nil {
+		if err := q.list(ctx, &workers, "workers", nil); err != nil {
 			return err
 		}
 		var running []struct {
 			Worker string `bun:"worker"`
 			BuildRow
 		}
-		err := q.listText(ctx, &running, `SELECT a.worker, `+buildRowColumns+` FROM attempts AS a
-JOIN builds AS b ON b.id = a.build_id `+buildRowJoins+`
-WHERE a.state <> 'finished' ORDER BY a.worker, a.slot, a.id`)
+		err := q.list(ctx, &running, "running_builds", nil)
 		for _, r := range running {
 			i, found := slices.BinarySearchFunc(workers, r.Worker, func(w WorkerRow, name string) int {
 				return strings.Compare(w.Name, name)
@@ -94,29 +92,36 @@ func (s *Store) ResumeWorker(ctx context.Context, actor, name string) error {
 type asideChange struct{ actor, worker, why, message string }
 
 func (s *Store) setAside(ctx context.Context, c asideChange) error {
-	err := s.transact(ctx, func(ctx context.Context, t *tx) error { return t.setAside(ctx, c) })
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error { return t.setAside(ctx, c) })
 	if err != nil {
 		return fmt.Errorf("set worker %s aside: %w", c.worker, err)
 	}
 	return nil
 }
 
+// worker loads a worker; NotFound when there is none.
+func (t *tx) worker(ctx context.Context, name string) (w buildbtw.Worker, err error) {
+	err = t.get(ctx, &w, "worker", args{"name": name})
+	return w, notFound(err, "there is no worker %q; it appears when it first asks for work", name)
+}
+
 // setAside sets a worker aside, or resumes it when there is no reason why. What
 // is so already stays as it is.
 func (t *tx) setAside(ctx context.Context, c asideChange) error {
-	var w buildbtw.Worker
-	err := t.NewSelect().Model(&w).Where("name = ?", c.worker).Scan(ctx)
+	w, err := t.worker(ctx, c.worker)
 	if err != nil {
-		return notFound(err, "there is no worker %q; it appears when it first asks for work", c.worker)
+		return err
 	}
 	if w.SetAside == c.why {
 		return nil
 	}
-	q := t.NewUpdate().Model(&w).Set("set_aside = ?", c.why).WherePK()
+	columns := []string{"set_aside"}
+	w.SetAside = c.why
 	if c.why == "" {
-		q = q.Set("trusted_at = ?", t.now)
+		w.TrustedAt = &t.now
+		columns = append(columns, "trusted_at")
 	}
-	if _, err := q.Exec(ctx); err != nil {
+	if _, err := t.NewUpdate().Model(&w).Column(columns...).WherePK().Exec(ctx); err != nil {
 		return err
 	}
 	return t.record(ctx, buildbtw.Event{Actor: c.actor, Kind: buildbtw.EventWorker, Message: c.worker + ": " + c.message})
@@ -146,10 +151,6 @@ type WorkerHistory struct {
 	Recent []WorkerAttempt // finished ones, at most so many for each worker; by worker, the newest first
 }
 
-const workerAttempts = `SELECT a.worker, a.slot, a.number, a.runner, a.state, a.outcome, a.started_at, a.heartbeat_at, a.deadline, a.finished_at,
-  a.build_id, b.pkgbase, s.name AS buildspace, i.number AS iteration
-FROM attempts AS a JOIN builds AS b ON b.id = a.build_id ` + buildRowJoins
-
 // WorkerHistory lists the leases that are out and the newest finished attempts
 // of every worker.
 func (q *Reader) WorkerHistory(ctx context.Context, recent int) (WorkerHistory, error) {
@@ -159,14 +160,10 @@ func (q *Reader) WorkerHistory(ctx context.Context, recent int) (WorkerHistory, 
 		return h, err
 	}
 	err = q.Snapshot(ctx, func(q *Reader) error {
-		err := q.listText(ctx, &h.Leases, workerAttempts+` WHERE a.state <> 'finished' ORDER BY a.worker, a.slot, a.id`)
-		if err != nil {
+		if err := q.list(ctx, &h.Leases, "leases", nil); err != nil {
 			return err
 		}
-		return q.listText(ctx, &h.Recent, workerAttempts+` WHERE a.id IN (
-  SELECT r.id FROM workers AS w JOIN attempts AS r ON r.id IN (
-    SELECT id FROM attempts WHERE worker = w.name AND state = 'finished' ORDER BY finished_at DESC LIMIT ?))
-ORDER BY a.worker, a.finished_at DESC, a.id DESC`, recent)
+		return q.list(ctx, &h.Recent, "recent_attempts", args{"limit": recent})
 	})
 	if err != nil {
 		return h, fmt.Errorf("list what workers did: %w", err)
@@ -190,10 +187,9 @@ func (t *tx) judge(ctx context.Context, a *buildbtw.Attempt) error {
 	if !machinesFault(a.Outcome) {
 		return nil
 	}
-	var w buildbtw.Worker
-	err := t.NewSelect().Model(&w).Where("name = ?", a.Worker).Scan(ctx)
+	w, err := t.worker(ctx, a.Worker)
 	if err != nil || w.SetAside != "" {
-		return notFound(err, "there is no worker %q", a.Worker)
+		return err
 	}
 	failures, since, err := t.failuresInARow(ctx, w)
 	if err != nil || failures < tooManyFailures {
@@ -228,8 +224,7 @@ func (t *tx) failuresInARow(ctx context.Context, w buildbtw.Worker) (n int, sinc
 		trusted = *w.TrustedAt
 	}
 	var latest []buildbtw.Attempt
-	err = t.NewSelect().Model(&latest).Where("worker = ? AND state = ? AND finished_at > ?", w.Name, buildbtw.AttemptFinished, trusted).
-		Order("finished_at DESC", "id DESC").Limit(judgedAttempts).Scan(ctx)
+	err = t.list(ctx, &latest, "latest_of_worker", args{"worker": w.Name, "trusted": trusted, "limit": judgedAttempts})
 	builds := map[int64]bool{}
 	for _, a := range latest {
 		if neutral(a.Outcome) {
@@ -252,10 +247,9 @@ func neutral(o buildbtw.Outcome) bool {
 // finished a build since a time; empty when there is none.
 func (t *tx) peer(ctx context.Context, w buildbtw.Worker, since time.Time) (string, error) {
 	var others []buildbtw.Worker
-	err := t.NewSelect().Model(&others).Where("name <> ? AND set_aside = ''", w.Name).
-		Where(`last_seen >= ? OR EXISTS (SELECT 1 FROM attempts AS a WHERE a.worker = "worker"."name" AND a.state = 'running')`, t.now.Add(-buildbtw.WorkerPresence)).
-		Where(`EXISTS (SELECT 1 FROM attempts AS a WHERE a.worker = "worker"."name" AND a.state = 'finished' AND a.finished_at >= ? AND a.outcome IN ('built', 'failed'))`, since).
-		Order("name").Scan(ctx)
+	err := t.list(ctx, &others, "peers", args{
+		"worker": w.Name, "present_since": t.now.Add(-buildbtw.WorkerPresence), "since": since,
+	})
 	for _, other := range others {
 		if !slices.ContainsFunc(w.Architectures, func(arch string) bool { return !slices.Contains(other.Architectures, arch) }) {
 			return other.Name, err

@@ -1,0 +1,121 @@
+-- An attempt from its lease to its end.
+
+-- name: attempt_of_lease
+SELECT *
+FROM attempts
+WHERE lease = :lease;
+
+-- name: valid_attempt_of_lease
+-- The attempt of a lease that is not over and whose build is not to stop.
+SELECT *
+FROM attempts
+WHERE lease = :lease
+  AND state = 'running'
+  AND NOT stop;
+
+-- name: valid_attempt_id_of_lease
+SELECT id
+FROM attempts
+WHERE lease = :lease
+  AND state = 'running'
+  AND NOT stop;
+
+-- name: attempt
+SELECT *
+FROM attempts
+WHERE id = :attempt;
+
+-- name: attempts_of_build
+SELECT *
+FROM attempts
+WHERE build_id = :build
+ORDER BY number DESC;
+
+-- name: unfinished_attempts
+-- Those whose staged files are still needed.
+SELECT id
+FROM attempts
+WHERE state <> 'finished'
+ORDER BY id;
+
+-- name: heartbeat
+-- A deadline that has passed does not end a lease: expired_leases does, when the
+-- server looks. While it was down no heartbeat could arrive.
+UPDATE attempts
+SET heartbeat_at = :now,
+    deadline = :deadline
+WHERE lease = :lease
+  AND state = 'running'
+RETURNING stop;
+
+-- name: extend_leases
+UPDATE attempts
+SET deadline = :until
+WHERE state = 'running'
+  AND deadline < :until;
+
+-- name: expired_leases
+SELECT *
+FROM attempts
+WHERE state = 'running'
+  AND deadline <= :now
+ORDER BY deadline, id;
+
+-- name: running_attempts_of_builds
+SELECT a.*
+FROM json_each(:builds) AS k
+CROSS JOIN attempts AS a ON a.build_id = k.value
+WHERE a.state = 'running'
+ORDER BY a.id;
+
+-- name: stop_attempts
+-- The workers hear of it at their next heartbeat.
+UPDATE attempts
+SET stop = TRUE
+WHERE state = 'running'
+  AND build_id IN (SELECT value FROM json_each(:builds));
+
+-- name: finish_attempt
+UPDATE attempts
+SET state = 'finished',
+    outcome = :outcome,
+    message = :message,
+    result = :result,
+    finished_at = :now
+WHERE id = :attempt
+  AND state = :before;
+
+-- name: note_attempt_end
+UPDATE builds
+SET finished_at = :now
+WHERE id = :build;
+
+-- name: iteration_state_of_build
+SELECT i.state
+FROM builds AS b
+JOIN iterations AS i ON i.id = b.iteration_id
+WHERE b.id = :build;
+
+-- name: next_wake
+-- When time alone makes something possible: a deadline passes, or the pause of a
+-- postponed build ends.
+SELECT at
+FROM (
+    SELECT deadline AS at
+    FROM attempts
+    WHERE state = 'running'
+    UNION ALL
+    SELECT b.not_before
+    FROM builds AS b
+    WHERE b.status = 'pending'
+      AND b.not_before IS NOT NULL
+      AND b.not_before > :now
+      AND EXISTS (SELECT 1 FROM iterations AS i WHERE i.id = b.iteration_id AND i.state = 'ready')
+)
+ORDER BY at
+LIMIT 1;
+
+-- name: builds_of_attempts
+SELECT DISTINCT build_id
+FROM attempts
+WHERE id IN (SELECT value FROM json_each(:attempts));

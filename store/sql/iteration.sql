@@ -1,0 +1,201 @@
+-- Iterations, from their plan to what lists show of them.
+
+-- name: iteration
+-- Number 0 is the latest.
+SELECT
+    i.*,
+    s.name AS buildspace
+FROM iterations AS i
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE s.name = :buildspace
+  AND (i.number = :number OR :number = 0)
+ORDER BY i.number DESC
+LIMIT 1;
+
+-- name: iterations
+SELECT
+    i.*,
+    s.name AS buildspace
+FROM iterations AS i
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE s.name = :buildspace
+ORDER BY i.number DESC;
+
+-- name: latest_iterations
+SELECT
+    i.*,
+    s.name AS buildspace
+FROM iterations AS i
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE i.id IN (
+    SELECT max(id)
+    FROM iterations
+    WHERE buildspace_id IN (SELECT value FROM json_each(:buildspaces))
+    GROUP BY buildspace_id
+);
+
+-- name: changesets_of_iterations
+SELECT *
+FROM iteration_changesets
+WHERE iteration_id IN (SELECT value FROM json_each(:iterations))
+ORDER BY iteration_id, source;
+
+-- name: warnings
+SELECT
+    iteration_id,
+    kind,
+    source,
+    message
+FROM iteration_warnings
+WHERE iteration_id = :iteration
+ORDER BY id;
+
+-- name: architectures_of_iteration
+-- From one to the next over the index; DISTINCT would go through all builds.
+WITH RECURSIVE a (architecture) AS (
+    SELECT min(architecture)
+    FROM builds
+    WHERE iteration_id = :iteration
+    UNION ALL
+    SELECT (
+        SELECT min(b.architecture)
+        FROM builds AS b
+        WHERE b.iteration_id = :iteration
+          AND b.architecture > a.architecture
+    )
+    FROM a
+    WHERE a.architecture IS NOT NULL
+)
+SELECT architecture
+FROM a
+WHERE architecture IS NOT NULL;
+
+-- name: ready_iteration_numbers
+SELECT
+    s.name AS buildspace,
+    i.number AS iteration
+FROM iterations AS i
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE i.state = 'ready'
+ORDER BY i.id;
+
+-- name: changeset_commits
+SELECT
+    s.name,
+    i.number,
+    c.source,
+    c.commit_id
+FROM iteration_changesets AS c
+JOIN iterations AS i ON i.id = c.iteration_id
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE substr(c.commit_id, 1, :length) = :prefix
+ORDER BY i.id DESC, c.source
+LIMIT :limit;
+
+-- name: named_builds
+-- Names mean the same in every iteration, ids do not.
+SELECT
+    id,
+    architecture,
+    CASE stage WHEN 2 THEN pkgbase || '@2' ELSE pkgbase END AS name,
+    commit_id,
+    version
+FROM builds
+WHERE iteration_id = :iteration;
+
+-- name: edges_of_iteration
+SELECT
+    from_build,
+    to_build,
+    kinds
+FROM edges
+WHERE from_build BETWEEN (SELECT min(id) FROM builds WHERE iteration_id = :iteration)
+    AND (SELECT max(id) FROM builds WHERE iteration_id = :iteration);
+
+-- name: next_iteration_number
+SELECT coalesce(max(number), 0) + 1
+FROM iterations
+WHERE buildspace_id = :buildspace;
+
+-- name: next_build_id
+-- Ids are given out by the store and not by the database, so that edges can be
+-- written without reading builds back; AUTOINCREMENT takes note of them.
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'builds'), 0) + 1;
+
+-- name: record_planned
+-- The first event of each build of an iteration.
+INSERT INTO events (
+    at,
+    actor,
+    buildspace_id,
+    iteration_id,
+    build_id,
+    kind,
+    from_status,
+    to_status,
+    cause,
+    message
+)
+SELECT
+    :now,
+    :actor,
+    :buildspace,
+    :iteration,
+    n.id,
+    'build',
+    '',
+    n.status,
+    CASE n.status WHEN 'built' THEN 'reused' ELSE 'planned' END,
+    CASE
+        WHEN n.reused_from <> 0 THEN 'Reused from ' || s.name || ' #' || i.number || '.'
+        WHEN n.status = 'built' THEN :together
+        ELSE :planned
+    END
+FROM builds AS n
+LEFT JOIN builds AS b ON b.id = n.reused_from AND n.reused_from <> 0
+LEFT JOIN iterations AS i ON i.id = b.iteration_id
+LEFT JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE n.iteration_id = :iteration
+ORDER BY n.id;
+
+-- name: builds_that_end
+-- What ends with the buildspace's ready iterations: everything, or all but the runs
+-- that a held build of an iteration that goes on waits for.
+SELECT b.id
+FROM iterations AS i
+JOIN builds AS b ON b.iteration_id = i.id
+WHERE i.buildspace_id = :buildspace
+  AND i.state = 'ready'
+  AND i.id <> :except
+  AND (
+    :everything
+    OR b.status NOT IN ('scheduled', 'building')
+    OR NOT EXISTS (
+        SELECT 1
+        FROM builds AS w
+        JOIN iterations AS wi ON wi.id = w.iteration_id
+        WHERE w.input_key = b.input_key
+          AND w.input_key <> ''
+          AND w.held = 'running'
+          AND wi.state = 'ready'
+    )
+  );
+
+-- name: end_iterations
+UPDATE iterations
+SET state = :state
+WHERE buildspace_id = :buildspace
+  AND state = 'ready'
+  AND id <> :except
+RETURNING
+    id,
+    number;
+
+-- name: answer_request
+-- A request that came after the plan was begun has a higher revision and stays.
+UPDATE buildspaces
+SET wanted = '',
+    wanted_text = '',
+    wanted_at = NULL
+WHERE id = :buildspace
+  AND revision = :revision;

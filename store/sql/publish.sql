@@ -1,0 +1,94 @@
+-- The packages of a build, from their upload to the repositories.
+
+-- name: put_package
+INSERT INTO packages (
+    build_id,
+    attempt_id,
+    pkgname,
+    version,
+    architecture,
+    filename,
+    sha256,
+    size,
+    created_at
+)
+VALUES (
+    :build,
+    :attempt,
+    :pkgname,
+    :version,
+    :architecture,
+    :filename,
+    :sha256,
+    :size,
+    :now
+)
+ON CONFLICT (build_id, attempt_id, filename) DO UPDATE
+SET pkgname = EXCLUDED.pkgname,
+    version = EXCLUDED.version,
+    architecture = EXCLUDED.architecture,
+    sha256 = EXCLUDED.sha256,
+    size = EXCLUDED.size,
+    created_at = EXCLUDED.created_at;
+
+-- name: begin_publish
+-- From here on its packages are a result for others that have the same input.
+UPDATE attempts
+SET state = 'publishing',
+    outcome = 'built',
+    input_key = (
+        SELECT CASE WHEN b.forced OR NOT s.reuse THEN '' ELSE b.input_key END
+        FROM builds AS b
+        JOIN iterations AS i ON i.id = b.iteration_id
+        JOIN buildspaces AS s ON s.id = i.buildspace_id
+        WHERE b.id = attempts.build_id
+    )
+WHERE id = :attempt
+  AND state = 'running';
+
+-- name: publishing_attempts
+SELECT *
+FROM attempts
+WHERE state = 'publishing'
+ORDER BY id;
+
+-- name: packages_of_attempt
+SELECT *
+FROM packages
+WHERE build_id = :build
+  AND attempt_id = :attempt
+ORDER BY filename;
+
+-- name: architectures_of_build
+-- Its own and those of its twins.
+SELECT architecture
+FROM builds
+WHERE id = :build
+UNION
+SELECT architecture
+FROM builds
+WHERE twin_of = :build
+  AND twin_of <> 0
+ORDER BY architecture;
+
+-- name: publish_packages
+-- The published packages of a build are those of one attempt.
+UPDATE packages
+SET published = (attempt_id = :attempt)
+WHERE build_id = :build;
+
+-- name: packages_of_build
+-- A twin's are those of the build that does its work.
+SELECT p.*
+FROM builds AS b
+JOIN packages AS p ON p.build_id = CASE b.twin_of WHEN 0 THEN b.id ELSE b.twin_of END
+WHERE b.id = :build
+  AND p.published
+ORDER BY p.filename;
+
+-- name: published_of_builds
+SELECT *
+FROM packages
+WHERE published
+  AND build_id IN (SELECT value FROM json_each(:builds))
+ORDER BY filename;
