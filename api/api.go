@@ -28,10 +28,10 @@ func statuses() map[buildbtw.Kind]int {
 	}
 }
 
-// StatusOf gives the HTTP status for a kind of error.
+// StatusOf returns the HTTP status for a kind of error.
 func StatusOf(kind buildbtw.Kind) int { return statuses()[kind] }
 
-// KindOf gives the kind of error for an HTTP status of 400 and above.
+// KindOf returns the kind of error for an HTTP status of 400 and above.
 func KindOf(status int) buildbtw.Kind {
 	for kind, s := range statuses() {
 		if s == status {

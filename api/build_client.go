@@ -22,7 +22,7 @@ type BuildFilter struct {
 	Pkgbase      string
 }
 
-// Builds gives all builds that the filter selects, reading page after page.
+// Builds returns all builds that the filter selects, reading page after page.
 func (c *Client) Builds(ctx context.Context, f BuildFilter) ([]Build, error) {
 	query := values("buildspace", f.Buildspace, "arch", f.Architecture, "status", f.Status, "pkgbase", f.Pkgbase, "limit", "500")
 	if f.Iteration != Latest {
@@ -31,18 +31,18 @@ func (c *Client) Builds(ctx context.Context, f BuildFilter) ([]Build, error) {
 	return pages[Build](ctx, c, "/builds", query)
 }
 
-// Build gives all that is known of one build.
+// Build returns one build with its details.
 func (c *Client) Build(ctx context.Context, id string) (BuildDetail, error) {
 	var b BuildDetail
 	return b, c.get(ctx, "/builds/"+url.PathEscape(id), nil, &b)
 }
 
-// Attempts gives a build's attempts, oldest first.
+// Attempts returns a build's attempts, oldest first.
 func (c *Client) Attempts(ctx context.Context, id string) ([]Attempt, error) {
 	return pages[Attempt](ctx, c, "/builds/"+url.PathEscape(id)+"/attempts", url.Values{})
 }
 
-// RetryBuild gives a failed build another attempt.
+// RetryBuild queues a failed build for another attempt.
 func (c *Client) RetryBuild(ctx context.Context, id string) (Build, error) {
 	var b Build
 	return b, c.send(ctx, http.MethodPost, "/builds/"+url.PathEscape(id)+"/retry", nil, &b)

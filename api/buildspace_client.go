@@ -35,14 +35,14 @@ type BuildspaceFilter struct {
 	Status, Source, Query string
 }
 
-// Buildspaces gives all buildspaces that the filter selects, newest first,
+// Buildspaces returns all buildspaces that the filter selects, newest first,
 // reading page after page.
 func (c *Client) Buildspaces(ctx context.Context, f BuildspaceFilter) ([]Buildspace, error) {
 	query := values("status", f.Status, "source", f.Source, "q", f.Query)
 	return pages[Buildspace](ctx, c, "/buildspaces", query)
 }
 
-// Buildspace gives one buildspace with its latest iteration.
+// Buildspace returns one buildspace with its latest iteration.
 func (c *Client) Buildspace(ctx context.Context, name string) (Buildspace, error) {
 	var space Buildspace
 	return space, c.get(ctx, "/buildspaces/"+url.PathEscape(name), nil, &space)
@@ -59,7 +59,8 @@ type Count struct {
 	Builds int `json:"builds"`
 }
 
-// RetryFailed gives every failed build of the latest iteration another attempt.
+// RetryFailed queues every failed build of the latest iteration for another
+// attempt, and returns how many there are.
 func (c *Client) RetryFailed(ctx context.Context, name string) (int, error) {
 	var n Count
 	err := c.send(ctx, http.MethodPost, "/buildspaces/"+url.PathEscape(name)+"/retry", nil, &n)
@@ -84,7 +85,7 @@ func iterationPath(name string, number int) string {
 	return "/buildspaces/" + url.PathEscape(name) + "/iterations/" + which
 }
 
-// Iteration gives one iteration, or the Latest.
+// Iteration returns one iteration, or the Latest.
 func (c *Client) Iteration(ctx context.Context, name string, number int) (Iteration, error) {
 	var i Iteration
 	return i, c.get(ctx, iterationPath(name, number), nil, &i)
@@ -96,7 +97,7 @@ func (c *Client) NewIteration(ctx context.Context, name, reason string) (Buildsp
 	return space, c.send(ctx, http.MethodPost, "/buildspaces/"+url.PathEscape(name)+"/iterations", NewIteration{Reason: reason}, &space)
 }
 
-// Diff gives what changed between two iterations of a buildspace.
+// Diff returns what changed between two iterations of a buildspace.
 func (c *Client) Diff(ctx context.Context, name string, from, to int) (Diff, error) {
 	var d Diff
 	return d, c.get(ctx, iterationPath(name, from)+"/diff", values("to", strconv.Itoa(to)), &d)
@@ -114,12 +115,12 @@ func (c *Client) ResumeWorker(ctx context.Context, name string) (Worker, error) 
 	return w, c.send(ctx, http.MethodPost, "/workers/"+url.PathEscape(name)+"/resume", nil, &w)
 }
 
-// Sources gives every source at its base ref.
+// Sources returns every source at its base ref.
 func (c *Client) Sources(ctx context.Context) ([]Source, error) {
 	return pages[Source](ctx, c, "/sources", url.Values{})
 }
 
-// Workers gives every build machine.
+// Workers returns every build machine.
 func (c *Client) Workers(ctx context.Context) ([]Worker, error) {
 	return pages[Worker](ctx, c, "/workers", url.Values{})
 }
@@ -136,7 +137,7 @@ type EventFilter struct {
 	Since      string // id of the last event that is known
 }
 
-// Events gives the events after Since, oldest first.
+// Events returns the events after Since, oldest first.
 func (c *Client) Events(ctx context.Context, f EventFilter) ([]Event, error) {
 	return pages[Event](ctx, c, "/events", values("buildspace", f.Buildspace, "since", f.Since))
 }

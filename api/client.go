@@ -143,7 +143,7 @@ func (c *Client) once(ctx context.Context, k call, out any) error {
 	return nil
 }
 
-// open makes a call and gives the answer when its status is below 300; the
+// open makes a call and returns the answer when its status is below 300; the
 // caller closes the body, which also ends the call's time limit.
 func (c *Client) open(ctx context.Context, k call) (*http.Response, error) {
 	tryCtx, cancel := withLimit(ctx, k.limit)

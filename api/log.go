@@ -69,7 +69,7 @@ type LogSearch struct {
 	From      int64 // line
 }
 
-// SearchLog gives some hits, and where to go on.
+// SearchLog returns some hits, and where to go on.
 func (c *Client) SearchLog(ctx context.Context, s LogSearch) (LogHits, error) {
 	query := logQuery(s.Attempt)
 	query.Set("q", s.Text)

@@ -25,7 +25,7 @@ type Backoff struct {
 	// Notify is told of every pause; may be nil.
 	Notify func(err error, pause time.Duration)
 
-	// Random gives numbers in [0,1); nil: math/rand.
+	// Random returns numbers in [0,1); nil: math/rand.
 	Random func() float64
 }
 
@@ -34,7 +34,7 @@ type Backoff struct {
 const internalTries = 3
 
 // repeat calls try until it succeeds, fails for good, or the limits are reached,
-// and gives its last error.
+// and returns its last error.
 func (c *Client) repeat(ctx context.Context, try func() error) error {
 	b := c.options.Backoff
 	var waited time.Duration
@@ -81,7 +81,7 @@ func (b Backoff) tries(err error) int {
 	return tries
 }
 
-// pause gives the next pause from the sum of those before: waiting as long again
+// pause returns the next pause from the sum of those before: waiting as long again
 // as one has waited already doubles it each time.
 func (b Backoff) pause(waited time.Duration) time.Duration {
 	random := rand.Float64

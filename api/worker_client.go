@@ -33,7 +33,7 @@ func (e *OffsetError) Error() string {
 
 func (e *OffsetError) Unwrap() error { return e.Err }
 
-// Claim asks for a build and waits as long as the request says. It gives nil
+// Claim asks for a build and waits as long as the request says. It returns nil
 // when there is nothing to do. Repeating it is safe: the same worker and slot
 // get the same build until it is finished.
 func (c *Client) Claim(ctx context.Context, r ClaimRequest) (*Job, error) {
@@ -59,7 +59,7 @@ func (c *Client) Heartbeat(ctx context.Context, lease string) (HeartbeatAnswer, 
 	return answer, err
 }
 
-// AppendLog adds a chunk that starts at offset, and gives the log's new end. The
+// AppendLog adds a chunk that starts at offset, and returns the log's new end. The
 // error is an *OffsetError when the server's log ends elsewhere.
 func (c *Client) AppendLog(ctx context.Context, lease string, offset int64, chunk []byte) (int64, error) {
 	k := call{method: http.MethodPatch, path: leasePath(lease, "log"), size: int64(len(chunk))}

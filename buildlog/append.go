@@ -24,7 +24,7 @@ func (e *OffsetError) Error() string {
 // than that is full, even if a crash cut the mark short.
 const fullMark = "\n==> buildbtw: this log is full; what follows was dropped\n"
 
-// Append writes a chunk that begins at offset and gives the offset to go on
+// Append writes a chunk that begins at offset and returns the offset to go on
 // from, which is the end of the log. What the log holds already is not written
 // again, so repeating a chunk is harmless; a chunk that would leave a gap is
 // refused with *OffsetError.
@@ -92,7 +92,7 @@ func dropChunk(offset int64, chunk io.Reader) (int64, error) {
 	return offset + n, err
 }
 
-// write appends text to a log of the given size and gives the offset to go on
+// write appends text to a log of the given size and returns the offset to go on
 // from.
 func (l *Logs) write(attempt, size int64, text io.Reader) (end int64, err error) {
 	f, err := openAppend(l.path(attempt))

@@ -102,7 +102,7 @@ func (g *log) wake() {
 	g.changed = make(chan struct{})
 }
 
-// next gives a channel that is closed at the next wake.
+// next returns a channel that is closed at the next wake.
 func (g *log) next() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -121,7 +121,7 @@ func (l *Logs) Size(attempt int64) (int64, error) {
 	return info.Size(), nil
 }
 
-// Reader opens the log for random access and gives its size at this moment. A
+// Reader opens the log for random access and returns its size at this moment. A
 // log that does not exist reads as an empty one.
 func (l *Logs) Reader(attempt int64) (io.ReadSeekCloser, int64, error) {
 	f, size, err := l.openFile(attempt)
@@ -134,7 +134,7 @@ func (l *Logs) Reader(attempt int64) (io.ReadSeekCloser, int64, error) {
 	return f, size, nil
 }
 
-// openFile gives nil when there is no such log.
+// openFile returns nil when there is no such log.
 func (l *Logs) openFile(attempt int64) (*os.File, int64, error) {
 	f, err := os.Open(l.path(attempt))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -126,7 +126,7 @@ func (x *index) lastStart() start {
 	return x.Starts[len(x.Starts)-1]
 }
 
-// before gives the last kept start that is not behind a line.
+// before returns the last kept start that is not behind a line.
 func (x *index) before(line int64) start {
 	i, found := slices.BinarySearchFunc(x.Starts, line, func(s start, line int64) int { return int(s.Line - line) })
 	if found {

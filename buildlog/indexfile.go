@@ -30,7 +30,7 @@ func (l *Logs) indexPath(attempt int64) string {
 	return path[:len(path)-len(filepath.Ext(path))] + ".index"
 }
 
-// loadIndex gives the stored index of a log, or an empty one.
+// loadIndex returns the stored index of a log, or an empty one.
 func loadIndex(path string, log io.ReaderAt, size int64) *index {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -113,7 +113,7 @@ func MachineFault(tail []byte) string {
 	return ""
 }
 
-// next gives the first line of text, not before from, that a rule knows, by its
+// next returns the first line of text, not before from, that a rule knows, by its
 // start and end, and the rule; nil when there is none.
 func (f *finder) next(text []byte, from int) (start, end int, known *rule, says string) {
 	for {
@@ -142,7 +142,7 @@ const (
 	maxExcerpt = 240
 )
 
-// around gives the part of a line that has the place at in its middle.
+// around returns the part of a line that has the place at in its middle.
 func around(line []byte, at int) []byte {
 	start := max(0, at-maxLooked/2)
 	return line[start:min(len(line), start+maxLooked)]

@@ -40,7 +40,7 @@ func newNeedles(words []string) *needles {
 
 func pair(a, b byte) uint16 { return uint16(a)<<8 | uint16(b) }
 
-// next gives the first place, not before from, at which a word begins, and
+// next returns the first place, not before from, at which a word begins, and
 // which words begin there; -1 when there is none.
 func (n *needles) next(text []byte, from int) (at int, words []int) {
 	for end := from + n.shortest - 1; end < len(text); {

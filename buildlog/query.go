@@ -153,7 +153,7 @@ func (m *matcher) in(text []byte) haystack {
 }
 
 // next finds the first line, not before from, which is the start of a line, that
-// matches. It gives the hit without its line's number and the ends of the line.
+// matches. It returns the hit without its line's number and the ends of the line.
 // When there is none the hit is nil and begin the text's end; or, once over says
 // so, the start of the line to go on from.
 func (t haystack) next(from int, over func() bool) (h *Hit, begin, end int) {

@@ -35,7 +35,7 @@ type Found struct {
 const overlap = 4 << 10
 
 // Search looks for a query from a line on, line by line, in what the lines say
-// without colours. It gives at most limit hits, one a line, and takes bounded
+// without colours. It returns at most limit hits, one a line, and takes bounded
 // time: see Found.Next.
 func (v *View) Search(ctx context.Context, q Query, from int64, limit int) (Found, error) {
 	m, err := q.compile()

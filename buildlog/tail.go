@@ -12,7 +12,7 @@ const MaxTail = 4 << 20
 
 const tailBlock = 64 << 10
 
-// Tail gives the last lines of a log and the offset at which they begin. It
+// Tail returns the last lines of a log and the offset at which they begin. It
 // reads from the end and no more than is needed. A last line without a newline
 // counts as a line.
 func (l *Logs) Tail(attempt int64, lines int) (text []byte, offset int64, err error) {

@@ -91,7 +91,7 @@ func (v *View) catchUp(ctx context.Context, g *log) error {
 	return err
 }
 
-// withLastLine gives an index that knows what a last line without a newline
+// withLastLine returns an index that knows what a last line without a newline
 // tells. The line may still get longer, so this is for one view only.
 func (v *View) withLastLine(x *index) (*index, error) {
 	if v.size == x.LineStart || x.Scanned > x.LineStart {
@@ -138,11 +138,11 @@ func (v *View) Lines() int64 {
 	return v.index.Lines
 }
 
-// Errors gives the lines that tell of errors, in order: the first ones and the
+// Errors returns the lines that tell of errors, in order: the first ones and the
 // last ones of those found. From 10,000 on no more are looked for.
 func (v *View) Errors() (list []Mark, found int) { return v.index.Errors, v.index.Found }
 
-// Phases gives the lines with which the parts of the build begin.
+// Phases returns the lines with which the parts of the build begin.
 func (v *View) Phases() []Mark { return v.index.Phases }
 
 // Line is one line of a log.
@@ -159,7 +159,7 @@ const (
 	maxWindow = 256 << 10 // bytes of all lines together, beyond the first line
 )
 
-// From gives lines beginning with the one of this number: n of them, or fewer
+// From returns lines beginning with the one of this number: n of them, or fewer
 // when they are long or the log ends. What lies outside of the log is left out.
 func (v *View) From(line int64, n int) ([]Line, error) {
 	line = max(line, 1)
@@ -167,7 +167,7 @@ func (v *View) From(line int64, n int) ([]Line, error) {
 	return fit(lines, false), err
 }
 
-// Before gives the lines that end before the one of this number: n of them, or
+// Before returns the lines that end before the one of this number: n of them, or
 // fewer when they are long or the log begins.
 func (v *View) Before(line int64, n int) ([]Line, error) {
 	line = min(line, v.Lines()+1)
@@ -196,7 +196,7 @@ func fit(lines []Line, atBeginning bool) []Line {
 	return lines
 }
 
-// read gives n lines. With early it may stop when it has more bytes than fit.
+// read returns n lines. With early it may stop when it has more bytes than fit.
 func (v *View) read(first, n int64, early bool) ([]Line, error) {
 	n = min(n, MaxLines)
 	if n <= 0 {
@@ -221,7 +221,7 @@ func (v *View) read(first, n int64, early bool) ([]Line, error) {
 	return lines, nil
 }
 
-// find gives the offset at which a line of the log begins. It reads no more than
+// find returns the offset at which a line of the log begins. It reads no more than
 // an interval, because no line begins farther from a kept start.
 func (v *View) find(line int64) (int64, error) {
 	s := v.index.before(line)
@@ -243,7 +243,7 @@ func (v *View) find(line int64) (int64, error) {
 	return s.Offset + int64(at), nil
 }
 
-// end gives the offset of the newline that ends a line, or the log's end.
+// end returns the offset of the newline that ends a line, or the log's end.
 func (v *View) end(line, from int64) (int64, error) {
 	if next := v.index.before(line + 1); next.Line == line+1 {
 		return next.Offset - 1, nil

@@ -82,7 +82,7 @@ func NewAgent(o Options) (*Agent, error) {
 	return a, nil
 }
 
-// Close gives the work directory back. Run must have returned.
+// Close returns the work directory back. Run must have returned.
 func (a *Agent) Close() { a.work.close() }
 
 func (a *Agent) identity() buildbtw.Worker {
@@ -194,7 +194,7 @@ func (a *Agent) runnerNames() []string {
 	return names
 }
 
-// runnerFor gives the runner that a job names, or the preferred one.
+// runnerFor returns the runner that a job names, or the preferred one.
 func (a *Agent) runnerFor(name string) Runner {
 	for _, r := range a.Runners {
 		if name == "" || r.Name() == name {

@@ -21,7 +21,7 @@ type File struct {
 	Size    int64 // bytes
 }
 
-// Collect looks at what a runner made and gives the packages, when every pkgname
+// Collect looks at what a runner made and returns the packages, when every pkgname
 // of the job has exactly one that is sound and nothing else is there. Names
 // and versions are taken from the files: pkgver() may have changed the version,
 // and debug packages are never in a .SRCINFO. A PKGBUILD can fake every exit

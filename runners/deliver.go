@@ -21,7 +21,7 @@ func finishRequest(r Result, files []File) api.FinishRequest {
 	return request
 }
 
-// upload brings all packages to the server and gives the request that finishes
+// upload brings all packages to the server and returns the request that finishes
 // the attempt. A package that the server refuses is the package's fault; one
 // that cannot be brought there is not.
 func (t *attempt) upload(ctx context.Context, files []File) (api.FinishRequest, error) {

@@ -34,7 +34,7 @@ func newLeaseState() leaseState {
 	return l
 }
 
-// ended gives why the lease is over, or nil.
+// ended returns why the lease is over, or nil.
 func (l *leaseState) ended() error {
 	if l.ctx.Err() == nil {
 		return nil

@@ -119,7 +119,7 @@ func (c Command) command(out io.Writer) *exec.Cmd {
 }
 
 // watch waits for the command's end and brings it about when ctx ends or the
-// command stalls. It gives why it did so, and what Wait said.
+// command stalls. It returns why it did so, and what Wait said.
 func (c Command) watch(ctx context.Context, pid int, out *activity, done <-chan error) (killed, err error) {
 	stalled, stop := c.stalls(pid, out)
 	defer stop()
@@ -156,7 +156,7 @@ func (c Command) end(pid int, done <-chan error) error {
 	return <-done
 }
 
-// stalls gives a channel on which a *StallError comes when the command stalls.
+// stalls returns a channel on which a *StallError comes when the command stalls.
 func (c Command) stalls(pid int, out *activity) (<-chan error, func()) {
 	found := make(chan error, 1)
 	if c.Stall <= 0 {

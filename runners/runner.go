@@ -21,7 +21,7 @@ type Runner interface {
 	// Name is the runner's name in claims: pkgctl, vm, makepkg or fake.
 	Name() string
 
-	// Probe tells whether the runner can work on this machine, and if not, what
+	// Probe reports whether the runner can work on this machine, and if not, what
 	// is missing and what to do. It is called once at start and by doctor.
 	Probe(ctx context.Context) error
 
@@ -73,7 +73,7 @@ func (e *StallError) Error() string {
 	return fmt.Sprintf("no output and no CPU use for %.0f s", e.Seconds)
 }
 
-// resultOf gives the result that the end of a build's context stands for.
+// resultOf returns the result that the end of a build's context stands for.
 func resultOf(job api.Job, cause error) Result {
 	r := Result{Message: cause.Error()}
 	switch {

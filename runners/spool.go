@@ -75,14 +75,14 @@ func (s *spool) notify() {
 	}
 }
 
-// state gives the length and whether it is final.
+// state returns the length and whether it is final.
 func (s *spool) state() (size int64, closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.size, s.closed
 }
 
-// Err gives the first error that writing met: mostly a full disk.
+// Err returns the first error that writing met: mostly a full disk.
 func (s *spool) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,7 +98,7 @@ func (s *spool) chunk(buffer []byte, offset int64) ([]byte, error) {
 	return nil, fmt.Errorf("read the log file at %d: %w", offset, err)
 }
 
-// tail gives up to n bytes of the end, for finding out why a build failed.
+// tail returns up to n bytes of the end, for finding out why a build failed.
 func (s *spool) tail(n int64) []byte {
 	size, _ := s.state()
 	text, err := s.chunk(make([]byte, min(n, size)), size-min(n, size))

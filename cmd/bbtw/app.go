@@ -24,7 +24,7 @@ type app struct {
 	json        bool
 }
 
-// client gives the client for the chosen server.
+// client returns the client for the chosen server.
 func (a *app) client() (*api.Client, error) {
 	return api.New(a.serverURL, a.token, api.Options{UserAgent: "bbtw/" + cli.Version()})
 }
@@ -62,7 +62,7 @@ func splitBuild(s string) (buildspace, pkgbase string, ok bool) {
 	return buildspace, pkgbase, ok && buildspace != "" && pkgbase != ""
 }
 
-// findBuild gives the id of a build that people named by number or by
+// findBuild returns the id of a build that people named by number or by
 // BUILDSPACE/PKGBASE. With several architectures, arch chooses.
 func findBuild(ctx context.Context, c *api.Client, name, arch string) (string, error) {
 	buildspace, pkgbase, ok := splitBuild(name)

@@ -46,7 +46,7 @@ compares the latest iteration with the one before.`,
 	}
 }
 
-// diffRange gives the numbers of the two iterations.
+// diffRange returns the numbers of the two iterations.
 func diffRange(ctx context.Context, c *api.Client, args []string) (from, to int, err error) {
 	numbers := make([]int, 0, 2)
 	for _, arg := range args[1:] {

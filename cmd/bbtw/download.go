@@ -43,7 +43,7 @@ is not fetched again.`,
 	return cmd
 }
 
-// buildsOf gives the ids of one build, or of all built ones of a buildspace.
+// buildsOf returns the ids of one build, or of all built ones of a buildspace.
 func buildsOf(ctx context.Context, c *api.Client, name, arch string) ([]string, error) {
 	if _, _, isBuild := splitBuild(name); isBuild || isNumber(name) {
 		id, err := findBuild(ctx, c, name, arch)

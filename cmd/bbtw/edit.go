@@ -60,7 +60,7 @@ func (a *app) editCommand() *cobra.Command {
 	return cmd
 }
 
-// changesets gives the buildspace's changesets with --add and --remove applied;
+// changesets returns the buildspace's changesets with --add and --remove applied;
 // nil when neither was given.
 func (f *editFlags) changesets(ctx context.Context, c *api.Client, name string) (*[]string, error) {
 	if len(f.add)+len(f.remove) == 0 {

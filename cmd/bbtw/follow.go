@@ -146,7 +146,7 @@ func (a *app) newFollower(c *api.Client, f followed) *follower {
 	return w
 }
 
-// look shows what is new, and gives the iteration when it has come to rest. A
+// look shows what is new, and returns the iteration when it has come to rest. A
 // server that cannot be reached is asked again: it may be restarting.
 func (w *follower) look(ctx context.Context) (*api.Iteration, error) {
 	it, err := w.client.Iteration(ctx, w.f.name, api.Latest)

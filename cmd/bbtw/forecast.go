@@ -35,7 +35,7 @@ func (a *app) printForecast(f api.Forecast) {
 	fmt.Fprintf(a.out, "longest chain, %s: %s\n", inWords(f.ChainSeconds), strings.Join(names, " → "))
 }
 
-// inWords gives a time as exactly as it matters.
+// inWords returns a time as exactly as it matters.
 func inWords(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	if d < 2*time.Minute {

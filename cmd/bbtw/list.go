@@ -51,7 +51,7 @@ func (a *app) listCommand() *cobra.Command {
 	return cmd
 }
 
-// progress gives status, iteration, built, failed and total of a buildspace.
+// progress returns status, iteration, built, failed and total of a buildspace.
 func progress(s api.Buildspace) []string {
 	if s.Latest == nil {
 		return []string{string(buildbtw.IterationStatusCalculating), "-", "0", "0", "0"}

@@ -31,7 +31,7 @@ func (s *settingsFlags) registerReuse(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.cutOff, "cut-off", true, "with scope auto, skip dependents whose inputs did not change")
 }
 
-// settings gives what was chosen on the command line.
+// settings returns what was chosen on the command line.
 func (s *settingsFlags) settings(flags *pflag.FlagSet) api.Settings {
 	return api.Settings{
 		Scope:         given(flags, "scope", buildbtw.Scope(s.scope)),

@@ -50,7 +50,7 @@ func age(at, now time.Time) string {
 	}
 }
 
-// plural gives "1 build" and "2 builds".
+// plural returns "1 build" and "2 builds".
 func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

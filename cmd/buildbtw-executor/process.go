@@ -74,7 +74,7 @@ func findRunner() (process, error) {
 	return process{}, errors.New("the runner that started this program is not to be found")
 }
 
-// watchRunner gives a context that ends when the runner does: killed, it leaves
+// watchRunner returns a context that ends when the runner does: killed, it leaves
 // its stages behind, and nobody would stop them or clean up.
 func watchRunner(ctx context.Context, runner process) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)

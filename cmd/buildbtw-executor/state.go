@@ -41,7 +41,7 @@ func (d stateDir) jobs() ([]jobDir, error) {
 // maxSlots is how many builds of one machine the server tells apart.
 const maxSlots = 1024
 
-// takeSlot gives a number that no other build of this machine has until release
+// takeSlot returns a number that no other build of this machine has until release
 // is called, or this process ends. GitLab numbers jobs for each runner of its
 // configuration only.
 func (d stateDir) takeSlot() (slot int, release func(), err error) {
@@ -83,7 +83,7 @@ type state struct {
 // maxState bounds a state file in bytes.
 const maxState = 64 << 10
 
-// readState gives the state of a job. There is none before prepare.
+// readState returns the state of a job. There is none before prepare.
 func (d jobDir) readState() (state, error) {
 	var s state
 	f, err := os.Open(d.file())

@@ -59,7 +59,7 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is no time; write 2026-11-25, 2026-11-25T14:00:00Z or 24h", text)
 }
 
-// findState gives the state of the directory that is named, or of the only one
+// findState returns the state of the directory that is named, or of the only one
 // there is.
 func findState(args []string) (*state, error) {
 	home, err := stateHome(os.Getenv)

@@ -54,7 +54,7 @@ func (s *settings) access() gitmirror.Access {
 	}
 }
 
-// groupOf gives the group, with addresses for git as it is to reach them.
+// groupOf returns the group, with addresses for git as it is to reach them.
 func (s *settings) groupOf(c *gitlab.Client) *gitlab.Group {
 	if s.ssh {
 		return c.Group(s.group).OverSSH()

@@ -118,7 +118,7 @@ func (u *updater) run(ctx context.Context) error {
 }
 
 // look asks GitLab for what was active since the last run, or for everything the
-// first time and with --all. It marks projects as to be fetched, and gives the
+// first time and with --all. It marks projects as to be fetched, and returns the
 // latest activity.
 func (u *updater) look(ctx context.Context) (until time.Time, err error) {
 	group := u.groupOf(u.client)

@@ -101,7 +101,7 @@ func parseBase(text string) (*url.URL, error) {
 	return base, nil
 }
 
-// URL gives the address of the server, without a slash at its end.
+// URL returns the address of the server, without a slash at its end.
 func (c *Client) URL() string { return c.base.String() }
 
 // httpClient bounds every request in time and size, and sends the token to

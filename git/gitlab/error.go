@@ -81,7 +81,7 @@ func (e *Error) words() string {
 	return "what answers is no GitLab, or its answer was cut off; is --gitlab-url right?"
 }
 
-// Unwrap gives the cause, and the error that pages and JSON API know.
+// Unwrap returns the cause, and the error that pages and JSON API know.
 func (e *Error) Unwrap() []error {
 	known := &buildbtw.Error{Kind: e.kind(), Message: e.Error()}
 	if e.Err == nil {
@@ -104,7 +104,7 @@ func (e *Error) kind() buildbtw.Kind {
 	return buildbtw.KindUnavailable
 }
 
-// TroubleOf gives the sort of failure of err; empty when it is not one of this
+// TroubleOf returns the sort of failure of err; empty when it is not one of this
 // package.
 func TroubleOf(err error) Trouble {
 	var e *Error
@@ -183,7 +183,7 @@ func troubleOfStatus(status int) Trouble {
 // maxSaid is how much of GitLab's own words is repeated.
 const maxSaid = 200
 
-// saidBy gives GitLab's reason in one line; nothing when it sent a page instead.
+// saidBy returns GitLab's reason in one line; nothing when it sent a page instead.
 func saidBy(answer *gitlab.ErrorResponse) string {
 	var body struct {
 		Message any    `json:"message"`

@@ -29,10 +29,10 @@ type Group struct {
 // is sent.
 func (c *Client) Group(path string) *Group { return &Group{client: c, path: strings.Trim(path, "/")} }
 
-// OverSSH gives the same group with addresses for git over SSH.
+// OverSSH returns the same group with addresses for git over SSH.
 func (g *Group) OverSSH() *Group { return &Group{g.client, g.path, true} }
 
-// Name gives the address of the group's page.
+// Name returns the address of the group's page.
 func (g *Group) Name() string { return g.client.page(g.path) }
 
 // Holds reports whether a project with that path lies in the group. GitLab finds
@@ -72,7 +72,7 @@ func (g *Group) All(ctx context.Context) ([]buildbtw.Project, error) {
 	return unique(all), err
 }
 
-// Project gives one project of the group. NotFound says that the token sees none,
+// Project returns one project of the group. NotFound says that the token sees none,
 // Gone that it was archived or moved out of the group.
 func (g *Group) Project(ctx context.Context, id int64) (buildbtw.Project, error) {
 	p, _, err := g.client.read.Projects.GetProject(int(id), nil, gitlab.WithContext(ctx))
@@ -166,7 +166,7 @@ func unique(list []buildbtw.Project) []buildbtw.Project {
 	return kept
 }
 
-// CloneURL gives the address at which git finds a project. Over HTTPS it is made
+// CloneURL returns the address at which git finds a project. Over HTTPS it is made
 // from the address of the server, so that nobody else gets the token; over SSH
 // GitLab says which host and port answer.
 func (g *Group) CloneURL(p buildbtw.Project) (string, error) {
@@ -196,7 +196,7 @@ func sshAddress(text string) (string, bool) {
 	return "ssh://" + part[1] + "@" + host + "/" + part[4], true
 }
 
-// WebURL gives the address of a project's page.
+// WebURL returns the address of a project's page.
 func (c *Client) WebURL(p buildbtw.Project) string { return c.page(p.Path) }
 
 func (c *Client) page(path string) string {

@@ -34,7 +34,7 @@ const statusQuery = `query pipelines($ids: [ID!]!, $projects: Int!, $latest: Int
   }
 }`
 
-// SeePipelines gives the statuses of pipelines, by row, in one request for a
+// SeePipelines returns the statuses of pipelines, by row, in one request for a
 // hundred projects. What GitLab does not have any more is
 // buildbtw.NoPipeline. Pipelines whose status could not be learned are left out;
 // the error says why.
@@ -63,7 +63,7 @@ func projectsOf(list []buildbtw.Pipeline) []int64 {
 	return slices.Compact(ids)
 }
 
-// statuses gives GitLab's words for the latest pipelines of projects. Trouble
+// statuses returns GitLab's words for the latest pipelines of projects. Trouble
 // ends it, with what it has learned until then.
 func (c *Client) statuses(ctx context.Context, projects []int64) (map[int64]string, error) {
 	words := map[int64]string{}

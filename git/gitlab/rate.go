@@ -36,7 +36,7 @@ func (p *pause) note(answer *http.Response) {
 	}
 }
 
-// left gives how long requests are to be held back from now.
+// left returns how long requests are to be held back from now.
 func (p *pause) left() (wait time.Duration, until time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,7 +67,7 @@ type pausedError struct{ until time.Time }
 
 func (e *pausedError) Error() string { return "waiting until " + e.until.UTC().Format(time.RFC3339) }
 
-// retryAfter gives the pause that an answer asks for: Retry-After in seconds or
+// retryAfter returns the pause that an answer asks for: Retry-After in seconds or
 // as a time, else RateLimit-Reset (seconds since 1970), else none.
 func retryAfter(answer *http.Response, now time.Time) time.Duration {
 	text := answer.Header.Get("Retry-After")
@@ -85,7 +85,7 @@ func retryAfter(answer *http.Response, now time.Time) time.Duration {
 
 func within(d time.Duration) time.Duration { return min(max(d, 0), maxPause) }
 
-// worthRetrying says whether the same request may fare better in a moment.
+// worthRetrying reports whether the same request may fare better in a moment.
 func (c *Client) worthRetrying(ctx context.Context, answer *http.Response, err error) (bool, error) {
 	switch {
 	case ctx.Err() != nil:
@@ -98,7 +98,7 @@ func (c *Client) worthRetrying(ctx context.Context, answer *http.Response, err e
 	return answer.StatusCode >= http.StatusInternalServerError, nil
 }
 
-// backoff gives the pause before a retry: what GitLab asks for, and at least
+// backoff returns the pause before a retry: what GitLab asks for, and at least
 // twice as long as before the retry before it.
 func (c *Client) backoff(_, _ time.Duration, attempt int, answer *http.Response) time.Duration {
 	wait := min(c.config.Pause<<min(attempt, 10), c.config.Patience)

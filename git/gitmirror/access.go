@@ -39,8 +39,8 @@ func (a Access) timeout() time.Duration {
 	return a.Timeout
 }
 
-// environment gives git its credentials. They stand in the environment of the
-// process, which only its user can read, and neither on its command line nor in
+// environment returns the entries by which git gets its credentials. They stand
+// in the environment of the process, which only its user can read, and neither on its command line nor in
 // an address.
 func (a Access) environment(address string) []string {
 	scheme, _, _ := strings.Cut(address, "://")

@@ -94,7 +94,7 @@ func parsePacked(r io.Reader) (sourceRefs, error) {
 }
 
 // resolveSymbolic replaces branches that are links to other branches by what
-// those name. It gives false if a ref is neither an object nor such a link.
+// those name. It returns false if a ref is neither an object nor such a link.
 func resolveSymbolic(refs sourceRefs) bool {
 	for name, value := range refs {
 		for range 5 { // git's own limit

@@ -14,7 +14,7 @@ type known struct {
 	size  int // bytes of all texts
 }
 
-// find gives those of the commits that are known.
+// find returns those of the commits that are known.
 func (k *known) find(commits []string) map[string]Srcinfo {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -19,7 +19,7 @@ import (
 // about a second.
 const makepkgTimeout = 60 * time.Second
 
-// withSrcinfo gives the files with a .SRCINFO that fits the PKGBUILD. The
+// withSrcinfo returns the files with a .SRCINFO that fits the PKGBUILD. The
 // directory's own is taken if it is not older than the PKGBUILD and not the
 // same as at the last snapshot, when other files have changed since; otherwise
 // makepkg makes one.

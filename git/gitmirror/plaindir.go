@@ -123,7 +123,7 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// find gives the file with that path, or nil.
+// find returns the file with that path, or nil.
 func find(files []file, path string) *file {
 	i := slices.IndexFunc(files, func(f file) bool { return f.path == path })
 	if i < 0 {
@@ -132,7 +132,7 @@ func find(files []file, path string) *file {
 	return &files[i]
 }
 
-// contentHash tells whether names, modes and contents are the same.
+// contentHash reports whether names, modes and contents are the same.
 func contentHash(files ...file) string {
 	h := sha256.New()
 	for _, f := range files {
@@ -161,7 +161,7 @@ func sum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 // settleTime is longer than a tick of any file system's clock (FAT: 2 s).
 const settleTime = 3 * time.Second
 
-// settled tells whether nothing was written lately, so that a later write must
+// settled reports whether nothing was written lately, so that a later write must
 // show in statHash.
 func settled(files []file, now time.Time) bool {
 	for _, f := range files {

@@ -61,7 +61,7 @@ func (m *Mirror) ReadSrcinfos(ctx context.Context, commits []string) (map[string
 	return infos, nil
 }
 
-// batch reads many commits with their .SRCINFO and gives each to found, in their
+// batch reads many commits with their .SRCINFO and returns each to found, in their
 // order.
 func (m *Mirror) batch(ctx context.Context, commits []string, found func(int, Srcinfo)) error {
 	if len(commits) == 0 {

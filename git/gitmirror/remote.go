@@ -24,7 +24,7 @@ type Remote struct {
 }
 
 // ClaimRemotes makes owner, such as "gitlab:archlinux/packaging", the one whom
-// these sources come from, before they are fetched. It gives those that another
+// these sources come from, before they are fetched. It returns those that another
 // has already; they are to be left alone.
 func (m *Mirror) ClaimRemotes(owner string, slugs []string) (taken []string, err error) {
 	return m.owners.claim(owner, slugs)
@@ -156,7 +156,7 @@ func (m *Mirror) replaceRefs(ctx context.Context, slug string, have, want source
 // Tidy packs refs and objects so that the mirror stays quick to read.
 func (m *Mirror) Tidy(ctx context.Context) error { return m.tidy(ctx) }
 
-// RemoveRemotes forgets sources of an owner: their refs go, in one step. It gives
+// RemoveRemotes forgets sources of an owner: their refs go, in one step. It returns
 // those that had refs.
 func (m *Mirror) RemoveRemotes(ctx context.Context, owner string, slugs []string) (removed []string, err error) {
 	own := m.Remotes(owner)

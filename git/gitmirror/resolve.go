@@ -68,7 +68,7 @@ func (m *Mirror) unknownSlug(ctx context.Context, slug string) error {
 	return buildbtw.NotFound("there is no source %q; %s", slug, suggest("there are", slug, slugs))
 }
 
-// findCommit gives the commit of the source whose name begins with the given
+// findCommit returns the commit of the source whose name begins with the given
 // digits, or "".
 func (m *Mirror) findCommit(ctx context.Context, slug, digits string) (string, error) {
 	digits = strings.ToLower(digits)
@@ -98,7 +98,7 @@ func (m *Mirror) findCommit(ctx context.Context, slug, digits string) (string, e
 	return "", buildbtw.Invalid("commit %s of source %s is ambiguous; it could be %s", digits, slug, strings.Join(found, " or "))
 }
 
-// contains tells whether an object is a commit in the history of a source.
+// contains reports whether an object is a commit in the history of a source.
 func (m *Mirror) contains(ctx context.Context, slug, object string) (bool, error) {
 	kind, err := m.git.output(ctx, "cat-file", "-t", object)
 	if err != nil || strings.TrimSpace(kind) != "commit" {

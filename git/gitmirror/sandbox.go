@@ -45,12 +45,12 @@ func unprivileged(ctx context.Context, dir, home string, command []string) *exec
 	return cmd
 }
 
-// Confined tells whether bubblewrap keeps the PKGBUILDs of plain directories,
+// Confined reports whether bubblewrap keeps the PKGBUILDs of plain directories,
 // which must be executed to make a .SRCINFO, away from everything else. If not,
 // a server that does not run as root executes them with its own rights.
 func (m *Mirror) Confined(ctx context.Context) bool { return m.bubblewrap(ctx) != nil }
 
-// bubblewrap gives the command line up to the program's own directory, or nil
+// bubblewrap returns the command line up to the program's own directory, or nil
 // where it is not installed or the system does not allow it.
 func (m *Mirror) bubblewrap(ctx context.Context) []string {
 	program, err := m.findProgram("bwrap")

@@ -47,7 +47,7 @@ func scan(dir string) ([]candidate, error) {
 	return found, nil
 }
 
-// examine tells whether a directory is a source, and of which sort.
+// examine reports whether a directory is a source, and of which sort.
 func examine(dir string) (candidate, bool) {
 	c := candidate{slug: filepath.Base(dir), dir: dir}
 	info, err := os.Stat(dir)
@@ -81,7 +81,7 @@ func checkSlug(slug string) error {
 	return nil
 }
 
-// findGitDir gives the directory that holds the refs of the repository in dir:
+// findGitDir returns the directory that holds the refs of the repository in dir:
 // its .git directory, what a .git file points to (submodules, further
 // worktrees), dir itself when it is bare, or "" when it is no repository.
 func findGitDir(dir string) (string, error) {

@@ -101,7 +101,7 @@ type pass struct {
 }
 
 // claim takes the slugs of the found sources for path, marks those that may not
-// be mirrored, and gives the slugs that path had before and has no more.
+// be mirrored, and returns the slugs that path had before and has no more.
 func (p *pass) claim(path string, found []candidate) (gone []string, err error) {
 	var slugs []string
 	there := map[string]bool{}
@@ -204,7 +204,7 @@ func (m *Mirror) fetch(ctx context.Context, c candidate) error {
 }
 
 // remove deletes all refs of the slugs, in one transaction, and forgets where
-// they came from. It gives those that had refs.
+// they came from. It returns those that had refs.
 func (m *Mirror) remove(ctx context.Context, slugs []string, refs map[string]sourceRefs) (removed []string, err error) {
 	var commands strings.Builder
 	for _, slug := range slugs {

@@ -22,13 +22,13 @@ const (
 	tagsPrefix  = "tags/"
 )
 
-// Tips gives every branch and tag of every source; those of one source stand
+// Tips returns every branch and tag of every source; those of one source stand
 // together. Tags of something that is no commit are left out.
 func (m *Mirror) Tips(ctx context.Context) ([]Tip, error) {
 	return m.tips(ctx, refRoot)
 }
 
-// TipsOf gives the branches and tags of these sources only.
+// TipsOf returns the branches and tags of these sources only.
 func (m *Mirror) TipsOf(ctx context.Context, slugs []string) ([]Tip, error) {
 	if len(slugs) == 0 {
 		return nil, nil

@@ -104,7 +104,7 @@ func scanSpecial(raw []byte, to sink) int {
 	return size
 }
 
-// invalid gives the length of the bytes that raw begins with and that are no
+// invalid returns the length of the bytes that raw begins with and that are no
 // UTF-8: together they show as one character.
 func invalid(raw []byte) int {
 	for n := 1; n < len(raw); n++ {
@@ -141,7 +141,7 @@ func escapeLength(s []byte) int {
 	return n
 }
 
-// lengthUntil gives the length of s up to and with the first byte, not before
+// lengthUntil returns the length of s up to and with the first byte, not before
 // from, that ends it, or all of s.
 func lengthUntil(s []byte, from int, ends func(i int) bool) int {
 	for i := from; i < len(s); i++ {

@@ -41,7 +41,7 @@ func (d *Directory) Find(query string, limit int) (found []Entry, more bool) {
 	}
 }
 
-// entryAt gives the entry whose name a place of the text lies in.
+// entryAt returns the entry whose name a place of the text lies in.
 func (d *Directory) entryAt(place int) int {
 	i, exact := slices.BinarySearch(d.starts, place)
 	if exact {

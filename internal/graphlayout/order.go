@@ -31,7 +31,7 @@ func (r *rails) reorder() {
 	r.exchange()
 }
 
-// improve sweeps from the order that there is, and gives the best one: an order
+// improve sweeps from the order that there is, and returns the best one: an order
 // that it met, or the one that was the best before.
 func (r *rails) improve(best [][]int32, fewest int) ([][]int32, int) {
 	if c := r.crossings(); c < fewest {

@@ -10,7 +10,7 @@ type placed struct {
 	column []int32 // by node
 }
 
-// place gives nodes and lines their coordinates.
+// place assigns coordinates to nodes and lines.
 func place(r *rails, g Graph) *Layout {
 	f := fold(r)
 	p := &placed{rows: f, Layout: &Layout{Nodes: make([]Node, r.nodes)}, middle: heights(f), column: make([]int32, r.nodes)}
@@ -26,7 +26,7 @@ func place(r *rails, g Graph) *Layout {
 	return p.Layout
 }
 
-// placeLevels gives levels their widths: that of the widest node, for every
+// placeLevels sets the width of each level to that of the widest node, for every
 // column. Gaps with many lines are wider.
 func (p *placed) placeLevels(widths []int) {
 	p.Levels = make([]Level, len(p.rows.layers))

@@ -44,7 +44,7 @@ func newRails(level []int32, edges []Edge, drawn []bool) *rails {
 
 func (r *rails) span(e Edge) int32 { return r.level[e.To] - r.level[e.From] }
 
-// needed gives for each node how many levels its rail passes.
+// needed returns for each node how many levels its rail passes.
 func (r *rails) needed(longer int32) []int32 {
 	need := make([]int32, r.nodes)
 	for i, e := range r.edges {

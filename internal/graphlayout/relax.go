@@ -20,7 +20,7 @@ const (
 	weightRail = 6 // between two pieces of one rail
 )
 
-// relaxer gives rows their heights. Each row would like to be where its
+// relaxer assigns heights to rows. Each row would like to be where its
 // neighbours are; those of one level keep their order and their distance, and
 // together get as near to their wishes as that allows (least squares, by pooling
 // rows that are in each other's way). At the end rails are made straight where
@@ -31,7 +31,7 @@ type relaxer struct {
 	y        []float64 // middle, by row
 }
 
-// heights gives the middle of every row in px; the topmost is at 0.
+// heights returns the middle of every row in px; the topmost is at 0.
 func heights(f *rows) []int {
 	r := newRelaxer(f)
 	for pass := range passesOneSide {
@@ -139,7 +139,7 @@ func (r *relaxer) median(near []int32) float64 {
 	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
 }
 
-// straighten gives the longest possible pieces of each rail one height.
+// straighten sets the longest possible pieces of each rail to one height.
 func (r *relaxer) straighten(pass int) {
 	for i := range r.rail {
 		v := i

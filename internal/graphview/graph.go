@@ -142,7 +142,7 @@ func (g *Graph) byID(id int64) (int32, bool) {
 	return int32(i), ok
 }
 
-// Find gives the node with this key.
+// Find returns the node with this key.
 func (g *Graph) Find(key string) (int32, bool) {
 	v, ok := g.byKey[key]
 	return v, ok

@@ -78,7 +78,7 @@ func (s *State) Picture(v View, layOut Layouter) (*Picture, error) {
 	return p, nil
 }
 
-// join gives the edges and cuts between boxes, each pair once.
+// join returns the edges and cuts between boxes, each pair once.
 func (p *Picture) join(g *Graph, box []int32) {
 	for _, e := range g.Edges {
 		if from, to := box[e.From], box[e.To]; from >= 0 && to >= 0 && from != to {
@@ -116,7 +116,7 @@ func (s *State) countHidden(p *Picture, box []int32) {
 	}
 }
 
-// stylePoints gives a piece that several lines share the strongest of their
+// stylePoints draws a piece that several lines share in the strongest of their
 // styles.
 func (p *Picture) stylePoints() {
 	p.Style = make([]Style, len(p.Points))

@@ -159,7 +159,7 @@ func (s *State) longestChain() []int32 {
 	return chain
 }
 
-// first gives the one of these nodes with the largest priority, the first when
+// first returns the one of these nodes with the largest priority, the first when
 // equal; -1 when there is none that is wanted.
 func (s *State) first(nodes []int32, wanted func(int32) bool) int32 {
 	best := int32(-1)

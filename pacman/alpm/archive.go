@@ -103,7 +103,7 @@ func (a *archiveReader) count(header *tar.Header) error {
 	return nil
 }
 
-// isFile says whether an entry has content of its own: neither directory, link
+// isFile reports whether an entry has content of its own: neither directory, link
 // nor device.
 func isFile(header *tar.Header) bool {
 	return header.Typeflag == tar.TypeReg || header.Typeflag == tar.TypeGNUSparse

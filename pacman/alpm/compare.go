@@ -71,7 +71,7 @@ func compareSonames(was, now Interface) []Difference {
 	return list
 }
 
-// differences gives every text the same change.
+// differences returns texts as differences of one kind.
 func differences(texts []string, change Change) []Difference {
 	list := make([]Difference, 0, len(texts))
 	for _, text := range texts {

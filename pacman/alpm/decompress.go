@@ -20,7 +20,7 @@ const (
 	magicGzip = "\x1f\x8b"
 )
 
-// decompress gives the plain bytes of r. The decompressor keeps to
+// decompress returns the plain bytes of r. The decompressor keeps to
 // limits.Window; closeFn frees its memory.
 func decompress(r io.Reader, limits Limits) (plain io.Reader, closeFn func(), err error) {
 	buffered := bufio.NewReaderSize(r, 64<<10)

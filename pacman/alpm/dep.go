@@ -59,7 +59,7 @@ func (d Dep) String() string {
 	return s + ": " + d.Desc
 }
 
-// SatisfiedBy says whether a package called d.Name at this version will do.
+// SatisfiedBy reports whether a package called d.Name at this version will do.
 func (d Dep) SatisfiedBy(version string) bool {
 	c := Vercmp(version, d.Version)
 	switch d.Op {
@@ -77,7 +77,7 @@ func (d Dep) SatisfiedBy(version string) bool {
 	return true
 }
 
-// SatisfiedByProvide says whether something provided will do. As in pacman a
+// SatisfiedByProvide reports whether something provided will do. As in pacman a
 // constraint is met only by a provide that has a version itself.
 func (d Dep) SatisfiedByProvide(p Provide) bool {
 	if d.Name != p.Name {

@@ -100,7 +100,7 @@ func (f *elfFile) readHeaders() (elf.Type, error) {
 	return elf.Type(header.Type), f.readSegments(header)
 }
 
-// header gives a header of either class in the wide form.
+// header returns a header of either class in the wide form.
 func (f *elfFile) header() (h elf.Header64, err error) {
 	if f.class == elf.ELFCLASS64 {
 		return h, f.decode(0, &h)

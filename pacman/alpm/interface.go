@@ -43,7 +43,7 @@ func SonameOf(soname, bits string) string {
 	return name + "=" + version + "-" + bits
 }
 
-// isVersioned says whether one that SonameOf wrote has a version.
+// isVersioned reports whether one that SonameOf wrote has a version.
 func isVersioned(soname string) bool {
 	name, version, _ := strings.Cut(soname, "=")
 	rest, _ := cutBits(version)

@@ -78,7 +78,7 @@ func (l *libraryReader) look(header *tar.Header, content io.Reader) error {
 	return nil
 }
 
-// IsLibraryName says whether a file of a package may be a shared library, by
+// IsLibraryName reports whether a file of a package may be a shared library, by
 // its name. As makepkg does it, all directories count: programs are linked with
 // what is in /opt/cuda/lib64, too. Detached debugging symbols have the headers
 // of a library without its contents.
@@ -93,7 +93,7 @@ func (l *libraryReader) unreadable(name string, err error) error {
 	return nil
 }
 
-// read gives nothing for files that are not ELF, such as linker scripts.
+// read returns nothing for files that are not ELF, such as linker scripts.
 func (l *libraryReader) read(content io.Reader, size int64) (library, error) {
 	const magic = 4
 	head := make([]byte, min(magic, size))

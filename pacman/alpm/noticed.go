@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Noticed says whether a dependent with these dependencies can notice that the
+// Noticed reports whether a dependent with these dependencies can notice that the
 // packages of a pkgbase were replaced, and by what. A soname that came, went or
 // moved to another package is noticed by everyone, because nobody knows which
 // of them a dependent links with; all else only by those who ask for it.
@@ -70,7 +70,7 @@ func sonameChanges(from, to []Interface) []string {
 	return append(gone, come...)
 }
 
-// sonameOwners gives the pkgnames, as text, that have each soname.
+// sonameOwners returns the pkgnames, as text, that have each soname.
 func sonameOwners(list []Interface) map[string]string {
 	names := map[string][]string{}
 	for _, i := range list {

@@ -57,7 +57,7 @@ func cutBits(version string) (rest, bits string) {
 	return version, ""
 }
 
-// Matches says whether two sonames can mean the same file: one library, and
+// Matches reports whether two sonames can mean the same file: one library, and
 // nothing that both of them state differs. Sources mostly name libraries
 // without a version, because makepkg fills it in later.
 func (n Soname) Matches(other Soname) bool {

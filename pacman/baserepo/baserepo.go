@@ -73,7 +73,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// newClient gives up on servers that take a connection and say nothing.
+// newClient returns a client that does not wait for servers that accept a
+// connection and send nothing.
 func newClient() *http.Client {
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment}
 	if t, ok := http.DefaultTransport.(*http.Transport); ok {
@@ -178,7 +179,7 @@ func (b *Base) load() {
 	}
 }
 
-// Snapshot gives the newest state. It never changes; ask again for a newer one.
+// Snapshot returns the newest state. It never changes; ask again for a newer one.
 func (b *Base) Snapshot() *Snapshot { return b.snapshot.Load() }
 
 func (b *Base) publish() { b.snapshot.Store(newSnapshot(b.repos, b.options.Architecture)) }
@@ -191,7 +192,7 @@ type Result struct {
 	Warning  string // in words, why something was kept as it was; empty when all is well
 }
 
-// Refresh asks for what is newer than the copies and publishes it. It gives one
+// Refresh asks for what is newer than the copies and publishes it. It returns one
 // result for each repository, in their order; when ctx ends, the rest of them
 // have that for a warning.
 func (b *Base) Refresh(ctx context.Context) []Result {

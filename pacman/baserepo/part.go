@@ -48,7 +48,7 @@ type meta struct {
 	Modified string `json:"modified,omitempty"` // Last-Modified, as the server wrote it
 }
 
-// marked says whether the server can be asked for something newer.
+// marked reports whether the server can be asked for something newer.
 func (m meta) marked() bool { return m.ETag != "" || m.Modified != "" }
 
 func (p *part) count() int {

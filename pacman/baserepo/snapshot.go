@@ -79,7 +79,7 @@ func (s *Snapshot) groupByBase() {
 // Packages is the number of entries in all repositories.
 func (s *Snapshot) Packages() int { return s.count }
 
-// Package gives the package that pacman would install by this name: that of
+// Package returns the package that pacman would install by this name: that of
 // the first repository which has it, whatever the version.
 func (s *Snapshot) Package(name string) (Entry, bool) {
 	entries := s.byName[name]
@@ -89,7 +89,7 @@ func (s *Snapshot) Package(name string) (Entry, bool) {
 	return *entries[0], true
 }
 
-// Interfaces gives those of the packages of a pkgbase that pacman would
+// Interfaces returns those of the packages of a pkgbase that pacman would
 // install: what dependents outside of a buildspace were last built against. It
 // is not ok when the base repositories do not have it, or do not tell enough;
 // an Unknown then says why.

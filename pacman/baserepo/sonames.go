@@ -32,7 +32,7 @@ func (g *group) soname(version string) string {
 	return g.library + "." + version
 }
 
-// sonames gives them in the form of alpm.SonameOf, or says that they cannot be
+// sonames returns them in the form of alpm.SonameOf, or says that they cannot be
 // told. Libraries without a version that nobody links with are left out.
 func (d deriver) sonames(files, provides []string) (sonames []string, ok bool) {
 	groups, ok := d.groups(files)

@@ -73,7 +73,7 @@ type lines struct {
 	n    int  // bytes read
 }
 
-// next gives a line that is good until the next one, or io.EOF.
+// next returns a line that is good until the next one, or io.EOF.
 func (l *lines) next() ([]byte, error) {
 	line, err := l.r.ReadSlice('\n')
 	l.n += len(line)

@@ -130,7 +130,7 @@ func (r *Repos) lookInto(ctx context.Context, from ID, builds []Adopted, places 
 	return nil
 }
 
-// listed gives the items of a build's files, or none when one is not listed
+// listed returns the items of a build's files, or none when one is not listed
 // with its digest or not there.
 func (r *Repos) listed(d *database, files []buildbtw.Package) ([]item, error) {
 	var items []item

@@ -104,7 +104,7 @@ func (b *block) pack(ctx context.Context, p packer) error {
 	return nil
 }
 
-// archive gives the writer of one of the two databases.
+// archive returns the writer of one of the two databases.
 func (d *database) archive(p packer, which int) func(io.Writer) error {
 	return func(w io.Writer) error {
 		for _, b := range d.blocks {

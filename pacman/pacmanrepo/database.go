@@ -29,7 +29,7 @@ type database struct {
 	order    []*entry          // as sorted gives them; nil when read from disk
 }
 
-// with gives a database in which the entries replace those of the same pkgname.
+// with returns a database in which the entries replace those of the same pkgname.
 func (d *database) with(entries []*entry) *database {
 	next := &database{id: d.id, entries: maps.Clone(d.entries), modified: d.modified}
 	for _, e := range entries {
@@ -49,7 +49,7 @@ func (d *database) with(entries []*entry) *database {
 
 func byDir(a, b *entry) int { return strings.Compare(a.dir(), b.dir()) }
 
-// sorted gives the entries in the order of their directories.
+// sorted returns the entries in the order of their directories.
 func (d *database) sorted() []*entry {
 	if d.order != nil {
 		return d.order
@@ -70,7 +70,7 @@ func (d *database) size() int64 {
 	return n
 }
 
-// load gives the database from memory or from disk. One that does not exist is
+// load returns the database from memory or from disk. One that does not exist is
 // empty and dirty.
 func (r *Repos) load(id ID) (*database, error) {
 	if d, ok := r.cache.Get(id); ok {
@@ -105,7 +105,7 @@ func sameDescs(a, b map[string]*entry) bool {
 // files in Arch have a few megabytes.
 const maxMember = 256 << 20
 
-// readArchive gives the entries of a database file by pkgname, or nil when there
+// readArchive returns the entries of a database file by pkgname, or nil when there
 // is no such file.
 func readArchive(name string) (map[string]*entry, error) {
 	f, err := os.Open(name)
@@ -136,7 +136,7 @@ func readArchive(name string) (map[string]*entry, error) {
 	return entries, nil
 }
 
-// readMembers gives the texts of an archive by directory and name.
+// readMembers returns the texts of an archive by directory and name.
 func readMembers(t *tar.Reader) (map[string]map[string][]byte, error) {
 	members := map[string]map[string][]byte{}
 	for {

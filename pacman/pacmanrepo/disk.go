@@ -76,8 +76,8 @@ func (d disk) symlink(target, name string) error {
 	return os.Rename(temp, name)
 }
 
-// link gives from the second name to, which must not exist. Across file systems
-// it copies, and the copy is on disk when link returns.
+// link makes a hard link to, which must not exist. Across file systems it
+// copies, and the copy is on disk when link returns.
 func (d disk) link(from, to string) error {
 	if err := d.step("link", to); err != nil {
 		return err

@@ -105,7 +105,7 @@ func parseEntry(desc, files []byte) (*entry, error) {
 	return e, nil
 }
 
-// descValue gives the first line of a field, or nothing.
+// descValue returns the first line of a field, or nothing.
 func descValue(desc []byte, field string) string {
 	_, rest, found := bytes.Cut(desc, []byte("%"+field+"%\n"))
 	if !found {

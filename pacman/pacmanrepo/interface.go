@@ -29,7 +29,7 @@ func keepInterface(dir string, i alpm.Interface) error {
 	})
 }
 
-// Interfaces gives what dependents can notice of the packages of an attempt
+// Interfaces returns what dependents can notice of the packages of an attempt
 // that are staged still, by their SHA-256.
 func (r *Repos) Interfaces(attempt int64) (map[string]alpm.Interface, error) {
 	files, err := filepath.Glob(filepath.Join(r.attemptDir(attempt), "*", interfaceName))

@@ -21,7 +21,7 @@
 // that keeps name and version but not the bytes cannot have both files: its
 // older file is removed, the database switched and the new file put in its
 // place, three steps without anything slow between them, so that the server
-// never gives out a file under a checksum that is not its own: for that moment
+// never serves a file under a checksum that is not its own: for that moment
 // it answers 404. A client that still holds the older database refuses the new
 // file by its checksum and is well after its next `pacman -Sy`.
 package pacmanrepo
@@ -196,7 +196,7 @@ func (r *Repos) Remove(ctx context.Context, repository string) error {
 	return r.disk.syncDir(r.dir)
 }
 
-// Path gives the file of a repository that a URL names: a package, DB.db,
+// Path returns the file of a repository that a URL names: a package, DB.db,
 // DB.files, or an archive behind those. It is NotFound when there is no such
 // file, and Invalid when the names could lead anywhere else.
 func (r *Repos) Path(repository, architecture, file string) (string, error) {
@@ -217,7 +217,7 @@ func (r *Repos) Path(repository, architecture, file string) (string, error) {
 	return "", buildbtw.NotFound("repository %s has no file %s for %s", repository, file, architecture)
 }
 
-// PacmanConf gives the section of pacman.conf for the repository that the
+// PacmanConf returns the section of pacman.conf for the repository that the
 // server at serverURL serves.
 //
 // It must stand before [core]: pacman takes a package from the first repository

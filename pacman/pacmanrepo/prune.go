@@ -12,7 +12,7 @@ import (
 
 // Prune removes the files of a repository that were replaced by a rebuild longer
 // ago than the given age: long enough for clients to have let go of the
-// database that listed them. It gives the number of files.
+// database that listed them. It returns the number of files.
 func (r *Repos) Prune(ctx context.Context, repository string, age time.Duration) (int, error) {
 	if err := checkName("repository", repository); err != nil {
 		return 0, err

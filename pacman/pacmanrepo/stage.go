@@ -194,7 +194,7 @@ func (r *Repos) keep(ctx context.Context, dir string, e *entry) error {
 	return r.disk.syncDir(dir)
 }
 
-// settle gives the directory of an upload its name and removes another upload
+// settle returns the directory of an upload its name and removes another upload
 // of the same file.
 func (r *Repos) settle(dir, temp string, e *entry) error {
 	if err := os.Chmod(temp, 0o755); err != nil {
@@ -216,7 +216,7 @@ func (r *Repos) settle(dir, temp string, e *entry) error {
 	return r.disk.syncDir(dir)
 }
 
-// staged gives the entry and the file of a staged package, or fs.ErrNotExist.
+// staged returns the entry and the file of a staged package, or fs.ErrNotExist.
 func (r *Repos) staged(attempt int64, digest string) (*entry, string, error) {
 	dir := filepath.Join(r.attemptDir(attempt), digest)
 	entries, err := readArchive(filepath.Join(dir, entryName))

@@ -104,7 +104,7 @@ func verifyFile(ctx context.Context, path string, e *entry) error {
 	return nil
 }
 
-// unlisted gives the package files, by name, that the database does not list.
+// unlisted returns the package files, by name, that the database does not list.
 func unlisted(dir string, d *database) ([]string, error) {
 	listed := map[string]bool{}
 	for _, e := range d.entries {

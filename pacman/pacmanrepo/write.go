@@ -64,7 +64,7 @@ func (c change) entries() []*entry {
 	return list
 }
 
-// stamp gives the new databases a time that is at least one whole second after
+// stamp returns the new databases a time that is at least one whole second after
 // the last: Last-Modified and If-Modified-Since know no fractions, and a client
 // that fetched the last one in this second would be told that nothing changed.
 // A burst of writes so runs ahead of the clock, which harms nobody.
@@ -104,7 +104,7 @@ func (r *Repos) switchTo(c change) error {
 	return r.disk.syncDir(c.dir)
 }
 
-// markReplaced gives files that the change takes out of the database the
+// markReplaced returns files that the change takes out of the database the
 // present time: Prune counts from it.
 func (r *Repos) markReplaced(c change) error {
 	for _, i := range c.added {

@@ -40,7 +40,7 @@ func validString(text []byte) string {
 	return string(bytes.ToValidUTF8(text, []byte("\ufffd")))
 }
 
-// hasControl says whether there are bytes that no line of text may hold.
+// hasControl reports whether there are bytes that no line of text may hold.
 func hasControl(text []byte) bool {
 	for _, c := range text {
 		if c < ' ' && c != '\t' && c != '\n' || c == 0x7f {
@@ -211,7 +211,7 @@ func (p *parser) assignField(key, value string, first bool) (reason string) {
 	return ""
 }
 
-// plainOnly says whether a key is known and never has a suffix.
+// plainOnly reports whether a key is known and never has a suffix.
 func (p *parser) plainOnly(name string) bool {
 	return p.section.text(name) != nil || p.section.list(name) != nil || p.versionPart(name) != nil
 }

@@ -61,7 +61,7 @@ func (b *build) run(ctx context.Context, s step) (runners.Exit, error) {
 	return exit, err
 }
 
-// newStatusPipe gives the descriptor for bwrap's --json-status-fd, on which it
+// newStatusPipe returns the descriptor for bwrap's --json-status-fd, on which it
 // says whether it could start the program: exit codes cannot tell, because a
 // PKGBUILD may end with any.
 func newStatusPipe() (<-chan bool, *os.File, error) {

@@ -172,7 +172,7 @@ func (db *database) external(wanted []string) []string {
 	return slices.Compact(assumed)
 }
 
-// assume gives a name=version that meets the dependency.
+// assume returns a name=version that meets the dependency.
 func assume(dep string) string {
 	d, err := alpm.ParseDep(dep)
 	switch {

@@ -138,7 +138,7 @@ func (b *build) prepare() error {
 	return nil
 }
 
-// chownTree gives everything below dir away, links themselves included.
+// chownTree returns everything below dir away, links themselves included.
 func chownTree(dir string, uid, gid int) error {
 	return filepath.WalkDir(dir, func(name string, _ os.DirEntry, err error) error {
 		if err != nil {

@@ -79,7 +79,7 @@ var (
 	unreachableWords = regexp.MustCompile(`(?i)could not connect|failed to connect|connection refused|connection reset|couldn't connect|could not resolve|operation too slow|timed out|timeout|returned error: 50[234]|empty reply|transfer closed|recv failure`)
 )
 
-// pacmanError gives pacman's reason.
+// pacmanError returns pacman's reason.
 func (b *build) pacmanError() string {
 	errors := b.watch.Errors()
 	return cmp.Or(strings.Join(errors[:min(3, len(errors))], "; "), "no reason given")

@@ -17,7 +17,7 @@ type place struct {
 	dbpath                        string // of the private pacman root
 }
 
-// placeFor gives fixed paths inside the sandbox, so that the same job makes the
+// placeFor returns fixed paths inside the sandbox, so that the same job makes the
 // same bytes (.BUILDINFO names them), and the real ones without it.
 func (r *Runner) placeFor(job runners.Job) place {
 	if r.options.Isolation == Sandbox {

@@ -154,7 +154,7 @@ func (n notebook) own() bool {
 	return ok && int(s.Uid) == os.Geteuid()
 }
 
-// read gives the value that was written for this very key, or nothing.
+// read returns the value that was written for this very key, or nothing.
 func (n notebook) read(key string) string {
 	if !n.own() {
 		return ""

@@ -73,10 +73,10 @@ type Runner struct {
 
 // machine starts a guest and waits for its end.
 type machine interface {
-	// probe says whether guests can be started here, and what to do if not.
+	// probe reports whether guests can be started here, and what to do if not.
 	probe(ctx context.Context) error
 
-	// run gives the guest the directory in, and fills the directory out with
+	// run returns the guest the directory in, and fills the directory out with
 	// what the guest has left. Output goes to log.
 	run(ctx context.Context, g guest) (runners.Exit, error)
 }
@@ -118,7 +118,7 @@ func New(o Options) (*Runner, error) {
 	return r, nil
 }
 
-// script gives the text of the script that the guest runs.
+// script returns the text of the script that the guest runs.
 func script(name string) (string, error) {
 	if text, ok := infrastructure.GuestScript(name); ok {
 		return text, nil

@@ -21,7 +21,7 @@ import (
 // Version of the programs; the build sets it from git.
 var version = "development" // set by the linker
 
-// Version gives the version that the programs were built as.
+// Version returns the version that the programs were built as.
 func Version() string { return version }
 
 // Exit codes of all programs (docs: interfaces).
@@ -42,7 +42,7 @@ func Run(root *cobra.Command) int {
 	return report(os.Stderr, cmd, err)
 }
 
-// prepare gives every command of the tree the common behaviour.
+// prepare adds the common behaviour to every command of the tree.
 func prepare(root *cobra.Command) {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.Version = version
@@ -89,8 +89,8 @@ type codeError struct {
 
 func (e codeError) Unwrap() error { return e.error }
 
-// WithCode gives a failure an exit code that means something to who started the
-// program, unless it has one.
+// WithCode sets the exit code of a failure, for whoever started the program,
+// unless it has one.
 func WithCode(err error, code int) error {
 	var own codeError
 	if err == nil || errors.As(err, &own) {
@@ -102,7 +102,7 @@ func WithCode(err error, code int) error {
 // ErrSilent ends a program with exit code 1 when all has been said already.
 var ErrSilent = errors.New("failed")
 
-// report prints the error for people and gives the exit code.
+// report prints the error for people and returns the exit code.
 func report(w io.Writer, cmd *cobra.Command, err error) int {
 	var usage usageError
 	var own codeError
@@ -166,7 +166,7 @@ func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool), r
 	return failure
 }
 
-// EnvName gives the environment variable of a flag.
+// EnvName returns the environment variable of a flag.
 func EnvName(flag string) string {
 	return "BUILDBTW_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }

@@ -68,7 +68,7 @@ func Hostname() string {
 	return strings.ToLower(name)
 }
 
-// Make gives the runners that were asked for; they are not probed yet.
+// Make returns the runners that were asked for; they are not probed yet.
 func (b *Builders) Make() ([]runners.Runner, error) {
 	var list []runners.Runner
 	for _, name := range b.Names {

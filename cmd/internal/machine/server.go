@@ -43,7 +43,7 @@ func (s *Server) Client(program string, log *slog.Logger, backoff api.Backoff) (
 	return client, nil
 }
 
-// ReadToken gives the token, and warns when everybody on the machine can read
+// ReadToken returns the token, and warns when everybody on the machine can read
 // its file.
 func (s *Server) ReadToken(log *slog.Logger) (string, error) {
 	if s.TokenFile == "" {

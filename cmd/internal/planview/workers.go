@@ -97,7 +97,7 @@ func (w *work) enough() int {
 	return least
 }
 
-// coarse gives seconds as exactly as matters in a plan.
+// coarse returns seconds as exactly as matters in a plan.
 func coarse(seconds float64) string {
 	if math.IsInf(seconds, 1) {
 		return "for ever"
