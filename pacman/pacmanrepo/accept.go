@@ -11,19 +11,8 @@ import (
 // archAny is the architecture of packages that suit every machine.
 const archAny = "any"
 
-// checkFilename refuses what is no package's name before the body is read.
-func checkFilename(name string) error {
-	if err := checkName("file", name); err != nil {
-		return err
-	}
-	if _, _, _, err := alpm.ParseFilename(name); err != nil {
-		return buildbtw.Invalid("%w", err)
-	}
-	return nil
-}
-
-// accept compares what a package says of itself with its file name and with
-// what the build may give.
+// accept compares the .PKGINFO of a package with its file name and with the
+// expected result of the build.
 func (u Upload) accept(i *alpm.PkgInfo) error {
 	_, ext, _ := strings.Cut(u.Filename, ".pkg.tar")
 	if own := alpm.Filename(i.Name, i.Version, i.Arch, strings.TrimPrefix(ext, ".")); own != u.Filename {
@@ -53,7 +42,7 @@ func acceptKeys(filename string, i *alpm.PkgInfo) error {
 
 // acceptVersion allows another version than that of the .SRCINFO only as
 // makepkg's update_pkgver makes one: pkgver() gives another pkgver, which sets
-// pkgrel to 1. The epoch always stays.
+// pkgrel to 1. The epoch never changes.
 func (u Upload) acceptVersion(version string) error {
 	if version == u.Version {
 		return nil
@@ -70,14 +59,14 @@ func (u Upload) acceptVersion(version string) error {
 	return nil
 }
 
-type splitted struct{ epoch, pkgver, pkgrel string }
+type versionParts struct{ epoch, pkgver, pkgrel string }
 
-// splitVersion takes [epoch:]pkgver-pkgrel apart.
-func splitVersion(version string) splitted {
+// splitVersion splits [epoch:]pkgver-pkgrel.
+func splitVersion(version string) versionParts {
 	epoch, rest, found := strings.Cut(version, ":")
 	if !found {
 		epoch, rest = "0", version
 	}
 	pkgver, pkgrel, _ := strings.Cut(rest, "-")
-	return splitted{epoch, pkgver, pkgrel}
+	return versionParts{epoch, pkgver, pkgrel}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +13,7 @@ import (
 	"buildbtw"
 )
 
-// Adoption says which packages of other repositories are to be in this one too.
+// Adoption names packages of other repositories that are to be in this one too.
 type Adoption struct {
 	Repository, DB string
 	Builds         []Adopted
@@ -29,9 +30,8 @@ type Adopted struct {
 // not copied, and however many there are, each architecture's databases are
 // written once. It may be repeated after an error or a crash.
 //
-// A build counts as missing, and no package of it is adopted, when one of its
-// files is not in its repository any more under its digest. Then nothing at all
-// has been done: missing holds places in a.Builds.
+// A build is missing when one of its files is no longer in its repository under
+// its digest. Then nothing is adopted, and missing lists indexes of a.Builds.
 func (r *Repos) Adopt(ctx context.Context, a Adoption) (missing []int, err error) {
 	if err := a.check(); err != nil {
 		return nil, err
@@ -40,14 +40,20 @@ func (r *Repos) Adopt(ctx context.Context, a Adoption) (missing []int, err error
 	if err != nil || len(missing) > 0 {
 		return missing, err
 	}
+	byArch := map[string][]item{}
+	for i, b := range a.Builds {
+		for _, arch := range b.Architectures {
+			byArch[arch] = append(byArch[arch], items[i]...)
+		}
+	}
 	unlock, err := r.locks.lock(ctx, a.Repository)
 	if err != nil {
 		return nil, fmt.Errorf("adopt packages into %s: %w", a.Repository, err)
 	}
 	defer unlock()
-	for _, arch := range a.architectures() {
+	for _, arch := range slices.Sorted(maps.Keys(byArch)) {
 		id := ID{Repository: a.Repository, DB: a.DB, Architecture: arch}
-		if err := r.publish(ctx, id, itemsFor(arch, a.Builds, items)); err != nil {
+		if err := r.publish(ctx, id, byArch[arch]); err != nil {
 			r.cache.Delete(id) // what is on disk may be ahead of it
 			return nil, fmt.Errorf("adopt packages into %s for %s: %w", a.Repository, arch, err)
 		}
@@ -66,10 +72,7 @@ func (a Adoption) check() error {
 			}
 		}
 		for _, f := range b.Files {
-			if err := checkName("file", f.Filename); err != nil {
-				return err
-			}
-			if err := checkDigest(f.SHA256); err != nil {
+			if err := checkFile(f); err != nil {
 				return err
 			}
 		}
@@ -77,30 +80,25 @@ func (a Adoption) check() error {
 	return nil
 }
 
-func (a Adoption) architectures() []string {
-	var list []string
-	for _, b := range a.Builds {
-		list = append(list, b.Architectures...)
-	}
-	slices.Sort(list)
-	return slices.Compact(list)
-}
-
 // adoptedItems finds the packages of each build. A repository's lock is held
-// while it is looked into and never together with another one's; entries do not
-// change, and a file that goes away meanwhile is an error when it is linked.
+// while its database is read, and never together with another one's: entries do
+// not change, and a file that is removed meanwhile is an error when it is linked.
 func (r *Repos) adoptedItems(ctx context.Context, builds []Adopted) (items [][]item, missing []int, err error) {
-	places := map[ID][]int{}
-	for i, b := range builds {
-		places[b.From] = append(places[b.From], i)
-	}
+	databases := map[ID]*database{} // nil: there is no such repository
 	items = make([][]item, len(builds))
-	for from, of := range places {
-		if err := r.lookInto(ctx, from, builds, of, items); err != nil {
-			return nil, nil, fmt.Errorf("look into repository %s for %s: %w", from.Repository, from.Architecture, err)
+	for i, b := range builds {
+		d, known := databases[b.From]
+		if !known {
+			if d, err = r.loadLocked(ctx, b.From); err != nil {
+				return nil, nil, fmt.Errorf("look into repository %s for %s: %w", b.From.Repository, b.From.Architecture, err)
+			}
+			databases[b.From] = d
 		}
-	}
-	for i := range items {
+		if d != nil {
+			if items[i], err = r.listed(d, b.Files); err != nil {
+				return nil, nil, fmt.Errorf("look into repository %s for %s: %w", b.From.Repository, b.From.Architecture, err)
+			}
+		}
 		if items[i] == nil {
 			missing = append(missing, i)
 		}
@@ -108,26 +106,18 @@ func (r *Repos) adoptedItems(ctx context.Context, builds []Adopted) (items [][]i
 	return items, missing, nil
 }
 
-// lookInto fills items at the places of the builds that are there.
-func (r *Repos) lookInto(ctx context.Context, from ID, builds []Adopted, places []int, items [][]item) error {
-	unlock, err := r.locks.lock(ctx, from.Repository)
+// loadLocked returns the database of a repository, or nil when there is none.
+func (r *Repos) loadLocked(ctx context.Context, id ID) (*database, error) {
+	unlock, err := r.locks.lock(ctx, id.Repository)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer unlock()
-	d, err := r.loadExisting(from)
+	d, err := r.loadExisting(id)
 	if buildbtw.KindOf(err) == buildbtw.KindNotFound {
-		return nil
+		return nil, nil
 	}
-	if err != nil {
-		return err
-	}
-	for _, i := range places {
-		if items[i], err = r.listed(d, builds[i].Files); err != nil {
-			return err
-		}
-	}
-	return nil
+	return d, err
 }
 
 // listed returns the items of a build's files, or none when one is not listed
@@ -150,15 +140,4 @@ func (r *Repos) listed(d *database, files []buildbtw.Package) ([]item, error) {
 		items = append(items, item{pkg: f, entry: e, path: path})
 	}
 	return items, nil
-}
-
-// itemsFor collects what goes into one architecture's repository.
-func itemsFor(arch string, builds []Adopted, items [][]item) []item {
-	var list []item
-	for i, b := range builds {
-		if slices.Contains(b.Architectures, arch) {
-			list = append(list, items[i]...)
-		}
-	}
-	return list
 }

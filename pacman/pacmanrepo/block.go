@@ -28,8 +28,9 @@ const (
 	maxBlock  = 512 // entries
 )
 
-// cut divides sorted entries where their names say so: that a package comes or
-// goes leaves all other blocks as they were.
+// cut divides sorted entries at names with certain checksums (content-defined
+// chunking), so that adding or removing a package leaves other blocks as they
+// were.
 func cut(sorted []*entry) []*block {
 	var blocks []*block
 	start := 0
@@ -64,7 +65,8 @@ func newPacker() (packer, error) {
 	return packer{z, z.EncodeAll(end.Bytes(), nil)}, nil
 }
 
-// pack fills d.blocks, taking from the database before what is still right.
+// pack fills d.blocks, reusing those of the database before whose entries are the
+// same.
 func (d *database) pack(ctx context.Context, p packer, before []*block) error {
 	known := make(map[*entry]*block, len(before))
 	for _, b := range before {
@@ -92,7 +94,14 @@ func (b *block) pack(ctx context.Context, p packer) error {
 		var text bytes.Buffer
 		t := tar.NewWriter(&text)
 		for _, e := range b.entries {
-			if err := writeEntry(t, e, which == filesDB); err != nil {
+			err := t.WriteHeader(&tar.Header{Name: e.dir() + "/", Typeflag: tar.TypeDir, Mode: 0o755})
+			if err == nil {
+				err = writeMember(t, e.dir()+"/desc", e.desc)
+			}
+			if err == nil && which == filesDB {
+				err = writeMember(t, e.dir()+"/files", e.files)
+			}
+			if err != nil {
 				return fmt.Errorf("entry %s: %w", e.dir(), err)
 			}
 		}
@@ -104,7 +113,7 @@ func (b *block) pack(ctx context.Context, p packer) error {
 	return nil
 }
 
-// archive returns the writer of one of the two databases.
+// archive returns a function that writes one of the two databases.
 func (d *database) archive(p packer, which int) func(io.Writer) error {
 	return func(w io.Writer) error {
 		for _, b := range d.blocks {
@@ -115,18 +124,6 @@ func (d *database) archive(p packer, which int) func(io.Writer) error {
 		_, err := w.Write(p.end)
 		return err
 	}
-}
-
-// writeEntry writes a directory for the package with desc in it, and files when
-// asked.
-func writeEntry(t *tar.Writer, e *entry, withFiles bool) error {
-	if err := t.WriteHeader(&tar.Header{Name: e.dir() + "/", Typeflag: tar.TypeDir, Mode: 0o755}); err != nil {
-		return err
-	}
-	if err := writeMember(t, e.dir()+"/desc", e.desc); err != nil || !withFiles {
-		return err
-	}
-	return writeMember(t, e.dir()+"/files", e.files)
 }
 
 func writeMember(t *tar.Writer, name string, text []byte) error {

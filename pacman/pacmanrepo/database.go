@@ -3,6 +3,7 @@ package pacmanrepo
 import (
 	"archive/tar"
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -12,24 +13,134 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"buildbtw/pacman/alpm"
 )
 
-// database is what both databases of a repository hold. It is never changed
-// once it is made; a write makes the next one.
+// entry is one package in a repository's databases: the texts as they stand
+// there, and the values of desc that the writer works with.
+type entry struct {
+	desc  []byte
+	files []byte
+
+	filename, name, version, arch string
+	sha256                        string // lower case hexadecimal
+	size                          int64  // of the file, bytes
+}
+
+// dir returns the entry's directory inside a database.
+func (e *entry) dir() string { return e.name + "-" + e.version }
+
+func (e *entry) same(other *entry) bool {
+	return other != nil && bytes.Equal(e.desc, other.desc) && bytes.Equal(e.files, other.files)
+}
+
+// file describes a package file as a sequence of bytes.
+type file struct {
+	name        string
+	md5, sha256 string
+	size        int64
+}
+
+// newEntry returns the entry that repo-add (6.0.2, db_write_entry) would write.
+func newEntry(f file, p *alpm.Package) *entry {
+	return &entry{
+		desc: formatDesc(f, &p.Info), files: []byte("%FILES%\n" + lines(p.Files)),
+		filename: f.name, name: p.Info.Name, version: p.Info.Version, arch: p.Info.Arch,
+		sha256: f.sha256, size: f.size,
+	}
+}
+
+// lines returns each text as a line.
+func lines(texts []string) string {
+	var b strings.Builder
+	for _, text := range texts {
+		b.WriteString(text)
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func formatDesc(f file, i *alpm.PkgInfo) []byte {
+	var b bytes.Buffer
+	put := func(field string, values ...string) {
+		// repo-add leaves out a field whose first value is empty.
+		if len(values) == 0 || values[0] == "" {
+			return
+		}
+		fmt.Fprintf(&b, "%%%s%%\n%s\n\n", field, strings.Join(values, "\n"))
+	}
+	put("FILENAME", f.name)
+	put("NAME", i.Name)
+	put("BASE", i.Base)
+	put("VERSION", i.Version)
+	put("DESC", i.Desc)
+	put("GROUPS", i.Groups...)
+	put("CSIZE", strconv.FormatInt(f.size, 10))
+	put("ISIZE", strconv.FormatInt(i.Size, 10))
+	put("MD5SUM", f.md5)
+	put("SHA256SUM", f.sha256)
+	put("URL", i.URL)
+	put("LICENSE", i.Licenses...)
+	put("ARCH", i.Arch)
+	put("BUILDDATE", strconv.FormatInt(i.BuildDate, 10))
+	put("PACKAGER", i.Packager)
+	put("REPLACES", i.Replaces...)
+	put("CONFLICTS", i.Conflicts...)
+	put("PROVIDES", i.Provides...)
+	put("DEPENDS", i.Depends...)
+	put("OPTDEPENDS", i.OptDepends...)
+	put("MAKEDEPENDS", i.MakeDepends...)
+	put("CHECKDEPENDS", i.CheckDepends...)
+	return b.Bytes()
+}
+
+// parseEntry reads back what newEntry or repo-add wrote.
+func parseEntry(desc, files []byte) (*entry, error) {
+	e := &entry{
+		desc: desc, files: files,
+		filename: descValue(desc, "FILENAME"), name: descValue(desc, "NAME"), version: descValue(desc, "VERSION"),
+		arch: descValue(desc, "ARCH"), sha256: descValue(desc, "SHA256SUM"),
+	}
+	if e.filename == "" || e.name == "" || e.version == "" || len(e.sha256) != 64 {
+		return nil, fmt.Errorf("database entry %.80q lacks file name, name, version or digest", desc)
+	}
+	size, err := strconv.ParseInt(descValue(desc, "CSIZE"), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("database entry of %s: size: %w", e.filename, err)
+	}
+	e.size = size
+	return e, nil
+}
+
+// descValue returns the first line of a field, or nothing.
+func descValue(desc []byte, field string) string {
+	_, rest, found := bytes.Cut(desc, []byte("%"+field+"%\n"))
+	if !found {
+		return ""
+	}
+	value, _, _ := bytes.Cut(rest, []byte("\n"))
+	return string(value)
+}
+
+// database is the content of a repository's two databases. It is immutable; a
+// write makes the next one.
 type database struct {
 	id       ID
 	entries  map[string]*entry // by pkgname
 	modified time.Time         // of DB.db on disk; zero when there is none
 	dirty    bool              // the files on disk do not both hold these entries
 	blocks   []*block          // the entries as the last write packed them; nil when read from disk
-	order    []*entry          // as sorted gives them; nil when read from disk
+	order    []*entry          // as sorted returns them; nil when read from disk
 }
 
-// with returns a database in which the entries replace those of the same pkgname.
+// with returns a database in which the entries replace those of the same
+// pkgnames.
 func (d *database) with(entries []*entry) *database {
 	next := &database{id: d.id, entries: maps.Clone(d.entries), modified: d.modified}
 	for _, e := range entries {
@@ -57,7 +168,7 @@ func (d *database) sorted() []*entry {
 	return slices.SortedFunc(maps.Values(d.entries), byDir)
 }
 
-// size is about how much memory the database takes, in bytes.
+// size returns about how many bytes of memory the database takes.
 func (d *database) size() int64 {
 	const overhead = 512 // of an entry: struct, map slot, allocation slack
 	n := int64(overhead)
@@ -95,14 +206,14 @@ func (r *Repos) load(id ID) (*database, error) {
 	return d, nil
 }
 
-// sameDescs compares the two databases: a crash between their renames leaves
-// them different until the next write.
+// sameDescs reports whether two databases list the same packages: a crash
+// between their renames leaves them different until the next write.
 func sameDescs(a, b map[string]*entry) bool {
 	return maps.EqualFunc(a, b, func(x, y *entry) bool { return string(x.desc) == string(y.desc) })
 }
 
-// maxMember bounds what one member of a database may be; the largest lists of
-// files in Arch have a few megabytes.
+// maxMember bounds one member of a database, in bytes; the largest lists of files
+// in Arch have a few megabytes.
 const maxMember = 256 << 20
 
 // readArchive returns the entries of a database file by pkgname, or nil when there

@@ -12,9 +12,8 @@ import (
 	"buildbtw/internal/atomicfile"
 )
 
-// disk makes the changes to directories that must survive a crash in this
-// order. A test gives it a before function to end the process, so to say,
-// between any two of them.
+// disk makes the changes to directories that must survive a crash in their order.
+// A test sets before, to fail between any two of them as a crash would.
 type disk struct {
 	before func(op, path string) error // nil: go on
 }
@@ -84,25 +83,21 @@ func (d disk) link(from, to string) error {
 	}
 	err := os.Link(from, to)
 	if errors.Is(err, syscall.EXDEV) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EMLINK) {
-		return copyFile(from, to)
+		src, err := os.Open(from)
+		if err != nil {
+			return err
+		}
+		defer src.Close()
+		return writeFile(to, func(w io.Writer) error {
+			_, err := io.Copy(w, src)
+			return err
+		})
 	}
 	return err
 }
 
-func copyFile(from, to string) error {
-	src, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	return writeFile(to, func(w io.Writer) error {
-		_, err := io.Copy(w, src)
-		return err
-	})
-}
-
-// writeFile makes or overwrites a file that everybody may read, and returns
-// when it is on disk. What could not be written whole is removed.
+// writeFile creates or overwrites a file that everybody may read, and returns when
+// it is on disk. A file that could not be written whole is removed.
 func writeFile(path string, write func(io.Writer) error) (err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {

@@ -27,22 +27,25 @@
 package pacmanrepo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
-	"buildbtw/internal/lru"
-
 	"buildbtw"
+	"buildbtw/internal/lru"
+	"buildbtw/pacman/alpm"
 )
 
-// Tool is what writes the databases.
+// Tool writes the databases.
 type Tool string
 
 const (
@@ -63,11 +66,6 @@ type Options struct {
 	Now        func() time.Time // nil: time.Now
 }
 
-const (
-	defaultMaxPackage = 4 << 30
-	defaultCacheBytes = 256 << 20
-)
-
 // Repos is a directory of pacman repositories. It must be the only writer
 // there; the data directory's lock sees to that. Its methods may be called
 // concurrently; writers of one repository wait for each other.
@@ -75,7 +73,7 @@ type Repos struct {
 	dir     string // {repository}/os/{architecture} below it
 	opts    Options
 	disk    disk
-	locks   *locks
+	locks   locks
 	cache   *lru.Cache[ID, *database] // a database belongs to whoever holds its repository's lock
 	packer  packer
 	writeDB func(ctx context.Context, c change) (*database, error)
@@ -91,20 +89,27 @@ func Open(dir string, o Options) (*Repos, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open pacman repositories: %w", err)
 	}
-	if o.Staging == "" {
-		o.Staging = filepath.Join(filepath.Dir(dir), "staging")
+	o.Tool = cmp.Or(o.Tool, ToolNative)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	o.Staging = cmp.Or(o.Staging, filepath.Join(filepath.Dir(dir), "staging"))
+	o.MaxPackage = cmp.Or(o.MaxPackage, 4<<30)
+	o.CacheBytes = cmp.Or(o.CacheBytes, 256<<20)
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	for _, d := range []string{dir, o.Staging} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return nil, fmt.Errorf("open pacman repositories: %w", err)
 		}
 	}
-	r := &Repos{dir: dir, opts: withDefaults(o), locks: newLocks()}
-	r.cache = lru.NewWeighted[ID](r.opts.CacheBytes, (*database).size)
+	r := &Repos{dir: dir, opts: o, locks: locks{seed: maphash.MakeSeed()}, cache: lru.NewWeighted[ID](o.CacheBytes, (*database).size)}
+	for i := range r.locks.held {
+		r.locks.held[i] = make(chan struct{}, 1)
+	}
 	if r.packer, err = newPacker(); err != nil {
 		return nil, fmt.Errorf("open pacman repositories: %w", err)
 	}
-	switch r.opts.Tool {
+	switch o.Tool {
 	case ToolNative:
 		r.writeDB = r.writeNative
 	case ToolRepoAdd:
@@ -115,27 +120,8 @@ func Open(dir string, o Options) (*Repos, error) {
 	return r, nil
 }
 
-func withDefaults(o Options) Options {
-	if o.Tool == "" {
-		o.Tool = ToolNative
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.MaxPackage == 0 {
-		o.MaxPackage = defaultMaxPackage
-	}
-	if o.CacheBytes == 0 {
-		o.CacheBytes = defaultCacheBytes
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	return o
-}
-
 // Create makes an empty repository, so that the first `pacman -Sy` of an
-// iteration works. A repository that exists keeps what it holds.
+// iteration works. A repository that exists keeps its packages.
 func (r *Repos) Create(ctx context.Context, id ID) error {
 	if err := id.check(); err != nil {
 		return err
@@ -165,13 +151,8 @@ func (r *Repos) create(ctx context.Context, id ID) error {
 			return err
 		}
 	}
-	return r.linkNames(dir, id.DB)
-}
-
-// linkNames makes the names that pacman asks for.
-func (r *Repos) linkNames(dir, db string) error {
-	for _, kind := range kinds() {
-		if err := r.disk.symlink(archiveName(db, kind), filepath.Join(dir, db+"."+kind)); err != nil {
+	for _, kind := range kinds() { // the names that pacman asks for
+		if err := r.disk.symlink(archiveName(id.DB, kind), filepath.Join(dir, id.DB+"."+kind)); err != nil {
 			return err
 		}
 	}
@@ -197,11 +178,10 @@ func (r *Repos) Remove(ctx context.Context, repository string) error {
 }
 
 // Path returns the file of a repository that a URL names: a package, DB.db,
-// DB.files, or an archive behind those. It is NotFound when there is no such
-// file, and Invalid when the names could lead anywhere else.
+// DB.files, or an archive behind those. The error is NotFound when there is no
+// such file, and Invalid when the names could lead anywhere else.
 func (r *Repos) Path(repository, architecture, file string) (string, error) {
-	names := []struct{ what, name string }{{"repository", repository}, {"architecture", architecture}, {"file", file}}
-	for _, n := range names {
+	for _, n := range []struct{ what, name string }{{"repository", repository}, {"architecture", architecture}, {"file", file}} {
 		if err := checkName(n.what, n.name); err != nil {
 			return "", err
 		}
@@ -217,6 +197,25 @@ func (r *Repos) Path(repository, architecture, file string) (string, error) {
 	return "", buildbtw.NotFound("repository %s has no file %s for %s", repository, file, architecture)
 }
 
+// PkgInfo reads the .PKGINFO of a package file in a repository. The error is
+// NotFound when the file is not there (any more).
+func (r *Repos) PkgInfo(repository, architecture, file string) (*alpm.PkgInfo, error) {
+	path, err := r.Path(repository, architecture, file)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open %s of repository %s: %w", file, repository, err)
+	}
+	defer f.Close()
+	info, err := alpm.ReadPkgInfo(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s of repository %s: %w", file, repository, err)
+	}
+	return info, nil
+}
+
 // PacmanConf returns the section of pacman.conf for the repository that the
 // server at serverURL serves.
 //
@@ -230,4 +229,81 @@ func PacmanConf(db, serverURL, repository string) string {
 SigLevel = Never
 Server = %s/repo/%s/os/$arch
 `, db, strings.TrimRight(serverURL, "/"), repository)
+}
+
+// maxName leaves room within the 255 bytes of a file name for the prefixes and
+// suffixes that the writer adds.
+const maxName = 230
+
+// checkName refuses names that could leave their directory, be hidden, be an
+// option to a program, or break a line of pacman.conf or of a database.
+func checkName(what, name string) error {
+	unsafe := func(c rune) bool { // allowed are the letters of pkgnames and versions, and the epoch's colon
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		return !letter && !strings.ContainsRune("@._+-:~^", c)
+	}
+	switch {
+	case name == "":
+		return buildbtw.Invalid("a %s name is missing", what)
+	case len(name) > maxName:
+		return buildbtw.Invalid("the %s name %.40q… has %d characters; at most %d are allowed", what, name, len(name), maxName)
+	case name[0] == '.' || name[0] == '-' || strings.ContainsFunc(name, unsafe):
+		return buildbtw.Invalid("%q is no %s name; use letters, digits and @ . _ + - : ~, and begin with none of . and -", name, what)
+	}
+	return nil
+}
+
+func (id ID) check() error {
+	if err := checkName("repository", id.Repository); err != nil {
+		return err
+	}
+	if err := checkName("architecture", id.Architecture); err != nil {
+		return err
+	}
+	// pacman.conf(5): [options] holds settings, and libalpm calls the installed
+	// packages "local".
+	if id.DB == "local" || id.DB == "options" {
+		return buildbtw.Invalid("pacman keeps the name %q for itself; choose another name", id.DB)
+	}
+	return checkName("database", id.DB)
+}
+
+// kinds returns the suffixes of a repository's two databases: the one that pacman
+// installs from, and the same with the lists of files for `pacman -F`.
+func kinds() [2]string { return [2]string{mainDB: "db", filesDB: "files"} }
+
+// Indexes into kinds.
+const (
+	mainDB = iota
+	filesDB
+)
+
+// archiveName returns the name of the file behind DB.db or DB.files, as repo-add
+// has it.
+func archiveName(db, kind string) string { return db + "." + kind + ".tar.zst" }
+
+func (r *Repos) archDir(repository, architecture string) string {
+	return filepath.Join(r.dir, repository, "os", architecture)
+}
+
+func (r *Repos) attemptDir(attempt int64) string {
+	return filepath.Join(r.opts.Staging, strconv.FormatInt(attempt, 10))
+}
+
+// locks makes writers of one repository wait for each other. There is a fixed
+// number of them, so now and then two repositories share one.
+type locks struct {
+	seed maphash.Seed
+	held [64]chan struct{} // a token inside means locked
+}
+
+// lock waits until nobody writes to the repository, or until ctx is done.
+func (l *locks) lock(ctx context.Context, repository string) (unlock func(), err error) {
+	held := l.held[maphash.String(l.seed, repository)%uint64(len(l.held))]
+	select {
+	case held <- struct{}{}:
+		return func() { <-held }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }

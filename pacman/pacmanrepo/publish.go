@@ -12,7 +12,7 @@ import (
 	"buildbtw"
 )
 
-// Publication says which staged packages of an attempt go into a repository.
+// Publication names the staged packages of an attempt that go into a repository.
 // Packages for "any" go to each of Architectures, others to their own, which
 // must be one of them.
 type Publication struct {
@@ -26,9 +26,9 @@ type Publication struct {
 // the files first, then one write of the databases, in which they replace the
 // entries of the same pkgnames. When it returns nil, all of it is on disk and
 // the attempt's staged files are gone. After an error or a crash the same call
-// finishes what is left; a call for what is published already does nothing.
+// finishes the rest; a call for packages that are published already does nothing.
 //
-// It is a Conflict when a file is neither staged nor published with this
+// The error is a Conflict when a file is neither staged nor published with this
 // digest, and NotFound when the repository was never created or is removed.
 func (r *Repos) Publish(ctx context.Context, p Publication) error {
 	if err := p.check(); err != nil {
@@ -62,12 +62,18 @@ func (p Publication) check() error {
 			return err
 		}
 	}
-	seen := map[string]bool{}
+	first, seen := p.Files[0], map[string]bool{}
 	for _, f := range p.Files {
-		if err := p.checkFile(f); err != nil {
+		if err := checkFile(f); err != nil {
 			return err
 		}
-		if seen[f.Pkgname] {
+		switch {
+		case f.Version != first.Version: // one run of makepkg sets one version
+			return buildbtw.Invalid("%s has version %s and %s has %s; all packages of a build have the same version",
+				first.Filename, first.Version, f.Filename, f.Version)
+		case f.Architecture != archAny && !slices.Contains(p.Architectures, f.Architecture):
+			return buildbtw.Invalid("%s is for %s, which this repository does not have", f.Filename, f.Architecture)
+		case seen[f.Pkgname]:
 			return buildbtw.Invalid("two of the files are package %s; a build gives each package once", f.Pkgname)
 		}
 		seen[f.Pkgname] = true
@@ -75,34 +81,21 @@ func (p Publication) check() error {
 	return nil
 }
 
-func (p Publication) checkFile(f buildbtw.Package) error {
+// checkFile refuses the name and the digest of a file that cannot be in a
+// repository.
+func checkFile(f buildbtw.Package) error {
 	if err := checkName("file", f.Filename); err != nil {
 		return err
 	}
-	if err := checkDigest(f.SHA256); err != nil {
-		return err
-	}
-	if f.Version != p.Files[0].Version {
-		// One run of makepkg gives all its packages one version.
-		return buildbtw.Invalid("%s has version %s and %s has %s; all packages of a build have the same version",
-			p.Files[0].Filename, p.Files[0].Version, f.Filename, f.Version)
-	}
-	if f.Architecture != archAny && !slices.Contains(p.Architectures, f.Architecture) {
-		return buildbtw.Invalid("%s is for %s, which this repository does not have", f.Filename, f.Architecture)
-	}
-	return nil
+	return checkDigest(f.SHA256)
 }
 
-// item is one package on its way into a repository. What is staged no more has
-// no entry and no path.
+// item is one package on its way into a repository. One that is no longer staged
+// has no entry and no path.
 type item struct {
 	pkg   buildbtw.Package
 	entry *entry
 	path  string // of the staged file
-}
-
-func (i item) goesTo(arch string) bool {
-	return i.pkg.Architecture == archAny || i.pkg.Architecture == arch
 }
 
 func (r *Repos) stagedItems(p Publication) ([]item, error) {
@@ -120,11 +113,11 @@ func (r *Repos) stagedItems(p Publication) ([]item, error) {
 	return items, nil
 }
 
-// change is a write of one repository's databases under way.
+// change is a write of one repository's databases.
 type change struct {
 	dir   string
 	now   *database // as it is
-	added []item    // what it does not say yet, or not so
+	added []item    // packages whose entries it lacks, or has differently
 	late  []item    // of those, the files that cannot be in place before the switch
 }
 
@@ -136,7 +129,7 @@ func (r *Repos) publish(ctx context.Context, id ID, items []item) error {
 	}
 	c := change{dir: dir, now: now}
 	for _, i := range items {
-		if !i.goesTo(id.Architecture) {
+		if i.pkg.Architecture != archAny && i.pkg.Architecture != id.Architecture {
 			continue
 		}
 		if i.entry == nil {
@@ -155,7 +148,7 @@ func (r *Repos) publish(ctx context.Context, id ID, items []item) error {
 	return r.write(ctx, c)
 }
 
-// loadExisting is load for a repository that Create made.
+// loadExisting is like load; a repository that was not created is NotFound.
 func (r *Repos) loadExisting(id ID) (*database, error) {
 	if _, err := os.Stat(r.archDir(id.Repository, id.Architecture)); errors.Is(err, fs.ErrNotExist) {
 		return nil, buildbtw.NotFound("there is no repository %s for %s", id.Repository, id.Architecture)
@@ -163,7 +156,7 @@ func (r *Repos) loadExisting(id ID) (*database, error) {
 	return r.load(id)
 }
 
-// checkPublished accepts a package that is staged no more because an earlier
+// checkPublished accepts a package that is no longer staged because an earlier
 // call published it.
 func checkPublished(dir string, d *database, p buildbtw.Package) error {
 	if e := d.entries[p.Pkgname]; e != nil && e.filename == p.Filename && e.sha256 == p.SHA256 {
@@ -175,8 +168,9 @@ func checkPublished(dir string, d *database, p buildbtw.Package) error {
 	return buildbtw.Conflict("%s with digest %s was not uploaded by this attempt; upload it again", p.Filename, p.SHA256)
 }
 
-// place puts a package file beside the others, under its name when no client
-// can be harmed by that, and notes what the database has to learn.
+// place links a package file into the repository, under its own name when no
+// client can be harmed by that, and records in the change which entries the
+// database lacks.
 func (r *Repos) place(c *change, i item) error {
 	old := c.now.entries[i.entry.name]
 	if !i.entry.same(old) {
@@ -199,7 +193,7 @@ func (r *Repos) place(c *change, i item) error {
 	return r.disk.rename(waitingName(target), target)
 }
 
-// waitingName is where a file lies, hidden, before it gets its name.
+// waitingName returns the hidden name of a file before it gets its own.
 func waitingName(target string) string {
 	return filepath.Join(filepath.Dir(target), ".new."+filepath.Base(target))
 }

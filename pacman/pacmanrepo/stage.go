@@ -5,8 +5,10 @@ import (
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -14,38 +16,40 @@ import (
 	"strconv"
 
 	"buildbtw"
+	"buildbtw/pacman/alpm"
 )
 
-// Upload says what a build machine is about to send, and what its build may
-// give at all.
+// Upload describes the package that a build machine is about to send, and the
+// packages that its build may result in.
 type Upload struct {
 	Attempt  int64
 	Filename string
 	SHA256   string // hexadecimal, lower case
 	Size     int64  // bytes; -1 when unknown
 
-	// What the build is expected to give. Pkgnames are those of its .SRCINFO;
-	// the debug package of Pkgbase is always allowed.
+	// The expected result of the build. Pkgnames are those of its .SRCINFO; the
+	// debug package of Pkgbase is always allowed.
 	Pkgbase      string
 	Pkgnames     []string
 	Architecture string
 	Version      string // [epoch:]pkgver-pkgrel
 
-	// VersionMayChange says that the PKGBUILD has a pkgver() function, so that
-	// another pkgver than expected may come out.
+	// VersionMayChange is set when the PKGBUILD has a pkgver() function, which may
+	// set another pkgver than expected.
 	VersionMayChange bool
 }
 
-// Stage takes in one uploaded package: to disk, digest, contents, expectations.
-// When it returns nil the package is on disk and Publish may name it.
+// Stage stores one uploaded package and checks its digest, its contents, and
+// whether the build was expected to make it. When it returns nil the package is
+// on disk and Publish may name it.
 //
-// The same digest again gives the same answer and leaves the body unread.
-// Another digest for the same file name replaces what was staged: which of the
-// two is published is decided by the digests in the Publication.
+// Staging the same digest again returns the same package and leaves the body
+// unread. Another digest for the same file name replaces the earlier upload:
+// which of the two is published is decided by the digests in the Publication.
 //
-// What is wrong with the upload is Invalid or TooLarge. A full disk is an error
-// with syscall.ENOSPC or EDQUOT in its chain, which is no fault of the package.
-// After an error nothing is left behind.
+// The error is Invalid or TooLarge when something is wrong with the upload. A
+// full disk is an error with syscall.ENOSPC or EDQUOT in its chain, which is no
+// fault of the package. After an error nothing is left behind.
 func (r *Repos) Stage(ctx context.Context, u Upload, body io.Reader) (buildbtw.Package, error) {
 	if err := r.checkUpload(u); err != nil {
 		return buildbtw.Package{}, err
@@ -71,13 +75,16 @@ func (e *entry) pkg(attempt int64) buildbtw.Package {
 	}
 }
 
-// checkUpload refuses what needs no look at the body.
+// checkUpload refuses an upload before its body is read.
 func (r *Repos) checkUpload(u Upload) error {
 	if u.Attempt <= 0 {
 		return fmt.Errorf("stage %s: attempt %d", u.Filename, u.Attempt)
 	}
-	if err := checkFilename(u.Filename); err != nil {
+	if err := checkName("file", u.Filename); err != nil {
 		return err
+	}
+	if _, _, _, err := alpm.ParseFilename(u.Filename); err != nil {
+		return buildbtw.Invalid("%w", err)
 	}
 	if err := checkDigest(u.SHA256); err != nil {
 		return err
@@ -100,11 +107,15 @@ func checkDigest(s string) error {
 	return nil
 }
 
-// stage fills a hidden directory and gives it its name, the digest, at the end:
-// a staged package is there with its entry, or not at all.
+// stage fills a hidden directory, which is named after the digest at the end: a
+// staged package is there with its entry, or not at all.
 func (r *Repos) stage(ctx context.Context, u Upload, body io.Reader) (*entry, error) {
-	dir, err := r.makeAttemptDir(u.Attempt)
-	if err != nil {
+	dir := r.attemptDir(u.Attempt)
+	err := os.Mkdir(dir, 0o755)
+	if err == nil {
+		err = r.disk.syncDir(r.opts.Staging)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
 	temp, err := os.MkdirTemp(dir, ".upload-")
@@ -130,25 +141,10 @@ func (r *Repos) stage(ctx context.Context, u Upload, body io.Reader) (*entry, er
 		}
 	}
 	e := newEntry(f, p)
-	if err := keepInterface(temp, iface); err != nil {
+	if err := r.describe(ctx, temp, e, iface); err != nil {
 		return nil, err
 	}
-	if err := r.keep(ctx, temp, e); err != nil {
-		return nil, err
-	}
-	return e, r.settle(dir, temp, e)
-}
-
-func (r *Repos) makeAttemptDir(attempt int64) (string, error) {
-	dir := r.attemptDir(attempt)
-	err := os.Mkdir(dir, 0o755)
-	if errors.Is(err, fs.ErrExist) {
-		return dir, nil
-	}
-	if err != nil {
-		return "", err
-	}
-	return dir, r.disk.syncDir(r.opts.Staging)
+	return e, r.nameUpload(dir, temp, e)
 }
 
 // receive writes the body to path while hashing it.
@@ -179,11 +175,25 @@ func (r *Repos) receive(ctx context.Context, u Upload, path string, body io.Read
 	return f, nil
 }
 
-// entryName is the file beside a staged package that holds its database entry,
-// so that Publish need not read the package again. It is a database of one.
-const entryName = "entry.tar.zst"
+// Files beside a staged package, so that Publish need not read it again.
+const (
+	entryName     = "entry.tar.zst"  // its database entry, as a database of one
+	interfaceName = "interface.json" // its alpm.Interface
+)
 
-func (r *Repos) keep(ctx context.Context, dir string, e *entry) error {
+// describe writes the files beside a staged package.
+func (r *Repos) describe(ctx context.Context, dir string, e *entry, i alpm.Interface) error {
+	text, err := json.Marshal(i)
+	if err != nil {
+		return err
+	}
+	err = writeFile(filepath.Join(dir, interfaceName), func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	d := &database{entries: map[string]*entry{e.name: e}}
 	if err := d.pack(ctx, r.packer, nil); err != nil {
 		return err
@@ -194,9 +204,9 @@ func (r *Repos) keep(ctx context.Context, dir string, e *entry) error {
 	return r.disk.syncDir(dir)
 }
 
-// settle returns the directory of an upload its name and removes another upload
-// of the same file.
-func (r *Repos) settle(dir, temp string, e *entry) error {
+// nameUpload names the directory of an upload after its digest and removes
+// another upload of the same file.
+func (r *Repos) nameUpload(dir, temp string, e *entry) error {
 	if err := os.Chmod(temp, 0o755); err != nil {
 		return err
 	}
@@ -216,7 +226,7 @@ func (r *Repos) settle(dir, temp string, e *entry) error {
 	return r.disk.syncDir(dir)
 }
 
-// staged returns the entry and the file of a staged package, or fs.ErrNotExist.
+// staged returns the entry and the path of a staged package, or fs.ErrNotExist.
 func (r *Repos) staged(attempt int64, digest string) (*entry, string, error) {
 	dir := filepath.Join(r.attemptDir(attempt), digest)
 	entries, err := readArchive(filepath.Join(dir, entryName))
@@ -237,8 +247,8 @@ func (r *Repos) Discard(attempt int64) error {
 	return nil
 }
 
-// Staged lists the attempts that have staged files, for sweeping those up that
-// are over.
+// Staged returns the attempts that have staged files, so that those which have
+// ended can be discarded.
 func (r *Repos) Staged() ([]int64, error) {
 	dirs, err := os.ReadDir(r.opts.Staging)
 	if err != nil {
@@ -252,3 +262,75 @@ func (r *Repos) Staged() ([]int64, error) {
 	}
 	return attempts, nil
 }
+
+// Interfaces returns the interfaces of the staged packages of an attempt, by
+// their SHA-256.
+func (r *Repos) Interfaces(attempt int64) (map[string]alpm.Interface, error) {
+	files, err := filepath.Glob(filepath.Join(r.attemptDir(attempt), "*", interfaceName))
+	if err != nil {
+		return nil, fmt.Errorf("list the interfaces of attempt %d: %w", attempt, err)
+	}
+	all := make(map[string]alpm.Interface, len(files))
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // published and gone meanwhile
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the interfaces of attempt %d: %w", attempt, err)
+		}
+		var i alpm.Interface
+		if err := json.Unmarshal(text, &i); err != nil {
+			return nil, fmt.Errorf("read the interfaces of attempt %d: %w", attempt, err)
+		}
+		all[filepath.Base(filepath.Dir(path))] = i
+	}
+	return all, nil
+}
+
+// readInterface reads a package file to its end, shared libraries included.
+func readInterface(ctx context.Context, path string) (*alpm.Package, alpm.Interface, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, alpm.Interface{}, err
+	}
+	defer f.Close()
+	in := &incoming{ctx: ctx, r: f}
+	p, i, err := alpm.ReadInterface(in, filepath.Dir(path))
+	if err := errors.Join(ctx.Err(), in.err); err != nil {
+		return nil, i, err // of our disk
+	}
+	var disk *fs.PathError
+	switch {
+	case errors.As(err, &disk):
+		return nil, i, err
+	case err != nil:
+		return nil, i, buildbtw.Invalid("%s is no sound package: %w", filepath.Base(path), err)
+	}
+	return p, i, nil
+}
+
+// incoming reads until its context is done, and records a failure of the sender:
+// io.Copy returns failures of reading and of writing alike, but the first are
+// the client's and the second ours.
+type incoming struct {
+	ctx context.Context //nolint:containedctx // lives as long as one upload
+	r   io.Reader
+	err error
+}
+
+func (in *incoming) Read(p []byte) (int, error) {
+	if err := in.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := in.r.Read(p)
+	if err != nil && err != io.EOF {
+		in.err = err
+	}
+	return n, err
+}
+
+// sums are the digests that a database lists.
+type sums struct{ md5, sha256 hash.Hash }
+
+func hexSum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }

@@ -7,21 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
-// Contents is what Verify found in one repository of one architecture.
+// Contents lists the packages of one repository of one architecture.
 type Contents struct {
 	ID
 	Listed   []string // file names that the database lists, sorted
 	Unlisted []string // package files beside them: replaced and not pruned yet
 }
 
-// Verify reads a whole repository, files included, and compares it with what
-// its databases say. Every difference is in the error.
+// Verify reads a whole repository, files included, and compares it with its
+// databases. Every difference is in the error.
 func (r *Repos) Verify(ctx context.Context, repository string) ([]Contents, error) {
 	if err := checkName("repository", repository); err != nil {
 		return nil, err
@@ -47,7 +49,7 @@ func (r *Repos) Verify(ctx context.Context, repository string) ([]Contents, erro
 	return all, errors.Join(faults...)
 }
 
-// ids finds the databases of a repository.
+// ids returns the databases of a repository.
 func (r *Repos) ids(repository string) ([]ID, error) {
 	links, err := filepath.Glob(filepath.Join(r.dir, repository, "os", "*", "*.db"))
 	if err != nil {
@@ -121,4 +123,58 @@ func unlisted(dir string, d *database) ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// Prune removes the files of a repository that were replaced by a rebuild longer
+// ago than the given age, by when clients have a newer database than the one
+// that listed them. It returns the number of files.
+func (r *Repos) Prune(ctx context.Context, repository string, age time.Duration) (int, error) {
+	if err := checkName("repository", repository); err != nil {
+		return 0, err
+	}
+	unlock, err := r.locks.lock(ctx, repository)
+	if err != nil {
+		return 0, fmt.Errorf("prune repository %s: %w", repository, err)
+	}
+	defer unlock()
+	ids, err := r.ids(repository)
+	if err != nil {
+		return 0, fmt.Errorf("prune repository %s: %w", repository, err)
+	}
+	pruned := 0
+	for _, id := range ids {
+		n, err := r.prune(id, r.opts.Now().Add(-age))
+		pruned += n
+		if err != nil {
+			return pruned, fmt.Errorf("prune repository %s for %s: %w", repository, id.Architecture, err)
+		}
+	}
+	return pruned, nil
+}
+
+func (r *Repos) prune(id ID, before time.Time) (int, error) {
+	d, err := r.load(id)
+	if err != nil || d.dirty {
+		return 0, err // what a half written database lists is not sure
+	}
+	dir := r.archDir(id.Repository, id.Architecture)
+	names, err := unlisted(dir, d)
+	if err != nil {
+		return 0, err
+	}
+	pruned := 0
+	for _, name := range names {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !info.ModTime().Before(before) {
+			continue
+		}
+		if err != nil {
+			return pruned, err
+		}
+		if err := r.disk.remove(filepath.Join(dir, name)); err != nil {
+			return pruned, err
+		}
+		pruned++
+	}
+	return pruned, nil
 }

@@ -36,8 +36,8 @@ func (r *Repos) write(ctx context.Context, c change) error {
 	return nil
 }
 
-// hiddenArchive is where a new database lies before the switch; repo-add uses
-// the same name.
+// hiddenArchive returns the path of a new database before the switch; repo-add
+// uses the same name.
 func (c change) hiddenArchive(kind string) string {
 	return filepath.Join(c.dir, ".tmp."+archiveName(c.now.id.DB, kind))
 }

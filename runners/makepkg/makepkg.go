@@ -138,7 +138,8 @@ func (b *build) prepare() error {
 	return nil
 }
 
-// chownTree returns everything below dir away, links themselves included.
+// chownTree makes everything below dir belong to a user, links themselves
+// included.
 func chownTree(dir string, uid, gid int) error {
 	return filepath.WalkDir(dir, func(name string, _ os.DirEntry, err error) error {
 		if err != nil {
