@@ -238,7 +238,7 @@ func (a answer) wantsStatus(t *testing.T, want int) {
 func TestTheHomePageShowsWhatRunsAndWhatFailed(t *testing.T) {
 	s := newSite(t)
 	empty := s.get(t, "/")
-	empty.wants(t, ".empty", "Nothing is being rebuilt", "No machine has asked")
+	empty.wants(t, ".empty", "Nothing is being rebuilt", "No worker has asked")
 	empty.wants(t, "[aria-labelledby=h-needs]", "Nothing needs attention.")
 
 	s.failing(t)

@@ -12,7 +12,7 @@ import (
 func TestWithoutWorkersThePageTellsHowToStartOne(t *testing.T) {
 	s := newSite(t)
 	page := s.get(t, "/workers")
-	page.wants(t, ".empty", "No machine has asked for work yet")
+	page.wants(t, ".empty", "No worker has asked for work yet")
 	page.wants(t, "details[open] .snippet", "buildbtw-worker run --server-url "+s.url+" --worker-token-file FILE")
 }
 

@@ -157,7 +157,7 @@ func WorkersContent(v Workers) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "No machine has asked for work yet.")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "No worker has asked for work yet.")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -257,7 +257,7 @@ func startWorker(v Workers) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, " --worker-token-file FILE</pre><p class=\"quiet\">FILE holds the token that the server was given with <code>--worker-token-file</code>. <code>doctor</code> says what the machine lacks. A worker appears here when it first asks for work.</p></details>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, " --worker-token-file FILE</pre><p class=\"quiet\">FILE contains the token that the server got with <code>--worker-token-file</code>. <code>doctor</code> lists what the machine lacks. A worker appears here when it first asks for work.</p></details>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

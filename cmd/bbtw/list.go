@@ -47,7 +47,7 @@ func (a *app) listCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&f.Status, "status", "", "only active or stopped ones")
 	cmd.Flags().StringVar(&f.Source, "source", "", "only those with a changeset of this source")
-	cmd.Flags().StringVarP(&f.Query, "query", "q", "", "only those whose name holds this")
+	cmd.Flags().StringVarP(&f.Query, "query", "q", "", "only those whose name contains this")
 	return cmd
 }
 

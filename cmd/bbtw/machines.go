@@ -48,7 +48,7 @@ func (a *app) sourcesCommand() *cobra.Command {
 func (a *app) workersCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "workers",
-		Short: "List the build machines, and what each does now",
+		Short: "List the workers, and what each builds now",
 		Example: `  bbtw workers
   bbtw workers resume build-3`,
 		Args: cobra.NoArgs,
@@ -64,7 +64,7 @@ func (a *app) workersCommand() *cobra.Command {
 			if a.json {
 				return a.printJSON(workers)
 			}
-			t := newTable("WORKER", "ARCH", "RUNNERS", "SEEN", "DOES", "SET ASIDE")
+			t := newTable("WORKER", "ARCH", "RUNNERS", "SEEN", "BUILDS", "QUARANTINED")
 			for _, w := range workers {
 				does := make([]string, len(w.Running))
 				for i, b := range w.Running {
@@ -83,8 +83,8 @@ func (a *app) resumeWorkerCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "resume NAME",
 		Short: "Give a quarantined worker builds again",
-		Long: `Gives a build machine builds again. The server sets one aside that has lost or
-broken three builds in a row while another machine went on finishing some.`,
+		Long: `Ends the quarantine of a worker: it gets builds again. The server quarantines a
+worker that lost or broke three builds in a row while another one finished some.`,
 		Example: "  bbtw workers resume build-3",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
