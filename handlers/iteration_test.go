@@ -80,7 +80,7 @@ func TestAnIterationThatCouldNotBePlannedSaysWhy(t *testing.T) {
 	must(t, err)
 	page := s.get(t, "/buildspaces/lib")
 	page.wants(t, "h1", "invalid")
-	page.wants(t, ".alert", "No plan could be made", "lib: .SRCINFO line 3: "+hostile)
+	page.wants(t, ".alert", "The plan could not be calculated", "lib: .SRCINFO line 3: "+hostile)
 	page.wantsNone(t, "main script")
 }
 

@@ -150,7 +150,7 @@ func TestEditingShowsThePlanAndSaves(t *testing.T) {
 	form.Set("scope", "none")
 	form.Set("exclude", "app")
 	plan := s.post(t, "/buildspaces/mine/edit", form)
-	plan.wants(t, ".decision button", "Save and make a new iteration")
+	plan.wants(t, ".decision button", "Save and start a new iteration")
 
 	plan.wantsNone(t, "[aria-labelledby=h-compared]") // there is no iteration yet
 	row, err := s.db.Buildspace(t.Context(), "mine")

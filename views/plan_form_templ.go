@@ -429,7 +429,7 @@ func planDecision(f PlanForm) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if f.Editing != "" {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, "Save and make a new iteration")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, "Save and start a new iteration")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -12,7 +12,7 @@ await story(async (visit) => {
   await page.getByRole("button", { name: "Show plan" }).click();
   await visit.says(page.getByRole("region", { name: /^Plan: 3 builds/ }), "zeppelin", "atlas");
   await visit.look();
-  await visit.follow(page.getByRole("button", { name: "Save and make a new iteration" }), "**/buildspaces/walls");
+  await visit.follow(page.getByRole("button", { name: "Save and start a new iteration" }), "**/buildspaces/walls");
   await visit.mark();
   await visit.sees(page.getByRole("heading", { level: 1, name: /walls #2/ }));
   await visit.says(visit.row("zeppelin"), "pending");

@@ -53,7 +53,7 @@ await story(async (visit) => {
   await keys.type("\nzeppelin");
   await enter(visit, page.getByRole("button", { name: "Show plan" }), "**/bump/edit");
   await visit.says(page.getByRole("region", { name: "Compared with #1" }), "Added: zeppelin");
-  await enter(visit, page.getByRole("button", { name: "Save and make a new iteration" }), "**/buildspaces/bump");
+  await enter(visit, page.getByRole("button", { name: "Save and start a new iteration" }), "**/buildspaces/bump");
   await visit.sees(page.getByRole("heading", { level: 1, name: /bump #2/ }));
 
   // What is done rarely is in a menu that opens with a key, and says what it does.

@@ -26,7 +26,7 @@ await story(async (visit) => {
   await page.getByLabel("Changesets", { exact: true }).fill("zeppelin\nlibcalc");
   await page.getByRole("button", { name: "Show plan" }).click();
   await visit.says(page.getByRole("region", { name: "Compared with #1" }), "Added", "atlas");
-  await visit.follow(page.getByRole("button", { name: "Save and make a new iteration" }), "**/buildspaces/airship");
+  await visit.follow(page.getByRole("button", { name: "Save and start a new iteration" }), "**/buildspaces/airship");
   await until(visit, () => page.getByRole("heading", { level: 1, name: /airship #2/ }));
   await page.locator("summary", { hasText: "More" }).click();
   await page.getByRole("button", { name: "Stop", exact: true }).click();
