@@ -193,7 +193,7 @@ func TestHundredsOfDependentsAreListedInParts(t *testing.T) {
 	if seen != 450 {
 		t.Errorf("%d builds on all pages", seen)
 	}
-	s.get(t, path+"/dependents?status=failed").wants(t, ".empty", "There is none")
+	s.get(t, path+"/dependents?status=failed").wants(t, ".empty", "None")
 	s.get(t, path+"/dependencies").wants(t, "h1", "Dependencies in this iteration 0")
 	s.get(t, path+"/dependents?cursor=x").wantsStatus(t, http.StatusUnprocessableEntity)
 }

@@ -65,7 +65,7 @@ func TestBuildsAreFilteredAndPagedByTheAddress(t *testing.T) {
 	if poll, _ := found.Find("#live").Attr("hx-get"); poll != "/buildspaces/lib?q=pkg12&status=pending" {
 		t.Errorf("the page polls %q", poll)
 	}
-	s.get(t, "/buildspaces/lib?q=zzz").wants(t, "#builds .empty", "No build is like that")
+	s.get(t, "/buildspaces/lib?q=zzz").wants(t, "#builds .empty", "No build matches")
 	s.get(t, "/buildspaces/lib?status=zzz").wantsStatus(t, http.StatusUnprocessableEntity)
 	s.get(t, "/buildspaces/lib?sort=zzz").wantsStatus(t, http.StatusUnprocessableEntity)
 }

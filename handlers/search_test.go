@@ -55,15 +55,15 @@ func TestSearchFindsCommitsByTheirBeginning(t *testing.T) {
 	s := newSite(t)
 	s.failing(t)
 	page := s.get(t, "/search?q=aaaaaaa")
-	page.wants(t, "[aria-labelledby=h-commits]", "aaaaaaaaaa", "lib", "in lib #1", "aaaaaaaaaa", "as the source stands now")
-	s.get(t, "/search?q=fffffff").wants(t, ".empty", "Nothing is called like that")
+	page.wants(t, "[aria-labelledby=h-commits]", "aaaaaaaaaa", "lib", "in lib #1", "aaaaaaaaaa", "current commit of the source")
+	s.get(t, "/search?q=fffffff").wants(t, ".empty", "Nothing found")
 }
 
 func TestSearchesThatFindNothingHelp(t *testing.T) {
 	s := newSite(t)
 	s.get(t, "/search").wants(t, ".search-help", "a part of the name")
 	page := s.get(t, "/search?q="+url.QueryEscape(hostile))
-	page.wants(t, ".empty", "Nothing is called like that")
+	page.wants(t, ".empty", "Nothing found")
 	page.wantsNone(t, "main script")
 	s.get(t, "/search?q="+strings.Repeat("x", 300)).wantsStatus(t, http.StatusUnprocessableEntity)
 }

@@ -26,7 +26,7 @@ func TestSourcesAreListedWithTheBrokenOnesFirst(t *testing.T) {
 	only := s.get(t, "/sources?broken=1")
 	only.wants(t, ".broken-list", "broken")
 	only.wantsNone(t, "tbody")
-	s.get(t, "/sources?broken=1&q=lib").wants(t, ".empty", "No source is named like that")
+	s.get(t, "/sources?broken=1&q=lib").wants(t, ".empty", "No source matches")
 }
 
 // manyCatalog has many sources of which some are broken.

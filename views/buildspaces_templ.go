@@ -120,7 +120,7 @@ func BuildspacesContent(b Buildspaces) templ.Component {
 				}
 				ctx = templ.InitializeContext(ctx)
 				if !b.Filter.Empty() {
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "No buildspace is like that. <a href=\"/buildspaces\">Show all</a>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "No buildspace matches. <a href=\"/buildspaces\">Show all</a>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
