@@ -514,7 +514,7 @@ func progressWords(counts buildbtw.Counts) string {
 	if counts.Total() == 0 {
 		return "no builds"
 	}
-	words := fmt.Sprintf("%s of %s settled", Count(counts.Settled()), Count(counts.Total()))
+	words := fmt.Sprintf("%s of %s finished", Count(counts.Settled()), Count(counts.Total()))
 	if n := counts[buildbtw.StatusFailed]; n > 0 {
 		words += ", " + Count(n) + " failed"
 	}

@@ -108,7 +108,7 @@ func TestProgressShowsTheSmallestShareAndFillsTheBar(t *testing.T) {
 		t.Errorf("no builds make %v", got)
 	}
 	label := render(t, ProgressBar(buildbtw.Counts{"built": 2, "skipped": 1, "failed": 1})).Find("svg").AttrOr("aria-label", "")
-	if label != "3 of 4 settled, 1 failed" {
+	if label != "3 of 4 finished, 1 failed" {
 		t.Errorf("the bar is called %q", label)
 	}
 }
