@@ -85,7 +85,7 @@ func TestABuiltBuildOffersItsPackages(t *testing.T) {
 	s.failing(t)
 	lib := s.build(t, "lib")
 	page := s.get(t, fmt.Sprintf("/builds/%d", lib.ID))
-	page.wants(t, ".package", "lib", "1.0-1", "x86_64", "1000 B", "What it offers to others is not known", "The file is not kept any more")
+	page.wants(t, ".package", "lib", "1.0-1", "x86_64", "1000 B", "Its sonames and provides are unknown", "The file was removed")
 	if href, _ := page.Find("a[download]").Attr("href"); href != fmt.Sprintf("/api/v1/builds/%d/packages/lib-1.0-1-x86_64.pkg.tar.zst", lib.ID) {
 		t.Errorf("download at %q", href)
 	}

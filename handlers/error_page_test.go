@@ -85,11 +85,11 @@ func TestAnErrorOfTheServerHasTheIDOfItsLogLine(t *testing.T) {
 	page := s.get(t, "/sources")
 	page.wantsStatus(t, http.StatusInternalServerError)
 	id := page.header.Get("X-Request-Id")
-	page.wants(t, "main", "The server's log has it under "+id, "Try again")
+	page.wants(t, "main", "The server's log has the cause under "+id, "Try again")
 	if !strings.Contains(s.log.String(), "id="+id) {
 		t.Errorf("the log does not have %s", id)
 	}
-	s.get(t, "/sources", "HX-Request", "true").wants(t, "[role=alert]", "The server's log has it under")
+	s.get(t, "/sources", "HX-Request", "true").wants(t, "[role=alert]", "The server's log has the cause under")
 }
 
 func TestAPageThatIsNotReadyYetComesBackByItself(t *testing.T) {

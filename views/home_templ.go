@@ -492,7 +492,7 @@ func homeBuildspaces(h Home) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if h.CanChange {
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 35, "<a href=\"/buildspaces/new\">Create a buildspace</a> from a source that changed: you see what it makes necessary before anything is built.")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 35, "<a href=\"/buildspaces/new\">Create a buildspace</a> from a source that changed: you see what must be rebuilt before anything is built.")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -138,7 +138,7 @@ func Packages(l PackageList) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if len(l.Gone) > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<p class=\"alert\">Gone since then: ")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<p class=\"alert\">No longer built: ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -356,7 +356,7 @@ func packageFile(p PackageLine) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else if !p.IsDebug {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 28, "<p class=\"row-detail\">What it offers to others is not known.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 28, "<p class=\"row-detail\">Its sonames and provides are unknown.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -392,7 +392,7 @@ func packageFile(p PackageLine) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if p.Info == nil {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 32, "<dt>.PKGINFO</dt><dd class=\"quiet\">The file is not kept any more.</dd>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 32, "<dt>.PKGINFO</dt><dd class=\"quiet\">The file was removed.</dd>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

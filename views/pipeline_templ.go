@@ -29,7 +29,7 @@ type PipelineLine struct {
 // name is the pipeline's number as GitLab writes it.
 func (p PipelineLine) name() string {
 	if p.Number == 0 {
-		return "asked for"
+		return "requested"
 	}
 	return "#" + strconv.FormatInt(p.Number, 10)
 }
@@ -56,7 +56,7 @@ func PipelineTable(list []PipelineLine) templ.Component {
 			templ_7745c5c3_Var1 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<section aria-labelledby=\"h-pipelines\"><h2 id=\"h-pipelines\">Pipelines in GitLab</h2><div class=\"table-scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Pipelines in GitLab\"><table><caption class=\"visually-hidden\">Pipelines in GitLab, newest first</caption> <thead><tr><th scope=\"col\">Pipeline</th><th scope=\"col\">Project</th><th scope=\"col\">GitLab says</th><th scope=\"col\" class=\"number\">Asked for</th></tr></thead> <tbody>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<section aria-labelledby=\"h-pipelines\"><h2 id=\"h-pipelines\">Pipelines in GitLab</h2><div class=\"table-scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Pipelines in GitLab\"><table><caption class=\"visually-hidden\">Pipelines in GitLab, newest first</caption> <thead><tr><th scope=\"col\">Pipeline</th><th scope=\"col\">Project</th><th scope=\"col\">Status in GitLab</th><th scope=\"col\" class=\"number\">Requested</th></tr></thead> <tbody>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
