@@ -14,6 +14,7 @@ import (
 )
 
 func TestWrongRequestsAreRefused(t *testing.T) {
+	t.Parallel()
 	lib, app := source(t, "lib"), source(t, "app", "depends=lib")
 	broken := buildgraph.Source{Slug: "bad", Ref: "next", Err: errors.New("line 3: not of the form key = value: \"x\"")}
 	cases := []struct {
@@ -41,6 +42,7 @@ func TestWrongRequestsAreRefused(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
+	t.Parallel()
 	twin := source(t, "zz", "pkgname=lib")
 	fork := source(t, "fork", "pkgname=fork")
 	fork.Info.Pkgbase = "lib"
@@ -120,6 +122,7 @@ func TestWarnings(t *testing.T) {
 }
 
 func TestPreferredSourceWinsADuplicate(t *testing.T) {
+	t.Parallel()
 	mine, theirs, app := source(t, "mine", "pkgname=lib"), source(t, "theirs", "pkgname=lib"), source(t, "app", "depends=lib")
 	for _, prefer := range []string{"mine", "theirs"} {
 		w := newWorld(t, mine, theirs, app)
@@ -131,6 +134,7 @@ func TestPreferredSourceWinsADuplicate(t *testing.T) {
 }
 
 func TestArchitectures(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t,
 		source(t, "lib", "arch=x86_64", "arch=aarch64"), source(t, "py", "arch=any", "depends=lib"),
 		source(t, "intel", "depends=lib"), source(t, "mixed", "arch=any", "pkgname=mixed", "pkgname=mixed-bin", "arch=x86_64", "depends=lib"),
@@ -156,6 +160,7 @@ func TestArchitectures(t *testing.T) {
 }
 
 func TestNothingToPlan(t *testing.T) {
+	t.Parallel()
 	lib := source(t, "lib", "arch=aarch64")
 	for name, ix := range map[string]*buildgraph.Index{
 		"no sources at all":              buildgraph.NewIndex(nil, buildgraph.Options{}),
@@ -177,6 +182,7 @@ func TestNothingToPlan(t *testing.T) {
 }
 
 func TestOneSingleCycle(t *testing.T) {
+	t.Parallel()
 	const n = 5000
 	sources := make([]buildgraph.Source, 0, n)
 	for i := range n {
@@ -189,6 +195,7 @@ func TestOneSingleCycle(t *testing.T) {
 }
 
 func TestHundredThousandEdgesIntoOneNode(t *testing.T) {
+	t.Parallel()
 	const n = 100_000
 	sources := []buildgraph.Source{source(t, "lib")}
 	one := source(t, "one", "depends=lib")
@@ -206,6 +213,7 @@ func TestHundredThousandEdgesIntoOneNode(t *testing.T) {
 }
 
 func TestEveryLegalCharacterInNames(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, source(t, "lib@x.y_z+1-2", "pkgver=1.0+r3"), source(t, "app", "depends=lib@x.y_z+1-2>=1.0"))
 	if diff := cmp.Diff([]string{"app", "lib@x.y_z+1-2"}, keys(arch(t, w.plan("lib@x.y_z+1-2")))); diff != "" {
 		t.Errorf("builds (-want +got):\n%s", diff)
@@ -213,6 +221,7 @@ func TestEveryLegalCharacterInNames(t *testing.T) {
 }
 
 func TestPlanIsTheSameBytesInAnyOrderOfSources(t *testing.T) {
+	t.Parallel()
 	sources := fixture(t)
 	w := newWorld(t, sources...)
 	first, _ := json.Marshal(w.plan("curl"))

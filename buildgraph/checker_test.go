@@ -402,6 +402,7 @@ var checkedChangesets = [][]string{
 }
 
 func TestCheckerAgreesOnDistribution(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes a minute; run without -short")
 	}
@@ -409,6 +410,7 @@ func TestCheckerAgreesOnDistribution(t *testing.T) {
 }
 
 func TestCheckerAgreesOnFixture(t *testing.T) {
+	t.Parallel()
 	checkAll(t, fixture(t), [][]string{{"glibc"}, {"curl"}, {"openssl"}, {"boost"}, {"jq"}, {"python"}, {"cmake"}, {"git", "krb5"}, {"cmake", "python"}, {"glibc", "git"}})
 }
 
@@ -443,6 +445,7 @@ func planOf(t testing.TB, ix *buildgraph.Index, sources []buildgraph.Source, slu
 
 // The checker must see every single edge that the engine leaves out.
 func TestCheckerMissesNoEdge(t *testing.T) {
+	t.Parallel()
 	sources := fixture(t)
 	c := newChecker(sources, "x86_64")
 	ix := buildgraph.NewIndex(sources, buildgraph.Options{})

@@ -1,13 +1,47 @@
 package buildgraph
 
-import "slices"
+import (
+	"cmp"
+	"slices"
 
-// cycleFinder finds shortest cycles, one after the other. A breadth-first
-// search from both ends meets in the middle: hubs with a thousand dependents
-// are seldom gone through.
-type cycleFinder struct {
-	deps, users *csr
-	comps       *components
+	"buildbtw"
+	"buildbtw/internal/graph"
+)
+
+// cuts lists the cut edges by from, then to, each with its witness: a shortest
+// cycle over it.
+func (r *renderer) cuts() []Cut {
+	type cutEdge struct {
+		before, after int32 // places in the set
+		kinds         buildbtw.EdgeKinds
+	}
+	var edges []cutEdge
+	for v := range r.Direct.Nodes() {
+		for i := r.Direct.Off[v]; i < r.Direct.Off[v+1]; i++ {
+			if r.Cut[i] {
+				edges = append(edges, cutEdge{r.Direct.To[i], v, r.Direct.Kinds[i]})
+			}
+		}
+	}
+	slices.SortFunc(edges, func(a, b cutEdge) int { return cmp.Or(cmp.Compare(a.before, b.before), cmp.Compare(a.after, b.after)) })
+	out := make([]Cut, len(edges))
+	witness := newWitness(&r.Direct.CSR, r.Components)
+	for i, e := range edges {
+		cycle := witness.find(e.before, e.after)
+		out[i] = Cut{From: r.names[e.before], To: r.names[e.after], Kinds: r.kinds[e.kinds].Kinds, Cycle: make([]string, len(cycle))}
+		for at, v := range cycle {
+			out[i].Cycle[at] = r.names[v]
+		}
+	}
+	return out
+}
+
+// witness finds shortest cycles, one after the other. The breadth-first search is
+// bidirectional (Pohl 1971): hubs with a thousand dependents are seldom gone
+// through.
+type witness struct {
+	deps, users *graph.CSR
+	comps       *graph.Components
 	up, down    wave
 	round       int32
 	cycle       []int32 // found last
@@ -24,14 +58,15 @@ type wave struct {
 
 func newWave(n int32) wave { return wave{from: make([]int32, n), mark: make([]int32, n)} }
 
-func newCycleFinder(deps *csr, comps *components) *cycleFinder {
-	n := deps.nodes()
-	return &cycleFinder{deps: deps, users: deps.reversedPlain(), comps: comps, up: newWave(n), down: newWave(n)}
+func newWitness(deps *graph.CSR, comps *graph.Components) *witness {
+	n := deps.Nodes()
+	users := deps.Reversed()
+	return &witness{deps: deps, users: &users, comps: comps, up: newWave(n), down: newWave(n)}
 }
 
 // find gives a shortest cycle over the edge from→to (to needs from): from, to,
 // and on along users to the one that from needs. The next call overwrites it.
-func (c *cycleFinder) find(from, to int32) []int32 {
+func (c *witness) find(from, to int32) []int32 {
 	c.round++
 	c.up.start(to, c.round)
 	c.down.start(from, c.round)
@@ -56,11 +91,11 @@ func (w *wave) start(v, round int32) {
 
 // spread takes a wave one step further and returns the node at which it met the
 // other, or -1.
-func (c *cycleFinder) spread(edges *csr, w, other *wave) int32 {
+func (c *witness) spread(edges *graph.CSR, w, other *wave) int32 {
 	w.next = w.next[:0]
 	for _, v := range w.front {
-		for _, u := range edges.row(v) {
-			if w.mark[u] == c.round || c.comps.of[u] != c.comps.of[v] {
+		for _, u := range edges.Row(v) {
+			if w.mark[u] == c.round || c.comps.Of[u] != c.comps.Of[v] {
 				continue
 			}
 			w.mark[u], w.from[u] = c.round, v
@@ -74,7 +109,7 @@ func (c *cycleFinder) spread(edges *csr, w, other *wave) int32 {
 	return -1
 }
 
-func (c *cycleFinder) path(from, met int32) []int32 {
+func (c *witness) path(from, met int32) []int32 {
 	c.cycle = append(c.cycle[:0], from)
 	for v := met; v >= 0; v = c.up.from[v] {
 		c.cycle = append(c.cycle, v)

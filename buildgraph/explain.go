@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"buildbtw"
+	"buildbtw/buildgraph/internal/link"
 )
 
 // Explanation says why a package is in the set of a request on one
@@ -34,17 +35,16 @@ type Step struct {
 // Explain says why a package, named by pkgbase or pkgname, is in the set that a
 // request makes necessary, or why not, by architecture.
 func (ix *Index) Explain(ctx context.Context, r Request, name string) (map[string]Explanation, error) {
-	view, err := ix.lay(r.Changesets)
+	p, err := newPlanner(ix, r)
 	if err != nil {
 		return nil, err
 	}
-	p := &planner{ix: view, request: r, plan: newPlan(r), estimate: newEstimate(r.Durations)}
 	out := map[string]Explanation{}
-	for _, arch := range r.architectures() {
+	for _, arch := range p.archs {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		g := view.graph(arch)
+		g := p.ix.graph(arch)
 		if g == nil {
 			continue
 		}
@@ -56,7 +56,7 @@ func (ix *Index) Explain(ctx context.Context, r Request, name string) (map[strin
 		if err != nil {
 			return nil, err
 		}
-		out[arch] = g.explain(g.reach(w), found[0])
+		out[arch] = explain(g.Graph, reach(g.Graph, w), found[0])
 	}
 	if len(out) == 0 {
 		return nil, buildbtw.NotFound("no source has a package %s", name)
@@ -64,52 +64,52 @@ func (ix *Index) Explain(ctx context.Context, r Request, name string) (map[strin
 	return out, nil
 }
 
-func (g *graph) explain(c *closure, v int32) Explanation {
-	e := Explanation{Pkgbase: g.units[v].info.Pkgbase, Chain: []Step{}, Causes: []buildbtw.Reason{}}
+func explain(g *link.Graph, c *closure, v int32) Explanation {
+	e := Explanation{Pkgbase: g.Name(v), Chain: []Step{}, Causes: []buildbtw.Reason{}}
 	_, e.InSet = slices.BinarySearch(c.set(c.scope), v)
-	kinds := g.deps.rowKinds(v)
-	for i, u := range g.deps.row(v) {
-		if kinds[i]&c.trigger != 0 && c.depth[u] != outside && c.depth[u] < limit(c.scope) && !c.skip[v] {
-			e.Causes = append(e.Causes, g.cause(v, u))
+	kinds := g.Deps.RowKinds(v)
+	for i, u := range g.Deps.Row(v) {
+		if kinds[i]&c.trigger != 0 && c.depth[u] != unreached && c.depth[u] < limit(c.scope) && !c.skip[v] {
+			e.Causes = append(e.Causes, g.Reason(v, u))
 		}
 	}
 	if !e.InSet {
-		e.NotNeeded = g.notNeeded(c, v)
+		e.NotNeeded = notNeeded(g, c, v)
 	}
-	if e.InSet || c.depth[v] != outside {
-		e.Chain = g.chain(c, v, e.InSet)
+	if e.InSet || c.depth[v] != unreached {
+		e.Chain = chain(g, c, v, e.InSet)
 		return e
 	}
-	e.Chain = g.anyWay(c, v)
+	e.Chain = anyWay(g, c, v)
 	return e
 }
 
 // chain follows the closure's reasons.
-func (g *graph) chain(c *closure, v int32, inSet bool) []Step {
+func chain(g *link.Graph, c *closure, v int32, inSet bool) []Step {
 	if inSet && c.byHand(v) {
-		return []Step{{g.units[v].info.Pkgbase, g.reason(c, v)}}
+		return []Step{{g.Name(v), c.reason(g, v)}}
 	}
 	out := []Step{}
 	for ; c.via[v] >= 0; v = c.via[v] {
-		out = append(out, Step{g.units[v].info.Pkgbase, g.cause(v, c.via[v])})
+		out = append(out, Step{g.Name(v), g.Reason(v, c.via[v])})
 	}
-	return append(out, Step{g.units[v].info.Pkgbase, buildbtw.Reason{Kind: buildbtw.ReasonChangeset}})
+	return append(out, Step{g.Name(v), buildbtw.Reason{Kind: buildbtw.ReasonChangeset}})
 }
 
 // notNeeded says why a node is not in the set.
-func (g *graph) notNeeded(c *closure, v int32) string {
-	name := g.units[v].info.Pkgbase
+func notNeeded(g *link.Graph, c *closure, v int32) string {
+	name := g.Name(v)
 	if c.skip[v] {
 		return name + " is excluded by name"
 	}
-	if c.depth[v] != outside {
+	if c.depth[v] != unreached {
 		return fmt.Sprintf("%s is %s from a changeset; scope %s takes only %s", name, steps(c.depth[v]), c.scope, taken(c.scope))
 	}
-	all := g.reach(wanted{changesets: c.changesets, trigger: c.trigger, scope: c.scope})
-	if all.depth[v] != outside {
+	all := reach(g, wanted{changesets: c.changesets, trigger: c.trigger, scope: c.scope})
+	if all.depth[v] != unreached {
 		return fmt.Sprintf("%s is only reached through packages that are excluded by name", name)
 	}
-	if way := g.anyWay(c, v); len(way) > 0 {
+	if way := anyWay(g, c, v); len(way) > 0 {
 		return fmt.Sprintf("%s needs a changeset only to build or to test itself or what it uses: %s; nothing it is linked to changes", name, wayText(way))
 	}
 	return fmt.Sprintf("%s depends on no changeset, neither directly nor through others", name)
@@ -140,13 +140,13 @@ func wayText(way []Step) string {
 
 // anyWay is the shortest way to a changeset over dependencies of every kind;
 // empty when there is none.
-func (g *graph) anyWay(c *closure, v int32) []Step {
-	all := g.reach(wanted{
+func anyWay(g *link.Graph, c *closure, v int32) []Step {
+	all := reach(g, wanted{
 		changesets: c.changesets, exclude: c.exclude, scope: buildbtw.ScopeAll,
 		trigger: buildbtw.EdgeDepends | buildbtw.EdgeMakedepends | buildbtw.EdgeCheckdepends,
 	})
-	if all.depth[v] == outside {
+	if all.depth[v] == unreached {
 		return []Step{}
 	}
-	return g.chain(all, v, false)
+	return chain(g, all, v, false)
 }

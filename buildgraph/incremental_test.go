@@ -48,6 +48,7 @@ func edit(t *rapid.T, tb testing.TB, names []string, state map[string]buildgraph
 // An index that was updated step by step gives the same bytes as a new one, and
 // a changeset laid over it the same as one that is part of it.
 func TestUpdateGivesWhatANewIndexGives(t *testing.T) {
+	t.Parallel()
 	names := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
 	rapid.Check(t, func(rt *rapid.T) {
 		state := map[string]buildgraph.Source{}
@@ -111,6 +112,7 @@ func planBytes(t *rapid.T, ix *buildgraph.Index, r buildgraph.Request) string {
 // The same on real packages: one after the other loses a dependency, gets it
 // back, and has a new version.
 func TestUpdateOnFixture(t *testing.T) {
+	t.Parallel()
 	sources := fixture(t)
 	ix := buildgraph.NewIndex(sources, buildgraph.Options{})
 	requests := []buildgraph.Request{}
@@ -183,6 +185,7 @@ func rewired(t *rapid.T, s buildgraph.Source, names []string) buildgraph.Source 
 // or a library, of the set or not, on cycles, or on ways over packages that are
 // not built.
 func TestPlansFollowEveryPush(t *testing.T) {
+	t.Parallel()
 	names := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}
 	rapid.Check(t, func(rt *rapid.T) {
 		state := map[string]buildgraph.Source{}
@@ -215,6 +218,7 @@ func TestPlansFollowEveryPush(t *testing.T) {
 // A push that orders nothing by itself can make the next one matter: first
 // somebody outside needs the set, then the set needs them.
 func TestPushesAddUp(t *testing.T) {
+	t.Parallel()
 	before := []buildgraph.Source{source(t, "lib"), source(t, "app", "depends=lib"), source(t, "tool")}
 	first := source(t, "tool", "checkdepends=app")
 	then := source(t, "lib", "makedepends=tool")

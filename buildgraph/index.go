@@ -1,15 +1,18 @@
 package buildgraph
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 
+	"buildbtw"
+	"buildbtw/buildgraph/internal/link"
 	"buildbtw/pacman/srcinfo"
 )
 
-// Source is a git repository at one ref, with what its .SRCINFO says.
+// Source is a git repository at one ref, with its .SRCINFO.
 type Source struct {
 	Slug   string
 	Ref    string
@@ -29,95 +32,292 @@ type Options struct {
 // Index is all sources, numbered and linked: what every plan is computed from.
 // It is immutable and safe for concurrent use; Update makes another one.
 type Index struct {
-	*identity
-	opts    Options
-	words   *words
-	sources []Source    // by slug
-	ranks   ranks       // for pkgbases: changesets laid over the index come first
-	names   ranks       // for pkgnames
-	chosen  []int32     // sources that are nodes, by pkgbase
-	dups    []duplicate // sources that lost their pkgbase to another
+	opts       Options
+	symbols    *link.Symbols
+	sources    []Source    // by slug
+	chosen     []int32     // sources that win their pkgbase, by pkgbase
+	duplicates []duplicate // sources that lost theirs
 
 	mu     sync.Mutex
-	graphs map[string]*graphSlot
+	graphs map[string]*archGraph // nil for an architecture that no source has packages for
 }
 
-// identity tells one index from another, and keeps none of its memory.
-type identity struct{ _ byte }
+// archGraph is the graph of an architecture, and plans of sets of its nodes.
+type archGraph struct {
+	*link.Graph
+	plans    *planCache
+	disputed []disputed
+}
 
-// graphSlot is computed by the first who asks.
-type graphSlot struct {
-	once  sync.Once
-	ready atomic.Bool
-	old   *graph // of the index before; its units are taken over
-	g     *graph
+// disputed is a node whose pkgbase two sources define.
+type disputed struct {
+	duplicate
+	node int32
+}
+
+// duplicate says that two sources define the same pkgbase.
+type duplicate struct {
+	pkgbase      string
+	winner, lost int32 // sources
 }
 
 // NewIndex links sources. It never fails: what is wrong with a source becomes
 // a warning of the plans that it concerns.
 func NewIndex(sources []Source, opts Options) *Index {
-	return newIndex(sources, opts, newWords(), nil)
+	return newIndex(sources, opts, link.NewSymbols(len(sources)), nil)
 }
 
-// newIndex links sources. Those of the slugs in first win their pkgbase.
-func newIndex(sources []Source, opts Options, w *words, first []string) *Index {
-	ix := &Index{identity: &identity{}, opts: opts, words: w, graphs: map[string]*graphSlot{}}
-	ix.ranks = newRanks(append(slices.Clone(first), opts.Prefer...))
-	ix.names = newRanks(opts.Prefer)
-	ix.arrange(sources)
+// newIndex sorts the sources. Those of the slugs in first win their pkgbase.
+func newIndex(given []Source, opts Options, symbols *link.Symbols, first []string) *Index {
+	order := make([]int, len(given))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Or(strings.Compare(given[a].Slug, given[b].Slug), cmp.Compare(a, b))
+	})
+	sources := make([]Source, len(given))
+	for at, i := range order {
+		sources[at] = given[i]
+	}
+	ix := &Index{opts: opts, symbols: symbols, sources: sources, graphs: map[string]*archGraph{}}
+	wins := preference(slices.Concat(first, opts.Prefer))
+	byPkgbase := make([]int32, 0, len(sources))
+	for i := range sources {
+		if sources[i].Info != nil {
+			byPkgbase = append(byPkgbase, int32(i))
+		}
+	}
+	slices.SortFunc(byPkgbase, func(a, b int32) int {
+		x, y := &sources[a], &sources[b]
+		if order := strings.Compare(x.Info.Pkgbase, y.Info.Pkgbase); order != 0 {
+			return order
+		}
+		return cmp.Or(cmp.Compare(wins(x), wins(y)), cmp.Compare(a, b))
+	})
+	for _, at := range byPkgbase {
+		pkgbase := sources[at].Info.Pkgbase
+		if last := len(ix.chosen) - 1; last >= 0 && sources[ix.chosen[last]].Info.Pkgbase == pkgbase {
+			ix.duplicates = append(ix.duplicates, duplicate{pkgbase, ix.chosen[last], at})
+			continue
+		}
+		ix.chosen = append(ix.chosen, at)
+	}
 	return ix
 }
 
-// arrange sorts the sources by slug, those of one slug in the order given, and
-// chooses those that become nodes.
-func (ix *Index) arrange(sources []Source) {
-	var slugs, bases []named
-	together(
-		func() {
-			slugs = sortByName(len(sources), func(i int32) (string, bool) { return sources[i].Slug, true })
-		},
-		func() {
-			bases = sortByName(len(sources), func(i int32) (string, bool) { return pkgbaseOf(&sources[i]) })
-		},
-	)
-	place := make([]int32, len(sources))
-	ix.sources = make([]Source, len(sources))
-	for at, s := range slugs {
-		place[s.at], ix.sources[at] = int32(at), sources[s.at]
+// preference ranks sources that define the same name: the one with the smallest
+// rank wins.
+func preference(slugs []string) func(*Source) int {
+	ranks := make(map[string]int, len(slugs))
+	for i, slug := range slices.Backward(slugs) {
+		ranks[slug] = i
 	}
-	for i := range bases {
-		bases[i].at = place[bases[i].at]
+	return func(s *Source) int {
+		if i, ok := ranks[s.Slug]; ok {
+			return i
+		}
+		if s.Slug == s.Info.Pkgbase {
+			return len(slugs)
+		}
+		return len(slugs) + 1
 	}
-	ix.choose(bases)
 }
 
-// pkgbaseOf is the pkgbase of a source, if it could be read.
-func pkgbaseOf(s *Source) (name string, ok bool) {
-	if s.Info == nil {
-		return "", false
-	}
-	return s.Info.Pkgbase, true
-}
-
-// find gives the place of the first source of a slug.
+// find returns the place of the first source of a slug.
 func (ix *Index) find(slug string) (at int, ok bool) {
 	return slices.BinarySearchFunc(ix.sources, slug, func(s Source, slug string) int { return strings.Compare(s.Slug, slug) })
 }
 
-// graph gives the graph of an architecture, computed on first use. nil: no
-// package exists there.
-func (ix *Index) graph(arch string) *graph {
-	ix.mu.Lock()
-	slot, ok := ix.graphs[arch]
-	if !ok {
-		slot = &graphSlot{}
-		ix.graphs[arch] = slot
+// pkgbaseOf is the pkgbase of a slug's source, empty when there is none.
+func (ix *Index) pkgbaseOf(slug string) string {
+	i, ok := ix.find(slug)
+	if !ok || ix.sources[i].Info == nil {
+		return ""
 	}
-	ix.mu.Unlock()
-	slot.once.Do(func() {
-		slot.g = ix.link(arch, slot.old)
-		slot.old = nil
-		slot.ready.Store(true)
+	return ix.sources[i].Info.Pkgbase
+}
+
+// source is the source behind a node.
+func (ix *Index) source(g *archGraph, v int32) *Source { return &ix.sources[g.Sources[v]] }
+
+// graph returns the graph of an architecture, linked on first use. nil: no
+// package exists there.
+func (ix *Index) graph(arch string) *archGraph {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	g, ok := ix.graphs[arch]
+	if !ok {
+		g = ix.link(arch, nil)
+		ix.graphs[arch] = g
+	}
+	return g
+}
+
+// link makes the graph of an architecture, with the nodes of an older one for
+// sources that did not change.
+func (ix *Index) link(arch string, old *link.Graph) *archGraph {
+	sources := make([]link.Source, len(ix.chosen))
+	for i, at := range ix.chosen {
+		sources[i] = link.Source{Info: ix.sources[at].Info, Place: at}
+	}
+	wins := preference(ix.opts.Prefer)
+	g := link.New(arch, ix.symbols, sources, func(a, b int32) bool {
+		return cmp.Or(cmp.Compare(wins(&ix.sources[a]), wins(&ix.sources[b])), cmp.Compare(a, b)) < 0
+	}, old)
+	if g == nil {
+		return nil
+	}
+	out := &archGraph{Graph: g, plans: newPlanCache()}
+	for _, d := range ix.duplicates {
+		if v, ok := g.Find(d.pkgbase); ok {
+			out.disputed = append(out.disputed, disputed{d, v})
+		}
+	}
+	return out
+}
+
+// Update returns an index in which the sources of the same slugs are replaced by
+// changed and those of the slugs in removed are gone: the one that NewIndex would
+// make, with what did not change taken over.
+func (ix *Index) Update(changed []Source, removed []string) *Index {
+	return ix.replace(changed, removed, nil)
+}
+
+func (ix *Index) replace(changed []Source, removed, first []string) *Index {
+	if len(removed) == 0 {
+		if out, ok := ix.withVersions(changed); ok {
+			return out
+		}
+	}
+	gone := make(map[string]bool, len(changed)+len(removed))
+	for i := range changed {
+		gone[changed[i].Slug] = true
+	}
+	for _, slug := range removed {
+		gone[slug] = true
+	}
+	sources := make([]Source, 0, len(ix.sources)+len(changed))
+	for i := range ix.sources {
+		if !gone[ix.sources[i].Slug] {
+			sources = append(sources, ix.sources[i])
+		}
+	}
+	out := newIndex(append(sources, changed...), ix.opts, ix.symbols, first)
+	for arch, g := range ix.linked() {
+		out.graphs[arch] = out.link(arch, g.Graph)
+	}
+	return out
+}
+
+// withVersions replaces sources that stay the same but for commits and versions,
+// as nearly every push leaves them: the graphs keep their links and their plans.
+func (ix *Index) withVersions(changed []Source) (out *Index, ok bool) {
+	out = &Index{
+		opts: ix.opts, symbols: ix.symbols, chosen: ix.chosen, duplicates: ix.duplicates,
+		sources: slices.Clone(ix.sources), graphs: map[string]*archGraph{},
+	}
+	infos := make([]*srcinfo.Info, len(changed))
+	for i := range changed {
+		at, found := ix.find(changed[i].Slug)
+		if !found || !ix.replaceable(at, &changed[i]) {
+			return nil, false
+		}
+		out.sources[at], infos[i] = changed[i], changed[i].Info
+	}
+	for arch, g := range ix.linked() {
+		next, ok := g.WithVersions(ix.symbols, infos)
+		if !ok {
+			return nil, false
+		}
+		out.graphs[arch] = &archGraph{next, g.plans, g.disputed}
+	}
+	return out, true
+}
+
+// replaceable reports whether a source may stand in another's place as far as
+// names, architectures and duplicates go.
+func (ix *Index) replaceable(at int, with *Source) bool {
+	have := &ix.sources[at]
+	only := at+1 == len(ix.sources) || ix.sources[at+1].Slug != have.Slug
+	return only && have.Info != nil && with.Info != nil && ix.isChosen(at) &&
+		have.Info.Pkgbase == with.Info.Pkgbase &&
+		slices.EqualFunc(have.Info.Packages, with.Info.Packages, func(a, b srcinfo.Package) bool {
+			return a.Name == b.Name && slices.Equal(a.Arch, b.Arch)
+		})
+}
+
+// isChosen reports whether the source at a place won its pkgbase.
+func (ix *Index) isChosen(at int) bool {
+	place, found := slices.BinarySearchFunc(ix.chosen, ix.sources[at].Info.Pkgbase, func(s int32, name string) int {
+		return strings.Compare(ix.sources[s].Info.Pkgbase, name)
 	})
-	return slot.g
+	return found && ix.chosen[place] == int32(at)
+}
+
+// linked lists the graphs that have been made and have nodes.
+func (ix *Index) linked() map[string]*archGraph {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	out := maps.Clone(ix.graphs)
+	maps.DeleteFunc(out, func(_ string, g *archGraph) bool { return g == nil })
+	return out
+}
+
+// withChangesets returns the index with changesets in the place of the sources
+// they belong to; the index itself when it has them all at their commits.
+func (ix *Index) withChangesets(changesets []Source, archs []string) (*Index, error) {
+	if err := checkChangesets(changesets); err != nil {
+		return nil, err
+	}
+	slugs, same := make([]string, len(changesets)), true
+	for i := range changesets {
+		slugs[i] = changesets[i].Slug
+		same = same && ix.has(&changesets[i])
+	}
+	if same {
+		return ix, nil
+	}
+	for _, arch := range archs {
+		ix.graph(arch) // linked here, it serves every request
+	}
+	return ix.replace(changesets, nil, slugs), nil
+}
+
+func checkChangesets(changesets []Source) error {
+	if len(changesets) == 0 {
+		return buildbtw.Invalid("no changeset given; name at least one source, for example \"curl\" or \"curl/my-branch\"")
+	}
+	seen := map[string]bool{}
+	for i := range changesets {
+		c := &changesets[i]
+		switch {
+		case seen[c.Slug]:
+			return buildbtw.Invalid("source %q is named twice; a buildspace has each source once", c.Slug)
+		case c.Err != nil:
+			return buildbtw.Invalid("changeset %s cannot be built, its .SRCINFO cannot be read: %w", describe(c), c.Err)
+		case c.Info == nil:
+			return buildbtw.Invalid("changeset %s cannot be built, it has no .SRCINFO; run \"makepkg --printsrcinfo > .SRCINFO\" and commit it", describe(c))
+		}
+		seen[c.Slug] = true
+	}
+	return nil
+}
+
+// has reports whether the index has just this as the source of its pkgbase.
+func (ix *Index) has(c *Source) bool {
+	i, ok := ix.find(c.Slug)
+	if !ok {
+		return false
+	}
+	have := &ix.sources[i]
+	same := have.Info == c.Info || have.Commit == c.Commit && c.Commit != ""
+	return have.Info != nil && same && have.Commit == c.Commit && ix.isChosen(i)
+}
+
+func describe(s *Source) string {
+	if s.Ref == "" {
+		return s.Slug
+	}
+	return s.Slug + "/" + s.Ref
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"buildbtw"
+	"buildbtw/buildgraph/internal/link"
 	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/srcinfo"
 )
@@ -47,17 +48,17 @@ func (ix *Index) Package(arch, name string) (Package, bool) {
 	if g == nil {
 		return Package{}, false
 	}
-	v, ok := g.ownerOf(ix.words, name)
+	v, ok := g.Owner(ix.symbols, name)
 	if !ok {
-		if v, ok = g.find(name); !ok {
+		if v, ok = g.Find(name); !ok {
 			return Package{}, false
 		}
 	}
-	u, s := g.units[v], &ix.sources[g.sources[v]]
-	p := Package{Pkgbase: u.info.Pkgbase, Version: u.version, Source: s.Slug, Commit: s.Commit, Pkgnames: u.pkgnames}
-	a := about{g: g, node: v, packages: u.info.Packages}
-	if i := slices.IndexFunc(u.info.Packages, func(p srcinfo.Package) bool { return p.Name == name }); i >= 0 {
-		p.Pkgname, a.packages = name, u.info.Packages[i:i+1]
+	n, s := g.Nodes[v], ix.source(g, v)
+	p := Package{Pkgbase: n.Info.Pkgbase, Version: n.Version, Source: s.Slug, Commit: s.Commit, Pkgnames: n.Pkgnames}
+	a := about{g: g.Graph, node: v, packages: n.Info.Packages}
+	if i := slices.IndexFunc(n.Info.Packages, func(p srcinfo.Package) bool { return p.Name == name }); i >= 0 {
+		p.Pkgname, a.packages = name, n.Info.Packages[i:i+1]
 	}
 	p.Desc, p.URL = a.packages[0].Pkgdesc, a.packages[0].URL
 	for _, one := range a.packages {
@@ -69,18 +70,9 @@ func (ix *Index) Package(arch, name string) (Package, bool) {
 	return p, true
 }
 
-// ownerOf gives the node that has a pkgname.
-func (g *graph) ownerOf(w *words, pkgname string) (int32, bool) {
-	id, ok := w.lookUp(pkgname)
-	if !ok || int(id) >= len(g.owner) || g.owner[id] < 0 {
-		return 0, false
-	}
-	return g.owner[id], true
-}
-
 // about looks at some packages of a node.
 type about struct {
-	g        *graph
+	g        *link.Graph
 	node     int32
 	packages []srcinfo.Package
 }
@@ -89,23 +81,23 @@ type about struct {
 func (a about) needs() []Need {
 	own := map[string]bool{}
 	for _, p := range a.packages {
-		for _, text := range p.Depends.For(a.g.arch) {
+		for _, text := range p.Depends.For(a.g.Arch) {
 			own[text] = true
 		}
 	}
 	var list []Need
-	place := map[int32]int{}
-	for _, n := range a.g.units[a.node].needs {
-		text := a.g.words[n.word].text
-		if n.kind == buildbtw.EdgeDepends && !own[text] {
+	place := map[link.Symbol]int{}
+	for _, n := range a.g.Nodes[a.node].Needs {
+		text := a.g.Text(n.Symbol)
+		if n.Kind == buildbtw.EdgeDepends && !own[text] {
 			continue // of another package of the pkgbase
 		}
-		if i, ok := place[n.word]; ok {
-			list[i].Kinds |= n.kind
+		if i, ok := place[n.Symbol]; ok {
+			list[i].Kinds |= n.Kind
 			continue
 		}
-		place[n.word] = len(list)
-		list = append(list, Need{Dependency: text, Kinds: n.kind, By: a.metBy(n.word)})
+		place[n.Symbol] = len(list)
+		list = append(list, Need{Dependency: text, Kinds: n.Kind, By: a.metBy(n.Symbol)})
 	}
 	slices.SortFunc(list, func(x, y Need) int {
 		return cmp.Or(cmp.Compare(strongest(x.Kinds), strongest(y.Kinds)), strings.Compare(x.Dependency, y.Dependency))
@@ -113,10 +105,11 @@ func (a about) needs() []Need {
 	return list
 }
 
-func (a about) metBy(word int32) []string {
+func (a about) metBy(dependency link.Symbol) []string {
 	var names []string
-	for _, t := range a.g.meaning(word) {
-		names = append(names, a.g.units[t.node].info.Pkgbase)
+	targets, _ := a.g.Resolve(dependency)
+	for _, t := range targets {
+		names = append(names, a.g.Name(t.Node))
 	}
 	return names
 }
@@ -125,17 +118,18 @@ func (a about) metBy(word int32) []string {
 func (a about) users(p Package) []User {
 	keys := a.keys(p)
 	var list []User
-	for _, v := range a.g.users.row(a.node) {
-		u := User{Pkgbase: a.g.units[v].info.Pkgbase}
-		for _, n := range a.g.units[v].needs {
-			w := &a.g.words[n.word]
-			means := slices.ContainsFunc(a.g.meaning(n.word), func(t target) bool { return t.node == a.node })
-			named := keys[w.dep().Name] || w.isLib() && keys[w.parts.soname.Library]
+	for _, v := range a.g.Users.Row(a.node) {
+		u := User{Pkgbase: a.g.Name(v)}
+		for _, n := range a.g.Nodes[v].Needs {
+			targets, _ := a.g.Resolve(n.Symbol)
+			means := slices.ContainsFunc(targets, func(t link.Target) bool { return t.Node == a.node })
+			name, library := a.g.NameOf(n.Symbol)
+			named := keys[name] || library != "" && keys[library]
 			if !means || p.Pkgname != "" && !named {
 				continue
 			}
-			u.Kinds |= n.kind
-			u.Dependencies = append(u.Dependencies, w.text)
+			u.Kinds |= n.Kind
+			u.Dependencies = append(u.Dependencies, a.g.Text(n.Symbol))
 		}
 		if len(u.Dependencies) > 0 {
 			slices.Sort(u.Dependencies)

@@ -26,6 +26,7 @@ func users(p buildgraph.Package) string {
 }
 
 func TestAPackageKnowsWhatItNeedsAndWhoNeedsIt(t *testing.T) {
+	t.Parallel()
 	ix := buildgraph.NewIndex([]buildgraph.Source{
 		source(t, "curl", "pkgdesc=transfers", "makedepends=git", "checkdepends=python", "depends=glibc", "depends=libssl.so=3-64", "optdepends=brotli: smaller", "provides=libcurl.so"),
 		source(t, "openssl", "provides=libssl.so=3-64", "provides=libcrypto.so=3-64"),
@@ -52,6 +53,7 @@ func TestAPackageKnowsWhatItNeedsAndWhoNeedsIt(t *testing.T) {
 }
 
 func TestPackagesOfOnePkgbaseHaveTheirOwnUsers(t *testing.T) {
+	t.Parallel()
 	ix := buildgraph.NewIndex([]buildgraph.Source{
 		source(t, "gcc", "makedepends=doxygen", "pkgname=gcc-compiler", "depends=gcc-libs", "depends=binutils", "provides=cc", "pkgname=gcc-libs", "depends=glibc", "provides=libgomp.so=1-64"),
 		source(t, "app", "depends=gcc-libs"),

@@ -1,5 +1,3 @@
-// Package buildgraph turns sources and changesets into a plan: what must be
-// built, in which order, and why. It does no I/O.
 package buildgraph
 
 import "buildbtw"

@@ -15,6 +15,7 @@ import (
 // Many plans at once, some of one set, some impossible, are those that one after
 // the other would be, also after a push that changes an order.
 func TestPlansAreThoseMadeOneByOne(t *testing.T) {
+	t.Parallel()
 	sources := fixture(t)
 	w := newWorld(t, sources...)
 	var requests []buildgraph.Request
@@ -64,6 +65,7 @@ func replaced(sources []buildgraph.Source, by buildgraph.Source) []buildgraph.So
 
 // Whoever waits for a set that somebody else gave up makes it after all.
 func TestPlansThatAreGivenUpLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, fixture(t)...)
 	r := w.request("glibc")
 	ix := buildgraph.NewIndex(w.sources, w.options)

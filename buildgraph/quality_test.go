@@ -1,35 +1,126 @@
 package buildgraph_test
 
 import (
+	"slices"
 	"testing"
 
 	"buildbtw"
 	"buildbtw/buildgraph"
+	"buildbtw/internal/graph"
 )
+
+// everything asks for a plan of all sources, each slug once.
+func everything(sources []buildgraph.Source) buildgraph.Request {
+	r := buildgraph.Request{Architectures: []string{"x86_64"}}
+	seen := map[string]bool{}
+	for _, s := range sources {
+		if !seen[s.Slug] {
+			seen[s.Slug] = true
+			r.Changesets = append(r.Changesets, s)
+		}
+	}
+	return r
+}
+
+// bothWays is all dependencies of a plan, kept and cut.
+type bothWays struct {
+	deps  graph.CSR // from a build to what it needs, by place in the plan
+	kinds []buildbtw.EdgeKinds
+	from  []int32
+	to    []int32
+}
+
+func dependencies(a *buildgraph.ArchPlan) bothWays {
+	place := map[string]int32{}
+	for i, b := range a.Builds {
+		place[b.Key()] = int32(i)
+	}
+	var d bothWays
+	add := func(from, to string, names []string) {
+		var kinds buildbtw.EdgeKinds
+		for i, name := range []string{"depends", "makedepends", "checkdepends"} {
+			if slices.Contains(names, name) {
+				kinds |= 1 << i
+			}
+		}
+		d.from, d.to, d.kinds = append(d.from, place[to]), append(d.to, place[from]), append(d.kinds, kinds)
+	}
+	for _, e := range a.Edges {
+		add(e.From, e.To, e.Kinds)
+	}
+	for _, c := range a.Cuts {
+		add(c.From, c.To, c.Kinds)
+	}
+	d.deps = graph.New(len(a.Builds), d.from, d.to)
+	return d
+}
+
+// cycles counts the strongly connected components of edges of some kinds.
+func (d bothWays) cycles(kinds buildbtw.EdgeKinds) (number, largest int) {
+	var from, to []int32
+	for i, k := range d.kinds {
+		if k&kinds != 0 {
+			from, to = append(from, d.from[i]), append(to, d.to[i])
+		}
+	}
+	some := graph.New(int(d.deps.Nodes()), from, to)
+	for _, members := range graph.StronglyConnected(&some).Cyclic() {
+		number++
+		largest = max(largest, len(members))
+	}
+	return number, largest
+}
+
+// leastChain is the longest chain over edges that lie on no cycle: no choice of
+// cuts makes the longest chain shorter.
+func (d bothWays) leastChain(a *buildgraph.ArchPlan, seconds map[string]float64) float64 {
+	comps := graph.StronglyConnected(&d.deps)
+	ends := make([]float64, len(a.Builds))
+	for _, v := range comps.Sorted() {
+		for _, u := range d.deps.Row(v) {
+			if comps.Of[u] != comps.Of[v] {
+				ends[v] = max(ends[v], ends[u])
+			}
+		}
+		ends[v] += seconds[a.Builds[v].Pkgbase]
+	}
+	return slices.Max(ends)
+}
 
 // The counts of the data set's README, made by a separate program. Edges may
 // differ a little: it lets several packages have one pkgname and does not look
 // at versions.
 func TestCountsOfDistribution(t *testing.T) {
+	t.Parallel()
 	sources := distribution(t)
 	ix := buildgraph.NewIndex(sources, buildgraph.Options{})
-	nodes, depends, makedepends, all := ix.Size("x86_64")
+	whole := mustPlan(t, ix, everything(sources)).Architectures["x86_64"]
+	deps := dependencies(whole)
+	depends, makedepends := 0, 0
+	for _, k := range deps.kinds {
+		if k&buildbtw.EdgeDepends != 0 {
+			depends++
+		}
+		if k&(buildbtw.EdgeDepends|buildbtw.EdgeMakedepends) != 0 {
+			makedepends++
+		}
+	}
 	near := func(what string, got, want int) {
 		if got < want-want/100 || got > want+want/100 {
 			t.Errorf("%s: %d, the reference has %d", what, got, want)
 		}
 	}
-	if nodes != 7885 {
-		t.Errorf("%d nodes, want 7885", nodes)
+	if len(whole.Builds) != 7885 {
+		t.Errorf("%d nodes, want 7885", len(whole.Builds))
 	}
 	near("edges depends", depends, 39979)
 	near("edges depends and makedepends", makedepends, 62295)
-	near("edges", all, 68373)
+	near("edges", len(deps.kinds), 68373)
 	for _, c := range []struct {
-		kinds           uint8
+		kinds           buildbtw.EdgeKinds
 		number, largest int
 	}{{3, 15, 1669}, {7, 29, 2632}} {
-		number, largest := ix.Cycles("x86_64", c.kinds)
+		number, largest := deps.cycles(c.kinds)
 		if number < c.number-1 || number > c.number+1 {
 			t.Errorf("%d cycles with kinds %b, the reference has %d", number, c.kinds, c.number)
 		}
@@ -49,16 +140,10 @@ func TestCountsOfDistribution(t *testing.T) {
 // longest chain is with log-normal durations: at most 8 h, but for draws in which
 // hardly less is possible: one holds a single build of seven hours.
 func TestCutsOfDistribution(t *testing.T) {
+	t.Parallel()
 	sources := distribution(t)
 	ix := buildgraph.NewIndex(sources, buildgraph.Options{})
-	r := buildgraph.Request{Architectures: []string{"x86_64"}}
-	seen := map[string]bool{}
-	for _, s := range sources {
-		if !seen[s.Slug] {
-			seen[s.Slug] = true
-			r.Changesets = append(r.Changesets, s)
-		}
-	}
+	r := everything(sources)
 	for _, salt := range []string{"", "a", "b", "c", "d"} {
 		r.Durations = durationsOf(sources, salt)
 		a := mustPlan(t, ix, r).Architectures["x86_64"]
@@ -66,9 +151,13 @@ func TestCutsOfDistribution(t *testing.T) {
 		for _, b := range a.Builds {
 			longest = max(longest, b.Priority/3600)
 		}
-		depends, makedepends, checkdepends := ix.CutAll("x86_64", r.Durations)
+		var cut [3]int // by the strongest kind
+		for _, c := range a.Cuts {
+			cut[slices.Index([]string{"depends", "makedepends", "checkdepends"}, c.Kinds[0])]++
+		}
+		depends, makedepends, checkdepends := cut[0], cut[1], cut[2]
 		cost := 64*depends + 8*makedepends + checkdepends
-		bound := ix.ChainBound("x86_64", r.Durations) / 3600
+		bound := dependencies(a).leastChain(a, r.Durations) / 3600
 		if longest > max(8, 1.4*bound) {
 			t.Errorf("durations %q: the longest chain is %.2f h, and %.2f h can be had at best", salt, longest, bound)
 		}

@@ -3,152 +3,202 @@ package buildgraph
 import (
 	"cmp"
 	"slices"
+	"sync"
 
 	"buildbtw"
+	"buildbtw/buildgraph/internal/feedback"
+	"buildbtw/buildgraph/internal/link"
+	"buildbtw/buildgraph/internal/order"
+	"buildbtw/internal/graph"
 )
 
-// renderer turns an architecture's skeleton into the plan that people see.
+// setPlan is the part of an architecture's plan that follows from its set and the
+// graph's links alone, whatever brought the packages in. Core libraries that need
+// each other have the same set: their plans share one.
+type setPlan struct {
+	set    []int32 // graph nodes, ascending
+	builds []setBuild
+	edges  []Edge
+	cuts   []Cut
+	chain  []string
+
+	contradictions          int   // see order.Outside
+	firstBefore, firstAfter int32 // of them, as graph nodes
+}
+
+// setBuild is a build without the parts that come from its source and its reason.
+type setBuild struct {
+	order.Job
+	level    int
+	priority float64
+}
+
+// archPlan fills in commits and versions of an index and the reasons of a
+// closure.
+func (s *setPlan) archPlan(ix *Index, g *archGraph, c *closure) *ArchPlan {
+	p := &ArchPlan{Builds: make([]Build, len(s.builds)), Edges: s.edges, Cuts: s.cuts, Chain: s.chain}
+	for i, b := range s.builds {
+		v := s.set[b.Node]
+		n, source := g.Nodes[v], ix.source(g, v)
+		p.Builds[i] = Build{
+			Pkgbase: n.Info.Pkgbase, Stage: b.Stage, NoCheck: b.NoCheck, Level: b.level, Priority: b.priority,
+			Source: source.Slug, Commit: source.Commit, Version: n.Version, Pkgnames: n.Pkgnames, Any: n.Any,
+			Reason: c.reason(g.Graph, v),
+		}
+	}
+	return p
+}
+
+// renderer turns the set of an architecture into names.
 type renderer struct {
-	*skeleton
-	jobs  *jobs
-	order []int32      // of jobs, as the plan lists them
-	kinds [8]*EdgeInfo // see kindLists
+	*order.Set
+	outside *order.Outside
+	jobs    *order.Jobs
+	names   []string // by place in the set: pkgbases
+	kinds   [8]*EdgeInfo
 }
 
-// fill renders all that follows from the set alone.
-func (r *renderer) fill(f *frame) {
-	seconds := make([]float64, len(r.jobs.list))
-	for i, j := range r.jobs.list {
-		seconds[i] = r.seconds[j.node]
+// newSetPlan chooses the cuts, orders the set and renders both.
+func newSetPlan(g *link.Graph, nodes []int32, cycles buildbtw.Cycles, d *durations) *setPlan {
+	r := &renderer{Set: order.NewSet(g, nodes), names: make([]string, len(nodes))}
+	seconds := make([]float64, len(nodes))
+	for l, v := range nodes {
+		r.names[l] = g.Name(v)
+		seconds[l] = d.of(r.names[l])
 	}
-	r.order, r.kinds = r.jobOrder(), kindLists()
-	together(
-		func() { f.edges = r.edges() },
-		func() {
-			total, next := r.jobs.dag.remaining(seconds)
-			f.builds, f.chain, f.knots = r.builds(total), r.keys(longestChain(total, next)), r.knots()
-		},
-	)
+	for k := range r.kinds {
+		r.kinds[k] = &EdgeInfo{Kinds: slices.Clip(buildbtw.EdgeKinds(k).Names())}
+	}
+	r.order(cycles, seconds, len(d.known) > 0)
+
+	s := &setPlan{set: nodes, contradictions: r.outside.Contradictions}
+	if s.contradictions > 0 {
+		s.firstBefore, s.firstAfter = nodes[r.outside.FirstBefore], nodes[r.outside.FirstAfter]
+	}
+	var group sync.WaitGroup
+	group.Go(func() { s.edges = r.edges() })
+	s.builds, s.chain = r.builds(seconds)
+	s.cuts = r.cuts()
+	group.Wait()
+	return s
 }
 
-func (r *renderer) key(i int32) string {
-	j := r.jobs.list[i]
-	return key(r.pkgbase(j.node), j.stage)
+// order cuts cycles and puts the packages into build order.
+func (r *renderer) order(cycles buildbtw.Cycles, seconds []float64, known bool) {
+	if !known {
+		seconds = nil
+	}
+	var group sync.WaitGroup
+	group.Go(func() { r.outside = order.NewOutside(r.Set) })
+	cut := feedback.Cut(weighted(&r.Direct, r.Components, seconds))
+	group.Wait()
+	r.Leave(cut)
+	r.outside.Find()
+	if cycles == buildbtw.CyclesTwice {
+		r.jobs = order.Twice(r.Set, r.outside)
+	} else {
+		r.jobs = order.Once(r.Set, r.outside)
+	}
 }
 
-func (r *renderer) keys(jobs []int32) []string {
-	keys := make([]string, len(jobs))
-	for i, j := range jobs {
-		keys[i] = r.key(j)
+// weighted is a graph as its cycles are cut.
+func weighted(deps *link.Edges, comps *graph.Components, seconds []float64) *feedback.Graph {
+	weight := make([]int32, len(deps.Kinds))
+	for i, kinds := range deps.Kinds {
+		weight[i] = weightOf(kinds)
 	}
-	return keys
+	return &feedback.Graph{Deps: &deps.CSR, Weight: weight, Components: comps, Seconds: seconds}
 }
 
-// jobOrder sorts the jobs by level, then pkgbase, then stage.
-func (r *renderer) jobOrder() []int32 {
-	level := r.jobs.dag.level
-	start := make([]int32, len(level)+1)
-	for _, l := range level {
-		start[l+1]++
+// strongest is the kind that decides what cutting an edge costs.
+func strongest(k buildbtw.EdgeKinds) buildbtw.EdgeKinds { return k & -k }
+
+// weightOf is what cutting an edge costs: a build with the base's package
+// instead of the new one hurts most when it is linked against, least when only
+// the tests need it.
+func weightOf(kinds buildbtw.EdgeKinds) int32 {
+	switch strongest(kinds) {
+	case buildbtw.EdgeDepends:
+		return 64
+	case buildbtw.EdgeMakedepends:
+		return 8
+	default:
+		return 1
 	}
-	for l := range level {
-		start[l+1] += start[l]
-	}
-	order := make([]int32, len(level))
-	for _, i := range r.byPkgbase() {
-		order[start[level[i]]] = i
-		start[level[i]]++
-	}
-	return order
 }
 
-// byPkgbase lists the jobs by pkgbase, then stage.
-func (r *renderer) byPkgbase() []int32 {
-	list := make([]int32, len(r.jobs.list))
-	for i := range list {
-		list[i] = int32(i)
-	}
-	if len(list) > len(r.nodes) { // some have two stages
-		slices.SortFunc(list, func(a, b int32) int {
-			x, y := r.jobs.list[a], r.jobs.list[b]
-			return cmp.Or(cmp.Compare(x.node, y.node), cmp.Compare(x.stage, y.stage))
-		})
-	}
-	return list
+func (r *renderer) key(job int32) string {
+	j := r.jobs.List[job]
+	return key(r.names[j.Node], j.Stage)
 }
 
-// builds lists the builds in the order of the plan.
-func (r *renderer) builds(total []float64) []frameBuild {
-	out := make([]frameBuild, 0, len(r.order))
-	for _, i := range r.order {
-		j := r.jobs.list[i]
-		out = append(out, frameBuild{j, r.jobs.dag.level[i], total[i]})
+// builds lists the builds by level, then pkgbase, then stage, and the longest
+// chain. Given are the seconds by place in the set.
+func (r *renderer) builds(seconds []float64) (builds []setBuild, chain []string) {
+	list := r.jobs.List
+	times, jobs := make([]float64, len(list)), make([]int32, len(list))
+	for i, j := range list {
+		times[i], jobs[i] = seconds[j.Node], int32(i)
 	}
-	return out
+	total, next := r.jobs.Remaining(times)
+	for _, job := range order.LongestChain(total, next) {
+		chain = append(chain, r.key(job))
+	}
+	slices.SortFunc(jobs, func(a, b int32) int {
+		return cmp.Or(cmp.Compare(r.jobs.Level[a], r.jobs.Level[b]), cmp.Compare(list[a].Node, list[b].Node), cmp.Compare(list[a].Stage, list[b].Stage))
+	})
+	builds = make([]setBuild, len(list))
+	for i, job := range jobs {
+		builds[i] = setBuild{list[job], int(r.jobs.Level[job]), total[job]}
+	}
+	return builds, chain
 }
 
-// kindLists gives the names of every set of kinds.
-func kindLists() (lists [8]*EdgeInfo) {
-	for k := range lists {
-		lists[k] = &EdgeInfo{Kinds: slices.Clip(buildbtw.EdgeKinds(k).Names())}
-	}
-	return lists
-}
-
+// edges lists the edges by from, then to.
 func (r *renderer) edges() []Edge {
-	deps, next := r.jobs.dag.deps, slices.Clone(r.jobs.dag.users.off)
-	out := make([]Edge, len(deps.to))
-	keys := make([]string, len(r.jobs.list))
-	for i := range keys {
-		keys[i] = r.key(int32(i))
+	deps, next := &r.jobs.Deps, slices.Clone(r.jobs.Users.Off)
+	out := make([]Edge, len(deps.To))
+	keys := make([]string, len(r.jobs.List))
+	for job := range keys {
+		keys[job] = r.key(int32(job))
 	}
-	ways := make([]wayInfo, len(r.ways))
-	for v := range deps.nodes() {
-		for i := deps.off[v]; i < deps.off[v+1]; i++ {
-			u := deps.to[i]
+	ways := make([]wayInfo, len(r.outside.Ways))
+	for v := range deps.Nodes() {
+		for i := deps.Off[v]; i < deps.Off[v+1]; i++ {
+			u := deps.To[i]
 			e := &out[next[u]]
 			next[u]++
 			e.From, e.To, e.EdgeInfo = keys[u], keys[v], r.info(ways, i)
 		}
 	}
-	if len(r.jobs.list) > len(r.nodes) { // else nodes are in order of their names
-		slices.SortFunc(out, compareEdges)
+	if len(r.jobs.List) > len(r.Nodes) { // with two stages, jobs are not in the order of their names
+		slices.SortFunc(out, func(a, b Edge) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To)) })
 	}
 	return out
 }
 
-// info is what there is to say about an edge of the jobs' order: its kinds, and
-// the packages outside the set that it goes over, the one nearest to its
-// beginning first.
-func (r *renderer) info(ways []wayInfo, edge int32) *EdgeInfo {
-	kinds, t := r.jobs.dag.deps.kinds[edge], r.jobs.via[edge]
-	if t < 0 {
-		return r.kinds[kinds]
-	}
-	way := r.through[t].way
-	return ways[way].of(r, way, kinds)
-}
-
-// wayInfo is what there is to say about edges over one way, by their kinds.
+// wayInfo is shared by the edges over one way outside the set, by their kinds.
 type wayInfo struct {
 	names []string
 	infos [8]*EdgeInfo
 }
 
-func (w *wayInfo) of(r *renderer, way int32, kinds buildbtw.EdgeKinds) *EdgeInfo {
-	if w.names == nil {
-		w.names = r.pkgbases(r.ways[way])
+// info returns the kinds of an edge between jobs, and the packages outside the
+// set that it goes over.
+func (r *renderer) info(ways []wayInfo, edge int32) *EdgeInfo {
+	kinds, via := r.jobs.Deps.Kinds[edge], r.jobs.Via[edge]
+	if via < 0 {
+		return r.kinds[kinds]
 	}
-	if w.infos[kinds] == nil {
-		w.infos[kinds] = &EdgeInfo{Kinds: r.kinds[kinds].Kinds, Through: w.names}
+	at := r.outside.Edges[via].Way
+	way := &ways[at]
+	if way.names == nil {
+		for _, v := range r.outside.Ways[at] {
+			way.names = append(way.names, r.Graph.Name(v))
+		}
 	}
-	return w.infos[kinds]
-}
-
-func (r *renderer) pkgbases(nodes []int32) []string {
-	names := make([]string, 0, len(nodes))
-	for _, v := range nodes {
-		names = append(names, r.g.units[v].info.Pkgbase)
+	if way.infos[kinds] == nil {
+		way.infos[kinds] = &EdgeInfo{Kinds: r.kinds[kinds].Kinds, Through: way.names}
 	}
-	return names
+	return way.infos[kinds]
 }

@@ -3,10 +3,15 @@ package buildgraph
 import (
 	"cmp"
 	"context"
+	"math"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"buildbtw"
+	"buildbtw/buildgraph/internal/link"
 )
 
 // Request asks what must be built because of changesets.
@@ -26,33 +31,79 @@ type Request struct {
 // is a buildbtw.Invalid error; what is wrong with other sources is a warning of
 // the plan. The plan shares memory with the index: it must not be written to.
 func (ix *Index) Plan(ctx context.Context, r Request) (*Plan, error) {
-	view, err := ix.lay(r.Changesets)
+	p, err := newPlanner(ix, r)
 	if err != nil {
 		return nil, err
 	}
-	archs := r.architectures()
-	p := &planner{ix: view, request: r, plan: newPlan(r), estimate: newEstimate(r.Durations)}
-	for _, arch := range archs {
-		if err := p.addArchitecture(ctx, arch); err != nil {
+	for _, arch := range p.archs {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := p.addArchitecture(arch); err != nil {
 			return nil, err
 		}
 	}
-	p.finish(archs)
+	for _, scope := range []buildbtw.Scope{buildbtw.ScopeNone, buildbtw.ScopeDirect, buildbtw.ScopeAll} {
+		p.plan.Scopes[string(scope)] = p.countBuilds(scope)
+	}
+	p.warn()
 	return p.plan, nil
 }
 
-// architectures lists what to plan for, sorted.
-func (r *Request) architectures() []string {
+// Planned is the result of a request.
+type Planned struct {
+	Plan *Plan
+	Err  error
+}
+
+// Plans computes what many requests make necessary, on all processors. Plans of
+// the same set share their work. The results are in the order of the requests,
+// each as Plan returns it.
+func (ix *Index) Plans(ctx context.Context, requests []Request) []Planned {
+	out := make([]Planned, len(requests))
+	var next atomic.Int64
+	var group sync.WaitGroup
+	// Twice as many as processors: some wait for a set that another works on.
+	for range min(2*runtime.GOMAXPROCS(0), len(requests)) {
+		group.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(out); i = int(next.Add(1)) - 1 {
+				out[i].Plan, out[i].Err = ix.Plan(ctx, requests[i])
+			}
+		})
+	}
+	group.Wait()
+	return out
+}
+
+// planner puts a plan together, architecture by architecture.
+type planner struct {
+	ix        *Index
+	request   Request
+	archs     []string
+	plan      *Plan
+	durations durations
+	closures  []archClosure
+	warnings  []Warning      // about the sets
+	unknown   map[string]int // excluded and added names: on how many architectures they are
+}
+
+type archClosure struct {
+	*closure
+	graph *archGraph
+}
+
+func newPlanner(ix *Index, r Request) (*planner, error) {
 	archs := slices.Clone(r.Architectures)
 	if len(r.Settings.Architectures) > 0 {
 		archs = slices.DeleteFunc(archs, func(a string) bool { return !slices.Contains(r.Settings.Architectures, a) })
 	}
 	slices.Sort(archs)
-	return slices.Compact(archs)
-}
-
-func newPlan(r Request) *Plan {
-	p := &Plan{
+	archs = slices.Compact(archs)
+	view, err := ix.withChangesets(r.Changesets, archs)
+	if err != nil {
+		return nil, err
+	}
+	plan := &Plan{
 		Changesets:    []PlannedChangeset{},
 		Scope:         cmp.Or(r.Settings.Scope, buildbtw.ScopeAuto),
 		Scopes:        map[string]int{},
@@ -60,24 +111,13 @@ func newPlan(r Request) *Plan {
 		Warnings:      []Warning{},
 	}
 	for _, c := range r.Changesets {
-		p.Changesets = append(p.Changesets, PlannedChangeset{Source: c.Slug, Ref: c.Ref, Commit: c.Commit})
+		plan.Changesets = append(plan.Changesets, PlannedChangeset{Source: c.Slug, Ref: c.Ref, Commit: c.Commit})
 	}
-	slices.SortFunc(p.Changesets, func(a, b PlannedChangeset) int { return strings.Compare(a.Source, b.Source) })
-	return p
+	slices.SortFunc(plan.Changesets, func(a, b PlannedChangeset) int { return strings.Compare(a.Source, b.Source) })
+	return &planner{ix: view, request: r, archs: archs, plan: plan, durations: newDurations(r.Durations), unknown: map[string]int{}}, nil
 }
 
-// planner puts a plan together, architecture by architecture.
-type planner struct {
-	ix       *Index
-	request  Request
-	plan     *Plan
-	estimate estimate
-	views    []view
-	warnings []Warning      // about the sets
-	unknown  map[string]int // excluded and added names: on how many architectures they are
-}
-
-func (p *planner) addArchitecture(ctx context.Context, arch string) error {
+func (p *planner) addArchitecture(arch string) error {
 	g := p.ix.graph(arch)
 	if g == nil {
 		return nil
@@ -86,52 +126,22 @@ func (p *planner) addArchitecture(ctx context.Context, arch string) error {
 	if err != nil || len(w.changesets)+len(w.add) == 0 {
 		return err
 	}
-	h, err := p.shape(ctx, g, w)
-	if err != nil {
-		return err
-	}
-	p.views = append(p.views, view{g, h})
-	plan, warnings := h.archPlan(g, p.ix)
-	p.plan.Architectures[arch] = plan
-	p.warnings = append(p.warnings, warnings...)
+	c := reach(g.Graph, w)
+	set := c.set(w.scope)
+	shared := g.plans.get(g.plans.key(set, p.request.Settings.Cycles, p.request.Durations), func() *setPlan {
+		return newSetPlan(g.Graph, set, p.request.Settings.Cycles, &p.durations)
+	})
+	p.closures = append(p.closures, archClosure{c, g})
+	p.plan.Architectures[arch] = shared.archPlan(p.ix, g, c)
+	p.warnings = append(p.warnings, p.setWarnings(g, shared)...)
 	return nil
 }
 
-// view is a shape with the graph that fills it.
-type view struct {
-	*graph
-	*shape
-}
-
-// shape gives what a wish comes to on an architecture, or parts of it, from the
-// memo if it was asked for before.
-func (p *planner) shape(ctx context.Context, g *graph, w wanted) (*shape, error) {
-	key := w.key(p.request.Settings.Cycles, &p.estimate, g)
-	if h := g.memo.get(key); h != nil {
-		return h, nil
-	}
-	r := g.memo.reached[key]
-	if r == nil {
-		r = newReached(g, w)
-	}
-	h := &shape{reached: r}
-	var err error
-	together(
-		func() { h.frame, err = p.frame(ctx, &skeleton{g: g, nodes: r.set}) },
-		func() { r.explain(g) },
-	)
-	if err != nil {
-		return nil, err
-	}
-	g.memo.put(key, h)
-	return h, nil
-}
-
 // wanted translates the request into nodes of an architecture.
-func (p *planner) wanted(g *graph) (wanted, error) {
+func (p *planner) wanted(g *archGraph) (wanted, error) {
 	w := wanted{trigger: buildbtw.TriggerKinds(p.request.Settings.Makedepends), scope: p.plan.Scope}
 	for _, c := range p.request.Changesets {
-		if v, ok := g.find(p.ix.pkgbaseOf(c.Slug)); ok {
+		if v, ok := g.Find(p.ix.pkgbaseOf(c.Slug)); ok {
 			w.changesets = append(w.changesets, v)
 		}
 	}
@@ -140,12 +150,11 @@ func (p *planner) wanted(g *graph) (wanted, error) {
 	slices.Sort(w.changesets)
 	w.changesets = slices.Compact(w.changesets)
 	for _, v := range w.exclude {
-		name := g.units[v].info.Pkgbase
 		if slices.Contains(w.changesets, v) {
-			return w, buildbtw.Invalid("%s is a changeset and excluded; take it out of one of the two", name)
+			return w, buildbtw.Invalid("%s is a changeset and excluded; take it out of one of the two", g.Name(v))
 		}
 		if slices.Contains(w.add, v) {
-			return w, buildbtw.Invalid("%s is both added and excluded; take it out of one of the two", name)
+			return w, buildbtw.Invalid("%s is both added and excluded; take it out of one of the two", g.Name(v))
 		}
 	}
 	return w, nil
@@ -153,15 +162,13 @@ func (p *planner) wanted(g *graph) (wanted, error) {
 
 // named finds the nodes that people named, by pkgbase or else by pkgname,
 // ascending. Names that no architecture has become warnings.
-func (p *planner) named(g *graph, names []string) []int32 {
-	if p.unknown == nil {
-		p.unknown = map[string]int{}
-	}
+func (p *planner) named(g *archGraph, names []string) []int32 {
 	var out []int32
 	for _, name := range names {
-		v, ok := g.find(name)
+		v, ok := g.Find(name)
 		if !ok {
-			v, ok = g.byPkgname(name)
+			at := slices.IndexFunc(g.Nodes, func(n *link.Node) bool { return slices.Contains(n.Pkgnames, name) })
+			v, ok = int32(at), at >= 0
 		}
 		if !ok {
 			p.unknown[name] += 0
@@ -174,39 +181,64 @@ func (p *planner) named(g *graph, names []string) []int32 {
 	return slices.Compact(out)
 }
 
-func (g *graph) byPkgname(name string) (int32, bool) {
-	for v, u := range g.units {
-		if slices.Contains(u.pkgnames, name) {
-			return int32(v), true
-		}
-	}
-	return 0, false
-}
-
-// finish counts and warns once all architectures are there.
-func (p *planner) finish(archs []string) {
-	for _, scope := range countedScopes() {
-		p.plan.Scopes[string(scope)] = p.countBuilds(scope)
-	}
-	p.warn(archs)
-}
-
 // countBuilds is how many packages a scope would build. One that is for any
 // architecture is built once.
 func (p *planner) countBuilds(scope buildbtw.Scope) int {
-	if len(p.views) == 1 {
-		return p.views[0].counts[scope]
+	if len(p.closures) == 1 {
+		return p.closures[0].count(scope)
 	}
 	n := 0
 	once := map[string]bool{}
-	for _, s := range p.views {
-		for _, v := range s.shape.reach.set(scope) {
-			if u := s.units[v]; u.any {
-				once[u.info.Pkgbase] = true
+	for _, c := range p.closures {
+		for _, v := range c.set(scope) {
+			if c.graph.Nodes[v].Any {
+				once[c.graph.Name(v)] = true
 			} else {
 				n++
 			}
 		}
 	}
 	return n + len(once)
+}
+
+// durations are the seconds that builds take, by pkgbase; unknown ones take the
+// median of the known.
+type durations struct {
+	known  map[string]float64
+	median func() float64 // sorts all: only called when needed
+}
+
+// defaultSeconds is how long a build is thought to take while no duration of
+// any package is known.
+const defaultSeconds = 60
+
+func newDurations(known map[string]float64) durations {
+	d := durations{known: known}
+	d.median = sync.OnceValue(func() float64 {
+		usable := make([]float64, 0, len(known))
+		for _, s := range known {
+			if usableSeconds(s) {
+				usable = append(usable, s)
+			}
+		}
+		if len(usable) == 0 {
+			return defaultSeconds
+		}
+		slices.Sort(usable)
+		return usable[len(usable)/2]
+	})
+	return d
+}
+
+// usableSeconds refuses what cannot be a duration and would spoil every sum.
+func usableSeconds(s float64) bool { return s >= 0 && !math.IsInf(s, 1) }
+
+func (d *durations) of(pkgbase string) float64 {
+	if len(d.known) == 0 {
+		return defaultSeconds
+	}
+	if s, ok := d.known[pkgbase]; ok && usableSeconds(s) {
+		return s
+	}
+	return d.median()
 }

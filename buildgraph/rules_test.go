@@ -12,6 +12,7 @@ import (
 // Each case is one rule of domain.md, "Which packages are in the graph", in its
 // smallest form: the expectation is another when the rule is taken away.
 func TestRules(t *testing.T) {
+	t.Parallel()
 	type sources = []buildgraph.Source
 	set := func(change func(*buildbtw.Settings)) func(*buildbtw.Settings) { return change }
 	scope := func(s buildbtw.Scope) func(*buildbtw.Settings) {

@@ -11,6 +11,7 @@ import (
 )
 
 func TestCyclesTwice(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t,
 		source(t, "lib", "checkdepends=tool"),
 		source(t, "tool", "depends=lib"),
@@ -36,6 +37,7 @@ func TestCyclesTwice(t *testing.T) {
 }
 
 func TestCyclesTwiceKeepsChecksWhenAnotherKindWasCut(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, source(t, "a", "makedepends=b"), source(t, "b", "depends=a"))
 	w.settings.Cycles = buildbtw.CyclesTwice
 	a := arch(t, w.plan("a"))
@@ -50,6 +52,7 @@ func TestCyclesTwiceKeepsChecksWhenAnotherKindWasCut(t *testing.T) {
 // Whatever the cycles look like: nothing waits for itself, second stages come
 // after what was cut, and packages off the cycle only meet second stages.
 func TestCyclesTwiceOnFixture(t *testing.T) {
+	t.Parallel()
 	sources := fixture(t)
 	ix := buildgraph.NewIndex(sources, buildgraph.Options{})
 	for _, slug := range []string{"glibc", "curl", "python"} {
@@ -131,6 +134,7 @@ func cyclesOf(a *buildgraph.ArchPlan) *loops {
 }
 
 func TestStagesOnDistribution(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("run without -short")
 	}

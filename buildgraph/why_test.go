@@ -23,6 +23,7 @@ func media(t *testing.T) *world {
 }
 
 func TestReasons(t *testing.T) {
+	t.Parallel()
 	w := media(t)
 	w.settings.Makedepends = true
 	w.settings.Add = buildbtw.Names{"jq"}
@@ -45,36 +46,8 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-func TestWhyLeadsToAChangeset(t *testing.T) {
-	p := media(t).plan("libx264")
-	chain, err := p.Why("x86_64", "haruna")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, b := range chain {
-		names = append(names, b.Pkgbase)
-	}
-	if got := strings.Join(names, " ← "); got != "haruna ← mpv ← ffmpeg ← libx264" {
-		t.Errorf("chain %s", got)
-	}
-	for _, ask := range [][2]string{{"x86_64", "jq"}, {"aarch64", "mpv"}} {
-		if _, err := p.Why(ask[0], ask[1]); buildbtw.KindOf(err) != buildbtw.KindNotFound {
-			t.Errorf("why %v: error %v, want not found", ask, err)
-		}
-	}
-}
-
-// The shortest chain wins, not the first by name.
-func TestWhyIsShortest(t *testing.T) {
-	w := newWorld(t, source(t, "lib"), source(t, "a", "depends=lib"), source(t, "b", "depends=a"), source(t, "z", "depends=b", "depends=lib"))
-	chain, err := w.plan("lib").Why("x86_64", "z")
-	if err != nil || len(chain) != 2 {
-		t.Errorf("chain of %d builds, error %v; want z and lib", len(chain), err)
-	}
-}
-
 func TestExplain(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name, ask string
 		settings  func(*buildbtw.Settings)
@@ -117,6 +90,7 @@ func TestExplain(t *testing.T) {
 }
 
 func TestExplainUnknownPackage(t *testing.T) {
+	t.Parallel()
 	w := media(t)
 	_, err := buildgraph.NewIndex(w.sources, w.options).Explain(t.Context(), w.request("libx264"), "ghost")
 	if buildbtw.KindOf(err) != buildbtw.KindNotFound {
@@ -125,6 +99,7 @@ func TestExplainUnknownPackage(t *testing.T) {
 }
 
 func TestLevelsChainAndPriorities(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, source(t, "lib"), source(t, "slow", "depends=lib"), source(t, "quick", "depends=lib"), source(t, "app", "depends=quick"), source(t, "top", "depends=app"))
 	a := arch(t, w.plan("lib"))
 	if diff := cmp.Diff([]string{"lib", "quick", "app", "top"}, a.Chain); diff != "" {
@@ -150,31 +125,8 @@ func TestLevelsChainAndPriorities(t *testing.T) {
 	}
 }
 
-func TestDiff(t *testing.T) {
-	w := newWorld(t, source(t, "lib"), source(t, "mid", "depends=lib"), source(t, "app", "depends=mid"), source(t, "old", "depends=lib"))
-	before := w.plan("lib")
-	lib := source(t, "lib", "pkgver=2")
-	lib.Commit = "commit-lib-2"
-	w.sources = []buildgraph.Source{lib, source(t, "mid", "depends=lib"), source(t, "app", "depends=mid", "makedepends=lib"), source(t, "new", "depends=lib")}
-	got := buildgraph.Diff(before, w.plan("lib")).Architectures["x86_64"]
-	want := &buildgraph.ArchDiff{
-		Added: []string{"new"}, Removed: []string{"old"},
-		Changed:      []buildgraph.BuildChange{{Build: "lib", From: "commit-lib", To: "commit-lib-2", FromVersion: "1-1", ToVersion: "2-1"}},
-		EdgesAdded:   []buildgraph.Edge{buildgraph.NewEdge("lib", "app", "makedepends"), buildgraph.NewEdge("lib", "new", "depends")},
-		EdgesRemoved: []buildgraph.Edge{buildgraph.NewEdge("lib", "old", "depends")},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("diff (-want +got):\n%s", diff)
-	}
-	if d := buildgraph.Diff(before, before); len(d.Architectures) != 0 {
-		t.Errorf("a plan differs from itself: %+v", d)
-	}
-	if d := buildgraph.Diff(nil, before).Architectures["x86_64"]; len(d.Added) != 4 || len(d.EdgesAdded) != 3 {
-		t.Errorf("against nothing: %+v", d)
-	}
-}
-
 func TestDOT(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, source(t, "a", "depends=b"), source(t, "b", "checkdepends=a"), source(t, "tool", "makedepends=a"), source(t, "c", "depends=tool"))
 	var b strings.Builder
 	if err := w.plan("a", "b", "c").WriteDOT(&b); err != nil {
