@@ -10,6 +10,7 @@ import (
 	"buildbtw"
 	"buildbtw/scheduler/schedulertest"
 	"buildbtw/store"
+	"buildbtw/store/storetest"
 )
 
 func TestNewBuildspaceGetsAnIterationWithEmptyRepositories(t *testing.T) {
@@ -198,5 +199,62 @@ func TestFollowingBuildspaceNoticesEveryChangeOfItsGraph(t *testing.T) {
 	f.Settle(t)
 	if n := len(f.Iterations(t, "follows")); n != 2 {
 		t.Errorf("%d iterations although nothing changed", n)
+	}
+}
+
+// TestAPushInBetweenIsTheNextIteration pushes between the moment at which a pass
+// finds that a changeset has moved and the moment at which it plans: when it asks
+// for the time. The reason, the plan and the row of an iteration name one commit.
+func TestAPushInBetweenIsTheNextIteration(t *testing.T) {
+	t.Parallel()
+	for name, follow := range map[string]bool{"changeset alone": false, "whole graph": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var between func()
+			f := schedulertest.New(t, func(o *schedulertest.Options, db *storetest.DB) {
+				o.Now = func() time.Time {
+					if push := between; push != nil {
+						between = nil
+						push()
+					}
+					return db.Clock.Now()
+				}
+			})
+			commits := []string{f.Push(t, "lib", schedulertest.Srcinfo("lib", "1"))}
+			f.SpaceWith(t, "work", func(s *buildbtw.Settings) { s.FollowAll = follow }, "lib")
+			f.Pass(t, "sync", "iterate")
+			push := func(version string) {
+				commits = append(commits, f.Push(t, "lib", schedulertest.Srcinfo("lib", version)))
+				f.Pass(t, "sync")
+			}
+			push("2")
+			f.Pass(t, "iterate")
+			f.DB.Clock.Advance(f.Debounce)
+			between = func() { push("3") }
+			f.Pass(t, "iterate")
+			wantCommit(t, f, 2, commits[0], commits[1], "2-1")
+			f.Pass(t, "iterate")
+			f.DB.Clock.Advance(f.Debounce)
+			f.Pass(t, "iterate")
+			wantCommit(t, f, 3, commits[1], commits[2], "3-1")
+		})
+	}
+}
+
+// wantCommit wants the newest iteration to have been made because lib moved, and
+// everything in it to be of that commit.
+func wantCommit(t *testing.T, f *schedulertest.Server, number int, from, to, version string) {
+	t.Helper()
+	it := f.Iterations(t, "work")[0]
+	want := "lib moved from " + from[:7] + " to " + to[:7]
+	if it.Number != number || it.ReasonText != want {
+		t.Errorf("iteration %d: %s; want %d: %s", it.Number, it.ReasonText, number, want)
+	}
+	if at := f.Changesets(t, it.ID)["lib"]; at != to {
+		t.Errorf("iteration %d has lib at %s, want %s", number, at, to)
+	}
+	rows, _, err := f.Store.Builds(t.Context(), store.BuildFilter{Buildspace: "work"})
+	if err != nil || len(rows) != 1 || rows[0].Commit != to || rows[0].Version != version {
+		t.Errorf("builds %+v (%v), want lib %s at %s", rows, err, version, to)
 	}
 }
