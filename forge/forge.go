@@ -46,7 +46,7 @@ type Forge struct {
 	events events
 	outage outage
 
-	wake atomic.Pointer[func(loop string)]
+	wakeLoop func(name string)
 }
 
 // group is a group of projects with what is remembered of it between passes. That
@@ -59,7 +59,7 @@ type group struct {
 
 // New makes a forge.
 func New(c Config) *Forge {
-	f := &Forge{Config: c}
+	f := &Forge{Config: c, wakeLoop: func(string) {}}
 	for _, g := range c.Groups {
 		f.groups = append(f.groups, &group{Group: g})
 	}
@@ -67,15 +67,9 @@ func New(c Config) *Forge {
 }
 
 // OnWork sets the function that starts a pass of a loop: "groups", "push",
-// "ci-config", "observe" or "iterate". Until then what is due waits for its loop's
-// period.
-func (f *Forge) OnWork(wake func(loop string)) { f.wake.Store(&wake) }
-
-func (f *Forge) wakeLoop(name string) {
-	if wake := f.wake.Load(); wake != nil {
-		(*wake)(name)
-	}
-}
+// "ci-config", "observe" or "iterate". It is called before anything else is.
+// Without it what is due waits for its loop's period.
+func (f *Forge) OnWork(wake func(loop string)) { f.wakeLoop = wake }
 
 // groupOf returns the group in which a project with that path would lie, or nil.
 func (f *Forge) groupOf(path string) *group {
