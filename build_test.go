@@ -69,6 +69,7 @@ func way(from, to buildbtw.Status, cause buildbtw.Cause) string {
 }
 
 func TestEveryWayIsAllowedExactlyAsTheGridSays(t *testing.T) {
+	t.Parallel()
 	want := allowed()
 	statuses := append([]buildbtw.Status{buildbtw.StatusNew}, buildbtw.Statuses()...)
 	n := 0
@@ -94,6 +95,7 @@ func TestEveryWayIsAllowedExactlyAsTheGridSays(t *testing.T) {
 }
 
 func TestStatusesAreOfOneKind(t *testing.T) {
+	t.Parallel()
 	for _, s := range buildbtw.Statuses() {
 		final := s == buildbtw.StatusBuilt || s == buildbtw.StatusFailed || s == buildbtw.StatusSkipped
 		if s.Active() == final {
@@ -106,6 +108,7 @@ func TestStatusesAreOfOneKind(t *testing.T) {
 }
 
 func TestWhatPeopleMayDo(t *testing.T) {
+	t.Parallel()
 	retry := []buildbtw.Status{buildbtw.StatusFailed}
 	cancel := []buildbtw.Status{buildbtw.StatusBlocked, buildbtw.StatusPending, buildbtw.StatusScheduled, buildbtw.StatusBuilding}
 	for _, s := range buildbtw.Statuses() {
@@ -130,6 +133,7 @@ func TestWhatPeopleMayDo(t *testing.T) {
 // TestDrawingShowsTheTransitionTable compares docs/state-machine.md with
 // Transitions: every arrow with its causes, in both directions.
 func TestDrawingShowsTheTransitionTable(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("docs/state-machine.md")
 	if err != nil {
 		t.Fatal(err)
@@ -174,6 +178,7 @@ func describedStatuses(text string) map[buildbtw.Status]bool {
 }
 
 func TestReasonSaysWhy(t *testing.T) {
+	t.Parallel()
 	tests := map[string]buildbtw.Reason{
 		"is a changeset":                     {Kind: buildbtw.ReasonChangeset},
 		"links libcurl.so=4-64 of curl":      {Kind: buildbtw.ReasonSoname, Via: "curl", Name: "libcurl.so=4-64"},
@@ -200,6 +205,7 @@ func TestReasonSaysWhy(t *testing.T) {
 // TestADependencyIsSatisfiedOrARootCauseOrStillGoing goes through every status and
 // every reason to skip: what is over is exactly one of the two.
 func TestADependencyIsSatisfiedOrARootCauseOrStillGoing(t *testing.T) {
+	t.Parallel()
 	for _, s := range buildbtw.Statuses() {
 		for _, skip := range append(allCauses, "") {
 			satisfies, rootCause := s.Satisfies(skip), s.RootCause(skip)

@@ -8,6 +8,7 @@ import (
 )
 
 func TestParseChangeset(t *testing.T) {
+	t.Parallel()
 	commit := strings.Repeat("0123456789", 4)
 	good := map[string]buildbtw.Changeset{
 		"curl":                  {Source: "curl"},
@@ -36,6 +37,7 @@ func TestParseChangeset(t *testing.T) {
 }
 
 func TestParseChangesetsRefusesNoneAndTwice(t *testing.T) {
+	t.Parallel()
 	for _, list := range [][]string{nil, {}, {"curl", "curl/main"}, {"curl", "../x"}} {
 		if _, err := buildbtw.ParseChangesets(list); buildbtw.KindOf(err) != buildbtw.KindInvalid || err == nil {
 			t.Errorf("%q: %v, want it refused", list, err)
@@ -73,6 +75,7 @@ func FuzzParseChangeset(f *testing.F) {
 }
 
 func TestBuildspaceNames(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"a", "curl-8.5", "0day", "a_b.c-d", strings.Repeat("a", 64)} {
 		if err := buildbtw.CheckBuildspaceName(name); err != nil {
 			t.Errorf("%q: %v", name, err)
@@ -87,6 +90,7 @@ func TestBuildspaceNames(t *testing.T) {
 }
 
 func TestDefaultBuildspaceNames(t *testing.T) {
+	t.Parallel()
 	tests := map[string]string{
 		"curl": "curl", "curl/security-fix": "curl-security-fix", "gtk+": "gtk", "libstdc++5": "libstdc-5", "Foo/Bar": "foo-bar",
 		"@": "buildspace", "curl/" + strings.Repeat("x", 200): "curl-" + strings.Repeat("x", 51),
@@ -103,6 +107,7 @@ func TestDefaultBuildspaceNames(t *testing.T) {
 }
 
 func TestSettingsAreValidated(t *testing.T) {
+	t.Parallel()
 	if err := buildbtw.DefaultSettings().Validate(); err != nil {
 		t.Errorf("the defaults: %v", err)
 	}

@@ -117,6 +117,7 @@ func matches(patterns []string, dir string) bool {
 }
 
 func TestEveryPackageHasALayer(t *testing.T) {
+	t.Parallel()
 	for dir := range readImports(t).code {
 		if layerOf(dir) < 0 {
 			t.Errorf("package %q is in no layer of imports_test.go: decide where it belongs", dir)
@@ -125,6 +126,7 @@ func TestEveryPackageHasALayer(t *testing.T) {
 }
 
 func TestImportsPointDown(t *testing.T) {
+	t.Parallel()
 	for dir, list := range readImports(t).code {
 		for _, p := range list {
 			to, ok := own(p)
@@ -139,6 +141,7 @@ func TestImportsPointDown(t *testing.T) {
 }
 
 func TestRootImportsOnlyTheStandardLibrary(t *testing.T) {
+	t.Parallel()
 	for _, p := range readImports(t).code[""] {
 		if first, _, _ := strings.Cut(p, "/"); strings.Contains(first, ".") || first == "buildbtw" {
 			t.Errorf("the root package imports %s", p)
@@ -147,6 +150,7 @@ func TestRootImportsOnlyTheStandardLibrary(t *testing.T) {
 }
 
 func TestLibrariesStayInTheirPlace(t *testing.T) {
+	t.Parallel()
 	for dir, list := range readImports(t).code {
 		for _, p := range list {
 			for library, places := range only {
@@ -159,6 +163,7 @@ func TestLibrariesStayInTheirPlace(t *testing.T) {
 }
 
 func TestLightProgramsLinkNoServer(t *testing.T) {
+	t.Parallel()
 	all := readImports(t).code
 	for program, heavy := range light {
 		for _, dir := range reachable(all, program) {
@@ -170,6 +175,7 @@ func TestLightProgramsLinkNoServer(t *testing.T) {
 }
 
 func TestOnlyCommandsReadTheEnvironment(t *testing.T) {
+	t.Parallel()
 	for _, name := range goFiles(t) {
 		if strings.HasPrefix(name, "cmd/") || strings.HasSuffix(name, "_test.go") {
 			continue

@@ -8,6 +8,7 @@ import (
 )
 
 func TestIterationStatusFollowsFromItsBuilds(t *testing.T) {
+	t.Parallel()
 	type counts = buildbtw.Counts
 	tests := map[string]struct {
 		state  buildbtw.IterationState
@@ -40,6 +41,7 @@ func TestIterationStatusFollowsFromItsBuilds(t *testing.T) {
 }
 
 func TestCounts(t *testing.T) {
+	t.Parallel()
 	c := buildbtw.Counts{buildbtw.StatusBuilt: 3, buildbtw.StatusSkipped: 2, buildbtw.StatusFailed: 1}
 	if c.Total() != 6 || c.Settled() != 5 {
 		t.Errorf("total %d, settled %d; want 6 and 5", c.Total(), c.Settled())
@@ -47,6 +49,7 @@ func TestCounts(t *testing.T) {
 }
 
 func TestEdgeKindsHaveNames(t *testing.T) {
+	t.Parallel()
 	tests := map[buildbtw.EdgeKinds][]string{
 		0:                    {},
 		buildbtw.EdgeDepends: {"depends"},
@@ -61,12 +64,14 @@ func TestEdgeKindsHaveNames(t *testing.T) {
 }
 
 func TestRepositoryName(t *testing.T) {
+	t.Parallel()
 	if got := buildbtw.RepositoryName("curl-fix", 12); got != "curl-fix_12" {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestCheckdependsBringNobodyIn(t *testing.T) {
+	t.Parallel()
 	if got := buildbtw.TriggerKinds(false); got != buildbtw.EdgeDepends {
 		t.Errorf("without makedepends: %v", got.Names())
 	}

@@ -6,6 +6,7 @@ import (
 )
 
 func TestNextFetchUntilActivityShows(t *testing.T) {
+	t.Parallel()
 	active := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	p := Project{ID: 1, Path: "arch/packages/gtkplus", ActiveAt: active}
 	if p.Slug() != "gtkplus" {
@@ -29,6 +30,7 @@ func TestNextFetchUntilActivityShows(t *testing.T) {
 }
 
 func TestRetryFetchWaitsLongerEachTime(t *testing.T) {
+	t.Parallel()
 	for failures, want := range map[int]time.Duration{1: time.Minute, 2: 2 * time.Minute, 5: 16 * time.Minute, 7: time.Hour, 100: time.Hour} {
 		if got := RetryFetch(time.Time{}, failures).Sub(time.Time{}); got != want {
 			t.Errorf("after %d failures: %v, want %v", failures, got, want)

@@ -40,6 +40,7 @@ func serve(t *testing.T, h http.HandlerFunc) (url string, requests *atomic.Int64
 }
 
 func TestUnusableURLs(t *testing.T) {
+	t.Parallel()
 	for _, url := range []string{"", "127.0.0.1:8080", "ftp://host", "http://", "http://host:port", "://"} {
 		if _, err := api.New(url, "", api.Options{}); buildbtw.KindOf(err) != buildbtw.KindInvalid {
 			t.Errorf("%q: %v", url, err)
@@ -48,6 +49,7 @@ func TestUnusableURLs(t *testing.T) {
 }
 
 func TestAnswersBecomeErrorsOfTheirKind(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name     string
 		status   int
@@ -87,6 +89,7 @@ func TestAnswersBecomeErrorsOfTheirKind(t *testing.T) {
 }
 
 func TestNetworkTroubleIsKeptApart(t *testing.T) {
+	t.Parallel()
 	url, _ := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	for _, test := range []struct {
 		url  string
@@ -101,6 +104,7 @@ func TestNetworkTroubleIsKeptApart(t *testing.T) {
 }
 
 func TestEndedContextIsTheError(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	reason := errors.New("told to stop")
 	url, _ := serve(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -115,6 +119,7 @@ func TestEndedContextIsTheError(t *testing.T) {
 }
 
 func TestUnreachableServerIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	notified := 0
 	c := newClient(t, "http://127.0.0.1:1", api.Backoff{Tries: 2, Patience: 50 * time.Millisecond, Notify: func(error, time.Duration) { notified++ }})
 	if _, err := c.Claim(t.Context(), api.ClaimRequest{}); buildbtw.KindOf(err) != buildbtw.KindUnavailable || notified < 12 {
@@ -123,6 +128,7 @@ func TestUnreachableServerIsWaitedFor(t *testing.T) {
 }
 
 func TestClaimWithoutWork(t *testing.T) {
+	t.Parallel()
 	url, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer s3cret" || r.Header.Get("User-Agent") != "test/1" || r.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("headers %v", r.Header)
@@ -135,6 +141,7 @@ func TestClaimWithoutWork(t *testing.T) {
 }
 
 func TestLogOffsetsComeBack(t *testing.T) {
+	t.Parallel()
 	url, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.Header.Get(api.HeaderOffset) {
 		case "5":
@@ -164,6 +171,7 @@ func TestLogOffsetsComeBack(t *testing.T) {
 // An upload whose connection breaks in the middle is sent again from its
 // beginning, with its length and digest; names keep their epoch.
 func TestUploadIsRepeatedWhole(t *testing.T) {
+	t.Parallel()
 	body := bytes.Repeat([]byte("package "), 100_000)
 	first := true
 	url, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -191,6 +199,7 @@ func TestUploadIsRepeatedWhole(t *testing.T) {
 }
 
 func TestEveryKindHasAStatusAndBack(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []buildbtw.Kind{
 		buildbtw.KindInvalid, buildbtw.KindUnauthenticated, buildbtw.KindForbidden, buildbtw.KindNotFound,
 		buildbtw.KindConflict, buildbtw.KindTooLarge, buildbtw.KindUnavailable, buildbtw.KindInternal,

@@ -54,6 +54,7 @@ func content(t testing.TB, l *Logs, attempt int64) string {
 }
 
 func TestChunksAreRepeatableAndGapsRefused(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	steps := []struct {
 		offset int64
@@ -89,6 +90,7 @@ func TestChunksAreRepeatableAndGapsRefused(t *testing.T) {
 }
 
 func TestALogThatDoesNotExistIsEmpty(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	if _, err := l.Append(1, 5, strings.NewReader("x")); err == nil {
 		t.Error("a gap at the beginning was accepted")
@@ -103,6 +105,7 @@ func TestALogThatDoesNotExistIsEmpty(t *testing.T) {
 }
 
 func TestAFullLogDropsTextAndSaysSoOnce(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	l.maxSize = 10
 	offset := mustAppend(t, l, 1, 0, "0123456789") // just full: nothing dropped
@@ -125,6 +128,7 @@ func TestAFullLogDropsTextAndSaysSoOnce(t *testing.T) {
 }
 
 func TestAChunkCutOffLeavesItsBeginning(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	cut := io.MultiReader(strings.NewReader("begin"), iotest.ErrReader(io.ErrUnexpectedEOF))
 	end, err := l.Append(1, 0, cut)
@@ -137,6 +141,7 @@ func TestAChunkCutOffLeavesItsBeginning(t *testing.T) {
 }
 
 func TestATornWriteIsSentAgain(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	mustAppend(t, l, 1, 0, "0123456789")
 	if err := os.Truncate(l.path(1), 4); err != nil { // as after a power failure
@@ -153,6 +158,7 @@ func TestATornWriteIsSentAgain(t *testing.T) {
 }
 
 func TestAFullDiskIsTold(t *testing.T) {
+	t.Parallel()
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("no /dev/full here")
 	}
@@ -167,6 +173,7 @@ func TestAFullDiskIsTold(t *testing.T) {
 }
 
 func TestTail(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("x", 3*tailBlock)
 	tests := []struct {
 		name, log string
@@ -199,6 +206,7 @@ func TestTail(t *testing.T) {
 }
 
 func TestTailIsTheEndOfAnyText(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringMatching(`[ab\n]{0,40}`).Draw(t, "text")
 		lines := rapid.IntRange(1, 8).Draw(t, "lines")
@@ -215,6 +223,7 @@ func TestTailIsTheEndOfAnyText(t *testing.T) {
 }
 
 func TestReaderSeeks(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	mustAppend(t, l, 1, 0, "0123456789")
 	r, _, err := l.Reader(1)
@@ -231,6 +240,7 @@ func TestReaderSeeks(t *testing.T) {
 }
 
 func TestFollowGivesEverythingOnceWhileManyWrite(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	const attempts, chunks = 4, 200
 	var all sync.WaitGroup
@@ -279,6 +289,7 @@ func TestFollowGivesEverythingOnceWhileManyWrite(t *testing.T) {
 }
 
 func TestRepeatedAppendsAtTheSameTimeWriteOnce(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	var all sync.WaitGroup
 	for range 8 {
@@ -291,6 +302,7 @@ func TestRepeatedAppendsAtTheSameTimeWriteOnce(t *testing.T) {
 }
 
 func TestFollowStartsInTheMiddleAndEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	mustAppend(t, l, 1, 0, "0123456789")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -311,6 +323,7 @@ func TestFollowStartsInTheMiddleAndEndsWithItsContext(t *testing.T) {
 }
 
 func TestAFollowerThatLeavesIsForgotten(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	mustAppend(t, l, 1, 0, "text")
 	for range l.Follow(t.Context(), 1, 0, func() bool { return false }) {

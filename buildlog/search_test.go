@@ -32,6 +32,7 @@ func searchAll(t testing.TB, v *View, q Query, limit int) (hits []Hit, rounds in
 }
 
 func TestSearch(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	mustAppend(t, l, 1, 0, "Alpha beta\n\x1b[31mal\x1b[0mpha gamma\nprogress 1%\rdelta (x)\nKelvin \u212A\nend alpha")
 	v := open(t, l, 1)
@@ -66,6 +67,7 @@ func TestSearch(t *testing.T) {
 }
 
 func TestASearchFindsWhatEveryLineSays(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	attempt := int64(0)
 	queries := []Query{
@@ -114,6 +116,7 @@ func TestASearchFindsWhatEveryLineSays(t *testing.T) {
 }
 
 func TestASearchInALongLine(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	long := strings.Repeat("x", 3*block)
 	for _, at := range []int{0, 100, block - 3, block, block + 1, 2*block - overlap, len(long)} {
@@ -135,6 +138,7 @@ func TestASearchInALongLine(t *testing.T) {
 }
 
 func TestASearchIsBoundedAndEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	mustAppend(t, l, 1, 0, bigLog())
 	l.patient = 0
@@ -160,6 +164,7 @@ func TestASearchIsBoundedAndEndsWithItsContext(t *testing.T) {
 }
 
 func TestWrongQueriesAreTold(t *testing.T) {
+	t.Parallel()
 	for _, q := range []Query{
 		{},
 		{Text: strings.Repeat("x", maxQuery+1)},
@@ -177,6 +182,7 @@ func TestWrongQueriesAreTold(t *testing.T) {
 }
 
 func TestTheNeededWord(t *testing.T) {
+	t.Parallel()
 	for expression, want := range map[string]string{
 		"abc": "abc", "(?i)ABC": "abc", "(?i)success": "ucce", "(?i)KSK": "", "a+bc|d": "", "(abc)+d": "abc", "x?yz": "yz", ".*": "",
 		"err(or)?: ": "err", "(?i)größe": "gr", "[ab]c{2,}": "c",

@@ -83,6 +83,7 @@ func drawLog(t *rapid.T) string {
 }
 
 func TestAnyWindowIsAPartOfTheSplitLog(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	attempt := int64(0)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -131,6 +132,7 @@ func TestAnyWindowIsAPartOfTheSplitLog(t *testing.T) {
 }
 
 func TestALookOutsideOfTheLogIsEmpty(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	mustAppend(t, l, 2, 0, "a\nb\n")
 	for attempt, lines := range map[int64]int64{1: 0, 2: 2} {
@@ -154,6 +156,7 @@ func TestALookOutsideOfTheLogIsEmpty(t *testing.T) {
 }
 
 func TestLongLinesAreCut(t *testing.T) {
+	t.Parallel()
 	const huge = 10 << 20
 	l := openLogs(t)
 	mustAppend(t, l, 1, 0, "first\n"+strings.Repeat("x", huge)+"\n"+strings.Repeat("downloading 99%\r", huge/16)+"done\nlast")
@@ -174,6 +177,7 @@ func TestLongLinesAreCut(t *testing.T) {
 }
 
 func TestAWindowIsBoundedInBytes(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	mustAppend(t, l, 1, 0, strings.Repeat(strings.Repeat("x", MaxLine)+"\n", 500))
 	v := open(t, l, 1)
@@ -198,6 +202,7 @@ func bigLog() string {
 }
 
 func TestTheIndexIsStoredAndNeverTrustedBlindly(t *testing.T) {
+	t.Parallel()
 	text := bigLog()
 	other := strings.ReplaceAll(text, "compiling", "combining, as it were,")
 	damage := map[string]func(t *testing.T, l *Logs) string{
@@ -268,6 +273,7 @@ func flip(path string) error {
 }
 
 func TestAStoredIndexIsUsed(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	text := bigLog() + "==> ERROR: the only one"
 	mustAppend(t, l, 1, 0, text)
@@ -293,6 +299,7 @@ func TestAStoredIndexIsUsed(t *testing.T) {
 }
 
 func TestALogThatGrowsIsIndexedBeforeAnybodyAsks(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	text := bigLog()
 	offset := int64(0)
@@ -343,6 +350,7 @@ func TestALongLogTakesLittleMemory(t *testing.T) {
 }
 
 func TestLookingWhileItGrows(t *testing.T) {
+	t.Parallel()
 	l := openLogs(t)
 	const lines = 30_000
 	var all sync.WaitGroup
@@ -402,6 +410,7 @@ func TestLookingWhileItGrows(t *testing.T) {
 }
 
 func TestErrorsAndPhasesAreFound(t *testing.T) {
+	t.Parallel()
 	lines := []struct{ text, kind string }{
 		{"==> Making package: zeppelin 7.4-1 (Wed 25 Nov 2026)", "phase"},
 		{"\x1b[1m\x1b[32m==>\x1b(B\x1b[m\x1b[1m Starting build()...\x1b(B\x1b[m", "phase"},
@@ -462,6 +471,7 @@ func TestErrorsAndPhasesAreFound(t *testing.T) {
 
 // Every rule's word must be in what its pattern finds, or it finds nothing.
 func TestEveryRuleHasAWordOfItsPattern(t *testing.T) {
+	t.Parallel()
 	plain := regexp.MustCompile(`\\d\+|\(\?i\)|\\`)
 	for _, r := range rules {
 		if len(r.word) < 6 {

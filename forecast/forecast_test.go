@@ -20,6 +20,7 @@ func graph(t *testing.T, n int, edges ...forecast.Edge) *forecast.Graph {
 }
 
 func TestDiamondTakesItsLongerSide(t *testing.T) {
+	t.Parallel()
 	g := graph(t, 4, forecast.Edge{From: 0, To: 1}, forecast.Edge{From: 0, To: 2}, forecast.Edge{From: 1, To: 3}, forecast.Edge{From: 2, To: 3})
 	seconds := []float64{1, 10, 2, 5}
 	chains := g.Chains(seconds)
@@ -43,6 +44,7 @@ func TestDiamondTakesItsLongerSide(t *testing.T) {
 }
 
 func TestWhatTakesNoTimeNeedsNoWorker(t *testing.T) {
+	t.Parallel()
 	g := graph(t, 3, forecast.Edge{From: 0, To: 1}, forecast.Edge{From: 1, To: 2})
 	seconds := []float64{0, 3, 0}
 	if span, idle := g.Makespan(seconds, g.Chains(seconds), 1); span != 3 || idle != 0 {
@@ -54,6 +56,7 @@ func TestWhatTakesNoTimeNeedsNoWorker(t *testing.T) {
 }
 
 func TestCircleIsRefused(t *testing.T) {
+	t.Parallel()
 	if _, err := forecast.NewGraph(2, []forecast.Edge{{From: 0, To: 1}, {From: 1, To: 0}}); err == nil {
 		t.Error("a circle was taken")
 	}
@@ -65,6 +68,7 @@ func TestCircleIsRefused(t *testing.T) {
 // TestMakespanKeepsItsPromises checks what list scheduling guarantees: never
 // better than the bound, never twice as long, and every second accounted for.
 func TestMakespanKeepsItsPromises(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
 		n := rapid.IntRange(1, 30).Draw(r, "builds")
 		seconds := rapid.SliceOfN(rapid.Float64Range(0, 1000), n, n).Draw(r, "seconds")
@@ -91,6 +95,7 @@ func TestMakespanKeepsItsPromises(t *testing.T) {
 }
 
 func TestEstimateOfCertainWorkIsExact(t *testing.T) {
+	t.Parallel()
 	g := graph(t, 2, forecast.Edge{From: 0, To: 1})
 	got := g.Estimate([]forecast.Duration{{Seconds: 60}, {Seconds: 30}}, []float64{50, 0}, 1)
 	if d := cmp.Diff(forecast.Range{Early: 40, Likely: 40, Late: 40}, got); d != "" {
@@ -103,6 +108,7 @@ func TestEstimateOfCertainWorkIsExact(t *testing.T) {
 }
 
 func TestEstimateGrowsWithTheSpread(t *testing.T) {
+	t.Parallel()
 	g := graph(t, 3, forecast.Edge{From: 0, To: 1}, forecast.Edge{From: 1, To: 2})
 	d := []forecast.Duration{{60, 1}, {60, 1}, {60, 1}}
 	got := g.Estimate(d, nil, 1)

@@ -132,6 +132,7 @@ func wantLines(n int) (lines []string) {
 }
 
 func TestBuildIsClaimedExecutedAndReported(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	l := s.add(task{name: "one", fake: "log-lines=30000\nsize=100000\nsoname=libone.so.2"})
 	w := startWorker(t, options(t, s))
@@ -151,6 +152,7 @@ func TestBuildIsClaimedExecutedAndReported(t *testing.T) {
 }
 
 func TestOutcomesAreToldApart(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name    string
 		task    task
@@ -187,6 +189,7 @@ func TestOutcomesAreToldApart(t *testing.T) {
 
 // A lease that is over ends the build, and nothing is reported.
 func TestLostLeaseEndsTheBuild(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	l := s.add(task{name: "lost", fake: "outcome=hang"})
 	startWorker(t, options(t, s))
@@ -200,6 +203,7 @@ func TestLostLeaseEndsTheBuild(t *testing.T) {
 
 // Whatever happens to requests and answers, everything arrives once and whole.
 func TestFaultsLoseNothing(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	var mu sync.Mutex
@@ -274,6 +278,7 @@ func (t *torn) Read(p []byte) (int, error) {
 
 // While the server is away the build goes on, ends, and waits with its result.
 func TestServerRestartCostsNoBuild(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	l := s.add(task{name: "patient", fake: "sleep=300ms\nlog-lines=5000"})
 	w := startWorker(t, options(t, s))
@@ -303,6 +308,7 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 // A worker that comes back after SIGKILL gets its build again and goes on in the
 // same log.
 func TestKilledWorkersSuccessorContinuesTheLog(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	l := s.add(task{name: "again", fake: "log-lines=10"})
 	s.change(func() { l.log = []byte("line of the one that was killed\n") })
@@ -325,6 +331,7 @@ func TestKilledWorkersSuccessorContinuesTheLog(t *testing.T) {
 }
 
 func TestDrainFinishesOrHandsBack(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	o := options(t, s)
 	o.Slots, o.Drain = 2, 500*time.Millisecond
@@ -344,6 +351,7 @@ func TestDrainFinishesOrHandsBack(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name, method, path string
 		err                error
@@ -374,6 +382,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestSuccessThatTheServerRefusesIsAFailure(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.setFault(func(w http.ResponseWriter, r *http.Request, handle http.HandlerFunc) {
 		if body, err := io.ReadAll(r.Body); err == nil {
@@ -393,6 +402,7 @@ func TestSuccessThatTheServerRefusesIsAFailure(t *testing.T) {
 }
 
 func TestWrongTokenEndsTheWorker(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.setFault(func(w http.ResponseWriter, _ *http.Request, _ http.HandlerFunc) {
 		problem(w, buildbtw.Unauthenticated("unknown token"), nil)
@@ -408,6 +418,7 @@ func TestWrongTokenEndsTheWorker(t *testing.T) {
 }
 
 func TestWorkDirectoryIsForOneWorker(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	o := options(t, s)
 	startWorker(t, o)
@@ -439,6 +450,7 @@ func (c commands) Build(ctx context.Context, job runners.Job, log io.Writer) run
 
 // What one slot's build leaves behind is cleaned up without harm to another's.
 func TestSlotsDoNotDisturbEachOther(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	o := options(t, s)
 	quick := make(chan struct{}, 10)

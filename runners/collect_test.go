@@ -27,6 +27,7 @@ func made(t *testing.T) runners.Job {
 }
 
 func TestCollect(t *testing.T) {
+	t.Parallel()
 	const a, b = "it-a-1:1-1-x86_64.pkg.tar.zst", "it-b-1:1-1-any.pkg.tar.zst"
 	for _, test := range []struct {
 		name   string

@@ -20,6 +20,7 @@ func shell(script string) runners.Command {
 }
 
 func TestExitIsSaidInWords(t *testing.T) {
+	t.Parallel()
 	for script, want := range map[string]string{
 		"exit 0":        "exit code 0",
 		"exit 77":       "exit code 77",
@@ -36,6 +37,7 @@ func TestExitIsSaidInWords(t *testing.T) {
 }
 
 func TestStallIsNeitherOutputNorWork(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name, script string
 		stalls       bool
@@ -60,6 +62,7 @@ func TestStallIsNeitherOutputNorWork(t *testing.T) {
 
 // Nothing of a command is left: not what ignores TERM, not what left the group.
 func TestCommandLeavesNoProcess(t *testing.T) {
+	t.Parallel()
 	for _, script := range []string{
 		"trap '' TERM; echo $$; sleep 60 & echo $!; wait; sleep 60",
 		"setsid bash -c 'echo $$; sleep 60' & echo $$; wait",
@@ -101,6 +104,7 @@ func (n notify) Write(p []byte) (int, error) {
 // The end of one attempt's command is not the end of another attempt's, even if
 // one directory's name begins with the other's.
 func TestMarksAreOfOneAttempt(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	other := shell("echo started; sleep 60")
 	other.Mark = runners.Mark(filepath.Join(dir, "attempt-0-12"))

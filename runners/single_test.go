@@ -29,6 +29,7 @@ func single(t *testing.T, s *server, change func(*runners.Options)) *runners.Age
 }
 
 func TestSingleBuildIsReported(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	l := s.add(task{name: "one", fake: "log-lines=1000"})
 	leased := ""
@@ -50,6 +51,7 @@ func TestSingleBuildIsReported(t *testing.T) {
 // What was leased must be what was asked for; otherwise nothing is done with it
 // but to end the lease.
 func TestSingleBuildThatIsAnother(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		single  runners.Single
 		change  func(*runners.Options)
@@ -81,6 +83,7 @@ func TestSingleBuildThatIsAnother(t *testing.T) {
 }
 
 func TestSingleBuildThatIsNotHandedOut(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	if _, err := single(t, s, nil).RunSingle(t.Context(), runners.Single{Build: "one"}); buildbtw.KindOf(err) != buildbtw.KindConflict {
 		t.Errorf("nothing to do: %v", err)
@@ -94,6 +97,7 @@ func TestSingleBuildThatIsNotHandedOut(t *testing.T) {
 }
 
 func TestSingleBuildIsHandedBackAndTimesOut(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	l := s.add(task{name: "stopped", fake: "outcome=hang"})
 	ctx, stop := context.WithCancel(t.Context())
@@ -113,6 +117,7 @@ func TestSingleBuildIsHandedBackAndTimesOut(t *testing.T) {
 }
 
 func TestSingleBuildWhoseLeaseIsLost(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	l := s.add(task{name: "lost", fake: "outcome=hang"})
 	go func() {

@@ -32,6 +32,7 @@ func tarball(t testing.TB, headers ...tar.Header) []byte {
 }
 
 func TestUnpackTree(t *testing.T) {
+	t.Parallel()
 	when := time.Unix(1_700_000_000, 0)
 	dir := t.TempDir()
 	err := unpackTree(dir, bytes.NewReader(tarball(t,
@@ -55,6 +56,7 @@ func TestUnpackTree(t *testing.T) {
 }
 
 func TestUnpackTreeRefuses(t *testing.T) {
+	t.Parallel()
 	link := func(name, to string) tar.Header {
 		return tar.Header{Name: name, Typeflag: tar.TypeSymlink, Linkname: to}
 	}
@@ -92,6 +94,7 @@ func TestUnpackTreeRefuses(t *testing.T) {
 
 // A stream that ends early is nobody's fault, and never a tree.
 func TestUnpackTreeNoticesTornStreams(t *testing.T) {
+	t.Parallel()
 	whole := tarball(t, tar.Header{Name: "PKGBUILD", Size: 2000, Mode: 0o644})
 	for _, n := range []int{0, 100, 600, 2000} {
 		err := unpackTree(t.TempDir(), bytes.NewReader(whole[:n]))
@@ -149,6 +152,7 @@ func FuzzParseStat(f *testing.F) {
 }
 
 func TestParseStat(t *testing.T) {
+	t.Parallel()
 	p, ok := parseStat([]byte("12 (a b) c) S 1 12 12 0 -1 4194304 1 2 3 4 50 60 70 80 20 0 1 0 5"))
 	if want := (process{pid: 12, parent: 1, cpu: 2600 * time.Millisecond}); !ok || p != want {
 		t.Errorf("got %+v, %v, want %+v", p, ok, want)

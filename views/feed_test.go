@@ -10,6 +10,7 @@ import (
 )
 
 func TestWhatNoXMLMayHoldDoesNotBreakAFeed(t *testing.T) {
+	t.Parallel()
 	const evil = "]]></title><script>\x00\x1b[31m\xff & \"'"
 	f := Feed{ID: evil, Title: evil, Page: evil, Self: evil, Updated: time.Unix(0, 0), Entries: []FeedEntry{{ID: evil, Title: evil, Summary: evil, Author: evil, Page: evil}}}
 	body, err := f.XML()
@@ -33,6 +34,7 @@ func TestWhatNoXMLMayHoldDoesNotBreakAFeed(t *testing.T) {
 }
 
 func TestABadgeHoldsNoMarkupOfOthersAndStaysSmall(t *testing.T) {
+	t.Parallel()
 	svg := string(BadgeSVG(`"><script>alert(1)</script>`+strings.Repeat("long-", 100), buildbtw.IterationStatusBuilding, buildbtw.Counts{"built": 2104, "blocked": 4356, "failed": 4}))
 	if strings.Contains(svg, "<script") || len(svg) > 2500 {
 		t.Errorf("%d bytes: %s", len(svg), svg)

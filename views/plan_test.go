@@ -21,6 +21,7 @@ func largePlan(builds, levels int) *buildgraph.Plan {
 }
 
 func TestALargePlanIsBoundedAndNothingIsDroppedSilently(t *testing.T) {
+	t.Parallel()
 	p := largePlan(6885, 62)
 	for i := range 300 {
 		p.Warnings = append(p.Warnings, buildgraph.Warning{Kind: buildgraph.WarnUnresolved},
@@ -52,6 +53,7 @@ func TestALargePlanIsBoundedAndNothingIsDroppedSilently(t *testing.T) {
 }
 
 func TestTheChosenScopeIsMarked(t *testing.T) {
+	t.Parallel()
 	for scope, want := range map[buildbtw.Scope]string{"none": "none", "direct": "direct", "all": "all", "auto": "all"} {
 		p := largePlan(5, 1)
 		p.Scope = scope

@@ -30,6 +30,7 @@ func render(t *testing.T, c templ.Component) *goquery.Document {
 }
 
 func TestAgesAreCoarse(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	for age, want := range map[time.Duration]string{
 		-time.Minute: "now", 4 * time.Second: "now", 5 * time.Second: "5 s ago", 59 * time.Second: "59 s ago",
@@ -46,6 +47,7 @@ func TestAgesAreCoarse(t *testing.T) {
 }
 
 func TestNumbersAreWrittenForPeople(t *testing.T) {
+	t.Parallel()
 	for want, got := range map[string]string{
 		"0": Count(0), "999": Count(999), "1,000": Count(1000), "6,885": Count(6885), "-1,234,567": Count(-1234567),
 		"1 build": Plural(1, "build"), "0 builds": Plural(0, "build"), "6,885 builds": Plural(6885, "build"),
@@ -59,6 +61,7 @@ func TestNumbersAreWrittenForPeople(t *testing.T) {
 }
 
 func TestAddressesAreEscaped(t *testing.T) {
+	t.Parallel()
 	for want, got := range map[string]string{
 		"/buildspaces/a%2F..%2Fb":                 BuildspaceURL("a/../b"),
 		"/buildspaces/x/3/x86_64/graph":           IterationURL("x", 3, "x86_64", "graph"),
@@ -74,6 +77,7 @@ func TestAddressesAreEscaped(t *testing.T) {
 }
 
 func TestEveryStatusIsColourShapeAndWord(t *testing.T) {
+	t.Parallel()
 	for _, status := range buildbtw.Statuses() {
 		badge := render(t, StatusBadge(status, "")).Find(".status")
 		if !badge.HasClass("status-"+string(status)) || badge.Text() != string(status) {
@@ -86,6 +90,7 @@ func TestEveryStatusIsColourShapeAndWord(t *testing.T) {
 }
 
 func TestProgressShowsTheSmallestShareAndFillsTheBar(t *testing.T) {
+	t.Parallel()
 	for name, counts := range map[string]buildbtw.Counts{
 		"one failure among many": {"built": 6883, "failed": 1, "blocked": 1},
 		"all statuses":           {"built": 3, "failed": 1, "blocked": 1, "pending": 1, "scheduled": 1, "building": 1, "skipped": 1},
@@ -114,6 +119,7 @@ func TestProgressShowsTheSmallestShareAndFillsTheBar(t *testing.T) {
 }
 
 func TestRootCausesAreBounded(t *testing.T) {
+	t.Parallel()
 	var roots []BuildLink
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
 		roots = append(roots, BuildLink{Pkgbase: name, Status: buildbtw.StatusFailed})
@@ -126,6 +132,7 @@ func TestRootCausesAreBounded(t *testing.T) {
 
 // Text of packages and people reaches every page; none of it may become markup.
 func TestTextOfOthersStaysText(t *testing.T) {
+	t.Parallel()
 	const evil = `"><script>alert(1)</script><img src=x onerror=alert(2)>`
 	b := BuildDetail{
 		BuildLink: BuildLink{Pkgbase: evil, Architecture: evil, Status: buildbtw.StatusFailed}, Buildspace: evil, Source: evil, Commit: evil,

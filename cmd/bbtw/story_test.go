@@ -25,6 +25,7 @@ func TestMain(m *testing.M) { os.Exit(cmdtest.Main(m.Run)) }
 // TestStories runs the scripts in testdata: each tells what a packager does and
 // sees, with a real server, real workers and real git.
 func TestStories(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,

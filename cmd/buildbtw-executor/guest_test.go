@@ -20,6 +20,7 @@ var wholePackage = flag.Bool("executor.vm", false, "build a whole package in a g
 // library of the demo with makepkg: a job, a lease, a machine that boots, the
 // server's repository at 10.0.2.2, a package, and pacman's database with it.
 func TestWholePackageInAGuest(t *testing.T) {
+	t.Parallel()
 	if !*wholePackage {
 		t.Skip("this takes minutes; make test-vm runs it")
 	}

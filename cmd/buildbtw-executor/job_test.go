@@ -28,6 +28,7 @@ func recorded(upload string) []string {
 }
 
 func TestJobBuildsAndReports(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]string{"tool": "log-lines=2000"})
 	result := s.play(s.job("tool"), nil)
 	if diff := cmp.Diff(recorded("success"), result.Stages()); diff != "" || result.State != "success" {
@@ -61,6 +62,7 @@ func TestJobBuildsAndReports(t *testing.T) {
 
 // What the build comes to decides what the runner makes of the job.
 func TestJobsThatFail(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]string{"bad": "outcome=failed", "machine": "outcome=infrastructure\nmessage=disk full", "nothing": "outcome=exit0-no-package"})
 	for _, test := range []struct {
 		name    string
@@ -90,6 +92,7 @@ func TestJobsThatFail(t *testing.T) {
 }
 
 func TestJobsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]string{"tool": "", "other": ""})
 	other := s.build("other")
 	early := []string{"config", "prepare", "cleanup"}
@@ -131,6 +134,7 @@ func TestJobsThatAreRefused(t *testing.T) {
 }
 
 func TestServerThatIsAwayIsNotTheJobsFault(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]string{"tool": ""})
 	job := s.job("tool")
 	s.runner.Env = append(s.runner.Env, "BUILDBTW_SERVER_URL=http://127.0.0.1:1", "BUILDBTW_PATIENCE=1s")
@@ -144,6 +148,7 @@ func TestServerThatIsAwayIsNotTheJobsFault(t *testing.T) {
 // GitLab cancels: the build is handed back within the grace period, and nothing
 // is left.
 func TestCancelledJob(t *testing.T) {
+	t.Parallel()
 	for how, stages := range map[string][]string{
 		gitlabrunner.Canceled:  {"config", "prepare", "prepare_script", "get_sources", "build_script", "cleanup"},
 		gitlabrunner.Canceling: recorded("failure"),
@@ -164,6 +169,7 @@ func TestCancelledJob(t *testing.T) {
 // The server stops a build that nobody needs any more: the job ends as failed, and
 // the server hears that it was obeyed.
 func TestBuildThatTheServerStops(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]string{"tool": "outcome=hang"})
 	packager, err := api.New(s.server.URL, "", api.Options{})
 	s.must(err)
@@ -183,6 +189,7 @@ func TestBuildThatTheServerStops(t *testing.T) {
 
 // A build is ended before GitLab's time limit, so that it can be reported.
 func TestTimeLimit(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]string{"tool": "outcome=hang"})
 	raw := bytes.Replace(s.response("tool", nil), []byte(`"timeout":60`), []byte(`"timeout":6`), 1)
 	job := s.parse(raw)
@@ -195,6 +202,7 @@ func TestTimeLimit(t *testing.T) {
 // A runner that is killed leaves the executor behind: it hands the build back, and
 // the next job cleans up.
 func TestKilledRunner(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]string{"tool": "outcome=hang\noutcome.2=built"})
 	file := s.path("job.json")
 	s.must(os.WriteFile(file, s.response("tool", nil), 0o600))
@@ -237,6 +245,7 @@ echo 0 >/buildbtw/out/result
 `
 
 func TestJobInAVirtualMachine(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]string{"tool": "", "silent": ""})
 	s.withStandIn("", guestScript)
 	if result := s.play(s.job("tool"), nil); result.State != "success" || s.build("tool").Status != buildbtw.StatusBuilt {
@@ -251,6 +260,7 @@ func TestJobInAVirtualMachine(t *testing.T) {
 
 // An executor that is killed cannot end its machine nor report: cleanup does.
 func TestKilledExecutor(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]string{"tool": ""})
 	s.withStandIn("", "trap '' TERM; echo begun; setsid sleep 1000 & sleep 1000")
 	s.runner.Env = append(s.runner.Env, "BUILDBTW_NAME=killed")
@@ -276,6 +286,7 @@ func TestKilledExecutor(t *testing.T) {
 // The wrapper takes the settings from a file, hands on signals, and ends as the
 // program does.
 func TestWrapper(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]string{"tool": "outcome=hang\noutcome.2=built"})
 	root, err := cmdtest.Root()
 	s.must(err)

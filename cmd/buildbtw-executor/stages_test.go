@@ -8,6 +8,7 @@ import (
 )
 
 func TestConfigAnswersWithJSONAlone(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]string{"tool": ""})
 	s.must(os.MkdirAll(s.path("state/jobs/17"), 0o700))
 	s.must(os.WriteFile(s.path("state/jobs/17/state.json"), []byte(`{"job":17,"runner":{"pid":999999999,"start":1}}`), 0o600))
@@ -31,6 +32,7 @@ func TestConfigAnswersWithJSONAlone(t *testing.T) {
 
 // Jobs whose runner is there are let be, whatever other jobs do.
 func TestJobsOfLivingRunnersStay(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]string{"tool": ""})
 	first, second := s.job("tool"), s.job("tool")
 	if _, stderr, code := s.stage(first, nil, "prepare"); code != 0 {
@@ -52,6 +54,7 @@ func TestJobsOfLivingRunnersStay(t *testing.T) {
 }
 
 func TestScriptsAreNeverExecuted(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]string{"tool": ""})
 	job := s.job("tool")
 	script := s.path("script")
@@ -79,6 +82,7 @@ func TestScriptsAreNeverExecuted(t *testing.T) {
 
 // Only the two codes that the runner names mean something to it.
 func TestExitCodes(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]string{"tool": ""})
 	job := s.job("tool")
 	wrong := s.parse(s.response("tool", func(sha *string, _ map[string]string) { *sha = strings.Repeat("0", 40) }))
@@ -112,6 +116,7 @@ func TestExitCodes(t *testing.T) {
 // The answer that GitLab gave to the runner counts, not what somebody has set as
 // a variable of the job.
 func TestEnvironmentCannotSpeakForTheJob(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]string{"tool": "", "other": ""})
 	other := s.build("other")
 	env := []string{
@@ -140,6 +145,7 @@ func TestEnvironmentCannotSpeakForTheJob(t *testing.T) {
 }
 
 func TestDoctor(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]string{"tool": ""})
 	stdout, _, code := s.stage(s.job("tool"), nil, "doctor")
 	if want := "ok    server " + s.server.URL + "\nok    state directory " + s.path("state") + "\nok    runner fake\n"; stdout != want || code != 0 {

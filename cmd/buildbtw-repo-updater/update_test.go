@@ -90,6 +90,7 @@ func (s *shelf) git(name string, args ...string) string {
 }
 
 func TestClonesAreMadeAndFreshened(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t, "curl", "zlib", "sub/tree")
 	s.update("3 projects: 3 fetched, 3 changed")
 	s.holds("curl", "first")
@@ -120,6 +121,7 @@ func TestClonesAreMadeAndFreshened(t *testing.T) {
 
 // Nothing that a person has done in a clone is lost.
 func TestWorkOfPeopleStays(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t, "changed", "committed", "branch")
 	s.update("3 changed")
 	mine := filepath.Join(s.dir, "changed", "PKGBUILD")
@@ -150,6 +152,7 @@ func TestWorkOfPeopleStays(t *testing.T) {
 }
 
 func TestOneBrokenProjectStopsNoOther(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t, "good", "broken")
 	s.gitlab.Fail("/broken.git/", 1000, gitlabtest.Status(500))
 	out, err := s.run(t.Context(), "update")
@@ -167,6 +170,7 @@ func TestOneBrokenProjectStopsNoOther(t *testing.T) {
 
 // A first fill that is interrupted goes on where it was.
 func TestInterruptedFillIsResumed(t *testing.T) {
+	t.Parallel()
 	names := []string{"a", "b", "c", "d", "e", "f"}
 	s := newShelf(t, names...)
 	s.gitlab.Fail("/[def].git/", 1000, gitlabtest.Silence())
@@ -193,6 +197,7 @@ func TestInterruptedFillIsResumed(t *testing.T) {
 }
 
 func TestAProjectMayBeCalledLikeADraft(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t, "tool.new")
 	s.update("1 projects: 1 fetched")
 	s.ids["tool"] = s.gitlab.CreateProject("group/tool")
@@ -210,6 +215,7 @@ func (s *shelf) all(names ...string) bool {
 }
 
 func TestProjectsThatMoveAndVanish(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t, "old", "gone", "stays")
 	s.update("3 changed")
 	s.gitlab.MoveProject(s.ids["old"], "group/new")
@@ -228,6 +234,7 @@ func TestProjectsThatMoveAndVanish(t *testing.T) {
 }
 
 func TestWrongUse(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t, "one")
 	for _, args := range [][]string{{"update", "--jobs", "0"}, {"print-changed"}, {"print-changed", "--since", "soon"}, {"print-changed", "--since", "1h"}} {
 		if out, err := s.run(t.Context(), args...); err == nil {

@@ -14,6 +14,7 @@ import (
 // Every page in every state: one heading, ids that are unique, labels for every
 // input, and nothing that the content security policy would stop.
 func TestEveryStoryIsASoundPage(t *testing.T) {
+	t.Parallel()
 	assets, err := static.Load()
 	if err != nil {
 		t.Fatal(err)

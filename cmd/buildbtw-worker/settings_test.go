@@ -24,6 +24,7 @@ func parse(t *testing.T, args ...string) *settings {
 }
 
 func TestTokenFile(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "token")
 	for _, test := range []struct {
 		text  string
@@ -53,6 +54,7 @@ func TestTokenFile(t *testing.T) {
 }
 
 func TestRunnersAreNamed(t *testing.T) {
+	t.Parallel()
 	list, err := parse(t, "--runner", "fake", "--runner", "makepkg", "--runner", "pkgctl").builders.Make()
 	if err != nil || strings.Join(names(list), " ") != "fake makepkg pkgctl" {
 		t.Errorf("%q, %v", names(list), err)
@@ -70,6 +72,7 @@ func TestRunnersAreNamed(t *testing.T) {
 }
 
 func TestDefaultsFollowFromOthers(t *testing.T) {
+	t.Parallel()
 	s := parse(t, "--name", "w1", "--jobs", "1000")
 	if s.workDir != "/var/tmp/buildbtw-worker-w1" || s.builders.MakeJobs != 1 || len(s.builders.Architectures) != 1 || s.builders.Architectures[0] == "" {
 		t.Errorf("%+v", s)

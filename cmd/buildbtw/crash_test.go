@@ -26,6 +26,7 @@ type crash struct {
 // part of it in the middle, starts that again, and wants the very packages that
 // a quiet run makes, built in the right order.
 func TestCrashesLoseNothing(t *testing.T) {
+	t.Parallel()
 	needPrograms(t, "makepkg", "bwrap", "pacman", "gcc")
 	for _, c := range []crash{
 		{name: "nothing is killed"},

@@ -24,6 +24,7 @@ import (
 // nothing provides and a source that cannot be read: buildbtw, bbtw, the API and
 // the page for new buildspaces must say the same of it.
 func TestEveryDoorShowsTheSamePlan(t *testing.T) {
+	t.Parallel()
 	needPrograms(t, "git")
 	s := newSite(t, "")
 	for slug, lines := range map[string]struct{ base, own string }{
@@ -151,6 +152,7 @@ func checkPage(t *testing.T, plan *buildgraph.Plan, page []byte) {
 
 // Files that are no .SRCINFO are named and hold nothing up.
 func TestPlanNamesFilesThatAreNoSrcinfo(t *testing.T) {
+	t.Parallel()
 	dir := srcinfoDir(t)
 	for name, text := range map[string][]byte{
 		"extra/huge":   bytes.Repeat([]byte("pkgdesc = much\n"), 10<<20/15),

@@ -68,6 +68,7 @@ func planned(t *testing.T, args ...string) []string {
 }
 
 func TestPlanOfSrcinfoFiles(t *testing.T) {
+	t.Parallel()
 	sources := "--sources=dir:" + srcinfoDir(t)
 	if d := cmp.Diff([]string{"lib", "app", "tool", "suite"}, planned(t, sources, "--scope=all", "lib")); d != "" {
 		t.Error(d)
@@ -87,6 +88,7 @@ func TestPlanOfSrcinfoFiles(t *testing.T) {
 }
 
 func TestPlanOfGitSources(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("git is not installed")
 	}
@@ -105,6 +107,7 @@ func TestPlanOfGitSources(t *testing.T) {
 }
 
 func TestSimulateChecksEveryEvent(t *testing.T) {
+	t.Parallel()
 	dir := srcinfoDir(t)
 	durations := filepath.Join(t.TempDir(), "durations")
 	if err := os.WriteFile(durations, []byte("# measured\nlib 100\napp 50 # fast\nsuite 10\ntool 500\n"), 0o644); err != nil {
@@ -133,6 +136,7 @@ func TestSimulateChecksEveryEvent(t *testing.T) {
 }
 
 func TestBadDurationsAreNamedWithTheirLine(t *testing.T) {
+	t.Parallel()
 	for _, bad := range []string{"lib 1\napp", "lib 1\napp 1 2", "lib 1\napp -1", "lib 1\napp x", "lib 1\napp NaN", "lib 1\napp Inf"} {
 		name := filepath.Join(t.TempDir(), "durations")
 		if err := os.WriteFile(name, []byte(bad), 0o644); err != nil {

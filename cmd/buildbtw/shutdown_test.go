@@ -24,6 +24,7 @@ import (
 const quick = 8 * time.Second
 
 func TestChildWorkersEndWithTheServer(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		end   func(*testing.T, *cmdtest.Server)
@@ -57,6 +58,7 @@ func TestChildWorkersEndWithTheServer(t *testing.T) {
 // A worker that dies is started again, gets the same attempt once more, and its
 // log goes on.
 func TestChildWorkerThatDiesIsStartedAgain(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "sleep=3s\n")
 	server, client := s.serve(t, "--workers", "1")
 	newBuildspace(t, client, "work", "lib")
@@ -82,6 +84,7 @@ func TestChildWorkerThatDiesIsStartedAgain(t *testing.T) {
 }
 
 func TestStopEndsLongAnswersAtOnce(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "outcome=hang\n")
 	server, client := s.serve(t, "--lease", "1m")
 	newBuildspace(t, client, "work", "lib")

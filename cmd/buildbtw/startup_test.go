@@ -11,6 +11,7 @@ import (
 )
 
 func TestServerRefusesToStartAndSaysWhy(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -79,6 +80,7 @@ func start(t *testing.T, args ...string) *cmdtest.Process {
 }
 
 func TestSecondServerLeavesTheDataDirectoryAlone(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	server, client := s.serve(t)
 	second := start(t, "buildbtw", "serve", "--listen", "127.0.0.1:0", "--data-dir", s.data(), "--sources", "dir:"+s.sources())
@@ -98,6 +100,7 @@ func TestSecondServerLeavesTheDataDirectoryAlone(t *testing.T) {
 }
 
 func TestUnixSocketOfADeadServerIsTakenOver(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	socket := filepath.Join(s.dir, "socket")
 	for range 2 {

@@ -16,6 +16,7 @@ import (
 
 // TestTroubleIsToldApart makes every call of a client fail in every way.
 func TestTroubleIsToldApart(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		fault gitlabtest.Fault
@@ -64,6 +65,7 @@ func TestTroubleIsToldApart(t *testing.T) {
 }
 
 func TestNobodyListens(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewServer(nil)
 	server.Close()
 	client, err := gitlab.New(gitlab.Config{URL: server.URL, Token: "secret", Retries: -1})
@@ -77,6 +79,7 @@ func TestNobodyListens(t *testing.T) {
 }
 
 func TestTheTokenGoesToNobodyElse(t *testing.T) {
+	t.Parallel()
 	var got []string
 	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		got = append(got, r.Header.Get("Private-Token"))
@@ -95,6 +98,7 @@ func TestTheTokenGoesToNobodyElse(t *testing.T) {
 }
 
 func TestRefusesWhatIsNoAddress(t *testing.T) {
+	t.Parallel()
 	for _, url := range []string{"", "gitlab.example.org", "ftp://x", "https://", "https://user:secret@gitlab.example.org", "https://x/?private_token=y"} {
 		if _, err := gitlab.New(gitlab.Config{URL: url}); err == nil {
 			t.Errorf("%q is taken", url)
@@ -105,6 +109,7 @@ func TestRefusesWhatIsNoAddress(t *testing.T) {
 // TestItWaitsAsLongAsGitLabAsks lets the pause of one answer hold back the next
 // call, in a time of its own.
 func TestItWaitsAsLongAsGitLabAsks(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		answers := []func(http.Header) int{
 			func(h http.Header) int { h.Set("Retry-After", "20"); return http.StatusTooManyRequests },

@@ -6,6 +6,7 @@ import (
 )
 
 func TestParseEvent(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		body string
 		want Event

@@ -9,6 +9,7 @@ import (
 )
 
 func TestQueryGivesTheDataOrTheReason(t *testing.T) {
+	t.Parallel()
 	server := gitlabtest.Start(t, gitlabtest.Options{})
 	client, err := New(Config{URL: server.URL(), Token: gitlabtest.Token})
 	if err != nil {

@@ -43,6 +43,7 @@ func paths(list []buildbtw.Project) string {
 }
 
 func TestAllListsEveryProjectOfAGroupAndItsSubgroups(t *testing.T) {
+	t.Parallel()
 	server, client := connect(t, gitlabtest.Options{PerPage: 2})
 	for _, path := range []string{"arch/a", "other/x", "arch/sub/b", "arch/c", "arch/old", "archive/y", "arch/sub/sub/d"} {
 		server.CreateProject(path)
@@ -61,6 +62,7 @@ func TestAllListsEveryProjectOfAGroupAndItsSubgroups(t *testing.T) {
 }
 
 func TestActiveListsWhatWasActiveSince(t *testing.T) {
+	t.Parallel()
 	server, client := connect(t, gitlabtest.Options{})
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	for i := range 250 {
@@ -77,6 +79,7 @@ func TestActiveListsWhatWasActiveSince(t *testing.T) {
 }
 
 func TestProjectSaysWhyItIsGone(t *testing.T) {
+	t.Parallel()
 	server, client := connect(t, gitlabtest.Options{})
 	group := client.Group("arch")
 	there, archived, away := server.CreateProject("arch/a"), server.CreateProject("arch/b"), server.CreateProject("arch/c")
@@ -97,6 +100,7 @@ func TestProjectSaysWhyItIsGone(t *testing.T) {
 }
 
 func TestCloneURL(t *testing.T) {
+	t.Parallel()
 	client, err := gitlab.New(gitlab.Config{URL: "https://gitlab.test/sub/"})
 	if err != nil {
 		t.Fatal(err)
@@ -128,6 +132,7 @@ func TestCloneURL(t *testing.T) {
 }
 
 func TestSetCIConfigNeedsATokenThatMay(t *testing.T) {
+	t.Parallel()
 	server, client := connect(t, gitlabtest.Options{})
 	id := server.CreateProject("arch/a")
 	if err := client.SetCIConfig(t.Context(), id, "ci.yml@arch/ci"); err != nil || server.CIConfig(id) != "ci.yml@arch/ci" {

@@ -29,6 +29,7 @@ func running(t testing.TB, projects int) (*gitlabtest.Server, *gitlab.Client, []
 }
 
 func TestThousandPipelinesAreSeenInTwelveRequests(t *testing.T) {
+	t.Parallel()
 	server, client, rows := running(t, 1000)
 	server.SetPipelineStatus(rows[7].Number, "failed")
 	seen, err := client.SeePipelines(t.Context(), rows)
@@ -47,6 +48,7 @@ func TestThousandPipelinesAreSeenInTwelveRequests(t *testing.T) {
 }
 
 func TestPipelinesThatTheListDoesNotShowAreAskedForSingly(t *testing.T) {
+	t.Parallel()
 	server, client, rows := running(t, 2)
 	for range 30 { // so many newer ones hide the first
 		server.AddPipeline(rows[0].ProjectID, "main")
@@ -65,6 +67,7 @@ func TestPipelinesThatTheListDoesNotShowAreAskedForSingly(t *testing.T) {
 }
 
 func TestSeePipelinesTellsTroubleAndWhatItLearned(t *testing.T) {
+	t.Parallel()
 	server, client, rows := running(t, 150)
 	server.Fail("POST /api/graphql", 1, gitlabtest.Status(500))
 	server.Fail("GET .*/pipelines/", -1, gitlabtest.Status(500))
@@ -75,6 +78,7 @@ func TestSeePipelinesTellsTroubleAndWhatItLearned(t *testing.T) {
 }
 
 func TestAnAddressThatIsNotKnownIsAskedFor(t *testing.T) {
+	t.Parallel()
 	_, client, rows := running(t, 2)
 	rows[1].URL = ""
 	seen, err := client.SeePipelines(t.Context(), rows)
@@ -84,6 +88,7 @@ func TestAnAddressThatIsNotKnownIsAskedFor(t *testing.T) {
 }
 
 func TestOneRefusedPipelineDoesNotHideTheOthers(t *testing.T) {
+	t.Parallel()
 	server, client, rows := running(t, 3)
 	for _, p := range rows {
 		for range 30 { // so many newer ones hide it
@@ -101,6 +106,7 @@ func TestOneRefusedPipelineDoesNotHideTheOthers(t *testing.T) {
 }
 
 func TestCancelAndRemovePinTakeGoneForDone(t *testing.T) {
+	t.Parallel()
 	server, client, rows := running(t, 1)
 	p := rows[0]
 	if err := client.CancelPipeline(t.Context(), p); err != nil {

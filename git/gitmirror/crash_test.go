@@ -13,6 +13,7 @@ import (
 )
 
 func TestOpenRemovesWhatAKilledProcessLeft(t *testing.T) {
+	t.Parallel()
 	dir, m := t.TempDir(), openMirror(t)
 	newSource(t, filepath.Join(dir, "a"), "1")
 	mustSync(t, m, dir)
@@ -37,6 +38,7 @@ func TestOpenRemovesWhatAKilledProcessLeft(t *testing.T) {
 }
 
 func TestOpenRepairsAMirrorThatWasNotFinished(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "sources.git")
 	write(t, filepath.Join(dir, "objects", "info", "x"), "")
 	m, err := Open(t.Context(), dir)
@@ -50,6 +52,7 @@ func TestOpenRepairsAMirrorThatWasNotFinished(t *testing.T) {
 
 // TestKilledSyncHelper is the process that the next test kills.
 func TestKilledSyncHelper(t *testing.T) {
+	t.Parallel()
 	mirror, sources := os.Getenv("MIRROR"), os.Getenv("SOURCES")
 	if mirror == "" {
 		t.Skip("runs only as a child of TestAKilledPassLeavesAUsableMirror")
@@ -63,6 +66,7 @@ func TestKilledSyncHelper(t *testing.T) {
 }
 
 func TestAKilledPassLeavesAUsableMirror(t *testing.T) {
+	t.Parallel()
 	dir, mirror := t.TempDir(), filepath.Join(t.TempDir(), "sources.git")
 	want := map[string]string{}
 	for i := range 12 {

@@ -12,6 +12,7 @@ import (
 )
 
 func TestReadRefsOverlaysPackedByLooseRefs(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	one, two, three := strings.Repeat("1", 40), strings.Repeat("2", 40), strings.Repeat("3", 40)
 	write(t, filepath.Join(dir, "packed-refs"), "# pack-refs with: peeled fully-peeled sorted\n"+
@@ -36,6 +37,7 @@ func TestReadRefsOverlaysPackedByLooseRefs(t *testing.T) {
 }
 
 func TestReadRefsLeavesOtherFormatsToGit(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "reftable", "tables.list"), "")
 	if _, complete, err := readRefs(dir); complete || err != nil {

@@ -17,6 +17,7 @@ import (
 )
 
 func TestReadSrcinfosGivesEveryCommitAnEntry(t *testing.T) {
+	t.Parallel()
 	dir, m := t.TempDir(), openMirror(t)
 	source := filepath.Join(dir, "a")
 	plain := newSource(t, source, "one\n")
@@ -52,6 +53,7 @@ func TestReadSrcinfosGivesEveryCommitAnEntry(t *testing.T) {
 }
 
 func TestReadSrcinfosRefusesWhatIsNoCommit(t *testing.T) {
+	t.Parallel()
 	m := openMirror(t)
 	for _, commit := range []string{"", "main", "HEAD", "a\nb", strings.Repeat("a", 39), strings.Repeat("A", 40)} {
 		if _, err := m.ReadSrcinfos(t.Context(), []string{commit}); buildbtw.KindOf(err) != buildbtw.KindInvalid {
@@ -61,6 +63,7 @@ func TestReadSrcinfosRefusesWhatIsNoCommit(t *testing.T) {
 }
 
 func TestReadSrcinfosStopsWithItsContext(t *testing.T) {
+	t.Parallel()
 	m := openMirror(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -72,6 +75,7 @@ func TestReadSrcinfosStopsWithItsContext(t *testing.T) {
 
 // A commit that was read once is known: nothing is started for it again.
 func TestReadSrcinfosRemembers(t *testing.T) {
+	t.Parallel()
 	dir, m := t.TempDir(), openMirror(t)
 	newSource(t, filepath.Join(dir, "a"), "text")
 	commit := commitFile(t, filepath.Join(dir, "a"), "more", "")
@@ -94,6 +98,7 @@ func TestReadSrcinfosRemembers(t *testing.T) {
 }
 
 func TestCommitTimeAndArchive(t *testing.T) {
+	t.Parallel()
 	dir, m := t.TempDir(), openMirror(t)
 	newSource(t, filepath.Join(dir, "a"), "text")
 	commit := commitFile(t, filepath.Join(dir, "a"), ".gitattributes", "* export-ignore export-subst text eol=crlf\n")
@@ -135,6 +140,7 @@ func untar(t *testing.T, r io.Reader) map[string]string {
 }
 
 func TestAbsentCommitsAreNotFound(t *testing.T) {
+	t.Parallel()
 	m, absent := openMirror(t), strings.Repeat("a", 40)
 	var out bytes.Buffer
 	if err := m.Archive(t.Context(), absent, &out); buildbtw.KindOf(err) != buildbtw.KindNotFound {
@@ -161,6 +167,7 @@ func (s stuck) Write([]byte) (int, error) {
 }
 
 func TestArchiveStopsWhenItsReaderLeaves(t *testing.T) {
+	t.Parallel()
 	dir, m := t.TempDir(), openMirror(t)
 	commit := newSource(t, filepath.Join(dir, "a"), strings.Repeat("text", 1<<20))
 	mustSync(t, m, dir)
@@ -176,6 +183,7 @@ func TestArchiveStopsWhenItsReaderLeaves(t *testing.T) {
 }
 
 func TestResolve(t *testing.T) {
+	t.Parallel()
 	dir, m := t.TempDir(), openMirror(t)
 	source := filepath.Join(dir, "a")
 	first := newSource(t, source, "1")
@@ -216,6 +224,7 @@ func TestResolve(t *testing.T) {
 }
 
 func TestSuggestListsTheClosestFive(t *testing.T) {
+	t.Parallel()
 	got := suggest("it has", "mian", []string{"a-very-long-name", "b", "c", "d", "main", "e", "f"})
 	if !strings.HasPrefix(got, "it has main, ") || !strings.HasSuffix(got, " and 2 more") {
 		t.Errorf("got %q", got)

@@ -12,6 +12,7 @@ import (
 // A server that sends git elsewhere must not make it hand over the token: git
 // would send it there itself, with every request after the first.
 func TestTheTokenGoesToNobodyElse(t *testing.T) {
+	t.Parallel()
 	var asked int
 	var got []string
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -60,6 +60,7 @@ func (r *remotes) fetch(t testing.TB, slug string) (changed bool) {
 }
 
 func TestFetchRemoteFollowsWhatHappensElsewhere(t *testing.T) {
+	t.Parallel()
 	r := newRemotes(t)
 	id, first := r.project(t, "a")
 	setRef := func(ref, object string) {
@@ -119,6 +120,7 @@ func TestFetchRemoteFollowsWhatHappensElsewhere(t *testing.T) {
 }
 
 func TestFetchRemoteLeavesOthersAlone(t *testing.T) {
+	t.Parallel()
 	r := newRemotes(t)
 	want := map[string]string{}
 	for i := range 12 {
@@ -150,6 +152,7 @@ func TestFetchRemoteLeavesOthersAlone(t *testing.T) {
 }
 
 func TestFetchRemoteSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	const info, pack = `GET /arch/a.git/info/refs`, `POST /arch/a.git/git-upload-pack`
 	for _, test := range []struct {
 		name string
@@ -194,6 +197,7 @@ func TestFetchRemoteSaysWhatIsWrong(t *testing.T) {
 }
 
 func TestASourceMustHaveABranch(t *testing.T) {
+	t.Parallel()
 	r := newRemotes(t)
 	r.CreateProject("arch/a")
 	_, err := r.mirror.FetchRemote(t.Context(), r.access, r.remote("a"))
@@ -203,6 +207,7 @@ func TestASourceMustHaveABranch(t *testing.T) {
 }
 
 func TestAccessKeepsSecretsOffTheCommandLine(t *testing.T) {
+	t.Parallel()
 	a := Access{Server: "https://gitlab.test/", Token: "s3cret", SSHKey: "/etc/it's/key", KnownHosts: "/etc/known 100%", Agent: "/run/agent"}
 	https := strings.Join(a.environment("https://gitlab.test/a.git"), "\n")
 	if !strings.Contains(https, "GIT_CONFIG_KEY_0=http.https://gitlab.test/.extraHeader") || strings.Contains(https, "s3cret") || strings.Contains(https, "SSH") {
@@ -220,6 +225,7 @@ func TestAccessKeepsSecretsOffTheCommandLine(t *testing.T) {
 }
 
 func TestCheckRemote(t *testing.T) {
+	t.Parallel()
 	for address, good := range map[string]bool{
 		"https://gitlab.test/a/b.git": true, "http://127.0.0.1:8080/a.git": true, "ssh://git@gitlab.test:2222/a.git": true,
 		"ext::sh -c id": false, "file:///etc": false, "/etc": false, "ssh://-oProxyCommand=id/a": false, "ssh://-l@host/a": false,
@@ -232,6 +238,7 @@ func TestCheckRemote(t *testing.T) {
 }
 
 func TestRemotesBelongToTheirOwner(t *testing.T) {
+	t.Parallel()
 	r := newRemotes(t)
 	dir := t.TempDir()
 	newSource(t, filepath.Join(dir, "b"), "here")
@@ -264,6 +271,7 @@ func TestRemotesBelongToTheirOwner(t *testing.T) {
 }
 
 func TestOpenRemovesFetchesThatWereKilled(t *testing.T) {
+	t.Parallel()
 	m := openMirror(t)
 	scratch, err := m.newScratch(sourceRefs{"heads/main": strings.Repeat("1", 40)})
 	if err != nil {

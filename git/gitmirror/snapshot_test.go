@@ -41,6 +41,7 @@ func setTime(t testing.TB, path string, minute int) {
 }
 
 func TestAPlainDirectoryBecomesCommitsWithASrcinfo(t *testing.T) {
+	t.Parallel()
 	needMakepkg(t)
 	dir, m := t.TempDir(), openMirror(t)
 	source := filepath.Join(dir, "hello")
@@ -78,6 +79,7 @@ func TestAPlainDirectoryBecomesCommitsWithASrcinfo(t *testing.T) {
 }
 
 func TestSnapshotsAreMadeOnlyOfChanges(t *testing.T) {
+	t.Parallel()
 	needMakepkg(t)
 	dir, m := t.TempDir(), openMirror(t)
 	recipe := filepath.Join(dir, "hello", pkgbuild)
@@ -113,6 +115,7 @@ func TestSnapshotsAreMadeOnlyOfChanges(t *testing.T) {
 }
 
 func TestWhichSrcinfoIsTaken(t *testing.T) {
+	t.Parallel()
 	needMakepkg(t)
 	const mine, made = "pkgbase = mine\n", "pkgbase = hello\n"
 	tests := []struct {
@@ -165,6 +168,7 @@ func TestWhichSrcinfoIsTaken(t *testing.T) {
 }
 
 func TestWithoutMakepkgOnlySourcesThatNeedItAreBroken(t *testing.T) {
+	t.Parallel()
 	dir, m := t.TempDir(), openMirror(t)
 	m.findProgram = func(string) (string, error) { return "", exec.ErrNotFound }
 	plainSource(t, filepath.Join(dir, "needs"))
@@ -180,6 +184,7 @@ func TestWithoutMakepkgOnlySourcesThatNeedItAreBroken(t *testing.T) {
 }
 
 func TestAPkgbuildThatMakepkgRefusesIsBrokenUntilItChanges(t *testing.T) {
+	t.Parallel()
 	needMakepkg(t)
 	dir, m := t.TempDir(), openMirror(t)
 	m.now = func() time.Time { return time.Now().Add(time.Hour) } // all files count as settled
@@ -206,6 +211,7 @@ func TestAPkgbuildThatMakepkgRefusesIsBrokenUntilItChanges(t *testing.T) {
 }
 
 func TestAPkgbuildRunsWithoutPrivilege(t *testing.T) {
+	t.Parallel()
 	needMakepkg(t)
 	t.Run("in a sandbox", func(t *testing.T) {
 		m := openMirror(t)
@@ -253,6 +259,7 @@ func seesNothing(t *testing.T, m *Mirror) {
 }
 
 func TestAPkgbuildThatHangsIsStopped(t *testing.T) {
+	t.Parallel()
 	needMakepkg(t)
 	dir, m := t.TempDir(), openMirror(t)
 	m.timeout = 100 * time.Millisecond
@@ -264,6 +271,7 @@ func TestAPkgbuildThatHangsIsStopped(t *testing.T) {
 }
 
 func TestADirectoryMayTurnIntoARepositoryAndBack(t *testing.T) {
+	t.Parallel()
 	needMakepkg(t)
 	dir, m := t.TempDir(), openMirror(t)
 	source := filepath.Join(dir, "hello")
@@ -285,6 +293,7 @@ func TestADirectoryMayTurnIntoARepositoryAndBack(t *testing.T) {
 }
 
 func TestATooLargeDirectoryIsBroken(t *testing.T) {
+	t.Parallel()
 	dir, m := t.TempDir(), openMirror(t)
 	plainSource(t, filepath.Join(dir, "hello"))
 	if err := os.Truncate(filepath.Join(dir, "hello", pkgbuild), maxDirBytes+1); err != nil {

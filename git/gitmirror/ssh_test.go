@@ -101,6 +101,7 @@ func run(t *testing.T, name string, args ...string) {
 }
 
 func TestFetchOverSSH(t *testing.T) {
+	t.Parallel()
 	s := newSSHServer(t)
 	m := openMirror(t)
 	dir := filepath.Join(t.TempDir(), "a")

@@ -14,6 +14,7 @@ import (
 )
 
 func TestSyncMirrorsBranchesAndTagsOfEverySortOfRepository(t *testing.T) {
+	t.Parallel()
 	dir, m := t.TempDir(), openMirror(t)
 	a := newSource(t, filepath.Join(dir, "a"), "a1")
 	gitIn(t, filepath.Join(dir, "a"), "tag", "light")
@@ -47,6 +48,7 @@ func TestSyncMirrorsBranchesAndTagsOfEverySortOfRepository(t *testing.T) {
 }
 
 func TestSyncFollowsMovesPrunesBranchesAndRemovesSources(t *testing.T) {
+	t.Parallel()
 	dir, m := t.TempDir(), openMirror(t)
 	source := filepath.Join(dir, "a")
 	newSource(t, source, "1")
@@ -77,6 +79,7 @@ func TestSyncFollowsMovesPrunesBranchesAndRemovesSources(t *testing.T) {
 }
 
 func TestUncommittedChangesAreNotMirrored(t *testing.T) {
+	t.Parallel()
 	dir, m := t.TempDir(), openMirror(t)
 	commit := newSource(t, filepath.Join(dir, "a"), "committed")
 	write(t, filepath.Join(dir, "a", srcinfoName), "in the working tree only")
@@ -88,6 +91,7 @@ func TestUncommittedChangesAreNotMirrored(t *testing.T) {
 }
 
 func TestBrokenSourcesAreReportedAndStopNoOther(t *testing.T) {
+	t.Parallel()
 	dir, m := t.TempDir(), openMirror(t)
 	good := newSource(t, filepath.Join(dir, "good"), "1")
 	newSource(t, filepath.Join(dir, "corrupt"), "1")
@@ -128,6 +132,7 @@ func TestBrokenSourcesAreReportedAndStopNoOther(t *testing.T) {
 }
 
 func TestASlugStaysWithTheDirectoryThatHadItFirst(t *testing.T) {
+	t.Parallel()
 	first, second, m := t.TempDir(), t.TempDir(), openMirror(t)
 	a1 := newSource(t, filepath.Join(first, "a"), "1")
 	a2 := newSource(t, filepath.Join(second, "a"), "2")
@@ -160,6 +165,7 @@ func TestASlugStaysWithTheDirectoryThatHadItFirst(t *testing.T) {
 }
 
 func TestRetainDirsRemovesSourcesOfDirectoriesNoLongerGiven(t *testing.T) {
+	t.Parallel()
 	first, second, m := t.TempDir(), t.TempDir(), openMirror(t)
 	newSource(t, filepath.Join(first, "a"), "1")
 	b := newSource(t, filepath.Join(second, "b"), "1")
@@ -178,6 +184,7 @@ func TestRetainDirsRemovesSourcesOfDirectoriesNoLongerGiven(t *testing.T) {
 }
 
 func TestAMissingDirectoryOfSourcesRemovesNothing(t *testing.T) {
+	t.Parallel()
 	dir, m := t.TempDir(), openMirror(t)
 	a := newSource(t, filepath.Join(dir, "a"), "1")
 	mustSync(t, m, dir)
@@ -193,6 +200,7 @@ func TestAMissingDirectoryOfSourcesRemovesNothing(t *testing.T) {
 }
 
 func TestACancelledPassGivesAnErrorAndCanBeRepeated(t *testing.T) {
+	t.Parallel()
 	dir, m := t.TempDir(), openMirror(t)
 	a := newSource(t, filepath.Join(dir, "a"), "1")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -207,6 +215,7 @@ func TestACancelledPassGivesAnErrorAndCanBeRepeated(t *testing.T) {
 }
 
 func TestASourceOfAnotherUserIsMirrored(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give a directory to another user")
 	}
@@ -225,6 +234,7 @@ func TestASourceOfAnotherUserIsMirrored(t *testing.T) {
 }
 
 func TestAShallowCloneIsMirrored(t *testing.T) {
+	t.Parallel()
 	dir, elsewhere, m := t.TempDir(), t.TempDir(), openMirror(t)
 	newSource(t, filepath.Join(elsewhere, "a"), "1")
 	tip := commitFile(t, filepath.Join(elsewhere, "a"), srcinfoName, "2")

@@ -12,6 +12,7 @@ import (
 )
 
 func TestOutputIsMadePrintable(t *testing.T) {
+	t.Parallel()
 	for raw, want := range map[string]string{
 		"plain\ttext\n":                            "plain\ttext\n",
 		"\x1b[1m\x1b[32m==>\x1b[0m done\n":         "==> done\n",
@@ -37,6 +38,7 @@ func TestOutputIsMadePrintable(t *testing.T) {
 }
 
 func TestColours(t *testing.T) {
+	t.Parallel()
 	red, green := ansi.Style{Foreground: 2}, ansi.Style{Foreground: 3, Bold: true}
 	for raw, want := range map[string][]ansi.Span{
 		"":                                    nil,

@@ -49,6 +49,7 @@ func words(entries []directory.Entry) []string {
 }
 
 func TestExactNamesComeBeforePrefixesBeforeParts(t *testing.T) {
+	t.Parallel()
 	d := sample(t)
 	for query, want := range map[string][]string{
 		"curl":     {"package curl", "source broken-curl", "package libcurl-gnutls", "provides libcurl-gnutls.so", "provides libcurl.so"},
@@ -78,6 +79,7 @@ func TestExactNamesComeBeforePrefixesBeforeParts(t *testing.T) {
 }
 
 func TestALibraryNamesWhoLinksIt(t *testing.T) {
+	t.Parallel()
 	d := sample(t)
 	for text, want := range map[string]string{
 		"libcurl.so=4-64":  "[{git libcurl.so} {git libcurl.so=4-64}]",
@@ -100,6 +102,7 @@ func TestALibraryNamesWhoLinksIt(t *testing.T) {
 }
 
 func TestCommitsAreFoundByTheirBeginning(t *testing.T) {
+	t.Parallel()
 	d := sample(t)
 	if found := d.Commits("6769", 5); len(found) != 1 || found[0].Source != "git" {
 		t.Errorf("%+v", found)
@@ -114,6 +117,7 @@ func TestCommitsAreFoundByTheirBeginning(t *testing.T) {
 
 // Whatever is asked, the answer is what a look at every name gives.
 func TestFindMissesNothing(t *testing.T) {
+	t.Parallel()
 	d := large(t, 300)
 	rapid.Check(t, func(t *rapid.T) {
 		query := rapid.StringOfN(rapid.SampledFrom([]rune("abceghilnoprst-0123")), 1, 4, -1).Draw(t, "query")

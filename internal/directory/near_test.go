@@ -9,6 +9,7 @@ import (
 )
 
 func TestSlipsOfThePenAreForgiven(t *testing.T) {
+	t.Parallel()
 	d := directory.New([]directory.Source{
 		source(t, "openssl", "openssl"), source(t, "openssh", "openssh"), source(t, "git", "git"), source(t, "got", "got"), source(t, "x", "x"),
 	})

@@ -30,6 +30,7 @@ func distribution(n, edges int) graphlayout.Graph {
 }
 
 func TestTheCacheGivesTheSameLayoutAgainAndForgets(t *testing.T) {
+	t.Parallel()
 	var c graphlayout.Cache
 	g := distribution(50, 100)
 	first, err := c.New(g)
@@ -55,6 +56,7 @@ func TestTheCacheGivesTheSameLayoutAgainAndForgets(t *testing.T) {
 }
 
 func TestManyWhoAskAtOnceGetOneLayout(t *testing.T) {
+	t.Parallel()
 	var c graphlayout.Cache
 	g := distribution(200, 600)
 	got := make([]*graphlayout.Layout, 8)
@@ -73,6 +75,7 @@ func TestManyWhoAskAtOnceGetOneLayout(t *testing.T) {
 // The reduction looks at blocks of targets; what it gives does not depend on
 // where a block ends.
 func TestALargeGraphIsReducedAsASmallOne(t *testing.T) {
+	t.Parallel()
 	const n = 9000
 	g := graphlayout.Graph{Widths: make([]int, n)}
 	for v := range int32(n - 1) {

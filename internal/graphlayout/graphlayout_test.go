@@ -51,6 +51,7 @@ func layOut(t interface{ Fatal(...any) }, g graphlayout.Graph) *graphlayout.Layo
 }
 
 func TestNodesKeepApartAndLiveInTheirLevel(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		g := anyGraph(t)
 		l := layOut(t, g)
@@ -72,6 +73,7 @@ func TestNodesKeepApartAndLiveInTheirLevel(t *testing.T) {
 }
 
 func TestLevelsFollowTheEdges(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		g := anyGraph(t)
 		l := layOut(t, g)
@@ -101,6 +103,7 @@ func TestLevelsFollowTheEdges(t *testing.T) {
 // The edges that are drawn are those of the library's transitive reduction, and
 // those that were to be kept.
 func TestTheReductionIsTheLibrarys(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		g := anyGraph(t)
 		oracle := library.New(library.IntHash, library.Directed())
@@ -133,6 +136,7 @@ func TestTheReductionIsTheLibrarys(t *testing.T) {
 // Every line leads from its first node to its second, always to the right, and
 // what it shares is shared with lines of the same first node only.
 func TestLinesLeadFromNodeToNode(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		g := anyGraph(t)
 		l := layOut(t, g)
@@ -161,6 +165,7 @@ func TestLinesLeadFromNodeToNode(t *testing.T) {
 
 // A line that runs level over a whole level meets no node there.
 func TestRailsRunBetweenNodes(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		l := layOut(t, anyGraph(t))
 		for _, p := range l.Points {
@@ -186,6 +191,7 @@ func start(l *graphlayout.Layout, parent int) (x, y int) {
 }
 
 func TestTheLayoutIsTheSameEveryTime(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		g := anyGraph(t)
 		first := layOut(t, g)
@@ -197,6 +203,7 @@ func TestTheLayoutIsTheSameEveryTime(t *testing.T) {
 }
 
 func TestACycleIsAnError(t *testing.T) {
+	t.Parallel()
 	_, err := graphlayout.New(graphlayout.Graph{Widths: []int{50, 50, 50}, Edges: []graphlayout.Edge{{From: 0, To: 1}, {From: 1, To: 2}, {From: 2, To: 1}}})
 	if !errors.Is(err, graph.ErrCycle) {
 		t.Errorf("error %v", err)
@@ -204,6 +211,7 @@ func TestACycleIsAnError(t *testing.T) {
 }
 
 func TestParallelChainsAreStraightAndDoNotCross(t *testing.T) {
+	t.Parallel()
 	const chains, levels = 6, 5
 	g := graphlayout.Graph{Widths: make([]int, chains*levels)}
 	// Numbers run the wrong way round on every second level.
@@ -228,6 +236,7 @@ func TestParallelChainsAreStraightAndDoNotCross(t *testing.T) {
 }
 
 func TestALongEdgeIsStraight(t *testing.T) {
+	t.Parallel()
 	// A chain of nine, and an edge around all of it.
 	g := graphlayout.Graph{Widths: make([]int, 10)}
 	for v := range int32(8) {
@@ -246,6 +255,7 @@ func TestALongEdgeIsStraight(t *testing.T) {
 
 // A level with many nodes does not become a tower.
 func TestTallLevelsAreFolded(t *testing.T) {
+	t.Parallel()
 	const n = 1000
 	g := graphlayout.Graph{Widths: make([]int, n)}
 	for v := range g.Widths {
@@ -261,6 +271,7 @@ func TestTallLevelsAreFolded(t *testing.T) {
 }
 
 func TestNothingHasALayoutToo(t *testing.T) {
+	t.Parallel()
 	if l := layOut(t, graphlayout.Graph{}); l.Width <= 0 || l.Height <= 0 || len(l.Nodes)+len(l.Lines) != 0 {
 		t.Errorf("layout of nothing: %+v", l)
 	}
@@ -269,6 +280,7 @@ func TestNothingHasALayoutToo(t *testing.T) {
 // A zigzag can be drawn without crossings. Its nodes are numbered so that their
 // first order has many.
 func TestCrossingsAreUndone(t *testing.T) {
+	t.Parallel()
 	const n = 13
 	g := graphlayout.Graph{Widths: make([]int, 2*n)}
 	upper := func(i int) int32 { return int32(i * 5 % n) }

@@ -76,6 +76,7 @@ func shown(t *testing.T, s *graphview.State, v graphview.View) string {
 }
 
 func TestWhatAFailureHoldsUpAndWhy(t *testing.T) {
+	t.Parallel()
 	s := graph(
 		"lib built", "tool failed", "other failed", "app blocked: lib tool", "far blocked: app", "busy building: lib",
 		"waits blocked: busy", "both blocked: far other waits",
@@ -108,6 +109,7 @@ func TestWhatAFailureHoldsUpAndWhy(t *testing.T) {
 // A build that was skipped as unchanged is as good as built; any other skipped
 // one is as bad as failed.
 func TestSkippedBuildsHoldUpUnlessUnchanged(t *testing.T) {
+	t.Parallel()
 	s := graph("lib skipped", "app blocked: lib")
 	if s.Held[1] {
 		t.Error("an unchanged build holds up another")
@@ -120,6 +122,7 @@ func TestSkippedBuildsHoldUpUnlessUnchanged(t *testing.T) {
 }
 
 func TestTheFirstLookIsAtWhatDeservesIt(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		want  string
 		lines []string
@@ -140,6 +143,7 @@ func TestTheFirstLookIsAtWhatDeservesIt(t *testing.T) {
 }
 
 func TestTheChainFollowsTheLargestPriorities(t *testing.T) {
+	t.Parallel()
 	s := graph("lib built", "a built: lib", "b built: lib", "c built: b", "d built: a")
 	if got := names(s, s.Chain); got != "lib a d" {
 		t.Errorf("chain %s", got)
@@ -148,6 +152,7 @@ func TestTheChainFollowsTheLargestPriorities(t *testing.T) {
 
 // However far away the failure is, the surroundings show the way to it.
 func TestTheSurroundingsLeadToTheCause(t *testing.T) {
+	t.Parallel()
 	lines := []string{"lib built", "root failed: lib"}
 	before := "root"
 	for i := range 9 {
@@ -165,6 +170,7 @@ func TestTheSurroundingsLeadToTheCause(t *testing.T) {
 }
 
 func TestSurroundingsStaySmallAndSayWhatTheyLeaveOut(t *testing.T) {
+	t.Parallel()
 	lines := []string{"lib built"}
 	for i := range 500 {
 		lines = append(lines, fmt.Sprintf("app%d blocked: lib", i))
@@ -180,6 +186,7 @@ func TestSurroundingsStaySmallAndSayWhatTheyLeaveOut(t *testing.T) {
 }
 
 func TestOnlyFailuresAndWhatTheyBlock(t *testing.T) {
+	t.Parallel()
 	s := graph("lib built", "bad failed: lib", "held blocked: bad", "fine building: lib", "waits blocked: fine")
 	if got := shown(t, s, graphview.View{Mode: graphview.ModeFailed, Focus: -1}); got != "bad held" {
 		t.Errorf("shown: %s", got)
@@ -187,6 +194,7 @@ func TestOnlyFailuresAndWhatTheyBlock(t *testing.T) {
 }
 
 func TestWhatIsDoneIsJoined(t *testing.T) {
+	t.Parallel()
 	s := graph("lib built", "a built: lib", "b skipped: a", "alone built", "app building: b", "again built: app", "far blocked: app alone")
 	if got := shown(t, s, graphview.View{Mode: graphview.ModeAll, Focus: -1, Collapse: true}); got != "3 done alone app again far" {
 		t.Errorf("shown: %s", got)
@@ -216,6 +224,7 @@ func anyState(t *rapid.T) *graphview.State {
 // Whatever the statuses are: every picture can be laid out, each build is in at
 // most one box, and a region holds builds that are done and nothing else.
 func TestEveryViewIsAPicture(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s := anyState(t)
 		v := graphview.View{
@@ -250,6 +259,7 @@ func TestEveryViewIsAPicture(t *testing.T) {
 
 // What has changed, put on what was, gives what is.
 func TestChangesAreEnough(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		before := anyState(t)
 		builds := slices.Clone(before.Builds)
@@ -285,6 +295,7 @@ func TestChangesAreEnough(t *testing.T) {
 }
 
 func TestSearchPutsTheLikeliestFirst(t *testing.T) {
+	t.Parallel()
 	s := graph("python-openssl built", "openssl-1.1 built", "openssl built", "curl built")
 	if got := names(s, s.Search("OpenSSL", 2)); got != "openssl openssl-1.1" {
 		t.Errorf("found %s", got)
@@ -292,6 +303,7 @@ func TestSearchPutsTheLikeliestFirst(t *testing.T) {
 }
 
 func TestGraphvizGetsEveryLine(t *testing.T) {
+	t.Parallel()
 	nodes := []graphview.Node{
 		{ID: 1, Pkgbase: `lib"x\`, Stage: 1}, {ID: 2, Pkgbase: "app", Stage: 2, Level: 1}, {ID: 3, Pkgbase: "tool", Stage: 1, Level: 2},
 	}

@@ -29,6 +29,7 @@ func simulate(t testing.TB, o simulation.Options) simulation.Result {
 }
 
 func TestOneWorkerTakesTheSumOfAll(t *testing.T) {
+	t.Parallel()
 	got := simulate(t, simulation.Options{
 		Plan: storetest.Plan("a", "b: a", "c: a", "d: b c"), Workers: 1, Check: 1,
 		Seconds: func(string) float64 { return 100 },
@@ -39,6 +40,7 @@ func TestOneWorkerTakesTheSumOfAll(t *testing.T) {
 }
 
 func TestManyWorkersTakeTheLongestChain(t *testing.T) {
+	t.Parallel()
 	got := simulate(t, simulation.Options{
 		Plan: storetest.Plan("a", "b: a", "c: a", "d: b c"), Workers: 5, Check: 1,
 		Seconds: func(string) float64 { return 100 },
@@ -51,6 +53,7 @@ func TestManyWorkersTakeTheLongestChain(t *testing.T) {
 // TestNothingIsLostWhateverDies runs random graphs with failures and deaths and
 // checks all invariants after every event.
 func TestNothingIsLostWhateverDies(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
 		o := simulation.Options{
 			Plan:    randomPlan(rapid.Uint64().Draw(r, "graph")),
@@ -83,6 +86,7 @@ func randomPlan(seed uint64) *buildgraph.Plan {
 }
 
 func TestSameSeedSameRun(t *testing.T) {
+	t.Parallel()
 	o := simulation.Options{Plan: storetest.Synthetic(60, 200, 1), Workers: 4, Failures: 0.1, Kills: 0.1, Seed: 7, Learn: true}
 	a, b := simulate(t, o), simulate(t, o)
 	if a.Makespan != b.Makespan || a.Events != b.Events || a.Kills == 0 || a.Failures == 0 {

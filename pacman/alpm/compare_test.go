@@ -9,6 +9,7 @@ import (
 )
 
 func TestAPackageIsComparedWithTheOneItReplaces(t *testing.T) {
+	t.Parallel()
 	was := alpm.Interface{
 		Pkgname: "foo", Version: "1.0-1", Provides: []string{"libfoo=1.0", "bar=3", "baz"},
 		Sonames: []string{"libfoo.so=1-64", "libsame.so=2-64"},
@@ -37,6 +38,7 @@ func TestAPackageIsComparedWithTheOneItReplaces(t *testing.T) {
 }
 
 func TestWhatAnOlderPackageDoesNotTellIsNoChange(t *testing.T) {
+	t.Parallel()
 	now := alpm.Interface{Pkgname: "foo", Sonames: []string{"libfoo.so=2-64", "libplugin.so=libplugin.so-64"}}
 	derived := alpm.Compare(alpm.Interface{Pkgname: "foo", Derived: true}, now)
 	if got := derived.Sonames; got[0].Change != alpm.ChangeAdded || got[1].Change != alpm.ChangeUnknown {

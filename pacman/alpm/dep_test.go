@@ -8,6 +8,7 @@ import (
 )
 
 func TestParseDep(t *testing.T) {
+	t.Parallel()
 	for s, want := range map[string]alpm.Dep{
 		"foo":                 {Name: "foo"},
 		"foo<1":               {Name: "foo", Op: "<", Version: "1"},
@@ -35,6 +36,7 @@ func TestParseDep(t *testing.T) {
 }
 
 func TestIllegalDepsAreErrors(t *testing.T) {
+	t.Parallel()
 	for _, s := range []string{
 		"", " ", "<1", "-foo", ".foo", "foo bar", "foo >= 1", "foo>=1 2", "foo/bar", "a:b",
 		"föö", "foo\x00", "foo>=1/2", "foo=\n", strings.Repeat("a", 201),
@@ -46,6 +48,7 @@ func TestIllegalDepsAreErrors(t *testing.T) {
 }
 
 func TestSatisfaction(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		dep, version string
 		want         bool
@@ -71,6 +74,7 @@ func TestSatisfaction(t *testing.T) {
 }
 
 func TestProvidesMeetConstraintsOnlyWithAVersion(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		dep, provide string
 		want         bool
@@ -105,6 +109,7 @@ func TestProvidesMeetConstraintsOnlyWithAVersion(t *testing.T) {
 }
 
 func TestParseSoname(t *testing.T) {
+	t.Parallel()
 	for s, want := range map[string]alpm.Soname{
 		"libx.so":                {Library: "libx.so"},
 		"libx.so=5-64":           {Library: "libx.so", Version: "5", Bits: "64"},
@@ -134,6 +139,7 @@ func TestParseSoname(t *testing.T) {
 }
 
 func TestSonamesMatchWhenNothingDiffers(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		a, b string
 		want bool

@@ -7,6 +7,7 @@ import (
 )
 
 func TestFilenamesAreReadAsWritten(t *testing.T) {
+	t.Parallel()
 	for want, c := range map[string][4]string{
 		"foo-1.0-1-x86_64.pkg.tar.zst":            {"foo", "1.0-1", "x86_64", "zst"},
 		"foo-bar-2:1.0-1.1-any.pkg.tar.xz":        {"foo-bar", "2:1.0-1.1", "any", "xz"},
@@ -24,6 +25,7 @@ func TestFilenamesAreReadAsWritten(t *testing.T) {
 }
 
 func TestIllegalFilenamesAreErrors(t *testing.T) {
+	t.Parallel()
 	for _, s := range []string{
 		"", ".pkg.tar.zst", "foo.pkg.tar.zst", "1-1-any.pkg.tar.zst", "foo-1-1-any.pkg.tar.zst.sig",
 		"foo-1-1-any.tar.zst", "foo-1-1-any.pkg.tar.bz2", "../foo-1-1-any.pkg.tar.zst", "a/foo-1-1-any.pkg.tar.zst",

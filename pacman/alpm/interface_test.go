@@ -57,6 +57,7 @@ func readInterface(tb testing.TB, entries ...entry) alpm.Interface {
 var fooInfo = entry{name: ".PKGINFO", body: pkgInfoText}
 
 func TestSonamesAreThoseOfSharedLibraries(t *testing.T) {
+	t.Parallel()
 	foo := sharedLibrary(t, "libfoo.so.1", "-g")
 	link := func(typ byte, to string) tar.Header { return tar.Header{Typeflag: typ, Linkname: to} }
 	big := foo + strings.Repeat("\x00", 6<<20) // more than is kept in memory
@@ -113,6 +114,7 @@ func edited(body string, offset int, with ...byte) string {
 }
 
 func TestUnreadableLibrariesMakeTheInterfaceUnknown(t *testing.T) {
+	t.Parallel()
 	foo := sharedLibrary(t, "libfoo.so.1")
 	file, err := elf.NewFile(strings.NewReader(foo))
 	if err != nil {
@@ -174,6 +176,7 @@ func tagOffset(t *testing.T, file *elf.File, dynamic *elf.Section, tag elf.DynTa
 }
 
 func TestLibraryOverTheLimitIsUnknown(t *testing.T) {
+	t.Parallel()
 	limits := alpm.DefaultLimits()
 	limits.Library = 1000
 	file := tarOf(t, fooInfo, entry{name: "usr/lib/libfoo.so.1", body: sharedLibrary(t, "libfoo.so.1")})
@@ -184,6 +187,7 @@ func TestLibraryOverTheLimitIsUnknown(t *testing.T) {
 }
 
 func TestNowhereToPutALargeLibraryIsAnErrorOfTheMachine(t *testing.T) {
+	t.Parallel()
 	body := sharedLibrary(t, "libfoo.so.1") + strings.Repeat("\x00", 6<<20)
 	file := tarOf(t, fooInfo, entry{name: "usr/lib/libfoo.so.1", body: body})
 	_, _, err := alpm.ReadInterface(bytes.NewReader(file), filepath.Join(t.TempDir(), "missing"))
@@ -193,6 +197,7 @@ func TestNowhereToPutALargeLibraryIsAnErrorOfTheMachine(t *testing.T) {
 }
 
 func TestCutOffPackageHasNoInterface(t *testing.T) {
+	t.Parallel()
 	file := tarOf(t, fooInfo, entry{name: "usr/lib/libfoo.so.1", body: sharedLibrary(t, "libfoo.so.1") + strings.Repeat("\x00", 6<<20)})
 	for _, n := range []int{2000, 3000, 1 << 20, len(file) - 1024} {
 		if _, _, err := alpm.ReadInterface(bytes.NewReader(file[:n]), t.TempDir()); err == nil || !strings.Contains(err.Error(), "cut off") {
@@ -204,6 +209,7 @@ func TestCutOffPackageHasNoInterface(t *testing.T) {
 // TestSonamesAreThoseOfDebugELF compares with the library for all that this
 // machine has.
 func TestSonamesAreThoseOfDebugELF(t *testing.T) {
+	t.Parallel()
 	files, _ := filepath.Glob("/usr/lib/*/*.so*")
 	more, _ := filepath.Glob("/usr/lib/*.so*")
 	n := 0

@@ -70,6 +70,7 @@ func makepkg(t *testing.T, pkgbuild string) []string {
 }
 
 func TestSonamesAreThoseThatMakepkgFinds(t *testing.T) {
+	t.Parallel()
 	found := false
 	for _, name := range makepkg(t, libraryPkgbuild) {
 		f, err := os.Open(name)

@@ -46,6 +46,7 @@ func deps(tb testing.TB, line string) []alpm.Dep {
 }
 
 func TestWhatADependentNotices(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		deps, from, to string
 		want           string // empty: nothing
@@ -90,6 +91,7 @@ func TestWhatADependentNotices(t *testing.T) {
 }
 
 func TestNothingToCompareWithCountsAsNoticed(t *testing.T) {
+	t.Parallel()
 	one := pkgs("foo 1-1")
 	debug := alpm.Interface{Pkgname: "foo-debug", Version: "1-1", Debug: true}
 	for _, c := range [][2][]alpm.Interface{{nil, one}, {one, nil}, {nil, nil}, {{debug}, one}} {
@@ -102,6 +104,7 @@ func TestNothingToCompareWithCountsAsNoticed(t *testing.T) {
 // TestDerivedSonamesLackThoseNobodyLinksWith has a plugin that a list of files
 // does not show to have a soname.
 func TestDerivedSonamesLackThoseNobodyLinksWith(t *testing.T) {
+	t.Parallel()
 	to := pkgs("foo 2-1 so:libfoo.so=1-64 so:plugin.so=plugin.so-64")
 	from := pkgs("foo 1-1 so:libfoo.so=1-64")
 	if reason, changed := alpm.Noticed(deps(t, "foo"), from, to); !changed || reason != "plugin.so=plugin.so-64 is new" {
@@ -117,6 +120,7 @@ func TestDerivedSonamesLackThoseNobodyLinksWith(t *testing.T) {
 }
 
 func TestDigestCoversWhatEveryDependentCanNotice(t *testing.T) {
+	t.Parallel()
 	base := pkg("foo 1:1.5-1 foo-api=1.5 mathengine=2.5 so:libfoo.so=1-64")
 	for line, same := range map[string]bool{
 		"foo 1:1.6-1 foo-api=1.6 mathengine=2.5 so:libfoo.so=1-64":       true,
@@ -145,6 +149,7 @@ func TestDigestCoversWhatEveryDependentCanNotice(t *testing.T) {
 // TestEqualDigestsAreNotNoticed is the promise that lets the digests be
 // compared first.
 func TestEqualDigestsAreNotNoticed(t *testing.T) {
+	t.Parallel()
 	words := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b=1", "b=2", "so:l.so=1-64", "so:l.so=2-64", "so:m.so=1-64", "l.so=1-64", "lib:l.so.1"}), 0, 4)
 	version := rapid.SampledFrom([]string{"1-1", "2-1", "1:1-1"})
 	dep := rapid.SampledFrom([]string{"foo", "a", "b", "l.so", "lib:l.so.1", "bar"})
@@ -162,6 +167,7 @@ func TestEqualDigestsAreNotNoticed(t *testing.T) {
 }
 
 func TestOutputDigestIdentifiesFiles(t *testing.T) {
+	t.Parallel()
 	files := map[string]string{"a.pkg.tar.zst": "00", "b.pkg.tar.zst": "01"}
 	digest := alpm.OutputDigest(files)
 	if again := alpm.OutputDigest(map[string]string{"b.pkg.tar.zst": "01", "a.pkg.tar.zst": "00"}); again != digest || len(digest) != 64 {

@@ -92,6 +92,7 @@ func compress(tb testing.TB, format string, plain []byte) []byte {
 var formats = []string{"", "zst", "xz", "gz"}
 
 func TestPackageIsReadInEveryFormat(t *testing.T) {
+	t.Parallel()
 	want := []string{
 		"Z", "etc/", "usr/", "usr/lib/", "usr/lib/.hidden", "usr/lib/a b", "usr/lib/libfoo-2",
 		"usr/lib/libfoo.so", "usr/lib/libfoo.so.1", "usr/lib/libfoo/", `usr/lib/x\\x2d`, "usr/lib/é",
@@ -114,6 +115,7 @@ func TestPackageIsReadInEveryFormat(t *testing.T) {
 }
 
 func TestEveryTruncationIsAnError(t *testing.T) {
+	t.Parallel()
 	for _, format := range formats {
 		whole := compress(t, format, samplePackage(t))
 		for n := 0; n < len(whole); n++ {
@@ -129,6 +131,7 @@ func TestEveryTruncationIsAnError(t *testing.T) {
 }
 
 func TestFlippedBitsAreErrors(t *testing.T) {
+	t.Parallel()
 	for _, format := range []string{"zst", "xz", "gz"} {
 		whole := compress(t, format, samplePackage(t))
 		middle := bytes.Clone(whole)
@@ -140,6 +143,7 @@ func TestFlippedBitsAreErrors(t *testing.T) {
 }
 
 func TestBadPackagesAreRefused(t *testing.T) {
+	t.Parallel()
 	info := entry{name: ".PKGINFO", body: pkgInfoText}
 	good := tarOf(t, info)
 	link := tar.Header{Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}
@@ -170,6 +174,7 @@ func TestBadPackagesAreRefused(t *testing.T) {
 }
 
 func TestLimitsHold(t *testing.T) {
+	t.Parallel()
 	limits := alpm.DefaultLimits()
 	for name, c := range map[string]struct {
 		change func(*alpm.Limits)
@@ -197,6 +202,7 @@ func TestLimitsHold(t *testing.T) {
 // TestSparseFilesAreCountedWithTheirHoles packs 100 GB of nothing in a few
 // kilobytes.
 func TestSparseFilesAreCountedWithTheirHoles(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, ".PKGINFO"), []byte(pkgInfoText), 0o600); err != nil {
 		t.Fatal(err)
@@ -220,6 +226,7 @@ func TestSparseFilesAreCountedWithTheirHoles(t *testing.T) {
 
 // TestZstdWindowIsBounded takes a frame header that asks for 2 GB of memory.
 func TestZstdWindowIsBounded(t *testing.T) {
+	t.Parallel()
 	const windowLog31 = (31 - 10) << 3
 	frame := []byte{0x28, 0xb5, 0x2f, 0xfd, 0x00, windowLog31, 0x01, 0x00, 0x00}
 	if _, err := alpm.ReadPackage(bytes.NewReader(frame)); !errors.Is(err, alpm.ErrLimit) {
@@ -229,6 +236,7 @@ func TestZstdWindowIsBounded(t *testing.T) {
 
 // TestFilesAreThoseOfRepoAdd adds the sample with the real program.
 func TestFilesAreThoseOfRepoAdd(t *testing.T) {
+	t.Parallel()
 	repoAdd, err := exec.LookPath("repo-add")
 	if err != nil {
 		t.Skip("skipped: repo-add is not installed")

@@ -26,6 +26,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 }
 
 func TestOnlyTheBeginningOfAPackageIsReadForItsPkgInfo(t *testing.T) {
+	t.Parallel()
 	sample := samplePackage(t)
 	info, err := alpm.ReadPkgInfo(bytes.NewReader(compress(t, "zst", sample)))
 	if err != nil || info.Name != "foo" || info.Version != "1:1.0-2" {
@@ -38,6 +39,7 @@ func TestOnlyTheBeginningOfAPackageIsReadForItsPkgInfo(t *testing.T) {
 }
 
 func TestAPkgInfoThatIsHiddenIsAnError(t *testing.T) {
+	t.Parallel()
 	entries := make([]entry, 0, 201)
 	for i := range 200 {
 		entries = append(entries, entry{name: fmt.Sprintf("usr/%d", i), body: "x"})

@@ -13,6 +13,7 @@ import (
 )
 
 func TestVercmpOnKnownPairs(t *testing.T) {
+	t.Parallel()
 	// From `man vercmp`, pacman's own test/util/vercmptest.sh and toolchain.md.
 	for _, c := range []struct {
 		a, b string
@@ -75,11 +76,15 @@ func sibling(r *rand.Rand, version string) string {
 }
 
 func TestVercmpAgreesWithPacman(t *testing.T) {
+	t.Parallel()
 	program, err := exec.LookPath("vercmp")
 	if err != nil {
 		t.Skip("skipped: vercmp is not installed")
 	}
-	const pairs = 3000
+	pairs := 3000 // each is a process
+	if testing.Short() {
+		pairs = 300
+	}
 	r := rand.New(rand.NewPCG(1, 2))
 	var input bytes.Buffer
 	versions := make([][2]string, 0, pairs)

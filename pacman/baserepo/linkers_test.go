@@ -7,6 +7,7 @@ import (
 )
 
 func TestLinkersNameTheSonameInAnyForm(t *testing.T) {
+	t.Parallel()
 	db, _ := repoAdd(t, ".gz",
 		pkg{name: "old", base: "old", version: "1-1", lines: []string{"depend = libfoo.so=1-64"}},
 		pkg{name: "new", base: "new", version: "1-1", lines: []string{"depend = libfoo.so=2-64"}},

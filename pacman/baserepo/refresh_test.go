@@ -29,6 +29,7 @@ func (m *mirror) core() baserepo.Repo {
 }
 
 func TestRefreshTakesWhatIsNewer(t *testing.T) {
+	t.Parallel()
 	m := newMirror(t)
 	db, files := repoAdd(t, ".gz", pkg{name: "foo", base: "foo", version: "1-1"})
 	m.put(corePath+".db", db, day)
@@ -79,6 +80,7 @@ func TestRefreshTakesWhatIsNewer(t *testing.T) {
 }
 
 func TestFaultsKeepWhatThereWas(t *testing.T) {
+	t.Parallel()
 	good := madeUp(t, 100)
 	cut := func(w http.ResponseWriter, _ *http.Request) { // promises more than it sends
 		w.Header().Set("Content-Length", fmt.Sprint(len(good)))
@@ -164,6 +166,7 @@ func TestFaultsKeepWhatThereWas(t *testing.T) {
 }
 
 func TestServerThatIsDownKeepsWhatThereWas(t *testing.T) {
+	t.Parallel()
 	m := newMirror(t)
 	m.set(corePath+".db", answer(200, string(madeUp(t, 5))))
 	b := open(t, t.TempDir(), baserepo.Options{}, m.core())
@@ -179,6 +182,7 @@ func TestServerThatIsDownKeepsWhatThereWas(t *testing.T) {
 }
 
 func TestFirstRefreshThatFailsLeavesNothing(t *testing.T) {
+	t.Parallel()
 	m := newMirror(t)
 	b := open(t, t.TempDir(), baserepo.Options{}, m.core())
 	got := b.Refresh(t.Context())[0]
@@ -191,6 +195,7 @@ func TestFirstRefreshThatFailsLeavesNothing(t *testing.T) {
 }
 
 func TestLostListsAreKeptWithAWarning(t *testing.T) {
+	t.Parallel()
 	m := newMirror(t)
 	db, files := repoAdd(t, ".gz", pkg{name: "foo", base: "foo", version: "1-1"})
 	m.put(corePath+".db", db, day)
@@ -207,6 +212,7 @@ func TestLostListsAreKeptWithAWarning(t *testing.T) {
 }
 
 func TestVolatileRepositoriesMayBecomeEmpty(t *testing.T) {
+	t.Parallel()
 	m := newMirror(t)
 	m.set(corePath+".db", answer(200, string(madeUp(t, 100))))
 	r := m.core()
@@ -220,6 +226,7 @@ func TestVolatileRepositoriesMayBecomeEmpty(t *testing.T) {
 }
 
 func TestAnotherURLIsNoShrinking(t *testing.T) {
+	t.Parallel()
 	m := newMirror(t)
 	m.put("/big/core.db", madeUp(t, 100), day)
 	m.put("/small/core.db", madeUp(t, 5), day)
@@ -236,6 +243,7 @@ func TestAnotherURLIsNoShrinking(t *testing.T) {
 }
 
 func TestDamagedCopyIsDownloadedAgain(t *testing.T) {
+	t.Parallel()
 	m := newMirror(t)
 	m.put(corePath+".db", madeUp(t, 5), day)
 	dir := t.TempDir()
@@ -258,6 +266,7 @@ func TestDamagedCopyIsDownloadedAgain(t *testing.T) {
 }
 
 func TestHalfWrittenFilesAreRemoved(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	left := filepath.Join(dir, atomicfile.TempPrefix+"123")
 	if err := os.WriteFile(left, nil, 0o600); err != nil {
@@ -270,6 +279,7 @@ func TestHalfWrittenFilesAreRemoved(t *testing.T) {
 }
 
 func TestLocalRepositories(t *testing.T) {
+	t.Parallel()
 	server := t.TempDir()
 	repo := baserepo.Repo{Name: "core", URL: "file://" + server + "/$repo"}
 	if err := os.Mkdir(filepath.Join(server, "core"), 0o700); err != nil {
@@ -307,6 +317,7 @@ func TestLocalRepositories(t *testing.T) {
 }
 
 func TestRefreshStopsWithItsContext(t *testing.T) {
+	t.Parallel()
 	m := newMirror(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	m.set(corePath+".db", func(_ http.ResponseWriter, r *http.Request) {
@@ -320,6 +331,7 @@ func TestRefreshStopsWithItsContext(t *testing.T) {
 }
 
 func TestSnapshotsAreReadWhileRefreshing(t *testing.T) {
+	t.Parallel()
 	m := newMirror(t)
 	b := open(t, t.TempDir(), baserepo.Options{}, m.core())
 	var readers sync.WaitGroup
@@ -349,6 +361,7 @@ func TestSnapshotsAreReadWhileRefreshing(t *testing.T) {
 }
 
 func TestWrongRepositoriesAreRefused(t *testing.T) {
+	t.Parallel()
 	for _, repos := range [][]baserepo.Repo{
 		{{Name: "", URL: "https://example.invalid"}},
 		{{Name: "../core", URL: "https://example.invalid"}},

@@ -44,6 +44,7 @@ func published(t *testing.T) (r *pacmanrepo.Repos, dir string, lib, app []buildb
 }
 
 func TestAdoptLinksFilesAndMayBeRepeated(t *testing.T) {
+	t.Parallel()
 	r, dir, lib, app := published(t)
 	for range 2 {
 		if missing, err := r.Adopt(t.Context(), adoption(lib, app)); err != nil || len(missing) > 0 {
@@ -74,6 +75,7 @@ func TestAdoptLinksFilesAndMayBeRepeated(t *testing.T) {
 }
 
 func TestAdoptDoesNothingWhenSomethingIsMissing(t *testing.T) {
+	t.Parallel()
 	for name, lose := range map[string]func(t *testing.T, r *pacmanrepo.Repos, dir string, lib []buildbtw.Package){
 		"file": func(t *testing.T, _ *pacmanrepo.Repos, dir string, lib []buildbtw.Package) {
 			if err := os.Remove(filepath.Join(dir, repository, "os", x86, lib[0].Filename)); err != nil {
@@ -112,6 +114,7 @@ func TestAdoptDoesNothingWhenSomethingIsMissing(t *testing.T) {
 }
 
 func TestAdoptRefusesNamesThatLeaveTheDirectory(t *testing.T) {
+	t.Parallel()
 	r, _, lib, _ := published(t)
 	bad := slices.Clone(lib)
 	bad[0].Filename = "../" + bad[0].Filename
@@ -124,6 +127,7 @@ func TestAdoptRefusesNamesThatLeaveTheDirectory(t *testing.T) {
 }
 
 func TestInterfacesAreReadAtUpload(t *testing.T) {
+	t.Parallel()
 	r, _ := open(t, pacmanrepo.Options{})
 	files := stage(t, r, 1, pkg{name: "lib", ext: "zst", info: []string{"provides = virtual=2"}})
 	all, err := r.Interfaces(1)

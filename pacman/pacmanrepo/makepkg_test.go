@@ -67,6 +67,7 @@ func makepkg(t *testing.T, ext string) []string {
 }
 
 func TestPackagesOfRealMakepkg(t *testing.T) {
+	t.Parallel()
 	need(t, "repo-add", "bsdtar")
 	for _, ext := range []string{".zst", ".xz", ".gz", ""} {
 		t.Run("pkg.tar"+ext, func(t *testing.T) {

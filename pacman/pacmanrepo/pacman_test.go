@@ -63,6 +63,7 @@ func mustContain(t *testing.T, text string, words ...string) {
 }
 
 func TestPacmanTakesTheRepositoryFromItsFirstSecond(t *testing.T) {
+	t.Parallel()
 	eachTool(t, func(t *testing.T, o pacmanrepo.Options) {
 		r, _ := open(t, o)
 		create(t, r, x86)
@@ -98,6 +99,7 @@ func TestPacmanTakesTheRepositoryFromItsFirstSecond(t *testing.T) {
 }
 
 func TestPacmanWithAnOlderDatabaseStillFindsTheReplacedFile(t *testing.T) {
+	t.Parallel()
 	r, _ := open(t, pacmanrepo.Options{})
 	create(t, r, x86)
 	publish(t, r, 1, pkg{name: "foo", version: "1.0-1", ext: "zst"}, pkg{name: "same", version: "1.0-1", ext: "zst"})
@@ -118,6 +120,7 @@ func TestPacmanWithAnOlderDatabaseStillFindsTheReplacedFile(t *testing.T) {
 // TestPacmanReadsADatabaseOfManyBlocks has packages enough for several frames
 // of zstd in the databases.
 func TestPacmanReadsADatabaseOfManyBlocks(t *testing.T) {
+	t.Parallel()
 	r, dir := open(t, pacmanrepo.Options{})
 	create(t, r, x86)
 	seed(t, dir, 700)

@@ -8,6 +8,7 @@ import (
 )
 
 func TestAPackageOfTheRepositorySaysWhatItIs(t *testing.T) {
+	t.Parallel()
 	r, _ := open(t, pacmanrepo.Options{})
 	create(t, r, x86)
 	publish(t, r, 1, pkg{name: "foo", version: "1:1.0-1"})

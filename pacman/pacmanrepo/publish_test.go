@@ -3,6 +3,7 @@ package pacmanrepo_test
 import (
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -25,6 +26,7 @@ func eachTool(t *testing.T, test func(t *testing.T, o pacmanrepo.Options)) {
 	t.Helper()
 	for _, tool := range tools() {
 		t.Run(string(tool), func(t *testing.T) {
+			t.Parallel()
 			if tool == pacmanrepo.ToolRepoAdd {
 				need(t, "repo-add")
 			}
@@ -34,6 +36,7 @@ func eachTool(t *testing.T, test func(t *testing.T, o pacmanrepo.Options)) {
 }
 
 func TestAnyPackagesGoToEveryArchitecture(t *testing.T) {
+	t.Parallel()
 	eachTool(t, func(t *testing.T, o pacmanrepo.Options) {
 		r, _ := open(t, o)
 		create(t, r, x86, "aarch64")
@@ -55,6 +58,7 @@ func TestAnyPackagesGoToEveryArchitecture(t *testing.T) {
 }
 
 func TestNewVersionReplacesTheEntryAndKeepsTheFileUntilPrune(t *testing.T) {
+	t.Parallel()
 	eachTool(t, func(t *testing.T, o pacmanrepo.Options) {
 		now := time.Now()
 		o.Now = func() time.Time { return now }
@@ -86,6 +90,7 @@ func TestNewVersionReplacesTheEntryAndKeepsTheFileUntilPrune(t *testing.T) {
 }
 
 func TestRebuildWithTheSameNameIsServedUnderItsOwnDigest(t *testing.T) {
+	t.Parallel()
 	eachTool(t, func(t *testing.T, o pacmanrepo.Options) {
 		r, _ := open(t, o)
 		create(t, r, x86)
@@ -97,6 +102,7 @@ func TestRebuildWithTheSameNameIsServedUnderItsOwnDigest(t *testing.T) {
 }
 
 func TestModificationTimesGrowByWholeSeconds(t *testing.T) {
+	t.Parallel()
 	eachTool(t, func(t *testing.T, o pacmanrepo.Options) {
 		now := time.Now()
 		o.Now = func() time.Time { return now }
@@ -117,6 +123,7 @@ func TestModificationTimesGrowByWholeSeconds(t *testing.T) {
 }
 
 func TestPublishRefuses(t *testing.T) {
+	t.Parallel()
 	r, _ := open(t, pacmanrepo.Options{})
 	create(t, r, x86)
 	files := stage(t, r, 1, pkg{name: "foo"}, pkg{name: "bar"})
@@ -152,38 +159,54 @@ func TestPublishRefuses(t *testing.T) {
 // errCrash ends a publication as a crash would: nothing more happens on disk.
 var errCrash = errors.New("crash")
 
-// crashAt makes the nth change of the disk and all that follow fail.
-func crashAt(r *pacmanrepo.Repos, n int) (crashed func() bool) {
-	steps := 0
+const noCrash = math.MaxInt
+
+// crashAt makes the nth change of the disk and all that follow fail, and counts
+// them.
+func crashAt(r *pacmanrepo.Repos, n int) (steps *int) {
+	steps = new(int)
 	r.BeforeStep(func(string, string) error {
-		steps++
-		if steps > n {
+		*steps++
+		if *steps > n {
 			return errCrash
 		}
 		return nil
 	})
-	return func() bool { return steps > n }
+	return steps
 }
 
 // TestPublishCanBeRepeatedAfterACrashAnywhere publishes a new package, a new
 // version and a rebuild of the same name, crashes before the nth change of the
 // disk, and lets a new process repeat the call.
 func TestPublishCanBeRepeatedAfterACrashAnywhere(t *testing.T) {
+	t.Parallel()
 	eachTool(t, func(t *testing.T, o pacmanrepo.Options) {
 		archs := []string{x86, "aarch64"}
 		if o.Tool == pacmanrepo.ToolRepoAdd {
 			archs = archs[:1] // each run of the program takes its time
 		}
-		for n, crashed := 0, true; crashed; n++ {
-			crashed = publishWithCrash(t, o, n, archs)
-			if n > 200 {
-				t.Fatal("publishing takes more than 200 steps")
-			}
+		steps := publishWithCrash(t, o, noCrash, archs)
+		if steps > 200 || steps < 10 {
+			t.Fatalf("publishing takes %d steps", steps)
+		}
+		stride := 1
+		if o.Tool == pacmanrepo.ToolRepoAdd && testing.Short() {
+			stride = 7
+		}
+		for n := 0; n < steps; n += stride {
+			t.Run(strconv.Itoa(n), func(t *testing.T) {
+				t.Parallel()
+				if made := publishWithCrash(t, o, n, archs); made <= n {
+					t.Errorf("there was no crash: %d steps were made", made)
+				}
+			})
 		}
 	})
 }
 
-func publishWithCrash(t *testing.T, o pacmanrepo.Options, n int, archs []string) (crashed bool) {
+// publishWithCrash crashes before the nth change of the disk and returns how many
+// there were to be before the repetition.
+func publishWithCrash(t *testing.T, o pacmanrepo.Options, n int, archs []string) (steps int) {
 	t.Helper()
 	r, dir := open(t, pacmanrepo.Options{})
 	create(t, r, archs...)
@@ -195,9 +218,9 @@ func publishWithCrash(t *testing.T, o pacmanrepo.Options, n int, archs []string)
 	p := publication(2, files, archs...)
 
 	doomed := reopen(t, filepath.Dir(dir), o)
-	happened := crashAt(doomed, n)
+	made := crashAt(doomed, n)
 	err := doomed.Publish(t.Context(), p)
-	if happened() != errors.Is(err, errCrash) {
+	if (*made > n) != errors.Is(err, errCrash) {
 		t.Fatalf("step %d: %v", n, err)
 	}
 	neverUnderAForeignDigest(t, dir, n, archs)
@@ -216,7 +239,7 @@ func publishWithCrash(t *testing.T, o pacmanrepo.Options, n int, archs []string)
 	if staged, err := next.Staged(); err != nil || len(staged) > 0 {
 		t.Errorf("step %d: still staged: %v, %v", n, staged, err)
 	}
-	return happened()
+	return *made
 }
 
 // neverUnderAForeignDigest looks at what a client would get right now: a listed
@@ -237,6 +260,7 @@ func neverUnderAForeignDigest(t *testing.T, dir string, n int, archs []string) {
 }
 
 func TestCreateKeepsWhatIsThere(t *testing.T) {
+	t.Parallel()
 	eachTool(t, func(t *testing.T, o pacmanrepo.Options) {
 		r, dir := open(t, o)
 		create(t, r, x86)
@@ -253,11 +277,12 @@ func TestCreateKeepsWhatIsThere(t *testing.T) {
 }
 
 func TestCreateCanBeRepeatedAfterACrashAnywhere(t *testing.T) {
+	t.Parallel()
 	for n, crashed := 0, true; crashed; n++ {
 		r, dir := open(t, pacmanrepo.Options{})
-		happened := crashAt(r, n)
+		made := crashAt(r, n)
 		err := r.Create(t.Context(), pacmanrepo.ID{Repository: repository, DB: dbName, Architecture: x86})
-		if crashed = happened(); crashed != errors.Is(err, errCrash) {
+		if crashed = *made > n; crashed != errors.Is(err, errCrash) {
 			t.Fatalf("step %d: %v", n, err)
 		}
 		create(t, reopen(t, filepath.Dir(dir), pacmanrepo.Options{}), x86)
@@ -268,6 +293,7 @@ func TestCreateCanBeRepeatedAfterACrashAnywhere(t *testing.T) {
 }
 
 func TestStaleLockOfRepoAddDoesNotMatter(t *testing.T) {
+	t.Parallel()
 	need(t, "repo-add")
 	r, dir := open(t, pacmanrepo.Options{Tool: pacmanrepo.ToolRepoAdd})
 	create(t, r, x86)

@@ -34,6 +34,7 @@ func specimens() []pkg {
 const longName = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
 
 func TestEntriesAreThoseOfRepoAdd(t *testing.T) {
+	t.Parallel()
 	need(t, "repo-add", "bsdtar")
 	for _, tool := range []pacmanrepo.Tool{pacmanrepo.ToolNative, pacmanrepo.ToolRepoAdd} {
 		t.Run(string(tool), func(t *testing.T) {

@@ -38,6 +38,7 @@ func serve(tb testing.TB, r *pacmanrepo.Repos) string {
 }
 
 func TestPathStaysInTheRepository(t *testing.T) {
+	t.Parallel()
 	r, dir := open(t, pacmanrepo.Options{})
 	create(t, r, x86)
 	publish(t, r, 1, pkg{name: "foo", version: "1:1.0-1"})
@@ -73,6 +74,7 @@ func TestPathStaysInTheRepository(t *testing.T) {
 }
 
 func TestCreateRefusesNamesThatPacmanOrThePathCannotTake(t *testing.T) {
+	t.Parallel()
 	r, _ := open(t, pacmanrepo.Options{})
 	for _, id := range []pacmanrepo.ID{
 		{"local_1", "local", x86},
@@ -90,6 +92,7 @@ func TestCreateRefusesNamesThatPacmanOrThePathCannotTake(t *testing.T) {
 }
 
 func TestRemovedRepositoryIsGone(t *testing.T) {
+	t.Parallel()
 	r, dir := open(t, pacmanrepo.Options{})
 	create(t, r, x86)
 	publish(t, r, 1, pkg{name: "foo"})
@@ -108,6 +111,7 @@ func TestRemovedRepositoryIsGone(t *testing.T) {
 }
 
 func TestVerifyFindsEveryDamage(t *testing.T) {
+	t.Parallel()
 	damages := map[string]func(path string) error{
 		"cannot be read":  os.Remove,
 		"is not the file": func(path string) error { return os.WriteFile(path, []byte("other"), 0o644) },
@@ -134,6 +138,7 @@ func TestVerifyFindsEveryDamage(t *testing.T) {
 }
 
 func TestSmallCacheChangesNothing(t *testing.T) {
+	t.Parallel()
 	r, _ := open(t, pacmanrepo.Options{CacheBytes: 1})
 	create(t, r, x86)
 	for i := range 5 {
@@ -147,6 +152,7 @@ func TestSmallCacheChangesNothing(t *testing.T) {
 // TestWaitingWriterGivesUp holds the repository inside a publication and asks
 // for another one with a context that is over.
 func TestWaitingWriterGivesUp(t *testing.T) {
+	t.Parallel()
 	r, _ := open(t, pacmanrepo.Options{})
 	create(t, r, x86)
 	files := stage(t, r, 1, pkg{name: "foo"})
@@ -171,6 +177,7 @@ func TestWaitingWriterGivesUp(t *testing.T) {
 // TestReadersNeverSeeAGap fetches databases and what they list, over HTTP, while
 // a hundred publications add packages and replace versions.
 func TestReadersNeverSeeAGap(t *testing.T) {
+	t.Parallel()
 	r, _ := open(t, pacmanrepo.Options{})
 	create(t, r, x86)
 	base := serve(t, r) + "/repo/" + repository + "/os/" + x86 + "/"
@@ -190,7 +197,10 @@ func TestReadersNeverSeeAGap(t *testing.T) {
 			}
 		})
 	}
-	const publications = 100
+	publications := 100
+	if testing.Short() {
+		publications = 20
+	}
 	for i := range publications {
 		publish(t, r, int64(i+1),
 			pkg{name: fmt.Sprintf("new%03d", i), base: fmt.Sprintf("new%03d", i), version: fmt.Sprintf("1.%d-1", i), ext: "zst"},

@@ -18,6 +18,7 @@ import (
 )
 
 func TestStageRefusesWhatTheBuildCannotGive(t *testing.T) {
+	t.Parallel()
 	good := pkg{name: "foo", ext: "zst", version: "1:1.0-2"}
 	type upload = pacmanrepo.Upload
 	tests := []struct {
@@ -97,6 +98,7 @@ func nothingStaged(t *testing.T, repos string) {
 }
 
 func TestStageRefusesDamagedPackages(t *testing.T) {
+	t.Parallel()
 	for _, ext := range []string{"zst", "xz", "gz", ""} {
 		p := pkg{name: "foo", ext: ext}
 		whole := p.bytes(t)
@@ -112,6 +114,7 @@ func TestStageRefusesDamagedPackages(t *testing.T) {
 }
 
 func TestStageStopsAtTheLargestSize(t *testing.T) {
+	t.Parallel()
 	p := pkg{name: "foo", ext: "zst"}
 	content := p.bytes(t)
 	r, dir := open(t, pacmanrepo.Options{MaxPackage: int64(len(content)) - 1})
@@ -127,6 +130,7 @@ func TestStageStopsAtTheLargestSize(t *testing.T) {
 }
 
 func TestRepeatedUploadIsNotReadAgain(t *testing.T) {
+	t.Parallel()
 	r, _ := open(t, pacmanrepo.Options{})
 	p := pkg{name: "foo", ext: "zst"}
 	first := stage(t, r, 3, p)
@@ -137,6 +141,7 @@ func TestRepeatedUploadIsNotReadAgain(t *testing.T) {
 }
 
 func TestAnotherDigestReplacesTheStagedFile(t *testing.T) {
+	t.Parallel()
 	r, dir := open(t, pacmanrepo.Options{})
 	create(t, r, x86)
 	first := stage(t, r, 3, pkg{name: "foo", ext: "zst"})
@@ -156,6 +161,7 @@ func TestAnotherDigestReplacesTheStagedFile(t *testing.T) {
 }
 
 func TestRepoAddNeverSeesUnknownKeys(t *testing.T) {
+	t.Parallel()
 	p := pkg{name: "foo", info: []string{"tmpdir = /etc"}}
 	content := p.bytes(t)
 	r, dir := open(t, pacmanrepo.Options{Tool: pacmanrepo.ToolRepoAdd})
@@ -175,6 +181,7 @@ func TestRepoAddNeverSeesUnknownKeys(t *testing.T) {
 }
 
 func TestFullDiskIsNoFaultOfThePackage(t *testing.T) {
+	t.Parallel()
 	small := t.TempDir()
 	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=256k"); err != nil {
 		t.Skipf("cannot mount a small file system: %v", err)
@@ -199,6 +206,7 @@ func TestFullDiskIsNoFaultOfThePackage(t *testing.T) {
 }
 
 func TestDiscardRemovesTheUploadsOfOneAttempt(t *testing.T) {
+	t.Parallel()
 	r, _ := open(t, pacmanrepo.Options{})
 	stage(t, r, 1, pkg{name: "foo"})
 	stage(t, r, 2, pkg{name: "foo"})

@@ -52,6 +52,7 @@ func printSrcinfo(t *testing.T, name string) *srcinfo.Info {
 }
 
 func TestOutputOfMakepkgIsRead(t *testing.T) {
+	t.Parallel()
 	info := printSrcinfo(t, "single")
 	diff(t, "version", info.Version(), "1:1.2-3")
 	diff(t, "description", info.Base.Pkgdesc, "One package")
@@ -63,6 +64,7 @@ func TestOutputOfMakepkgIsRead(t *testing.T) {
 }
 
 func TestSplitPackagesOfMakepkgAreRead(t *testing.T) {
+	t.Parallel()
 	info := printSrcinfo(t, "split")
 	all, docs, tools := info.Packages[0], info.Packages[1], info.Packages[2]
 	diff(t, "url", all.URL, "https://example.org/split")
@@ -75,6 +77,7 @@ func TestSplitPackagesOfMakepkgAreRead(t *testing.T) {
 }
 
 func TestArchitectureValuesOfMakepkgAreRead(t *testing.T) {
+	t.Parallel()
 	info := printSrcinfo(t, "arch")
 	all, plain := info.Packages[0], info.Packages[1]
 	diff(t, "x86_64", all.Depends.For("x86_64"), []string{"glibc", "gcc-libs", "nasm"})

@@ -39,6 +39,7 @@ func diff(t *testing.T, what string, got, want any) {
 }
 
 func TestEveryBrokenRuleIsNamedWithItsLine(t *testing.T) {
+	t.Parallel()
 	paths, err := filepath.Glob("testdata/bad/*.SRCINFO")
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no bad files: %v", err)
@@ -57,6 +58,7 @@ func TestEveryBrokenRuleIsNamedWithItsLine(t *testing.T) {
 }
 
 func TestTooLargeFileIsRefused(t *testing.T) {
+	t.Parallel()
 	_, err := srcinfo.Parse(bytes.Repeat([]byte("#"), srcinfo.MaxSize+1))
 	if err == nil || err.Error() != "the file has 1048577 bytes, more than the 1048576 allowed" {
 		t.Errorf("error %v", err)
@@ -64,6 +66,7 @@ func TestTooLargeFileIsRefused(t *testing.T) {
 }
 
 func TestEveryKeyIsRead(t *testing.T) {
+	t.Parallel()
 	values := func(plain, x86 string) srcinfo.Values {
 		return srcinfo.Values{{Text: plain}, {Arch: "x86_64", Text: x86}}
 	}
@@ -97,6 +100,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 }
 
 func TestPackageSectionsOverrideWhatTheyName(t *testing.T) {
+	t.Parallel()
 	info := parseGood(t, "split")
 	all, docs, tools := info.Packages[0], info.Packages[1], info.Packages[2]
 	diff(t, "inherited", all.Fields, info.Base)
@@ -117,6 +121,7 @@ func TestPackageSectionsOverrideWhatTheyName(t *testing.T) {
 }
 
 func TestLayoutIsTolerated(t *testing.T) {
+	t.Parallel()
 	info := parseGood(t, "loose")
 	diff(t, "version", info.Version(), "1-1")
 	diff(t, "depends", info.Packages[0].Depends.For(""), []string{"a  b#c"})
@@ -131,10 +136,12 @@ func TestLayoutIsTolerated(t *testing.T) {
 }
 
 func TestUnknownKeysAreListed(t *testing.T) {
+	t.Parallel()
 	diff(t, "unknown", parseGood(t, "newer").Unknown, []string{"moon_phase", "moon_x86_64", "xdata", "pkgver_other", "xdata"})
 }
 
 func TestEveryLegalCharacterIsTakenInNames(t *testing.T) {
+	t.Parallel()
 	info := parseGood(t, "names")
 	var names []string
 	for _, p := range info.Packages {
@@ -145,6 +152,7 @@ func TestEveryLegalCharacterIsTakenInNames(t *testing.T) {
 }
 
 func TestValuesForGivesCommonOnesFirst(t *testing.T) {
+	t.Parallel()
 	v := srcinfo.Values{{Arch: "x86_64", Text: "1"}, {Text: "2"}, {Arch: "i686", Text: "3"}, {Text: "4"}}
 	diff(t, "x86_64", v.For("x86_64"), []string{"2", "4", "1"})
 	diff(t, "none", v.For(""), []string{"2", "4"})

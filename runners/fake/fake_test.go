@@ -15,6 +15,7 @@ import (
 
 // Real pacman reads the packages.
 func TestPackagesAreReal(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("pacman"); err != nil {
 		t.Skip("pacman is not installed")
 	}

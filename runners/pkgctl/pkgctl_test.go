@@ -93,6 +93,7 @@ func called(t *testing.T, j runners.Job) map[string]string {
 }
 
 func TestArchbuildIsCalledUnderItsOwnName(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	next := func(j runners.Job) runners.Job {
 		j.Repository.URL = "http://host/repo/curl_2/os/x86_64"
@@ -132,6 +133,7 @@ func TestArchbuildIsCalledUnderItsOwnName(t *testing.T) {
 
 // archbuild ends with 255 for every cause; the outcome comes from its words.
 func TestOutcomes(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		wish    string
 		prepare func(t *testing.T, m *machine, j *runners.Job)
@@ -177,6 +179,7 @@ func refuseSudo(t *testing.T, m *machine, _ *runners.Job) {
 }
 
 func TestCancelEndsArchbuild(t *testing.T) {
+	t.Parallel()
 	m, j := newMachine(t), job(t, "tool", "hang")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	log := &hook{}

@@ -43,6 +43,7 @@ func holes(name string, size int64) []byte {
 
 // A guest must not fill the build machine's disk with what was never on its own.
 func TestWhatComesOutOfAGuestFitsItsDisk(t *testing.T) {
+	t.Parallel()
 	const disk = 1 << 20
 	for size, says := range map[int64]string{disk: "", 64 << 20: "more than its disk holds"} {
 		dir := t.TempDir()

@@ -107,6 +107,7 @@ func pkgTar(t *testing.T) []byte {
 // TestGuestBoots boots a guest for real, in which a script fetches a file from
 // this machine and returns it as its package with a result.
 func TestGuestBoots(t *testing.T) {
+	t.Parallel()
 	o := guestOptions(t, `. ./job.env
 mkdir -p /buildbtw/out/packages
 echo "kernel $(uname -r), source: $(cat source/PKGBUILD), epoch $SOURCE_DATE_EPOCH"
@@ -156,6 +157,7 @@ echo 0 >/buildbtw/out/result
 // TestGuestsThatGoWrong are those whose end only a real machine shows; the others
 // are in TestVMExecOutcomes.
 func TestGuestsThatGoWrong(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name, script string
 		stall        float64
@@ -200,6 +202,7 @@ done
 // TestGuestWithAnImage boots an image: its root file system is mounted, the job
 // and a unit are put into it, its own init is started, and it stays as it was.
 func TestGuestWithAnImage(t *testing.T) {
+	t.Parallel()
 	mkfs, err := exec.LookPath("mkfs.ext4")
 	if err != nil {
 		t.Skip("no image is made: mkfs.ext4 is missing")

@@ -50,6 +50,7 @@ exit 3 # nobody asks
 `
 
 func TestVMExecOutcomes(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name, fault, script string
 		stall               float64
@@ -95,6 +96,7 @@ func TestVMExecOutcomes(t *testing.T) {
 }
 
 func TestGuestSeesTheMachineUnderItsOwnAddress(t *testing.T) {
+	t.Parallel()
 	for address, want := range map[string]string{
 		"http://127.0.0.1:8080/repo/x/os/x86_64": "http://10.0.2.2:8080/repo/x/os/x86_64",
 		"http://localhost/repo":                  "http://10.0.2.2/repo",
@@ -122,6 +124,7 @@ func TestTheGuestsRouteIsTheMachinesAddress(t *testing.T) {
 // A guest may make its directory of packages a link to a directory of the build
 // machine; nothing must be taken from there.
 func TestLinksOutOfTheGuestAreNotFollowed(t *testing.T) {
+	t.Parallel()
 	secret := t.TempDir()
 	if err := os.WriteFile(filepath.Join(secret, "tool-1-1-any.pkg.tar"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -138,6 +141,7 @@ func TestLinksOutOfTheGuestAreNotFollowed(t *testing.T) {
 }
 
 func TestProbe(t *testing.T) {
+	t.Parallel()
 	image := filepath.Join(t.TempDir(), "image.qcow2")
 	if err := os.WriteFile(image, []byte("an image"), 0o644); err != nil {
 		t.Fatal(err)
@@ -176,6 +180,7 @@ func TestProbe(t *testing.T) {
 // An image that is exchanged between two builds is noticed, though the first was
 // good.
 func TestImageIsCheckedBeforeEveryBuild(t *testing.T) {
+	t.Parallel()
 	image := filepath.Join(t.TempDir(), "image.qcow2")
 	digest := sha256.Sum256([]byte("an image"))
 	o := vmexecOptions(t, "", goodScript)
@@ -196,6 +201,7 @@ func TestImageIsCheckedBeforeEveryBuild(t *testing.T) {
 
 // Notes that somebody else can have written are not believed.
 func TestNotesOfOthersAreNotBelieved(t *testing.T) {
+	t.Parallel()
 	o := vmexecOptions(t, "", goodScript)
 	o.CacheDir = t.TempDir()
 	if err := newRunner(t, o).Probe(t.Context()); err != nil {
@@ -232,6 +238,7 @@ func TestNotesOfOthersAreNotBelieved(t *testing.T) {
 }
 
 func TestSettingsThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
 	for name, o := range map[string]vm.Options{
 		"backend": {Backend: "xen"}, "accelerator": {Accel: "hyperv"}, "script": {Script: "/nonexistent/guest.sh"},
 	} {
@@ -243,6 +250,7 @@ func TestSettingsThatCannotBeUsed(t *testing.T) {
 }
 
 func TestGuestIsEndedWhenNobodyWantsIt(t *testing.T) {
+	t.Parallel()
 	r := newRunner(t, vmexecOptions(t, "orphan", "echo begun; sleep 1000"))
 	job := guestJob(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -29,6 +29,7 @@ func TestMain(m *testing.M) { os.Exit(cmdtest.Main(m.Run)) }
 const storyTime = 3 * time.Minute
 
 func TestStories(t *testing.T) {
+	t.Parallel()
 	chromium := needPrograms(t)
 	needModules(t)
 	stories, err := filepath.Glob("stories/*.mjs")

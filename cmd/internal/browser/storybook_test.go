@@ -21,6 +21,7 @@ const lookTime = 8 * time.Minute
 // nothing, nothing scrolls sideways, and the content security policy stops
 // nothing.
 func TestEveryStoryIsAccessible(t *testing.T) {
+	t.Parallel()
 	chromium := needPrograms(t)
 	needModules(t)
 	root, err := cmdtest.Root()

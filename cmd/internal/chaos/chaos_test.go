@@ -26,6 +26,7 @@ const patience = 6 * time.Minute
 // TestChaosLosesNothing has everything built while a schedule disturbs, and
 // checks what is left on the disk.
 func TestChaosLosesNothing(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("kills real processes for half a minute; not with -short")
 	}

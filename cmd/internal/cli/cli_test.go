@@ -14,6 +14,7 @@ import (
 )
 
 func TestFlagsComeFromTheEnvironment(t *testing.T) {
+	t.Parallel()
 	env := map[string]string{
 		"BUILDBTW_SERVER_URL":    "http://from.env",
 		"BUILDBTW_DATA_DIR":      "/from/env",
@@ -48,6 +49,7 @@ func TestFlagsComeFromTheEnvironment(t *testing.T) {
 }
 
 func TestEnvironmentThatDoesNotParseIsWrongUsage(t *testing.T) {
+	t.Parallel()
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	flags.Duration("lease", 0, "")
 	err := fromEnvironment(flags, func(name string) (string, bool) { return "soon", name == "BUILDBTW_LEASE" }, nil)
@@ -58,6 +60,7 @@ func TestEnvironmentThatDoesNotParseIsWrongUsage(t *testing.T) {
 }
 
 func TestExitCodes(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name string
 		err  error

@@ -8,6 +8,7 @@ import (
 )
 
 func TestWorkersSayHowLongAPlanTakes(t *testing.T) {
+	t.Parallel()
 	p := &buildgraph.Plan{Architectures: map[string]*buildgraph.ArchPlan{"x86_64": {
 		Builds: []buildgraph.Build{
 			{Pkgbase: "lib", Priority: 180},

@@ -49,6 +49,7 @@ func (l *listener) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 }
 
 func TestGitClonesAndPushes(t *testing.T) {
+	t.Parallel()
 	s := Start(t, Options{})
 	heard := &listener{}
 	hook := httptest.NewServer(heard)
@@ -101,6 +102,7 @@ func sameSet(a, b []string) bool {
 }
 
 func TestTokensDecideOverGit(t *testing.T) {
+	t.Parallel()
 	s := Start(t, Options{})
 	s.Allow("reader", ReadOnly)
 	id := s.CreateProject("arch/zlib")
@@ -120,6 +122,7 @@ func TestTokensDecideOverGit(t *testing.T) {
 }
 
 func TestARenamedProjectRedirects(t *testing.T) {
+	t.Parallel()
 	s := Start(t, Options{})
 	id := s.CreateProject("arch/old")
 	if _, err := s.Push(t.Context(), id, Change{Files: map[string]string{"a": "1"}}); err != nil {
@@ -136,6 +139,7 @@ func TestARenamedProjectRedirects(t *testing.T) {
 }
 
 func TestActivityIsNotedOnceAnHour(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	s := Start(t, Options{Now: func() time.Time { return now }})
 	id := s.CreateProject("arch/a")
