@@ -82,15 +82,10 @@ func startWorker(t *testing.T, o runners.Options) *worker {
 
 func (w *worker) wait(t *testing.T) {
 	t.Helper()
-	select {
-	case err := <-w.ended:
-		if err != nil {
-			t.Errorf("the worker ended with %v", err)
-		}
-		w.ended <- nil
-	case <-time.After(20 * time.Second):
-		t.Error("the worker does not end")
+	if err := <-w.ended; err != nil {
+		t.Errorf("the worker ended with %v", err)
 	}
+	w.ended <- nil
 }
 
 // checkBuilt compares what the server got with what the job asked for.
@@ -334,7 +329,7 @@ func TestDrainFinishesOrHandsBack(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	o := options(t, s)
-	o.Slots, o.Drain = 2, 500*time.Millisecond
+	o.Slots, o.Drain = 2, 3*time.Second
 	short, long := s.add(task{name: "short", fake: "sleep=200ms"}), s.add(task{name: "long", fake: "outcome=hang"})
 	w := startWorker(t, o)
 	s.until("both builds", func() bool { return short.beats > 0 && long.beats > 0 })

@@ -44,13 +44,13 @@ func TestStallIsNeitherOutputNorWork(t *testing.T) {
 	}{
 		{"sleeps", "sleep 60", true},
 		{"sleeps in another session", "setsid sleep 60 & wait", true},
-		{"prints", "for i in 1 2 3 4 5 6 7 8 9 10; do echo $i; sleep 0.1; done", false},
-		{"computes", "timeout 1 bash -c 'while :; do :; done'; true", false},
+		{"prints", "for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.5; done", false},
+		{"computes", "timeout 4 bash -c 'while :; do :; done'; true", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			c := shell(test.script)
-			c.Stall, c.Mark = 600*time.Millisecond, runners.Mark(t.TempDir())
+			c.Stall, c.Mark = 3*time.Second, runners.Mark(t.TempDir())
 			exit, err := c.Run(t.Context())
 			var stall *runners.StallError
 			if err != nil || errors.As(exit.Killed, &stall) != test.stalls {

@@ -55,7 +55,7 @@ type story struct {
 }
 
 // patience bounds every wait of a script; machines may be busy.
-const patience = 60 * time.Second
+const patience = 5 * time.Minute
 
 // newStory prepares the environment of a script and sees that nothing outlives
 // it.

@@ -159,7 +159,7 @@ func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 
 func (s *site) until(what string, ok func() bool) {
 	s.t.Helper()
-	if err := cmdtest.Poll(s.t.Context(), 30*time.Second, func() (bool, error) { return ok(), nil }); err != nil {
+	if err := cmdtest.Poll(s.t.Context(), 5*time.Minute, func() (bool, error) { return ok(), nil }); err != nil {
 		s.t.Fatalf("%s: %v\n%s", what, err, s.log)
 	}
 }
@@ -274,7 +274,7 @@ func (s *site) cancelWhen(name, how string) <-chan string {
 	cancel := make(chan string, 1)
 	ctx := s.t.Context()
 	go func() {
-		_ = cmdtest.Poll(ctx, 30*time.Second, func() (bool, error) {
+		_ = cmdtest.Poll(ctx, 5*time.Minute, func() (bool, error) {
 			list, err := s.client.Builds(ctx, api.BuildFilter{Buildspace: name, Status: "building"})
 			return err == nil && len(list) == 1, nil
 		})

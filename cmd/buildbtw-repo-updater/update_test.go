@@ -24,6 +24,7 @@ type shelf struct {
 	ids    map[string]int64
 }
 
+// newShelf sets the environment: tests with a shelf cannot be parallel.
 func newShelf(t *testing.T, names ...string) *shelf {
 	t.Helper()
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
@@ -90,7 +91,6 @@ func (s *shelf) git(name string, args ...string) string {
 }
 
 func TestClonesAreMadeAndFreshened(t *testing.T) {
-	t.Parallel()
 	s := newShelf(t, "curl", "zlib", "sub/tree")
 	s.update("3 projects: 3 fetched, 3 changed")
 	s.holds("curl", "first")
@@ -121,7 +121,6 @@ func TestClonesAreMadeAndFreshened(t *testing.T) {
 
 // Nothing that a person has done in a clone is lost.
 func TestWorkOfPeopleStays(t *testing.T) {
-	t.Parallel()
 	s := newShelf(t, "changed", "committed", "branch")
 	s.update("3 changed")
 	mine := filepath.Join(s.dir, "changed", "PKGBUILD")
@@ -152,7 +151,6 @@ func TestWorkOfPeopleStays(t *testing.T) {
 }
 
 func TestOneBrokenProjectStopsNoOther(t *testing.T) {
-	t.Parallel()
 	s := newShelf(t, "good", "broken")
 	s.gitlab.Fail("/broken.git/", 1000, gitlabtest.Status(500))
 	out, err := s.run(t.Context(), "update")
@@ -170,12 +168,10 @@ func TestOneBrokenProjectStopsNoOther(t *testing.T) {
 
 // A first fill that is interrupted goes on where it was.
 func TestInterruptedFillIsResumed(t *testing.T) {
-	t.Parallel()
 	names := []string{"a", "b", "c", "d", "e", "f"}
 	s := newShelf(t, names...)
 	s.gitlab.Fail("/[def].git/", 1000, gitlabtest.Silence())
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(10*time.Second, cancel)
 	go func() {
 		for ctx.Err() == nil && !s.all("a", "b", "c") {
 			time.Sleep(10 * time.Millisecond)
@@ -197,7 +193,6 @@ func TestInterruptedFillIsResumed(t *testing.T) {
 }
 
 func TestAProjectMayBeCalledLikeADraft(t *testing.T) {
-	t.Parallel()
 	s := newShelf(t, "tool.new")
 	s.update("1 projects: 1 fetched")
 	s.ids["tool"] = s.gitlab.CreateProject("group/tool")
@@ -215,7 +210,6 @@ func (s *shelf) all(names ...string) bool {
 }
 
 func TestProjectsThatMoveAndVanish(t *testing.T) {
-	t.Parallel()
 	s := newShelf(t, "old", "gone", "stays")
 	s.update("3 changed")
 	s.gitlab.MoveProject(s.ids["old"], "group/new")
@@ -234,7 +228,6 @@ func TestProjectsThatMoveAndVanish(t *testing.T) {
 }
 
 func TestWrongUse(t *testing.T) {
-	t.Parallel()
 	s := newShelf(t, "one")
 	for _, args := range [][]string{{"update", "--jobs", "0"}, {"print-changed"}, {"print-changed", "--since", "soon"}, {"print-changed", "--since", "1h"}} {
 		if out, err := s.run(t.Context(), args...); err == nil {

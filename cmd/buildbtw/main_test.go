@@ -13,7 +13,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(cmdtest.Main(m.Run)) }
 
 // patience bounds every wait; machines may be busy.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 // site is a directory with sources and data for servers of one test.
 type site struct {

@@ -138,7 +138,7 @@ func TestFaultsKeepWhatThereWas(t *testing.T) {
 			dir := t.TempDir()
 			o := baserepo.Options{MaxSize: 20_000_000, MaxUnpacked: 64 << 20, MaxKept: 1 << 20, Timeout: time.Minute}
 			if name == "nothing, for long" {
-				o.Timeout = 300 * time.Millisecond
+				o.Timeout = 2 * time.Second
 			}
 			b := open(t, dir, o, m.core())
 			refresh(t, b)

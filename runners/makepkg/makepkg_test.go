@@ -418,7 +418,6 @@ func TestWithoutIsolation(t *testing.T) {
 // A worker that is killed takes its builds along. The worker is this test's
 // program, started again.
 func TestBuildDiesWithItsWorker(t *testing.T) {
-	t.Parallel()
 	if seconds := os.Getenv("BUILDBTW_TEST_WORKER"); seconds != "" {
 		run := newRunner(t, makepkg.Options{})
 		run.Build(t.Context(), hanging(seconds).prepare(t, newRepository(t)), os.Stderr)

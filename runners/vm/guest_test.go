@@ -25,6 +25,9 @@ import (
 // checkout. Without one the test is skipped, saying why.
 func guestKernel(t *testing.T) (kernel, modules string) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("no guest is booted with -short: emulating one takes its time")
+	}
 	for _, program := range []string{"qemu-system-x86_64", "/bin/busybox"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("no guest is booted: %s is missing; run infrastructure/setup.sh test", program)

@@ -38,7 +38,7 @@ func vmexecOptions(t *testing.T, fault, script string) vm.Options {
 	if err := os.WriteFile(file, []byte(script), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return vm.Options{Backend: "vmexec", VMExec: standIn(t, fault), Script: file, Boot: 10 * time.Second}
+	return vm.Options{Backend: "vmexec", VMExec: standIn(t, fault), Script: file, Boot: 5 * time.Minute}
 }
 
 const goodScript = `. ./job.env

@@ -26,7 +26,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(cmdtest.Main(m.Run)) }
 
 // storyTime bounds one story; machines may be busy.
-const storyTime = 3 * time.Minute
+const storyTime = 15 * time.Minute
 
 func TestStories(t *testing.T) {
 	t.Parallel()

@@ -11,7 +11,7 @@ import { basename, join } from "node:path";
 import { chromium } from "playwright-core";
 
 const { STORY_SERVER: server, STORY_STAGE: stage, STORY_PICTURES: pictures } = process.env;
-const patience = 60_000; // ms for one step; machines may be busy
+const patience = 180_000; // ms for one step; machines may be busy
 
 const flags = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -179,7 +179,7 @@ export function same(a, b, what) {
 
 /** Presses Tab until something has the focus, and sees that it shows. */
 export async function reach(page, target) {
-  const wanted = await target.first().elementHandle({ timeout: 60_000 });
+  const wanted = await target.first().elementHandle({ timeout: patience });
   for (let stops = 0; stops < 150; stops++) {
     if (await wanted.evaluate((e) => e === document.activeElement)) {
       const ring = await wanted.evaluate((e) => e.matches(":focus-visible"));

@@ -15,7 +15,7 @@ import (
 )
 
 // lookTime bounds looking at every story; machines may be busy.
-const lookTime = 8 * time.Minute
+const lookTime = 20 * time.Minute
 
 // Every page in every state, in both themes, wide and on a phone: axe-core finds
 // nothing, nothing scrolls sideways, and the content security policy stops
