@@ -48,7 +48,7 @@ func TestSearchNamesWhoLinksALibrary(t *testing.T) {
 	s := newSite(t)
 	page := s.get(t, "/search?q=liblib.so%3D1-64")
 	page.wants(t, "[aria-labelledby=h-library]", "liblib.so=1-64", "Provided by lib", "Linked by 1 package", "app liblib.so")
-	s.get(t, "/search?q=libnothing.so%3D1-64").wants(t, "[aria-labelledby=h-library]", "No source provides it", "are not known here")
+	s.get(t, "/search?q=libnothing.so%3D1-64").wants(t, "[aria-labelledby=h-library]", "No source provides it", "are unknown")
 }
 
 func TestSearchFindsCommitsByTheirBeginning(t *testing.T) {
