@@ -150,7 +150,7 @@ type Build struct {
 	Source       string `bun:"source"`
 	Commit       string `bun:"commit_id"`
 	Version      string `bun:"version"`
-	Stage        int    `bun:"stage"`    // 1, or 2 for the second build of a cycle (domain.md, rule 7)
+	Stage        int    `bun:"stage"`    // 1, or 2 for the second build of a cycle (docs/domain.md, rule 7)
 	NoCheck      bool   `bun:"no_check"` // check() is left out: a checkdepends edge was cut
 	Level        int    `bun:"level"`    // 0 for a build that waits for nothing in the set
 	Pkgnames     Names  `bun:"pkgnames"`
@@ -176,7 +176,7 @@ type Build struct {
 	StartedAt  *time.Time `bun:"started_at"`  // start of the latest attempt
 	FinishedAt *time.Time `bun:"finished_at"` // end of the latest attempt
 
-	// InputKey is a digest of all that the build is made from (domain.md,
+	// InputKey is a digest of all that the build is made from (docs/domain.md,
 	// "Iterations"). Builds of one key give the same result, whatever iteration
 	// or buildspace they are in. It is empty until every dependency is settled,
 	// and when its packages are no result of it: taken over by the cut-off.
@@ -259,7 +259,7 @@ func (b Build) CanCancel() error {
 // ReasonKind says what brought a build into the set.
 type ReasonKind string
 
-// See domain.md, "Which packages are in the graph", rule 5.
+// See docs/domain.md, "Which packages are in the graph", rule 5.
 const (
 	ReasonChangeset   ReasonKind = "changeset"
 	ReasonDepends     ReasonKind = "depends"

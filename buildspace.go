@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Scope says how far from the changesets a buildspace rebuilds (domain.md,
+// Scope says how far from the changesets a buildspace rebuilds (docs/domain.md,
 // "Which packages are in the graph", rule 5).
 type Scope string
 

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Each case is one rule of domain.md, "Which packages are in the graph", in its
+// Each case is one rule of docs/domain.md, "Which packages are in the graph", in its
 // smallest form: the expectation is another when the rule is taken away.
 func TestRules(t *testing.T) {
 	t.Parallel()

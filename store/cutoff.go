@@ -10,7 +10,7 @@ import (
 )
 
 // Undecided is a build that waits for nothing and may turn out to be
-// unnecessary, with all that the store knows for deciding it (domain.md,
+// unnecessary, with all that the store knows for deciding it (docs/domain.md,
 // "Cut-off").
 type Undecided struct {
 	Build    BuildRow

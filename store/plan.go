@@ -242,7 +242,7 @@ func (g *laidOut) begin(now time.Time) {
 
 // markSkippable notes which builds the cut-off may apply to: all but the
 // changesets, what depends on them directly, and what was added by hand
-// (domain.md, "Iterations").
+// (docs/domain.md, "Iterations").
 func (g *laidOut) markSkippable(s buildbtw.Settings) {
 	kinds := buildbtw.TriggerKinds(s.Makedepends)
 	for i := range g.builds {

@@ -337,7 +337,7 @@ type madeFrom struct {
 	output  string // its output digest; empty when it is not known
 }
 
-// inputKey digests what a build is made from (domain.md, "Iterations"). The
+// inputKey digests what a build is made from (docs/domain.md, "Iterations"). The
 // dependencies are sorted by pkgbase, then stage. The key is empty, and equals
 // nothing, when the output of a dependency is not known: it was built before
 // output digests were kept.

@@ -1,4 +1,4 @@
--- The cut-off: whether a build would notice any change (domain.md, "Cut-off").
+-- The cut-off: whether a build would notice any change (docs/domain.md, "Cut-off").
 
 -- name: triggers
 -- The dependencies of a kind that brings dependents into the set, and those on a
