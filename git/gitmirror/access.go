@@ -14,8 +14,8 @@ import (
 	"buildbtw"
 )
 
-// Access says how repositories elsewhere are reached. The zero value reaches
-// public ones over HTTPS.
+// Access is how repositories elsewhere are reached. The zero value reaches public
+// ones over HTTPS.
 type Access struct {
 	Server string // address of the server that gets Token; nobody else does
 	Token  string // for HTTPS: an access token that may read repositories
@@ -58,15 +58,16 @@ func (a Access) environment(address string) []string {
 		"GIT_CONFIG_VALUE_0=Authorization: Basic "+login)
 }
 
-// sshCommand is a line for the shell. It asks no questions, and takes no server
-// whose key is not known.
+// sshCommand returns ssh's command line for a shell. It asks no questions, and
+// accepts no server with an unknown key.
 func (a Access) sshCommand() string {
 	words := []string{
 		"ssh", "-oBatchMode=yes", "-oStrictHostKeyChecking=yes", "-oConnectTimeout=20",
 		"-oServerAliveInterval=15", "-oServerAliveCountMax=3",
 	}
 	if a.KnownHosts != "" {
-		words = append(words, "-oUserKnownHostsFile="+sshQuote(a.KnownHosts), "-oGlobalKnownHostsFile=/dev/null")
+		file := `"` + strings.ReplaceAll(a.KnownHosts, "%", "%%") + `"` // one file, whatever its name: ssh_config(5)
+		words = append(words, "-oUserKnownHostsFile="+file, "-oGlobalKnownHostsFile=/dev/null")
 	}
 	if a.SSHKey != "" {
 		words = append(words, "-oIdentitiesOnly=yes", "-i", a.SSHKey)
@@ -77,11 +78,8 @@ func (a Access) sshCommand() string {
 	return strings.Join(words, " ")
 }
 
-// sshQuote writes a path so that ssh takes it for one file (ssh_config(5)).
-func sshQuote(path string) string { return `"` + strings.ReplaceAll(path, "%", "%%") + `"` }
-
-// CheckRemote refuses an address that is none, or would make git run something
-// else.
+// CheckRemote refuses addresses of other schemes than HTTPS and SSH, and those
+// that would make git run another program.
 func CheckRemote(address string) error {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || strings.HasPrefix(u.Host, "-") || u.User.String() != u.User.Username() || strings.HasPrefix(u.User.Username(), "-") {
@@ -94,13 +92,8 @@ func CheckRemote(address string) error {
 	return fmt.Errorf("%q is no address of a repository over HTTPS or SSH", address)
 }
 
-// hint is what git says to a failure that people can mend, and how.
-type hint struct {
-	says []string // any of these
-	kind buildbtw.Kind
-	tell string
-}
-
+// hints lists the failures that people can mend: phrases of git's messages, and
+// advice.
 func hints() []hint {
 	return []hint{
 		{[]string{"authentication failed", "could not read username", "returned error: 401"}, buildbtw.KindUnavailable, "the server does not accept the token; it needs the scope read_repository"},
@@ -116,8 +109,8 @@ func hints() []hint {
 	}
 }
 
-// forPeople puts the failure of a fetch into words that hold no path of this
-// server and no secret.
+// forPeople returns the failure of a fetch without paths of this server and
+// without secrets.
 func (a Access) forPeople(r Remote, err error) error {
 	if err == nil {
 		return nil
@@ -133,12 +126,19 @@ func (a Access) forPeople(r Remote, err error) error {
 	return &buildbtw.Error{Kind: kind, Message: "source " + r.Slug + ": " + text, Err: err}
 }
 
+type hint struct {
+	phrases []string // in lower case; one of them is in the message
+	kind    buildbtw.Kind
+	advice  string
+}
+
+// explain returns the advice for a message of git, or else its fatal error.
 func explain(said string) (kind buildbtw.Kind, text string) {
 	lower := strings.ToLower(said)
 	for _, h := range hints() {
-		for _, part := range h.says {
+		for _, part := range h.phrases {
 			if strings.Contains(lower, part) {
-				return h.kind, h.tell
+				return h.kind, h.advice
 			}
 		}
 	}

@@ -10,15 +10,16 @@ import (
 	"strings"
 )
 
-// Clones keeps clones with working trees, for people and tools. The mirror does
-// not know them.
+// Clones updates clones with working trees, for people and tools. They are not
+// part of a mirror.
 type Clones struct {
 	git    git
 	access Access
 	config string
 }
 
-// OpenClones prepares git; Close removes what it needed for that.
+// OpenClones writes git's configuration into a temporary directory; Close removes
+// it.
 func OpenClones(a Access) (*Clones, error) {
 	dir, err := os.MkdirTemp("", "buildbtw-git-")
 	if err != nil {
@@ -40,15 +41,15 @@ func OpenClones(a Access) (*Clones, error) {
 // Close removes git's configuration.
 func (c *Clones) Close() { os.RemoveAll(c.config) }
 
-// Clone is what became of one clone.
+// Clone is the result of an Update.
 type Clone struct {
 	Changed bool // a branch or tag of the project has moved
 	Kept    bool // the working tree stays as it is: somebody has changed it, or committed to it
 }
 
-// Update makes or freshens the clone of a repository in dir. Remote branches
-// follow the repository, vanished ones go; the working tree follows its branch
-// where nothing of anybody's is lost. A clone appears whole or not at all.
+// Update makes the clone of a repository in dir or brings it up to date. Remote
+// branches become those of the repository; the working tree follows its branch
+// unless somebody's changes would be lost. A clone appears whole or not at all.
 func (c *Clones) Update(ctx context.Context, dir string, r Remote) (Clone, error) {
 	if err := CheckRemote(r.URL); err != nil {
 		return Clone{}, err

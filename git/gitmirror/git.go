@@ -72,7 +72,7 @@ const configText = `[safe]
 	pruneExpire = 3.months.ago
 `
 
-// run executes git and returns an error that holds what git said.
+// run executes git. The error has git's message.
 func (g git) run(ctx context.Context, c call) error {
 	cmd := exec.CommandContext(ctx, g.program, append([]string{"--git-dir", g.dir}, c.args...)...)
 	stderr := proc.NewTail(4 << 10)
@@ -87,7 +87,7 @@ func (g git) run(ctx context.Context, c call) error {
 	return &gitError{command: c.args[0], said: strings.TrimSpace(stderr.String()), err: err}
 }
 
-// output returns what git writes to its standard output.
+// output runs git and returns its standard output.
 func (g git) output(ctx context.Context, args ...string) (string, error) {
 	var out bytes.Buffer
 	err := g.run(ctx, call{args: args, stdout: &out})

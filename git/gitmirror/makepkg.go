@@ -15,12 +15,11 @@ import (
 	"buildbtw/internal/proc"
 )
 
-// makepkgTimeout is how long a PKGBUILD may take to say what it is. It takes
-// about a second.
+// makepkgTimeout bounds makepkg --printsrcinfo, which takes about a second.
 const makepkgTimeout = 60 * time.Second
 
 // withSrcinfo returns the files with a .SRCINFO that fits the PKGBUILD. The
-// directory's own is taken if it is not older than the PKGBUILD and not the
+// directory's own is used if it is not older than the PKGBUILD and not the
 // same as at the last snapshot, when other files have changed since; otherwise
 // makepkg makes one.
 func (m *Mirror) withSrcinfo(ctx context.Context, files []file, last record) ([]file, error) {
@@ -39,18 +38,13 @@ func (m *Mirror) withSrcinfo(ctx context.Context, files []file, last record) ([]
 	return append(rest, file{path: srcinfoName, mode: modeFile, data: text}), nil
 }
 
-// refusedError says that makepkg does not take a PKGBUILD. Asking again without
-// a change to it would give the same.
-type refusedError struct{ said error }
+// refusedError is the error of a PKGBUILD that makepkg refuses, now and until it
+// is changed.
+type refusedError struct{ reason error }
 
-func (e refusedError) Error() string { return e.said.Error() }
+func (e refusedError) Error() string { return e.reason.Error() }
 
-func (e refusedError) Unwrap() error { return e.said }
-
-func isRefused(err error) bool {
-	var r refusedError
-	return errors.As(err, &r)
-}
+func (e refusedError) Unwrap() error { return e.reason }
 
 // printSrcinfo runs "makepkg --printsrcinfo" on a copy of the files. That
 // executes the PKGBUILD, which anybody may have written: see sandboxed.
@@ -92,7 +86,7 @@ func refuse(format string, args ...any) error {
 	return refusedError{buildbtw.Invalid(format, args...)}
 }
 
-// lastErrors keeps the lines in which makepkg names a cause.
+// lastErrors returns the lines in which makepkg names a cause.
 func lastErrors(text string) string {
 	var causes []string
 	for line := range strings.Lines(text) {
@@ -132,16 +126,10 @@ func writeFiles(dir string, files []file) (err error) {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	return giveToNobody(dir)
-}
-
-// giveToNobody makes dir and all in it nobody's, so that the umask of the server
-// does not matter.
-func giveToNobody(dir string) error {
 	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(path, nobody, nobody)
+		return os.Lchown(path, nobody, nobody) // so that the umask of the server does not matter
 	})
 }

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"buildbtw/internal/atomicfile"
+	"buildbtw/internal/lru"
 )
 
 // Mirror is the bare repository. Its methods may be called at the same time
@@ -35,11 +36,11 @@ type Mirror struct {
 	now         func() time.Time
 	timeout     time.Duration // makepkgTimeout, or a test's
 
-	syncing  sync.Mutex // held during SyncDir and Retain: one pass at a time
-	shallow  sync.Mutex // held while a shallow clone is fetched
-	fetching keyed      // held, by slug, while a remote is fetched
-	seen     *seenDirs
-	known    known
+	syncing  sync.Mutex                  // held during SyncDir and Retain: one pass at a time
+	shallow  sync.Mutex                  // held while a shallow clone is fetched
+	fetching keyed                       // held, by slug, while a remote is fetched
+	seen     sync.Map                    // slug to seenDir
+	srcinfos *lru.Cache[string, Srcinfo] // by commit, so that handing out a build starts no process
 }
 
 // Open opens the mirror in dir and makes it if there is none. What a killed
@@ -67,30 +68,34 @@ func Open(ctx context.Context, dir string) (*Mirror, error) {
 	if err := g.run(ctx, call{args: []string{"init", "--quiet", "--bare", "--template="}}); err != nil {
 		return nil, fmt.Errorf("open mirror %s: %w", dir, err)
 	}
-	if err := writeAttributes(dir); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "info"), 0o755); err != nil {
+		return nil, fmt.Errorf("open mirror: %w", err)
+	}
+	if err := atomicfile.WriteBytes(filepath.Join(dir, "info", "attributes"), 0o600, []byte(attributes)); err != nil {
 		return nil, fmt.Errorf("open mirror: %w", err)
 	}
 	o, err := readOwners(filepath.Join(dir, "buildbtw-owners.json"))
 	if err != nil {
 		return nil, err
 	}
-	return &Mirror{git: g, owners: o, findProgram: exec.LookPath, now: time.Now, timeout: makepkgTimeout, seen: newSeenDirs()}, nil
+	return &Mirror{
+		git: g, owners: o, findProgram: exec.LookPath, now: time.Now, timeout: makepkgTimeout,
+		srcinfos: lru.NewWeighted[string](maxSrcinfos, func(i Srcinfo) int64 { return int64(len(i.Text)) }),
+	}, nil
 }
 
-// writeAttributes makes git give files as they were committed, whatever the
-// .gitattributes of a source say: a build needs those that "export-ignore" would
-// leave out, and their bytes.
-func writeAttributes(dir string) error {
-	if err := os.MkdirAll(filepath.Join(dir, "info"), 0o755); err != nil {
-		return err
-	}
-	const text = "* -export-ignore -export-subst -text -eol -ident -filter -working-tree-encoding\n"
-	return atomicfile.WriteBytes(filepath.Join(dir, "info", "attributes"), 0o600, []byte(text))
-}
+// attributes makes git archive files as they were committed, whatever the
+// .gitattributes of a source says: a build needs the files that "export-ignore"
+// would leave out, and their exact bytes.
+const attributes = "* -export-ignore -export-subst -text -eol -ident -filter -working-tree-encoding\n"
 
-// removeLocks removes the lock files of git processes that were killed. All
-// that are found are stale: one server has the mirror (its data directory's
-// lock), and its children die with it.
+// maxSrcinfos bounds the memory for texts that were read, in bytes. A whole
+// distribution has 10 MB of .SRCINFO.
+const maxSrcinfos = 64 << 20
+
+// removeLocks removes the lock files and unfinished files of processes that were
+// killed. All that are found are stale: one server has the mirror (its data
+// directory's lock), and its children die with it.
 func removeLocks(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -105,14 +110,10 @@ func removeLocks(dir string) error {
 			return fs.SkipDir
 		case d.IsDir() && len(d.Name()) == 2 && filepath.Base(filepath.Dir(path)) == "objects":
 			return fs.SkipDir // loose objects have no locks
-		case d.Type().IsRegular() && isLeftover(d.Name()):
+		case d.Type().IsRegular() && (strings.HasSuffix(d.Name(), ".lock") || d.Name() == "gc.pid" ||
+			strings.HasPrefix(d.Name(), "tmp_pack_") || strings.HasPrefix(d.Name(), atomicfile.TempPrefix)):
 			return os.Remove(path)
 		}
 		return nil
 	})
-}
-
-func isLeftover(name string) bool {
-	return strings.HasSuffix(name, ".lock") || name == "gc.pid" || strings.HasPrefix(name, "tmp_pack_") ||
-		strings.HasPrefix(name, atomicfile.TempPrefix)
 }

@@ -13,9 +13,9 @@ import (
 	"buildbtw/internal/atomicfile"
 )
 
-// owners remembers from which directory of sources, or from whom else, each slug
-// comes, over restarts: so that a slug that two have stays with the first, and
-// one that vanishes from its owner is known to be gone.
+// owners stores, across restarts, from which directory of sources or other owner
+// each slug comes: so that a slug that two owners have stays with the first, and
+// one that vanishes from its owner can be removed.
 //
 // A slug is claimed before its first ref is written and released after its last
 // is deleted, so a ref without an owner cannot be left behind.
@@ -40,8 +40,8 @@ func readOwners(path string) (*owners, error) {
 	return o, nil
 }
 
-// claim makes dir the owner of those slugs that have none, and tells which of
-// them belong to another directory.
+// claim makes dir the owner of those slugs that have none, and returns those that
+// belong to another owner.
 func (o *owners) claim(dir string, slugs []string) (taken []string, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -72,7 +72,7 @@ func (o *owners) release(slugs []string) error {
 	return o.save()
 }
 
-// ownedBy lists the slugs whose directory the function accepts, sorted.
+// ownedBy returns the slugs whose owner the function accepts, sorted.
 func (o *owners) ownedBy(accept func(dir string) bool) []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

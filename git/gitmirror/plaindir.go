@@ -31,7 +31,7 @@ const (
 type file struct {
 	path string // below the directory, with slashes
 	mode string
-	data []byte // what a symbolic link names
+	data []byte // the content, or a symbolic link's target
 	info fs.FileInfo
 }
 
@@ -41,9 +41,9 @@ const (
 	modeLink = "120000"
 )
 
-// listFiles lists the files of a plain directory that belong to the source,
-// sorted by path and without their content. What makepkg leaves behind (src,
-// pkg, built packages) and a .git are no part of it.
+// listFiles returns the files of a plain directory that belong to the source,
+// sorted by path and without their content. Leftovers of makepkg (src, pkg, built
+// packages) and a .git do not.
 func listFiles(dir string) ([]file, error) {
 	var files []file
 	var size int64
@@ -69,23 +69,20 @@ func listFiles(dir string) ([]file, error) {
 		if err != nil {
 			return err
 		}
-		files = append(files, file{path: filepath.ToSlash(rel), mode: modeOf(info), info: info})
+		f := file{path: filepath.ToSlash(rel), mode: modeFile, info: info}
+		switch {
+		case info.Mode().Type() == fs.ModeSymlink:
+			f.mode = modeLink
+		case info.Mode().Perm()&0o100 != 0:
+			f.mode = modeExec
+		}
+		files = append(files, f)
 		if size += info.Size(); size > maxDirBytes || len(files) > maxDirFiles {
 			return buildbtw.TooLarge("the directory holds more than %d MiB or %d files; make it a git repository, or keep downloads elsewhere (SRCDEST of makepkg.conf)", maxDirBytes>>20, maxDirFiles)
 		}
 		return nil
 	})
 	return files, err
-}
-
-func modeOf(info fs.FileInfo) string {
-	switch {
-	case info.Mode().Type() == fs.ModeSymlink:
-		return modeLink
-	case info.Mode().Perm()&0o100 != 0:
-		return modeExec
-	}
-	return modeFile
 }
 
 // readFiles reads the content of the files.
@@ -132,7 +129,7 @@ func find(files []file, path string) *file {
 	return &files[i]
 }
 
-// contentHash reports whether names, modes and contents are the same.
+// contentHash returns a digest of names, modes and contents.
 func contentHash(files ...file) string {
 	h := sha256.New()
 	for _, f := range files {
@@ -142,8 +139,9 @@ func contentHash(files ...file) string {
 	return sum(h)
 }
 
-// statHash changes whenever a file does, without reading any. It cannot tell
-// apart two writes within one tick of the file system's clock: see settled.
+// statHash returns a digest that changes whenever a file does, without reading
+// any. It misses the second of two writes within one tick of the file system's
+// clock: see atRest.
 func statHash(files []file) string {
 	h := sha256.New()
 	for _, f := range files {
@@ -158,25 +156,25 @@ func statHash(files []file) string {
 
 func sum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 
-// settleTime is longer than a tick of any file system's clock (FAT: 2 s).
-const settleTime = 3 * time.Second
+// restTime is longer than a tick of any file system's clock (FAT: 2 s).
+const restTime = 3 * time.Second
 
-// settled reports whether nothing was written lately, so that a later write must
-// show in statHash.
-func settled(files []file, now time.Time) bool {
+// atRest reports whether nothing was written recently, so that any later write
+// changes statHash.
+func atRest(files []file, now time.Time) bool {
 	for _, f := range files {
 		last := f.info.ModTime()
 		if st, ok := f.info.Sys().(*syscall.Stat_t); ok {
 			last = time.Unix(st.Ctim.Unix())
 		}
-		if now.Sub(last) < settleTime {
+		if now.Sub(last) < restTime {
 			return false
 		}
 	}
 	return true
 }
 
-// newest is the time of the latest change to a file's content.
+// newest returns the time of the latest change to a file's content.
 func newest(files []file) time.Time {
 	var t time.Time
 	for _, f := range files {

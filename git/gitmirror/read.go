@@ -39,51 +39,48 @@ func (s Srcinfo) Parse() (*srcinfo.Info, error) {
 	return info, nil
 }
 
-// ReadSrcinfos reads the .SRCINFO at every one of the commits, in one process.
-// Each commit has an entry in the answer. What was read before is remembered: a
-// commit never changes.
+// ReadSrcinfos reads the .SRCINFO at every one of the commits, in one process,
+// and returns an entry for each. Texts are cached: a commit never changes. One
+// that could not be read is read again, as it may come later.
 func (m *Mirror) ReadSrcinfos(ctx context.Context, commits []string) (map[string]Srcinfo, error) {
-	infos := m.known.find(commits)
-	var names []string
-	for _, c := range commits {
-		if _, known := infos[c]; !known {
-			infos[c] = Srcinfo{}
-			names = append(names, c)
-		}
-	}
-	err := m.batch(ctx, names, func(i int, info Srcinfo) {
-		infos[names[i]] = info
-		m.known.keep(names[i], info)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read .SRCINFO of %d commits: %w", len(names), err)
-	}
-	return infos, nil
-}
-
-// batch reads many commits with their .SRCINFO and returns each to found, in their
-// order.
-func (m *Mirror) batch(ctx context.Context, commits []string, found func(int, Srcinfo)) error {
-	if len(commits) == 0 {
-		return nil
-	}
+	infos := make(map[string]Srcinfo, len(commits))
+	var missing []string
 	var ask strings.Builder
 	for _, c := range commits {
 		if err := checkCommit(c); err != nil {
-			return err
+			return nil, fmt.Errorf("read .SRCINFO of %d commits: %w", len(commits), err)
 		}
-		ask.WriteString(c + "^{commit}\n" + c + ":" + srcinfoName + "\n")
+		if _, listed := infos[c]; listed {
+			continue
+		}
+		info, known := m.srcinfos.Get(c)
+		infos[c] = info
+		if !known {
+			missing = append(missing, c)
+			ask.WriteString(c + "^{commit}\n" + c + ":" + srcinfoName + "\n")
+		}
+	}
+	if len(missing) == 0 {
+		return infos, nil
 	}
 	r, w := io.Pipe()
 	parsed := make(chan error, 1)
 	go func() {
-		err := readBatch(bufio.NewReaderSize(r, 64<<10), len(commits), found)
+		err := readBatch(bufio.NewReaderSize(r, 64<<10), len(missing), func(i int, info Srcinfo) {
+			infos[missing[i]] = info
+			if info.Err == nil {
+				m.srcinfos.Put(missing[i], info)
+			}
+		})
 		r.CloseWithError(err)
 		parsed <- err
 	}()
 	err := m.git.run(ctx, call{args: []string{"cat-file", "--batch", "--buffer"}, stdin: strings.NewReader(ask.String()), stdout: w})
 	w.CloseWithError(err)
-	return errors.Join(err, <-parsed)
+	if err := errors.Join(err, <-parsed); err != nil {
+		return nil, fmt.Errorf("read .SRCINFO of %d commits: %w", len(missing), err)
+	}
+	return infos, nil
 }
 
 // readBatch parses the answers of "cat-file --batch" about n commits: each
@@ -121,34 +118,25 @@ func readAnswer(r *bufio.Reader, kind string) (Srcinfo, error) {
 	if err != nil {
 		return Srcinfo{}, err
 	}
-	info, err := readObject(r, kind == field[1], int64(size))
-	if info.Err == nil && kind != field[1] {
-		info.Err = buildbtw.Invalid(".SRCINFO is a %s, not a file", field[1])
-	}
-	return info, err
-}
-
-// readObject reads the content of one answer, or passes over it, and the newline
-// behind it.
-func readObject(r *bufio.Reader, wanted bool, size int64) (Srcinfo, error) {
 	var info Srcinfo
 	switch {
+	case kind != field[1]:
+		info.Err = buildbtw.Invalid(".SRCINFO is a %s, not a file", field[1])
 	case size > MaxSrcinfo:
 		info.Err = buildbtw.TooLarge("the .SRCINFO has %d bytes; at most %d are read", size, MaxSrcinfo)
-	case wanted:
+	default:
 		info.Text = make([]byte, size)
-		_, err := io.ReadFull(r, info.Text)
-		if err != nil {
+		if _, err := io.ReadFull(r, info.Text); err != nil {
 			return Srcinfo{}, err
 		}
 		size = 0
 	}
-	_, err := io.CopyN(io.Discard, r, size+1)
+	_, err = io.CopyN(io.Discard, r, int64(size)+1)
 	return info, err
 }
 
-// committerTime finds the time in a commit object: the line "committer NAME
-// <MAIL> SECONDS ZONE" of its head.
+// committerTime returns the time in a commit object, from the line "committer
+// NAME <MAIL> SECONDS ZONE" of its head.
 func committerTime(commit []byte) (time.Time, error) {
 	head, _, _ := strings.Cut(string(commit), "\n\n")
 	_, line, _ := strings.Cut(head, "\ncommitter ")
@@ -180,8 +168,8 @@ func (m *Mirror) Archive(ctx context.Context, commit string, w io.Writer) error 
 	return nil
 }
 
-// checkCommit lets only full object names through, so that nothing else that
-// git understands (options, refs, expressions) can be asked for.
+// checkCommit accepts only full object names, and nothing else that git
+// understands (options, refs, expressions).
 func checkCommit(commit string) error {
 	if len(commit) != 40 && len(commit) != 64 || !isHex(commit) {
 		return buildbtw.Invalid("%.80q is no commit; give the full name", commit)

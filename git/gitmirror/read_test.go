@@ -90,8 +90,7 @@ func TestReadSrcinfosRemembers(t *testing.T) {
 	if err != nil || string(again[commit].Text) != "text" || !cmp.Equal(first, again) {
 		t.Errorf("%+v, error %v, want %+v", again, err, first)
 	}
-	m.known.size = maxKnown // no room: all is forgotten
-	m.known.keep(strings.Repeat("b", 40), Srcinfo{Text: []byte("b")})
+	m.srcinfos.Put(strings.Repeat("b", 40), Srcinfo{Text: make([]byte, maxSrcinfos)}) // no room for others
 	if _, err := m.ReadSrcinfos(over, []string{commit}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}

@@ -23,34 +23,35 @@ type Remote struct {
 	URL  string // https://, http:// or ssh://
 }
 
-// ClaimRemotes makes owner, such as "gitlab:archlinux/packaging", the one whom
-// these sources come from, before they are fetched. It returns those that another
-// has already; they are to be left alone.
+// ClaimRemotes records that sources come from an owner, such as
+// "gitlab:archlinux/packaging", before they are fetched. It returns those that
+// belong to another owner already; they must not be fetched.
 func (m *Mirror) ClaimRemotes(owner string, slugs []string) (taken []string, err error) {
 	return m.owners.claim(owner, slugs)
 }
 
-// Remotes lists the sources of an owner, sorted.
+// Remotes returns the sources of an owner, sorted.
 func (m *Mirror) Remotes(owner string) []string {
 	return m.owners.ownedBy(func(of string) bool { return of == owner })
 }
 
 // FetchRemote makes the mirror's refs of a source equal to those of a repository
-// elsewhere, all in one step, and tells whether that changed any. The error is in
-// words for people; what was mirrored before stays then. NotFound says that there
-// is no such repository, or that it may not be seen.
+// elsewhere, all in one step, and reports whether that changed any. After an
+// error, which is written for people, the refs are as before. It is NotFound when
+// there is no such repository, or the token may not see it.
 //
-// Many may be fetched at the same time, also during SyncDir. Tidy is to be called
-// after many.
+// Many may be fetched at the same time, also during SyncDir. Call Tidy after
+// many.
 func (m *Mirror) FetchRemote(ctx context.Context, a Access, r Remote) (changed bool, err error) {
 	if err := checkSlug(r.Slug); err != nil {
 		return false, err
 	}
 	defer m.fetching.lock(r.Slug)()
-	have, err := m.refsOf(ctx, r.Slug)
+	all, err := m.refsBelow(ctx, refRoot+r.Slug+"/")
 	if err != nil {
 		return false, err
 	}
+	have := all[r.Slug]
 	scratch, err := m.newScratch(have)
 	if err != nil {
 		return false, fmt.Errorf("prepare the fetch of source %s: %w", r.Slug, err)
@@ -75,16 +76,10 @@ func (m *Mirror) FetchRemote(ctx context.Context, a Access, r Remote) (changed b
 
 var errUnknownRefs = errors.New("git wrote its refs in an unknown form")
 
-// refsOf reads the refs of one source.
-func (m *Mirror) refsOf(ctx context.Context, slug string) (sourceRefs, error) {
-	all, err := m.refsBelow(ctx, refRoot+slug+"/")
-	return all[slug], err
-}
-
 // newScratch makes a repository that has the refs of one source and no others,
-// and lies beside the mirror's objects. Fetching into it costs what this source
-// costs: git offers the other side all refs that it has, and compares what it
-// got with all of them, which in the mirror are a distribution's. (Of the two,
+// and shares the mirror's objects. Fetching into it costs as much as this source
+// alone: git offers the other side all refs that it has, and compares the fetched
+// ones with all of them, which in the mirror are a distribution's. (Of the two,
 // fetch's --negotiation-tip would shorten the first only.)
 func (m *Mirror) newScratch(have sourceRefs) (dir string, err error) {
 	dir, err = os.MkdirTemp(m.git.dir, atomicfile.TempPrefix)
@@ -128,7 +123,7 @@ func (m *Mirror) fetchInto(ctx context.Context, scratch string, a Access, r Remo
 	return a.forPeople(r, err)
 }
 
-// replaceRefs makes the refs of a source others. Those that vanish go first: a
+// replaceRefs changes the refs of a source. Vanished ones are deleted first: a
 // branch "a" must make way for a branch "a/b".
 func (m *Mirror) replaceRefs(ctx context.Context, slug string, have, want sourceRefs) error {
 	var gone, moved strings.Builder
@@ -153,11 +148,8 @@ func (m *Mirror) replaceRefs(ctx context.Context, slug string, have, want source
 	return nil
 }
 
-// Tidy packs refs and objects so that the mirror stays quick to read.
-func (m *Mirror) Tidy(ctx context.Context) error { return m.tidy(ctx) }
-
-// RemoveRemotes forgets sources of an owner: their refs go, in one step. It returns
-// those that had refs.
+// RemoveRemotes deletes sources of an owner with their refs, in one step. It
+// returns those that had refs.
 func (m *Mirror) RemoveRemotes(ctx context.Context, owner string, slugs []string) (removed []string, err error) {
 	own := m.Remotes(owner)
 	slugs = slices.DeleteFunc(slices.Clone(slugs), func(s string) bool { return !slices.Contains(own, s) })
@@ -171,8 +163,7 @@ func (m *Mirror) RemoveRemotes(ctx context.Context, owner string, slugs []string
 	return m.remove(ctx, slugs, refs)
 }
 
-// keyed holds a lock for each source that is being fetched. The zero value is
-// ready.
+// keyed is a set of locks by name. The zero value is ready.
 type keyed struct {
 	mu   sync.Mutex
 	held map[string]*keyedLock
@@ -183,7 +174,7 @@ type keyedLock struct {
 	users int
 }
 
-// lock waits for the lock of a key and gives what releases it.
+// lock waits for the lock of a key and returns the function that releases it.
 func (k *keyed) lock(key string) (unlock func()) {
 	k.mu.Lock()
 	if k.held == nil {

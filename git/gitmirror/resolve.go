@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,9 +17,9 @@ import (
 // minimum, 4, would be ambiguous among the objects of all sources.
 const minAbbreviation = 7
 
-// Resolve finds the commit that a ref of a source stands for: a branch, else a
+// Resolve returns the commit that a ref of a source names: a branch, else a
 // tag, else the full or abbreviated name of a commit that the source has.
-// NotFound lists what is close to it.
+// A NotFound error lists similar names.
 func (m *Mirror) Resolve(ctx context.Context, slug, ref string) (string, error) {
 	if err := buildbtw.CheckSlug(slug); err != nil {
 		return "", err
@@ -31,7 +32,11 @@ func (m *Mirror) Resolve(ctx context.Context, slug, ref string) (string, error) 
 		return "", err
 	}
 	if len(tips) == 0 {
-		return "", m.unknownSlug(ctx, slug)
+		refs, err := m.refs(ctx)
+		if err != nil {
+			return "", err
+		}
+		return "", buildbtw.NotFound("there is no source %q; %s", slug, suggest("there are", slug, slices.Collect(maps.Keys(refs))))
 	}
 	for _, tags := range []bool{false, true} {
 		for _, t := range tips {
@@ -44,28 +49,13 @@ func (m *Mirror) Resolve(ctx context.Context, slug, ref string) (string, error) 
 	if err != nil || commit != "" {
 		return commit, err
 	}
-	return "", buildbtw.NotFound("source %s has no branch, tag or commit %q; %s", slug, ref, suggest("it has", ref, refNames(tips)))
-}
-
-func refNames(tips []Tip) []string {
 	var names []string
 	for _, t := range tips {
 		names = append(names, t.Ref)
 	}
 	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-func (m *Mirror) unknownSlug(ctx context.Context, slug string) error {
-	refs, err := m.refs(ctx)
-	if err != nil {
-		return err
-	}
-	var slugs []string
-	for s := range refs {
-		slugs = append(slugs, s)
-	}
-	return buildbtw.NotFound("there is no source %q; %s", slug, suggest("there are", slug, slugs))
+	names = slices.Compact(names)
+	return "", buildbtw.NotFound("source %s has no branch, tag or commit %q; %s", slug, ref, suggest("it has", ref, names))
 }
 
 // findCommit returns the commit of the source whose name begins with the given

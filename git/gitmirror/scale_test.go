@@ -54,7 +54,7 @@ func importSources(b *testing.B, m *Mirror, n int) {
 	if err := m.git.run(b.Context(), call{args: []string{"fast-import", "--quiet"}, stdin: &in}); err != nil {
 		b.Fatal(err)
 	}
-	if err := m.tidy(b.Context()); err != nil {
+	if err := m.Tidy(b.Context()); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -107,7 +107,7 @@ func BenchmarkSyncUnchanged(b *testing.B) {
 	if err := m.git.run(b.Context(), call{args: []string{"update-ref", "--stdin"}, stdin: &refs}); err != nil {
 		b.Fatal(err)
 	}
-	if err := m.tidy(b.Context()); err != nil {
+	if err := m.Tidy(b.Context()); err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {

@@ -3,15 +3,15 @@ package gitmirror
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
-// snapshotBranch is where the commits of plain directories are.
+// snapshotBranch is the branch of the commits of plain directories.
 const snapshotBranch = "main"
 
 // snapshot is a commit to be made of a plain directory.
@@ -23,9 +23,9 @@ type snapshot struct {
 	time   time.Time // the newest file's, so that the same files give the same commit
 }
 
-// record is what a snapshot's commit message keeps of the directory as it was
-// found, for the next pass to compare with. The commit itself may hold another
-// .SRCINFO than the directory.
+// record stands in a snapshot's commit message and identifies the directory as it
+// was found, for the next pass to compare with. The commit itself may have
+// another .SRCINFO than the directory.
 type record struct {
 	input   string // contentHash of all files
 	srcinfo string // contentHash of the directory's own .SRCINFO, or "none"
@@ -69,10 +69,11 @@ func (m *Mirror) snapshot(ctx context.Context, c candidate, have sourceRefs) (wr
 		return false, err
 	}
 	seen := seenDir{}
-	if settled(files, m.now()) {
+	if atRest(files, m.now()) {
 		seen.stat = statHash(files)
 	}
-	last := m.seen.get(c.slug)
+	v, _ := m.seen.Load(c.slug)
+	last, _ := v.(seenDir)
 	if seen.stat != "" && seen.stat == last.stat && (len(have) == 1 || last.err != nil) {
 		return false, last.err
 	}
@@ -80,9 +81,10 @@ func (m *Mirror) snapshot(ctx context.Context, c candidate, have sourceRefs) (wr
 		return false, err
 	}
 	wrote, err = m.snapshotFiles(ctx, c.slug, files, have)
-	if err == nil || isRefused(err) {
+	var refused refusedError
+	if err == nil || errors.As(err, &refused) {
 		seen.err = err
-		m.seen.set(c.slug, seen)
+		m.seen.Store(c.slug, seen)
 	}
 	return wrote, err
 }
@@ -109,7 +111,7 @@ func (m *Mirror) snapshotFiles(ctx context.Context, slug string, files []file, h
 	return true, m.dropOthers(ctx, slug, have)
 }
 
-// lastSnapshot reads the record of the last snapshot. It is empty when the
+// lastSnapshot returns the record of the last snapshot, which is empty when the
 // source has none: it is new, or was a git repository before.
 func (m *Mirror) lastSnapshot(ctx context.Context, have sourceRefs) (record, error) {
 	head := have[headsPrefix+snapshotBranch]
@@ -167,7 +169,7 @@ func quotePath(path string) string {
 	return b.String()
 }
 
-// dropOthers deletes what the source had when it was a git repository.
+// dropOthers deletes the refs that the source had when it was a git repository.
 func (m *Mirror) dropOthers(ctx context.Context, slug string, have sourceRefs) error {
 	var commands strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(have)) {
@@ -181,36 +183,9 @@ func (m *Mirror) dropOthers(ctx context.Context, slug string, have sourceRefs) e
 	return m.git.run(ctx, call{args: []string{"update-ref", "--stdin"}, stdin: strings.NewReader(commands.String())})
 }
 
-// seenDirs remembers what the last pass made of plain directories, so that the
-// next need not read those that have not changed. It may be lost at any time.
-type seenDirs struct {
-	mu   sync.Mutex
-	dirs map[string]seenDir
-}
-
+// seenDir is the result of the last pass over a plain directory, so that the next
+// need not read files that have not changed. It may be lost at any time.
 type seenDir struct {
-	stat string // statHash of what was read; "" when it was too fresh to rely on
-	err  error  // what makepkg said against it
-}
-
-func newSeenDirs() *seenDirs { return &seenDirs{dirs: map[string]seenDir{}} }
-
-func (s *seenDirs) get(slug string) seenDir {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.dirs[slug]
-}
-
-func (s *seenDirs) set(slug string, d seenDir) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.dirs[slug] = d
-}
-
-func (s *seenDirs) forget(slugs []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, slug := range slugs {
-		delete(s.dirs, slug)
-	}
+	stat string // statHash of the files; "" when they were too fresh to rely on
+	err  error  // why makepkg refuses the PKGBUILD
 }

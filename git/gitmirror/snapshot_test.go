@@ -187,7 +187,7 @@ func TestAPkgbuildThatMakepkgRefusesIsBrokenUntilItChanges(t *testing.T) {
 	t.Parallel()
 	needMakepkg(t)
 	dir, m := t.TempDir(), openMirror(t)
-	m.now = func() time.Time { return time.Now().Add(time.Hour) } // all files count as settled
+	m.now = func() time.Time { return time.Now().Add(time.Hour) } // all files are at rest
 	recipe := filepath.Join(dir, "hello", pkgbuild)
 	write(t, recipe, "pkgname=hello\npkgver=1-0\npkgrel=1\narch=(any)\n")
 	runs := 0

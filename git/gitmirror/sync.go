@@ -15,12 +15,12 @@ import (
 	"buildbtw"
 )
 
-// Report is what a pass over a directory of sources found.
+// Report is the result of a pass over a directory of sources.
 type Report struct {
 	Found   int              // sources that are there
 	Changed []string         // slugs of which a branch or tag is new, moved or gone, sorted
 	Removed []string         // slugs whose directory is gone, sorted
-	Broken  map[string]error // why a source could not be mirrored, in words for people; what was mirrored of it before stays
+	Broken  map[string]error // why a source could not be mirrored, written for people; its refs are as before
 }
 
 // parallel is how many sources are fetched at the same time.
@@ -29,12 +29,12 @@ const parallel = 3
 // SyncDir makes the mirror agree with the directory path: each subdirectory
 // that is a git repository (with a working tree or bare) or a plain directory
 // with a PKGBUILD is a source, its slug the name of the subdirectory (without
-// the ending ".git" of a bare one). What has vanished from path is removed from
-// the mirror.
+// the ending ".git" of a bare one). Sources that vanished from path are removed
+// from the mirror.
 //
-// A source that cannot be read is in the report and stops no other. A slug that
-// another directory of sources has already is reported and left alone. The
-// error says that path itself or the mirror failed; nothing is removed then.
+// A source that cannot be read is in the report and does not stop others, as is
+// one whose slug another directory of sources has already. The error means that
+// path itself or the mirror failed; nothing is removed then.
 func (m *Mirror) SyncDir(ctx context.Context, path string) (Report, error) {
 	m.syncing.Lock()
 	defer m.syncing.Unlock()
@@ -100,8 +100,8 @@ type pass struct {
 	wrote  bool // something was fetched or committed
 }
 
-// claim takes the slugs of the found sources for path, marks those that may not
-// be mirrored, and returns the slugs that path had before and has no more.
+// claim records path as the owner of the found sources, marks as broken those
+// that may not be mirrored, and returns the slugs that vanished from path.
 func (p *pass) claim(path string, found []candidate) (gone []string, err error) {
 	var slugs []string
 	there := map[string]bool{}
@@ -137,23 +137,19 @@ func (p *pass) mirrorAll(ctx context.Context, found []candidate) error {
 			if ctx.Err() != nil {
 				return fmt.Errorf("sync sources: %w", context.Cause(ctx))
 			}
-			p.note(c, wrote, err)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.wrote = p.wrote || wrote
+			if err != nil {
+				p.broken[c.slug] = forPeople(c, err)
+			}
 			return nil
 		})
 	}
 	return group.Wait()
 }
 
-func (p *pass) note(c candidate, wrote bool, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.wrote = p.wrote || wrote
-	if err != nil {
-		p.broken[c.slug] = forPeople(c, err)
-	}
-}
-
-// forPeople puts a source's failure into words without the server's paths.
+// forPeople returns a source's failure without the server's paths.
 func forPeople(c candidate, err error) error {
 	var said *gitError
 	var known *buildbtw.Error
@@ -167,7 +163,7 @@ func forPeople(c candidate, err error) error {
 	return buildbtw.Invalid("source %s cannot be read: %w", c.slug, plainCause(err))
 }
 
-// mirrorOne brings one source up to date and tells whether it had to write.
+// mirrorOne brings one source up to date and reports whether it had to write.
 func (m *Mirror) mirrorOne(ctx context.Context, c candidate, have sourceRefs) (wrote bool, err error) {
 	if c.gitDir == "" {
 		return m.snapshot(ctx, c, have)
@@ -203,8 +199,8 @@ func (m *Mirror) fetch(ctx context.Context, c candidate) error {
 	return m.git.run(ctx, call{args: args})
 }
 
-// remove deletes all refs of the slugs, in one transaction, and forgets where
-// they came from. It returns those that had refs.
+// remove deletes all refs of the slugs, in one transaction, and their owners. It
+// returns those that had refs.
 func (m *Mirror) remove(ctx context.Context, slugs []string, refs map[string]sourceRefs) (removed []string, err error) {
 	var commands strings.Builder
 	for _, slug := range slugs {
@@ -221,17 +217,18 @@ func (m *Mirror) remove(ctx context.Context, slugs []string, refs map[string]sou
 			return nil, fmt.Errorf("remove %d vanished sources: %w", len(removed), err)
 		}
 	}
-	m.seen.forget(slugs)
+	for _, slug := range slugs {
+		m.seen.Delete(slug)
+	}
 	return removed, m.owners.release(slugs)
 }
 
-// finish compares the refs with those before the pass, and keeps the mirror
-// quick to read.
+// finish tidies the mirror and returns the slugs whose refs the pass changed.
 func (p *pass) finish(ctx context.Context, removed []string) (changed []string, err error) {
 	if !p.wrote {
 		return nil, nil
 	}
-	if err := p.mirror.tidy(ctx); err != nil {
+	if err := p.mirror.Tidy(ctx); err != nil {
 		return nil, err
 	}
 	after, err := p.mirror.refs(ctx)
@@ -249,8 +246,9 @@ func (p *pass) finish(ctx context.Context, removed []string) (changed []string, 
 	return slices.Compact(changed), nil
 }
 
-// tidy packs refs into one file, and objects when there are many loose ones.
-func (m *Mirror) tidy(ctx context.Context) error {
+// Tidy packs refs into one file, and objects when there are many loose ones, so
+// that the mirror can be read quickly.
+func (m *Mirror) Tidy(ctx context.Context) error {
 	for _, args := range [][]string{{"pack-refs", "--all"}, {"gc", "--auto", "--quiet"}} {
 		if err := m.git.run(ctx, call{args: args}); err != nil {
 			return fmt.Errorf("tidy the mirror: %w", err)

@@ -23,7 +23,7 @@ const (
 )
 
 // Tips returns every branch and tag of every source; those of one source stand
-// together. Tags of something that is no commit are left out.
+// together. Tags of other objects than commits are left out.
 func (m *Mirror) Tips(ctx context.Context) ([]Tip, error) {
 	return m.tips(ctx, refRoot)
 }
@@ -86,7 +86,7 @@ func parseTip(line string) (tip Tip, target string, ok bool) {
 	return Tip{Slug: slug, Ref: short, Tag: !isHead, Commit: commit}, target, target == "commit" || target == "tag"
 }
 
-// splitRef takes refs/sources/SLUG/heads/NAME apart into SLUG and heads/NAME.
+// splitRef splits refs/sources/SLUG/heads/NAME into SLUG and heads/NAME.
 func splitRef(ref string) (slug, name string, ok bool) {
 	rest, ok := strings.CutPrefix(ref, refRoot)
 	if !ok {
@@ -99,7 +99,8 @@ func splitRef(ref string) (slug, name string, ok bool) {
 	return slug, name, ok
 }
 
-// peel follows a tag to its commit; "" when it leads to something else.
+// peel follows a tag to its commit. It returns "" when the tag is of another
+// object.
 func (m *Mirror) peel(ctx context.Context, object string) (string, error) {
 	out, err := m.git.output(ctx, "rev-parse", "--verify", "--quiet", object+"^{commit}")
 	if proc.ExitCode(err) > 0 {
@@ -115,11 +116,12 @@ func (m *Mirror) peel(ctx context.Context, object string) (string, error) {
 // they name. Tags are not followed.
 type sourceRefs map[string]string
 
-// refs reads the refs of all sources as the mirror has them.
+// refs returns the refs of all sources.
 func (m *Mirror) refs(ctx context.Context) (map[string]sourceRefs, error) {
 	return m.refsBelow(ctx, refRoot)
 }
 
+// refsBelow returns the refs that begin with a prefix, by source.
 func (m *Mirror) refsBelow(ctx context.Context, prefix string) (map[string]sourceRefs, error) {
 	out, err := m.git.output(ctx, "for-each-ref", "--format=%(objectname) %(refname)", prefix)
 	if err != nil {
