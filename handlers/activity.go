@@ -19,23 +19,28 @@ func (a *App) activityPage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	w := watched{topics: []string{topicBuildspace(name)}, query: []string{"all", "before"}, seconds: 5}
+	return a.renderLive(c, w, func() (*livePage, error) { return a.activityLive(c, name) })
+}
+
+func (a *App) activityLive(c *fiber.Ctx, name string) (*livePage, error) {
 	row, err := a.Store.Buildspace(c.UserContext(), name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	v := views.Activity{Buildspace: name, Everything: c.Query("all") != ""}
 	if row.Latest != nil {
 		v.Number = row.Latest.Number
 		if v.Architectures, err = a.Store.Architectures(c.UserContext(), row.Latest.ID); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := a.addActivity(c, &v); err != nil {
-		return err
+		return nil, err
 	}
 	s := a.shell(c, views.NavBuildspaces, "Activity of "+name)
 	s.Crumbs = views.BuildspaceCrumbs(name, views.Crumb{Label: "Activity"})
-	return a.render(c, s, views.ActivityContent(v))
+	return onePart(s, views.ActivityContent(v)), nil
 }
 
 func (a *App) addActivity(c *fiber.Ctx, v *views.Activity) error {

@@ -19,6 +19,7 @@ import (
 
 	"buildbtw/handlers/apiv1"
 	"buildbtw/handlers/transfer"
+	"buildbtw/internal/lru"
 	"buildbtw/static"
 )
 
@@ -35,13 +36,15 @@ type App struct {
 	api      *apiv1.API
 	hosts    hosts
 	metrics  *metrics
-	assets   *static.Assets // styles and scripts of the pages
-	diffs    diffCache      // between iterations, for the pages
-	pkgInfos infoCache      // of package files, for the pages
-	parts    partCache      // of the pages that are polled
-	graphs   graphs         // that people look at
-	stopping chan struct{}  // closed when the server is told to stop: ends every long answer
-	stop     func()
+	assets   *static.Assets                   // styles and scripts of the pages
+	diffs    diffCache                        // between iterations, for the pages
+	pkgInfos infoCache                        // of package files, for the pages
+	parts    *lru.Cache[string, *cachedParts] // of the pages that are polled
+	news     *news                            // what changes, for the pages that show it
+	graphs   graphs                           // that people look at
+	serving  context.Context                  // ends when the server is told to stop, and every long answer with it
+	stop     context.CancelFunc
+	begin    func() // starts to wake those who wait for news
 }
 
 // Bounds of one connection. Bodies have their own limits; a streamed body may
@@ -62,9 +65,10 @@ func New(d Deps) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{Deps: d, hosts: accepted, assets: assets, metrics: newMetrics(), stopping: make(chan struct{})}
-	a.stop = sync.OnceFunc(func() { close(a.stopping) })
-	a.api = apiv1.New(d.Deps, apiv1.Edge{User: user, Stopping: a.stopping})
+	a := &App{Deps: d, hosts: accepted, assets: assets, metrics: newMetrics(), parts: newPartCache(), news: newNews(d.Store, d.Logs, d.Now())}
+	a.serving, a.stop = context.WithCancel(context.Background())
+	a.begin = sync.OnceFunc(func() { go a.news.run(a.serving) })
+	a.api = apiv1.New(d.Deps, apiv1.Edge{User: user, Stopping: a.serving.Done()})
 	a.fiber = fiber.New(fiber.Config{
 		CaseSensitive:                true,
 		Immutable:                    true, // strings of a request outlive their handler

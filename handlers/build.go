@@ -21,15 +21,14 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	event, err := a.lastEvent(c, row.Buildspace) // what it waits for is other builds' state
-	if err != nil {
-		return err
-	}
-	if a.unchanged(c, event) {
-		return notModified(c)
-	}
+	w := watched{topics: []string{topicBuildspace(row.Buildspace)}, seconds: 3} // what it waits for are other builds
+	return a.renderLive(c, w, func() (*livePage, error) { return a.buildLive(c, id) })
+}
+
+func (a *App) buildLive(c *fiber.Ctx, id int64) (*livePage, error) {
+	var row store.BuildRow
 	var v views.BuildDetail
-	err = a.Store.Snapshot(c.UserContext(), func(db *store.Reader) error {
+	err := a.Store.Snapshot(c.UserContext(), func(db *store.Reader) (err error) {
 		if row, err = db.Build(c.UserContext(), id); err != nil {
 			return err
 		}
@@ -37,15 +36,14 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	v.Actions = buildActions(user(c), row.Build)
 	s := a.shell(c, views.NavBuildspaces, v.Title())
 	s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Iteration, views.Crumb{Label: v.Name()})
 	s.Mood = views.BuildMood(v.Status)
 	s.Preview = a.preview(views.BuildURL(id), v.Summary())
-	s.Live = live(c, 3)
-	return a.render(c, s, views.BuildContent(v))
+	return &livePage{shell: s, parts: v.Parts(), content: views.BuildContent(v)}, nil
 }
 
 // buildID reads the id of a build; what cannot be one names nothing.
@@ -71,7 +69,7 @@ func (a *App) changeBuild(c *fiber.Ctx, change func(ctx context.Context, actor s
 	if _, err := change(c.UserContext(), user(c).Name, id); err != nil {
 		return err
 	}
-	a.wake()
+	a.Wake()
 	return seeOther(c, views.BuildURL(id))
 }
 

@@ -223,7 +223,7 @@ func TestALogIsFollowedToItsEnd(t *testing.T) {
 		t.Errorf("half a line is shown: %q", text)
 	}
 	more, _ := page.Find(".log-more").Attr("hx-get")
-	s.get(t, more, "HX-Request", "true").wantsStatus(t, http.StatusNoContent)
+	s.get(t, more, "HX-Request", "true").wantsStatus(t, http.StatusNotModified)
 
 	s.append(t, c, int64(len("one\ntwo "+hostile+"\nhal")), "f\n")
 	piece := s.get(t, more, "HX-Request", "true")
@@ -265,5 +265,5 @@ func TestALogThatIsNotThereIsSaid(t *testing.T) {
 	path, _ := s.running(t, "x\n")
 	s.get(t, path+"/log?attempt=2").wantsStatus(t, http.StatusNotFound)
 	s.get(t, path+"/log/tail?offset=-1").wantsStatus(t, http.StatusUnprocessableEntity)
-	s.get(t, path+"/log/tail?offset=99999", "HX-Request", "true").wantsStatus(t, http.StatusNoContent)
+	s.get(t, path+"/log/tail?offset=99999", "HX-Request", "true").wantsStatus(t, http.StatusNotModified)
 }

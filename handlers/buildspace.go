@@ -12,28 +12,24 @@ import (
 
 // buildspaces lists buildspaces, newest first.
 func (a *App) buildspaces(c *fiber.Ctx) error {
+	w := watched{topics: []string{topicAll}, query: []string{"q", "source", "status", "cursor"}, seconds: 10}
+	return a.renderLive(c, w, func() (*livePage, error) { return a.buildspacesLive(c) })
+}
+
+func (a *App) buildspacesLive(c *fiber.Ctx) (*livePage, error) {
 	f := views.BuildspacesFilter{Query: c.Query("q"), Source: c.Query("source"), Status: c.Query("status")}
 	cursor := c.Query("cursor")
-	event, err := a.lastEvent(c, "")
-	if err != nil {
-		return err
-	}
-	if a.unchanged(c, event) {
-		return notModified(c)
-	}
 	rows, next, err := a.Store.Buildspaces(c.UserContext(), store.BuildspaceFilter{
 		Status: f.Status, Source: f.Source, Query: f.Query, Cursor: cursor,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	v := views.Buildspaces{Filter: f, CanChange: user(c).MayChange() == nil, First: firstPage(c, cursor), Next: nextPage(c, next)}
 	for _, row := range rows {
 		v.Cards = append(v.Cards, a.buildspaceCard(row))
 	}
-	s := a.shell(c, views.NavBuildspaces, "Buildspaces")
-	s.Live = live(c, 10)
-	return a.render(c, s, views.BuildspacesContent(v))
+	return onePart(a.shell(c, views.NavBuildspaces, "Buildspaces"), views.BuildspacesContent(v)), nil
 }
 
 // firstPage leads back to the beginning of a list, unless this is it.
@@ -96,14 +92,8 @@ func (a *App) changeBuildspace(c *fiber.Ctx, change func(name string) error) err
 	if err := change(name); err != nil {
 		return err
 	}
-	a.wake()
-	return seeOther(c, views.BuildspaceURL(name))
-}
-
-// wake tells the scheduler, and the pages, that a person changed something.
-func (a *App) wake() {
-	a.parts.forget()
 	a.Wake()
+	return seeOther(c, views.BuildspaceURL(name))
 }
 
 // seeOther leads a browser from a form that was sent to a page, so that loading

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"slices"
-	"strconv"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -32,11 +31,9 @@ func (a *App) askGraph(c *fiber.Ctx, mayBeLate bool) (askedGraph, error) {
 	if err != nil {
 		return askedGraph{}, err
 	}
-	// The event is older than what is read after it: a change in between is seen twice, never missed.
-	event, err := a.lastEvent(c, name)
-	if err != nil {
-		return askedGraph{}, err
-	}
+	// The version is older than what is read after it: a change in between is seen twice, never missed.
+	a.news.catchUp(c.UserContext())
+	version := a.news.hub.Version(topicBuildspace(name))
 	g := askedGraph{arch: c.Params("arch")}
 	if g.row, err = a.Store.Iteration(c.UserContext(), name, number); err != nil {
 		return askedGraph{}, err
@@ -48,7 +45,7 @@ func (a *App) askGraph(c *fiber.Ctx, mayBeLate bool) (askedGraph, error) {
 		return askedGraph{}, buildbtw.NotFound("iteration %d of %s has no builds for %.40q", number, name, g.arch)
 	}
 	g.shown = a.graphs.of(g.row.ID, g.arch)
-	g.seenState, err = g.shown.state(c.UserContext(), a, event, mayBeLate)
+	g.seenState, err = g.shown.state(c.UserContext(), a, version, mayBeLate)
 	return g, err
 }
 
@@ -57,53 +54,34 @@ func graphRequest(c *fiber.Ctx) views.GraphRequest {
 	return views.GraphRequest{Mode: graphview.Mode(c.Query("view")), Focus: c.Query("focus"), Collapse: c.Query("collapse") != ""}
 }
 
-// graphPage shows the build graph of an iteration and architecture. While it is
-// open, it asks for its head again.
+// graphPage shows the build graph of an iteration and architecture. Its parts are
+// the head and where the builds stand, which static/src/graph draws: the picture
+// itself never changes.
 func (a *App) graphPage(c *fiber.Ctx) error {
-	if wantsPart(c) {
-		return a.graphHead(c)
-	}
-	g, err := a.askGraph(c, false)
-	if err != nil {
-		return err
-	}
-	v := a.graphView(g)
-	if err := v.Show(g.State, graphRequest(c), a.graphs.layouts.New); err != nil {
-		return err
-	}
-	s := a.graphShell(c, v)
-	content := views.GraphContent(v, s)
-	s.Live = views.Live{} // the picture stays when the head is made anew
-	return a.render(c, s, content)
-}
-
-func (a *App) graphHead(c *fiber.Ctx) error {
 	name, err := param(c, "name")
 	if err != nil {
 		return err
 	}
-	event, err := a.lastEvent(c, name)
-	if err != nil {
-		return err
-	}
-	if event != 0 && a.unchanged(c, event) {
-		return notModified(c)
-	}
-	g, err := a.askGraph(c, true)
-	if err != nil {
-		return err
-	}
-	v := a.graphView(g)
-	return a.render(c, a.graphShell(c, v), views.GraphHead(v))
+	w := watched{topics: []string{topicBuildspace(name)}, view: []string{"view", "focus", "collapse"}, seconds: 3}
+	return a.renderLive(c, w, func() (*livePage, error) { return a.graphLive(c) })
 }
 
-func (a *App) graphShell(c *fiber.Ctx, v views.Graph) views.Shell {
+func (a *App) graphLive(c *fiber.Ctx) (*livePage, error) {
+	g, err := a.askGraph(c, false)
+	if err != nil {
+		return nil, err
+	}
+	v := a.graphView(g)
+	if !wantsPart(c) {
+		if err := v.Show(g.State, graphRequest(c), a.graphs.layouts.New); err != nil {
+			return nil, err
+		}
+	}
 	s := a.shell(c, views.NavBuildspaces, v.Title())
 	s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Iteration, views.Crumb{Label: "Graph " + v.Architecture})
 	s.Mood = views.IterationMood(v.Status, v.Counts)
 	s.Script = s.Assets.Graph
-	s.Live = views.Live{URL: c.Path(), Seconds: 5}
-	return s
+	return &livePage{shell: s, parts: v.Parts(), content: views.GraphContent(v)}, nil
 }
 
 // graphView is the page without a picture. The counts are those of one
@@ -155,23 +133,4 @@ func (a *App) findInGraph(c *fiber.Ctx) error {
 	}
 	c.Set(fiber.HeaderCacheControl, "no-cache")
 	return c.JSON(found)
-}
-
-// graphState tells a page where the builds stand: all of them, or what has
-// changed since it asked last.
-func (a *App) graphState(c *fiber.Ctx) error {
-	g, err := a.askGraph(c, true)
-	if err != nil {
-		return err
-	}
-	since, _ := strconv.ParseInt(c.Query("since"), 10, 64) // none: everything
-	c.Set(fiber.HeaderCacheControl, "no-store")            // the script keeps what it needs
-	if since == g.cursor && since != 0 {
-		return c.SendStatus(fiber.StatusNoContent)
-	}
-	body, err := graphview.EncodeState(g.Look, g.cursor, g.shown.look(since), since)
-	if err != nil {
-		return err
-	}
-	return sendPacked(c, fiber.MIMEApplicationJSON, body)
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -71,38 +70,26 @@ func TestPicturesShowWhatIsAskedFor(t *testing.T) {
 	}
 }
 
-// A page that stays open is told what has changed, not everything.
-func TestStatusesComeAsDifferences(t *testing.T) {
+// The script draws where the builds stand from a part of the page.
+func TestTheStatesOfAGraphAreAPart(t *testing.T) {
 	s := newSite(t)
 	s.failing(t)
-	ask := func(since int64) (state struct {
-		Cursor, Since int64
-		Codes         string
-		Changed       []string
-	},
-	) {
-		t.Helper()
-		s.db.Clock.Advance(time.Second)
-		a := s.get(t, fmt.Sprintf("%s/state?since=%d", libGraph, since))
-		a.wantsStatus(t, http.StatusOK)
-		must(t, json.Unmarshal([]byte(a.body), &state))
-		return state
+	page := s.get(t, libGraph)
+	if codes, _ := page.Find("#graph-states").Attr("data-codes"); codes != "dfh" {
+		t.Errorf("the page has the states %q", codes)
 	}
-	first := ask(0)
-	if first.Codes != "dfh" {
-		t.Fatalf("state %+v", first)
-	}
-	s.get(t, fmt.Sprintf("%s/state?since=%d", libGraph, first.Cursor)).wantsStatus(t, http.StatusNoContent)
+	tag, _ := page.Find("#live").Attr("data-tag")
+	s.poll(t, libGraph, tag).wantsStatus(t, http.StatusNotModified)
 
 	app := s.build(t, "app")
 	_, err := s.db.RetryBuild(t.Context(), "alice", app.ID)
 	must(t, err)
-	second := ask(first.Cursor)
-	if second.Codes != "" || second.Since != first.Cursor || strings.Join(second.Changed, " ") != "1p 2k" {
-		t.Errorf("after a retry: %+v", second)
+	second := s.poll(t, libGraph, tag)
+	if codes, _ := second.Find("#graph-states").Attr("data-codes"); codes != "dpk" {
+		t.Errorf("after a retry: %q", codes)
 	}
-	if again := ask(999999); again.Codes != "dpk" {
-		t.Errorf("asked from an unknown cursor: %+v", again)
+	if got := strings.Join(partsOf(second), " "); got != "#mood head states" {
+		t.Errorf("parts: %s", got)
 	}
 }
 

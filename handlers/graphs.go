@@ -16,12 +16,11 @@ import (
 
 const (
 	cachedGraphs = 8                      // a graph of 8,000 builds takes some 5 MB
-	cachedLooks  = 64                     // earlier states of each, 10 kB
 	stateAge     = 500 * time.Millisecond // many pages ask for one graph; they may get what is a moment old
 )
 
 // graphs keeps the build graphs that people look at. What never changes is read
-// once; where builds stand is read anew when there is a new event.
+// once; where builds stand is read anew when the buildspace has changed.
 type graphs struct {
 	mu      sync.Mutex
 	recent  []*shownGraph // latest first
@@ -36,19 +35,13 @@ type shownGraph struct {
 	mu     sync.Mutex // held while reading, so that many who ask cause one read
 	shape  *graphview.Graph
 	latest seenState
-	looks  []seenLook // earlier states, oldest first
-	whole  []byte     // the whole graph's picture, packed
+	whole  []byte // the whole graph's picture, packed
 }
 
 type seenState struct {
 	*graphview.State
-	cursor int64 // the newest event before it was read
-	at     time.Time
-}
-
-type seenLook struct {
-	graphview.Look
-	cursor int64
+	version uint64 // of the buildspace, before it was read
+	at      time.Time
 }
 
 // of finds or begins a graph and makes it the latest.
@@ -69,13 +62,13 @@ func (g *graphs) of(iteration int64, arch string) *shownGraph {
 	return shown
 }
 
-// state reads where the builds stand, unless that is known as of this event, or
+// state reads where the builds stand, unless that is known as of this version, or
 // was read just before and this may be late.
-func (s *shownGraph) state(ctx context.Context, a *App, cursor int64, mayBeLate bool) (seenState, error) {
+func (s *shownGraph) state(ctx context.Context, a *App, version uint64, mayBeLate bool) (seenState, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := a.Now()
-	if s.latest.State != nil && (s.latest.cursor >= cursor || mayBeLate && now.Sub(s.latest.at) < stateAge) {
+	if s.latest.State != nil && (s.latest.version >= version || mayBeLate && now.Sub(s.latest.at) < stateAge) {
 		return s.latest, nil
 	}
 	if s.shape == nil {
@@ -93,22 +86,8 @@ func (s *shownGraph) state(ctx context.Context, a *App, cursor int64, mayBeLate 
 	for i, row := range rows {
 		builds[i] = graphview.BuildState(row)
 	}
-	s.latest = seenState{s.shape.State(builds), cursor, now}
-	s.looks = append(s.looks, seenLook{s.latest.Look, cursor})
-	s.looks = s.looks[max(0, len(s.looks)-cachedLooks):]
+	s.latest = seenState{s.shape.State(builds), version, now}
 	return s.latest, nil
-}
-
-// look finds an earlier state; nil when it is forgotten.
-func (s *shownGraph) look(cursor int64) *graphview.Look {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range s.looks {
-		if s.looks[i].cursor == cursor {
-			return &s.looks[i].Look
-		}
-	}
-	return nil
 }
 
 // packedWhole is the whole graph's picture as JSON, compressed. It is made once.

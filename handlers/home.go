@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -16,34 +17,32 @@ const (
 	homeNeeds       = 10
 	homeRunning     = 12
 	homeFinished    = 8
-	homeEvents      = 20_000 // newest ones among which the finished builds are sought
+	homeEvents      = 20_000           // newest ones among which the finished builds are sought
+	presencePeriod  = 10 * time.Second // after which a page looks again which machines are there
 )
 
-// home shows what needs attention, what runs, how far every active buildspace is,
-// and what was finished recently.
+// home shows what needs somebody, what runs, how far every active buildspace is,
+// and what was finished lately.
 func (a *App) home(c *fiber.Ctx) error {
-	workers, err := a.Store.Workers(c.UserContext())
-	if err != nil {
-		return err
-	}
-	event, err := a.lastEvent(c, "")
-	if err != nil {
-		return err
-	}
-	version := a.versionOf(c, event, a.present(workers), len(asideOf(workers)))
-	return a.renderLive(c, version, func() (*livePage, error) {
-		v, err := a.homeView(c.UserContext(), workers, event)
+	// Machines come and go without a transaction that says so.
+	w := watched{topics: []string{topicAll}, period: presencePeriod, seconds: 5}
+	return a.renderLive(c, w, func() (*livePage, error) {
+		v, err := a.homeView(c.UserContext())
 		if err != nil {
 			return nil, err
 		}
 		v.CanChange = user(c).MayChange() == nil
 		s := a.shell(c, views.NavHome, v.Title())
-		s.Mood, s.Live = v.Mood(), live(c, 5)
+		s.Mood = v.Mood()
 		return &livePage{shell: s, parts: v.Parts(), content: views.HomeContent(v)}, nil
 	})
 }
 
-func (a *App) homeView(ctx context.Context, workers []store.WorkerRow, event int64) (views.Home, error) {
+func (a *App) homeView(ctx context.Context) (views.Home, error) {
+	workers, err := a.Store.Workers(ctx)
+	if err != nil {
+		return views.Home{}, err
+	}
 	rows, _, err := a.Store.Buildspaces(ctx, store.BuildspaceFilter{
 		Status: string(buildbtw.BuildspaceActive), Limit: homeBuildspaces,
 	})
@@ -63,14 +62,18 @@ func (a *App) homeView(ctx context.Context, workers []store.WorkerRow, event int
 	if v.Needs, v.NeedsMore, err = a.needs(ctx, rows, workers); err != nil {
 		return v, err
 	}
-	v.Finished, err = a.finished(ctx, event)
+	v.Finished, err = a.finished(ctx)
 	return v, err
 }
 
 // finished lists the builds that ended last.
-func (a *App) finished(ctx context.Context, event int64) ([]views.FinishedBuild, error) {
+func (a *App) finished(ctx context.Context) ([]views.FinishedBuild, error) {
+	newest, err := a.Store.Events(ctx, store.EventFilter{Limit: 1, Newest: true})
+	if err != nil || len(newest) == 0 {
+		return nil, err
+	}
 	events, err := a.Store.Events(ctx, store.EventFilter{
-		Since: max(0, event-homeEvents), Limit: homeFinished, Newest: true,
+		Since: max(0, newest[0].ID-homeEvents), Limit: homeFinished, Newest: true,
 		Only: []buildbtw.Cause{buildbtw.CauseFinished, buildbtw.CauseFailed},
 	})
 	var list []views.FinishedBuild

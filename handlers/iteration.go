@@ -50,13 +50,11 @@ func (a *App) showIteration(c *fiber.Ctx, number int) error {
 	if err != nil {
 		return err
 	}
-	event, err := a.lastEvent(c, name)
-	if err != nil {
-		return err
+	w := watched{
+		topics: []string{topicBuildspace(name)}, query: []string{"q", "status", "arch", "sort", "from"}, seconds: 3,
+		period: time.Minute, // what is left to do shrinks with time, not only with events
 	}
-	// What is left to do shrinks with time, not only with events.
-	version := a.versionOf(c, event, a.Now().Truncate(time.Minute))
-	return a.renderLive(c, version, func() (*livePage, error) { return a.iterationLive(c, name, number) })
+	return a.renderLive(c, w, func() (*livePage, error) { return a.iterationLive(c, name, number) })
 }
 
 func (a *App) iterationLive(c *fiber.Ctx, name string, number int) (*livePage, error) {
@@ -72,7 +70,6 @@ func (a *App) iterationLive(c *fiber.Ctx, name string, number int) (*livePage, e
 	s.Mood = views.IterationMood(v.Status, v.Counts)
 	s.Feed = views.BuildspaceURL(name, "feed.atom")
 	s.Preview = a.preview(c.Path(), v.Summary())
-	s.Live = live(c, 3)
 	return &livePage{shell: s, parts: v.Parts(), content: views.IterationContent(v)}, nil
 }
 

@@ -21,48 +21,68 @@ const (
 )
 
 // logPage shows a window of the log of an attempt: its end, or where the query
-// says.
+// says. Its parts say how the attempt stands, what was found in the log, and how
+// long it is; static/src/logview fetches lines.
 func (a *App) logPage(c *fiber.Ctx) error {
-	id, err := buildID(c)
+	attempt, err := a.attempt(c)
 	if err != nil {
 		return err
 	}
-	row, err := a.Store.Build(c.UserContext(), id)
+	w := watched{
+		topics: []string{topicLog(attempt.BuildID), topicBuild(attempt.BuildID)}, seconds: 3,
+		query: []string{"attempt"}, view: []string{"q", "regexp", "case", "line", "from", "before", "limit", "hits"},
+		address: views.LogURL(attempt.BuildID, attempt.Number),
+	}
+	load := func() (*livePage, error) { return a.logLive(c, attempt.BuildID, attempt.Number) }
+	if attempt.State != buildbtw.AttemptFinished || wantsPart(c) {
+		return a.renderLive(c, w, load)
+	}
+	page, err := load() // nothing more comes
 	if err != nil {
 		return err
+	}
+	return a.render(c, page.shell, page.content)
+}
+
+func (a *App) logLive(c *fiber.Ctx, id int64, number int) (*livePage, error) {
+	row, err := a.Store.Build(c.UserContext(), id)
+	if err != nil {
+		return nil, err
 	}
 	attempts, err := a.Store.Attempts(c.UserContext(), id)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	attempt, err := pick(attempts, c.Query("attempt"), id)
+	attempt, err := pick(attempts, strconv.Itoa(number), id)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	log, err := a.Logs.View(c.UserContext(), attempt.ID)
+	log, err := a.Logs.View(c.UserContext(), attempt.ID) // after the attempt, or its last lines could be missed
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer log.Close()
 	v := views.LogPage{
 		BuildLink: linkOf(row.Build), Buildspace: row.Buildspace, Iteration: row.Iteration, Version: row.Version,
 		Place: views.LogPlace{Build: id, Attempt: attempt.Number, Query: logQuery(c)}, Bytes: log.Size(),
-		Finds: a.logFindsView(attempt, log),
+		Finds: a.logFindsView(attempt, log), Lines: log.Lines(),
 	}
 	for _, t := range attempts {
 		v.Attempts = append(v.Attempts, views.LogAttempt{Number: t.Number, State: t.State, Outcome: t.Outcome})
 	}
-	if v.Window, err = logWindow(c, log, v.Place); err != nil {
-		return err
-	}
-	if v.Place.Query.Text != "" {
-		if v.Hits, err = a.hitsView(c, log, v.Place); err != nil {
-			return err
+	if !wantsPart(c) {
+		if v.Window, err = logWindow(c, log, v.Place); err != nil {
+			return nil, err
+		}
+		if v.Place.Query.Text != "" {
+			if v.Hits, err = a.hitsView(c, log, v.Place); err != nil {
+				return nil, err
+			}
 		}
 	}
 	s := a.shell(c, views.NavBuildspaces, v.Title())
 	s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Iteration, views.Crumb{Label: v.Name(), URL: views.BuildURL(v.ID)}, views.Crumb{Label: "Log"})
-	return a.render(c, s, views.LogContent(v))
+	return &livePage{shell: s, parts: v.Parts(), content: views.LogContent(v)}, nil
 }
 
 // attempt finds the attempt that the query names, or the latest one.
@@ -126,16 +146,6 @@ func (a *App) logLines(c *fiber.Ctx) error {
 		return err
 	}
 	return sendPart(c, views.LogRows(w))
-}
-
-// logFinds sends errors and phases to a page whose log has got more.
-func (a *App) logFinds(c *fiber.Ctx) error {
-	attempt, log, err := a.openLog(c)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	return sendPart(c, views.LogFound(a.logFindsView(attempt, log)))
 }
 
 // logHits sends what a search found.

@@ -19,8 +19,10 @@ const (
 )
 
 // logTail sends the next piece of the log to a build's page, which follows the
-// end of it.
+// end of it: what the log has gained since offset, and the element that asks for
+// what comes then; or 304 when there is nothing yet.
 func (a *App) logTail(c *fiber.Ctx) error {
+	a.news.catchUp(c.UserContext())
 	attempt, err := a.attempt(c)
 	if err != nil {
 		return err
@@ -29,24 +31,24 @@ func (a *App) logTail(c *fiber.Ctx) error {
 	if err != nil || offset < 0 {
 		return buildbtw.Invalid("offset=%.40q is no position in a log", c.Query("offset"))
 	}
-	return a.buildLogFragment(c, attempt, offset)
-}
-
-// buildLogFragment answers with what the log has gained since offset, or with
-// nothing to swap in.
-func (a *App) buildLogFragment(c *fiber.Ctx, attempt buildbtw.Attempt, offset int64) error {
+	v := a.logView(attempt, offset)
 	text, more, err := a.logPiece(attempt, offset)
 	if err != nil {
 		return err
 	}
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	if len(text) == 0 && more {
-		return c.SendStatus(fiber.StatusNoContent)
+		return c.SendStatus(fiber.StatusNotModified)
 	}
-	return sendView(c.UserContext(), c, views.LogChunk(views.Log{
-		Build: attempt.BuildID, Attempt: attempt.Number, Text: string(ansi.Plain(text)),
-		From: offset, End: offset + int64(len(text)), Running: more,
-	}))
+	v.Text, v.End, v.Running, v.Behind = string(ansi.Plain(text)), offset+int64(len(text)), more, len(text) > logBytes/2
+	return sendView(c.UserContext(), c, views.LogChunk(*v))
+}
+
+// logView is a log from an offset on, without text. Its version is older than
+// what is read then: a change in between is told twice, never missed.
+func (a *App) logView(attempt buildbtw.Attempt, from int64) *views.Log {
+	topics := []string{topicLog(attempt.BuildID), topicBuild(attempt.BuildID)}
+	return &views.Log{Build: attempt.BuildID, Attempt: attempt.Number, From: from, Topics: topics, Since: a.news.hub.Version(topics...)}
 }
 
 // logPiece reads on from offset. Whether more may come was decided when the
@@ -86,6 +88,7 @@ func wholeLines(text []byte) []byte {
 
 // logEnd is what the page of a build begins with.
 func (a *App) logEnd(attempt buildbtw.Attempt) (*views.Log, error) {
+	v := a.logView(attempt, 0)
 	text, from, err := a.Logs.Tail(attempt.ID, logLines)
 	if err != nil {
 		return nil, err
@@ -93,12 +96,10 @@ func (a *App) logEnd(attempt buildbtw.Attempt) (*views.Log, error) {
 	if cut := len(text) - logBytes; cut > 0 {
 		text, from = text[cut:], from+int64(cut)
 	}
-	running := attempt.State != buildbtw.AttemptFinished
-	if running {
+	v.Running = attempt.State != buildbtw.AttemptFinished
+	if v.Running {
 		text = wholeLines(text)
 	}
-	return &views.Log{
-		Build: attempt.BuildID, Attempt: attempt.Number, Text: string(ansi.Plain(text)), From: from,
-		End: from + int64(len(text)), Running: running,
-	}, nil
+	v.Text, v.From, v.End = string(ansi.Plain(text)), from, from+int64(len(text))
+	return v, nil
 }

@@ -93,7 +93,7 @@ func TestErrorsOfALogAreListedWithTheirLines(t *testing.T) {
 		t.Errorf("the first error is at %s", href)
 	}
 	s.get(t, href).wants(t, ".log-chosen", "701", "error: no such thing")
-	s.get(t, path+"/log/finds?attempt=1").wants(t, "section", "Errors 2")
+	s.poll(t, path+"/log?attempt=1", "").wants(t, "[hx-target='#part-finds']", "Errors 2")
 }
 
 func TestALogIsSearchedByItsForm(t *testing.T) {

@@ -31,19 +31,17 @@ func (a *App) neighbourPage(c *fiber.Ctx, side store.Side) error {
 	if err != nil {
 		return err
 	}
-	event, err := a.lastEvent(c, row.Buildspace)
-	if err != nil {
-		return err
-	}
-	if a.unchanged(c, event) {
-		return notModified(c)
-	}
+	w := watched{topics: []string{topicBuildspace(row.Buildspace)}, query: []string{"status", "cursor"}, seconds: 5}
+	return a.renderLive(c, w, func() (*livePage, error) { return a.neighbourLive(c, row, side) })
+}
+
+func (a *App) neighbourLive(c *fiber.Ctx, row store.BuildRow, side store.Side) (*livePage, error) {
 	f := store.NeighbourFilter{
-		BuildID: id, Side: side, Status: buildbtw.Status(c.Query("status")), Cursor: c.Query("cursor"), Limit: neighboursPerPage,
+		BuildID: row.ID, Side: side, Status: buildbtw.Status(c.Query("status")), Cursor: c.Query("cursor"), Limit: neighboursPerPage,
 	}
 	list, next, err := a.neighbours(c.UserContext(), &a.Store.Reader, f)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	v := views.NeighbourPage{
 		Build: views.BuildDetail{BuildLink: linkOf(row.Build), Buildspace: row.Buildspace, Iteration: row.Iteration},
@@ -51,9 +49,8 @@ func (a *App) neighbourPage(c *fiber.Ctx, side store.Side) error {
 	}
 	s := a.shell(c, views.NavBuildspaces, v.Title())
 	s.Crumbs = views.IterationCrumbs(row.Buildspace, row.Iteration,
-		views.Crumb{Label: v.Build.Name(), URL: views.BuildURL(id)}, views.Crumb{Label: v.List.Title})
-	s.Live = live(c, 5)
-	return a.render(c, s, views.NeighbourContent(v))
+		views.Crumb{Label: v.Build.Name(), URL: views.BuildURL(row.ID)}, views.Crumb{Label: v.List.Title})
+	return onePart(s, views.NeighbourContent(v)), nil
 }
 
 // neighbours lists a part of one side of a build.

@@ -31,13 +31,12 @@ func (a *App) packagePage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	event, err := a.lastEvent(c, "")
-	if err != nil {
-		return err
-	}
-	if a.unchanged(c, event, info.Commit, info.Dependents.Total) {
-		return notModified(c)
-	}
+	// A push passes the catalog, not the store.
+	w := watched{topics: []string{topicAll}, query: []string{"arch"}, period: sourcesPeriod, seconds: 10}
+	return a.renderLive(c, w, func() (*livePage, error) { return a.packageLive(c, info), nil })
+}
+
+func (a *App) packageLive(c *fiber.Ctx, info api.PackageInfo) *livePage {
 	v := a.packageView(info)
 	v.Users = usersOf(info.Dependents.First[:min(len(info.Dependents.First), pageUsers)])
 	if info.Source != "" && user(c).MayChange() == nil {
@@ -46,8 +45,7 @@ func (a *App) packagePage(c *fiber.Ctx) error {
 	s := a.shell(c, views.NavSources, v.Name)
 	s.Crumbs = []views.Crumb{{Label: "Sources", URL: "/sources"}, {Label: v.Name}}
 	s.Feed = v.FeedURL
-	s.Live = live(c, 10)
-	return a.render(c, s, views.PackageContent(v))
+	return onePart(s, views.PackageContent(v))
 }
 
 func (a *App) namedPackage(c *fiber.Ctx) (api.PackageInfo, error) {

@@ -15,6 +15,7 @@ func (a *App) pages(r fiber.Router) {
 
 	look, change := allow(buildbtw.User.MayRead), allow(buildbtw.User.MayChange)
 	r.Get("/", look, a.home)
+	r.Get("/hints", look, a.hints)
 	r.Get("/search", look, a.searchPage)
 	r.Get("/search/suggest", look, a.suggestions)
 	r.Get("/sources", look, a.sourcesPage)
@@ -47,7 +48,6 @@ func (a *App) pages(r fiber.Router) {
 	r.Get("/buildspaces/:name/:number/:arch/graph.svg", look, a.graphSVG)
 	r.Get("/buildspaces/:name/:number/:arch/graph.dot", look, a.graphDOT)
 	r.Get("/buildspaces/:name/:number/:arch/graph/picture", look, a.graphPicture)
-	r.Get("/buildspaces/:name/:number/:arch/graph/state", look, a.graphState)
 	r.Get("/buildspaces/:name/:number/:arch/graph/about", look, a.graphAbout)
 	r.Get("/buildspaces/:name/:number/:arch/graph/find", look, a.findInGraph)
 
@@ -56,7 +56,6 @@ func (a *App) pages(r fiber.Router) {
 	r.Get("/builds/:id/log/raw", look, a.rawLog)
 	r.Get("/builds/:id/log/tail", look, a.logTail)
 	r.Get("/builds/:id/log/lines", look, a.logLines)
-	r.Get("/builds/:id/log/finds", look, a.logFinds)
 	r.Get("/builds/:id/log/hits", look, a.logHits)
 	r.Get("/builds/:id/dependencies", look, a.dependenciesPage)
 	r.Get("/builds/:id/dependents", look, a.dependentsPage)

@@ -1,15 +1,21 @@
 package handlers_test
 
 import (
+	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/PuerkitoBio/goquery"
 
 	"buildbtw"
+	"buildbtw/api"
 	"buildbtw/handlers"
+	"buildbtw/store"
 	"buildbtw/store/storetest"
 )
 
@@ -85,6 +91,92 @@ func TestPartsAreNotSharedBetweenRoles(t *testing.T) {
 	page := s.poll(t, "/buildspaces/lib", "")
 	page.wantsNone(t, "form[method=post]")
 	page.wants(t, "[hx-target='#part-head']", "rita may look but not change")
+}
+
+// The page carries the tag of what it shows: its first poll brings nothing, and
+// the next only what has changed.
+func TestThePageHasTheTagOfItsParts(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.failing(t)
+	id := strconv.FormatInt(s.build(t, "app").ID, 10)
+	for path, changed := range map[string]bool{
+		"/": true, "/buildspaces": true, "/buildspaces/lib": true, "/buildspaces/lib/1": true, "/buildspaces/lib/activity": true,
+		libGraph: true, "/builds/" + id: true, "/builds/" + id + "/dependents?status=blocked": false, "/workers": false,
+		"/sources": false, "/packages/lib": false,
+	} {
+		page := s.get(t, path).Find("#live")
+		at, tag := page.AttrOr("hx-get", ""), page.AttrOr("data-tag", "")
+		if at != path || page.AttrOr("data-topics", "") == "" {
+			t.Errorf("%s asks %q about %q", path, at, page.AttrOr("data-topics", ""))
+		}
+		first := s.poll(t, at, tag)
+		first.wantsStatus(t, http.StatusNotModified)
+		if !changed {
+			continue
+		}
+		_, err := s.db.RebuildBuild(t.Context(), "anna", s.build(t, "lib").ID)
+		must(t, err)
+		second := s.poll(t, at, tag)
+		second.wantsStatus(t, http.StatusOK)
+		s.poll(t, at, second.header.Get("ETag")).wantsStatus(t, http.StatusNotModified)
+		s.db.Finish(t, s.db.Claim(t, "w1"))
+	}
+}
+
+// A change elsewhere is no change, and neither is the passing of time.
+func TestAgesAreNoChange(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.failing(t)
+	page := "/buildspaces/lib/activity"
+	tag := s.get(t, page).Find("#live").AttrOr("data-tag", "")
+	s.db.Clock.Advance(26 * time.Hour)
+	s.db.NewBuildspace(t, "other")
+	s.poll(t, page, tag).wantsStatus(t, http.StatusNotModified)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "another"), storetest.Plan("x"))
+	list := s.get(t, "/").Find("#live").AttrOr("data-tag", "")
+	s.db.Clock.Advance(time.Hour)
+	_, err := s.db.StopBuildspace(t.Context(), "anna", "other") // home shows active ones; its rows have ages
+	must(t, err)
+	if parts := partsOf(s.poll(t, "/", list)); slices.Contains(parts, "finished") || slices.Contains(parts, "running") {
+		t.Errorf("what did not change is sent: %v", parts)
+	}
+}
+
+// countingForecaster counts how often the page of an iteration is made.
+type countingForecaster struct{ calls atomic.Int64 }
+
+func (f *countingForecaster) Forecast(context.Context, store.IterationRow) (api.Forecast, error) {
+	f.calls.Add(1)
+	return api.Forecast{}, nil
+}
+
+// Parameters that mean nothing make no page of their own: hundreds of them do not
+// throw away the parts that others watch, and no link repeats them.
+func TestAMeaninglessQueryIsTheSamePage(t *testing.T) {
+	t.Parallel()
+	made := &countingForecaster{}
+	s := newSite(t, func(d *handlers.Deps) { d.Forecaster = made })
+	s.failing(t)
+	tag := s.get(t, "/buildspaces/lib?x=1&q=a").Find("#live")
+	if at := tag.AttrOr("hx-get", ""); at != "/buildspaces/lib?q=a" {
+		t.Errorf("the page asks %q", at)
+	}
+	if link := s.get(t, "/buildspaces/lib/activity?x=1").Find(".actions a").AttrOr("href", ""); link != "/buildspaces/lib/activity?all=yes" {
+		t.Errorf("a link repeats what means nothing: %s", link)
+	}
+	first := s.poll(t, "/buildspaces/lib", "").header.Get("ETag")
+	before := made.calls.Load()
+	for i := range 300 {
+		other := s.poll(t, "/buildspaces/lib?x="+strconv.Itoa(i), "").header.Get("ETag")
+		if other != first {
+			t.Fatalf("?x=%d is another page: %s, want %s", i, other, first)
+		}
+	}
+	if more := made.calls.Load() - before; more != 0 {
+		t.Errorf("the page was made %d times more", more)
+	}
 }
 
 func TestThePagesOfAnIterationAreReached(t *testing.T) {

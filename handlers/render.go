@@ -3,8 +3,6 @@ package handlers
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/url"
 	"time"
@@ -14,8 +12,6 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"buildbtw"
-	"buildbtw/handlers/transfer"
-	"buildbtw/store"
 	"buildbtw/views"
 )
 
@@ -33,18 +29,13 @@ func (a *App) shell(c *fiber.Ctx, nav views.Nav, title string) views.Shell {
 	}
 }
 
-// render answers with a page, or with its live part when the page itself asks.
-// This is the one place that tells the two apart.
+// render answers with a whole page.
 func (a *App) render(c *fiber.Ctx, s views.Shell, content templ.Component) error {
-	document := views.Page(s)
-	if wantsPart(c) && s.Live.URL != "" {
-		document = views.Fragment(s)
-	}
 	c.Vary(headerPart)
 	if len(c.Response().Header.Peek(fiber.HeaderCacheControl)) == 0 {
 		c.Set(fiber.HeaderCacheControl, "no-cache")
 	}
-	return sendView(templ.WithChildren(c.UserContext(), content), c, document)
+	return sendView(templ.WithChildren(c.UserContext(), content), c, views.Page(s))
 }
 
 // sendView writes a component as the whole answer. It is rendered into memory first,
@@ -72,11 +63,6 @@ func sendPacked(c *fiber.Ctx, contentType string, body []byte) error {
 // ones fit into one packet. Pages hold no secret that their size could tell.
 const worthPacking = 1400
 
-// live makes a page ask for itself again under the address it was asked by.
-func live(c *fiber.Ctx, seconds int) views.Live {
-	return views.Live{URL: self(c, nil), Seconds: seconds}
-}
-
 // self is the address of the request with some of its query changed; an empty
 // value takes a parameter out.
 func self(c *fiber.Ctx, change map[string]string) string {
@@ -95,37 +81,6 @@ func self(c *fiber.Ctx, change map[string]string) string {
 		return c.Path()
 	}
 	return c.Path() + "?" + query.Encode()
-}
-
-// unchanged gives the answer a weak ETag made from whatever its contents are a
-// function of, and reports whether the page that asks has them already. Ages are
-// not among it: they tick in the browser. Whole pages have no tag, a person who
-// loads one again wants it anew.
-func (a *App) unchanged(c *fiber.Ctx, contents ...any) bool {
-	if !wantsPart(c) {
-		return false
-	}
-	h := sha256.New()
-	fmt.Fprintln(h, a.assets.URL("app.css"), a.assets.URL("app.js"), a.Settings.Version, user(c), self(c, nil), contents)
-	tag := `"` + hex.EncodeToString(h.Sum(nil)[:12]) + `"`
-	c.Set(fiber.HeaderETag, "W/"+tag)
-	return transfer.Matches(c.Get(fiber.HeaderIfNoneMatch), tag)
-}
-
-// notModified tells a page that it shows what there is.
-func notModified(c *fiber.Ctx) error {
-	c.Vary(headerPart)
-	return c.SendStatus(fiber.StatusNotModified)
-}
-
-// lastEvent is the ID of the newest event, of one buildspace or of all. Every
-// change of a build or a buildspace has one, so it stands for their state.
-func (a *App) lastEvent(c *fiber.Ctx, buildspace string) (int64, error) {
-	events, err := a.Store.Events(c.UserContext(), store.EventFilter{Buildspace: buildspace, Limit: 1, Newest: true})
-	if err != nil || len(events) == 0 {
-		return 0, err
-	}
-	return events[0].ID, nil
 }
 
 // moment is a time as a page shows it.

@@ -23,16 +23,25 @@ const (
 
 // sourcesPage lists the sources, those that cannot be planned first.
 func (a *App) sourcesPage(c *fiber.Ctx) error {
+	w := watched{topics: []string{topicAll}, query: []string{"q", "broken", "cursor"}, period: sourcesPeriod, seconds: 10}
+	return a.renderLive(c, w, func() (*livePage, error) { return a.sourcesLive(c) })
+}
+
+// sourcesPeriod is after how long a page asks the catalog again, whose changes
+// are no transactions.
+const sourcesPeriod = 10 * time.Second
+
+func (a *App) sourcesLive(c *fiber.Ctx) (*livePage, error) {
 	all, err := a.Catalog.Sources(c.UserContext())
 	v := views.Sources{Query: c.Query("q"), BrokenOnly: c.Query("broken") != "", Total: len(all), Roots: a.rootLines()}
 	if buildbtw.KindOf(err) == buildbtw.KindUnavailable {
 		v.Wait, err = buildbtw.MessageOf(err), nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if v.Groups, err = a.sourceGroups(c); err != nil {
-		return err
+		return nil, err
 	}
 	readable, broken := chosenSources(all, v.Query)
 	for _, s := range all {
@@ -53,7 +62,7 @@ func (a *App) sourcesPage(c *fiber.Ctx) error {
 			v.BrokenLeft = len(broken) - len(v.Broken)
 		}
 	}
-	return a.render(c, a.shell(c, views.NavSources, v.Title()), views.SourcesContent(v))
+	return onePart(a.shell(c, views.NavSources, v.Title()), views.SourcesContent(v)), nil
 }
 
 // sourceGroups says how the groups of --sources stand.

@@ -1,8 +1,6 @@
 package handlers
 
 import (
-	"time"
-
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
@@ -12,24 +10,24 @@ import (
 
 // workersPage lists the build machines with what they do now.
 func (a *App) workersPage(c *fiber.Ctx) error {
+	w := watched{topics: []string{topicAll}, period: presencePeriod, seconds: 5}
+	return a.renderLive(c, w, func() (*livePage, error) { return a.workersLive(c) })
+}
+
+func (a *App) workersLive(c *fiber.Ctx) (*livePage, error) {
 	rows, err := a.Store.Workers(c.UserContext())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	history, err := a.Store.WorkerHistory(c.UserContext(), recentAttempts)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	v := views.Workers{CanResume: user(c).MayAdminister() == nil, ServerURL: a.Settings.ServerURL}
 	for _, row := range rows {
 		v.Machines = append(v.Machines, a.workerCard(row, history))
 	}
-	if a.unchanged(c, machineStates(v.Machines)) {
-		return notModified(c)
-	}
-	s := a.shell(c, views.NavWorkers, v.Title())
-	s.Live = live(c, 5)
-	return a.render(c, s, views.WorkersContent(v))
+	return onePart(a.shell(c, views.NavWorkers, v.Title()), views.WorkersContent(v)), nil
 }
 
 // recentAttempts is how many finished attempts the page shows of each machine.
@@ -75,39 +73,4 @@ func (a *App) workerLease(t store.WorkerAttempt) views.WorkerLease {
 		Started: a.moment(t.StartedAt), Heartbeat: a.moment(t.HeartbeatAt), Publishing: t.State == buildbtw.AttemptPublishing,
 		Late: t.State == buildbtw.AttemptRunning && a.Now().After(t.Deadline),
 	}
-}
-
-// heartbeatStep is how exact a poll is about heartbeats: every new one would be a
-// change of the page.
-const heartbeatStep = 30 * time.Second
-
-// machineState is what a card shows of a machine besides ages.
-type machineState struct {
-	name, setAside string
-	gone           bool
-	seen           time.Time
-	leases         []leaseState
-	newest         views.WorkerAttempt
-}
-
-type leaseState struct {
-	url              string
-	publishing, late bool
-	heartbeat        time.Time
-}
-
-func machineStates(cards []views.WorkerCard) []machineState {
-	var states []machineState
-	for _, card := range cards {
-		state := machineState{name: card.Name, setAside: card.SetAside, gone: card.Gone, seen: card.LastSeen.At}
-		for _, l := range card.Leases {
-			state.leases = append(state.leases, leaseState{l.URL, l.Publishing, l.Late, l.Heartbeat.At.Truncate(heartbeatStep)})
-		}
-		if len(card.Recent) > 0 {
-			state.newest = card.Recent[0]
-			state.newest.Finished.Now = time.Time{} // its age ticks in the browser
-		}
-		states = append(states, state)
-	}
-	return states
 }

@@ -20,6 +20,7 @@ func TestEveryAssetIsServedUnderTheHashOfItsContent(t *testing.T) {
 		"app.css":  "text/css; charset=utf-8",
 		"app.js":   "text/javascript; charset=utf-8",
 		"graph.js": "text/javascript; charset=utf-8",
+		"hints.js": "text/javascript; charset=utf-8",
 		"icon.svg": "image/svg+xml", "icon-failed.svg": "image/svg+xml",
 		"icon-building.svg": "image/svg+xml", "icon-built.svg": "image/svg+xml",
 	}

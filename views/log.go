@@ -63,11 +63,6 @@ func (p LogPlace) part(name string) string {
 // Raw is the address of the log as it was written.
 func (p LogPlace) Raw() string { return p.part("raw") }
 
-// state is where the JSON API tells how long the log is.
-func (p LogPlace) state() string {
-	return fmt.Sprintf("/api/v1%s/log/state?attempt=%d", BuildURL(p.Build), p.Attempt)
-}
-
 // LogURL is the address of the page of an attempt's log.
 func LogURL(build int64, attempt int) string { return LogPlace{Build: build, Attempt: attempt}.End() }
 
@@ -81,6 +76,7 @@ type LogPage struct {
 	Attempts   []LogAttempt // newest first
 	Window     LogWindow
 	Bytes      int64 // of the whole log
+	Lines      int64 // of the whole log
 	Finds      LogFinds
 	Hits       *LogHits // nil when nothing is searched for
 }

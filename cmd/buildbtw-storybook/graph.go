@@ -51,12 +51,10 @@ func graphPage(s views.Shell, path string, g graphStory) http.HandlerFunc {
 			answer(w, nil, err)
 			return
 		}
-		live := s
-		live.Live = views.Live{URL: path, Seconds: 60}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", policy)
 		var body bytes.Buffer
-		err = page(s, views.GraphContent(v, live)).Render(r.Context(), &body)
+		err = page(s, views.GraphContent(v)).Render(r.Context(), &body)
 		answer(w, body.Bytes(), err)
 	}
 }
@@ -82,14 +80,6 @@ func graphRoutes(mux *http.ServeMux, s views.Shell, path string, g graphStory) {
 			return
 		}
 		body, err := g.state.EncodePicture(p)
-		answer(w, body, err)
-	})
-	mux.HandleFunc("GET "+path+"/state", func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Get("since") == "1" {
-			w.WriteHeader(http.StatusNoContent)
-			return
-		}
-		body, err := graphview.EncodeState(g.state.Look, 1, nil, 0)
 		answer(w, body, err)
 	})
 	mux.HandleFunc("GET "+path+"/find", func(w http.ResponseWriter, r *http.Request) {

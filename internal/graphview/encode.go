@@ -2,8 +2,6 @@ package graphview
 
 import (
 	"encoding/json"
-	"slices"
-	"strconv"
 )
 
 // Format is the version of what EncodePicture writes and of how graphs are laid
@@ -59,33 +57,6 @@ func (s *State) EncodePicture(p *Picture) ([]byte, error) {
 	}
 	for _, c := range p.Cuts {
 		w.Cuts = append(w.Cuts, c.From, c.To)
-	}
-	return json.Marshal(w)
-}
-
-// wireState is a state, or what has changed since another.
-type wireState struct {
-	Cursor  int64    `json:"cursor"`
-	Codes   string   `json:"codes,omitempty"`   // of all nodes
-	Since   int64    `json:"since,omitempty"`   // the cursor of the other
-	Changed []string `json:"changed,omitempty"` // node and code: "17f"
-	Chain   []int32  `json:"chain"`             // null when it is still the same
-}
-
-// EncodeState writes a state as JSON. A cursor names the state; with an earlier
-// one of the same graph, only what has changed since is written.
-func EncodeState(s Look, cursor int64, earlier *Look, since int64) ([]byte, error) {
-	if earlier == nil {
-		return json.Marshal(wireState{Cursor: cursor, Codes: s.Codes, Chain: s.Chain})
-	}
-	w := wireState{Cursor: cursor, Since: since}
-	for v := range s.Codes {
-		if s.Codes[v] != earlier.Codes[v] {
-			w.Changed = append(w.Changed, strconv.Itoa(v)+s.Codes[v:v+1])
-		}
-	}
-	if !slices.Equal(s.Chain, earlier.Chain) {
-		w.Chain = s.Chain
 	}
 	return json.Marshal(w)
 }

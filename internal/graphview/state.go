@@ -26,16 +26,10 @@ func (b BuildState) settled() bool {
 // State is where the builds of a graph stand at one moment. It never changes.
 type State struct {
 	*Graph
-	Look
 	Builds []BuildState // by node
 	Held   []bool       // by node: blocked, and waits for a stuck one, directly or not
-}
-
-// Look is what a picture shows of a state. It is small: to say what has changed
-// since, it is enough to keep this of earlier states.
-type Look struct {
-	Codes string  // by node: a letter
-	Chain []int32 // the longest chain, in build order
+	Codes  string       // by node: a letter
+	Chain  []int32      // the longest chain, in build order
 }
 
 // State looks at the graph with its builds as they are now. Builds that the
@@ -70,7 +64,7 @@ func (g *Graph) State(builds []BuildState) *State {
 // letters too.
 const codeHeld = 'h'
 
-// StatusCode is the letter of a status in Look.Codes.
+// StatusCode is the letter of a status in State.Codes.
 func StatusCode(status buildbtw.Status) byte {
 	switch status {
 	case buildbtw.StatusBuilt:

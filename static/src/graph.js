@@ -25,11 +25,11 @@ class GraphPage {
     this.camera = new Camera();
     this.chosen = -1;
     this.hover = -1;
-    this.live = new Live(this.base, (changed) => this.#onChange(changed));
+    this.live = new Live((changed) => this.#onChange(changed));
   }
 
   async start() {
-    const [picture] = await Promise.all([this.#fetchPicture(this.view), this.live.ask()]);
+    const picture = await this.#fetchPicture(this.view);
     this.#makeCanvas();
     this.#connect();
     this.#setPicture(picture);
@@ -200,11 +200,11 @@ class GraphPage {
   }
 
   async #tell(key) {
-    if (this.told === key && this.toldAt === this.live.cursor) return;
+    if (this.told === key && this.toldAt === this.live.version) return;
     const answer = await fetch(`${this.base}/about?build=${encodeURIComponent(key)}`).catch(() => null);
     if (!answer?.ok || this.scene.keys[this.chosen] !== key) return;
     this.about.innerHTML = await answer.text(); // our own server's fragment, escaped there
-    [this.told, this.toldAt] = [key, this.live.cursor];
+    [this.told, this.toldAt] = [key, this.live.version];
   }
 
   /** Shows what holds a build up and what it holds; a region is opened. */

@@ -1,55 +1,35 @@
-// Where the builds stand, asked again and again: the server tells only what has
-// changed since the answer before.
-const PERIOD = 2500; // ms
+// Where the builds stand. A part of the page says it (views/graph.templ,
+// graphStates), which is replaced when something has changed.
 
 export class Live {
-  constructor(base, onChange) {
-    this.base = base;
+  constructor(onChange) {
     this.onChange = onChange;
-    this.cursor = 0;
+    this.version = 0; // grows with every change
     this.codes = [];
     this.chain = [];
+    this.#read();
   }
 
-  /** Asks once. */
-  async ask() {
-    const answer = await fetch(`${this.base}/state?since=${this.cursor}`);
-    if (answer.status === 204) return;
-    if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
-    this.#take(await answer.json());
-  }
-
-  #take(state) {
+  #read() {
+    const { codes, chain } = document.getElementById("graph-states").dataset;
     const changed = [];
-    if (state.codes) {
-      this.codes = [...state.codes];
-    } else if (state.since !== this.cursor) {
-      return; // overtaken by another answer
-    } else {
-      for (const change of state.changed ?? []) {
-        const node = parseInt(change, 10);
-        changed.push([node, this.codes[node]]);
-        this.codes[node] = change.at(-1);
-      }
+    const before = this.codes;
+    this.codes = [...codes];
+    for (let node = 0; node < before.length; node++) {
+      if (before[node] !== this.codes[node]) changed.push([node, before[node]]);
     }
-    this.cursor = state.cursor;
-    this.chain = state.chain ?? this.chain;
-    this.onChange(changed);
+    const moved = chain !== this.chain.join(" ");
+    this.chain = chain ? chain.split(" ").map(Number) : [];
+    return changed.length > 0 || moved ? changed : null;
   }
 
-  /** Goes on asking while the page is seen. */
+  /** Goes on reading whenever the part is replaced. */
   start() {
-    const tick = async () => {
-      if (!document.hidden) {
-        try {
-          await this.ask();
-        } catch {
-          // The page's head tells that the server is gone.
-        }
-      }
-      setTimeout(tick, PERIOD);
-    };
-    setTimeout(tick, PERIOD);
-    document.addEventListener("visibilitychange", () => { if (!document.hidden) this.ask().catch(() => {}); });
+    document.addEventListener("htmx:after:swap", () => {
+      const changed = this.#read();
+      if (!changed) return;
+      this.version++;
+      this.onChange(changed);
+    });
   }
 }

@@ -3,7 +3,6 @@
 import { Chosen } from "./chosen.js";
 import { byId, Rows } from "./rows.js";
 import { searchWith } from "./search.js";
-import { listen } from "./state.js";
 
 const pause = 10_000; // ms between two things that are read out by themselves
 
@@ -122,37 +121,29 @@ function start(viewer) {
     if (hits) stepTo("hit", 1);
   });
 
-  async function refreshFinds(state) {
-    const shown = Number(viewer.querySelector("[data-found]").dataset.found);
-    if (state.errors_found === shown && state.running) return;
-    const answer = await fetch(`${rows.page}/finds?attempt=${rows.attempt}`);
-    if (!answer.ok) return;
-    byId("log-finds").innerHTML = await answer.text();
-    if (state.errors_found > shown && (Date.now() - saidAt > pause || !state.running)) say(`${state.errors_found} lines tell of errors`);
-  }
-
-  /** The attempt has ended: what stands above the log is fetched again. */
-  async function refreshHead() {
-    const answer = await fetch(`${rows.page}?attempt=${rows.attempt}`);
-    if (!answer.ok) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const part of [".log-attempts", ".page-head .actions"]) document.querySelector(part).replaceWith(page.querySelector(part));
-    document.title = page.title;
-    say(`The attempt has ended: ${page.title}`);
-  }
-
   if (chosen.from > 0) rows.show(chosen.from);
   else rows.box.scrollTop = rows.box.scrollHeight;
   changed();
 
-  if (viewer.dataset.running !== "true") return;
-  listen(viewer.dataset.state, (state) => {
-    const grown = state.lines !== rows.total || state.size !== rows.size;
-    rows.size = state.size;
-    if (following && grown) rows.more();
-    else rows.total = state.lines;
-    refreshFinds(state).catch(() => {}); // the next state asks again
-    if (!state.running) refreshHead().catch(() => {});
-    if (!following) changed();
+  // The part that says how much there is of the log is replaced when that changes.
+  const length = () => byId("log-length").dataset;
+  let known = { ...length() };
+  if (known.running !== "true") return;
+  document.addEventListener("htmx:after:swap", () => {
+    const now = { ...length() };
+    const ended = known.running === "true" && now.running !== "true";
+    if (now.size === known.size && now.lines === known.lines && !ended) return;
+    const found = Number(now.errors);
+    if (found > Number(known.errors) && (Date.now() - saidAt > pause || ended)) say(`${found} lines tell of errors`);
+    known = now;
+    if (following) rows.more();
+    else {
+      rows.total = Number(now.lines);
+      changed();
+    }
+    if (ended) {
+      byId("live").remove(); // nothing more comes
+      say(`The attempt has ended: ${document.title}`);
+    }
   });
 }
