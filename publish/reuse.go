@@ -22,9 +22,10 @@ const maxForget = 10
 
 // CreateRepositories makes the repositories of the iteration to come, one for each
 // architecture of its plan, and links into them what need not be built because the
-// same was built before. It returns what that is. Repositories that are there
+// same was built before. It returns the plan as rows in which
+// those builds are built; nil when nothing is reused. Repositories that are there
 // already under these names were left by an iteration that did not come to be.
-func (p *Publisher) CreateRepositories(ctx context.Context, space store.ActiveBuildspace, plan *buildgraph.Plan) (store.Reuse, error) {
+func (p *Publisher) CreateRepositories(ctx context.Context, space store.ActiveBuildspace, plan *buildgraph.Plan) (*store.Reuse, error) {
 	number := 1
 	if space.Latest != nil {
 		number = space.Latest.Number + 1

@@ -243,7 +243,11 @@ func (s *Scheduler) createIteration(ctx context.Context, c candidate, reason bui
 	if err != nil {
 		return err
 	}
+	reused := 0
+	if next.Reuse != nil {
+		reused = next.Reuse.Builds
+	}
 	s.Log.InfoContext(ctx, "iteration made", "buildspace", c.Name, "iteration", row.Number, "reason", reason,
-		"builds", row.Counts.Total(), "reused", len(next.Reuse))
+		"builds", row.Counts.Total(), "reused", reused)
 	return nil
 }

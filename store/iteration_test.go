@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -268,6 +269,57 @@ func TestCommitsOfChangesetsAreFoundByTheirBeginning(t *testing.T) {
 	for _, prefix := range []string{"c", "b%", "_bbb", "' OR 1"} {
 		if found, err := db.ChangesetCommits(t.Context(), prefix, 10); err != nil || len(found) != 0 {
 			t.Errorf("%q: %+v, %v", prefix, found, err)
+		}
+	}
+}
+
+// TestRowsOfReuseGetTheirIDsWhenTheIterationIsMade: a plan is laid out before the
+// iteration exists, and other builds may come in between.
+func TestRowsOfReuseGetTheirIDsWhenTheIterationIsMade(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	plan := storetest.PlanFor([]string{"x86_64", "aarch64"}, "lib", "data*: lib", "app: data")
+	for _, arch := range plan.Architectures {
+		for i := range arch.Builds {
+			arch.Builds[i].Commit = fmt.Sprintf("%040d", i+1)
+		}
+	}
+	db.Iterate(t, db.NewBuildspace(t, "first"), plan)
+	finish := func(arch string) {
+		c := db.Claim(t, "w-"+arch, arch)
+		if c == nil {
+			t.Fatalf("nothing to build for %s", arch)
+		}
+		db.Finish(t, c)
+	}
+	for _, arch := range []string{"aarch64", "x86_64", "aarch64"} { // lib, lib, data with its twin
+		finish(arch)
+	}
+	space := db.NewBuildspace(t, "second")
+	reuse, links, err := db.FindReuse(t.Context(), plan)
+	if err != nil || reuse.Builds != 3 || len(links) != 3 {
+		t.Fatalf("%+v, %d links, %v", reuse, len(links), err)
+	}
+	db.Iterate(t, db.NewBuildspace(t, "between"), storetest.Plan("a", "b: a", "c: b"))
+	it, err := db.CreateIteration(t.Context(), store.NewIteration{
+		BuildspaceID: space.ID, Revision: space.Revision, Reason: buildbtw.IterationCreated, Plan: plan, Reuse: reuse,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.Check(t)
+	if it.Counts[buildbtw.StatusBuilt] != 4 || it.Counts[buildbtw.StatusPending] != 2 {
+		t.Errorf("builds: %v", it.Counts)
+	}
+	for _, arch := range []string{"x86_64", "aarch64"} {
+		g, err := db.Graph(t.Context(), it.ID, arch)
+		if err != nil || len(g.Builds) != 3 || len(g.Edges) != 2 {
+			t.Fatalf("graph for %s: %+v, %v", arch, g, err)
+		}
+		for i, e := range g.Edges {
+			if e.From != g.Builds[i].ID || e.To != g.Builds[i+1].ID {
+				t.Errorf("edge %d for %s: %+v between %+v", i, arch, e, g.Builds)
+			}
 		}
 	}
 }

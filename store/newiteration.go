@@ -26,8 +26,8 @@ type NewIteration struct {
 
 	// Reuse is what FindReuse found for the plan and what is linked into the
 	// iteration's repositories already: those builds are built from the first
-	// moment.
-	Reuse Reuse
+	// moment. Nil: nothing is reused.
+	Reuse *Reuse
 
 	// CutOff says that somebody will ask for Undecided builds. Else the
 	// iteration has none.
@@ -200,16 +200,21 @@ func (t *tx) insertWarnings(ctx context.Context, iteration int64, list []buildgr
 // insertGraph writes builds, edges and cuts, and an event for each build.
 func (t *tx) insertGraph(ctx context.Context, it *buildbtw.Iteration, n NewIteration, s buildbtw.Settings) error {
 	var first int64
-	if err := t.get(ctx, &first, "next_build_id", nil); err != nil {
-		return err
-	}
-	g, err := layOut(n.Plan, it.ID, first)
+	err := t.get(ctx, &first, "next_build_id", nil)
 	if err != nil {
 		return err
 	}
-	if err := g.settle(func([]string) (Reuse, error) { return n.Reuse, nil }); err != nil {
-		return err
+	reuse := n.Reuse
+	if reuse == nil {
+		reuse = &Reuse{}
+		if reuse.rows, err = layOut(n.Plan); err != nil {
+			return err
+		}
+		if err := reuse.rows.settle(func([]string) (results, error) { return nil, nil }); err != nil {
+			return err
+		}
 	}
+	g := reuse.rows.numberedFrom(first, it.ID)
 	if n.CutOff && s.Scope == buildbtw.ScopeAuto {
 		g.markSkippable(s)
 	}

@@ -22,18 +22,18 @@ type laidOut struct {
 	cuts   []buildbtw.Cut
 }
 
-// layOut gives every build of a plan an id, counting from first: by
-// architecture, in the plan's order. A build that is for any architecture does
+// layOut gives every build of a plan an id, counting from 1: by architecture, in
+// the plan's order; numberedFrom gives the final ones. A build that is for any architecture does
 // its work in the first architecture that has it; the others are its twins and
 // wait for it as for a dependency.
-func layOut(plan *buildgraph.Plan, iteration, first int64) (laidOut, error) {
-	g := laidOut{first: first}
+func layOut(plan *buildgraph.Plan) (laidOut, error) {
+	g := laidOut{first: 1}
 	leaders := map[string]int64{}
 	for _, arch := range slices.Sorted(maps.Keys(plan.Architectures)) {
 		ids := map[string]int64{}
 		for _, b := range plan.Architectures[arch].Builds {
-			row := planned(b, iteration, arch)
-			row.ID = first + int64(len(g.builds))
+			row := planned(b, arch)
+			row.ID = g.first + int64(len(g.builds))
 			if leader := leaders[b.Key()]; b.Any && leader != 0 {
 				row.TwinOf, row.Waiting = leader, 1
 			} else if b.Any {
@@ -52,9 +52,30 @@ func layOut(plan *buildgraph.Plan, iteration, first int64) (laidOut, error) {
 	return g, nil
 }
 
-func planned(b buildgraph.Build, iteration int64, arch string) buildbtw.Build {
+// numberedFrom returns the rows as those of an iteration whose first build has an
+// id. The rows are laid out once, before the iteration exists.
+func (g laidOut) numberedFrom(first, iteration int64) laidOut {
+	n := laidOut{first: first, builds: slices.Clone(g.builds), edges: slices.Clone(g.edges), cuts: slices.Clone(g.cuts)}
+	by := first - g.first
+	for i := range n.builds {
+		b := &n.builds[i]
+		b.IterationID, b.ID = iteration, b.ID+by
+		if b.TwinOf != 0 {
+			b.TwinOf += by
+		}
+	}
+	for i := range n.edges {
+		n.edges[i].From, n.edges[i].To = n.edges[i].From+by, n.edges[i].To+by
+	}
+	for i := range n.cuts {
+		n.cuts[i].From, n.cuts[i].To = n.cuts[i].From+by, n.cuts[i].To+by
+	}
+	return n
+}
+
+func planned(b buildgraph.Build, arch string) buildbtw.Build {
 	return buildbtw.Build{
-		IterationID: iteration, Architecture: arch, Pkgbase: b.Pkgbase, Source: b.Source, Commit: b.Commit,
+		Architecture: arch, Pkgbase: b.Pkgbase, Source: b.Source, Commit: b.Commit,
 		Version: b.Version, Stage: b.Stage, NoCheck: b.NoCheck, Level: b.Level, Pkgnames: b.Pkgnames,
 		Reason: b.Reason, Priority: b.Priority, Status: buildbtw.StatusBlocked,
 	}
@@ -114,7 +135,7 @@ func edgeKinds(names []string) (buildbtw.EdgeKinds, error) {
 // nothing their input keys and asks which of them have a result; those are
 // settled, and what waits for nothing then makes the next round. Afterwards
 // Waiting counts what is left to wait for.
-func (g *laidOut) settle(lookup func(keys []string) (Reuse, error)) error {
+func (g *laidOut) settle(lookup func(keys []string) (results, error)) error {
 	in, out := g.neighbours()
 	var round []int32
 	for i := range g.builds {
@@ -172,7 +193,7 @@ func (g *laidOut) giveKeys(round []int32, in lists) []string {
 
 // settleRound makes those built that have a result. A twin gets here when the
 // build that does its work is settled.
-func (g *laidOut) settleRound(round []int32, found Reuse) []int32 {
+func (g *laidOut) settleRound(round []int32, found results) []int32 {
 	var settled []int32
 	for _, i := range round {
 		b := &g.builds[i]
@@ -204,7 +225,7 @@ func (g *laidOut) release(settled []int32, out lists) []int32 {
 
 // links lists what has to be in the iteration's repositories for its settled
 // builds. Packages of a first stage do not stay beside those of the second.
-func (g *laidOut) links(reuse Reuse) []Link {
+func (g *laidOut) links(reuse results) []Link {
 	type place struct{ architecture, pkgbase string }
 	second := map[place]bool{}
 	twins := map[int64][]string{}

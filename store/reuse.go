@@ -33,45 +33,52 @@ type Link struct {
 	Architectures []string
 }
 
-// Reuse is what a new iteration need not build, by input key.
-type Reuse map[string]Result
+// Reuse is a plan as rows in which those builds are built that an iteration need
+// not build, because the same was built before.
+type Reuse struct {
+	rows   laidOut
+	Builds int // how many need not be built
+}
+
+// results are results by input key.
+type results map[string]Result
 
 // FindReuse finds the builds of a plan whose input is known and has been built
 // before, going up from those that wait for nothing; and what has to be linked
 // into the iteration's repositories before CreateIteration is told of it.
-func (q *Reader) FindReuse(ctx context.Context, plan *buildgraph.Plan) (Reuse, []Link, error) {
-	g, err := layOut(plan, 0, 1)
+func (q *Reader) FindReuse(ctx context.Context, plan *buildgraph.Plan) (*Reuse, []Link, error) {
+	g, err := layOut(plan)
 	if err != nil {
 		return nil, nil, fmt.Errorf("find what can be reused: %w", err)
 	}
-	reuse := Reuse{}
+	reused := results{}
 	var links []Link
 	err = q.Snapshot(ctx, func(q *Reader) error {
-		err := g.settle(func(keys []string) (Reuse, error) {
+		err := g.settle(func(keys []string) (results, error) {
 			found, err := newestResults(ctx, q, keys)
 			for key, r := range found {
-				reuse[key] = r
+				reused[key] = r
 			}
 			return found, err
 		})
 		if err != nil {
 			return err
 		}
-		links = g.links(reuse)
+		links = g.links(reused)
 		return addFiles(ctx, q, links)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("find what can be reused: %w", err)
 	}
-	return reuse, links, nil
+	return &Reuse{rows: g, Builds: len(reused)}, links, nil
 }
 
 // newestResults finds for each key the result that was made, or taken over,
 // last: its files are kept longest.
-func newestResults(ctx context.Context, q *Reader, keys []string) (Reuse, error) {
+func newestResults(ctx context.Context, q *Reader, keys []string) (results, error) {
 	var rows []Result
 	err := q.list(ctx, &rows, "newest_results", args{"keys": textList(keys)})
-	found := make(Reuse, len(rows))
+	found := make(results, len(rows))
 	for _, r := range rows {
 		found[r.InputKey] = r
 	}
