@@ -9,6 +9,7 @@ package browser_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -23,7 +24,13 @@ import (
 	"buildbtw/cmd/internal/cmdtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(cmdtest.Main(m.Run)) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		os.Exit(m.Run()) // nothing needs the programs
+	}
+	os.Exit(cmdtest.Main(m.Run))
+}
 
 // storyTime bounds one story; machines may be busy.
 const storyTime = 15 * time.Minute
@@ -38,6 +45,7 @@ func TestStories(t *testing.T) {
 	}
 	for _, story := range stories {
 		t.Run(strings.TrimSuffix(filepath.Base(story), ".mjs"), func(t *testing.T) {
+			t.Parallel()
 			runStory(t, story, chromium)
 		})
 	}
@@ -46,6 +54,9 @@ func TestStories(t *testing.T) {
 // needPrograms skips the test where it cannot run, and gives the browser.
 func needPrograms(t testing.TB) (chromium string) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("no browser with -short: each story takes its time")
+	}
 	if _, err := exec.LookPath("node"); err != nil {
 		t.Skip("node is not installed; `make setup` installs it")
 	}
@@ -58,27 +69,36 @@ func needPrograms(t testing.TB) (chromium string) {
 	return ""
 }
 
-// needModules installs what package-lock.json names, unless npm has done so: it
-// notes in node_modules which lock it installed.
+// needModules installs what package-lock.json names.
 func needModules(t testing.TB) {
 	t.Helper()
+	if err := installModules(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// installModules does nothing where npm has noted in node_modules that it has
+// installed this lock.
+var installModules = sync.OnceValue(func() error {
 	root, err := cmdtest.Root()
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	lock, err := os.Stat(filepath.Join(root, "package-lock.json"))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	if done, err := os.Stat(filepath.Join(root, "node_modules", ".package-lock.json")); err == nil && !done.ModTime().Before(lock.ModTime()) {
-		return
+	done, err := os.Stat(filepath.Join(root, "node_modules", ".package-lock.json"))
+	if err == nil && !done.ModTime().Before(lock.ModTime()) {
+		return nil
 	}
-	cmd := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	cmd := exec.CommandContext(context.Background(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("the browser stories need playwright-core and axe-core; `npm ci --ignore-scripts` in %s failed: %v\n%s", root, err, out)
+		return fmt.Errorf("the browser stories need playwright-core and axe-core; `npm ci --ignore-scripts` in %s failed: %w\n%s", root, err, out)
 	}
-}
+	return nil
+})
 
 // runStory gives a story a server of its own and runs it.
 func runStory(t *testing.T, path, chromium string) {
