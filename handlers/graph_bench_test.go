@@ -1,11 +1,8 @@
 package handlers_test
 
 import (
-	"archive/tar"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path"
@@ -13,10 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
-
 	"buildbtw"
 	"buildbtw/buildgraph"
+	"buildbtw/internal/distribution"
 	"buildbtw/pacman/srcinfo"
 	"buildbtw/store/storetest"
 )
@@ -101,29 +97,10 @@ func benchGraphPage(b *testing.B, chromium string, plan *buildgraph.Plan) {
 // whole distribution.
 func distributionPlan(b *testing.B) *buildgraph.Plan {
 	b.Helper()
-	f, err := os.Open("../../shared/data/artix-2026-08-22.srcinfo.tar.zst")
-	if err != nil {
-		b.Skipf("needs the data set of a whole distribution: %v", err)
-	}
-	defer f.Close()
-	z, err := zstd.NewReader(f)
-	must(b, err)
-	defer z.Close()
 	var sources []buildgraph.Source
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		must(b, err)
-		slug, ok := strings.CutSuffix(path.Base(h.Name), ".SRCINFO")
-		if h.Typeflag != tar.TypeReg || !ok {
-			continue
-		}
-		text, err := io.ReadAll(r)
-		must(b, err)
-		info, err := srcinfo.Parse(text)
-		sources = append(sources, buildgraph.Source{Slug: slug, Ref: "main", Commit: strings.Repeat("a", 40), Info: info, Err: err})
+	for _, f := range distribution.Whole(b) {
+		info, err := srcinfo.Parse(f.Text)
+		sources = append(sources, buildgraph.Source{Slug: f.Source, Ref: "main", Commit: strings.Repeat("a", 40), Info: info, Err: err})
 	}
 	slices.SortStableFunc(sources, func(a, b buildgraph.Source) int { return strings.Compare(a.Slug, b.Slug) })
 	i := slices.IndexFunc(sources, func(s buildgraph.Source) bool { return s.Slug == "glibc" })

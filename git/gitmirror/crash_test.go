@@ -1,4 +1,4 @@
-package gitmirror
+package gitmirror_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"buildbtw/git/gitmirror"
 	"buildbtw/internal/atomicfile"
 )
 
@@ -21,10 +22,10 @@ func TestOpenRemovesWhatAKilledProcessLeft(t *testing.T) {
 		"packed-refs.lock", "refs/sources/a/heads/main.lock", "HEAD.lock", "config.lock", "shallow.lock", "gc.pid",
 		"objects/pack/tmp_pack_x", "objects/info/commit-graph.lock", atomicfile.TempPrefix + "1",
 	} {
-		write(t, filepath.Join(m.git.dir, name), "")
+		write(t, filepath.Join(m.Dir(), name), "")
 	}
 	moved := commitFile(t, filepath.Join(dir, "a"), "x", "y")
-	m, err := Open(t.Context(), m.git.dir)
+	m, err := gitmirror.Open(t.Context(), m.Dir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +33,7 @@ func TestOpenRemovesWhatAKilledProcessLeft(t *testing.T) {
 	if got := tipsOf(t, m)["a main"]; got != moved {
 		t.Errorf("a is at %s, want %s", got, moved)
 	}
-	if left, _ := filepath.Glob(m.git.dir + "/*.lock"); len(left) > 0 {
+	if left, _ := filepath.Glob(m.Dir() + "/*.lock"); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
 }
@@ -41,7 +42,7 @@ func TestOpenRepairsAMirrorThatWasNotFinished(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "sources.git")
 	write(t, filepath.Join(dir, "objects", "info", "x"), "")
-	m, err := Open(t.Context(), dir)
+	m, err := gitmirror.Open(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +58,7 @@ func TestKilledSyncHelper(t *testing.T) {
 	if mirror == "" {
 		t.Skip("runs only as a child of TestAKilledPassLeavesAUsableMirror")
 	}
-	m, err := Open(t.Context(), mirror)
+	m, err := gitmirror.Open(t.Context(), mirror)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +76,7 @@ func TestAKilledPassLeavesAUsableMirror(t *testing.T) {
 	}
 	for _, delay := range []int{1, 8, 20, 45, 90} { // different places of the pass, in milliseconds
 		killSync(t, mirror, dir, time.Duration(delay)*time.Millisecond)
-		m, err := Open(t.Context(), mirror)
+		m, err := gitmirror.Open(t.Context(), mirror)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +85,7 @@ func TestAKilledPassLeavesAUsableMirror(t *testing.T) {
 		}
 		gitIn(t, mirror, "fsck", "--strict")
 	}
-	m, err := Open(t.Context(), mirror)
+	m, err := gitmirror.Open(t.Context(), mirror)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package gitmirror
+package gitmirror_test
 
 import (
 	"os"
@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"buildbtw/git/gitmirror"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -20,9 +22,9 @@ package() { :; }
 `
 
 // openMirror opens a mirror in a new directory, away from the sources.
-func openMirror(t testing.TB) *Mirror {
+func openMirror(t testing.TB) *gitmirror.Mirror {
 	t.Helper()
-	m, err := Open(t.Context(), filepath.Join(t.TempDir(), "sources.git"))
+	m, err := gitmirror.Open(t.Context(), filepath.Join(t.TempDir(), "sources.git"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +51,7 @@ func gitIn(t testing.TB, dir string, args ...string) string {
 func newSource(t testing.TB, dir, srcinfo string) string {
 	t.Helper()
 	gitIn(t, filepath.Dir(dir), "init", "--quiet", dir)
-	return commitFile(t, dir, srcinfoName, srcinfo)
+	return commitFile(t, dir, ".SRCINFO", srcinfo)
 }
 
 // commitFile commits one file and gives the commit.
@@ -72,7 +74,7 @@ func write(t testing.TB, path, text string) {
 }
 
 // mustSync is a pass in which no source may be broken.
-func mustSync(t testing.TB, m *Mirror, dir string) Report {
+func mustSync(t testing.TB, m *gitmirror.Mirror, dir string) gitmirror.Report {
 	t.Helper()
 	r := syncDir(t, m, dir)
 	for slug, err := range r.Broken {
@@ -81,7 +83,7 @@ func mustSync(t testing.TB, m *Mirror, dir string) Report {
 	return r
 }
 
-func syncDir(t testing.TB, m *Mirror, dir string) Report {
+func syncDir(t testing.TB, m *gitmirror.Mirror, dir string) gitmirror.Report {
 	t.Helper()
 	r, err := m.SyncDir(t.Context(), dir)
 	if err != nil {
@@ -91,7 +93,7 @@ func syncDir(t testing.TB, m *Mirror, dir string) Report {
 }
 
 // tipsOf gives "slug ref" (tags with a leading "tag:") and their commits.
-func tipsOf(t testing.TB, m *Mirror) map[string]string {
+func tipsOf(t testing.TB, m *gitmirror.Mirror) map[string]string {
 	t.Helper()
 	tips, err := m.Tips(t.Context())
 	if err != nil {

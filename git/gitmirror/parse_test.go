@@ -99,3 +99,39 @@ func FuzzParseRecord(f *testing.F) {
 		}
 	})
 }
+
+func TestSuggestListsTheClosestFive(t *testing.T) {
+	t.Parallel()
+	got := suggest("it has", "mian", []string{"a-very-long-name", "b", "c", "d", "main", "e", "f"})
+	if !strings.HasPrefix(got, "it has main, ") || !strings.HasSuffix(got, " and 2 more") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestAccessKeepsSecretsOffTheCommandLine(t *testing.T) {
+	t.Parallel()
+	a := Access{Server: "https://gitlab.test/", Token: "s3cret", SSHKey: "/etc/it's/key", KnownHosts: "/etc/known 100%", Agent: "/run/agent"}
+	https := strings.Join(a.environment("https://gitlab.test/a.git"), "\n")
+	if !strings.Contains(https, "GIT_CONFIG_KEY_0=http.https://gitlab.test/.extraHeader") || strings.Contains(https, "s3cret") || strings.Contains(https, "SSH") {
+		t.Errorf("for HTTPS:\n%s", https)
+	}
+	ssh := strings.Join(a.environment("ssh://git@gitlab.test/a.git"), "\n")
+	for _, want := range []string{`'/etc/it'\''s/key'`, `'-oUserKnownHostsFile="/etc/known 100%%"'`, "StrictHostKeyChecking=yes", "SSH_AUTH_SOCK=/run/agent", "GIT_ALLOW_PROTOCOL=ssh"} {
+		if !strings.Contains(ssh, want) {
+			t.Errorf("%s is missing in:\n%s", want, ssh)
+		}
+	}
+	if strings.Contains(ssh, "GIT_CONFIG") {
+		t.Errorf("the token goes over SSH:\n%s", ssh)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,4 +1,4 @@
-package gitmirror
+package gitmirror_test
 
 import (
 	"archive/tar"
@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"buildbtw"
+	"buildbtw/git/gitmirror"
 )
 
 func TestReadSrcinfosGivesEveryCommitAnEntry(t *testing.T) {
@@ -21,12 +22,12 @@ func TestReadSrcinfosGivesEveryCommitAnEntry(t *testing.T) {
 	dir, m := t.TempDir(), openMirror(t)
 	source := filepath.Join(dir, "a")
 	plain := newSource(t, source, "one\n")
-	empty := commitFile(t, source, srcinfoName, "")
-	large := commitFile(t, source, srcinfoName, strings.Repeat("x", MaxSrcinfo+1))
-	last := commitFile(t, source, srcinfoName, "last")
-	gitIn(t, source, "rm", "--quiet", srcinfoName)
+	empty := commitFile(t, source, ".SRCINFO", "")
+	large := commitFile(t, source, ".SRCINFO", strings.Repeat("x", gitmirror.MaxSrcinfo+1))
+	last := commitFile(t, source, ".SRCINFO", "last")
+	gitIn(t, source, "rm", "--quiet", ".SRCINFO")
 	none := commitFile(t, source, "other", "x")
-	folder := commitFile(t, source, srcinfoName+"/file", "x")
+	folder := commitFile(t, source, ".SRCINFO"+"/file", "x")
 	mustSync(t, m, dir)
 
 	absent := strings.Repeat("a", 40)
@@ -90,7 +91,7 @@ func TestReadSrcinfosRemembers(t *testing.T) {
 	if err != nil || string(again[commit].Text) != "text" || !cmp.Equal(first, again) {
 		t.Errorf("%+v, error %v, want %+v", again, err, first)
 	}
-	m.srcinfos.Put(strings.Repeat("b", 40), Srcinfo{Text: make([]byte, maxSrcinfos)}) // no room for others
+	m.ForgetSrcinfos()
 	if _, err := m.ReadSrcinfos(over, []string{commit}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
@@ -110,7 +111,7 @@ func TestCommitTimeAndArchive(t *testing.T) {
 	if err := m.Archive(t.Context(), commit, &out); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{srcinfoName: "text", ".gitattributes": "* export-ignore export-subst text eol=crlf\n"}
+	want := map[string]string{".SRCINFO": "text", ".gitattributes": "* export-ignore export-subst text eol=crlf\n"}
 	if diff := cmp.Diff(want, untar(t, &out)); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
@@ -189,9 +190,9 @@ func TestResolve(t *testing.T) {
 	gitIn(t, source, "tag", "-a", "-m", "x", "v1")
 	gitIn(t, source, "tag", "both")
 	gitIn(t, source, "branch", first[:8]) // named like a commit
-	second := commitFile(t, source, srcinfoName, "2")
+	second := commitFile(t, source, ".SRCINFO", "2")
 	gitIn(t, source, "branch", "both")
-	third := commitFile(t, source, srcinfoName, "3")
+	third := commitFile(t, source, ".SRCINFO", "3")
 	for _, branch := range []string{"fix-soname", "wip/deep"} {
 		gitIn(t, source, "branch", branch)
 	}
@@ -219,13 +220,5 @@ func TestResolve(t *testing.T) {
 		if _, err := m.Resolve(t.Context(), slug, "main"); buildbtw.KindOf(err) != kind {
 			t.Errorf("slug %s: got %v", slug, err)
 		}
-	}
-}
-
-func TestSuggestListsTheClosestFive(t *testing.T) {
-	t.Parallel()
-	got := suggest("it has", "mian", []string{"a-very-long-name", "b", "c", "d", "main", "e", "f"})
-	if !strings.HasPrefix(got, "it has main, ") || !strings.HasSuffix(got, " and 2 more") {
-		t.Errorf("got %q", got)
 	}
 }

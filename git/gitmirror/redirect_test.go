@@ -1,4 +1,4 @@
-package gitmirror
+package gitmirror_test
 
 import (
 	"io"
@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"buildbtw"
+	"buildbtw/git/gitmirror"
 )
 
 // A server that sends git elsewhere must not make it hand over the token: git
@@ -28,7 +29,7 @@ func TestTheTokenGoesToNobodyElse(t *testing.T) {
 		http.Redirect(w, r, other.URL+r.URL.RequestURI(), http.StatusFound)
 	}))
 	defer first.Close()
-	_, err := openMirror(t).FetchRemote(t.Context(), Access{Server: first.URL, Token: "s3cret"}, Remote{Slug: "a", URL: first.URL + "/arch/a.git"})
+	_, err := openMirror(t).FetchRemote(t.Context(), gitmirror.Access{Server: first.URL, Token: "s3cret"}, gitmirror.Remote{Slug: "a", URL: first.URL + "/arch/a.git"})
 	if len(got) > 0 || asked > 0 {
 		t.Errorf("the other server was asked %d times and got %q", asked, got)
 	}

@@ -1,4 +1,4 @@
-package gitmirror
+package gitmirror_test
 
 import (
 	"fmt"
@@ -14,26 +14,27 @@ import (
 
 	"buildbtw"
 	"buildbtw/git/gitlab/gitlabtest"
+	"buildbtw/git/gitmirror"
 	"buildbtw/internal/atomicfile"
 )
 
 // remotes is a server elsewhere and a mirror here.
 type remotes struct {
 	*gitlabtest.Server
-	mirror *Mirror
-	access Access
+	mirror *gitmirror.Mirror
+	access gitmirror.Access
 }
 
 func newRemotes(t testing.TB) *remotes {
 	server := gitlabtest.Start(t, gitlabtest.Options{})
-	return &remotes{Server: server, mirror: openMirror(t), access: Access{Server: server.URL(), Token: gitlabtest.Token}}
+	return &remotes{Server: server, mirror: openMirror(t), access: gitmirror.Access{Server: server.URL(), Token: gitlabtest.Token}}
 }
 
 // project makes a project with one commit.
 func (r *remotes) project(t testing.TB, slug string) (id int64, commit string) {
 	t.Helper()
 	id = r.CreateProject("arch/" + slug)
-	return id, r.push(t, id, gitlabtest.Change{Files: map[string]string{srcinfoName: slug}})
+	return id, r.push(t, id, gitlabtest.Change{Files: map[string]string{".SRCINFO": slug}})
 }
 
 func (r *remotes) push(t testing.TB, id int64, c gitlabtest.Change) string {
@@ -45,8 +46,8 @@ func (r *remotes) push(t testing.TB, id int64, c gitlabtest.Change) string {
 	return commit
 }
 
-func (r *remotes) remote(slug string) Remote {
-	return Remote{Slug: slug, URL: r.URL() + "/arch/" + slug + ".git"}
+func (r *remotes) remote(slug string) gitmirror.Remote {
+	return gitmirror.Remote{Slug: slug, URL: r.URL() + "/arch/" + slug + ".git"}
 }
 
 // fetch fetches a source that must not fail.
@@ -113,8 +114,8 @@ func TestFetchRemoteFollowsWhatHappensElsewhere(t *testing.T) {
 			}
 		})
 	}
-	gitIn(t, r.mirror.git.dir, "fsck", "--strict", "--connectivity-only")
-	if left, _ := filepath.Glob(r.mirror.git.dir + "/" + atomicfile.TempPrefix + "*"); len(left) > 0 {
+	gitIn(t, r.mirror.Dir(), "fsck", "--strict", "--connectivity-only")
+	if left, _ := filepath.Glob(r.mirror.Dir() + "/" + atomicfile.TempPrefix + "*"); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
 }
@@ -184,7 +185,7 @@ func TestFetchRemoteSaysWhatIsWrong(t *testing.T) {
 			if err == nil || changed || buildbtw.KindOf(err) != test.kind || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("changed %v, kind %s: %v", changed, buildbtw.KindOf(err), err)
 			}
-			for _, secret := range []string{gitlabtest.Token, r.mirror.git.dir, "\n"} {
+			for _, secret := range []string{gitlabtest.Token, r.mirror.Dir(), "\n"} {
 				if strings.Contains(err.Error(), secret) {
 					t.Errorf("%q is in %q", secret, err)
 				}
@@ -206,24 +207,6 @@ func TestASourceMustHaveABranch(t *testing.T) {
 	}
 }
 
-func TestAccessKeepsSecretsOffTheCommandLine(t *testing.T) {
-	t.Parallel()
-	a := Access{Server: "https://gitlab.test/", Token: "s3cret", SSHKey: "/etc/it's/key", KnownHosts: "/etc/known 100%", Agent: "/run/agent"}
-	https := strings.Join(a.environment("https://gitlab.test/a.git"), "\n")
-	if !strings.Contains(https, "GIT_CONFIG_KEY_0=http.https://gitlab.test/.extraHeader") || strings.Contains(https, "s3cret") || strings.Contains(https, "SSH") {
-		t.Errorf("for HTTPS:\n%s", https)
-	}
-	ssh := strings.Join(a.environment("ssh://git@gitlab.test/a.git"), "\n")
-	for _, want := range []string{`'/etc/it'\''s/key'`, `'-oUserKnownHostsFile="/etc/known 100%%"'`, "StrictHostKeyChecking=yes", "SSH_AUTH_SOCK=/run/agent", "GIT_ALLOW_PROTOCOL=ssh"} {
-		if !strings.Contains(ssh, want) {
-			t.Errorf("%s is missing in:\n%s", want, ssh)
-		}
-	}
-	if strings.Contains(ssh, "GIT_CONFIG") {
-		t.Errorf("the token goes over SSH:\n%s", ssh)
-	}
-}
-
 func TestCheckRemote(t *testing.T) {
 	t.Parallel()
 	for address, good := range map[string]bool{
@@ -231,7 +214,7 @@ func TestCheckRemote(t *testing.T) {
 		"ext::sh -c id": false, "file:///etc": false, "/etc": false, "ssh://-oProxyCommand=id/a": false, "ssh://-l@host/a": false,
 		"https://user:secret@gitlab.test/a.git": false, "git@gitlab.test:a.git": false, "": false, "https:///a": false,
 	} {
-		if err := CheckRemote(address); (err == nil) != good {
+		if err := gitmirror.CheckRemote(address); (err == nil) != good {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
@@ -273,11 +256,11 @@ func TestRemotesBelongToTheirOwner(t *testing.T) {
 func TestOpenRemovesFetchesThatWereKilled(t *testing.T) {
 	t.Parallel()
 	m := openMirror(t)
-	scratch, err := m.newScratch(sourceRefs{"heads/main": strings.Repeat("1", 40)})
+	scratch, err := m.NewScratch(map[string]string{"heads/main": strings.Repeat("1", 40)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), m.git.dir); err != nil {
+	if _, err := gitmirror.Open(t.Context(), m.Dir()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(scratch); !os.IsNotExist(err) {

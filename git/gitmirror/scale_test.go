@@ -1,61 +1,44 @@
-package gitmirror
+package gitmirror_test
 
 import (
-	"archive/tar"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"buildbtw/git/gitmirror"
+	"buildbtw/internal/distribution"
 )
 
-// dataSet is the real data the figures in the documentation are of. Without it
-// made-up text of the same size is used.
-const dataSet = "../../../shared/data/artix-2026-08-22.srcinfo.tar.zst"
-
+// scale is how many sources a distribution has.
 const scale = 7889
 
-// srcinfos gives n .SRCINFO texts.
-func srcinfos(b *testing.B, n int) [][]byte {
-	b.Helper()
-	var texts [][]byte
-	plain, err := exec.CommandContext(b.Context(), "zstd", "-dc", dataSet).Output()
-	archive := tar.NewReader(bytes.NewReader(plain))
-	for err == nil && len(texts) < n {
-		var head *tar.Header
-		if head, err = archive.Next(); err == nil && head.Typeflag == tar.TypeReg {
-			var text []byte
-			text, err = io.ReadAll(archive)
-			texts = append(texts, text)
-		}
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		b.Logf("no data set (%v): made-up text", err)
-	}
-	for i := len(texts); i < n; i++ {
-		texts = append(texts, fmt.Appendf(nil, "pkgbase = p%d\n%s", i, bytes.Repeat([]byte("\tdepends = x\n"), 70)))
-	}
-	return texts
-}
-
 // importSources puts n sources with one commit each into the mirror.
-func importSources(b *testing.B, m *Mirror, n int) {
+func importSources(b *testing.B, m *gitmirror.Mirror, n int) {
 	b.Helper()
 	var in bytes.Buffer
-	for i, text := range srcinfos(b, n) {
-		fmt.Fprintf(&in, "commit %ss%d/heads/main\ncommitter T <t@e> 1700000000 +0000\ndata 1\nx\nM 100644 inline %s\ndata %d\n",
-			refRoot, i, srcinfoName, len(text))
-		in.Write(text)
-		in.WriteByte('\n')
+	files := distribution.Whole(b)
+	for i := range n {
+		text := files[i].Text
+		fmt.Fprintf(&in, "commit refs/sources/s%d/heads/main\ncommitter T <t@e> 1700000000 +0000\ndata 1\nx\nM 100644 inline .SRCINFO\ndata %d\n%s\n",
+			i, len(text), text)
 	}
-	if err := m.git.run(b.Context(), call{args: []string{"fast-import", "--quiet"}, stdin: &in}); err != nil {
-		b.Fatal(err)
-	}
+	feed(b, m, &in, "fast-import", "--quiet")
 	if err := m.Tidy(b.Context()); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// feed runs git on the mirror itself.
+func feed(b *testing.B, m *gitmirror.Mirror, in io.Reader, args ...string) {
+	b.Helper()
+	cmd := exec.CommandContext(b.Context(), "git", append([]string{"--git-dir", m.Dir()}, args...)...)
+	cmd.Stdin = in
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("git %v: %v\n%s", args, err, out)
 	}
 }
 
@@ -97,16 +80,14 @@ func BenchmarkSyncUnchanged(b *testing.B) {
 	dir, m := b.TempDir(), openMirror(b)
 	template := filepath.Join(dir, "s0")
 	gitIn(b, dir, "init", "--quiet", "--template=", "s0")
-	commit := commitFile(b, template, srcinfoName, "text")
+	commit := commitFile(b, template, ".SRCINFO", "text")
 	mustSync(b, m, dir)
 	var refs bytes.Buffer
 	for i := 1; i < scale; i++ {
 		copyRepository(b, template, filepath.Join(dir, fmt.Sprintf("s%d", i)))
-		fmt.Fprintf(&refs, "create %ss%d/heads/main %s\n", refRoot, i, commit)
+		fmt.Fprintf(&refs, "create refs/sources/s%d/heads/main %s\n", i, commit)
 	}
-	if err := m.git.run(b.Context(), call{args: []string{"update-ref", "--stdin"}, stdin: &refs}); err != nil {
-		b.Fatal(err)
-	}
+	feed(b, m, &refs, "update-ref", "--stdin")
 	if err := m.Tidy(b.Context()); err != nil {
 		b.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package gitmirror
+package gitmirror_test
 
 import (
 	"os"
@@ -12,16 +12,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"buildbtw"
+	"buildbtw/git/gitmirror"
 )
 
 // plainSource writes a plain directory with a PKGBUILD.
 func plainSource(t testing.TB, dir string) {
 	t.Helper()
-	write(t, filepath.Join(dir, pkgbuild), testPKGBUILD)
+	write(t, filepath.Join(dir, "PKGBUILD"), testPKGBUILD)
 }
 
 // mainSrcinfo reads the .SRCINFO at the branch main of a source.
-func mainSrcinfo(t testing.TB, m *Mirror, slug string) string {
+func mainSrcinfo(t testing.TB, m *gitmirror.Mirror, slug string) string {
 	t.Helper()
 	commit := tipsOf(t, m)[slug+" main"]
 	infos, err := m.ReadSrcinfos(t.Context(), []string{commit})
@@ -66,14 +67,14 @@ func TestAPlainDirectoryBecomesCommitsWithASrcinfo(t *testing.T) {
 		t.Errorf(".SRCINFO is %q", got)
 	}
 	commit := tipsOf(t, m)["hello main"]
-	got := strings.Split(strings.Trim(gitIn(t, m.git.dir, "ls-tree", "-rz", "--format=%(objectmode) %(path)", commit), "\x00"), "\x00")
+	got := strings.Split(strings.Trim(gitIn(t, m.Dir(), "ls-tree", "-rz", "--format=%(objectmode) %(path)", commit), "\x00"), "\x00")
 	want := []string{
 		"100644 .SRCINFO", "100644 .gitignore", "100644 PKGBUILD", "120000 link", `100644 "patches/odd \"name\"\n\377"`, "100755 run.sh",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("tree (-want +got):\n%s", diff)
 	}
-	if _, err := os.Stat(filepath.Join(source, srcinfoName)); err == nil {
+	if _, err := os.Stat(filepath.Join(source, ".SRCINFO")); err == nil {
 		t.Error("the source's own directory was written to")
 	}
 }
@@ -82,7 +83,7 @@ func TestSnapshotsAreMadeOnlyOfChanges(t *testing.T) {
 	t.Parallel()
 	needMakepkg(t)
 	dir, m := t.TempDir(), openMirror(t)
-	recipe := filepath.Join(dir, "hello", pkgbuild)
+	recipe := filepath.Join(dir, "hello", "PKGBUILD")
 	plainSource(t, filepath.Join(dir, "hello"))
 	mustSync(t, m, dir)
 	first := tipsOf(t, m)["hello main"]
@@ -93,15 +94,15 @@ func TestSnapshotsAreMadeOnlyOfChanges(t *testing.T) {
 		t.Errorf("commit %s in another mirror, %s in the first", got, first)
 	}
 	setTime(t, recipe, 1)
-	m, err := Open(t.Context(), m.git.dir) // nothing remembered but what is in the mirror
+	m, err := gitmirror.Open(t.Context(), m.Dir()) // nothing remembered but what is in the mirror
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.findProgram = func(string) (string, error) { return "", exec.ErrNotFound }
+	m.FindPrograms(func(string) (string, error) { return "", exec.ErrNotFound })
 	if r := mustSync(t, m, dir); len(r.Changed) != 0 {
 		t.Errorf("a new time alone changed %v", r.Changed)
 	}
-	m.findProgram = exec.LookPath
+	m.FindPrograms(exec.LookPath)
 	write(t, recipe, strings.ReplaceAll(testPKGBUILD, "1.0", "2.0"))
 	if r := mustSync(t, m, dir); len(r.Changed) != 1 {
 		t.Errorf("changed %v", r.Changed)
@@ -109,7 +110,7 @@ func TestSnapshotsAreMadeOnlyOfChanges(t *testing.T) {
 	if got := mainSrcinfo(t, m, "hello"); !strings.Contains(got, "pkgver = 2.0\n") {
 		t.Errorf(".SRCINFO is %q", got)
 	}
-	if got := gitIn(t, m.git.dir, "rev-parse", refRoot+"hello/heads/main^"); got != first {
+	if got := gitIn(t, m.Dir(), "rev-parse", "refs/sources/hello/heads/main^"); got != first {
 		t.Errorf("parent is %s, want %s", got, first)
 	}
 }
@@ -129,17 +130,17 @@ func TestWhichSrcinfoIsTaken(t *testing.T) {
 		{
 			name: "makepkg's when only the PKGBUILD changed, whatever its time", recipeMin: 1, ownMin: 2, wantFirst: mine,
 			change: func(t *testing.T, dir string) {
-				write(t, filepath.Join(dir, pkgbuild), testPKGBUILD+"# changed\n")
-				setTime(t, filepath.Join(dir, pkgbuild), 0)
+				write(t, filepath.Join(dir, "PKGBUILD"), testPKGBUILD+"# changed\n")
+				setTime(t, filepath.Join(dir, "PKGBUILD"), 0)
 			}, wantThen: made,
 		},
 		{
 			name: "the directory's when both changed", recipeMin: 2, ownMin: 1, wantFirst: made,
 			change: func(t *testing.T, dir string) {
-				write(t, filepath.Join(dir, pkgbuild), testPKGBUILD+"# changed\n")
-				setTime(t, filepath.Join(dir, pkgbuild), 3)
-				write(t, filepath.Join(dir, srcinfoName), mine+"# new\n")
-				setTime(t, filepath.Join(dir, srcinfoName), 4)
+				write(t, filepath.Join(dir, "PKGBUILD"), testPKGBUILD+"# changed\n")
+				setTime(t, filepath.Join(dir, "PKGBUILD"), 3)
+				write(t, filepath.Join(dir, ".SRCINFO"), mine+"# new\n")
+				setTime(t, filepath.Join(dir, ".SRCINFO"), 4)
 			}, wantThen: mine,
 		},
 	}
@@ -148,9 +149,9 @@ func TestWhichSrcinfoIsTaken(t *testing.T) {
 			dir, m := t.TempDir(), openMirror(t)
 			source := filepath.Join(dir, "hello")
 			plainSource(t, source)
-			write(t, filepath.Join(source, srcinfoName), mine)
-			setTime(t, filepath.Join(source, pkgbuild), tt.recipeMin)
-			setTime(t, filepath.Join(source, srcinfoName), tt.ownMin)
+			write(t, filepath.Join(source, ".SRCINFO"), mine)
+			setTime(t, filepath.Join(source, "PKGBUILD"), tt.recipeMin)
+			setTime(t, filepath.Join(source, ".SRCINFO"), tt.ownMin)
 			mustSync(t, m, dir)
 			if got := mainSrcinfo(t, m, "hello"); !strings.HasPrefix(got, tt.wantFirst) {
 				t.Errorf("first .SRCINFO %q", got)
@@ -170,10 +171,10 @@ func TestWhichSrcinfoIsTaken(t *testing.T) {
 func TestWithoutMakepkgOnlySourcesThatNeedItAreBroken(t *testing.T) {
 	t.Parallel()
 	dir, m := t.TempDir(), openMirror(t)
-	m.findProgram = func(string) (string, error) { return "", exec.ErrNotFound }
+	m.FindPrograms(func(string) (string, error) { return "", exec.ErrNotFound })
 	plainSource(t, filepath.Join(dir, "needs"))
 	plainSource(t, filepath.Join(dir, "has"))
-	write(t, filepath.Join(dir, "has", srcinfoName), "pkgbase = has\n")
+	write(t, filepath.Join(dir, "has", ".SRCINFO"), "pkgbase = has\n")
 	report := syncDir(t, m, dir)
 	if err := report.Broken["needs"]; err == nil || !strings.Contains(buildbtw.MessageOf(err), "apt install makepkg") {
 		t.Errorf("needs: %v", err)
@@ -187,16 +188,16 @@ func TestAPkgbuildThatMakepkgRefusesIsBrokenUntilItChanges(t *testing.T) {
 	t.Parallel()
 	needMakepkg(t)
 	dir, m := t.TempDir(), openMirror(t)
-	m.now = func() time.Time { return time.Now().Add(time.Hour) } // all files are at rest
-	recipe := filepath.Join(dir, "hello", pkgbuild)
+	m.SetClock(func() time.Time { return time.Now().Add(time.Hour) }) // all files are at rest
+	recipe := filepath.Join(dir, "hello", "PKGBUILD")
 	write(t, recipe, "pkgname=hello\npkgver=1-0\npkgrel=1\narch=(any)\n")
 	runs := 0
-	m.findProgram = func(name string) (string, error) {
+	m.FindPrograms(func(name string) (string, error) {
 		if name == "makepkg" {
 			runs++
 		}
 		return exec.LookPath(name)
-	}
+	})
 	for range 2 {
 		err := syncDir(t, m, dir).Broken["hello"]
 		if err == nil || !strings.Contains(buildbtw.MessageOf(err), "pkgver is not allowed") {
@@ -225,12 +226,12 @@ func TestAPkgbuildRunsWithoutPrivilege(t *testing.T) {
 			t.Skip("only root can become the user nobody")
 		}
 		m := openMirror(t)
-		m.findProgram = func(name string) (string, error) {
+		m.FindPrograms(func(name string) (string, error) {
 			if name == "bwrap" {
 				return "", exec.ErrNotFound
 			}
 			return exec.LookPath(name)
-		}
+		})
 		if m.Confined(t.Context()) {
 			t.Error("confined without bubblewrap")
 		}
@@ -239,7 +240,7 @@ func TestAPkgbuildRunsWithoutPrivilege(t *testing.T) {
 }
 
 // seesNothing checks what a PKGBUILD can read of the machine.
-func seesNothing(t *testing.T, m *Mirror) {
+func seesNothing(t *testing.T, m *gitmirror.Mirror) {
 	t.Helper()
 	dir := t.TempDir()
 	defer syscall.Umask(syscall.Umask(0o077)) // as a careful server's
@@ -249,7 +250,7 @@ func seesNothing(t *testing.T, m *Mirror) {
 		t.Fatal(err)
 	}
 	plainSource(t, filepath.Join(dir, "hello"))
-	write(t, filepath.Join(dir, "hello", pkgbuild), testPKGBUILD+
+	write(t, filepath.Join(dir, "hello", "PKGBUILD"), testPKGBUILD+
 		"pkgdesc=\"uid $(id -u) groups $(id -G) home $HOME secret $(cat "+secret+" 2>/dev/null) fd $(ls /proc/self/fd | wc -w)\"\n")
 	mustSync(t, m, dir)
 	got := mainSrcinfo(t, m, "hello")
@@ -262,8 +263,8 @@ func TestAPkgbuildThatHangsIsStopped(t *testing.T) {
 	t.Parallel()
 	needMakepkg(t)
 	dir, m := t.TempDir(), openMirror(t)
-	m.timeout = 100 * time.Millisecond
-	write(t, filepath.Join(dir, "hello", pkgbuild), "trap '' TERM\nsleep 1000 & wait\n"+testPKGBUILD)
+	m.StopPkgbuildsAfter(100 * time.Millisecond)
+	write(t, filepath.Join(dir, "hello", "PKGBUILD"), "trap '' TERM\nsleep 1000 & wait\n"+testPKGBUILD)
 	err := syncDir(t, m, dir).Broken["hello"]
 	if err == nil || !strings.Contains(buildbtw.MessageOf(err), "took longer") {
 		t.Errorf("got %v", err)
@@ -296,7 +297,7 @@ func TestATooLargeDirectoryIsBroken(t *testing.T) {
 	t.Parallel()
 	dir, m := t.TempDir(), openMirror(t)
 	plainSource(t, filepath.Join(dir, "hello"))
-	if err := os.Truncate(filepath.Join(dir, "hello", pkgbuild), maxDirBytes+1); err != nil {
+	if err := os.Truncate(filepath.Join(dir, "hello", "PKGBUILD"), gitmirror.MaxDirBytes+1); err != nil {
 		t.Fatal(err)
 	}
 	if err := syncDir(t, m, dir).Broken["hello"]; buildbtw.KindOf(err) != buildbtw.KindTooLarge {

@@ -1,7 +1,7 @@
-package gitmirror
+package gitmirror_test
 
 import (
-	"context"
+	"bytes"
 	"fmt"
 	"net"
 	"os"
@@ -9,8 +9,11 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"buildbtw/git/gitmirror"
 )
 
 // sshServer is a real sshd that lets one key in.
@@ -45,15 +48,38 @@ func newSSHServer(t *testing.T) *sshServer {
 		"Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %s/authorized_keys\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPidFile none\n",
 		s.port, s.dir, s.dir))
 	cmd := exec.CommandContext(t.Context(), sshd, "-D", "-e", "-f", filepath.Join(s.dir, "config"))
+	said := &listening{up: make(chan struct{})}
+	cmd.Stderr, cmd.WaitDelay = said, time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case <-said.up:
+	case err := <-ended:
+		t.Fatalf("sshd does not listen: %v\n%s", err, &said.text)
+	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		<-ended
 	})
-	s.waitUp(t)
 	return s
+}
+
+// listening is what sshd says, until it listens.
+type listening struct {
+	text bytes.Buffer
+	up   chan struct{}
+	once sync.Once
+}
+
+func (l *listening) Write(p []byte) (int, error) {
+	l.text.Write(p)
+	if bytes.Contains(l.text.Bytes(), []byte("Server listening on")) {
+		l.once.Do(func() { close(l.up) })
+	}
+	return len(p), nil
 }
 
 func (s *sshServer) read(t *testing.T, name string) string {
@@ -63,24 +89,6 @@ func (s *sshServer) read(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(text)
-}
-
-func (s *sshServer) waitUp(t *testing.T) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	var d net.Dialer
-	for {
-		conn, err := d.DialContext(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", s.port))
-		if err == nil {
-			conn.Close()
-			return
-		}
-		if ctx.Err() != nil {
-			t.Fatalf("sshd does not listen: %v", err)
-		}
-		time.Sleep(20 * time.Millisecond) // it is another process
-	}
 }
 
 func freePort(t *testing.T) int {
@@ -106,13 +114,13 @@ func TestFetchOverSSH(t *testing.T) {
 	m := openMirror(t)
 	dir := filepath.Join(t.TempDir(), "a")
 	commit := newSource(t, dir, "1")
-	remote := Remote{Slug: "a", URL: fmt.Sprintf("ssh://%s@127.0.0.1:%d%s/.git", s.user, s.port, dir)}
-	good := Access{SSHKey: filepath.Join(s.dir, "client"), KnownHosts: filepath.Join(s.dir, "known_hosts"), Timeout: time.Minute}
+	remote := gitmirror.Remote{Slug: "a", URL: fmt.Sprintf("ssh://%s@127.0.0.1:%d%s/.git", s.user, s.port, dir)}
+	good := gitmirror.Access{SSHKey: filepath.Join(s.dir, "client"), KnownHosts: filepath.Join(s.dir, "known_hosts"), Timeout: time.Minute}
 	stranger, unknown := good, good
 	stranger.SSHKey = filepath.Join(s.dir, "stranger")
 	unknown.KnownHosts = filepath.Join(s.dir, "nobody")
 	write(t, unknown.KnownHosts, "")
-	for says, a := range map[string]Access{"does not accept the SSH key": stranger, "SSH key is not known or has changed": unknown} {
+	for says, a := range map[string]gitmirror.Access{"does not accept the SSH key": stranger, "SSH key is not known or has changed": unknown} {
 		if _, err := m.FetchRemote(t.Context(), a, remote); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("got %v, want %q", err, says)
 		}

@@ -1,4 +1,4 @@
-package gitmirror
+package gitmirror_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"buildbtw"
+	"buildbtw/git/gitmirror"
 )
 
 func TestSyncMirrorsBranchesAndTagsOfEverySortOfRepository(t *testing.T) {
@@ -69,7 +70,7 @@ func TestSyncFollowsMovesPrunesBranchesAndRemovesSources(t *testing.T) {
 	}
 	report := mustSync(t, m, dir)
 
-	want := Report{Found: 1, Changed: []string{"a"}, Removed: []string{"b"}, Broken: map[string]error{}}
+	want := gitmirror.Report{Found: 1, Changed: []string{"a"}, Removed: []string{"b"}, Broken: map[string]error{}}
 	if diff := cmp.Diff(want, report); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)
 	}
@@ -82,7 +83,7 @@ func TestUncommittedChangesAreNotMirrored(t *testing.T) {
 	t.Parallel()
 	dir, m := t.TempDir(), openMirror(t)
 	commit := newSource(t, filepath.Join(dir, "a"), "committed")
-	write(t, filepath.Join(dir, "a", srcinfoName), "in the working tree only")
+	write(t, filepath.Join(dir, "a", ".SRCINFO"), "in the working tree only")
 	mustSync(t, m, dir)
 	infos, err := m.ReadSrcinfos(t.Context(), []string{commit})
 	if err != nil || string(infos[commit].Text) != "committed" {
@@ -147,7 +148,7 @@ func TestASlugStaysWithTheDirectoryThatHadItFirst(t *testing.T) {
 	}
 
 	// Another process finds the same owners, and a freed name may be taken.
-	m, err := Open(t.Context(), m.git.dir)
+	m, err := gitmirror.Open(t.Context(), m.Dir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +226,7 @@ func TestASourceOfAnotherUserIsMirrored(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(path, nobody, nobody)
+		return os.Lchown(path, 65534, 65534)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +238,7 @@ func TestAShallowCloneIsMirrored(t *testing.T) {
 	t.Parallel()
 	dir, elsewhere, m := t.TempDir(), t.TempDir(), openMirror(t)
 	newSource(t, filepath.Join(elsewhere, "a"), "1")
-	tip := commitFile(t, filepath.Join(elsewhere, "a"), srcinfoName, "2")
+	tip := commitFile(t, filepath.Join(elsewhere, "a"), ".SRCINFO", "2")
 	for _, name := range []string{"a", "b", "c", "d"} {
 		gitIn(t, dir, "clone", "--quiet", "--depth=1", "file://"+filepath.Join(elsewhere, "a"), name)
 	}
