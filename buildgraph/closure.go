@@ -107,6 +107,15 @@ func (c *closure) byHand(v int32) bool {
 	return c.depth[v] == unreached || c.depth[v] > limit(c.scope)
 }
 
+// reasons returns why the nodes of a set are in it.
+func (c *closure) reasons(g *link.Graph, set []int32) []buildbtw.Reason {
+	out := make([]buildbtw.Reason, len(set))
+	for l, v := range set {
+		out[l] = c.reason(g, v)
+	}
+	return out
+}
+
 // reason returns why a node of the set is in it.
 func (c *closure) reason(g *link.Graph, v int32) buildbtw.Reason {
 	switch {

@@ -69,41 +69,62 @@ func NewIndex(sources []Source, opts Options) *Index {
 
 // newIndex sorts the sources. Those of the slugs in first win their pkgbase.
 func newIndex(given []Source, opts Options, symbols *link.Symbols, first []string) *Index {
-	order := make([]int, len(given))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(strings.Compare(given[a].Slug, given[b].Slug), cmp.Compare(a, b))
+	var bySlug, byPkgbase []named
+	var group sync.WaitGroup
+	group.Go(func() {
+		bySlug = sortedByName(given, func(s *Source) (string, bool) { return s.Slug, true })
 	})
-	sources := make([]Source, len(given))
-	for at, i := range order {
-		sources[at] = given[i]
+	byPkgbase = sortedByName(given, func(s *Source) (string, bool) {
+		if s.Info == nil {
+			return "", false
+		}
+		return s.Info.Pkgbase, true
+	})
+	group.Wait()
+	ix := &Index{opts: opts, symbols: symbols, sources: make([]Source, len(given)), graphs: map[string]*archGraph{}}
+	place := make([]int32, len(given))
+	for i, s := range bySlug {
+		ix.sources[i], place[s.at] = given[s.at], int32(i)
 	}
-	ix := &Index{opts: opts, symbols: symbols, sources: sources, graphs: map[string]*archGraph{}}
 	wins := preference(slices.Concat(first, opts.Prefer))
-	byPkgbase := make([]int32, 0, len(sources))
-	for i := range sources {
-		if sources[i].Info != nil {
-			byPkgbase = append(byPkgbase, int32(i))
+	for len(byPkgbase) > 0 {
+		n := 1
+		for n < len(byPkgbase) && byPkgbase[n].name == byPkgbase[0].name {
+			n++
 		}
-	}
-	slices.SortFunc(byPkgbase, func(a, b int32) int {
-		x, y := &sources[a], &sources[b]
-		if order := strings.Compare(x.Info.Pkgbase, y.Info.Pkgbase); order != 0 {
-			return order
+		same := make([]int32, n) // sources of one pkgbase
+		for i := range same {
+			same[i] = place[byPkgbase[i].at]
 		}
-		return cmp.Or(cmp.Compare(wins(x), wins(y)), cmp.Compare(a, b))
-	})
-	for _, at := range byPkgbase {
-		pkgbase := sources[at].Info.Pkgbase
-		if last := len(ix.chosen) - 1; last >= 0 && sources[ix.chosen[last]].Info.Pkgbase == pkgbase {
-			ix.duplicates = append(ix.duplicates, duplicate{pkgbase, ix.chosen[last], at})
-			continue
+		slices.SortFunc(same, func(a, b int32) int {
+			return cmp.Or(cmp.Compare(wins(&ix.sources[a]), wins(&ix.sources[b])), cmp.Compare(a, b))
+		})
+		ix.chosen = append(ix.chosen, same[0])
+		for _, lost := range same[1:] {
+			ix.duplicates = append(ix.duplicates, duplicate{byPkgbase[0].name, same[0], lost})
 		}
-		ix.chosen = append(ix.chosen, at)
+		byPkgbase = byPkgbase[n:]
 	}
 	return ix
+}
+
+// named is a source with a name that it has.
+type named struct {
+	name string
+	at   int32
+}
+
+// sortedByName sorts the sources that have a name by it; equal names stay in
+// their order.
+func sortedByName(sources []Source, name func(*Source) (string, bool)) []named {
+	list := make([]named, 0, len(sources))
+	for i := range sources {
+		if text, ok := name(&sources[i]); ok {
+			list = append(list, named{text, int32(i)})
+		}
+	}
+	slices.SortFunc(list, func(a, b named) int { return cmp.Or(strings.Compare(a.name, b.name), cmp.Compare(a.at, b.at)) })
+	return list
 }
 
 // preference ranks sources that define the same name: the one with the smallest

@@ -87,21 +87,21 @@ func (p *planner) missingArchitectures() []Warning {
 	return out
 }
 
-// setWarnings lists all that is to be said about a set.
-func (p *planner) setWarnings(g *archGraph, s *setPlan) []Warning {
+// setWarnings lists what the sources of a set, or their dependencies, give rise to.
+func (ix *Index) setWarnings(g *archGraph, set []int32) []Warning {
 	in := graph.NewBitset(len(g.Nodes))
-	for _, v := range s.set {
+	for _, v := range set {
 		in.Add(v)
 	}
 	var out []Warning
 	for _, d := range g.disputed {
 		if in.Has(d.node) {
-			out = append(out, d.warning(p.ix))
+			out = append(out, d.warning(ix))
 		}
 	}
 	for _, d := range g.Duplicates {
 		if in.Has(d.Winner) || in.Has(d.Lost) {
-			out = append(out, twice("pkgname", d.Pkgname, p.ix.source(g, d.Winner), p.ix.source(g, d.Lost), "dependencies on it mean the first"))
+			out = append(out, twice("pkgname", d.Pkgname, ix.source(g, d.Winner), ix.source(g, d.Lost), "dependencies on it mean the first"))
 		}
 	}
 	users := map[link.Symbol][]int32{} // by dependency that nothing meets: who needs it
@@ -112,14 +112,7 @@ func (p *planner) setWarnings(g *archGraph, s *setPlan) []Warning {
 		}
 	}
 	for symbol, by := range users {
-		out = append(out, p.ix.missing(g, symbol, by))
-	}
-	if s.contradictions > 0 {
-		out = append(out, Warning{
-			Kind: WarnOrder,
-			Message: fmt.Sprintf("%s: %d orders over packages that are not rebuilt lie on cycles and are not kept, for example %s before %s",
-				g.Arch, s.contradictions, g.Name(s.firstBefore), g.Name(s.firstAfter)),
-		})
+		out = append(out, ix.missing(g, symbol, by))
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package buildgraph
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -22,8 +23,7 @@ type setPlan struct {
 	cuts   []Cut
 	chain  []string
 
-	contradictions          int   // see order.Outside
-	firstBefore, firstAfter int32 // of them, as graph nodes
+	contradictions []Warning // see order.Outside
 }
 
 // setBuild is a build without the parts that come from its source and its reason.
@@ -33,9 +33,9 @@ type setBuild struct {
 	priority float64
 }
 
-// archPlan fills in commits and versions of an index and the reasons of a
-// closure.
-func (s *setPlan) archPlan(ix *Index, g *archGraph, c *closure) *ArchPlan {
+// archPlan fills in the commits and versions of an index, and why each of the set
+// is in it.
+func (s *setPlan) archPlan(ix *Index, g *archGraph, reasons []buildbtw.Reason) *ArchPlan {
 	p := &ArchPlan{Builds: make([]Build, len(s.builds)), Edges: s.edges, Cuts: s.cuts, Chain: s.chain}
 	for i, b := range s.builds {
 		v := s.set[b.Node]
@@ -43,7 +43,7 @@ func (s *setPlan) archPlan(ix *Index, g *archGraph, c *closure) *ArchPlan {
 		p.Builds[i] = Build{
 			Pkgbase: n.Info.Pkgbase, Stage: b.Stage, NoCheck: b.NoCheck, Level: b.level, Priority: b.priority,
 			Source: source.Slug, Commit: source.Commit, Version: n.Version, Pkgnames: n.Pkgnames, Any: n.Any,
-			Reason: c.reason(g.Graph, v),
+			Reason: reasons[b.Node],
 		}
 	}
 	return p
@@ -71,9 +71,13 @@ func newSetPlan(g *link.Graph, nodes []int32, cycles buildbtw.Cycles, d *duratio
 	}
 	r.order(cycles, seconds, len(d.known) > 0)
 
-	s := &setPlan{set: nodes, contradictions: r.outside.Contradictions}
-	if s.contradictions > 0 {
-		s.firstBefore, s.firstAfter = nodes[r.outside.FirstBefore], nodes[r.outside.FirstAfter]
+	s := &setPlan{set: nodes}
+	if o := r.outside; o.Contradictions > 0 {
+		s.contradictions = []Warning{{
+			Kind: WarnOrder,
+			Message: fmt.Sprintf("%s: %d orders over packages that are not rebuilt lie on cycles and are not kept, for example %s before %s",
+				g.Arch, o.Contradictions, r.names[o.FirstBefore], r.names[o.FirstAfter]),
+		}}
 	}
 	var group sync.WaitGroup
 	group.Go(func() { s.edges = r.edges() })

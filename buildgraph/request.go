@@ -128,12 +128,17 @@ func (p *planner) addArchitecture(arch string) error {
 	}
 	c := reach(g.Graph, w)
 	set := c.set(w.scope)
+	var reasons []buildbtw.Reason
+	var warnings []Warning
+	var group sync.WaitGroup
+	group.Go(func() { reasons, warnings = c.reasons(g.Graph, set), p.ix.setWarnings(g, set) })
 	shared := g.plans.get(g.plans.key(set, p.request.Settings.Cycles, p.request.Durations), func() *setPlan {
 		return newSetPlan(g.Graph, set, p.request.Settings.Cycles, &p.durations)
 	})
 	p.closures = append(p.closures, archClosure{c, g})
-	p.plan.Architectures[arch] = shared.archPlan(p.ix, g, c)
-	p.warnings = append(p.warnings, p.setWarnings(g, shared)...)
+	group.Wait()
+	p.plan.Architectures[arch] = shared.archPlan(p.ix, g, reasons)
+	p.warnings = slices.Concat(p.warnings, warnings, shared.contradictions)
 	return nil
 }
 

@@ -26,6 +26,11 @@ func (e *Edges) Add(to int32, kinds buildbtw.EdgeKinds) {
 	e.To, e.Kinds = append(e.To, to), append(e.Kinds, kinds)
 }
 
+// AddRow puts edges into the last row.
+func (e *Edges) AddRow(to []int32, kinds []buildbtw.EdgeKinds) {
+	e.To, e.Kinds = append(e.To, to...), append(e.Kinds, kinds...)
+}
+
 // EndRow begins the next row.
 func (e *Edges) EndRow() { e.Off = append(e.Off, int32(len(e.To))) }
 

@@ -4,6 +4,7 @@
 package link
 
 import (
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -102,14 +103,42 @@ func (l *linker) compileAll(symbols *Symbols, sources []Source, old *Graph) {
 		}
 	}
 	symbols.mu.Lock()
-	compileParallel(symbols, l.Arch, missing, func(i int, c *compiler) { nodes[i] = c.compile(sources[i].Info) })
-	symbols.mu.Unlock()
+	defer symbols.mu.Unlock()
+	parts := inParts(len(missing), func(from, to int) *compiler {
+		c := newCompiler(symbols, l.Arch, to-from)
+		if from > 0 { // the first fills the common table, the others their own
+			c.symbols = NewSymbols(to - from)
+		}
+		for _, i := range missing[from:to] {
+			nodes[i] = c.compile(sources[i].Info)
+		}
+		return c
+	})
+	for _, c := range parts[1:] {
+		numbers := symbols.merge(c.symbols)
+		for i := range c.nodes {
+			c.nodes[i].renumber(numbers)
+		}
+	}
 	l.Nodes, l.Sources = make([]*Node, 0, len(sources)), make([]int32, 0, len(sources))
 	for i, n := range nodes {
 		if len(n.Pkgnames) > 0 {
 			l.Nodes, l.Sources = append(l.Nodes, n), append(l.Sources, sources[i].Place)
 		}
 	}
+}
+
+// inParts works on the numbers below n in as many parts as there are processors,
+// and returns the results in order.
+func inParts[T any](n int, work func(from, to int) T) []T {
+	const least = 512 // for which a goroutine pays
+	parts := make([]T, max(1, min(runtime.GOMAXPROCS(0), n/least)))
+	var group sync.WaitGroup
+	for i := range parts {
+		group.Go(func() { parts[i] = work(n*i/len(parts), n*(i+1)/len(parts)) })
+	}
+	group.Wait()
+	return parts
 }
 
 // nameOwners finds the node of every pkgname.
@@ -144,29 +173,54 @@ type cell struct {
 	match  Match
 }
 
-// connect makes the edges: each node needs another once, for all the reasons
-// there are. A dependency on a package of the same pkgbase is none.
+// connected is the edges of some nodes that follow one another.
+type connected struct {
+	deps    Edges
+	label   []Symbol
+	match   []Match
+	missing []Missing
+}
+
+// connect makes the edges, on all processors.
 func (l *linker) connect() {
+	parts := inParts(len(l.Nodes), func(from, to int) *connected { return l.connectNodes(int32(from), int32(to)) })
+	edges := 0
+	for _, p := range parts {
+		edges += len(p.deps.To)
+	}
+	l.Deps = NewEdges(len(l.Nodes), edges)
+	for _, p := range parts {
+		before := int32(len(l.Deps.To))
+		l.Deps.AddRow(p.deps.To, p.deps.Kinds)
+		for _, end := range p.deps.Off[1:] {
+			l.Deps.Off = append(l.Deps.Off, before+end)
+		}
+		l.label, l.match, l.Missing = append(l.label, p.label...), append(l.match, p.match...), append(l.Missing, p.missing...)
+	}
+}
+
+// connectNodes makes the edges of some nodes: each needs another once, for all
+// the reasons there are. A dependency on a package of the same pkgbase is none.
+func (l *linker) connectNodes(from, to int32) *connected {
 	needs := 0
-	for _, n := range l.Nodes {
+	for _, n := range l.Nodes[from:to] {
 		needs += len(n.Needs)
 	}
-	l.Deps = NewEdges(len(l.Nodes), needs)
-	l.label, l.match = make([]Symbol, 0, needs), make([]Match, 0, needs)
+	out := &connected{deps: NewEdges(int(to-from), needs), label: make([]Symbol, 0, needs), match: make([]Match, 0, needs)}
 	place := slices.Repeat([]int32{-1}, len(l.Nodes)) // by node: place in row
 	var row []cell
-	for v, n := range l.Nodes {
+	for v := from; v < to; v++ {
 		row = row[:0]
-		for _, need := range n.Needs {
+		for _, need := range l.Nodes[v].Needs {
 			targets, state := l.Resolve(need.Symbol)
 			if state != Met {
-				l.Missing = append(l.Missing, Missing{int32(v), need.Symbol})
+				out.missing = append(out.missing, Missing{v, need.Symbol})
 			}
 			for _, t := range targets {
 				c := cell{to: t.Node, kinds: need.Kind, label: need.Symbol, strong: need.Kind, match: t.Match}
 				if at := place[t.Node]; at >= 0 {
 					row[at] = l.merge(row[at], c)
-				} else if t.Node != int32(v) {
+				} else if t.Node != v {
 					place[t.Node] = int32(len(row))
 					row = append(row, c)
 				}
@@ -175,11 +229,12 @@ func (l *linker) connect() {
 		slices.SortFunc(row, func(a, b cell) int { return int(a.to - b.to) })
 		for _, c := range row {
 			place[c.to] = -1
-			l.Deps.Add(c.to, c.kinds)
-			l.label, l.match = append(l.label, c.label), append(l.match, c.match)
+			out.deps.Add(c.to, c.kinds)
+			out.label, out.match = append(out.label, c.label), append(out.match, c.match)
 		}
-		l.Deps.EndRow()
+		out.deps.EndRow()
 	}
+	return out
 }
 
 // merge joins two reasons for an edge. Of the two dependencies the one that
@@ -206,7 +261,7 @@ func (g *Graph) WithVersions(symbols *Symbols, infos []*srcinfo.Info) (next *Gra
 	symbols.mu.Lock()
 	defer symbols.mu.Unlock()
 	next = &Graph{Links: g.Links, Nodes: slices.Clone(g.Nodes), Sources: g.Sources}
-	c := compiler{symbols: symbols, arch: g.Arch}
+	c := newCompiler(symbols, g.Arch, len(infos))
 	for _, info := range infos {
 		v, found := g.Find(info.Pkgbase)
 		if !found {

@@ -1,9 +1,7 @@
 package link
 
 import (
-	"runtime"
 	"slices"
-	"sync"
 
 	"buildbtw"
 	"buildbtw/pacman/srcinfo"
@@ -34,7 +32,8 @@ const anyArchitecture = "any"
 type compiler struct {
 	symbols *Symbols
 	arch    string
-	nodes   []*Node
+	nodes   []Node
+	version []byte // scratch
 	texts   []string
 	ids     []Symbol
 	needs   []Need
@@ -42,38 +41,8 @@ type compiler struct {
 
 func newCompiler(symbols *Symbols, arch string, sources int) *compiler {
 	return &compiler{
-		symbols: symbols, arch: arch, nodes: make([]*Node, 0, sources),
+		symbols: symbols, arch: arch, nodes: make([]Node, 0, sources),
 		texts: make([]string, 0, 2*sources), ids: make([]Symbol, 0, 4*sources), needs: make([]Need, 0, 14*sources),
-	}
-}
-
-// compileParallel calls compile for each of a list on all processors. Each has a
-// symbol table of its own; afterwards all are merged into one. The caller holds
-// the lock of that.
-func compileParallel(symbols *Symbols, arch string, list []int, compile func(at int, c *compiler)) {
-	const least = 512 // sources for which a goroutine pays
-	parts := max(1, min(runtime.GOMAXPROCS(0), len(list)/least))
-	compilers := make([]*compiler, parts)
-	var group sync.WaitGroup
-	for i := range parts {
-		part := list[len(list)*i/parts : len(list)*(i+1)/parts]
-		own := symbols
-		if i > 0 {
-			own = NewSymbols(len(part))
-		}
-		compilers[i] = newCompiler(own, arch, len(part))
-		group.Go(func() {
-			for _, at := range part {
-				compile(at, compilers[i])
-			}
-		})
-	}
-	group.Wait()
-	for _, c := range compilers[1:] {
-		numbers := symbols.merge(c.symbols)
-		for _, n := range c.nodes {
-			n.renumber(numbers)
-		}
 	}
 }
 
@@ -92,8 +61,9 @@ func (n *Node) renumber(numbers []Symbol) {
 
 // compile makes the node of a source. The caller holds the symbols' lock.
 func (c *compiler) compile(info *srcinfo.Info) *Node {
-	n := &Node{Info: info, Version: info.Version(), Any: true}
-	c.nodes = append(c.nodes, n)
+	c.version = info.AppendVersion(c.version[:0])
+	c.nodes = append(c.nodes, Node{Info: info, Version: string(c.version), Any: true})
+	n := &c.nodes[len(c.nodes)-1]
 	texts, names, needs := len(c.texts), len(c.ids), len(c.needs)
 	for i := range info.Packages {
 		p := &info.Packages[i]

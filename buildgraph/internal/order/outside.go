@@ -1,7 +1,10 @@
 package order
 
 import (
+	"slices"
+
 	"buildbtw"
+	"buildbtw/buildgraph/internal/link"
 	"buildbtw/internal/graph"
 )
 
@@ -342,23 +345,23 @@ func (t *trace) trace(e *Through) {
 	e.Way = t.way[first]
 }
 
-// merged returns the kept edges with the orders over outside packages among them.
-// The place of each edge's order in Edges is in via, -1 for a kept one.
-func (o *Outside) merged() *rows {
-	kept, next := &o.set.Kept, 0
-	out := newRows(len(o.set.Nodes), len(kept.To)+len(o.Edges))
-	addBelow := func(v, below int32) {
-		for ; next < len(o.Edges) && o.Edges[next].After == v && o.Edges[next].Before < below; next++ {
-			out.add(cell{o.Edges[next].Before, o.Edges[next].Kinds, int32(next)})
-		}
-	}
+// merged returns the kept edges with the orders over outside packages among them,
+// and by edge the place of its order in Edges, -1 for a kept one.
+func (o *Outside) merged() (edges link.Edges, via []int32) {
+	kept, next, n := &o.set.Kept, 0, len(o.set.Kept.To)+len(o.Edges)
+	edges, via = link.NewEdges(len(o.set.Nodes), n), slices.Repeat([]int32{-1}, n)
 	for v := range kept.Nodes() {
-		for i := kept.Off[v]; i < kept.Off[v+1]; i++ {
-			addBelow(v, kept.To[i])
-			out.add(cell{kept.To[i], kept.Kinds[i], -1})
+		row, kinds := kept.Row(v), kept.RowKinds(v)
+		for ; next < len(o.Edges) && o.Edges[next].After == v; next++ {
+			e := &o.Edges[next]
+			at, _ := slices.BinarySearch(row, e.Before)
+			edges.AddRow(row[:at], kinds[:at])
+			via[len(edges.To)] = int32(next)
+			edges.Add(e.Before, e.Kinds)
+			row, kinds = row[at:], kinds[at:]
 		}
-		addBelow(v, o.set.Size())
-		out.EndRow()
+		edges.AddRow(row, kinds)
+		edges.EndRow()
 	}
-	return out
+	return edges, via
 }

@@ -8,36 +8,14 @@ import (
 	"buildbtw/internal/graph"
 )
 
-// rows collects edges with the orders over outside packages among them.
-type rows struct {
-	link.Edges
-	via []int32
-}
-
-// cell is one edge of a row.
-type cell struct {
-	to    int32
-	kinds buildbtw.EdgeKinds
-	via   int32 // place of its order in Outside.Edges, -1
-}
-
-func newRows(nodes, edges int) *rows {
-	return &rows{link.NewEdges(nodes, edges), make([]int32, 0, edges)}
-}
-
-func (r *rows) add(c cell) {
-	r.Add(c.to, c.kinds)
-	r.via = append(r.via, c.via)
-}
-
 // Once builds every package of the set once.
 func Once(s *Set, o *Outside) *Jobs {
 	list := make([]Job, s.Size())
 	for v := range list {
 		list[v] = Job{Node: int32(v), Stage: 1}
 	}
-	deps := o.merged()
-	return newJobs(list, deps.Edges, deps.via)
+	deps, via := o.merged()
+	return newJobs(list, deps, via)
 }
 
 // stages is the construction of a plan with `cycles: twice`. A package with a cut
@@ -48,7 +26,8 @@ func Once(s *Set, o *Outside) *Jobs {
 // stages.
 type stages struct {
 	*Set
-	deps   *rows // kept edges and orders over outside packages
+	deps   link.Edges // kept edges and orders over outside packages
+	via    []int32    // see Outside.merged
 	users  graph.CSR
 	kinds  []buildbtw.EdgeKinds // by package: of the edges to it that were cut; 0: it meets all new versions
 	second []int32              // by package: its stage 2 job, -1
@@ -57,7 +36,8 @@ type stages struct {
 
 // Twice builds the packages with a cut edge in two stages.
 func Twice(s *Set, o *Outside) *Jobs {
-	t := &stages{Set: s, deps: o.merged(), kinds: make([]buildbtw.EdgeKinds, s.Size()), second: make([]int32, s.Size())}
+	t := &stages{Set: s, kinds: make([]buildbtw.EdgeKinds, s.Size()), second: make([]int32, s.Size())}
+	t.deps, t.via = o.merged()
 	t.users = t.deps.CSR.Reversed()
 	for v := range s.Size() {
 		for i := s.Direct.Off[v]; i < s.Direct.Off[v+1]; i++ {
@@ -75,14 +55,22 @@ func Twice(s *Set, o *Outside) *Jobs {
 		}
 	}
 	at := t.schedule()
-	deps := newRows(len(t.list), 2*len(t.deps.To))
+	deps, via := link.NewEdges(len(t.list), 2*len(t.deps.To)), make([]int32, 0, 2*len(t.deps.To))
 	for j := range t.list {
 		for _, c := range t.row(int32(j), at) {
-			deps.add(c)
+			deps.Add(c.to, c.kinds)
+			via = append(via, c.via)
 		}
 		deps.EndRow()
 	}
-	return newJobs(t.list, deps.Edges, deps.via)
+	return newJobs(t.list, deps, via)
+}
+
+// cell is one edge of a row.
+type cell struct {
+	to    int32
+	kinds buildbtw.EdgeKinds
+	via   int32
 }
 
 // row lists what a job waits for. at is every job's place in a schedule: whoever
@@ -95,7 +83,7 @@ func (t *stages) row(j int32, at []int32) []cell {
 		if second := t.second[to]; second >= 0 && at[second] < at[j] {
 			to = second
 		}
-		row = append(row, cell{to, t.deps.Kinds[i], t.deps.via[i]})
+		row = append(row, cell{to, t.deps.Kinds[i], t.via[i]})
 	}
 	if t.list[j].Stage == 2 {
 		row = append(row, cell{v, t.kinds[v], -1})
