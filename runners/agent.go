@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +27,7 @@ type Options struct {
 	WorkDir       string   // for this process alone; see openWorkDir
 	Log           *slog.Logger
 
-	Drain         time.Duration // what running builds get to finish after ctx has ended; then they are handed back
+	Drain         time.Duration // how long running builds may go on after ctx has ended before they are handed back
 	Wait          time.Duration // of the long poll; 0: api.MaxWait
 	LogInterval   time.Duration // between two chunks of log; 0: 200 ms
 	LogPatience   time.Duration // for the rest of the log after a build's end; 0: 10 min
@@ -58,8 +59,8 @@ func Backoff(log *slog.Logger) api.Backoff {
 	}
 }
 
-// NewAgent takes the work directory for this process and removes what a killed
-// predecessor left there. Close gives it back.
+// NewAgent locks the work directory for this process and removes what a killed
+// predecessor left there. Close unlocks it.
 func NewAgent(o Options) (*Agent, error) {
 	o.Slots = max(o.Slots, 1)
 	o.Wait = cmp.Or(o.Wait, api.MaxWait*time.Second)
@@ -70,7 +71,8 @@ func NewAgent(o Options) (*Agent, error) {
 	o.Retry = cmp.Or(o.Retry, 5*time.Second)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	a := &Agent{Options: o}
-	if err := a.identity().Validate(); err != nil {
+	worker := buildbtw.Worker{Name: o.Worker, Architectures: o.Architectures, Labels: o.Labels, Runners: a.runnerNames(), Version: o.Version}
+	if err := worker.Validate(); err != nil {
 		return nil, err
 	}
 	work, err := openWorkDir(o.WorkDir)
@@ -82,15 +84,8 @@ func NewAgent(o Options) (*Agent, error) {
 	return a, nil
 }
 
-// Close returns the work directory back. Run must have returned.
+// Close unlocks the work directory. Run must have returned.
 func (a *Agent) Close() { a.work.close() }
-
-func (a *Agent) identity() buildbtw.Worker {
-	return buildbtw.Worker{
-		Name: a.Worker, Architectures: a.Architectures, Labels: a.Labels,
-		Runners: a.runnerNames(), Version: a.Version,
-	}
-}
 
 // Run claims and builds until ctx ends. Then it claims no more, lets running
 // builds finish for Options.Drain, hands the others back, and returns nil. It
@@ -128,8 +123,8 @@ func (a *Agent) Run(ctx context.Context) error {
 // the drain time.
 func (a *Agent) Release() { a.release() }
 
-// afterRelease calls f when d has passed after Release; the returned function
-// takes that back.
+// afterRelease calls f when d has passed after Release, unless the returned
+// function is called before.
 func (a *Agent) afterRelease(d time.Duration, f func()) (cancel func()) {
 	done := make(chan struct{})
 	go func() {
@@ -147,14 +142,15 @@ func (a *Agent) afterRelease(d time.Duration, f func()) (cancel func()) {
 	return sync.OnceFunc(func() { close(done) })
 }
 
-// serve is one slot: claim, build, again.
+// serve claims and builds for one slot until ctx ends.
 func (a *Agent) serve(ctx context.Context, slot int) error {
 	for ctx.Err() == nil {
 		job, err := a.claim(ctx, slot)
 		switch {
 		case ctx.Err() != nil && job == nil:
 			return nil
-		case err != nil && rejected(err):
+		case slices.Contains([]buildbtw.Kind{buildbtw.KindUnauthenticated, buildbtw.KindForbidden, buildbtw.KindInvalid}, buildbtw.KindOf(err)):
+			// Asking again cannot help.
 			return fmt.Errorf("claim builds as %s: %w", a.Worker, err)
 		case err != nil:
 			a.Log.Warn("no build could be claimed; trying again", "error", err)
@@ -174,16 +170,6 @@ func (a *Agent) claim(ctx context.Context, slot int) (*api.Job, error) {
 		Labels: a.Labels, Version: a.Version, Slot: slot,
 		Wait: int(a.Wait.Seconds()),
 	})
-}
-
-// rejected reports whether asking again cannot help.
-func rejected(err error) bool {
-	switch buildbtw.KindOf(err) {
-	case buildbtw.KindUnauthenticated, buildbtw.KindForbidden, buildbtw.KindInvalid:
-		return true
-	default:
-		return false
-	}
 }
 
 func (a *Agent) runnerNames() []string {

@@ -2,11 +2,14 @@ package runners
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"buildbtw"
@@ -14,10 +17,8 @@ import (
 	"buildbtw/buildlog"
 )
 
-// attempt is one execution of a build on this machine.
-//
-// Two contexts govern it. lease ends when nobody wants to hear of the attempt
-// any more; build ends, earlier or together with it, when the build is to end.
+// attempt is one execution of a build on this machine. The contexts of its lease
+// end it: see leaseState.
 type attempt struct {
 	agent  *Agent
 	job    Job
@@ -28,20 +29,20 @@ type attempt struct {
 	tail   []byte // the end of the log, when Options.Tail asks for it
 }
 
-// Report is how an attempt ended and what the server made of it.
+// Report is how an attempt ended, and the server's answer to that.
 type Report struct {
 	Result
 	Job    api.Job
 	Status buildbtw.Status // of the build now; empty when Lost
 	Tail   []byte          // the end of the log, at most Options.Tail bytes
 
-	// Lost is why the server has not heard of the result: the lease was over, or
-	// it did not answer. Nil when the result was taken.
+	// Lost is why the server has not accepted the result: the lease had ended, or
+	// it did not answer. Nil when it has.
 	Lost error
 }
 
-// runAttempt executes one claimed build and reports the result. Whatever goes
-// wrong, the server is told, unless the lease is over.
+// runAttempt executes one claimed build and reports the result, whatever goes
+// wrong, unless the lease has ended.
 func (a *Agent) runAttempt(slot int, claimed api.Job) Report {
 	log := a.Log.With("build", claimed.BuildID, "pkgbase", claimed.Pkgbase, "attempt", claimed.Attempt)
 	log.Info("build begins", "buildspace", claimed.Buildspace, "iteration", claimed.Iteration, "architecture", claimed.Architecture)
@@ -69,12 +70,12 @@ func (a *Agent) runAttempt(slot int, claimed api.Job) Report {
 	return report
 }
 
-// deliverGrace is what a worker that has been told to shut down takes to hand a
-// build back.
+// deliverGrace bounds how long a worker that shuts down takes to hand a build
+// back.
 const deliverGrace = 20 * time.Second
 
 // run does everything between claim and finish, and leaves nothing on disk. The
-// error means that the lease is over.
+// error means that the lease has ended.
 func (t *attempt) run(slot int) (api.FinishRequest, error) {
 	dir, err := t.agent.work.attempt(slot)
 	if err != nil {
@@ -91,7 +92,14 @@ func (t *attempt) run(slot int) (api.FinishRequest, error) {
 		return finishRequest(Infrastructure("the worker has no room to build: %v", err), nil), nil
 	}
 	defer t.spool.close()
-	logged := t.pumpLog()
+	logged := make(chan struct{}) // closed when the log is no longer being delivered
+	pump := logPump{client: t.agent.Client, lease: t.job.Lease, spool: t.spool, interval: t.agent.LogInterval}
+	go func() {
+		defer close(logged)
+		if err := pump.run(t.lease.log); err != nil && t.lease.log.Err() == nil {
+			t.log.Warn("the log is not delivered any more", "error", err)
+		}
+	}()
 
 	request, err := t.buildAndUpload()
 	t.spool.end()
@@ -110,21 +118,7 @@ func (t *attempt) run(slot int) (api.FinishRequest, error) {
 	return request, err
 }
 
-// pumpLog delivers the log in the background; the channel closes when that has
-// ended.
-func (t *attempt) pumpLog() <-chan struct{} {
-	ended := make(chan struct{})
-	p := logPump{client: t.agent.Client, lease: t.job.Lease, spool: t.spool, interval: t.agent.LogInterval}
-	go func() {
-		defer close(ended)
-		if err := p.run(t.lease.log); err != nil && t.lease.log.Err() == nil {
-			t.log.Warn("the log is not delivered any more", "error", err)
-		}
-	}()
-	return ended
-}
-
-// buildAndUpload executes the build under its limits and uploads what it made.
+// buildAndUpload executes the build under its limits and uploads its packages.
 func (t *attempt) buildAndUpload() (api.FinishRequest, error) {
 	ctx, stop := t.buildContext()
 	defer stop()
@@ -147,8 +141,8 @@ func (t *attempt) buildAndUpload() (api.FinishRequest, error) {
 	return t.upload(ctx, files)
 }
 
-// buildContext ends with the lease, when the server says stop, when the time
-// limit passes, and when the worker hands its builds back.
+// buildContext returns a context that ends with the lease, when the server asks
+// to stop, when the time limit passes, and when the worker hands its builds back.
 func (t *attempt) buildContext() (context.Context, context.CancelFunc) {
 	ctx, limit := t.lease.build, context.CancelFunc(func() {})
 	if t.job.TimeoutSeconds > 0 {
@@ -161,7 +155,7 @@ func (t *attempt) buildContext() (context.Context, context.CancelFunc) {
 	}
 }
 
-// build fetches the source and has the runner work.
+// build fetches the source and runs the runner.
 func (t *attempt) build(ctx context.Context) Result {
 	t.runner = t.agent.runnerFor(t.job.Runner)
 	if t.runner == nil {
@@ -225,3 +219,76 @@ func (t *attempt) fetchSourceOnce(ctx context.Context) error {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+func finishRequest(r Result, files []File) api.FinishRequest {
+	request := api.FinishRequest{Outcome: r.Outcome, Reason: r.Message}
+	for _, f := range files {
+		request.Files = append(request.Files, api.File{Name: f.Name, SHA256: hex.EncodeToString(f.SHA256[:])})
+	}
+	return request
+}
+
+// upload sends all packages to the server and returns the request that finishes
+// the attempt. That the server refuses a package is the package's fault; that it
+// cannot be reached is not.
+func (t *attempt) upload(ctx context.Context, files []File) (api.FinishRequest, error) {
+	for _, f := range files {
+		_, err := t.agent.Client.UploadPackage(ctx, api.Upload{
+			Lease: t.job.Lease, Name: f.Name, SHA256: f.SHA256, Size: f.Size,
+			Open: func() (io.ReadCloser, error) { return os.Open(filepath.Join(t.job.Output, f.Name)) },
+		})
+		switch {
+		case err == nil:
+			t.spool.Printf("uploaded %s (%d bytes)", f.Name, f.Size)
+			continue
+		case ctx.Err() != nil:
+			return finishRequest(resultOf(t.job.Job, context.Cause(ctx)), nil), t.lease.ended()
+		}
+		result := Infrastructure("%s could not be uploaded: %v", f.Name, err)
+		if kind := buildbtw.KindOf(err); kind == buildbtw.KindInvalid || kind == buildbtw.KindTooLarge {
+			result = Failed("the server refused %s: %v", f.Name, err)
+		}
+		t.spool.Printf("%s: %s", result.Outcome, result.Message)
+		return finishRequest(result, nil), nil
+	}
+	return finishRequest(Result{Outcome: buildbtw.OutcomeBuilt}, files), nil
+}
+
+// finish reports the result until the server has accepted or refused it. A
+// success that the server refuses is reported again as a failure, with that
+// reason.
+func (t *attempt) finish(request api.FinishRequest) (buildbtw.Status, error) {
+	t.lease.finishing.Store(true)
+	ctx, cancel := context.WithTimeout(t.lease.ctx, t.agent.GiveUp)
+	defer cancel()
+	request.Reason = clip(request.Reason)
+	answer, err := t.finishUntilAnswered(ctx, request)
+	if err != nil && request.Outcome == buildbtw.OutcomeBuilt && buildbtw.KindOf(err) == buildbtw.KindInvalid {
+		request = finishRequest(Failed("%s", clip("the server refused the result: "+err.Error())), nil)
+		answer, err = t.finishUntilAnswered(ctx, request)
+	}
+	return answer.Status, err
+}
+
+func (t *attempt) finishUntilAnswered(ctx context.Context, request api.FinishRequest) (api.FinishAnswer, error) {
+	for {
+		answer, err := t.agent.Client.Finish(ctx, t.job.Lease, request)
+		if err == nil || ctx.Err() != nil || !api.Temporary(err) {
+			return answer, err
+		}
+		t.log.Warn("the result is reported again", "error", err)
+		pause(ctx, 2*time.Second)
+	}
+}
+
+// maxReason bounds the reason of an outcome in bytes: it is a sentence, and the
+// log has the rest.
+const maxReason = 1000
+
+func clip(s string) string {
+	s = strings.ToValidUTF8(s, "�")
+	if len(s) <= maxReason {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxReason], "") + " …"
+}

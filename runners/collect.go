@@ -21,25 +21,30 @@ type File struct {
 	Size    int64 // bytes
 }
 
-// Collect looks at what a runner made and returns the packages, when every pkgname
-// of the job has exactly one that is sound and nothing else is there. Names
-// and versions are taken from the files: pkgver() may have changed the version,
-// and debug packages are never in a .SRCINFO. A PKGBUILD can fake every exit
-// status, so only this says that a build succeeded. The error is the package's
-// fault and is meant for people.
+// Collect returns the packages in a job's output, when every pkgname of the job
+// has exactly one that is sound and there are no others. Names and versions are
+// those inside the files: pkgver() may have changed the version, and debug
+// packages are never in a .SRCINFO. A PKGBUILD can fake every exit status, so a
+// build has succeeded only if this has. The error is the package's fault and
+// written for people.
 func Collect(job Job, runner string) ([]File, error) {
 	root, err := os.OpenRoot(job.Output)
 	if err != nil {
 		return nil, fmt.Errorf("open the directory of built packages: %w", err)
 	}
 	defer func() { _ = root.Close() }() // nothing is lost with it
-	names, err := packageFiles(root)
+	entries, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list built packages: %w", err)
 	}
 	var files []File
-	for _, name := range names {
-		f, err := checkFile(root, name, job)
+	for _, e := range entries {
+		// A build that was killed may leave a FIFO, and a malicious one a symbolic
+		// link: both are ignored.
+		if !e.Type().IsRegular() || !strings.Contains(e.Name(), ".pkg.tar") || strings.HasSuffix(e.Name(), ".sig") {
+			continue
+		}
+		f, err := checkFile(root, e.Name(), job)
 		if err != nil {
 			return nil, err
 		}
@@ -54,22 +59,6 @@ func Collect(job Job, runner string) ([]File, error) {
 		}
 	}
 	return files, nil
-}
-
-// packageFiles lists regular package files. A build that was killed may leave
-// a FIFO, and one that means harm a symbolic link: both are passed over.
-func packageFiles(root *os.Root) ([]string, error) {
-	entries, err := fs.ReadDir(root.FS(), ".")
-	if err != nil {
-		return nil, fmt.Errorf("list built packages: %w", err)
-	}
-	var names []string
-	for _, e := range entries {
-		if e.Type().IsRegular() && strings.Contains(e.Name(), ".pkg.tar") && !strings.HasSuffix(e.Name(), ".sig") {
-			names = append(names, e.Name())
-		}
-	}
-	return names, nil
 }
 
 // checkFile reads a package to its end and compares it with the job.

@@ -3,6 +3,7 @@ package runners
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -10,10 +11,10 @@ import (
 	"buildbtw/api"
 )
 
-// leaseState is what is known of an attempt's lease, as contexts: build and log
-// are children of ctx.
+// leaseState is the state of an attempt's lease, as contexts: build and log are
+// children of ctx.
 type leaseState struct {
-	ctx  context.Context // ends when the lease is over
+	ctx  context.Context // ends with the lease
 	over context.CancelCauseFunc
 
 	build context.Context // ends when the build is to end
@@ -34,7 +35,7 @@ func newLeaseState() leaseState {
 	return l
 }
 
-// ended returns why the lease is over, or nil.
+// ended returns why the lease has ended, or nil.
 func (l *leaseState) ended() error {
 	if l.ctx.Err() == nil {
 		return nil
@@ -45,8 +46,8 @@ func (l *leaseState) ended() error {
 // shortestBeat bounds how often heartbeats are sent, whatever a server asks for.
 const shortestBeat = 50 * time.Millisecond
 
-// beat keeps the lease until the attempt is over. It waits for nothing else, so
-// neither a hanging build nor a slow upload costs the lease.
+// beat renews the lease until the attempt has ended. It waits for nothing else,
+// so neither a hanging build nor a slow upload costs the lease.
 func (t *attempt) beat() {
 	interval := max(seconds(t.job.Heartbeat), shortestBeat)
 	contact := time.Now()
@@ -63,10 +64,17 @@ func (t *attempt) beat() {
 				t.log.Info("the server is back")
 			}
 			contact, away = time.Now(), false
-			t.obey(answer)
+			if answer.Action == api.Stop {
+				stopped := errStopped
+				if answer.Reason != "" {
+					stopped = fmt.Errorf("%w: %s", errStopped, answer.Reason)
+				}
+				t.lease.stop(stopped)
+			}
 		case t.lease.ctx.Err() != nil:
 			return
-		case refused(err):
+		case slices.Contains([]buildbtw.Kind{buildbtw.KindConflict, buildbtw.KindNotFound, buildbtw.KindForbidden}, buildbtw.KindOf(err)):
+			// There is no such lease any more.
 			t.lose(fmt.Errorf("%w: %w", errLeaseOver, err))
 		default:
 			if !away {
@@ -80,28 +88,10 @@ func (t *attempt) beat() {
 	}
 }
 
-// obey does what a heartbeat's answer says.
-func (t *attempt) obey(answer api.HeartbeatAnswer) {
-	if answer.Action != api.Stop {
-		return
-	}
-	err := errStopped
-	if answer.Reason != "" {
-		err = fmt.Errorf("%w: %s", errStopped, answer.Reason)
-	}
-	t.lease.stop(err)
-}
-
-// lose ends the attempt without a report. While the result is on its way the
-// lease may well be over because the result has arrived.
+// lose ends the attempt without a report, unless its result is on the way: then
+// the lease may have ended because the result has arrived.
 func (t *attempt) lose(cause error) {
 	if !t.lease.finishing.Load() {
 		t.lease.over(cause)
 	}
-}
-
-// refused reports whether the server has answered that this lease is none.
-func refused(err error) bool {
-	kind := buildbtw.KindOf(err)
-	return kind == buildbtw.KindConflict || kind == buildbtw.KindNotFound || kind == buildbtw.KindForbidden
 }

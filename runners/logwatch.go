@@ -2,21 +2,22 @@ package runners
 
 import (
 	"bytes"
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 )
 
-// Bounds of what a LogWatch keeps.
+// Bounds of a LogWatch.
 const (
 	maxLine      = 500      // bytes of a line
 	maxLines     = 20       // lines of each kind
 	maxWatchText = 16 << 10 // bytes of text
 )
 
-// LogWatch is a writer that remembers, of what makepkg, pacman and devtools
-// print, the lines that say why they failed.
+// LogWatch is a writer that collects the lines in which makepkg, pacman and
+// devtools print why they failed.
 type LogWatch struct {
 	mu      sync.Mutex
 	line    []byte
@@ -43,7 +44,10 @@ func (w *LogWatch) Write(p []byte) (int, error) {
 }
 
 func (w *LogWatch) take(line string) {
-	text, isError := cutErrorMark(line)
+	text, isError := strings.CutPrefix(line, "==> ERROR: ") // makepkg and devtools
+	if !isError {
+		text, isError = strings.CutPrefix(line, "error: ") // pacman
+	}
 	switch {
 	case isError:
 		w.errors = appendBounded(w.errors, text)
@@ -58,17 +62,7 @@ func (w *LogWatch) take(line string) {
 	}
 }
 
-// cutErrorMark takes makepkg's, devtools' and pacman's marks off a line.
-func cutErrorMark(line string) (text string, ok bool) {
-	for _, mark := range []string{"==> ERROR: ", "error: "} {
-		if text, ok := strings.CutPrefix(line, mark); ok {
-			return text, true
-		}
-	}
-	return line, false
-}
-
-// appendBounded forgets the oldest line for a new one.
+// appendBounded appends a line and drops the oldest one when there are too many.
 func appendBounded(list []string, text string) []string {
 	if len(list) == maxLines {
 		list = list[1:]
@@ -76,7 +70,7 @@ func appendBounded(list []string, text string) []string {
 	return append(list, text)
 }
 
-// Reset forgets everything, for the next program.
+// Reset clears everything, for the next program.
 func (w *LogWatch) Reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -84,14 +78,14 @@ func (w *LogWatch) Reset() {
 	w.text.Reset()
 }
 
-// Errors lists the newest error lines without their marks, oldest first.
+// Errors returns the newest error lines without their marks, oldest first.
 func (w *LogWatch) Errors() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.errors)
 }
 
-// Missing lists the dependencies that makepkg found missing.
+// Missing returns the dependencies that makepkg found missing.
 func (w *LogWatch) Missing() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -107,8 +101,8 @@ func (w *LogWatch) Matches(pattern *regexp.Regexp) bool {
 
 var failedFunction = regexp.MustCompile(`^A failure occurred in (\w[^ ]*\(\))\.`)
 
-// Reason says why makepkg failed: the PKGBUILD's function that did, missing
-// dependencies, or its last words. It is empty when makepkg gave no reason.
+// Reason returns why makepkg failed: the PKGBUILD's function that did, missing
+// dependencies, or the last error. It is empty when makepkg printed none.
 func (w *LogWatch) Reason() string {
 	errors := w.Errors()
 	for _, text := range errors {
@@ -123,4 +117,28 @@ func (w *LogWatch) Reason() string {
 		return strings.TrimRight(errors[len(errors)-1], ".")
 	}
 	return ""
+}
+
+// machineFaults matches messages of devtools and pacman by which the machine is
+// at fault.
+var machineFaults = regexp.MustCompile(strings.Join([]string{
+	`failed retrieving file`, `failed to synchronize`, `Could not resolve host`, `Operation too slow`,
+	`unable to lock database`, `failed to commit transaction \(download library error\)`,
+	`sudo: `, `Failed to (create|allocate|register) .*(machine|scope|cgroup)`, `failed to create archroot`,
+	`Failed to (install|update) .*chroot`,
+}, "|"))
+
+// JudgeBuild returns the result of a build with devtools or makepkg that failed.
+// devtools ends with 255 for every cause, so its messages decide: a function of
+// the PKGBUILD that failed is the package's fault, a chroot that could not be
+// made is not. ended describes how the program ended.
+func JudgeBuild(watch *LogWatch, ended string) Result {
+	reason := watch.Reason()
+	switch {
+	case strings.HasSuffix(reason, "() failed"):
+		return Failed("%s (%s)", reason, ended)
+	case watch.Matches(machineFaults):
+		return Infrastructure("devtools could not build: %s (%s)", reason, ended)
+	}
+	return Failed("%s (%s)", cmp.Or(reason, "no reason given"), ended)
 }

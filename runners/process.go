@@ -1,6 +1,7 @@
 package runners
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -8,7 +9,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -33,7 +37,7 @@ type Command struct {
 	// 0: 0.005, because a waiting Java machine or a polling loop uses a little.
 	Idle float64
 
-	// Grace is what the group gets between TERM and KILL; 0: 5 s.
+	// Grace is the time between TERM and KILL; 0: 5 s.
 	Grace time.Duration
 
 	// Signal sends a signal to the command's process group; nil: kill(2). A
@@ -58,7 +62,7 @@ type Exit struct {
 // Success reports whether the command ended by itself with status 0.
 func (e Exit) Success() bool { return e.Killed == nil && e.Code == 0 }
 
-// String says in words how the command ended.
+// String describes how the command ended.
 func (e Exit) String() string {
 	switch {
 	case e.Killed != nil:
@@ -90,9 +94,13 @@ func (c Command) Run(ctx context.Context) (Exit, error) {
 	killed, err := c.watch(ctx, cmd.Process.Pid, out, done)
 	c.signal(cmd.Process.Pid, syscall.SIGKILL) // leftovers of the group
 	killMarked(c.Mark)
-	exit := exitOf(cmd.ProcessState)
-	exit.Killed = killed
-	exit.OOM = oomKills() > kills
+	exit := Exit{Code: -1, Killed: killed, OOM: oomKills() > kills}
+	if cmd.ProcessState != nil {
+		exit.Code = cmd.ProcessState.ExitCode()
+		if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			exit.Signal = status.Signal()
+		}
+	}
 	var status *exec.ExitError
 	if err != nil && !errors.As(err, &status) && !errors.Is(err, exec.ErrWaitDelay) {
 		return exit, fmt.Errorf("run %s: %w", c.Args[0], err)
@@ -118,8 +126,8 @@ func (c Command) command(out io.Writer) *exec.Cmd {
 	return cmd
 }
 
-// watch waits for the command's end and brings it about when ctx ends or the
-// command stalls. It returns why it did so, and what Wait said.
+// watch waits for the command's end, and ends it when ctx ends or the command
+// stalls. It returns why it did so, and the error of Wait.
 func (c Command) watch(ctx context.Context, pid int, out *activity, done <-chan error) (killed, err error) {
 	stalled, stop := c.stalls(pid, out)
 	defer stop()
@@ -156,7 +164,7 @@ func (c Command) end(pid int, done <-chan error) error {
 	return <-done
 }
 
-// stalls returns a channel on which a *StallError comes when the command stalls.
+// stalls returns a channel that receives a *StallError when the command stalls.
 func (c Command) stalls(pid int, out *activity) (<-chan error, func()) {
 	found := make(chan error, 1)
 	if c.Stall <= 0 {
@@ -183,7 +191,7 @@ func (c Command) stalls(pid int, out *activity) (<-chan error, func()) {
 	return found, func() { close(stop) }
 }
 
-// stallWatch remembers when a command was last seen to do something.
+// stallWatch records when a command was last active.
 type stallWatch struct {
 	last, active time.Time
 	cpu          time.Duration
@@ -201,7 +209,7 @@ func (w *stallWatch) sample(now time.Time, cpu time.Duration, written int64) {
 	w.last, w.cpu, w.written = now, cpu, written
 }
 
-// activity counts what passes through it.
+// activity counts the bytes that pass through it.
 type activity struct {
 	to      io.Writer
 	written atomic.Int64
@@ -212,13 +220,124 @@ func (a *activity) Write(p []byte) (int, error) {
 	return a.to.Write(p)
 }
 
-func exitOf(state *os.ProcessState) Exit {
-	if state == nil {
-		return Exit{Code: -1}
+// clockTick is the unit of CPU times in /proc: USER_HZ, which is 100 on every
+// architecture that Linux runs packages on.
+const clockTick = 10 * time.Millisecond
+
+// process is one line of /proc/PID/stat, as far as needed.
+type process struct {
+	pid, parent int
+	cpu         time.Duration // own, and that of children that were waited for
+}
+
+// parseStat reads proc_pid_stat(5). The command name may hold spaces and
+// parentheses, so fields are counted from the last one.
+func parseStat(text []byte) (process, bool) {
+	open, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
+	if open < 1 || end < open {
+		return process{}, false
 	}
-	e := Exit{Code: state.ExitCode()}
-	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		e.Signal = status.Signal()
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text[:open])))
+	fields := strings.Fields(string(text[end+1:]))
+	if err != nil || len(fields) < 15 {
+		return process{}, false
 	}
-	return e
+	parent, err := strconv.Atoi(fields[1])
+	if err != nil {
+		return process{}, false
+	}
+	p := process{pid: pid, parent: parent}
+	for _, field := range fields[11:15] { // utime stime cutime cstime
+		ticks, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return process{}, false
+		}
+		p.cpu += time.Duration(ticks) * clockTick
+	}
+	return p, true
+}
+
+// treeCPU sums the CPU time of a process and all its descendants, those in PID
+// namespaces below it included.
+func treeCPU(root int) time.Duration {
+	all := map[int]process{}
+	names, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is valid
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has ended
+		}
+		if p, ok := parseStat(text); ok {
+			all[p.pid] = p
+		}
+	}
+	var sum time.Duration
+	for pid, p := range all {
+		if descends(all, pid, root) {
+			sum += p.cpu
+		}
+	}
+	return sum
+}
+
+func descends(all map[int]process, pid, root int) bool {
+	for depth := 0; pid > 1 && depth < 1000; depth++ { // pids are reused while one looks: no endless circle
+		if pid == root {
+			return true
+		}
+		pid = all[pid].parent
+	}
+	return false
+}
+
+// killMarked kills every process of this user with an environment entry that
+// begins with mark.
+// It searches again until none is left, because a process may start another
+// between search and kill.
+func killMarked(mark string) {
+	if mark == "" {
+		return
+	}
+	for range 20 {
+		found := markedProcesses(mark)
+		if len(found) == 0 {
+			return
+		}
+		for _, pid := range found {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		time.Sleep(10 * time.Millisecond) // the kernel needs a moment to take them away
+	}
+}
+
+func markedProcesses(mark string) []int {
+	var pids []int
+	names, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil || !bytes.Contains(append([]byte{0}, text...), []byte("\x00"+mark)) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+		if err == nil && pid != os.Getpid() {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// oomKills returns how many processes the kernel has killed for want of memory
+// since boot, in any memory cgroup; 0 when that is unknown.
+func oomKills() int64 {
+	text, err := os.ReadFile("/proc/vmstat")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if n, ok := strings.CutPrefix(line, "oom_kill "); ok {
+			kills, _ := strconv.ParseInt(strings.TrimSpace(n), 10, 64)
+			return kills
+		}
+	}
+	return 0
 }

@@ -1,9 +1,9 @@
-// Package runners is the build machine's side: what a runner is, and the agent
-// that claims builds, has a runner execute them, and reports what came of it.
+// Package runners is the build machine's side: the interface of runners, and the
+// agent that claims builds, has a runner execute them, and reports the results.
 //
-// The agent's promise is that a restart of the server never costs a running
-// build, that a result is reported exactly once, and that nothing of a build
-// survives it on the machine.
+// The agent guarantees that a restart of the server never costs a running build,
+// that a result is reported exactly once, and that nothing of a build survives it
+// on the machine.
 package runners
 
 import (
@@ -21,18 +21,18 @@ type Runner interface {
 	// Name is the runner's name in claims: pkgctl, vm, makepkg or fake.
 	Name() string
 
-	// Probe reports whether the runner can work on this machine, and if not, what
-	// is missing and what to do. It is called once at start and by doctor.
+	// Probe returns why the runner cannot work on this machine, and what to do
+	// about it. It is called once at start and by doctor.
 	Probe(ctx context.Context) error
 
-	// Build executes the job. It writes what people want to see to log, as it
-	// happens, and leaves nothing running. When ctx ends it stops at once.
-	// Packages go to job.Output. The outcome built means only "ended with
-	// success": Collect says afterwards whether the packages are there.
+	// Build executes the job. It writes its output to log as it comes, and leaves
+	// no process running. When ctx ends it stops at once. Packages go to
+	// job.Output. The outcome built means only "ended with success": Collect
+	// checks afterwards whether the packages are there.
 	Build(ctx context.Context, job Job, log io.Writer) Result
 }
 
-// Job is what a runner is to execute. Its directories belong to this attempt
+// Job is a build for a runner to execute. Its directories belong to this attempt
 // alone; the agent removes them.
 type Job struct {
 	api.Job
@@ -48,12 +48,13 @@ type Result struct {
 	Message string // in words, for people; empty when built
 }
 
-// Failed says that the package is at fault.
+// Failed returns the result of a build whose package is at fault.
 func Failed(format string, args ...any) Result {
 	return Result{Outcome: buildbtw.OutcomeFailed, Message: fmt.Sprintf(format, args...)}
 }
 
-// Infrastructure says that the machine, the network or the server is at fault.
+// Infrastructure returns the result of a build that failed by the fault of the
+// machine, the network or the server.
 func Infrastructure(format string, args ...any) Result {
 	return Result{Outcome: buildbtw.OutcomeInfrastructure, Message: fmt.Sprintf(format, args...)}
 }
@@ -66,14 +67,15 @@ var (
 	errReleased  = errors.New("the worker is shutting down")
 )
 
-// StallError says that a program neither wrote nor computed for too long.
+// StallError is the error of a program that neither wrote nor computed for too
+// long.
 type StallError struct{ Seconds float64 }
 
 func (e *StallError) Error() string {
 	return fmt.Sprintf("no output and no CPU use for %.0f s", e.Seconds)
 }
 
-// resultOf returns the result that the end of a build's context stands for.
+// resultOf returns the result of a build whose context ended, by the cause.
 func resultOf(job api.Job, cause error) Result {
 	r := Result{Message: cause.Error()}
 	switch {

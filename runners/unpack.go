@@ -19,7 +19,7 @@ const (
 	maxTreeEntries = 100_000
 )
 
-// treeError says that a source tree must not be unpacked: the package's fault.
+// treeError is why a source tree must not be unpacked: the package's fault.
 type treeError struct{ reason string }
 
 func (e *treeError) Error() string { return "the source tree " + e.reason }
@@ -83,19 +83,12 @@ func (u *unpacker) entry(h *tar.Header, body io.Reader) error {
 		return nil
 	}
 	name := path.Clean(strings.TrimSuffix(h.Name, "/"))
-	if err := checkInside(h.Name, name); err != nil {
-		return err
+	if path.IsAbs(h.Name) || name == ".." || strings.HasPrefix(name, "../") || strings.ContainsRune(h.Name, 0) {
+		return refuse("holds the path %q, which leaves it", h.Name)
 	}
 	u.entries++
 	if err := u.write(name, h, body); err != nil {
 		return fmt.Errorf("unpack %q of the source tree: %w", name, err)
-	}
-	return nil
-}
-
-func checkInside(written, clean string) error {
-	if path.IsAbs(written) || clean == ".." || strings.HasPrefix(clean, "../") || strings.ContainsRune(written, 0) {
-		return refuse("holds the path %q, which leaves it", written)
 	}
 	return nil
 }
@@ -138,8 +131,8 @@ func (u *unpacker) file(name string, h *tar.Header, body io.Reader) error {
 	return u.root.Chtimes(name, time.Time{}, h.ModTime)
 }
 
-// symlink makes a link whose target, as written, stays in the tree; checkEnd
-// looks where it really leads.
+// symlink makes a link whose target, as written, is in the tree; checkEnd checks
+// where it really leads.
 func (u *unpacker) symlink(name, target string) error {
 	end := path.Join(path.Dir(name), target)
 	if path.IsAbs(target) || end == ".." || strings.HasPrefix(end, "../") {

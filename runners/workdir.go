@@ -21,14 +21,14 @@ const (
 	attemptPrefix = "attempt-"
 )
 
-// workDir is the directory of one worker process, held by a lock.
+// workDir is the locked directory of one worker process.
 type workDir struct {
 	path string
 	lock *flock.Lock
 }
 
-// openWorkDir takes the directory for this process and removes what a
-// predecessor that was killed has left there: processes, then files.
+// openWorkDir locks the directory for this process and removes what a predecessor
+// that was killed has left there: processes, then files.
 func openWorkDir(path string) (*workDir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -37,7 +37,11 @@ func openWorkDir(path string) (*workDir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("make the work directory: %w", err)
 	}
-	if info, err := os.Lstat(path); err != nil || !info.IsDir() || ownerOf(info) != os.Geteuid() {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, fmt.Errorf("look at the work directory: %w", err)
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); !ok || !info.IsDir() || int(owner.Uid) != os.Geteuid() {
 		return nil, fmt.Errorf("the work directory %s is not a directory of the user who runs the worker", path)
 	}
 	lock, err := takeLock(filepath.Join(path, lockName))
@@ -49,7 +53,16 @@ func openWorkDir(path string) (*workDir, error) {
 	}
 	w := &workDir{path: path, lock: lock}
 	killMarked(strings.TrimSuffix(Mark(filepath.Join(path, attemptPrefix)), "/")) // of whatever attempt
-	return w, w.sweep()
+	old, err := filepath.Glob(filepath.Join(strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path), attemptPrefix+"*"))
+	if err != nil {
+		return w, fmt.Errorf("look for old attempts in %s: %w", path, err)
+	}
+	for _, dir := range old {
+		if err := RemoveTree(dir); err != nil {
+			return w, err
+		}
+	}
+	return w, nil
 }
 
 // ClearWorkDir ends what a worker that was killed has left in its directory:
@@ -62,13 +75,6 @@ func ClearWorkDir(path string) error {
 	return err
 }
 
-func ownerOf(info os.FileInfo) int {
-	if s, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(s.Uid)
-	}
-	return -1
-}
-
 // Mark is the beginning of the environment entry by which the processes of
 // builds below a directory are known: an attempt's own, or all of a worker's.
 func Mark(dir string) string {
@@ -78,7 +84,7 @@ func Mark(dir string) string {
 	return "BUILDBTW_BUILD_IN=" + strings.TrimRight(dir, "/") + "/"
 }
 
-// lockPatience is what a predecessor that is being killed gets to be gone.
+// lockPatience is how long a predecessor that is being killed is waited for.
 const lockPatience = 5 * time.Second
 
 func takeLock(path string) (*flock.Lock, error) {
@@ -89,23 +95,6 @@ func takeLock(path string) (*flock.Lock, error) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-}
-
-func (w *workDir) sweep() error {
-	old, err := filepath.Glob(filepath.Join(escapeGlob(w.path), attemptPrefix+"*"))
-	if err != nil {
-		return fmt.Errorf("look for old attempts in %s: %w", w.path, err)
-	}
-	for _, dir := range old {
-		if err := RemoveTree(dir); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func escapeGlob(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
 // attempt makes the directories of one attempt.
