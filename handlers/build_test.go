@@ -39,10 +39,10 @@ func TestAReusedBuildNamesTheBuildItComesFrom(t *testing.T) {
 	c := s.db.Claim(t, "w")
 	s.db.Finish(t, c)
 	row := s.db.NewBuildspace(t, "lib")
-	reuse, _, err := s.db.FindReuse(t.Context(), plan)
+	rows, _, err := s.db.FindReuse(t.Context(), plan)
 	must(t, err)
 	_, err = s.db.CreateIteration(t.Context(), store.NewIteration{
-		BuildspaceID: row.ID, Revision: row.Revision, Reason: buildbtw.IterationRequested, Plan: plan, Reuse: reuse,
+		BuildspaceID: row.ID, Revision: row.Revision, Reason: buildbtw.IterationRequested, Plan: plan, Rows: rows,
 	})
 	must(t, err)
 	page := s.get(t, fmt.Sprintf("/builds/%d", s.build(t, "lib").ID))

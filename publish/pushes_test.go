@@ -65,11 +65,11 @@ func (s *space2000) iterate(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reuse, err := s.Publisher.CreateRepositories(t.Context(), spaces[0], s.plan)
+	rows, err := s.Publisher.CreateRepositories(t.Context(), spaces[0], s.plan)
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := store.NewIteration{BuildspaceID: spaces[0].ID, Revision: spaces[0].Revision, Reason: buildbtw.IterationPushed, Plan: s.plan, Reuse: reuse}
+	next := store.NewIteration{BuildspaceID: spaces[0].ID, Revision: spaces[0].Revision, Reason: buildbtw.IterationPushed, Plan: s.plan, Rows: rows}
 	if _, err := s.Store.CreateIteration(t.Context(), next); err != nil {
 		t.Fatal(err)
 	}

@@ -22,10 +22,10 @@ const maxForget = 10
 
 // CreateRepositories makes the repositories of the iteration to come, one for each
 // architecture of its plan, and links into them what need not be built because the
-// same was built before. It returns the plan as rows in which
-// those builds are built; nil when nothing is reused. Repositories that are there
+// same was built before. It returns the rows of the plan, in which those builds are
+// built; nil when nothing is to be reused. Repositories that are there
 // already under these names were left by an iteration that did not come to be.
-func (p *Publisher) CreateRepositories(ctx context.Context, space store.ActiveBuildspace, plan *buildgraph.Plan) (*store.Reuse, error) {
+func (p *Publisher) CreateRepositories(ctx context.Context, space store.ActiveBuildspace, plan *buildgraph.Plan) (*store.PlanRows, error) {
 	number := 1
 	if space.Latest != nil {
 		number = space.Latest.Number + 1
@@ -43,16 +43,16 @@ func (p *Publisher) CreateRepositories(ctx context.Context, space store.ActiveBu
 		return nil, nil
 	}
 	for range maxForget {
-		reuse, links, err := p.Store.FindReuse(ctx, plan)
+		rows, links, err := p.Store.FindReuse(ctx, plan)
 		if err != nil || len(links) == 0 {
-			return reuse, err
+			return rows, err
 		}
 		missing, err := p.adopt(ctx, repository, space.Name, links)
 		if err != nil {
 			return nil, err
 		}
 		if len(missing) == 0 {
-			return reuse, nil
+			return rows, nil
 		}
 		gone := make([]int64, len(missing))
 		for i, place := range missing {

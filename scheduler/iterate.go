@@ -230,7 +230,7 @@ func (s *Scheduler) createIteration(ctx context.Context, c candidate, reason bui
 	var err error
 	switch {
 	case next.Plan != nil:
-		next.Reuse, err = s.Publisher.CreateRepositories(ctx, c.ActiveBuildspace, next.Plan)
+		next.Rows, err = s.Publisher.CreateRepositories(ctx, c.ActiveBuildspace, next.Plan)
 	case buildbtw.KindOf(next.Err) == buildbtw.KindInternal:
 		err = next.Err // ours or git's fault: try again with the next pass
 	default:
@@ -243,11 +243,7 @@ func (s *Scheduler) createIteration(ctx context.Context, c candidate, reason bui
 	if err != nil {
 		return err
 	}
-	reused := 0
-	if next.Reuse != nil {
-		reused = next.Reuse.Builds
-	}
 	s.Log.InfoContext(ctx, "iteration made", "buildspace", c.Name, "iteration", row.Number, "reason", reason,
-		"builds", row.Counts.Total(), "reused", reused)
+		"builds", row.Counts.Total(), "reused", next.Rows.Reused())
 	return nil
 }

@@ -40,7 +40,7 @@ func (q *Reader) Work(ctx context.Context, iterationID int64) (Work, error) {
 		if err != nil {
 			return err
 		}
-		g, err := q.adjacencyOf(ctx, iterationID)
+		g, err := q.graphOf(ctx, iterationID)
 		if err != nil {
 			return err
 		}
@@ -63,10 +63,10 @@ func (w Work) Stuck() []bool {
 	return w.Graph.Above(cause)
 }
 
-func (g *adjacency) edges() []forecast.Edge {
-	edges := make([]forecast.Edge, 0, len(g.out.items))
-	for from := range int32(g.size()) {
-		for _, to := range g.out.of(from) {
+func (g *iterationGraph) edges() []forecast.Edge {
+	edges := make([]forecast.Edge, 0, len(g.out.To))
+	for from := range g.out.Nodes() {
+		for _, to := range g.out.Row(from) {
 			edges = append(edges, forecast.Edge{From: from, To: to})
 		}
 	}

@@ -3,10 +3,9 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
-	"sync"
 
 	"buildbtw"
+	"buildbtw/internal/graph"
 )
 
 // GraphShape is what never changes of the build graph of one architecture.
@@ -100,40 +99,31 @@ func (q *Reader) GraphStates(ctx context.Context, iterationID int64, arch string
 	return states, rows.Err()
 }
 
-// adjacency is the edges of an iteration as lists of neighbours. Builds are
-// numbered from 0: the ids of an iteration's builds follow one another
-// (nextBuildID). A twin hangs on the build that does its work as on a
-// dependency.
-type adjacency struct {
+// iterationGraph is what waits for what in an iteration. Builds are numbered from
+// 0: the ids of an iteration's builds follow one another. A twin waits for the
+// build that does its work.
+type iterationGraph struct {
 	first   int64 // id of build 0
-	in, out lists
+	in, out graph.CSR
 	order   []int32 // all builds, dependencies first
 }
 
-// lists holds a list per build, one after the other in one slice.
-type lists struct {
-	start []int32 // one more than there are builds
-	items []int32
-}
+func (g *iterationGraph) size() int { return int(g.out.Nodes()) }
 
-func (l lists) of(build int32) []int32 { return l.items[l.start[build]:l.start[build+1]] }
-
-func (g *adjacency) size() int { return len(g.in.start) - 1 }
-
-// adjacencyOf gives an iteration's graph. Edges never change once an iteration
-// is there, and its id is never used again.
-func (q *Reader) adjacencyOf(ctx context.Context, iteration int64) (*adjacency, error) {
-	if g := q.graphs.find(iteration); g != nil {
+// graphOf returns an iteration's graph. Edges never change once an iteration is
+// there, and its id is never used again.
+func (q *Reader) graphOf(ctx context.Context, iteration int64) (*iterationGraph, error) {
+	if g, found := q.graphs.Get(iteration); found {
 		return g, nil
 	}
-	g, err := loadAdjacency(ctx, q, iteration)
+	g, err := loadGraph(ctx, q, iteration)
 	if err == nil && g.size() > 0 { // an iteration that is not there yet may come
-		q.graphs.keep(iteration, g)
+		q.graphs.Put(iteration, g)
 	}
 	return g, err
 }
 
-func loadAdjacency(ctx context.Context, q *Reader, iteration int64) (*adjacency, error) {
+func loadGraph(ctx context.Context, q *Reader, iteration int64) (*iterationGraph, error) {
 	var span struct {
 		First int64 `bun:"first"`
 		Last  int64 `bun:"last"`
@@ -154,88 +144,11 @@ func loadAdjacency(ctx context.Context, q *Reader, iteration int64) (*adjacency,
 		}
 		from, to = append(from, int32(f-span.First)), append(to, int32(t-span.First))
 	}
-	n := int(span.Last - span.First + 1)
-	g := &adjacency{first: span.First, in: newLists(n, to, from), out: newLists(n, from, to)}
-	g.sort()
-	return g, rows.Err()
-}
-
-// sort finds the order. A plan has no cycles: their edges are cut.
-func (g *adjacency) sort() {
-	waiting := make([]int, g.size())
-	for at := range int32(g.size()) {
-		if waiting[at] = len(g.in.of(at)); waiting[at] == 0 {
-			g.order = append(g.order, at)
-		}
+	if err := rows.Err(); err != nil {
+		return nil, err
 	}
-	for i := 0; i < len(g.order); i++ {
-		for _, to := range g.out.of(g.order[i]) {
-			if waiting[to]--; waiting[to] == 0 {
-				g.order = append(g.order, to)
-			}
-		}
-	}
-}
-
-// newLists sorts items by the build at the same place in keys.
-func newLists(n int, keys, items []int32) lists {
-	l := lists{start: make([]int32, n+1), items: make([]int32, len(items))}
-	for _, k := range keys {
-		l.start[k+1]++
-	}
-	for i := range n {
-		l.start[i+1] += l.start[i]
-	}
-	next := slices.Clone(l.start)
-	for i, k := range keys {
-		l.items[next[k]] = items[i]
-		next[k]++
-	}
-	return l
-}
-
-// keptIterations bounds the memory: a graph of 68,000 edges takes 0.6 MB.
-const keptIterations = 16
-
-// recent keeps something of the iterations that were asked for last. The zero
-// value is ready.
-type recent[T any] struct {
-	mu   sync.Mutex
-	list []recentEntry[T] // latest first
-}
-
-type recentEntry[T any] struct {
-	iteration int64
-	value     *T
-}
-
-// find gives nil when nothing is kept.
-func (r *recent[T]) find(iteration int64) *T {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e, found := r.take(iteration)
-	if !found {
-		return nil
-	}
-	r.list = slices.Insert(r.list, 0, e)
-	return e.value
-}
-
-// keep replaces what was kept of the iteration.
-func (r *recent[T]) keep(iteration int64, value *T) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.take(iteration)
-	r.list = slices.Insert(r.list, 0, recentEntry[T]{iteration, value})
-	r.list = r.list[:min(len(r.list), keptIterations)]
-}
-
-func (r *recent[T]) take(iteration int64) (e recentEntry[T], found bool) {
-	i := slices.IndexFunc(r.list, func(e recentEntry[T]) bool { return e.iteration == iteration })
-	if i < 0 {
-		return e, false
-	}
-	e = r.list[i]
-	r.list = slices.Delete(r.list, i, i+1)
-	return e, true
+	g := &iterationGraph{first: span.First, out: graph.New(int(span.Last-span.First+1), from, to)}
+	g.in = g.out.Reversed()
+	g.order, _, err = graph.TopologicalOrder(&g.out)
+	return g, err
 }

@@ -296,13 +296,13 @@ func TestRowsOfReuseGetTheirIDsWhenTheIterationIsMade(t *testing.T) {
 		finish(arch)
 	}
 	space := db.NewBuildspace(t, "second")
-	reuse, links, err := db.FindReuse(t.Context(), plan)
-	if err != nil || reuse.Builds != 3 || len(links) != 3 {
-		t.Fatalf("%+v, %d links, %v", reuse, len(links), err)
+	rows, links, err := db.FindReuse(t.Context(), plan)
+	if err != nil || rows.Reused() != 3 || len(links) != 3 {
+		t.Fatalf("%d reused, %d links, %v", rows.Reused(), len(links), err)
 	}
 	db.Iterate(t, db.NewBuildspace(t, "between"), storetest.Plan("a", "b: a", "c: b"))
 	it, err := db.CreateIteration(t.Context(), store.NewIteration{
-		BuildspaceID: space.ID, Revision: space.Revision, Reason: buildbtw.IterationCreated, Plan: plan, Reuse: reuse,
+		BuildspaceID: space.ID, Revision: space.Revision, Reason: buildbtw.IterationCreated, Plan: plan, Rows: rows,
 	})
 	if err != nil {
 		t.Fatal(err)

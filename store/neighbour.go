@@ -199,7 +199,7 @@ type CutRow struct {
 func (q *Reader) Cuts(ctx context.Context, iterationID int64, limit int) (rows []CutRow, total int, err error) {
 	rows = []CutRow{}
 	err = q.Snapshot(ctx, func(q *Reader) error {
-		g, err := q.adjacencyOf(ctx, iterationID)
+		g, err := q.graphOf(ctx, iterationID)
 		if err != nil {
 			return err
 		}

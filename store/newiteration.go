@@ -24,10 +24,10 @@ type NewIteration struct {
 	// as they are known. A plan brings its own.
 	Changesets []buildgraph.PlannedChangeset
 
-	// Reuse is what FindReuse found for the plan and what is linked into the
-	// iteration's repositories already: those builds are built from the first
-	// moment. Nil: nothing is reused.
-	Reuse *Reuse
+	// Rows are the rows of Plan from FindReuse, when what they reuse is linked into
+	// the iteration's repositories already: those builds are built from the first
+	// moment. Without them everything is built.
+	Rows *PlanRows
 
 	// CutOff says that somebody will ask for Undecided builds. Else the
 	// iteration has none.
@@ -200,26 +200,25 @@ func (t *tx) insertWarnings(ctx context.Context, iteration int64, list []buildgr
 // insertGraph writes builds, edges and cuts, and an event for each build.
 func (t *tx) insertGraph(ctx context.Context, it *buildbtw.Iteration, n NewIteration, s buildbtw.Settings) error {
 	var first int64
-	err := t.get(ctx, &first, "next_build_id", nil)
-	if err != nil {
+	if err := t.get(ctx, &first, "next_build_id", nil); err != nil {
 		return err
 	}
-	reuse := n.Reuse
-	if reuse == nil {
-		reuse = &Reuse{}
-		if reuse.rows, err = layOut(n.Plan); err != nil {
+	g, err := n.Rows, error(nil)
+	if g == nil {
+		if g, err = layOut(n.Plan); err != nil {
 			return err
 		}
-		if err := reuse.rows.settle(func([]string) (results, error) { return nil, nil }); err != nil {
+		nothing := func([]string) (map[string]Result, error) { return nil, nil }
+		if err := g.reuseResults(nothing); err != nil {
 			return err
 		}
 	}
-	g := reuse.rows.numberedFrom(first, it.ID)
+	g.renumber(it.ID, first)
 	if n.CutOff && s.Scope == buildbtw.ScopeAuto {
 		g.markSkippable(s)
 	}
 	g.begin(t.now)
-	if err := t.insertLaidOut(ctx, g); err != nil {
+	if err := t.insertPlanRows(ctx, g); err != nil {
 		return err
 	}
 	if _, err := t.exec(ctx, "begin_counts", args{"iteration": it.ID, "statuses": textList(buildbtw.Statuses())}); err != nil {
@@ -247,7 +246,7 @@ func (t *tx) insertGraph(ctx context.Context, it *buildbtw.Iteration, n NewItera
 	return t.hold(ctx, pending)
 }
 
-func (t *tx) insertLaidOut(ctx context.Context, g laidOut) error {
+func (t *tx) insertPlanRows(ctx context.Context, g *PlanRows) error {
 	if err := insertRows(ctx, t, g.builds); err != nil {
 		return fmt.Errorf("insert builds: %w", err)
 	}

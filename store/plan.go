@@ -12,22 +12,24 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildgraph"
+	"buildbtw/internal/graph"
 )
 
-// laidOut is a plan as rows.
-type laidOut struct {
+// PlanRows are the rows that a plan comes to. They are laid out once: FindReuse
+// does it, and CreateIteration writes them.
+type PlanRows struct {
 	first  int64 // id of builds[0]; the others follow one another
 	builds []buildbtw.Build
 	edges  []buildbtw.Edge
 	cuts   []buildbtw.Cut
 }
 
-// layOut gives every build of a plan an id, counting from 1: by architecture, in
-// the plan's order; numberedFrom gives the final ones. A build that is for any architecture does
+// layOut gives every build of a plan an id, counting from 1 until renumber: by
+// architecture, in the plan's order. A build that is for any architecture does
 // its work in the first architecture that has it; the others are its twins and
 // wait for it as for a dependency.
-func layOut(plan *buildgraph.Plan) (laidOut, error) {
-	g := laidOut{first: 1}
+func layOut(plan *buildgraph.Plan) (*PlanRows, error) {
+	g := &PlanRows{first: 1}
 	leaders := map[string]int64{}
 	for _, arch := range slices.Sorted(maps.Keys(plan.Architectures)) {
 		ids := map[string]int64{}
@@ -40,37 +42,16 @@ func layOut(plan *buildgraph.Plan) (laidOut, error) {
 				leaders[b.Key()] = row.ID
 			}
 			if ids[b.Key()] != 0 {
-				return g, fmt.Errorf("plan has %s for %s twice", b.Key(), arch)
+				return nil, fmt.Errorf("plan has %s for %s twice", b.Key(), arch)
 			}
 			ids[b.Key()] = row.ID
 			g.builds = append(g.builds, row)
 		}
 		if err := g.connect(plan.Architectures[arch], ids); err != nil {
-			return g, fmt.Errorf("plan for %s: %w", arch, err)
+			return nil, fmt.Errorf("plan for %s: %w", arch, err)
 		}
 	}
 	return g, nil
-}
-
-// numberedFrom returns the rows as those of an iteration whose first build has an
-// id. The rows are laid out once, before the iteration exists.
-func (g laidOut) numberedFrom(first, iteration int64) laidOut {
-	n := laidOut{first: first, builds: slices.Clone(g.builds), edges: slices.Clone(g.edges), cuts: slices.Clone(g.cuts)}
-	by := first - g.first
-	for i := range n.builds {
-		b := &n.builds[i]
-		b.IterationID, b.ID = iteration, b.ID+by
-		if b.TwinOf != 0 {
-			b.TwinOf += by
-		}
-	}
-	for i := range n.edges {
-		n.edges[i].From, n.edges[i].To = n.edges[i].From+by, n.edges[i].To+by
-	}
-	for i := range n.cuts {
-		n.cuts[i].From, n.cuts[i].To = n.cuts[i].From+by, n.cuts[i].To+by
-	}
-	return n
 }
 
 func planned(b buildgraph.Build, arch string) buildbtw.Build {
@@ -83,7 +64,7 @@ func planned(b buildgraph.Build, arch string) buildbtw.Build {
 
 // connect adds an architecture's edges and cuts and counts what each build
 // waits for; cuts do not count.
-func (g *laidOut) connect(p *buildgraph.ArchPlan, ids map[string]int64) error {
+func (g *PlanRows) connect(p *buildgraph.ArchPlan, ids map[string]int64) error {
 	for _, e := range p.Edges {
 		from, to := ids[e.From], ids[e.To]
 		if from == 0 || to == 0 {
@@ -131,12 +112,45 @@ func edgeKinds(names []string) (buildbtw.EdgeKinds, error) {
 	return kinds, nil
 }
 
-// settle goes through a plan in rounds. A round gives the builds that wait for
-// nothing their input keys and asks which of them have a result; those are
-// settled, and what waits for nothing then makes the next round. Afterwards
+// renumber gives the rows their iteration and their final ids.
+func (g *PlanRows) renumber(iteration, first int64) {
+	by := first - g.first
+	g.first = first
+	for i := range g.builds {
+		b := &g.builds[i]
+		b.IterationID, b.ID = iteration, b.ID+by
+		if b.TwinOf != 0 {
+			b.TwinOf += by
+		}
+	}
+	for i := range g.edges {
+		g.edges[i].From, g.edges[i].To = g.edges[i].From+by, g.edges[i].To+by
+	}
+	for i := range g.cuts {
+		g.cuts[i].From, g.cuts[i].To = g.cuts[i].From+by, g.cuts[i].To+by
+	}
+}
+
+// Reused is the number of builds that need not be built.
+func (g *PlanRows) Reused() int {
+	n := 0
+	if g != nil {
+		for _, b := range g.builds {
+			if b.ReusedFrom != 0 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// reuseResults goes through a plan in rounds. A round gives the builds that wait
+// for nothing their input keys and asks which of them have a result; those are
+// built, and what waits for nothing then makes the next round. Afterwards
 // Waiting counts what is left to wait for.
-func (g *laidOut) settle(lookup func(keys []string) (results, error)) error {
-	in, out := g.neighbours()
+func (g *PlanRows) reuseResults(lookup func(keys []string) (map[string]Result, error)) error {
+	out := g.order()
+	in := out.Reversed()
 	var round []int32
 	for i := range g.builds {
 		if g.builds[i].Waiting == 0 {
@@ -144,18 +158,29 @@ func (g *laidOut) settle(lookup func(keys []string) (results, error)) error {
 		}
 	}
 	for len(round) > 0 {
-		found, err := lookup(g.giveKeys(round, in))
+		found, err := lookup(g.setInputKeys(round, in))
 		if err != nil {
 			return err
 		}
-		round = g.release(g.settleRound(round, found), out)
+		var free []int32
+		for _, i := range round {
+			if !g.reuseResult(i, found) {
+				continue
+			}
+			for _, to := range out.Row(i) {
+				if g.builds[to].Waiting--; g.builds[to].Waiting == 0 {
+					free = append(free, to)
+				}
+			}
+		}
+		round = free
 	}
 	return nil
 }
 
-// neighbours gives what each build waits for and what waits for it, as places
-// in g.builds. A twin waits for the build that does its work.
-func (g *laidOut) neighbours() (in, out lists) {
+// order is what waits for each build, as places in g.builds. A twin waits for
+// the build that does its work.
+func (g *PlanRows) order() graph.CSR {
 	from, to := make([]int32, 0, len(g.edges)), make([]int32, 0, len(g.edges))
 	for _, e := range g.edges {
 		from, to = append(from, int32(e.From-g.first)), append(to, int32(e.To-g.first))
@@ -165,23 +190,23 @@ func (g *laidOut) neighbours() (in, out lists) {
 			from, to = append(from, int32(b.TwinOf-g.first)), append(to, int32(i))
 		}
 	}
-	return newLists(len(g.builds), to, from), newLists(len(g.builds), from, to)
+	return graph.New(len(g.builds), from, to)
 }
 
-// giveKeys sets the input keys of builds whose dependencies are all settled,
+// setInputKeys sets the input keys of builds whose dependencies are all built,
 // and lists them.
-func (g *laidOut) giveKeys(round []int32, in lists) []string {
+func (g *PlanRows) setInputKeys(round []int32, in graph.CSR) []string {
 	keys := make([]string, 0, len(round))
 	for _, i := range round {
 		b := &g.builds[i]
 		if b.TwinOf != 0 {
 			continue
 		}
-		deps := make([]madeFrom, 0, len(in.of(i)))
-		for _, d := range in.of(i) {
-			deps = append(deps, madeFrom{g.builds[d].Pkgbase, g.builds[d].Stage, g.builds[d].OutputDigest})
+		deps := make([]input, 0, len(in.Row(i)))
+		for _, d := range in.Row(i) {
+			deps = append(deps, input{g.builds[d].Pkgbase, g.builds[d].Stage, g.builds[d].OutputDigest})
 		}
-		slices.SortFunc(deps, func(x, y madeFrom) int {
+		slices.SortFunc(deps, func(x, y input) int {
 			return cmp.Or(cmp.Compare(x.pkgbase, y.pkgbase), cmp.Compare(x.stage, y.stage))
 		})
 		if b.InputKey = inputKey(b, deps); b.InputKey != "" {
@@ -191,41 +216,24 @@ func (g *laidOut) giveKeys(round []int32, in lists) []string {
 	return keys
 }
 
-// settleRound makes those built that have a result. A twin gets here when the
-// build that does its work is settled.
-func (g *laidOut) settleRound(round []int32, found results) []int32 {
-	var settled []int32
-	for _, i := range round {
-		b := &g.builds[i]
-		if b.TwinOf != 0 {
-			b.OutputDigest = g.builds[b.TwinOf-g.first].OutputDigest
-		} else if r, ok := found[b.InputKey]; ok {
-			b.OutputDigest, b.ReusedFrom = r.OutputDigest, r.BuildID
-		} else {
-			continue
-		}
-		b.Status = buildbtw.StatusBuilt
-		settled = append(settled, i)
+// reuseResult makes a build that has a result built, and reports whether it has.
+// A twin gets here when the build that does its work is built.
+func (g *PlanRows) reuseResult(i int32, found map[string]Result) bool {
+	b := &g.builds[i]
+	if b.TwinOf != 0 {
+		b.OutputDigest = g.builds[b.TwinOf-g.first].OutputDigest
+	} else if r, ok := found[b.InputKey]; ok {
+		b.OutputDigest, b.ReusedFrom = r.OutputDigest, r.BuildID
+	} else {
+		return false
 	}
-	return settled
+	b.Status = buildbtw.StatusBuilt
+	return true
 }
 
-// release lists what waits for nothing any more.
-func (g *laidOut) release(settled []int32, out lists) []int32 {
-	var free []int32
-	for _, i := range settled {
-		for _, to := range out.of(i) {
-			if g.builds[to].Waiting--; g.builds[to].Waiting == 0 {
-				free = append(free, to)
-			}
-		}
-	}
-	return free
-}
-
-// links lists what has to be in the iteration's repositories for its settled
+// links lists what has to be in the iteration's repositories for its reused
 // builds. Packages of a first stage do not stay beside those of the second.
-func (g *laidOut) links(reuse results) []Link {
+func (g *PlanRows) links(results map[string]Result) []Link {
 	type place struct{ architecture, pkgbase string }
 	second := map[place]bool{}
 	twins := map[int64][]string{}
@@ -242,13 +250,13 @@ func (g *laidOut) links(reuse results) []Link {
 		if b.ReusedFrom == 0 || b.Stage == 1 && second[place{b.Architecture, b.Pkgbase}] {
 			continue
 		}
-		links = append(links, Link{From: reuse[b.InputKey], Architectures: append([]string{b.Architecture}, twins[b.ID]...)})
+		links = append(links, Link{From: results[b.InputKey], Architectures: append([]string{b.Architecture}, twins[b.ID]...)})
 	}
 	return links
 }
 
 // begin gives the builds the statuses that they have in a new iteration.
-func (g *laidOut) begin(now time.Time) {
+func (g *PlanRows) begin(now time.Time) {
 	for i := range g.builds {
 		b := &g.builds[i]
 		b.ChangedAt = now
@@ -264,7 +272,7 @@ func (g *laidOut) begin(now time.Time) {
 // markSkippable notes which builds the cut-off may apply to: all but the
 // changesets, what depends on them directly, and what was added by hand
 // (docs/domain.md, "Iterations").
-func (g *laidOut) markSkippable(s buildbtw.Settings) {
+func (g *PlanRows) markSkippable(s buildbtw.Settings) {
 	kinds := buildbtw.TriggerKinds(s.Makedepends)
 	for i := range g.builds {
 		b := &g.builds[i]

@@ -242,15 +242,15 @@ func (w *world) iterate(r *rapid.T) {
 		r.Skip("seldom")
 	}
 	plan := randomPlan(r)
-	reuse, _, err := w.db.FindReuse(context.Background(), plan)
+	rows, _, err := w.db.FindReuse(context.Background(), plan)
 	if err != nil {
 		r.Fatalf("find what can be reused: %v", err)
 	}
 	if rapid.Bool().Draw(r, "without reuse") {
-		reuse = nil
+		rows = nil
 	}
 	_, err = w.db.CreateIteration(context.Background(), store.NewIteration{
-		BuildspaceID: w.space.ID, Reason: buildbtw.IterationPushed, CutOff: true, Plan: plan, Reuse: reuse,
+		BuildspaceID: w.space.ID, Reason: buildbtw.IterationPushed, CutOff: true, Plan: plan, Rows: rows,
 	})
 	if err != nil {
 		r.Fatalf("create iteration: %v", err)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/jmoiron/sqlx/reflectx"
+
+	"buildbtw/internal/lru"
 )
 
 // sqlFiles are the hand-written statements, a file a noun. A line "-- name: x"
@@ -232,10 +234,20 @@ type Reader struct {
 	*shared
 }
 
-// shared are what readers keep in memory of the database.
+// shared is what readers keep in memory of the iterations that were asked for last.
 type shared struct {
-	graphs    recent[adjacency]
-	standings recent[standing]
+	graphs  *lru.Cache[int64, *iterationGraph] // by iteration
+	blocked *lru.Cache[int64, *blockedState]   // by iteration
+}
+
+// keptIterations bounds the memory: a graph of 68,000 edges takes 0.6 MB.
+const keptIterations = 16
+
+func newShared() *shared {
+	return &shared{
+		graphs:  lru.New[int64, *iterationGraph](keptIterations),
+		blocked: lru.New[int64, *blockedState](keptIterations),
+	}
 }
 
 // Snapshot runs fn with a Reader all of whose answers are of one moment,

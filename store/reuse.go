@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -33,52 +34,41 @@ type Link struct {
 	Architectures []string
 }
 
-// Reuse is a plan as rows in which those builds are built that an iteration need
-// not build, because the same was built before.
-type Reuse struct {
-	rows   laidOut
-	Builds int // how many need not be built
-}
-
-// results are results by input key.
-type results map[string]Result
-
-// FindReuse finds the builds of a plan whose input is known and has been built
-// before, going up from those that wait for nothing; and what has to be linked
-// into the iteration's repositories before CreateIteration is told of it.
-func (q *Reader) FindReuse(ctx context.Context, plan *buildgraph.Plan) (*Reuse, []Link, error) {
-	g, err := layOut(plan)
+// FindReuse lays out a plan and finds those of its builds whose input is known
+// and has been built before, going up from those that wait for nothing. It also
+// returns what has to be linked into the iteration's repositories before
+// CreateIteration writes the rows.
+func (q *Reader) FindReuse(ctx context.Context, plan *buildgraph.Plan) (*PlanRows, []Link, error) {
+	rows, err := layOut(plan)
 	if err != nil {
 		return nil, nil, fmt.Errorf("find what can be reused: %w", err)
 	}
-	reused := results{}
 	var links []Link
 	err = q.Snapshot(ctx, func(q *Reader) error {
-		err := g.settle(func(keys []string) (results, error) {
+		results := map[string]Result{}
+		err := rows.reuseResults(func(keys []string) (map[string]Result, error) {
 			found, err := newestResults(ctx, q, keys)
-			for key, r := range found {
-				reused[key] = r
-			}
+			maps.Copy(results, found)
 			return found, err
 		})
 		if err != nil {
 			return err
 		}
-		links = g.links(reused)
+		links = rows.links(results)
 		return addFiles(ctx, q, links)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("find what can be reused: %w", err)
 	}
-	return &Reuse{rows: g, Builds: len(reused)}, links, nil
+	return rows, links, nil
 }
 
 // newestResults finds for each key the result that was made, or taken over,
 // last: its files are kept longest.
-func newestResults(ctx context.Context, q *Reader, keys []string) (results, error) {
+func newestResults(ctx context.Context, q *Reader, keys []string) (map[string]Result, error) {
 	var rows []Result
 	err := q.list(ctx, &rows, "newest_results", args{"keys": textList(keys)})
-	found := make(results, len(rows))
+	found := make(map[string]Result, len(rows))
 	for _, r := range rows {
 		found[r.InputKey] = r
 	}
@@ -335,10 +325,10 @@ func (s *Store) AbandonReuse(ctx context.Context, builds []int64) error {
 	return nil
 }
 
-// madeFrom is a dependency of a build as it goes into the build's input key.
+// input is a dependency of a build as it goes into the build's input key.
 // One that was skipped as unchanged is not among them: the base's package is
 // used, as with everything outside the set.
-type madeFrom struct {
+type input struct {
 	pkgbase string
 	stage   int
 	output  string // its output digest; empty when it is not known
@@ -348,7 +338,7 @@ type madeFrom struct {
 // dependencies are sorted by pkgbase, then stage. The key is empty, and equals
 // nothing, when the output of a dependency is not known: it was built before
 // output digests were kept.
-func inputKey(b *buildbtw.Build, deps []madeFrom) string {
+func inputKey(b *buildbtw.Build, deps []input) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "input 1\n%s %s %s %d %t\n", b.Pkgbase, b.Commit, b.Architecture, b.Stage, b.NoCheck)
 	for _, d := range deps {
@@ -409,7 +399,7 @@ func (t *tx) setInputKeys(ctx context.Context, ids []int64) error {
 }
 
 // dependencyOutputs gives for each build what it is made from.
-func (t *tx) dependencyOutputs(ctx context.Context, ids []int64) (map[int64][]madeFrom, error) {
+func (t *tx) dependencyOutputs(ctx context.Context, ids []int64) (map[int64][]input, error) {
 	var rows []struct {
 		To      int64  `bun:"to_build"`
 		Pkgbase string `bun:"pkgbase"`
@@ -420,9 +410,9 @@ func (t *tx) dependencyOutputs(ctx context.Context, ids []int64) (map[int64][]ma
 	if err != nil {
 		return nil, fmt.Errorf("read the dependencies of %d builds: %w", len(ids), err)
 	}
-	deps := make(map[int64][]madeFrom, len(ids))
+	deps := make(map[int64][]input, len(ids))
 	for _, r := range rows {
-		deps[r.To] = append(deps[r.To], madeFrom{r.Pkgbase, r.Stage, r.Output})
+		deps[r.To] = append(deps[r.To], input{r.Pkgbase, r.Stage, r.Output})
 	}
 	return deps, nil
 }

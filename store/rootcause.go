@@ -4,18 +4,18 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math/bits"
 	"slices"
 	"sync"
 
 	"buildbtw"
+	"buildbtw/internal/graph"
 )
 
-// standing is an iteration's graph with the builds that go no further: those
+// blockedState is an iteration's graph with the builds that cannot go on: those
 // that others wait for in vain, and those that are blocked. It does not change;
 // the next one is made from it and the events since.
-type standing struct {
-	graph      *adjacency
+type blockedState struct {
+	graph      *iterationGraph
 	buildspace int64
 	event      int64  // the latest of any kind that it has taken notice of
 	causes     []bool // failed, or skipped though their dependents need them
@@ -27,18 +27,18 @@ type standing struct {
 // tooManyEvents is after how many events all statuses are read anew instead.
 const tooManyEvents = 2000
 
-// standing gives how an iteration stands in q's snapshot.
-func (q *Reader) standing(ctx context.Context, iteration int64) (*standing, error) {
+// blockedState returns the state of an iteration in q's snapshot.
+func (q *Reader) blockedState(ctx context.Context, iteration int64) (*blockedState, error) {
 	var event int64
 	if err := q.get(ctx, &event, "latest_event", nil); err != nil {
 		return nil, err
 	}
-	was := q.standings.find(iteration)
+	was, _ := q.blocked.Get(iteration)
 	switch {
 	case was == nil || was.event > event: // what is kept may be of a later snapshot than q's
-		st, err := q.loadStanding(ctx, iteration, event)
+		st, err := q.loadBlockedState(ctx, iteration, event)
 		if err == nil && was == nil && st.graph.size() > 0 { // an iteration that is not there yet may come
-			q.standings.keep(iteration, st)
+			q.blocked.Put(iteration, st)
 		}
 		return st, err
 	case was.event == event:
@@ -49,17 +49,17 @@ func (q *Reader) standing(ctx context.Context, iteration int64) (*standing, erro
 		return nil, err
 	}
 	st.event = event
-	q.standings.keep(iteration, st)
+	q.blocked.Put(iteration, st)
 	return st, nil
 }
 
-// loadStanding reads all statuses.
-func (q *Reader) loadStanding(ctx context.Context, iteration, event int64) (*standing, error) {
-	g, err := q.adjacencyOf(ctx, iteration)
+// loadBlockedState reads all statuses.
+func (q *Reader) loadBlockedState(ctx context.Context, iteration, event int64) (*blockedState, error) {
+	g, err := q.graphOf(ctx, iteration)
 	if err != nil {
 		return nil, err
 	}
-	st := newStanding(g, make([]bool, g.size()), make([]bool, g.size()))
+	st := newBlockedState(g, make([]bool, g.size()), make([]bool, g.size()))
 	st.event = event
 	if err := q.get(ctx, &st.buildspace, "buildspace_of_iteration", args{"iteration": iteration}); err != nil {
 		return nil, err
@@ -81,21 +81,21 @@ func (q *Reader) loadStanding(ctx context.Context, iteration, event int64) (*sta
 	return st, rows.Err()
 }
 
-func newStanding(g *adjacency, causes, blocked []bool) *standing {
-	st := &standing{graph: g, causes: causes, blocked: blocked}
+func newBlockedState(g *iterationGraph, causes, blocked []bool) *blockedState {
+	st := &blockedState{graph: g, causes: causes, blocked: blocked}
 	st.reach = sync.OnceValue(st.findReach)
 	return st
 }
 
-func (st *standing) set(build int64, status buildbtw.Status, cause buildbtw.Cause) {
+func (st *blockedState) set(build int64, status buildbtw.Status, cause buildbtw.Cause) {
 	at := build - st.graph.first
 	st.blocked[at] = status == buildbtw.StatusBlocked
 	st.causes[at] = status.RootCause(cause)
 }
 
-// follow takes the events into account that came after a standing: every change
+// follow takes the events into account that came after a state: every change
 // of a status has one, in the same transaction.
-func (q *Reader) follow(ctx context.Context, iteration int64, was *standing) (*standing, error) {
+func (q *Reader) follow(ctx context.Context, iteration int64, was *blockedState) (*blockedState, error) {
 	var moves []struct {
 		Build int64           `bun:"build_id"`
 		To    buildbtw.Status `bun:"to_status"`
@@ -108,9 +108,9 @@ func (q *Reader) follow(ctx context.Context, iteration int64, was *standing) (*s
 	case err != nil:
 		return nil, err
 	case len(moves) > tooManyEvents:
-		return q.loadStanding(ctx, iteration, was.event)
+		return q.loadBlockedState(ctx, iteration, was.event)
 	}
-	st := newStanding(was.graph, slices.Clone(was.causes), slices.Clone(was.blocked))
+	st := newBlockedState(was.graph, slices.Clone(was.causes), slices.Clone(was.blocked))
 	st.buildspace = was.buildspace
 	changed := false
 	for _, m := range moves {
@@ -128,76 +128,51 @@ func (q *Reader) follow(ctx context.Context, iteration int64, was *standing) (*s
 // reach tells for every blocked build which causes it waits for in vain,
 // directly or through other blocked builds.
 type reach struct {
-	causes []int32  // as places in the graph, ascending
-	words  int      // per build
-	sets   []uint64 // of each build, a bit per cause
-	blocks []int    // of each cause, how many builds wait for it
-}
-
-func (r reach) of(build int32) []uint64 {
-	return r.sets[int(build)*r.words : (int(build)+1)*r.words]
+	causes []int32        // as places in the graph, ascending
+	sets   []graph.Bitset // by build: places in causes
+	blocks []int          // by cause: how many builds wait for it
 }
 
 // findReach goes through the builds once, in an order in which dependencies
 // come first.
-func (st *standing) findReach() reach {
+func (st *blockedState) findReach() reach {
 	r := reach{}
-	number := map[int32]int{}
-	for at := range int32(st.graph.size()) {
-		if st.causes[at] && slices.ContainsFunc(st.graph.out.of(at), func(to int32) bool { return st.blocked[to] }) {
-			number[at] = len(r.causes)
+	number := map[int32]int32{}
+	for at := range st.graph.out.Nodes() {
+		if st.causes[at] && slices.ContainsFunc(st.graph.out.Row(at), func(to int32) bool { return st.blocked[to] }) {
+			number[at] = int32(len(r.causes))
 			r.causes = append(r.causes, at)
 		}
 	}
-	r.words = (len(r.causes) + 63) / 64
-	r.sets = make([]uint64, r.words*st.graph.size())
-	st.spread(r, number)
-	r.blocks = r.counts()
-	return r
-}
-
-// spread fills the sets.
-func (st *standing) spread(r reach, number map[int32]int) {
-	if r.words == 0 {
-		return
+	r.blocks = make([]int, len(r.causes))
+	r.sets = graph.NewBitsets(st.graph.size(), len(r.causes))
+	if len(r.causes) == 0 {
+		return r
 	}
 	for _, at := range st.graph.order {
 		if !st.blocked[at] {
 			continue
 		}
-		set := r.of(at)
-		for _, from := range st.graph.in.of(at) {
+		set := r.sets[at]
+		for _, from := range st.graph.in.Row(at) {
 			if st.blocked[from] {
-				for w, bits := range r.of(from) {
-					set[w] |= bits
-				}
+				set.Union(r.sets[from])
 			}
 			if st.causes[from] {
-				set[number[from]/64] |= 1 << (number[from] % 64)
+				set.Add(number[from])
 			}
 		}
-	}
-}
-
-// counts gives for each of the causes how many builds wait for it.
-func (r reach) counts() []int {
-	counts := make([]int, len(r.causes))
-	for i, set := range r.sets {
-		base := 0
-		if r.words > 1 {
-			base = i % r.words * 64
-		}
-		for ; set != 0; set &= set - 1 {
-			counts[base+bits.TrailingZeros64(set)]++
+		for cause := set.Next(0); cause >= 0; cause = set.Next(cause + 1) {
+			r.blocks[cause]++
 		}
 	}
-	return counts
+	return r
 }
 
-// waitsInVain reports whether a build waits for a cause that is not among the
-// found ones.
-func (r reach) waitsInVain(build int32, found []uint64) bool {
-	for w, set := range r.of(build) {
+// waitsFor reports whether a build waits for a cause that is not among the found
+// ones.
+func (r reach) waitsFor(build int32, found graph.Bitset) bool {
+	for w, set := range r.sets[build] {
 		if set&^found[w] != 0 {
 			return true
 		}
@@ -216,26 +191,26 @@ type Blocker struct {
 
 // rootCauses gives the builds that a blocked one waits for in vain, nearest
 // first: it goes back through blocked builds that lead to causes not found yet.
-func (st *standing) rootCauses(build int64, seen []int32) []int64 {
+func (st *blockedState) rootCauses(build int64, seen []int32) []int64 {
 	r := st.reach()
 	start := int32(build - st.graph.first)
-	found := make([]uint64, r.words)
+	found := graph.NewBitset(len(r.causes))
 	var causes []int64
 	queue := []int32{start}
 	mark := start + 1 // distinct for each start, so that seen need not be cleared
-	for len(queue) > 0 && len(causes) < MaxRootCauses && r.waitsInVain(start, found) {
+	for len(queue) > 0 && len(causes) < MaxRootCauses && r.waitsFor(start, found) {
 		at := queue[0]
 		queue = queue[1:]
-		for _, from := range st.graph.in.of(at) {
+		for _, from := range st.graph.in.Row(at) {
 			if seen[from] == mark {
 				continue
 			}
 			seen[from] = mark
 			if place, is := slices.BinarySearch(r.causes, from); is && len(causes) < MaxRootCauses {
-				found[place/64] |= 1 << (place % 64)
+				found.Add(int32(place))
 				causes = append(causes, st.graph.first+int64(from))
 			}
-			if st.blocked[from] && r.waitsInVain(from, found) {
+			if st.blocked[from] && r.waitsFor(from, found) {
 				queue = append(queue, from)
 			}
 		}
@@ -253,7 +228,7 @@ func (q *Reader) addRootCauses(ctx context.Context, rows []BuildRow) error {
 		}
 	}
 	for iteration, places := range iterations {
-		st, err := q.standing(ctx, iteration)
+		st, err := q.blockedState(ctx, iteration)
 		if err != nil {
 			return fmt.Errorf("root causes: %w", err)
 		}
@@ -298,7 +273,7 @@ func (q *Reader) Blockers(ctx context.Context, iterationID int64, limit int) ([]
 	}
 	blockers := []Blocker{}
 	err = q.Snapshot(ctx, func(q *Reader) error {
-		st, err := q.standing(ctx, iterationID)
+		st, err := q.blockedState(ctx, iterationID)
 		if err != nil {
 			return err
 		}
@@ -321,7 +296,7 @@ func (q *Reader) Blockers(ctx context.Context, iterationID int64, limit int) ([]
 }
 
 // blockers counts what each cause blocks, the one that blocks most first.
-func (st *standing) blockers() []Blocker {
+func (st *blockedState) blockers() []Blocker {
 	r := st.reach()
 	list := make([]Blocker, len(r.causes))
 	for i, n := range r.blocks {

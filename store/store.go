@@ -133,7 +133,7 @@ func (s *Store) connect(ctx context.Context, path string) error {
 	}
 	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
-	s.Reader = Reader{queries: queries{statements: newStatements(r, texts)}, shared: &shared{}}
+	s.Reader = Reader{queries: queries{statements: newStatements(r, texts)}, shared: newShared()}
 	return nil
 }
 
