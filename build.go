@@ -316,6 +316,17 @@ const (
 	OutcomeReleased       Outcome = "released"       // handed back by a worker that is shutting down
 )
 
+// Reportable reports whether a worker may say that an attempt ended so; only the
+// server itself can find that one is lost.
+func (o Outcome) Reportable() bool {
+	switch o {
+	case OutcomeBuilt, OutcomeFailed, OutcomeInfrastructure, OutcomeTimedOut, OutcomeStalled, OutcomeCancelled, OutcomeReleased:
+		return true
+	case OutcomeLost:
+	}
+	return false
+}
+
 // AttemptState is where an attempt stands.
 type AttemptState string
 

@@ -122,6 +122,32 @@ func (s Settings) Validate() error {
 	return nil
 }
 
+// NewBuildspace is what somebody asks for who creates a buildspace.
+type NewBuildspace struct {
+	Name       string // empty: made from the first changeset
+	Changesets []Changeset
+	Settings   Settings
+	Confirm    bool // more builds than the server creates without asking
+}
+
+// Validate says what is wrong with the name or the settings.
+func (n NewBuildspace) Validate() error {
+	if n.Name != "" {
+		if err := CheckBuildspaceName(n.Name); err != nil {
+			return err
+		}
+	}
+	return n.Settings.Validate()
+}
+
+// EditBuildspace is what somebody asks for who changes a buildspace; a nil field
+// changes nothing.
+type EditBuildspace struct {
+	Status     *BuildspaceStatus
+	Changesets *[]Changeset
+	Settings   func(*Settings) // changes the settings as they are now
+}
+
 // Changeset is one source at one ref. Ref is a branch, a tag or a commit; empty
 // means the server's base ref.
 type Changeset struct {

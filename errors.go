@@ -3,10 +3,11 @@ package buildbtw
 import (
 	"errors"
 	"fmt"
+	"net/http"
 )
 
-// Kind says what sort of trouble an Error is. The server maps it to an HTTP
-// status and the client maps the status back (see package api).
+// Kind says what sort of trouble an Error is. The server answers with its
+// HTTPStatus, and the client finds the kind by KindOfHTTPStatus.
 type Kind string
 
 // The kinds of errors that people may see. Everything else is an internal
@@ -22,6 +23,40 @@ const (
 	KindUnavailable     Kind = "unavailable"     // try again later; nothing was changed
 	KindInternal        Kind = "internal"        // a fault of the service
 )
+
+// httpStatuses is the one map between kinds of errors and HTTP statuses.
+func httpStatuses() map[Kind]int {
+	return map[Kind]int{
+		KindInvalid:         http.StatusUnprocessableEntity,
+		KindUnauthenticated: http.StatusUnauthorized,
+		KindForbidden:       http.StatusForbidden,
+		KindNotFound:        http.StatusNotFound,
+		KindConflict:        http.StatusConflict,
+		KindUnconfirmed:     http.StatusPreconditionRequired,
+		KindTooLarge:        http.StatusRequestEntityTooLarge,
+		KindUnavailable:     http.StatusServiceUnavailable,
+		KindInternal:        http.StatusInternalServerError,
+	}
+}
+
+// HTTPStatus returns the status with which an error of this kind is answered.
+func (k Kind) HTTPStatus() int { return httpStatuses()[k] }
+
+// KindOfHTTPStatus returns the kind of error for a status of 400 and above.
+func KindOfHTTPStatus(status int) Kind {
+	for kind, s := range httpStatuses() {
+		if s == status {
+			return kind
+		}
+	}
+	switch {
+	case status == http.StatusTooManyRequests, status == http.StatusBadGateway, status == http.StatusGatewayTimeout:
+		return KindUnavailable
+	case status < http.StatusInternalServerError:
+		return KindInvalid
+	}
+	return KindInternal
+}
 
 // Error is an error whose message was written for people: what is wrong and,
 // where it helps, what to do next. It never holds secrets or paths of the

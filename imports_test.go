@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"store", "git/gitmirror", "git/gitlab", "pacman/pacmanrepo", "pacman/baserepo", "buildlog", "api", "views"},
 	{"store/invariants", "git/gitlab/gitlabtest"},
 	{"store/storetest"},
-	{"catalog"},
+	{"catalog", "progress"},
 	{"publish"},
 	{"forge"},
 	{"handlers/transfer"},

@@ -233,7 +233,7 @@ func innermost(err error) error {
 // that is no problem document (a proxy's page) is described by its status.
 func (c *Client) problem(answer *http.Response) error {
 	body, _ := io.ReadAll(io.LimitReader(answer.Body, maxProblem)) // what could be read is the best there is
-	kind := KindOf(answer.StatusCode)
+	kind := buildbtw.KindOfHTTPStatus(answer.StatusCode)
 	if answer.StatusCode < http.StatusBadRequest {
 		return &buildbtw.Error{Kind: buildbtw.KindInvalid, Message: fmt.Sprintf("the server at %s sends this on to %q; use that address", c.base.Host, answer.Header.Get("Location"))}
 	}

@@ -197,15 +197,3 @@ func TestUploadIsRepeatedWhole(t *testing.T) {
 		t.Errorf("created %v, %v", created, err)
 	}
 }
-
-func TestEveryKindHasAStatusAndBack(t *testing.T) {
-	t.Parallel()
-	for _, kind := range []buildbtw.Kind{
-		buildbtw.KindInvalid, buildbtw.KindUnauthenticated, buildbtw.KindForbidden, buildbtw.KindNotFound,
-		buildbtw.KindConflict, buildbtw.KindTooLarge, buildbtw.KindUnavailable, buildbtw.KindInternal,
-	} {
-		if status := api.StatusOf(kind); status < 400 || api.KindOf(status) != kind {
-			t.Errorf("%s: status %d, back %s", kind, status, api.KindOf(status))
-		}
-	}
-}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"regexp/syntax"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -21,10 +22,33 @@ type Query struct {
 // maxQuery is the length of a query in bytes.
 const maxQuery = 500
 
-// Check says in plain words what is wrong with a query, if anything is.
-func (q Query) Check() error {
-	_, err := q.compile()
-	return err
+// ParseQuery reads what a request asks to search for: a text, and whether it is a
+// regular expression and whether upper and lower case differ, which are "true",
+// "false" or empty. With a text that cannot be searched for the query is returned
+// beside the error, so that a form can show it again.
+func ParseQuery(text, expression, matchCase string) (Query, error) {
+	isRegexp, err := parseFlag("regexp", expression)
+	if err != nil {
+		return Query{}, err
+	}
+	caseMatters, err := parseFlag("case", matchCase)
+	if err != nil {
+		return Query{}, err
+	}
+	q := Query{Text: text, Regexp: isRegexp, IgnoreCase: !caseMatters}
+	_, err = q.compile()
+	return q, err
+}
+
+func parseFlag(name, value string) (bool, error) {
+	if value == "" {
+		return false, nil
+	}
+	flag, err := strconv.ParseBool(value)
+	if err != nil {
+		return false, buildbtw.Invalid("%s=%.40q is neither true nor false", name, value)
+	}
+	return flag, nil
 }
 
 func (q Query) compile() (*matcher, error) {

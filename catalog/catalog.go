@@ -20,15 +20,23 @@ import (
 	"buildbtw/buildgraph"
 	"buildbtw/git/gitmirror"
 	"buildbtw/internal/directory"
+	"buildbtw/pacman/baserepo"
+	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/pacman/srcinfo"
+	"buildbtw/store"
 )
 
-// Config is what a catalog reads.
+// Config is what a catalog reads. To plan, and no more, it needs neither Store
+// nor Repos nor Bases.
 type Config struct {
 	Mirror        *gitmirror.Mirror
-	BaseRef       string   // the branch at which sources are read
-	Architectures []string // for which plans are made
-	Prefer        []string // slugs of sources that win where two define the same package
+	Store         *store.Store
+	Repos         *pacmanrepo.Repos
+	Bases         baserepo.Bases // may be empty: then nothing is known of the base
+	BaseRef       string         // the branch at which sources are read
+	Architectures []string       // for which plans are made
+	Prefer        []string       // slugs of sources that win where two define the same package
+	ConfirmAbove  int            // more builds than this are created only when confirmed
 }
 
 // Catalog holds every source at the base ref, parsed, and the index over them.

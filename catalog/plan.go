@@ -59,6 +59,9 @@ func (c *Catalog) PlanAt(ctx context.Context, r PlanRequest) (*buildgraph.Plan, 
 // Explain says, per architecture, why these changesets and settings would build
 // a package, or why not.
 func (c *Catalog) Explain(ctx context.Context, changesets []buildbtw.Changeset, settings buildbtw.Settings, pkgname string) (map[string]buildgraph.Explanation, error) {
+	if err := c.offers(settings); err != nil {
+		return nil, err
+	}
 	at, err := c.ResolveAll(ctx, changesets)
 	if err != nil {
 		return nil, err

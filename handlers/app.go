@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -17,23 +18,46 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
+	"buildbtw"
+	"buildbtw/buildlog"
+	"buildbtw/catalog"
+	"buildbtw/forge"
+	"buildbtw/git/gitmirror"
 	"buildbtw/handlers/apiv1"
 	"buildbtw/handlers/transfer"
 	"buildbtw/internal/lru"
+	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/progress"
+	"buildbtw/publish"
 	"buildbtw/static"
+	"buildbtw/store"
 )
 
-// Deps is what the handlers stand on. Every field is needed.
+// Deps is what the handlers stand on. Every field but Forge is needed.
 type Deps struct {
-	apiv1.Deps     // what pages and JSON API have in common
-	Who        Who // says who is asking
+	Store     *store.Store
+	Catalog   *catalog.Catalog
+	Forecasts *progress.Forecasts
+	Publisher *publish.Publisher
+	Forge     *forge.Forge // nil: there is no GitLab
+	Sources   *gitmirror.Mirror
+	Repos     *pacmanrepo.Repos
+	Logs      *buildlog.Logs
+	Settings  buildbtw.ServerSettings
+	Log       *slog.Logger
+	Wake      func() // tells the scheduler that there is something to do
+	Now       func() time.Time
+	Who       Who // says who is asking
 }
+
+// apiPrefix is the path under which the JSON API lies.
+const apiPrefix = apiv1.Prefix
 
 // App is the whole HTTP server.
 type App struct {
 	Deps
 	fiber    *fiber.App
-	api      *apiv1.API
+	problem  func(c *fiber.Ctx, status int, title, detail string, cause error) error // answers programs with an error
 	hosts    hosts
 	metrics  *metrics
 	assets   *static.Assets                   // styles and scripts of the pages
@@ -68,7 +92,11 @@ func New(d Deps) (*App, error) {
 	a := &App{Deps: d, hosts: accepted, assets: assets, metrics: newMetrics(), parts: newPartCache(), news: newNews(d.Store, d.Logs, d.Now())}
 	a.serving, a.stop = context.WithCancel(context.Background())
 	a.begin = sync.OnceFunc(func() { go a.news.run(a.serving) })
-	a.api = apiv1.New(d.Deps, apiv1.Edge{User: user, Stopping: a.serving.Done()})
+	a.problem = apiv1.Problem
+	jsonAPI := apiv1.New(apiv1.Deps{
+		Store: d.Store, Catalog: d.Catalog, Forecasts: d.Forecasts, Publisher: d.Publisher, Forge: d.Forge, Sources: d.Sources,
+		Repos: d.Repos, Logs: d.Logs, Settings: d.Settings, Log: d.Log, Wake: d.Wake, Now: d.Now,
+	}, apiv1.Edge{User: user, Stopping: a.serving.Done()})
 	a.fiber = fiber.New(fiber.Config{
 		CaseSensitive:                true,
 		Immutable:                    true, // strings of a request outlive their handler
@@ -81,7 +109,7 @@ func New(d Deps) (*App, error) {
 		DisableStartupMessage:        true,
 	})
 	a.guardConnection()
-	a.routes(a.fiber)
+	a.routes(a.fiber, jsonAPI.Register)
 	return a, nil
 }
 

@@ -61,17 +61,17 @@ func (a *App) addGuesses(c *fiber.Ctx, v *views.ErrorDetail) {
 		return
 	}
 	v.Search = name
-	found, err := a.api.Suggest(c.UserContext(), name)
+	found, err := a.Catalog.Suggest(c.UserContext(), name)
 	if err != nil {
 		return
 	}
-	guesses := a.searchView(found)
+	guesses := searchView(found)
 	for _, b := range guesses.Buildspaces {
 		v.Guesses = append(v.Guesses, views.SearchName{Name: b.Name, Kind: "buildspace", URL: b.URL})
 	}
 	v.Guesses = append(v.Guesses, guesses.Names...)
 	if len(v.Guesses) == 0 {
-		v.Guesses = a.nearNames(name)
+		v.Guesses = searchNames(a.Catalog.Near(name, guessed))
 	}
 	v.Guesses = v.Guesses[:min(len(v.Guesses), guessed)]
 }
@@ -89,17 +89,4 @@ func named404(address string) string {
 		return strings.TrimPrefix(address, "/")
 	}
 	return ""
-}
-
-// nearNames are names that are a slip of the pen away.
-func (a *App) nearNames(name string) []views.SearchName {
-	d, err := a.Catalog.Directory()
-	if err != nil {
-		return nil
-	}
-	var names []views.SearchName
-	for _, e := range d.Near(name, guessed) {
-		names = append(names, a.searchName(a.api.FoundName(e)))
-	}
-	return names
 }

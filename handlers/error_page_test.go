@@ -1,15 +1,14 @@
 package handlers_test
 
 import (
-	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 
 	"buildbtw"
 	"buildbtw/api"
-	"buildbtw/catalog"
 	"buildbtw/handlers"
 )
 
@@ -72,16 +71,10 @@ func TestAProgramGetsAProblemWhateverTheAddress(t *testing.T) {
 	}
 }
 
-// brokenCatalog fails in a way that is the server's fault.
-type brokenCatalog struct {
-	smallCatalog
-	err error
-}
-
-func (c brokenCatalog) Sources(context.Context) ([]catalog.Source, error) { return nil, c.err }
-
 func TestAnErrorOfTheServerHasTheIDOfItsLogLine(t *testing.T) {
-	s := newSite(t, func(d *handlers.Deps) { d.Catalog = brokenCatalog{err: context.Canceled} })
+	s := newSite(t, func(d *handlers.Deps) {
+		d.Who = func(handlers.Credentials) (buildbtw.User, error) { return buildbtw.User{}, io.ErrUnexpectedEOF }
+	})
 	page := s.get(t, "/sources")
 	page.wantsStatus(t, http.StatusInternalServerError)
 	id := page.header.Get("X-Request-Id")
@@ -93,9 +86,7 @@ func TestAnErrorOfTheServerHasTheIDOfItsLogLine(t *testing.T) {
 }
 
 func TestAPageThatIsNotReadyYetComesBackByItself(t *testing.T) {
-	s := newSite(t, func(d *handlers.Deps) {
-		d.Catalog = brokenCatalog{err: buildbtw.Unavailable("the sources are being read")}
-	})
+	s := newSite(t, unread)
 	page := s.get(t, "/sources/lib")
 	page.wantsStatus(t, http.StatusServiceUnavailable)
 	page.wants(t, "main", "Unavailable, try again in a moment", "the sources are being read", "Try again")

@@ -8,8 +8,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
-	"buildbtw/api"
-	"buildbtw/handlers/apiv1"
 )
 
 // answer is what an error becomes.
@@ -33,10 +31,7 @@ func (a *App) answerError(c *fiber.Ctx, err error) error {
 		c.Set(fiber.HeaderRetryAfter, "5")
 	}
 	if forProgram(c) {
-		return apiv1.SendProblem(c, api.Problem{
-			Type: api.ProblemType + string(api.KindOf(r.status)), Title: r.title, Status: r.status, Detail: r.detail,
-			Offset: apiv1.OffsetOf(err),
-		})
+		return a.problem(c, r.status, r.title, r.detail, err)
 	}
 	return a.errorPage(c, r.status, r.title, r.detail)
 }
@@ -48,7 +43,7 @@ func answerFor(err error) answer {
 	var fromFiber *fiber.Error
 	switch {
 	case errors.As(err, &known):
-		return answer{api.StatusOf(known.Kind), title(known.Kind), known.Message}
+		return answer{known.Kind.HTTPStatus(), title(known.Kind), known.Message}
 	case errors.As(err, &fromFiber):
 		return answerForFiber(fromFiber)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
@@ -92,7 +87,7 @@ func answerForFiber(e *fiber.Error) answer {
 	case fiber.StatusInternalServerError:
 		return answer{e.Code, title(buildbtw.KindInternal), buildbtw.MessageOf(e)}
 	}
-	return answer{e.Code, title(api.KindOf(e.Code)), e.Message}
+	return answer{e.Code, title(buildbtw.KindOfHTTPStatus(e.Code)), e.Message}
 }
 
 // forProgram reports whether the one asking is no person with a browser: by the
@@ -102,5 +97,5 @@ func forProgram(c *fiber.Ctx) bool {
 	if strings.Contains(accepted, "json") && !strings.Contains(accepted, "text/html") {
 		return true
 	}
-	return path == api.Prefix || strings.HasPrefix(path, api.Prefix+"/") || strings.HasPrefix(path, "/repo/")
+	return path == apiPrefix || strings.HasPrefix(path, apiPrefix+"/") || strings.HasPrefix(path, "/repo/")
 }

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/handlers"
 )
 
 func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
@@ -26,15 +28,26 @@ func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
 	}
 }
 
+// panicOnDemand makes the server panic for whoever presents the token "panic".
+func panicOnDemand(d *handlers.Deps) {
+	who := d.Who
+	d.Who = func(c handlers.Credentials) (buildbtw.User, error) {
+		if c.Bearer == "panic" {
+			panic("planned to panic")
+		}
+		return who(c)
+	}
+}
+
 func TestPanicIsAnErrorAndTheServerGoesOn(t *testing.T) {
-	f := newFrame(t)
-	answer, body := f.send(t, "POST", "/api/v1/plans", `{"changesets":["a"]}`)
+	f := newFrame(t, panicOnDemand)
+	answer, body := f.send(t, "POST", "/api/v1/plans", `{"changesets":["a"]}`, "Authorization", "Bearer panic")
 	var p api.Problem
 	must(t, json.Unmarshal(body, &p))
 	if answer.StatusCode != http.StatusInternalServerError || p.Status != 500 || strings.Contains(string(body), "planned to panic") {
 		t.Errorf("%s\n%s", answer.Status, body)
 	}
-	if text := f.log.String(); !strings.Contains(text, "planned to panic") || !strings.Contains(text, "frame_test.go") {
+	if text := f.log.String(); !strings.Contains(text, "planned to panic") || !strings.Contains(text, "errors_test.go") {
 		t.Errorf("the log does not say what panicked and where:\n%s", text)
 	}
 	if answer, _ := f.get(t, "/api/v1/health"); answer.StatusCode != http.StatusOK {

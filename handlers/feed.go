@@ -81,8 +81,11 @@ func (a *App) packageFeed(c *fiber.Ctx) error {
 	}
 	page := a.Settings.ServerURL + views.PackageURL(info.Name)
 	feed := views.Feed{
-		ID: page, Title: "buildbtw: " + info.Name, Page: page, Self: page + "/feed.atom", Subtitle: info.Description,
+		ID: page, Title: "buildbtw: " + info.Name, Page: page, Self: page + "/feed.atom",
 		Updated: time.Unix(0, 0), // unless something happened
+	}
+	if info.Source != nil {
+		feed.Subtitle = info.Source.Desc
 	}
 	for _, row := range rows {
 		url := a.Settings.ServerURL + views.BuildURL(row.ID)

@@ -2,11 +2,9 @@ package handlers
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"buildbtw"
-	"buildbtw/api"
 	"buildbtw/store"
 	"buildbtw/views"
 )
@@ -20,7 +18,7 @@ func (a *App) addForecast(ctx context.Context, v *views.Iteration, row store.Ite
 	if row.Counts.Total() == 0 {
 		return nil
 	}
-	f, err := a.Forecaster.Forecast(ctx, row)
+	f, err := a.Forecasts.Of(ctx, &a.Store.Reader, row, a.Now())
 	if err != nil {
 		return err
 	}
@@ -37,30 +35,16 @@ func (a *App) addForecast(ctx context.Context, v *views.Iteration, row store.Ite
 	v.Forecast.ChainLeft = took(f.ChainSeconds)
 	v.Forecast.ChainMore = max(0, len(f.Chain)-pageChain)
 	for _, step := range f.Chain[:min(len(f.Chain), pageChain)] {
-		v.Forecast.Chain = append(v.Forecast.Chain, chainLink(step))
+		v.Forecast.Chain = append(v.Forecast.Chain, buildLink(step.Build))
 	}
-	addHeldWork(v.Blockers, f.Blockers)
-	return nil
-}
-
-// addHeldWork says how long what a build holds takes to build.
-func addHeldWork(blockers []views.Blocker, held []api.HeldWork) {
-	for i := range blockers {
-		id := strconv.FormatInt(blockers[i].Build.ID, 10)
-		for _, h := range held {
-			if h.Build.ID == id {
-				blockers[i].Takes = views.Roughly(time.Duration(h.Seconds * float64(time.Second)))
+	for i, blocker := range v.Blockers {
+		for _, work := range f.Blockers {
+			if work.Build.ID == blocker.Build.ID {
+				v.Blockers[i].Takes = views.Roughly(time.Duration(work.Seconds * float64(time.Second)))
 			}
 		}
 	}
-}
-
-func chainLink(step api.ChainStep) views.BuildLink {
-	id, err := strconv.ParseInt(step.Build.ID, 10, 64)
-	if err != nil {
-		id = 0 // the scheduler writes numbers
-	}
-	return views.BuildLink{ID: id, Pkgbase: step.Build.Pkgbase, Architecture: step.Build.Architecture, Status: step.Build.Status}
+	return nil
 }
 
 func took(seconds float64) string {

@@ -13,15 +13,12 @@ import (
 	"time"
 
 	"buildbtw"
-	"buildbtw/api"
-	"buildbtw/buildgraph"
 	"buildbtw/buildlog"
 	"buildbtw/catalog"
 	"buildbtw/git/gitmirror"
 	"buildbtw/handlers"
-	"buildbtw/handlers/apiv1"
-	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/progress"
 	"buildbtw/publish"
 	"buildbtw/store"
 )
@@ -34,26 +31,6 @@ type frame struct {
 	dir     string // of the repositories
 	log     *buffer
 	app     *handlers.App
-}
-
-// emptyCatalog knows no source. Planning panics, for the tests of what becomes
-// of a panic.
-type emptyCatalog struct{ *catalog.Catalog }
-
-func (emptyCatalog) Plan(context.Context, []buildbtw.Changeset, buildbtw.Settings) (*buildgraph.Plan, error) {
-	panic("planned to panic")
-}
-
-func newEmptyCatalog() emptyCatalog {
-	c := catalog.New(catalog.Config{})
-	c.SetComplete()
-	return emptyCatalog{c}
-}
-
-type noForecaster struct{}
-
-func (noForecaster) Forecast(context.Context, store.IterationRow) (api.Forecast, error) {
-	return api.Forecast{}, nil
 }
 
 // buffer is a log that may be read while it is written.
@@ -92,16 +69,14 @@ func newFrame(t testing.TB, change ...func(*handlers.Deps)) *frame {
 	f.address = ln.Addr().String()
 	f.url = "http://" + f.address
 	deps := handlers.Deps{
-		Who: handlers.SingleUser("token"),
-		Deps: apiv1.Deps{
-			Store: db, Catalog: newEmptyCatalog(), Base: baserepo.Bases{}, Publisher: publish.New(publish.Config{Store: db, Repos: f.repos, Mirror: mirror, Log: slog.New(slog.DiscardHandler)}), Forecaster: noForecaster{}, Sources: mirror, Repos: f.repos, Logs: logs,
-			Log: slog.New(slog.NewTextHandler(f.log, nil)), Wake: func() {}, Now: time.Now,
-			Settings: apiv1.Settings{
-				ServerURL: f.url, Architectures: []string{"x86_64"}, BaseRef: "main", ConfirmAbove: 500,
-				SingleUser: true, Lease: time.Minute, Version: "test",
-			},
-		},
+		Store: db, Forecasts: &progress.Forecasts{}, Publisher: publish.New(publish.Config{Store: db, Repos: f.repos, Mirror: mirror, Log: slog.New(slog.DiscardHandler)}), Sources: mirror, Repos: f.repos, Logs: logs,
+		Log: slog.New(slog.NewTextHandler(f.log, nil)), Wake: func() {}, Now: time.Now, Who: handlers.SingleUser("token"),
+		Settings: buildbtw.ServerSettings{ServerURL: f.url, SingleUser: true, Lease: time.Minute, Version: "test"},
+		Catalog: catalog.New(catalog.Config{
+			Mirror: mirror, Store: db, Repos: f.repos, BaseRef: "main", Architectures: []string{"x86_64"}, ConfirmAbove: 500,
+		}),
 	}
+	deps.Catalog.SetComplete() // it has no sources
 	for _, c := range change {
 		c(&deps)
 	}

@@ -8,7 +8,6 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildlog"
-	"buildbtw/handlers/apiv1"
 	"buildbtw/handlers/transfer"
 	"buildbtw/internal/ansi"
 	"buildbtw/views"
@@ -170,7 +169,7 @@ func sendPart(c *fiber.Ctx, part templ.Component) error {
 
 // logQuery is what the page's search form says; it is checked when it is used.
 func logQuery(c *fiber.Ctx) views.LogQuery {
-	q, _ := apiv1.LogQuery(c)
+	q, _ := buildlog.ParseQuery(c.Query("q"), c.Query("regexp"), c.Query("case"))
 	return views.LogQuery{Text: q.Text, Regexp: q.Regexp, MatchCase: !q.IgnoreCase}
 }
 
@@ -236,7 +235,7 @@ func logMarks(marks []buildlog.Mark) []views.LogMark {
 // beside its form.
 func (a *App) hitsView(c *fiber.Ctx, log *buildlog.View, place views.LogPlace) (*views.LogHits, error) {
 	v := &views.LogHits{Place: place}
-	q, err := apiv1.LogQuery(c)
+	q, err := buildlog.ParseQuery(c.Query("q"), c.Query("regexp"), c.Query("case"))
 	if buildbtw.KindOf(err) == buildbtw.KindInvalid {
 		v.Wrong = buildbtw.MessageOf(err)
 		return v, nil

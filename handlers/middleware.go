@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-
-	"buildbtw/api"
 )
 
 // requestTime bounds what one request may work. Long polls, streams and uploads
@@ -66,7 +64,7 @@ func worthLogging(err error) bool {
 }
 
 // leases is the path below which every address begins with a secret.
-const leases = api.Prefix + "/worker/leases/"
+const leases = apiPrefix + "/worker/leases/"
 
 // loggedPath is the path without query and without the secret that a lease is.
 func loggedPath(path string) string {

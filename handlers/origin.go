@@ -10,7 +10,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
-	"buildbtw/handlers/apiv1"
 )
 
 // hosts says under which names the server may be addressed. In single-user mode
@@ -22,7 +21,7 @@ type hosts struct {
 	name string // the host name of the server's URL, without port
 }
 
-func acceptedHosts(s apiv1.Settings) (hosts, error) {
+func acceptedHosts(s buildbtw.ServerSettings) (hosts, error) {
 	u, err := url.Parse(s.ServerURL)
 	if err != nil || u.Hostname() == "" {
 		return hosts{}, buildbtw.Invalid("%q is no URL of a server; write for example http://127.0.0.1:8080", s.ServerURL)

@@ -9,9 +9,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
-	"buildbtw/api"
+	"buildbtw/buildgraph"
 	"buildbtw/catalog"
-	"buildbtw/handlers/apiv1"
 	"buildbtw/views"
 )
 
@@ -36,11 +35,13 @@ func (a *App) packagePage(c *fiber.Ctx) error {
 	return a.renderLive(c, w, func() (*livePage, error) { return a.packageLive(c, info), nil })
 }
 
-func (a *App) packageLive(c *fiber.Ctx, info api.PackageInfo) *livePage {
+func (a *App) packageLive(c *fiber.Ctx, info catalog.PackageInfo) *livePage {
 	v := a.packageView(info)
-	v.Users = usersOf(info.Dependents.First[:min(len(info.Dependents.First), pageUsers)])
-	if info.Source != "" && user(c).MayChange() == nil {
-		v.PlanURL = "/buildspaces/new?changesets=" + url.QueryEscape(info.Source)
+	if p := info.Source; p != nil {
+		v.Users = usersOf(p.Users[:min(len(p.Users), pageUsers)])
+		if user(c).MayChange() == nil {
+			v.PlanURL = "/buildspaces/new?changesets=" + url.QueryEscape(p.Source)
+		}
 	}
 	s := a.shell(c, views.NavSources, v.Name)
 	s.Crumbs = []views.Crumb{{Label: "Sources", URL: "/sources"}, {Label: v.Name}}
@@ -48,12 +49,12 @@ func (a *App) packageLive(c *fiber.Ctx, info api.PackageInfo) *livePage {
 	return onePart(s, views.PackageContent(v))
 }
 
-func (a *App) namedPackage(c *fiber.Ctx) (api.PackageInfo, error) {
+func (a *App) namedPackage(c *fiber.Ctx) (catalog.PackageInfo, error) {
 	name, err := param(c, "pkgname")
 	if err != nil {
-		return api.PackageInfo{}, err
+		return catalog.PackageInfo{}, err
 	}
-	return a.api.PackageInfo(c.UserContext(), name, c.Query("arch"))
+	return a.Catalog.PackageInfo(c.UserContext(), name, c.Query("arch"))
 }
 
 // sourceInstead leads to the source of that name, which may be unreadable and
@@ -70,37 +71,41 @@ func (a *App) sourceInstead(c *fiber.Ctx, otherwise error) error {
 	return otherwise
 }
 
-func (a *App) packageView(info api.PackageInfo) views.PackageDetail {
+func (a *App) packageView(info catalog.PackageInfo) views.PackageDetail {
 	v := views.PackageDetail{
-		Name: info.Name, Pkgbase: info.Pkgbase, Architecture: info.Architecture, Architectures: a.Settings.Architectures,
-		Source: info.Source, Commit: info.Commit, Version: info.Version, Description: info.Description, Homepage: info.Homepage,
-		Pkgnames: info.Pkgnames, Provides: info.Provides, Optional: info.Optional, Sonames: info.Sonames, Links: info.Links,
-		UserTotal: info.Dependents.Total, UserCounts: kindCounts(info.Dependents.Counts), FeedURL: a.path(info.Feed),
+		Name: info.Name, Pkgbase: info.Pkgbase, Architecture: info.Architecture, Architectures: a.Catalog.Architectures,
+		Provides: info.Provides, Sonames: info.Sonames, Links: info.Links, FeedURL: views.PackageURL(info.Name) + "/feed.atom",
+	}
+	if p := info.Source; p != nil {
+		v.Source, v.Commit, v.Version, v.Description, v.Homepage = p.Source, p.Commit, p.Version, p.Desc, p.URL
+		v.Pkgnames, v.Optional, v.UserTotal = p.Pkgnames, p.Optional, len(p.Users)
+		for _, n := range p.Needs {
+			v.Needs = append(v.Needs, views.NeedLine{Dependency: n.Dependency, Kinds: n.Kinds.Names(), By: n.By})
+		}
+	}
+	counts := info.DependentCounts()
+	for _, kind := range catalog.DependencyKinds() {
+		if counts[kind] > 0 {
+			v.UserCounts = append(v.UserCounts, views.KindCount{Kind: kind, Count: counts[kind]})
+		}
 	}
 	if info.Base != nil {
-		v.BaseRepository, v.BaseVersion = info.Base.Repository, info.Base.Version
-	}
-	for _, n := range info.Needs {
-		v.Needs = append(v.Needs, views.NeedLine{Dependency: n.Dependency, Kinds: n.Kinds, By: n.By})
+		v.BaseRepository, v.BaseVersion = info.Base.Repo, info.Base.Version
 	}
 	for _, space := range info.Spaces {
-		v.Spaces = append(v.Spaces, a.packageSpace(space))
-	}
-	return v
-}
-
-func (a *App) packageSpace(space api.PackageSpace) views.PackageSpace {
-	v := views.PackageSpace{Name: space.Buildspace}
-	for i, b := range space.Builds[:min(len(space.Builds), earlierBuilds+1)] {
-		line := views.PackageBuild{
-			URL: a.path(b.URL), Iteration: b.Iteration, Architecture: b.Architecture, Stage: b.Stage, Version: b.Version,
-			Status: b.Status, SkipReason: b.SkipReason, Changed: a.moment(b.ChangedAt), Took: tookBetween(b.StartedAt, b.FinishedAt),
+		s := views.PackageSpace{Name: space.Buildspace}
+		for i, b := range space.Builds[:min(len(space.Builds), earlierBuilds+1)] {
+			line := views.PackageBuild{
+				URL: views.BuildURL(b.ID), Iteration: b.Iteration, Architecture: b.Architecture, Stage: b.Stage, Version: b.Version,
+				Status: b.Status, SkipReason: b.SkipReason, Changed: a.moment(b.ChangedAt), Took: tookBetween(b.StartedAt, b.FinishedAt),
+			}
+			if i == 0 {
+				s.Newest = line
+			} else {
+				s.Earlier = append(s.Earlier, line)
+			}
 		}
-		if i == 0 {
-			v.Newest = line
-		} else {
-			v.Earlier = append(v.Earlier, line)
-		}
+		v.Spaces = append(v.Spaces, s)
 	}
 	return v
 }
@@ -113,23 +118,12 @@ func tookBetween(started, finished *time.Time) string {
 	return views.Took(finished.Sub(*started))
 }
 
-func usersOf(users []api.PackageUser) []views.UserLine {
+func usersOf(users []buildgraph.User) []views.UserLine {
 	var lines []views.UserLine
 	for _, u := range users {
-		lines = append(lines, views.UserLine{Pkgbase: u.Pkgbase, Kinds: u.Kinds, Dependencies: u.Dependencies})
+		lines = append(lines, views.UserLine{Pkgbase: u.Pkgbase, Kinds: u.Kinds.Names(), Dependencies: u.Dependencies})
 	}
 	return lines
-}
-
-// kindCounts orders the numbers of dependents by the strength of their kind.
-func kindCounts(counts map[string]int) []views.KindCount {
-	var list []views.KindCount
-	for _, kind := range []string{"depends", "makedepends", "checkdepends"} {
-		if counts[kind] > 0 {
-			list = append(list, views.KindCount{Kind: kind, Count: counts[kind]})
-		}
-	}
-	return list
 }
 
 // packageUsersPage lists all that depends on a package, in parts.
@@ -139,11 +133,11 @@ func (a *App) packageUsersPage(c *fiber.Ctx) error {
 		return err
 	}
 	kind, cursor := c.Query("kind"), c.Query("cursor")
-	users, err := apiv1.OfKind(info.Dependents.First, kind)
+	users, err := info.Dependents(kind)
 	if err != nil {
 		return err
 	}
-	first, _ := slices.BinarySearchFunc(users, cursor+"\x00", func(u api.PackageUser, name string) int { return strings.Compare(u.Pkgbase, name) })
+	first, _ := slices.BinarySearchFunc(users, cursor+"\x00", func(u buildgraph.User, name string) int { return strings.Compare(u.Pkgbase, name) })
 	users = users[first:]
 	next := ""
 	if len(users) > usersPerPage {

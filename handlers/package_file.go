@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"buildbtw"
-	"buildbtw/api"
 	"buildbtw/pacman/alpm"
 	"buildbtw/store"
 	"buildbtw/views"
@@ -50,7 +49,7 @@ func (a *App) addPackages(ctx context.Context, db *store.Reader, v *views.BuildD
 func packageLine(buildID int64, p buildbtw.Package) views.PackageLine {
 	return views.PackageLine{
 		Pkgname: p.Pkgname, Version: p.Version, Architecture: p.Architecture, Filename: p.Filename, SHA256: p.SHA256, Size: p.Size,
-		URL: strings.Join([]string{api.Prefix, "builds", strconv.FormatInt(buildID, 10), "packages", url.PathEscape(p.Filename)}, "/"),
+		URL: strings.Join([]string{apiPrefix, "builds", strconv.FormatInt(buildID, 10), "packages", url.PathEscape(p.Filename)}, "/"),
 	}
 }
 
@@ -68,7 +67,7 @@ func (a *App) before(ctx context.Context, db *store.Reader, row store.BuildRow) 
 		r := reference{fmt.Sprintf("%s in #%d", previous.Version, previous.Iteration), views.BuildURL(previous.BuildID)}
 		return previous.Interfaces, r, nil
 	}
-	if list, _ := a.Base.Interfaces(row.Architecture, row.Pkgbase); len(list) > 0 {
+	if list, _ := a.Catalog.Bases.Interfaces(row.Architecture, row.Pkgbase); len(list) > 0 {
 		return list, reference{words: list[0].Version + " in the base"}, nil
 	}
 	return nil, reference{}, nil

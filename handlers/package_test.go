@@ -1,7 +1,13 @@
 package handlers_test
 
 import (
+	"archive/tar"
+	"bytes"
+	"fmt"
+	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"buildbtw"
@@ -11,35 +17,47 @@ import (
 	"buildbtw/store/storetest"
 )
 
-// smallBase has lib and glibc, and a package that links with lib.
-type smallBase struct{}
-
-func (smallBase) Interfaces(_, pkgbase string) ([]alpm.Interface, bool) {
-	if pkgbase != "lib" {
-		return nil, false
+// withBase gives the server a base repository that has lib and glibc, and two
+// packages that link with lib.
+func withBase(t testing.TB) func(*handlers.Deps) {
+	t.Helper()
+	dir := t.TempDir()
+	var packages, lists []string
+	for name, depends := range map[string]string{
+		"lib": "libz.so=1-64\nbash", "glibc": "libz.so=1-64\nbash", "viewer": "liblib.so=1-64", "app": "liblib.so=1-64",
+	} {
+		packages = append(packages, name+"-0.9-1/desc", fmt.Sprintf(
+			"%%FILENAME%%\n%[1]s-0.9-1-x86_64.pkg.tar.zst\n\n%%NAME%%\n%[1]s\n\n%%BASE%%\n%[1]s\n\n%%VERSION%%\n0.9-1\n\n%%ARCH%%\nx86_64\n\n%%DEPENDS%%\n%[2]s\n\n", name, depends))
+		lists = append(lists, name+"-0.9-1/files", fmt.Sprintf("%%FILES%%\nusr/lib/lib%[1]s.so.0\n", name))
 	}
-	return []alpm.Interface{{Pkgname: "lib", Version: "0.9-1", Sonames: []string{"liblib.so=0-64"}, Derived: true}}, true
+	writeTar(t, filepath.Join(dir, "core.db"), packages)
+	writeTar(t, filepath.Join(dir, "core.files"), append(packages, lists...))
+	base, err := baserepo.Open(t.TempDir(), []baserepo.Repo{{Name: "core", URL: "file://" + dir}}, baserepo.Options{Architecture: "x86_64"})
+	must(t, err)
+	for _, r := range base.Refresh(t.Context()) {
+		if r.Warning != "" {
+			t.Fatalf("%s: %s", r.Repo, r.Warning)
+		}
+	}
+	return func(d *handlers.Deps) { d.Catalog.Bases = baserepo.Bases{"x86_64": base} }
 }
 
-func (smallBase) Package(_, name string) (baserepo.Entry, bool) {
-	switch name {
-	case "lib", "glibc":
-		return baserepo.Entry{Name: name, Base: name, Version: "0.9-1", Repo: "core", Depends: []string{"libz.so=1-64", "bash"}}, true
+// writeTar writes pairs of name and text.
+func writeTar(t testing.TB, path string, members []string) {
+	t.Helper()
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	for i := 0; i < len(members); i += 2 {
+		must(t, w.WriteHeader(&tar.Header{Name: members[i], Mode: 0o644, Size: int64(len(members[i+1]))}))
+		_, err := io.WriteString(w, members[i+1])
+		must(t, err)
 	}
-	return baserepo.Entry{}, false
+	must(t, w.Close())
+	must(t, os.WriteFile(path, out.Bytes(), 0o600))
 }
-
-func (smallBase) Linkers(_ string, n alpm.Soname) []baserepo.Entry {
-	if n.Library != "liblib.so" {
-		return nil
-	}
-	return []baserepo.Entry{{Name: "viewer", Base: "viewer", Depends: []string{"liblib.so=1-64"}}, {Name: "app", Base: "app", Depends: []string{"liblib.so=1-64"}}}
-}
-
-func withBase(d *handlers.Deps) { d.Base = smallBase{} }
 
 func TestThePackagePageShowsSourcesBaseAndBuilds(t *testing.T) {
-	s := newSite(t, withBase)
+	s := newSite(t, withBase(t))
 	s.failing(t)
 	other := s.db.NewBuildspace(t, "other")
 	for range 3 {
@@ -50,7 +68,7 @@ func TestThePackagePageShowsSourcesBaseAndBuilds(t *testing.T) {
 	page.wants(t, "h1", "lib", "1.0-1")
 	page.wants(t, ".lead", hostile)
 	page.wantsNone(t, "main script")
-	page.wants(t, "[aria-labelledby=h-facts]", "lib at aaaaaaaaaa", "0.9-1 core")
+	page.wants(t, "[aria-labelledby=h-facts]", "lib at "+s.commitOf(t, "lib")[:10], "0.9-1 core")
 	page.wants(t, ".package-spaces", "pending", "other #3", "before: #2", "#1", "built", "lib #1")
 	page.wants(t, "[aria-labelledby=h-users]", "Dependents 1", "1 depends", "1 makedepends", "app", "depends, makedepends on lib, liblib.so")
 	page.wants(t, "[aria-labelledby=h-provides]", "liblib.so=1-64", "virtual")
@@ -73,7 +91,7 @@ func TestAPackageOfASplitPkgbaseNamesTheOthers(t *testing.T) {
 }
 
 func TestAPackageOfTheBaseOrAnUnreadableSourceIsNoError(t *testing.T) {
-	s := newSite(t, withBase)
+	s := newSite(t, withBase(t))
 	s.get(t, "/packages/glibc").wants(t, "[aria-labelledby=h-facts]", "no source builds it", "0.9-1 core")
 	s.get(t, "/packages/glibc").wants(t, "[aria-labelledby=h-links]", "libz.so=1-64")
 	broken := s.get(t, "/packages/broken")
@@ -94,7 +112,7 @@ func TestDependentsAreListedByKind(t *testing.T) {
 }
 
 func TestTheNewestResultTellsTheSonames(t *testing.T) {
-	s := newSite(t, withBase)
+	s := newSite(t, withBase(t))
 	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("lib"))
 	c := s.db.Claim(t, "w")
 	s.db.Finish(t, c)
@@ -113,7 +131,7 @@ func TestTheNewestResultTellsTheSonames(t *testing.T) {
 
 // A name that a source may have is not said to be unknown before they were read.
 func TestAPackageIsNotUnknownWhileTheSourcesAreRead(t *testing.T) {
-	s := newSite(t, func(d *handlers.Deps) { d.Catalog = startingCatalog{} }, withBase)
+	s := newSite(t, unread, withBase(t))
 	s.get(t, "/packages/nothing").wantsStatus(t, http.StatusServiceUnavailable)
 	s.get(t, "/packages/glibc").wants(t, "[aria-labelledby=h-facts]", "0.9-1 core")
 }

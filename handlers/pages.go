@@ -34,7 +34,7 @@ func (a *App) pages(r fiber.Router) {
 	r.Get("/buildspaces/:name/feed.atom", look, a.buildspaceFeed)
 	r.Get("/buildspaces/:name/badge.svg", look, a.badge)
 	r.Get("/buildspaces/:name/edit", change, a.editForm)
-	r.Post("/buildspaces/:name/edit", change, a.previewEdit)
+	r.Post("/buildspaces/:name/edit", change, a.previewPlan)
 	r.Post("/buildspaces/:name/save", change, a.editBuildspace)
 	r.Post("/buildspaces/:name/stop", change, a.stopBuildspace)
 	r.Post("/buildspaces/:name/start", change, a.startBuildspace)

@@ -1,24 +1,25 @@
 package handlers_test
 
 import (
-	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/PuerkitoBio/goquery"
 
 	"buildbtw"
-	"buildbtw/buildgraph"
 	"buildbtw/buildlog"
 	"buildbtw/catalog"
+	"buildbtw/git/gitmirror"
 	"buildbtw/handlers"
-	"buildbtw/internal/directory"
-	"buildbtw/pacman/srcinfo"
 	"buildbtw/store"
 	"buildbtw/store/storetest"
 )
@@ -26,93 +27,87 @@ import (
 // site is a server over a real store whose builds a test moves by hand.
 type site struct {
 	*frame
-	db   *storetest.DB
-	logs *buildlog.Logs
+	db      *storetest.DB
+	logs    *buildlog.Logs
+	catalog *catalog.Catalog
 }
 
-// smallCatalog knows the source lib, which app and tool depend on, and one that
-// cannot be read.
-type smallCatalog struct{}
+const (
+	hostile = `<script>alert(1)</script>`
+	// unreadable is what is said of a source whose .SRCINFO ends so.
+	unreadable = `.SRCINFO: line 2: `
+)
 
-const hostile = `<script>alert("owned")</script>`
-
-func (smallCatalog) Plan(_ context.Context, changesets []buildbtw.Changeset, s buildbtw.Settings) (*buildgraph.Plan, error) {
-	for _, c := range changesets {
-		if c.Source != "lib" {
-			return nil, buildbtw.NotFound("there is no source %q", c.Source)
-		}
-	}
-	p := storetest.Plan("lib", "app: lib", "tool: app")
-	p.Scope, p.Scopes = s.Scope, map[string]int{"none": 1, "direct": 2, "all": 3}
-	p.Architectures["x86_64"].Chain = []string{"lib", "app", "tool"}
-	p.Architectures["x86_64"].Cuts = []buildgraph.Cut{{From: "tool", To: "lib", Kinds: []string{"checkdepends"}, Cycle: []string{"tool", "lib", "app"}}}
-	p.Warnings = []buildgraph.Warning{{Kind: buildgraph.WarnUnreadable, Source: "broken", Message: "broken: .SRCINFO line 7: " + hostile}}
-	return p, nil
-}
-
-func (smallCatalog) Explain(context.Context, []buildbtw.Changeset, buildbtw.Settings, string) (map[string]buildgraph.Explanation, error) {
-	return nil, nil
-}
-
-func (smallCatalog) Sources(context.Context) ([]catalog.Source, error) {
-	return []catalog.Source{
-		{Slug: "broken", Ref: "main", Error: ".SRCINFO line 7: " + hostile},
-		{Slug: "lib", Ref: "main", Commit: strings.Repeat("a", 40), Pkgbase: "lib", Version: "1.0-1"},
-	}, nil
-}
-
-func (smallCatalog) Roots() []catalog.Root {
-	return []catalog.Root{{Name: "packages", Synced: storetest.Start(), Took: 250 * time.Millisecond, Sources: 2, Broken: 1}, {Name: "gone", Synced: storetest.Start(), Error: "open gone: no such file or directory"}}
-}
-
-func (smallCatalog) Directory() (*directory.Directory, error) {
-	return directory.New(smallSources()), nil
-}
-
-func (smallCatalog) Package(architecture, name string) (buildgraph.Package, error) {
-	var sources []buildgraph.Source
-	for _, s := range smallSources() {
-		if s.Info != nil {
-			sources = append(sources, buildgraph.Source{Slug: s.Slug, Ref: "main", Commit: s.Commit, Info: s.Info})
-		}
-	}
-	p, ok := buildgraph.NewIndex(sources, buildgraph.Options{}).Package(architecture, name)
-	if !ok {
-		return p, buildbtw.NotFound("there is no package %s", name)
-	}
-	return p, nil
-}
-
-// smallSources are those of smallCatalog with what their .SRCINFO says.
-func smallSources() []directory.Source {
-	sources := []directory.Source{{Slug: "broken"}}
+// smallSources are .SRCINFO by slug: lib, which app and tool depend on in a cycle
+// that goes back to lib, two that nothing depends on, and one that cannot be read.
+func smallSources() map[string]string {
+	sources := map[string]string{"broken": "pkgbase = broken\n" + hostile + "\n"}
 	for slug, lines := range map[string]string{
-		"lib":  "pkgdesc = " + hostile + "\nprovides = liblib.so=1-64\nprovides = virtual\n\npkgname = lib\n",
-		"app":  "depends = liblib.so\nmakedepends = lib\n\npkgname = app\n\npkgname = app-docs\n",
-		"tool": "depends = app\n\npkgname = tool\n",
+		"lib":   "pkgdesc = " + hostile + "\ncheckdepends = tool\nprovides = liblib.so=1-64\nprovides = virtual\n\npkgname = lib\n",
+		"app":   "depends = liblib.so\nmakedepends = lib\n\npkgname = app\n\npkgname = app-docs\n",
+		"tool":  "depends = app\n\npkgname = tool\n",
+		"extra": "\npkgname = extra\n",
+		"other": "\npkgname = other\n",
 	} {
-		info, err := srcinfo.Parse([]byte("pkgbase = " + slug + "\npkgver = 1.0\npkgrel = 1\narch = x86_64\n" + lines))
-		if err != nil {
-			panic(err)
-		}
-		sources = append(sources, directory.Source{Slug: slug, Commit: strings.Repeat("a", 40), Info: info})
+		sources[slug] = "pkgbase = " + slug + "\npkgver = 1.0\npkgrel = 1\narch = x86_64\n" + lines
 	}
 	return sources
 }
 
-func (smallCatalog) Resolve(_ context.Context, c buildbtw.Changeset) (string, error) {
-	if c.Source != "lib" {
-		return "", buildbtw.NotFound("there is no source %q", c.Source)
+// mirrorOf makes a mirror of sources. An empty text is a source without a
+// .SRCINFO.
+func mirrorOf(t testing.TB, sources map[string]string) *gitmirror.Mirror {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "sources.git")
+	mirror, err := gitmirror.Open(t.Context(), dir)
+	must(t, err)
+	var in strings.Builder
+	for slug, text := range sources {
+		fmt.Fprintf(&in, "commit refs/sources/%s/heads/main\ncommitter T <t@localhost> 1700000000 +0000\ndata 1\nx\n", slug)
+		if text != "" {
+			fmt.Fprintf(&in, "M 100644 inline .SRCINFO\ndata %d\n%s\n", len(text), text)
+		}
 	}
-	return strings.Repeat("a", 40), nil
+	cmd := exec.CommandContext(t.Context(), "git", "--git-dir", dir, "fast-import", "--quiet")
+	cmd.Stdin = strings.NewReader(in.String())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("git fast-import: %v\n%s", err, out)
+	}
+	return mirror
+}
+
+// commitOf gives the commit at which a source stands.
+func (s *site) commitOf(t *testing.T, slug string) string {
+	t.Helper()
+	commit, err := s.catalog.Resolve(t.Context(), buildbtw.Changeset{Source: slug})
+	must(t, err)
+	return commit
 }
 
 func newSite(t testing.TB, change ...func(*handlers.Deps)) *site {
 	t.Helper()
+	return newSiteWith(t, smallSources(), change...)
+}
+
+// unread makes a site whose catalog has not read its sources yet.
+func unread(d *handlers.Deps) { d.Catalog = catalog.New(d.Catalog.Config) }
+
+func newSiteWith(t testing.TB, sources map[string]string, change ...func(*handlers.Deps)) *site {
+	t.Helper()
 	s := &site{db: storetest.New(t)}
 	change = append([]func(*handlers.Deps){func(d *handlers.Deps) {
-		d.Store, d.Catalog, d.Now, s.logs = s.db.Store, smallCatalog{}, s.db.Clock.Now, d.Logs
-	}}, change...)
+		d.Store, d.Now, s.logs = s.db.Store, s.db.Clock.Now, d.Logs
+		c := d.Catalog.Config
+		c.Store, c.Mirror = s.db.Store, mirrorOf(t, sources)
+		d.Catalog, d.Sources = catalog.New(c), c.Mirror
+		must(t, d.Catalog.Refresh(t.Context()))
+		d.Catalog.AddScan(catalog.Scan{
+			Dir: "/srv/packages", Began: storetest.Start(), Ended: storetest.Start().Add(250 * time.Millisecond), Sources: 2, Broken: 1,
+		})
+		d.Catalog.AddScan(catalog.Scan{
+			Dir: "/srv/gone", Began: storetest.Start(), Ended: storetest.Start(), Err: &fs.PathError{Op: "open", Path: "/srv/gone", Err: syscall.ENOENT},
+		})
+	}}, append(change, func(d *handlers.Deps) { s.catalog = d.Catalog })...)
 	s.frame = newFrame(t, change...)
 	return s
 }

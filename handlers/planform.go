@@ -1,13 +1,15 @@
 package handlers
 
 import (
+	"context"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
-	"buildbtw/api"
+	"buildbtw/buildgraph"
 	"buildbtw/handlers/transfer"
 	"buildbtw/views"
 )
@@ -15,49 +17,19 @@ import (
 // maxForm bounds the body of a form: some thousand names.
 const maxForm = 128 << 10
 
+// planInput is what a packager filled in, who is to see it again when it is wrong.
+type planInput struct {
+	editing    string // the buildspace that is edited; empty for a new one
+	name       string
+	changesets []string
+	settings   buildbtw.Settings
+	confirm    bool
+}
+
 // newBuildspace shows the empty form; the query may fill in changesets.
 func (a *App) newBuildspace(c *fiber.Ctx) error {
-	f := a.planForm("", api.NewBuildspace{Changesets: fields(c.Query("changesets"))})
-	return a.renderForm(c, f)
-}
-
-// previewPlan shows what would be built, before anything is.
-func (a *App) previewPlan(c *fiber.Ctx) error {
-	r, err := readForm(c)
-	if err != nil {
-		return err
-	}
-	f := a.planForm("", r)
-	if r.Name != "" {
-		if err := buildbtw.CheckBuildspaceName(r.Name); err != nil {
-			return a.refuseForm(c, f, err, r)
-		}
-	}
-	if err := a.addPlan(c, &f, r); err != nil {
-		return a.refuseForm(c, f, err, r)
-	}
-	return a.renderForm(c, f)
-}
-
-// createBuildspace makes what the plan showed. Refused, the form comes back as
-// it was sent, with the plan if it is the number of builds that must be
-// confirmed.
-func (a *App) createBuildspace(c *fiber.Ctx) error {
-	r, err := readForm(c)
-	if err != nil {
-		return err
-	}
-	row, err := a.api.Create(c.UserContext(), user(c), r)
-	if err == nil {
-		return seeOther(c, views.BuildspaceURL(row.Name))
-	}
-	f := a.planForm("", r)
-	if kind := buildbtw.KindOf(err); kind == buildbtw.KindUnconfirmed || kind == buildbtw.KindConflict {
-		if planErr := a.addPlan(c, &f, r); planErr != nil {
-			err = planErr
-		}
-	}
-	return a.refuseForm(c, f, err, r)
+	in := planInput{changesets: fields(c.Query("changesets")), settings: buildbtw.DefaultSettings()}
+	return a.renderForm(c, a.planForm(in))
 }
 
 // editForm shows the buildspace's changesets and settings as they are.
@@ -70,52 +42,85 @@ func (a *App) editForm(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	r := api.NewBuildspace{Settings: wireSettings(row.Settings)}
+	in := planInput{editing: name, settings: row.Settings}
 	for _, changeset := range row.Changesets {
-		r.Changesets = append(r.Changesets, changeset.String())
+		in.changesets = append(in.changesets, changeset.String())
 	}
-	return a.renderForm(c, a.planForm(name, r))
+	return a.renderForm(c, a.planForm(in))
 }
 
-// previewEdit shows the plan of the edited buildspace before it is saved.
-func (a *App) previewEdit(c *fiber.Ctx) error {
-	name, r, err := readEdit(c)
+// previewPlan shows what would be built, before anything is created or saved.
+func (a *App) previewPlan(c *fiber.Ctx) error {
+	in, err := readForm(c)
 	if err != nil {
 		return err
 	}
-	f := a.planForm(name, r)
-	if err := a.addPlan(c, &f, r); err != nil {
-		return a.refuseForm(c, f, err, r)
+	f := a.planForm(in)
+	if in.name != "" {
+		if err := buildbtw.CheckBuildspaceName(in.name); err != nil {
+			return a.refuseForm(c, f, err, in)
+		}
+	}
+	if err := a.addPlan(c.UserContext(), &f, in); err != nil {
+		return a.refuseForm(c, f, err, in)
 	}
 	return a.renderForm(c, f)
 }
 
-// editBuildspace saves changesets and settings; a new iteration follows.
-func (a *App) editBuildspace(c *fiber.Ctx) error {
-	name, r, err := readEdit(c)
+// createBuildspace makes what the plan showed. Refused, the form comes back as
+// it was sent, with the plan if it is the number of builds that must be
+// confirmed.
+func (a *App) createBuildspace(c *fiber.Ctx) error {
+	in, err := readForm(c)
 	if err != nil {
 		return err
 	}
-	edit := api.EditBuildspace{Changesets: &r.Changesets, Settings: r.Settings}
-	if _, err := a.api.Edit(c.UserContext(), user(c), name, edit); err != nil {
-		return a.refuseForm(c, a.planForm(name, r), err, r)
+	changesets, err := buildbtw.ParseChangesets(in.changesets)
+	if err == nil {
+		n := buildbtw.NewBuildspace{Name: in.name, Changesets: changesets, Settings: in.settings, Confirm: in.confirm}
+		row, createErr := a.Catalog.Create(c.UserContext(), user(c), n)
+		if createErr == nil {
+			a.Wake()
+			return seeOther(c, views.BuildspaceURL(row.Name))
+		}
+		err = createErr
 	}
-	return seeOther(c, views.BuildspaceURL(name))
+	f := a.planForm(in)
+	if kind := buildbtw.KindOf(err); kind == buildbtw.KindUnconfirmed || kind == buildbtw.KindConflict {
+		if planErr := a.addPlan(c.UserContext(), &f, in); planErr != nil {
+			err = planErr
+		}
+	}
+	return a.refuseForm(c, f, err, in)
 }
 
-func readEdit(c *fiber.Ctx) (name string, r api.NewBuildspace, err error) {
-	if name, err = param(c, "name"); err != nil {
-		return "", r, err
+// editBuildspace saves changesets and settings; a new iteration follows.
+func (a *App) editBuildspace(c *fiber.Ctx) error {
+	in, err := readForm(c)
+	if err != nil {
+		return err
 	}
-	r, err = readForm(c)
-	return name, r, err
+	changesets, err := buildbtw.ParseChangesets(in.changesets)
+	if err == nil {
+		edit := buildbtw.EditBuildspace{Changesets: &changesets, Settings: func(s *buildbtw.Settings) { *s = in.settings }}
+		_, err = a.Catalog.Edit(c.UserContext(), user(c), in.editing, edit)
+	}
+	if err != nil {
+		return a.refuseForm(c, a.planForm(in), err, in)
+	}
+	a.Wake()
+	return seeOther(c, views.BuildspaceURL(in.editing))
 }
 
-// readForm reads what a packager filled in. A form always says everything, so
-// every setting is present.
-func readForm(c *fiber.Ctx) (api.NewBuildspace, error) {
+// readForm reads what a packager filled in; the path names the buildspace that is
+// edited. A form always says everything, so every setting is present.
+func readForm(c *fiber.Ctx) (planInput, error) {
+	editing, err := param(c, "name")
+	if err != nil {
+		return planInput{}, err
+	}
 	if err := transfer.ReadBody(c, maxForm); err != nil {
-		return api.NewBuildspace{}, err
+		return planInput{}, err
 	}
 	s := buildbtw.DefaultSettings()
 	choose(&s.Scope, c.FormValue("scope"))
@@ -127,9 +132,9 @@ func readForm(c *fiber.Ctx) (api.NewBuildspace, error) {
 	for _, arch := range c.Request().PostArgs().PeekMulti("architectures") {
 		s.Architectures = append(s.Architectures, string(arch))
 	}
-	return api.NewBuildspace{
-		Name: strings.TrimSpace(c.FormValue("name")), Changesets: fields(c.FormValue("changesets")),
-		Settings: wireSettings(s), Confirm: c.FormValue("confirm") != "",
+	return planInput{
+		editing: editing, name: strings.TrimSpace(c.FormValue("name")), changesets: fields(c.FormValue("changesets")),
+		settings: s, confirm: c.FormValue("confirm") != "",
 	}, nil
 }
 
@@ -145,41 +150,83 @@ func fields(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\r' || r == '\t' })
 }
 
-// wireSettings says every setting.
-func wireSettings(s buildbtw.Settings) api.Settings {
-	return api.Settings{
-		Scope: &s.Scope, Cycles: &s.Cycles, Priority: &s.Priority, FollowAll: &s.FollowAll, Makedepends: &s.Makedepends,
-		Reuse: &s.Reuse, CutOff: &s.CutOff,
-		Architectures: (*[]string)(&s.Architectures), Exclude: (*[]string)(&s.Exclude), Add: (*[]string)(&s.Add),
-	}
-}
-
-// planForm is the form filled in with a request.
-func (a *App) planForm(editing string, r api.NewBuildspace) views.PlanForm {
-	s := buildbtw.DefaultSettings()
-	r.Apply(&s)
-	if len(s.Architectures) == len(a.Settings.Architectures) {
+// planForm is the form filled in.
+func (a *App) planForm(in planInput) views.PlanForm {
+	s := in.settings
+	if len(s.Architectures) == len(a.Catalog.Architectures) {
 		s.Architectures = nil // all of them, which is the default
 	}
 	return views.PlanForm{
-		Editing: editing, Name: r.Name, Changesets: strings.Join(r.Changesets, "\n"), Settings: s,
+		Editing: in.editing, Name: in.name, Changesets: strings.Join(in.changesets, "\n"), Settings: s,
 		Exclude: strings.Join(s.Exclude, " "), Add: strings.Join(s.Add, " "),
-		Architectures: a.Settings.Architectures, ConfirmAbove: a.Settings.ConfirmAbove,
+		Architectures: a.Catalog.Architectures, ConfirmAbove: a.Catalog.ConfirmAbove,
 	}
 }
 
-func (a *App) addPlan(c *fiber.Ctx, f *views.PlanForm, r api.NewBuildspace) error {
-	plan, err := a.api.Preview(c.UserContext(), api.PlanRequest{Changesets: r.Changesets, Settings: r.Settings})
+// addPlan adds the plan and, for a buildspace that has an iteration, which builds
+// it has more or fewer.
+func (a *App) addPlan(ctx context.Context, f *views.PlanForm, in planInput) error {
+	changesets, err := buildbtw.ParseChangesets(in.changesets)
+	if err != nil {
+		return err
+	}
+	plan, err := a.Catalog.Preview(ctx, changesets, in.settings)
 	if err != nil {
 		return err
 	}
 	summary := views.Summarize(plan)
 	f.Plan = &summary
-	f.NeedsConfirm = f.Editing == "" && summary.Builds() > a.Settings.ConfirmAbove
+	f.NeedsConfirm = f.Editing == "" && summary.Builds() > f.ConfirmAbove
 	if f.Editing == "" {
 		return nil
 	}
-	return a.comparePlan(c.UserContext(), f, plan)
+	latest, err := a.Store.Iteration(ctx, f.Editing, 0)
+	if buildbtw.KindOf(err) == buildbtw.KindNotFound {
+		return nil // there is none yet
+	}
+	if err != nil {
+		return err
+	}
+	work, err := a.Store.Work(ctx, latest.ID)
+	if err != nil {
+		return err
+	}
+	before := map[string]map[string]bool{} // by architecture
+	for _, b := range work.Builds {
+		if before[b.Architecture] == nil {
+			before[b.Architecture] = map[string]bool{}
+		}
+		before[b.Architecture][buildLink(b.BuildRef).Name()] = true
+	}
+	diff := comparePlan(before, plan)
+	diff.From = latest.Number
+	f.Compared = &diff
+	return nil
+}
+
+// comparePlan tells, by architecture, the names of builds that a plan has and an
+// iteration had not, and the other way round.
+func comparePlan(before map[string]map[string]bool, plan *buildgraph.Plan) views.Diff {
+	archs := maps.Clone(before)
+	added := map[string][]string{}
+	for arch, p := range plan.Architectures {
+		archs[arch] = maps.Clone(before[arch])
+		for _, b := range p.Builds {
+			name := views.BuildLink{Pkgbase: b.Pkgbase, Stage: b.Stage}.Name()
+			if !before[arch][name] {
+				added[arch] = append(added[arch], name)
+			}
+			delete(archs[arch], name)
+		}
+		slices.Sort(added[arch])
+	}
+	var diff views.Diff
+	for _, arch := range slices.Sorted(maps.Keys(archs)) {
+		diff.Architectures = append(diff.Architectures, views.DiffArch{
+			Architecture: arch, Added: added[arch], Removed: slices.Sorted(maps.Keys(archs[arch])),
+		})
+	}
+	return diff
 }
 
 func (a *App) renderForm(c *fiber.Ctx, f views.PlanForm) error {
@@ -193,18 +240,18 @@ func (a *App) renderForm(c *fiber.Ctx, f views.PlanForm) error {
 
 // refuseForm shows the form again with what was wrong beside its field. Faults
 // of the server are not the form's.
-func (a *App) refuseForm(c *fiber.Ctx, f views.PlanForm, err error, r api.NewBuildspace) error {
+func (a *App) refuseForm(c *fiber.Ctx, f views.PlanForm, err error, in planInput) error {
 	kind := buildbtw.KindOf(err)
 	if kind == buildbtw.KindInternal || kind == buildbtw.KindForbidden {
 		return err
 	}
-	f.Error = views.FormError{Field: wrongField(kind, r), Message: buildbtw.MessageOf(err)}
-	c.Status(api.StatusOf(kind))
+	f.Error = views.FormError{Field: wrongField(kind, in), Message: buildbtw.MessageOf(err)}
+	c.Status(kind.HTTPStatus())
 	return a.renderForm(c, f)
 }
 
 // wrongField finds the field that an error is about, by asking the same rules.
-func wrongField(kind buildbtw.Kind, r api.NewBuildspace) string {
+func wrongField(kind buildbtw.Kind, in planInput) string {
 	switch kind {
 	case buildbtw.KindUnconfirmed:
 		return "confirm"
@@ -216,17 +263,17 @@ func wrongField(kind buildbtw.Kind, r api.NewBuildspace) string {
 	default:
 		return ""
 	}
-	if _, err := buildbtw.ParseChangesets(r.Changesets); err != nil {
+	if _, err := buildbtw.ParseChangesets(in.changesets); err != nil {
 		return "changesets"
 	}
-	if r.Name != "" && buildbtw.CheckBuildspaceName(r.Name) != nil {
+	if in.name != "" && buildbtw.CheckBuildspaceName(in.name) != nil {
 		return "name"
 	}
 	bad := func(name string) bool { return buildbtw.CheckPkgname(name) != nil }
-	if slices.ContainsFunc(*r.Exclude, bad) {
+	switch {
+	case slices.ContainsFunc(in.settings.Exclude, bad):
 		return "exclude"
-	}
-	if slices.ContainsFunc(*r.Add, bad) {
+	case slices.ContainsFunc(in.settings.Add, bad):
 		return "add"
 	}
 	return ""

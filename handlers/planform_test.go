@@ -18,11 +18,11 @@ func TestThePlanIsShownBeforeAnythingIsCreated(t *testing.T) {
 	s := newSite(t)
 	s.get(t, "/buildspaces/new?changesets=lib").wants(t, "#changesets", "lib")
 
-	plan := s.post(t, "/buildspaces/new", url.Values{"changesets": {"lib\n"}, "name": {"mine"}, "scope": {"direct"}})
+	plan := s.post(t, "/buildspaces/new", url.Values{"changesets": {"lib\n"}, "name": {"mine"}, "scope": {"all"}})
 	plan.wantsStatus(t, http.StatusOK)
 	plan.wants(t, ".figures", "none 1", "direct 2", "all 3")
-	plan.wants(t, ".figures .chosen", "direct")
-	plan.wants(t, ".plan", "1 source cannot be read", "broken: .SRCINFO line 7: "+hostile, "Longest chain", "lib", "app", "tool",
+	plan.wants(t, ".figures .chosen", "all")
+	plan.wants(t, ".plan", "1 source cannot be read", unreadable, hostile, "Longest chain", "lib", "app", "tool",
 		"1 cycle edge ignored", "lib builds against tool (checkdepends) from the base repositories", "Level 0, at once", "lib", "Level 2", "tool")
 	plan.wantsNone(t, "main script")
 	plan.wants(t, "[formaction='/buildspaces']", "Create with 3 builds")
@@ -122,7 +122,7 @@ func TestAWrongFormComesBackWithTheMessageBesideTheField(t *testing.T) {
 }
 
 func TestManyBuildsAreCreatedOnlyWithAYes(t *testing.T) {
-	s := newSite(t, func(d *handlers.Deps) { d.Settings.ConfirmAbove = 2 })
+	s := newSite(t, func(d *handlers.Deps) { d.Catalog.ConfirmAbove = 2 })
 	plan := s.post(t, "/buildspaces/new", url.Values{"changesets": {"lib"}})
 	plan.wants(t, ".decision", "Create 3 builds (more than 2 need confirmation)")
 
@@ -147,8 +147,8 @@ func TestEditingShowsThePlanAndSaves(t *testing.T) {
 	if got := form.Get("changesets"); got != "lib" {
 		t.Fatalf("changesets %q", got)
 	}
-	form.Set("scope", "none")
-	form.Set("exclude", "app")
+	form.Set("scope", "all")
+	form.Set("exclude", "other")
 	plan := s.post(t, "/buildspaces/mine/edit", form)
 	plan.wants(t, ".decision button", "Save and start a new iteration")
 
@@ -163,7 +163,7 @@ func TestEditingShowsThePlanAndSaves(t *testing.T) {
 	saved.wantsStatus(t, http.StatusSeeOther)
 	row, err = s.db.Buildspace(t.Context(), "mine")
 	must(t, err)
-	if row.Scope != buildbtw.ScopeNone || len(row.Exclude) != 1 || row.Wanted == "" {
+	if row.Scope != buildbtw.ScopeAll || len(row.Exclude) != 1 || row.Wanted == "" {
 		t.Errorf("saved %+v, wanted %q", row.Settings, row.Wanted)
 	}
 	wrong := s.post(t, "/buildspaces/mine/save", url.Values{"changesets": {"curl"}})

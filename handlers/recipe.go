@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"buildbtw"
-	"buildbtw/api"
 	"buildbtw/internal/shell"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
@@ -31,7 +30,7 @@ func (a *App) recipes(row store.BuildRow) []views.Recipe {
 }
 
 func (a *App) sourceRecipe(row store.BuildRow, id string) string {
-	url := a.Settings.ServerURL + api.Prefix + "/builds/" + id + "/source"
+	url := a.Settings.ServerURL + apiPrefix + "/builds/" + id + "/source"
 	return fmt.Sprintf(`mkdir %[1]s && cd %[1]s && curl -fsS %[2]s | tar -x
 # or in your clone of the source:
 git fetch --all && git checkout --detach %[3]s`, shell.Quote(row.Source), shell.Quote(url), row.Commit)

@@ -7,10 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"buildbtw"
-	"buildbtw/buildgraph"
-	"buildbtw/handlers"
-	"buildbtw/internal/directory"
 	"buildbtw/store/storetest"
 )
 
@@ -54,8 +50,9 @@ func TestSearchNamesWhoLinksALibrary(t *testing.T) {
 func TestSearchFindsCommitsByTheirBeginning(t *testing.T) {
 	s := newSite(t)
 	s.failing(t)
-	page := s.get(t, "/search?q=aaaaaaa")
-	page.wants(t, "[aria-labelledby=h-commits]", "aaaaaaaaaa", "lib", "in lib #1", "aaaaaaaaaa", "current commit of the source")
+	commit := s.commitOf(t, "lib")
+	s.get(t, "/search?all=1&q=aaaaaaa").wants(t, "[aria-labelledby=h-commits]", "aaaaaaaaaa", "lib", "in lib #1")
+	s.get(t, "/search?all=1&q="+commit[:7]).wants(t, "[aria-labelledby=h-commits]", commit[:10], "lib", "current commit of the source")
 	s.get(t, "/search?q=fffffff").wants(t, ".empty", "Nothing found")
 }
 
@@ -84,18 +81,7 @@ func TestSuggestionsAreFewAndNoPage(t *testing.T) {
 
 // What a person finds is there before the sources have been read.
 func TestSearchWorksWhileTheSourcesAreRead(t *testing.T) {
-	s := newSite(t, func(d *handlers.Deps) { d.Catalog = startingCatalog{} })
+	s := newSite(t, unread)
 	s.db.Iterate(t, s.db.NewBuildspace(t, "work"), storetest.Plan("lib"))
 	s.get(t, "/search?q=wor").wants(t, "[aria-labelledby=h-spaces]", "work")
-}
-
-// startingCatalog has not read its sources yet.
-type startingCatalog struct{ smallCatalog }
-
-func (startingCatalog) Directory() (*directory.Directory, error) {
-	return nil, buildbtw.Unavailable("the sources are being read")
-}
-
-func (startingCatalog) Package(string, string) (buildgraph.Package, error) {
-	return buildgraph.Package{}, buildbtw.Unavailable("the sources are being read")
 }

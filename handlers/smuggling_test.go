@@ -23,7 +23,7 @@ const smuggled = "GET /api/v1/health?smuggled HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\
 // A body that nobody has read must never be taken for further requests: one of
 // 190 kB made a plain Fiber server run 20,000 of them (stack.md, section 4).
 func TestUnreadBodyIsNoRequest(t *testing.T) {
-	f := newFrame(t)
+	f := newFrame(t, panicOnDemand)
 	strict := newFrame(t, func(d *handlers.Deps) { d.Settings.SingleUser = false; d.Who = nobody })
 	long := strings.Repeat(smuggled, 3000)
 	const lease = "/api/v1/worker/leases/nosuch"
@@ -46,7 +46,7 @@ func TestUnreadBodyIsNoRequest(t *testing.T) {
 		"foreign host":      {f, "POST", "/api/v1/plans", "Host: evil.example\r\n", long, 421},
 		"body of a GET":     {f, "GET", "/api/v1/me", "", long, 200},
 		"GET of a file":     {f, "GET", "/repo/a_1/os/x86_64/a.db", "", long, 404},
-		"panic":             {f, "POST", "/api/v1/plans", "", `{"changesets":["a"]}`, 500},
+		"panic":             {f, "POST", "/api/v1/plans", "Authorization: Bearer panic\r\n", `{"changesets":["a"]}`, 500},
 		"expect a continue": {f, "PUT", lease + "/packages/a-1-1-any.pkg.tar", "Expect: 100-continue\r\n", long, 409},
 	} {
 		t.Run(name, func(t *testing.T) {

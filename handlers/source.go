@@ -165,7 +165,7 @@ func (a *App) sourceView(ctx context.Context, s catalog.Source) (views.SourceDet
 		v.Committed = a.moment(read[s.Commit].Time)
 	}
 	names := map[string]bool{}
-	for _, arch := range a.Settings.Architectures {
+	for _, arch := range a.Catalog.Architectures {
 		p, err := a.Catalog.Package(arch, s.Pkgbase)
 		if err != nil || p.Source != s.Slug {
 			continue // it makes nothing for this one

@@ -134,8 +134,8 @@ func (s *server) until(what string, ok func() bool) {
 func problem(w http.ResponseWriter, err error, offset *int64) {
 	kind := buildbtw.KindOf(err)
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(api.StatusOf(kind))
-	json.NewEncoder(w).Encode(api.Problem{Type: api.ProblemType + string(kind), Status: api.StatusOf(kind), Detail: err.Error(), Offset: offset})
+	w.WriteHeader(kind.HTTPStatus())
+	json.NewEncoder(w).Encode(api.Problem{Type: api.ProblemType + string(kind), Status: kind.HTTPStatus(), Detail: err.Error(), Offset: offset})
 }
 
 func (s *server) claim(w http.ResponseWriter, r *http.Request) {

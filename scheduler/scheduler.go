@@ -45,11 +45,10 @@ type Config struct {
 // Scheduler owns the loops.
 type Scheduler struct {
 	Config
-	loops     []*Loop
-	moved     moves
-	followed  map[int64]uint64 // by buildspace: the revision of the catalog with which its graph was compared last
-	syncing   sync.Mutex       // one look at the sources at a time
-	forecasts forecasts
+	loops    []*Loop
+	moved    moves
+	followed map[int64]uint64 // by buildspace: the revision of the catalog with which its graph was compared last
+	syncing  sync.Mutex       // one look at the sources at a time
 }
 
 // pushers is how many pushes are looked at at the same time: one repository

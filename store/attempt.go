@@ -91,7 +91,7 @@ func (s *Store) Heartbeat(ctx context.Context, lease string, extend time.Duratio
 // after it. The same report again changes nothing and gets the same answer;
 // any other report after the end is a Conflict.
 func (s *Store) EndAttempt(ctx context.Context, lease string, o buildbtw.Outcome, message string) (buildbtw.Status, error) {
-	if !reportable(o) {
+	if o == buildbtw.OutcomeBuilt || !o.Reportable() {
 		return "", buildbtw.Invalid("an attempt cannot end as %q; report failed, infrastructure, timed-out, stalled, cancelled or released", o)
 	}
 	var status buildbtw.Status
@@ -116,17 +116,6 @@ func (s *Store) EndAttempt(ctx context.Context, lease string, o buildbtw.Outcome
 		return "", fmt.Errorf("end attempt as %s: %w", o, err)
 	}
 	return status, nil
-}
-
-// reportable reports whether a worker may say so. Whether it is lost is what
-// the server finds.
-func reportable(o buildbtw.Outcome) bool {
-	switch o {
-	case buildbtw.OutcomeFailed, buildbtw.OutcomeInfrastructure, buildbtw.OutcomeTimedOut,
-		buildbtw.OutcomeStalled, buildbtw.OutcomeCancelled, buildbtw.OutcomeReleased:
-		return true
-	}
-	return false
 }
 
 // ending is how an attempt came to its end without packages.

@@ -9,15 +9,16 @@ import (
 	"strings"
 	"time"
 
+	"buildbtw"
 	"buildbtw/buildlog"
 	"buildbtw/catalog"
 	"buildbtw/cmd/internal/cli"
 	"buildbtw/forge"
 	"buildbtw/git/gitmirror"
 	"buildbtw/handlers"
-	"buildbtw/handlers/apiv1"
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/progress"
 	"buildbtw/publish"
 	"buildbtw/scheduler"
 	"buildbtw/store"
@@ -94,7 +95,10 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sources := catalog.New(catalog.Config{Mirror: mirror, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: f.prefer})
+	sources := catalog.New(catalog.Config{
+		Mirror: mirror, Store: s.store, Repos: repos, Bases: bases, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: f.prefer,
+		ConfirmAbove: f.confirmAbove,
+	})
 	publisher := publish.New(publish.Config{Store: s.store, Repos: repos, Mirror: mirror, Log: s.log, Baseline: bases.Interfaces})
 	gitlab.Store, gitlab.Mirror, gitlab.Catalog, gitlab.Log, gitlab.Now = s.store, mirror, sources, s.log, time.Now
 	gitlab.Architectures = f.architectures
@@ -105,11 +109,8 @@ func (s *server) join(ctx context.Context) error {
 		Lease: f.lease, SyncPeriod: f.syncPeriod, GroupPeriod: f.gitlab.period, Debounce: f.debounce,
 	})
 	s.app, err = handlers.New(handlers.Deps{
-		Deps: apiv1.Deps{
-			Store: s.store, Catalog: sources, Base: bases, Publisher: publisher, Forecaster: s.scheduler, Forge: gitlabForge, Sources: mirror,
-			Repos: repos, Logs: logs, Settings: f.settings(), Log: s.log, Wake: s.scheduler.Wake, Now: time.Now,
-		},
-		Who: handlers.SingleUser(token),
+		Store: s.store, Catalog: sources, Forecasts: &progress.Forecasts{}, Publisher: publisher, Forge: gitlabForge, Sources: mirror,
+		Repos: repos, Logs: logs, Settings: f.settings(), Log: s.log, Wake: s.scheduler.Wake, Now: time.Now, Who: handlers.SingleUser(token),
 	})
 	s.workers = &children{count: f.workers, url: f.serverURL, tokenFile: f.workerTokenFile, dataDir: f.dataDir, log: s.log}
 	return err
@@ -132,10 +133,9 @@ func (s *server) openBases() (baserepo.Bases, error) {
 	return bases, nil
 }
 
-func (f serveFlags) settings() apiv1.Settings {
-	return apiv1.Settings{
-		ServerURL: strings.TrimRight(f.serverURL, "/"), Architectures: f.architectures, BaseRef: f.baseRef,
-		ConfirmAbove: f.confirmAbove, Version: cli.Version(), SingleUser: true,
+func (f serveFlags) settings() buildbtw.ServerSettings {
+	return buildbtw.ServerSettings{
+		ServerURL: strings.TrimRight(f.serverURL, "/"), Version: cli.Version(), SingleUser: true,
 		Lease: f.lease, Timeout: f.buildTimeout, Stall: f.stallTimeout, WebhookSecret: f.gitlab.webhookSecret,
 	}
 }

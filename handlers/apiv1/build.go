@@ -2,14 +2,16 @@ package apiv1
 
 import (
 	"context"
+	"io"
+	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/handlers/transfer"
 	"buildbtw/store"
 )
 
@@ -34,16 +36,10 @@ func buildFilter(c *fiber.Ctx) (store.BuildFilter, error) {
 	if err != nil {
 		return store.BuildFilter{}, err
 	}
-	f := store.BuildFilter{
+	return store.BuildFilter{
 		Buildspace: c.Query("buildspace"), Iteration: iteration, Architecture: c.Query("arch"), Status: c.Query("status"),
 		Pkgbase: c.Query("pkgbase"), Query: c.Query("q"), Cursor: c.Query("cursor"), Limit: n,
-	}
-	for s := range strings.SplitSeq(f.Status, ",") {
-		if s != "" && !slices.Contains(buildbtw.Statuses(), buildbtw.Status(s)) {
-			return f, buildbtw.Invalid("status %.40q is none; see the statuses in /api/v1/openapi.json", s)
-		}
-	}
-	return f, nil
+	}, nil
 }
 
 func (a *API) build(c *fiber.Ctx) error {
@@ -157,4 +153,63 @@ func utc(t *time.Time) *time.Time {
 	}
 	u := t.UTC()
 	return &u
+}
+
+// packageFile sends one published file of a build.
+func (a *API) packageFile(c *fiber.Ctx) error {
+	id, err := buildID(c)
+	if err != nil {
+		return err
+	}
+	file, err := param(c, "file")
+	if err != nil {
+		return err
+	}
+	row, err := a.Store.Build(c.UserContext(), id)
+	if err != nil {
+		return err
+	}
+	packages, err := a.Store.BuildPackages(c.UserContext(), id)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(packages, func(p buildbtw.Package) bool { return p.Filename == file })
+	if i < 0 {
+		return buildbtw.NotFound("build %d has no package file %.80q", id, file)
+	}
+	path, err := a.Repos.Path(buildbtw.RepositoryName(row.Buildspace, row.Iteration), row.Architecture, file)
+	if err != nil {
+		return err
+	}
+	c.Set(api.HeaderSHA256, packages[i].SHA256)
+	return transfer.SendFile(c, path, fiber.MIMEOctetStream)
+}
+
+func (a *API) wirePackage(buildID int64, p buildbtw.Package) api.Package {
+	return api.Package{
+		Pkgname: p.Pkgname, Version: p.Version, Architecture: p.Architecture, Filename: p.Filename, SHA256: p.SHA256, Size: p.Size,
+		URL: a.Settings.ServerURL + api.Prefix + "/builds/" + formatID(buildID) + "/packages/" + url.PathEscape(p.Filename),
+	}
+}
+
+// buildSource streams the tree that a build is made from, for those who want to
+// do it again.
+func (a *API) buildSource(c *fiber.Ctx) error {
+	id, err := buildID(c)
+	if err != nil {
+		return err
+	}
+	row, err := a.Store.Build(c.UserContext(), id)
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderContentDisposition, `attachment; filename="`+row.Source+`.tar"`)
+	return a.sendTree(c, row.Commit)
+}
+
+// sendTree streams the tree of a commit as a tar.
+func (a *API) sendTree(c *fiber.Ctx, commit string) error {
+	return a.stream(c, "application/x-tar", func(ctx context.Context, w io.Writer) error {
+		return a.Sources.Archive(ctx, commit, w)
+	})
 }

@@ -3,7 +3,6 @@ package apiv1
 import (
 	"context"
 	"net/url"
-	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -47,10 +46,16 @@ func (a *API) createBuildspace(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	row, err := a.Create(c.UserContext(), a.User(c), r)
+	changesets, settings, err := wanted(api.PlanRequest{Changesets: r.Changesets, Settings: r.Settings})
 	if err != nil {
 		return err
 	}
+	n := buildbtw.NewBuildspace{Name: r.Name, Changesets: changesets, Settings: settings, Confirm: r.Confirm}
+	row, err := a.Catalog.Create(c.UserContext(), a.User(c), n)
+	if err != nil {
+		return err
+	}
+	a.Wake()
 	c.Status(fiber.StatusCreated)
 	c.Location(api.Prefix + "/buildspaces/" + url.PathEscape(row.Name))
 	return send(c, a.wireBuildspace(row))
@@ -65,77 +70,23 @@ func (a *API) editBuildspace(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	row, err := a.Edit(c.UserContext(), a.User(c), name, r)
+	e := buildbtw.EditBuildspace{Status: r.Status}
+	if r.Settings != (api.Settings{}) {
+		e.Settings = r.Apply
+	}
+	if r.Changesets != nil {
+		changesets, err := buildbtw.ParseChangesets(*r.Changesets)
+		if err != nil {
+			return err
+		}
+		e.Changesets = &changesets
+	}
+	row, err := a.Catalog.Edit(c.UserContext(), a.User(c), name, e)
 	if err != nil {
 		return err
 	}
-	return send(c, a.wireBuildspace(row))
-}
-
-// Edit changes a buildspace for the JSON API and for the page. Everything is
-// checked before anything is changed.
-func (a *API) Edit(ctx context.Context, u buildbtw.User, name string, r api.EditBuildspace) (store.BuildspaceRow, error) {
-	row, err := a.Store.Buildspace(ctx, name)
-	if err != nil {
-		return row, err
-	}
-	turn, err := a.turn(r.Status)
-	if err != nil {
-		return row, err
-	}
-	edit, err := a.edit(ctx, row, r)
-	if err != nil {
-		return row, err
-	}
-	if edit.Settings != nil || edit.Changesets != nil {
-		if row, err = a.Store.EditBuildspace(ctx, u.Name, name, edit); err != nil {
-			return row, err
-		}
-	}
-	if turn != nil {
-		row, err = turn(ctx, u.Name, name)
-	}
 	a.Wake()
-	return row, err
-}
-
-// turn gives the store's way to a status; nil when none is asked for.
-func (a *API) turn(to *buildbtw.BuildspaceStatus) (func(ctx context.Context, actor, name string) (store.BuildspaceRow, error), error) {
-	switch {
-	case to == nil:
-		return nil, nil
-	case *to == buildbtw.BuildspaceActive:
-		return a.Store.StartBuildspace, nil
-	case *to == buildbtw.BuildspaceStopped:
-		return a.Store.StopBuildspace, nil
-	}
-	return nil, buildbtw.Invalid("unknown status %q; choose active or stopped", *to)
-}
-
-// edit turns a request into what the store shall change.
-func (a *API) edit(ctx context.Context, row store.BuildspaceRow, r api.EditBuildspace) (store.Edit, error) {
-	var e store.Edit
-	if r.Settings != (api.Settings{}) {
-		s, err := a.settings(row.Settings, r.Settings)
-		if err != nil {
-			return e, err
-		}
-		e.Settings = &s
-	}
-	if r.Changesets == nil {
-		return e, nil
-	}
-	changesets, err := buildbtw.ParseChangesets(*r.Changesets)
-	if err != nil {
-		return e, err
-	}
-	for _, cs := range changesets {
-		if _, err := a.Catalog.Resolve(ctx, cs); err != nil {
-			return e, err
-		}
-	}
-	e.Changesets = &changesets
-	return e, nil
+	return send(c, a.wireBuildspace(row))
 }
 
 func (a *API) retryBuildspace(c *fiber.Ctx) error  { return a.changeBuilds(c, a.Store.RetryFailed) }
@@ -174,9 +125,7 @@ func (a *API) wireBuildspace(row store.BuildspaceRow) api.Buildspace {
 }
 
 // page gives the full URL of a page for people.
-func (a *API) page(parts ...string) string {
-	return a.Settings.ServerURL + "/" + strings.Join(list(parts, url.PathEscape), "/")
-}
+func (a *API) page(parts ...string) string { return a.Settings.URL(parts...) }
 
 // list converts a list; the result is never null in JSON.
 func list[From, To any](from []From, convert func(From) To) []To {

@@ -78,7 +78,7 @@ func TestCreatingRefusesWhatCannotWork(t *testing.T) {
 }
 
 func TestManyBuildsWantConfirmation(t *testing.T) {
-	s := newServer(t, func(d *handlers.Deps) { d.Settings.ConfirmAbove = 1 })
+	s := newServer(t, func(d *handlers.Deps) { d.Catalog.ConfirmAbove = 1 })
 	in := api.NewBuildspace{Changesets: []string{"libalpha"}}
 	s.wantProblem(s.call("POST", "/buildspaces", in, http.StatusPreconditionRequired, nil), http.StatusPreconditionRequired, "2 builds")
 	in.Confirm = true

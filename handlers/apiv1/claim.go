@@ -65,11 +65,11 @@ func (a *API) checkClaim(r api.ClaimRequest) (store.Claim, error) {
 	if err := w.Validate(); err != nil {
 		return store.Claim{}, err
 	}
-	offered := func(arch string) bool { return slices.Contains(a.Settings.Architectures, arch) }
+	offered := func(arch string) bool { return slices.Contains(a.Catalog.Architectures, arch) }
 	switch {
 	case !slices.ContainsFunc(r.Architectures, offered):
 		return store.Claim{}, buildbtw.Invalid("worker %s builds for %s, but this server only for %s", r.Worker,
-			strings.Join(r.Architectures, ", "), strings.Join(a.Settings.Architectures, ", "))
+			strings.Join(r.Architectures, ", "), strings.Join(a.Catalog.Architectures, ", "))
 	case r.Wait < 0 || r.Wait > api.MaxWait:
 		return store.Claim{}, buildbtw.Invalid("wait is %d seconds; choose 0 to %d", r.Wait, api.MaxWait)
 	case r.Slot < 0 || r.Slot >= maxSlots:

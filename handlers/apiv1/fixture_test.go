@@ -20,14 +20,11 @@ import (
 	"buildbtw/api"
 	"buildbtw/buildlog"
 	"buildbtw/catalog"
-	"buildbtw/forge"
 	"buildbtw/git/gitmirror"
 	"buildbtw/handlers"
-	"buildbtw/handlers/apiv1"
-	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/progress"
 	"buildbtw/publish"
-	"buildbtw/scheduler"
 	"buildbtw/store"
 )
 
@@ -74,23 +71,15 @@ func newServer(t testing.TB, change ...func(*handlers.Deps)) *server {
 	s.must(err)
 
 	quiet := slog.New(slog.DiscardHandler)
-	s.catalog = catalog.New(catalog.Config{Mirror: mirror, BaseRef: "main", Architectures: []string{"x86_64"}})
-	publisher := publish.New(publish.Config{Store: s.store, Repos: s.repos, Mirror: mirror, Log: quiet})
-	sched := scheduler.New(scheduler.Config{
-		Store: s.store, Catalog: s.catalog, Publisher: publisher, Forge: forge.New(forge.Config{}), Mirror: mirror, Repos: s.repos,
-		Log: quiet, Now: time.Now, Lease: time.Minute,
+	s.catalog = catalog.New(catalog.Config{
+		Mirror: mirror, Store: s.store, Repos: s.repos, BaseRef: "main", Architectures: []string{"x86_64"}, ConfirmAbove: 500,
 	})
+	publisher := publish.New(publish.Config{Store: s.store, Repos: s.repos, Mirror: mirror, Log: quiet})
 	s.must(s.catalog.Refresh(t.Context()))
 	s.serve(handlers.Deps{
-		Who: handlers.SingleUser(workerToken),
-		Deps: apiv1.Deps{
-			Store: s.store, Catalog: s.catalog, Base: baserepo.Bases{}, Publisher: publisher, Forecaster: sched, Sources: mirror, Repos: s.repos, Logs: s.logs,
-			Log: quiet, Wake: func() {}, Now: time.Now,
-			Settings: apiv1.Settings{
-				Architectures: []string{"x86_64"}, BaseRef: "main", ConfirmAbove: 500, Version: "test",
-				SingleUser: true, Lease: time.Minute,
-			},
-		},
+		Store: s.store, Catalog: s.catalog, Forecasts: &progress.Forecasts{}, Publisher: publisher, Sources: mirror, Repos: s.repos, Logs: s.logs,
+		Log: quiet, Wake: func() {}, Now: time.Now, Who: handlers.SingleUser(workerToken),
+		Settings: buildbtw.ServerSettings{Version: "test", SingleUser: true, Lease: time.Minute},
 	}, change)
 	return s
 }

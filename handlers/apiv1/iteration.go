@@ -1,7 +1,7 @@
 package apiv1
 
 import (
-	"context"
+	"slices"
 	"strconv"
 
 	"github.com/gofiber/fiber/v2"
@@ -9,6 +9,7 @@ import (
 	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/progress"
 	"buildbtw/store"
 )
 
@@ -63,24 +64,124 @@ func (a *API) iteration(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	w := a.wireIteration(row)
-	if err := a.addDetails(c.UserContext(), &w, row); err != nil {
+	blockers, err := a.Store.Blockers(c.UserContext(), row.ID, maxBlockers)
+	if err != nil {
 		return err
+	}
+	architectures, err := a.Store.Architectures(c.UserContext(), row.ID)
+	if err != nil {
+		return err
+	}
+	w := a.wireIteration(row)
+	w.Blockers = list(blockers, func(b store.Blocker) api.Blocker {
+		return api.Blocker{Build: wireRef(b.Build), Blocks: b.Blocks}
+	})
+	repository := buildbtw.RepositoryName(row.Buildspace, row.Number)
+	for _, arch := range architectures {
+		w.Repository = append(w.Repository, api.ArchRepository{
+			Architecture: arch,
+			Repository:   a.repository(row.Buildspace, repository, arch),
+			PacmanConf:   pacmanrepo.PacmanConf(row.Buildspace, a.Settings.ServerURL, repository),
+		})
 	}
 	return send(c, w)
 }
 
-// forecast says when an iteration will be done.
+// forecast answers when an iteration will be done.
 func (a *API) forecast(c *fiber.Ctx) error {
 	row, err := a.namedIteration(c)
 	if err != nil {
 		return err
 	}
-	f, err := a.Forecaster.Forecast(c.UserContext(), row)
+	f, err := a.Forecasts.Of(c.UserContext(), &a.Store.Reader, row, a.Now())
 	if err != nil {
 		return err
 	}
-	return send(c, f)
+	return send(c, api.Forecast{
+		At: f.At, Workers: f.Workers, Remaining: f.Remaining, Blocked: f.Blocked, Known: f.Known,
+		WorkSeconds: f.WorkSeconds, ChainSeconds: f.ChainSeconds, Seconds: f.Seconds,
+		Chain: list(f.Chain, func(s progress.ChainStep) api.ChainStep {
+			return api.ChainStep{Build: wireRef(s.Build), Seconds: s.Seconds}
+		}),
+		BurnDown: list(f.BurnDown, func(p store.BurnPoint) api.BurnPoint {
+			return api.BurnPoint{At: p.At.UTC(), Remaining: p.Remaining}
+		}),
+		Blockers: list(f.Blockers, func(b progress.BlockedWork) api.HeldWork {
+			return api.HeldWork{Build: wireRef(b.Build), Builds: b.Builds, Seconds: b.Seconds}
+		}),
+	})
+}
+
+// diff answers what changed from one iteration to another, the latest unless the
+// request names one.
+func (a *API) diff(c *fiber.Ctx) error {
+	from, err := a.namedIteration(c)
+	if err != nil {
+		return err
+	}
+	number, err := iterationNumber(c.Query("to"))
+	if err != nil {
+		return err
+	}
+	to, err := a.Store.Iteration(c.UserContext(), from.Buildspace, number)
+	if err != nil {
+		return err
+	}
+	d, err := a.Store.Diff(c.UserContext(), from.Buildspace, from.Number, to.Number)
+	if err != nil {
+		return err
+	}
+	w := api.Diff{From: d.From, To: d.To, Architectures: make(map[string]api.DiffArch, len(d.Architectures))}
+	edge := func(e store.EdgeChange) api.DiffEdge {
+		return api.DiffEdge{From: e.From, To: e.To, Kinds: e.Kinds.Names()}
+	}
+	for arch, part := range d.Architectures {
+		w.Architectures[arch] = api.DiffArch{
+			Added: names(part.Added), Removed: names(part.Removed),
+			Changed:    list(part.Changed, func(b store.BuildChange) api.DiffChange { return api.DiffChange(b) }),
+			EdgesAdded: list(part.EdgesAdded, edge), EdgesRemoved: list(part.EdgesRemoved, edge),
+		}
+	}
+	return send(c, w)
+}
+
+// graph answers with the builds and edges of one architecture of an iteration;
+// one without builds has no architecture, and an empty graph.
+func (a *API) graph(c *fiber.Ctx) error {
+	row, err := a.namedIteration(c)
+	if err != nil {
+		return err
+	}
+	architectures, err := a.Store.Architectures(c.UserContext(), row.ID)
+	if err != nil {
+		return err
+	}
+	arch := c.Query("arch")
+	switch {
+	case arch == "" && len(architectures) > 0:
+		arch = architectures[0]
+	case arch != "" && !slices.Contains(architectures, arch):
+		return buildbtw.NotFound("the iteration has no builds for %.40q", arch)
+	}
+	g, err := a.Store.Graph(c.UserContext(), row.ID, arch)
+	if err != nil {
+		return err
+	}
+	pkgbase := make(map[int64]string, len(g.Builds))
+	for _, b := range g.Builds {
+		pkgbase[b.ID] = b.Pkgbase
+	}
+	return send(c, api.Graph{
+		Builds: list(g.Builds, func(b buildbtw.Build) api.Build {
+			return a.wireBuild(store.BuildRow{Build: b, Buildspace: row.Buildspace, Iteration: row.Number})
+		}),
+		Edges: list(g.Edges, func(e buildbtw.Edge) api.GraphEdge {
+			return api.GraphEdge{From: formatID(e.From), To: formatID(e.To), Kinds: e.Kinds.Names()}
+		}),
+		Cuts: list(g.Cuts, func(e buildbtw.Cut) api.Cut {
+			return api.Cut{From: pkgbase[e.From], To: pkgbase[e.To], Kinds: e.Kinds.Names(), Cycle: names(e.Cycle)}
+		}),
+	})
 }
 
 // namedIteration loads the iteration that the path names.
@@ -94,30 +195,6 @@ func (a *API) namedIteration(c *fiber.Ctx) (store.IterationRow, error) {
 		return store.IterationRow{}, err
 	}
 	return a.Store.Iteration(c.UserContext(), name, number)
-}
-
-// addDetails adds what only the view of one iteration shows.
-func (a *API) addDetails(ctx context.Context, w *api.Iteration, row store.IterationRow) error {
-	blockers, err := a.Store.Blockers(ctx, row.ID, maxBlockers)
-	if err != nil {
-		return err
-	}
-	architectures, err := a.Store.Architectures(ctx, row.ID)
-	if err != nil {
-		return err
-	}
-	w.Blockers = list(blockers, func(b store.Blocker) api.Blocker {
-		return api.Blocker{Build: wireRef(b.Build), Blocks: b.Blocks}
-	})
-	repository := buildbtw.RepositoryName(row.Buildspace, row.Number)
-	for _, arch := range architectures {
-		w.Repository = append(w.Repository, api.ArchRepository{
-			Architecture: arch,
-			Repository:   a.repository(row.Buildspace, repository, arch),
-			PacmanConf:   pacmanrepo.PacmanConf(row.Buildspace, a.Settings.ServerURL, repository),
-		})
-	}
-	return nil
 }
 
 // repository says where an iteration's pacman repository is served.

@@ -78,23 +78,18 @@ func send(c *fiber.Ctx, v any) error {
 	return c.Send(body)
 }
 
-// SendProblem answers with an error as RFC 9457 wants it.
-func SendProblem(c *fiber.Ctx, p api.Problem) error {
+// Problem answers with an error as RFC 9457 wants it.
+func Problem(c *fiber.Ctx, status int, title, detail string, cause error) error {
+	p := api.Problem{Type: api.ProblemType + string(buildbtw.KindOfHTTPStatus(status)), Title: title, Status: status, Detail: detail}
+	var chunk *buildlog.OffsetError
+	if errors.As(cause, &chunk) {
+		p.Offset = &chunk.End // of a log chunk that does not begin there
+	}
 	body, err := json.Marshal(p)
 	if err != nil {
 		return fmt.Errorf("encode problem: %w", err)
 	}
-	c.Status(p.Status)
+	c.Status(status)
 	c.Set(fiber.HeaderContentType, "application/problem+json")
 	return c.Send(body)
-}
-
-// OffsetOf gives the end of the log when err is about a chunk that does not
-// begin there.
-func OffsetOf(err error) *int64 {
-	var o *buildlog.OffsetError
-	if errors.As(err, &o) {
-		return &o.End
-	}
-	return nil
 }

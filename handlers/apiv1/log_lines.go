@@ -60,23 +60,9 @@ func (a *API) logView(c *fiber.Ctx) (*buildlog.View, error) {
 	return a.Logs.View(c.UserContext(), attempt.ID)
 }
 
-// LogQuery reads what to search for in a log, and checks it.
-func LogQuery(c *fiber.Ctx) (buildlog.Query, error) {
-	expression, err := flag(c, "regexp")
-	if err != nil {
-		return buildlog.Query{}, err
-	}
-	matchCase, err := flag(c, "case")
-	if err != nil {
-		return buildlog.Query{}, err
-	}
-	q := buildlog.Query{Text: c.Query("q"), Regexp: expression, IgnoreCase: !matchCase}
-	return q, q.Check()
-}
-
 // searchLog gives the lines of a log in which something is found.
 func (a *API) searchLog(c *fiber.Ctx) error {
-	q, err := LogQuery(c)
+	q, err := buildlog.ParseQuery(c.Query("q"), c.Query("regexp"), c.Query("case"))
 	if err != nil {
 		return err
 	}

@@ -2,14 +2,19 @@ package apiv1
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
+	"buildbtw/api"
 )
 
-const maxLimit = 500 // rows of a page
+const (
+	maxLimit     = 500 // rows of a page
+	defaultLimit = 50  // rows of a page when the request does not say
+)
 
 // param gives a part of the path as it was meant. Names are checked by whoever
 // uses them; "%2F" and ".." lead nowhere, because nothing here is a path on disk.
@@ -80,4 +85,27 @@ func flag(c *fiber.Ctx, name string) (bool, error) {
 		return false, buildbtw.Invalid("%s=%.40q is neither true nor false", name, text)
 	}
 	return v, nil
+}
+
+// cut gives one page of a list that is known as a whole. The cursor is the key
+// of the last row; keys are unique.
+func cut[T any](c *fiber.Ctx, rows []T, key func(T) string) (api.Page[T], error) {
+	n, err := limit(c)
+	if err != nil {
+		return api.Page[T]{}, err
+	}
+	if n == 0 {
+		n = defaultLimit
+	}
+	if after := c.Query("cursor"); after != "" {
+		i := slices.IndexFunc(rows, func(row T) bool { return key(row) == after })
+		if i < 0 {
+			return api.Page[T]{}, buildbtw.Invalid("the cursor %.40q is none of this list; begin again without one", after)
+		}
+		rows = rows[i+1:]
+	}
+	if len(rows) <= n {
+		return api.Page[T]{Items: rows}, nil
+	}
+	return api.Page[T]{Items: rows[:n], Cursor: key(rows[n-1])}, nil
 }

@@ -2,7 +2,6 @@ package apiv1
 
 import (
 	"errors"
-	"slices"
 	"strconv"
 
 	"github.com/gofiber/fiber/v2"
@@ -97,15 +96,6 @@ func (a *API) sourceTree(c *fiber.Ctx) error {
 	return a.sendTree(c, lease.Build.Commit)
 }
 
-// reportable are the outcomes that a worker may report; only the server itself
-// can find that an attempt is lost.
-func reportable() []buildbtw.Outcome {
-	return []buildbtw.Outcome{
-		buildbtw.OutcomeBuilt, buildbtw.OutcomeFailed, buildbtw.OutcomeInfrastructure, buildbtw.OutcomeTimedOut,
-		buildbtw.OutcomeStalled, buildbtw.OutcomeCancelled, buildbtw.OutcomeReleased,
-	}
-}
-
 const (
 	maxFiles      = 1000 // packages of one build
 	maxFinishText = 4000 // bytes of what a worker says about the end
@@ -133,7 +123,7 @@ func (a *API) finish(c *fiber.Ctx) error {
 
 func checkFinish(r api.FinishRequest) error {
 	switch {
-	case !slices.Contains(reportable(), r.Outcome):
+	case !r.Outcome.Reportable():
 		return buildbtw.Invalid("%.40q is no outcome that a worker can report", r.Outcome)
 	case r.Outcome == buildbtw.OutcomeBuilt && len(r.Files) == 0:
 		return buildbtw.Invalid("a build that is built has at least one package; name every uploaded file")

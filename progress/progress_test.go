@@ -1,7 +1,8 @@
-package scheduler
+package progress
 
 import (
 	"context"
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -10,76 +11,67 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"buildbtw"
-	"buildbtw/api"
-	"buildbtw/catalog"
 	"buildbtw/store"
 	"buildbtw/store/storetest"
 )
 
-type fixture struct {
-	*Scheduler
-	db *storetest.DB
-}
-
-func newFixture(t testing.TB) *fixture {
-	t.Helper()
-	db := storetest.New(t)
-	return &fixture{&Scheduler{Config: Config{Store: db.Store, Catalog: catalog.New(catalog.Config{}), Now: db.Clock.Now}}, db}
-}
-
 // teach builds packages in a buildspace of their own, each for so many seconds.
-func (f *fixture) teach(t *testing.T, seconds map[string]int) {
+func teach(t *testing.T, db *storetest.DB, seconds map[string]int) {
 	t.Helper()
-	names := make([]string, 0, len(seconds))
-	for name := range seconds {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	f.db.Iterate(t, f.db.NewBuildspace(t, "school"), storetest.Plan(names...))
+	names := slices.Sorted(maps.Keys(seconds))
+	db.Iterate(t, db.NewBuildspace(t, "school"), storetest.Plan(names...))
 	for range names {
-		c := f.db.Claim(t, "teacher")
-		f.db.Clock.Advance(time.Duration(seconds[c.Build.Pkgbase]) * time.Second)
-		f.db.Finish(t, c)
+		c := db.Claim(t, "teacher")
+		db.Clock.Advance(time.Duration(seconds[c.Build.Pkgbase]) * time.Second)
+		db.Finish(t, c)
 	}
 }
 
-func (f *fixture) latest(t *testing.T, name string) store.IterationRow {
+func forecastOf(t testing.TB, k *Forecasts, db *storetest.DB, name string) Forecast {
 	t.Helper()
-	it, err := f.Store.Iteration(t.Context(), name, 0)
+	it, err := db.Iteration(t.Context(), name, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return it
+	f, err := k.Of(t.Context(), &db.Reader, it, db.Clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 func TestLearnedDurationsChangeTheOrder(t *testing.T) {
-	f := newFixture(t)
-	f.teach(t, map[string]int{"quick": 10, "other": 20, "slow": 5000})
-	f.db.Iterate(t, f.db.NewBuildspace(t, "work"), storetest.Plan("quick", "other: quick", "slow"))
-	if err := f.learnPass(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if c := f.db.Claim(t, "w1"); c.Build.Pkgbase != "slow" || c.Build.Priority != 5000 {
-		t.Errorf("handed out %s with %v s first", c.Build.Pkgbase, c.Build.Priority)
-	}
-	if c := f.db.Claim(t, "w2"); c.Build.Pkgbase != "quick" || c.Build.Priority != 30 {
-		t.Errorf("handed out %s with %v s next", c.Build.Pkgbase, c.Build.Priority)
-	}
-	f.db.Check(t)
-}
-
-func TestForecast(t *testing.T) {
-	f := newFixture(t)
-	f.teach(t, map[string]int{"lib": 100, "app": 200, "tool": 50})
-	f.db.Iterate(t, f.db.NewBuildspace(t, "work"), storetest.Plan("lib", "app: lib", "tool", "broken", "above: broken"))
-	for c := f.db.Claim(t, "w1"); c.Build.Pkgbase != "broken"; c = f.db.Claim(t, "w1") {
-		f.db.Finish(t, c) // lib, app, tool: at once, which teaches nothing
-	}
-	f.db.End(t, f.db.Claim(t, "w1"), buildbtw.OutcomeFailed)
-	got, err := f.Forecast(t.Context(), f.latest(t, "work"))
+	t.Parallel()
+	f := storetest.New(t)
+	teach(t, f, map[string]int{"quick": 10, "other": 20, "slow": 5000})
+	f.Iterate(t, f.NewBuildspace(t, "work"), storetest.Plan("quick", "other: quick", "slow"))
+	seconds, err := Reorder(t.Context(), f.Store)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if n := len(seconds); n != 3 {
+		t.Errorf("%d durations were learned", n)
+	}
+	if c := f.Claim(t, "w1"); c.Build.Pkgbase != "slow" || c.Build.Priority != 5000 {
+		t.Errorf("handed out %s with %v s first", c.Build.Pkgbase, c.Build.Priority)
+	}
+	if c := f.Claim(t, "w2"); c.Build.Pkgbase != "quick" || c.Build.Priority != 30 {
+		t.Errorf("handed out %s with %v s next", c.Build.Pkgbase, c.Build.Priority)
+	}
+	f.Check(t)
+}
+
+func TestForecast(t *testing.T) {
+	t.Parallel()
+	f := storetest.New(t)
+	teach(t, f, map[string]int{"lib": 100, "app": 200, "tool": 50})
+	f.Iterate(t, f.NewBuildspace(t, "work"), storetest.Plan("lib", "app: lib", "tool", "broken", "above: broken"))
+	for c := f.Claim(t, "w1"); c.Build.Pkgbase != "broken"; c = f.Claim(t, "w1") {
+		f.Finish(t, c) // lib, app, tool: at once, which teaches nothing
+	}
+	f.End(t, f.Claim(t, "w1"), buildbtw.OutcomeFailed)
+	var k Forecasts
+	got := forecastOf(t, &k, f, "work")
 	if got.Remaining != 0 || got.Blocked != 1 || got.Seconds != nil || len(got.Chain) != 0 {
 		t.Errorf("behind a failure: %+v", got)
 	}
@@ -91,13 +83,10 @@ func TestForecast(t *testing.T) {
 		t.Errorf("broken holds %+v, want above for the typical 100 s", h)
 	}
 
-	f.db.Iterate(t, f.db.NewBuildspace(t, "next"), storetest.Plan("lib", "app: lib", "tool"))
-	f.db.Claim(t, "w1") // lib
-	f.db.Clock.Advance(40 * time.Second)
-	got, err = f.Forecast(t.Context(), f.latest(t, "next"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	f.Iterate(t, f.NewBuildspace(t, "next"), storetest.Plan("lib", "app: lib", "tool"))
+	f.Claim(t, "w1") // lib
+	f.Clock.Advance(40 * time.Second)
+	got = forecastOf(t, &k, f, "next")
 	var chain []string
 	for _, s := range got.Chain {
 		chain = append(chain, s.Build.Pkgbase)
@@ -112,12 +101,18 @@ func TestForecast(t *testing.T) {
 	if r := *got.Seconds; r.Early < 180 || r.Early > r.Likely || r.Likely > r.Late || r.Late > 340 {
 		t.Errorf("time left %+v", r)
 	}
-	if again, err := f.Forecast(t.Context(), f.latest(t, "next")); err != nil || !again.At.Equal(got.At) {
-		t.Errorf("asked again at once: %v, %v", again.At, err)
+	f.Clock.Advance(time.Second)
+	if again := forecastOf(t, &k, f, "next"); !again.At.Equal(got.At) {
+		t.Errorf("asked again at once: from %v, want %v", again.At, got.At)
+	}
+	f.Clock.Advance(keepTime)
+	if again := forecastOf(t, &k, f, "next"); again.At.Equal(got.At) {
+		t.Errorf("asked again later: still from %v", again.At)
 	}
 }
 
 func TestSharesOfCompetingIterations(t *testing.T) {
+	t.Parallel()
 	low, normal, high := buildbtw.PriorityLow, buildbtw.PriorityNormal, buildbtw.PriorityHigh
 	all := []store.ReadyIteration{{ID: 1, Priority: normal, Working: true}, {ID: 2, Priority: normal, Working: true}, {ID: 3, Priority: high, Working: true}, {ID: 4, Priority: low, Working: true}, {ID: 5, Priority: high}}
 	for id, want := range map[int64]int{1: 3, 3: 1, 4: 4, 5: 2} {
@@ -133,10 +128,8 @@ func BenchmarkForecastOfADistribution(b *testing.B) {
 	for w := range 64 {
 		db.Claim(b, string(rune('a'+w/26))+string(rune('a'+w%26)))
 	}
-	s := &Scheduler{Config: Config{Store: db.Store, Now: db.Clock.Now}}
 	for b.Loop() {
-		var f api.Forecast
-		f, err := s.forecast(context.Background(), it)
+		f, err := calculate(context.Background(), &db.Reader, it, db.Clock.Now())
 		if err != nil || f.Seconds == nil {
 			b.Fatal(f, err)
 		}
@@ -146,10 +139,9 @@ func BenchmarkForecastOfADistribution(b *testing.B) {
 func BenchmarkReorderADistribution(b *testing.B) {
 	db := storetest.New(b)
 	it := db.Iterate(b, db.NewBuildspace(b, "bench"), storetest.Synthetic(7885, 68000, 1))
-	s := &Scheduler{Config: Config{Store: db.Store, Now: db.Clock.Now}}
 	for n := 0; b.Loop(); n++ {
-		k := newKnowledge([]store.Duration{{Pkgbase: "any", Architecture: "x86_64", Seconds: float64(1000 * (1 + n%2))}})
-		if err := s.reorder(context.Background(), it.ID, k); err != nil {
+		k := newDurations([]store.Duration{{Pkgbase: "any", Architecture: "x86_64", Seconds: float64(1000 * (1 + n%2))}})
+		if err := reorder(context.Background(), db.Store, it.ID, k); err != nil {
 			b.Fatal(err)
 		}
 	}
