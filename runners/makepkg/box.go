@@ -29,7 +29,7 @@ type step struct {
 	overlay bool // with the private root over the host's directories
 }
 
-// errBox says that the sandbox did not get as far as starting the program.
+// errBox is the error of a sandbox that did not start its program.
 var errBox = errors.New("the sandbox could not be started")
 
 // run executes a step; its output goes to the log. An error means that the
@@ -56,13 +56,13 @@ func (b *build) run(ctx context.Context, s step) (runners.Exit, error) {
 	exit, err := c.Run(ctx)
 	status.Close()
 	if ran := <-started; err == nil && !ran && exit.Killed == nil {
-		err = fmt.Errorf("%w (%s); its words are in the log", errBox, exit)
+		err = fmt.Errorf("%w (%s); its output is in the log", errBox, exit)
 	}
 	return exit, err
 }
 
 // newStatusPipe returns the descriptor for bwrap's --json-status-fd, on which it
-// says whether it could start the program: exit codes cannot tell, because a
+// reports whether it could start the program: exit codes cannot, because a
 // PKGBUILD may end with any.
 func newStatusPipe() (<-chan bool, *os.File, error) {
 	r, w, err := os.Pipe()
@@ -78,7 +78,7 @@ func newStatusPipe() (<-chan bool, *os.File, error) {
 	return started, w, nil
 }
 
-// boxed is the command line that runs a step in the sandbox: mount namespace,
+// boxed returns the command line that runs a step in the sandbox: mount namespace,
 // mounts, then bwrap as a user without rights.
 func (b *build) boxed(s step) []string {
 	base := baseDir(b.job)
@@ -102,8 +102,8 @@ func (b *build) boxed(s step) []string {
 	return append(append(args, "--"), s.args...)
 }
 
-// baseDir is an empty place for the mounts of one build. It is covered in the
-// build's own mount namespace only, and must not cover the build itself.
+// baseDir returns a directory for the mounts of one build. It is covered in the
+// build's own mount namespace only, and must not contain the build itself.
 func baseDir(job runners.Job) string {
 	for _, dir := range []string{"/mnt", "/srv", "/media", "/run"} {
 		info, err := os.Stat(dir)
@@ -115,7 +115,7 @@ func baseDir(job runners.Job) string {
 	return "/tmp"
 }
 
-// overlays lists the host's directories on which packages were installed.
+// overlays returns the host's directories into which packages were installed.
 func (b *build) overlays(s step) []string {
 	if !s.overlay {
 		return nil
@@ -133,7 +133,7 @@ func (b *build) overlays(s step) []string {
 // systemDirs are the parts of the host that a build sees.
 func systemDirs() []string { return []string{"usr", "etc", "opt"} }
 
-// hostBinds shows the host's system read-only, overlaid or as it is.
+// hostBinds mounts the host's system read-only, with overlays or as it is.
 func hostBinds(base string, laid []string) []string {
 	var args []string
 	for _, dir := range systemDirs() {
@@ -157,13 +157,17 @@ func hostBinds(base string, laid []string) []string {
 	return append(args, "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run", "--tmpfs", "/var")
 }
 
-// stepBinds shows what belongs to the build.
+// stepBinds mounts the build's own directories.
 func (b *build) stepBinds(base string, s step) []string {
 	work := base + "/work/"
 	args := []string{"--ro-bind", work + "conf", b.place.conf, "--bind", work + "tmp", "/tmp", "--bind", work + "tmp", "/var/tmp"}
 	if s.network {
 		args = append(args, "--share-net")
-		args = append(args, resolverBinds(base)...)
+		// Names resolve also where /etc/resolv.conf is a link into /run.
+		target, err := filepath.EvalSymlinks("/etc/resolv.conf")
+		if err == nil && !strings.HasPrefix(target, "/etc/") && !strings.HasPrefix(target, base+"/") {
+			args = append(args, "--ro-bind", target, target)
+		}
 	}
 	if s.asRoot {
 		return append(args, "--uid", "0", "--gid", "0", "--cap-add", "ALL",
@@ -176,14 +180,5 @@ func (b *build) stepBinds(base string, s step) []string {
 		"--bind", work+"root/var/lib/pacman", b.place.dbpath)
 }
 
-// builder is who builds, inside the sandbox. makepkg refuses root.
+// builder is the user id inside the sandbox. makepkg refuses root.
 const builder = 1000
-
-// resolverBinds makes names resolve where /etc/resolv.conf is a link into /run.
-func resolverBinds(base string) []string {
-	target, err := filepath.EvalSymlinks("/etc/resolv.conf")
-	if err != nil || strings.HasPrefix(target, "/etc/") || strings.HasPrefix(target, base+"/") {
-		return nil
-	}
-	return []string{"--ro-bind", target, target}
-}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -26,7 +27,7 @@ const (
 	maxDescription = 4 << 20 // bytes of one package's entry
 )
 
-// database is what the iteration's repository has.
+// database is the content of the iteration's repository.
 type database struct {
 	entries   []entry
 	providers map[string][]int // name, or something provided, to entries
@@ -39,7 +40,7 @@ type entry struct {
 	depends  []string
 }
 
-// readDatabase reads a sync database as pacman has stored it.
+// readDatabase reads a sync database that pacman has downloaded.
 func readDatabase(file string) (*database, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -67,7 +68,11 @@ func readDatabase(file string) (*database, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read %s of the database: %w", header.Name, err)
 		}
-		db.add(parseDesc(string(text)))
+		e := parseDesc(string(text))
+		db.entries = append(db.entries, e)
+		for _, name := range append([]string{e.name}, e.provides...) {
+			db.providers[bareName(name)] = append(db.providers[bareName(name)], len(db.entries)-1)
+		}
 	}
 }
 
@@ -92,7 +97,7 @@ func decompress(r *bufio.Reader) (io.Reader, error) {
 	return r, nil
 }
 
-// parseDesc reads an entry: %KEY%, a line a value, an empty line.
+// parseDesc reads an entry: %KEY%, one value per line, an empty line.
 func parseDesc(text string) entry {
 	var e entry
 	key := ""
@@ -114,17 +119,7 @@ func parseDesc(text string) entry {
 	return e
 }
 
-func (db *database) add(e entry) {
-	i := len(db.entries)
-	db.entries = append(db.entries, e)
-	db.providers[e.name] = append(db.providers[e.name], i)
-	for _, p := range e.provides {
-		name := bareName(p)
-		db.providers[name] = append(db.providers[name], i)
-	}
-}
-
-// bareName is a dependency without its constraint.
+// bareName returns a dependency without its constraint.
 func bareName(dep string) string {
 	if i := strings.IndexAny(dep, "<>="); i >= 0 {
 		return dep[:i]
@@ -132,23 +127,18 @@ func bareName(dep string) string {
 	return dep
 }
 
-// has reports whether some package is or provides what a dependency names, in
-// whatever version.
+// has reports whether some package has or provides the name of a dependency, in
+// any version.
 func (db *database) has(dep string) bool { return len(db.providers[bareName(dep)]) > 0 }
 
-// names lists all that has answers with yes, sorted.
+// names returns all names of packages and provides, sorted.
 func (db *database) names() []string {
-	names := make([]string, 0, len(db.providers))
-	for name := range db.providers {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(db.providers))
 }
 
-// external lists what the wanted packages and all that they need depend on and
-// the repository does not have, as arguments of --assume-installed: the host
-// provides it.
+// external returns the dependencies, direct and indirect, of the wanted packages
+// that the repository does not have, as arguments of --assume-installed: the host
+// provides them.
 func (db *database) external(wanted []string) []string {
 	var assumed []string
 	seen := map[string]bool{}

@@ -1,10 +1,12 @@
 package makepkg
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +15,7 @@ import (
 	"buildbtw/runners"
 )
 
-// install puts the iteration's packages that the build depends on into the
+// install installs the iteration's packages that the build depends on into the
 // private root.
 func (b *build) install(ctx context.Context) (runners.Result, bool) {
 	if result, failed := b.pacman(ctx, "-Sy"); failed {
@@ -27,7 +29,7 @@ func (b *build) install(ctx context.Context) (runners.Result, bool) {
 		return runners.Infrastructure("prepare the build: %v", err), true
 	}
 	wanted := slices.DeleteFunc(b.dependencies(), func(dep string) bool { return !db.has(dep) })
-	fmt.Fprintf(b.log, "==> From the iteration's repository: %s\n", describe(wanted))
+	fmt.Fprintf(b.log, "==> From the iteration's repository: %s\n", cmp.Or(strings.Join(wanted, " "), "nothing"))
 	if len(wanted) == 0 {
 		return runners.Result{}, false
 	}
@@ -38,16 +40,9 @@ func (b *build) install(ctx context.Context) (runners.Result, bool) {
 	return b.pacman(ctx, append(append(args, "--"), wanted...)...)
 }
 
-func describe(names []string) string {
-	if len(names) == 0 {
-		return "nothing"
-	}
-	return strings.Join(names, " ")
-}
-
-// dependencies are what makepkg asks for before it builds: those of the pkgbase
-// section. What single packages of a split package need when they run counts
-// for nobody's build but their dependents'.
+// dependencies returns those that makepkg checks before it builds, of the pkgbase
+// section. Run-time dependencies of single packages of a split package matter only
+// when their dependents are built.
 func (b *build) dependencies() []string {
 	base, arch := b.info.Base, b.job.Architecture
 	deps := slices.Concat(base.Depends.For(arch), base.MakeDepends.For(arch))
@@ -58,8 +53,15 @@ func (b *build) dependencies() []string {
 	return slices.Compact(deps)
 }
 
-// pacman runs pacman on the private root. While the server that holds the
-// repository cannot be reached it tries again.
+// Messages of pacman when packages do not fit together, and when the server could
+// not be reached.
+var (
+	unsatisfiable = regexp.MustCompile(`target not found|unable to satisfy dependency|could not satisfy dependencies|conflicting (files|dependencies)|exists in filesystem|are in conflict`)
+	unreachable   = regexp.MustCompile(`(?i)could not connect|failed to connect|connection refused|connection reset|couldn't connect|could not resolve|operation too slow|timed out|timeout|returned error: 50[234]|empty reply|transfer closed|recv failure`)
+)
+
+// pacman runs pacman on the private root. While the repository's server cannot be
+// reached it tries again.
 func (b *build) pacman(ctx context.Context, args ...string) (runners.Result, bool) {
 	for _, pause := range append(slices.Clone(b.options.Pauses), -1) {
 		b.watch.Reset()
@@ -67,8 +69,16 @@ func (b *build) pacman(ctx context.Context, args ...string) (runners.Result, boo
 		if err == nil && exit.Success() {
 			return runners.Result{}, false
 		}
-		if err != nil || exit.Killed != nil || !b.watch.Matches(unreachableWords) || pause < 0 {
-			return b.judgePacman(ctx, exit, err), true
+		if err != nil || exit.Killed != nil || !b.watch.Matches(unreachable) || pause < 0 {
+			if result, known := b.common(ctx, exit, err); known {
+				return result, true
+			}
+			errors := b.watch.Errors()
+			reason := cmp.Or(strings.Join(errors[:min(3, len(errors))], "; "), "no reason given")
+			if b.watch.Matches(unsatisfiable) { // which a packager must mend
+				return runners.Failed("the dependencies cannot be installed: %s", reason), true
+			}
+			return runners.Infrastructure("pacman could not install the dependencies: %s (%s)", reason, exit), true
 		}
 		fmt.Fprintf(b.log, "==> The repository cannot be reached; trying again in %s\n", pause)
 		sleep(ctx, pause)
@@ -91,19 +101,6 @@ func (b *build) pacmanCommand() []string {
 
 func pacmanEnv() []string {
 	return []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "HOME=/"}
-}
-
-// judgePacman says what a failure to install means. Packages that do not fit
-// together are the iteration's fault, which a packager must mend.
-func (b *build) judgePacman(ctx context.Context, exit runners.Exit, err error) runners.Result {
-	if result, known := b.common(ctx, exit, err); known {
-		return result
-	}
-	reason := b.pacmanError()
-	if b.watch.Matches(unfitWords) {
-		return runners.Failed("the dependencies cannot be installed: %s", reason)
-	}
-	return runners.Infrastructure("pacman could not install the dependencies: %s (%s)", reason, exit)
 }
 
 // sleep waits for d or until ctx ends.

@@ -1,21 +1,23 @@
 // Package makepkg is the runner that builds with real makepkg on any Linux
 // machine, Arch or not: as an unprivileged user, in a sandbox without network,
-// against the packages that the iteration's repository holds. Real pacman
-// installs those into a private root, which is laid read-only over the host's
-// /usr; everything that the repository does not have is left to the host.
+// against the packages of the iteration's repository. Real pacman installs those
+// into a private root, which is mounted read-only over the host's /usr; everything
+// that the repository does not have comes from the host.
 //
-// The arrangement and what was measured: docs/toolchain.md, sections 1, 2, 8.
+// Arrangement and measurements: docs/toolchain.md, sections 1, 2, 8.
 package makepkg
 
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"buildbtw"
@@ -23,7 +25,7 @@ import (
 	"buildbtw/runners"
 )
 
-// Isolation says how a build is kept apart from the machine.
+// Isolation is how a build is isolated from the machine.
 type Isolation string
 
 const (
@@ -40,8 +42,8 @@ const (
 type Options struct {
 	Isolation Isolation // empty: Sandbox
 
-	// UID and GID are who builds when the worker runs as root; a build never
-	// runs as root. 0: 65534, nobody.
+	// UID and GID are the building user when the worker runs as root; a build
+	// never runs as root. 0: 65534, nobody.
 	UID, GID int
 
 	Packager string   // for .PKGINFO; empty: the runner's own name
@@ -60,7 +62,7 @@ type Runner struct {
 	tools   tools
 }
 
-// New makes a runner; Probe says whether it can work here.
+// New returns a runner; Probe reports whether it can work on this machine.
 func New(o Options) *Runner {
 	o.Isolation = cmp.Or(o.Isolation, Sandbox)
 	o.UID, o.GID = cmp.Or(o.UID, nobody), cmp.Or(o.GID, nobody)
@@ -107,17 +109,12 @@ func (r *Runner) Build(ctx context.Context, job runners.Job, log io.Writer) runn
 	return runners.Result{Outcome: buildbtw.OutcomeBuilt}
 }
 
-// workDirs are what a build needs below Job.Work.
-func workDirs() []string {
-	return []string{
+// prepare makes directories and configuration, which belong to the building user.
+func (b *build) prepare() error {
+	for _, dir := range []string{
 		"build", "srcdest", "tmp", "home", "conf", "cache", "gpg",
 		"root/usr", "root/etc", "root/opt", "root/var/lib/pacman",
-	}
-}
-
-// prepare makes directories and configuration, and gives them to whom builds.
-func (b *build) prepare() error {
-	for _, dir := range workDirs() {
+	} {
 		if err := os.MkdirAll(filepath.Join(b.job.Work, dir), 0o755); err != nil {
 			return err
 		}
@@ -131,27 +128,27 @@ func (b *build) prepare() error {
 		return nil
 	}
 	for _, dir := range []string{b.job.Tree, b.job.Output, b.job.Work} {
-		if err := chownTree(dir, b.options.UID, b.options.GID); err != nil {
+		err := filepath.WalkDir(dir, func(name string, _ os.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			return os.Lchown(name, b.options.UID, b.options.GID) // links themselves included
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// chownTree makes everything below dir belong to a user, links themselves
-// included.
-func chownTree(dir string, uid, gid int) error {
-	return filepath.WalkDir(dir, func(name string, _ os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Lchown(name, uid, gid)
-	})
-}
-
-// fetch downloads what the PKGBUILD wants from the network, before the build
-// that has none.
+// fetch downloads the sources, because the build itself has no network.
 func (b *build) fetch(ctx context.Context) (runners.Result, bool) {
+	isRemote := func(source string) bool { // [name::]url
+		if _, url, found := strings.Cut(source, "::"); found {
+			source = url
+		}
+		return strings.Contains(source, "://") && !strings.HasPrefix(source, "file://")
+	}
 	if !slices.ContainsFunc(b.info.Base.Source.For(b.job.Architecture), isRemote) {
 		return runners.Result{}, false
 	}
@@ -170,15 +167,6 @@ func (b *build) fetch(ctx context.Context) (runners.Result, bool) {
 	return result, true
 }
 
-// isRemote reports whether makepkg would have to download a source entry:
-// [name::]url.
-func isRemote(source string) bool {
-	if _, url, found := strings.Cut(source, "::"); found {
-		source = url
-	}
-	return strings.Contains(source, "://") && !strings.HasPrefix(source, "file://")
-}
-
 func (b *build) makepkg(ctx context.Context) (runners.Result, bool) {
 	args := append(b.makepkgCommand(), "--force", "--holdver")
 	if b.job.NoCheck {
@@ -193,4 +181,49 @@ func (b *build) makepkg(ctx context.Context) (runners.Result, bool) {
 
 func (b *build) makepkgCommand() []string {
 	return []string{b.tools.makepkg, "--config", b.place.conf + "/makepkg.conf", "--noconfirm", "--nosign", "--skippgpcheck"}
+}
+
+// judge returns the result of a makepkg that failed.
+func (b *build) judge(ctx context.Context, exit runners.Exit, err error) runners.Result {
+	if result, known := b.common(ctx, exit, err); known {
+		return result
+	}
+	reason := b.reason(exit.Code)
+	if slices.Contains([]int{2, 3, 10, 11, 15}, exit.Code) { // a PKGBUILD can fake them, and gains a few retries
+		return runners.Infrastructure("%s", reason)
+	}
+	return runners.Failed("%s", reason)
+}
+
+// common returns the result of a program that failed for reasons which every
+// program may have.
+func (b *build) common(ctx context.Context, exit runners.Exit, err error) (runners.Result, bool) {
+	var stalled *runners.StallError
+	switch {
+	case ctx.Err() != nil: // the agent knows what the cause stands for
+		return runners.Result{Outcome: buildbtw.OutcomeCancelled, Message: context.Cause(ctx).Error()}, true
+	case errors.As(exit.Killed, &stalled):
+		return runners.Result{Outcome: buildbtw.OutcomeStalled, Message: stalled.Error()}, true
+	case err != nil:
+		return runners.Infrastructure("%v", err), true
+	case exit.OOM:
+		return runners.Infrastructure("out of memory: the kernel killed a process (%s)", exit), true
+	case exit.Signal != 0:
+		return runners.Infrastructure("the sandbox was killed by signal %s", exit.Signal), true
+	case exit.Code == 128+int(syscall.SIGKILL):
+		return runners.Infrastructure("makepkg was killed by signal KILL, which the worker did not send"), true
+	}
+	return runners.Result{}, false
+}
+
+// reason describes why makepkg ended with this code.
+func (b *build) reason(code int) string {
+	meaning := map[int]string{ // /usr/share/makepkg/util/error.sh
+		1: "general error", 2: "error in the configuration", 3: "invalid option",
+		4: "a function of the PKGBUILD failed", 5: "the package could not be made", 6: "a file is missing or the PKGBUILD cannot be read",
+		7: "the package directory is missing", 8: "dependencies are missing", 9: "dependencies could not be removed",
+		10: "run as root", 11: "no permission to write", 12: "error in the PKGBUILD", 13: "built already",
+		14: "the package could not be installed", 15: "a program that makepkg needs is missing on this machine", 16: "the package could not be signed",
+	}[code]
+	return fmt.Sprintf("%s (makepkg exit code %d)", cmp.Or(b.watch.Reason(), meaning, "a function of the PKGBUILD ended makepkg"), code)
 }

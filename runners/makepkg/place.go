@@ -9,7 +9,7 @@ import (
 	"buildbtw/runners"
 )
 
-// place is where the programs of a build find things.
+// place lists the directories of a build, as its programs see them.
 type place struct {
 	tree, build, srcdest, pkgdest string
 	conf, root, cache, gpg        string
@@ -35,7 +35,7 @@ func (r *Runner) placeFor(job runners.Job) place {
 	}
 }
 
-// makepkgEnv is the whole environment of makepkg.
+// makepkgEnv returns the whole environment of makepkg.
 func (b *build) makepkgEnv() []string {
 	p := b.place
 	env := []string{
@@ -48,32 +48,21 @@ func (b *build) makepkgEnv() []string {
 		"PACMAN=" + p.conf + "/pacman",
 		fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.job.SourceDate),
 	}
-	if b.options.Isolation == None {
-		return b.rootEnv(env)
+	switch {
+	case b.options.Isolation == None: // the private root is found through these only
+		usr := p.root + "/usr"
+		env[0] = "PATH=" + usr + "/bin:" + strings.TrimPrefix(env[0], "PATH=")
+		return append(env,
+			"C_INCLUDE_PATH="+usr+"/include", "CPLUS_INCLUDE_PATH="+usr+"/include",
+			"LIBRARY_PATH="+usr+"/lib", "LD_LIBRARY_PATH="+usr+"/lib",
+			"PKG_CONFIG_PATH="+usr+"/lib/pkgconfig:"+usr+"/share/pkgconfig",
+			"CMAKE_PREFIX_PATH="+usr, "XDG_DATA_DIRS="+usr+"/share:/usr/local/share:/usr/share")
+	case b.tools.multiarch:
+		// Arch's packages are in /usr/lib; Debian's compiler, linker and loader look
+		// into the directory of the machine's architecture first.
+		return append(env, "LIBRARY_PATH=/usr/lib", "LD_LIBRARY_PATH=/usr/lib", "PKG_CONFIG_PATH=/usr/lib/pkgconfig:/usr/share/pkgconfig")
 	}
-	return b.multiarchEnv(env)
-}
-
-// multiarchEnv makes compiler, linker and loader look into /usr/lib, where
-// Arch's packages lie, before the host's own directory of the machine's
-// architecture, which Debian puts first.
-func (b *build) multiarchEnv(env []string) []string {
-	if !b.tools.multiarch {
-		return env
-	}
-	return append(env, "LIBRARY_PATH=/usr/lib", "LD_LIBRARY_PATH=/usr/lib",
-		"PKG_CONFIG_PATH=/usr/lib/pkgconfig:/usr/share/pkgconfig")
-}
-
-// rootEnv shows programs the private root through their environment variables.
-func (b *build) rootEnv(env []string) []string {
-	usr := b.place.root + "/usr"
-	env[0] = "PATH=" + usr + "/bin:" + strings.TrimPrefix(env[0], "PATH=")
-	return append(env,
-		"C_INCLUDE_PATH="+usr+"/include", "CPLUS_INCLUDE_PATH="+usr+"/include",
-		"LIBRARY_PATH="+usr+"/lib", "LD_LIBRARY_PATH="+usr+"/lib",
-		"PKG_CONFIG_PATH="+usr+"/lib/pkgconfig:"+usr+"/share/pkgconfig",
-		"CMAKE_PREFIX_PATH="+usr, "XDG_DATA_DIRS="+usr+"/share:/usr/local/share:/usr/share")
+	return env
 }
 
 // confFile is a file below Job.Work/conf.
@@ -82,13 +71,17 @@ type confFile struct {
 	mode os.FileMode
 }
 
-// configuration is all that the programs of the build read instead of the
-// host's configuration. The list of names that the repository has follows when
+// configuration returns the files that the programs of the build read instead of
+// the host's configuration. The list of names in the repository is written when
 // its database is known.
 func (b *build) configuration() map[string]confFile {
+	// The iteration's repository and no other. The worker trusts the server that it
+	// builds for; its packages are not signed.
+	pacmanConf := fmt.Sprintf("[options]\nArchitecture = %s\nSigLevel = Never\nHoldPkg =\n\n[%s]\nSigLevel = Never\nServer = %s\n",
+		b.job.Architecture, b.job.Repository.Name, b.job.Repository.URL)
 	return map[string]confFile{
 		"makepkg.conf": {b.makepkgConf(), 0o644},
-		"pacman.conf":  {b.pacmanConf(), 0o644},
+		"pacman.conf":  {pacmanConf, 0o644},
 		"pacman":       {b.pacmanWrapper(), 0o755},
 		"have":         {"", 0o644},
 		"passwd":       {"root:x:0:0:root:/root:/bin/bash\nbuild:x:1000:1000:build:/home/build:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/false\n", 0o644},
@@ -96,16 +89,9 @@ func (b *build) configuration() map[string]confFile {
 	}
 }
 
-// pacmanConf knows the iteration's repository and no other. The worker trusts
-// the server it builds for; packages in it are not signed.
-func (b *build) pacmanConf() string {
-	return fmt.Sprintf("[options]\nArchitecture = %s\nSigLevel = Never\nHoldPkg =\n\n[%s]\nSigLevel = Never\nServer = %s\n",
-		b.job.Architecture, b.job.Repository.Name, b.job.Repository.URL)
-}
-
-// pacmanWrapper stands in for pacman in makepkg: the real one says which
-// dependencies are missing, and those of which the iteration's repository has
-// no package are left to the host. So a version clash inside the iteration is a
+// pacmanWrapper returns the script that replaces pacman for makepkg: the real one
+// lists missing dependencies, and those of which the iteration's repository has no
+// package are expected on the host. So a version clash inside the iteration is a
 // real failure.
 func (b *build) pacmanWrapper() string {
 	return fmt.Sprintf(`#!/bin/bash
@@ -117,4 +103,54 @@ missing=$("${pacman[@]}" -T "$@" | while read -r dep; do
 done)
 [[ -z $missing ]] || { printf '%%s\n' "$missing"; exit 127; }
 `, b.tools.pacman, b.place.conf, b.place.dbpath, b.place.conf)
+}
+
+// makepkgConf returns Arch's makepkg.conf (package pacman 7, 2026), with fast
+// compression, because these packages are rebuilt often and soon removed, and
+// without debug packages and LTO unless asked for. makepkg sources it.
+func (b *build) makepkgConf() string {
+	cflags := "-O2 -pipe -fno-plt -fexceptions -Wp,-D_FORTIFY_SOURCE=3 -Wformat -Werror=format-security"
+	if b.job.Architecture == "x86_64" {
+		cflags = "-march=x86-64 -mtune=generic " + cflags + " -fstack-clash-protection -fcf-protection"
+	}
+	debug := "!debug"
+	if b.options.Debug {
+		debug = "debug"
+	}
+	return fmt.Sprintf(`CARCH='%[1]s'
+CHOST='%[1]s-pc-linux-gnu'
+CPPFLAGS=''
+CFLAGS='%[2]s'
+CXXFLAGS="$CFLAGS -Wp,-D_GLIBCXX_ASSERTIONS"
+LDFLAGS='-Wl,-O1 -Wl,--sort-common -Wl,--as-needed -Wl,-z,relro -Wl,-z,now'
+LTOFLAGS='-flto=auto'
+MAKEFLAGS='-j%[3]d'
+DEBUG_CFLAGS='-g'
+DEBUG_CXXFLAGS='-g'
+BUILDENV=(!distcc !color !ccache check !sign)
+OPTIONS=(strip docs !libtool !staticlibs emptydirs zipman purge %[4]s !lto)
+INTEGRITY_CHECK=(sha256)
+STRIP_BINARIES='--strip-all'
+STRIP_SHARED='--strip-unneeded'
+STRIP_STATIC='--strip-debug'
+MAN_DIRS=({usr{,/local}{,/share},opt/*}/{man,info})
+DOC_DIRS=(usr/{,local/}{,share/}{doc,gtk-doc} opt/*/{doc,gtk-doc})
+PURGE_TARGETS=(usr/{,share}/info/dir .packlist *.pod)
+DBGSRCDIR='/usr/src/debug'
+LIB_DIRS=('lib:usr/lib' 'lib32:usr/lib32')
+DLAGENTS=('file::/usr/bin/curl -qgC - -o %%o %%u'
+          'ftp::/usr/bin/curl -qgfC - --ftp-pasv --retry 3 --retry-delay 3 -o %%o %%u'
+          'http::/usr/bin/curl -qgb "" -fLC - --retry 3 --retry-delay 3 -o %%o %%u'
+          'https::/usr/bin/curl -qgb "" -fLC - --retry 3 --retry-delay 3 -o %%o %%u'
+          'rsync::/usr/bin/rsync --no-motd -z %%u %%o'
+          'scp::/usr/bin/scp -C %%u %%o')
+VCSCLIENTS=('bzr::breezy' 'fossil::fossil' 'git::git' 'hg::mercurial' 'svn::subversion')
+COMPRESSGZ=(gzip -c -f -n)
+COMPRESSBZ2=(bzip2 -c -f)
+COMPRESSXZ=(xz -c -z -)
+COMPRESSZST=(zstd -c -q -1 -)
+COMPRESSLZ4=(lz4 -q)
+PKGEXT='.pkg.tar.zst'
+SRCEXT='.src.tar.gz'
+`, b.job.Architecture, cflags, b.options.Jobs, debug)
 }

@@ -25,26 +25,12 @@ type tools struct {
 	multiarch   bool // the host has its libraries in /usr/lib/x86_64-linux-gnu or the like
 }
 
-// need is a program and where to get it.
+// need is a program, and the packages that have it.
 type need struct {
 	into         *string
 	name         string
 	debian, arch string
 	alone        bool // needed without the sandbox, too
-}
-
-func (t *tools) needs() []need {
-	return []need{
-		{&t.makepkg, "makepkg", "makepkg", "pacman", true},
-		{&t.pacman, "pacman", "pacman-package-manager", "pacman", true},
-		{&t.bash, "bash", "bash", "bash", true},
-		{&t.fakeroot, "fakeroot", "fakeroot", "fakeroot", true},
-		{new(string), "bsdtar", "libarchive-tools", "libarchive", true},
-		{new(string), "zstd", "zstd", "zstd", true},
-		{new(string), "strip", "binutils", "binutils", true},
-		{&t.bwrap, "bwrap", "bubblewrap", "bubblewrap", false},
-		{&t.unshare, "unshare", "util-linux", "util-linux", false},
-	}
 }
 
 // Probe implements runners.Runner: it looks for the programs, then tries a whole
@@ -67,7 +53,18 @@ func (r *Runner) Probe(ctx context.Context) error {
 }
 
 func (r *Runner) findTools() error {
-	list := r.tools.needs()
+	t := &r.tools
+	list := []need{
+		{&t.makepkg, "makepkg", "makepkg", "pacman", true},
+		{&t.pacman, "pacman", "pacman-package-manager", "pacman", true},
+		{&t.bash, "bash", "bash", "bash", true},
+		{&t.fakeroot, "fakeroot", "fakeroot", "fakeroot", true},
+		{new(string), "bsdtar", "libarchive-tools", "libarchive", true},
+		{new(string), "zstd", "zstd", "zstd", true},
+		{new(string), "strip", "binutils", "binutils", true},
+		{&t.bwrap, "bwrap", "bubblewrap", "bubblewrap", false},
+		{&t.unshare, "unshare", "util-linux", "util-linux", false},
+	}
 	if os.Geteuid() == 0 {
 		list = append(list, need{&r.tools.setpriv, "setpriv", "util-linux", "util-linux", true})
 	}
@@ -104,7 +101,7 @@ func pacmanMajor(ctx context.Context, pacman string) (int, error) {
 	return strconv.Atoi(string(m[1]))
 }
 
-// dropRoot is what to put before a program so that it does not run as root.
+// dropRoot returns the prefix of a command line that must not run as root.
 func (t tools) dropRoot(o Options) []string {
 	if os.Geteuid() != 0 {
 		return nil
@@ -123,8 +120,8 @@ func (r *Runner) trySandbox(ctx context.Context) error {
 		return fmt.Errorf("try the sandbox: %w", err)
 	}
 	defer func() { _ = runners.RemoveTree(dir) }()
-	var said bytes.Buffer
-	b, err := r.probeBuild(dir, &said)
+	var output bytes.Buffer
+	b, err := r.probeBuild(dir, &output)
 	if err != nil {
 		return fmt.Errorf("try the sandbox: %w", err)
 	}
@@ -139,14 +136,16 @@ func (r *Runner) trySandbox(ctx context.Context) error {
 			err = errors.New(exit.String())
 		}
 		if err != nil {
-			return sandboxAdvice(err, said.String())
+			return fmt.Errorf("the sandbox does not work on this machine: %w: %s. It needs user and mount namespaces with overlayfs: "+
+				"allow them (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; in a container also a seccomp profile that lets unshare and mount through), "+
+				"or build without isolation, which trusts every PKGBUILD: --isolation none", err, strings.Join(strings.Fields(output.String()), " "))
 		}
 	}
 	return nil
 }
 
-// probeBuild makes a build with nothing but a script in its private root.
-func (r *Runner) probeBuild(dir string, said *bytes.Buffer) (*build, error) {
+// probeBuild returns a build with only a script in its private root.
+func (r *Runner) probeBuild(dir string, output *bytes.Buffer) (*build, error) {
 	job := runners.Job{Tree: filepath.Join(dir, "source"), Output: filepath.Join(dir, "output"), Work: filepath.Join(dir, "work")}
 	job.Architecture, job.Repository.Name = runtime.GOARCH, "probe"
 	script := filepath.Join(job.Work, "root/usr/share/buildbtw-probe/run")
@@ -158,13 +157,6 @@ func (r *Runner) probeBuild(dir string, said *bytes.Buffer) (*build, error) {
 	if err := os.WriteFile(script, []byte("#!/bin/sh\ntest \"$(id -u)\" = 1000 && echo ok >/pkgdest/probe\n"), 0o755); err != nil {
 		return nil, err
 	}
-	b := &build{Runner: r, job: job, place: r.placeFor(job), log: said, watch: &runners.LogWatch{}}
+	b := &build{Runner: r, job: job, place: r.placeFor(job), log: output, watch: &runners.LogWatch{}}
 	return b, b.prepare()
-}
-
-func sandboxAdvice(err error, said string) error {
-	said = strings.Join(strings.Fields(said), " ")
-	return fmt.Errorf("the sandbox does not work on this machine: %w: %s. It needs user and mount namespaces with overlayfs: "+
-		"allow them (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; in a container also a seccomp profile that lets unshare and mount through), "+
-		"or build without isolation, which trusts every PKGBUILD: --isolation none", err, said)
 }
