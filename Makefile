@@ -9,7 +9,6 @@ COMMANDS := $(notdir $(wildcard cmd/buildbtw* cmd/bbtw))
 TEMPL := $(GO) tool templ
 # go test, with what failed or was skipped, and why, at the end.
 TESTS := $(GO) tool -modfile=tools/go.mod gotestsum --format pkgname --format-icons text --
-LINT  := $(GO) tool -modfile=tools/go.mod golangci-lint
 
 export CGO_ENABLED ?= 0
 

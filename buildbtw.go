@@ -1,4 +1,4 @@
-// Package buildbtw holds the words of the service and the rules between them.
+// Package buildbtw defines the words of the service and the rules between them.
 //
 // # The life of a build
 //
@@ -14,10 +14,7 @@
 //
 // # Where things are
 //
-// This package imports only the standard library. Above it lie the pure parts
-// (srcinfo, alpm, buildgraph), then the parts that hide one outside thing each
-// (store, gitmirror, pacmanrepo, buildlog, api, views, gitlab, auth), then those
-// that act (scheduler, handlers, handlers/apiv1, runners), and cmd joins them.
-// Dependencies point down only; imports_test.go says which package may import
-// which.
+// This package imports only the standard library. docs/design.md is the map of
+// the others; dependencies point down only, and imports_test.go says which package
+// may import which. docs/domain.md has the rules and a glossary.
 package buildbtw

@@ -21,7 +21,7 @@ import (
 const smuggled = "GET /api/v1/health?smuggled HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 // A body that nobody has read must never be taken for further requests: one of
-// 190 kB made a plain Fiber server run 20,000 of them (stack.md, section 4).
+// 190 kB made a plain Fiber server run 20,000 of them.
 func TestUnreadBodyIsNoRequest(t *testing.T) {
 	f := newFrame(t, panicOnDemand)
 	strict := newFrame(t, func(d *handlers.Deps) { d.Settings.SingleUser = false; d.Who = nobody })

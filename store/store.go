@@ -5,8 +5,7 @@
 // through transition.go, which writes the event in the same transaction. bun
 // writes, loads single rows and runs the writing transactions; sqlx runs the
 // hand-written reads that lists need; no function uses both. Hand-written SQL
-// has its values bound (tx.exec, tx.list), so that SQLite reads it once
-// (statements.go).
+// has its values bound (tx.exec, tx.list), so that SQLite reads it once.
 package store
 
 import (
