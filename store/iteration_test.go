@@ -321,5 +321,8 @@ func TestRowsOfReuseGetTheirIDsWhenTheIterationIsMade(t *testing.T) {
 				t.Errorf("edge %d for %s: %+v between %+v", i, arch, e, g.Builds)
 			}
 		}
+		if b, err := db.Build(t.Context(), g.Builds[1].ID); err != nil || arch == "x86_64" && b.TwinOf != b.ID-3 {
+			t.Errorf("%s for %s (build %d) is a twin of %d (%v)", b.Pkgbase, arch, b.ID, b.TwinOf, err)
+		}
 	}
 }
