@@ -44,7 +44,7 @@ const maxDebounce = 10
 // iteratePass makes every iteration that is due. A buildspace that fails does
 // not hold up the others.
 func (s *Scheduler) iteratePass(ctx context.Context) error {
-	if s.Catalog.Ready() != nil {
+	if buildbtw.KindOf(s.Catalog.Ready()) == buildbtw.KindUnavailable {
 		return nil // the loop that reads the sources wakes this one
 	}
 	spaces, err := s.Store.ActiveBuildspaces(ctx)
