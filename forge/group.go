@@ -67,7 +67,18 @@ func (f *Forge) askGroup(ctx context.Context, g *group) (changed bool, err error
 	listed := state.SeenUntil != nil && state.ListedAt != nil && now.Sub(*state.ListedAt) < listEvery &&
 		!state.ListedAt.After(now) && !state.SeenUntil.After(now.Add(buildbtw.ActivityDelay))
 	if g.relist.Swap(false) || !listed {
-		return true, f.listGroup(ctx, g)
+		all, err := g.All(ctx)
+		if err != nil {
+			return false, err
+		}
+		if _, err := f.Store.NoteProjects(ctx, g.Name(), all); err != nil {
+			return false, err
+		}
+		if err := f.removeMissing(ctx, g, all); err != nil {
+			return false, err
+		}
+		f.Log.InfoContext(ctx, "all projects of a group listed", "group", g.Name(), "projects", len(all))
+		return true, f.Store.GroupListed(ctx, g.Name())
 	}
 	active, err := g.Active(ctx, state.SeenUntil.Add(-buildbtw.ActivityDelay))
 	if err != nil {
@@ -75,22 +86,6 @@ func (f *Forge) askGroup(ctx context.Context, g *group) (changed bool, err error
 	}
 	n, err := f.Store.NoteProjects(ctx, g.Name(), active)
 	return n > 0, err
-}
-
-// listGroup records every project, and those that are missing.
-func (f *Forge) listGroup(ctx context.Context, g *group) error {
-	all, err := g.All(ctx)
-	if err != nil {
-		return err
-	}
-	if _, err := f.Store.NoteProjects(ctx, g.Name(), all); err != nil {
-		return err
-	}
-	if err := f.removeMissing(ctx, g, all); err != nil {
-		return err
-	}
-	f.Log.InfoContext(ctx, "all projects of a group listed", "group", g.Name(), "projects", len(all))
-	return f.Store.GroupListed(ctx, g.Name())
 }
 
 // fewMissing is how many projects may vanish at once and be believed gone.

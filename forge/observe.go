@@ -76,8 +76,7 @@ func (f *Forge) Observe(ctx context.Context) error {
 		return err
 	}
 	only := f.events.take(f.Now())
-	var list []buildbtw.Pipeline
-	var unwanted []buildbtw.Pipeline
+	var list, unwanted []buildbtw.Pipeline
 	for _, p := range open {
 		if p.State != buildbtw.PipelineCreated || only != nil && !only[p.Number] {
 			continue
@@ -87,7 +86,15 @@ func (f *Forge) Observe(ctx context.Context) error {
 			unwanted = append(unwanted, p.Pipeline)
 		}
 	}
-	failures := []error{f.cancel(ctx, unwanted)}
+	var failures []error
+	for _, p := range unwanted {
+		if err := f.Client.CancelPipeline(ctx, p); err != nil {
+			failures = append(failures, fmt.Errorf("cancel pipeline %d: %w", p.Number, err))
+			if !ofOneProject(err) {
+				break
+			}
+		}
+	}
 	if len(list) > 0 {
 		seen, err := f.Client.SeePipelines(ctx, list)
 		_, storeErr := f.Store.SeePipelines(ctx, seen)
@@ -100,19 +107,6 @@ func (f *Forge) Observe(ctx context.Context) error {
 		return fmt.Errorf("observe the pipelines: %w", err)
 	}
 	return nil
-}
-
-func (f *Forge) cancel(ctx context.Context, unwanted []buildbtw.Pipeline) error {
-	var failures []error
-	for _, p := range unwanted {
-		if err := f.Client.CancelPipeline(ctx, p); err != nil {
-			failures = append(failures, fmt.Errorf("cancel pipeline %d: %w", p.Number, err))
-			if !ofOneProject(err) {
-				break
-			}
-		}
-	}
-	return errors.Join(failures...)
 }
 
 // removeBranches removes the branches of pipelines that are over. One that GitLab

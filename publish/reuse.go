@@ -81,45 +81,41 @@ func (p *Publisher) adopt(ctx context.Context, repository, db string, links []st
 
 // Reuse decides on builds to which the cut-off may apply, and links the packages
 // of builds whose input was built before, until nothing is left: a build that is
-// done lets further ones know their input.
+// done lets further ones know their input. The intention to link is stored first,
+// so that a pass that is cut off is done again by the next.
 func (p *Publisher) Reuse(ctx context.Context) error {
+	type iteration struct {
+		buildspace string
+		number     int
+	}
 	for ctx.Err() == nil {
 		decided, err := p.decide(ctx)
 		if err != nil {
 			return err
 		}
-		linked, err := p.link(ctx)
-		if err != nil || decided+linked == 0 {
+		list, err := p.Store.BeginReuse(ctx, reuseBatch)
+		if err != nil {
 			return err
+		}
+		if decided+len(list) == 0 {
+			return nil
+		}
+		groups := map[iteration][]store.Linking{}
+		for _, l := range list {
+			it := iteration{l.Build.Buildspace, l.Build.Iteration}
+			groups[it] = append(groups[it], l)
+		}
+		var failures []error
+		for it, group := range groups {
+			if err := p.linkInto(ctx, buildbtw.RepositoryName(it.buildspace, it.number), it.buildspace, group); err != nil {
+				failures = append(failures, err)
+			}
+		}
+		if len(failures) > 0 {
+			return errors.Join(failures...)
 		}
 	}
 	return nil
-}
-
-// link links the packages of builds whose input was built before, and returns how
-// many it tried. The intention is stored first: a pass that is cut off is done
-// again by the next.
-func (p *Publisher) link(ctx context.Context) (int, error) {
-	list, err := p.Store.BeginReuse(ctx, reuseBatch)
-	if err != nil {
-		return 0, err
-	}
-	type iteration struct {
-		buildspace string
-		number     int
-	}
-	groups := map[iteration][]store.Linking{}
-	for _, l := range list {
-		it := iteration{l.Build.Buildspace, l.Build.Iteration}
-		groups[it] = append(groups[it], l)
-	}
-	var failures []error
-	for it, group := range groups {
-		if err := p.linkInto(ctx, buildbtw.RepositoryName(it.buildspace, it.number), it.buildspace, group); err != nil {
-			failures = append(failures, err)
-		}
-	}
-	return len(list), errors.Join(failures...)
 }
 
 // linkInto links the packages of builds of one iteration. Builds whose packages

@@ -66,21 +66,7 @@ func (s *Scheduler) iteratePass(ctx context.Context) error {
 		// Somebody who commits and then asks for an iteration means that commit.
 		failures = append(failures, s.readSources(ctx), s.Forge.FetchChangesets(ctx, wanted))
 	}
-	candidates, err := s.resolve(ctx, spaces)
-	failures = append(failures, err, s.planFollowing(ctx, candidates))
-	for _, c := range candidates {
-		if err := s.iterateOne(ctx, c); err != nil {
-			failures = append(failures, fmt.Errorf("iterate buildspace %s: %w", c.Name, err))
-		}
-	}
-	return errors.Join(failures...)
-}
-
-// resolve finds the commits of the changesets of all buildspaces. Where git fails
-// the buildspace is left out until the next pass.
-func (s *Scheduler) resolve(ctx context.Context, spaces []store.ActiveBuildspace) ([]candidate, error) {
 	candidates := make([]candidate, 0, len(spaces))
-	var failures []error
 	for _, space := range spaces {
 		at, err := s.Catalog.ResolveAll(ctx, space.Changesets)
 		kind := buildbtw.KindOf(err)
@@ -92,7 +78,13 @@ func (s *Scheduler) resolve(ctx context.Context, spaces []store.ActiveBuildspace
 		}
 		candidates = append(candidates, candidate{ActiveBuildspace: space, at: at, unresolved: err})
 	}
-	return candidates, errors.Join(failures...)
+	failures = append(failures, s.planFollowing(ctx, candidates))
+	for _, c := range candidates {
+		if err := s.iterateOne(ctx, c); err != nil {
+			failures = append(failures, fmt.Errorf("iterate buildspace %s: %w", c.Name, err))
+		}
+	}
+	return errors.Join(failures...)
 }
 
 // planFollowing plans the buildspaces that follow their whole graph, all at once,
@@ -129,20 +121,32 @@ func (s *Scheduler) planFollowing(ctx context.Context, candidates []candidate) e
 }
 
 // iterateOne makes the next iteration of a buildspace if somebody asked for
-// one, a changeset moved, or something else in a graph that it follows.
+// one, a changeset moved, or something else in a graph that it follows. What moved
+// must have rested for the debounce time, unless pushes have been coming for so
+// long that the iteration is made anyway.
 func (s *Scheduler) iterateOne(ctx context.Context, c candidate) error {
 	if c.Wanted != "" {
 		delete(s.moved, c.ID)
 		return s.createIteration(ctx, c, c.Wanted, c.WantedText)
 	}
 	reason, text, at := s.movement(c)
-	if reason != "" && !s.debounced(c.ID, at) {
+	if reason == "" {
+		delete(s.moved, c.ID)
+		return nil
+	}
+	now := s.Now()
+	seen, ok := s.moved[c.ID]
+	if !ok {
+		seen.first = now
+	}
+	if !slices.Equal(seen.at, at) {
+		seen.at, seen.since = at, now
+	}
+	if now.Sub(seen.since) < s.Debounce && now.Sub(seen.first) < maxDebounce*s.Debounce {
+		s.moved[c.ID] = seen
 		return nil
 	}
 	delete(s.moved, c.ID)
-	if reason == "" {
-		return nil
-	}
 	return s.createIteration(ctx, c, reason, text)
 }
 
@@ -186,21 +190,6 @@ func short(commit string) string {
 		return "nothing"
 	}
 	return commit[:min(len(commit), 7)]
-}
-
-// debounced reports whether nothing has moved again for the debounce time, or
-// pushes have been coming for so long that the iteration is made anyway.
-func (s *Scheduler) debounced(id int64, at []string) bool {
-	now := s.Now()
-	seen, ok := s.moved[id]
-	if !ok {
-		seen.first = now
-	}
-	if !slices.Equal(seen.at, at) {
-		seen.at, seen.since = at, now
-	}
-	s.moved[id] = seen
-	return now.Sub(seen.since) >= s.Debounce || now.Sub(seen.first) >= maxDebounce*s.Debounce
 }
 
 // nextIteration returns the time at which the earliest pushed buildspace is due.

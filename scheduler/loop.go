@@ -63,25 +63,16 @@ func (l *Loop) Run(ctx context.Context, log *slog.Logger) (err error) {
 		if err := l.Pass(ctx); err != nil && ctx.Err() == nil {
 			log.ErrorContext(ctx, "loop failed; it goes on", "loop", l.Name, "error", err)
 		}
-		timer.Reset(l.pause(ctx, log))
-	}
-}
-
-// pause gives the time until the next pass.
-func (l *Loop) pause(ctx context.Context, log *slog.Logger) time.Duration {
-	pause := l.Period + rand.N(l.Period/10+1)
-	if l.Next == nil {
-		return pause
-	}
-	at, ok, err := l.Next(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			log.ErrorContext(ctx, "loop cannot look ahead; it waits its period", "loop", l.Name, "error", err)
+		pause := l.Period + rand.N(l.Period/10+1)
+		if l.Next != nil {
+			at, ok, err := l.Next(ctx)
+			if err != nil && ctx.Err() == nil {
+				log.ErrorContext(ctx, "loop cannot look ahead; it waits its period", "loop", l.Name, "error", err)
+			}
+			if err == nil && ok {
+				pause = min(pause, max(time.Until(at), 0))
+			}
 		}
-		return pause
+		timer.Reset(pause)
 	}
-	if ok {
-		pause = min(pause, max(time.Until(at), 0))
-	}
-	return pause
 }
