@@ -45,8 +45,7 @@ type Iteration struct {
 }
 
 // RepositoryName is the name under which an iteration's pacman repositories lie
-// on disk and are served: {buildspace}_{number}. SQL has the same rule; a test in
-// store compares the two.
+// on disk and are served: {buildspace}_{number}.
 func RepositoryName(buildspace string, iteration int) string {
 	return fmt.Sprintf("%s_%d", buildspace, iteration)
 }

@@ -11,6 +11,7 @@ import (
 )
 
 func TestRetryBringsAFailedBuildBack(t *testing.T) {
+	t.Parallel()
 	db, c := claimed(t)
 	if _, err := db.RetryBuild(t.Context(), "alice", c.Build.ID); buildbtw.KindOf(err) != buildbtw.KindConflict {
 		t.Errorf("retry a running build: %v, want a conflict", err)
@@ -54,6 +55,7 @@ func TestRetryBringsAFailedBuildBack(t *testing.T) {
 }
 
 func TestWholeBuildspacesAreRetriedAndCancelled(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a", "b", "c", "d: a", "e: b"))
 	db.End(t, db.Claim(t, "w1"), buildbtw.OutcomeFailed)

@@ -18,6 +18,7 @@ func claimed(t *testing.T) (*storetest.DB, *store.Claimed) {
 }
 
 func TestOutcomesPutTheBuildWhereItBelongs(t *testing.T) {
+	t.Parallel()
 	tests := map[buildbtw.Outcome]struct {
 		status  buildbtw.Status
 		retries int
@@ -56,6 +57,7 @@ func TestOutcomesPutTheBuildWhereItBelongs(t *testing.T) {
 }
 
 func TestTheSameReportAgainGetsTheSameAnswer(t *testing.T) {
+	t.Parallel()
 	db, c := claimed(t)
 	db.End(t, c, buildbtw.OutcomeInfrastructure)
 	db.Clock.Advance(time.Minute)
@@ -81,6 +83,7 @@ func TestTheSameReportAgainGetsTheSameAnswer(t *testing.T) {
 }
 
 func TestMachinesThatFailABuildTooOftenFailIt(t *testing.T) {
+	t.Parallel()
 	db, c := claimed(t)
 	pauses := []time.Duration{10 * time.Second, 30 * time.Second, 90 * time.Second, 270 * time.Second, 10 * time.Minute}
 	for i, pause := range pauses {
@@ -114,6 +117,7 @@ func TestMachinesThatFailABuildTooOftenFailIt(t *testing.T) {
 }
 
 func TestLostLeases(t *testing.T) {
+	t.Parallel()
 	db, c := claimed(t)
 	db.Clock.Advance(storetest.Lease - time.Second)
 	if over, err := db.ExpireLeases(t.Context()); err != nil || len(over) != 0 {
@@ -166,6 +170,7 @@ func staleCallsAreRefused(t *testing.T, db *storetest.DB, c *store.Claimed) {
 }
 
 func TestUnknownLeasesAreRefused(t *testing.T) {
+	t.Parallel()
 	db, c := claimed(t)
 	unknown := *c
 	unknown.Attempt.Lease = "nobody-has-this"
@@ -185,6 +190,7 @@ func TestUnknownLeasesAreRefused(t *testing.T) {
 }
 
 func TestRestartCostsNoRunningBuild(t *testing.T) {
+	t.Parallel()
 	db, c := claimed(t)
 	db.Clock.Advance(time.Hour) // the server was down
 	db.Reopen(t)
@@ -199,6 +205,7 @@ func TestRestartCostsNoRunningBuild(t *testing.T) {
 }
 
 func TestCancelledBuildTellsItsWorkerAndKeepsItsStatus(t *testing.T) {
+	t.Parallel()
 	for _, outcome := range []buildbtw.Outcome{buildbtw.OutcomeCancelled, buildbtw.OutcomeFailed, buildbtw.OutcomeInfrastructure, buildbtw.OutcomeReleased} {
 		db, c := claimed(t)
 		row, err := db.CancelBuild(t.Context(), "alice", c.Build.ID)
@@ -223,6 +230,7 @@ func TestCancelledBuildTellsItsWorkerAndKeepsItsStatus(t *testing.T) {
 }
 
 func TestWorkerThatNeverStopsIsForgotten(t *testing.T) {
+	t.Parallel()
 	db, c := claimed(t)
 	if _, err := db.CancelBuild(t.Context(), "alice", c.Build.ID); err != nil {
 		t.Fatal(err)

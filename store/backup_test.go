@@ -10,6 +10,7 @@ import (
 )
 
 func TestBackupOfARunningServerHoldsEverything(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	space := db.NewBuildspace(t, "work")
 	db.Iterate(t, space, storetest.Plan("lib", "app: lib"))
@@ -32,6 +33,7 @@ func TestBackupOfARunningServerHoldsEverything(t *testing.T) {
 }
 
 func TestBackupOfNothingSaysSo(t *testing.T) {
+	t.Parallel()
 	err := store.Backup(t.Context(), filepath.Join(t.TempDir(), "none.sqlite"), filepath.Join(t.TempDir(), "copy.sqlite"))
 	if buildbtw.KindOf(err) != buildbtw.KindNotFound {
 		t.Errorf("got %v", err)

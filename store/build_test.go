@@ -29,6 +29,7 @@ func page(t *testing.T, db *storetest.DB, f store.BuildFilter, sort store.BuildS
 }
 
 func TestBuildsAreListedInTheOrderAskedFor(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("zlib", "bad", "free", "above: bad", "on: zlib"))
 	db.Finish(t, db.Claim(t, "w1")) // zlib
@@ -68,6 +69,7 @@ func TestBuildsAreListedInTheOrderAskedFor(t *testing.T) {
 }
 
 func TestCutsAreNamedAndCounted(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	p := storetest.Plan("a", "b: a", "c: b")
 	p.Architectures["x86_64"].Cuts = []buildgraph.Cut{
@@ -90,6 +92,7 @@ func TestCutsAreNamedAndCounted(t *testing.T) {
 }
 
 func TestEventsBeforeAnEventAreTheOlderOnes(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a", "b"))
 	all, err := db.Events(t.Context(), store.EventFilter{Buildspace: "space", Newest: true})
@@ -106,6 +109,7 @@ func TestEventsBeforeAnEventAreTheOlderOnes(t *testing.T) {
 }
 
 func TestSettledBuildsAreListedByTheirLastChange(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "one"), storetest.Plan("lib"))
 	db.Iterate(t, db.NewBuildspace(t, "two"), storetest.Plan("lib", "app: lib"))

@@ -13,6 +13,7 @@ import (
 )
 
 func TestBuildspaceComesBackAsItWasMade(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	settings := buildbtw.Settings{
 		Scope: buildbtw.ScopeDirect, Cycles: buildbtw.CyclesTwice, Priority: buildbtw.PriorityHigh, FollowAll: true, Makedepends: true,
@@ -41,6 +42,7 @@ func TestBuildspaceComesBackAsItWasMade(t *testing.T) {
 }
 
 func TestBadBuildspacesAreRefused(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	good := []buildbtw.Changeset{{Source: "lib"}}
 	tests := map[string]struct {
@@ -63,6 +65,7 @@ func TestBadBuildspacesAreRefused(t *testing.T) {
 }
 
 func TestEditsWantAnIterationWhenThePlanMayChange(t *testing.T) {
+	t.Parallel()
 	changeset := func(list ...string) func(*store.Edit, buildbtw.Settings) {
 		cs, err := buildbtw.ParseChangesets(list)
 		if err != nil {
@@ -110,6 +113,7 @@ func TestEditsWantAnIterationWhenThePlanMayChange(t *testing.T) {
 }
 
 func TestStopAndStart(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	ctx := t.Context()
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a", "b", "c: a"))
@@ -149,6 +153,7 @@ func TestStopAndStart(t *testing.T) {
 }
 
 func TestPagesOfBuildspaces(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	ctx := t.Context()
 	for i := range 5 {
@@ -193,6 +198,7 @@ func TestPagesOfBuildspaces(t *testing.T) {
 }
 
 func TestBadFiltersAreRefused(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	ctx := t.Context()
 	for name, ask := range map[string]func() error{
@@ -215,6 +221,7 @@ func TestBadFiltersAreRefused(t *testing.T) {
 }
 
 func TestPagesOfBuilds(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	ctx := t.Context()
 	b := db.NewBuildspace(t, "space")

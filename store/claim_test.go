@@ -16,6 +16,7 @@ import (
 )
 
 func TestClaimsByManyWorkersNeverDouble(t *testing.T) {
+	t.Parallel()
 	const builds, workers = 200, 16
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "rush"), storetest.Synthetic(builds, 0, 1))
@@ -52,6 +53,7 @@ func TestClaimsByManyWorkersNeverDouble(t *testing.T) {
 }
 
 func TestSameSlotGetsItsBuildAgain(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "again"), storetest.Plan("a", "b"))
 	first := db.Claim(t, "w1")
@@ -74,6 +76,7 @@ func TestSameSlotGetsItsBuildAgain(t *testing.T) {
 }
 
 func TestSlotWhoseBuildWasCancelledGetsAnother(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "next"), storetest.Plan("a", "b"))
 	first := db.Claim(t, "w1")
@@ -93,6 +96,7 @@ func TestSlotWhoseBuildWasCancelledGetsAnother(t *testing.T) {
 }
 
 func TestOrderOfClaims(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	for _, p := range []buildbtw.Priority{buildbtw.PriorityNormal, buildbtw.PriorityEmergency, buildbtw.PriorityLow, buildbtw.PriorityHigh} {
 		b := buildbtw.Buildspace{Name: string(p), Settings: buildbtw.DefaultSettings()}
@@ -122,6 +126,7 @@ func TestOrderOfClaims(t *testing.T) {
 }
 
 func TestWhatIsNotHandedOut(t *testing.T) {
+	t.Parallel()
 	tests := map[string]func(t *testing.T, db *storetest.DB, b store.BuildspaceRow){
 		"another architecture": func(t *testing.T, db *storetest.DB, b store.BuildspaceRow) {
 			db.Iterate(t, b, storetest.PlanFor([]string{"aarch64"}, "lib"))
@@ -158,6 +163,7 @@ func TestWhatIsNotHandedOut(t *testing.T) {
 }
 
 func TestInvalidIterationDoesNotStopTheOneBefore(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	b := db.NewBuildspace(t, "space")
 	db.Iterate(t, b, storetest.Plan("a", "b"))
@@ -176,6 +182,7 @@ func TestInvalidIterationDoesNotStopTheOneBefore(t *testing.T) {
 }
 
 func TestWorkersAreKnownAndCanBeSetAside(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	ctx := t.Context()
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("lib"))
@@ -215,6 +222,7 @@ func TestWorkersAreKnownAndCanBeSetAside(t *testing.T) {
 }
 
 func TestBadClaimsAreRefused(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	for name, spoil := range map[string]func(*store.Claim){
 		"no name":      func(c *store.Claim) { c.Worker.Name = "" },
@@ -254,6 +262,7 @@ func spaceWith(t testing.TB, db *storetest.DB, name string, p buildbtw.Priority,
 }
 
 func TestBuildspacesOfOnePriorityShareTheWorkers(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	spaceWith(t, db, "large", buildbtw.PriorityNormal, 20)
 	for w := range 4 {
@@ -272,6 +281,7 @@ func TestBuildspacesOfOnePriorityShareTheWorkers(t *testing.T) {
 }
 
 func TestWaitingRaisesThePriority(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	spaceWith(t, db, "low", buildbtw.PriorityLow, 2)
 	spaceWith(t, db, "emergency", buildbtw.PriorityEmergency, 40)
@@ -292,6 +302,7 @@ func TestWaitingRaisesThePriority(t *testing.T) {
 // gets a worker within four aging steps and one claim for each other one there
 // was by then.
 func TestNobodyStarves(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
 		db := storetest.New(t)
 		defer db.Close() // storetest closes it again and tells of errors
@@ -321,6 +332,7 @@ func TestNobodyStarves(t *testing.T) {
 }
 
 func TestCapsBoundWhatRuns(t *testing.T) {
+	t.Parallel()
 	db := storetest.NewWith(t, func(o *store.Options) { o.MaxRunning, o.LabelCaps = 3, map[string]int{"big": 1} })
 	spaceWith(t, db, "first", buildbtw.PriorityHigh, 9)
 	spaceWith(t, db, "second", buildbtw.PriorityNormal, 9)
@@ -357,6 +369,7 @@ func told(changed <-chan struct{}) bool {
 }
 
 func TestWaitingClaimsAreToldOfWorkOnly(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	changed, cancel := db.SubscribeWork()
 	defer cancel()
@@ -413,6 +426,7 @@ func looked(t *testing.T, db *storetest.DB, worker string) bool {
 }
 
 func TestOneClaimOfAKindLooksInVain(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "vain"), storetest.Plan("lib", "app: lib"))
 	lib := db.Claim(t, "w1")
@@ -435,6 +449,7 @@ func TestOneClaimOfAKindLooksInVain(t *testing.T) {
 }
 
 func TestNextDueIsTheNextPostponedBuild(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	due := func() (time.Time, bool) {
 		at, ok, err := db.NextDue(t.Context())

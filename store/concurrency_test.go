@@ -15,6 +15,7 @@ import (
 // of rows are written in one transaction: no reader may see half of them, or
 // wait for the writer.
 func TestReadersGoOnWhileAnIterationIsWritten(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	b := db.NewBuildspace(t, "space")
 	db.Iterate(t, b, storetest.Fan(1000))
@@ -58,6 +59,7 @@ func TestReadersGoOnWhileAnIterationIsWritten(t *testing.T) {
 // TestManyWorkersBuildOneGraph lets many workers claim, finish and fail at the
 // same time.
 func TestManyWorkersBuildOneGraph(t *testing.T) {
+	t.Parallel()
 	const workers = 12
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Synthetic(150, 450, 3))
@@ -127,6 +129,7 @@ func publish(ctx context.Context, db *storetest.DB, c *store.Claimed) error {
 }
 
 func TestCancelledContextEndsACallAndChangesNothing(t *testing.T) {
+	t.Parallel()
 	db, c := claimed(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -79,6 +79,7 @@ func openPipelines(t *testing.T, db *storetest.DB) []store.OpenPipeline {
 }
 
 func TestDispatchStoresTheIntentionFirst(t *testing.T) {
+	t.Parallel()
 	db := projects(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a"))
 	d := dispatch(t, db, inGitLab(10))
@@ -96,6 +97,7 @@ func TestDispatchStoresTheIntentionFirst(t *testing.T) {
 }
 
 func TestDispatchKeepsToItsLimit(t *testing.T) {
+	t.Parallel()
 	db := projects(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a", "b", "c"))
 	n := 0
@@ -108,6 +110,7 @@ func TestDispatchKeepsToItsLimit(t *testing.T) {
 }
 
 func TestDispatchFailsWhatIsNotInGitLab(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a"))
 	if out := dispatch(t, db, inGitLab(10)); out != nil {
@@ -117,6 +120,7 @@ func TestDispatchFailsWhatIsNotInGitLab(t *testing.T) {
 }
 
 func TestExecutorClaimsItsBuild(t *testing.T) {
+	t.Parallel()
 	db, d := handed(t)
 	if c := db.Claim(t, "worker"); c != nil {
 		t.Errorf("a worker got %s, which was handed to GitLab", c.Build.Pkgbase)
@@ -139,6 +143,7 @@ func TestExecutorClaimsItsBuild(t *testing.T) {
 }
 
 func TestExecutorMayBeFasterThanTheServersNote(t *testing.T) {
+	t.Parallel()
 	db := projects(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a"))
 	d := dispatch(t, db, inGitLab(10))
@@ -158,6 +163,7 @@ func TestExecutorMayBeFasterThanTheServersNote(t *testing.T) {
 }
 
 func TestClaimByAnotherPipelineIsRefused(t *testing.T) {
+	t.Parallel()
 	db, d := handed(t)
 	if _, err := claimNamed(db, t, d.Build.ID, 8); buildbtw.KindOf(err) != buildbtw.KindConflict {
 		t.Errorf("the claim of pipeline 8: %v, want a conflict", err)
@@ -169,6 +175,7 @@ func TestClaimByAnotherPipelineIsRefused(t *testing.T) {
 }
 
 func TestPipelineThatEndsWithoutAnExecutorIsLost(t *testing.T) {
+	t.Parallel()
 	db, d := handed(t)
 	see(t, db, d.Pipeline.ID, buildbtw.PipelineStatus{Number: 7, Status: "running"})
 	wantStatus(t, db, buildbtw.StatusScheduled)
@@ -188,6 +195,7 @@ func TestPipelineThatEndsWithoutAnExecutorIsLost(t *testing.T) {
 }
 
 func TestPipelineThatEndsUnderARunningAttemptChangesNothing(t *testing.T) {
+	t.Parallel()
 	db, d := handed(t)
 	c, err := claimNamed(db, t, d.Build.ID, 7)
 	if err != nil {
@@ -201,6 +209,7 @@ func TestPipelineThatEndsUnderARunningAttemptChangesNothing(t *testing.T) {
 }
 
 func TestFailureToDispatchIsGivenUpUnlessTheSiteIsAtFault(t *testing.T) {
+	t.Parallel()
 	for _, site := range []bool{true, false} {
 		db := projects(t)
 		db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a"))
@@ -223,6 +232,7 @@ func TestFailureToDispatchIsGivenUpUnlessTheSiteIsAtFault(t *testing.T) {
 }
 
 func TestUnwantedPipelines(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name string
 		do   func(t *testing.T, db *storetest.DB, build int64) error
@@ -271,6 +281,7 @@ func TestUnwantedPipelines(t *testing.T) {
 }
 
 func TestJobRetriedInGitLabRetriesTheBuild(t *testing.T) {
+	t.Parallel()
 	db, d := handed(t)
 	c, err := claimNamed(db, t, d.Build.ID, 7)
 	if err != nil {
@@ -294,6 +305,7 @@ func TestJobRetriedInGitLabRetriesTheBuild(t *testing.T) {
 }
 
 func TestExecutorThatTakesASlotOverEndsItsPredecessor(t *testing.T) {
+	t.Parallel()
 	db := projects(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a", "b"))
 	first, second := dispatch(t, db, inGitLab(10)), dispatch(t, db, inGitLab(10))

@@ -32,6 +32,7 @@ func learned(t *testing.T, history ...time.Duration) []store.Duration {
 }
 
 func TestDurationsAreTheMedianOfTheLatest(t *testing.T) {
+	t.Parallel()
 	const week, s = 7 * 24 * time.Hour, time.Second
 	for name, test := range map[string]struct {
 		history []time.Duration
@@ -63,6 +64,7 @@ func TestDurationsAreTheMedianOfTheLatest(t *testing.T) {
 }
 
 func TestOnlySuccessTeaches(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a", "b"))
 	for _, o := range []buildbtw.Outcome{buildbtw.OutcomeFailed, buildbtw.OutcomeInfrastructure} {
@@ -77,6 +79,7 @@ func TestOnlySuccessTeaches(t *testing.T) {
 }
 
 func TestBurnDown(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	it := db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a", "b", "c"))
 	for n, end := range []func(*store.Claimed){
@@ -109,6 +112,7 @@ func TestBurnDown(t *testing.T) {
 }
 
 func TestPrioritiesOfWhatWaitsCanChange(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	it := db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a", "b", "c"))
 	running := db.Claim(t, "w0")
@@ -133,6 +137,7 @@ func TestPrioritiesOfWhatWaitsCanChange(t *testing.T) {
 }
 
 func TestSlotsOfPresentWorkers(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a", "b", "c"))
 	ask := storetest.Ask("two")

@@ -15,6 +15,7 @@ import (
 )
 
 func TestNewIterationSupersedesTheOneBefore(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	b := db.NewBuildspace(t, "space")
 	db.Iterate(t, b, storetest.Plan("a", "b", "c", "d: a"))
@@ -45,6 +46,7 @@ func TestNewIterationSupersedesTheOneBefore(t *testing.T) {
 }
 
 func TestRetryInAnIterationThatIsOverIsRefused(t *testing.T) {
+	t.Parallel()
 	db, c := claimed(t)
 	db.End(t, c, buildbtw.OutcomeFailed)
 	b, err := db.Buildspace(t.Context(), "space")
@@ -63,6 +65,7 @@ func TestRetryInAnIterationThatIsOverIsRefused(t *testing.T) {
 }
 
 func TestRequestThatComesWhilePlanningStaysWanted(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	ctx := t.Context()
 	b := db.NewBuildspace(t, "space")
@@ -97,6 +100,7 @@ func TestRequestThatComesWhilePlanningStaysWanted(t *testing.T) {
 }
 
 func TestIterationKeepsWhatThePlanSays(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	plan := storetest.Plan("lib", "tool: lib", "app: tool lib", "app@2: app")
 	a := plan.Architectures["x86_64"]
@@ -160,6 +164,7 @@ func reasonsLeadToAChangeset(t *testing.T, db *storetest.DB, build int64) {
 }
 
 func TestBrokenPlansAreRefusedWhole(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	b := db.NewBuildspace(t, "space")
 	db.Iterate(t, b, storetest.Plan("lib"))
@@ -190,6 +195,7 @@ func TestBrokenPlansAreRefusedWhole(t *testing.T) {
 }
 
 func TestInvalidIterationShowsPeopleOnlyWhatIsForThem(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	b := db.NewBuildspace(t, "space")
 	tried := []buildgraph.PlannedChangeset{{Source: "lib", Ref: "main", Commit: "abc"}}
@@ -206,6 +212,7 @@ func TestInvalidIterationShowsPeopleOnlyWhatIsForThem(t *testing.T) {
 }
 
 func TestMissingIterationsAreNamed(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	b := db.NewBuildspace(t, "space")
 	for want, find := range map[string]func() error{
@@ -227,6 +234,7 @@ func TestMissingIterationsAreNamed(t *testing.T) {
 }
 
 func TestDiffNamesWhatChanged(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	b := db.NewBuildspace(t, "space")
 	db.Iterate(t, b, storetest.PlanFor([]string{"x86_64", "aarch64"}, "lib", "old: lib", "app: lib old"))
@@ -255,6 +263,7 @@ func TestDiffNamesWhatChanged(t *testing.T) {
 }
 
 func TestCommitsOfChangesetsAreFoundByTheirBeginning(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	row := db.NewBuildspace(t, "lib")
 	for _, digit := range []string{"a", "b", "b"} {

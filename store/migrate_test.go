@@ -19,6 +19,7 @@ var update = flag.Bool("update", false, "write migrations/schema.sql anew")
 // TestSchemaIsWhatTheMigrationsMake compares the checked-in dump with a fresh
 // database; go test ./store -run Schema -update writes it.
 func TestSchemaIsWhatTheMigrationsMake(t *testing.T) {
+	t.Parallel()
 	const path = "../migrations/schema.sql"
 	got := dump(t, openTemp(t))
 	if *update {
@@ -48,6 +49,7 @@ func dump(t *testing.T, s *Store) string {
 // TestEveryColumnHasAField writes and reads each table through its struct: a
 // column without a field makes sqlx fail, a field without a column bun.
 func TestEveryColumnHasAField(t *testing.T) {
+	t.Parallel()
 	s := openTemp(t)
 	check := func(table string, rows any) {
 		t.Helper()
@@ -74,6 +76,7 @@ func TestEveryColumnHasAField(t *testing.T) {
 }
 
 func TestNewerDatabaseIsRefused(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.sqlite")
 	s, err := Open(t.Context(), path, Options{})
 	if err != nil {
@@ -97,6 +100,7 @@ func TestNewerDatabaseIsRefused(t *testing.T) {
 }
 
 func TestInterruptedMigrationGoesOn(t *testing.T) {
+	t.Parallel()
 	s := openTemp(t)
 	before, err := s.schemaVersion(t.Context())
 	if err != nil {
@@ -113,6 +117,7 @@ func TestInterruptedMigrationGoesOn(t *testing.T) {
 }
 
 func TestMigrationsHaveNoGaps(t *testing.T) {
+	t.Parallel()
 	if _, err := loadMigrations(migrations.Files); err != nil {
 		t.Error(err)
 	}
@@ -127,6 +132,7 @@ func TestMigrationsHaveNoGaps(t *testing.T) {
 // TestQueueQuestionsUseTheirIndexes holds the plans of the queries that must
 // stay fast with ten thousand builds.
 func TestQueueQuestionsUseTheirIndexes(t *testing.T) {
+	t.Parallel()
 	s := openTemp(t)
 	questions := map[string]struct {
 		args  args

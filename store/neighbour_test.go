@@ -13,6 +13,7 @@ import (
 )
 
 func TestNeighboursComeInPartsWithTheirNumbers(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "lib"), storetest.Plan("lib", "e: lib", "d: lib", "c: lib", "b: lib", "a: lib e"))
 	db.Finish(t, db.Claim(t, "w"))
@@ -61,6 +62,7 @@ func named(t *testing.T, db *storetest.DB, pkgbase string) store.BuildRow {
 }
 
 func TestACutIsSeenFromBothItsEnds(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	p := storetest.Plan("lib", "app: lib")
 	p.Architectures["x86_64"].Cuts = []buildgraph.Cut{{From: "app", To: "lib", Kinds: []string{"checkdepends"}, Cycle: []string{"lib", "app"}}}
@@ -80,6 +82,7 @@ func TestACutIsSeenFromBothItsEnds(t *testing.T) {
 }
 
 func TestThePreviousResultIsOfTheSameBuildspace(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	row, other := db.NewBuildspace(t, "lib"), db.NewBuildspace(t, "other")
 	for _, b := range []store.BuildspaceRow{other, row, row} {

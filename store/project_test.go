@@ -71,6 +71,7 @@ func (m *mirrored) wantDue(want string) {
 }
 
 func TestProjectsAreDueWhenSomethingMayHaveChanged(t *testing.T) {
+	t.Parallel()
 	m := newMirrored(t)
 	a, b := projectNo(1, "arch/a", 24*time.Hour), projectNo(2, "arch/b", time.Minute)
 	if n := m.note(a, b); n != 2 {
@@ -101,6 +102,7 @@ func TestProjectsAreDueWhenSomethingMayHaveChanged(t *testing.T) {
 }
 
 func TestAPushDuringAFetchKeepsTheProjectDue(t *testing.T) {
+	t.Parallel()
 	m := newMirrored(t)
 	before := projectNo(1, "arch/a", 24*time.Hour)
 	m.note(before)
@@ -112,6 +114,7 @@ func TestAPushDuringAFetchKeepsTheProjectDue(t *testing.T) {
 }
 
 func TestFailedFetchesAreTriedAgainWithPauses(t *testing.T) {
+	t.Parallel()
 	m := newMirrored(t)
 	a := projectNo(1, "arch/a", 24*time.Hour)
 	m.note(a)
@@ -136,6 +139,7 @@ func TestFailedFetchesAreTriedAgainWithPauses(t *testing.T) {
 }
 
 func TestTwoProjectsOfOneName(t *testing.T) {
+	t.Parallel()
 	m := newMirrored(t)
 	first, second := projectNo(1, "arch/x/a", 24*time.Hour), projectNo(2, "arch/y/a", 24*time.Hour)
 	m.note(second, first)
@@ -152,6 +156,7 @@ func TestTwoProjectsOfOneName(t *testing.T) {
 }
 
 func TestGroupsKnowHowFarTheyAre(t *testing.T) {
+	t.Parallel()
 	m := newMirrored(t)
 	var all []buildbtw.Project
 	for i := range int64(2500) {
@@ -192,6 +197,7 @@ func TestGroupsKnowHowFarTheyAre(t *testing.T) {
 }
 
 func TestAProjectStaysWithItsFirstGroup(t *testing.T) {
+	t.Parallel()
 	m := newMirrored(t)
 	m.must(m.RetainGroups(t.Context(), []string{arch, arch + "/sub"}))
 	m.note(projectNo(1, "arch/sub/a", time.Hour))
@@ -202,6 +208,7 @@ func TestAProjectStaysWithItsFirstGroup(t *testing.T) {
 }
 
 func TestProjectsWithOtherCI(t *testing.T) {
+	t.Parallel()
 	m := newMirrored(t)
 	for id := range int64(3) {
 		p := projectNo(id+1, fmt.Sprintf("arch/p%d", id), 24*time.Hour)

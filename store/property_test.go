@@ -21,6 +21,7 @@ import (
 // after each. At the end the workers finish whatever is left: the iteration
 // must then have reached a final status.
 func TestNoOrderOfCallsBreaksAnInvariant(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
 		w := newWorld(t, r)
 		defer w.db.Close() // storetest closes it again and tells of errors

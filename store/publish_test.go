@@ -11,6 +11,7 @@ import (
 )
 
 func TestBeginPublishTakesExactlyTheUploadedFiles(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	plan := storetest.Plan("split")
 	plan.Architectures["x86_64"].Builds[0].Pkgnames = []string{"split", "split-docs"}
@@ -43,6 +44,7 @@ func TestBeginPublishTakesExactlyTheUploadedFiles(t *testing.T) {
 }
 
 func TestFinishWithoutAPromisedPackageIsRefused(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	plan := storetest.Plan("split")
 	plan.Architectures["x86_64"].Builds[0].Pkgnames = []string{"split", "split-docs"}
@@ -60,6 +62,7 @@ func TestFinishWithoutAPromisedPackageIsRefused(t *testing.T) {
 }
 
 func TestRepeatedUploadReplacesTheFirst(t *testing.T) {
+	t.Parallel()
 	db, c := claimed(t)
 	files := db.Upload(t, c)
 	db.Upload(t, c)
@@ -70,6 +73,7 @@ func TestRepeatedUploadReplacesTheFirst(t *testing.T) {
 }
 
 func TestPublishingSurvivesCrashesAtEveryPoint(t *testing.T) {
+	t.Parallel()
 	db, c := claimed(t)
 	files := db.Upload(t, c)
 	db.Reopen(t)
@@ -125,6 +129,7 @@ func packageNames(t *testing.T, db *storetest.DB, build int64) []string {
 }
 
 func TestWhatIsBeingPublishedIsNotSkipped(t *testing.T) {
+	t.Parallel()
 	db, c := claimed(t)
 	if _, err := db.BeginPublish(t.Context(), c.Attempt.Lease, db.Upload(t, c)); err != nil {
 		t.Fatal(err)
@@ -149,6 +154,7 @@ func TestWhatIsBeingPublishedIsNotSkipped(t *testing.T) {
 }
 
 func TestAbandonedPublishingIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	db, c := claimed(t)
 	if _, err := db.AbandonPublish(t.Context(), c.Attempt.ID, "early"); buildbtw.KindOf(err) != buildbtw.KindConflict {
 		t.Errorf("abandon a running attempt: %v, want a conflict", err)
@@ -175,6 +181,7 @@ func TestAbandonedPublishingIsTriedAgain(t *testing.T) {
 }
 
 func TestAbandonedPublishingOfAnIterationThatIsOverIsSkipped(t *testing.T) {
+	t.Parallel()
 	over := map[buildbtw.Cause]func(t *testing.T, db *storetest.DB){
 		buildbtw.CauseStopped: func(t *testing.T, db *storetest.DB) {
 			if _, err := db.StopBuildspace(t.Context(), "alice", "space"); err != nil {
@@ -207,6 +214,7 @@ func TestAbandonedPublishingOfAnIterationThatIsOverIsSkipped(t *testing.T) {
 }
 
 func TestTwinsAreBuiltWithTheirLeader(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	it := db.Iterate(t, db.NewBuildspace(t, "space"), storetest.PlanFor([]string{"x86_64", "aarch64"},
 		"lib", "data*: lib", "more*: data", "app: more"))
@@ -260,6 +268,7 @@ func TestTwinsAreBuiltWithTheirLeader(t *testing.T) {
 }
 
 func TestFinishUnblocksThousands(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "fan"), storetest.Fan(3000))
 	db.Finish(t, db.Claim(t, "w1"))

@@ -138,6 +138,7 @@ func causes(t *testing.T, db *storetest.DB, pkgbase string) []string {
 }
 
 func TestBlockedBuildsNameTheRootCause(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	it := db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan(
 		"bad", "slow", "dropped", "mid: bad", "top: mid slow", "both: top dropped", "waits: slow", "free",
@@ -177,6 +178,7 @@ func TestBlockedBuildsNameTheRootCause(t *testing.T) {
 }
 
 func TestRootCausesReachThroughTwins(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.PlanFor([]string{"aarch64", "x86_64"}, "lib", "data*: lib", "app: data"))
 	c := db.Claim(t, "w1", "aarch64")
@@ -188,6 +190,7 @@ func TestRootCausesReachThroughTwins(t *testing.T) {
 }
 
 func TestRootCausesAreBounded(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	lines, all := []string{}, "app:"
 	for i := range 30 {

@@ -13,6 +13,7 @@ import (
 )
 
 func TestSecondServerOnTheSameDataIsRefused(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	_, err := store.Open(t.Context(), db.Path, store.Options{})
 	if buildbtw.KindOf(err) != buildbtw.KindConflict {
@@ -22,6 +23,7 @@ func TestSecondServerOnTheSameDataIsRefused(t *testing.T) {
 }
 
 func TestTimesWrittenByBunAreReadByBoth(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	db.Clock.Advance(123456789 * time.Nanosecond)
 	now := db.Clock.Now().Truncate(time.Microsecond)
@@ -48,6 +50,7 @@ func TestTimesWrittenByBunAreReadByBoth(t *testing.T) {
 }
 
 func TestChainIsBuiltInOrder(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	b := db.NewBuildspace(t, "chain")
 	it := db.Iterate(t, b, storetest.Plan("lib", "tool: lib", "left: lib", "app: tool left"))
@@ -72,6 +75,7 @@ func TestChainIsBuiltInOrder(t *testing.T) {
 }
 
 func TestSubscribersHearOfChangesAndOnlyOfThose(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	changed, cancel := db.Subscribe()
 	defer cancel()

@@ -58,6 +58,7 @@ func causesOfTable() []buildbtw.Cause {
 }
 
 func TestMoveTakesExactlyTheWaysOfTheTable(t *testing.T) {
+	t.Parallel()
 	s := openTemp(t)
 	id := oneBuild(t, s)
 	for _, from := range buildbtw.Statuses() {
@@ -121,6 +122,7 @@ func countEvents(t *testing.T, s *Store) int64 {
 }
 
 func TestConflictSaysWhatTheStatusIsNow(t *testing.T) {
+	t.Parallel()
 	s := openTemp(t)
 	id := oneBuild(t, s)
 	place(t, s, id, buildbtw.StatusBuilt)
@@ -134,6 +136,7 @@ func TestConflictSaysWhatTheStatusIsNow(t *testing.T) {
 }
 
 func TestMoveRollsBackWithItsTransaction(t *testing.T) {
+	t.Parallel()
 	s := openTemp(t)
 	id := oneBuild(t, s)
 	changed, cancel := s.Subscribe()

@@ -11,6 +11,7 @@ import (
 )
 
 func TestTheHistoryOfWorkersHasTheNewestAttemptsOfEach(t *testing.T) {
+	t.Parallel()
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "lib"), storetest.Plan("a", "b", "c", "d", "e", "f"))
 	for _, worker := range []string{"w1", "w1", "w2", "w1"} {
@@ -90,6 +91,7 @@ func (f *fleet) aside(worker string) string {
 }
 
 func TestMachineThatLosesBuildsInARowIsSetAside(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t)
 	f.does("bad", buildbtw.OutcomeLost)
 	f.does("good", buildbtw.OutcomeBuilt)
@@ -120,6 +122,7 @@ func TestMachineThatLosesBuildsInARowIsSetAside(t *testing.T) {
 }
 
 func TestWhoIsNotSetAside(t *testing.T) {
+	t.Parallel()
 	const lost, built, failed, infrastructure = buildbtw.OutcomeLost, buildbtw.OutcomeBuilt, buildbtw.OutcomeFailed, buildbtw.OutcomeInfrastructure
 	for name, story := range map[string]func(f *fleet){
 		"the only machine": func(f *fleet) {

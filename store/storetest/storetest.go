@@ -3,9 +3,13 @@
 package storetest
 
 import (
+	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -51,11 +55,43 @@ func NewWith(t testing.TB, change func(*store.Options)) *DB {
 	t.Helper()
 	d := &DB{Clock: &Clock{now: Start()}, Path: filepath.Join(t.TempDir(), "buildbtw.sqlite"), change: change}
 	d.open(t)
+	d.closeAfter(t)
+	return d
+}
+
+func (d *DB) closeAfter(t testing.TB) {
 	t.Cleanup(func() {
 		if err := d.Close(); err != nil {
 			t.Errorf("close store: %v", err)
 		}
 	})
+}
+
+// NewOf is New on a copy of a gzipped database.
+func NewOf(t testing.TB, file string) *DB {
+	t.Helper()
+	packed, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packed.Close()
+	content, err := gzip.NewReader(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "buildbtw.sqlite")
+	plain, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.Copy(plain, content)
+	if err := errors.Join(err, plain.Close()); err != nil {
+		t.Fatal(err)
+	}
+	const usedLeases = 1000
+	d := &DB{Clock: &Clock{now: Start()}, Path: path, change: func(*store.Options) {}, leases: usedLeases}
+	d.open(t)
+	d.closeAfter(t)
 	return d
 }
 
