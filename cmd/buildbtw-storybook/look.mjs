@@ -35,7 +35,14 @@ for (const { name, ...options } of looks) {
   const context = await browser.newContext({ ...options, reducedMotion: "reduce" });
   const page = await context.newPage();
   let path;
-  page.on("console", (m) => ["error", "warning"].includes(m.type()) && complain(path, name, m.text()));
+  page.on("console", (m) => {
+    const leaving = m.text().includes("Failed to fetch"); // see requestfailed
+    if (["error", "warning"].includes(m.type()) && !leaving) complain(path, name, m.text());
+  });
+  page.on("requestfailed", (r) => {
+    const why = r.failure().errorText;
+    if (why !== "net::ERR_ABORTED") complain(path, name, `${why} ${r.url()}`); // a poll of the page before is given up
+  });
   page.on("pageerror", (e) => complain(path, name, e.message));
   for (path of paths) {
     await page.goto(base + path);

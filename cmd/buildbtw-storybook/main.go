@@ -97,5 +97,11 @@ func routes(assets *static.Assets) http.Handler {
 			}
 		})
 	}
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern == "" && r.Header.Get("HX-Request") != "" {
+			w.WriteHeader(http.StatusNoContent) // a part that polls, too
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }

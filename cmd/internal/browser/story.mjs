@@ -57,6 +57,11 @@ class Visit {
     page.on("console", (m) => this.#onConsole(m));
     page.on("pageerror", (e) => this.#complaints.push(`script: ${e.message}`));
     page.on("response", (r) => r.status() >= 500 && this.#complaints.push(`${r.status()} ${r.url()}`));
+    // A poll that is under way when somebody follows a link is given up.
+    page.on("requestfailed", (r) => {
+      const why = r.failure().errorText;
+      if (why !== "net::ERR_ABORTED") this.#complaints.push(`${why} ${r.url()}`);
+    });
     page.on("framenavigated", (f) => f === page.mainFrame() && this.#visited.add(this.#here()));
   }
 
@@ -66,6 +71,7 @@ class Visit {
 
   #onConsole(message) {
     if (!["error", "warning"].includes(message.type())) return;
+    if (message.text().includes("Failed to fetch")) return; // see requestfailed
     if (this.#expected.some((status) => message.text().includes(`status of ${status}`))) return;
     this.#complaints.push(`console on ${this.#here()}: ${message.text()}`);
   }
