@@ -1,15 +1,18 @@
 package handlers_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -27,21 +30,21 @@ var (
 
 const (
 	livePages  = 200
-	liveEvery  = 3 * time.Second // as static pages of a buildspace ask
+	liveEvery  = 15 * time.Second // as static/src/live.js asks while hints come
 	perChange  = 200 * time.Millisecond
 	liveTarget = "/buildspaces/bench"
 )
 
 // watched is what open pages have seen.
 type watched struct {
-	Asked, Unchanged, Failed int
-	Bytes                    int
-	P95                      float64 // of an answer, in milliseconds
+	Asked, Unchanged, Failed, Hints int
+	Bytes                           int
+	P95                             float64 // of an answer, in milliseconds
 }
 
 // BenchmarkLive measures the share of one processor that 200 open pages of a
-// buildspace with 7,885 builds take: while nothing happens, and while five
-// builds a second end.
+// buildspace with 7,885 builds take, each with a stream of hints of its own, as
+// those of 200 people: while nothing happens, and while five builds a second end.
 func BenchmarkLive(b *testing.B) {
 	b.Run("quiet", func(b *testing.B) { benchLive(b, false) })
 	b.Run("busy", func(b *testing.B) { benchLive(b, true) })
@@ -61,6 +64,7 @@ func benchLive(b *testing.B, busy bool) {
 		b.ReportMetric(100*share/float64(time.Second), "%-of-a-core")
 		b.ReportMetric(seen.P95, "p95-ms")
 		b.ReportMetric(float64(seen.Asked)/float64(*openSeconds), "polls/s")
+		b.ReportMetric(float64(seen.Hints)/float64(*openSeconds), "hints/s")
 		b.ReportMetric(float64(seen.Bytes)/1024/max(1, float64(seen.Asked-seen.Unchanged)), "KiB/change")
 		if seen.Failed > 0 {
 			b.Fatalf("%d polls failed", seen.Failed)
@@ -123,7 +127,8 @@ func TestOpenPages(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range livePages {
 		wg.Go(func() {
-			page := openPage{client: &http.Client{Transport: &http.Transport{DisableCompression: true}}}
+			page := openPage{client: &http.Client{Transport: &http.Transport{DisableCompression: true}}, hints: make(chan struct{}, 1)}
+			go page.listen(ctx)
 			page.stay(ctx, time.Duration(i)*liveEvery/livePages)
 			mu.Lock()
 			defer mu.Unlock()
@@ -143,6 +148,7 @@ type openPage struct {
 	watched
 	client *http.Client
 	tag    string
+	hints  chan struct{}
 	took   []time.Duration
 }
 
@@ -150,11 +156,40 @@ func (p *openPage) add(o openPage) {
 	p.Asked += o.Asked
 	p.Unchanged += o.Unchanged
 	p.Failed += o.Failed
+	p.Hints += o.Hints
 	p.Bytes += o.Bytes
 	p.took = append(p.took, o.took...)
 }
 
-// stay asks from its phase on, once every few seconds, as long as ctx lasts.
+// listen passes hints on as long as ctx lasts.
+func (p *openPage) listen(ctx context.Context) {
+	at, err := url.Parse(*openPages)
+	if err != nil {
+		panic(err)
+	}
+	at.RawQuery = "topic=" + strings.TrimPrefix(strings.Replace(at.Path, "/buildspaces", "buildspace", 1), "/")
+	at.Path = "/hints"
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
+	if err != nil {
+		panic(err)
+	}
+	answer, err := p.client.Do(r)
+	if err != nil {
+		return // the polls tell
+	}
+	defer answer.Body.Close()
+	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "data: ") {
+			select {
+			case p.hints <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// stay asks from its phase on, at every hint and once every few seconds, as long
+// as ctx lasts.
 func (p *openPage) stay(ctx context.Context, phase time.Duration) {
 	defer p.client.CloseIdleConnections()
 	next := time.NewTimer(phase)
@@ -164,9 +199,11 @@ func (p *openPage) stay(ctx context.Context, phase time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-next.C:
-			next.Reset(liveEvery)
-			p.ask(ctx)
+		case <-p.hints:
+			p.Hints++
 		}
+		next.Reset(liveEvery)
+		p.ask(ctx)
 	}
 }
 
@@ -200,5 +237,31 @@ func (p *openPage) ask(ctx context.Context) {
 		p.Failed++
 	case answer.StatusCode == http.StatusNotModified:
 		p.Unchanged++
+	}
+}
+
+// BenchmarkHint measures how long it takes from a commit until an open page has
+// the parts that it changed: commit, hint, poll, answer.
+func BenchmarkHint(b *testing.B) {
+	s := benchSite(b, func(d *handlers.Deps) { d.Now = time.Now })
+	saved := *openPages
+	*openPages = s.url + liveTarget
+	defer func() { *openPages = saved }()
+	page := openPage{client: &http.Client{}, hints: make(chan struct{}, 1)}
+	go page.listen(b.Context())
+	<-page.hints // everything is news at first
+	page.ask(b.Context())
+	var all time.Duration
+	for b.Loop() {
+		time.Sleep(500 * time.Millisecond) // hints have a pause
+		s.change(b, 2)
+		began := time.Now()
+		<-page.hints
+		page.ask(b.Context())
+		all += time.Since(began)
+	}
+	b.ReportMetric(float64(all.Microseconds())/1000/float64(b.N), "ms/update")
+	if page.Failed > 0 || page.Asked-page.Unchanged < b.N {
+		b.Fatalf("%d polls failed; %d of %d brought nothing", page.Failed, page.Unchanged, page.Asked)
 	}
 }
