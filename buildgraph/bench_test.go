@@ -217,33 +217,49 @@ func makedepends(names ...string) func(info *srcinfo.Info, n int) {
 // The bar is 150 ms from a push to 50 plans that are up to date.
 func BenchmarkPushWithFiftyPlans(b *testing.B) {
 	sources := distribution(b)
-	requests := fiftyRequests(sources)
 	for _, push := range pushes() {
-		b.Run(push.name, func(b *testing.B) {
-			at := slices.IndexFunc(sources, func(s buildgraph.Source) bool { return s.Slug == push.slug })
-			if at < 0 {
-				b.Skipf("the data set has no %s", push.slug)
-			}
-			requests := slices.Clone(requests)
-			ix := buildgraph.NewIndex(sources, buildgraph.Options{})
-			mustPlans(b, ix, requests)
-			n := 0
-			timed(b, func() {
-				n++
-				s := sources[at]
-				info := *s.Info
-				push.change(&info, n)
-				s.Info, s.Commit = &info, fmt.Sprint("commit", n)
-				ix = ix.Update([]buildgraph.Source{s}, nil)
-				for i := range requests {
-					if requests[i].Changesets[0].Slug == s.Slug {
-						requests[i].Changesets = []buildgraph.Source{s}
-					}
-				}
-				mustPlans(b, ix, requests)
-			})
-		})
+		b.Run(push.name, func(b *testing.B) { push.run(b, sources, fiftyRequests(sources)) })
 	}
+	// Without a bar: changesets at commits that the index does not have, and
+	// durations, which make the search for cuts longer.
+	requests := fiftyRequests(sources)
+	for i := range requests {
+		c := requests[i].Changesets[0]
+		info := *c.Info
+		info.Pkgver += ".1"
+		requests[i].Changesets = []buildgraph.Source{{Slug: c.Slug, Ref: "branch", Commit: "branch", Info: &info}}
+	}
+	b.Run("new version, changesets on branches", func(b *testing.B) { pushes()[0].run(b, sources, requests) })
+	requests = fiftyRequests(sources)
+	for i := range requests {
+		requests[i].Durations = durationsOf(sources, "")
+	}
+	b.Run("library on cycles needs another, durations known", func(b *testing.B) { pushes()[3].run(b, sources, requests) })
+}
+
+func (p push) run(b *testing.B, sources []buildgraph.Source, requests []buildgraph.Request) {
+	b.Helper()
+	at := slices.IndexFunc(sources, func(s buildgraph.Source) bool { return s.Slug == p.slug })
+	if at < 0 {
+		b.Skipf("the data set has no %s", p.slug)
+	}
+	ix := buildgraph.NewIndex(sources, buildgraph.Options{})
+	mustPlans(b, ix, requests)
+	n := 0
+	timed(b, func() {
+		n++
+		s := sources[at]
+		info := *s.Info
+		p.change(&info, n)
+		s.Info, s.Commit = &info, fmt.Sprint("commit", n)
+		ix = ix.Update([]buildgraph.Source{s}, nil)
+		for i := range requests {
+			if c := requests[i].Changesets[0]; c.Slug == s.Slug && c.Ref == s.Ref {
+				requests[i].Changesets = []buildgraph.Source{s}
+			}
+		}
+		mustPlans(b, ix, requests)
+	})
 }
 
 func mustPlans(b *testing.B, ix *buildgraph.Index, requests []buildgraph.Request) {

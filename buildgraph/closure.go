@@ -20,7 +20,7 @@ type wanted struct {
 	scope      buildbtw.Scope
 }
 
-// closure is what the changesets reach. Slices are by node.
+// closure is all nodes that the changesets reach. Slices are by node.
 type closure struct {
 	wanted
 	depth []int32 // edges to the nearest changeset

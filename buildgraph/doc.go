@@ -3,19 +3,19 @@
 // bytes. docs/engine.md draws the stages; a plan passes the files in this order:
 //
 //	index.go    sources, linked into one graph per architecture (internal/link)
-//	request.go  what is asked for, from the request to the finished plan
+//	request.go  the way from a request to the finished plan
 //	closure.go  which packages the changesets bring in, and why
 //	render.go   the plan of a set: cuts (internal/feedback), stages, levels and
 //	            priorities (internal/order), in names
 //	cycle.go    a shortest cycle for every cut
-//	problem.go  what a packager should know before trusting the plan
+//	problem.go  warnings, to be read before trusting the plan
 //	explain.go  why a package is in a set, or why not
-//	package.go  what the sources say of one package
+//	package.go  one package: needs, users, providers
 //
 // # Glossary
 //
 //   - Source: a git repository at one commit, with its .SRCINFO.
-//   - Node: what one source is on one architecture; nodes are pkgbases.
+//   - Node: one source on one architecture; it is named by its pkgbase.
 //   - Symbol: an interned name or dependency string (link.Symbol).
 //   - Edge: one node needs another, for depends, makedepends or checkdepends.
 //   - Changeset: a source as it is to be built; it starts the closure.

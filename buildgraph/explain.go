@@ -10,7 +10,7 @@ import (
 	"buildbtw/buildgraph/internal/link"
 )
 
-// Explanation says why a package is in the set of a request on one
+// Explanation is why a package is in the set of a request on one
 // architecture, or why not.
 type Explanation struct {
 	Pkgbase string `json:"pkgbase"`
@@ -21,7 +21,7 @@ type Explanation struct {
 	// Causes are all packages of the set that make this one necessary by
 	// themselves, by name.
 	Causes []buildbtw.Reason `json:"causes"`
-	// NotNeeded says in words why the package is not in the set; empty when it
+	// NotNeeded is a sentence on why the package is not in the set; empty when it
 	// is.
 	NotNeeded string `json:"not_needed,omitempty"`
 }
@@ -32,7 +32,7 @@ type Step struct {
 	Reason  buildbtw.Reason `json:"reason"`
 }
 
-// Explain says why a package, named by pkgbase or pkgname, is in the set that a
+// Explain returns why a package, named by pkgbase or pkgname, is in the set that a
 // request makes necessary, or why not, by architecture.
 func (ix *Index) Explain(ctx context.Context, r Request, name string) (map[string]Explanation, error) {
 	p, err := newPlanner(ix, r)
@@ -96,7 +96,7 @@ func chain(g *link.Graph, c *closure, v int32, inSet bool) []Step {
 	return append(out, Step{g.Name(v), buildbtw.Reason{Kind: buildbtw.ReasonChangeset}})
 }
 
-// notNeeded says why a node is not in the set.
+// notNeeded returns why a node is not in the set.
 func notNeeded(g *link.Graph, c *closure, v int32) string {
 	name := g.Name(v)
 	if c.skip[v] {
@@ -122,7 +122,7 @@ func steps(n int32) string {
 	return fmt.Sprintf("%d steps", n)
 }
 
-// taken says what a scope with a limit takes.
+// taken names the packages of a scope with a limit.
 func taken(scope buildbtw.Scope) string {
 	if limit(scope) == 0 {
 		return "changesets"

@@ -29,7 +29,7 @@ type Options struct {
 	Prefer []string
 }
 
-// Index is all sources, numbered and linked: what every plan is computed from.
+// Index is all sources, numbered and linked; every plan is computed from it.
 // It is immutable and safe for concurrent use; Update makes another one.
 type Index struct {
 	opts       Options
@@ -55,14 +55,14 @@ type disputed struct {
 	node int32
 }
 
-// duplicate says that two sources define the same pkgbase.
+// duplicate is a pkgbase that two sources define.
 type duplicate struct {
 	pkgbase      string
 	winner, lost int32 // sources
 }
 
-// NewIndex links sources. It never fails: what is wrong with a source becomes
-// a warning of the plans that it concerns.
+// NewIndex links sources. It never fails: a problem of a source becomes a warning
+// of the plans that it concerns.
 func NewIndex(sources []Source, opts Options) *Index {
 	return newIndex(sources, opts, link.NewSymbols(len(sources)), nil)
 }
@@ -200,7 +200,7 @@ func (ix *Index) link(arch string, old *link.Graph) *archGraph {
 
 // Update returns an index in which the sources of the same slugs are replaced by
 // changed and those of the slugs in removed are gone: the one that NewIndex would
-// make, with what did not change taken over.
+// make, but unchanged sources are not compiled again.
 func (ix *Index) Update(changed []Source, removed []string) *Index {
 	return ix.replace(changed, removed, nil)
 }

@@ -11,7 +11,7 @@ import (
 	"buildbtw/pacman/srcinfo"
 )
 
-// Package is what the sources say of a package on an architecture. It shares
+// Package is a package on an architecture, as its source defines it. It shares
 // memory with the index: it must not be written to.
 type Package struct {
 	Pkgname  string // empty when only a pkgbase is called so: then it is about all its packages
@@ -23,12 +23,12 @@ type Package struct {
 	URL      string
 	Pkgnames []string // that come out of the pkgbase
 	Provides []string // as written, sorted
-	Optional []string // optional dependencies, with what for
+	Optional []string // optional dependencies, with their purpose
 	Needs    []Need   // by kind, then as written
 	Users    []User   // by pkgbase
 }
 
-// Need is a dependency of a package, with what meets it.
+// Need is a dependency of a package, with the pkgbases that meet it.
 type Need struct {
 	Dependency string // as written
 	Kinds      buildbtw.EdgeKinds
@@ -77,7 +77,7 @@ type about struct {
 	packages []srcinfo.Package
 }
 
-// needs lists what the packages depend on, and what building them takes.
+// needs lists the dependencies of the packages, and those of building them.
 func (a about) needs() []Need {
 	own := map[string]bool{}
 	for _, p := range a.packages {

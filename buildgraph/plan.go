@@ -43,7 +43,7 @@ type Build struct {
 	Reason   buildbtw.Reason `json:"reason"`
 }
 
-// Edge says that From must be built before To. With two stages of one pkgbase,
+// Edge means that From must be built before To. With two stages of one pkgbase,
 // the names are "pkgbase" for stage 1 and "pkgbase@2" for stage 2 (Key).
 type Edge struct {
 	From string `json:"from"`
@@ -51,16 +51,11 @@ type Edge struct {
 	*EdgeInfo
 }
 
-// EdgeInfo is what there is to say about an edge. Many edges share one: a plan
+// EdgeInfo is why an edge is there. Many edges share one: a plan
 // has sixty thousand edges of few kinds.
 type EdgeInfo struct {
 	Kinds   []string `json:"kinds"`             // depends, makedepends, checkdepends
 	Through []string `json:"through,omitempty"` // pkgbases outside the set over which the order holds
-}
-
-// NewEdge makes an edge inside a set.
-func NewEdge(from, to string, kinds ...string) Edge {
-	return Edge{From: from, To: to, EdgeInfo: &EdgeInfo{Kinds: kinds}}
 }
 
 // Cut is an edge that the order leaves out because it lies on a cycle: To uses
@@ -72,7 +67,7 @@ type Cut struct {
 	Cycle []string `json:"cycle"` // From, To, …: each must be built before the next, the last before From
 }
 
-// WarningKind groups warnings by what a packager can do about them.
+// WarningKind groups warnings by the remedy.
 type WarningKind string
 
 // The kinds of warnings that sources and requests give rise to.
@@ -83,10 +78,10 @@ const (
 	WarnDuplicate  WarningKind = "duplicate"  // two sources define the same pkgbase or pkgname
 	WarnUnknown    WarningKind = "unknown"    // an excluded or added name that no source has
 
-	// WarnArchitecture says that an architecture was asked for and nothing can
-	// be built for it, or not every changeset.
+	// WarnArchitecture means that nothing, or not every changeset, can be built for
+	// an architecture that was asked for.
 	WarnArchitecture WarningKind = "architecture"
-	// WarnOrder says that orders over packages outside the set lie on cycles and
+	// WarnOrder means that orders over packages outside the set lie on cycles and
 	// are not kept.
 	WarnOrder WarningKind = "order"
 )

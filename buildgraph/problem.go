@@ -22,7 +22,7 @@ func (p *planner) warn() {
 	p.plan.Warnings = append(p.plan.Warnings, slices.Compact(out)...)
 }
 
-// Warnings is what is wrong with the sources themselves, whatever is planned:
+// Warnings lists the problems of the sources themselves, whatever is planned:
 // those that cannot be read, and those that define the same thing.
 func (ix *Index) Warnings() []Warning {
 	out := ix.unreadable()
@@ -87,7 +87,7 @@ func (p *planner) missingArchitectures() []Warning {
 	return out
 }
 
-// setWarnings lists what the sources of a set, or their dependencies, give rise to.
+// setWarnings lists the problems of a set's sources and of their dependencies.
 func (ix *Index) setWarnings(g *archGraph, set []int32) []Warning {
 	in := graph.NewBitset(len(g.Nodes))
 	for _, v := range set {

@@ -114,10 +114,10 @@ func weighted(deps *link.Edges, comps *graph.Components, seconds []float64) *fee
 	return &feedback.Graph{Deps: &deps.CSR, Weight: weight, Components: comps, Seconds: seconds}
 }
 
-// strongest is the kind that decides what cutting an edge costs.
+// strongest is the kind that decides the weight of an edge.
 func strongest(k buildbtw.EdgeKinds) buildbtw.EdgeKinds { return k & -k }
 
-// weightOf is what cutting an edge costs: a build with the base's package
+// weightOf is the cost of cutting an edge: a build with the base's package
 // instead of the new one hurts most when it is linked against, least when only
 // the tests need it.
 func weightOf(kinds buildbtw.EdgeKinds) int32 {

@@ -14,7 +14,7 @@ import (
 	"buildbtw/buildgraph/internal/link"
 )
 
-// Request asks what must be built because of changesets.
+// Request asks for the builds that changesets make necessary.
 type Request struct {
 	// Changesets are sources at their own ref, as they are to be built. Those
 	// at a commit that the index does not have are laid over it.
@@ -27,9 +27,8 @@ type Request struct {
 	Durations map[string]float64
 }
 
-// Plan computes what a request makes necessary. What is wrong with the request
-// is a buildbtw.Invalid error; what is wrong with other sources is a warning of
-// the plan. The plan shares memory with the index: it must not be written to.
+// Plan computes the builds that a request makes necessary. A wrong request is a
+// buildbtw.Invalid error; a problem of other sources is a warning of the plan. The plan shares memory with the index: it must not be written to.
 func (ix *Index) Plan(ctx context.Context, r Request) (*Plan, error) {
 	p, err := newPlanner(ix, r)
 	if err != nil {
@@ -56,7 +55,7 @@ type Planned struct {
 	Err  error
 }
 
-// Plans computes what many requests make necessary, on all processors. Plans of
+// Plans computes the plans of many requests, on all processors. Plans of
 // the same set share their work. The results are in the order of the requests,
 // each as Plan returns it.
 func (ix *Index) Plans(ctx context.Context, requests []Request) []Planned {

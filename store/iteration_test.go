@@ -168,7 +168,7 @@ func TestBrokenPlansAreRefusedWhole(t *testing.T) {
 	db := storetest.New(t)
 	b := db.NewBuildspace(t, "space")
 	db.Iterate(t, b, storetest.Plan("lib"))
-	edge := buildgraph.NewEdge("lib", "app", "depends")
+	edge := storetest.Edge("lib", "app", "depends")
 	for name, spoil := range map[string]func(*buildgraph.ArchPlan){
 		"edge to nowhere": func(a *buildgraph.ArchPlan) { a.Edges[0].To = "nothing" },
 		"cut from nowhere": func(a *buildgraph.ArchPlan) {

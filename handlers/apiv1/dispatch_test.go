@@ -88,14 +88,14 @@ func (s *server) distribution(chain int) {
 	a := plan.Architectures["x86_64"]
 	gate := buildgraph.Build{Pkgbase: "gate", Pkgnames: []string{"gate"}, Stage: 1, Priority: 1e9}
 	for _, b := range a.Builds {
-		a.Edges = append(a.Edges, buildgraph.NewEdge("gate", b.Pkgbase, "depends"))
+		a.Edges = append(a.Edges, storetest.Edge("gate", b.Pkgbase, "depends"))
 	}
 	a.Builds = append(a.Builds, gate)
 	for i := range chain {
 		name := fmt.Sprintf("chain%05d", i)
 		a.Builds = append(a.Builds, buildgraph.Build{Pkgbase: name, Pkgnames: []string{name}, Stage: 1, Priority: 1e6})
 		if i > 0 {
-			a.Edges = append(a.Edges, buildgraph.NewEdge(fmt.Sprintf("chain%05d", i-1), name, "depends"))
+			a.Edges = append(a.Edges, storetest.Edge(fmt.Sprintf("chain%05d", i-1), name, "depends"))
 		}
 	}
 	ctx := s.t.Context()

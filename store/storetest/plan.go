@@ -40,7 +40,7 @@ func archPlan(lines []string) *buildgraph.ArchPlan {
 				panic(fmt.Sprintf("storetest: %s waits for %s, which is not planned before", b.Key(), dep))
 			}
 			b.Level = max(b.Level, levels[dep]+1)
-			p.Edges = append(p.Edges, buildgraph.NewEdge(dep, b.Key(), "depends"))
+			p.Edges = append(p.Edges, Edge(dep, b.Key(), "depends"))
 			b.Reason = buildbtw.Reason{Kind: buildbtw.ReasonDepends, Via: strings.TrimSuffix(dep, "@2"), Name: dep}
 		}
 		levels[b.Key()] = b.Level
@@ -75,7 +75,7 @@ func Synthetic(n, edges int, seed uint64) *buildgraph.Plan {
 	}
 	for i := 1; i < n; i++ {
 		for _, dep := range someDependencies(r, i, edges/n) {
-			a.Edges = append(a.Edges, buildgraph.NewEdge(a.Builds[dep].Pkgbase, a.Builds[i].Pkgbase, "depends", "makedepends"))
+			a.Edges = append(a.Edges, Edge(a.Builds[dep].Pkgbase, a.Builds[i].Pkgbase, "depends", "makedepends"))
 			a.Builds[i].Level = max(a.Builds[i].Level, a.Builds[dep].Level+1)
 		}
 	}
@@ -111,4 +111,9 @@ func Fan(n int) *buildgraph.Plan {
 		lines = append(lines, fmt.Sprintf("app%05d: lib", i))
 	}
 	return Plan(lines...)
+}
+
+// Edge makes an edge of a plan.
+func Edge(from, to string, kinds ...string) buildgraph.Edge {
+	return buildgraph.Edge{From: from, To: to, EdgeInfo: &buildgraph.EdgeInfo{Kinds: kinds}}
 }

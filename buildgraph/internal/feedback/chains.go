@@ -48,14 +48,14 @@ func newChains(t times) *chains {
 	return &chains{times: t, done: make([]float64, n), left: make([]float64, n)}
 }
 
-// measure computes all chains, and what the order breaks.
+// measure computes all chains, and the cost of the order.
 func (c *chains) measure(s *sequence) {
 	c.order = s.appendTo(c.order[:0])
 	c.cost = float64(c.forward(s))
 	c.longest = c.backward(s)
 }
 
-// forward computes what is done when, and returns the weight of all edges that
+// forward computes when each node is done, and returns the weight of all edges that
 // point back.
 func (c *chains) forward(s *sequence) (broken int64) {
 	for _, v := range c.order {
@@ -72,7 +72,7 @@ func (c *chains) forward(s *sequence) (broken int64) {
 	return broken
 }
 
-// backward computes what is left when, and returns the longest chain.
+// backward computes what is left from each node on, and returns the longest chain.
 func (c *chains) backward(s *sequence) (longest float64) {
 	copy(c.left, c.after)
 	for i := len(c.order) - 1; i >= 0; i-- {
@@ -162,7 +162,7 @@ func (c *chains) waiting() (sum float64) {
 	return sum
 }
 
-// holders are what keeps builds from starting earlier.
+// holders are the dependencies that keep builds from starting earlier.
 type holders struct {
 	by   []int32   // by node: the last of what it waits for; -1
 	work []float64 // by node: its seconds, and those of all that it holds back
@@ -190,7 +190,7 @@ func (h *holders) find(s *sequence, c *chains) {
 	}
 }
 
-// heavy reports whether much hangs on the edge that holds v back.
+// heavy reports whether much work hangs on the edge that holds v back.
 func (h *holders) heavy(v int32) bool { return h.work[v] >= heavyHold*h.most }
 
 // discountHeavy makes the edges on which much hangs cheaper.

@@ -6,7 +6,7 @@ import "slices"
 // the searches for better chains change them little by little.
 const priceUnit = 16
 
-// edge says that a node of a component should come before another.
+// edge means that a node of a component should come before another.
 type edge struct{ before, after, weight int32 }
 
 // component is one strongly connected component, numbered by itself.
@@ -20,8 +20,8 @@ type component struct {
 // arc is an edge seen from one of its ends. Every edge is there twice.
 type arc struct {
 	to     int32
-	weight int32 // what breaking it costs; negative when to must come after the node, not before
-	price  int32 // what breaking it costs in the search, with the same meaning of the sign
+	weight int32 // the cost of breaking it; negative when to must come after the node, not before
+	price  int32 // the cost of breaking it in the search, with the same meaning of the sign
 }
 
 // newComponent lays out the edges of n nodes, which are sorted by after.

@@ -39,10 +39,10 @@ const (
 	shortenFrom  = 64   // nodes; in smaller components no chain is long
 )
 
-// Graph is what is cut: edges lead from a node to those that it needs.
+// Graph is a graph to cut: edges lead from a node to those that it needs.
 type Graph struct {
 	Deps       *graph.CSR // rows are sorted
-	Weight     []int32    // by edge: what cutting it costs
+	Weight     []int32    // by edge: the cost of cutting it
 	Components *graph.Components
 	Seconds    []float64 // by node: how long it takes; nil when no durations are known
 }
@@ -138,7 +138,7 @@ func (p *problem) solve() []int32 {
 	return place
 }
 
-// times is how long the members of a component take, and what lies around it.
+// times are how long the members of a component take, and the chains around it.
 type times struct {
 	seconds []float64 // by node
 	before  []float64 // the longest chain outside the component that ends at the node

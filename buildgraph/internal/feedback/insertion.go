@@ -51,7 +51,7 @@ func (s *sequence) touch(v int32) {
 }
 
 // insertDirty moves dirty nodes to their best places until none is left. It
-// returns what that saved.
+// returns by how much the order got cheaper.
 func (s *sequence) insertDirty() (saved int64) {
 	for next := 0; next < len(s.todo); { // the list grows
 		v := s.todo[next]
@@ -182,7 +182,7 @@ func (s *sequence) brokenEdge(v int32, random *rand.Rand) (other int32, ok bool)
 	return other, n > 0
 }
 
-// force moves v to the other side of a neighbour and returns what that costs.
+// force moves v to the other side of a neighbour and returns the cost.
 func (s *sequence) force(v, other int32) (cost int64) {
 	from, to := s.label[v], s.label[other]
 	behind := other

@@ -37,7 +37,7 @@ func (l *list) spread() {
 	}
 }
 
-// gap gives the labels of a node and the one behind it.
+// gap returns the labels of a node and the one behind it.
 func (l *list) gap(v int32) (lo, hi int32) {
 	hi = labelSpace
 	if v != l.end() {

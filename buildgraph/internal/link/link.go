@@ -1,6 +1,6 @@
 // Package link makes the dependency graph of an architecture from .SRCINFO
 // files: it interns names and dependency strings, makes a node for every
-// pkgbase, and resolves what each dependency means.
+// pkgbase, and resolves each dependency to the nodes that it means.
 package link
 
 import (
@@ -256,7 +256,7 @@ func (l *linker) merge(a, b cell) cell {
 // WithVersions returns the graph with other .SRCINFO files of some of its
 // pkgbases, provided that they change no link: the same packages, provides and
 // dependencies, and every version constraint is met as before. It costs a small
-// part of linking, and what was computed from the links stays valid.
+// part of linking, and results computed from the links stay valid.
 func (g *Graph) WithVersions(symbols *Symbols, infos []*srcinfo.Info) (next *Graph, ok bool) {
 	symbols.mu.Lock()
 	defer symbols.mu.Unlock()

@@ -2,7 +2,7 @@ package link
 
 import "buildbtw/pacman/alpm"
 
-// State says whether the sources meet a dependency.
+// State is whether the sources meet a dependency.
 type State uint8
 
 // The states of a dependency.
@@ -13,7 +13,7 @@ const (
 	Unresolved              // no source has the name: the base must provide it
 )
 
-// Match says how a dependency found its provider.
+// Match is how a dependency found its provider.
 type Match uint8
 
 // The ways to find a provider, the least telling first.
@@ -29,13 +29,13 @@ type Target struct {
 	Match Match
 }
 
-// resolution is what a symbol resolves to: a part of all targets.
+// resolution is the targets of a symbol, as a part of all.
 type resolution struct {
 	from, to int32
 	state    State
 }
 
-// Resolve returns what a dependency means, and whether that satisfies it.
+// Resolve returns the nodes that a dependency means, and whether they satisfy it.
 func (l *Links) Resolve(s Symbol) ([]Target, State) {
 	r := l.resolved[s]
 	return l.targets[r.from:r.to], r.state
@@ -71,7 +71,7 @@ func (l *linker) collectOffers() {
 	}
 }
 
-// resolveAll finds what every dependency means.
+// resolveAll resolves every dependency once.
 func (l *linker) resolveAll() {
 	l.resolved = make([]resolution, len(l.symbols))
 	for _, n := range l.Nodes {
@@ -90,11 +90,11 @@ func (l *linker) resolveAll() {
 	}
 }
 
-// resolve appends what a dependency means to the targets, as libalpm does
-// (deps.c, find_dep_satisfier): the package of that name if its version will do,
-// else everything that provides the name in a version that will do. If nothing
-// will do, whoever has the name is still what the dependency means: the order
-// must hold, and the plan warns.
+// resolve appends the nodes that a dependency means to the targets, as libalpm
+// chooses them (deps.c): the package of that name if its version will do, else
+// everything that provides the name in a version that will do. If nothing will
+// do, the dependency still means whoever has the name: the order must hold, and
+// the plan warns.
 func (l *linker) resolve(s *symbol) State {
 	owner, dep := l.owner[s.name], s.dep()
 	if owner >= 0 && (dep.Op == "" || dep.SatisfiedBy(l.Nodes[owner].Version)) {

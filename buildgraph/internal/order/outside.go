@@ -314,8 +314,9 @@ func (t *trace) search(before int32) {
 			reach(l, outside, 1)
 		}
 	}
-	for head := 0; head < len(t.queue); head++ {
+	for head := 0; head < len(t.queue); { // the queue grows
 		v := t.queue[head]
+		head++
 		for _, u := range t.users.Row(v) {
 			if t.mark[u] != t.round {
 				reach(u, v, t.far[v]+1)

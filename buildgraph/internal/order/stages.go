@@ -73,7 +73,7 @@ type cell struct {
 	via   int32
 }
 
-// row lists what a job waits for. at is every job's place in a schedule: whoever
+// row lists the jobs that a job waits for. at is every job's place in a schedule: whoever
 // can wait for the second stage of a dependency does.
 func (t *stages) row(j int32, at []int32) []cell {
 	v := t.list[j].Node
