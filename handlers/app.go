@@ -26,11 +26,13 @@ import (
 	"buildbtw/handlers/apiv1"
 	"buildbtw/handlers/transfer"
 	"buildbtw/internal/lru"
+	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
 	"buildbtw/publish"
 	"buildbtw/static"
 	"buildbtw/store"
+	"buildbtw/views"
 )
 
 // Deps is what the handlers stand on. Every field but Forge is needed.
@@ -60,13 +62,13 @@ type App struct {
 	problem  func(c *fiber.Ctx, status int, title, detail string, cause error) error // answers programs with an error
 	hosts    hosts
 	metrics  *metrics
-	assets   *static.Assets                   // styles and scripts of the pages
-	diffs    diffCache                        // between iterations, for the pages
-	pkgInfos infoCache                        // of package files, for the pages
-	parts    *lru.Cache[string, *cachedParts] // of the pages that are polled
-	news     *news                            // what changes, for the pages that show it
-	graphs   graphs                           // that people look at
-	serving  context.Context                  // ends when the server is told to stop, and every long answer with it
+	assets   *static.Assets                    // styles and scripts of the pages
+	diffs    *lru.Cache[diffKey, views.Diff]   // between iterations, for the pages
+	pkgInfos *lru.Cache[string, *alpm.PkgInfo] // of package files, by digest
+	parts    *lru.Cache[string, *cachedParts]  // of the pages that are polled
+	news     *news                             // what changes, for the pages that show it
+	graphs   graphs                            // that people look at
+	serving  context.Context                   // ends when the server is told to stop, and every long answer with it
 	stop     context.CancelFunc
 	begin    func() // starts to wake those who wait for news
 }
@@ -89,7 +91,8 @@ func New(d Deps) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{Deps: d, hosts: accepted, assets: assets, metrics: newMetrics(), parts: newPartCache(), news: newNews(d.Store, d.Logs, d.Now())}
+	a := &App{Deps: d, hosts: accepted, assets: assets, metrics: newMetrics(), parts: newPartCache(), diffs: lru.New[diffKey, views.Diff](cachedDiffs),
+		pkgInfos: lru.New[string, *alpm.PkgInfo](cachedInfos), graphs: newGraphs(), news: newNews(d.Store, d.Logs, d.Now())}
 	a.serving, a.stop = context.WithCancel(context.Background())
 	a.begin = sync.OnceFunc(func() { go a.news.run(a.serving) })
 	a.problem = apiv1.Problem

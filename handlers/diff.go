@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"sync"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -12,42 +11,15 @@ import (
 	"buildbtw/views"
 )
 
-// diffCache keeps diffs of iterations, which never change. A page that is
-// polled would otherwise compare two graphs of 7,000 builds every time.
-type diffCache struct {
-	mu    sync.Mutex
-	diffs map[diffKey]views.Diff
-}
-
 type diffKey struct {
 	buildspace string
 	from, to   int
 }
 
-const cachedDiffs = 128 // some kilobytes each
-
-func (d *diffCache) get(key diffKey) (views.Diff, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	diff, ok := d.diffs[key]
-	return diff, ok
-}
-
-// put keeps a diff, and forgets any one of the others when there are too many.
-func (d *diffCache) put(key diffKey, diff views.Diff) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.diffs == nil {
-		d.diffs = map[diffKey]views.Diff{}
-	}
-	if len(d.diffs) >= cachedDiffs {
-		for old := range d.diffs {
-			delete(d.diffs, old)
-			break
-		}
-	}
-	d.diffs[key] = diff
-}
+// cachedDiffs bounds the diffs of iterations, which never change; some kilobytes
+// each. A page that is polled would otherwise compare two graphs of 7,000 builds
+// every time.
+const cachedDiffs = 128
 
 // addDiff compares with the iteration before, if both have builds.
 func (a *App) addDiff(ctx context.Context, v *views.Iteration) error {
@@ -62,7 +34,7 @@ func (a *App) addDiff(ctx context.Context, v *views.Iteration) error {
 // diff compares two iterations of a buildspace.
 func (a *App) diff(ctx context.Context, buildspace string, from, to int) (views.Diff, error) {
 	key := diffKey{buildspace, from, to}
-	if diff, ok := a.diffs.get(key); ok {
+	if diff, ok := a.diffs.Get(key); ok {
 		return diff, nil
 	}
 	d, err := a.Store.Diff(ctx, buildspace, from, to)
@@ -70,7 +42,7 @@ func (a *App) diff(ctx context.Context, buildspace string, from, to int) (views.
 		return views.Diff{}, err
 	}
 	diff := diffView(d)
-	a.diffs.put(key, diff)
+	a.diffs.Put(key, diff)
 	return diff, nil
 }
 

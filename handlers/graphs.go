@@ -5,12 +5,12 @@ import (
 	"compress/gzip"
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
 	"buildbtw/internal/graphlayout"
 	"buildbtw/internal/graphview"
+	"buildbtw/internal/lru"
 	"buildbtw/store"
 )
 
@@ -22,15 +22,19 @@ const (
 // graphs keeps the build graphs that people look at. What never changes is read
 // once; where builds stand is read anew when the buildspace has changed.
 type graphs struct {
-	mu      sync.Mutex
-	recent  []*shownGraph // latest first
+	recent  *lru.Cache[graphKey, *shownGraph]
 	layouts graphlayout.Cache
 }
 
-// shownGraph is one architecture's graph of an iteration.
-type shownGraph struct {
+// graphKey names one architecture's graph of an iteration.
+type graphKey struct {
 	iteration int64
 	arch      string
+}
+
+// shownGraph is a graph that people look at.
+type shownGraph struct {
+	graphKey
 
 	mu     sync.Mutex // held while reading, so that many who ask cause one read
 	shape  *graphview.Graph
@@ -44,22 +48,11 @@ type seenState struct {
 	at      time.Time
 }
 
-// of finds or begins a graph and makes it the latest.
+func newGraphs() graphs { return graphs{recent: lru.New[graphKey, *shownGraph](cachedGraphs)} }
+
+// of returns a graph, empty if nobody has looked at it lately.
 func (g *graphs) of(iteration int64, arch string) *shownGraph {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	i := slices.IndexFunc(g.recent, func(s *shownGraph) bool { return s.iteration == iteration && s.arch == arch })
-	shown := &shownGraph{iteration: iteration, arch: arch}
-	if i >= 0 {
-		shown = g.recent[i]
-		g.recent = slices.Delete(g.recent, i, i+1)
-	}
-	g.recent = slices.Insert(g.recent, 0, shown)
-	if len(g.recent) > cachedGraphs {
-		clear(g.recent[cachedGraphs:])
-		g.recent = g.recent[:cachedGraphs]
-	}
-	return shown
+	return g.recent.GetOrPut(graphKey{iteration, arch}, func() *shownGraph { return &shownGraph{graphKey: graphKey{iteration, arch}} })
 }
 
 // state reads where the builds stand, unless that is known as of this version, or

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 
 	"buildbtw"
 	"buildbtw/pacman/alpm"
@@ -120,45 +119,17 @@ func gone(before []alpm.Interface, packages []buildbtw.Package) []string {
 // pkgInfo gives what a file says of itself, or nil when it is not there or not
 // readable any more: the page can do without.
 func (a *App) pkgInfo(repository, architecture string, p buildbtw.Package) *alpm.PkgInfo {
-	if info, ok := a.pkgInfos.get(p.SHA256); ok {
+	if info, ok := a.pkgInfos.Get(p.SHA256); ok {
 		return info
 	}
 	info, err := a.Repos.PkgInfo(repository, architecture, p.Filename)
 	if err != nil {
 		return nil
 	}
-	a.pkgInfos.put(p.SHA256, info)
+	a.pkgInfos.Put(p.SHA256, info)
 	return info
 }
 
-// infoCache keeps what package files say of themselves, by digest: pages that
-// are polled would otherwise unpack them every time.
-type infoCache struct {
-	mu    sync.Mutex
-	infos map[string]*alpm.PkgInfo
-}
-
-const cachedInfos = 512 // some kilobytes each
-
-func (c *infoCache) get(sha256 string) (*alpm.PkgInfo, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	info, ok := c.infos[sha256]
-	return info, ok
-}
-
-// put keeps one, and forgets any one of the others when there are too many.
-func (c *infoCache) put(sha256 string, info *alpm.PkgInfo) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.infos == nil {
-		c.infos = map[string]*alpm.PkgInfo{}
-	}
-	if len(c.infos) >= cachedInfos {
-		for old := range c.infos {
-			delete(c.infos, old)
-			break
-		}
-	}
-	c.infos[sha256] = info
-}
+// cachedInfos bounds the .PKGINFO of package files, by digest; some kilobytes each.
+// Pages that are polled would otherwise unpack them every time.
+const cachedInfos = 512

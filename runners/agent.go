@@ -154,7 +154,7 @@ func (a *Agent) serve(ctx context.Context, slot int) error {
 			return fmt.Errorf("claim builds as %s: %w", a.Worker, err)
 		case err != nil:
 			a.Log.Warn("no build could be claimed; trying again", "error", err)
-			pause(ctx, a.Retry)
+			Pause(ctx, a.Retry)
 		case job != nil:
 			a.runAttempt(slot, *job)
 		}

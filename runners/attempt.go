@@ -196,7 +196,7 @@ func (t *attempt) fetchSource(ctx context.Context) error {
 			return err
 		}
 		t.log.Warn("the source is fetched again", "error", err)
-		pause(ctx, time.Second)
+		Pause(ctx, time.Second)
 	}
 	return err
 }
@@ -277,7 +277,7 @@ func (t *attempt) finishUntilAnswered(ctx context.Context, request api.FinishReq
 			return answer, err
 		}
 		t.log.Warn("the result is reported again", "error", err)
-		pause(ctx, 2*time.Second)
+		Pause(ctx, 2*time.Second)
 	}
 }
 

@@ -53,7 +53,7 @@ func (t *attempt) beat() {
 	contact := time.Now()
 	away := false
 	for {
-		pause(t.lease.ctx, interval)
+		Pause(t.lease.ctx, interval)
 		if t.lease.ctx.Err() != nil {
 			return
 		}

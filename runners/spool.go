@@ -189,7 +189,7 @@ func (p *logPump) append(ctx context.Context, offset int64, chunk []byte) (int64
 		if err == nil || ctx.Err() != nil || !api.Temporary(err) {
 			return end, err
 		}
-		pause(ctx, time.Second)
+		Pause(ctx, time.Second)
 	}
 }
 
@@ -211,8 +211,8 @@ func pauseOrClosed(ctx context.Context, d time.Duration, s *spool) {
 	}
 }
 
-// pause waits for d or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
+// Pause waits for d or until ctx ends.
+func Pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"buildbtw"
+	"buildbtw/internal/flock"
 	"buildbtw/migrations"
 )
 
@@ -92,9 +93,9 @@ func TestNewerDatabaseIsRefused(t *testing.T) {
 	if buildbtw.KindOf(err) != buildbtw.KindConflict || !strings.Contains(buildbtw.MessageOf(err), "newer") {
 		t.Errorf("got %v, want a conflict that names the newer version", err)
 	}
-	if l, err := acquire(path + ".lock"); err != nil {
+	if l, err := flock.Take(path + ".lock"); err != nil {
 		t.Errorf("the lock was not given back: %v", err)
-	} else if err := l.release(); err != nil {
+	} else if err := l.Release(); err != nil {
 		t.Error(err)
 	}
 }

@@ -18,8 +18,6 @@ import (
 	"log/slog"
 	mathrand "math/rand/v2"
 	"net/url"
-	"os"
-	"syscall"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -27,6 +25,7 @@ import (
 	_ "modernc.org/sqlite" // registers the driver
 
 	"buildbtw"
+	"buildbtw/internal/flock"
 	"buildbtw/internal/hints"
 )
 
@@ -86,7 +85,7 @@ const readers = 4
 type Store struct {
 	Reader
 	opts  Options
-	lock  *lock
+	lock  *flock.Lock
 	write *bun.DB // the one connection that writes
 
 	writing *statements // of write
@@ -98,9 +97,12 @@ type Store struct {
 // Open opens the database at path, makes it if it is missing, and brings it up
 // to date. It holds a lock beside the file: Conflict when another process has it.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
-	lock, err := acquire(path + ".lock")
+	lock, err := flock.Take(path + ".lock")
+	if errors.Is(err, flock.ErrLocked) {
+		return nil, buildbtw.Conflict("another buildbtw server uses this data directory; stop it first, or choose another one with --data-dir")
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("lock the database: %w", err)
 	}
 	s := &Store{opts: o.withDefaults(), lock: lock, changes: hints.Feed[Change]{Merge: mergeChanges}}
 	if err := s.connect(ctx, path); err != nil {
@@ -154,35 +156,5 @@ func (s *Store) Close() error {
 	if s.write != nil {
 		errs = append(errs, s.write.Close())
 	}
-	return errors.Join(append(errs, s.lock.release())...)
-}
-
-// lock is held while a process uses the data. The kernel frees it when the
-// process ends, however that happens.
-type lock struct{ file *os.File }
-
-func acquire(path string) (*lock, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open lock file: %w", err)
-	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if err == nil {
-		return &lock{f}, nil
-	}
-	_ = f.Close() // nothing was written
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, buildbtw.Conflict("another buildbtw server uses this data directory; stop it first, or choose another one with --data-dir")
-	}
-	return nil, fmt.Errorf("lock the database: %w", err)
-}
-
-// release leaves the file where it is: removing it would let two processes lock
-// two different files of the same name. Doing it again changes nothing.
-func (l *lock) release() error {
-	err := l.file.Close()
-	if errors.Is(err, os.ErrClosed) {
-		return nil
-	}
-	return err
+	return errors.Join(append(errs, s.lock.Release())...)
 }

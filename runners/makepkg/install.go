@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"buildbtw"
 	"buildbtw/runners"
@@ -81,7 +80,7 @@ func (b *build) pacman(ctx context.Context, args ...string) (runners.Result, boo
 			return runners.Infrastructure("pacman could not install the dependencies: %s (%s)", reason, exit), true
 		}
 		fmt.Fprintf(b.log, "==> The repository cannot be reached; trying again in %s\n", pause)
-		sleep(ctx, pause)
+		runners.Pause(ctx, pause)
 	}
 	return runners.Result{Outcome: buildbtw.OutcomeInfrastructure}, true // not reached: the last pause returns
 }
@@ -101,14 +100,4 @@ func (b *build) pacmanCommand() []string {
 
 func pacmanEnv() []string {
 	return []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "HOME=/"}
-}
-
-// sleep waits for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
