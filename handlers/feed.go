@@ -75,7 +75,7 @@ func (a *App) packageFeed(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	rows, err := a.Store.SettledBuilds(c.UserContext(), info.Pkgbase, feedEntries)
+	rows, err := a.Store.FinishedBuilds(c.UserContext(), info.Pkgbase, feedEntries)
 	if err != nil {
 		return err
 	}

@@ -258,7 +258,7 @@ func TestPlansThatCannotBeMadeAndMachinesSetAsideNeedSomebody(t *testing.T) {
 	must(t, err)
 	s.db.Iterate(t, s.db.NewBuildspace(t, "work"), storetest.Plan("lib"))
 	s.db.End(t, s.db.Claim(t, "flaky"), buildbtw.OutcomeReleased)
-	must(t, s.db.SetWorkerAside(t.Context(), "alice", "flaky", "its disk is full"))
+	must(t, s.db.QuarantineWorker(t.Context(), "alice", "flaky", "its disk is full"))
 	home := s.get(t, "/")
 	home.wants(t, "title", "2 need attention")
 	home.wants(t, "[aria-labelledby=h-needs] li", "invalid", "lib #1", "line 3: "+hostile, "quarantined", "flaky", "its disk is full")

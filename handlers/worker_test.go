@@ -26,7 +26,7 @@ func TestWorkersShowTheirLeasesAndWhatTheyDidLast(t *testing.T) {
 	page := s.get(t, "/workers")
 	page.wants(t, "title", "1 of 1 worker busy")
 	page.wants(t, "#worker-w1", "building", "c", "lib #1", "slot 1", "overdue", "Last 2 attempts 1 built", "built b", "failed a")
-	must(t, s.db.SetWorkerAside(t.Context(), "alice", "w1", "breaks everything"))
+	must(t, s.db.QuarantineWorker(t.Context(), "alice", "w1", "breaks everything"))
 	s.get(t, "/workers").wants(t, "#worker-w1", "quarantined", "breaks everything", "Resume")
 	s.post(t, "/workers/w1/resume", nil).wantsStatus(t, http.StatusSeeOther)
 	s.get(t, "/workers").wantsNone(t, "#worker-w1 .note")

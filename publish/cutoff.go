@@ -16,7 +16,7 @@ import (
 // decide finds out for builds that are ready, and that the cut-off may apply
 // to, whether anything they notice has changed. It returns how many there were.
 func (p *Publisher) decide(ctx context.Context) (int, error) {
-	list, err := p.Store.Undecided(ctx, reuseBatch)
+	list, err := p.Store.CutoffCandidates(ctx, reuseBatch)
 	if err != nil || len(list) == 0 {
 		return 0, err
 	}
@@ -29,16 +29,16 @@ func (p *Publisher) decide(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read the dependencies of %d builds: %w", len(list), err)
 	}
-	decisions := make([]store.Decision, len(list))
+	decisions := make([]store.CutoffResult, len(list))
 	for i, u := range list {
 		decisions[i] = p.decideOn(u, triggers(files[u.Build.Commit], u))
 	}
-	return len(list), p.Store.Decide(ctx, decisions)
+	return len(list), p.Store.ApplyCutoff(ctx, decisions)
 }
 
 // triggers returns the dependencies of a build of the kinds that bring dependents
 // into the set. None when its .SRCINFO cannot be read; then it is built.
-func triggers(file gitmirror.Srcinfo, u store.Undecided) []alpm.Dep {
+func triggers(file gitmirror.Srcinfo, u store.CutoffCandidate) []alpm.Dep {
 	info, err := file.Parse()
 	if err != nil {
 		return nil
@@ -64,8 +64,8 @@ func triggers(file gitmirror.Srcinfo, u store.Undecided) []alpm.Dep {
 // decideOn compares what brought a build into the set with what it was last built
 // against. All must be known and unnoticed; else it is built, with the first
 // reason.
-func (p *Publisher) decideOn(u store.Undecided, deps []alpm.Dep) store.Decision {
-	d := store.Decision{BuildID: u.Build.ID}
+func (p *Publisher) decideOn(u store.CutoffCandidate, deps []alpm.Dep) store.CutoffResult {
+	d := store.CutoffResult{BuildID: u.Build.ID}
 	switch {
 	case u.Within:
 		d.Reason = "its first stage was built, so its second is too."
@@ -82,9 +82,9 @@ func (p *Publisher) decideOn(u store.Undecided, deps []alpm.Dep) store.Decision 
 		}
 		same = append(same, tr.Pkgbase)
 	}
-	d.Verdict, d.Reason = store.VerdictSkip, "Not rebuilt: the ABI of "+enumerate(same)+" is the same as in the base repositories."
+	d.Action, d.Reason = store.CutoffSkip, "Not rebuilt: the ABI of "+enumerate(same)+" is the same as in the base repositories."
 	if u.Previous != nil {
-		d.Verdict, d.From = store.VerdictKeep, u.Previous.BuildID
+		d.Action, d.From = store.CutoffKeep, u.Previous.BuildID
 		d.Reason = fmt.Sprintf("the ABI of %s is the same as in #%d.", enumerate(same), u.Previous.Iteration)
 	}
 	return d
@@ -92,7 +92,7 @@ func (p *Publisher) decideOn(u store.Undecided, deps []alpm.Dep) store.Decision 
 
 // noticed reports whether a build can tell one of its dependencies now from what it
 // was last built against.
-func (p *Publisher) noticed(u store.Undecided, tr store.Trigger, deps []alpm.Dep) (reason string, changed bool) {
+func (p *Publisher) noticed(u store.CutoffCandidate, tr store.Trigger, deps []alpm.Dep) (reason string, changed bool) {
 	was, now := tr.Before, tr.Now
 	if tr.Unchanged && tr.FromBase {
 		return "", false

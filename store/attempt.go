@@ -144,7 +144,7 @@ func (t *tx) end(ctx context.Context, a *buildbtw.Attempt, e ending) (buildbtw.S
 	if err := t.finishAttempt(ctx, a, e, b.Status); err != nil || !running {
 		return b.Status, err
 	}
-	return b.Status, t.judge(ctx, a)
+	return b.Status, t.checkHealth(ctx, a)
 }
 
 // finishAttempt is the only way to the state finished.

@@ -309,9 +309,9 @@ func (p *idPage) urgent(ctx context.Context, q *Reader) ([]int64, error) {
 	return ids, nil
 }
 
-// SettledBuilds lists the builds of a pkgbase that have come to an end, in all
+// FinishedBuilds lists the builds of a pkgbase that have come to an end, in all
 // buildspaces, the newest change first.
-func (q *Reader) SettledBuilds(ctx context.Context, pkgbase string, limit int) ([]BuildRow, error) {
+func (q *Reader) FinishedBuilds(ctx context.Context, pkgbase string, limit int) ([]BuildRow, error) {
 	limit, err := pageLimit(limit)
 	if err != nil {
 		return nil, err

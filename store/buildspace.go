@@ -417,7 +417,7 @@ func (s *Store) StopBuildspace(ctx context.Context, actor, name string) (Buildsp
 		if err := t.setStatus(ctx, &b, buildbtw.BuildspaceStopped); err != nil {
 			return err
 		}
-		err = t.endIterations(ctx, overturn{
+		err = t.endIterations(ctx, iterationEnd{
 			buildspace: b.ID, state: buildbtw.IterationStopped, everything: true,
 			skip: change{cause: buildbtw.CauseStopped, actor: actor, message: "The buildspace was stopped by " + actor + "."},
 		})

@@ -143,7 +143,7 @@ func TestWhatIsNotHandedOut(t *testing.T) {
 		},
 		"a worker set aside": func(t *testing.T, db *storetest.DB, b store.BuildspaceRow) {
 			db.Claim(t, "w1")
-			if err := db.SetWorkerAside(t.Context(), "alice", "w1", "bad disk"); err != nil {
+			if err := db.QuarantineWorker(t.Context(), "alice", "w1", "bad disk"); err != nil {
 				t.Fatal(err)
 			}
 			db.Iterate(t, b, storetest.Plan("lib"))
@@ -192,7 +192,7 @@ func TestWorkersAreKnownAndCanBeSetAside(t *testing.T) {
 	if again := db.Claim(t, "w1"); again.Attempt.ID != c.Attempt.ID {
 		t.Error("another attempt")
 	}
-	if err := db.SetWorkerAside(ctx, "alice", "w1", "bad disk"); err != nil {
+	if err := db.QuarantineWorker(ctx, "alice", "w1", "bad disk"); err != nil {
 		t.Fatal(err)
 	}
 	workers, err := db.Workers(ctx)
@@ -210,7 +210,7 @@ func TestWorkersAreKnownAndCanBeSetAside(t *testing.T) {
 	if err := db.ResumeWorker(ctx, "alice", "w1"); err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{db.SetWorkerAside(ctx, "alice", "nobody", "x"), db.ResumeWorker(ctx, "alice", "nobody")} {
+	for _, err := range []error{db.QuarantineWorker(ctx, "alice", "nobody", "x"), db.ResumeWorker(ctx, "alice", "nobody")} {
 		if buildbtw.KindOf(err) != buildbtw.KindNotFound {
 			t.Errorf("an unknown worker: %v", err)
 		}

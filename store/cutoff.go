@@ -9,10 +9,10 @@ import (
 	"buildbtw/pacman/alpm"
 )
 
-// Undecided is a build that waits for nothing and may turn out to be
+// CutoffCandidate is a build that waits for nothing and may turn out to be
 // unnecessary, with all that the store knows for deciding it (docs/domain.md,
 // "Cut-off").
-type Undecided struct {
+type CutoffCandidate struct {
 	Build    BuildRow
 	Previous *Result   // the buildspace's latest result of the same commit; nil when there is none
 	Triggers []Trigger // what brought it into the set and is in its order, by pkgbase
@@ -47,26 +47,26 @@ type triggerRow struct {
 	Makedepends bool `bun:"makedepends"` // of the buildspace
 }
 
-// Undecided gives builds for which it is to be decided whether they are built,
+// CutoffCandidates returns builds for which it is to be decided whether they are built,
 // at most so many.
-func (q *Reader) Undecided(ctx context.Context, limit int) ([]Undecided, error) {
-	var list []Undecided
+func (q *Reader) CutoffCandidates(ctx context.Context, limit int) ([]CutoffCandidate, error) {
+	var list []CutoffCandidate
 	err := q.Snapshot(ctx, func(q *Reader) error {
 		var rows []BuildRow
 		err := q.list(ctx, &rows, "held_builds", args{"hold": buildbtw.HoldDecide, "limit": limit})
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		list, err = loadUndecided(ctx, q, rows)
+		list, err = loadCandidates(ctx, q, rows)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list undecided builds: %w", err)
+		return nil, fmt.Errorf("list candidates of the cut-off: %w", err)
 	}
 	return list, nil
 }
 
-func loadUndecided(ctx context.Context, q *Reader, rows []BuildRow) ([]Undecided, error) {
+func loadCandidates(ctx context.Context, q *Reader, rows []BuildRow) ([]CutoffCandidate, error) {
 	triggers, err := loadTriggers(ctx, q, rows)
 	if err != nil {
 		return nil, err
@@ -89,8 +89,8 @@ func loadUndecided(ctx context.Context, q *Reader, rows []BuildRow) ([]Undecided
 	if err != nil {
 		return nil, err
 	}
-	list := make([]Undecided, len(rows))
-	place := map[int64]*Undecided{}
+	list := make([]CutoffCandidate, len(rows))
+	place := map[int64]*CutoffCandidate{}
 	for i, r := range rows {
 		list[i].Build = r
 		place[r.ID] = &list[i]
@@ -115,7 +115,7 @@ func loadTriggers(ctx context.Context, q *Reader, rows []BuildRow) ([]triggerRow
 	return triggers, err
 }
 
-func (u *Undecided) add(tr triggerRow, known map[int64][]alpm.Interface, results map[int64]Result) {
+func (u *CutoffCandidate) add(tr triggerRow, known map[int64][]alpm.Interface, results map[int64]Result) {
 	if r, ok := results[tr.PreviousID]; ok && u.Previous == nil {
 		u.Previous = &r
 	}
@@ -131,28 +131,28 @@ func (u *Undecided) add(tr triggerRow, known map[int64][]alpm.Interface, results
 	})
 }
 
-// Verdict is what becomes of an undecided build.
-type Verdict int
+// CutoffAction is what becomes of a candidate.
+type CutoffAction int
 
-// The verdicts.
+// The actions.
 const (
-	VerdictBuild Verdict = iota // something that it notices has changed, or may have
-	VerdictSkip                 // the base's packages of it will do
-	VerdictKeep                 // those of the buildspace's previous result will do
+	CutoffBuild CutoffAction = iota // something that it notices has changed, or may have
+	CutoffSkip                      // the base's packages of it will do
+	CutoffKeep                      // those of the buildspace's previous result will do
 )
 
-// Decision is a verdict about an undecided build.
-type Decision struct {
+// CutoffResult is what was decided about a candidate.
+type CutoffResult struct {
 	BuildID int64
-	Verdict Verdict
-	From    int64  // the previous result, for VerdictKeep
+	Action  CutoffAction
+	From    int64  // the previous result, for CutoffKeep
 	Reason  string // in words
 }
 
-// Decide carries decisions out and records each with its reason. What is
+// ApplyCutoff carries results out and records each with its reason. What is
 // skipped counts as settled for its dependents; what keeps its packages waits
-// for BeginReuse. A build that is not undecided any more is left alone.
-func (s *Store) Decide(ctx context.Context, list []Decision) error {
+// for BeginReuse. A build that is no candidate any more is left alone.
+func (s *Store) ApplyCutoff(ctx context.Context, list []CutoffResult) error {
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		var skipped []int64
 		for _, d := range list {
@@ -163,7 +163,7 @@ func (s *Store) Decide(ctx context.Context, list []Decision) error {
 			if b.Held != buildbtw.HoldDecide {
 				continue
 			}
-			if d.Verdict != VerdictSkip {
+			if d.Action != CutoffSkip {
 				if err := t.keepPending(ctx, b, d); err != nil {
 					return err
 				}
@@ -186,11 +186,11 @@ func (s *Store) Decide(ctx context.Context, list []Decision) error {
 	return nil
 }
 
-// keepPending carries out a verdict that leaves the build pending. Kept packages are
+// keepPending carries out a result that leaves the build pending. Kept packages are
 // no result for the build's input, from which they were not made.
-func (t *tx) keepPending(ctx context.Context, b BuildRow, d Decision) error {
+func (t *tx) keepPending(ctx context.Context, b BuildRow, d CutoffResult) error {
 	statement, words := "build_without_cutoff", "Rebuilding: "+d.Reason
-	if d.Verdict == VerdictKeep {
+	if d.Action == CutoffKeep {
 		statement, words = "keep_packages", "Not rebuilt: "+d.Reason
 	}
 	if _, err := t.exec(ctx, statement, args{"build": b.ID, "from": d.From}); err != nil {

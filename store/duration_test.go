@@ -150,7 +150,7 @@ func TestSlotsOfPresentWorkers(t *testing.T) {
 	db.Claim(t, "arm", "aarch64")
 	db.Claim(t, "one")
 	db.Claim(t, "aside")
-	if err := db.SetWorkerAside(t.Context(), "alice", "aside", "bad disk"); err != nil {
+	if err := db.QuarantineWorker(t.Context(), "alice", "aside", "bad disk"); err != nil {
 		t.Fatal(err)
 	}
 	n, err := db.Slots(t.Context(), []string{"x86_64"}, db.Clock.Now().Add(-time.Minute))

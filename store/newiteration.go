@@ -29,7 +29,7 @@ type NewIteration struct {
 	// moment. Without them everything is built.
 	Rows *PlanRows
 
-	// CutOff says that somebody will ask for Undecided builds. Else the
+	// CutOff says that somebody will ask for CutoffCandidate builds. Else the
 	// iteration has none.
 	CutOff bool
 }
@@ -117,7 +117,7 @@ func (t *tx) supersede(ctx context.Context, it *buildbtw.Iteration) error {
 	if it.State != buildbtw.IterationReady {
 		return nil
 	}
-	return t.endIterations(ctx, overturn{
+	return t.endIterations(ctx, iterationEnd{
 		buildspace: it.BuildspaceID, except: it.ID, state: buildbtw.IterationSuperseded,
 		skip: change{
 			cause: buildbtw.CauseSuperseded, actor: buildbtw.System, message: fmt.Sprintf("Replaced by iteration %d.", it.Number),
@@ -125,8 +125,8 @@ func (t *tx) supersede(ctx context.Context, it *buildbtw.Iteration) error {
 	})
 }
 
-// overturn is how a buildspace's ready iterations are taken out of work.
-type overturn struct {
+// iterationEnd is how a buildspace's ready iterations are taken out of work.
+type iterationEnd struct {
 	buildspace int64
 	except     int64 // an iteration that stays
 	state      buildbtw.IterationState
@@ -135,7 +135,7 @@ type overturn struct {
 }
 
 // endIterations takes the buildspace's ready iterations out of work.
-func (t *tx) endIterations(ctx context.Context, o overturn) error {
+func (t *tx) endIterations(ctx context.Context, o iterationEnd) error {
 	var builds []int64
 	err := t.list(ctx, &builds, "builds_that_end", args{"buildspace": o.buildspace, "except": o.except, "everything": o.everything})
 	if err != nil {
@@ -203,15 +203,17 @@ func (t *tx) insertGraph(ctx context.Context, it *buildbtw.Iteration, n NewItera
 	if err := t.get(ctx, &first, "next_build_id", nil); err != nil {
 		return err
 	}
-	g, err := n.Rows, error(nil)
+	g := n.Rows
 	if g == nil {
-		if g, err = layOut(n.Plan); err != nil {
+		rows, err := layOut(n.Plan)
+		if err != nil {
 			return err
 		}
 		nothing := func([]string) (map[string]Result, error) { return nil, nil }
-		if err := g.reuseResults(nothing); err != nil {
+		if err := rows.reuseResults(nothing); err != nil {
 			return err
 		}
+		g = rows
 	}
 	g.renumber(it.ID, first)
 	if n.CutOff && s.Scope == buildbtw.ScopeAuto {
@@ -236,7 +238,7 @@ func (t *tx) insertGraph(ctx context.Context, it *buildbtw.Iteration, n NewItera
 	if err := t.takePackages(ctx, reused); err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, "record_planned", args{
+	_, err := t.exec(ctx, "record_planned", args{
 		"now": t.now, "actor": buildbtw.System, "buildspace": it.BuildspaceID, "iteration": it.ID,
 		"together": togetherWords, "planned": fmt.Sprintf("Planned in iteration %d.", it.Number),
 	})

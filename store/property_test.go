@@ -196,22 +196,22 @@ func (w *world) link(r *rapid.T) {
 }
 
 func (w *world) decide(r *rapid.T) {
-	list, err := w.db.Undecided(context.Background(), 3)
+	list, err := w.db.CutoffCandidates(context.Background(), 3)
 	if err != nil {
 		r.Fatalf("undecided: %v", err)
 	}
-	var decisions []store.Decision
+	var decisions []store.CutoffResult
 	for _, u := range list {
-		d := store.Decision{BuildID: u.Build.ID, Reason: "random", Verdict: store.VerdictBuild}
+		d := store.CutoffResult{BuildID: u.Build.ID, Reason: "random", Action: store.CutoffBuild}
 		switch draw := rapid.IntRange(0, 2).Draw(r, "verdict"); {
 		case draw == 1 && u.Previous != nil:
-			d.Verdict, d.From = store.VerdictKeep, u.Previous.BuildID
+			d.Action, d.From = store.CutoffKeep, u.Previous.BuildID
 		case draw == 2 && !u.Within:
-			d.Verdict = store.VerdictSkip
+			d.Action = store.CutoffSkip
 		}
 		decisions = append(decisions, d)
 	}
-	if err := w.db.Decide(context.Background(), decisions); err != nil {
+	if err := w.db.ApplyCutoff(context.Background(), decisions); err != nil {
 		r.Fatalf("decide: %v", err)
 	}
 }
@@ -318,7 +318,7 @@ func (w *world) drain(r *rapid.T) {
 		w.reuse(r)
 		worked := len(w.linking) > 0
 		w.link(r)
-		if undecided, err := w.db.Undecided(ctx, 1); err != nil || len(undecided) > 0 {
+		if undecided, err := w.db.CutoffCandidates(ctx, 1); err != nil || len(undecided) > 0 {
 			worked = true
 			w.decide(r)
 		}

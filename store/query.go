@@ -82,14 +82,14 @@ func (s *statements) find(text string) *sqlx.Stmt {
 // prepare must not be called in a transaction of the pool: it takes a
 // connection, and the writer has one.
 func (s *statements) prepare(ctx context.Context, text string) (*sqlx.Stmt, error) {
-	stmt, err := s.pool.PreparexContext(ctx, text) //nolint:sqlclosecheck // lives as long as the pool
+	stmt, err := s.pool.PreparexContext(ctx, text)
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if other := s.prepared[text]; other != nil {
-		return other, stmt.Close()
+		return other, stmt.Close() //nolint:sqlclosecheck // the other one stays
 	}
 	s.prepared[text] = stmt
 	return stmt, nil
@@ -109,7 +109,7 @@ func (s *statements) in(tx *sqlx.Tx) (q queries, keep func(context.Context)) {
 	q = queries{s, tx, new([]string)}
 	return q, func(ctx context.Context) {
 		for _, text := range *q.unprepared {
-			_, _ = s.prepare(context.WithoutCancel(ctx), text) // the next transaction tries again
+			_, _ = s.prepare(context.WithoutCancel(ctx), text) //nolint:sqlclosecheck // the next transaction tries again
 		}
 	}
 }
@@ -149,7 +149,7 @@ func (q queries) list(ctx context.Context, dst any, name string, a args) error {
 
 // run is list for a statement that is composed in Go.
 func (q queries) run(ctx context.Context, dst any, text string, a args) error {
-	stmt, err := q.prepared(ctx, text)
+	stmt, err := q.prepared(ctx, text) //nolint:sqlclosecheck // lives as long as the pool
 	switch {
 	case err != nil:
 		return err
@@ -166,7 +166,7 @@ func (q queries) get(ctx context.Context, dst any, name string, a args) error {
 	if err != nil {
 		return err
 	}
-	stmt, err := q.prepared(ctx, text)
+	stmt, err := q.prepared(ctx, text) //nolint:sqlclosecheck // lives as long as the pool
 	switch {
 	case err != nil:
 		return err
@@ -183,7 +183,7 @@ func (q queries) exec(ctx context.Context, name string, a args) (changed int64, 
 	if err != nil {
 		return 0, err
 	}
-	stmt, err := q.prepared(ctx, text)
+	stmt, err := q.prepared(ctx, text) //nolint:sqlclosecheck // lives as long as the pool
 	var result sql.Result
 	switch {
 	case err != nil:

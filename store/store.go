@@ -3,9 +3,10 @@
 //
 // A public method is one transaction. Whatever changes a build's status goes
 // through transition.go, which writes the event in the same transaction. bun
-// writes, loads single rows and runs the writing transactions; sqlx runs the
-// hand-written reads that lists need; no function uses both. Hand-written SQL
-// has its values bound (tx.exec, tx.list), so that SQLite reads it once.
+// writes and loads single rows; sqlx runs hand-written statements, which stand in
+// sql/ by name (query.go). No function uses both, and inTx alone knows that they
+// share a transaction. Only lists with filters, and the change of a status, are
+// composed in Go.
 package store
 
 import (

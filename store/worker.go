@@ -75,24 +75,24 @@ func (q *Reader) Workers(ctx context.Context) ([]WorkerRow, error) {
 	return workers, nil
 }
 
-// SetWorkerAside gives the worker no more builds until ResumeWorker. What it
+// QuarantineWorker gives the worker no more builds until ResumeWorker. What it
 // runs goes on.
-func (s *Store) SetWorkerAside(ctx context.Context, actor, name, why string) error {
+func (s *Store) QuarantineWorker(ctx context.Context, actor, name, why string) error {
 	if why == "" {
 		return buildbtw.Invalid("say why worker %s is quarantined", name)
 	}
-	return s.setAside(ctx, asideChange{actor, name, why, "Set aside: " + why})
+	return s.quarantine(ctx, quarantineChange{actor, name, why, "Set aside: " + why})
 }
 
 // ResumeWorker ends a worker's quarantine: it gets builds again.
 func (s *Store) ResumeWorker(ctx context.Context, actor, name string) error {
-	return s.setAside(ctx, asideChange{actor, name, "", "Resumed."})
+	return s.quarantine(ctx, quarantineChange{actor, name, "", "Resumed."})
 }
 
-type asideChange struct{ actor, worker, why, message string }
+type quarantineChange struct{ actor, worker, why, message string }
 
-func (s *Store) setAside(ctx context.Context, c asideChange) error {
-	err := s.inTx(ctx, func(ctx context.Context, t *tx) error { return t.setAside(ctx, c) })
+func (s *Store) quarantine(ctx context.Context, c quarantineChange) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error { return t.quarantine(ctx, c) })
 	if err != nil {
 		return fmt.Errorf("set worker %s aside: %w", c.worker, err)
 	}
@@ -105,9 +105,9 @@ func (t *tx) worker(ctx context.Context, name string) (w buildbtw.Worker, err er
 	return w, notFound(err, "there is no worker %q; it appears when it first asks for work", name)
 }
 
-// setAside sets a worker aside, or resumes it when there is no reason why. What
+// quarantine sets a worker aside, or resumes it when there is no reason why. What
 // is so already stays as it is.
-func (t *tx) setAside(ctx context.Context, c asideChange) error {
+func (t *tx) quarantine(ctx context.Context, c quarantineChange) error {
 	w, err := t.worker(ctx, c.worker)
 	if err != nil {
 		return err
@@ -175,16 +175,16 @@ const (
 	// tooManyFailures is after how many different builds in a row that a
 	// machine lost or failed it is set aside.
 	tooManyFailures = 3
-	// judgedAttempts is how many of its latest attempts are looked at.
-	judgedAttempts = 20
+	// recentAttempts is how many of its latest attempts are looked at.
+	recentAttempts = 20
 )
 
-// judge sets the machine of a lost or broken attempt aside when it has lost or
+// checkHealth sets the machine of a lost or broken attempt aside when it has lost or
 // broken several builds in a row while another machine, which can do its work,
 // finished some. So trouble that all machines have, such as a mirror that is
 // down, sets none aside, and the last one is never set aside.
-func (t *tx) judge(ctx context.Context, a *buildbtw.Attempt) error {
-	if !machinesFault(a.Outcome) {
+func (t *tx) checkHealth(ctx context.Context, a *buildbtw.Attempt) error {
+	if !blamesMachine(a.Outcome) {
 		return nil
 	}
 	w, err := t.worker(ctx, a.Worker)
@@ -200,7 +200,7 @@ func (t *tx) judge(ctx context.Context, a *buildbtw.Attempt) error {
 		return err
 	}
 	why := fmt.Sprintf("It lost or broke %d builds in a row, while %s finished others; the latest: %s", failures, peer, words(*a))
-	return t.setAside(ctx, asideChange{buildbtw.System, w.Name, why, "Set aside: " + why})
+	return t.quarantine(ctx, quarantineChange{buildbtw.System, w.Name, why, "Set aside: " + why})
 }
 
 func words(a buildbtw.Attempt) string {
@@ -210,8 +210,8 @@ func words(a buildbtw.Attempt) string {
 	return string(a.Outcome)
 }
 
-// machinesFault reports whether an outcome says something against the machine.
-func machinesFault(o buildbtw.Outcome) bool {
+// blamesMachine reports whether an outcome says something against the machine.
+func blamesMachine(o buildbtw.Outcome) bool {
 	return o == buildbtw.OutcomeLost || o == buildbtw.OutcomeInfrastructure
 }
 
@@ -224,13 +224,13 @@ func (t *tx) failuresInARow(ctx context.Context, w buildbtw.Worker) (n int, sinc
 		trusted = *w.TrustedAt
 	}
 	var latest []buildbtw.Attempt
-	err = t.list(ctx, &latest, "latest_of_worker", args{"worker": w.Name, "trusted": trusted, "limit": judgedAttempts})
+	err = t.list(ctx, &latest, "latest_of_worker", args{"worker": w.Name, "trusted": trusted, "limit": recentAttempts})
 	builds := map[int64]bool{}
 	for _, a := range latest {
 		if neutral(a.Outcome) {
 			continue
 		}
-		if !machinesFault(a.Outcome) {
+		if !blamesMachine(a.Outcome) {
 			break
 		}
 		builds[a.BuildID], since = true, a.StartedAt

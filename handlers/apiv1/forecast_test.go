@@ -30,7 +30,7 @@ func TestWorkerSetAsideIsResumed(t *testing.T) {
 	s.space("work", "libalpha")
 	s.call("POST", "/worker/claim", claimRequest("w2"), http.StatusOK, nil)
 	s.call("POST", "/worker/claim", claimRequest("w1"), http.StatusNoContent, nil)
-	s.must(s.store.SetWorkerAside(t.Context(), "alice", "w1", "bad disk"))
+	s.must(s.store.QuarantineWorker(t.Context(), "alice", "w1", "bad disk"))
 	for range 2 { // again changes nothing
 		var w api.Worker
 		s.call("POST", "/workers/w1/resume", nil, http.StatusOK, &w)
