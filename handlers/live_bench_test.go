@@ -253,7 +253,7 @@ func BenchmarkHint(b *testing.B) {
 	page.ask(b.Context())
 	var all time.Duration
 	for b.Loop() {
-		time.Sleep(500 * time.Millisecond) // hints have a pause
+		time.Sleep(1100 * time.Millisecond) // hints have a pause, and parts may be a second old
 		s.change(b, 2)
 		began := time.Now()
 		<-page.hints

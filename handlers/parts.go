@@ -89,9 +89,11 @@ type cachedParts struct {
 
 const (
 	cachedPages = 256 // some 30 KB each
-	// worthKeeping times as long as rendering took, parts are good enough: however
-	// fast the store changes, a page takes no more than that share of a processor.
+	// worthKeeping times as long as rendering took, but no longer than maxKept, parts
+	// are good enough: however fast the store changes, a page takes no more than that
+	// share of a processor.
 	worthKeeping = 25
+	maxKept      = time.Second
 )
 
 func newPartCache() *lru.Cache[string, *cachedParts] {
@@ -104,7 +106,7 @@ func (p *cachedParts) get(version string, now func() time.Time, render func() (*
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	began := now()
-	if r := p.latest; r != nil && (r.version == version || began.Sub(r.made) < worthKeeping*r.cost) {
+	if r := p.latest; r != nil && (r.version == version || began.Sub(r.made) < min(worthKeeping*r.cost, maxKept)) {
 		return r, r.version != version, nil
 	}
 	if r, err = render(); err != nil {
@@ -182,7 +184,7 @@ func (a *App) answerPoll(c *fiber.Ctx, key, version string, render func() (*rend
 	}
 	c.Set(fiber.HeaderETag, r.tag())
 	if stale {
-		c.Set(fiber.HeaderRetryAfter, "1") // static/src/live.js asks again then
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(maxKept.Seconds()))) // static/src/live.js asks again then
 	}
 	changed := r.newTo(known)
 	if len(changed) == 0 {
