@@ -103,7 +103,7 @@ func (c *Client) Diff(ctx context.Context, name string, from, to int) (Diff, err
 	return d, c.get(ctx, iterationPath(name, from)+"/diff", values("to", strconv.Itoa(to)), &d)
 }
 
-// Forecast says when an iteration, or the Latest, will be done.
+// Forecast returns when an iteration, or the Latest, will be done.
 func (c *Client) Forecast(ctx context.Context, name string, number int) (Forecast, error) {
 	var f Forecast
 	return f, c.get(ctx, iterationPath(name, number)+"/forecast", nil, &f)

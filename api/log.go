@@ -52,7 +52,7 @@ type LogHit struct {
 	To   int    `json:"to"`
 }
 
-// LogState says how long a log is and which of its lines tell of errors. Attempt
+// LogState returns how long a log is and which of its lines tell of errors. Attempt
 // 0 is the latest.
 func (c *Client) LogState(ctx context.Context, build string, attempt int) (LogState, error) {
 	var s LogState

@@ -109,7 +109,7 @@ func (g *log) next() <-chan struct{} {
 	return g.changed
 }
 
-// Size is the number of bytes in the log, 0 when there is none.
+// Size returns the number of bytes in the log, 0 when there is none.
 func (l *Logs) Size(attempt int64) (int64, error) {
 	info, err := os.Stat(l.path(attempt))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -72,7 +72,7 @@ func saveIndex(path string, x *index, log io.ReaderAt) error {
 // fitted is how many bytes of each end of a log its fingerprint is made of.
 const fitted = 4 << 10
 
-// fingerprint is a checksum of the beginning and the end of what x covers in
+// fingerprint returns a checksum of the beginning and the end of what x covers in
 // whole lines: another log has another one, and so has a log that was cut short.
 func (x *index) fingerprint(log io.ReaderAt) (uint32, error) {
 	n := min(fitted, x.LineStart)

@@ -148,7 +148,7 @@ func around(line []byte, at int) []byte {
 	return line[start:min(len(line), start+maxLooked)]
 }
 
-// excerpt is a line cut to what fits in a list.
+// excerpt returns a line cut to what fits in a list.
 func excerpt(plain []byte) string {
 	text := bytes.TrimSpace(plain)
 	if len(text) <= maxExcerpt {

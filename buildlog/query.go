@@ -86,7 +86,7 @@ func (q Query) compile() (*matcher, error) {
 // every hundred steps.
 const maxSteps = 400
 
-// steps is the size of the program that an expression becomes.
+// steps returns the size of the program that an expression becomes.
 func steps(e *syntax.Regexp) int {
 	p, err := syntax.Compile(e)
 	if err != nil {
@@ -132,7 +132,7 @@ func neededBy(e *syntax.Regexp) word {
 	return word{}
 }
 
-// foldable is the longest part of a text whose letters have no other forms than
+// foldable returns the longest part of a text whose letters have no other forms than
 // a and A: ſ is a form of s, and the Kelvin sign one of k.
 func foldable(text string) []byte {
 	best := ""

@@ -92,7 +92,7 @@ func (s *search) run(ctx context.Context) (Found, error) {
 	return Found{Hits: s.hits}, nil
 }
 
-// next is the line to go on from.
+// next returns the line to go on from.
 func (s *search) next() int64 {
 	if s.at.Line > s.view.Lines() {
 		return 0

@@ -127,10 +127,10 @@ func (v *View) Close() {
 	v.free()
 }
 
-// Size is the number of bytes.
+// Size returns the number of bytes.
 func (v *View) Size() int64 { return v.size }
 
-// Lines is the number of lines. A last line without a newline counts.
+// Lines returns the number of lines. A last line without a newline counts.
 func (v *View) Lines() int64 {
 	if v.size > v.index.LineStart {
 		return v.index.Lines + 1

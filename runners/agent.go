@@ -47,7 +47,7 @@ type Agent struct {
 	release  context.CancelFunc
 }
 
-// Backoff is how a worker's client repeats calls: it outlasts restarts of the
+// Backoff returns how a worker's client repeats calls: it outlasts restarts of the
 // server, and its pauses keep a thousand workers from rushing at one that comes
 // back.
 func Backoff(log *slog.Logger) api.Backoff {

@@ -75,7 +75,7 @@ func ClearWorkDir(path string) error {
 	return err
 }
 
-// Mark is the beginning of the environment entry by which the processes of
+// Mark returns the beginning of the environment entry by which the processes of
 // builds below a directory are known: an attempt's own, or all of a worker's.
 func Mark(dir string) string {
 	if abs, err := filepath.Abs(dir); err == nil {

@@ -49,7 +49,7 @@ func (a *app) rebuildCommand() *cobra.Command {
 	return cmd
 }
 
-// showChanged says what a build is after something was done to it.
+// showChanged prints the new status of a build.
 func (a *app) showChanged(build api.Build) error {
 	if a.json {
 		return a.printJSON(build)

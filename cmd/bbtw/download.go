@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -110,4 +112,18 @@ func (a *app) downloadPackage(ctx context.Context, c *api.Client, build string, 
 		err = a.printJSON(p)
 	}
 	return err
+}
+
+// whole reports whether the file exists with the package's digest.
+func whole(name string, p api.Package) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	digest := sha256.New()
+	if _, err := io.Copy(digest, f); err != nil {
+		return false
+	}
+	return hex.EncodeToString(digest.Sum(nil)) == p.SHA256
 }

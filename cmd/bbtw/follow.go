@@ -102,7 +102,7 @@ func (a *app) follow(ctx context.Context, c *api.Client, f followed) error {
 	}
 }
 
-// rest tells how it ended.
+// rest returns how it ended.
 func (a *app) rest(it api.Iteration, f followed) error {
 	if a.json {
 		if err := a.printJSON(it); err != nil {

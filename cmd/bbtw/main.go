@@ -15,7 +15,7 @@ func main() {
 	os.Exit(cli.Run(a.command()))
 }
 
-// command is the whole tree of commands.
+// command returns the whole tree of commands.
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "bbtw",

@@ -47,7 +47,7 @@ func (s *settingsFlags) settings(flags *pflag.FlagSet) api.Settings {
 	}
 }
 
-// given is a pointer to the value if the flag was given, else nil.
+// given returns a pointer to the value if the flag was given, else nil.
 func given[T any](flags *pflag.FlagSet, name string, value T) *T {
 	if flags.Lookup(name) == nil || !flags.Changed(name) {
 		return nil

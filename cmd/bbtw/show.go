@@ -99,7 +99,7 @@ func (a *app) printShown(all shown) error {
 	return t.print(a.out)
 }
 
-// countsLine says how many builds have which status.
+// countsLine returns how many builds have which status.
 func countsLine(n buildbtw.Counts) string {
 	var parts []string
 	for _, s := range buildbtw.Statuses() {
@@ -110,7 +110,7 @@ func countsLine(n buildbtw.Counts) string {
 	return strings.Join(parts, " · ")
 }
 
-// statusWords is the status with what explains it.
+// statusWords returns the status with what explains it.
 func statusWords(b api.Build) string {
 	switch {
 	case b.Status == buildbtw.StatusSkipped:

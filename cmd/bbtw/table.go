@@ -35,7 +35,7 @@ func (t *table) print(w io.Writer) error {
 	return tw.Flush()
 }
 
-// age says how long ago something was, in the largest unit that fits.
+// age returns how long ago something was, in the largest unit that fits.
 func age(at, now time.Time) string {
 	d := now.Sub(at)
 	switch {

@@ -42,11 +42,11 @@ const (
 	envExitCodeFile  = "BUILD_EXIT_CODE_FILE"
 )
 
-// buildFailure says that the job has failed: the package's fault, or a job that
+// buildFailure marks an error as the failure of the job: the package's fault, or a job that
 // must not be executed. The runner does not try it again.
 func buildFailure(err error) error { return cli.WithCode(err, exitCode(envBuildFailure, 1)) }
 
-// systemFailure says that this machine or the server is at fault. The runner
+// systemFailure marks an error as the failure of the system: this machine or the server is at fault. The runner
 // tries prepare again.
 func systemFailure(err error) error { return cli.WithCode(err, exitCode(envSystemFailure, 2)) }
 

@@ -41,7 +41,7 @@ SCRIPT, which GitLab has made of the job, is never executed.`,
 	})
 }
 
-// build is the stage that the job is for.
+// build returns the stage that the job is for.
 func build(ctx context.Context, s *settings) error {
 	job, err := readJob(os.Getenv)
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *settings) execute(ctx context.Context, e execution) (runners.Report, er
 	return report, e.dir.writeState(e.state)
 }
 
-// deadline is when the build must have ended for its end to be reported before
+// deadline returns when the build must have ended for its end to be reported before
 // GitLab ends the job.
 func (s *settings) deadline(st state) time.Time {
 	if st.Until.IsZero() {
@@ -156,7 +156,7 @@ func (s *settings) tell(job gitlabJob, r runners.Report) {
 	say("all of the log: %s", s.buildURL(job.Build))
 }
 
-// printable is the end of a log, or all of it, as whole lines without control
+// printable returns the end of a log, or all of it, as whole lines without control
 // characters.
 func printable(tail []byte, all bool) string {
 	text := strings.ToValidUTF8(string(tail), "")

@@ -62,7 +62,7 @@ func (s *settings) groupOf(c *gitlab.Client) *gitlab.Group {
 	return c.Group(s.group)
 }
 
-// place is where a project's clone lies: below its group's directory as it lies
+// place returns where a project's clone lies: below its group's directory as it lies
 // below the group.
 func (s *settings) place(directory string, p buildbtw.Project) (string, bool) {
 	group := strings.Trim(s.group, "/") + "/"

@@ -46,7 +46,7 @@ func (c *clone) due(now time.Time) bool {
 	return !c.Gone && (c.FetchedAt.IsZero() && c.Failures == 0 || !c.NextAt.IsZero() && !now.Before(c.NextAt))
 }
 
-// stateHome is where states are kept (XDG Base Directory Specification).
+// stateHome returns where states are kept (XDG Base Directory Specification).
 func stateHome(getenv func(string) string) (string, error) {
 	if dir := getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "buildbtw", "repo-updater"), nil

@@ -103,7 +103,7 @@ func endings() map[string]string {
 	}
 }
 
-// status says what GitLab's word for a pipeline means.
+// status returns what GitLab's word for a pipeline means.
 func status(number int64, word, url string) buildbtw.PipelineStatus {
 	word = strings.ToLower(word)
 	message, over := endings()[word]

@@ -134,7 +134,7 @@ func (c *Client) seeSingles(ctx context.Context, list []buildbtw.Pipeline, seen 
 	return errors.Join(failures...)
 }
 
-// hidden is the status of a pipeline that GitLab does not show any more, as when
+// hidden returns the status of a pipeline that GitLab does not show any more, as when
 // CI/CD was switched off in its project. Nothing will be heard of it.
 func hidden(number int64) buildbtw.PipelineStatus {
 	return buildbtw.PipelineStatus{

@@ -164,7 +164,7 @@ func extended(n []int) (c Color, used int) {
 	return 0, len(n)
 }
 
-// of256 is a colour of xterm's 256: the sixteen, a cube of 6×6×6, and 24 greys.
+// of256 returns a colour of xterm's 256: the sixteen, a cube of 6×6×6, and 24 greys.
 func of256(n int) Color {
 	switch {
 	case n < 16:
@@ -177,7 +177,7 @@ func of256(n int) Color {
 	return nearest(grey, grey, grey)
 }
 
-// level is the intensity of a side of the cube.
+// level returns the intensity of a side of the cube.
 func level(n int) int {
 	if n == 0 {
 		return 0
@@ -185,7 +185,7 @@ func level(n int) int {
 	return 55 + 40*n
 }
 
-// nearest is that of the sixteen colours whose values in xterm are closest.
+// nearest returns that of the sixteen colours whose values in xterm are closest.
 func nearest(r, g, b int) Color {
 	best, least := Color(0), 1<<30
 	for i, c := range [16][3]int{

@@ -127,7 +127,7 @@ func (d *Directory) addPackages(s Source, own Entry) {
 	}
 }
 
-// provided is the name under which a provide is looked for. Of a library that
+// provided returns the name under which a provide is looked for. Of a library that
 // is its name up to .so, whatever else is written.
 func provided(text string) string {
 	if n, ok := soname(text); ok {

@@ -50,7 +50,7 @@ func (d *Directory) entryAt(place int) int {
 	return i - 1
 }
 
-// after is where the next entry's name begins in the text.
+// after returns where the next entry's name begins in the text.
 func (d *Directory) after(entry int) int {
 	if entry+1 < len(d.starts) {
 		return d.starts[entry+1]

@@ -100,7 +100,7 @@ func (f *rows) add(level int, vertices ...int32) {
 
 func (f *rows) isRail(row int32) bool { return f.isStop(f.members[row][0]) }
 
-// apart is how far the middles of two rows that follow each other are at least
+// apart returns how far the middles of two rows that follow each other are at least
 // apart, in px.
 func (f *rows) apart(a, b int32) int {
 	half := func(row int32) int {

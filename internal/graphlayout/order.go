@@ -136,7 +136,7 @@ func (r *rails) sweep(forth bool) {
 	}
 }
 
-// centre is the mean place of a vertex's neighbours, as a share of their level:
+// centre returns the mean place of a vertex's neighbours, as a share of their level:
 // levels differ in height. Without neighbours it is its own.
 func (r *rails) centre(v int32, forth bool) float64 {
 	links, at := r.in.Row(v), r.level[v]-1

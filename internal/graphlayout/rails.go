@@ -85,7 +85,7 @@ func (r *rails) layRail(v, levels int32) {
 	}
 }
 
-// before is the vertex from which an edge reaches its second node: the first
+// before returns the vertex from which an edge reaches its second node: the first
 // node, or a stop of its rail.
 func (r *rails) before(e Edge) int32 {
 	if s := r.span(e); s > 1 {

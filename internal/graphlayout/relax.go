@@ -99,7 +99,7 @@ func (r *relaxer) pass(left, right bool) {
 	}
 }
 
-// wish is where a row would like to be, and how much.
+// wish returns where a row would like to be, and how much.
 func (r *relaxer) wish(row int32, left, right bool) (y, weight float64) {
 	sum := 0.0
 	for side, near := range [2][]int32{r.up[row], r.down[row]} {
@@ -121,7 +121,7 @@ func (r *relaxer) wish(row int32, left, right bool) (y, weight float64) {
 	return sum / weight, weight
 }
 
-// railAmong is the height of the piece of the rail that goes on.
+// railAmong returns the height of the piece of the rail that goes on.
 func (r *relaxer) railAmong(near []int32) float64 {
 	return r.y[near[slices.IndexFunc(near, r.isRail)]]
 }

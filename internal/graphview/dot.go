@@ -43,13 +43,13 @@ func (s *State) fullName(b Box) string {
 	return s.Nodes[b.Nodes[0]].Key()
 }
 
-// quoted is a string of the language DOT, in which only the quotation mark and
+// quoted returns a string of the language DOT, in which only the quotation mark and
 // the backslash before it mean something.
 func quoted(text string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
 }
 
-// fill is the light colour of a status, for files that leave the site.
+// fill returns the light colour of a status, for files that leave the site.
 func fill(status string) string {
 	switch buildbtw.Status(status) {
 	case buildbtw.StatusBuilt:

@@ -140,5 +140,5 @@ func (s *State) addWay(chosen map[int32]bool, cause, to int32) {
 	}
 }
 
-// Size says how many builds a view shows, before any are joined.
+// Size returns how many builds a view shows, before any are joined.
 func (s *State) Size(v View) int { return len(s.nodes(v)) }

@@ -19,7 +19,7 @@ const (
 	StyleDotted              // an order that holds through packages outside the set
 )
 
-// StyleOf says how an edge is drawn.
+// StyleOf returns how an edge is drawn.
 func (e Edge) StyleOf() Style {
 	switch {
 	case len(e.Through) > 0:
@@ -131,7 +131,7 @@ func (p *Picture) stylePoints() {
 	}
 }
 
-// Label is what stands in a box.
+// Label returns what stands in a box.
 func (s *State) Label(b Box) string {
 	if b.Region() {
 		return strconv.Itoa(len(b.Nodes)) + " done"

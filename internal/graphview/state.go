@@ -64,7 +64,7 @@ func (g *Graph) State(builds []BuildState) *State {
 // letters too.
 const codeHeld = 'h'
 
-// StatusCode is the letter of a status in State.Codes.
+// StatusCode returns the letter of a status in State.Codes.
 func StatusCode(status buildbtw.Status) byte {
 	switch status {
 	case buildbtw.StatusBuilt:
@@ -168,7 +168,7 @@ func (s *State) first(nodes []int32, wanted func(int32) bool) int32 {
 // blockersCompared bounds the search for the worst failure.
 const blockersCompared = 64
 
-// Focus is what deserves to be looked at first: the failure that holds up the
+// Focus returns what deserves to be looked at first: the failure that holds up the
 // most, else what is being built on the longest chain, else the changeset that
 // most hangs on. It is -1 for an empty graph.
 func (s *State) Focus() int32 {

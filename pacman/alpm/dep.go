@@ -50,7 +50,7 @@ func splitDep(s string) Dep {
 	return d
 }
 
-// String is the form that ParseDep reads.
+// String returns the form that ParseDep reads.
 func (d Dep) String() string {
 	s := d.Name + d.Op + d.Version
 	if d.Desc == "" {
@@ -106,7 +106,7 @@ func ParseProvide(s string) (Provide, error) {
 	return Provide{Name: d.Name, Version: d.Version, Versioned: true}, nil
 }
 
-// String is the form that ParseProvide reads.
+// String returns the form that ParseProvide reads.
 func (p Provide) String() string {
 	if !p.Versioned {
 		return p.Name

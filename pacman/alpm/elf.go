@@ -204,7 +204,7 @@ func (f *elfFile) word(raw []byte) uint64 {
 	return f.order.Uint64(raw)
 }
 
-// offset says where in the file an address is that the loader would map.
+// offset returns where in the file an address is that the loader would map.
 func (f *elfFile) offset(address uint64) (uint64, bool) {
 	for _, s := range f.segments {
 		if elf.ProgType(s.Type) == elf.PT_LOAD && address >= s.Vaddr && address-s.Vaddr < s.Filesz {
@@ -230,6 +230,6 @@ func (f *elfFile) text(offset, within uint64) (string, error) {
 	return string(name), nil
 }
 
-// isSonameText is what a soname may hold: everything visible. Slashes do occur
+// isSonameText reports whether a soname may be this text: everything visible. Slashes do occur
 // in ill-made libraries.
 func isSonameText(c byte) bool { return '!' <= c && c <= '~' }

@@ -7,7 +7,7 @@ import (
 
 const packageSuffix = ".pkg.tar"
 
-// Filename is the name makepkg gives a package. The version may have an epoch,
+// Filename returns the name makepkg gives a package. The version may have an epoch,
 // whose colon is kept. ext is zst, xz or gz, or empty for no compression.
 func Filename(name, version, arch, ext string) string {
 	base := name + "-" + version + "-" + arch + packageSuffix

@@ -24,7 +24,7 @@ func checkPath(name string) error {
 	return nil
 }
 
-// listName is the name as bsdtar -t prints it in a UTF-8 locale, which is what
+// listName returns the name as bsdtar -t prints it in a UTF-8 locale, which is what
 // repo-add writes: one line, with escapes.
 func listName(header *tar.Header) string {
 	name := header.Name

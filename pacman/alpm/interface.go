@@ -50,7 +50,7 @@ func isVersioned(soname string) bool {
 	return rest != name
 }
 
-// Digest is the SHA-256, in hexadecimal, of the part that every dependent can
+// Digest returns the SHA-256, in hexadecimal, of the part that every dependent can
 // notice: Canonical. Packages of the same digest differ, if at all, in what a
 // constraint on the version tells apart; Noticed knows. It is empty when the
 // interface is not known: an empty one equals nothing.
@@ -62,7 +62,7 @@ func (i Interface) Digest() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Canonical is the text that Digest digests. It has no version, and a provide
+// Canonical returns the text that Digest digests. It has no version, and a provide
 // that has the package's own version says only that.
 func (i Interface) Canonical() []byte {
 	var b bytes.Buffer

@@ -76,7 +76,7 @@ func isName(c byte) bool { return isArch(c) || c == '@' || c == '.' || c == '+' 
 
 func isPkgver(c byte) bool { return isDepVersion(c) && c != ':' && c != '-' }
 
-// isDepVersion is what a version in a dependency may hold.
+// isDepVersion reports whether a dependency may have this version.
 func isDepVersion(c byte) bool { return '!' <= c && c <= '~' && c != '/' }
 
 // isPrefix is for the directory names of sonames (lib, lib32).

@@ -138,7 +138,7 @@ func (p *pkgInfoParser) assignXData(value string) error {
 	return nil
 }
 
-// text is where a key with one value goes, nil for other keys.
+// text returns the field for a key with one value, nil for other keys.
 func (i *PkgInfo) text(key string) *string {
 	switch key {
 	case "pkgname":

@@ -74,7 +74,7 @@ func (n Soname) bits() string {
 
 func agree(a, b string) bool { return a == "" || b == "" || a == b }
 
-// String is a form that ParseSoname reads.
+// String returns a form that ParseSoname reads.
 func (n Soname) String() string {
 	switch {
 	case n.Prefix != "" && n.Version != "":

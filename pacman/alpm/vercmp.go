@@ -104,7 +104,7 @@ func chooseSign(positive bool) int {
 	return -1
 }
 
-// span is the length of the longest prefix of s that is of the class.
+// span returns the length of the longest prefix of s that is of the class.
 func span(s string, class func(byte) bool) int {
 	n := 0
 	for n < len(s) && class(s[n]) {

@@ -134,7 +134,7 @@ func (b *Base) errTooLarge() error {
 	return fmt.Errorf("it has more than %d bytes", b.options.MaxSize)
 }
 
-// words says what went wrong without addresses, which may hold a password, and
+// words returns what went wrong without addresses, which may hold a password, and
 // without paths of this machine.
 func words(err error) string {
 	var web *url.Error

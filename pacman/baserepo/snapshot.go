@@ -32,7 +32,7 @@ func newSnapshot(repos []*repository, architecture string) *Snapshot {
 	return s
 }
 
-// nativeBits is the word size of what is in usr/lib.
+// nativeBits returns the word size of what is in usr/lib.
 func nativeBits(architecture string) string {
 	switch architecture {
 	case "x86_64", "aarch64", "riscv64", "loong64", "loongarch64", "powerpc64le":
@@ -76,7 +76,7 @@ func (s *Snapshot) groupByBase() {
 	}
 }
 
-// Packages is the number of entries in all repositories.
+// Packages returns the number of entries in all repositories.
 func (s *Snapshot) Packages() int { return s.count }
 
 // Package returns the package that pacman would install by this name: that of

@@ -26,7 +26,7 @@ type Entry struct {
 	Repo                                string // the name of the base repository
 }
 
-// id is the package's directory in the databases.
+// id returns the package's directory in the databases.
 func (e *Entry) id() string { return e.Name + "-" + e.Version }
 
 type database []*Entry

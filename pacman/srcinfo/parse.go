@@ -156,7 +156,7 @@ func (p *parser) markSeen(key string) (first bool) {
 	return true
 }
 
-// versionPart is where a part of the version goes, nil for other keys.
+// versionPart returns the field for a part of the version, nil for other keys.
 func (p *parser) versionPart(key string) *string {
 	switch key {
 	case "epoch":

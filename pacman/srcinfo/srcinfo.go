@@ -107,7 +107,7 @@ func (v Values) without(arch string) Values {
 	return out
 }
 
-// Version is the full version, [epoch:]pkgver-pkgrel. Like makepkg it leaves
+// Version returns the full version, [epoch:]pkgver-pkgrel. Like makepkg it leaves
 // out an epoch of zero.
 func (i *Info) Version() string { return string(i.AppendVersion(nil)) }
 

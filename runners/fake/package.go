@@ -106,7 +106,7 @@ func (c content) archive(w io.Writer) error {
 	return archive.Close()
 }
 
-// files are a line of text and, if asked for, noise that does not compress.
+// files returns a line of text and, if asked for, noise that does not compress.
 func (c content) files() []entry {
 	dir := "usr/share/" + c.pkg.Name + "/"
 	text := fmt.Sprintf("%s %s for %s, stage %d, commit %s\n", c.pkg.Name, c.job.Version, c.arch, c.job.Stage, c.job.Commit)

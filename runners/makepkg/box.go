@@ -130,7 +130,7 @@ func (b *build) overlays(s step) []string {
 	return dirs
 }
 
-// systemDirs are the parts of the host that a build sees.
+// systemDirs returns the parts of the host that a build sees.
 func systemDirs() []string { return []string{"usr", "etc", "opt"} }
 
 // hostBinds mounts the host's system read-only, with overlays or as it is.

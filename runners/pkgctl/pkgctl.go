@@ -158,7 +158,7 @@ func (r *Runner) archbuild(ctx context.Context, s setup, job runners.Job, log io
 // random and waits when it is in use.
 const slot = "buildbtw"
 
-// environment is what survives sudo on the way into devtools.
+// environment returns what survives sudo on the way into devtools.
 func (r *Runner) environment(job runners.Job) []string {
 	env := []string{
 		"PATH=" + r.options.BinDir + ":/usr/local/sbin:/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin", "LANG=C.UTF-8", "TERM=dumb",
@@ -176,7 +176,7 @@ func (r *Runner) environment(job runners.Job) []string {
 	return env
 }
 
-// judge says what the end of archbuild means.
+// judge returns the result of an archbuild that ended.
 func judge(ctx context.Context, exit runners.Exit, err error, watch *runners.LogWatch) runners.Result {
 	switch {
 	case ctx.Err() != nil:

@@ -36,7 +36,7 @@ func (r *Runner) fill(g guest) error {
 	return os.Rename(g.job.Tree, filepath.Join(g.in, "source"))
 }
 
-// environment is what the script has to know, as assignments for a shell.
+// environment returns what the script has to know, as assignments for a shell.
 func (r *Runner) environment(job runners.Job) string {
 	values := map[string]string{
 		"BUILDBTW_BUILD": job.BuildID, "BUILDBTW_PKGBASE": job.Pkgbase, "BUILDBTW_ARCH": job.Architecture,
@@ -55,7 +55,7 @@ func (r *Runner) environment(job runners.Job) string {
 	return strings.Join(lines, "")
 }
 
-// guestURL is an address of the build machine as a guest has to call it. Other
+// guestURL returns an address of the build machine as a guest has to call it. Other
 // machines it reaches under their own names.
 func guestURL(address string) string {
 	u, err := url.Parse(address)

@@ -23,7 +23,7 @@ const (
 	backendQEMU   = "qemu"
 )
 
-// backend is the way that was asked for, or the one that is there.
+// backend returns the configured way of starting guests, or the one that is there.
 func (o Options) backend() string {
 	if o.Backend != "" {
 		return o.Backend
@@ -98,7 +98,7 @@ func (q *qemu) probe(ctx context.Context) error {
 
 func (q *qemu) hasImage() bool { return q.Guest.Root != rootNone && q.Guest.Root != rootHost }
 
-// modules are those that a guest cannot do without.
+// modules returns those that a guest cannot do without.
 func (q *qemu) modules() []string {
 	list := []string{"virtio_pci", "virtio_blk", "virtio_net"}
 	switch {
@@ -183,7 +183,7 @@ func (*qemu) environment(g guest) []string {
 	return []string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8", "HOME=" + g.job.Work, "TMPDIR=" + g.job.Work}
 }
 
-// arguments is the command line of QEMU.
+// arguments returns the command line of QEMU.
 func (q *qemu) arguments(f guestFiles, g guest, accel string) []string {
 	args := append(q.base(accel), "-name", g.name(),
 		"-m", fmt.Sprint(q.MemoryMiB), "-smp", fmt.Sprint(q.CPUs),
@@ -201,7 +201,7 @@ func (q *qemu) arguments(f guestFiles, g guest, accel string) []string {
 	return args
 }
 
-// base is what all guests have: no devices but those that are named, the console
+// base returns the arguments for all guests: no devices but those named, the console
 // on standard output.
 func (q *qemu) base(accel string) []string {
 	cpu := "max"

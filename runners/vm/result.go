@@ -72,7 +72,7 @@ func parseResult(text string) (result, error) {
 	return r, nil
 }
 
-// judge says what the result means, with the log's words.
+// judge returns the outcome for a guest's result, with reasons from the log.
 func (r result) judge(watch *runners.LogWatch) runners.Result {
 	switch {
 	case r.word == "infrastructure":

@@ -160,7 +160,8 @@ type end struct {
 	boot error // why it was ended before it was up
 }
 
-// judge says what the end of a guest means. Its result decides, if there is one.
+// judge returns the outcome of a guest that ended. Its result decides, if there is
+// one.
 func (r *Runner) judge(g guest, e end, watch *runners.LogWatch) runners.Result {
 	var stall *runners.StallError
 	switch {

@@ -53,7 +53,7 @@ func (v *vmexec) checkVersion(ctx context.Context) error {
 	return nil
 }
 
-// imageFile is the image when it is a file, or empty.
+// imageFile returns the image when it is a file, or empty.
 func (v *vmexec) imageFile() string {
 	if strings.Contains(v.Image, "/") {
 		return v.Image
@@ -151,7 +151,7 @@ func (v *vmexec) arguments(g guest) []string {
 	return append(args, v.Image, "--", "/bin/bash", "-c", "echo "+readyLine+"; cd /buildbtw/job && exec /bin/bash ./guest.sh")
 }
 
-// environment is what vmexec finds its images and its state by.
+// environment returns what vmexec finds its images and its state by.
 func (v *vmexec) environment() []string {
 	return append([]string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8"}, v.Environment...)
 }

@@ -49,7 +49,7 @@ func (b *Builders) Complete(slots int) {
 	}
 }
 
-// Architecture is the kernel's name of the machine's architecture, which is also
+// Architecture returns the kernel's name of the machine's architecture, which is also
 // pacman's.
 func Architecture() string {
 	var name unix.Utsname
@@ -59,7 +59,7 @@ func Architecture() string {
 	return unix.ByteSliceToString(name.Machine[:])
 }
 
-// Hostname is the machine's name, as workers are named.
+// Hostname returns the machine's name, as workers are named.
 func Hostname() string {
 	name, err := os.Hostname()
 	if err != nil {
@@ -116,7 +116,7 @@ func (b *Builders) makepkg() (runners.Runner, error) {
 	return makepkg.New(o), nil
 }
 
-// proxies are the environment entries by which downloads find their way out.
+// proxies returns the environment entries by which downloads find their way out.
 func proxies() []string {
 	var list []string
 	for _, entry := range os.Environ() {

@@ -58,7 +58,7 @@ func (v *VM) runner(b *Builders) (runners.Runner, error) {
 	return r, nil
 }
 
-// homes are the environment entries that say where programs keep their things.
+// homes returns the environment entries that say where programs keep their things.
 func homes() []string {
 	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")

@@ -136,7 +136,7 @@ func cutLines(cuts []buildgraph.Cut) []string {
 	return lines
 }
 
-// chainTime is the duration of the longest chain, by what is known of durations.
+// chainTime returns the duration of the longest chain, by what is known of durations.
 func chainTime(a *buildgraph.ArchPlan) string {
 	longest := 0.0
 	for _, b := range a.Builds {

@@ -34,7 +34,7 @@ func (o *printer) needs(p *buildgraph.Plan, workers int) {
 	}
 }
 
-// compared are the numbers of workers to show, ascending.
+// compared returns the numbers of workers to show, ascending.
 func compared(workers int) []int {
 	list := []int{max(1, workers/2), workers, 2 * workers, 4 * workers}
 	slices.Sort(list)
@@ -81,7 +81,7 @@ func (w *work) longest() float64 {
 	return slices.Max(w.chains)
 }
 
-// enough is the least number of workers that take at most a twentieth longer
+// enough returns the least number of workers that take at most a twentieth longer
 // than the longest chain.
 func (w *work) enough() int {
 	const hardly = 1.05
