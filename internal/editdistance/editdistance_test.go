@@ -13,9 +13,16 @@ func TestBetween(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"", "", 0}, {"curl", "curl", 0}, {"", "abc", 3}, {"abc", "", 3},
-		{"curl", "crul", 1}, {"curl", "cur", 1}, {"curl", "cxrl", 1}, {"curl", "ccurl", 1},
-		{"kitten", "sitting", 3}, {"ca", "abc", 3}, // a swapped pair is not changed again
+		{"", "", 0},
+		{"curl", "curl", 0},
+		{"", "abc", 3},
+		{"abc", "", 3},
+		{"curl", "crul", 1},
+		{"curl", "cur", 1},
+		{"curl", "cxrl", 1},
+		{"curl", "ccurl", 1},
+		{"kitten", "sitting", 3},
+		{"ca", "abc", 3}, // a swapped pair is not changed again
 		{strings.Repeat("x", 200), strings.Repeat("x", 199) + "y", 1},
 	} {
 		if got := editdistance.Between(c.a, c.b, 1000); got != c.want {
