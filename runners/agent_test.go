@@ -40,6 +40,7 @@ func options(t *testing.T, s *server) runners.Options {
 	t.Helper()
 	backoff := runners.Backoff(slog.New(slog.DiscardHandler))
 	backoff.First, backoff.Max = time.Millisecond, 20*time.Millisecond
+	backoff.Notify = func(error, time.Duration) { s.change(func() { s.failed++ }) }
 	client, err := api.New("http://"+s.address, "secret", api.Options{Backoff: backoff})
 	if err != nil {
 		t.Fatal(err)
@@ -283,7 +284,9 @@ func TestServerRestartCostsNoBuild(t *testing.T) {
 		made, err := filepath.Glob(filepath.Join(w.dir, "attempt-*/output/*"))
 		return err == nil && len(made) == 2
 	})
-	time.Sleep(100 * time.Millisecond) // let some calls fail
+	var before int
+	s.change(func() { before = s.failed })
+	s.until("calls that fail", func() bool { return s.failed >= before+3 })
 	s.start(s.address)
 	checkBuilt(t, s, l)
 	if diff := cmp.Diff(wantLines(5000), logLines(l)); diff != "" || l.finishes != 1 {
@@ -291,10 +294,15 @@ func TestServerRestartCostsNoBuild(t *testing.T) {
 	}
 }
 
+// waitFor waits for what other processes do, which tell nobody.
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
+	look, deadline := time.NewTicker(5*time.Millisecond), time.After(patience)
+	defer look.Stop()
+	for !ok() {
+		select {
+		case <-look.C:
+		case <-deadline:
 			t.Fatalf("waited in vain for %s", what)
 		}
 	}

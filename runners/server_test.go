@@ -34,6 +34,7 @@ type server struct {
 	waiting []api.Job
 	leases  map[string]*lease
 	claims  []api.ClaimRequest
+	failed  int // calls that a worker will repeat
 
 	// fault may answer a request in the server's place, before or instead of
 	// handle, which does what the request asks for.
@@ -112,10 +113,13 @@ func (s *server) change(f func()) {
 	s.changed = make(chan struct{})
 }
 
+// patience bounds a wait for what must come; machines may be busy.
+const patience = 5 * time.Minute
+
 // until waits for a condition on the state.
 func (s *server) until(what string, ok func() bool) {
 	s.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(patience)
 	for {
 		s.mu.Lock()
 		done, changed := ok(), s.changed

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/cmd/internal/cmdtest"
 	"buildbtw/git/gitlab/gitlabtest"
 )
 
@@ -173,10 +174,8 @@ func TestInterruptedFillIsResumed(t *testing.T) {
 	s.gitlab.Fail("/[def].git/", 1000, gitlabtest.Silence())
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		for ctx.Err() == nil && !s.all("a", "b", "c") {
-			time.Sleep(10 * time.Millisecond)
-		}
-		cancel()
+		defer cancel()
+		_ = cmdtest.Poll(ctx, 5*time.Minute, func() (bool, error) { return s.all("a", "b", "c"), nil }) // else the next run changes more
 	}()
 	if _, err := s.run(ctx, "update", "--jobs", "6"); err == nil {
 		t.Error("an interrupted run ends well")
