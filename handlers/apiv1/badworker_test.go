@@ -13,6 +13,7 @@ import (
 // Leases are kept by the server's clock alone: a worker that is a day off, and
 // says so in the only place where HTTP has room for it, works like any other.
 func TestWorkerWhoseClockIsADayOff(t *testing.T) {
+	t.Parallel()
 	for _, off := range []time.Duration{-24 * time.Hour, 24 * time.Hour} {
 		s := newServer(t)
 		s.space("work", "libalpha")
@@ -36,6 +37,7 @@ func TestWorkerWhoseClockIsADayOff(t *testing.T) {
 // Nor is there a time in anything else that a worker says, and what it is told
 // are durations.
 func TestWorkersAndServerExchangeNoTimes(t *testing.T) {
+	t.Parallel()
 	for _, message := range []any{api.ClaimRequest{}, api.Job{}, api.HeartbeatAnswer{}, api.LogAnswer{}, api.FinishRequest{}, api.FinishAnswer{}} {
 		kind := reflect.TypeOf(message)
 		for i := range kind.NumField() {
@@ -49,6 +51,7 @@ func TestWorkersAndServerExchangeNoTimes(t *testing.T) {
 // A worker that has lost its build to another one can neither end nor change
 // what the other one does.
 func TestFinishByAnotherWorkerIsRefused(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	first := s.claim()

@@ -16,6 +16,7 @@ import (
 )
 
 func TestBuildSaysWhyItWaitsAndForWhat(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	var page api.Page[api.Build]
@@ -42,6 +43,7 @@ func TestBuildSaysWhyItWaitsAndForWhat(t *testing.T) {
 }
 
 func TestRetryAndCancelOneAndAll(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	job := s.claim()
@@ -74,6 +76,7 @@ func TestRetryAndCancelOneAndAll(t *testing.T) {
 }
 
 func TestPackagesAreDownloadedAsUploaded(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "gamma")
 	job := s.claim()
@@ -98,6 +101,7 @@ func TestPackagesAreDownloadedAsUploaded(t *testing.T) {
 }
 
 func TestTheSourceOfABuildIsTheTreeOfItsCommit(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	var builds api.Page[api.Build]
@@ -121,6 +125,7 @@ func TestTheSourceOfABuildIsTheTreeOfItsCommit(t *testing.T) {
 }
 
 func TestGraphAndDiff(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	var g api.Graph
@@ -150,6 +155,7 @@ func TestGraphAndDiff(t *testing.T) {
 }
 
 func TestUnchangedAnswersAreNotSentAgain(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	for _, path := range []string{"/buildspaces", "/buildspaces/work", "/builds?buildspace=work", "/sources", "/openapi.json", "/health"} {
@@ -169,6 +175,7 @@ func TestUnchangedAnswersAreNotSentAgain(t *testing.T) {
 }
 
 func TestSourcesSayWhatIsBroken(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	var all, broken api.Page[api.Source]
 	s.call("GET", "/sources", nil, 200, &all)
@@ -183,6 +190,7 @@ func TestSourcesSayWhatIsBroken(t *testing.T) {
 }
 
 func TestWorkersShowWhatTheyDo(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	s.claim()
@@ -194,6 +202,7 @@ func TestWorkersShowWhatTheyDo(t *testing.T) {
 }
 
 func TestMetricsCountBuildsByStatus(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	s.claim()

@@ -14,6 +14,7 @@ import (
 )
 
 func TestCreatedBuildspaceIsFoundWhereLocationSays(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	var made, read api.Buildspace
 	got := s.call("POST", "/buildspaces", api.NewBuildspace{Changesets: []string{"libalpha/main"}}, http.StatusCreated, &made)
@@ -30,6 +31,7 @@ func TestCreatedBuildspaceIsFoundWhereLocationSays(t *testing.T) {
 }
 
 func TestNameMadeFromTheChangesetIsNumberedWhenTaken(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	for _, want := range []string{"beta", "beta-2", "beta-3"} {
 		var made api.Buildspace
@@ -43,6 +45,7 @@ func TestNameMadeFromTheChangesetIsNumberedWhenTaken(t *testing.T) {
 }
 
 func TestCreatingRefusesWhatCannotWork(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	scope := buildbtw.Scope("everything")
 	for name, test := range map[string]struct {
@@ -78,6 +81,7 @@ func TestCreatingRefusesWhatCannotWork(t *testing.T) {
 }
 
 func TestManyBuildsWantConfirmation(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, func(d *handlers.Deps) { d.Catalog.ConfirmAbove = 1 })
 	in := api.NewBuildspace{Changesets: []string{"libalpha"}}
 	s.wantProblem(s.call("POST", "/buildspaces", in, http.StatusPreconditionRequired, nil), http.StatusPreconditionRequired, "2 builds")
@@ -86,6 +90,7 @@ func TestManyBuildsWantConfirmation(t *testing.T) {
 }
 
 func TestPlanStoresNothing(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	var plan buildgraph.Plan
 	s.call("POST", "/plans", api.PlanRequest{Changesets: []string{"libalpha"}}, http.StatusOK, &plan)
@@ -104,6 +109,7 @@ func TestPlanStoresNothing(t *testing.T) {
 }
 
 func TestEditingChangesNothingWhenAPartIsWrong(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	stopped, none := buildbtw.BuildspaceStopped, buildbtw.ScopeNone
@@ -121,6 +127,7 @@ func TestEditingChangesNothingWhenAPartIsWrong(t *testing.T) {
 }
 
 func TestPagesOfBuildspacesJoinWithoutGapsOrRepeats(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	for range 5 {
 		s.call("POST", "/buildspaces", api.NewBuildspace{Changesets: []string{"beta"}}, http.StatusCreated, nil)
@@ -148,6 +155,7 @@ func TestPagesOfBuildspacesJoinWithoutGapsOrRepeats(t *testing.T) {
 }
 
 func TestRefusedQueries(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	for path, status := range map[string]int{
 		"/buildspaces?limit=1000":                422,

@@ -11,6 +11,7 @@ import (
 )
 
 func TestExecutorClaimsTheBuildOfItsPipeline(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	s.must(s.store.RetainGroups(t.Context(), []string{"packages"}))

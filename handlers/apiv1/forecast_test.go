@@ -9,6 +9,7 @@ import (
 )
 
 func TestForecastOfAnIteration(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	job := s.claim()
@@ -26,6 +27,7 @@ func TestForecastOfAnIteration(t *testing.T) {
 }
 
 func TestWorkerSetAsideIsResumed(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	s.call("POST", "/worker/claim", claimRequest("w2"), http.StatusOK, nil)

@@ -16,6 +16,7 @@ import (
 // A full disk is told to the worker as something that may pass, and the server
 // goes on.
 func TestFullDiskWhileUploading(t *testing.T) {
+	t.Parallel()
 	staging := t.TempDir()
 	if err := syscall.Mount("tmpfs", staging, "tmpfs", 0, "size=64k"); err != nil {
 		t.Skipf("cannot mount a small disk: %v", err)

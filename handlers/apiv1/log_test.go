@@ -17,6 +17,7 @@ import (
 )
 
 func TestALogIsReadByLines(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	job := s.claim()
@@ -57,6 +58,7 @@ func TestALogIsReadByLines(t *testing.T) {
 }
 
 func TestALogIsSearchedToItsEnd(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	job := s.claim()
@@ -94,6 +96,7 @@ func nextState(t *testing.T, lines *bufio.Scanner) (s api.LogState) {
 }
 
 func TestTheStateOfALogComesAsItGrowsAndEndsWithTheAttempt(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	job := s.claim()
@@ -130,6 +133,7 @@ func TestTheStateOfALogComesAsItGrowsAndEndsWithTheAttempt(t *testing.T) {
 }
 
 func TestStreamsOfStatesEndWithTheServerAndWithTheirReaders(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	job := s.claim()

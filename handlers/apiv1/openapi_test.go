@@ -30,6 +30,7 @@ type operation struct {
 }
 
 func TestDocumentKnowsEveryRouteOfTheContract(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	var d document
 	text := s.call("GET", "/openapi.json", nil, 200, &d).body
@@ -58,6 +59,7 @@ func TestDocumentKnowsEveryRouteOfTheContract(t *testing.T) {
 
 // The schema of a type has exactly the members that encoding/json writes.
 func TestSchemasAgreeWithTheEncoder(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	var d document
 	s.call("GET", "/openapi.json", nil, 200, &d)
@@ -87,6 +89,7 @@ func TestSchemasAgreeWithTheEncoder(t *testing.T) {
 }
 
 func TestEveryDescribedReadIsAnswered(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	var d document
 	s.call("GET", "/openapi.json", nil, 200, &d)

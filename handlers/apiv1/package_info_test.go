@@ -7,6 +7,7 @@ import (
 )
 
 func TestAPackageIsDescribedWithItsDependents(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	var p api.PackageInfo
@@ -31,6 +32,7 @@ func TestAPackageIsDescribedWithItsDependents(t *testing.T) {
 }
 
 func TestTheMirrorSaysHowItStands(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	var m api.Mirror
 	s.call("GET", "/mirror", nil, 200, &m)

@@ -8,6 +8,7 @@ import (
 )
 
 func TestSearchFindsPackagesBuildspacesAndBuilds(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	var found api.Found

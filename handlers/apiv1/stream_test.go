@@ -59,6 +59,7 @@ func nextEvent(t *testing.T, lines *bufio.Scanner) (id string, e api.Event) {
 }
 
 func TestEventsComeAsTheyHappenAndAfterAReconnect(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("before", "beta")
 	stream := s.open("/events", "Accept", "text/event-stream")
@@ -83,6 +84,7 @@ func TestEventsComeAsTheyHappenAndAfterAReconnect(t *testing.T) {
 }
 
 func TestEventsAsPages(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("one", "beta")
 	s.space("two", "gamma")
@@ -107,6 +109,7 @@ func TestEventsAsPages(t *testing.T) {
 }
 
 func TestFollowedLogEndsWithItsAttempt(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	job := s.claim()
@@ -149,6 +152,7 @@ func wantLine(t *testing.T, r *bufio.Reader, want string) {
 
 // Whatever waits ends when the server stops, so that stopping does not wait.
 func TestShutdownEndsEverythingThatWaits(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	job := s.claim()

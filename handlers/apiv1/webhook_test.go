@@ -62,6 +62,7 @@ func (s *server) pipeline() {
 }
 
 func TestWebhook(t *testing.T) {
+	t.Parallel()
 	const secret = "the secret of the webhook"
 	const push = `{"object_kind":"push","project":{"id":7,"path_with_namespace":"arch/a"}}`
 	var heard *woken
@@ -111,6 +112,7 @@ func TestWebhook(t *testing.T) {
 }
 
 func TestWebhookWithoutASecretIsRefused(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, func(d *handlers.Deps) { withForge(t, d) })
 	s.call("POST", "/webhooks/gitlab", nil, 403, nil)
 }

@@ -76,6 +76,7 @@ func (s *server) finishBuilt(job api.Job) {
 }
 
 func TestWorkerBuildsInOrderUntilEverythingIsBuilt(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	var order []string
@@ -98,6 +99,7 @@ func TestWorkerBuildsInOrderUntilEverythingIsBuilt(t *testing.T) {
 }
 
 func TestJobTellsAllThatAWorkerNeeds(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	job := s.claim()
@@ -116,6 +118,7 @@ func TestJobTellsAllThatAWorkerNeeds(t *testing.T) {
 }
 
 func TestRefusedClaims(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	for name, change := range map[string]func(*api.ClaimRequest){
 		"wrong architecture": func(r *api.ClaimRequest) { r.Architectures = []string{"riscv64"} },
@@ -138,6 +141,7 @@ func TestRefusedClaims(t *testing.T) {
 
 // A claim that waits gets the build as soon as there is one.
 func TestWaitingClaimIsWokenByWork(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	r := claimRequest("w1")
 	r.Wait = api.MaxWait
@@ -166,6 +170,7 @@ func TestWaitingClaimIsWokenByWork(t *testing.T) {
 }
 
 func TestWorkersPresentTheirToken(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, func(d *handlers.Deps) {
 		who := d.Who
 		d.Who = func(c handlers.Credentials) (buildbtw.User, error) {
@@ -190,6 +195,7 @@ func TestWorkersPresentTheirToken(t *testing.T) {
 }
 
 func TestLogChunksByOffset(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	job := s.claim()
@@ -235,6 +241,7 @@ func TestLogChunksByOffset(t *testing.T) {
 }
 
 func TestUploadsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	s.space("other", "gamma")
@@ -270,6 +277,7 @@ func TestUploadsThatAreRefused(t *testing.T) {
 
 // An upload that breaks off leaves nothing behind and can be repeated.
 func TestBrokenOffUploadIsRepeated(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	job := s.claim()
@@ -293,6 +301,7 @@ func TestBrokenOffUploadIsRepeated(t *testing.T) {
 }
 
 func TestFinishIsRefusedUntilItIsTrue(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	job := s.claim()
@@ -325,6 +334,7 @@ func jsonBody(t *testing.T, v any) io.Reader {
 }
 
 func TestCancelledBuildTellsTheWorkerToStop(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	job := s.claim()
@@ -342,6 +352,7 @@ func TestCancelledBuildTellsTheWorkerToStop(t *testing.T) {
 }
 
 func TestSourceIsTheCommitsTree(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.space("work", "gamma")
 	job := s.claim()
@@ -353,6 +364,7 @@ func TestSourceIsTheCommitsTree(t *testing.T) {
 
 // A PKGBUILD with pkgver() may give another version; others may not.
 func TestVersionMayChangeOnlyByPkgver(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	for source, status := range map[string]int{"gamma": http.StatusCreated, "beta": http.StatusUnprocessableEntity} {
 		s.space(source, source)

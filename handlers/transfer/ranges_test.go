@@ -37,6 +37,7 @@ func FuzzParseRange(f *testing.F) {
 }
 
 func TestMatches(t *testing.T) {
+	t.Parallel()
 	for header, want := range map[string]bool{
 		`"a"`: true, `W/"a"`: true, `"b", "a"`: true, "*": true, `"b"`: false, "": false, `a`: false, `"ab"`: false,
 	} {
