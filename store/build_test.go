@@ -108,7 +108,7 @@ func TestEventsBeforeAnEventAreTheOlderOnes(t *testing.T) {
 	}
 }
 
-func TestSettledBuildsAreListedByTheirLastChange(t *testing.T) {
+func TestFinishedBuildsAreListedByTheirLastChange(t *testing.T) {
 	t.Parallel()
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "one"), storetest.Plan("lib"))
