@@ -27,7 +27,7 @@ func Statuses() []Status {
 	return []Status{StatusBlocked, StatusPending, StatusScheduled, StatusBuilding, StatusBuilt, StatusFailed, StatusSkipped}
 }
 
-// Cause says why a build changes its status. A transition is allowed for its
+// Cause is why a build changes its status. A transition is allowed for its
 // causes only, and every event row carries one.
 type Cause string
 
@@ -203,7 +203,7 @@ const (
 	HoldRunning Hold = "running" // a build with the same input is under way elsewhere
 )
 
-// String says in words what a held build waits for.
+// String returns in words what a held build waits for.
 func (h Hold) String() string {
 	switch h {
 	case HoldReuse, HoldLinking:
@@ -216,8 +216,8 @@ func (h Hold) String() string {
 	return ""
 }
 
-// CanRebuild says whether a person may force another build of a built one, and
-// why not.
+// CanRebuild returns nil when a person may force another build of a built one, and
+// else why not.
 func (b Build) CanRebuild() error {
 	switch {
 	case b.TwinOf != 0:
@@ -230,7 +230,7 @@ func (b Build) CanRebuild() error {
 	return Conflict("%s is %s; only a built build can be built again", b.Pkgbase, b.Status)
 }
 
-// CanRetry says whether a person may ask for another attempt, and why not.
+// CanRetry returns nil when a person may ask for another attempt, and else why not.
 func (b Build) CanRetry() error {
 	if b.TwinOf != 0 {
 		return Conflict("%s for %s is built together with another architecture; retry that build", b.Pkgbase, b.Architecture)
@@ -248,7 +248,7 @@ func (b Build) CanRetry() error {
 	}
 }
 
-// CanCancel says whether a person may cancel the build, and why not.
+// CanCancel returns nil when a person may cancel the build, and else why not.
 func (b Build) CanCancel() error {
 	if b.Status.CanBecome(StatusSkipped, CauseCancelled) {
 		return nil
@@ -256,7 +256,7 @@ func (b Build) CanCancel() error {
 	return Conflict("%s is %s already; there is nothing to cancel", b.Pkgbase, b.Status)
 }
 
-// ReasonKind says what brought a build into the set.
+// ReasonKind is what brought a build into the set.
 type ReasonKind string
 
 // See docs/domain.md, "Which packages are in the graph", rule 5.
@@ -283,7 +283,7 @@ func (r Reason) Value() (driver.Value, error) { return jsonValue(r) }
 // Scan implements sql.Scanner.
 func (r *Reason) Scan(src any) error { return scanJSON(src, r) }
 
-// String says the reason in words.
+// String returns the reason in words.
 func (r Reason) String() string {
 	switch r.Kind {
 	case ReasonChangeset:

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Scope says how far from the changesets a buildspace rebuilds (docs/domain.md,
+// Scope is how far from the changesets a buildspace rebuilds (docs/domain.md,
 // "Which packages are in the graph", rule 5).
 type Scope string
 
@@ -22,7 +22,7 @@ const (
 // Scopes lists the scopes, smallest first.
 func Scopes() []Scope { return []Scope{ScopeNone, ScopeDirect, ScopeAll, ScopeAuto} }
 
-// Cycles says what happens to a build whose edge was cut out of a cycle.
+// Cycles is what happens to a build whose edge was cut out of a cycle.
 type Cycles string
 
 // The two ways to deal with a cut.
@@ -47,7 +47,7 @@ func Priorities() []Priority {
 	return []Priority{PriorityLow, PriorityNormal, PriorityHigh, PriorityEmergency}
 }
 
-// BuildspaceStatus says whether a buildspace makes iterations and hands out
+// BuildspaceStatus tells whether a buildspace makes iterations and hands out
 // builds.
 type BuildspaceStatus string
 
@@ -101,7 +101,7 @@ func DefaultSettings() Settings {
 	return Settings{Scope: ScopeAuto, Cycles: CyclesOnce, Priority: PriorityNormal, Reuse: true, CutOff: true}
 }
 
-// Validate says what is wrong with the settings, and what would be right.
+// Validate returns what is wrong with the settings, and what would be right.
 func (s Settings) Validate() error {
 	if !slices.Contains(Scopes(), s.Scope) {
 		return Invalid("unknown scope %q; choose none, direct, all or auto", s.Scope)
@@ -130,7 +130,7 @@ type NewBuildspace struct {
 	Confirm    bool // more builds than the server creates without asking
 }
 
-// Validate says what is wrong with the name or the settings.
+// Validate returns what is wrong with the name or the settings.
 func (n NewBuildspace) Validate() error {
 	if n.Name != "" {
 		if err := CheckBuildspaceName(n.Name); err != nil {
@@ -155,7 +155,7 @@ type Changeset struct {
 	Ref    string `json:"ref,omitempty" bun:"ref"`
 }
 
-// String gives the form that people write: slug or slug/ref.
+// String returns the form that people write: slug or slug/ref.
 func (c Changeset) String() string {
 	if c.Ref == "" {
 		return c.Source

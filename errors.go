@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// Kind says what sort of trouble an Error is. The server answers with its
+// Kind is what sort of trouble an Error is. The server answers with its
 // HTTPStatus, and the client finds the kind by KindOfHTTPStatus.
 type Kind string
 
@@ -71,32 +71,34 @@ func (e *Error) Error() string { return e.Message }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Invalid says that a request is wrong in itself.
+// Invalid returns an error for a request that is wrong in itself.
 func Invalid(format string, args ...any) error { return newError(KindInvalid, format, args) }
 
-// Unauthenticated says that credentials are missing or unknown.
+// Unauthenticated returns an error for credentials that are missing or unknown.
 func Unauthenticated(format string, args ...any) error {
 	return newError(KindUnauthenticated, format, args)
 }
 
-// Forbidden says that the one asking may not do this.
+// Forbidden returns an error for somebody who may not do this.
 func Forbidden(format string, args ...any) error { return newError(KindForbidden, format, args) }
 
-// NotFound says that a named thing does not exist.
+// NotFound returns an error for a named thing that does not exist.
 func NotFound(format string, args ...any) error { return newError(KindNotFound, format, args) }
 
-// Conflict says that the state does not allow this any more, and what it is now.
+// Conflict returns an error for a state that does not allow this any more; the
+// message names the state.
 func Conflict(format string, args ...any) error { return newError(KindConflict, format, args) }
 
-// Unconfirmed says that something large was asked for without saying yes to it.
+// Unconfirmed returns an error for something large that was asked for without
+// confirming it.
 func Unconfirmed(format string, args ...any) error {
 	return newError(KindUnconfirmed, format, args)
 }
 
-// TooLarge says that a limit was passed, and which.
+// TooLarge returns an error for a limit that was passed; the message names it.
 func TooLarge(format string, args ...any) error { return newError(KindTooLarge, format, args) }
 
-// Unavailable says that the same request may succeed later.
+// Unavailable returns an error for a request that may succeed later.
 func Unavailable(format string, args ...any) error { return newError(KindUnavailable, format, args) }
 
 // newError formats like fmt.Errorf. An error given to %w is part of the message
@@ -106,7 +108,7 @@ func newError(kind Kind, format string, args []any) error {
 	return &Error{Kind: kind, Message: err.Error(), Err: errors.Unwrap(err)}
 }
 
-// KindOf gives the kind of the first Error in err's chain, or KindInternal.
+// KindOf returns the kind of the first Error in err's chain, or KindInternal.
 func KindOf(err error) Kind {
 	var e *Error
 	if errors.As(err, &e) {
@@ -115,7 +117,7 @@ func KindOf(err error) Kind {
 	return KindInternal
 }
 
-// MessageOf gives the words of err that people may see: the message of the
+// MessageOf returns the words of err that people may see: the message of the
 // first Error in its chain, or a fixed sentence for internal faults.
 func MessageOf(err error) string {
 	var e *Error

@@ -17,7 +17,7 @@ const (
 	IterationSuperseded  IterationState = "superseded"  // a newer iteration took over
 )
 
-// IterationReason says why an iteration was made.
+// IterationReason is why an iteration was made.
 type IterationReason string
 
 // The reasons for an iteration.
@@ -81,7 +81,7 @@ const (
 	IterationStatusInvalid     IterationStatus = "invalid"
 )
 
-// DeriveStatus gives the status of an iteration with these builds. Work that
+// DeriveStatus returns the status of an iteration with these builds. Work that
 // can go on wins over failures: an iteration is failed only when every build is
 // settled, failed, or blocked for good.
 func (s IterationState) DeriveStatus(c Counts) IterationStatus {

@@ -47,7 +47,7 @@ type Pipeline struct {
 	EndedAt   *time.Time    `bun:"ended_at"`
 }
 
-// JobURL gives the page of the job that began the latest attempt; empty when it is
+// JobURL returns the page of the job that began the latest attempt; empty when it is
 // not known.
 func (p Pipeline) JobURL() string {
 	if p.Job == 0 {
@@ -56,11 +56,11 @@ func (p Pipeline) JobURL() string {
 	return p.page("jobs/" + strconv.FormatInt(p.Job, 10))
 }
 
-// CommitURL gives GitLab's page of a commit of the project; empty before GitLab
+// CommitURL returns GitLab's page of a commit of the project; empty before GitLab
 // has the pipeline.
 func (p Pipeline) CommitURL(commit string) string { return p.page("commit/" + commit) }
 
-// page gives a page beside the pipeline's own.
+// page returns a page beside the pipeline's own.
 func (p Pipeline) page(rest string) string {
 	project, _, ok := strings.Cut(p.URL, "/-/")
 	if !ok {

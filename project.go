@@ -33,7 +33,7 @@ const (
 	lastPause  = time.Hour
 )
 
-// NextFetch says when a project must be fetched again even if GitLab shows no
+// NextFetch returns when a project must be fetched again even if GitLab shows no
 // further activity, after a fetch that began at a time: as long as a push may go
 // unnoticed. False means that activity will show.
 func (p Project) NextFetch(began time.Time) (time.Time, bool) {
@@ -47,7 +47,7 @@ func (p Project) NextFetch(began time.Time) (time.Time, bool) {
 	return shows, true
 }
 
-// RetryFetch says when to try again after the nth failure in a row.
+// RetryFetch returns when to try again after the nth failure in a row.
 func RetryFetch(failed time.Time, failures int) time.Time {
 	return failed.Add(min(firstPause<<min(max(failures-1, 0), 10), lastPause))
 }

@@ -1,6 +1,6 @@
 package buildbtw
 
-// Role says what somebody may do. Each role may do what the ones before it may.
+// Role is what somebody may do. Each role may do what the ones before it may.
 type Role string
 
 // The roles of people, weakest first, and that of machines.
@@ -25,7 +25,7 @@ func Local() User { return User{Name: "local", Role: RoleAdmin} }
 // System is the name under which the service itself appears in events.
 const System = "buildbtw"
 
-// MayRead says whether the user may look at pages and lists.
+// MayRead reports whether the user may look at pages and lists.
 func (u User) MayRead() error {
 	if u.Role == RoleNone {
 		return Unauthenticated("sign in first")
@@ -33,7 +33,7 @@ func (u User) MayRead() error {
 	return nil
 }
 
-// MayChange says whether the user may create, edit, stop, start, retry and
+// MayChange reports whether the user may create, edit, stop, start, retry and
 // cancel. Handlers call it to refuse, views to hide the button.
 func (u User) MayChange() error {
 	switch u.Role {
@@ -46,7 +46,7 @@ func (u User) MayChange() error {
 	}
 }
 
-// MayClaim says whether the user is a build machine.
+// MayClaim reports whether the user is a build machine.
 func (u User) MayClaim() error {
 	switch u.Role {
 	case RoleWorker, RoleAdmin:
@@ -58,7 +58,7 @@ func (u User) MayClaim() error {
 	}
 }
 
-// MayAdminister says whether the user may manage workers and users.
+// MayAdminister reports whether the user may manage workers and users.
 func (u User) MayAdminister() error {
 	switch u.Role {
 	case RoleAdmin:

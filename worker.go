@@ -39,7 +39,7 @@ const HostFromGuest = "10.0.2.2"
 // maxLabels bounds what one machine may announce of itself.
 const maxLabels = 32
 
-// Validate says what is wrong with what a worker announces of itself.
+// Validate returns what is wrong with what a worker announces of itself.
 func (w Worker) Validate() error {
 	if err := checkName("worker", w.Name, slugName); err != nil {
 		return err

@@ -32,7 +32,7 @@ func (f *Forge) SetCIConfigs(ctx context.Context) error {
 		case ctx.Err() == nil:
 			failures++
 			text := buildbtw.MessageOf(err)
-			if text != p.CIMessage { // the log tells once
+			if text != p.CIMessage { // logged once
 				f.Log.WarnContext(ctx, "the CI configuration of a project cannot be set", "project", p.Path, "error", err)
 			}
 			err = f.Store.NoteCIConfig(ctx, p.ID, p.CIConfigPath, text)

@@ -54,8 +54,7 @@ func (f *Forge) fetchDue(ctx context.Context, g *group) error {
 
 // fetch fetches projects, several at the same time, and records how it went with
 // each as soon as that is known. It returns the slugs of the sources that changed.
-// The error says that the store failed, or that one after the other could not be
-// fetched.
+// It fails when the store does, or when one after the other could not be fetched.
 func (f *Forge) fetch(ctx context.Context, g *group, due []buildbtw.MirroredProject) (changed []string, err error) {
 	due, err = f.withoutNamesakes(ctx, g, due)
 	if err != nil {

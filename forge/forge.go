@@ -99,7 +99,7 @@ func (f *Forge) Prepare(ctx context.Context) error {
 	return f.updateFilling(ctx)
 }
 
-// loadBroken tells the catalog which projects cannot be mirrored. It returns the
+// loadBroken sets in the catalog which projects cannot be mirrored. It returns the
 // slugs of those for which that is new.
 func (f *Forge) loadBroken(ctx context.Context, g *group) (changed []string, err error) {
 	messages, err := f.Store.BrokenProjects(ctx, g.Name())
@@ -113,8 +113,9 @@ func (f *Forge) loadBroken(ctx context.Context, g *group) (changed []string, err
 	return f.Catalog.SetBroken(g.Name(), broken), nil
 }
 
-// ofOneProject tells trouble with one project from trouble with all of GitLab, in
-// which nobody knows whether it did what it was asked for.
+// ofOneProject reports whether an error concerns one project alone. Any other means
+// that GitLab as a whole cannot be used now, and that nobody knows whether it did
+// what it was asked for.
 func ofOneProject(err error) bool {
 	kind := buildbtw.KindOf(err)
 	return kind != buildbtw.KindInternal && kind != buildbtw.KindUnavailable

@@ -136,7 +136,7 @@ func (f *Forge) removeMissing(ctx context.Context, g *group, listed []buildbtw.P
 	return nil
 }
 
-// askProject records how a project is now. NotFound says that it cannot be seen,
+// askProject records how a project is now. NotFound means that it cannot be seen,
 // Conflict that it is known to be no part of the group any more.
 func (f *Forge) askProject(ctx context.Context, g *group, id int64) error {
 	p, err := g.Project(ctx, id)
@@ -183,7 +183,7 @@ func (f *Forge) removeStrangers(ctx context.Context, g *group) error {
 	return f.refreshCatalog(ctx, g, strangers)
 }
 
-// updateFilling tells the catalog how far the first fetch of a group is: until it
+// updateFilling sets in the catalog how far the first fetch of a group is: until it
 // is over nothing can be planned.
 func (f *Forge) updateFilling(ctx context.Context) error {
 	if len(f.groups) == 0 {

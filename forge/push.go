@@ -57,7 +57,7 @@ func (w *pushes) done(id int64) {
 
 // HandlePush is called for a webhook about a push to a project, of which only the
 // id and the path need be known. It returns at once: the project is fetched by a
-// loop. NotFound says that the project is in none of the groups.
+// loop. NotFound means that the project is in none of the groups.
 func (f *Forge) HandlePush(_ context.Context, p buildbtw.Project) error {
 	if f.groupOf(p.Path) == nil {
 		return buildbtw.NotFound("project %s is in none of the groups of --sources", p.Path)

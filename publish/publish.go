@@ -42,7 +42,7 @@ type Publisher struct {
 // New makes a publisher.
 func New(c Config) *Publisher { return &Publisher{Config: c} }
 
-// Report is how an attempt ended, as its worker tells.
+// Report is how an attempt ended, as its worker reports it.
 type Report struct {
 	Outcome buildbtw.Outcome
 	Reason  string              // the outcome in words; empty for a success
@@ -52,7 +52,7 @@ type Report struct {
 // Finish ends the attempt that holds the lease and returns the build's status
 // afterwards. For a success it publishes all packages and marks the build built;
 // what a crash cuts off in between is completed by CompleteAll. Repeating a
-// finish returns the same status; a lease that is over gives a Conflict.
+// finish returns the same status; a lease that is over is a Conflict.
 func (p *Publisher) Finish(ctx context.Context, lease string, r Report) (buildbtw.Status, error) {
 	if r.Outcome != buildbtw.OutcomeBuilt {
 		return p.Store.EndAttempt(ctx, lease, r.Outcome, r.Reason)

@@ -6,7 +6,7 @@ import (
 	"buildbtw/progress"
 )
 
-// learnPass gives the plans what has been learned of durations, and puts builds
+// learnPass passes on the durations learned so far to the plans, and puts builds
 // that are not handed out yet into the order that follows from it.
 func (s *Scheduler) learnPass(ctx context.Context) error {
 	seconds, err := progress.Reorder(ctx, s.Store)

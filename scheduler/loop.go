@@ -21,7 +21,7 @@ type Loop struct {
 	// comes after the period; a panic stops the server.
 	Pass func(ctx context.Context) error
 
-	// Next, when set, gives the time of the next pass if that is sooner than
+	// Next, when set, returns the time of the next pass if that is sooner than
 	// the period.
 	Next func(ctx context.Context) (time.Time, bool, error)
 

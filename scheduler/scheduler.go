@@ -111,7 +111,7 @@ func New(c Config) *Scheduler {
 	for i := range pushers {
 		table = append(table, Loop{
 			Name:        fmt.Sprintf("push-%d", i+1),
-			Description: "fetches at once what a webhook told of",
+			Description: "fetches at once the project that a webhook named",
 			Period:      time.Minute, Pass: c.Forge.FetchPushed,
 		})
 	}
@@ -142,8 +142,8 @@ func (s *Scheduler) wakeAll(name string) {
 	}
 }
 
-// Prepare does what must be done before the first request is answered: it gives
-// running attempts the time to be heard of again, completes what a crash cut
+// Prepare does what must be done before the first request is answered: it leaves
+// running attempts the time to send a heartbeat, completes what a crash cut
 // off, and reads the sources as the mirror has them.
 func (s *Scheduler) Prepare(ctx context.Context) error {
 	if err := s.Store.ExtendLeases(ctx, s.Lease); err != nil {
