@@ -20,7 +20,7 @@ func (e *OffsetError) Error() string {
 	return fmt.Sprintf("the log of attempt %d ends at %d, the chunk begins at %d", e.Attempt, e.End, e.Offset)
 }
 
-// fullMark is what a log ends with that was larger than MaxSize. A log longer
+// fullMark is the end of a log that was larger than MaxSize. A log longer
 // than that is full, even if a crash cut the mark short.
 const fullMark = "\n==> buildbtw: this log is full; what follows was dropped\n"
 

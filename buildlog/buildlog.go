@@ -41,7 +41,7 @@ type Logs struct {
 	growth hints.Feed[[]int64]
 }
 
-// log is what goroutines that use the same attempt's log share. It lives as
+// log is the state shared by goroutines that use the same attempt's log. It lives as
 // long as one of them holds it.
 type log struct {
 	users int // guarded by Logs.mu

@@ -95,7 +95,7 @@ func (l *Logs) Changed(attempt int64) {
 	g.wake()
 }
 
-// give yields what the log holds from offset on and moves offset to its end.
+// give yields the log from offset on and moves offset to its end.
 // The file is open only meanwhile, so that waiting followers cost no files.
 // more is false when the reader wants no more or the log is gone.
 func (l *Logs) give(attempt int64, offset *int64, buf []byte, yield func([]byte, error) bool) (more bool, err error) {

@@ -11,10 +11,10 @@ import (
 type Mark struct {
 	Line int64  `json:"line"` // from 1
 	Kind string `json:"kind"` // who says so: makepkg, compiler, linker, …
-	Text string `json:"text"` // what the line says, cut where it is long
+	Text string `json:"text"` // the line, cut where it is long
 }
 
-// phase is the kind of marks that say what the build does from there on.
+// phase is the kind of marks at which a phase of the build begins.
 const phase = "phase"
 
 // A rule recognizes a line that matters: the line contains the word, and its
@@ -136,7 +136,7 @@ func (f *finder) next(text []byte, from int) (start, end int, known *rule, says 
 	}
 }
 
-// Bounds of what is looked at in a line, and kept of it, in bytes.
+// Bounds of the searched part of a line, and of its excerpt, in bytes.
 const (
 	maxLooked  = 1 << 10
 	maxExcerpt = 240
@@ -148,7 +148,7 @@ func around(line []byte, at int) []byte {
 	return line[start:min(len(line), start+maxLooked)]
 }
 
-// excerpt returns a line cut to what fits in a list.
+// excerpt returns a line, cut to fit in a list.
 func excerpt(plain []byte) string {
 	text := bytes.TrimSpace(plain)
 	if len(text) <= maxExcerpt {
@@ -157,7 +157,7 @@ func excerpt(plain []byte) string {
 	return string(bytes.ToValidUTF8(text[:maxExcerpt], nil)) + "…"
 }
 
-// Bounds of what is kept of one log.
+// Bounds of the marks of one log.
 const (
 	maxErrors = 200    // the first ones and the last
 	lastKept  = 20     // so many of these are the last

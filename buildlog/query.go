@@ -12,9 +12,9 @@ import (
 	"buildbtw"
 )
 
-// Query is what is searched for in a log.
+// Query describes lines of a log to search for.
 type Query struct {
-	Text       string // what a line holds
+	Text       string // contained in the line
 	Regexp     bool   // Text is a regular expression (RE2)
 	IgnoreCase bool
 }

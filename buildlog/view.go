@@ -152,7 +152,7 @@ type Line struct {
 	Size   int64  // bytes of the whole line, without the newline
 }
 
-// Bounds of what is read for one answer.
+// Bounds of one read.
 const (
 	MaxLine   = 4 << 10   // bytes kept of one line
 	MaxLines  = 1000      // lines

@@ -59,8 +59,8 @@ type Client struct {
 
 	// Creating must not be repeated by itself: the answer to a call that
 	// succeeded may be lost, and every repetition would make one more.
-	read   *gitlab.Client // what changes nothing, or the same however often it is said
-	create *gitlab.Client // what makes something new
+	read   *gitlab.Client // for calls that may be repeated
+	create *gitlab.Client // for calls that create something
 }
 
 // New prepares a client; it sends nothing.

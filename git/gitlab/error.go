@@ -17,7 +17,7 @@ import (
 	"buildbtw"
 )
 
-// Trouble is what sort of failure a call met.
+// Trouble is the sort of failure of a call.
 type Trouble string
 
 // The sorts of trouble.
@@ -47,7 +47,7 @@ var (
 	errTooLarge  = errors.New("its answer does not end")
 )
 
-// Error says in plain words what failed and what helps.
+// Error describes the failure and its remedy.
 func (e *Error) Error() string {
 	text := e.Doing + ": " + e.words()
 	if e.Said != "" {

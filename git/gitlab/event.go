@@ -8,7 +8,7 @@ import (
 	"buildbtw"
 )
 
-// EventKind is what a webhook tells of.
+// EventKind is the kind of a webhook's event.
 type EventKind string
 
 // The kinds that are taken notice of.

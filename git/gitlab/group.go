@@ -128,7 +128,7 @@ func (g *Group) pages(ctx context.Context, list *gitlab.ListGroupProjectsOptions
 	return &Error{Trouble: Nonsense, Doing: "list the projects of group " + g.path, Said: fmt.Sprintf("page %d comes after page %d", list.Page, list.Page)}
 }
 
-// project keeps what matters of the library's many fields.
+// project converts the library's project.
 func project(p *gitlab.Project) buildbtw.Project {
 	known := buildbtw.Project{ID: int64(p.ID), Path: p.PathWithNamespace, SSHURL: p.SSHURLToRepo, CIConfigPath: p.CIConfigPath}
 	if p.LastActivityAt != nil {

@@ -103,7 +103,7 @@ func endings() map[string]string {
 	}
 }
 
-// status returns what GitLab's word for a pipeline means.
+// status translates GitLab's status of a pipeline.
 func status(number int64, word, url string) buildbtw.PipelineStatus {
 	word = strings.ToLower(word)
 	message, over := endings()[word]

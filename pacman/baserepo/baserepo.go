@@ -42,7 +42,7 @@ type Options struct {
 	Architecture string        // replaces $arch and says what word size usr/lib has; x86_64
 	MaxSize      int64         // bytes of one file as it is downloaded; 512 MB
 	MaxUnpacked  int64         // bytes of one file unpacked; 4 GB
-	MaxKept      int           // bytes of what is kept of one file in memory; 256 MB
+	MaxKept      int           // bytes of one file in memory; 256 MB
 	Timeout      time.Duration // for one file, from the request to its last byte; 10 minutes
 	Client       *http.Client
 	Log          *slog.Logger
@@ -95,7 +95,7 @@ type Base struct {
 	snapshot atomic.Pointer[Snapshot]
 }
 
-// repository is one base repository and what is kept of it.
+// repository is one base repository with its copies.
 type repository struct {
 	Repo
 	base  string // URL without variables and final slash
@@ -154,7 +154,7 @@ func (b *Base) newRepository(r Repo) (*repository, error) {
 	return one, nil
 }
 
-// sweep removes what a crash left half written.
+// sweep removes files that a crash left unfinished.
 func (b *Base) sweep() error {
 	left, err := filepath.Glob(filepath.Join(b.dir, atomicfile.TempPrefix+"*"))
 	if err != nil {
@@ -184,7 +184,7 @@ func (b *Base) Snapshot() *Snapshot { return b.snapshot.Load() }
 
 func (b *Base) publish() { b.snapshot.Store(newSnapshot(b.repos, b.options.Architecture)) }
 
-// Result says what Refresh did about one repository.
+// Result is the result of Refresh for one repository.
 type Result struct {
 	Repo     string
 	Changed  bool   // something newer was taken

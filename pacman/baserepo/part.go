@@ -30,7 +30,7 @@ func kinds() []kind {
 	}
 }
 
-// table is what was read from one file.
+// table is the content of one file.
 type table interface{ count() int } // packages in it
 
 // part is the kept copy of one file.
@@ -127,7 +127,7 @@ func (b *Base) refreshPart(ctx context.Context, r *repository, p *part) (changed
 	return true, nil
 }
 
-// plausible refuses what a server that is being set up or synchronised shows.
+// plausible refuses the files of a server that is being set up or synchronised.
 func plausible(p *part, next table, sameURL bool) error {
 	n := next.count()
 	if n == 0 {

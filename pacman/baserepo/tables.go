@@ -19,7 +19,7 @@ const (
 	maxLine   = 64 << 10
 )
 
-// Entry is what a database says about a package.
+// Entry is a package in a database.
 type Entry struct {
 	Name, Base, Version, Filename, Arch string
 	Depends, MakeDepends, Provides      []string
@@ -39,7 +39,7 @@ type fileLists map[string][]string
 
 func (f fileLists) count() int { return len(f) }
 
-// links is what the packages of a repository link with.
+// links are the sonames that the packages of a repository link with.
 type links struct {
 	packages int
 	sonames  map[string]bool // DT_NEEDED of any of them

@@ -22,7 +22,7 @@ const (
 	accelTCG  = "tcg"
 )
 
-// probeTime is what a guest that only says that it is up gets with KVM. Where
+// probeTime bounds a guest with KVM that only reports that it is up. Where
 // KVM works it needs a second; where the device is there but useless, as in some
 // guests of clouds, the kernel hangs at its start for ever.
 const (
@@ -106,10 +106,10 @@ func (q *qemu) bootOnce(ctx context.Context, accel string) error {
 	return fmt.Errorf("%s: %s", exit, oneLine(said))
 }
 
-// saidLimit bounds what is kept of a program's messages, in bytes.
+// saidLimit bounds how much of a program's output is kept, in bytes.
 const saidLimit = 1000
 
-// oneLine returns the end of what a program has written, for an error.
+// oneLine returns the end of a program's output as one line, for an error.
 func oneLine(t *proc.Tail) string {
 	return strings.Join(strings.Fields(strings.ToValidUTF8(t.String(), "")), " ")
 }
@@ -132,7 +132,7 @@ func stamp(file string) string {
 	return fmt.Sprintf("%s %d %d", file, info.Size(), info.ModTime().UnixNano())
 }
 
-// notebook keeps what took long to find out, a file for each kind of fact: the
+// notebook stores results that took long to find out, a file for each kind: the
 // programs of one job are many processes.
 type notebook struct{ dir string }
 

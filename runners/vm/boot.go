@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// readyLine is what a guest prints when it has started and begins its script.
+// readyLine is printed by a guest that has started and begins its script.
 const readyLine = "buildbtw guest: ready"
 
 var errNotUp = errors.New("the guest has not started in time")
@@ -31,7 +31,7 @@ func untilReady(ctx context.Context, limit time.Duration) (bootContext, context.
 
 func (b bootContext) ready() { b.timer.Stop() }
 
-// readyWriter passes on what a guest prints and looks for the line that says
+// readyWriter passes on the output of a guest and searches it for the line that says
 // that it is up.
 type readyWriter struct {
 	to    io.Writer

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// sector is what the size of a disk is a multiple of.
+// sector is the unit of disk sizes.
 const sector = 512
 
 // writeDisk makes a disk that holds a directory as a tar, with room for the

@@ -15,7 +15,7 @@ import (
 	"buildbtw/runners"
 )
 
-// fill writes what the guest gets: the source, what it has to know, the script.
+// fill writes the guest's input: the source, its settings, the script.
 func (r *Runner) fill(g guest) error {
 	text, err := script(r.options.Script)
 	if err != nil {
@@ -36,7 +36,7 @@ func (r *Runner) fill(g guest) error {
 	return os.Rename(g.job.Tree, filepath.Join(g.in, "source"))
 }
 
-// environment returns what the script has to know, as assignments for a shell.
+// environment returns the script's settings, as assignments for a shell.
 func (r *Runner) environment(job runners.Job) string {
 	values := map[string]string{
 		"BUILDBTW_BUILD": job.BuildID, "BUILDBTW_PKGBASE": job.Pkgbase, "BUILDBTW_ARCH": job.Architecture,

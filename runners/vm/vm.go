@@ -32,11 +32,11 @@ type Options struct {
 	Image       string // of vmexec: archlinux or a file; of qemu: see Guest
 	ImageSHA256 string // of an image that is a file, in hexadecimal; empty: not checked
 
-	Guest Guest // what QEMU boots directly
+	Guest Guest // booted by QEMU directly
 
 	MemoryMiB int           // of the guest; 0: 4096
 	CPUs      int           // of the guest; 0: 2. vmexec gives it all there are
-	DiskMiB   int           // what may come out of a guest; 0: 8192
+	DiskMiB   int           // largest output of a guest; 0: 8192
 	Accel     string        // auto, kvm or tcg; empty: auto, which boots something to find out
 	Boot      time.Duration // until the guest has to be up; 0: 3 min
 
@@ -47,10 +47,10 @@ type Options struct {
 	// XDG directories.
 	Environment []string
 
-	CacheDir string // for what has been found out of images and accelerators; empty: nothing is kept
+	CacheDir string // for results of checks of images and accelerators; empty: none is stored
 }
 
-// Guest is what QEMU boots when there is no vmexec.
+// Guest is the system that QEMU boots when there is no vmexec.
 type Guest struct {
 	Kernel  string // bzImage or the like
 	Modules string // directory of the kernel's modules; empty: it needs none
@@ -73,7 +73,7 @@ type Runner struct {
 
 // machine starts a guest and waits for its end.
 type machine interface {
-	// probe reports whether guests can be started here, and what to do if not.
+	// probe returns why guests cannot be started here, and how to mend it.
 	probe(ctx context.Context) error
 
 	// run returns the guest the directory in, and fills the directory out with
@@ -85,7 +85,7 @@ type machine interface {
 type guest struct {
 	job     runners.Job
 	in, out string    // directories
-	log     io.Writer // what the guest prints
+	log     io.Writer // output of the guest
 }
 
 // name tells guests apart in a list of processes.

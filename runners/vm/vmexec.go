@@ -151,7 +151,7 @@ func (v *vmexec) arguments(g guest) []string {
 	return append(args, v.Image, "--", "/bin/bash", "-c", "echo "+readyLine+"; cd /buildbtw/job && exec /bin/bash ./guest.sh")
 }
 
-// environment returns what vmexec finds its images and its state by.
+// environment returns the variables by which vmexec finds images and state.
 func (v *vmexec) environment() []string {
 	return append([]string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8"}, v.Environment...)
 }
