@@ -157,7 +157,7 @@ func (a *app) iterateCommand() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use:   "iterate NAME",
-		Short: "Make a new iteration by hand",
+		Short: "Start a new iteration",
 		Example: `  bbtw iterate curl-openssl-4
   bbtw iterate curl-openssl-4 --reason "the mirror was broken"`,
 		Args: cobra.ExactArgs(1),
