@@ -17,6 +17,7 @@ import (
 )
 
 func TestABlockedBuildNamesItsRootCause(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	row := s.db.NewBuildspace(t, "lib")
 	s.db.Iterate(t, row, storetest.Plan("lib", "app: lib", "tool: app"))
@@ -33,6 +34,7 @@ func TestABlockedBuildNamesItsRootCause(t *testing.T) {
 }
 
 func TestAReusedBuildNamesTheBuildItComesFrom(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	plan := storetest.Plan("lib")
 	s.db.Iterate(t, s.db.NewBuildspace(t, "before"), plan)
@@ -51,6 +53,7 @@ func TestAReusedBuildNamesTheBuildItComesFrom(t *testing.T) {
 }
 
 func TestAFailedBuildIsRetriedByItsButton(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	app, _ := s.failing(t)
 	path := fmt.Sprintf("/builds/%d", app.ID)
@@ -73,6 +76,7 @@ func TestAFailedBuildIsRetriedByItsButton(t *testing.T) {
 }
 
 func TestABuildIsCancelled(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	_, tool := s.failing(t)
 	path := fmt.Sprintf("/builds/%d", tool.ID)
@@ -81,6 +85,7 @@ func TestABuildIsCancelled(t *testing.T) {
 }
 
 func TestABuiltBuildOffersItsPackages(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	lib := s.build(t, "lib")
@@ -100,6 +105,7 @@ func TestABuiltBuildOffersItsPackages(t *testing.T) {
 
 // Every field of what a package says, and what changed since the result before.
 func TestPackagesAreComparedWithTheResultBefore(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	row := s.db.NewBuildspace(t, "lib")
 	for _, i := range []alpm.Interface{
@@ -124,6 +130,7 @@ func TestPackagesAreComparedWithTheResultBefore(t *testing.T) {
 }
 
 func TestTheDescriptionOfAPackageStaysText(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	lib := s.build(t, "lib")
@@ -149,6 +156,7 @@ func packageOf(t *testing.T, pkginfo string) []byte {
 }
 
 func TestABuildCanBeDoneAgainByHand(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	_, tool := s.failing(t)
 	page := s.get(t, fmt.Sprintf("/builds/%d", tool.ID))
@@ -160,6 +168,7 @@ func TestABuildCanBeDoneAgainByHand(t *testing.T) {
 }
 
 func TestAFailedAttemptShowsTheFirstErrorOfItsLog(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	path, c := s.running(t, "make\nsrc/a.c:41:9: error: "+hostile+"\n==> ERROR: A failure occurred in build().\n")
 	s.get(t, path).wantsNone(t, ".first-error")
@@ -173,6 +182,7 @@ func TestAFailedAttemptShowsTheFirstErrorOfItsLog(t *testing.T) {
 }
 
 func TestHundredsOfDependentsAreListedInParts(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Fan(450))
 	lib := s.build(t, "lib")
@@ -214,6 +224,7 @@ func (s *site) append(t testing.TB, c *store.Claimed, at int64, text string) {
 }
 
 func TestALogIsFollowedToItsEnd(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	path, c := s.running(t, "one\ntwo "+hostile+"\nhal")
 	page := s.get(t, path)
@@ -238,6 +249,7 @@ func TestALogIsFollowedToItsEnd(t *testing.T) {
 }
 
 func TestALongLogBeginsAtItsEndAndLeadsToTheWhole(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	line := strings.Repeat("x", 99) + "\n"
 	path, _ := s.running(t, strings.Repeat(line, 5000)+"the last line\n")
@@ -252,6 +264,7 @@ func TestALongLogBeginsAtItsEndAndLeadsToTheWhole(t *testing.T) {
 }
 
 func TestALogWithoutNewlinesStillComes(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	path, _ := s.running(t, strings.Repeat("x", 200<<10))
 	piece := s.get(t, path+"/log/tail?attempt=1&offset=0", "HX-Request", "true")
@@ -261,6 +274,7 @@ func TestALogWithoutNewlinesStillComes(t *testing.T) {
 }
 
 func TestALogThatIsNotThereIsSaid(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	path, _ := s.running(t, "x\n")
 	s.get(t, path+"/log?attempt=2").wantsStatus(t, http.StatusNotFound)

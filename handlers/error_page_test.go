@@ -13,6 +13,7 @@ import (
 )
 
 func TestErrorPagesHelp(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for path, want := range map[string]string{
 		"/nothing/here":                       "There is nothing at this address",
@@ -31,6 +32,7 @@ func TestErrorPagesHelp(t *testing.T) {
 }
 
 func TestANameThatNothingHasIsGuessed(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	for path, want := range map[string][2]string{
@@ -53,6 +55,7 @@ func TestANameThatNothingHasIsGuessed(t *testing.T) {
 }
 
 func TestAPartOfAPageGetsAPartForAnError(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	part := s.get(t, "/builds/77", "HX-Request", "true")
 	part.wantsStatus(t, http.StatusNotFound)
@@ -61,6 +64,7 @@ func TestAPartOfAPageGetsAPartForAnError(t *testing.T) {
 }
 
 func TestAProgramGetsAProblemWhateverTheAddress(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	answer := s.get(t, "/builds/77", "Accept", "application/json")
 	answer.wantsStatus(t, http.StatusNotFound)
@@ -72,6 +76,7 @@ func TestAProgramGetsAProblemWhateverTheAddress(t *testing.T) {
 }
 
 func TestAnErrorOfTheServerHasTheIDOfItsLogLine(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(d *handlers.Deps) {
 		d.Who = func(handlers.Credentials) (buildbtw.User, error) { return buildbtw.User{}, io.ErrUnexpectedEOF }
 	})
@@ -86,6 +91,7 @@ func TestAnErrorOfTheServerHasTheIDOfItsLogLine(t *testing.T) {
 }
 
 func TestAPageThatIsNotReadyYetComesBackByItself(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, unread)
 	page := s.get(t, "/sources/lib")
 	page.wantsStatus(t, http.StatusServiceUnavailable)
@@ -96,6 +102,7 @@ func TestAPageThatIsNotReadyYetComesBackByItself(t *testing.T) {
 }
 
 func TestARefusedFormLeadsBackToWhatItWasAbout(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	path := buildPath(s.build(t, "lib"))

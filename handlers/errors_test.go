@@ -12,6 +12,7 @@ import (
 )
 
 func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
+	t.Parallel()
 	f := newFrame(t)
 	for _, path := range []string{"/api/v1/health", "/api/v1/nosuch", "/nosuch", "/repo/a/os/b/c", "/metrics"} {
 		answer, _ := f.get(t, path)
@@ -40,6 +41,7 @@ func panicOnDemand(d *handlers.Deps) {
 }
 
 func TestPanicIsAnErrorAndTheServerGoesOn(t *testing.T) {
+	t.Parallel()
 	f := newFrame(t, panicOnDemand)
 	answer, body := f.send(t, "POST", "/api/v1/plans", `{"changesets":["a"]}`, "Authorization", "Bearer panic")
 	var p api.Problem
@@ -56,6 +58,7 @@ func TestPanicIsAnErrorAndTheServerGoesOn(t *testing.T) {
 }
 
 func TestUnknownAddressesAreProblemsForPrograms(t *testing.T) {
+	t.Parallel()
 	f := newFrame(t)
 	answer, body := f.get(t, "/api/v1/nosuch")
 	var p api.Problem
@@ -70,6 +73,7 @@ func TestUnknownAddressesAreProblemsForPrograms(t *testing.T) {
 }
 
 func TestBodiesThatAreNoJSON(t *testing.T) {
+	t.Parallel()
 	f := newFrame(t)
 	for name, test := range map[string]struct {
 		body   string
@@ -97,6 +101,7 @@ func TestBodiesThatAreNoJSON(t *testing.T) {
 }
 
 func TestMetricsCountRequestsByRoute(t *testing.T) {
+	t.Parallel()
 	f := newFrame(t)
 	f.get(t, "/api/v1/builds/1")
 	f.get(t, "/api/v1/builds/2")

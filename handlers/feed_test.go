@@ -73,6 +73,7 @@ func wantsTime(t *testing.T, text string) {
 }
 
 func TestTheFeedOfABuildspaceTellsWhatEnded(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	before := s.feed(t, "/buildspaces/lib/feed.atom")
@@ -105,6 +106,7 @@ func TestTheFeedOfABuildspaceTellsWhatEnded(t *testing.T) {
 }
 
 func TestTheFeedOfAPackageTellsItsResultsEverywhere(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	s.db.Clock.Advance(time.Minute)
@@ -120,6 +122,7 @@ func TestTheFeedOfAPackageTellsItsResultsEverywhere(t *testing.T) {
 }
 
 func TestABadgeSaysHowABuildspaceStands(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.db.NewBuildspace(t, "fresh")
 	s.failing(t)
@@ -137,6 +140,7 @@ func TestABadgeSaysHowABuildspaceStands(t *testing.T) {
 }
 
 func TestALinkSaysElsewhereWhatItIsWorth(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	_, tool := s.failing(t)
 	for path, want := range map[string]string{

@@ -33,6 +33,7 @@ func (s *site) picture(t *testing.T, query string) (pictured, answer) {
 }
 
 func TestAPictureCanBeKeptForEverUnderItsTag(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	page := s.get(t, libGraph)
@@ -54,6 +55,7 @@ func TestAPictureCanBeKeptForEverUnderItsTag(t *testing.T) {
 }
 
 func TestPicturesShowWhatIsAskedFor(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	for query, want := range map[string]string{
@@ -72,6 +74,7 @@ func TestPicturesShowWhatIsAskedFor(t *testing.T) {
 
 // The script draws where the builds stand from a part of the page.
 func TestTheStatesOfAGraphAreAPart(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	page := s.get(t, libGraph)
@@ -94,6 +97,7 @@ func TestTheStatesOfAGraphAreAPart(t *testing.T) {
 }
 
 func TestTheGraphTellsOfOneBuild(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	about := s.get(t, libGraph+"/about?build=tool")
@@ -105,6 +109,7 @@ func TestTheGraphTellsOfOneBuild(t *testing.T) {
 }
 
 func TestBuildsAreFoundInTheGraph(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	if a := s.get(t, libGraph+"/find?q=O"); a.body != `[{"key":"tool","code":"h"}]` {
@@ -119,6 +124,7 @@ func TestBuildsAreFoundInTheGraph(t *testing.T) {
 
 // A large graph opens at what deserves a look, with or without scripts.
 func TestALargeGraphOpensAtTheWorstFailure(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Synthetic(900, 4000, 1))
 	c := s.db.Claim(t, "w")
@@ -143,6 +149,7 @@ func TestALargeGraphOpensAtTheWorstFailure(t *testing.T) {
 }
 
 func TestTheGraphCanBeTakenAlong(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	svg := s.get(t, libGraph+".svg?view=all")
@@ -166,6 +173,7 @@ func TestTheGraphCanBeTakenAlong(t *testing.T) {
 
 // While the page is open its head asks again; the picture stays.
 func TestOnlyTheHeadOfTheGraphPageIsMadeAnew(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	app, _ := s.failing(t)
 	part := s.get(t, libGraph, "HX-Request", "true")

@@ -14,6 +14,7 @@ import (
 )
 
 func TestTheBuildspacePageNamesWhatToFixFirst(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	app, _ := s.failing(t)
 	page := s.get(t, "/buildspaces/lib")
@@ -33,6 +34,7 @@ func TestTheBuildspacePageNamesWhatToFixFirst(t *testing.T) {
 }
 
 func TestBuildsAreFilteredAndPagedByTheAddress(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	var lines []string
 	for i := range 130 {
@@ -71,6 +73,7 @@ func TestBuildsAreFilteredAndPagedByTheAddress(t *testing.T) {
 }
 
 func TestAnIterationThatCouldNotBePlannedSaysWhy(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	row := s.db.NewBuildspace(t, "lib")
 	_, err := s.db.CreateIteration(t.Context(), store.NewIteration{
@@ -85,6 +88,7 @@ func TestAnIterationThatCouldNotBePlannedSaysWhy(t *testing.T) {
 }
 
 func TestASupersededIterationLeadsToTheNewest(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	row, err := s.db.Buildspace(t.Context(), "lib")
@@ -101,6 +105,7 @@ func TestASupersededIterationLeadsToTheNewest(t *testing.T) {
 }
 
 func TestWarningsOfThePlanStayWithTheIteration(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	p := storetest.Plan("lib")
 	p.Warnings = []buildgraph.Warning{
@@ -114,6 +119,7 @@ func TestWarningsOfThePlanStayWithTheIteration(t *testing.T) {
 }
 
 func TestButtonsOfABuildspaceDoWhatTheySay(t *testing.T) {
+	t.Parallel()
 	woken := 0
 	s := newSite(t, func(d *handlers.Deps) { d.Wake = func() { woken++ } })
 	s.failing(t)
@@ -144,6 +150,7 @@ func TestButtonsOfABuildspaceDoWhatTheySay(t *testing.T) {
 }
 
 func TestTheGraphIsDrawnWithItsStatusesAndAsATable(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	p := storetest.Plan("lib", "app: lib", "tool: app", "leaf: lib")
 	p.Architectures["x86_64"].Cuts = []buildgraph.Cut{{From: "tool", To: "lib", Kinds: []string{"checkdepends"}, Cycle: []string{"tool", "lib", "app"}}}
@@ -169,6 +176,7 @@ func TestTheGraphIsDrawnWithItsStatusesAndAsATable(t *testing.T) {
 
 // No page may need an exception from the content security policy.
 func TestNoPageHasInlineScriptOrStyle(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	app, _ := s.failing(t)
 	for _, path := range []string{

@@ -117,6 +117,7 @@ func processorTime(b *testing.B) time.Duration {
 
 // TestOpenPages is the other process of BenchmarkLive.
 func TestOpenPages(t *testing.T) {
+	t.Parallel()
 	if *openPages == "" {
 		t.Skip("only BenchmarkLive runs this")
 	}

@@ -27,6 +27,7 @@ func manyLines(n int) string {
 }
 
 func TestALogPageOpensAtTheEndAndLeadsThroughTheLog(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	path, _ := s.running(t, manyLines(2000))
 	page := s.get(t, path+"/log")
@@ -65,6 +66,7 @@ func TestALogPageOpensAtTheEndAndLeadsThroughTheLog(t *testing.T) {
 }
 
 func TestWhatALogSaysStaysText(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	log := hostile + "\n\x1b[1;31m" + hostile + "\x1b[0m error: " + hostile + "\n\x1b]8;;javascript:alert(1)\x07click\x1b]8;;\x07 \xff\x00\n"
 	path, _ := s.running(t, log)
@@ -81,6 +83,7 @@ func TestWhatALogSaysStaysText(t *testing.T) {
 }
 
 func TestErrorsOfALogAreListedWithTheirLines(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	path, c := s.running(t, manyLines(700)+"x.c:1:2: error: no such thing\n"+manyLines(700)+"==> ERROR: A failure occurred in build().\n")
 	s.db.End(t, c, buildbtw.OutcomeFailed)
@@ -97,6 +100,7 @@ func TestErrorsOfALogAreListedWithTheirLines(t *testing.T) {
 }
 
 func TestALogIsSearchedByItsForm(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	path, _ := s.running(t, manyLines(1000))
 	page := s.get(t, path+"/log?q=LINE+77")
@@ -119,6 +123,7 @@ func TestALogIsSearchedByItsForm(t *testing.T) {
 }
 
 func TestARawLogIsSentInRanges(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	path, _ := s.running(t, "0123456789\n")
 	raw, _ := s.get(t, path+"/log").Find("a[download]").Attr("href")
@@ -133,6 +138,7 @@ func TestARawLogIsSentInRanges(t *testing.T) {
 }
 
 func TestAnEmptyLogAndAttemptsAreTold(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	path, c := s.running(t, "")
 	s.get(t, path+"/log").wants(t, ".log-nothing", "Nothing has been printed yet")
@@ -150,6 +156,7 @@ func TestAnEmptyLogAndAttemptsAreTold(t *testing.T) {
 }
 
 func TestALongLineIsCutAndSaysSo(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	path, _ := s.running(t, "short\n"+strings.Repeat("x", 10<<20)+"\nend\n")
 	page := s.get(t, path+"/log")

@@ -14,6 +14,7 @@ import (
 func nobody(handlers.Credentials) (buildbtw.User, error) { return buildbtw.User{}, nil }
 
 func TestForeignPagesCannotChangeAnything(t *testing.T) {
+	t.Parallel()
 	f := newFrame(t)
 	_, port, err := net.SplitHostPort(f.address)
 	must(t, err)
@@ -45,6 +46,7 @@ func TestForeignPagesCannotChangeAnything(t *testing.T) {
 }
 
 func TestReboundNameReadsNothing(t *testing.T) {
+	t.Parallel()
 	f := newFrame(t)
 	if answer, _ := f.get(t, "/api/v1/me", "Host", "evil.example"); answer.StatusCode != http.StatusMisdirectedRequest {
 		t.Errorf("%s, want 421", answer.Status)
@@ -52,6 +54,7 @@ func TestReboundNameReadsNothing(t *testing.T) {
 }
 
 func TestWhoIsAskingInSingleUserMode(t *testing.T) {
+	t.Parallel()
 	who := handlers.SingleUser("secret")
 	for name, test := range map[string]struct {
 		credentials handlers.Credentials
@@ -78,6 +81,7 @@ func TestWhoIsAskingInSingleUserMode(t *testing.T) {
 }
 
 func TestForwardedRequestIsNotLocal(t *testing.T) {
+	t.Parallel()
 	f := newFrame(t)
 	for _, header := range []string{"X-Forwarded-For", "Forwarded"} {
 		if answer, _ := f.get(t, "/api/v1/me", header, "for=192.0.2.1"); answer.StatusCode != http.StatusUnauthorized {
@@ -87,6 +91,7 @@ func TestForwardedRequestIsNotLocal(t *testing.T) {
 }
 
 func TestTokensAndLeasesStayOutOfTheLog(t *testing.T) {
+	t.Parallel()
 	f := newFrame(t)
 	f.send(t, "POST", "/api/v1/worker/leases/a-very-secret-lease/heartbeat", "", "Authorization", "Bearer token")
 	f.get(t, "/api/v1/worker/leases/a-very-secret-lease/nosuch")

@@ -57,6 +57,7 @@ func writeTar(t testing.TB, path string, members []string) {
 }
 
 func TestThePackagePageShowsSourcesBaseAndBuilds(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, withBase(t))
 	s.failing(t)
 	other := s.db.NewBuildspace(t, "other")
@@ -82,6 +83,7 @@ func TestThePackagePageShowsSourcesBaseAndBuilds(t *testing.T) {
 }
 
 func TestAPackageOfASplitPkgbaseNamesTheOthers(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	page := s.get(t, "/packages/app-docs")
 	page.wants(t, "[aria-labelledby=h-facts]", "pkgbase app", "Packages app app-docs")
@@ -91,6 +93,7 @@ func TestAPackageOfASplitPkgbaseNamesTheOthers(t *testing.T) {
 }
 
 func TestAPackageOfTheBaseOrAnUnreadableSourceIsNoError(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, withBase(t))
 	s.get(t, "/packages/glibc").wants(t, "[aria-labelledby=h-facts]", "no source builds it", "0.9-1 core")
 	s.get(t, "/packages/glibc").wants(t, "[aria-labelledby=h-links]", "libz.so=1-64")
@@ -103,6 +106,7 @@ func TestAPackageOfTheBaseOrAnUnreadableSourceIsNoError(t *testing.T) {
 }
 
 func TestDependentsAreListedByKind(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.get(t, "/packages/lib/dependents").wants(t, "main", "Dependents of lib 1", "app")
 	s.get(t, "/packages/lib/dependents?kind=makedepends").wants(t, "main", "app")
@@ -112,6 +116,7 @@ func TestDependentsAreListedByKind(t *testing.T) {
 }
 
 func TestTheNewestResultTellsTheSonames(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, withBase(t))
 	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("lib"))
 	c := s.db.Claim(t, "w")
@@ -131,6 +136,7 @@ func TestTheNewestResultTellsTheSonames(t *testing.T) {
 
 // A name that a source may have is not said to be unknown before they were read.
 func TestAPackageIsNotUnknownWhileTheSourcesAreRead(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, unread, withBase(t))
 	s.get(t, "/packages/nothing").wantsStatus(t, http.StatusServiceUnavailable)
 	s.get(t, "/packages/glibc").wants(t, "[aria-labelledby=h-facts]", "0.9-1 core")

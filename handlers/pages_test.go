@@ -231,6 +231,7 @@ func (a answer) wantsStatus(t *testing.T, want int) {
 }
 
 func TestTheHomePageShowsWhatRunsAndWhatFailed(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	empty := s.get(t, "/")
 	empty.wants(t, ".empty", "Nothing is being rebuilt", "No worker has asked")
@@ -250,6 +251,7 @@ func TestTheHomePageShowsWhatRunsAndWhatFailed(t *testing.T) {
 }
 
 func TestPlansThatCannotBeMadeAndMachinesSetAsideNeedSomebody(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	row := s.db.NewBuildspace(t, "lib")
 	_, err := s.db.CreateIteration(t.Context(), store.NewIteration{
@@ -265,6 +267,7 @@ func TestPlansThatCannotBeMadeAndMachinesSetAsideNeedSomebody(t *testing.T) {
 }
 
 func TestAFailureOfAnOldIterationIsNoNews(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	row, err := s.db.Buildspace(t.Context(), "lib")
@@ -274,6 +277,7 @@ func TestAFailureOfAnOldIterationIsNoNews(t *testing.T) {
 }
 
 func TestAPollIsAnsweredWithThePartOnlyWhenSomethingChanged(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	app, _ := s.failing(t)
 	for _, path := range []string{"/", "/buildspaces", "/buildspaces/lib", "/buildspaces/lib/1/x86_64/graph", fmt.Sprintf("/builds/%d", app.ID), "/workers"} {
@@ -298,6 +302,7 @@ func TestAPollIsAnsweredWithThePartOnlyWhenSomethingChanged(t *testing.T) {
 }
 
 func TestALargePageIsPackedForThoseWhoCanUnpack(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Synthetic(200, 400, 1))
 	packed := s.get(t, "/buildspaces/lib", "Accept-Encoding", "gzip")
@@ -309,6 +314,7 @@ func TestALargePageIsPackedForThoseWhoCanUnpack(t *testing.T) {
 }
 
 func TestAReaderSeesNoFormsAndMaySendNone(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(d *handlers.Deps) {
 		d.Who = func(handlers.Credentials) (buildbtw.User, error) {
 			return buildbtw.User{Name: "rita", Role: buildbtw.RoleReader}, nil
@@ -329,6 +335,7 @@ func TestAReaderSeesNoFormsAndMaySendNone(t *testing.T) {
 }
 
 func TestAStrangerSeesNothingButTheError(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(d *handlers.Deps) {
 		d.Who = func(handlers.Credentials) (buildbtw.User, error) { return buildbtw.User{}, nil }
 	})
@@ -339,6 +346,7 @@ func TestAStrangerSeesNothingButTheError(t *testing.T) {
 }
 
 func TestAssetsAreKeptForEver(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	style, _ := s.get(t, "/").Find("link[rel=stylesheet]").Attr("href")
 	asset := s.get(t, style, "Accept-Encoding", "gzip")

@@ -32,6 +32,7 @@ func (s *site) poll(t *testing.T, path, tag string) answer {
 }
 
 func TestAPollBringsOnlyThePartsThatChanged(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	first := s.poll(t, "/buildspaces/lib", "")
@@ -58,6 +59,7 @@ func TestAPollBringsOnlyThePartsThatChanged(t *testing.T) {
 
 // What changed out of sight costs a page nothing.
 func TestAPollIsUnchangedWhenNothingOnThePageIs(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("a", "b"))
 	s.db.End(t, s.db.Claim(t, "w"), buildbtw.OutcomeReleased)
@@ -73,6 +75,7 @@ func TestAPollIsUnchangedWhenNothingOnThePageIs(t *testing.T) {
 // Whoever watches a page shares what others have rendered; people are not shown
 // what others may do.
 func TestPartsAreNotSharedBetweenRoles(t *testing.T) {
+	t.Parallel()
 	reader := false
 	s := newSite(t, func(d *handlers.Deps) {
 		d.Who = func(handlers.Credentials) (buildbtw.User, error) {
@@ -178,6 +181,7 @@ func TestAMeaninglessQueryIsTheSamePage(t *testing.T) {
 }
 
 func TestThePagesOfAnIterationAreReached(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	row, err := s.db.Buildspace(t.Context(), "lib")
@@ -206,6 +210,7 @@ func TestThePagesOfAnIterationAreReached(t *testing.T) {
 }
 
 func TestCancellingEndsWhatIsNotDone(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	s.post(t, "/buildspaces/lib/cancel", nil).wantsStatus(t, http.StatusSeeOther)

@@ -15,6 +15,7 @@ import (
 )
 
 func TestThePlanIsShownBeforeAnythingIsCreated(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.get(t, "/buildspaces/new?changesets=lib").wants(t, "#changesets", "lib")
 
@@ -38,6 +39,7 @@ func TestThePlanIsShownBeforeAnythingIsCreated(t *testing.T) {
 // The form as a browser without scripts would send it: what the page says is
 // sent back, so the two steps are tested as one.
 func TestTheFormOfAPlanCreatesWhatItShowed(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	plan := s.post(t, "/buildspaces/new", url.Values{
 		"changesets": {"lib/main"}, "name": {"mine"}, "scope": {"direct"}, "exclude": {"tool"}, "add": {"extra other"},
@@ -82,6 +84,7 @@ func sent(a answer) url.Values {
 }
 
 func TestAWrongFormComesBackWithTheMessageBesideTheField(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.db.NewBuildspace(t, "taken")
 	for name, test := range map[string]struct {
@@ -122,6 +125,7 @@ func TestAWrongFormComesBackWithTheMessageBesideTheField(t *testing.T) {
 }
 
 func TestManyBuildsAreCreatedOnlyWithAYes(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(d *handlers.Deps) { d.Catalog.ConfirmAbove = 2 })
 	plan := s.post(t, "/buildspaces/new", url.Values{"changesets": {"lib"}})
 	plan.wants(t, ".decision", "Create 3 builds (more than 2 need confirmation)")
@@ -139,6 +143,7 @@ func TestManyBuildsAreCreatedOnlyWithAYes(t *testing.T) {
 }
 
 func TestEditingShowsThePlanAndSaves(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.db.NewBuildspace(t, "mine")
 	edit := s.get(t, "/buildspaces/mine/edit")
@@ -172,6 +177,7 @@ func TestEditingShowsThePlanAndSaves(t *testing.T) {
 }
 
 func TestAFormLargerThanItsLimitIsRefused(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.post(t, "/buildspaces", url.Values{"changesets": {strings.Repeat("x", 1<<20)}}).wantsStatus(t, http.StatusRequestEntityTooLarge)
 }

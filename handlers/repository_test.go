@@ -25,6 +25,7 @@ func withFile(t *testing.T, name string) (f *frame, path string) {
 const repository = "/repo/work_1/os/x86_64/"
 
 func TestRepositoryFileInRanges(t *testing.T) {
+	t.Parallel()
 	f, path := withFile(t, "a-1-1-any.pkg.tar")
 	info, err := os.Stat(path)
 	must(t, err)
@@ -66,6 +67,7 @@ func TestRepositoryFileInRanges(t *testing.T) {
 }
 
 func TestHeadSaysWhatGetWouldSend(t *testing.T) {
+	t.Parallel()
 	f, _ := withFile(t, "a-1-1-any.pkg.tar")
 	answer, body := f.send(t, "HEAD", repository+"a-1-1-any.pkg.tar", "")
 	if answer.StatusCode != http.StatusOK || answer.ContentLength != 10 || len(body) != 0 || answer.Header.Get("Last-Modified") == "" {
@@ -75,6 +77,7 @@ func TestHeadSaysWhatGetWouldSend(t *testing.T) {
 
 // A large file leaves in pieces by sendfile; a part of it must end where it should.
 func TestLargeFileArrivesWhole(t *testing.T) {
+	t.Parallel()
 	f, path := withFile(t, "a-1-1-any.pkg.tar")
 	want := bytes.Repeat([]byte("0123456789abcdefghijklmnopqrstu"), 50_000)
 	must(t, os.WriteFile(path, want, 0o644))
@@ -89,6 +92,7 @@ func TestLargeFileArrivesWhole(t *testing.T) {
 
 // Fiber's own file handlers serve the old bytes for ten seconds.
 func TestRenamedFileIsServedAtOnce(t *testing.T) {
+	t.Parallel()
 	f, path := withFile(t, "a-1-1-any.pkg.tar")
 	f.get(t, repository+"a-1-1-any.pkg.tar")
 	must(t, os.WriteFile(path+".new", []byte("fresh"), 0o644))
@@ -99,6 +103,7 @@ func TestRenamedFileIsServedAtOnce(t *testing.T) {
 }
 
 func TestEpochInFileNames(t *testing.T) {
+	t.Parallel()
 	f, _ := withFile(t, "a-1:2-1-any.pkg.tar")
 	for _, name := range []string{"a-1:2-1-any.pkg.tar", "a-1%3A2-1-any.pkg.tar", "a-1%3a2-1-any.pkg.tar"} {
 		if answer, body := f.get(t, repository+name); answer.StatusCode != http.StatusOK {
@@ -108,6 +113,7 @@ func TestEpochInFileNames(t *testing.T) {
 }
 
 func TestEmptyDatabaseIsServedFromTheFirstMoment(t *testing.T) {
+	t.Parallel()
 	f, _ := withFile(t, "unused")
 	for _, name := range []string{"work.db", "work.files"} {
 		if answer, body := f.get(t, repository+name); answer.StatusCode != http.StatusOK || len(body) == 0 {
@@ -117,6 +123,7 @@ func TestEmptyDatabaseIsServedFromTheFirstMoment(t *testing.T) {
 }
 
 func TestPathsLeadNowhereElse(t *testing.T) {
+	t.Parallel()
 	f, _ := withFile(t, "a-1-1-any.pkg.tar")
 	must(t, os.WriteFile(filepath.Join(filepath.Dir(f.dir), "secret"), []byte("secret"), 0o644))
 	for _, path := range []string{

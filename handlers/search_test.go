@@ -11,6 +11,7 @@ import (
 )
 
 func TestSearchLeadsStraightToTheOnlyThingOfThatName(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	app, _ := s.failing(t)
 	s.db.NewBuildspace(t, "work")
@@ -41,6 +42,7 @@ func TestSearchLeadsStraightToTheOnlyThingOfThatName(t *testing.T) {
 }
 
 func TestSearchNamesWhoLinksALibrary(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	page := s.get(t, "/search?q=liblib.so%3D1-64")
 	page.wants(t, "[aria-labelledby=h-library]", "liblib.so=1-64", "Provided by lib", "Linked by 1 package", "app liblib.so")
@@ -48,6 +50,7 @@ func TestSearchNamesWhoLinksALibrary(t *testing.T) {
 }
 
 func TestSearchFindsCommitsByTheirBeginning(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	commit := s.commitOf(t, "lib")
@@ -57,6 +60,7 @@ func TestSearchFindsCommitsByTheirBeginning(t *testing.T) {
 }
 
 func TestSearchesThatFindNothingHelp(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.get(t, "/search").wants(t, ".search-help", "a part of the name")
 	page := s.get(t, "/search?q="+url.QueryEscape(hostile))
@@ -66,6 +70,7 @@ func TestSearchesThatFindNothingHelp(t *testing.T) {
 }
 
 func TestSuggestionsAreFewAndNoPage(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	part := s.get(t, "/search/suggest?q=l", "HX-Request", "true")
@@ -81,6 +86,7 @@ func TestSuggestionsAreFewAndNoPage(t *testing.T) {
 
 // What a person finds is there before the sources have been read.
 func TestSearchWorksWhileTheSourcesAreRead(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, unread)
 	s.db.Iterate(t, s.db.NewBuildspace(t, "work"), storetest.Plan("lib"))
 	s.get(t, "/search?q=wor").wants(t, "[aria-labelledby=h-spaces]", "work")

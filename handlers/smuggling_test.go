@@ -23,6 +23,7 @@ const smuggled = "GET /api/v1/health?smuggled HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\
 // A body that nobody has read must never be taken for further requests: one of
 // 190 kB made a plain Fiber server run 20,000 of them.
 func TestUnreadBodyIsNoRequest(t *testing.T) {
+	t.Parallel()
 	f := newFrame(t, panicOnDemand)
 	strict := newFrame(t, func(d *handlers.Deps) { d.Settings.SingleUser = false; d.Who = nobody })
 	long := strings.Repeat(smuggled, 3000)
@@ -65,6 +66,7 @@ func TestUnreadBodyIsNoRequest(t *testing.T) {
 
 // A body that was read leaves the connection fit for the next request.
 func TestReadBodyKeepsTheConnection(t *testing.T) {
+	t.Parallel()
 	f := newFrame(t)
 	message := rawMessage("POST", "/api/v1/plans", "", `{"changesets":[]}`, false)
 	chunked := rawMessage("POST", "/api/v1/plans", "", `{"changesets":[]}`, true)
@@ -76,6 +78,7 @@ func TestReadBodyKeepsTheConnection(t *testing.T) {
 
 // A call without a body, as a heartbeat is, must not cost the connection.
 func TestEmptyBodyKeepsTheConnection(t *testing.T) {
+	t.Parallel()
 	f := newFrame(t)
 	message := rawMessage("POST", "/api/v1/worker/leases/nosuch/heartbeat", "", "", false)
 	if got := rawRequest(t, f.address, append(message, message...)); fmt.Sprint(got) != fmt.Sprint([]int{409, 409}) {
@@ -85,6 +88,7 @@ func TestEmptyBodyKeepsTheConnection(t *testing.T) {
 
 // A body of 1 GiB is refused after its first kilobytes, announced or not.
 func TestHugeJSONIsRefusedEarly(t *testing.T) {
+	t.Parallel()
 	f := newFrame(t)
 	for name, length := range map[string]int64{"announced": 1 << 30, "in chunks": -1} {
 		t.Run(name, func(t *testing.T) {
@@ -132,6 +136,7 @@ func (b *counted) rest() int64 {
 // An answer that comes before the body is sent must reach the client, although
 // the connection is closed with bytes in flight.
 func TestEarlyAnswerSurvives(t *testing.T) {
+	t.Parallel()
 	f := newFrame(t)
 	for range 20 {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, f.url+"/api/v1/worker/leases/nosuch/packages/a-1-1-any.pkg.tar",

@@ -8,6 +8,7 @@ import (
 )
 
 func TestSourcesPageShowsHowAGroupStands(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	const group = "https://gitlab.test/arch"
 	must(t, s.db.RetainGroups(t.Context(), []string{group}))

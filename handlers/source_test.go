@@ -12,6 +12,7 @@ import (
 func buildPath(b store.BuildRow) string { return views.BuildURL(b.ID) }
 
 func TestSourcesAreListedWithTheBrokenOnesFirst(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	page := s.get(t, "/sources")
 	page.wants(t, "title", "1 broken source")
@@ -27,6 +28,7 @@ func TestSourcesAreListedWithTheBrokenOnesFirst(t *testing.T) {
 }
 
 func TestThousandsOfSourcesComeInParts(t *testing.T) {
+	t.Parallel()
 	sources := map[string]string{}
 	for i := range 700 {
 		slug := fmt.Sprintf("s%04d", i)
@@ -60,6 +62,7 @@ func TestThousandsOfSourcesComeInParts(t *testing.T) {
 }
 
 func TestASourceNamesTheBuildspacesThatChangeIt(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.failing(t)
 	page := s.get(t, "/sources/lib")

@@ -10,6 +10,7 @@ import (
 )
 
 func TestWithoutWorkersThePageTellsHowToStartOne(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	page := s.get(t, "/workers")
 	page.wants(t, ".empty", "No worker has asked for work yet")
@@ -17,6 +18,7 @@ func TestWithoutWorkersThePageTellsHowToStartOne(t *testing.T) {
 }
 
 func TestWorkersShowTheirLeasesAndWhatTheyDidLast(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("a", "b", "c"))
 	s.db.End(t, s.db.Claim(t, "w1"), buildbtw.OutcomeFailed)
