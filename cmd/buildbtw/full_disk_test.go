@@ -15,7 +15,10 @@ import (
 // under way: its upload fails, which is an infrastructure error, the server goes on,
 // and with space again the build is built.
 func TestFullDiskIsWaitedFor(t *testing.T) {
-	t.Parallel() // it mostly waits: a worker tries for a minute before it gives up
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("a worker tries for a minute before it gives up; not with -short")
+	}
 	s := newSite(t, "size=20000000\n")
 	mountSmall(t, s.data(), "64m")
 	_, client := s.serve(t)

@@ -282,6 +282,9 @@ func TestOutcomes(t *testing.T) {
 // Sources are fetched before the build, which has no network itself.
 func TestRemoteSourceIsFetchedFirst(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("runs makepkg several times; not with -short")
+	}
 	run, r := newRunner(t, makepkg.Options{}), newRepository(t)
 	if err := os.WriteFile(filepath.Join(r.dir, "payload"), []byte("from afar"), 0o644); err != nil {
 		t.Fatal(err)
@@ -291,6 +294,9 @@ func TestRemoteSourceIsFetchedFirst(t *testing.T) {
 
 func TestSameJobMakesTheSameBytes(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("runs makepkg several times; not with -short")
+	}
 	run, r := newRunner(t, makepkg.Options{}), newRepository(t)
 	var texts [][]byte
 	for range 2 {
@@ -394,6 +400,9 @@ func reachable(t *testing.T, isolation makepkg.Isolation, job runners.Job) {
 
 func TestWithoutIsolation(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("runs makepkg several times; not with -short")
+	}
 	run, r := newRunner(t, makepkg.Options{Isolation: makepkg.None}), newRepository(t)
 	prepare := func(s source) runners.Job {
 		job := s.prepare(t, r)
