@@ -122,9 +122,6 @@ func New(c Config) *Scheduler {
 	return s
 }
 
-// Loops lists all loops.
-func (s *Scheduler) Loops() []*Loop { return s.loops }
-
 // Loop returns the loop of that name. There must be one.
 func (s *Scheduler) Loop(name string) *Loop {
 	return s.loops[slices.IndexFunc(s.loops, func(l *Loop) bool { return l.Name == name })]
