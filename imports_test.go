@@ -47,7 +47,15 @@ var only = map[string][]string{
 	"github.com/xanzy/go-gitlab":          {"git/gitlab", "git/gitlab/gitlabtest"},
 	"os/exec":                             {"git/gitmirror", "pacman/pacmanrepo", "git/gitlab/gitlabtest", "runners", "runners/*", "internal/proc", "cmd/*", "scheduler/schedulertest", "cmd/internal/cmdtest", "cmd/internal/gitlabrunner"},
 	"github.com/prometheus/client_golang": {"handlers"},
+
+	// Wire types are one door's and the clients': whatever lies below speaks of
+	// the domain.
+	"buildbtw/api": {"handlers/apiv1", "runners", "runners/*", "cmd/bbtw", "cmd/buildbtw-*", "cmd/internal/*"},
 }
+
+// mounts lists the files in which a package may be imported at all (besides
+// tests): the pages know nothing of the JSON API but that it is mounted.
+var mounts = map[string]string{"buildbtw/handlers/apiv1": "handlers/app.go"}
 
 // light lists programs that must never link the server's weight.
 var light = map[string][]string{
@@ -157,6 +165,23 @@ func TestLibrariesStayInTheirPlace(t *testing.T) {
 				if (p == library || strings.HasPrefix(p, library+"/")) && !matches(places, dir) {
 					t.Errorf("%s imports %s, which belongs in %v only", dir, p, places)
 				}
+			}
+		}
+	}
+}
+
+func TestTheJSONAPIIsMountedInOneFile(t *testing.T) {
+	for _, name := range goFiles(t) {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range file.Imports {
+			if place, ok := mounts[strings.Trim(spec.Path.Value, `"`)]; ok && name != place {
+				t.Errorf("%s imports %s, which is mounted in %s only", name, spec.Path.Value, place)
 			}
 		}
 	}
