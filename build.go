@@ -3,6 +3,7 @@ package buildbtw
 import (
 	"database/sql/driver"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -189,6 +190,15 @@ type Build struct {
 	MaySkip    bool  `bun:"may_skip"`    // the cut-off may apply: scope auto, and neither a changeset nor right above one
 	Forced     bool  `bun:"forced"`      // is to be built though the same was built before
 	ReusedFrom int64 `bun:"reused_from"` // the build whose packages it has; 0 when it has its own
+}
+
+// ParseBuildID reads the id of a build. What cannot be one names nothing.
+func ParseBuildID(s string) (int64, error) {
+	id, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || id <= 0 {
+		return 0, NotFound("there is no build %.40q", s)
+	}
+	return id, nil
 }
 
 // Hold is why a pending build is not handed out although it waits for nothing.

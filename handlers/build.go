@@ -13,7 +13,7 @@ import (
 
 // buildPage shows all that is known of a build.
 func (a *App) buildPage(c *fiber.Ctx) error {
-	id, err := buildID(c)
+	id, err := buildbtw.ParseBuildID(c.Params("id"))
 	if err != nil {
 		return err
 	}
@@ -46,31 +46,19 @@ func (a *App) buildLive(c *fiber.Ctx, id int64) (*livePage, error) {
 	return &livePage{shell: s, parts: v.Parts(), content: views.BuildContent(v)}, nil
 }
 
-// buildID reads the id of a build; what cannot be one names nothing.
-func buildID(c *fiber.Ctx) (int64, error) {
-	id, err := strconv.ParseInt(c.Params("id"), 10, 64)
-	if err != nil || id <= 0 {
-		return 0, buildbtw.NotFound("there is no build %.40q", c.Params("id"))
+// changeBuild does something to a build, and leads back to its page.
+func (a *App) changeBuild(change func(ctx context.Context, actor string, id int64) (store.BuildRow, error)) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		id, err := buildbtw.ParseBuildID(c.Params("id"))
+		if err != nil {
+			return err
+		}
+		if _, err := change(c.UserContext(), user(c).Name, id); err != nil {
+			return err
+		}
+		a.Wake()
+		return seeOther(c, views.BuildURL(id))
 	}
-	return id, nil
-}
-
-func (a *App) retryBuild(c *fiber.Ctx) error { return a.changeBuild(c, a.Store.RetryBuild) }
-
-func (a *App) rebuildBuild(c *fiber.Ctx) error { return a.changeBuild(c, a.Store.RebuildBuild) }
-
-func (a *App) cancelBuild(c *fiber.Ctx) error { return a.changeBuild(c, a.Store.CancelBuild) }
-
-func (a *App) changeBuild(c *fiber.Ctx, change func(ctx context.Context, actor string, id int64) (store.BuildRow, error)) error {
-	id, err := buildID(c)
-	if err != nil {
-		return err
-	}
-	if _, err := change(c.UserContext(), user(c).Name, id); err != nil {
-		return err
-	}
-	a.Wake()
-	return seeOther(c, views.BuildURL(id))
 }
 
 // buildActions lists what can be done to a build, with the reasons why not.

@@ -48,52 +48,25 @@ func nextPage(c *fiber.Ctx, next string) string {
 	return self(c, map[string]string{"cursor": next})
 }
 
-func (a *App) stopBuildspace(c *fiber.Ctx) error { return a.turn(c, a.Store.StopBuildspace) }
-
-func (a *App) startBuildspace(c *fiber.Ctx) error { return a.turn(c, a.Store.StartBuildspace) }
-
-func (a *App) turn(c *fiber.Ctx, to func(ctx context.Context, actor, name string) (store.BuildspaceRow, error)) error {
-	return a.changeBuildspace(c, func(name string) error {
-		_, err := to(c.UserContext(), user(c).Name, name)
-		return err
-	})
-}
-
-// retryFailed makes every failed build of the latest iteration pending again.
-func (a *App) retryFailed(c *fiber.Ctx) error {
-	return a.changeBuildspace(c, func(name string) error {
-		_, err := a.Store.RetryFailed(c.UserContext(), user(c).Name, name)
-		return err
-	})
-}
-
-// cancelBuilds ends and skips what is not done of the latest iteration.
-func (a *App) cancelBuilds(c *fiber.Ctx) error {
-	return a.changeBuildspace(c, func(name string) error {
-		_, err := a.Store.CancelBuilds(c.UserContext(), user(c).Name, name)
-		return err
-	})
-}
-
 // newIteration asks for an iteration by hand.
-func (a *App) newIteration(c *fiber.Ctx) error {
-	return a.changeBuildspace(c, func(name string) error {
-		return a.Store.RequestIteration(c.UserContext(), user(c).Name, name, buildbtw.IterationRequested, "")
-	})
+func (a *App) newIteration(ctx context.Context, actor, name string) (struct{}, error) {
+	return struct{}{}, a.Store.RequestIteration(ctx, actor, name, buildbtw.IterationRequested, "")
 }
 
 // changeBuildspace does something to the buildspace that the path names, wakes
 // the scheduler, and leads back to the page.
-func (a *App) changeBuildspace(c *fiber.Ctx, change func(name string) error) error {
-	name, err := param(c, "name")
-	if err != nil {
-		return err
+func changeBuildspace[T any](a *App, change func(ctx context.Context, actor, name string) (T, error)) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		name, err := param(c, "name")
+		if err != nil {
+			return err
+		}
+		if _, err := change(c.UserContext(), user(c).Name, name); err != nil {
+			return err
+		}
+		a.Wake()
+		return seeOther(c, views.BuildspaceURL(name))
 	}
-	if err := change(name); err != nil {
-		return err
-	}
-	a.Wake()
-	return seeOther(c, views.BuildspaceURL(name))
 }
 
 // seeOther leads a browser from a form that was sent to a page, so that loading

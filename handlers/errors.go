@@ -1,13 +1,17 @@
 package handlers
 
 import (
+	"context"
 	"errors"
+	"net/url"
+	"path"
 	"strings"
 	"syscall"
 
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
+	"buildbtw/views"
 )
 
 // answer is what an error becomes.
@@ -98,4 +102,84 @@ func forProgram(c *fiber.Ctx) bool {
 		return true
 	}
 	return path == apiPrefix || strings.HasPrefix(path, apiPrefix+"/") || strings.HasPrefix(path, "/repo/")
+}
+
+// errorPage answers a person with an error and ways on, or a part of a page with
+// the error in its place.
+func (a *App) errorPage(c *fiber.Ctx, status int, title, detail string) error {
+	// The request's own time may be over: that is one of the errors.
+	c.SetUserContext(context.WithoutCancel(c.UserContext()))
+	c.Status(status)
+	v := views.ErrorDetail{Status: status, Title: title, Detail: detail, Next: waysOn(c, status)}
+	if status == fiber.StatusInternalServerError {
+		v.Request = c.GetRespHeader(fiber.HeaderXRequestID)
+	}
+	if wantsPart(c) {
+		c.Vary(headerPart)
+		return sendView(c.UserContext(), c, views.ErrorPart(v))
+	}
+	if status == fiber.StatusNotFound {
+		a.addGuesses(c, &v)
+	}
+	if status == fiber.StatusServiceUnavailable && c.Method() == fiber.MethodGet {
+		c.Set("Refresh", "5") // it passes by itself; the browser looks again, with or without scripts
+	}
+	return a.render(c, a.shell(c, views.NavNone, title), views.ErrorContent(v))
+}
+
+// waysOn leads from an error to where somebody may go next.
+func waysOn(c *fiber.Ctx, status int) []views.ErrorLink {
+	var next []views.ErrorLink
+	switch {
+	case c.Method() != fiber.MethodGet:
+		// A form is sent again with the browser's back button; what it was about
+		// is one step up.
+		if up := path.Dir(c.Path()); strings.Count(up, "/") > 1 {
+			next = append(next, views.ErrorLink{URL: up, Label: "See how it stands now"})
+		}
+	case status >= fiber.StatusInternalServerError || status == fiber.StatusConflict:
+		next = append(next, views.ErrorLink{URL: self(c, nil), Label: "Try again"})
+	}
+	return append(next, views.ErrorLink{URL: "/", Label: "What runs now"}, views.ErrorLink{URL: "/buildspaces", Label: "All buildspaces"})
+}
+
+// guessed is how many names an error page thinks of.
+const guessed = 5
+
+// addGuesses thinks of what somebody meant who asked for a name that nothing
+// has. It is only a help: when it fails, the page does without.
+func (a *App) addGuesses(c *fiber.Ctx, v *views.ErrorDetail) {
+	name, err := url.PathUnescape(named404(c.Path()))
+	if err != nil || name == "" || user(c).MayRead() != nil {
+		return
+	}
+	v.Search = name
+	found, err := a.Catalog.Suggest(c.UserContext(), name)
+	if err != nil {
+		return
+	}
+	guesses := searchView(found)
+	for _, b := range guesses.Buildspaces {
+		v.Guesses = append(v.Guesses, views.SearchName{Name: b.Name, Kind: "buildspace", URL: b.URL})
+	}
+	v.Guesses = append(v.Guesses, guesses.Names...)
+	if len(v.Guesses) == 0 {
+		v.Guesses = searchNames(a.Catalog.Near(name, guessed))
+	}
+	v.Guesses = v.Guesses[:min(len(v.Guesses), guessed)]
+}
+
+// named404 is the name in an address that was not found: what stands after the
+// kind of thing.
+func named404(address string) string {
+	for _, kind := range []string{"/packages/", "/sources/", "/buildspaces/"} {
+		if rest, ok := strings.CutPrefix(address, kind); ok {
+			name, _, _ := strings.Cut(rest, "/")
+			return name
+		}
+	}
+	if strings.Count(address, "/") == 1 { // somebody wrote a name after the server's
+		return strings.TrimPrefix(address, "/")
+	}
+	return ""
 }

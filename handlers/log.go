@@ -86,7 +86,7 @@ func (a *App) logLive(c *fiber.Ctx, id int64, number int) (*livePage, error) {
 
 // attempt finds the attempt that the query names, or the latest one.
 func (a *App) attempt(c *fiber.Ctx) (buildbtw.Attempt, error) {
-	id, err := buildID(c)
+	id, err := buildbtw.ParseBuildID(c.Params("id"))
 	if err != nil {
 		return buildbtw.Attempt{}, err
 	}

@@ -13,26 +13,20 @@ import (
 // neighboursPerPage is how many builds a page of one side of a build lists.
 const neighboursPerPage = 200
 
-func (a *App) dependentsPage(c *fiber.Ctx) error {
-	return a.neighbourPage(c, store.SideDependents)
-}
-
-func (a *App) dependenciesPage(c *fiber.Ctx) error {
-	return a.neighbourPage(c, store.SideDependencies)
-}
-
 // neighbourPage shows all of one side of a build, in parts.
-func (a *App) neighbourPage(c *fiber.Ctx, side store.Side) error {
-	id, err := buildID(c)
-	if err != nil {
-		return err
+func (a *App) neighbourPage(side store.Side) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		id, err := buildbtw.ParseBuildID(c.Params("id"))
+		if err != nil {
+			return err
+		}
+		row, err := a.Store.Build(c.UserContext(), id)
+		if err != nil {
+			return err
+		}
+		w := watched{topics: []string{topicBuildspace(row.Buildspace)}, query: []string{"status", "cursor"}, seconds: 5}
+		return a.renderLive(c, w, func() (*livePage, error) { return a.neighbourLive(c, row, side) })
 	}
-	row, err := a.Store.Build(c.UserContext(), id)
-	if err != nil {
-		return err
-	}
-	w := watched{topics: []string{topicBuildspace(row.Buildspace)}, query: []string{"status", "cursor"}, seconds: 5}
-	return a.renderLive(c, w, func() (*livePage, error) { return a.neighbourLive(c, row, side) })
 }
 
 func (a *App) neighbourLive(c *fiber.Ctx, row store.BuildRow, side store.Side) (*livePage, error) {

@@ -4,6 +4,9 @@
 package apiv1
 
 import (
+	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -16,6 +19,7 @@ import (
 	"buildbtw/catalog"
 	"buildbtw/forge"
 	"buildbtw/git/gitmirror"
+	"buildbtw/handlers/transfer"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
 	"buildbtw/publish"
@@ -61,4 +65,78 @@ func New(d Deps, e Edge) *API {
 	a := &API{Deps: d, Edge: e, streams: make(chan struct{}, maxStreams), claims: make(chan struct{}, maxClaims)}
 	a.openapi = sync.OnceValues(a.describe)
 	return a
+}
+
+// health answers as long as the process does.
+func (a *API) health(c *fiber.Ctx) error {
+	return send(c, api.Health{Status: "ok", Version: a.Settings.Version})
+}
+
+// ready answers when the database does, the sources have been read, and the
+// server is not about to stop.
+func (a *API) ready(c *fiber.Ctx) error {
+	if err := a.goesOn(); err != nil {
+		return err
+	}
+	if _, _, err := a.Store.NextWake(c.UserContext()); err != nil {
+		return buildbtw.Unavailable("the database does not answer; the server's log says why")
+	}
+	if _, err := a.Catalog.Sources(c.UserContext()); err != nil {
+		return err
+	}
+	return send(c, api.Health{Status: "ready", Version: a.Settings.Version})
+}
+
+// goesOn gives an error when the server has been told to stop.
+func (a *API) goesOn() error {
+	select {
+	case <-a.Stopping:
+		return buildbtw.Unavailable("the server is stopping")
+	default:
+		return nil
+	}
+}
+
+func (a *API) me(c *fiber.Ctx) error {
+	u := a.User(c)
+	return send(c, api.Me{Name: u.Name, Role: u.Role})
+}
+
+// maxStreams bounds the answers that go on for as long as the client likes.
+const maxStreams = 512
+
+// stream answers with what produce writes until it returns, the client leaves,
+// or the server stops; the last two end ctx or make a write fail.
+func (a *API) stream(c *fiber.Ctx, contentType string, produce func(ctx context.Context, w io.Writer) error) error {
+	if c.Method() == fiber.MethodHead {
+		c.Set(fiber.HeaderContentType, contentType)
+		return nil
+	}
+	select {
+	case a.streams <- struct{}{}:
+	default:
+		return buildbtw.Unavailable("the server follows %d logs and event streams already; try again later", maxStreams)
+	}
+	return transfer.SendStream(c, contentType, func(w io.Writer) error {
+		defer func() { <-a.streams }()
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		go func() {
+			select {
+			case <-a.Stopping:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+		return produce(ctx, w)
+	}, a.streamFailed)
+}
+
+// streamFailed notes what broke a stream, unless it was its reader or the
+// server's end.
+func (a *API) streamFailed(err error) {
+	if errors.Is(err, io.ErrClosedPipe) || errors.Is(err, context.Canceled) {
+		return
+	}
+	a.Log.Error("stream broke off", slog.Any("error", err))
 }

@@ -1,6 +1,7 @@
 package apiv1
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/url"
@@ -16,32 +17,25 @@ import (
 )
 
 func (a *API) builds(c *fiber.Ctx) error {
-	f, err := buildFilter(c)
+	n, err := limit(c)
 	if err != nil {
 		return err
 	}
-	rows, next, err := a.Store.Builds(c.UserContext(), f)
+	iteration, err := iterationNumber(c.Query("iteration"))
+	if err != nil {
+		return err
+	}
+	rows, next, err := a.Store.Builds(c.UserContext(), store.BuildFilter{
+		Buildspace: c.Query("buildspace"), Iteration: iteration, Architecture: c.Query("arch"), Status: c.Query("status"),
+		Pkgbase: c.Query("pkgbase"), Query: c.Query("q"), Cursor: c.Query("cursor"), Limit: n,
+	})
 	if err != nil {
 		return err
 	}
 	return send(c, api.Page[api.Build]{Items: list(rows, a.wireBuild), Cursor: next})
 }
 
-func buildFilter(c *fiber.Ctx) (store.BuildFilter, error) {
-	n, err := limit(c)
-	if err != nil {
-		return store.BuildFilter{}, err
-	}
-	iteration, err := iterationNumber(c.Query("iteration"))
-	if err != nil {
-		return store.BuildFilter{}, err
-	}
-	return store.BuildFilter{
-		Buildspace: c.Query("buildspace"), Iteration: iteration, Architecture: c.Query("arch"), Status: c.Query("status"),
-		Pkgbase: c.Query("pkgbase"), Query: c.Query("q"), Cursor: c.Query("cursor"), Limit: n,
-	}, nil
-}
-
+// build answers with all that is known of a build.
 func (a *API) build(c *fiber.Ctx) error {
 	id, err := buildID(c)
 	if err != nil {
@@ -51,72 +45,61 @@ func (a *API) build(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	detail, err := a.buildDetail(c.UserContext(), row)
+	chain, err := a.Store.ReasonChain(c.UserContext(), row.ID)
 	if err != nil {
 		return err
 	}
-	return send(c, detail)
-}
-
-// buildDetail gathers all that is known of a build.
-func (a *API) buildDetail(ctx context.Context, row store.BuildRow) (api.BuildDetail, error) {
+	dependencies, err := a.Store.Dependencies(c.UserContext(), row.ID)
+	if err != nil {
+		return err
+	}
+	dependents, err := a.Store.Dependents(c.UserContext(), row.ID)
+	if err != nil {
+		return err
+	}
+	cuts, err := a.Store.BuildCuts(c.UserContext(), row.ID)
+	if err != nil {
+		return err
+	}
+	packages, err := a.Store.BuildPackages(c.UserContext(), row.ID)
+	if err != nil {
+		return err
+	}
+	pipelines, err := a.Store.BuildPipelines(c.UserContext(), row.ID)
+	if err != nil {
+		return err
+	}
 	d := api.BuildDetail{Build: a.wireBuild(row)}
-	chain, err := a.Store.ReasonChain(ctx, row.ID)
-	if err != nil {
-		return d, err
-	}
-	dependencies, err := a.Store.Dependencies(ctx, row.ID)
-	if err != nil {
-		return d, err
-	}
-	dependents, err := a.Store.Dependents(ctx, row.ID)
-	if err != nil {
-		return d, err
-	}
-	cuts, err := a.Store.BuildCuts(ctx, row.ID)
-	if err != nil {
-		return d, err
-	}
-	packages, err := a.Store.BuildPackages(ctx, row.ID)
-	if err != nil {
-		return d, err
-	}
-	pipelines, err := a.Store.BuildPipelines(ctx, row.ID)
-	if err != nil {
-		return d, err
-	}
-	d.Pipelines = list(pipelines, func(p buildbtw.Pipeline) api.Pipeline { return wirePipeline(p, row.Commit) })
+	d.Pipelines = list(pipelines, func(p buildbtw.Pipeline) api.Pipeline {
+		return api.Pipeline{
+			Number: p.Number, Project: p.Project, Status: p.Status, Message: p.Message, URL: p.URL,
+			JobURL: p.JobURL(), CommitURL: p.CommitURL(row.Commit), CreatedAt: p.CreatedAt.UTC(), EndedAt: utc(p.EndedAt),
+		}
+	})
 	d.Chain = list(chain, func(s store.ReasonStep) api.BuildRef { return wireRef(s.BuildRef) })
 	d.WaitingFor = list(slices.DeleteFunc(dependencies, func(n store.Neighbour) bool { return n.Status.Satisfies(n.SkipReason) }), wireNeighbour)
 	d.Dependents = list(dependents, wireNeighbour)
-	d.Cuts = list(cuts, wireCut)
+	d.Cuts = list(cuts, func(b store.BuildCut) api.Cut {
+		return api.Cut{From: b.From.Pkgbase, To: b.To.Pkgbase, Kinds: b.Kinds.Names(), Cycle: names(b.Cycle)}
+	})
 	d.Packages = list(packages, func(p buildbtw.Package) api.Package { return a.wirePackage(row.ID, p) })
-	return d, nil
+	return send(c, d)
 }
-
-func wirePipeline(p buildbtw.Pipeline, commit string) api.Pipeline {
-	return api.Pipeline{
-		Number: p.Number, Project: p.Project, Status: p.Status, Message: p.Message,
-		URL: p.URL, JobURL: p.JobURL(), CommitURL: p.CommitURL(commit), CreatedAt: p.CreatedAt.UTC(), EndedAt: utc(p.EndedAt),
-	}
-}
-
-func (a *API) retryBuild(c *fiber.Ctx) error   { return a.changeBuild(c, a.Store.RetryBuild) }
-func (a *API) rebuildBuild(c *fiber.Ctx) error { return a.changeBuild(c, a.Store.RebuildBuild) }
-func (a *API) cancelBuild(c *fiber.Ctx) error  { return a.changeBuild(c, a.Store.CancelBuild) }
 
 // changeBuild does something to a build and shows what it is then.
-func (a *API) changeBuild(c *fiber.Ctx, change func(ctx context.Context, actor string, id int64) (store.BuildRow, error)) error {
-	id, err := buildID(c)
-	if err != nil {
-		return err
+func (a *API) changeBuild(change func(ctx context.Context, actor string, id int64) (store.BuildRow, error)) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		id, err := buildID(c)
+		if err != nil {
+			return err
+		}
+		row, err := change(c.UserContext(), a.User(c).Name, id)
+		if err != nil {
+			return err
+		}
+		a.Wake()
+		return send(c, a.wireBuild(row))
 	}
-	row, err := change(c.UserContext(), a.User(c).Name, id)
-	if err != nil {
-		return err
-	}
-	a.Wake()
-	return send(c, a.wireBuild(row))
 }
 
 // wireBuild gives the JSON form of a build in a list.
@@ -142,10 +125,6 @@ func wireRef(b store.BuildRef) api.BuildRef {
 }
 
 func wireNeighbour(n store.Neighbour) api.BuildRef { return wireRef(n.BuildRef) }
-
-func wireCut(b store.BuildCut) api.Cut {
-	return api.Cut{From: b.From.Pkgbase, To: b.To.Pkgbase, Kinds: b.Kinds.Names(), Cycle: names(b.Cycle)}
-}
 
 func utc(t *time.Time) *time.Time {
 	if t == nil {
@@ -212,4 +191,30 @@ func (a *API) sendTree(c *fiber.Ctx, commit string) error {
 	return a.stream(c, "application/x-tar", func(ctx context.Context, w io.Writer) error {
 		return a.Sources.Archive(ctx, commit, w)
 	})
+}
+
+// attempts lists attempts, the first one first. A lease is left out: it is the
+// worker's secret.
+func (a *API) attempts(c *fiber.Ctx) error {
+	id, err := buildID(c)
+	if err != nil {
+		return err
+	}
+	attempts, err := a.Store.Attempts(c.UserContext(), id)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(attempts, func(a, b buildbtw.Attempt) int { return cmp.Compare(a.Number, b.Number) })
+	page := api.Page[api.Attempt]{Items: make([]api.Attempt, 0, len(attempts))}
+	for _, t := range attempts {
+		size, err := a.Logs.Size(t.ID)
+		if err != nil {
+			return err
+		}
+		page.Items = append(page.Items, api.Attempt{
+			Number: t.Number, Worker: t.Worker, Runner: t.Runner, State: t.State, Outcome: t.Outcome, Message: t.Message,
+			StartedAt: t.StartedAt.UTC(), FinishedAt: utc(t.FinishedAt), LogSize: size,
+		})
+	}
+	return send(c, page)
 }

@@ -89,22 +89,21 @@ func (a *API) editBuildspace(c *fiber.Ctx) error {
 	return send(c, a.wireBuildspace(row))
 }
 
-func (a *API) retryBuildspace(c *fiber.Ctx) error  { return a.changeBuilds(c, a.Store.RetryFailed) }
-func (a *API) cancelBuildspace(c *fiber.Ctx) error { return a.changeBuilds(c, a.Store.CancelBuilds) }
-
 // changeBuilds does something to many builds of a buildspace and says to how
 // many.
-func (a *API) changeBuilds(c *fiber.Ctx, change func(ctx context.Context, actor, buildspace string) (int, error)) error {
-	name, err := param(c, "name")
-	if err != nil {
-		return err
+func (a *API) changeBuilds(change func(ctx context.Context, actor, buildspace string) (int, error)) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		name, err := param(c, "name")
+		if err != nil {
+			return err
+		}
+		n, err := change(c.UserContext(), a.User(c).Name, name)
+		if err != nil {
+			return err
+		}
+		a.Wake()
+		return send(c, api.Count{Builds: n})
 	}
-	n, err := change(c.UserContext(), a.User(c).Name, name)
-	if err != nil {
-		return err
-	}
-	a.Wake()
-	return send(c, api.Count{Builds: n})
 }
 
 // wireBuildspace gives the JSON form of a buildspace.

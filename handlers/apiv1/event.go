@@ -1,6 +1,7 @@
 package apiv1
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/store"
 )
@@ -22,10 +24,29 @@ const (
 // events gives the history after an event: a page of it as JSON, or all that
 // comes as Server-Sent Events.
 func (a *API) events(c *fiber.Ctx) error {
-	f, err := eventFilter(c)
+	f := store.EventFilter{Buildspace: c.Query("buildspace")}
+	// The cursor of a page and the id that a browser remembers mean the same.
+	since, err := count(c, "since")
 	if err != nil {
 		return err
 	}
+	cursor, err := count(c, "cursor")
+	if err != nil {
+		return err
+	}
+	f.Since = max(since, cursor)
+	if last, err := buildbtw.ParseBuildID(c.Get("Last-Event-ID")); err == nil {
+		f.Since = max(f.Since, last)
+	}
+	if build := c.Query("build"); build != "" {
+		if f.BuildID, err = buildbtw.ParseBuildID(build); err != nil {
+			return err
+		}
+	}
+	if f.Limit, err = limit(c); err != nil {
+		return err
+	}
+	f.Limit = cmp.Or(f.Limit, defaultLimit)
 	if strings.Contains(c.Get(fiber.HeaderAccept), eventStream) {
 		return a.streamEvents(c, f)
 	}
@@ -38,33 +59,6 @@ func (a *API) events(c *fiber.Ctx) error {
 		page.Cursor = formatID(rows[len(rows)-1].ID)
 	}
 	return send(c, page)
-}
-
-// eventFilter reads what is wanted. The cursor of a page and the id that a
-// browser remembers mean the same as since.
-func eventFilter(c *fiber.Ctx) (store.EventFilter, error) {
-	f := store.EventFilter{Buildspace: c.Query("buildspace")}
-	since, err := count(c, "since")
-	if err != nil {
-		return f, err
-	}
-	cursor, err := count(c, "cursor")
-	if err != nil {
-		return f, err
-	}
-	f.Since = max(since, cursor)
-	if last, err := id(c.Get("Last-Event-ID")); err == nil {
-		f.Since = max(f.Since, last)
-	}
-	if build := c.Query("build"); build != "" {
-		if f.BuildID, err = id(build); err != nil {
-			return f, err
-		}
-	}
-	if f.Limit, err = limit(c); f.Limit == 0 {
-		f.Limit = defaultLimit
-	}
-	return f, err
 }
 
 // streamEvents sends events as they happen. Without an id to go on from it
@@ -120,7 +114,11 @@ func (a *API) writeNewEvents(ctx context.Context, w io.Writer, f *store.EventFil
 			return err
 		}
 		for _, row := range rows {
-			if err := writeEvent(w, row); err != nil {
+			data, err := json.Marshal(wireEvent(row))
+			if err != nil {
+				return fmt.Errorf("encode event %d: %w", row.ID, err)
+			}
+			if _, err := fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", row.ID, row.Kind, data); err != nil {
 				return err
 			}
 			f.Since = row.ID
@@ -129,15 +127,6 @@ func (a *API) writeNewEvents(ctx context.Context, w io.Writer, f *store.EventFil
 			return nil
 		}
 	}
-}
-
-func writeEvent(w io.Writer, row store.EventRow) error {
-	data, err := json.Marshal(wireEvent(row))
-	if err != nil {
-		return fmt.Errorf("encode event %d: %w", row.ID, err)
-	}
-	_, err = fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", row.ID, row.Kind, data)
-	return err
 }
 
 func wireEvent(row store.EventRow) api.Event {

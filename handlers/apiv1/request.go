@@ -26,17 +26,7 @@ func param(c *fiber.Ctx, name string) (string, error) {
 	return v, nil
 }
 
-// buildID reads the id of a build. Ids are opaque: what cannot be one names
-// nothing.
-func buildID(c *fiber.Ctx) (int64, error) { return id(c.Params("id")) }
-
-func id(s string) (int64, error) {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n <= 0 {
-		return 0, buildbtw.NotFound("there is no build %.40q", s)
-	}
-	return n, nil
-}
+func buildID(c *fiber.Ctx) (int64, error) { return buildbtw.ParseBuildID(c.Params("id")) }
 
 func formatID(n int64) string { return strconv.FormatInt(n, 10) }
 

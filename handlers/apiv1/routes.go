@@ -93,11 +93,11 @@ func (a *API) buildspaceRoutes() []route {
 		},
 		{
 			method: "POST", path: "/buildspaces/{name}/retry", summary: "Retry every failed build of the latest iteration",
-			may: buildbtw.User.MayChange, handler: a.retryBuildspace, answer: api.Count{},
+			may: buildbtw.User.MayChange, handler: a.changeBuilds(a.Store.RetryFailed), answer: api.Count{},
 		},
 		{
 			method: "POST", path: "/buildspaces/{name}/cancel", summary: "Cancel every unfinished build of the latest iteration",
-			may: buildbtw.User.MayChange, handler: a.cancelBuildspace, answer: api.Count{},
+			may: buildbtw.User.MayChange, handler: a.changeBuilds(a.Store.CancelBuilds), answer: api.Count{},
 		},
 	}
 }
@@ -147,15 +147,15 @@ func (a *API) buildRoutes() []route {
 		},
 		{
 			method: "POST", path: "/builds/{id}/retry", summary: "Make another attempt", may: buildbtw.User.MayChange,
-			handler: a.retryBuild, answer: api.Build{},
+			handler: a.changeBuild(a.Store.RetryBuild), answer: api.Build{},
 		},
 		{
 			method: "POST", path: "/builds/{id}/rebuild", summary: "Build again, with all dependents", may: buildbtw.User.MayChange,
-			handler: a.rebuildBuild, answer: api.Build{},
+			handler: a.changeBuild(a.Store.RebuildBuild), answer: api.Build{},
 		},
 		{
 			method: "POST", path: "/builds/{id}/cancel", summary: "Cancel a build", may: buildbtw.User.MayChange,
-			handler: a.cancelBuild, answer: api.Build{},
+			handler: a.changeBuild(a.Store.CancelBuild), answer: api.Build{},
 		},
 		{
 			method: "GET", path: "/builds/{id}/attempts", summary: "Attempts, first one first", may: buildbtw.User.MayRead,

@@ -1,8 +1,18 @@
 package apiv1
 
 import (
+	"archive/tar"
+	"bufio"
+	"context"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"regexp"
+	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -10,6 +20,8 @@ import (
 	"buildbtw/api"
 	"buildbtw/buildlog"
 	"buildbtw/handlers/transfer"
+	"buildbtw/pacman/alpm"
+	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/publish"
 	"buildbtw/store"
 )
@@ -106,8 +118,15 @@ func (a *API) finish(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if err := checkFinish(r); err != nil {
-		return err
+	switch {
+	case !r.Outcome.Reportable():
+		return buildbtw.Invalid("%.40q is no outcome that a worker can report", r.Outcome)
+	case r.Outcome == buildbtw.OutcomeBuilt && len(r.Files) == 0:
+		return buildbtw.Invalid("a build that is built has at least one package; name every uploaded file")
+	case len(r.Files) > maxFiles:
+		return buildbtw.Invalid("%d files are named; a build has at most %d packages", len(r.Files), maxFiles)
+	case len(r.Reason) > maxFinishText:
+		return buildbtw.Invalid("the reason has %d bytes; at most %d are kept", len(r.Reason), maxFinishText)
 	}
 	report := publish.Report{Outcome: r.Outcome, Reason: r.Reason, Files: make([]store.PackageFile, len(r.Files))}
 	for i, f := range r.Files {
@@ -121,16 +140,221 @@ func (a *API) finish(c *fiber.Ctx) error {
 	return send(c, api.FinishAnswer{Status: status})
 }
 
-func checkFinish(r api.FinishRequest) error {
-	switch {
-	case !r.Outcome.Reportable():
-		return buildbtw.Invalid("%.40q is no outcome that a worker can report", r.Outcome)
-	case r.Outcome == buildbtw.OutcomeBuilt && len(r.Files) == 0:
-		return buildbtw.Invalid("a build that is built has at least one package; name every uploaded file")
-	case len(r.Files) > maxFiles:
-		return buildbtw.Invalid("%d files are named; a build has at most %d packages", len(r.Files), maxFiles)
-	case len(r.Reason) > maxFinishText:
-		return buildbtw.Invalid("the reason has %d bytes; at most %d are kept", len(r.Reason), maxFinishText)
+const (
+	claimTime = (api.MaxWait + 30) * time.Second
+	maxSlots  = 1024 // concurrent builds of one machine
+	minPause  = time.Second
+
+	// maxClaims is how many claims look for a build at the same time. A finish
+	// that unblocks thousands wakes all workers at once; heartbeats and results must
+	// not wait behind hundreds of them for the one writer of the database.
+	maxClaims = 2
+)
+
+// claim gives a build to a worker, waiting for one as long as the worker wants.
+// A server that stops gives out nothing: its own workers are handing builds back.
+func (a *API) claim(c *fiber.Ctx) error {
+	if err := a.goesOn(); err != nil {
+		return err
 	}
-	return nil
+	r, err := decode[api.ClaimRequest](c)
+	if err != nil {
+		return err
+	}
+	claim, err := a.checkClaim(r)
+	if err != nil {
+		return err
+	}
+	wait := time.Duration(r.Wait) * time.Second
+	if claim.Build != 0 {
+		wait = 0 // it is to be built now, or this is a conflict
+	}
+	claimed, err := a.waitForBuild(c.UserContext(), claim, wait)
+	if err != nil {
+		return err
+	}
+	if claimed == nil {
+		return c.SendStatus(fiber.StatusNoContent)
+	}
+	job, err := a.job(c.UserContext(), *claimed)
+	if err != nil {
+		// Handed back, the build waits a while instead of for the end of a lease that
+		// nobody knows.
+		const message = "the server could not read the source; its log says why"
+		if _, err := a.Store.EndAttempt(c.UserContext(), claimed.Attempt.Lease, buildbtw.OutcomeInfrastructure, message); err != nil {
+			a.Log.Error("cannot hand back a build", slog.Int64("build", claimed.Build.ID), slog.Any("error", err))
+		}
+		return fmt.Errorf("put together the job for build %d: %w", claimed.Build.ID, err)
+	}
+	return send(c, job)
+}
+
+func (a *API) checkClaim(r api.ClaimRequest) (store.Claim, error) {
+	w := buildbtw.Worker{
+		Name: r.Worker, Architectures: r.Architectures, Runners: r.Runners, Labels: r.Labels, Version: r.Version,
+	}
+	if err := w.Validate(); err != nil {
+		return store.Claim{}, err
+	}
+	offered := func(arch string) bool { return slices.Contains(a.Catalog.Architectures, arch) }
+	switch {
+	case !slices.ContainsFunc(r.Architectures, offered):
+		return store.Claim{}, buildbtw.Invalid("worker %s builds for %s, but this server only for %s", r.Worker,
+			strings.Join(r.Architectures, ", "), strings.Join(a.Catalog.Architectures, ", "))
+	case r.Wait < 0 || r.Wait > api.MaxWait:
+		return store.Claim{}, buildbtw.Invalid("wait is %d seconds; choose 0 to %d", r.Wait, api.MaxWait)
+	case r.Slot < 0 || r.Slot >= maxSlots:
+		return store.Claim{}, buildbtw.Invalid("slot %d is out of range; choose 0 to %d", r.Slot, maxSlots-1)
+	case len(r.Version) > 100:
+		return store.Claim{}, buildbtw.Invalid("the version has %d bytes; at most 100 are kept", len(r.Version))
+	}
+	claim := store.Claim{Worker: w, Slot: r.Slot, Runner: r.Runners[0], Lease: a.Settings.Lease, Pipeline: r.Pipeline, Job: r.Job}
+	if r.Build == "" {
+		return claim, nil
+	}
+	var err error
+	claim.Build, err = buildbtw.ParseBuildID(r.Build)
+	return claim, err
+}
+
+// waitForBuild claims, and tries again whenever the database has changed or the
+// time of a postponed build has come. It gives nil when the wait is over or the
+// server stops.
+func (a *API) waitForBuild(ctx context.Context, claim store.Claim, wait time.Duration) (*store.Claimed, error) {
+	changed, cancel := a.Store.SubscribeWork() // before looking: no change is missed
+	defer cancel()
+	over := time.NewTimer(wait)
+	defer over.Stop()
+	for {
+		claimed, err := a.claimInTurn(ctx, claim)
+		if claimed != nil || err != nil || wait == 0 {
+			return claimed, err
+		}
+		at, ok, err := a.Store.NextDue(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var due <-chan time.Time // when a postponed build may be handed out
+		if ok {
+			due = time.After(max(at.Sub(a.Now()), minPause))
+		}
+		select {
+		case <-changed:
+			claim.Again = true
+		case <-due:
+			claim.Again = false
+		case <-over.C:
+			return nil, nil
+		case <-a.Stopping:
+			return nil, nil
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for a build: %w", ctx.Err())
+		}
+	}
+}
+
+// claimInTurn claims when it is its turn.
+func (a *API) claimInTurn(ctx context.Context, claim store.Claim) (*store.Claimed, error) {
+	select {
+	case a.claims <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the turn to claim: %w", ctx.Err())
+	}
+	defer func() { <-a.claims }()
+	return a.Store.ClaimBuild(ctx, claim)
+}
+
+// job tells a worker all that it needs to know about its build.
+func (a *API) job(ctx context.Context, claimed store.Claimed) (api.Job, error) {
+	b := claimed.Build
+	srcinfos, err := a.Sources.ReadSrcinfos(ctx, []string{b.Commit})
+	if err != nil {
+		return api.Job{}, err
+	}
+	srcinfo := srcinfos[b.Commit]
+	if srcinfo.Err != nil {
+		return api.Job{}, srcinfo.Err
+	}
+	s := a.Settings
+	return api.Job{
+		Lease: claimed.Attempt.Lease, LeaseSeconds: s.Lease.Seconds(), Heartbeat: (s.Lease / 4).Seconds(),
+		TimeoutSeconds: s.Timeout.Seconds(), StallSeconds: s.Stall.Seconds(),
+		BuildID: formatID(b.ID), Attempt: claimed.Attempt.Number, Buildspace: b.Buildspace, Iteration: b.Iteration,
+		Pkgbase: b.Pkgbase, Source: b.Source, Commit: b.Commit, Version: b.Version, Pkgnames: names(b.Pkgnames),
+		Architecture: b.Architecture, Runner: claimed.Attempt.Runner, Stage: b.Stage, NoCheck: b.NoCheck, Reason: b.Reason, SourceDate: srcinfo.Time.Unix(),
+		Srcinfo:    string(srcinfo.Text),
+		Repository: a.repository(b.Buildspace, buildbtw.RepositoryName(b.Buildspace, b.Iteration), b.Architecture),
+	}, nil
+}
+
+const maxPackage = 4 << 30 // bytes of one package file
+
+// uploadPackage takes in one package. The lease is looked at before the body is
+// read, and again afterwards, because a large body takes its time.
+func (a *API) uploadPackage(c *fiber.Ctx) error {
+	ctx := c.UserContext()
+	file, err := param(c, "file")
+	if err != nil {
+		return err
+	}
+	lease, err := a.Store.Lease(ctx, c.Params("lease"))
+	if err != nil {
+		return err
+	}
+	body, err := transfer.Stream(c, maxPackage)
+	if err != nil {
+		return err
+	}
+	b := lease.Build
+	upload := pacmanrepo.Upload{
+		Attempt: lease.Attempt.ID, Filename: file, SHA256: c.Get(api.HeaderSHA256), Size: transfer.Size(c),
+		Pkgbase: b.Pkgbase, Pkgnames: b.Pkgnames, Architecture: b.Architecture, Version: b.Version,
+	}
+	if _, version, _, bad := alpm.ParseFilename(file); bad == nil && version != b.Version { // Stage says what is bad
+		if upload.VersionMayChange, err = a.hasPkgver(ctx, b.Commit); err != nil {
+			return err
+		}
+	}
+	p, err := a.Repos.Stage(ctx, upload, body)
+	if err != nil {
+		return err
+	}
+	p.BuildID, p.AttemptID = lease.Build.ID, lease.Attempt.ID
+	if err := a.Store.AddPackage(ctx, lease.Attempt.Lease, p); err != nil {
+		return err
+	}
+	if body.Touched() {
+		c.Status(fiber.StatusCreated)
+	}
+	return send(c, a.wirePackage(lease.Build.ID, p))
+}
+
+// pkgverFunction is how a PKGBUILD begins its pkgver() function.
+var pkgverFunction = regexp.MustCompile(`^\s*(function\s+)?pkgver\s*\(\s*\)`)
+
+// hasPkgver reports whether the PKGBUILD of a commit can change its version
+// while it is built. It is looked for as text: nobody evaluates a PKGBUILD here.
+func (a *API) hasPkgver(ctx context.Context, commit string) (bool, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r, w := io.Pipe()
+	defer func() { _ = r.Close() }() // a pipe has no way to fail here; the writer learns that nobody reads
+	go func() { w.CloseWithError(a.Sources.Archive(ctx, commit, w)) }()
+	for tree := tar.NewReader(r); ; {
+		h, err := tree.Next()
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if h.Name == "PKGBUILD" {
+			for lines := bufio.NewScanner(tree); lines.Scan(); {
+				if pkgverFunction.Match(lines.Bytes()) {
+					return true, nil
+				}
+			}
+			return false, nil
+		}
+	}
 }

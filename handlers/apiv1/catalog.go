@@ -1,0 +1,221 @@
+package apiv1
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"buildbtw"
+	"buildbtw/api"
+	"buildbtw/buildgraph"
+	"buildbtw/catalog"
+	"buildbtw/store"
+)
+
+// firstUsers is how many dependents come with a package.
+const firstUsers = 50
+
+// packageInfo answers what is known of a package.
+func (a *API) packageInfo(c *fiber.Ctx) error {
+	info, err := a.namedPackage(c)
+	if err != nil {
+		return err
+	}
+	return send(c, a.wirePackageInfo(info))
+}
+
+// packageUsers lists the dependents of a package, in parts.
+func (a *API) packageUsers(c *fiber.Ctx) error {
+	info, err := a.namedPackage(c)
+	if err != nil {
+		return err
+	}
+	users, err := info.Dependents(c.Query("kind"))
+	if err != nil {
+		return err
+	}
+	page, err := cut(c, list(users, wireUser), func(u api.PackageUser) string { return u.Pkgbase })
+	if err != nil {
+		return err
+	}
+	return send(c, page)
+}
+
+func (a *API) namedPackage(c *fiber.Ctx) (catalog.PackageInfo, error) {
+	name, err := param(c, "pkgname")
+	if err != nil {
+		return catalog.PackageInfo{}, err
+	}
+	return a.Catalog.PackageInfo(c.UserContext(), name, c.Query("arch"))
+}
+
+func (a *API) wirePackageInfo(info catalog.PackageInfo) api.PackageInfo {
+	w := api.PackageInfo{
+		Name: info.Name, Pkgbase: info.Pkgbase, Architecture: info.Architecture, Pkgnames: []string{}, Optional: []string{},
+		Provides: names(info.Provides), Sonames: names(info.Sonames), Links: names(info.Links),
+		Needs: []api.PackageNeed{}, Dependents: api.PackageUsers{Counts: info.DependentCounts(), First: []api.PackageUser{}},
+		URL: a.page("packages", info.Name), Feed: a.page("packages", info.Name, "feed.atom"),
+	}
+	if p := info.Source; p != nil {
+		w.Source, w.Commit, w.Version, w.Description, w.Homepage = p.Source, p.Commit, p.Version, p.Desc, p.URL
+		w.Pkgnames, w.Optional = names(p.Pkgnames), names(p.Optional)
+		w.Needs = list(p.Needs, func(n buildgraph.Need) api.PackageNeed {
+			return api.PackageNeed{Dependency: n.Dependency, Kinds: n.Kinds.Names(), By: names(n.By)}
+		})
+		w.Dependents.Total = len(p.Users)
+		w.Dependents.First = list(p.Users[:min(len(p.Users), firstUsers)], wireUser)
+	}
+	if info.Base != nil {
+		w.Base = &api.BasePackage{Repository: info.Base.Repo, Version: info.Base.Version}
+	}
+	w.Spaces = list(info.Spaces, func(s catalog.PackageSpace) api.PackageSpace {
+		return api.PackageSpace{Buildspace: s.Buildspace, Builds: list(s.Builds, a.wireBuild)}
+	})
+	return w
+}
+
+func wireUser(u buildgraph.User) api.PackageUser {
+	return api.PackageUser{Pkgbase: u.Pkgbase, Kinds: u.Kinds.Names(), Dependencies: u.Dependencies}
+}
+
+// search answers what a person may mean by a few characters.
+func (a *API) search(c *fiber.Ctx) error {
+	f, err := a.Catalog.Search(c.UserContext(), c.Query("q"))
+	if err != nil {
+		return err
+	}
+	w := api.Found{
+		Query: f.Query, Names: list(f.Names, a.wireName), MoreNames: f.MoreNames, Builds: list(f.Builds, a.wireBuild), Exact: a.subjectURL(f.Exact),
+	}
+	w.Buildspaces = list(f.Buildspaces, func(row store.BuildspaceRow) api.FoundBuildspace {
+		b := api.FoundBuildspace{Name: row.Name, URL: a.page("buildspaces", row.Name)}
+		if row.Latest != nil {
+			b.Status = row.Latest.Status()
+		}
+		return b
+	})
+	w.Commits = list(f.Commits, func(m catalog.FoundCommit) api.FoundCommit {
+		return api.FoundCommit{Commit: m.Commit, Source: m.Source, Buildspace: m.Buildspace, Iteration: m.Iteration, URL: a.subjectURL(m.Subject())}
+	})
+	if l := f.Library; l != nil {
+		w.Library = &api.FoundLibrary{Soname: l.Soname, Providers: list(l.Providers, a.wireName), More: l.More}
+		w.Library.Users = list(l.Users, func(u catalog.FoundUser) api.FoundUser {
+			return api.FoundUser{Package: u.Package, Dependency: u.Dependency, InBase: u.InBase, URL: a.page("packages", u.Package)}
+		})
+	}
+	return send(c, w)
+}
+
+func (a *API) wireName(n catalog.FoundName) api.FoundName {
+	return api.FoundName{
+		Name: n.Name, Kind: string(n.Kind), Pkgname: n.Pkgname, Pkgbase: n.Pkgbase, Source: n.Source, Version: n.Version, URL: a.subjectURL(n.Subject()),
+	}
+}
+
+// subjectURL is the full URL of the page of what was found; empty for nothing.
+func (a *API) subjectURL(s catalog.Subject) string {
+	switch s.Kind {
+	case catalog.SubjectPackage:
+		return a.page("packages", s.Name)
+	case catalog.SubjectSource:
+		return a.page("sources", s.Name)
+	case catalog.SubjectBuildspace:
+		return a.page("buildspaces", s.Name)
+	case catalog.SubjectIteration:
+		return a.page("buildspaces", s.Name, strconv.Itoa(s.Number))
+	case catalog.SubjectBuild:
+		return a.page("builds", formatID(s.Build))
+	case catalog.NoSubject:
+	}
+	return ""
+}
+
+// sources lists the sources at their base ref; those that cannot be planned say
+// why.
+func (a *API) sources(c *fiber.Ctx) error {
+	broken, err := flag(c, "broken")
+	if err != nil {
+		return err
+	}
+	all, err := a.Catalog.Sources(c.UserContext())
+	if err != nil {
+		return err
+	}
+	part := strings.ToLower(c.Query("q"))
+	chosen := make([]api.Source, 0, len(all))
+	for _, s := range all {
+		if (!broken || s.Error != "") && strings.Contains(strings.ToLower(s.Slug), part) {
+			chosen = append(chosen, api.Source(s))
+		}
+	}
+	page, err := cut(c, chosen, func(s api.Source) string { return s.Slug })
+	if err != nil {
+		return err
+	}
+	return send(c, page)
+}
+
+// mirror answers how mirroring the sources stands.
+func (a *API) mirror(c *fiber.Ctx) error {
+	all, err := a.Catalog.Sources(c.UserContext())
+	if err != nil {
+		return err
+	}
+	m := api.Mirror{Sources: len(all)}
+	for _, s := range all {
+		if s.Error != "" {
+			m.Broken++
+		}
+	}
+	m.Roots = list(a.Catalog.Roots(), func(r catalog.Root) api.Root {
+		return api.Root{Name: r.Name, Synced: r.Synced.UTC(), Seconds: r.Took.Seconds(), Sources: r.Sources, Broken: r.Broken, Error: r.Error}
+	})
+	return send(c, m)
+}
+
+// plan answers what would be built.
+func (a *API) plan(c *fiber.Ctx) error {
+	r, err := decode[api.PlanRequest](c)
+	if err != nil {
+		return err
+	}
+	changesets, settings, err := wanted(r)
+	if err != nil {
+		return err
+	}
+	plan, err := a.Catalog.Preview(c.UserContext(), changesets, settings)
+	if err != nil {
+		return err
+	}
+	return send(c, plan)
+}
+
+// explain answers why a package would be built, or why not.
+func (a *API) explain(c *fiber.Ctx) error {
+	r, err := decode[api.ExplainRequest](c)
+	if err != nil {
+		return err
+	}
+	if err := buildbtw.CheckPkgname(r.Package); err != nil {
+		return err
+	}
+	changesets, settings, err := wanted(r.PlanRequest)
+	if err != nil {
+		return err
+	}
+	answer, err := a.Catalog.Explain(c.UserContext(), changesets, settings, r.Package)
+	if err != nil {
+		return err
+	}
+	return send(c, answer)
+}
+
+// wanted reads changesets and settings; what a request does not choose is the
+// default.
+func wanted(r api.PlanRequest) ([]buildbtw.Changeset, buildbtw.Settings, error) {
+	settings := buildbtw.DefaultSettings()
+	r.Apply(&settings)
+	changesets, err := buildbtw.ParseChangesets(r.Changesets)
+	return changesets, settings, err
+}
