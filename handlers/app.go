@@ -91,8 +91,10 @@ func New(d Deps) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{Deps: d, hosts: accepted, assets: assets, metrics: newMetrics(), parts: newPartCache(), diffs: lru.New[diffKey, views.Diff](cachedDiffs),
-		pkgInfos: lru.New[string, *alpm.PkgInfo](cachedInfos), graphs: newGraphs(), news: newNews(d.Store, d.Logs, d.Now())}
+	a := &App{
+		Deps: d, hosts: accepted, assets: assets, metrics: newMetrics(), parts: newPartCache(), diffs: lru.New[diffKey, views.Diff](cachedDiffs),
+		pkgInfos: lru.New[string, *alpm.PkgInfo](cachedInfos), graphs: newGraphs(), news: newNews(d.Store, d.Logs, d.Now()),
+	}
 	a.serving, a.stop = context.WithCancel(context.Background())
 	a.begin = sync.OnceFunc(func() { go a.news.run(a.serving) })
 	a.problem = apiv1.Problem

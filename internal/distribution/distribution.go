@@ -37,8 +37,10 @@ const dataSet = "../shared/data/artix-2026-08-22.srcinfo.tar.zst"
 //go:embed testdata/sample.srcinfo.tar.zst
 var sample []byte
 
+//nolint:gochecknoglobals // a constant that takes a moment to unpack
 var readSample = sync.OnceValues(func() ([]File, error) { return unpack(bytes.NewReader(sample)) })
 
+//nolint:gochecknoglobals // a constant that takes a moment to unpack
 var readWhole = sync.OnceValues(func() ([]File, error) {
 	root, err := moduleRoot()
 	if err != nil {
