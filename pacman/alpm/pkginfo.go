@@ -1,10 +1,10 @@
 package alpm
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -40,11 +40,16 @@ type PkgInfo struct {
 // MaxPkgInfo is the size in bytes above which a .PKGINFO is refused.
 const MaxPkgInfo = 1 << 20
 
+// maxValue bounds a value in bytes: libalpm reads no database that has a line of
+// more than 512 KiB, and baserepo none of more than 64.
+const maxValue = 32 << 10
+
 // ParsePkgInfo reads a .PKGINFO. Keys it does not know are only named. Name,
 // version and architecture must be there and legal, so that they can be parts
 // of paths; nothing that has one value may be given twice; no value holds a
 // control character. White space inside values becomes single spaces, as
-// repo-add does it.
+// repo-add does it. A value that has the form of a field's header in databases
+// (%NAME%) is refused; with other text around it it is none.
 func ParsePkgInfo(text []byte) (*PkgInfo, error) {
 	if len(text) > MaxPkgInfo {
 		return nil, fmt.Errorf(".PKGINFO: more than %d bytes", MaxPkgInfo)
@@ -72,18 +77,25 @@ func (p *pkgInfoParser) parseLine(line string) error {
 	if line == "" || line[0] == '#' {
 		return nil
 	}
-	if !utf8.ValidString(line) || strings.IndexFunc(line, isControl) >= 0 {
-		return errors.New("not text")
-	}
 	key, value, found := strings.Cut(line, "=")
 	key = strings.TrimSpace(key)
 	if !found || key == "" || !all(key, isArch) {
 		return fmt.Errorf("%q is not of the form key = value", shorten(line))
 	}
-	return p.assign(key, strings.Join(strings.Fields(value), " "))
+	if !utf8.ValidString(value) || strings.IndexFunc(value, isControl) >= 0 {
+		return fmt.Errorf("%s is not text: it holds a control character or is not UTF-8; correct it in the PKGBUILD", key)
+	}
+	value = strings.Join(strings.Fields(value), " ")
+	if len(value) > maxValue {
+		return fmt.Errorf("%s has %d bytes; at most %d are allowed", key, len(value), maxValue)
+	}
+	if isDescHeader(value) {
+		return fmt.Errorf("%s is %s, which is how databases of pacman name a field; say it with other words in the PKGBUILD", key, shorten(value))
+	}
+	return p.assign(key, value)
 }
 
-func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+func isControl(r rune) bool { return unicode.IsControl(r) && r != '\t' }
 
 func (p *pkgInfoParser) assign(key, value string) error {
 	if list := p.info.list(key); list != nil {

@@ -125,11 +125,9 @@ func parseDatabase(r io.Reader, limits alpm.Limits) (table, error) {
 	return all, nil
 }
 
-// read takes the fields it knows from lines of the form %FIELD%, values, and an
-// empty line.
+// read takes the fields it knows.
 func (e *Entry) read(text *lines) error {
-	var one *string
-	var list *[]string
+	var desc alpm.DescLines
 	for {
 		line, err := text.next()
 		if errors.Is(err, io.EOF) {
@@ -141,14 +139,8 @@ func (e *Entry) read(text *lines) error {
 		if text.n > maxMember {
 			return fmt.Errorf("%w: more than %d bytes", alpm.ErrLimit, maxMember)
 		}
-		switch {
-		case len(line) == 0:
-			one, list = nil, nil
-			continue
-		case line[0] == '%' && one == nil && list == nil:
-			one, list = e.field(string(line))
-			continue
-		case one == nil && list == nil:
+		one, list := e.field(desc.Value(line))
+		if one == nil && list == nil {
 			continue
 		}
 		value, err := text.keep(line)
@@ -163,23 +155,23 @@ func (e *Entry) read(text *lines) error {
 	}
 }
 
-func (e *Entry) field(heading string) (one *string, list *[]string) {
-	switch heading {
-	case "%NAME%":
+func (e *Entry) field(name string) (one *string, list *[]string) {
+	switch name {
+	case "NAME":
 		return &e.Name, nil
-	case "%BASE%":
+	case "BASE":
 		return &e.Base, nil
-	case "%VERSION%":
+	case "VERSION":
 		return &e.Version, nil
-	case "%FILENAME%":
+	case "FILENAME":
 		return &e.Filename, nil
-	case "%ARCH%":
+	case "ARCH":
 		return &e.Arch, nil
-	case "%DEPENDS%":
+	case "DEPENDS":
 		return nil, &e.Depends
-	case "%MAKEDEPENDS%":
+	case "MAKEDEPENDS":
 		return nil, &e.MakeDepends
-	case "%PROVIDES%":
+	case "PROVIDES":
 		return nil, &e.Provides
 	}
 	return nil, nil

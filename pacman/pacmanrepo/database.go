@@ -29,7 +29,7 @@ type entry struct {
 	files []byte
 
 	filename, name, version, arch string
-	sha256                        string // lower case hexadecimal
+	sha256, md5                   string // lower case hexadecimal
 	size                          int64  // of the file, bytes
 }
 
@@ -52,7 +52,7 @@ func newEntry(f file, p *alpm.Package) *entry {
 	return &entry{
 		desc: formatDesc(f, &p.Info), files: []byte("%FILES%\n" + lines(p.Files)),
 		filename: f.name, name: p.Info.Name, version: p.Info.Version, arch: p.Info.Arch,
-		sha256: f.sha256, size: f.size,
+		sha256: f.sha256, md5: f.md5, size: f.size,
 	}
 }
 
@@ -102,30 +102,31 @@ func formatDesc(f file, i *alpm.PkgInfo) []byte {
 
 // parseEntry reads back what newEntry or repo-add wrote.
 func parseEntry(desc, files []byte) (*entry, error) {
-	e := &entry{
-		desc: desc, files: files,
-		filename: descValue(desc, "FILENAME"), name: descValue(desc, "NAME"), version: descValue(desc, "VERSION"),
-		arch: descValue(desc, "ARCH"), sha256: descValue(desc, "SHA256SUM"),
+	e := &entry{desc: desc, files: files}
+	var size string
+	fields := map[string]*string{
+		"FILENAME": &e.filename, "NAME": &e.name, "VERSION": &e.version, "ARCH": &e.arch,
+		"SHA256SUM": &e.sha256, "MD5SUM": &e.md5, "CSIZE": &size,
+	}
+	for field, value := range alpm.DescValues(desc) {
+		into := fields[field]
+		if into == nil {
+			continue
+		}
+		if *into != "" {
+			return nil, fmt.Errorf("database entry %.80q has a second %s", desc, field)
+		}
+		*into = string(value)
 	}
 	if e.filename == "" || e.name == "" || e.version == "" || len(e.sha256) != 64 {
 		return nil, fmt.Errorf("database entry %.80q lacks file name, name, version or digest", desc)
 	}
-	size, err := strconv.ParseInt(descValue(desc, "CSIZE"), 10, 64)
+	n, err := strconv.ParseInt(size, 10, 64)
 	if err != nil {
 		return nil, fmt.Errorf("database entry of %s: size: %w", e.filename, err)
 	}
-	e.size = size
+	e.size = n
 	return e, nil
-}
-
-// descValue returns the first line of a field, or nothing.
-func descValue(desc []byte, field string) string {
-	_, rest, found := bytes.Cut(desc, []byte("%"+field+"%\n"))
-	if !found {
-		return ""
-	}
-	value, _, _ := bytes.Cut(rest, []byte("\n"))
-	return string(value)
 }
 
 // database is the content of a repository's two databases. It is immutable; a

@@ -100,7 +100,7 @@ func verifyFile(ctx context.Context, path string, e *entry) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("read %s: %w", e.filename, err)
-	case size != e.size || hexSum(s.sha256) != e.sha256 || hexSum(s.md5) != descValue(e.desc, "MD5SUM"):
+	case size != e.size || hexSum(s.sha256) != e.sha256 || hexSum(s.md5) != e.md5:
 		return fmt.Errorf("%s is not the file that the database lists", e.filename)
 	}
 	return nil

@@ -68,7 +68,7 @@ func readDatabase(file string) (*database, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read %s of the database: %w", header.Name, err)
 		}
-		e := parseDesc(string(text))
+		e := parseDesc(text)
 		db.entries = append(db.entries, e)
 		for _, name := range append([]string{e.name}, e.provides...) {
 			db.providers[bareName(name)] = append(db.providers[bareName(name)], len(db.entries)-1)
@@ -97,23 +97,17 @@ func decompress(r *bufio.Reader) (io.Reader, error) {
 	return r, nil
 }
 
-// parseDesc reads an entry: %KEY%, one value per line, an empty line.
-func parseDesc(text string) entry {
+// parseDesc reads an entry.
+func parseDesc(text []byte) entry {
 	var e entry
-	key := ""
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\n")
-		switch {
-		case line == "":
-			key = ""
-		case key == "":
-			key = line
-		case key == "%NAME%":
-			e.name = line
-		case key == "%PROVIDES%":
-			e.provides = append(e.provides, line)
-		case key == "%DEPENDS%":
-			e.depends = append(e.depends, line)
+	for field, value := range alpm.DescValues(text) {
+		switch field {
+		case "NAME":
+			e.name = string(value)
+		case "PROVIDES":
+			e.provides = append(e.provides, string(value))
+		case "DEPENDS":
+			e.depends = append(e.depends, string(value))
 		}
 	}
 	return e
