@@ -10,11 +10,17 @@ import (
 	"unicode/utf8"
 )
 
+// maxPath is Linux's PATH_MAX in bytes, without the NUL.
+const maxPath = 4095
+
 // checkPath refuses names that would lead out of the directory where a package
 // is unpacked. makepkg never writes them.
 func checkPath(name string) error {
 	if name == "" || strings.IndexByte(name, 0) >= 0 {
 		return errors.New("entry without a usable name")
+	}
+	if len(name) > maxPath {
+		return fmt.Errorf("entry %q has a name of %d bytes; at most %d can be unpacked", shorten(name), len(name), maxPath)
 	}
 	for part := range strings.SplitSeq(strings.TrimSuffix(name, "/"), "/") {
 		if part == "" || part == "." || part == ".." {

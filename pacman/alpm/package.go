@@ -41,14 +41,15 @@ func DefaultLimits() Limits {
 // ReadPackage reads a package with the default limits.
 func ReadPackage(r io.Reader) (*Package, error) { return DefaultLimits().ReadPackage(r) }
 
-// ReadPackage reads a package file to its end, as ReadArchive does.
+// ReadPackage reads a package file to its end, as ReadArchive does. Entries that
+// would reach beyond the package where it is unpacked are errors.
 func (l Limits) ReadPackage(r io.Reader) (*Package, error) {
 	return l.readPackage(r, nil)
 }
 
 // readPackage shows every entry also to look, unless that is nil.
 func (l Limits) readPackage(r io.Reader, look func(*tar.Header, io.Reader) error) (*Package, error) {
-	p := packageReader{look: look}
+	p := packageReader{look: look, shape: newShape()}
 	if err := l.ReadArchive(r, p.entry); err != nil {
 		return nil, fmt.Errorf("read package: %w", err)
 	}
@@ -60,6 +61,7 @@ func (l Limits) readPackage(r io.Reader, look func(*tar.Header, io.Reader) error
 
 type packageReader struct {
 	look  func(*tar.Header, io.Reader) error
+	shape shape
 	info  *PkgInfo
 	files []string
 }
@@ -70,6 +72,9 @@ func (p *packageReader) entry(header *tar.Header, content io.Reader) error {
 	}
 	if header.Name == ".PKGINFO" {
 		return p.readInfo(header, content)
+	}
+	if err := p.shape.check(header); err != nil {
+		return err
 	}
 	if header.Name[0] != '.' {
 		p.files = append(p.files, listName(header))

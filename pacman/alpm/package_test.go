@@ -35,7 +35,7 @@ func tarOf(tb testing.TB, entries ...entry) []byte {
 	w := tar.NewWriter(&out)
 	for _, e := range entries {
 		header := e.header
-		header.Name, header.Mode, header.Size = e.name, 0o644, int64(len(e.body))
+		header.Name, header.Mode, header.Size = e.name, header.Mode|0o644, int64(len(e.body))
 		if err := w.WriteHeader(&header); err != nil {
 			tb.Fatal(err)
 		}
@@ -151,25 +151,56 @@ func TestBadPackagesAreRefused(t *testing.T) {
 		file []byte
 		want string
 	}{
-		"empty":              {nil, "cut off"},
-		"text":               {[]byte(strings.Repeat("hello ", 500)), "not a tar archive"},
-		"no pkginfo":         {tarOf(t, entry{name: "usr/"}), "no .PKGINFO"},
-		"two pkginfos":       {tarOf(t, info, info), "second .PKGINFO"},
-		"linked pkginfo":     {tarOf(t, entry{name: ".PKGINFO", header: link}), ".PKGINFO is not a file"},
-		"empty pkginfo":      {tarOf(t, entry{name: ".PKGINFO"}), "the name is empty"},
-		"large pkginfo":      {tarOf(t, entry{name: ".PKGINFO", body: strings.Repeat("#", alpm.MaxPkgInfo+1)}), "more than 1048576 bytes"},
-		"absolute path":      {tarOf(t, info, entry{name: "/etc/passwd"}), "does not stay inside"},
-		"path upwards":       {tarOf(t, info, entry{name: "usr/../../etc"}), "does not stay inside"},
-		"path with a dot":    {tarOf(t, info, entry{name: "./usr"}), "does not stay inside"},
-		"data after the end": {append(bytes.Clone(good), 1), "data after the end"},
-		"no end":             {good[:len(good)-1024], "cut off"},
-		"half an end":        {good[:len(good)-512], "cut off"},
-		"trailing garbage":   {append(compress(t, "zst", good), "garbage"...), "magic number"},
+		"empty":               {nil, "cut off"},
+		"text":                {[]byte(strings.Repeat("hello ", 500)), "not a tar archive"},
+		"no pkginfo":          {tarOf(t, entry{name: "usr/"}), "no .PKGINFO"},
+		"two pkginfos":        {tarOf(t, info, info), "second .PKGINFO"},
+		"linked pkginfo":      {tarOf(t, entry{name: ".PKGINFO", header: link}), ".PKGINFO is not a file"},
+		"empty pkginfo":       {tarOf(t, entry{name: ".PKGINFO"}), "the name is empty"},
+		"large pkginfo":       {tarOf(t, entry{name: ".PKGINFO", body: strings.Repeat("#", alpm.MaxPkgInfo+1)}), "more than 1048576 bytes"},
+		"absolute path":       {tarOf(t, info, entry{name: "/etc/passwd"}), "does not stay inside"},
+		"path upwards":        {tarOf(t, info, entry{name: "usr/../../etc"}), "does not stay inside"},
+		"path with a dot":     {tarOf(t, info, entry{name: "./usr"}), "does not stay inside"},
+		"long name":           {tarOf(t, info, entry{name: strings.Repeat("long/", 820) + "x"}), "has a name of 4101 bytes; at most 4095"},
+		"device":              {tarOf(t, info, entry{name: "dev/null", header: tar.Header{Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 3}}), `"dev/null" is a device node; a package holds only`},
+		"block device":        {tarOf(t, info, entry{name: "dev/sda", header: tar.Header{Typeflag: tar.TypeBlock}}), "is a device node"},
+		"fifo":                {tarOf(t, info, entry{name: "run/f", header: tar.Header{Typeflag: tar.TypeFifo}}), `"run/f" is a FIFO`},
+		"other kind":          {tarOf(t, info, entry{name: "x", header: tar.Header{Typeflag: tar.TypeCont}}), "is of a kind"},
+		"foreign hard link":   {tarOf(t, info, hardLink("usr/x", "/etc/shadow")), `"usr/x" is a hard link to "/etc/shadow", which is no file`},
+		"upward hard link":    {tarOf(t, info, entry{name: "etc/x"}, hardLink("usr/x", "usr/../etc/x")), "is a hard link"},
+		"early hard link":     {tarOf(t, info, hardLink("usr/x", "usr/y"), entry{name: "usr/y"}), "is a hard link"},
+		"below a linked link": {tarOf(t, info, entry{name: "a", header: link}, hardLink("b", "a"), entry{name: "b/c"}), `"b" is a symbolic link`},
+		"hidden device":       {tarOf(t, info, entry{name: ".INSTALL", header: tar.Header{Typeflag: tar.TypeFifo}}), "is a FIFO"},
+		"below a link":        {tarOf(t, info, entry{name: "a", header: link}, entry{name: "a/passwd"}), `"a" is a symbolic link, and other files`},
+		"deep below a link":   {tarOf(t, info, entry{name: "u/a", header: link}, entry{name: "u/a/b/c/"}, entry{name: "u/a/b/c/d"}), `"u/a" is a symbolic link`},
+		"link over a parent":  {tarOf(t, info, entry{name: "u/a/b/c"}, entry{name: "u/a", header: link}), `"u/a" is a symbolic link`},
+		"link and directory":  {tarOf(t, info, entry{name: "a", header: link}, entry{name: "a/"}, entry{name: "a/b"}), `"a" is a symbolic link`},
+		"data after the end":  {append(bytes.Clone(good), 1), "data after the end"},
+		"no end":              {good[:len(good)-1024], "cut off"},
+		"half an end":         {good[:len(good)-512], "cut off"},
+		"trailing garbage":    {append(compress(t, "zst", good), "garbage"...), "magic number"},
 	} {
 		pkg, err := alpm.ReadPackage(bytes.NewReader(c.file))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v and error %v, want %q", name, pkg, err, c.want)
 		}
+	}
+}
+
+func hardLink(name, to string) entry {
+	return entry{name: name, header: tar.Header{Typeflag: tar.TypeLink, Linkname: to}}
+}
+
+// TestLinksInsideAPackageAreFine has what makepkg writes: hard links to files of
+// the package, symbolic links to anywhere, programs with the setuid bit.
+func TestLinksInsideAPackageAreFine(t *testing.T) {
+	t.Parallel()
+	link := tar.Header{Typeflag: tar.TypeSymlink, Linkname: "/etc"}
+	file := tarOf(t, entry{name: ".PKGINFO", body: pkgInfoText}, entry{name: ".INSTALL", body: "x"},
+		entry{name: "usr/bin/su", header: tar.Header{Mode: 0o4755}}, hardLink("usr/bin/su2", "usr/bin/su"), hardLink("bin/su3", "usr/bin/su2"),
+		entry{name: "usr/a", header: link}, entry{name: "usr/ab/"}, entry{name: "usr/ab/c"}, entry{name: "usr/lib", header: link}, hardLink("lib", "usr/lib"))
+	if _, err := alpm.ReadPackage(bytes.NewReader(file)); err != nil {
+		t.Error(err)
 	}
 }
 
