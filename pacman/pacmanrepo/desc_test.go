@@ -2,6 +2,9 @@ package pacmanrepo_test
 
 import (
 	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,5 +111,63 @@ func TestStageRefusesValuesThatLookLikeAHeader(t *testing.T) {
 			t.Errorf("%q: %v", line, err)
 		}
 		nothingStaged(t, dir)
+	}
+}
+
+// TestStageReadsBackWhatItWrote has the disk change what was written.
+func TestStageReadsBackWhatItWrote(t *testing.T) {
+	t.Parallel()
+	elsewhere, dir := open(t, pacmanrepo.Options{})
+	other := stage(t, elsewhere, 1, pkg{name: "foo", ext: "zst", version: "1.0-2"})
+	foreign := filepath.Join(filepath.Dir(dir), "staging", "1", other[0].SHA256, "entry.tar.zst")
+	for what, damage := range map[string]func(entry string) error{
+		"garbage": func(entry string) error { return os.WriteFile(entry, []byte("garbage"), 0o600) },
+		"nothing": func(entry string) error { return os.Remove(entry) },
+		"cut off": func(entry string) error { return os.Truncate(entry, 100) },
+		"another package's entry": func(entry string) error {
+			text, err := os.ReadFile(foreign)
+			return errors.Join(err, os.WriteFile(entry, text, 0o600))
+		},
+		"a cut off package": func(entry string) error {
+			return os.Truncate(filepath.Join(filepath.Dir(entry), "foo-1.0-1-x86_64.pkg.tar.zst"), 10)
+		},
+	} {
+		r, dir := open(t, pacmanrepo.Options{})
+		r.BeforeStep(func(op, path string) error {
+			if op == "sync" && strings.Contains(path, ".upload-") {
+				return damage(filepath.Join(path, "entry.tar.zst"))
+			}
+			return nil
+		})
+		p := pkg{name: "foo", ext: "zst"}
+		content := p.bytes(t)
+		if got, err := r.Stage(t.Context(), p.upload(1, content), bytes.NewReader(content)); err == nil || buildbtw.KindOf(err) != buildbtw.KindInternal {
+			t.Errorf("%s: %+v, %v", what, got, err)
+		}
+		nothingStaged(t, dir)
+	}
+}
+
+// TestDamagedUploadIsReplacedByTheNext repeats an upload of which the disk has
+// lost a part.
+func TestDamagedUploadIsReplacedByTheNext(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"entry.tar.zst", "foo-1.0-1-x86_64.pkg.tar.zst"} {
+		r, dir := open(t, pacmanrepo.Options{})
+		create(t, r, x86)
+		p := pkg{name: "foo", ext: "zst"}
+		staged := stage(t, r, 3, p)
+		path := filepath.Join(filepath.Dir(dir), "staging", "3", staged[0].SHA256, file)
+		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := r.Publish(t.Context(), publication(3, staged, x86))
+		if err := hasKind(err, buildbtw.KindConflict, "cannot be read any more"); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		if err := r.Publish(t.Context(), publication(3, stage(t, r, 3, p), x86)); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		verify(t, r)
 	}
 }

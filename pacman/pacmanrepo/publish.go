@@ -28,8 +28,8 @@ type Publication struct {
 // the attempt's staged files are gone. After an error or a crash the same call
 // finishes the rest; a call for packages that are published already does nothing.
 //
-// The error is a Conflict when a file is neither staged nor published with this
-// digest, and NotFound when the repository was never created or is removed.
+// The error is a Conflict when a file is neither staged, in a state that can be
+// read, nor published with this digest, and NotFound when the repository was never created or is removed.
 func (r *Repos) Publish(ctx context.Context, p Publication) error {
 	if err := p.check(); err != nil {
 		return err
@@ -96,12 +96,18 @@ type item struct {
 	pkg   buildbtw.Package
 	entry *entry
 	path  string // of the staged file
+
+	damaged error // why it counts as no longer staged although something is there
 }
 
 func (r *Repos) stagedItems(p Publication) ([]item, error) {
 	items := make([]item, 0, len(p.Files))
 	for _, f := range p.Files {
 		e, path, err := r.staged(p.Attempt, f.SHA256)
+		if isDamaged(err) {
+			items = append(items, item{pkg: f, damaged: err})
+			continue
+		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("read staged %s of attempt %d: %w", f.Filename, p.Attempt, err)
 		}
@@ -133,7 +139,7 @@ func (r *Repos) publish(ctx context.Context, id ID, items []item) error {
 			continue
 		}
 		if i.entry == nil {
-			if err := checkPublished(dir, now, i.pkg); err != nil {
+			if err := checkPublished(dir, now, i); err != nil {
 				return err
 			}
 			continue
@@ -158,12 +164,16 @@ func (r *Repos) loadExisting(id ID) (*database, error) {
 
 // checkPublished accepts a package that is no longer staged because an earlier
 // call published it.
-func checkPublished(dir string, d *database, p buildbtw.Package) error {
+func checkPublished(dir string, d *database, i item) error {
+	p := i.pkg
 	if e := d.entries[p.Pkgname]; e != nil && e.filename == p.Filename && e.sha256 == p.SHA256 {
 		info, err := os.Stat(filepath.Join(dir, p.Filename))
 		if err == nil && info.Size() == e.size {
 			return nil
 		}
+	}
+	if i.damaged != nil {
+		return buildbtw.Conflict("what was stored of the uploaded %s cannot be read any more (%w); it has to be built again", p.Filename, i.damaged)
 	}
 	return buildbtw.Conflict("%s with digest %s was not uploaded by this attempt; upload it again", p.Filename, p.SHA256)
 }

@@ -55,10 +55,15 @@ func (r *Repos) Stage(ctx context.Context, u Upload, body io.Reader) (buildbtw.P
 		return buildbtw.Package{}, err
 	}
 	e, _, err := r.staged(u.Attempt, u.SHA256)
-	if err == nil && e.filename == u.Filename {
+	switch {
+	case err == nil && e.filename == u.Filename:
 		return e.pkg(u.Attempt), nil
+	case isDamaged(err): // what comes now is another chance
+		err = r.disk.removeAll(filepath.Join(r.attemptDir(u.Attempt), u.SHA256))
+	case errors.Is(err, fs.ErrNotExist):
+		err = nil
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return buildbtw.Package{}, fmt.Errorf("stage %s of attempt %d: %w", u.Filename, u.Attempt, err)
 	}
 	e, err = r.stage(ctx, u, body)
@@ -144,6 +149,9 @@ func (r *Repos) stage(ctx context.Context, u Upload, body io.Reader) (*entry, er
 	if err := r.describe(ctx, temp, e, iface); err != nil {
 		return nil, err
 	}
+	if err := readBack(temp, e); err != nil {
+		return nil, err
+	}
 	return e, r.nameUpload(dir, temp, e)
 }
 
@@ -226,17 +234,65 @@ func (r *Repos) nameUpload(dir, temp string, e *entry) error {
 	return r.disk.syncDir(dir)
 }
 
-// staged returns the entry and the path of a staged package, or fs.ErrNotExist.
-func (r *Repos) staged(attempt int64, digest string) (*entry, string, error) {
-	dir := filepath.Join(r.attemptDir(attempt), digest)
-	entries, err := readArchive(filepath.Join(dir, entryName))
+// readBack compares the files in dir with what was to be written for e: what
+// cannot be read again could not be published.
+func readBack(dir string, e *entry) error {
+	got, _, err := readStaged(dir)
 	if err != nil {
+		return fmt.Errorf("read back: %w", err)
+	}
+	if !got.same(e) || got.filename != e.filename || got.name != e.name || got.version != e.version || got.arch != e.arch ||
+		got.sha256 != e.sha256 || got.md5 != e.md5 || got.size != e.size {
+		return fmt.Errorf("the entry of %s reads back as that of %s, version %s, digest %s, %d bytes", e.filename, got.filename, got.version, got.sha256, got.size)
+	}
+	return nil
+}
+
+// staged returns the entry and the path of a staged package, or fs.ErrNotExist.
+// One that is there but cannot be published is an error that isDamaged knows.
+func (r *Repos) staged(attempt int64, digest string) (*entry, string, error) {
+	e, path, err := readStaged(filepath.Join(r.attemptDir(attempt), digest))
+	if err == nil && e.sha256 != digest {
+		return nil, "", damagedError{fmt.Errorf("the entry is of digest %s", e.sha256)}
+	}
+	return e, path, err
+}
+
+func readStaged(dir string) (*entry, string, error) {
+	entries, err := readArchive(filepath.Join(dir, entryName))
+	var disk *fs.PathError
+	switch {
+	case errors.As(err, &disk):
 		return nil, "", err
+	case err != nil:
+		return nil, "", damagedError{err}
+	case entries == nil:
+		return nil, "", fs.ErrNotExist
+	case len(entries) != 1:
+		return nil, "", damagedError{fmt.Errorf("%d entries", len(entries))}
 	}
 	for _, e := range entries {
-		return e, filepath.Join(dir, e.filename), nil
+		path := filepath.Join(dir, e.filename)
+		info, err := os.Stat(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // Discard may have come only this far
+			return nil, "", damagedError{fmt.Errorf("%s is gone", e.filename)}
+		case err != nil:
+			return nil, "", err
+		case info.Size() != e.size:
+			return nil, "", damagedError{fmt.Errorf("%s has %d bytes instead of %d", e.filename, info.Size(), e.size)}
+		}
+		return e, path, nil
 	}
-	return nil, "", fs.ErrNotExist
+	return nil, "", fs.ErrNotExist // not reached: there is one
+}
+
+// damagedError is a staged package that reading again will not mend.
+type damagedError struct{ error }
+
+func isDamaged(err error) bool {
+	var damaged damagedError
+	return errors.As(err, &damaged)
 }
 
 // Discard removes the staged files of an attempt that came to nothing.
@@ -264,7 +320,7 @@ func (r *Repos) Staged() ([]int64, error) {
 }
 
 // Interfaces returns the interfaces of the staged packages of an attempt, by
-// their SHA-256.
+// their SHA-256. The error is a Conflict when one cannot be read any more.
 func (r *Repos) Interfaces(attempt int64) (map[string]alpm.Interface, error) {
 	files, err := filepath.Glob(filepath.Join(r.attemptDir(attempt), "*", interfaceName))
 	if err != nil {
@@ -281,7 +337,7 @@ func (r *Repos) Interfaces(attempt int64) (map[string]alpm.Interface, error) {
 		}
 		var i alpm.Interface
 		if err := json.Unmarshal(text, &i); err != nil {
-			return nil, fmt.Errorf("read the interfaces of attempt %d: %w", attempt, err)
+			return nil, buildbtw.Conflict("what was stored of an uploaded package of attempt %d cannot be read any more (%w); it has to be built again", attempt, err)
 		}
 		all[filepath.Base(filepath.Dir(path))] = i
 	}
