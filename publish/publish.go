@@ -6,10 +6,11 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strconv"
+	"time"
 
 	"golang.org/x/sync/singleflight"
 
@@ -20,12 +21,13 @@ import (
 	"buildbtw/store"
 )
 
-// Config is what a Publisher works with. All fields but Baseline are needed.
+// Config is what a Publisher works with. All fields but Now and Baseline are needed.
 type Config struct {
 	Store  *store.Store
 	Repos  *pacmanrepo.Repos
 	Mirror *gitmirror.Mirror // the dependencies of builds that the cut-off may apply to
 	Log    *slog.Logger
+	Now    func() time.Time // nil: time.Now
 
 	// Baseline returns what dependents can notice of the packages that builds fall
 	// back to: those of the base. Not ok means that it is not known; then
@@ -36,11 +38,17 @@ type Config struct {
 // Publisher ends attempts and fills repositories. It is safe for concurrent use.
 type Publisher struct {
 	Config
-	running singleflight.Group // publications, by attempt
+	running  singleflight.Group // publications, by attempt
+	failures failures
 }
 
 // New makes a publisher.
-func New(c Config) *Publisher { return &Publisher{Config: c} }
+func New(c Config) *Publisher {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Publisher{Config: c}
+}
 
 // Report is how an attempt ended, as its worker reports it.
 type Report struct {
@@ -67,19 +75,29 @@ func (p *Publisher) Finish(ctx context.Context, lease string, r Report) (buildbt
 }
 
 // CompleteAll rolls forward every attempt whose packages were being published
-// when the server stopped, or whose publication failed.
+// when the server stopped, or whose publication failed. The failure of one is
+// logged and concerns no other; after some it is tried again with growing pauses.
 func (p *Publisher) CompleteAll(ctx context.Context) error {
 	intentions, err := p.Store.Publishing(ctx)
 	if err != nil {
 		return fmt.Errorf("list unfinished publications: %w", err)
 	}
-	var failures []error
+	p.failures.keep(intentions)
 	for _, intention := range intentions {
+		attempt := intention.Attempt
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !p.failures.isDue(attempt.ID, p.Now()) {
+			continue
+		}
 		if _, err := p.complete(ctx, intention); err != nil {
-			failures = append(failures, err)
+			tries, pause := p.failures.note(attempt.ID, p.Now())
+			p.Log.ErrorContext(ctx, "packages are not published yet; it is tried again",
+				"build", intention.Build.ID, "attempt", attempt.Number, "tries", tries, "pause", pause, "error", err)
 		}
 	}
-	return errors.Join(failures...)
+	return nil
 }
 
 // complete carries out a stored intention to publish. It may be repeated at any
@@ -88,7 +106,12 @@ func (p *Publisher) complete(ctx context.Context, intention store.Publishing) (b
 	if intention.Done() {
 		return intention.Status, nil
 	}
-	status, err, _ := p.running.Do(strconv.FormatInt(intention.Attempt.ID, 10), func() (any, error) {
+	status, err, _ := p.running.Do(strconv.FormatInt(intention.Attempt.ID, 10), func() (status any, err error) {
+		defer func() {
+			if r := recover(); r != nil { // one build must not end the server
+				status, err = buildbtw.Status(""), fmt.Errorf("publishing panicked: %v\n%s", r, debug.Stack())
+			}
+		}()
 		return p.publish(ctx, intention)
 	})
 	return status.(buildbtw.Status), err
@@ -103,18 +126,19 @@ func (p *Publisher) publish(ctx context.Context, intention store.Publishing) (bu
 	// After a crash in Repos.Publish there may be none left, because all was saved.
 	interfaces, err := p.Repos.Interfaces(attempt.ID)
 	if err == nil && len(interfaces) > 0 {
-		err = p.Store.SaveInterfaces(ctx, interfaces)
+		if err := p.Store.SaveInterfaces(ctx, interfaces); err != nil {
+			return "", err
+		}
 	}
-	if err != nil {
-		return "", err
+	if err == nil {
+		err = p.Repos.Publish(ctx, pacmanrepo.Publication{
+			Repository:    buildbtw.RepositoryName(build.Buildspace, build.Iteration),
+			DB:            build.Buildspace,
+			Architectures: intention.Architectures,
+			Attempt:       attempt.ID,
+			Files:         intention.Files,
+		})
 	}
-	err = p.Repos.Publish(ctx, pacmanrepo.Publication{
-		Repository:    buildbtw.RepositoryName(build.Buildspace, build.Iteration),
-		DB:            build.Buildspace,
-		Architectures: intention.Architectures,
-		Attempt:       attempt.ID,
-		Files:         intention.Files,
-	})
 	if err == nil {
 		return p.Store.CompletePublish(ctx, attempt.ID)
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 // rescuePass completes publications that were cut off and gives up attempts
-// whose lease ran out. It runs before anything else at start-up.
+// whose lease ran out. It runs before anything else at start-up. Its error is the
+// database's: what goes wrong with one attempt is only logged.
 func (s *Scheduler) rescuePass(ctx context.Context) error {
 	completed := s.Publisher.CompleteAll(ctx)
 	lost, err := s.Store.ExpireLeases(ctx)

@@ -72,7 +72,7 @@ func (s *Server) Restart(t testing.TB) {
 	f.Store, f.Mirror, f.Catalog, f.Log, f.Now, f.Architectures = s.DB.Store, mirror, sources, quiet, s.options.Now, []string{"x86_64"}
 	s.Scheduler = scheduler.New(scheduler.Config{
 		Store: s.DB.Store, Mirror: mirror, Repos: repos, Catalog: sources, Log: quiet, Now: s.options.Now,
-		Publisher:  publish.New(publish.Config{Store: s.DB.Store, Repos: repos, Mirror: mirror, Log: quiet}),
+		Publisher:  publish.New(publish.Config{Store: s.DB.Store, Repos: repos, Mirror: mirror, Log: quiet, Now: s.options.Now}),
 		Forge:      forge.New(f),
 		SourceDirs: []string{s.Sources},
 		Lease:      storetest.Lease, SyncPeriod: time.Second, Debounce: 2 * time.Second,
