@@ -17,8 +17,13 @@ func TestOnlyALineAfterAnEmptyOneIsAHeader(t *testing.T) {
 		got = append(got, [2]string{field, string(value)})
 	}
 	want := [][2]string{
-		{"NAME", "foo"}, {"DESC", "checks %SHA256SUM%"}, {"DESC", "%VERSION%"}, {"DESC", "2"},
-		{"DEPENDS", "a"}, {"DEPENDS", "%NAME%"}, {"ARCH", "x86_64"},
+		{"NAME", "foo"},
+		{"DESC", "checks %SHA256SUM%"},
+		{"DESC", "%VERSION%"},
+		{"DESC", "2"},
+		{"DEPENDS", "a"},
+		{"DEPENDS", "%NAME%"},
+		{"ARCH", "x86_64"},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
