@@ -61,85 +61,6 @@ func (a *API) workerRoutes() []route {
 	}
 }
 
-func (a *API) heartbeat(c *fiber.Ctx) error {
-	stop, err := a.Store.Heartbeat(c.UserContext(), c.Params("lease"), a.Settings.Lease)
-	if err != nil {
-		return err
-	}
-	if stop {
-		return send(c, api.HeartbeatAnswer{Action: api.Stop, Reason: "the build was cancelled, or nobody needs it any more"})
-	}
-	return send(c, api.HeartbeatAnswer{Action: api.Continue})
-}
-
-// appendLog takes a chunk of the log. The worker may repeat one whose answer it
-// has not seen.
-func (a *API) appendLog(c *fiber.Ctx) error {
-	offset, err := strconv.ParseInt(c.Get(api.HeaderOffset), 10, 64)
-	if err != nil || offset < 0 {
-		return buildbtw.Invalid("the header %s must say where in the log the body begins, in bytes", api.HeaderOffset)
-	}
-	attempt, err := a.Store.LeasedAttempt(c.UserContext(), c.Params("lease"))
-	if err != nil {
-		return err
-	}
-	chunk, err := transfer.Stream(c, api.MaxLogChunk)
-	if err != nil {
-		return err
-	}
-	end, err := a.Logs.Append(attempt, offset, chunk)
-	var wrong *buildlog.OffsetError
-	if errors.As(err, &wrong) {
-		return buildbtw.Conflict("the log does not end at byte %d: %w", offset, wrong)
-	}
-	if err != nil {
-		return err
-	}
-	return send(c, api.LogAnswer{Offset: end})
-}
-
-// sourceTree streams the tree of the commit that the lease is about, and no
-// other.
-func (a *API) sourceTree(c *fiber.Ctx) error {
-	lease, err := a.Store.Lease(c.UserContext(), c.Params("lease"))
-	if err != nil {
-		return err
-	}
-	return a.sendTree(c, lease.Build.Commit)
-}
-
-const (
-	maxFiles      = 1000 // packages of one build
-	maxFinishText = 4000 // bytes of what a worker says about the end
-)
-
-func (a *API) finish(c *fiber.Ctx) error {
-	r, err := decode[api.FinishRequest](c)
-	if err != nil {
-		return err
-	}
-	switch {
-	case !r.Outcome.Reportable():
-		return buildbtw.Invalid("%.40q is no outcome that a worker can report", r.Outcome)
-	case r.Outcome == buildbtw.OutcomeBuilt && len(r.Files) == 0:
-		return buildbtw.Invalid("a build that is built has at least one package; name every uploaded file")
-	case len(r.Files) > maxFiles:
-		return buildbtw.Invalid("%d files are named; a build has at most %d packages", len(r.Files), maxFiles)
-	case len(r.Reason) > maxFinishText:
-		return buildbtw.Invalid("the reason has %d bytes; at most %d are kept", len(r.Reason), maxFinishText)
-	}
-	report := publish.Report{Outcome: r.Outcome, Reason: r.Reason, Files: make([]store.PackageFile, len(r.Files))}
-	for i, f := range r.Files {
-		report.Files[i] = store.PackageFile{Filename: f.Name, SHA256: f.SHA256}
-	}
-	status, err := a.Publisher.Finish(c.UserContext(), c.Params("lease"), report)
-	if err != nil {
-		return err
-	}
-	a.Wake()
-	return send(c, api.FinishAnswer{Status: status})
-}
-
 const (
 	claimTime = (api.MaxWait + 30) * time.Second
 	maxSlots  = 1024 // concurrent builds of one machine
@@ -151,8 +72,8 @@ const (
 	maxClaims = 2
 )
 
-// claim gives a build to a worker, waiting for one as long as the worker wants.
-// A server that stops gives out nothing: its own workers are handing builds back.
+// claim leases a build to a worker, waiting for one as long as the worker asks. A
+// server that stops leases nothing: its own workers are handing builds back.
 func (a *API) claim(c *fiber.Ctx) error {
 	if err := a.goesOn(); err != nil {
 		return err
@@ -189,6 +110,7 @@ func (a *API) claim(c *fiber.Ctx) error {
 	return send(c, job)
 }
 
+// checkClaim validates a request for a build and converts it to a claim.
 func (a *API) checkClaim(r api.ClaimRequest) (store.Claim, error) {
 	w := buildbtw.Worker{
 		Name: r.Worker, Architectures: r.Architectures, Runners: r.Runners, Labels: r.Labels, Version: r.Version,
@@ -218,7 +140,7 @@ func (a *API) checkClaim(r api.ClaimRequest) (store.Claim, error) {
 }
 
 // waitForBuild claims, and tries again whenever the database has changed or the
-// time of a postponed build has come. It gives nil when the wait is over or the
+// time of a postponed build has come. It returns nil when the wait is over or the
 // server stops.
 func (a *API) waitForBuild(ctx context.Context, claim store.Claim, wait time.Duration) (*store.Claimed, error) {
 	changed, cancel := a.Store.SubscribeWork() // before looking: no change is missed
@@ -253,7 +175,7 @@ func (a *API) waitForBuild(ctx context.Context, claim store.Claim, wait time.Dur
 	}
 }
 
-// claimInTurn claims when it is its turn.
+// claimInTurn claims as soon as fewer than maxClaims others do.
 func (a *API) claimInTurn(ctx context.Context, claim store.Claim) (*store.Claimed, error) {
 	select {
 	case a.claims <- struct{}{}:
@@ -264,7 +186,7 @@ func (a *API) claimInTurn(ctx context.Context, claim store.Claim) (*store.Claime
 	return a.Store.ClaimBuild(ctx, claim)
 }
 
-// job tells a worker all that it needs to know about its build.
+// job returns the description of a claimed build that its worker needs.
 func (a *API) job(ctx context.Context, claimed store.Claimed) (api.Job, error) {
 	b := claimed.Build
 	srcinfos, err := a.Sources.ReadSrcinfos(ctx, []string{b.Commit})
@@ -287,10 +209,58 @@ func (a *API) job(ctx context.Context, claimed store.Claimed) (api.Job, error) {
 	}, nil
 }
 
+// heartbeat extends the lease, and answers whether to go on building.
+func (a *API) heartbeat(c *fiber.Ctx) error {
+	stop, err := a.Store.Heartbeat(c.UserContext(), c.Params("lease"), a.Settings.Lease)
+	if err != nil {
+		return err
+	}
+	if stop {
+		return send(c, api.HeartbeatAnswer{Action: api.Stop, Reason: "the build was cancelled, or nobody needs it any more"})
+	}
+	return send(c, api.HeartbeatAnswer{Action: api.Continue})
+}
+
+// appendLog appends a chunk to the log. The worker may repeat one whose answer it
+// has not seen.
+func (a *API) appendLog(c *fiber.Ctx) error {
+	offset, err := strconv.ParseInt(c.Get(api.HeaderOffset), 10, 64)
+	if err != nil || offset < 0 {
+		return buildbtw.Invalid("the header %s must say where in the log the body begins, in bytes", api.HeaderOffset)
+	}
+	attempt, err := a.Store.LeasedAttempt(c.UserContext(), c.Params("lease"))
+	if err != nil {
+		return err
+	}
+	chunk, err := transfer.Stream(c, api.MaxLogChunk)
+	if err != nil {
+		return err
+	}
+	end, err := a.Logs.Append(attempt, offset, chunk)
+	var wrong *buildlog.OffsetError
+	if errors.As(err, &wrong) {
+		return buildbtw.Conflict("the log does not end at byte %d: %w", offset, wrong)
+	}
+	if err != nil {
+		return err
+	}
+	return send(c, api.LogAnswer{Offset: end})
+}
+
+// sourceTree streams the tree of the commit that the lease is about, and no
+// other.
+func (a *API) sourceTree(c *fiber.Ctx) error {
+	lease, err := a.Store.Lease(c.UserContext(), c.Params("lease"))
+	if err != nil {
+		return err
+	}
+	return a.sendTree(c, lease.Build.Commit)
+}
+
 const maxPackage = 4 << 30 // bytes of one package file
 
-// uploadPackage takes in one package. The lease is looked at before the body is
-// read, and again afterwards, because a large body takes its time.
+// uploadPackage stages one package. The lease is checked before the body is read,
+// and again afterwards, because a large body takes its time.
 func (a *API) uploadPackage(c *fiber.Ctx) error {
 	ctx := c.UserContext()
 	file, err := param(c, "file")
@@ -333,7 +303,7 @@ func (a *API) uploadPackage(c *fiber.Ctx) error {
 var pkgverFunction = regexp.MustCompile(`^\s*(function\s+)?pkgver\s*\(\s*\)`)
 
 // hasPkgver reports whether the PKGBUILD of a commit can change its version
-// while it is built. It is looked for as text: nobody evaluates a PKGBUILD here.
+// while it is built. It searches the text: the server never evaluates a PKGBUILD.
 func (a *API) hasPkgver(ctx context.Context, commit string) (bool, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -357,4 +327,38 @@ func (a *API) hasPkgver(ctx context.Context, commit string) (bool, error) {
 			return false, nil
 		}
 	}
+}
+
+const (
+	maxFiles      = 1000 // packages of one build
+	maxFinishText = 4000 // bytes of the reason that a worker reports
+)
+
+// finish ends the attempt with the outcome that the worker reports, and publishes
+// the packages of a build that succeeded.
+func (a *API) finish(c *fiber.Ctx) error {
+	r, err := decode[api.FinishRequest](c)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !r.Outcome.Reportable():
+		return buildbtw.Invalid("%.40q is no outcome that a worker can report", r.Outcome)
+	case r.Outcome == buildbtw.OutcomeBuilt && len(r.Files) == 0:
+		return buildbtw.Invalid("a build that is built has at least one package; name every uploaded file")
+	case len(r.Files) > maxFiles:
+		return buildbtw.Invalid("%d files are named; a build has at most %d packages", len(r.Files), maxFiles)
+	case len(r.Reason) > maxFinishText:
+		return buildbtw.Invalid("the reason has %d bytes; at most %d are kept", len(r.Reason), maxFinishText)
+	}
+	report := publish.Report{Outcome: r.Outcome, Reason: r.Reason, Files: make([]store.PackageFile, len(r.Files))}
+	for i, f := range r.Files {
+		report.Files[i] = store.PackageFile{Filename: f.Name, SHA256: f.SHA256}
+	}
+	status, err := a.Publisher.Finish(c.UserContext(), c.Params("lease"), report)
+	if err != nil {
+		return err
+	}
+	a.Wake()
+	return send(c, api.FinishAnswer{Status: status})
 }
