@@ -2,16 +2,29 @@ package handlers
 
 import (
 	"context"
+	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
+	"buildbtw/internal/shell"
+	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 	"buildbtw/views"
 )
 
-// buildPage shows all that is known of a build.
+const (
+	maxBlockers       = 500 // failures of an iteration that are read to count what each of them blocks
+	pageNeighbours    = 30  // builds of either side that the page of a build names
+	neighboursPerPage = 200 // builds on a page of one side
+	pageCuts          = 20  // ignored cycle edges at either end of a build
+	explainedAttempts = 3   // newest attempts, shown with the first error line of their log
+	pageHistory       = 50  // events of a build
+)
+
+// buildPage shows a build with its attempts, neighbours, packages and history.
 func (a *App) buildPage(c *fiber.Ctx) error {
 	id, err := buildbtw.ParseBuildID(c.Params("id"))
 	if err != nil {
@@ -22,31 +35,30 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 		return err
 	}
 	w := watched{topics: []string{topicBuildspace(row.Buildspace)}, seconds: 3} // what it waits for are other builds
-	return a.renderLive(c, w, func() (*livePage, error) { return a.buildLive(c, id) })
-}
-
-func (a *App) buildLive(c *fiber.Ctx, id int64) (*livePage, error) {
-	var row store.BuildRow
-	var v views.BuildDetail
-	err := a.Store.Snapshot(c.UserContext(), func(db *store.Reader) (err error) {
-		if row, err = db.Build(c.UserContext(), id); err != nil {
+	return a.renderLive(c, w, func() (*livePage, error) {
+		var row store.BuildRow
+		var v views.BuildDetail
+		err := a.Store.Snapshot(c.UserContext(), func(db *store.Reader) (err error) {
+			if row, err = db.Build(c.UserContext(), id); err != nil {
+				return err
+			}
+			v, err = a.buildView(c.UserContext(), db, row)
 			return err
+		})
+		if err != nil {
+			return nil, err
 		}
-		v, err = a.buildView(c.UserContext(), db, row)
-		return err
+		v.Actions = buildActions(user(c), row.Build)
+		s := a.shell(c, views.NavBuildspaces, v.Title())
+		s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Iteration, views.Crumb{Label: v.Name()})
+		s.Mood = views.BuildMood(v.Status)
+		s.Preview = a.preview(views.BuildURL(id), v.Summary())
+		return &livePage{shell: s, parts: v.Parts(), content: views.BuildContent(v)}, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	v.Actions = buildActions(user(c), row.Build)
-	s := a.shell(c, views.NavBuildspaces, v.Title())
-	s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Iteration, views.Crumb{Label: v.Name()})
-	s.Mood = views.BuildMood(v.Status)
-	s.Preview = a.preview(views.BuildURL(id), v.Summary())
-	return &livePage{shell: s, parts: v.Parts(), content: views.BuildContent(v)}, nil
 }
 
-// changeBuild does something to a build, and leads back to its page.
+// changeBuild calls change for the build that the path names, wakes the
+// scheduler, and redirects to the build's page.
 func (a *App) changeBuild(change func(ctx context.Context, actor string, id int64) (store.BuildRow, error)) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		id, err := buildbtw.ParseBuildID(c.Params("id"))
@@ -61,18 +73,18 @@ func (a *App) changeBuild(change func(ctx context.Context, actor string, id int6
 	}
 }
 
-// buildActions lists what can be done to a build, with the reasons why not.
+// buildActions returns the buttons of a build; one that is not allowed now has the
+// reason.
 func buildActions(u buildbtw.User, b buildbtw.Build) []views.BuildAction {
 	url := views.BuildURL(b.ID)
-	actions := []views.BuildAction{
+	return []views.BuildAction{
 		{Label: "Retry", URL: url + "/retry", Class: "button primary", WhyNot: whyNot(u.MayChange(), b.CanRetry())},
 		{Label: "Rebuild this and its dependents", URL: url + "/rebuild", Class: "button", WhyNot: whyNot(u.MayChange(), b.CanRebuild())},
 		{Label: "Cancel", URL: url + "/cancel", Class: "button danger", WhyNot: whyNot(u.MayChange(), b.CanCancel())},
 	}
-	return actions
 }
 
-// whyNot gives the words of the first rule that forbids something.
+// whyNot returns the message of the first error, or nothing.
 func whyNot(rules ...error) string {
 	for _, err := range rules {
 		if err != nil {
@@ -82,7 +94,7 @@ func whyNot(rules ...error) string {
 	return ""
 }
 
-// buildView gathers what the page shows, from one snapshot.
+// buildView reads everything that the page of a build shows from one snapshot.
 func (a *App) buildView(ctx context.Context, db *store.Reader, row store.BuildRow) (views.BuildDetail, error) {
 	v := views.BuildDetail{
 		BuildLink: linkOf(row.Build), Buildspace: row.Buildspace, Iteration: row.Iteration, Source: row.Source,
@@ -90,18 +102,6 @@ func (a *App) buildView(ctx context.Context, db *store.Reader, row store.BuildRo
 		TwinOf: row.TwinOf, Changed: a.moment(row.ChangedAt), NotBefore: a.momentOf(row.NotBefore),
 		Held: row.Held.String(), Reproduce: a.recipes(row),
 	}
-	fill := []func(context.Context, *store.Reader, *views.BuildDetail, store.BuildRow) error{
-		a.addTimes, a.addReused, a.addRoots, a.addChain, a.addNeighbours, a.addCuts, a.addAttempts, a.addPipelines, a.addPackages, a.addHistory,
-	}
-	for _, f := range fill {
-		if err := f(ctx, db, &v, row); err != nil {
-			return v, err
-		}
-	}
-	return v, nil
-}
-
-func (a *App) addTimes(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
 	v.Times.Started, v.Times.Finished = a.momentOf(row.StartedAt), a.momentOf(row.FinishedAt)
 	switch {
 	case row.StartedAt == nil:
@@ -112,50 +112,46 @@ func (a *App) addTimes(ctx context.Context, db *store.Reader, v *views.BuildDeta
 		v.Times.Took = views.Took(row.FinishedAt.Sub(*row.StartedAt))
 	}
 	seconds, known, err := db.Duration(ctx, row.Pkgbase, row.Architecture)
+	if err != nil {
+		return v, err
+	}
 	if known {
 		v.Times.Usual = took(seconds)
 	}
-	return err
+	if row.ReusedFrom != 0 && row.Status == buildbtw.StatusBuilt {
+		from, err := db.Build(ctx, row.ReusedFrom)
+		if err != nil {
+			return v, err
+		}
+		v.Reused = &views.ReusedBuild{ID: from.ID, Buildspace: from.Buildspace, Iteration: from.Iteration, SameInput: row.InputKey != ""}
+	}
+	for _, add := range []func(context.Context, *store.Reader, *views.BuildDetail, store.BuildRow) error{
+		a.addCauses, a.addNeighbours, a.addAttempts, a.addPackages,
+	} {
+		if err := add(ctx, db, &v, row); err != nil {
+			return v, err
+		}
+	}
+	v.Events, err = a.events(ctx, db, store.EventFilter{BuildID: v.ID, Limit: pageHistory, Newest: true})
+	return v, err
 }
 
-// addReused names the earlier build whose packages a build has.
-func (a *App) addReused(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
-	if row.ReusedFrom == 0 || row.Status != buildbtw.StatusBuilt {
-		return nil
+// addCauses adds the root causes of a blocked build, with how many builds each of
+// them blocks, and why the build is in the iteration.
+func (a *App) addCauses(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
+	if len(row.RootCauses) > 0 {
+		blockers, err := db.Blockers(ctx, row.IterationID, maxBlockers)
+		if err != nil {
+			return err
+		}
+		blocks := map[int64]int{}
+		for _, b := range blockers {
+			blocks[b.Build.ID] = b.Blocks
+		}
+		for _, r := range row.RootCauses {
+			v.Roots = append(v.Roots, views.RootCause{BuildLink: buildLink(r), Blocks: blocks[r.ID]})
+		}
 	}
-	from, err := db.Build(ctx, row.ReusedFrom)
-	if err != nil {
-		return err
-	}
-	v.Reused = &views.ReusedBuild{ID: from.ID, Buildspace: from.Buildspace, Iteration: from.Iteration, SameInput: row.InputKey != ""}
-	return nil
-}
-
-// addRoots names the root causes of a blocked build, with how many builds each
-// of them blocks.
-func (a *App) addRoots(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
-	if len(row.RootCauses) == 0 {
-		return nil
-	}
-	blockers, err := db.Blockers(ctx, row.IterationID, maxBlockers)
-	if err != nil {
-		return err
-	}
-	blocks := map[int64]int{}
-	for _, b := range blockers {
-		blocks[b.Build.ID] = b.Blocks
-	}
-	for _, r := range row.RootCauses {
-		v.Roots = append(v.Roots, views.RootCause{BuildLink: buildLink(r), Blocks: blocks[r.ID]})
-	}
-	return nil
-}
-
-// maxBlockers is how many of an iteration's failures are looked at for what
-// they hold.
-const maxBlockers = 500
-
-func (a *App) addChain(ctx context.Context, db *store.Reader, v *views.BuildDetail, _ store.BuildRow) error {
 	chain, err := db.ReasonChain(ctx, v.ID)
 	for _, step := range chain {
 		v.Chain = append(v.Chain, views.ReasonLink{BuildLink: buildLink(step.BuildRef), Reason: step.Reason.String()})
@@ -163,9 +159,8 @@ func (a *App) addChain(ctx context.Context, db *store.Reader, v *views.BuildDeta
 	return err
 }
 
-// pageNeighbours is how many builds of either side the page of a build names.
-const pageNeighbours = 30
-
+// addNeighbours adds a build's dependencies and dependents, which of them it waits
+// for, and the edges that were ignored because they close a cycle.
 func (a *App) addNeighbours(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) (err error) {
 	for _, side := range []struct {
 		side store.Side
@@ -175,19 +170,17 @@ func (a *App) addNeighbours(ctx context.Context, db *store.Reader, v *views.Buil
 			return err
 		}
 	}
-	if row.Status != buildbtw.StatusBlocked {
-		return nil
-	}
-	dependencies, err := db.Dependencies(ctx, v.ID)
-	for _, d := range dependencies {
-		if !d.Status.Satisfies(d.SkipReason) && len(v.WaitingFor) < pageNeighbours {
-			v.WaitingFor = append(v.WaitingFor, buildLink(d.BuildRef))
+	if row.Status == buildbtw.StatusBlocked {
+		dependencies, err := db.Dependencies(ctx, v.ID)
+		if err != nil {
+			return err
+		}
+		for _, d := range dependencies {
+			if !d.Status.Satisfies(d.SkipReason) && len(v.WaitingFor) < pageNeighbours {
+				v.WaitingFor = append(v.WaitingFor, buildLink(d.BuildRef))
+			}
 		}
 	}
-	return err
-}
-
-func (a *App) addCuts(ctx context.Context, db *store.Reader, v *views.BuildDetail, _ store.BuildRow) error {
 	to, err := db.BuildCuts(ctx, v.ID)
 	if err != nil {
 		return err
@@ -197,9 +190,6 @@ func (a *App) addCuts(ctx context.Context, db *store.Reader, v *views.BuildDetai
 	return err
 }
 
-// pageCuts bounds the cut edges at either end of a build that the page shows.
-const pageCuts = 20
-
 func cutLines(cuts []store.BuildCut) []views.CutLine {
 	var lines []views.CutLine
 	for _, cut := range cuts[:min(len(cuts), pageCuts)] {
@@ -208,30 +198,37 @@ func cutLines(cuts []store.BuildCut) []views.CutLine {
 	return lines
 }
 
-// addAttempts lists attempts, newest first, and the end of the newest one's log.
-func (a *App) addAttempts(ctx context.Context, db *store.Reader, v *views.BuildDetail, _ store.BuildRow) error {
+// addAttempts adds the attempts, newest first, the end of the newest one's log, and
+// the pipelines that GitLab was asked for.
+func (a *App) addAttempts(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
 	attempts, err := db.Attempts(ctx, v.ID)
 	if err != nil {
 		return err
 	}
-	for _, t := range attempts {
-		line, err := a.attemptLine(t)
+	for i, t := range attempts {
+		size, err := a.Logs.Size(t.ID)
 		if err != nil {
 			return err
 		}
+		end := a.Now()
+		if t.FinishedAt != nil {
+			end = *t.FinishedAt
+		}
+		line := views.AttemptLine{
+			Number: t.Number, Worker: t.Worker, Runner: t.Runner, State: t.State, Outcome: t.Outcome, Message: t.Message,
+			Started: a.moment(t.StartedAt), Finished: a.momentOf(t.FinishedAt), Took: views.Took(end.Sub(t.StartedAt)),
+			LogURL: views.LogURL(t.BuildID, t.Number), LogBytes: size,
+		}
+		if i < explainedAttempts {
+			a.explain(ctx, &line, t)
+		}
 		v.Attempts = append(v.Attempts, line)
 	}
-	for i := range attempts[:min(len(attempts), explainedAttempts)] {
-		a.explain(ctx, &v.Attempts[i], attempts[i])
-	}
 	if len(attempts) > 0 {
-		v.Log, err = a.logEnd(attempts[0])
+		if v.Log, err = a.logEnd(attempts[0]); err != nil {
+			return err
+		}
 	}
-	return err
-}
-
-// addPipelines lists what GitLab was asked for, newest first.
-func (a *App) addPipelines(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
 	pipelines, err := db.BuildPipelines(ctx, v.ID)
 	for _, p := range pipelines {
 		v.Pipelines = append(v.Pipelines, views.PipelineLine{
@@ -242,12 +239,8 @@ func (a *App) addPipelines(ctx context.Context, db *store.Reader, v *views.Build
 	return err
 }
 
-// explainedAttempts is how many of a build's attempts are shown with the line of
-// their log that looks like the cause.
-const explainedAttempts = 3
-
-// explain adds the first error line of a failed attempt's log. It is only a
-// help: when the log cannot be read, the page does without.
+// explain adds the first error line of a failed attempt's log. When the
+// log cannot be read, the page is shown without it.
 func (a *App) explain(ctx context.Context, line *views.AttemptLine, t buildbtw.Attempt) {
 	if t.Outcome != buildbtw.OutcomeFailed || line.LogBytes == 0 {
 		return
@@ -262,26 +255,101 @@ func (a *App) explain(ctx context.Context, line *views.AttemptLine, t buildbtw.A
 	}
 }
 
-func (a *App) attemptLine(t buildbtw.Attempt) (views.AttemptLine, error) {
-	size, err := a.Logs.Size(t.ID)
-	if err != nil {
-		return views.AttemptLine{}, err
+// neighbourPage lists all dependencies or dependents of a build, page by page.
+func (a *App) neighbourPage(side store.Side) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		id, err := buildbtw.ParseBuildID(c.Params("id"))
+		if err != nil {
+			return err
+		}
+		row, err := a.Store.Build(c.UserContext(), id)
+		if err != nil {
+			return err
+		}
+		w := watched{topics: []string{topicBuildspace(row.Buildspace)}, query: []string{"status", "cursor"}, seconds: 5}
+		return a.renderLive(c, w, func() (*livePage, error) {
+			f := store.NeighbourFilter{
+				BuildID: row.ID, Side: side, Status: buildbtw.Status(c.Query("status")), Cursor: c.Query("cursor"), Limit: neighboursPerPage,
+			}
+			list, next, err := a.neighbours(c.UserContext(), &a.Store.Reader, f)
+			if err != nil {
+				return nil, err
+			}
+			v := views.NeighbourPage{
+				Build: views.BuildDetail{BuildLink: linkOf(row.Build), Buildspace: row.Buildspace, Iteration: row.Iteration},
+				List:  list, Status: f.Status, First: firstPage(c, f.Cursor), Next: nextPage(c, next),
+			}
+			s := a.shell(c, views.NavBuildspaces, v.Title())
+			s.Crumbs = views.IterationCrumbs(row.Buildspace, row.Iteration,
+				views.Crumb{Label: v.Build.Name(), URL: views.BuildURL(row.ID)}, views.Crumb{Label: v.List.Title})
+			return onePart(s, views.NeighbourContent(v)), nil
+		})
 	}
-	end := a.Now()
-	if t.FinishedAt != nil {
-		end = *t.FinishedAt
-	}
-	return views.AttemptLine{
-		Number: t.Number, Worker: t.Worker, Runner: t.Runner, State: t.State, Outcome: t.Outcome, Message: t.Message,
-		Started: a.moment(t.StartedAt), Finished: a.momentOf(t.FinishedAt), Took: views.Took(end.Sub(t.StartedAt)),
-		LogURL: views.LogURL(t.BuildID, t.Number), LogBytes: size,
-	}, nil
 }
 
-// pageHistory is how many events of a build its page shows.
-const pageHistory = 50
+// neighbours returns a page of the dependencies or dependents of a build, and the
+// cursor of the next page.
+func (a *App) neighbours(ctx context.Context, db *store.Reader, f store.NeighbourFilter) (list views.NeighbourList, next string, err error) {
+	list = views.NeighbourList{
+		ID: "h-" + string(f.Side), Title: "Builds that need it", URL: views.BuildURL(f.BuildID) + "/" + string(f.Side),
+	}
+	if f.Side == store.SideDependencies {
+		list.Title = "Dependencies in this iteration"
+	}
+	page, err := db.Neighbours(ctx, f)
+	list.Counts = page.Counts
+	for _, n := range page.Rows {
+		list.Lines = append(list.Lines, views.NeighbourLine{BuildLink: buildLink(n.BuildRef), Kinds: n.Kinds.Names(), Through: n.Through})
+	}
+	return list, page.Next, err
+}
 
-func (a *App) addHistory(ctx context.Context, db *store.Reader, v *views.BuildDetail, _ store.BuildRow) (err error) {
-	v.Events, err = a.events(ctx, db, store.EventFilter{BuildID: v.ID, Limit: pageHistory, Newest: true})
-	return err
+// recipes returns commands that do a build again by hand: with the same tree, the
+// packages of the iteration, and the same options. Names in them were checked when
+// they came in, and are quoted all the same.
+func (a *App) recipes(row store.BuildRow) []views.Recipe {
+	repository := buildbtw.RepositoryName(row.Buildspace, row.Iteration)
+	conf := strings.TrimSpace(pacmanrepo.PacmanConf(row.Buildspace, a.Settings.ServerURL, repository))
+	id := strconv.FormatInt(row.ID, 10)
+	tree := a.Settings.ServerURL + apiPrefix + "/builds/" + id + "/source"
+	source := fmt.Sprintf(`mkdir %[1]s && cd %[1]s && curl -fsS %[2]s | tar -x
+# or in your clone of the source:
+git fetch --all && git checkout --detach %[3]s`, shell.Quote(row.Source), shell.Quote(tree), row.Commit)
+	noCheck := ""
+	if row.NoCheck {
+		noCheck = " --nocheck"
+	}
+	makepkg := fmt.Sprintf(`# /etc/pacman.conf, before [core]:
+%s
+
+sudo pacman -Syu
+SOURCE_DATE_EPOCH=$(stat -c %%Y PKGBUILD) makepkg --syncdeps --cleanbuild%s`, conf, noCheck)
+	return []views.Recipe{
+		{ID: "recipe-source", Title: "The source at exactly this commit", Commands: source},
+		{ID: "recipe-chroot", Title: "In a clean chroot, with devtools", Commands: chrootRecipe(row, conf)},
+		{ID: "recipe-makepkg", Title: "With makepkg, on a machine for tests", Commands: makepkg},
+		{ID: "recipe-bbtw", Title: "From the command line", Commands: strings.Join([]string{
+			"bbtw why " + id, "bbtw log " + id, "bbtw download " + id, "bbtw retry " + id,
+		}, "\n")},
+	}
+}
+
+// chrootRecipe returns the commands that the pkgctl runner executes. In pacman.conf
+// repositories may stand before [options]; the first that has a package wins.
+func chrootRecipe(row store.BuildRow, conf string) string {
+	program, name, template := "buildbtw-"+row.Architecture+"-build", "buildbtw.conf", "extra.conf"
+	if strings.HasPrefix(row.Pkgbase, "lib32-") {
+		program, name, template = "multilib-buildbtw-build", "multilib-buildbtw.conf", "multilib.conf"
+	}
+	more := ""
+	if row.NoCheck {
+		more = " -- -- --nocheck"
+	}
+	return fmt.Sprintf(`cat > section.conf <<'END'
+%[1]s
+END
+cat section.conf /usr/share/devtools/pacman.conf.d/%[2]s > pacman.conf
+sudo install -m644 pacman.conf /usr/share/devtools/pacman.conf.d/%[3]s
+sudo ln -sfn /usr/bin/archbuild /usr/local/bin/%[4]s
+SOURCE_DATE_EPOCH=$(stat -c %%Y PKGBUILD) %[4]s -c%[5]s`, conf, template, name, program, more)
 }

@@ -17,7 +17,8 @@ import (
 // hardly any pkgbase has more packages.
 const openedPackages = 60
 
-// addPackages shows what came out of a build beside what was there before.
+// addPackages adds the packages of a build, each compared with the one of the same
+// name before.
 func (a *App) addPackages(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
 	packages, err := db.BuildPackages(ctx, v.ID)
 	if err != nil || len(packages) == 0 {
@@ -33,30 +34,32 @@ func (a *App) addPackages(ctx context.Context, db *store.Reader, v *views.BuildD
 	}
 	v.Packages.Against, v.Packages.URL = against.words, against.url
 	repository := buildbtw.RepositoryName(row.Buildspace, row.Iteration)
+	made := map[string]bool{}
 	for i, p := range packages {
-		line := packageLine(v.ID, p)
+		line := views.PackageLine{
+			Pkgname: p.Pkgname, Version: p.Version, Architecture: p.Architecture, Filename: p.Filename, SHA256: p.SHA256, Size: p.Size,
+			URL: strings.Join([]string{apiPrefix, "builds", strconv.FormatInt(v.ID, 10), "packages", url.PathEscape(p.Filename)}, "/"),
+		}
 		if i < openedPackages {
 			line.Info = a.pkgInfo(repository, row.Architecture, p)
 		}
 		compare(&line, before, now)
 		v.Packages.Lines = append(v.Packages.Lines, line)
+		made[p.Pkgname] = true
 	}
-	v.Packages.Gone = gone(before, packages)
+	for _, i := range before {
+		if !made[i.Pkgname] && !i.Debug {
+			v.Packages.Gone = append(v.Packages.Gone, i.Pkgname)
+		}
+	}
 	return nil
 }
 
-func packageLine(buildID int64, p buildbtw.Package) views.PackageLine {
-	return views.PackageLine{
-		Pkgname: p.Pkgname, Version: p.Version, Architecture: p.Architecture, Filename: p.Filename, SHA256: p.SHA256, Size: p.Size,
-		URL: strings.Join([]string{apiPrefix, "builds", strconv.FormatInt(buildID, 10), "packages", url.PathEscape(p.Filename)}, "/"),
-	}
-}
-
-// reference is what packages are compared with.
+// reference names the packages that a build's are compared with.
 type reference struct{ words, url string }
 
-// before gives the packages that those of a build take the place of: of the
-// previous result in the buildspace, else of the base.
+// before returns the packages that those of a build replace: those of the previous
+// result in the buildspace, else those of the base.
 func (a *App) before(ctx context.Context, db *store.Reader, row store.BuildRow) ([]alpm.Interface, reference, error) {
 	previous, err := db.PreviousResult(ctx, row.ID)
 	if err != nil {
@@ -72,7 +75,7 @@ func (a *App) before(ctx context.Context, db *store.Reader, row store.BuildRow) 
 	return nil, reference{}, nil
 }
 
-// compare sets a package beside the one of the same name before.
+// compare adds to line how a package differs from the one of the same name before.
 func compare(line *views.PackageLine, before, now []alpm.Interface) {
 	is := named(now, line.Pkgname)
 	if is == nil {
@@ -101,23 +104,8 @@ func named(list []alpm.Interface, pkgname string) *alpm.Interface {
 	return nil
 }
 
-// gone lists the pkgnames that a build does not make any more.
-func gone(before []alpm.Interface, packages []buildbtw.Package) []string {
-	has := map[string]bool{}
-	for _, p := range packages {
-		has[p.Pkgname] = true
-	}
-	var names []string
-	for _, i := range before {
-		if !has[i.Pkgname] && !i.Debug {
-			names = append(names, i.Pkgname)
-		}
-	}
-	return names
-}
-
-// pkgInfo gives what a file says of itself, or nil when it is not there or not
-// readable any more: the page can do without.
+// pkgInfo returns the .PKGINFO of a package file, or nil when the file is missing or
+// unreadable: the page is shown without it.
 func (a *App) pkgInfo(repository, architecture string, p buildbtw.Package) *alpm.PkgInfo {
 	if info, ok := a.pkgInfos.Get(p.SHA256); ok {
 		return info
