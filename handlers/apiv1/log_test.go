@@ -132,8 +132,8 @@ func TestTheStateOfALogComesAsItGrowsAndEndsWithTheAttempt(t *testing.T) {
 	}
 }
 
+// It counts the goroutines of the process, so it does not run beside others.
 func TestStreamsOfStatesEndWithTheServerAndWithTheirReaders(t *testing.T) {
-	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
 	job := s.claim()
