@@ -148,6 +148,32 @@ func TestStageReadsBackWhatItWrote(t *testing.T) {
 	}
 }
 
+// TestStageComparesWhatItReadsBack finds the entry of another package in the
+// place of its own: same file name, same size, another digest.
+func TestStageComparesWhatItReadsBack(t *testing.T) {
+	t.Parallel()
+	elsewhere, dir := open(t, pacmanrepo.Options{})
+	other := stage(t, elsewhere, 1, pkg{name: "foo", salt: "a"})
+	foreign := filepath.Join(filepath.Dir(dir), "staging", "1", other[0].SHA256, "entry.tar.zst")
+	r, dir := open(t, pacmanrepo.Options{})
+	r.BeforeStep(func(op, path string) error {
+		if op != "sync" || !strings.Contains(path, ".upload-") {
+			return nil
+		}
+		text, err := os.ReadFile(foreign)
+		return errors.Join(err, os.WriteFile(filepath.Join(path, "entry.tar.zst"), text, 0o600))
+	})
+	p := pkg{name: "foo", salt: "b"}
+	content := p.bytes(t)
+	if int64(len(content)) != other[0].Size {
+		t.Fatalf("the packages have %d and %d bytes; the test needs equal sizes", len(content), other[0].Size)
+	}
+	if got, err := r.Stage(t.Context(), p.upload(1, content), bytes.NewReader(content)); err == nil {
+		t.Errorf("staged as %+v", got)
+	}
+	nothingStaged(t, dir)
+}
+
 // TestDamagedUploadIsReplacedByTheNext repeats an upload of which the disk has
 // lost a part.
 func TestDamagedUploadIsReplacedByTheNext(t *testing.T) {
