@@ -16,14 +16,14 @@ import (
 func TestWrongRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	lib, app := source(t, "lib"), source(t, "app", "depends=lib")
-	broken := buildgraph.Source{Slug: "bad", Ref: "next", Err: errors.New("line 3: not of the form key = value: \"x\"")}
+	broken := buildgraph.Source{Slug: "bad", Ref: "next", Err: errors.New(".SRCINFO: line 3: not of the form key = value: \"x\"")}
 	cases := []struct {
 		name     string
 		request  buildgraph.Request
 		contains string
 	}{
 		{"no changeset", buildgraph.Request{}, "no changeset"},
-		{"a changeset that cannot be read", buildgraph.Request{Changesets: []buildgraph.Source{broken}}, "bad/next cannot be built, its .SRCINFO cannot be read: line 3"},
+		{"a changeset that cannot be read", buildgraph.Request{Changesets: []buildgraph.Source{broken}}, "bad/next cannot be built: .SRCINFO: line 3"},
 		{"a changeset without .SRCINFO", buildgraph.Request{Changesets: []buildgraph.Source{{Slug: "x"}}}, "no .SRCINFO"},
 		{"a changeset twice", buildgraph.Request{Changesets: []buildgraph.Source{lib, lib}}, "named twice"},
 		{"an excluded changeset", buildgraph.Request{Changesets: []buildgraph.Source{lib}, Settings: buildbtw.Settings{Exclude: buildbtw.Names{"lib"}}}, "lib is a changeset and excluded"},
@@ -55,7 +55,7 @@ func TestWarnings(t *testing.T) {
 	}{
 		{
 			"an unreadable source is named with its reason",
-			[]buildgraph.Source{source(t, "lib"), {Slug: "bad", Ref: "main", Err: errors.New("line 3: second pkgbase")}},
+			[]buildgraph.Source{source(t, "lib"), {Slug: "bad", Ref: "main", Err: errors.New(".SRCINFO: line 3: second pkgbase")}},
 			buildbtw.Settings{},
 			buildgraph.WarnUnreadable,
 			[]string{"bad/main: .SRCINFO: line 3: second pkgbase; the plan does not know its dependencies"},

@@ -18,7 +18,7 @@ type Source struct {
 	Ref    string
 	Commit string
 	Info   *srcinfo.Info // nil when Err is set
-	Err    error         // why the .SRCINFO is missing or cannot be read; shown to people
+	Err    error         // why the .SRCINFO is missing or cannot be read; shown to people, so it names the file
 }
 
 // Options are the choices that the sources leave open.
@@ -316,7 +316,7 @@ func checkChangesets(changesets []Source) error {
 		case seen[c.Slug]:
 			return buildbtw.Invalid("source %q is named twice; a buildspace has each source once", c.Slug)
 		case c.Err != nil:
-			return buildbtw.Invalid("changeset %s cannot be built, its .SRCINFO cannot be read: %w", describe(c), c.Err)
+			return buildbtw.Invalid("changeset %s cannot be built: %w", describe(c), c.Err)
 		case c.Info == nil:
 			return buildbtw.Invalid("changeset %s cannot be built, it has no .SRCINFO; run \"makepkg --printsrcinfo > .SRCINFO\" and commit it", describe(c))
 		}

@@ -39,13 +39,13 @@ func (ix *Index) unreadable() []Warning {
 		if s.Info != nil {
 			continue
 		}
-		reason := "it is missing"
+		reason := ".SRCINFO: it is missing"
 		if s.Err != nil {
 			reason = s.Err.Error()
 		}
 		out = append(out, Warning{
 			Kind: WarnUnreadable, Source: s.Slug,
-			Message: fmt.Sprintf("%s: .SRCINFO: %s; the plan does not know its dependencies", describe(s), reason),
+			Message: fmt.Sprintf("%s: %s; the plan does not know its dependencies", describe(s), reason),
 		})
 	}
 	return out

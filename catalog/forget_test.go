@@ -20,11 +20,7 @@ func TestOnlyTheNewestCommitsAreKept(t *testing.T) {
 	c := New(Config{Mirror: mirror, BaseRef: "main", Architectures: []string{"x86_64"}})
 	for _, version := range []string{"1", "2", "3"} {
 		srcinfo := "pkgbase = lib\n\tpkgver = " + version + "\n\tpkgrel = 1\n\tarch = any\npkgname = lib\n"
-		cmd := exec.CommandContext(t.Context(), "git", "--git-dir", dir, "fast-import", "--quiet", "--force")
-		cmd.Stdin = strings.NewReader("commit refs/sources/lib/heads/main\ncommitter T <t@e> 1700000000 +0000\ndata 1\nx\nM 100644 inline .SRCINFO\ndata <<END\n" + srcinfo + "END\n")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("git fast-import: %v\n%s", err, out)
-		}
+		commit(t, dir, "lib", srcinfo)
 		if err := c.RefreshSome(t.Context(), []string{"lib"}); err != nil {
 			t.Fatal(err)
 		}
@@ -34,5 +30,15 @@ func TestOnlyTheNewestCommitsAreKept(t *testing.T) {
 		if n := len(c.parsed); n != 1 {
 			t.Errorf("%d .SRCINFO are kept of 1 source: they would be more with every push", n)
 		}
+	}
+}
+
+// commit puts a commit with this .SRCINFO onto the branch main of a source.
+func commit(t *testing.T, dir, slug, srcinfo string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "git", "--git-dir", dir, "fast-import", "--quiet", "--force")
+	cmd.Stdin = strings.NewReader("commit refs/sources/" + slug + "/heads/main\ncommitter T <t@e> 1700000000 +0000\ndata 1\nx\nM 100644 inline .SRCINFO\ndata <<END\n" + srcinfo + "END\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("git fast-import: %v\n%s", err, out)
 	}
 }

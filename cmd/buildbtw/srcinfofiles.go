@@ -36,7 +36,9 @@ func readSrcinfoFiles(files []string, f *offlineFlags, durations map[string]floa
 		sum := sha1.Sum(text) //nolint:gosec // as above
 		slug := strings.TrimSuffix(filepath.Base(name), ".SRCINFO")
 		source := buildgraph.Source{Slug: slug, Ref: f.baseRef, Commit: hex.EncodeToString(sum[:])}
-		source.Info, source.Err = srcinfo.Parse(text)
+		if source.Info, err = srcinfo.Parse(text); err != nil {
+			source.Err = fmt.Errorf(".SRCINFO: %w", err)
+		}
 		p.sources = append(p.sources, source)
 		if _, ok := p.bySlug[slug]; !ok {
 			p.bySlug[slug] = i
