@@ -11,8 +11,8 @@ import (
 	"buildbtw/store"
 )
 
-// Preview computes what somebody would get who asked for a buildspace with these
-// changesets and settings. Nothing is stored.
+// Preview returns the plan that Create would make a buildspace with, and stores
+// nothing.
 func (c *Catalog) Preview(ctx context.Context, changesets []buildbtw.Changeset, s buildbtw.Settings) (*buildgraph.Plan, error) {
 	if err := c.offers(s); err != nil {
 		return nil, err
@@ -36,9 +36,10 @@ func (c *Catalog) offers(s buildbtw.Settings) error {
 // maxNumbered bounds the search for a free name.
 const maxNumbered = 1000
 
-// Create makes a buildspace: it checks the request, sees that its changesets can
-// be planned, and is Unconfirmed before very many builds. Without a name it
-// takes the first free one that can be made from the changesets.
+// Create checks the request and its plan, and stores the buildspace. It is
+// Unconfirmed when the plan has more than ConfirmAbove builds and n.Confirm is
+// not set. Without a name it uses the first free one that can be made from the
+// changesets.
 func (c *Catalog) Create(ctx context.Context, u buildbtw.User, n buildbtw.NewBuildspace) (store.BuildspaceRow, error) {
 	if err := n.Validate(); err != nil {
 		return store.BuildspaceRow{}, err

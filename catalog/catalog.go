@@ -1,6 +1,6 @@
-// Package catalog knows the sources as they stand now. It plans with them,
-// finds packages by name, and makes buildspaces of what people ask for: what the
-// pages, the JSON API and the loops have in common.
+// Package catalog holds the sources at the base ref, parsed. It plans with
+// them, finds packages by name, and creates buildspaces. The pages, the JSON
+// API and the background loops all use it.
 package catalog
 
 import (
@@ -26,8 +26,8 @@ import (
 	"buildbtw/store"
 )
 
-// Config is what a catalog reads. To plan, and no more, it needs neither Store
-// nor Repos nor Bases.
+// Config has the dependencies and settings of a Catalog. Planning alone needs
+// neither Store nor Repos nor Bases.
 type Config struct {
 	Mirror        *gitmirror.Mirror
 	Store         *store.Store
@@ -51,9 +51,9 @@ type Catalog struct {
 	scansMu sync.Mutex
 	scans   map[string]Root // by directory: how mirroring it went last
 
-	mu     sync.Mutex                  // serializes Refresh and guards what follows
+	mu     sync.Mutex                  // serializes Refresh and guards the fields below
 	parsed map[string]parsed           // by commit
-	broken map[string]map[string]error // by directory or group, then slug: what the mirror could not take
+	broken map[string]map[string]error // by directory or group, then slug: why the mirror could not read it
 }
 
 type parsed struct {
@@ -109,7 +109,7 @@ func (c *Catalog) SetBroken(owner string, broken map[string]error) (changed []st
 	return changed
 }
 
-// Refresh reads the tips of all sources and parses what it has not seen.
+// Refresh reads the tips of all sources and parses the commits that are new.
 func (c *Catalog) Refresh(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,8 +133,8 @@ func (c *Catalog) Refresh(ctx context.Context) error {
 // maxSome is how many sources are read one by one; of more, all are read.
 const maxSome = 300
 
-// RefreshSome reads the tips of some sources only: one push must not cost what
-// thousands of sources cost.
+// RefreshSome reads the tips of these sources only, so that a push costs no
+// scan of thousands of sources. Above maxSome it refreshes all.
 func (c *Catalog) RefreshSome(ctx context.Context, slugs []string) error {
 	if len(slugs) > maxSome {
 		return c.Refresh(ctx)
@@ -159,8 +159,8 @@ func (c *Catalog) RefreshSome(ctx context.Context, slugs []string) error {
 	return nil
 }
 
-// forget lets go of what was read at the commits that some sources stood at
-// before, unless another one still stands there.
+// forget drops the parsed files of the commits at which these sources were
+// before, unless another source is still at that commit.
 func (c *Catalog) forget(before []Source, some map[string]bool) {
 	gone := map[string]bool{}
 	for _, s := range before {
@@ -176,7 +176,7 @@ func (c *Catalog) forget(before []Source, some map[string]bool) {
 	}
 }
 
-// atBase keeps the tips of the base ref, by slug.
+// atBase returns the tips of the base ref, by slug.
 func atBase(tips []gitmirror.Tip, baseRef string) map[string]gitmirror.Tip {
 	based := make(map[string]gitmirror.Tip, len(tips))
 	for _, tip := range tips {
@@ -215,8 +215,8 @@ func (c *Catalog) parse(ctx context.Context, commits map[string]bool) error {
 	return nil
 }
 
-// states says what is known of the sources with these tips, by slug; of those
-// that are broken too, but only of those that are wanted, unless that is nil.
+// states returns the sources with these tips, by slug, and the broken ones.
+// Unless only is nil, broken sources outside it are left out.
 func (c *Catalog) states(tips []gitmirror.Tip, based map[string]gitmirror.Tip, only map[string]bool) map[string]Source {
 	now := time.Now()
 	states := map[string]Source{}
@@ -277,7 +277,7 @@ func changes(before, now []Source) (changed []Source, removed []string) {
 	return changed, slices.Sorted(maps.Keys(old))
 }
 
-// state says what is known of the source at a tip.
+// state returns the source at a tip, with its parse error if there is one.
 func (c *Catalog) state(tip gitmirror.Tip, now time.Time) Source {
 	p := c.parsed[tip.Commit]
 	state := Source{Slug: tip.Slug, Ref: c.BaseRef, Commit: tip.Commit, Read: now}
@@ -289,8 +289,8 @@ func (c *Catalog) state(tip gitmirror.Tip, now time.Time) Source {
 	return state
 }
 
-// graphSources gives the index every source: those whose newest state the
-// mirror could not take with the state that it has.
+// graphSources returns the input of the index. A source whose newest commit the
+// mirror could not read is planned at the last commit that it has.
 func (c *Catalog) graphSources(states []Source) []buildgraph.Source {
 	sources := make([]buildgraph.Source, 0, len(states))
 	for _, s := range states {
@@ -315,9 +315,9 @@ func (c *Catalog) directoryOf(states []Source) func() *directory.Directory {
 	return sync.OnceValue(func() *directory.Directory { return directory.New(sources) })
 }
 
-// SetFilling says how far the first fetch of a group is. Until it is called with
-// an empty text, nothing can be planned. It reports whether that differs from
-// before.
+// SetFilling sets the progress of the first fetch of a group. Until it is
+// called with an empty text, nothing can be planned. It reports whether the
+// text changed.
 func (c *Catalog) SetFilling(text string) (changed bool) {
 	if text == "" {
 		return c.filling.Swap(nil) != nil
@@ -326,8 +326,8 @@ func (c *Catalog) SetFilling(text string) (changed bool) {
 	return before == nil || *before != text
 }
 
-// Filling says how far the first fetch of a group is; empty when none is under
-// way.
+// Filling returns the progress of the first fetch of a group; empty when none
+// is under way.
 func (c *Catalog) Filling() string {
 	if text := c.filling.Load(); text != nil {
 		return *text
@@ -335,14 +335,14 @@ func (c *Catalog) Filling() string {
 	return ""
 }
 
-// SetComplete says that all sources have been read, even when there are none.
+// SetComplete marks all sources as read, even when there are none.
 func (c *Catalog) SetComplete() { c.complete.Store(true) }
 
 // Complete reports whether the sources have been read at least once.
 func (c *Catalog) Complete() bool { return c.complete.Load() }
 
-// SetDurations says how many seconds packages take, by pkgbase. Plans order
-// builds by it.
+// SetDurations sets the expected seconds of builds, by pkgbase. Plans order
+// builds by them.
 func (c *Catalog) SetDurations(seconds map[string]float64) { c.durations.Store(&seconds) }
 
 // Ready returns Unavailable until the sources have been read for the first time:
@@ -357,7 +357,7 @@ func (c *Catalog) Ready() error {
 	return nil
 }
 
-// Sources lists every source with what is wrong with it, by slug. It is
+// Sources returns every source with its error, if any, by slug. It is
 // Unavailable until the sources have been read for the first time.
 func (c *Catalog) Sources(context.Context) ([]Source, error) {
 	if err := c.Ready(); err != nil {
@@ -386,8 +386,8 @@ type Scan struct {
 	Err          error
 }
 
-// AddScan records the newest scan of a directory. One that failed keeps the
-// numbers of the one before, so that it is seen what is still there.
+// AddScan records the newest scan of a directory. A failed scan leaves the
+// counts of the one before, which are then the newest that are known.
 func (c *Catalog) AddScan(s Scan) {
 	c.scansMu.Lock()
 	defer c.scansMu.Unlock()

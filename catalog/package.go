@@ -12,8 +12,8 @@ import (
 	"buildbtw/store"
 )
 
-// PackageInfo is what is known of a package, by pkgname or pkgbase, on one
-// architecture.
+// PackageInfo describes a package, by pkgname or pkgbase, on one architecture,
+// as found in the sources, the base and the builds.
 type PackageInfo struct {
 	Name         string
 	Pkgbase      string
@@ -36,8 +36,8 @@ type PackageSpace struct {
 // strongest first.
 func DependencyKinds() []string { return []string{"depends", "makedepends", "checkdepends"} }
 
-// Dependents lists what depends on the package in one way, by pkgbase; an empty
-// kind lists all.
+// Dependents returns the dependents of one kind of dependency, by pkgbase; an
+// empty kind returns all.
 func (p PackageInfo) Dependents(kind string) ([]buildgraph.User, error) {
 	if kind != "" && !slices.Contains(DependencyKinds(), kind) {
 		return nil, buildbtw.Invalid("%.40q is no kind of dependency; choose depends, makedepends or checkdepends", kind)
@@ -76,9 +76,10 @@ func (p PackageInfo) DependentCounts() map[string]int {
 // packageBuilds is how many of the newest builds of a package are looked at.
 const packageBuilds = 200
 
-// PackageInfo gathers what is known of a package. An empty architecture is the
-// first that has it. NotFound when neither sources nor base nor any build know
-// the name; Unavailable when a source may make it that has not been read yet.
+// PackageInfo looks a package up in the sources, the base and the builds. An
+// empty architecture is the first on which the sources make it. NotFound when
+// none of the three has the name; Unavailable when a source that has not been
+// read yet may make it.
 func (c *Catalog) PackageInfo(ctx context.Context, name, arch string) (PackageInfo, error) {
 	info := PackageInfo{Name: name, Pkgbase: name, Architecture: arch}
 	if err := buildbtw.CheckPkgname(name); err != nil {
@@ -125,9 +126,9 @@ func (c *Catalog) PackageInfo(ctx context.Context, name, arch string) (PackageIn
 	return info, err
 }
 
-// addSource adds what the sources say, on the first architecture that has it.
-// Unavailable while they are read for the first time; the rest may be worth
-// showing then.
+// addSource adds the package of the sources, on the first architecture that has
+// it. It is Unavailable while the sources are read for the first time; the base
+// and the builds can be shown all the same.
 func (c *Catalog) addSource(info *PackageInfo) error {
 	archs := c.Architectures
 	if info.Architecture != "" {
@@ -199,8 +200,8 @@ func (c *Catalog) links(ctx context.Context, info PackageInfo, newest *store.Bui
 	return slices.Compact(list), nil
 }
 
-// builtPackage reads what the newest result's file says of a package; nil when
-// there is none, or its file is gone.
+// builtPackage reads the .PKGINFO of a package in the newest result; nil when
+// there is no result, or its file is gone.
 func (c *Catalog) builtPackage(ctx context.Context, pkgname string, newest *store.BuildRow) (*alpm.PkgInfo, error) {
 	if newest == nil {
 		return nil, nil

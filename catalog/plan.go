@@ -9,7 +9,7 @@ import (
 	"buildbtw/internal/directory"
 )
 
-// Resolve gives the commit at which a changeset stands.
+// Resolve returns the commit of a changeset's ref now.
 func (c *Catalog) Resolve(ctx context.Context, change buildbtw.Changeset) (string, error) {
 	ref := change.Ref
 	if ref == "" {
@@ -21,8 +21,8 @@ func (c *Catalog) Resolve(ctx context.Context, change buildbtw.Changeset) (strin
 	return c.Mirror.Resolve(ctx, change.Source, ref)
 }
 
-// ResolveAll returns the commits at which changesets stand now. Of those that
-// cannot be found the commit is empty; the error says what is wrong with the first.
+// ResolveAll returns the commits of the changesets' refs now. A ref that cannot
+// be resolved has an empty commit; the error is that of the first such ref.
 func (c *Catalog) ResolveAll(ctx context.Context, changesets []buildbtw.Changeset) ([]buildgraph.PlannedChangeset, error) {
 	var first error
 	at := make([]buildgraph.PlannedChangeset, len(changesets))
@@ -36,7 +36,7 @@ func (c *Catalog) ResolveAll(ctx context.Context, changesets []buildbtw.Changese
 	return at, first
 }
 
-// Plan computes what these changesets and settings would build. The error is
+// Plan returns the builds that these changesets and settings need. The error is
 // Invalid or NotFound when a changeset cannot be planned.
 func (c *Catalog) Plan(ctx context.Context, changesets []buildbtw.Changeset, settings buildbtw.Settings) (*buildgraph.Plan, error) {
 	at, err := c.ResolveAll(ctx, changesets)
@@ -46,8 +46,8 @@ func (c *Catalog) Plan(ctx context.Context, changesets []buildbtw.Changeset, set
 	return c.PlanAt(ctx, PlanRequest{Changesets: at, Settings: settings})
 }
 
-// PlanAt is Plan for changesets that are resolved: whatever is pushed meanwhile,
-// the plan has these commits.
+// PlanAt is Plan for resolved changesets: a push in the meantime does not
+// change the commits of the plan.
 func (c *Catalog) PlanAt(ctx context.Context, r PlanRequest) (*buildgraph.Plan, error) {
 	request, err := c.request(ctx, r)
 	if err != nil {
@@ -56,8 +56,8 @@ func (c *Catalog) PlanAt(ctx context.Context, r PlanRequest) (*buildgraph.Plan, 
 	return c.current.Load().index.Plan(ctx, request)
 }
 
-// Explain says, per architecture, why these changesets and settings would build
-// a package, or why not.
+// Explain returns, per architecture, why these changesets and settings would or
+// would not build a package.
 func (c *Catalog) Explain(ctx context.Context, changesets []buildbtw.Changeset, settings buildbtw.Settings, pkgname string) (map[string]buildgraph.Explanation, error) {
 	if err := c.offers(settings); err != nil {
 		return nil, err
@@ -77,7 +77,8 @@ func (c *Catalog) Explain(ctx context.Context, changesets []buildbtw.Changeset, 
 // with the same changesets are the same.
 func (c *Catalog) Revision() uint64 { return c.current.Load().revision }
 
-// PlanRequest asks what changesets at their commits and settings would build.
+// PlanRequest is the input of PlanAt: changesets at their commits, and
+// settings.
 type PlanRequest struct {
 	Changesets []buildgraph.PlannedChangeset
 	Settings   buildbtw.Settings
@@ -103,8 +104,8 @@ func (c *Catalog) PlanAll(ctx context.Context, requests []PlanRequest) []buildgr
 	return answers
 }
 
-// request reads the .SRCINFO of the changesets at their commits: what the index
-// plans with.
+// request reads the .SRCINFO of the changesets at their commits, and returns
+// the request to the index.
 func (c *Catalog) request(ctx context.Context, r PlanRequest) (buildgraph.Request, error) {
 	if err := r.Settings.Validate(); err != nil {
 		return buildgraph.Request{}, err
@@ -141,8 +142,8 @@ func (c *Catalog) Directory() (*directory.Directory, error) {
 	return c.current.Load().directory(), nil
 }
 
-// Package returns what the sources know of a package on an architecture;
-// NotFound when they do not make it there.
+// Package returns a package of the sources on an architecture; NotFound when no
+// source makes it there.
 func (c *Catalog) Package(architecture, name string) (buildgraph.Package, error) {
 	if err := c.Ready(); err != nil {
 		return buildgraph.Package{}, err

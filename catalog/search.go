@@ -25,10 +25,10 @@ const (
 	suggestedSpaces = 4
 )
 
-// Found is what a search finds, each list bounded and the best first.
+// Found is the result of a search. Each list is bounded, best match first.
 type Found struct {
 	Query       string
-	Names       []FoundName // of packages, sources and what packages provide
+	Names       []FoundName // packages, sources and provides
 	MoreNames   bool
 	Library     *FoundLibrary // when the query is a soname
 	Buildspaces []store.BuildspaceRow
@@ -45,7 +45,7 @@ type Subject struct {
 	Build  int64  // the id of a build
 }
 
-// SubjectKind says what a subject is.
+// SubjectKind is the kind of a search result.
 type SubjectKind int
 
 // The kinds of subjects.
@@ -88,7 +88,7 @@ type FoundLibrary struct {
 type FoundUser struct {
 	Package    string
 	Dependency string // as written
-	InBase     bool   // the base's package says so, not its source
+	InBase     bool   // from the base's package, not from a source
 }
 
 // FoundCommit is a commit of a source at the base ref or, with a buildspace, of
@@ -147,12 +147,12 @@ func (c *Catalog) Near(name string, limit int) []FoundName {
 	return foundNamesOf(d.Near(name, limit))
 }
 
-// search collects what is found.
+// search collects the result of one query.
 type search struct {
 	*Catalog
 	Found
 	directory *directory.Directory
-	exact     map[Subject]bool // what is called exactly so
+	exact     map[Subject]bool // subjects whose name is the query
 }
 
 // newSearch begins a search. While the sources are read for the first time they
@@ -169,7 +169,7 @@ func (c *Catalog) newSearch(query string) (*search, error) {
 	return s, err
 }
 
-// names finds what the sources call so, and a package that only the base has.
+// names finds entries of the directory, and a package that only the base has.
 func (s *search) names(limit int) func(context.Context) error {
 	return func(context.Context) error {
 		entries, more := s.directory.Find(s.Query, limit)
