@@ -1,6 +1,6 @@
-// Package progress tells when an iteration will be done, what it waits for, and
-// in which order its builds are best handed out, from the durations that were
-// learned of earlier builds.
+// Package progress predicts from the durations of earlier builds when an
+// iteration will be done and which builds delay it, and ranks its builds by the
+// work that depends on them.
 package progress
 
 import (
@@ -35,10 +35,10 @@ const (
 	steps = 4
 )
 
-// durations are what is known of how long packages take.
+// durations are the learned build durations.
 type durations struct {
 	byArch  map[archPkgbase]forecast.Duration
-	byBase  map[string]forecast.Duration // on whatever architecture takes longest
+	byBase  map[string]forecast.Duration // on the slowest architecture
 	unknown forecast.Duration
 }
 
@@ -79,8 +79,8 @@ func typical(logs []float64) forecast.Duration {
 	return d
 }
 
-// of returns what is known of a package, and whether that is more than what is
-// known of packages in general.
+// of returns the duration of a package, and whether it was learned from builds
+// of that package; otherwise it is that of packages in general.
 func (k *durations) of(b store.WorkBuild) (forecast.Duration, bool) {
 	if d, ok := k.byArch[archPkgbase{b.Architecture, b.Pkgbase}]; ok {
 		return d, true
@@ -141,9 +141,9 @@ func reorder(ctx context.Context, db *store.Store, iteration int64, known *durat
 	return db.SetPriorities(ctx, changed)
 }
 
-// Forecast tells when an iteration will be done, and what it waits for longest.
-// It covers what can be built as things stand: what waits for something that
-// failed is only counted.
+// Forecast predicts when an iteration will be done and which builds delay it
+// most. It covers the builds that can still run: those that wait for a failed
+// or cancelled one are only counted.
 type Forecast struct {
 	At           time.Time
 	Workers      int             // builds that can run at the same time: the iteration's share of the present workers
@@ -155,7 +155,7 @@ type Forecast struct {
 	Seconds      *forecast.Range // from At; nil when nobody works or nothing is left
 	Chain        []ChainStep     // the longest chain, first build first
 	BurnDown     []store.BurnPoint
-	Blockers     []BlockedWork // what blocks most work, first; at most listedBlockers
+	Blockers     []BlockedWork // most blocked work first; at most listedBlockers
 }
 
 // ChainStep is a build on the longest chain with the seconds that it is thought
@@ -165,8 +165,8 @@ type ChainStep struct {
 	Seconds float64
 }
 
-// BlockedWork is what cannot be done because of one build, directly or through
-// others.
+// BlockedWork is the work that cannot be done because of one build, directly or
+// through others.
 type BlockedWork struct {
 	Build   store.BuildRef
 	Builds  int
@@ -179,20 +179,21 @@ type remaining struct {
 	store.Work
 	durations []forecast.Duration
 	elapsed   []float64 // seconds that running builds have taken
-	seconds   []float64 // the medians of what is left
-	blocked   []float64 // the medians of what waits for a failure; 0 for all else
+	seconds   []float64 // medians of the remaining builds
+	blocked   []float64 // medians of the builds that wait for a failed one; 0 for all others
 }
 
 const (
-	// keepTime is how long a forecast is good enough for whoever asks next: one of
-	// a whole distribution takes 75 ms of processor time, and pages ask often.
+	// keepTime is how long a cached forecast is returned again: computing that
+	// of a whole distribution takes 75 ms of processor time, and pages ask
+	// often.
 	keepTime = 5 * time.Second
-	// maxKept bounds how many forecasts are kept.
+	// maxKept bounds the cached forecasts.
 	maxKept = 64
 )
 
-// Forecasts makes forecasts and keeps each for a moment, however many people ask.
-// The zero value is ready for use.
+// Forecasts computes forecasts and caches each for keepTime. The zero value is
+// ready for use.
 type Forecasts struct {
 	mu   sync.Mutex
 	kept map[int64]Forecast // by iteration
@@ -252,7 +253,8 @@ func calculate(ctx context.Context, db *store.Reader, it store.IterationRow, now
 	return f, err
 }
 
-// count counts what is left, and returns how long it takes.
+// count adds up the remaining and the blocked builds, and returns their
+// durations.
 func (f *Forecast) count(work store.Work, known *durations, now time.Time) *remaining {
 	n := len(work.Builds)
 	r := &remaining{Work: work, durations: make([]forecast.Duration, n), elapsed: make([]float64, n), seconds: make([]float64, n), blocked: make([]float64, n)}
@@ -287,7 +289,7 @@ func (f *Forecast) count(work store.Work, known *durations, now time.Time) *rema
 const (
 	// listedBlockers is how many builds that block others a forecast names.
 	listedBlockers = 20
-	// soughtBlockers bounds for how many of them what they block is added up.
+	// soughtBlockers bounds the blockers whose blocked work is added up.
 	soughtBlockers = 200
 )
 
