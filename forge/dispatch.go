@@ -25,8 +25,7 @@ const (
 	maxOutage   = 5 * time.Minute
 )
 
-// outage keeps Dispatch away from a GitLab that is down: after each failure twice
-// as long.
+// outage delays Dispatch while GitLab is down: each failure doubles the pause.
 type outage struct {
 	pause time.Duration
 	until time.Time
@@ -62,8 +61,9 @@ func (f *Forge) NextDispatch(context.Context) (time.Time, bool, error) {
 	return f.outage.until, !f.outage.until.IsZero(), nil
 }
 
-// recoverPipelines finds out what became of pipelines whose creation was cut
-// off: by a crash, or because the answer was lost.
+// recoverPipelines looks for pipelines whose creation was interrupted by a
+// crash or a lost answer, and puts the builds of those that GitLab did not make
+// back.
 func (f *Forge) recoverPipelines(ctx context.Context) error {
 	open, err := f.Store.OpenPipelines(ctx)
 	if err != nil {
@@ -114,8 +114,9 @@ func (f *Forge) createPipeline(ctx context.Context, d store.Dispatched) error {
 	}
 	status, err := f.Client.CreatePipeline(ctx, buildbtw.PipelineRequest{
 		ProjectID: d.Pipeline.ProjectID, Ref: d.Pipeline.Ref, Commit: d.Build.Commit,
-		// None of the variables is secret: GitLab shows them to people. The executor
-		// takes the server's address and its token from its own configuration.
+		// None of the variables is secret: GitLab shows them to people. The
+		// executor has the server's address and its token in its own
+		// configuration.
 		Variables: map[string]string{
 			"BUILDBTW_BUILD_ID":     strconv.FormatInt(d.Build.ID, 10),
 			"BUILDBTW_COMMIT":       d.Build.Commit,

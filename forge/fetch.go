@@ -100,8 +100,8 @@ func (r *fetchResults) add(slug string, changed bool, failed error) error {
 	return nil
 }
 
-// fetchOne brings the mirror up to date with a project. When there is no
-// repository where it was, it asks what became of the project.
+// fetchOne fetches a project into the mirror. When its repository is not there
+// any more, it asks GitLab whether the project was moved or removed.
 func (f *Forge) fetchOne(ctx context.Context, g *group, p buildbtw.MirroredProject) (changed bool, err error) {
 	address, err := g.CloneURL(p.Project)
 	if err != nil {
@@ -180,8 +180,8 @@ func (f *Forge) refreshCatalog(ctx context.Context, g *group, changed []string) 
 	return nil
 }
 
-// FetchChangesets fetches the projects of changesets that an iteration is about to
-// be made of. What takes too long is used as it is.
+// FetchChangesets fetches the projects of changesets before an iteration is
+// made of them. Projects that take too long are used as they are in the mirror.
 func (f *Forge) FetchChangesets(ctx context.Context, changesets []buildbtw.Changeset) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, changesetsTime, errors.New("the newest state of the changesets took too long"))
 	defer cancel()

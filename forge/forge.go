@@ -1,6 +1,7 @@
-// Package forge uses GitLab in two ways: the projects of its groups are sources,
-// and its pipelines execute builds. Webhooks only make the loops look sooner: what
-// happened is asked for, because webhooks come late, twice and out of order.
+// Package forge uses GitLab in two ways: the projects of its groups are
+// sources, and its pipelines execute builds. Webhooks only start the loops
+// earlier: they come late, twice and out of order, so the loops ask GitLab for
+// the state.
 package forge
 
 import (
@@ -17,8 +18,8 @@ import (
 	"buildbtw/store"
 )
 
-// Config is what a Forge works with. Without groups and pipelines the fields below
-// them are not needed.
+// Config has the dependencies and settings of a Forge. Without groups and
+// pipelines the fields from Client on are not needed.
 type Config struct {
 	Store   *store.Store
 	Mirror  *gitmirror.Mirror
@@ -49,8 +50,8 @@ type Forge struct {
 	wakeLoop func(name string)
 }
 
-// group is a group of projects with what is remembered of it between passes. That
-// may be lost at any time.
+// group is a group of projects with its state between two passes, which may be
+// lost at any time.
 type group struct {
 	*gitlab.Group
 	tidy   atomic.Bool // nothing is in the mirror that came from the group and is no project of it
@@ -67,8 +68,8 @@ func New(c Config) *Forge {
 }
 
 // OnWork sets the function that starts a pass of a loop: "groups", "push",
-// "ci-config", "observe" or "iterate". It is called before anything else is.
-// Without it what is due waits for its loop's period.
+// "ci-config", "observe" or "iterate". It must be called first. Without it a
+// loop only runs at its period.
 func (f *Forge) OnWork(wake func(loop string)) { f.wakeLoop = wake }
 
 // groupOf returns the group in which a project with that path would lie, or nil.
@@ -81,8 +82,8 @@ func (f *Forge) groupOf(path string) *group {
 	return nil
 }
 
-// Prepare reads from the database what is known of the groups, and forgets those
-// that are none any more. It is called before the first pass.
+// Prepare loads the state of the groups from the database, and deletes there
+// those that are no longer configured. It is called before the first pass.
 func (f *Forge) Prepare(ctx context.Context) error {
 	names := make([]string, len(f.groups))
 	for i, g := range f.groups {
@@ -113,9 +114,9 @@ func (f *Forge) loadBroken(ctx context.Context, g *group) (changed []string, err
 	return f.Catalog.SetBroken(g.Name(), broken), nil
 }
 
-// ofOneProject reports whether an error concerns one project alone. Any other means
-// that GitLab as a whole cannot be used now, and that nobody knows whether it did
-// what it was asked for.
+// ofOneProject reports whether an error concerns one project alone. Any other
+// error means that GitLab as a whole cannot be used now, and that it may or may
+// not have done the request.
 func ofOneProject(err error) bool {
 	kind := buildbtw.KindOf(err)
 	return kind != buildbtw.KindInternal && kind != buildbtw.KindUnavailable

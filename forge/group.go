@@ -30,8 +30,8 @@ func (f *Forge) MirrorGroups(ctx context.Context) error {
 	return errors.Join(append(failures, f.updateFilling(ctx))...)
 }
 
-// mirrorGroup asks what changed in a group, fetches it, and only then saves how
-// far it has come: a crash at any point costs asking again.
+// mirrorGroup asks for the changes in a group, fetches them, and saves its
+// position last: after a crash at any point it asks again.
 func (f *Forge) mirrorGroup(ctx context.Context, g *group) error {
 	began := f.Now() // activity that GitLab had noted by then is known
 	changed, err := f.askGroup(ctx, g)
@@ -55,15 +55,16 @@ func (f *Forge) mirrorGroup(ctx context.Context, g *group) error {
 	return f.Store.GroupFetched(ctx, g.Name(), began)
 }
 
-// askGroup records what was active in a group, or from time to time and at first
-// all its projects. It reports whether projects are new, gone, or elsewhere.
+// askGroup records the projects with new activity in a group; at first, and
+// every listEvery, it lists all projects. It reports whether projects were
+// added, removed or moved.
 func (f *Forge) askGroup(ctx context.Context, g *group) (changed bool, err error) {
 	state, err := f.Store.SourceGroup(ctx, g.Name())
 	if err != nil {
 		return false, err
 	}
 	now := f.Now()
-	// What lies ahead was saved while a clock was wrong.
+	// A saved time in the future comes from a wrong clock.
 	listed := state.SeenUntil != nil && state.ListedAt != nil && now.Sub(*state.ListedAt) < listEvery &&
 		!state.ListedAt.After(now) && !state.SeenUntil.After(now.Add(buildbtw.ActivityDelay))
 	if g.relist.Swap(false) || !listed {
@@ -93,10 +94,10 @@ const fewMissing = 20
 
 var errUnseen = errors.New("GitLab does not show it any more")
 
-// removeMissing asks about each project that a listing lacks. When many cannot be
-// seen any more it is likelier that the token may see less than before, and they
-// are kept until the next listing says the same. Of so many only the first are asked
-// about: thousands of requests would be over GitLab's limit, in every pass anew.
+// removeMissing asks about each project that a listing lacks. When many cannot
+// be seen, it is likelier that the token lost rights, and they stay until the
+// next listing lacks them too. Of so many only the first are asked about:
+// thousands of requests in every pass would exceed GitLab's rate limit.
 func (f *Forge) removeMissing(ctx context.Context, g *group, listed []buildbtw.Project) error {
 	missing, err := f.Store.MissingProjects(ctx, g.Name(), listed)
 	if err != nil {
@@ -161,8 +162,8 @@ func (f *Forge) removeProject(ctx context.Context, p buildbtw.MirroredProject, w
 	return f.Store.RemoveProject(ctx, p.ID)
 }
 
-// removeStrangers removes from the mirror what came from the group and is no
-// project of it any more: removed, renamed, or left by a crash.
+// removeStrangers removes from the mirror the repositories of the group that
+// are no project of it: removed, renamed, or left by a crash.
 func (f *Forge) removeStrangers(ctx context.Context, g *group) error {
 	slugs, err := f.Store.ProjectSlugs(ctx, g.Name())
 	if err != nil {

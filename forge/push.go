@@ -9,8 +9,8 @@ import (
 	"buildbtw"
 )
 
-// maxPushes bounds how many projects wait. What comes on top is found by its
-// activity.
+// maxPushes bounds the projects that wait. Pushes above it are found by the
+// project's activity.
 const maxPushes = 10_000
 
 // pushes are projects that webhooks named, each once. They may be lost: the
