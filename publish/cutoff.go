@@ -61,9 +61,9 @@ func triggers(file gitmirror.Srcinfo, u store.CutoffCandidate) []alpm.Dep {
 	return deps
 }
 
-// decideOn compares what brought a build into the set with what it was last built
-// against. All must be known and unnoticed; else it is built, with the first
-// reason.
+// decideOn compares the packages that brought a build into the set with those
+// it was last built against. The build is skipped if all are known and none
+// differs noticeably; otherwise it is built, with the first reason found.
 func (p *Publisher) decideOn(u store.CutoffCandidate, deps []alpm.Dep) store.CutoffResult {
 	d := store.CutoffResult{BuildID: u.Build.ID}
 	switch {
@@ -90,8 +90,8 @@ func (p *Publisher) decideOn(u store.CutoffCandidate, deps []alpm.Dep) store.Cut
 	return d
 }
 
-// noticed reports whether a build can tell one of its dependencies now from what it
-// was last built against.
+// noticed reports whether a dependency differs noticeably from the one that a
+// build was last built against.
 func (p *Publisher) noticed(u store.CutoffCandidate, tr store.Trigger, deps []alpm.Dep) (reason string, changed bool) {
 	was, now := tr.Before, tr.Now
 	if tr.Unchanged && tr.FromBase {

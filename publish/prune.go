@@ -12,8 +12,8 @@ import (
 // clients to have let go of the database that listed it.
 const replacedAge = time.Hour
 
-// Prune removes what nothing needs any more: packages that a rebuild replaced, and
-// uploads of attempts that are over. What cannot be removed does not stop the rest.
+// Prune removes packages that a rebuild replaced, and uploads of attempts that
+// are over. A failure does not stop it from removing the others.
 func (p *Publisher) Prune(ctx context.Context) error {
 	repositories, err := p.Store.ReadyRepositories(ctx)
 	failures := []error{err}

@@ -21,7 +21,8 @@ import (
 	"buildbtw/store"
 )
 
-// Config is what a Publisher works with. All fields but Now and Baseline are needed.
+// Config has the dependencies of a Publisher. All fields but Now and Baseline
+// are needed.
 type Config struct {
 	Store  *store.Store
 	Repos  *pacmanrepo.Repos
@@ -29,9 +30,9 @@ type Config struct {
 	Log    *slog.Logger
 	Now    func() time.Time // nil: time.Now
 
-	// Baseline returns what dependents can notice of the packages that builds fall
-	// back to: those of the base. Not ok means that it is not known; then
-	// everything is built. Nil knows nothing.
+	// Baseline returns the interfaces of the base's packages, to compare with
+	// when a dependency has no earlier build. Not ok means unknown, and
+	// dependents are built. A nil Baseline knows none.
 	Baseline func(architecture, pkgbase string) (list []alpm.Interface, ok bool)
 }
 
@@ -57,10 +58,10 @@ type Report struct {
 	Files   []store.PackageFile // the packages of a success: all that were uploaded
 }
 
-// Finish ends the attempt that holds the lease and returns the build's status
-// afterwards. For a success it publishes all packages and marks the build built;
-// what a crash cuts off in between is completed by CompleteAll. Repeating a
-// finish returns the same status; a lease that is over is a Conflict.
+// Finish ends the attempt of the lease and returns the build's status
+// afterwards. For a success it publishes all packages and marks the build
+// built; CompleteAll completes it after a crash. Repeating a finish returns the
+// same status; it is a Conflict when the lease is over.
 func (p *Publisher) Finish(ctx context.Context, lease string, r Report) (buildbtw.Status, error) {
 	if r.Outcome != buildbtw.OutcomeBuilt {
 		return p.Store.EndAttempt(ctx, lease, r.Outcome, r.Reason)
@@ -117,13 +118,13 @@ func (p *Publisher) complete(ctx context.Context, intention store.Publishing) (b
 	return status.(buildbtw.Status), err
 }
 
-// publish puts the packages into the repositories and then marks the build built.
-// What can never succeed puts the build back; any other failure, such as a full
-// disk, leaves the intention for the next CompleteAll.
+// publish puts the packages into the repositories and then marks the build
+// built. An error that can never succeed puts the build back; after any other,
+// such as a full disk, the intention stays for the next CompleteAll.
 func (p *Publisher) publish(ctx context.Context, intention store.Publishing) (buildbtw.Status, error) {
 	build, attempt := intention.Build, intention.Attempt
-	// What dependents can notice of the packages is saved while they are staged.
-	// After a crash in Repos.Publish there may be none left, because all was saved.
+	// The packages' interfaces are saved while the packages are staged. After a
+	// crash in Repos.Publish there may be none left, because all were saved.
 	interfaces, err := p.Repos.Interfaces(attempt.ID)
 	if err == nil && len(interfaces) > 0 {
 		if err := p.Store.SaveInterfaces(ctx, interfaces); err != nil {

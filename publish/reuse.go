@@ -16,15 +16,15 @@ import (
 // ones do not wait long.
 const reuseBatch = 500
 
-// maxForget bounds how often a new iteration looks again after it found that
-// results have lost their files. What is left then is found by Reuse.
+// maxForget bounds how often a new iteration searches again after results
+// turned out to have lost their files. Reuse finds the rest later.
 const maxForget = 10
 
-// CreateRepositories makes the repositories of the iteration to come, one for each
-// architecture of its plan, and links into them what need not be built because the
-// same was built before. It returns the rows of the plan, in which those builds are
-// built; nil when nothing is to be reused. Repositories that are there
-// already under these names were left by an iteration that did not come to be.
+// CreateRepositories creates the repositories of the next iteration, one for
+// each architecture of its plan, and links the packages of earlier builds with
+// the same inputs into them. It returns the rows of the plan, in which those
+// builds are built; nil when nothing is reused. Existing repositories of these
+// names are left over from an iteration that was not stored, and are removed.
 func (p *Publisher) CreateRepositories(ctx context.Context, space store.ActiveBuildspace, plan *buildgraph.Plan) (*store.PlanRows, error) {
 	number := 1
 	if space.Latest != nil {
