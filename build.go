@@ -20,7 +20,7 @@ const (
 	StatusBuilding  Status = "building"  // a lease is out
 	StatusBuilt     Status = "built"     // all packages are in the repository
 	StatusFailed    Status = "failed"    // by the package's own fault
-	StatusSkipped   Status = "skipped"   // will not be built; SkipReason says why
+	StatusSkipped   Status = "skipped"   // will not be built; the reason is in SkipReason
 )
 
 // Statuses lists every stored status in the order in which a build meets them.
@@ -32,7 +32,7 @@ func Statuses() []Status {
 // causes only, and every event row carries one.
 type Cause string
 
-// The causes, with what has happened.
+// The causes of status changes.
 const (
 	CausePlanned        Cause = "planned"        // a new iteration's plan put it there
 	CauseReady          Cause = "ready"          // every dependency is built or unchanged
@@ -65,9 +65,9 @@ func skips() []Cause {
 	return []Cause{CauseStopped, CauseSuperseded, CauseUnchanged, CauseExcluded, CauseCancelled}
 }
 
-// Transitions is the state machine of a build: what is not listed is refused,
-// in Go by CanBecome and in SQL by the guarded UPDATE and the CHECK constraints.
-// docs/state-machine.md draws it; a test compares the two.
+// Transitions returns the state machine of a build. Any other change is
+// refused, in Go by CanBecome and in SQL by the guarded UPDATE and the CHECK
+// constraints. docs/state-machine.md draws it; a test compares the two.
 func Transitions() []Transition {
 	return []Transition{
 		{StatusNew, StatusBlocked, []Cause{CausePlanned}},
@@ -132,7 +132,7 @@ func (s Status) Satisfies(skip Cause) bool {
 	return s == StatusBuilt || s == StatusSkipped && skip == CauseUnchanged
 }
 
-// RootCause reports whether what depends on a build with this status cannot
+// RootCause reports whether the dependents of a build with this status cannot
 // start until a person does something about the build.
 func (s Status) RootCause(skip Cause) bool {
 	return s == StatusFailed || s == StatusSkipped && skip != CauseUnchanged
@@ -177,10 +177,11 @@ type Build struct {
 	StartedAt  *time.Time `bun:"started_at"`  // start of the latest attempt
 	FinishedAt *time.Time `bun:"finished_at"` // end of the latest attempt
 
-	// InputKey is a digest of all that the build is made from (docs/domain.md,
-	// "Iterations"). Builds of one key give the same result, whatever iteration
-	// or buildspace they are in. It is empty until every dependency is settled,
-	// and when its packages are no result of it: taken over by the cut-off.
+	// InputKey is a digest of all inputs of the build (docs/domain.md,
+	// "Iterations"). Builds with the same key have the same result, in any
+	// iteration or buildspace. It is empty until every dependency is built or
+	// unchanged, and when the cut-off took over packages of an earlier build,
+	// which were made from another input.
 	InputKey string `bun:"input_key"`
 
 	// OutputDigest is a digest of the build's packages; empty until it is built.
@@ -192,7 +193,8 @@ type Build struct {
 	ReusedFrom int64 `bun:"reused_from"` // the build whose packages it has; 0 when it has its own
 }
 
-// ParseBuildID reads the id of a build. What cannot be one names nothing.
+// ParseBuildID parses the id of a build. It returns NotFound for a text that
+// cannot be an id.
 func ParseBuildID(s string) (int64, error) {
 	id, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || id <= 0 {
@@ -204,7 +206,7 @@ func ParseBuildID(s string) (int64, error) {
 // Hold is why a pending build is not handed out although it waits for nothing.
 type Hold string
 
-// The holds. All but HoldLinking are found anew whenever something changes.
+// The holds. All but HoldLinking are computed again whenever something changes.
 const (
 	HoldNone    Hold = ""
 	HoldReuse   Hold = "reuse"   // the same input has been built: its packages will be linked
@@ -213,7 +215,7 @@ const (
 	HoldRunning Hold = "running" // a build with the same input is under way elsewhere
 )
 
-// String returns in words what a held build waits for.
+// String returns the reason for the hold, for people.
 func (h Hold) String() string {
 	switch h {
 	case HoldReuse, HoldLinking:
@@ -266,7 +268,7 @@ func (b Build) CanCancel() error {
 	return Conflict("%s is %s already; there is nothing to cancel", b.Pkgbase, b.Status)
 }
 
-// ReasonKind is what brought a build into the set.
+// ReasonKind is why a build is in the set.
 type ReasonKind string
 
 // See docs/domain.md, "Which packages are in the graph", rule 5.
@@ -350,7 +352,7 @@ const (
 	AttemptFinished   AttemptState = "finished"
 )
 
-// Attempt is one execution of a build. Its log is kept under its ID.
+// Attempt is one execution of a build. Its log is stored under its ID.
 type Attempt struct {
 	ID          int64        `bun:"id,pk,autoincrement"`
 	BuildID     int64        `bun:"build_id"`
@@ -362,7 +364,7 @@ type Attempt struct {
 	State       AttemptState `bun:"state"`
 	Outcome     Outcome      `bun:"outcome"`
 	Message     string       `bun:"message"`  // the outcome in words, shown to people
-	Result      Status       `bun:"result"`   // what the build was afterwards
+	Result      Status       `bun:"result"`   // the build's status afterwards
 	Stop        bool         `bun:"stop"`     // the worker is to stop at its next heartbeat
 	Deadline    time.Time    `bun:"deadline"` // the lease's end unless a heartbeat comes
 	StartedAt   time.Time    `bun:"started_at"`

@@ -14,15 +14,15 @@ type Scope string
 // The scopes, smallest first.
 const (
 	ScopeNone   Scope = "none"   // the changesets alone
-	ScopeDirect Scope = "direct" // and what depends on them at run time, one level
-	ScopeAll    Scope = "all"    // and everything above that
-	ScopeAuto   Scope = "auto"   // as all, leaving out what an unchanged interface makes unnecessary
+	ScopeDirect Scope = "direct" // and their direct run-time dependents
+	ScopeAll    Scope = "all"    // and all their dependents, transitively
+	ScopeAuto   Scope = "auto"   // as all, without the dependents of packages whose interface did not change
 )
 
 // Scopes lists the scopes, smallest first.
 func Scopes() []Scope { return []Scope{ScopeNone, ScopeDirect, ScopeAll, ScopeAuto} }
 
-// Cycles is what happens to a build whose edge was cut out of a cycle.
+// Cycles is how often a build is built whose edge was cut out of a cycle.
 type Cycles string
 
 // The two ways to deal with a cut.
@@ -47,8 +47,7 @@ func Priorities() []Priority {
 	return []Priority{PriorityLow, PriorityNormal, PriorityHigh, PriorityEmergency}
 }
 
-// BuildspaceStatus tells whether a buildspace makes iterations and hands out
-// builds.
+// BuildspaceStatus is whether a buildspace makes iterations and starts builds.
 type BuildspaceStatus string
 
 // The statuses of a buildspace.
@@ -82,13 +81,13 @@ type Buildspace struct {
 	ServedAt *time.Time `bun:"served_at"`
 }
 
-// Settings are what a packager chooses for a buildspace.
+// Settings are a packager's choices for a buildspace.
 type Settings struct {
 	Scope         Scope    `bun:"scope"`
 	Cycles        Cycles   `bun:"cycles"`
 	Priority      Priority `bun:"priority"`
 	FollowAll     bool     `bun:"follow_all"`    // a new iteration for any change of the graph, not only of the changesets
-	Reuse         bool     `bun:"reuse"`         // what was built before from the same input is not built again
+	Reuse         bool     `bun:"reuse"`         // builds whose input was built before are not built again
 	CutOff        bool     `bun:"cut_off"`       // with scope auto: dependents whose inputs did not change are skipped
 	Makedepends   bool     `bun:"makedepends"`   // makedepends bring dependents into the set too
 	Architectures Names    `bun:"architectures"` // empty: all that the server offers
@@ -101,7 +100,7 @@ func DefaultSettings() Settings {
 	return Settings{Scope: ScopeAuto, Cycles: CyclesOnce, Priority: PriorityNormal, Reuse: true, CutOff: true}
 }
 
-// Validate returns what is wrong with the settings, and what would be right.
+// Validate returns the first setting that is invalid, with the valid choices.
 func (s Settings) Validate() error {
 	if !slices.Contains(Scopes(), s.Scope) {
 		return Invalid("unknown scope %q; choose none, direct, all or auto", s.Scope)
@@ -122,7 +121,7 @@ func (s Settings) Validate() error {
 	return nil
 }
 
-// NewBuildspace is what somebody asks for who creates a buildspace.
+// NewBuildspace is a request to create a buildspace.
 type NewBuildspace struct {
 	Name       string // empty: made from the first changeset
 	Changesets []Changeset
@@ -130,7 +129,7 @@ type NewBuildspace struct {
 	Confirm    bool // more builds than the server creates without asking
 }
 
-// Validate returns what is wrong with the name or the settings.
+// Validate returns an error for an invalid name or setting.
 func (n NewBuildspace) Validate() error {
 	if n.Name != "" {
 		if err := CheckBuildspaceName(n.Name); err != nil {
@@ -140,8 +139,8 @@ func (n NewBuildspace) Validate() error {
 	return n.Settings.Validate()
 }
 
-// EditBuildspace is what somebody asks for who changes a buildspace; a nil field
-// changes nothing.
+// EditBuildspace is a request to change a buildspace; a nil field changes
+// nothing.
 type EditBuildspace struct {
 	Status     *BuildspaceStatus
 	Changesets *[]Changeset
@@ -236,8 +235,9 @@ func CheckBuildspaceName(name string) error {
 // CheckSlug refuses names that cannot be a source's.
 func CheckSlug(slug string) error { return checkName("source", slug, slugName) }
 
-// CheckPkgname refuses what makepkg would not take as a pkgname or pkgbase
-// (PKGBUILD(5): letters, digits and @ . _ + -, not beginning with . or -).
+// CheckPkgname returns an error unless makepkg accepts the name as a pkgname or
+// pkgbase (PKGBUILD(5): letters, digits and @ . _ + -, not beginning with . or
+// -).
 func CheckPkgname(name string) error { return checkName("package", name, pkgName) }
 
 func checkName(what, name string, allowed *regexp.Regexp) error {
@@ -252,8 +252,8 @@ func checkName(what, name string, allowed *regexp.Regexp) error {
 	return nil
 }
 
-// CheckRef refuses what git would not take as a branch, tag or commit
-// (git-check-ref-format(1)), and option-like words.
+// CheckRef returns an error unless git accepts the name as a branch, tag or
+// commit (git-check-ref-format(1)), or if it looks like an option.
 func CheckRef(ref string) error {
 	bad := ref == "" || len(ref) > maxName || !refName.MatchString(ref) ||
 		strings.HasPrefix(ref, "-") || strings.HasPrefix(ref, "/") || strings.HasSuffix(ref, "/") ||

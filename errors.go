@@ -6,8 +6,8 @@ import (
 	"net/http"
 )
 
-// Kind is what sort of trouble an Error is. The server answers with its
-// HTTPStatus, and the client finds the kind by KindOfHTTPStatus.
+// Kind is the class of an Error. The server answers with its HTTPStatus, and
+// the client maps that back with KindOfHTTPStatus.
 type Kind string
 
 // The kinds of errors that people may see. Everything else is an internal
@@ -17,7 +17,7 @@ const (
 	KindUnauthenticated Kind = "unauthenticated" // nobody is known to be asking
 	KindForbidden       Kind = "forbidden"       // known, but not allowed
 	KindNotFound        Kind = "not-found"       // no such thing, or not visible to the one asking
-	KindConflict        Kind = "conflict"        // the state moved on; the message says what it is now
+	KindConflict        Kind = "conflict"        // the state has changed; the message has the present one
 	KindUnconfirmed     Kind = "unconfirmed"     // allowed, but only with an explicit yes
 	KindTooLarge        Kind = "too-large"       // over a limit, which the message names
 	KindUnavailable     Kind = "unavailable"     // try again later; nothing was changed
@@ -58,13 +58,13 @@ func KindOfHTTPStatus(status int) Kind {
 	return KindInternal
 }
 
-// Error is an error whose message was written for people: what is wrong and,
-// where it helps, what to do next. It never holds secrets or paths of the
+// Error is an error whose message was written for people: the problem and,
+// where it helps, what to do next. It never contains secrets or paths of the
 // server.
 type Error struct {
 	Kind    Kind
 	Message string
-	Err     error // what the message wraps; may be nil
+	Err     error // the wrapped error; may be nil
 }
 
 func (e *Error) Error() string { return e.Message }

@@ -12,7 +12,7 @@ type IterationState string
 const (
 	IterationCalculating IterationState = "calculating" // the plan is being made
 	IterationReady       IterationState = "ready"       // builds exist; the status follows from theirs
-	IterationInvalid     IterationState = "invalid"     // no plan could be made; Error says why
+	IterationInvalid     IterationState = "invalid"     // no plan could be made; the reason is in Error
 	IterationStopped     IterationState = "stopped"     // its buildspace was stopped while it was the newest
 	IterationSuperseded  IterationState = "superseded"  // a newer iteration took over
 )
@@ -65,8 +65,8 @@ func (c Counts) Total() int {
 // Settled is the number of builds that are built or skipped.
 func (c Counts) Settled() int { return c[StatusBuilt] + c[StatusSkipped] }
 
-// IterationStatus is what people see of an iteration, derived from its state
-// and its builds.
+// IterationStatus is the status of an iteration on pages and in the API,
+// derived from its state and its builds.
 type IterationStatus string
 
 // The statuses of an iteration. Those that are no IterationState follow from
@@ -113,9 +113,9 @@ const (
 	EdgeCheckdepends
 )
 
-// TriggerKinds are the kinds of dependencies that bring the dependents of a
-// package that is rebuilt into the set: what they run with, and when a buildspace
-// asks for it what they are built with. checkdepends never do.
+// TriggerKinds returns the kinds of dependencies through which a rebuilt
+// package brings its dependents into the set: depends, and makedepends if the
+// buildspace asks for it. checkdepends never do.
 func TriggerKinds(makedepends bool) EdgeKinds {
 	if makedepends {
 		return EdgeDepends | EdgeMakedepends
@@ -134,12 +134,12 @@ func (k EdgeKinds) Names() []string {
 	return names
 }
 
-// Edge says that From must be built before To.
+// Edge is the order of two builds: From must be built before To.
 type Edge struct {
 	From    int64     `bun:"from_build"`
 	To      int64     `bun:"to_build"`
 	Kinds   EdgeKinds `bun:"kinds"`
-	Through Names     `bun:"through"` // pkgbases outside the set over which the order holds
+	Through Names     `bun:"through"` // pkgbases outside the set, in order, that link From and To
 }
 
 // Cut is an edge that was left out of the order because it lies on a cycle: To
@@ -167,10 +167,10 @@ type Event struct {
 	Message      string    `bun:"message"` // the reason in words
 }
 
-// EventKind groups events by what they are about.
+// EventKind is the kind of thing that an event is about.
 type EventKind string
 
-// What an event can be about.
+// The kinds of events.
 const (
 	EventBuild      EventKind = "build"      // a build's status changed
 	EventIteration  EventKind = "iteration"  // an iteration was made or its state changed

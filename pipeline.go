@@ -12,22 +12,22 @@ type PipelineState string
 
 // The states of a pipeline, in their order.
 const (
-	// PipelineCreating says that the server is about to ask GitLab for the
-	// pipeline. After a crash nobody knows whether GitLab made it: it is looked
-	// for under its ref before anything else is done with the build.
+	// PipelineCreating is stored before the server asks GitLab for the
+	// pipeline. After a crash it is unknown whether GitLab made it: the server
+	// looks for it under its ref before it does anything else with the build.
 	PipelineCreating PipelineState = "creating"
 	PipelineCreated  PipelineState = "created" // GitLab has it
 	PipelineEnded    PipelineState = "ended"   // it will not run any more
 )
 
-// PipelineRefs is what the names of all branches begin with that pin the commits
-// of pipelines. They are never sources of changes.
+// PipelineRefs is the prefix of the branches that pin the commits of pipelines.
+// They are never sources of changes.
 const PipelineRefs = "buildbtw/"
 
-// Pipeline is a build handed to GitLab. A build has at most one that is wanted:
-// the latest. What comes of the build is told by the attempt that the
-// pipeline's executor begins, never by the pipeline: its status only says that
-// nothing will come any more.
+// Pipeline is a build sent to GitLab. Only the latest pipeline of a build is
+// wanted. The result of the build comes from the attempt that the pipeline's
+// executor begins, never from the pipeline: its status only shows that no
+// attempt will begin any more.
 type Pipeline struct {
 	ID        int64         `bun:"id,pk,autoincrement"`
 	BuildID   int64         `bun:"build_id"`
@@ -43,7 +43,7 @@ type Pipeline struct {
 	Message   string        `bun:"message"`    // why it ended without an attempt, in words
 	Pinned    bool          `bun:"pinned"`     // Ref may still be in GitLab
 	CreatedAt time.Time     `bun:"created_at"`
-	SeenAt    *time.Time    `bun:"seen_at"` // when GitLab last told about it
+	SeenAt    *time.Time    `bun:"seen_at"` // when GitLab last reported on it
 	EndedAt   *time.Time    `bun:"ended_at"`
 }
 
@@ -69,16 +69,16 @@ func (p Pipeline) page(rest string) string {
 	return project + "/-/" + rest
 }
 
-// PipelineStatus is what GitLab says of a pipeline.
+// PipelineStatus is the state of a pipeline as GitLab reports it.
 type PipelineStatus struct {
 	Number  int64
 	Status  string // GitLab's word
 	URL     string
 	Over    bool   // no job of it will run any more unless a person retries one
-	Message string // what that means for a build that it did not begin, in words; when Over
+	Message string // when Over: what a build that has no attempt yet fails with, in words
 }
 
-// PipelineRequest is what GitLab is asked for: a pipeline for exactly this commit.
+// PipelineRequest is a request to GitLab for a pipeline of exactly this commit.
 type PipelineRequest struct {
 	ProjectID int64
 	Ref       string // branch to make for it

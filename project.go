@@ -72,11 +72,11 @@ type MirroredProject struct {
 type SourceGroup struct {
 	Name string `bun:"name,pk"` // the address of its page
 
-	// SeenUntil is when GitLab was asked what was active, and all that it told
-	// of was fetched since; nil until all projects have been.
+	// SeenUntil is the start of the last query for active projects after which
+	// all of them were fetched; nil until all projects have been.
 	SeenUntil *time.Time `bun:"seen_until"`
 	ListedAt  *time.Time `bun:"listed_at"` // when all projects were listed last
 	FilledAt  *time.Time `bun:"filled_at"` // when every project had been tried for the first time
-	AskedAt   *time.Time `bun:"asked_at"`  // when GitLab last answered what was asked about the group
+	AskedAt   *time.Time `bun:"asked_at"`  // when GitLab last answered a query about the group
 	Message   string     `bun:"message"`   // why it does not answer now; empty when it does
 }

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// ServerSettings are what the person who runs the server chose, as far as it
-// shows in answers.
+// ServerSettings are the settings of the server that show in its answers.
 type ServerSettings struct {
 	ServerURL  string // as people and build machines reach it, without a trailing slash
 	Version    string // of the server program
@@ -17,7 +16,7 @@ type ServerSettings struct {
 	Timeout time.Duration // wall clock limit of an attempt; 0: none
 	Stall   time.Duration // an attempt without output and CPU use for this long is stalled; 0: never
 
-	WebhookSecret string // what GitLab's webhooks present; empty: they are refused
+	WebhookSecret string // the secret that GitLab's webhooks present; empty: they are refused
 }
 
 // URL returns the full address of a path, whose parts it escapes.

@@ -1,6 +1,7 @@
 package buildbtw
 
-// Role is what somebody may do. Each role may do what the ones before it may.
+// Role is the rights of a user. Each role includes the rights of those before
+// it.
 type Role string
 
 // The roles of people, weakest first, and that of machines.
@@ -9,7 +10,7 @@ const (
 	RoleReader   Role = "reader"   // may look
 	RolePackager Role = "packager" // may create and change buildspaces
 	RoleAdmin    Role = "admin"    // may also manage workers and users
-	RoleWorker   Role = "worker"   // a build machine: may claim, and touch what its lease names
+	RoleWorker   Role = "worker"   // a build machine: may claim, and change the builds that it has leases of
 )
 
 // User is who is asking.

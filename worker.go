@@ -19,8 +19,8 @@ type Worker struct {
 	// resumes it.
 	SetAside string `bun:"set_aside"`
 
-	// TrustedAt is when a person resumed it last: what it failed before does
-	// not count against it. Nil when it was never set aside.
+	// TrustedAt is when a person last ended its quarantine: failures before do
+	// not count against it. Nil when it was never quarantined.
 	TrustedAt *time.Time `bun:"trusted_at"`
 }
 
@@ -36,10 +36,11 @@ func (w Worker) Present(now time.Time) bool { return now.Sub(w.LastSeen) < Worke
 // user-mode network reaches the loopback of the machine that it runs on.
 const HostFromGuest = "10.0.2.2"
 
-// maxLabels bounds what one machine may announce of itself.
+// maxLabels bounds the labels of one machine, and its architectures and
+// runners.
 const maxLabels = 32
 
-// Validate returns what is wrong with what a worker announces of itself.
+// Validate returns an error for an invalid announcement of a worker.
 func (w Worker) Validate() error {
 	if err := checkName("worker", w.Name, slugName); err != nil {
 		return err
