@@ -1,6 +1,7 @@
-// Package directory finds what people know of packages by a part of it: names
-// of packages and sources, what packages provide, libraries and who links with
-// them, commits. A directory is made from the sources once and never changes.
+// Package directory searches packages by a part of their names: names of
+// packages and sources, provides, libraries and the packages that link with
+// them, and commits. A directory is made from the sources once and never
+// changes.
 package directory
 
 import (
@@ -19,7 +20,7 @@ type Source struct {
 	Info   *srcinfo.Info // nil when it cannot be read
 }
 
-// Kind says what a name is the name of.
+// Kind is the kind of thing that an entry names.
 type Kind string
 
 // The kinds, the most telling first.
@@ -27,7 +28,7 @@ const (
 	KindPackage  Kind = "package"  // a pkgname
 	KindPkgbase  Kind = "pkgbase"  // of which no package has the name
 	KindSource   Kind = "source"   // whose pkgbase is called otherwise, or is not known
-	KindProvides Kind = "provides" // what a package provides under another name
+	KindProvides Kind = "provides" // another name that a package provides
 )
 
 // Entry is one name.
@@ -105,7 +106,8 @@ func (d *Directory) add(s Source) {
 	d.addUsers(s.Info)
 }
 
-// addPackages adds what comes out of a source.
+// addPackages adds the packages of a source, their provides, and its pkgbase
+// when no package has that name.
 func (d *Directory) addPackages(s Source, own Entry) {
 	hasBase := false
 	for i := range s.Info.Packages {
@@ -127,8 +129,8 @@ func (d *Directory) addPackages(s Source, own Entry) {
 	}
 }
 
-// provided returns the name under which a provide is looked for. Of a library that
-// is its name up to .so, whatever else is written.
+// provided returns the name under which a provide is found. For a library that
+// is its name up to .so.
 func provided(text string) string {
 	if n, ok := soname(text); ok {
 		return n.Library
@@ -148,7 +150,8 @@ func soname(text string) (alpm.Soname, bool) {
 	return alpm.ParseSoname(text)
 }
 
-// addUsers notes which libraries a source needs, whatever for.
+// addUsers records the libraries that a source depends on, at run time or to be
+// built or checked.
 func (d *Directory) addUsers(info *srcinfo.Info) {
 	seen := map[string]bool{}
 	note := func(values srcinfo.Values) {

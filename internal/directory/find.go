@@ -7,9 +7,9 @@ import (
 	"buildbtw/pacman/alpm"
 )
 
-// Find lists names that have the query in them, whatever its case: those that
-// are it, those that begin with it, then the others, each by name; at most
-// limit of them. more says that there are more.
+// Find returns at most limit names that contain the query, ignoring case: first
+// those that begin with it, the exact one before them, then the others, each by
+// name. more reports whether there are further ones.
 func (d *Directory) Find(query string, limit int) (found []Entry, more bool) {
 	query = strings.ToLower(strings.TrimSpace(query))
 	if query == "" || strings.Contains(query, "\n") {
@@ -58,7 +58,7 @@ func (d *Directory) after(entry int) int {
 	return len(d.text)
 }
 
-// Named lists what is called exactly so.
+// Named returns the entries with exactly this name.
 func (d *Directory) Named(name string) []Entry {
 	folded := strings.ToLower(name)
 	i, _ := slices.BinarySearch(d.folded, folded)
