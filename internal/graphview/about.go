@@ -2,15 +2,15 @@ package graphview
 
 import "slices"
 
-// About is what the graph knows of one build.
+// About describes the neighbours of one build.
 type About struct {
-	Dependencies []int32 // what is not done first
-	Dependents   []int32 // what begins the longest chains first
+	Dependencies []int32 // unfinished ones first
+	Dependents   []int32 // those with the longest chains first
 	Causes       []int32 // stuck builds because of which it is blocked, nearest first
 	Blocks       int     // builds that are blocked because of it
 }
 
-// About tells of one build.
+// About returns the neighbours of one build.
 func (s *State) About(v int32) About {
 	a := About{
 		Dependencies: slices.Clone(s.in.of(v)), Dependents: slices.Clone(s.out.of(v)), Causes: s.Causes(v), Blocks: s.Blocks(v),

@@ -2,8 +2,7 @@ package graphview
 
 import "slices"
 
-// Box is what stands at one place of a picture: a build, or a region of builds
-// that are done.
+// Box is one box of a picture: a build, or a region of builds that are done.
 type Box struct {
 	Nodes           []int32
 	Before, Further int // direct dependencies, and dependents, that the picture leaves out
@@ -12,9 +11,10 @@ type Box struct {
 // Region reports whether the box stands for several builds.
 func (b Box) Region() bool { return len(b.Nodes) > 1 }
 
-// boxes puts nodes into boxes. To collapse joins what hangs together, is done,
-// and waits for nothing that is not: no edge leads into such a region, so that
-// the picture keeps its order. The focus stays outside of regions.
+// boxes puts nodes into boxes. With Collapse, connected builds that are done
+// and have no unfinished dependency share one box: no edge leads into such a
+// region, so the picture stays without cycles. The focus stays outside of
+// regions.
 func (s *State) boxes(nodes []int32, v View) []Box {
 	if !v.Collapse {
 		boxes := make([]Box, len(nodes))
@@ -51,7 +51,8 @@ func (s *State) boxes(nodes []int32, v View) []Box {
 	return boxes
 }
 
-// doneBelow marks what is settled and waits only for what is marked.
+// doneBelow marks the builds that need no more work and have only marked
+// dependencies.
 func (s *State) doneBelow() []bool {
 	done := make([]bool, len(s.Builds))
 	for _, v := range s.order {
@@ -60,7 +61,7 @@ func (s *State) doneBelow() []bool {
 	return done
 }
 
-// leaveOut takes a node out of what is done, and with it what waits for it.
+// leaveOut unmarks a node and all its dependents, direct and indirect.
 func (s *State) leaveOut(done []bool, v int32) {
 	if !done[v] {
 		return

@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 )
 
-// Format is the version of what EncodePicture writes and of how graphs are laid
-// out: addresses of pictures that browsers keep for ever carry it.
+// Format is the version of EncodePicture's output and of the layout: the
+// addresses of pictures, which browsers cache for ever, contain it.
 const Format = 2
 
 // wirePicture is a picture as static/src/graph reads it. Lists of numbers hold

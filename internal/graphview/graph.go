@@ -1,6 +1,7 @@
-// Package graphview chooses what of a build graph is looked at: the surroundings
-// of one build, what a failure holds up, or everything, with regions that are
-// done joined to one box; and says where each build stands. It does no I/O.
+// Package graphview selects the part of a build graph to draw: the
+// neighbourhood of one build, failures with the builds that they block, or
+// everything, with regions that are done joined to one box. It also returns the
+// state of each build. It does no I/O.
 package graphview
 
 import (
@@ -35,11 +36,11 @@ func (n Node) Key() string {
 	return n.Pkgbase
 }
 
-// Edge says that node From must be built before node To.
+// Edge is the order of two nodes: From must be built before To.
 type Edge struct {
 	From, To int32
 	Kinds    buildbtw.EdgeKinds
-	Through  []string // pkgbases outside the set over which the order holds
+	Through  []string // pkgbases outside the set, in order, that link From and To
 }
 
 // Cut is an edge left out of the order: To uses the base's package of From.
@@ -121,12 +122,12 @@ func (g *Graph) digest() string {
 		b = binary.LittleEndian.AppendUint32(b[:0], uint32(e.From))
 		b = binary.LittleEndian.AppendUint32(b, uint32(e.To))
 		b = append(b, byte(e.StyleOf()))
-		_, _ = out.Write(b) // a hash takes everything
+		_, _ = out.Write(b) // a hash never fails
 	}
 	for _, c := range g.Cuts {
 		fmt.Fprintln(out, "cut", c.From, c.To)
 	}
-	_ = out.Flush() // a hash takes everything
+	_ = out.Flush() // a hash never fails
 	return hex.EncodeToString(hash.Sum(nil)[:8])
 }
 

@@ -11,16 +11,16 @@ type Mode string
 
 // The modes.
 const (
-	ModeNear   Mode = "near"   // a build, what holds it up and what it holds
-	ModeFailed Mode = "failed" // what failed, and what that holds up
+	ModeNear   Mode = "near"   // a build, its dependencies and dependents
+	ModeFailed Mode = "failed" // failures, and the builds that they block
 	ModeAll    Mode = "all"
 )
 
-// View is what somebody wants to see.
+// View selects the part of the graph to draw.
 type View struct {
 	Mode     Mode
 	Focus    int32 // a node, or -1
-	Collapse bool  // draw what is finished as one box
+	Collapse bool  // draw finished regions as one box
 }
 
 // How many builds a neighbourhood shows.
@@ -32,7 +32,7 @@ const (
 	nearBeyond  = 16 // behind those
 )
 
-// nodes lists what a view shows, in order.
+// nodes returns the nodes of a view, in order.
 func (s *State) nodes(v View) []int32 {
 	switch {
 	case v.Mode == ModeNear && v.Focus >= 0:
@@ -57,8 +57,9 @@ func (s *State) failed() []int32 {
 	return nodes
 }
 
-// near chooses the surroundings of a build: the ways to what it waits for in
-// vain, its dependencies, those of what is not done, its dependents, and theirs.
+// near selects the neighbourhood of a build: the paths from its root causes,
+// its dependencies, the dependencies of those that are unfinished, its
+// dependents, and their dependents.
 func (s *State) near(focus int32) []int32 {
 	chosen := map[int32]bool{focus: true}
 	for i, cause := range s.Causes(focus) {
@@ -84,7 +85,7 @@ func (s *State) near(focus int32) []int32 {
 	return slices.Sorted(maps.Keys(chosen))
 }
 
-// choose adds at most n of the candidates, the most important ones, and gives
+// choose adds at most n of the candidates, the most important ones, and returns
 // those that are new.
 func (s *State) choose(chosen map[int32]bool, candidates []int32, n int, important func(a, b int32) int) []int32 {
 	list := slices.Clone(candidates)
@@ -98,7 +99,8 @@ func (s *State) choose(chosen map[int32]bool, candidates []int32, n int, importa
 	return list
 }
 
-// urgency puts first what holds up others in vain, then what is not done.
+// urgency orders builds that block others first, then blocked ones, then those
+// that are unfinished.
 func (s *State) urgency(a, b int32) int {
 	rank := func(v int32) int {
 		switch {
@@ -114,12 +116,12 @@ func (s *State) urgency(a, b int32) int {
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), s.weight(a, b))
 }
 
-// weight puts first what the longest chains begin with.
+// weight orders the builds at the beginning of the longest chains first.
 func (s *State) weight(a, b int32) int {
 	return cmp.Compare(s.Builds[b].Priority, s.Builds[a].Priority)
 }
 
-// addWay adds a shortest way from a cause to what it holds up.
+// addWay adds a shortest path from a root cause to a build that it blocks.
 func (s *State) addWay(chosen map[int32]bool, cause, to int32) {
 	next := map[int32]int32{to: to} // towards to
 	for queue := []int32{to}; len(queue) > 0; queue = queue[1:] {

@@ -16,7 +16,7 @@ type Style int
 const (
 	StyleSolid  Style = iota // depends
 	StyleDashed              // only to build or check
-	StyleDotted              // an order that holds through packages outside the set
+	StyleDotted              // an order through packages outside the set
 )
 
 // StyleOf returns how an edge is drawn.
@@ -98,7 +98,8 @@ func (p *Picture) join(g *Graph, box []int32) {
 	p.Cuts = slices.CompactFunc(p.Cuts, func(a, b Cut) bool { return a.From == b.From && a.To == b.To })
 }
 
-// countHidden says how much lies behind the edge of the picture.
+// countHidden counts, for each box, the direct dependencies and dependents
+// outside the picture.
 func (s *State) countHidden(p *Picture, box []int32) {
 	hidden := func(nodes []int32) (n int) {
 		for _, v := range nodes {
@@ -131,7 +132,7 @@ func (p *Picture) stylePoints() {
 	}
 }
 
-// Label returns what stands in a box.
+// Label returns the text of a box.
 func (s *State) Label(b Box) string {
 	if b.Region() {
 		return strconv.Itoa(len(b.Nodes)) + " done"

@@ -141,8 +141,9 @@ func (s *State) Causes(v int32) []int32 {
 	return causes
 }
 
-// longestChain begins at the build with the largest priority and goes on with
-// the largest among its dependents: those decide how long the whole takes.
+// longestChain returns the chain from the build with the largest priority
+// through the dependent with the largest each time: its length bounds the whole
+// iteration.
 func (s *State) longestChain() []int32 {
 	var chain []int32
 	next := s.first(s.order, func(int32) bool { return true })
@@ -168,9 +169,9 @@ func (s *State) first(nodes []int32, wanted func(int32) bool) int32 {
 // blockersCompared bounds the search for the worst failure.
 const blockersCompared = 64
 
-// Focus returns what deserves to be looked at first: the failure that holds up the
-// most, else what is being built on the longest chain, else the changeset that
-// most hangs on. It is -1 for an empty graph.
+// Focus returns the build to show first: the failure that blocks most builds,
+// else a running build, else a pending one, else a changeset, each with the
+// largest priority. It is -1 for an empty graph.
 func (s *State) Focus() int32 {
 	worst, most, compared := int32(-1), -1, 0
 	for v, b := range s.Builds {
