@@ -8,14 +8,14 @@ import (
 	"buildbtw/internal/lru"
 )
 
-// How much a cache keeps: a layout of 8,000 nodes takes about 2 MB.
+// Bounds of a cache: a layout of 8,000 nodes has about 2 MB.
 const (
 	cachedLayouts = 64
 	cachedPoints  = 400_000 // nodes and points of all of them together
 )
 
-// Cache keeps the layouts that were asked for last, by a digest of the graph.
-// Nobody may change what it returns. The zero value is ready.
+// Cache caches the most recently used layouts, by a digest of the graph. Nobody
+// may change a layout that it returns. The zero value is ready.
 type Cache struct {
 	ready  sync.Once
 	recent *lru.Cache[[sha256.Size]byte, *cached]
@@ -27,8 +27,8 @@ type cached struct {
 	err    error
 }
 
-// weight counts a layout as its share of cachedLayouts at least, and as what a
-// cache can keep at most: the latest one is kept, whatever its size.
+// weight returns the size of a layout, at least 1/cachedLayouts and at most all
+// of the cache: so the latest one is always cached.
 func (c *cached) weight() int64 {
 	size := 0
 	if c.layout != nil {
@@ -37,7 +37,7 @@ func (c *cached) weight() int64 {
 	return int64(min(max(size, cachedPoints/cachedLayouts), cachedPoints))
 }
 
-// New returns what the function New does, or did before for the same graph.
+// New returns the layout of the function New, from the cache if it has one.
 func (c *Cache) New(g Graph) (*Layout, error) {
 	c.ready.Do(func() { c.recent = lru.NewWeighted[[sha256.Size]byte](cachedPoints, (*cached).weight) })
 	key := digest(g)

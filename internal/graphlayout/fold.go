@@ -8,7 +8,7 @@ const (
 	typicalW = 150
 )
 
-// rows are what gets a place of its own from top to bottom: some nodes of one
+// rows are the rows of a layout from top to bottom: each has some nodes of one
 // level side by side, or one stop of a rail.
 type rows struct {
 	*rails
@@ -34,7 +34,7 @@ func fold(r *rails) *rows {
 	return f
 }
 
-// columns says into how many columns each level is folded.
+// columns returns the number of columns into which each level is folded.
 func columns(r *rails) []int {
 	count := make([]int, len(r.layers))
 	tallest := 0

@@ -11,10 +11,10 @@ package graphlayout
 
 import "buildbtw/internal/graph"
 
-// Edge says that node From comes before node To.
+// Edge is the order of two nodes: From comes before To.
 type Edge struct{ From, To int32 }
 
-// Graph is what is laid out. Nodes are numbered from 0.
+// Graph is the input of a layout. Nodes are numbered from 0.
 type Graph struct {
 	Widths []int  // px, by node
 	Edges  []Edge // no two alike, without a cycle

@@ -14,8 +14,8 @@ const (
 	exchangeWork = 4 << 20
 )
 
-// reorder orders the vertices of each level so that few links cross, and keeps
-// the best order found.
+// reorder orders the vertices of each level so that few links cross, and leaves
+// them in the best order found.
 func (r *rails) reorder() {
 	r.firstOrder(false)
 	best, fewest := r.copyOrder(), r.crossings()
@@ -55,9 +55,9 @@ func (r *rails) improve(best [][]int32, fewest int) ([][]int32, int) {
 	return best, fewest
 }
 
-// firstOrder puts what hangs together side by side: depth first from the left,
-// along links or, both ways, also against them. The latter begins at the ends of
-// what hangs together.
+// firstOrder puts connected vertices side by side, by depth-first search from
+// the left: along the links, or along them in both directions. The latter
+// starts at the vertices with the fewest links, the ends of a component.
 func (r *rails) firstOrder(bothWays bool) {
 	levels := int32(0)
 	roots := make([]int32, len(r.level))

@@ -67,8 +67,8 @@ func (p *placed) placeRow(row int, members []int32) {
 // pen draws the lines that leave one node: where it is now.
 type pen struct{ at, y int }
 
-// drawLines lays down the points of all lines. Those of one node share what
-// they can.
+// drawLines adds the points of all lines. Lines of one node share points as far
+// as possible.
 func (p *placed) drawLines() {
 	out := edgesFrom(p.nodes, p.edges)
 	last := make([]int, len(p.edges))
@@ -124,8 +124,8 @@ func (p *placed) branches(v int32, out graph.CSR) []bool {
 	return branch
 }
 
-// follow draws a node's rail and gives where the pen is behind each stop. There
-// is no point where the rail goes straight on and nothing branches off.
+// follow draws a node's rail and returns the pen's place behind each stop.
+// There is no point where the rail goes straight on and nothing branches off.
 func (p *placed) follow(v int32, at pen, branch []bool) []pen {
 	along := make([]pen, len(branch))
 	for i, stop := range p.rail[v] {
@@ -145,8 +145,8 @@ func (p *placed) follow(v int32, at pen, branch []bool) []pen {
 
 func (p *placed) stopY(stop int32) int { return Margin + p.middle[p.row[stop]] + NodeHeight/2 }
 
-// enter brings the pen to a node of a later column, above the others, and gives
-// the point from which the last piece leads to the node; -1 for none.
+// enter moves the pen to a node of a later column, above the others, and
+// returns the point from which the last piece leads to the node; -1 for none.
 func (p *placed) enter(v int32, from pen) int {
 	if p.column[v] > 0 {
 		n := p.Nodes[v]

@@ -21,7 +21,7 @@ func reduce(order []int32, out graph.CSR, g Graph) []bool {
 	for i, v := range order {
 		place[v] = int32(i)
 	}
-	// The nearest first: what implies an edge begins with a nearer one.
+	// The nearest first: a path that implies an edge begins with a nearer one.
 	sorted := graph.CSR{Off: out.Off, To: slices.Clone(out.To)}
 	for v := range int32(n) {
 		slices.SortFunc(sorted.Row(v), func(a, b int32) int {

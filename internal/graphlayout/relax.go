@@ -51,7 +51,7 @@ func heights(f *rows) []int {
 	}
 	heights := make([]int, len(r.y))
 	for row, y := range r.y {
-		heights[row] = int(math.Round(y - least)) // distances are whole, so rounding keeps them
+		heights[row] = int(math.Round(y - least)) // distances are whole, so rounding does not change them
 	}
 	return heights
 }
@@ -153,8 +153,9 @@ func (r *relaxer) straighten(pass int) {
 	}
 }
 
-// levelOut makes as many of the first stops level as there is room for, and says
-// how many. They get as near as they may to the node, or else to where they are.
+// levelOut puts as many of the first stops on one height as there is room for,
+// and returns their number. The height is as near as possible to the node's, or
+// else to the stops' own.
 func (r *relaxer) levelOut(v int, stops []int32) int {
 	low, high := math.Inf(-1), math.Inf(1)
 	sum, n := 0.0, 0
@@ -220,7 +221,7 @@ func (r *relaxer) room(row int32) (low, high float64) {
 	if int(at) < len(layer)-1 {
 		high = r.y[layer[at+1]] - float64(r.apart(row, layer[at+1]))
 	}
-	// Rounding must not make the room smaller than it is for what is there now.
+	// Rounding must not make the room too small for the present place.
 	return min(low, r.y[row]), max(high, r.y[row])
 }
 
