@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// dice give chances that depend on the seed and on what they are about, and on
-// nothing that happened before: two runs of one seed meet the same failures
-// however they order the builds.
+// dice return chances that depend on the seed and the subject alone, not on
+// earlier rolls: two runs with one seed meet the same failures however they
+// order the builds.
 type dice struct{ seed uint64 }
 
-// roll gives a number from 0 to below 1.
+// roll returns a number in [0, 1).
 func (d dice) roll(what, pkgbase string, stage, attempt int) float64 {
 	return d.source(fmt.Sprintf("%s %s %d %d", what, pkgbase, stage, attempt)).Float64()
 }
 
 func (d dice) source(about string) *rand.Rand {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(about)) // a hash takes everything
+	_, _ = h.Write([]byte(about)) // a hash never fails
 	return rand.New(rand.NewPCG(d.seed, h.Sum64()))
 }
 
@@ -46,9 +46,9 @@ const (
 	logSpread     = 1.3
 )
 
-// LogNormal gives durations that are spread like those of a distribution:
-// log-normal with a median of 75 s and σ = 1.3, the same for a pkgbase and seed
-// every time.
+// LogNormal returns a function of build durations spread like those of a
+// distribution: log-normal with a median of 75 s and σ = 1.3, and always the
+// same for a pkgbase and seed.
 func LogNormal(seed uint64) func(pkgbase string) float64 {
 	return func(pkgbase string) float64 {
 		return medianSeconds * math.Exp(logSpread*dice{seed}.source("duration "+pkgbase).NormFloat64())

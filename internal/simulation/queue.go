@@ -9,12 +9,12 @@ import (
 // event is something that happens at a point in virtual time.
 type event struct {
 	at    time.Time
-	order int // of what happens at the same time, first planned first
+	order int // of events at the same time, first planned first
 	do    func(context.Context) error
 	stale func() bool // it does not happen any more
 }
 
-// queue holds what is to happen, soonest first.
+// queue is a queue of future events, soonest first.
 type queue struct {
 	events []event
 	count  int

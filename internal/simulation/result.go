@@ -8,7 +8,7 @@ import (
 	"buildbtw"
 )
 
-// Result is what came of a simulation. Times are seconds of virtual time.
+// Result is the result of a simulation. Times are seconds of virtual time.
 type Result struct {
 	Builds     int             `json:"builds"`
 	Built      int             `json:"built"`    // attempts that ended with packages
@@ -19,7 +19,7 @@ type Result struct {
 	Aside      int             `json:"aside"`    // times that a worker was quarantined
 	Counts     buildbtw.Counts `json:"counts"`   // builds by status at the end
 	Makespan   float64         `json:"makespan"`
-	Chain      float64         `json:"chain"` // the longest chain, of what attempts really took
+	Chain      float64         `json:"chain"` // the longest chain of the attempts' durations
 	Work       float64         `json:"work"`  // of all attempts
 	Bound      float64         `json:"bound"` // no order of these attempts is faster: max(chain, work/workers)
 	Ratio      float64         `json:"ratio"` // makespan to bound
@@ -33,7 +33,7 @@ type Result struct {
 // Settled reports whether every build is built.
 func (r Result) Settled() bool { return r.Builds > 0 && r.Counts[buildbtw.StatusBuilt] == r.Builds }
 
-// conclude measures the run against what its attempts allow.
+// conclude compares the run with the lower bound for its attempts.
 func (r *run) conclude(ctx context.Context) error {
 	it, err := r.store.Iteration(ctx, "simulation", 0)
 	if err != nil {

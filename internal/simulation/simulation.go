@@ -1,7 +1,7 @@
 // Package simulation runs the real store and the real loops of the scheduler
-// against virtual workers in virtual time. It shows how close the order of
-// builds comes to the best possible one, and that failures, lost workers and
-// retries break no invariant. What a worker does in hours takes milliseconds:
+// against virtual workers in virtual time. It measures how close the order of
+// builds comes to the best possible one, and checks that failures, lost workers
+// and retries break no invariant. Hours of a worker's time take milliseconds:
 // nothing is built, and no packages are written into repositories.
 package simulation
 
@@ -25,10 +25,11 @@ import (
 	"buildbtw/store/invariants"
 )
 
-// Options are what is simulated. Plan, Seconds, Workers and Dir are needed.
+// Options are the settings of a simulation. Plan, Seconds, Workers and Dir are
+// needed.
 type Options struct {
 	Plan     *buildgraph.Plan
-	Seconds  func(pkgbase string) float64 // how long a build really takes
+	Seconds  func(pkgbase string) float64 // the real duration of a build
 	Workers  int
 	Failures float64 // share of the builds whose first whole attempt fails; a person retries them at once
 	Kills    float64 // share of the attempts in which the machine dies
@@ -44,8 +45,8 @@ const (
 	// out. One that comes back before would get its build again, and nothing
 	// would be lost.
 	awayTime = 30 * time.Second
-	// asideTime is how long it takes until a person resumes a worker that was
-	// set aside.
+	// asideTime is how long a worker stays quarantined until a person resumes
+	// it.
 	asideTime = time.Hour
 	// learnEvery is how many builds are built between passes of the learning
 	// loop. On a server it is a time.
@@ -65,15 +66,15 @@ type run struct {
 	checker   *invariants.Checker
 	queue     queue
 	workers   []*worker
-	rescues   time.Time      // when the loop that gives up lost attempts runs next; zero: not planned
+	rescues   time.Time      // next run of the loop that gives up lost attempts; zero: not planned
 	lost      map[int64]bool // builds whose machine died, until they are handed out again
 	result    Result
 	spent     map[int64]float64 // seconds that attempts of a build took
 	failed    map[int64]bool    // builds that have had their failure
 }
 
-// Run simulates until the iteration is settled. The error says what stopped the
-// simulation; broken invariants are in the result.
+// Run simulates until the iteration is done. The error is a failure of the
+// simulation itself; broken invariants are in the result.
 func Run(ctx context.Context, o Options) (Result, error) {
 	if o.Workers < 1 {
 		return Result{}, buildbtw.Invalid("a simulation needs at least one worker")
@@ -161,7 +162,7 @@ func (r *run) close() error {
 	return errors.Join(errs...)
 }
 
-// play takes events in the order of virtual time until none is left.
+// play runs the events in the order of virtual time until none is left.
 func (r *run) play(ctx context.Context) error {
 	if err := r.dispatch(ctx); err != nil {
 		return err

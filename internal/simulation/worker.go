@@ -12,13 +12,14 @@ import (
 // worker is a virtual machine with one slot.
 type worker struct {
 	name    string
-	claimed *store.Claimed // what it builds, or nil
+	claimed *store.Claimed // the build under way, or nil
 	began   time.Time
 	away    bool // it is dead, or set aside
-	life    int  // counts attempts and deaths: what was planned before does not happen any more
+	life    int  // counts attempts and deaths: events planned earlier are stale
 }
 
-// at plans what a worker does later unless its life takes another turn.
+// at plans an event of a worker, which is dropped when its attempt ends or its
+// machine dies before.
 func (r *run) at(w *worker, when time.Time, do func(context.Context) error) {
 	life := w.life
 	r.queue.add(event{at: when, do: do, stale: func() bool { return w.life != life }})
@@ -109,7 +110,7 @@ func (r *run) finish(ctx context.Context, w *worker) error {
 	return r.dispatch(ctx)
 }
 
-// free takes the build from the worker and counts its time.
+// free ends the worker's build and adds up its time.
 func (r *run) free(w *worker) {
 	r.spent[w.claimed.Build.ID] += r.now.Sub(w.began).Seconds()
 	w.claimed = nil
@@ -126,7 +127,7 @@ func (r *run) fail(ctx context.Context, c *store.Claimed) error {
 	return err
 }
 
-// publish does what the server does for a success, but for the files.
+// publish publishes a success as the server does, but without files.
 func (r *run) publish(ctx context.Context, c *store.Claimed) error {
 	files := make([]store.PackageFile, 0, len(c.Build.Pkgnames))
 	for _, name := range c.Build.Pkgnames {
@@ -149,8 +150,8 @@ func (r *run) publish(ctx context.Context, c *store.Claimed) error {
 	return err
 }
 
-// kill takes a machine away in the middle of its build. Its lease runs out, and
-// it comes back later.
+// kill removes a machine in the middle of its build. Its lease runs out, and it
+// comes back later.
 func (r *run) kill(ctx context.Context, w *worker) error {
 	c := w.claimed
 	r.result.Kills++
@@ -186,7 +187,7 @@ func (r *run) back(ctx context.Context, w *worker) error {
 	return r.dispatch(ctx)
 }
 
-// aside reports whether the server gives the worker no builds any more.
+// aside reports whether the server has quarantined the worker.
 func (r *run) aside(ctx context.Context, w *worker) (bool, error) {
 	rows, err := r.store.Workers(ctx)
 	for _, row := range rows {
@@ -207,8 +208,8 @@ func (r *run) rescueAt(when time.Time) {
 	r.queue.add(event{at: when, do: r.rescue, stale: func() bool { return !r.rescues.Equal(when) }})
 }
 
-// rescue runs the loop, and again when the loop's own look ahead says so, until
-// no lost build waits any more.
+// rescue runs the loop that gives up lost attempts, and plans its next run at
+// the time that the store asks for, until no lost build is left.
 func (r *run) rescue(ctx context.Context) error {
 	r.rescues = time.Time{}
 	if err := r.scheduler.Loop("rescue").Pass(ctx); err != nil {
