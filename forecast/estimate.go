@@ -6,16 +6,15 @@ import (
 	"slices"
 )
 
-// Duration is how long a build is thought to take: about one in six takes more
+// Duration is the estimated duration of a build: about one in six takes more
 // than Seconds·e^Spread.
 type Duration struct {
 	Seconds float64 // the median
 	Spread  float64 // standard deviation of the logarithm; 0: exactly Seconds
 }
 
-// Range is a time that is not known exactly: one run in ten is over before
-// Early, half are before Likely, and one in ten takes longer than Late. In
-// seconds.
+// Range is an uncertain duration in seconds: one run in ten is over before
+// Early, half are before Likely, and one in ten takes longer than Late.
 type Range struct {
 	Early  float64 `json:"early"`
 	Likely float64 `json:"likely"`
@@ -25,9 +24,9 @@ type Range struct {
 // samples is how often a range tries the work: enough for its tenths.
 const samples = 21
 
-// Estimate gives the time that so many workers take. Elapsed is how long each
-// build has been running already; nil when none has. The same input gives the
-// same answer.
+// Estimate returns the time that so many workers need. Elapsed is how long each
+// build has been running already; nil when none has. The same input returns the
+// same result.
 func (g *Graph) Estimate(durations []Duration, elapsed []float64, workers int) Range {
 	medians := make([]float64, len(durations))
 	for i, d := range durations {
@@ -51,7 +50,7 @@ func (g *Graph) Estimate(durations []Duration, elapsed []float64, workers int) R
 // when it has been running longer than it should.
 const overdue = 0.1
 
-// remaining is what is left of a build's seconds.
+// remaining returns the part of a build's seconds that is left.
 func remaining(seconds float64, elapsed []float64, i int) float64 {
 	if elapsed == nil || elapsed[i] == 0 {
 		return seconds
@@ -59,6 +58,6 @@ func remaining(seconds float64, elapsed []float64, i int) float64 {
 	return Left(seconds, elapsed[i])
 }
 
-// Left is what a build is thought to need still that takes so many seconds and
-// has been running for so many.
+// Left returns the expected remaining seconds of a build with this expected
+// duration that has been running for elapsed seconds.
 func Left(seconds, elapsed float64) float64 { return math.Max(seconds-elapsed, overdue*seconds) }

@@ -1,6 +1,6 @@
-// Package forecast says how long the work of a build graph takes: its longest
-// chain, the least time that any order needs, and what handing out the longest
-// chain first comes to on a number of workers. It does no I/O.
+// Package forecast computes how long the work of a build graph takes: its
+// longest chain, a lower bound for any order, and the makespan of list
+// scheduling (longest chain first) on a number of workers. It does no I/O.
 package forecast
 
 import (
@@ -8,7 +8,8 @@ import (
 	"math"
 )
 
-// Edge says that From must be done before To. Builds are numbered from 0.
+// Edge is the order of two builds: From must be done before To. Builds are
+// numbered from 0.
 type Edge struct{ From, To int32 }
 
 // Graph is work in an order.
@@ -66,8 +67,8 @@ func (g *Graph) sort() {
 	}
 }
 
-// Chains gives for every build the seconds of the longest chain that begins
-// with it, its own included: the order in which builds are best handed out.
+// Chains returns for every build the seconds of the longest chain that begins
+// with it, its own included. Builds are best started in descending order of it.
 func (g *Graph) Chains(seconds []float64) []float64 {
 	chains := make([]float64, g.Size())
 	for i := len(g.order) - 1; i >= 0; i-- {
@@ -96,8 +97,8 @@ func (g *Graph) Above(marked []bool) []bool {
 	return above
 }
 
-// Critical gives the longest chain, first build first. Builds that take no time
-// are left out.
+// Critical returns the longest chain, first build first. Builds that need no
+// time are left out.
 func (g *Graph) Critical(seconds, chains []float64) []int32 {
 	var path []int32
 	for v := longest(g.order, chains); v >= 0; v = longest(g.after(v), chains) {
@@ -111,7 +112,8 @@ func (g *Graph) Critical(seconds, chains []float64) []int32 {
 	return path
 }
 
-// longest gives the first of the builds with the longest chain; -1 without any.
+// longest returns the first of the builds with the longest chain; -1 without
+// any.
 func longest(builds []int32, chains []float64) int32 {
 	best := int32(-1)
 	for _, v := range builds {

@@ -2,10 +2,10 @@ package forecast
 
 import "math"
 
-// Makespan gives the seconds that so many workers take for the work when each
-// that is free takes the build with the longest chain of those that wait for
-// nothing; and how much of that time, over all workers, they have nothing to do.
-// Work that takes no time needs no worker. Without workers it takes for ever.
+// Makespan returns the seconds that so many workers need when each free one
+// starts the ready build with the largest priority (list scheduling: Graham
+// 1969), and the time, summed over all workers, in which they are idle. Work of
+// no duration needs no worker. Without workers it is infinite.
 func (g *Graph) Makespan(seconds, priority []float64, workers int) (span, idle float64) {
 	if workers < 1 {
 		if g.Bound(seconds, 1) == 0 {
@@ -58,7 +58,7 @@ func (m *makespan) run() (now float64) {
 	}
 }
 
-// release makes a build ready; one that takes no time is done at once.
+// release makes a build ready; one of no duration is done at once.
 func (m *makespan) release(v int32) {
 	if m.seconds[v] == 0 {
 		m.done(v)
@@ -81,7 +81,7 @@ type finish struct {
 	build int32
 }
 
-// queue gives what comes before all else first.
+// queue is a priority queue (binary heap).
 type queue[T any] struct {
 	items  []T
 	before func(a, b T) bool
