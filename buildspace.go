@@ -16,7 +16,7 @@ const (
 	ScopeNone   Scope = "none"   // the changesets alone
 	ScopeDirect Scope = "direct" // and their direct run-time dependents
 	ScopeAll    Scope = "all"    // and all their dependents, transitively
-	ScopeAuto   Scope = "auto"   // as all, without the dependents of packages whose interface did not change
+	ScopeAuto   Scope = "auto"   // as all, skipping dependents of packages whose interface did not change
 )
 
 // Scopes lists the scopes, smallest first.

@@ -1,7 +1,6 @@
 package buildbtw
 
-// Role is the rights of a user. Each role includes the rights of those before
-// it.
+// Role is the rights of a user. Each role of people includes those before it.
 type Role string
 
 // The roles of people, weakest first, and that of machines.
@@ -47,7 +46,7 @@ func (u User) MayChange() error {
 	}
 }
 
-// MayClaim reports whether the user is a build machine.
+// MayClaim returns nil for build machines and administrators, and else why not.
 func (u User) MayClaim() error {
 	switch u.Role {
 	case RoleWorker, RoleAdmin:
@@ -59,7 +58,8 @@ func (u User) MayClaim() error {
 	}
 }
 
-// MayAdminister reports whether the user may manage workers and users.
+// MayAdminister returns nil when the user may manage workers and users, and else
+// why not.
 func (u User) MayAdminister() error {
 	switch u.Role {
 	case RoleAdmin:
