@@ -2,6 +2,8 @@ package handlers
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +24,12 @@ const (
 	pageEvents     = 12
 	listedCuts     = 40
 	pageWarnings   = 100 // that are not about unreadable sources, which are all shown
+	pageChain      = 12  // builds of the longest chain
+
+	// cachedDiffs bounds the diffs of iterations, which never change; some kilobytes
+	// each. A page that is polled would otherwise compare two graphs of 7,000 builds
+	// every time.
+	cachedDiffs = 128
 )
 
 // buildspacePage shows a buildspace at its latest iteration.
@@ -54,25 +62,24 @@ func (a *App) showIteration(c *fiber.Ctx, number int) error {
 		topics: []string{topicBuildspace(name)}, query: []string{"q", "status", "arch", "sort", "from"}, seconds: 3,
 		period: time.Minute, // what is left to do shrinks with time, not only with events
 	}
-	return a.renderLive(c, w, func() (*livePage, error) { return a.iterationLive(c, name, number) })
+	return a.renderLive(c, w, func() (*livePage, error) {
+		v, err := a.iterationView(c, name, number)
+		if err != nil {
+			return nil, err
+		}
+		s := a.shell(c, views.NavBuildspaces, v.Title())
+		s.Crumbs = views.BuildspaceCrumbs(name)
+		if number != 0 {
+			s.Crumbs = views.IterationCrumbs(name, number)
+		}
+		s.Mood = views.IterationMood(v.Status, v.Counts)
+		s.Feed = views.BuildspaceURL(name, "feed.atom")
+		s.Preview = a.preview(c.Path(), v.Summary())
+		return &livePage{shell: s, parts: v.Parts(), content: views.IterationContent(v)}, nil
+	})
 }
 
-func (a *App) iterationLive(c *fiber.Ctx, name string, number int) (*livePage, error) {
-	v, err := a.iterationView(c, name, number)
-	if err != nil {
-		return nil, err
-	}
-	s := a.shell(c, views.NavBuildspaces, v.Title())
-	s.Crumbs = views.BuildspaceCrumbs(name)
-	if number != 0 {
-		s.Crumbs = views.IterationCrumbs(name, number)
-	}
-	s.Mood = views.IterationMood(v.Status, v.Counts)
-	s.Feed = views.BuildspaceURL(name, "feed.atom")
-	s.Preview = a.preview(c.Path(), v.Summary())
-	return &livePage{shell: s, parts: v.Parts(), content: views.IterationContent(v)}, nil
-}
-
+// iterationView reads what the page of a buildspace shows at one of its iterations.
 func (a *App) iterationView(c *fiber.Ctx, name string, number int) (views.Iteration, error) {
 	row, err := a.Store.Buildspace(c.UserContext(), name)
 	if err != nil {
@@ -85,9 +92,33 @@ func (a *App) iterationView(c *fiber.Ctx, name string, number int) (views.Iterat
 		v.CanChange = true
 	}
 	if number != 0 || row.Latest != nil {
-		if err := a.addIteration(c, &v, number); err != nil {
+		if err := a.addIteration(c.UserContext(), &v, number); err != nil {
 			return v, err
 		}
+		f := views.BuildFilter{Query: c.Query("q"), Status: c.Query("status"), Architecture: c.Query("arch"), Sort: c.Query("sort")}
+		start := max(0, c.QueryInt("from"))
+		page, err := a.Store.BuildPage(c.UserContext(), store.BuildFilter{
+			Buildspace: name, Iteration: v.Number, Architecture: f.Architecture, Status: f.Status, Query: f.Query, Limit: pageBuilds,
+		}, store.BuildSort(f.Sort), start)
+		if err != nil {
+			return v, err
+		}
+		v.Builds = views.BuildList{Filter: f, Base: c.Path(), Start: start, Size: pageBuilds, Total: page.Total}
+		for _, b := range page.Rows {
+			v.Builds.Lines = append(v.Builds.Lines, a.buildLine(b))
+		}
+		if v.Number > 1 && v.Counts.Total() > 0 {
+			diff, err := a.diff(c.UserContext(), name, v.Number-1, v.Number)
+			if err != nil {
+				return v, err
+			}
+			v.Diff = &diff
+		}
+		iterations, err := a.Store.Iterations(c.UserContext(), name)
+		if err != nil {
+			return v, err
+		}
+		v.Iterations = a.iterationLines(iterations[:min(len(iterations), pageIterations)])
 	}
 	v.Events, err = a.events(c.UserContext(), &a.Store.Reader, store.EventFilter{
 		Buildspace: name, Limit: pageEvents, Newest: true, Without: byItself(),
@@ -95,11 +126,11 @@ func (a *App) iterationView(c *fiber.Ctx, name string, number int) (views.Iterat
 	return v, err
 }
 
-// byItself are the causes of changes that follow from others: thousands, and
-// nobody's deed.
+// byItself returns the causes of changes that follow from other changes: there are
+// thousands, and nobody made them.
 func byItself() []buildbtw.Cause { return []buildbtw.Cause{buildbtw.CausePlanned, buildbtw.CauseReady} }
 
-// buildspaceView is the page of a buildspace without an iteration.
+// buildspaceView returns what the page shows of a buildspace without an iteration.
 func (a *App) buildspaceView(row store.BuildspaceRow) views.Iteration {
 	v := views.Iteration{
 		Buildspace: row.Name, Stopped: row.Status == buildbtw.BuildspaceStopped, Settings: row.Settings,
@@ -117,8 +148,8 @@ func (a *App) buildspaceView(row store.BuildspaceRow) views.Iteration {
 	return v
 }
 
-// reasonWords says why an iteration is made: the words that were recorded, else
-// the kind of reason.
+// reasonWords returns why an iteration is made: the recorded text, else words for the
+// kind of reason.
 func reasonWords(reason buildbtw.IterationReason, text string) string {
 	if text != "" {
 		return strings.TrimSuffix(text, ".")
@@ -140,50 +171,29 @@ func reasonWords(reason buildbtw.IterationReason, text string) string {
 	return string(reason)
 }
 
-// addIteration fills in everything that belongs to one iteration.
-func (a *App) addIteration(c *fiber.Ctx, v *views.Iteration, number int) error {
-	ctx := c.UserContext()
+// addIteration adds what the planner wrote about an iteration, the failures that
+// block most builds, and the forecast.
+func (a *App) addIteration(ctx context.Context, v *views.Iteration, number int) error {
 	row, err := a.Store.Iteration(ctx, v.Buildspace, number)
 	if err != nil {
 		return err
 	}
 	v.Number, v.Status, v.Counts, v.Error = row.Number, row.Status(), row.Counts, row.Error
 	v.ReasonText, v.Made = reasonWords(row.Reason, row.ReasonText), a.moment(row.CreatedAt)
-	fill := []func() error{
-		func() error { return a.addChangesets(ctx, v, row) },
-		func() error { return a.addWarnings(ctx, v, row) },
-		func() error { return a.addIterationCuts(ctx, v, row) },
-		func() error { return a.addRepositories(ctx, v, row) },
-		func() error { return a.addBlockers(ctx, v, row) },
-		func() error { return a.addForecast(ctx, v, row) },
-		func() error { return a.addBuilds(c, v) },
-		func() error { return a.addDiff(ctx, v) },
-		func() error { return a.addIterations(ctx, v) },
-	}
-	for _, f := range fill {
-		if err := f(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// addChangesets shows the commits that the iteration stands at. One without a
-// plan has none, and keeps what the buildspace wants.
-func (a *App) addChangesets(ctx context.Context, v *views.Iteration, row store.IterationRow) error {
 	planned, err := a.Store.IterationChangesets(ctx, row.ID)
-	if err != nil || len(planned) == 0 {
+	if err != nil {
 		return err
 	}
-	v.Changesets = nil
+	if len(planned) > 0 { // else there is no plan, and v has the changesets of the buildspace
+		v.Changesets = nil
+	}
 	for _, p := range planned {
 		v.Changesets = append(v.Changesets, views.IterationChangeset{Source: p.Source, Ref: p.Ref, Commit: p.Commit})
 	}
-	return nil
-}
-
-func (a *App) addWarnings(ctx context.Context, v *views.Iteration, row store.IterationRow) error {
 	warnings, err := a.Store.Warnings(ctx, row.ID)
+	if err != nil {
+		return err
+	}
 	for _, w := range warnings {
 		switch {
 		case w.Kind == buildgraph.WarnUnreadable:
@@ -194,54 +204,30 @@ func (a *App) addWarnings(ctx context.Context, v *views.Iteration, row store.Ite
 			v.OthersLeft++
 		}
 	}
-	return err
-}
-
-func (a *App) addIterationCuts(ctx context.Context, v *views.Iteration, row store.IterationRow) error {
 	cuts, total, err := a.Store.Cuts(ctx, row.ID, listedCuts)
+	if err != nil {
+		return err
+	}
 	for _, cut := range cuts {
 		v.Cuts = append(v.Cuts, views.NewCutLine(cut.From, cut.To, cut.Kinds.Names(), cut.Cycle))
 	}
 	v.CutsLeft = total - len(cuts)
-	return err
-}
-
-func (a *App) addRepositories(ctx context.Context, v *views.Iteration, row store.IterationRow) (err error) {
-	if v.Architectures, err = a.Store.Architectures(ctx, row.ID); err != nil || len(v.Architectures) == 0 {
+	if v.Architectures, err = a.Store.Architectures(ctx, row.ID); err != nil {
 		return err
 	}
-	v.PacmanConf = pacmanrepo.PacmanConf(row.Buildspace, a.Settings.ServerURL, buildbtw.RepositoryName(row.Buildspace, row.Number))
-	return nil
-}
-
-func (a *App) addBlockers(ctx context.Context, v *views.Iteration, row store.IterationRow) error {
-	if row.State == buildbtw.IterationSuperseded {
-		return nil // nobody needs to fix those
+	if len(v.Architectures) > 0 {
+		v.PacmanConf = pacmanrepo.PacmanConf(row.Buildspace, a.Settings.ServerURL, buildbtw.RepositoryName(row.Buildspace, row.Number))
 	}
-	blockers, err := a.Store.Blockers(ctx, row.ID, pageBlockers)
-	for _, b := range blockers {
-		v.Blockers = append(v.Blockers, views.Blocker{Build: buildLink(b.Build), Blocks: b.Blocks})
+	if row.State != buildbtw.IterationSuperseded { // nobody needs to fix the failures of one that is
+		blockers, err := a.Store.Blockers(ctx, row.ID, pageBlockers)
+		if err != nil {
+			return err
+		}
+		for _, b := range blockers {
+			v.Blockers = append(v.Blockers, views.Blocker{Build: buildLink(b.Build), Blocks: b.Blocks})
+		}
 	}
-	return err
-}
-
-// addBuilds adds the part of the list that the query asks for.
-func (a *App) addBuilds(c *fiber.Ctx, v *views.Iteration) error {
-	f := views.BuildFilter{Query: c.Query("q"), Status: c.Query("status"), Architecture: c.Query("arch"), Sort: c.Query("sort")}
-	start := max(0, c.QueryInt("from"))
-	page, err := a.Store.BuildPage(c.UserContext(), store.BuildFilter{
-		Buildspace: v.Buildspace, Iteration: v.Number, Architecture: f.Architecture, Status: f.Status, Query: f.Query, Limit: pageBuilds,
-	}, store.BuildSort(f.Sort), start)
-	v.Builds = views.BuildList{
-		Filter: f, Base: c.Path(), Lines: a.buildLines(page.Rows), Start: start, Size: pageBuilds, Total: page.Total,
-	}
-	return err
-}
-
-func (a *App) addIterations(ctx context.Context, v *views.Iteration) error {
-	rows, err := a.Store.Iterations(ctx, v.Buildspace)
-	v.Iterations = a.iterationLines(rows[:min(len(rows), pageIterations)])
-	return err
+	return a.addForecast(ctx, v, row)
 }
 
 func (a *App) iterationLines(rows []store.IterationRow) []views.IterationLine {
@@ -254,13 +240,14 @@ func (a *App) iterationLines(rows []store.IterationRow) []views.IterationLine {
 	return lines
 }
 
-// events lists the history as pages show it.
+// events returns a part of the history as pages show it.
 func (a *App) events(ctx context.Context, db *store.Reader, f store.EventFilter) ([]views.EventLine, error) {
 	rows, err := db.Events(ctx, f)
 	return a.eventLines(rows, f.BuildID == 0), err
 }
 
-// eventLines are events as pages show them; named says which build each is about.
+// eventLines returns events as pages show them; with named each has a link to its
+// build.
 func (a *App) eventLines(rows []store.EventRow, named bool) []views.EventLine {
 	lines := make([]views.EventLine, 0, len(rows))
 	for _, row := range rows {
@@ -273,11 +260,8 @@ func (a *App) eventLines(rows []store.EventRow, named bool) []views.EventLine {
 	return lines
 }
 
-// pageChain is how many builds of the longest chain the page names.
-const pageChain = 12
-
-// addForecast says when the iteration will be done, and how much work what
-// failed holds up. One that is over only shows how it went.
+// addForecast adds when the iteration will be done, and how much work each failure
+// blocks. An iteration that is over has only its burn-down chart.
 func (a *App) addForecast(ctx context.Context, v *views.Iteration, row store.IterationRow) error {
 	if row.Counts.Total() == 0 {
 		return nil
@@ -313,4 +297,69 @@ func (a *App) addForecast(ctx context.Context, v *views.Iteration, row store.Ite
 
 func took(seconds float64) string {
 	return views.Took(time.Duration(seconds * float64(time.Second)))
+}
+
+// diffPage compares an iteration with the one before, or any two that the query
+// names.
+func (a *App) diffPage(c *fiber.Ctx) error {
+	number, err := iterationNumber(c)
+	if err != nil {
+		return err
+	}
+	name, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	ctx := c.UserContext()
+	row, err := a.Store.Iteration(ctx, name, number)
+	if err != nil {
+		return err
+	}
+	v := views.DiffPage{Buildspace: name, Number: number}
+	if v.Diff, err = a.diff(ctx, name, c.QueryInt("from", max(1, number-1)), c.QueryInt("to", number)); err != nil {
+		return err
+	}
+	if v.Architectures, err = a.Store.Architectures(ctx, row.ID); err != nil {
+		return err
+	}
+	iterations, err := a.Store.Iterations(ctx, name)
+	if err != nil {
+		return err
+	}
+	v.Iterations = a.iterationLines(iterations)
+	s := a.shell(c, views.NavBuildspaces, v.Title())
+	s.Crumbs = views.IterationCrumbs(name, number, views.Crumb{Label: "Compare"})
+	return a.render(c, s, views.DiffContent(v))
+}
+
+// diffKey names the two iterations of a diff.
+type diffKey struct {
+	buildspace string
+	from, to   int
+}
+
+// diff compares two iterations of a buildspace.
+func (a *App) diff(ctx context.Context, buildspace string, from, to int) (views.Diff, error) {
+	key := diffKey{buildspace, from, to}
+	if diff, ok := a.diffs.Get(key); ok {
+		return diff, nil
+	}
+	d, err := a.Store.Diff(ctx, buildspace, from, to)
+	if err != nil {
+		return views.Diff{}, err
+	}
+	diff := views.Diff{From: d.From, To: d.To}
+	for _, arch := range slices.Sorted(maps.Keys(d.Architectures)) {
+		changes := d.Architectures[arch]
+		one := views.DiffArch{
+			Architecture: arch, Added: changes.Added, Removed: changes.Removed,
+			EdgesAdded: len(changes.EdgesAdded), EdgesRemoved: len(changes.EdgesRemoved),
+		}
+		for _, c := range changes.Changed {
+			one.Changed = append(one.Changed, views.DiffChange(c))
+		}
+		diff.Architectures = append(diff.Architectures, one)
+	}
+	a.diffs.Put(key, diff)
+	return diff, nil
 }

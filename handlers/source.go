@@ -27,26 +27,48 @@ func (a *App) sourcesPage(c *fiber.Ctx) error {
 	return a.renderLive(c, w, func() (*livePage, error) { return a.sourcesLive(c) })
 }
 
-// sourcesPeriod is after how long a page asks the catalog again, whose changes
-// are no transactions.
+// sourcesPeriod is the time after which a page reads the catalog again, whose
+// changes are no transactions of the store.
 const sourcesPeriod = 10 * time.Second
 
+// sourcesLive reads the page of sources that the query asks for.
 func (a *App) sourcesLive(c *fiber.Ctx) (*livePage, error) {
 	all, err := a.Catalog.Sources(c.UserContext())
-	v := views.Sources{Query: c.Query("q"), BrokenOnly: c.Query("broken") != "", Total: len(all), Roots: a.rootLines()}
+	v := views.Sources{Query: c.Query("q"), BrokenOnly: c.Query("broken") != "", Total: len(all)}
 	if buildbtw.KindOf(err) == buildbtw.KindUnavailable {
 		v.Wait, err = buildbtw.MessageOf(err), nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if v.Groups, err = a.sourceGroups(c); err != nil {
+	for _, r := range a.Catalog.Roots() {
+		v.Roots = append(v.Roots, views.RootLine{
+			Name: r.Name, Synced: a.moment(r.Synced), Took: r.Took.Round(time.Millisecond).String(), Sources: r.Sources, Broken: r.Broken, Error: r.Error,
+		})
+	}
+	groups, err := a.Store.SourceGroups(c.UserContext())
+	if err != nil {
 		return nil, err
 	}
-	readable, broken := chosenSources(all, v.Query)
+	for _, r := range groups {
+		g := views.SourceGroup{URL: r.Name, Projects: r.Projects, Untried: r.Untried, Broken: r.Broken, Filled: r.FilledAt != nil, Error: r.Message}
+		if r.AskedAt != nil {
+			g.Asked = a.moment(*r.AskedAt)
+		}
+		v.Groups = append(v.Groups, g)
+	}
+	query := strings.ToLower(v.Query)
+	var readable, broken []catalog.Source // those with the query in their slug, by which all are sorted
 	for _, s := range all {
-		if s.Error != "" {
+		matches := strings.Contains(strings.ToLower(s.Slug), query)
+		switch {
+		case s.Error != "":
 			v.TotalBroken++
+			if matches {
+				broken = append(broken, s)
+			}
+		case matches:
+			readable = append(readable, s)
 		}
 	}
 	cursor := c.Query("cursor")
@@ -65,37 +87,8 @@ func (a *App) sourcesLive(c *fiber.Ctx) (*livePage, error) {
 	return onePart(a.shell(c, views.NavSources, v.Title()), views.SourcesContent(v)), nil
 }
 
-// sourceGroups says how the groups of --sources stand.
-func (a *App) sourceGroups(c *fiber.Ctx) ([]views.SourceGroup, error) {
-	rows, err := a.Store.SourceGroups(c.UserContext())
-	groups := make([]views.SourceGroup, 0, len(rows))
-	for _, r := range rows {
-		g := views.SourceGroup{URL: r.Name, Projects: r.Projects, Untried: r.Untried, Broken: r.Broken, Filled: r.FilledAt != nil, Error: r.Message}
-		if r.AskedAt != nil {
-			g.Asked = a.moment(*r.AskedAt)
-		}
-		groups = append(groups, g)
-	}
-	return groups, err
-}
-
-// chosenSources are those with the query in their name, which lists keep by slug.
-func chosenSources(all []catalog.Source, query string) (readable, broken []catalog.Source) {
-	part := strings.ToLower(query)
-	for _, s := range all {
-		switch {
-		case !strings.Contains(strings.ToLower(s.Slug), part):
-		case s.Error != "":
-			broken = append(broken, s)
-		default:
-			readable = append(readable, s)
-		}
-	}
-	return readable, broken
-}
-
-// partOf gives the page behind a cursor, which is the last slug of the one
-// before.
+// partOf returns the page behind a cursor, which is the last slug of the page
+// before, and the cursor of the next page.
 func partOf(list []catalog.Source, cursor string) (part []catalog.Source, next string) {
 	if cursor != "" {
 		i, _ := slices.BinarySearchFunc(list, cursor+"\x00", func(s catalog.Source, slug string) int { return strings.Compare(s.Slug, slug) })
@@ -117,16 +110,6 @@ func sourceLines(list []catalog.Source) []views.SourceLine {
 
 func sourceLine(s catalog.Source) views.SourceLine {
 	return views.SourceLine{Slug: s.Slug, Ref: s.Ref, Commit: s.Commit, Pkgbase: s.Pkgbase, Version: s.Version, Error: s.Error}
-}
-
-func (a *App) rootLines() []views.RootLine {
-	var lines []views.RootLine
-	for _, r := range a.Catalog.Roots() {
-		lines = append(lines, views.RootLine{
-			Name: r.Name, Synced: a.moment(r.Synced), Took: r.Took.Round(time.Millisecond).String(), Sources: r.Sources, Broken: r.Broken, Error: r.Error,
-		})
-	}
-	return lines
 }
 
 // sourcePage shows one source and the buildspaces that change it.
@@ -155,6 +138,7 @@ func (a *App) sourcePage(c *fiber.Ctx) error {
 	return a.render(c, s, views.SourceContent(v))
 }
 
+// sourceView reads the packages of a source and the buildspaces that change it.
 func (a *App) sourceView(ctx context.Context, s catalog.Source) (views.SourceDetail, error) {
 	v := views.SourceDetail{SourceLine: sourceLine(s)}
 	if s.Commit != "" {

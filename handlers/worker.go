@@ -11,23 +11,21 @@ import (
 // workersPage lists the build machines with what they do now.
 func (a *App) workersPage(c *fiber.Ctx) error {
 	w := watched{topics: []string{topicAll}, period: presencePeriod, seconds: 5}
-	return a.renderLive(c, w, func() (*livePage, error) { return a.workersLive(c) })
-}
-
-func (a *App) workersLive(c *fiber.Ctx) (*livePage, error) {
-	rows, err := a.Store.Workers(c.UserContext())
-	if err != nil {
-		return nil, err
-	}
-	history, err := a.Store.WorkerHistory(c.UserContext(), recentAttempts)
-	if err != nil {
-		return nil, err
-	}
-	v := views.Workers{CanResume: user(c).MayAdminister() == nil, ServerURL: a.Settings.ServerURL}
-	for _, row := range rows {
-		v.Machines = append(v.Machines, a.workerCard(row, history))
-	}
-	return onePart(a.shell(c, views.NavWorkers, v.Title()), views.WorkersContent(v)), nil
+	return a.renderLive(c, w, func() (*livePage, error) {
+		rows, err := a.Store.Workers(c.UserContext())
+		if err != nil {
+			return nil, err
+		}
+		history, err := a.Store.WorkerHistory(c.UserContext(), recentAttempts)
+		if err != nil {
+			return nil, err
+		}
+		v := views.Workers{CanResume: user(c).MayAdminister() == nil, ServerURL: a.Settings.ServerURL}
+		for _, row := range rows {
+			v.Machines = append(v.Machines, a.workerCard(row, history))
+		}
+		return onePart(a.shell(c, views.NavWorkers, v.Title()), views.WorkersContent(v)), nil
+	})
 }
 
 // recentAttempts is how many finished attempts the page shows of each machine.
@@ -45,6 +43,8 @@ func (a *App) resumeWorker(c *fiber.Ctx) error {
 	return seeOther(c, "/workers")
 }
 
+// workerCard returns a build machine with the builds that it leases now and those
+// that it finished last.
 func (a *App) workerCard(row store.WorkerRow, history store.WorkerHistory) views.WorkerCard {
 	card := views.WorkerCard{
 		Name: row.Name, Architectures: row.Architectures, Runners: row.Runners, Labels: row.Labels, Version: row.Version,
@@ -53,7 +53,11 @@ func (a *App) workerCard(row store.WorkerRow, history store.WorkerHistory) views
 	}
 	for _, t := range history.Leases {
 		if t.Worker == row.Name {
-			card.Leases = append(card.Leases, a.workerLease(t))
+			card.Leases = append(card.Leases, views.WorkerLease{
+				Pkgbase: t.Pkgbase, URL: views.BuildURL(t.BuildID), Buildspace: t.Buildspace, Iteration: t.Iteration, Slot: t.Slot, Runner: t.Runner,
+				Started: a.moment(t.StartedAt), Heartbeat: a.moment(t.HeartbeatAt), Publishing: t.State == buildbtw.AttemptPublishing,
+				Late: t.State == buildbtw.AttemptRunning && a.Now().After(t.Deadline),
+			})
 		}
 	}
 	for _, t := range history.Recent {
@@ -65,12 +69,4 @@ func (a *App) workerCard(row store.WorkerRow, history store.WorkerHistory) views
 		}
 	}
 	return card
-}
-
-func (a *App) workerLease(t store.WorkerAttempt) views.WorkerLease {
-	return views.WorkerLease{
-		Pkgbase: t.Pkgbase, URL: views.BuildURL(t.BuildID), Buildspace: t.Buildspace, Iteration: t.Iteration, Slot: t.Slot, Runner: t.Runner,
-		Started: a.moment(t.StartedAt), Heartbeat: a.moment(t.HeartbeatAt), Publishing: t.State == buildbtw.AttemptPublishing,
-		Late: t.State == buildbtw.AttemptRunning && a.Now().After(t.Deadline),
-	}
 }
