@@ -19,13 +19,7 @@ const (
 	mimeSVG     = "image/svg+xml; charset=utf-8"
 )
 
-// untold are the causes of events that a feed leaves out, because they follow by
-// themselves from others and nobody need act on them.
-func untold() []buildbtw.Cause {
-	return append(byItself(), buildbtw.CauseLeased, buildbtw.CauseDispatched, buildbtw.CauseReleased, buildbtw.CauseSuperseded)
-}
-
-// buildspaceFeed tells what happened in a buildspace.
+// buildspaceFeed answers with an Atom feed (RFC 4287) of a buildspace's events.
 func (a *App) buildspaceFeed(c *fiber.Ctx) error {
 	name, err := param(c, "name")
 	if err != nil {
@@ -35,7 +29,9 @@ func (a *App) buildspaceFeed(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	events, err := a.Store.Events(c.UserContext(), store.EventFilter{Buildspace: name, Newest: true, Limit: feedEntries, Without: untold()})
+	// What follows by itself from something else needs nobody's attention.
+	without := append(byItself(), buildbtw.CauseLeased, buildbtw.CauseDispatched, buildbtw.CauseReleased, buildbtw.CauseSuperseded)
+	events, err := a.Store.Events(c.UserContext(), store.EventFilter{Buildspace: name, Newest: true, Limit: feedEntries, Without: without})
 	if err != nil {
 		return err
 	}
@@ -45,31 +41,27 @@ func (a *App) buildspaceFeed(c *fiber.Ctx) error {
 		Subtitle: a.buildspaceView(row).Summary(),
 	}
 	for _, e := range events {
-		feed.Entries = append(feed.Entries, a.feedEntry(e))
+		entry := views.FeedEntry{ // an entry's id never changes, as an event's does not
+			ID: a.Settings.ServerURL + "/events/" + strconv.FormatInt(e.ID, 10), Updated: e.At, Author: e.Actor, Summary: e.Message,
+			Page: a.Settings.ServerURL + views.BuildspaceURL(e.Buildspace),
+		}
+		switch {
+		case e.BuildID != 0:
+			entry.Title = e.Pkgbase + " " + string(e.To) + " (" + e.Buildspace + " #" + strconv.Itoa(e.Iteration) + ", " + e.Architecture + ")"
+			entry.Page = a.Settings.ServerURL + views.BuildURL(e.BuildID)
+		case e.Iteration != 0:
+			entry.Title = e.Buildspace + " #" + strconv.Itoa(e.Iteration) + ": " + e.Message
+			entry.Page = a.Settings.ServerURL + views.IterationURL(e.Buildspace, e.Iteration)
+		default:
+			entry.Title = e.Buildspace + ": " + e.Message
+		}
+		feed.Entries = append(feed.Entries, entry)
 	}
 	return a.sendFeed(c, feed)
 }
 
-// feedEntry tells one event. Its id is that of the event, which never changes.
-func (a *App) feedEntry(e store.EventRow) views.FeedEntry {
-	entry := views.FeedEntry{
-		ID: a.Settings.ServerURL + "/events/" + strconv.FormatInt(e.ID, 10), Updated: e.At, Author: e.Actor, Summary: e.Message,
-		Page: a.Settings.ServerURL + views.BuildspaceURL(e.Buildspace),
-	}
-	switch {
-	case e.BuildID != 0:
-		entry.Title = e.Pkgbase + " " + string(e.To) + " (" + e.Buildspace + " #" + strconv.Itoa(e.Iteration) + ", " + e.Architecture + ")"
-		entry.Page = a.Settings.ServerURL + views.BuildURL(e.BuildID)
-	case e.Iteration != 0:
-		entry.Title = e.Buildspace + " #" + strconv.Itoa(e.Iteration) + ": " + e.Message
-		entry.Page = a.Settings.ServerURL + views.IterationURL(e.Buildspace, e.Iteration)
-	default:
-		entry.Title = e.Buildspace + ": " + e.Message
-	}
-	return entry
-}
-
-// packageFeed tells how the builds of a package went, in all buildspaces.
+// packageFeed answers with an Atom feed of the finished builds of a package, in all
+// buildspaces.
 func (a *App) packageFeed(c *fiber.Ctx) error {
 	info, err := a.namedPackage(c)
 	if err != nil {
@@ -114,7 +106,7 @@ func (a *App) sendFeed(c *fiber.Ctx, feed views.Feed) error {
 	return transfer.SendTagged(c, mimeAtom, body)
 }
 
-// badge is a picture of how a buildspace stands, for pages elsewhere.
+// badge answers with a picture of a buildspace's progress, for other sites.
 func (a *App) badge(c *fiber.Ctx) error {
 	name, err := param(c, "name")
 	if err != nil {
@@ -131,7 +123,7 @@ func (a *App) badge(c *fiber.Ctx) error {
 	return transfer.SendTagged(c, mimeSVG, views.BadgeSVG(name, status, counts))
 }
 
-// preview is what is shown of a link to a page elsewhere.
+// preview returns what other sites show of a link to a page.
 func (a *App) preview(path, description string) views.Preview {
 	return views.Preview{URL: a.Settings.ServerURL + path, Description: description}
 }

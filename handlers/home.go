@@ -22,8 +22,8 @@ const (
 	presencePeriod  = 10 * time.Second // after which a page looks again which machines are there
 )
 
-// home shows what needs somebody, what runs, how far every active buildspace is,
-// and what was finished lately.
+// home shows what needs attention, what runs, how far every active buildspace is,
+// and which builds finished last.
 func (a *App) home(c *fiber.Ctx) error {
 	// Machines come and go without a transaction that says so.
 	w := watched{topics: []string{topicAll}, period: presencePeriod, seconds: 5}
@@ -39,6 +39,7 @@ func (a *App) home(c *fiber.Ctx) error {
 	})
 }
 
+// homeView reads what the home page shows.
 func (a *App) homeView(ctx context.Context) (views.Home, error) {
 	workers, err := a.Store.Workers(ctx)
 	if err != nil {
@@ -50,14 +51,23 @@ func (a *App) homeView(ctx context.Context) (views.Home, error) {
 	if err != nil {
 		return views.Home{}, err
 	}
-	v := views.Home{Workers: a.present(workers)}
+	var v views.Home
 	for _, row := range rows {
 		v.Buildspaces = append(v.Buildspaces, a.buildspaceCard(row))
 		if row.Latest != nil {
 			v.Pending += row.Latest.Counts[buildbtw.StatusPending]
 		}
 	}
-	running := a.running(workers)
+	var running []views.RunningBuild
+	for _, w := range workers {
+		if w.Present(a.Now()) {
+			v.Workers++
+		}
+		for _, b := range w.Running {
+			running = append(running, views.RunningBuild{BuildLine: a.buildLine(b), Worker: w.Name, Started: a.momentOf(b.StartedAt)})
+		}
+	}
+	slices.SortStableFunc(running, func(x, y views.RunningBuild) int { return x.Started.At.Compare(y.Started.At) }) // longest first
 	v.Running = running[:min(len(running), homeRunning)]
 	v.RunningMore = len(running) - len(v.Running)
 	if v.Needs, v.NeedsMore, err = a.needs(ctx, rows, workers); err != nil {
@@ -87,36 +97,7 @@ func (a *App) finished(ctx context.Context) ([]views.FinishedBuild, error) {
 	return list, err
 }
 
-// present counts the machines that asked for work lately.
-func (a *App) present(workers []store.WorkerRow) int {
-	n := 0
-	for _, w := range workers {
-		if w.Present(a.Now()) {
-			n++
-		}
-	}
-	return n
-}
-
-// running lists what machines build now, the longest running first.
-func (a *App) running(workers []store.WorkerRow) []views.RunningBuild {
-	var all []views.RunningBuild
-	for _, w := range workers {
-		all = append(all, a.runningOn(w)...)
-	}
-	slices.SortStableFunc(all, func(x, y views.RunningBuild) int { return x.Started.At.Compare(y.Started.At) })
-	return all
-}
-
-func (a *App) runningOn(w store.WorkerRow) []views.RunningBuild {
-	var list []views.RunningBuild
-	for _, b := range w.Running {
-		list = append(list, views.RunningBuild{BuildLine: a.buildLine(b), Worker: w.Name, Started: a.momentOf(b.StartedAt)})
-	}
-	return list
-}
-
-// buildspaceCard is a buildspace as lists show it.
+// buildspaceCard returns a buildspace as lists show it.
 func (a *App) buildspaceCard(row store.BuildspaceRow) views.BuildspaceCard {
 	card := views.BuildspaceCard{
 		Name: row.Name, Stopped: row.Status == buildbtw.BuildspaceStopped, Scope: row.Scope,
@@ -131,48 +112,36 @@ func (a *App) buildspaceCard(row store.BuildspaceRow) views.BuildspaceCard {
 	return card
 }
 
-// buildLink names a build.
+// buildLink returns a link to a build that a row refers to.
 func buildLink(r store.BuildRef) views.BuildLink {
 	return views.BuildLink{
 		ID: r.ID, Pkgbase: r.Pkgbase, Architecture: r.Architecture, Stage: r.Stage, Status: r.Status, SkipReason: r.SkipReason,
 	}
 }
 
-func buildLinks(refs []store.BuildRef) []views.BuildLink {
-	var links []views.BuildLink
-	for _, r := range refs {
-		links = append(links, buildLink(r))
-	}
-	return links
-}
-
-// linkOf names a whole build.
+// linkOf returns a link to a build.
 func linkOf(b buildbtw.Build) views.BuildLink {
 	return views.BuildLink{
 		ID: b.ID, Pkgbase: b.Pkgbase, Architecture: b.Architecture, Stage: b.Stage, Status: b.Status, SkipReason: b.SkipReason,
 	}
 }
 
-// buildLine is a build as lists show it.
+// buildLine returns a build as lists show it.
 func (a *App) buildLine(b store.BuildRow) views.BuildLine {
-	return views.BuildLine{
+	line := views.BuildLine{
 		BuildLink: linkOf(b.Build), Version: b.Version, Reason: b.Reason.String(), Level: b.Level, Attempts: b.Attempts,
-		Changed: a.moment(b.ChangedAt), Roots: buildLinks(b.RootCauses), Waiting: b.Waiting,
+		Changed: a.moment(b.ChangedAt), Waiting: b.Waiting,
 		Buildspace: b.Buildspace, Iteration: b.Iteration,
 	}
-}
-
-func (a *App) buildLines(rows []store.BuildRow) []views.BuildLine {
-	var lines []views.BuildLine
-	for _, row := range rows {
-		lines = append(lines, a.buildLine(row))
+	for _, r := range b.RootCauses {
+		line.Roots = append(line.Roots, buildLink(r))
 	}
-	return lines
+	return line
 }
 
-// needs lists what does not go on unless a person does something: machines set
-// aside, plans that could not be made, and failed builds, those first that hold
-// most. more is how many failed builds are left out.
+// needs lists what does not go on unless a person does something: quarantined
+// machines, plans that could not be made, and failed builds, those first that block
+// most. more is the number of failed builds left out.
 func (a *App) needs(ctx context.Context, buildspaces []store.BuildspaceRow, workers []store.WorkerRow) (list []views.Need, more int, err error) {
 	var failed []views.Need
 	for _, b := range buildspaces {
@@ -191,25 +160,30 @@ func (a *App) needs(ctx context.Context, buildspaces []store.BuildspaceRow, work
 			more += b.Latest.Counts[buildbtw.StatusFailed] - len(some)
 		}
 	}
-	for _, w := range asideOf(workers) {
-		list = append(list, views.Need{Machine: w.Name, Message: w.SetAside, Since: a.moment(w.LastSeen)})
+	for _, w := range workers {
+		if w.SetAside != "" {
+			list = append(list, views.Need{Machine: w.Name, Message: w.SetAside, Since: a.moment(w.LastSeen)})
+		}
 	}
 	slices.SortStableFunc(failed, func(x, y views.Need) int {
 		return cmp.Or(cmp.Compare(y.Blocks, x.Blocks), y.Since.At.Compare(x.Since.At))
 	})
 	shown := failed[:min(len(failed), homeNeeds)]
 	more += len(failed) - len(shown)
-	err = a.addMessages(ctx, shown)
-	return append(list, shown...), more, err
+	for i := range shown {
+		attempts, err := a.Store.Attempts(ctx, shown[i].Build.ID)
+		if err != nil {
+			return nil, 0, err
+		}
+		if len(attempts) > 0 {
+			shown[i].Message = attempts[0].Message
+		}
+	}
+	return append(list, shown...), more, nil
 }
 
-// asideOf gives the machines that get no work until a person looks at them.
-func asideOf(workers []store.WorkerRow) []store.WorkerRow {
-	return slices.DeleteFunc(slices.Clone(workers), func(w store.WorkerRow) bool { return w.SetAside == "" })
-}
-
-// failures lists failed builds of a buildspace's latest iteration with what they
-// hold, the newest first.
+// failures lists failed builds of a buildspace's latest iteration with the number of
+// builds that each blocks, the newest first.
 func (a *App) failures(ctx context.Context, b store.BuildspaceRow) ([]views.Need, error) {
 	blockers, err := a.Store.Blockers(ctx, b.Latest.ID, homeNeeds)
 	if err != nil {
@@ -230,18 +204,4 @@ func (a *App) failures(ctx context.Context, b store.BuildspaceRow) ([]views.Need
 		})
 	}
 	return list, err
-}
-
-// addMessages says of failed builds what went wrong.
-func (a *App) addMessages(ctx context.Context, list []views.Need) error {
-	for i := range list {
-		attempts, err := a.Store.Attempts(ctx, list[i].Build.ID)
-		if err != nil {
-			return err
-		}
-		if len(attempts) > 0 {
-			list[i].Message = attempts[0].Message
-		}
-	}
-	return nil
 }

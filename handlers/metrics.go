@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"context"
 	"strconv"
 	"time"
 
@@ -51,29 +50,18 @@ func (m *metrics) count(c *fiber.Ctx, took time.Duration) {
 	m.seconds.WithLabelValues(route).Observe(took.Seconds())
 }
 
-// showMetrics answers Prometheus. Builds are counted when it asks.
+// showMetrics answers with the metrics in the format of Prometheus. The builds of
+// active buildspaces are counted at each request.
 func (a *App) showMetrics(c *fiber.Ctx) error {
 	if err := user(c).MayRead(); err != nil {
 		return err
 	}
-	counts, err := a.countBuilds(c.UserContext())
-	if err != nil {
-		return err
-	}
-	for _, status := range buildbtw.Statuses() {
-		a.metrics.builds.WithLabelValues(string(status)).Set(float64(counts[status]))
-	}
-	return adaptor.HTTPHandler(promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))(c)
-}
-
-// countBuilds counts the builds of what is being worked on.
-func (a *App) countBuilds(ctx context.Context) (buildbtw.Counts, error) {
 	counts := buildbtw.Counts{}
 	f := store.BuildspaceFilter{Status: string(buildbtw.BuildspaceActive), Limit: 500}
-	for {
-		rows, next, err := a.Store.Buildspaces(ctx, f)
+	for more := true; more; more = f.Cursor != "" {
+		rows, next, err := a.Store.Buildspaces(c.UserContext(), f)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, row := range rows {
 			if row.Latest == nil {
@@ -83,8 +71,10 @@ func (a *App) countBuilds(ctx context.Context) (buildbtw.Counts, error) {
 				counts[status] += n
 			}
 		}
-		if f.Cursor = next; next == "" {
-			return counts, nil
-		}
+		f.Cursor = next
 	}
+	for _, status := range buildbtw.Statuses() {
+		a.metrics.builds.WithLabelValues(string(status)).Set(float64(counts[status]))
+	}
+	return adaptor.HTTPHandler(promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))(c)
 }

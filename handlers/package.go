@@ -32,23 +32,22 @@ func (a *App) packagePage(c *fiber.Ctx) error {
 	}
 	// A push passes the catalog, not the store.
 	w := watched{topics: []string{topicAll}, query: []string{"arch"}, period: sourcesPeriod, seconds: 10}
-	return a.renderLive(c, w, func() (*livePage, error) { return a.packageLive(c, info), nil })
-}
-
-func (a *App) packageLive(c *fiber.Ctx, info catalog.PackageInfo) *livePage {
-	v := a.packageView(info)
-	if p := info.Source; p != nil {
-		v.Users = usersOf(p.Users[:min(len(p.Users), pageUsers)])
-		if user(c).MayChange() == nil {
-			v.PlanURL = "/buildspaces/new?changesets=" + url.QueryEscape(p.Source)
+	return a.renderLive(c, w, func() (*livePage, error) {
+		v := a.packageView(info)
+		if p := info.Source; p != nil {
+			v.Users = usersOf(p.Users[:min(len(p.Users), pageUsers)])
+			if user(c).MayChange() == nil {
+				v.PlanURL = "/buildspaces/new?changesets=" + url.QueryEscape(p.Source)
+			}
 		}
-	}
-	s := a.shell(c, views.NavSources, v.Name)
-	s.Crumbs = []views.Crumb{{Label: "Sources", URL: "/sources"}, {Label: v.Name}}
-	s.Feed = v.FeedURL
-	return onePart(s, views.PackageContent(v))
+		s := a.shell(c, views.NavSources, v.Name)
+		s.Crumbs = []views.Crumb{{Label: "Sources", URL: "/sources"}, {Label: v.Name}}
+		s.Feed = v.FeedURL
+		return onePart(s, views.PackageContent(v)), nil
+	})
 }
 
+// namedPackage finds the package that the path names.
 func (a *App) namedPackage(c *fiber.Ctx) (catalog.PackageInfo, error) {
 	name, err := param(c, "pkgname")
 	if err != nil {
@@ -57,8 +56,8 @@ func (a *App) namedPackage(c *fiber.Ctx) (catalog.PackageInfo, error) {
 	return a.Catalog.PackageInfo(c.UserContext(), name, c.Query("arch"))
 }
 
-// sourceInstead leads to the source of that name, which may be unreadable and
-// so make no package; else the error stays.
+// sourceInstead redirects to the source of that name, which may be unreadable and
+// so make no package; if there is none it returns the error otherwise.
 func (a *App) sourceInstead(c *fiber.Ctx, otherwise error) error {
 	name, err := param(c, "pkgname")
 	if err != nil {
@@ -71,6 +70,7 @@ func (a *App) sourceInstead(c *fiber.Ctx, otherwise error) error {
 	return otherwise
 }
 
+// packageView returns a package as its page shows it.
 func (a *App) packageView(info catalog.PackageInfo) views.PackageDetail {
 	v := views.PackageDetail{
 		Name: info.Name, Pkgbase: info.Pkgbase, Architecture: info.Architecture, Architectures: a.Catalog.Architectures,
@@ -110,7 +110,7 @@ func (a *App) packageView(info catalog.PackageInfo) views.PackageDetail {
 	return v
 }
 
-// tookBetween is how long something took; empty when it has not ended.
+// tookBetween returns how long something took, or nothing when it has not ended.
 func tookBetween(started, finished *time.Time) string {
 	if started == nil || finished == nil || finished.Before(*started) {
 		return ""
@@ -118,6 +118,7 @@ func tookBetween(started, finished *time.Time) string {
 	return views.Took(finished.Sub(*started))
 }
 
+// usersOf returns dependents of a package as pages list them.
 func usersOf(users []buildgraph.User) []views.UserLine {
 	var lines []views.UserLine
 	for _, u := range users {
