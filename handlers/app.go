@@ -92,8 +92,8 @@ func New(d Deps) (*App, error) {
 		return nil, err
 	}
 	a := &App{
-		Deps: d, hosts: accepted, assets: assets, metrics: newMetrics(), parts: newPartCache(), diffs: lru.New[diffKey, views.Diff](cachedDiffs),
-		pkgInfos: lru.New[string, *alpm.PkgInfo](cachedInfos), graphs: newGraphs(), news: newNews(d.Store, d.Logs, d.Now()),
+		Deps: d, hosts: accepted, assets: assets, metrics: newMetrics(), parts: lru.New[string, *cachedParts](cachedPages), diffs: lru.New[diffKey, views.Diff](cachedDiffs),
+		pkgInfos: lru.New[string, *alpm.PkgInfo](cachedInfos), graphs: graphs{recent: lru.New[graphKey, *shownGraph](cachedGraphs)}, news: newNews(d.Store, d.Logs, d.Now()),
 	}
 	a.serving, a.stop = context.WithCancel(context.Background())
 	a.begin = sync.OnceFunc(func() { go a.news.run(a.serving) })

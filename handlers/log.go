@@ -1,6 +1,9 @@
 package handlers
 
 import (
+	"bytes"
+	"fmt"
+	"io"
 	"strconv"
 
 	"github.com/a-h/templ"
@@ -17,6 +20,9 @@ const (
 	windowLines = 400 // of a log in one page
 	linesAbove  = 50  // of a line that was asked for
 	windowHits  = 200 // of a search in one page
+
+	logLines = 200      // at the end of a log, on the page of a build
+	logBytes = 64 << 10 // of log in one answer to the page of a build
 )
 
 // logPage shows a window of the log of an attempt: its end, or where the query
@@ -43,6 +49,7 @@ func (a *App) logPage(c *fiber.Ctx) error {
 	return a.render(c, page.shell, page.content)
 }
 
+// logLive reads the page of an attempt's log.
 func (a *App) logLive(c *fiber.Ctx, id int64, number int) (*livePage, error) {
 	row, err := a.Store.Build(c.UserContext(), id)
 	if err != nil {
@@ -64,7 +71,12 @@ func (a *App) logLive(c *fiber.Ctx, id int64, number int) (*livePage, error) {
 	v := views.LogPage{
 		BuildLink: linkOf(row.Build), Buildspace: row.Buildspace, Iteration: row.Iteration, Version: row.Version,
 		Place: views.LogPlace{Build: id, Attempt: attempt.Number, Query: logQuery(c)}, Bytes: log.Size(),
-		Finds: a.logFindsView(attempt, log), Lines: log.Lines(),
+		Lines: log.Lines(),
+	}
+	marks, found := log.Errors()
+	v.Finds = views.LogFinds{
+		Place: views.LogPlace{Build: id, Attempt: attempt.Number}, State: attempt.State, Outcome: attempt.Outcome,
+		Message: attempt.Message, Errors: logMarks(marks), Found: found, Phases: logMarks(log.Phases()),
 	}
 	for _, t := range attempts {
 		v.Attempts = append(v.Attempts, views.LogAttempt{Number: t.Number, State: t.State, Outcome: t.Outcome})
@@ -147,7 +159,7 @@ func (a *App) logLines(c *fiber.Ctx) error {
 	return sendPart(c, views.LogRows(w))
 }
 
-// logHits sends what a search found.
+// logHits answers with the lines that a search found.
 func (a *App) logHits(c *fiber.Ctx) error {
 	attempt, log, err := a.openLog(c)
 	if err != nil {
@@ -161,13 +173,13 @@ func (a *App) logHits(c *fiber.Ctx) error {
 	return sendPart(c, views.LogHitList(*hits))
 }
 
-// sendPart is sendView for a part of a page that no browser shall keep.
+// sendPart is sendView for a part of a page that no browser may cache.
 func sendPart(c *fiber.Ctx, part templ.Component) error {
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	return sendView(c.UserContext(), c, part)
 }
 
-// logQuery is what the page's search form says; it is checked when it is used.
+// logQuery reads the search form; the query is checked when it is used.
 func logQuery(c *fiber.Ctx) views.LogQuery {
 	q, _ := buildlog.ParseQuery(c.Query("q"), c.Query("regexp"), c.Query("case"))
 	return views.LogQuery{Text: q.Text, Regexp: q.Regexp, MatchCase: !q.IgnoreCase}
@@ -193,34 +205,25 @@ func logWindow(c *fiber.Ctx, log *buildlog.View, place views.LogPlace) (views.Lo
 	if at["limit"] > 0 {
 		n = int(min(at["limit"], buildlog.MaxLines))
 	}
-	lines, err := readWindow(log, at, n)
+	var lines []buildlog.Line
+	var err error
+	switch {
+	case at["line"] > 0 && at["line"] <= log.Lines()-int64(n-linesAbove):
+		lines, err = log.From(at["line"]-linesAbove, n)
+	case at["line"] > 0 && at["line"] <= log.Lines():
+		lines, err = log.From(min(at["line"]-linesAbove, log.Lines()-int64(n)+1), n)
+	case at["from"] > 0:
+		lines, err = log.From(at["from"], n)
+	case at["before"] > 0:
+		lines, err = log.Before(at["before"], n)
+	default:
+		lines, err = log.Before(log.Lines()+1, n)
+	}
 	for _, l := range lines {
 		w.Lines = append(w.Lines, views.LogLine{Number: l.Number, Spans: ansi.Line(l.Text), Left: l.Size - int64(len(l.Text))})
 	}
 	w.Chosen = at["line"]
 	return w, err
-}
-
-func readWindow(log *buildlog.View, at map[string]int64, n int) ([]buildlog.Line, error) {
-	switch {
-	case at["line"] > 0 && at["line"] <= log.Lines()-int64(n-linesAbove):
-		return log.From(at["line"]-linesAbove, n)
-	case at["line"] > 0 && at["line"] <= log.Lines():
-		return log.From(min(at["line"]-linesAbove, log.Lines()-int64(n)+1), n)
-	case at["from"] > 0:
-		return log.From(at["from"], n)
-	case at["before"] > 0:
-		return log.Before(at["before"], n)
-	}
-	return log.Before(log.Lines()+1, n)
-}
-
-func (a *App) logFindsView(attempt buildbtw.Attempt, log *buildlog.View) views.LogFinds {
-	list, found := log.Errors()
-	return views.LogFinds{
-		Place: views.LogPlace{Build: attempt.BuildID, Attempt: attempt.Number}, State: attempt.State, Outcome: attempt.Outcome,
-		Message: attempt.Message, Errors: logMarks(list), Found: found, Phases: logMarks(log.Phases()),
-	}
 }
 
 func logMarks(marks []buildlog.Mark) []views.LogMark {
@@ -231,8 +234,8 @@ func logMarks(marks []buildlog.Mark) []views.LogMark {
 	return lines
 }
 
-// hitsView searches as the query says. What is wrong with a search is told
-// beside its form.
+// hitsView searches a log as the query says. An error in the query is shown beside
+// its form.
 func (a *App) hitsView(c *fiber.Ctx, log *buildlog.View, place views.LogPlace) (*views.LogHits, error) {
 	v := &views.LogHits{Place: place}
 	q, err := buildlog.ParseQuery(c.Query("q"), c.Query("regexp"), c.Query("case"))
@@ -247,4 +250,90 @@ func (a *App) hitsView(c *fiber.Ctx, log *buildlog.View, place views.LogPlace) (
 		v.Hits = append(v.Hits, views.LogHit{Line: h.Line, Before: h.Text[:h.From], Found: h.Text[h.From:h.To], After: h.Text[h.To:]})
 	}
 	return v, err
+}
+
+// logTail sends the next piece of the log to a build's page, which follows the
+// end of it: what the log has gained since offset, and the element that asks for
+// what comes then; or 304 when there is nothing yet.
+func (a *App) logTail(c *fiber.Ctx) error {
+	a.news.catchUp(c.UserContext())
+	attempt, err := a.attempt(c)
+	if err != nil {
+		return err
+	}
+	offset, err := strconv.ParseInt(c.Query("offset"), 10, 64)
+	if err != nil || offset < 0 {
+		return buildbtw.Invalid("offset=%.40q is no position in a log", c.Query("offset"))
+	}
+	v := a.logView(attempt, offset)
+	text, more, err := a.logPiece(attempt, offset)
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	if len(text) == 0 && more {
+		return c.SendStatus(fiber.StatusNotModified)
+	}
+	v.Text, v.End, v.Running, v.Behind = string(ansi.Plain(text)), offset+int64(len(text)), more, len(text) > logBytes/2
+	return sendView(c.UserContext(), c, views.LogChunk(*v))
+}
+
+// logView returns a log from an offset on, without text. Its version is older than
+// what is read then: a change in between is sent twice, never missed.
+func (a *App) logView(attempt buildbtw.Attempt, from int64) *views.Log {
+	topics := []string{topicLog(attempt.BuildID), topicBuild(attempt.BuildID)}
+	return &views.Log{Build: attempt.BuildID, Attempt: attempt.Number, From: from, Topics: topics, Since: a.news.hub.Version(topics...)}
+}
+
+// logPiece reads on from offset. Whether more may come was decided when the
+// attempt was loaded, before its log was read: the other way round the last
+// lines could be missed.
+func (a *App) logPiece(attempt buildbtw.Attempt, offset int64) (text []byte, more bool, err error) {
+	r, size, err := a.Logs.Reader(attempt.ID)
+	if err != nil {
+		return nil, false, err
+	}
+	defer r.Close()
+	if _, err := r.Seek(min(offset, size), io.SeekStart); err != nil {
+		return nil, false, fmt.Errorf("read log of attempt %d from %d: %w", attempt.ID, offset, err)
+	}
+	text, err = io.ReadAll(io.LimitReader(r, logBytes))
+	if err != nil {
+		return nil, false, fmt.Errorf("read log of attempt %d from %d: %w", attempt.ID, offset, err)
+	}
+	more = attempt.State != buildbtw.AttemptFinished || offset+int64(len(text)) < size
+	if more {
+		text = wholeLines(text)
+	}
+	return text, more, nil
+}
+
+// wholeLines leaves the beginning of a line for the next piece, unless the piece
+// is full of it.
+func wholeLines(text []byte) []byte {
+	if i := bytes.LastIndexByte(text, '\n'); i >= 0 {
+		return text[:i+1]
+	}
+	if len(text) == logBytes {
+		return text
+	}
+	return nil
+}
+
+// logEnd returns the end of a log, with which the page of a build begins.
+func (a *App) logEnd(attempt buildbtw.Attempt) (*views.Log, error) {
+	v := a.logView(attempt, 0)
+	text, from, err := a.Logs.Tail(attempt.ID, logLines)
+	if err != nil {
+		return nil, err
+	}
+	if cut := len(text) - logBytes; cut > 0 {
+		text, from = text[cut:], from+int64(cut)
+	}
+	v.Running = attempt.State != buildbtw.AttemptFinished
+	if v.Running {
+		text = wholeLines(text)
+	}
+	v.Text, v.From, v.End = string(ansi.Plain(text)), from, from+int64(len(text))
+	return v, nil
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/a-h/templ"
 	"github.com/gofiber/fiber/v2"
 
-	"buildbtw/internal/lru"
 	"buildbtw/views"
 )
 
@@ -95,10 +94,6 @@ const (
 	worthKeeping = 25
 	maxKept      = time.Second
 )
-
-func newPartCache() *lru.Cache[string, *cachedParts] {
-	return lru.New[string, *cachedParts](cachedPages)
-}
 
 // get returns the parts at a version, rendering them unless they are known or
 // were rendered a moment ago; stale says that they are of an older version.
