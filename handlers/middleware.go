@@ -6,19 +6,24 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+
+	"buildbtw"
 )
 
 // requestTime bounds what one request may work. Long polls, streams and uploads
 // set their own, in apiv1.
 const requestTime = 30 * time.Second
 
-// observe wraps a whole request: it gives it an id, answers its error, and
-// writes the one line of the access log.
+// observe wraps a whole request: it sets the request's id, answers its error, counts
+// it, and writes the one line of the access log, with an error of the server.
 func (a *App) observe(c *fiber.Ctx) error {
 	began := a.Now()
 	id := rand.Text()[:12]
@@ -32,17 +37,11 @@ func (a *App) observe(c *fiber.Ctx) error {
 	}
 	took := a.Now().Sub(began)
 	a.metrics.count(c, took)
-	a.logRequest(c, err, slog.Duration("took", took), slog.String("id", id))
-	return nil
-}
-
-// logRequest writes a line for every request, and the error where it is the
-// server's own.
-func (a *App) logRequest(c *fiber.Ctx, err error, more ...slog.Attr) {
 	status := c.Response().StatusCode()
-	attrs := append([]slog.Attr{
+	attrs := []slog.Attr{
 		slog.String("method", c.Method()), slog.String("path", loggedPath(c.Path())), slog.Int("status", status),
-	}, more...)
+		slog.Duration("took", took), slog.String("id", id),
+	}
 	level := slog.LevelInfo
 	switch {
 	case status == fiber.StatusServiceUnavailable: // passes by itself, as while sources are first read
@@ -50,23 +49,20 @@ func (a *App) logRequest(c *fiber.Ctx, err error, more ...slog.Attr) {
 	case status >= fiber.StatusInternalServerError:
 		level = slog.LevelError
 	}
-	if worthLogging(err) {
+	// The status tells as much as an error of Fiber, whose text repeats the address,
+	// which may hold a lease.
+	var fromFiber *fiber.Error
+	if err != nil && !errors.As(err, &fromFiber) {
 		attrs = append(attrs, slog.String("error", err.Error()))
 	}
 	a.Log.LogAttrs(c.UserContext(), level, "request", attrs...)
-}
-
-// worthLogging leaves out what the status says already. Fiber's own words repeat
-// the address, which may hold a lease.
-func worthLogging(err error) bool {
-	var fromFiber *fiber.Error
-	return err != nil && !errors.As(err, &fromFiber)
+	return nil
 }
 
 // leases is the path below which every address begins with a secret.
 const leases = apiPrefix + "/worker/leases/"
 
-// loggedPath is the path without query and without the secret that a lease is.
+// loggedPath returns the path without the lease in it, which is a secret.
 func loggedPath(path string) string {
 	rest, ok := strings.CutPrefix(path, leases)
 	if !ok {
@@ -86,10 +82,11 @@ func recoverPanic(c *fiber.Ctx) (err error) {
 	return c.Next()
 }
 
-// contentPolicy lets a page use what this server gives and nothing else.
+// contentPolicy allows a page only styles, scripts and images of this server.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"connect-src 'self'; worker-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
+// secureHeaders sets the headers that restrict what a browser does with an answer.
 func secureHeaders(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentSecurityPolicy, contentPolicy)
 	c.Set(fiber.HeaderReferrerPolicy, "same-origin")
@@ -103,4 +100,71 @@ func deadline(c *fiber.Ctx) error {
 	defer cancel()
 	c.SetUserContext(ctx)
 	return c.Next()
+}
+
+// hosts are the names under which the server may be addressed. In single-user mode
+// whoever reaches the server may do everything, so a page of another site must
+// not reach it through its reader's browser: neither under a name that the site
+// lets point here (DNS rebinding) nor by a form or script of its own.
+type hosts struct {
+	any  bool   // every name: people sign in
+	name string // the host name of the server's URL, without port
+}
+
+// acceptedHosts returns the names that the settings allow.
+func acceptedHosts(s buildbtw.ServerSettings) (hosts, error) {
+	u, err := url.Parse(s.ServerURL)
+	if err != nil || u.Hostname() == "" {
+		return hosts{}, buildbtw.Invalid("%q is no URL of a server; write for example http://127.0.0.1:8080", s.ServerURL)
+	}
+	return hosts{any: !s.SingleUser, name: strings.ToLower(u.Hostname())}, nil
+}
+
+// accept reports whether a Host header names this server. No other site can
+// point a name at what virtual machines call it.
+func (h hosts) accept(host string) bool {
+	name := strings.ToLower(hostname(host))
+	if h.any || name == h.name || name == "localhost" || name == buildbtw.HostFromGuest {
+		return true
+	}
+	addr, err := netip.ParseAddr(name)
+	return err == nil && addr.IsLoopback()
+}
+
+// hostname returns a host without its port and without the brackets of IPv6.
+func hostname(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return strings.Trim(host, "[]")
+}
+
+// checkOrigin refuses requests that a page of another site made a browser send.
+// Programs that are no browsers send neither header.
+func (a *App) checkOrigin(c *fiber.Ctx) error {
+	host := string(c.Request().Host())
+	if !a.hosts.accept(host) {
+		return fiber.NewError(fiber.StatusMisdirectedRequest,
+			fmt.Sprintf("this server is not reached as %.80q; use its own address", host))
+	}
+	switch c.Method() {
+	case fiber.MethodGet, fiber.MethodHead, fiber.MethodOptions:
+		return c.Next()
+	}
+	switch c.Get("Sec-Fetch-Site") {
+	case "", "same-origin", "none":
+	default:
+		return buildbtw.Forbidden("the request comes from a page of another site")
+	}
+	if origin := c.Get(fiber.HeaderOrigin); origin != "" && !sameHost(origin, host) {
+		return buildbtw.Forbidden("the request comes from a page of another site")
+	}
+	return c.Next()
+}
+
+// sameHost reports whether name and port are the same. "null", the origin of sandboxed
+// pages, is that of no host.
+func sameHost(origin, host string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
 }

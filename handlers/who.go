@@ -11,18 +11,18 @@ import (
 	"buildbtw"
 )
 
-// Credentials are what a request says of whoever sent it.
+// Credentials are the parts of a request that identify its sender.
 type Credentials struct {
 	Bearer  string // the token of "Authorization: Bearer …", or empty
 	Session string // the session cookie, or empty
 	Local   bool   // came over loopback or a Unix socket and was not passed on by a proxy
 }
 
-// Who says who is asking. Without credentials that is a user without a role;
-// credentials that are wrong are an Unauthenticated error.
+// Who returns the user with these credentials. Without credentials that is a user
+// without a role; credentials that are wrong are an Unauthenticated error.
 type Who func(Credentials) (buildbtw.User, error)
 
-// sessionCookie holds the session of somebody who signed in.
+// sessionCookie is the cookie with the session of a person who signed in.
 const sessionCookie = "buildbtw_session"
 
 // SingleUser lets everybody on this machine do everything, and build machines
@@ -42,8 +42,8 @@ func SingleUser(workerToken string) Who {
 	}
 }
 
-// sameSecret compares in a time that tells nothing of where the two differ nor
-// of how long they are.
+// sameSecret compares in a time that depends neither on where the two differ nor on
+// their length.
 func sameSecret(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
@@ -52,9 +52,16 @@ func sameSecret(a, b string) bool {
 // userKey is where identify leaves the user for the handlers of a request.
 type userKey struct{}
 
-// identify finds out who is asking, once per request.
+// identify determines the user of a request, once.
 func (a *App) identify(c *fiber.Ctx) error {
-	u, err := a.Who(credentials(c))
+	scheme, token, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
+	if !strings.EqualFold(scheme, "bearer") {
+		token = ""
+	}
+	forwarded := c.Get(fiber.HeaderXForwardedFor) != "" || c.Get("Forwarded") != ""
+	u, err := a.Who(Credentials{
+		Bearer: strings.TrimSpace(token), Session: c.Cookies(sessionCookie), Local: !forwarded && isLocal(c.Context().RemoteAddr()),
+	})
 	if err != nil {
 		return err
 	}
@@ -62,29 +69,13 @@ func (a *App) identify(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// user gives who is asking; nobody for a request that identify has not seen.
+// user returns who is asking: nobody for a request that identify has not seen.
 func user(c *fiber.Ctx) buildbtw.User {
 	u, _ := c.Locals(userKey{}).(buildbtw.User)
 	return u
 }
 
-func credentials(c *fiber.Ctx) Credentials {
-	forwarded := c.Get(fiber.HeaderXForwardedFor) != "" || c.Get("Forwarded") != ""
-	return Credentials{
-		Bearer:  bearer(c.Get(fiber.HeaderAuthorization)),
-		Session: c.Cookies(sessionCookie),
-		Local:   !forwarded && isLocal(c.Context().RemoteAddr()),
-	}
-}
-
-func bearer(header string) string {
-	scheme, token, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "bearer") {
-		return ""
-	}
-	return strings.TrimSpace(token)
-}
-
+// isLocal reports whether a peer is on this machine.
 func isLocal(addr net.Addr) bool {
 	switch addr := addr.(type) {
 	case *net.TCPAddr:
