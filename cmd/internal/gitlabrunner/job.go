@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Job is a job as GitLab gives it to a runner.
+// Job is a job of GitLab's answer to a runner.
 type Job struct {
 	Raw       []byte // the whole answer, for JOB_RESPONSE_FILE
 	ID        int64
@@ -72,8 +72,8 @@ func (r Result) Stages() []string {
 	return list
 }
 
-// What GitLab's words Canceled and Canceling mean for a job that runs: the first
-// ends it at once, the second lets after_script and what follows run.
+// GitLab's statuses of a running job that is being cancelled: Canceled ends it
+// at once, Canceling still runs after_script and the stages behind it.
 const (
 	Canceled  = "canceled"
 	Canceling = "canceling"

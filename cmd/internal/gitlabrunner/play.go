@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"buildbtw/internal/proc"
 )
 
 // Runner is a runner's configuration.
@@ -30,7 +31,10 @@ type Runner struct {
 // prepareAttempts is how often a runner prepares when the machine is at fault.
 const prepareAttempts = 3
 
-// Exit codes that the executor is told to use.
+// maxConfig bounds the executor's answer to config, in bytes.
+const maxConfig = 1 << 20
+
+// Exit codes that the runner announces to the executor.
 const (
 	buildFailureCode  = 1
 	systemFailureCode = 2
@@ -71,8 +75,8 @@ func (s *stopper) reason() string {
 	return s.why
 }
 
-// Play executes a job. What the executor prints goes to trace. A word on cancel,
-// Canceled or Canceling, cancels the job.
+// Play executes a job and writes the executor's output to trace. Canceled or
+// Canceling, received from cancel, cancels the job.
 func (r Runner) Play(job Job, cancel <-chan string, trace io.Writer) Result {
 	p := &played{Runner: r, job: job, trace: trace, stop: stopper{told: make(chan struct{})}}
 	over := make(chan struct{})
@@ -141,32 +145,20 @@ func (p *played) prepare() int {
 }
 
 func (p *played) config() int {
-	answer := &limited{}
+	answer := proc.NewHead(maxConfig)
 	code := p.execute(invocation{stage: "config", args: []string{"config"}, stdout: answer})
-	if code != 0 || len(answer.text) == 0 {
+	if code != 0 || len(answer.Bytes()) == 0 {
 		return code
 	}
 	var c struct {
 		JobEnv map[string]string `json:"job_env"`
 	}
-	if err := json.Unmarshal(answer.text, &c); err != nil {
+	if err := json.Unmarshal(answer.Bytes(), &c); err != nil {
 		fmt.Fprintf(p.trace, "ERROR: the executor's configuration is no JSON: %v\n", err)
 		return systemFailureCode
 	}
 	p.env = c.JobEnv
 	return 0
-}
-
-// limited keeps what config prints, up to a bound.
-type limited struct{ text []byte }
-
-// Write implements io.Writer.
-func (l *limited) Write(b []byte) (int, error) {
-	if len(l.text)+len(b) > 1<<20 {
-		return 0, errors.New("config's answer is too long")
-	}
-	l.text = append(l.text, b...)
-	return len(b), nil
 }
 
 // stages calls run for the sub-stages of a job.
@@ -204,7 +196,7 @@ func (p *played) stages() Result {
 	return result
 }
 
-// failure is what an exit code of run means for the job.
+// failure returns the result of a job for an exit code of run.
 func (p *played) failure(code int) Result {
 	if p.stop.reason() != "" {
 		return p.stopped()
@@ -227,7 +219,8 @@ func (p *played) stopped() Result {
 	return Result{State: "failed", Reason: reason}
 }
 
-// finerCode is what the executor has written into BUILD_EXIT_CODE_FILE.
+// finerCode returns the exit code in BUILD_EXIT_CODE_FILE, if the executor has
+// written one.
 func (p *played) finerCode() int {
 	text, err := os.ReadFile(p.exitCodeFile())
 	if err != nil {
@@ -260,8 +253,8 @@ func (p *played) call(stage, script string) int {
 	return p.execute(i)
 }
 
-// writeScript writes what GitLab makes of the job: here a script that leaves a
-// trace if somebody executes it.
+// writeScript writes the job's script as GitLab would: here one that leaves a
+// file behind if it is executed, which it must not be.
 func (p *played) writeScript(script string) (string, error) {
 	dir, err := os.MkdirTemp(p.dir, "script")
 	if err != nil {
@@ -288,7 +281,7 @@ func (p *played) execute(i invocation) int {
 	cmd.Dir, cmd.Env = p.dir, p.environment(i.stage)
 	cmd.Stdout, cmd.Stderr = i.stdout, p.trace
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.WaitDelay = 2 * time.Second // for what a process that outlives it still holds open
+	cmd.WaitDelay = 2 * time.Second // for pipes that a surviving child keeps open
 	code := systemFailureCode
 	if err := cmd.Start(); err != nil {
 		fmt.Fprintln(p.trace, "ERROR:", err)
@@ -306,7 +299,7 @@ func (p *played) wait(cmd *exec.Cmd, stage string) int {
 		close(ended)
 	}()
 	told := p.stop.told
-	if stage == "cleanup" || p.stop.reason() == Canceling { // what follows a cancelled build is not cancelled again
+	if stage == "cleanup" || p.stop.reason() == Canceling { // the stages after a cancelled build are not cancelled again
 		told = nil
 	}
 	select {
@@ -321,21 +314,22 @@ func (p *played) wait(cmd *exec.Cmd, stage string) int {
 }
 
 func (p *played) end(cmd *exec.Cmd, ended <-chan struct{}) {
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+	proc.Signal(cmd.Process.Pid, syscall.SIGTERM)
 	select {
 	case <-ended:
 		return
 	case <-time.After(cmp.Or(p.Graceful, 10*time.Minute)):
 	}
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	proc.Signal(cmd.Process.Pid, syscall.SIGKILL)
 	select {
 	case <-ended:
 	case <-time.After(cmp.Or(p.Force, 10*time.Minute)):
 	}
 }
 
-// environment is the runner's own, what the contract adds, the job's variables
-// under a prefix, and, after config, what that one has asked for.
+// environment returns the runner's own environment, the variables of the
+// executor's contract, the job's variables under a prefix and, after config,
+// those of its answer.
 func (p *played) environment(stage string) []string {
 	env := append([]string{}, p.Env...)
 	env = append(env, "TMPDIR="+p.dir,

@@ -33,8 +33,8 @@ func (r Runner) Serve(ctx context.Context, g GitLab, report func(Job, Result)) {
 	}
 }
 
-// serve executes a job while its log goes to GitLab. When ctx ends the runner is
-// told to stop: the job is cancelled, as after SIGTERM.
+// serve executes a job while its log goes to GitLab. When ctx ends the job is
+// cancelled, as a runner does after SIGTERM.
 func (r Runner) serve(ctx context.Context, g GitLab, job Job) Result {
 	t := &trace{gitlab: g, job: job}
 	cancel := make(chan string, 1)
@@ -157,7 +157,8 @@ func (t *trace) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// send delivers what is new, if only to learn the job's status.
+// send sends the new part of the log, even an empty one, and returns the job's
+// status.
 func (t *trace) send(ctx context.Context) (status string) {
 	t.mu.Lock()
 	piece, from := t.text[t.sent:], t.sent
