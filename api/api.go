@@ -5,8 +5,8 @@ package api
 // Prefix is the path under which the JSON API lies.
 const Prefix = "/api/v1"
 
-// Problem is the body of every error answer, application/problem+json
-// (RFC 9457). Extra members carry what a program needs to go on.
+// Problem is the body of every error answer, application/problem+json (RFC
+// 9457). Extra members are for programs that recover from the error.
 type Problem struct {
 	Type   string `json:"type"` // "urn:buildbtw:" and the kind
 	Title  string `json:"title"`

@@ -60,7 +60,7 @@ func (c *Client) CancelBuild(ctx context.Context, id string) (Build, error) {
 	return b, c.send(ctx, http.MethodPost, "/builds/"+url.PathEscape(id)+"/cancel", nil, &b)
 }
 
-// LogRequest says which log to read, and from where.
+// LogRequest selects a log and the place to read from.
 type LogRequest struct {
 	Build   string
 	Attempt int   // 0: the latest
@@ -90,8 +90,8 @@ func (c *Client) Log(ctx context.Context, r LogRequest) (io.ReadCloser, error) {
 	return answer.Body, nil
 }
 
-// DownloadPackage writes a package to w and checks its digest at the end; what
-// was written is worthless when an error comes back.
+// DownloadPackage writes a package to w and checks its digest at the end; after
+// an error, discard the written bytes.
 func (c *Client) DownloadPackage(ctx context.Context, build string, p Package, w io.Writer) error {
 	k := call{method: http.MethodGet, path: "/builds/" + url.PathEscape(build) + "/packages/" + url.PathEscape(p.Filename), limit: -1}
 	answer, err := c.open(ctx, k)

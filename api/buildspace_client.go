@@ -10,7 +10,8 @@ import (
 	"buildbtw/buildgraph"
 )
 
-// Plan asks what the changesets would build, without storing anything.
+// Plan returns the builds that the changesets would need, without storing
+// anything.
 func (c *Client) Plan(ctx context.Context, r PlanRequest) (*buildgraph.Plan, error) {
 	var plan buildgraph.Plan
 	return &plan, c.send(ctx, http.MethodPost, "/plans", r, &plan)
@@ -54,7 +55,7 @@ func (c *Client) EditBuildspace(ctx context.Context, name string, e EditBuildspa
 	return space, c.send(ctx, http.MethodPatch, "/buildspaces/"+url.PathEscape(name), e, &space)
 }
 
-// Count says how many builds a call changed.
+// Count is the number of builds that a call changed.
 type Count struct {
 	Builds int `json:"builds"`
 }
@@ -97,7 +98,7 @@ func (c *Client) NewIteration(ctx context.Context, name, reason string) (Buildsp
 	return space, c.send(ctx, http.MethodPost, "/buildspaces/"+url.PathEscape(name)+"/iterations", NewIteration{Reason: reason}, &space)
 }
 
-// Diff returns what changed between two iterations of a buildspace.
+// Diff returns the difference of two iterations of a buildspace.
 func (c *Client) Diff(ctx context.Context, name string, from, to int) (Diff, error) {
 	var d Diff
 	return d, c.get(ctx, iterationPath(name, from)+"/diff", values("to", strconv.Itoa(to)), &d)
@@ -125,7 +126,7 @@ func (c *Client) Workers(ctx context.Context) ([]Worker, error) {
 	return pages[Worker](ctx, c, "/workers", url.Values{})
 }
 
-// Me says as whom the server knows the caller.
+// Me returns the user that the server takes the caller for.
 func (c *Client) Me(ctx context.Context) (Me, error) {
 	var me Me
 	return me, c.get(ctx, "/me", nil, &me)

@@ -17,7 +17,7 @@ import (
 	"buildbtw"
 )
 
-// Limits of what the client reads and waits for.
+// Limits of sizes and times.
 const (
 	maxAnswer      = 64 << 20         // bytes of a JSON answer: the graph of a whole distribution is about 10 MB
 	maxProblem     = 64 << 10         // bytes of an error answer
@@ -72,8 +72,8 @@ func newHTTPClient() *http.Client {
 	}
 }
 
-// NetworkError says that no usable answer came: the request may or may not have
-// had its effect.
+// NetworkError is the error of a call without a usable answer: the request may
+// or may not have had its effect.
 type NetworkError struct {
 	Server string // scheme and host
 	Dial   bool   // no connection was made, so the server saw nothing
@@ -119,7 +119,7 @@ func (k *call) setHeader(name, value string) {
 	k.header.Set(name, value)
 }
 
-// get reads a JSON answer into out; it repeats as Options.Backoff says.
+// get reads a JSON answer into out; it repeats according to Options.Backoff.
 func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
 	return c.repeat(ctx, func() error {
 		return c.once(ctx, call{method: http.MethodGet, path: path, query: query}, out)
@@ -205,8 +205,8 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	return request, nil
 }
 
-// networkError turns what the transport says into the client's words. When the
-// caller's context has ended, that is the error.
+// networkError wraps an error of the transport in a NetworkError. When the
+// caller's context has ended, it wraps that error instead.
 func (c *Client) networkError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("call the server: %w", context.Cause(ctx))
@@ -232,7 +232,7 @@ func innermost(err error) error {
 // problem turns an error answer into an error of the root package. An answer
 // that is no problem document (a proxy's page) is described by its status.
 func (c *Client) problem(answer *http.Response) error {
-	body, _ := io.ReadAll(io.LimitReader(answer.Body, maxProblem)) // what could be read is the best there is
+	body, _ := io.ReadAll(io.LimitReader(answer.Body, maxProblem)) // after a read error, the part before it
 	kind := buildbtw.KindOfHTTPStatus(answer.StatusCode)
 	if answer.StatusCode < http.StatusBadRequest {
 		return &buildbtw.Error{Kind: buildbtw.KindInvalid, Message: fmt.Sprintf("the server at %s sends this on to %q; use that address", c.base.Host, answer.Header.Get("Location"))}
@@ -259,8 +259,8 @@ func (b *cancelBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// drain reads a little of what is left, so that the connection can be used
-// again, and closes.
+// drain reads a little of the rest, so that the connection can be used again,
+// and closes.
 func drain(body io.ReadCloser) {
 	_, _ = io.CopyN(io.Discard, body, maxProblem)
 	_ = body.Close()

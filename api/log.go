@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// LogState says how long the log of an attempt is and what it tells.
+// LogState is the size of an attempt's log with its errors and phases.
 type LogState struct {
 	Attempt     int       `json:"attempt"`
 	Running     bool      `json:"running"` // more may come
@@ -30,14 +30,14 @@ type LogLines struct {
 	Total int64     `json:"total"` // lines of the whole log
 }
 
-// LogLine is one line, without what colours it on a terminal.
+// LogLine is one line, without terminal escapes.
 type LogLine struct {
 	Line int64  `json:"line"`
 	Text string `json:"text"` // of a long line only a part
 	Size int64  `json:"size"` // bytes of the whole line as it was written
 }
 
-// LogHits is what a search found.
+// LogHits are the hits of a search.
 type LogHits struct {
 	Hits []LogHit `json:"hits"`
 	Next int64    `json:"next,omitempty"` // the line to go on from; absent: the log's end was reached
@@ -59,7 +59,7 @@ func (c *Client) LogState(ctx context.Context, build string, attempt int) (LogSt
 	return s, c.get(ctx, logPath(build)+"/state", logQuery(attempt), &s)
 }
 
-// LogSearch says what to look for in a log.
+// LogSearch is a search in a log.
 type LogSearch struct {
 	Build     string
 	Attempt   int // 0: the latest

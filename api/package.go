@@ -1,7 +1,6 @@
 package api
 
-// PackageInfo is what the server knows of a package, by pkgname or pkgbase, on
-// one architecture.
+// PackageInfo describes a package, by pkgname or pkgbase, on one architecture.
 type PackageInfo struct {
 	Name         string         `json:"name"`
 	Pkgbase      string         `json:"pkgbase"`
@@ -30,7 +29,7 @@ type BasePackage struct {
 	Version    string `json:"version"`
 }
 
-// PackageNeed is a dependency with what meets it.
+// PackageNeed is a dependency with the pkgbases that meet it.
 type PackageNeed struct {
 	Dependency string   `json:"dependency"` // as written
 	Kinds      []string `json:"kinds"`

@@ -10,9 +10,9 @@ import (
 	"buildbtw"
 )
 
-// Backoff says how often and after which pauses a call is repeated that may be
-// repeated. Pauses double from First to Max; each is shortened by a random part
-// of up to a half, so that many machines do not come back at the same moment.
+// Backoff configures how often and after which pauses a safe call is repeated.
+// Pauses double from First to Max; each is shortened by a random part of up to
+// a half, so that many machines do not come back at the same moment.
 type Backoff struct {
 	First time.Duration // 0: 200 ms
 	Max   time.Duration // 0: 5 s
@@ -22,7 +22,7 @@ type Backoff struct {
 	// connect do not count as Tries then. 0: they do.
 	Patience time.Duration
 
-	// Notify is told of every pause; may be nil.
+	// Notify is called at every pause; may be nil.
 	Notify func(err error, pause time.Duration)
 
 	// Random returns numbers in [0,1); nil: math/rand.
@@ -92,7 +92,7 @@ func (b Backoff) pause(waited time.Duration) time.Duration {
 	return full - time.Duration(random()*float64(full)/2)
 }
 
-// sleep waits for d, or gives the context's error when that ends first.
+// sleep waits for d; it returns the context's error when that ends first.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -2,10 +2,10 @@ package api
 
 import "buildbtw"
 
-// Found is what a search finds, each list bounded and the best first.
+// Found is the result of a search. Each list is bounded, best match first.
 type Found struct {
 	Query       string            `json:"query"`
-	Names       []FoundName       `json:"names"` // of packages, sources and what packages provide
+	Names       []FoundName       `json:"names"` // packages, sources and provides
 	MoreNames   bool              `json:"more_names,omitempty"`
 	Library     *FoundLibrary     `json:"library,omitempty"` // when the query is a soname
 	Buildspaces []FoundBuildspace `json:"buildspaces"`
@@ -39,7 +39,7 @@ type FoundLibrary struct {
 type FoundUser struct {
 	Package    string `json:"package"`
 	Dependency string `json:"dependency"` // as written
-	InBase     bool   `json:"in_base"`    // the base's package says so, not its source
+	InBase     bool   `json:"in_base"`    // from the base's package, not from a source
 	URL        string `json:"url"`
 }
 

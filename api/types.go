@@ -23,7 +23,7 @@ type NewBuildspace struct {
 	Confirm bool `json:"confirm,omitempty"`
 }
 
-// Settings are a buildspace's settings; what is absent keeps its value or gets
+// Settings are a buildspace's settings; an absent one stays as it is or gets
 // the default.
 type Settings struct {
 	Scope         *buildbtw.Scope    `json:"scope,omitempty"`
@@ -38,7 +38,7 @@ type Settings struct {
 	Add           *[]string          `json:"add,omitempty"`
 }
 
-// Apply writes what is present over s.
+// Apply overwrites the settings of s that are present in w.
 func (w Settings) Apply(s *buildbtw.Settings) {
 	set(&s.Scope, w.Scope)
 	set(&s.Cycles, w.Cycles)
@@ -58,7 +58,7 @@ func set[T any](dst *T, src *T) {
 	}
 }
 
-// PlanRequest asks what would be built. The answer is buildgraph.Plan as JSON.
+// PlanRequest is a request for a plan. The answer is buildgraph.Plan as JSON.
 type PlanRequest struct {
 	Changesets []string `json:"changesets"`
 	Settings
@@ -91,7 +91,7 @@ type Buildspace struct {
 	Cycles        buildbtw.Cycles           `json:"cycles"`
 	Priority      buildbtw.Priority         `json:"priority"`
 	FollowAll     bool                      `json:"follow_all"`
-	Reuse         bool                      `json:"reuse"`   // what was built before from the same input is not built again
+	Reuse         bool                      `json:"reuse"`   // builds whose input was built before are not built again
 	CutOff        bool                      `json:"cut_off"` // with scope auto: dependents whose inputs did not change are skipped
 	Makedepends   bool                      `json:"makedepends"`
 	Architectures []string                  `json:"architectures"`
@@ -228,14 +228,14 @@ type Graph struct {
 	Cuts   []Cut       `json:"cuts"`
 }
 
-// GraphEdge says that From must be built before To; both are build ids.
+// GraphEdge is the order of two builds, by id: From must be built before To.
 type GraphEdge struct {
 	From  string   `json:"from"`
 	To    string   `json:"to"`
 	Kinds []string `json:"kinds"`
 }
 
-// Diff is what changed from one iteration to another, per architecture.
+// Diff is the difference of two iterations, per architecture.
 type Diff struct {
 	From          int                 `json:"from"`
 	To            int                 `json:"to"`
@@ -295,7 +295,7 @@ type Mirror struct {
 	Broken  int    `json:"broken"`  // of them cannot be planned
 }
 
-// Worker is a build machine with what it does now.
+// Worker is a build machine with its running builds.
 type Worker struct {
 	Name          string    `json:"name"`
 	Architectures []string  `json:"architectures"`
@@ -324,13 +324,13 @@ type Event struct {
 	Message    string             `json:"message,omitempty"`
 }
 
-// Me says who is asking.
+// Me is the user who made the call.
 type Me struct {
 	Name string        `json:"name"`
 	Role buildbtw.Role `json:"role"`
 }
 
-// Health says that the server is there.
+// Health is the answer of a server that is up.
 type Health struct {
 	Status  string `json:"status"`
 	Version string `json:"version"`
@@ -339,9 +339,9 @@ type Health struct {
 // Plan is buildgraph.Plan as it travels; bbtw decodes it into that type.
 type Plan = json.RawMessage
 
-// Forecast says when an iteration will be done, and what it waits for longest.
-// It covers what can be built as things stand: what waits for something that
-// failed is only counted.
+// Forecast predicts when an iteration will be done and which builds delay it
+// most. It covers the builds that can still run: those that wait for a failed
+// or cancelled one are only counted.
 type Forecast struct {
 	At           time.Time       `json:"at"`
 	Workers      int             `json:"workers"`           // builds that can run at the same time: the iteration's share of the present workers
@@ -353,11 +353,11 @@ type Forecast struct {
 	Seconds      *forecast.Range `json:"seconds,omitempty"` // from At; absent when nobody works or nothing is left
 	Chain        []ChainStep     `json:"chain"`             // the longest chain, first build first
 	BurnDown     []BurnPoint     `json:"burn_down"`
-	Blockers     []HeldWork      `json:"blockers"` // what holds most work up, first; at most 20
+	Blockers     []HeldWork      `json:"blockers"` // most blocked work first; at most 20
 }
 
-// HeldWork is what cannot be done because of one build, directly or through
-// others.
+// HeldWork is the work that cannot be done because of one build, directly or
+// through others.
 type HeldWork struct {
 	Build   BuildRef `json:"build"`
 	Builds  int      `json:"builds"`
@@ -371,7 +371,7 @@ type ChainStep struct {
 	Seconds float64  `json:"seconds"`
 }
 
-// BurnPoint says how many builds were not done at a time.
+// BurnPoint is the number of unfinished builds at a time.
 type BurnPoint struct {
 	At        time.Time `json:"at"`
 	Remaining int       `json:"remaining"`

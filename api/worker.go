@@ -2,7 +2,7 @@ package api
 
 import "buildbtw"
 
-// ClaimRequest is what a worker says when it asks for work.
+// ClaimRequest is a worker's request for a build.
 type ClaimRequest struct {
 	Worker        string   `json:"worker"`
 	Architectures []string `json:"architectures"`
@@ -11,14 +11,13 @@ type ClaimRequest struct {
 	Version       string   `json:"version,omitempty"` // of the worker program
 	Wait          int      `json:"wait"`              // seconds to wait for work before 204; at most MaxWait
 
-	// Slot tells the concurrent builds of one machine apart. The same worker
+	// Slot distinguishes the concurrent builds of one machine. The same worker
 	// and slot asking again get the same build until it is finished.
 	Slot int `json:"slot,omitempty"`
 
-	// Build asks for this build alone: the one that the pipeline was made for
-	// whose executor asks. 409 when it is not to be built now; Wait does not
-	// count. Pipeline and Job are GitLab's numbers of what asks
-	// (CI_PIPELINE_ID, CI_JOB_ID).
+	// Build asks for this build alone; an executor sends the one of its
+	// pipeline. The answer is 409 when the build cannot start now; Wait is
+	// ignored. Pipeline and Job are GitLab's CI_PIPELINE_ID and CI_JOB_ID.
 	Build    string `json:"build,omitempty"`
 	Pipeline int64  `json:"pipeline,omitempty"`
 	Job      int64  `json:"job,omitempty"`
@@ -61,7 +60,7 @@ type Repository struct {
 	URL  string `json:"url"`  // full URL of the directory, without a trailing slash
 }
 
-// What a heartbeat is answered with.
+// The actions that answer a heartbeat.
 const (
 	Continue = "continue"
 	Stop     = "stop"
@@ -73,7 +72,7 @@ type HeartbeatAnswer struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// LogAnswer says where the server's copy of the log ends now.
+// LogAnswer is the present end of the server's copy of the log.
 type LogAnswer struct {
 	Offset int64 `json:"offset"`
 }
@@ -97,7 +96,7 @@ type File struct {
 	SHA256 string `json:"sha256"`
 }
 
-// FinishAnswer says what became of the build.
+// FinishAnswer is the build's status after the attempt.
 type FinishAnswer struct {
 	Status buildbtw.Status `json:"status"`
 }

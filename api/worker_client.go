@@ -50,7 +50,7 @@ func (c *Client) Claim(ctx context.Context, r ClaimRequest) (*Job, error) {
 	return &job, nil
 }
 
-// Heartbeat keeps a lease and learns whether to go on. It is tried once: the
+// Heartbeat extends a lease and returns whether to go on. It is tried once: the
 // next one follows soon anyway. Kind conflict means that the lease is over.
 func (c *Client) Heartbeat(ctx context.Context, lease string) (HeartbeatAnswer, error) {
 	var answer HeartbeatAnswer
@@ -118,8 +118,8 @@ func (c *Client) Source(ctx context.Context, lease string) (io.ReadCloser, error
 	return answer.Body, nil
 }
 
-// Finish ends the attempt. Repeating it gives the same answer; kind conflict
-// means that the lease was over before and the result is not taken.
+// Finish ends the attempt. Repeating it returns the same answer; kind conflict
+// means that the lease was over before and the result was refused.
 func (c *Client) Finish(ctx context.Context, lease string, r FinishRequest) (FinishAnswer, error) {
 	var answer FinishAnswer
 	k := call{method: http.MethodPost, path: leasePath(lease, "finish"), limit: 4 * answerTimeout}
