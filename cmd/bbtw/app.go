@@ -16,7 +16,7 @@ import (
 	"buildbtw/cmd/internal/cli"
 )
 
-// app is what all commands share.
+// app has the output and the flags that all commands share.
 type app struct {
 	out, errors io.Writer
 	serverURL   string

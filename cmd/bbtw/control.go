@@ -19,8 +19,8 @@ func (a *app) retryCommand() *cobra.Command {
 	})
 }
 
-// rebuildCommand takes single builds only: rebuilding everything is what a new
-// buildspace does that does not reuse.
+// rebuildCommand rebuilds single builds only: to rebuild everything, create a
+// buildspace with --reuse=false.
 func (a *app) rebuildCommand() *cobra.Command {
 	var arch string
 	cmd := &cobra.Command{

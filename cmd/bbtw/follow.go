@@ -58,10 +58,10 @@ func (a *app) waitCommand() *cobra.Command {
 	return cmd
 }
 
-// followed says what to follow and how.
+// followed selects the buildspace to follow and its options.
 type followed struct {
 	name      string
-	iteration int           // wait for at least this one; 0: whatever is the latest
+	iteration int           // wait for at least this one; 0: the latest
 	timeout   time.Duration // 0: none
 	quiet     bool          // show only the end
 	fail      bool          // end with exit code 1 unless everything was built
@@ -75,8 +75,8 @@ func (f *followed) register(cmd *cobra.Command) {
 // pollPause is the time between two looks at the server.
 const pollPause = 700 * time.Millisecond
 
-// follow shows what happens in a buildspace until its latest iteration has come
-// to rest.
+// follow prints the events of a buildspace until its latest iteration has
+// ended.
 func (a *app) follow(ctx context.Context, c *api.Client, f followed) error {
 	if f.timeout > 0 {
 		var cancel context.CancelFunc
@@ -123,7 +123,7 @@ func (a *app) rest(it api.Iteration, f followed) error {
 	return nil
 }
 
-// follower remembers what has been shown.
+// follower prints the events of an iteration, each once.
 type follower struct {
 	client *api.Client
 	f      followed
@@ -146,8 +146,8 @@ func (a *app) newFollower(c *api.Client, f followed) *follower {
 	return w
 }
 
-// look shows what is new, and returns the iteration when it has come to rest. A
-// server that cannot be reached is asked again: it may be restarting.
+// look prints new events, and returns the iteration when it has ended. A server
+// that cannot be reached is asked again: it may be restarting.
 func (w *follower) look(ctx context.Context) (*api.Iteration, error) {
 	it, err := w.client.Iteration(ctx, w.f.name, api.Latest)
 	switch {

@@ -11,7 +11,7 @@ import (
 // maxChain bounds how many builds of the longest chain are named in one line.
 const maxChain = 8
 
-// printForecast says when an iteration will be done.
+// printForecast prints when an iteration will be done.
 func (a *app) printForecast(f api.Forecast) {
 	if f.Seconds == nil {
 		if f.Remaining > 0 {

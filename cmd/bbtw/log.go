@@ -53,8 +53,8 @@ func (a *app) logCommand() *cobra.Command {
 	return cmd
 }
 
-// longLine is how long lines are taken to be when the end of a log is fetched:
-// more than enough is fetched, and what is too much is left out.
+// longLine is the assumed length of a line when the end of a log is fetched:
+// usually too much is fetched, and the surplus is left out.
 const longLine = 400
 
 // log copies the log to the output.
@@ -77,7 +77,7 @@ func (a *app) log(ctx context.Context, c *api.Client, r api.LogRequest, tail int
 	return err
 }
 
-// followTail prints the last lines of what is there, and then what comes.
+// followTail prints the last lines of the log, and then new ones as they come.
 func (a *app) followTail(ctx context.Context, c *api.Client, r api.LogRequest, tail int) error {
 	attempts, err := c.Attempts(ctx, r.Build)
 	if err != nil {

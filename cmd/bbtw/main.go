@@ -1,5 +1,5 @@
 // Command bbtw is the packager's client: it plans, creates and follows
-// rebuilds, and fetches what they made.
+// rebuilds, and downloads their packages.
 package main
 
 import (

@@ -25,13 +25,13 @@ func (s *settingsFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.makedepends, "makedepends", false, "makedepends bring dependents into the set too")
 }
 
-// registerReuse adds the flags that matter only for what is really built.
+// registerReuse adds the flags for builds that run; a plan does not need them.
 func (s *settingsFlags) registerReuse(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.reuse, "reuse", true, "reuse what was built before from the same input")
 	flags.BoolVar(&s.cutOff, "cut-off", true, "with scope auto, skip dependents whose inputs did not change")
 }
 
-// settings returns what was chosen on the command line.
+// settings returns the settings given on the command line.
 func (s *settingsFlags) settings(flags *pflag.FlagSet) api.Settings {
 	return api.Settings{
 		Scope:         given(flags, "scope", buildbtw.Scope(s.scope)),

@@ -35,7 +35,7 @@ func (a *app) showCommand() *cobra.Command {
 	return cmd
 }
 
-// shown is what "bbtw show --json" prints.
+// shown is the output of "bbtw show --json".
 type shown struct {
 	Buildspace api.Buildspace `json:"buildspace"`
 	Iteration  *api.Iteration `json:"iteration"`          // null before the first
@@ -110,7 +110,7 @@ func countsLine(n buildbtw.Counts) string {
 	return strings.Join(parts, " · ")
 }
 
-// statusWords returns the status with what explains it.
+// statusWords returns the status with its reason.
 func statusWords(b api.Build) string {
 	switch {
 	case b.Status == buildbtw.StatusSkipped:
