@@ -32,8 +32,8 @@ const (
 	drainTime       = 5 * time.Second // for a worker to hand its build back when the server stops
 )
 
-// run keeps all workers running until ctx ends. A missing program is an error
-// at once; a worker that ends is started again.
+// run runs all workers until ctx ends. A missing program is an error at once; a
+// worker that ends is started again.
 func (c *children) run(ctx context.Context) error {
 	if c.count == 0 {
 		return nil
@@ -88,7 +88,8 @@ func (c *children) keep(ctx context.Context, program string, n int) {
 	}
 }
 
-// command is worker n, told to hand its build back when ctx ends.
+// command returns the command of worker n. When ctx ends it gets TERM, and
+// hands its build back.
 func (c *children) command(ctx context.Context, program string, n int) *exec.Cmd {
 	name := "local-" + strconv.Itoa(n)
 	args := []string{

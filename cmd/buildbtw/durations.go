@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// readDurations reads a file of lines "PKGBASE SECONDS"; what follows a # is a
-// comment. Without a name it gives nil.
+// readDurations reads a file of lines "PKGBASE SECONDS", with comments after a
+// #. Without a name it returns nil.
 func readDurations(name string) (map[string]float64, error) {
 	if name == "" {
 		return nil, nil

@@ -45,7 +45,7 @@ func (f *gitlabFlags) register(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.period, "gitlab-period", time.Minute, "time between looks at what was active in the groups; webhooks tell sooner")
 }
 
-// validate says what is wrong with the flags for these groups.
+// validate returns the first error in the flags for these groups.
 func (f *gitlabFlags) validate(groups []string) error {
 	switch {
 	case len(groups) > 0 && f.url == "":
@@ -88,8 +88,8 @@ func disjoint(groups []string) error {
 	return nil
 }
 
-// connect returns what is known here of how to work with the groups with these
-// paths.
+// connect returns the configuration of the forge for the groups with these
+// paths, as far as it follows from the flags.
 func (f *gitlabFlags) connect(paths []string) (forge.Config, error) {
 	if len(paths) == 0 {
 		return forge.Config{}, nil

@@ -47,7 +47,8 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// fromSystemd takes over a socket of systemd; nil when there is none.
+// fromSystemd returns the socket that systemd passed; nil when there is none
+// (sd_listen_fds(3)).
 func fromSystemd() (net.Listener, error) {
 	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) || os.Getenv("LISTEN_FDS") == "" {
 		return nil, nil

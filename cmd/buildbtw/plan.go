@@ -34,7 +34,7 @@ func (f *settingsFlags) settings() buildbtw.Settings {
 	return s
 }
 
-// planFlags are what "buildbtw plan" was asked.
+// planFlags are the flags of "buildbtw plan".
 type planFlags struct {
 	offline   offlineFlags
 	settings  settingsFlags

@@ -86,7 +86,7 @@ only.`,
 	return cmd
 }
 
-// validate says what is wrong with the flags before anything is touched.
+// validate returns the first error in the flags, before anything is opened.
 func (f serveFlags) validate() error {
 	switch {
 	case len(f.sources) == 0:
@@ -112,7 +112,7 @@ func (f serveFlags) validate() error {
 	return errors.Join(checkDirs(dirs), f.gitlab.validate(groups))
 }
 
-// bases gives the base repositories of --base-repo.
+// bases returns the base repositories of --base-repo.
 func (f serveFlags) bases() ([]baserepo.Repo, error) {
 	repos := make([]baserepo.Repo, 0, len(f.baseRepos))
 	for _, s := range f.baseRepos {
@@ -125,7 +125,7 @@ func (f serveFlags) bases() ([]baserepo.Repo, error) {
 	return repos, nil
 }
 
-// splitSources gives the directories and the groups of --sources.
+// splitSources returns the directories and the groups of --sources.
 func splitSources(sources []string) (dirs, groups []string, err error) {
 	for _, s := range sources {
 		kind, place, _ := strings.Cut(s, ":")
@@ -207,5 +207,5 @@ func (s *server) run(ctx context.Context, ln netListener) error {
 // shutdownTime bounds the wait for requests that are being answered.
 const shutdownTime = 10 * time.Second
 
-// logger is what the parts of the server log to.
+// logger is the logger of the server's parts.
 type logger = *slog.Logger

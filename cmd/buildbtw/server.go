@@ -58,7 +58,8 @@ func (s *server) close() {
 	}
 }
 
-// join opens what lies beside the database and hands each part what it needs.
+// join opens the mirror, repositories and logs, and makes the parts of the
+// server.
 func (s *server) join(ctx context.Context) error {
 	f := s.flags
 	dirs, groupNames, err := splitSources(f.sources)

@@ -18,7 +18,7 @@ import (
 	"buildbtw/internal/simulation"
 )
 
-// simulateFlags are what "buildbtw simulate" was asked.
+// simulateFlags are the flags of "buildbtw simulate".
 type simulateFlags struct {
 	offline   offlineFlags
 	settings  settingsFlags
@@ -126,8 +126,8 @@ func checkPeriod(p *buildgraph.Plan) int {
 	return 2000
 }
 
-// plan computes what is simulated. Known durations decide about the cuts and
-// the order, as those do that a server has learned.
+// plan returns the plan to simulate. Known durations decide on cuts and order,
+// as the learned ones of a server do.
 func (f *simulateFlags) plan(ctx context.Context, args []string) (plan *buildgraph.Plan, err error) {
 	f.options.Seconds = simulation.LogNormal(f.options.Seed)
 	if f.durations != "lognormal" {
@@ -177,7 +177,7 @@ func everything(sources []catalog.Source, settings *buildbtw.Settings) []string 
 	return args
 }
 
-// secondsFrom reads durations from a file; what it does not name takes a
+// secondsFrom reads durations from a file; packages that are not in it take a
 // minute.
 func secondsFrom(name string) (func(pkgbase string) float64, error) {
 	known, err := readDurations(name)
