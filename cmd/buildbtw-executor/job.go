@@ -12,7 +12,7 @@ import (
 	"buildbtw"
 )
 
-// gitlabJob is what there is to know of the job that the runner executes.
+// gitlabJob is the job that the runner executes.
 type gitlabJob struct {
 	ID       int64
 	Pipeline int64
@@ -22,7 +22,7 @@ type gitlabJob struct {
 	Timeout  time.Duration
 }
 
-// Variables that the server gives the pipeline.
+// Variables that the server sets for the pipeline.
 const (
 	variableBuild  = "BUILDBTW_BUILD_ID"
 	variableCommit = "BUILDBTW_COMMIT"

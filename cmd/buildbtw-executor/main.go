@@ -1,9 +1,9 @@
 // Command buildbtw-executor is a custom executor for gitlab-runner: GitLab's
-// runner fleet executes the builds, buildbtw keeps the truth. Each stage of a job
-// is a process of its own; what they share is a state file for each job.
+// runner fleet executes the builds, and the state stays in buildbtw. Each stage
+// of a job is a process of its own; they share a state file for each job.
 //
-// What a real gitlab-runner calls, with which environment, and what it makes of
-// exit codes: docs/toolchain.md, section 6.
+// Calls, environment and exit codes of a real gitlab-runner: docs/toolchain.md,
+// section 6.
 package main
 
 import (
@@ -34,8 +34,8 @@ BUILDBTW_SERVER_URL. Set them in the environment of gitlab-runner.`,
 	os.Exit(cli.Run(root))
 }
 
-// The variables in which a runner says what exit codes mean. Any other code is
-// taken for a fault of the runner's own.
+// The variables in which a runner sets the meaning of exit codes. Any other
+// code counts as a fault of the runner's own.
 const (
 	envBuildFailure  = "BUILD_FAILURE_EXIT_CODE"
 	envSystemFailure = "SYSTEM_FAILURE_EXIT_CODE"

@@ -20,7 +20,7 @@ type process struct {
 	Start int64 `json:"start"`
 }
 
-// stat is what /proc says of a process (proc_pid_stat(5)).
+// stat is a process as in /proc/PID/stat (proc_pid_stat(5)).
 type stat struct {
 	process
 	parent, group int
@@ -52,9 +52,9 @@ func (p process) alive() bool {
 	return err == nil && s.Start == p.Start && !s.zombie
 }
 
-// findRunner finds the gitlab-runner. It starts every stage in a process group of
-// its own, so it is the first ancestor that is in another one, whatever wrapper
-// lies between.
+// findRunner finds the gitlab-runner. It starts every stage in a process group
+// of its own, so it is the first ancestor in another group, with any wrapper in
+// between.
 func findRunner() (process, error) {
 	group := unix.Getpgrp()
 	pid := os.Getppid()

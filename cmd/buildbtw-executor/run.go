@@ -89,7 +89,7 @@ func (s *settings) execute(ctx context.Context, e execution) (runners.Report, er
 		return runners.Report{}, err
 	}
 	for _, r := range list {
-		if err := r.Probe(ctx); err != nil { // the stages are processes of their own: what it finds is needed here too
+		if err := r.Probe(ctx); err != nil { // every stage is a process of its own, so nothing is known from an earlier probe
 			return runners.Report{}, fmt.Errorf("runner %s cannot be used on this machine: %w", r.Name(), err)
 		}
 	}
@@ -126,8 +126,8 @@ func (s *settings) deadline(st state) time.Time {
 	return st.Until.Add(-s.grace)
 }
 
-// leased notes the lease, so that a later stage can give it back, and says where
-// the log is.
+// leased saves the lease, so that a later stage can give it back, and prints
+// the address of the log.
 func (s *settings) leased(e execution, job api.Job) error {
 	say("building %s %s for %s, attempt %d", job.Pkgbase, job.Version, job.Architecture, job.Attempt)
 	say("log and packages: %s", s.buildURL(job.BuildID))
@@ -139,7 +139,7 @@ func (s *settings) buildURL(build string) string {
 	return strings.TrimRight(s.server.URL, "/") + "/builds/" + build
 }
 
-// tell repeats the end of the log and says how the build ended.
+// tell prints the end of the log and the outcome of the build.
 func (s *settings) tell(job gitlabJob, r runners.Report) {
 	if tail := printable(r.Tail, int64(len(r.Tail)) < s.tail); tail != "" {
 		say("the end of the log:")
@@ -187,9 +187,9 @@ func conclude(r runners.Report) error {
 	return systemFailure(cli.ErrSilent)
 }
 
-// noteExitCode tells GitLab's job why it failed: a pipeline can allow or retry
-// some of these codes. They are those of timeout(1) and of a shell after SIGINT,
-// where there is one.
+// noteExitCode writes the reason of a failure as an exit code for GitLab's job:
+// a pipeline can allow or retry some of these codes. They are those of
+// timeout(1) and of a shell after SIGINT, where there is one.
 func noteExitCode(o buildbtw.Outcome) {
 	file := os.Getenv(envExitCodeFile)
 	code := map[buildbtw.Outcome]int{

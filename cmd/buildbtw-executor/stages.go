@@ -54,8 +54,8 @@ was killed, and prints the JSON that the runner asks for.`,
 	})
 }
 
-// config is what the runner wants to know (documented for custom executors). No
-// job's script is executed, so the directories stay empty.
+// config is the answer to the stage config (documented for custom executors).
+// No job's script is executed, so the directories stay empty.
 type config struct {
 	Driver struct {
 		Name    string `json:"name"`

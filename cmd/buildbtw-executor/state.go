@@ -16,7 +16,7 @@ import (
 	"buildbtw"
 )
 
-// stateDir holds a directory for each job that has begun and was not cleaned up.
+// stateDir has a directory for each job that has begun and was not cleaned up.
 type stateDir string
 
 func (d stateDir) job(id int64) jobDir {
@@ -38,7 +38,7 @@ func (d stateDir) jobs() ([]jobDir, error) {
 	return list, nil
 }
 
-// maxSlots is how many builds of one machine the server tells apart.
+// maxSlots bounds the concurrent builds of one machine.
 const maxSlots = 1024
 
 // takeSlot returns a number that no other build of this machine has until release
@@ -68,7 +68,7 @@ type jobDir string
 func (d jobDir) work() string { return filepath.Join(string(d), "work") }
 func (d jobDir) file() string { return filepath.Join(string(d), "state.json") }
 
-// state is what one stage of a job leaves for the next, and for who cleans up.
+// state is passed from one stage of a job to the next, and to the cleaning up.
 type state struct {
 	Job    int64     `json:"job"`
 	Build  string    `json:"build"`

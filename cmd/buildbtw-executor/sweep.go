@@ -12,7 +12,7 @@ import (
 	"buildbtw/runners"
 )
 
-// sweepTime bounds what a stage of one job does about others.
+// sweepTime bounds the time that a stage of one job spends on others.
 const sweepTime = 20 * time.Second
 
 // late is how long after its time limit a job counts as gone, though the runner
@@ -24,8 +24,8 @@ func (s state) gone(now time.Time) bool {
 	return !s.Runner.alive() || !s.Until.IsZero() && now.After(s.Until.Add(late))
 }
 
-// sweep cleans up after jobs whose runner was killed. What cannot be done now is
-// left to the next job.
+// sweep cleans up after jobs whose runner was killed. After a failure the next
+// job tries again.
 func (s *settings) sweep(ctx context.Context, dir stateDir, except int64) {
 	ctx, cancel := context.WithTimeout(ctx, sweepTime)
 	defer cancel()
