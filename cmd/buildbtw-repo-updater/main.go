@@ -1,4 +1,4 @@
-// Command buildbtw-repo-updater keeps a directory of clones fresh, one for each
+// Command buildbtw-repo-updater updates a directory of clones, one for each
 // project of a GitLab group. It needs no server.
 package main
 

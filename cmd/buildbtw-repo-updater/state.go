@@ -16,7 +16,7 @@ import (
 	"buildbtw"
 )
 
-// state is what is known of the clones in one directory.
+// state is the state of the clones in one directory.
 type state struct {
 	Directory string `json:"directory"`
 	Server    string `json:"server"`
@@ -26,12 +26,12 @@ type state struct {
 	// fetched or is noted below as to be fetched. It is saved after that.
 	SeenUntil time.Time `json:"seen_until"`
 
-	Projects map[int64]*clone `json:"projects"` // by GitLab's number, which renaming keeps
+	Projects map[int64]*clone `json:"projects"` // by GitLab's number, which stays when a project is renamed
 
 	file string
 }
 
-// clone is what is known of one.
+// clone is the state of one clone.
 type clone struct {
 	buildbtw.Project
 	FetchedAt time.Time `json:"fetched_at"`         // when the last fetch that succeeded began; zero: none did
@@ -46,7 +46,8 @@ func (c *clone) due(now time.Time) bool {
 	return !c.Gone && (c.FetchedAt.IsZero() && c.Failures == 0 || !c.NextAt.IsZero() && !now.Before(c.NextAt))
 }
 
-// stateHome returns where states are kept (XDG Base Directory Specification).
+// stateHome returns the directory for states (XDG Base Directory
+// Specification).
 func stateHome(getenv func(string) string) (string, error) {
 	if dir := getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "buildbtw", "repo-updater"), nil
@@ -58,8 +59,7 @@ func stateHome(getenv func(string) string) (string, error) {
 	return filepath.Join(home, ".local", "state", "buildbtw", "repo-updater"), nil
 }
 
-// openState takes the state of a directory for this process. release lets the
-// next one have it.
+// openState locks and reads the state of a directory. release unlocks it.
 func openState(home, directory string) (s *state, release func(), err error) {
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("make the directory for state: %w", err)

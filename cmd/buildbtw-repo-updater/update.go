@@ -86,13 +86,13 @@ type updater struct {
 	clones *gitmirror.Clones
 	out    io.Writer
 
-	mu                                      sync.Mutex // guards what follows, and state
+	mu                                      sync.Mutex // guards the fields below, and state
 	bar                                     *progressbar.ProgressBar
 	saved                                   time.Time
 	fetched, changed, kept, failures, older int
 }
 
-// run looks what changed, fetches it, and only then moves the cursor.
+// run finds the active projects, fetches them, and only then moves the cursor.
 func (u *updater) run(ctx context.Context) error {
 	began := time.Now()
 	until, err := u.look(ctx)
@@ -117,9 +117,9 @@ func (u *updater) run(ctx context.Context) error {
 	return nil
 }
 
-// look asks GitLab for what was active since the last run, or for everything the
-// first time and with --all. It marks projects as to be fetched, and returns the
-// latest activity.
+// look asks GitLab for the projects with activity since the last run, or for
+// all the first time and with --all. It marks projects as to be fetched, and
+// returns the latest activity.
 func (u *updater) look(ctx context.Context) (until time.Time, err error) {
 	group := u.groupOf(u.client)
 	until = u.state.SeenUntil
@@ -150,7 +150,7 @@ func (u *updater) look(ctx context.Context) (until time.Time, err error) {
 	return until, nil
 }
 
-// note takes what GitLab says of a project.
+// note updates the clone of a project as GitLab reports it.
 func (u *updater) note(p buildbtw.Project) {
 	c := u.state.Projects[p.ID]
 	switch {
@@ -204,7 +204,7 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// due lists what is to be fetched.
+// due returns the clones to be fetched.
 func (u *updater) due(now time.Time) []*clone {
 	var list []*clone
 	for _, c := range u.state.Projects {
@@ -215,8 +215,8 @@ func (u *updater) due(now time.Time) []*clone {
 	return list
 }
 
-// fetch fetches many at once. One that fails does not stop the others; the error
-// means that the run was interrupted or that the state cannot be kept.
+// fetch fetches many at once. One that fails does not stop the others; the
+// error means that the run was interrupted or that the state cannot be saved.
 func (u *updater) fetch(ctx context.Context, list []*clone) error {
 	if f, ok := u.out.(*os.File); ok && term.IsTerminal(int(f.Fd())) && len(list) > 0 {
 		u.bar = progressbar.NewOptions(len(list), progressbar.OptionSetWriter(f), progressbar.OptionShowCount(),
