@@ -8,8 +8,8 @@ import (
 	"buildbtw/internal/graphview"
 )
 
-// graphStory is a graph page: a graph, where its builds stand, and what is asked
-// for.
+// graphStory is a graph page: a graph with the status of its builds and of the
+// iteration.
 type graphStory struct {
 	state  *graphview.State
 	status buildbtw.IterationStatus
@@ -24,9 +24,8 @@ type drawing struct {
 	ids    map[string]int64
 }
 
-// add adds a build that waits for others; "make:" before one of those says that
-// it is only needed to build, "via:" that the order holds through a package
-// outside.
+// add adds a build with its dependencies; the prefix "make:" marks one that is
+// only needed to build, "via:" one through a package outside.
 func (d *drawing) add(name, version string, status buildbtw.Status, seconds float64, deps ...string) {
 	if d.ids == nil {
 		d.ids = map[string]int64{}
@@ -66,7 +65,7 @@ func (d *drawing) cut(from, to string, cycle ...string) {
 // taking as many seconds as it was given.
 func (d *drawing) state() *graphview.State {
 	rest := make([]float64, len(d.nodes))
-	for i := len(d.edges) - 1; i >= 0; i-- { // edges lead to what was added later
+	for i := len(d.edges) - 1; i >= 0; i-- { // edges lead to nodes that were added later
 		e := d.edges[i]
 		rest[e.From-1] = max(rest[e.From-1], rest[e.To-1]+d.states[e.To-1].Priority)
 	}
@@ -76,8 +75,8 @@ func (d *drawing) state() *graphview.State {
 	return graphview.New(d.nodes, d.edges, d.cuts).State(d.states)
 }
 
-// mediaGraph is a rebuild for a new x264 in which one build failed: what it
-// holds up is the first thing that whoever looks must see.
+// mediaGraph is a rebuild for a new x264 in which one build failed: the builds
+// that it blocks must be seen first.
 func mediaGraph() *graphview.State {
 	var d drawing
 	for i, row := range strings.Split(strings.TrimSpace(mediaBuilds), "\n") {
@@ -88,8 +87,8 @@ func mediaGraph() *graphview.State {
 	return d.state()
 }
 
-// mediaBuilds has a line for each build: name, version, status, and what it
-// waits for.
+// mediaBuilds has a line for each build: name, version, status, and
+// dependencies.
 const mediaBuilds = `
 x264               3:0.165-1    built
 ffmpeg             2:8.0-5      built     x264
@@ -184,8 +183,8 @@ func madeUpStatus(i, n int) buildbtw.Status {
 	return buildbtw.StatusBlocked
 }
 
-// block corrects statuses that a real server would not have: what waits for
-// something that is not done is blocked.
+// block corrects statuses that a real server would not have: a build with an
+// unfinished dependency is blocked.
 func block(s *graphview.State) *graphview.State {
 	builds := append([]graphview.BuildState(nil), s.Builds...)
 	for v := range builds { // dependencies come first
@@ -198,8 +197,8 @@ func block(s *graphview.State) *graphview.State {
 	return s.State(builds)
 }
 
-// madeUp gives the i-th of many names that look like a distribution's, each
-// once.
+// madeUp returns the i-th of many different names that look like a
+// distribution's.
 func madeUp(i int) string {
 	families := []string{"python-", "perl-", "haskell-", "lib", "ruby-", "gst-", "qt6-", "lua-", "kf6-", ""}
 	stems := []string{

@@ -36,8 +36,8 @@ func brokenSources() views.Sources {
 	return v
 }
 
-// fillingSources is what the page shows while a group is fetched for the first
-// time, with another that GitLab does not answer for.
+// fillingSources is the page while a group is fetched for the first time, with
+// another group for which GitLab does not answer.
 func fillingSources() views.Sources {
 	return views.Sources{
 		Wait: "The sources are being fetched for the first time: 4312 of 10214 projects of https://gitlab.archlinux.org/archlinux/packaging/packages so far.",

@@ -16,7 +16,8 @@ import (
 // hugeLines is how long the log is that the stories' scripts ask about.
 const hugeLines = 2_345_678
 
-// colours shows every colour and face, and what else programs print.
+// colours returns a log with every colour and face, and with other escapes that
+// programs print.
 func colours() []string {
 	lines := []string{"\x1b[1m\x1b[32m==>\x1b(B\x1b[m\x1b[1m Starting build()...\x1b(B\x1b[m"}
 	for _, base := range []int{30, 90, 40, 100} {
@@ -132,7 +133,7 @@ func logStories(s views.Shell) []story {
 	}
 }
 
-// logRoutes answers what the script of a log's page asks for.
+// logRoutes answers the requests of a log page's script.
 func logRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /builds/{id}/log/lines", func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()

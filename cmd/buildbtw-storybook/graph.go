@@ -37,7 +37,7 @@ func (g graphStory) view(base string, r views.GraphRequest) (views.Graph, error)
 	return v, v.Show(g.state, r, graphlayout.New)
 }
 
-// graphPage is a story's page; what it is asked for is in the query.
+// graphPage is a story's page; the view is in the query.
 func graphPage(s views.Shell, path string, g graphStory) http.HandlerFunc {
 	s.Nav, s.Crumbs = views.NavBuildspaces, views.IterationCrumbs("openssl-3.6", 4, views.Crumb{Label: "Graph x86_64"})
 	s.Script = s.Assets.Graph
@@ -64,8 +64,8 @@ func askedOf(r *http.Request) views.GraphRequest {
 	return views.GraphRequest{Mode: graphview.Mode(q.Get("view")), Focus: q.Get("focus"), Collapse: q.Get("collapse") != ""}
 }
 
-// graphRoutes answers with a graph's page and what its script asks for, as the
-// server does; nothing ever changes.
+// graphRoutes answers with a graph's page and the requests of its script, as
+// the server does; nothing ever changes.
 func graphRoutes(mux *http.ServeMux, s views.Shell, path string, g graphStory) {
 	mux.HandleFunc("GET "+path, graphPage(s, path, g))
 	mux.HandleFunc("GET "+path+"/picture", func(w http.ResponseWriter, r *http.Request) {

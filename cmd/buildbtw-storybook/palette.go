@@ -46,8 +46,8 @@ const (
 	alike = 3 * 10 * 10
 )
 
-// frequent gives the colours that most of the picture's points have, or that are
-// near those.
+// frequent returns the most frequent colours of a picture. After the first
+// ones, those near a chosen one are left out.
 func frequent(picture image.Image) color.Palette {
 	counts := map[color.RGBA]int{}
 	for y := picture.Bounds().Min.Y; y < picture.Bounds().Max.Y; y++ {

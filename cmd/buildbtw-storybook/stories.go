@@ -15,7 +15,7 @@ import (
 // story is one page in one state.
 type story struct {
 	Path string
-	View templ.Component // nil for what has routes of its own
+	View templ.Component // nil for stories with routes of their own
 }
 
 // page puts a shell around contents.
@@ -25,7 +25,7 @@ func page(s views.Shell, content templ.Component) templ.Component {
 	})
 }
 
-// shell is what stands around every story.
+// shell is the frame of every story.
 func shell(assets views.Assets) views.Shell {
 	return views.Shell{Title: "Story", User: buildbtw.Local(), SingleUser: true, Version: "0.9.0", Assets: assets}
 }
@@ -90,7 +90,8 @@ func iterationStories(s, reader views.Shell) []story {
 	}
 }
 
-// graphStories are answered by graphRoutes, together with what their script asks for.
+// graphStories are answered by graphRoutes, together with the requests of their
+// script.
 func graphStories() []story {
 	var all []story
 	for _, path := range []string{
