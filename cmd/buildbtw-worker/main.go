@@ -1,5 +1,5 @@
 // Command buildbtw-worker is the build machine's program: it claims builds from
-// a server, executes them with a runner, and reports what came of them.
+// a server, executes them with a runner, and reports the results.
 package main
 
 import (

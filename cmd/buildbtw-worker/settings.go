@@ -33,7 +33,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
 }
 
-// complete fills in what follows from other settings.
+// complete sets the defaults that follow from other settings.
 func (s *settings) complete() {
 	if s.workDir == "" {
 		s.workDir = filepath.Join("/var/tmp", "buildbtw-worker-"+filepath.Base(s.name))
