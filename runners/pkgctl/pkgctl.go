@@ -3,9 +3,9 @@
 // own rather than `pkgctl build`, which would look the package's repository up
 // and could find the iteration's (docs/toolchain.md, section 4).
 //
-// It needs an Arch Linux machine. What it does was written from devtools'
-// source and is tested against stand-ins of archbuild, sudo and gpg that behave
-// as recorded there, not against the real programs.
+// It needs an Arch Linux machine. It was written from devtools' source and is
+// tested against stand-ins of archbuild, sudo and gpg that behave as recorded
+// there, not against the real programs.
 package pkgctl
 
 import (
@@ -158,7 +158,7 @@ func (r *Runner) archbuild(ctx context.Context, s setup, job runners.Job, log io
 // random and waits when it is in use.
 const slot = "buildbtw"
 
-// environment returns what survives sudo on the way into devtools.
+// environment returns the environment of devtools, as far as sudo passes it on.
 func (r *Runner) environment(job runners.Job) []string {
 	env := []string{
 		"PATH=" + r.options.BinDir + ":/usr/local/sbin:/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin", "LANG=C.UTF-8", "TERM=dumb",

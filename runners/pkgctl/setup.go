@@ -15,8 +15,9 @@ import (
 	"buildbtw/runners"
 )
 
-// setup is how archbuild is to be called for a job. It takes both its pacman
-// configuration and its chroot from its own name.
+// setup is the name and configuration with which archbuild is called for a job.
+// archbuild derives both its pacman configuration and its chroot from its own
+// name.
 type setup struct {
 	program  string // name of the link to archbuild
 	conf     string // of the pacman configuration
@@ -91,11 +92,11 @@ func (r *Runner) sudo(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// signal ends what runs as root, which this user may not.
+// signal sends a signal to a process group that runs as root, through sudo.
 func (r *Runner) signal(pgid int, s syscall.Signal) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := r.sudo(ctx, "kill", fmt.Sprintf("-%d", int(s)), "--", fmt.Sprintf("-%d", pgid)); err != nil {
-		proc.Signal(pgid, s) // at least what is ours
+		proc.Signal(pgid, s) // at least our own processes
 	}
 }
