@@ -1,6 +1,6 @@
-// Package gitlab talks to a GitLab: the projects of a group and what changed in
-// them, pipelines, CI settings, webhooks, and the path that a package's name
-// becomes. It alone knows the client library.
+// Package gitlab calls a GitLab server: projects of a group and their activity,
+// pipelines, CI settings, webhooks, and the mapping of package names to paths.
+// No other package imports the client library.
 //
 // Every error is an *Error, in words for people. The token is in none of them,
 // in no address and in no log.
@@ -17,10 +17,10 @@ import (
 	"github.com/xanzy/go-gitlab"
 )
 
-// Config says which GitLab is talked to, and how patiently. URL is needed.
+// Config has the address of a GitLab, and limits of calls. URL is needed.
 type Config struct {
 	URL         string            // of the server, such as https://gitlab.archlinux.org
-	Token       string            // a personal, group or project access token; empty: only what is public
+	Token       string            // a personal, group or project access token; empty: public projects only
 	RequestTime time.Duration     // for one request with its answer; 30 s when 0
 	Retries     int               // of a request that changes nothing, after trouble that passes; 4 when 0, none when negative
 	Pause       time.Duration     // before the first retry, doubled for each next; 500 ms when 0
@@ -89,7 +89,8 @@ func New(c Config) (*Client, error) {
 	return client, nil
 }
 
-// parseBase refuses what is no address of a server, before a token is sent to it.
+// parseBase parses the address of a server, and refuses any other before a
+// token is sent to it.
 func parseBase(text string) (*url.URL, error) {
 	base, err := url.Parse(strings.TrimRight(text, "/"))
 	if err != nil || base.Host == "" || base.Scheme != "https" && base.Scheme != "http" {
@@ -126,8 +127,8 @@ func (c *Client) httpClient() *http.Client {
 // a hundred projects has about 500 KiB.
 const maxAnswer = 32 << 20
 
-// bounded cuts answers off that have no end, and notes what they say about the
-// rate of requests.
+// bounded limits the size of answers, and reads the rate limit from their
+// headers.
 type bounded struct {
 	http.RoundTripper
 	pause *pause

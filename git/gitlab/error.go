@@ -26,8 +26,8 @@ const (
 	Forbidden     Trouble = "forbidden"      // it knows the token, which may not do this
 	Gone          Trouble = "gone"           // there is one, but it was archived or moved out of the group
 	NotFound      Trouble = "not found"      // there is no such thing, or the token may not see it
-	RateLimited   Trouble = "rate limited"   // too many requests; Error.Until says how long
-	Refused       Trouble = "refused"        // GitLab says that the request is wrong
+	RateLimited   Trouble = "rate limited"   // too many requests; Error.Until is when to try again
+	Refused       Trouble = "refused"        // GitLab rejects the request as wrong
 	ServerTrouble Trouble = "server trouble" // GitLab fails; it passes
 	Unreachable   Trouble = "unreachable"    // no answer, or none in time
 	Nonsense      Trouble = "nonsense"       // an answer that cannot be GitLab's, or is cut off
@@ -36,9 +36,9 @@ const (
 // Error is every failure of this package.
 type Error struct {
 	Trouble Trouble
-	Doing   string    // what was tried, such as "list the projects of group archlinux"
+	Doing   string    // the attempted action, such as "list the projects of group archlinux"
 	Until   time.Time // RateLimited: when GitLab may be asked again; zero when unknown
-	Said    string    // more about it, such as what GitLab said, shortened; may be empty
+	Said    string    // details, such as GitLab's message, shortened; may be empty
 	Err     error     // the library's; may be nil
 }
 

@@ -19,8 +19,8 @@ const (
 	EventOther    EventKind = "other"    // nothing of interest
 )
 
-// Event is what is believed of a webhook: which thing it is about. How that thing
-// stands now is asked for, because webhooks come late, twice and out of order.
+// Event is the part of a webhook that is trusted: its subject. The state of
+// that is queried, because webhooks come late, twice and out of order.
 type Event struct {
 	Kind     EventKind
 	Project  buildbtw.Project // id and path

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	perPage  = 100    // GitLab gives no more
+	perPage  = 100    // GitLab's maximum
 	maxPages = 50_000 // of one listing; a paging that has no end is nonsense
 )
 
@@ -42,9 +42,9 @@ func (g *Group) Holds(path string) bool {
 	return len(path) > n && path[n] == '/' && strings.EqualFold(path[:n], g.path)
 }
 
-// Active lists the projects with activity since a time, latest first. GitLab
-// takes notice of activity with a delay: see buildbtw.ActivityDelay. When nothing
-// was active it costs one request.
+// Active returns the projects with activity since a time, latest first. GitLab
+// records activity with a delay: see buildbtw.ActivityDelay. Without any
+// activity it costs one request.
 func (g *Group) Active(ctx context.Context, since time.Time) ([]buildbtw.Project, error) {
 	list := g.listing("last_activity_at", "desc")
 	var active []buildbtw.Project
@@ -72,8 +72,8 @@ func (g *Group) All(ctx context.Context) ([]buildbtw.Project, error) {
 	return unique(all), err
 }
 
-// Project returns one project of the group. NotFound says that the token sees none,
-// Gone that it was archived or moved out of the group.
+// Project returns one project of the group. NotFound means that the token
+// cannot see it, Gone that it was archived or moved out of the group.
 func (g *Group) Project(ctx context.Context, id int64) (buildbtw.Project, error) {
 	p, _, err := g.client.read.Projects.GetProject(int(id), nil, gitlab.WithContext(ctx))
 	if err != nil {
@@ -137,8 +137,8 @@ func project(p *gitlab.Project) buildbtw.Project {
 	return known
 }
 
-// projectPath is what GitLab lets a path be; it becomes part of an address and
-// of refs.
+// projectPath matches the paths that GitLab allows; they become parts of
+// addresses and of refs.
 var projectPath = regexp.MustCompile(`^[a-zA-Z0-9_.][a-zA-Z0-9_.-]*(/[a-zA-Z0-9_.][a-zA-Z0-9_.-]*)+$`)
 
 func isProjectPath(path string) bool {
@@ -153,7 +153,7 @@ func check(p buildbtw.Project) error {
 	return nil
 }
 
-// unique leaves out what a listing repeats because it changed meanwhile.
+// unique removes the repetitions in a listing that changed while it was read.
 func unique(list []buildbtw.Project) []buildbtw.Project {
 	seen := make(map[int64]bool, len(list))
 	kept := list[:0]
@@ -166,9 +166,9 @@ func unique(list []buildbtw.Project) []buildbtw.Project {
 	return kept
 }
 
-// CloneURL returns the address at which git finds a project. Over HTTPS it is made
-// from the address of the server, so that nobody else gets the token; over SSH
-// GitLab says which host and port answer.
+// CloneURL returns the address of a project for git. Over HTTPS it is made from
+// the address of the server, so that nobody else gets the token; over SSH it is
+// GitLab's own, with its host and port.
 func (g *Group) CloneURL(p buildbtw.Project) (string, error) {
 	if !g.ssh {
 		return g.client.page(p.Path) + ".git", nil

@@ -12,9 +12,9 @@ import (
 )
 
 // CreatePipeline makes a branch at exactly the commit, because GitLab builds
-// what a branch or tag points to, and a pipeline on it. The call that makes the
-// pipeline is sent once: when its answer is lost, FindPipeline tells what came
-// of it.
+// branches and tags only, and a pipeline on it. The call that makes the
+// pipeline is sent once: when its answer is lost, FindPipeline finds out
+// whether it was made.
 func (c *Client) CreatePipeline(ctx context.Context, r buildbtw.PipelineRequest) (buildbtw.PipelineStatus, error) {
 	if err := c.pin(ctx, r); err != nil {
 		return buildbtw.PipelineStatus{}, err
@@ -79,7 +79,7 @@ func (c *Client) RemovePin(ctx context.Context, p buildbtw.Pipeline) error {
 	return gone(c.failed(ctx, err, "remove branch %s of %s", p.Ref, p.Project))
 }
 
-// gone takes it for success that there is nothing.
+// gone returns nil for NotFound: nothing is left to remove.
 func gone(err error) error {
 	if TroubleOf(err) == NotFound {
 		return nil
@@ -87,11 +87,11 @@ func gone(err error) error {
 	return err
 }
 
-// endings are GitLab's statuses in which nothing will run any more, with what
-// that means for a build that no executor has begun. In its other statuses
+// endings returns the statuses in which GitLab runs nothing any more, each with
+// a message for a build that no executor has begun. In its other statuses
 // (created, waiting_for_resource, preparing, pending, running, scheduled,
-// canceling, waiting_for_callback, and any that it may yet invent) a pipeline
-// goes on by itself.
+// canceling, waiting_for_callback, and any new one) a pipeline goes on by
+// itself.
 func endings() map[string]string {
 	return map[string]string{
 		"success":  "Its pipeline succeeded without building anything: does the CI configuration run buildbtw's executor?",

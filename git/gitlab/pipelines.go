@@ -23,8 +23,8 @@ const (
 	// not among them is asked for by itself.
 	latest = 20
 
-	// maxSingles bounds the requests for single pipelines in one call. What is
-	// left out is asked for next time: the longest unseen come first.
+	// maxSingles bounds the requests for single pipelines in one call. The rest
+	// is queried next time: the longest unseen come first.
 	maxSingles = 20
 )
 
@@ -35,15 +35,15 @@ const statusQuery = `query pipelines($ids: [ID!]!, $projects: Int!, $latest: Int
 }`
 
 // SeePipelines returns the statuses of pipelines, by row, in one request for a
-// hundred projects. What GitLab does not have any more is
-// buildbtw.NoPipeline. Pipelines whose status could not be learned are left out;
-// the error says why.
+// hundred projects. A pipeline that GitLab does not have any more is
+// buildbtw.NoPipeline. Those whose status could not be read are left out; the
+// error has the reason.
 func (c *Client) SeePipelines(ctx context.Context, list []buildbtw.Pipeline) (map[int64]buildbtw.PipelineStatus, error) {
 	words, err := c.statuses(ctx, projectsOf(list))
 	seen := make(map[int64]buildbtw.PipelineStatus, len(list))
 	var unseen []buildbtw.Pipeline
 	for _, p := range list {
-		// The list tells no addresses: a pipeline whose executor was quicker than
+		// The list has no addresses: a pipeline whose executor was quicker than
 		// GitLab's answer has none yet.
 		if word, ok := words[p.Number]; ok && p.URL != "" {
 			seen[p.ID] = status(p.Number, word, "")
@@ -63,8 +63,8 @@ func projectsOf(list []buildbtw.Pipeline) []int64 {
 	return slices.Compact(ids)
 }
 
-// statuses returns GitLab's words for the latest pipelines of projects. Trouble
-// ends it, with what it has learned until then.
+// statuses returns GitLab's statuses of the latest pipelines of projects, by
+// number. After an error it returns those read before it.
 func (c *Client) statuses(ctx context.Context, projects []int64) (map[int64]string, error) {
 	words := map[int64]string{}
 	for chunk := range slices.Chunk(projects, perQuery) {

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// maxPause bounds what is believed of a pause that GitLab asks for. Its limits
-// are per minute; a longer pause is more likely a broken proxy.
+// maxPause bounds the pauses that GitLab may ask for. Its limits are per
+// minute; a longer pause is more likely a broken proxy.
 const maxPause = 15 * time.Minute
 
-// pause holds all requests of a client back while GitLab asks for it.
+// pause delays all requests of a client while GitLab asks for it.
 type pause struct {
 	now      func() time.Time
 	patience time.Duration
@@ -22,8 +22,8 @@ type pause struct {
 	until time.Time
 }
 
-// note takes notice of what an answer says about the rate: Retry-After of a
-// refusal, and that no request is left before the limit is counted anew.
+// note reads the rate limit from an answer: Retry-After of a refusal, or that
+// no request is left until the limit is reset.
 func (p *pause) note(answer *http.Response) {
 	wait := retryAfter(answer, p.now())
 	if answer.StatusCode != http.StatusTooManyRequests && answer.Header.Get("RateLimit-Remaining") != "0" {
@@ -43,9 +43,9 @@ func (p *pause) left() (wait time.Duration, until time.Time) {
 	return p.until.Sub(p.now()), p.until
 }
 
-// Wait implements the library's limiter: it holds a request back for as long as
-// GitLab asked. When that is longer than a call may take it fails at once; the
-// caller comes back later.
+// Wait implements the library's limiter: it delays a request for as long as
+// GitLab asked. When that is longer than a call may last it fails at once, for
+// the caller to try later.
 func (p *pause) Wait(ctx context.Context) error {
 	wait, until := p.left()
 	if wait <= 0 {
@@ -62,7 +62,8 @@ func (p *pause) Wait(ctx context.Context) error {
 	}
 }
 
-// pausedError says that a request was not sent because GitLab asked to wait.
+// pausedError is the error of a request that was not sent because GitLab asked
+// to wait.
 type pausedError struct{ until time.Time }
 
 func (e *pausedError) Error() string { return "waiting until " + e.until.UTC().Format(time.RFC3339) }
@@ -98,8 +99,8 @@ func (c *Client) worthRetrying(ctx context.Context, answer *http.Response, err e
 	return answer.StatusCode >= http.StatusInternalServerError, nil
 }
 
-// backoff returns the pause before a retry: what GitLab asks for, and at least
-// twice as long as before the retry before it.
+// backoff returns the pause before a retry: the one that GitLab asks for, and
+// at least twice as long as the pause before.
 func (c *Client) backoff(_, _ time.Duration, attempt int, answer *http.Response) time.Duration {
 	wait := min(c.config.Pause<<min(attempt, 10), c.config.Patience)
 	if answer != nil {
