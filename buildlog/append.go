@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 )
 
-// OffsetError says that a chunk does not join on to the log: it would leave a
-// gap. End is where the log ends; the sender goes on from there.
+// OffsetError is the error of a chunk that would leave a gap. End is the end of
+// the log, from which the sender goes on.
 type OffsetError struct {
 	Attempt, Offset, End int64
 }
@@ -51,7 +51,8 @@ func (l *Logs) Append(attempt, offset int64, chunk io.Reader) (end int64, err er
 // That takes some ten milliseconds.
 const indexStep = 8 << 20
 
-// append also gives the size that the log had, or end where nothing was written.
+// append also returns the size of the log before, or end if nothing was
+// written.
 func (l *Logs) append(attempt, offset int64, chunk io.Reader) (size, end int64, err error) {
 	g := l.hold(attempt)
 	defer l.release(attempt, g)

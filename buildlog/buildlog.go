@@ -22,8 +22,8 @@ import (
 	"buildbtw/internal/hints"
 )
 
-// MaxSize is the number of bytes kept of one log. What comes after is dropped,
-// and a line at the end says so.
+// MaxSize is the maximum size of a log in bytes. The rest is dropped, with a
+// line at the end that reports it.
 const MaxSize = 1 << 30
 
 // Logs is a directory of logs. Its methods may be called at the same time from

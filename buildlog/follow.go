@@ -75,7 +75,7 @@ func (l *Logs) Watch(ctx context.Context, attempt int64, pause time.Duration) fu
 // WatchAll begins a subscription to the attempts whose logs grow.
 func (l *Logs) WatchAll() *hints.Subscription[[]int64] { return l.growth.Subscribe() }
 
-// maxGrown bounds the attempts that a subscriber is told of at once.
+// maxGrown bounds the attempts in one message to a subscriber.
 const maxGrown = 4096
 
 func mergeAttempts(older, newer []int64) []int64 {

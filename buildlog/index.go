@@ -21,9 +21,9 @@ const block = 512 << 10
 // newline ends lines.
 var newline = []byte{'\n'} //nolint:gochecknoglobals // never changes
 
-// index says where the lines of a log begin and which of them matter. It covers
-// the log up to Scanned; the line that begins at LineStart has no end before
-// that. Extending it is cheap, and it can be made anew from the log at any time.
+// index has the positions of a log's lines, and its marks. It covers the log up
+// to Scanned; the line that begins at LineStart has no end before that.
+// Extending it is cheap, and it can be made anew from the log at any time.
 type index struct {
 	Lines     int64   `json:"lines"` // whole ones, before LineStart
 	LineStart int64   `json:"line_start"`
@@ -34,7 +34,7 @@ type index struct {
 	Phases    []Mark  `json:"phases"`
 }
 
-// start says where a line begins.
+// start is the beginning of a line.
 type start struct {
 	Line   int64 `json:"line"`
 	Offset int64 `json:"offset"`
@@ -49,8 +49,8 @@ func (x *index) clone() *index {
 	return &y
 }
 
-// extend looks through what the log has got since. When ctx ends, x covers what
-// was looked through so far.
+// extend scans the new part of the log. When ctx ends, x covers the part
+// scanned so far.
 func (x *index) extend(ctx context.Context, f *finder, r io.ReaderAt, size int64) error {
 	buf := make([]byte, min(block, size-x.Scanned))
 	for x.Scanned < size {
@@ -68,9 +68,9 @@ func (x *index) extend(ctx context.Context, f *finder, r io.ReaderAt, size int64
 	return nil
 }
 
-// take goes over text, which begins where x has got. full says that text is a
-// whole block, so that a line in it without an end is a long one; otherwise the
-// log's last line has just no end yet, and is looked at again when it has.
+// take scans text, which begins at x.Scanned. full means that text is a whole
+// block, so that a line in it without an end is a long one; otherwise the log's
+// last line just has no end yet, and is scanned again when it has.
 func (x *index) take(f *finder, text []byte, full bool) (more bool) {
 	if x.Scanned > x.LineStart { // in the middle of a long line
 		end := bytes.IndexByte(text, '\n')

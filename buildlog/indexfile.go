@@ -9,12 +9,12 @@ import (
 	"path/filepath"
 )
 
-// worthKeeping is how much of a log an index must cover beyond the stored one
-// before it is stored again; going over so much takes a millisecond.
+// worthKeeping is how many more bytes than the stored index an index must cover
+// to be stored again; scanning so much takes a millisecond.
 const worthKeeping = 1 << 20
 
-// stored is the file that an index is kept in, beside its log. It is a shortcut
-// and no truth: one that does not fit the log, or cannot be read, is made anew.
+// stored is the file of an index, beside its log. It is only a cache: one that
+// does not fit the log, or cannot be read, is made anew.
 type stored struct {
 	Version int             `json:"version"`
 	Log     uint32          `json:"log"` // checksum of the log's ends, see fingerprint
@@ -72,8 +72,9 @@ func saveIndex(path string, x *index, log io.ReaderAt) error {
 // fitted is how many bytes of each end of a log its fingerprint is made of.
 const fitted = 4 << 10
 
-// fingerprint returns a checksum of the beginning and the end of what x covers in
-// whole lines: another log has another one, and so has a log that was cut short.
+// fingerprint returns a checksum of the beginning and the end of the whole
+// lines that x covers: it tells apart different logs, and one that was cut
+// short.
 func (x *index) fingerprint(log io.ReaderAt) (uint32, error) {
 	n := min(fitted, x.LineStart)
 	buf := make([]byte, 2*n)

@@ -29,10 +29,9 @@ const (
 	noMemory = "out of memory or processes"
 )
 
-// rules is the one table of phrases by which a build tells how it fares. The
-// texts are those of makepkg, pacman, compilers, glibc's strerror, curl and gpg.
-// Whoever changes it changes indexVersion.
-//
+// rules is the table of phrases that mark errors and phases of a build. The
+// texts are those of makepkg, pacman, compilers, glibc's strerror, curl and
+// gpg. Whoever changes it changes indexVersion.
 //nolint:gochecknoglobals // a table that never changes
 var rules = []rule{
 	{phase, "Making package: ", `^==> Making package: `, ""},
@@ -165,8 +164,8 @@ const (
 	maxPhases = 50
 )
 
-// add keeps a mark. Of many errors the first ones say what broke and the last
-// ones what came of it.
+// add records a mark. Of many errors it drops those in the middle: the first
+// ones name the cause and the last ones its consequences.
 func (x *index) add(m Mark) {
 	if m.Kind == phase {
 		if len(x.Phases) < maxPhases {

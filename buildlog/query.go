@@ -22,10 +22,10 @@ type Query struct {
 // maxQuery is the length of a query in bytes.
 const maxQuery = 500
 
-// ParseQuery reads what a request asks to search for: a text, and whether it is a
+// ParseQuery parses the parameters of a search: a text, and whether it is a
 // regular expression and whether upper and lower case differ, which are "true",
-// "false" or empty. With a text that cannot be searched for the query is returned
-// beside the error, so that a form can show it again.
+// "false" or empty. With a text that cannot be searched for the query is
+// returned beside the error, so that a form can show it again.
 func ParseQuery(text, expression, matchCase string) (Query, error) {
 	isRegexp, err := parseFlag("regexp", expression)
 	if err != nil {
@@ -81,9 +81,9 @@ func (q Query) compile() (*matcher, error) {
 	return &matcher{pattern: pattern, needed: neededBy(tree)}, nil
 }
 
-// maxSteps bounds the work that an expression may make of each byte. The time of
-// a search is looked at between lines only; a line of 512 KiB takes up to a second for
-// every hundred steps.
+// maxSteps bounds the work of an expression for each byte. The time limit of a
+// search is checked between lines only; a line of 512 KiB takes up to a second
+// for every hundred steps.
 const maxSteps = 400
 
 // steps returns the size of the program that an expression becomes.
@@ -103,14 +103,14 @@ func badExpression(err error) error {
 	return buildbtw.Invalid("that is no regular expression")
 }
 
-// word is text that every match holds.
+// word is text that every match contains.
 type word struct {
 	text   []byte
 	folded bool // the case of its letters does not count; text is in lower case
 }
 
-// neededBy finds the longest word that every match of an expression holds; it
-// may be empty.
+// neededBy returns the longest word that every match of an expression contains;
+// it may be empty.
 func neededBy(e *syntax.Regexp) word {
 	switch e.Op {
 	case syntax.OpLiteral:
@@ -206,7 +206,7 @@ func (t haystack) next(from int, over func() bool) (h *Hit, begin, end int) {
 	return nil, len(t.text), len(t.text)
 }
 
-// hitBefore and hitLength bound, in bytes, what a hit shows of a line.
+// hitBefore and hitLength bound the part of a line in a hit, in bytes.
 const (
 	hitBefore = 80
 	hitLength = 240

@@ -34,8 +34,8 @@ type Found struct {
 // lies across two blocks is found.
 const overlap = 4 << 10
 
-// Search looks for a query from a line on, line by line, in what the lines say
-// without colours. It returns at most limit hits, one a line, and takes bounded
+// Search searches for a query from a line on, line by line, ignoring escapes
+// for colours. It returns at most limit hits, one per line, and takes bounded
 // time: see Found.Next.
 func (v *View) Search(ctx context.Context, q Query, from int64, limit int) (Found, error) {
 	m, err := q.compile()
@@ -101,7 +101,8 @@ func (s *search) next() int64 {
 }
 
 // lines searches the whole lines of text, or all of it when it lies within one
-// line, and moves behind them. full says that there are as many hits as wanted.
+// line, and moves behind them. full reports that there are as many hits as
+// wanted.
 func (s *search) lines(text []byte) (full bool) {
 	last := s.at.Offset+int64(len(text)) == s.view.size
 	whole := bytes.LastIndexByte(text, '\n') + 1

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// MaxTail is the number of bytes that Tail gives at most, whatever the lines'
+// MaxTail is the maximum number of bytes that Tail returns, whatever the lines'
 // length.
 const MaxTail = 4 << 20
 

@@ -29,8 +29,8 @@ type emptyFile struct{ strings.Reader }
 
 func (*emptyFile) Close() error { return nil }
 
-// View opens a log and brings its index up to date, which takes one pass over
-// what nobody has looked through yet. A log that does not exist is an empty one.
+// View opens a log and brings its index up to date, which scans the part that
+// is not indexed yet. A log that does not exist is an empty one.
 func (l *Logs) View(ctx context.Context, attempt int64) (*View, error) {
 	g := l.hold(attempt)
 	v := &View{logs: l, free: func() { l.release(attempt, g) }}
@@ -73,7 +73,7 @@ func (v *View) open(ctx context.Context, attempt int64, g *log) error {
 	return nil
 }
 
-// catchUp extends the log's index. What takes long waits for its turn.
+// catchUp extends the log's index. A long extension waits for its turn.
 func (v *View) catchUp(ctx context.Context, g *log) error {
 	x := g.index
 	if v.size == x.Scanned {
@@ -87,12 +87,12 @@ func (v *View) catchUp(ctx context.Context, g *log) error {
 	}
 	x = x.clone()
 	err := x.extend(ctx, v.logs.finder, v.file, v.size)
-	g.index = x // also what there is after an error
+	g.index = x // also the part before an error
 	return err
 }
 
-// withLastLine returns an index that knows what a last line without a newline
-// tells. The line may still get longer, so this is for one view only.
+// withLastLine returns an index with the marks of a last line without a
+// newline. The line may still grow, so this is for one view only.
 func (v *View) withLastLine(x *index) (*index, error) {
 	if v.size == x.LineStart || x.Scanned > x.LineStart {
 		return x, nil
@@ -121,7 +121,7 @@ func (l *Logs) turn(ctx context.Context) error {
 
 func (l *Logs) done() { <-l.scans }
 
-// Close frees what the view holds. It cannot fail: the file was only read.
+// Close closes the log's file. It cannot fail: the file was only read.
 func (v *View) Close() {
 	_ = v.file.Close()
 	v.free()
@@ -159,8 +159,8 @@ const (
 	maxWindow = 256 << 10 // bytes of all lines together, beyond the first line
 )
 
-// From returns lines beginning with the one of this number: n of them, or fewer
-// when they are long or the log ends. What lies outside of the log is left out.
+// From returns n lines beginning with the one of this number, or fewer when
+// they are long or the log ends.
 func (v *View) From(line int64, n int) ([]Line, error) {
 	line = max(line, 1)
 	lines, err := v.read(line, min(int64(n), v.Lines()-line+1), true)
@@ -262,7 +262,7 @@ func (v *View) end(line, from int64) (int64, error) {
 type lineReader struct {
 	view   *View
 	at     start
-	buf    []byte // what was read ahead, which begins at the line
+	buf    []byte // read ahead; begins at the line
 	memory []byte
 }
 
