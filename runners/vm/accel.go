@@ -30,9 +30,9 @@ const (
 	probeTimeTCG = 60 * time.Second
 )
 
-// accelerator finds out whether KVM can be used: by booting the configured
-// kernel with it, since that /dev/kvm exists says nothing. It then boots it
-// without. What is found is kept until the machine or the kernel changes.
+// accelerator returns the accelerator that works, and stores it until the
+// machine or the kernel changes. It boots the configured kernel with KVM, since
+// /dev/kvm may exist and yet not work, and then without.
 func (q *qemu) accelerator(ctx context.Context) (string, error) {
 	notes := notebook{q.CacheDir}
 	key := "accelerator " + q.Accel + " " + bootID() + " " + stamp(q.Guest.Kernel)
@@ -68,7 +68,7 @@ func (q *qemu) tryAccelerators(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("no guest can be started with the kernel %s: %s", q.Guest.Kernel, strings.Join(failures, "; "))
 }
 
-// bootOnce boots a guest that says that it is up and ends.
+// bootOnce boots a guest that prints that it is up and ends.
 func (q *qemu) bootOnce(ctx context.Context, accel string) error {
 	dir, err := os.MkdirTemp("", "buildbtw-probe-")
 	if err != nil {
@@ -106,7 +106,7 @@ func (q *qemu) bootOnce(ctx context.Context, accel string) error {
 	return fmt.Errorf("%s: %s", exit, oneLine(said))
 }
 
-// saidLimit bounds how much of a program's output is kept, in bytes.
+// saidLimit bounds the output of a program in messages, in bytes.
 const saidLimit = 1000
 
 // oneLine returns the end of a program's output as one line, for an error.
@@ -170,7 +170,8 @@ func (n notebook) read(key string) string {
 	return value
 }
 
-// write keeps a value; that it cannot is no error, it is then found out again.
+// write stores a value. A failure is ignored: the value is then found out
+// again.
 func (n notebook) write(key, value string) {
 	if n.dir == "" || os.MkdirAll(n.dir, 0o700) != nil || !n.own() {
 		return

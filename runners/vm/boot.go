@@ -31,15 +31,15 @@ func untilReady(ctx context.Context, limit time.Duration) (bootContext, context.
 
 func (b bootContext) ready() { b.timer.Stop() }
 
-// readyWriter passes on the output of a guest and searches it for the line that says
-// that it is up.
+// readyWriter passes on the output of a guest and searches it for the line that
+// reports that it is up.
 type readyWriter struct {
 	to    io.Writer
 	ready func()
 
 	mu   sync.Mutex
 	seen bool
-	rest []byte // the end of what came so far, shorter than the line
+	rest []byte // the end of the output so far, shorter than the line
 }
 
 // Write implements io.Writer.

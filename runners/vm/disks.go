@@ -15,8 +15,7 @@ import (
 // sector is the unit of disk sizes.
 const sector = 512
 
-// writeDisk makes a disk that holds a directory as a tar, with room for the
-// whole tar and nothing else.
+// writeDisk makes a disk of exactly the tar of a directory.
 func writeDisk(file, dir string) error {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -75,7 +74,7 @@ func copyFile(w io.Writer, file string) error {
 	return err
 }
 
-// emptyDisk makes a disk of zeros that takes no room until it is written to.
+// emptyDisk makes a disk of zeros as a sparse file.
 func emptyDisk(file string, size int64) error {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -86,8 +85,9 @@ func emptyDisk(file string, size int64) error {
 }
 
 // readDisk unpacks the tar that a guest has written: its result and its
-// packages, nothing else, each once, and no more than the disk can hold: a file
-// with holes may claim any size. A disk that was never written to gives nothing.
+// packages, nothing else, each once, and no more than the disk can hold: a
+// sparse file may claim any size. From a disk that was never written to it
+// reads nothing.
 func readDisk(file, dir string) error {
 	f, err := os.Open(file)
 	if err != nil {

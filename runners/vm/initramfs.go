@@ -83,8 +83,9 @@ type module struct {
 	text []byte
 }
 
-// findModules reads modules and what they depend on, that first. A module that
-// is not there is part of the kernel, or the guest will say what it misses.
+// findModules reads modules and their dependencies, dependencies first. A
+// missing module is built into the kernel, or the guest will report that it
+// lacks it.
 func findModules(dir string, names []string) ([]module, error) {
 	if dir == "" {
 		return nil, nil

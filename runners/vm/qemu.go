@@ -34,7 +34,7 @@ func (o Options) backend() string {
 	return backendVMExec
 }
 
-// What Guest.Root can be besides a file.
+// Values of Guest.Root besides a file.
 const (
 	rootNone = "none"
 	rootHost = "host"
@@ -177,8 +177,9 @@ func writeFile(name string, write func(io.Writer) error) error {
 	return f.Close()
 }
 
-// environment keeps a guest's temporary files, which can be as large as its
-// disk, where they are removed.
+// environment returns the environment of a guest's programs. Their temporary
+// files, which can be as large as the disk, lie in the job's directory, which
+// is removed.
 func (*qemu) environment(g guest) []string {
 	return []string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8", "HOME=" + g.job.Work, "TMPDIR=" + g.job.Work}
 }

@@ -21,8 +21,8 @@ const (
 	maxPackages = 1000
 )
 
-// result is what the guest's script said of the build: on the first line the
-// exit code of the program that built, or one of the words failed and
+// result is the result file of the guest's script: on the first line the exit
+// code of the program that built, or one of the words failed and
 // infrastructure; on the second a reason, or the program's name.
 type result struct {
 	code   int
@@ -85,8 +85,8 @@ func (r result) judge(watch *runners.LogWatch) runners.Result {
 	return runners.JudgeBuild(watch, fmt.Sprintf("%s exit code %d", r.reason, r.code))
 }
 
-// collect moves the packages to where the agent looks for them. It looks at them
-// again; here only what is no plain file is left out.
+// collect moves the packages to the agent's output directory. The agent checks
+// them; here only entries that are no regular files are left out.
 func collect(g guest) error {
 	dir := filepath.Join(g.out, packageDir)
 	if info, err := os.Lstat(dir); err != nil || !info.IsDir() { // none, or a link that leads elsewhere

@@ -1,10 +1,10 @@
-// Package vm is the runner that builds in a virtual machine which is thrown away
-// afterwards: with vmexec where it is, otherwise with QEMU directly. Either way
-// the guest gets the source and a script, and a result file that the script
-// writes decides how the build ended: the exit codes of what lies between say
-// only whether the machine worked.
+// Package vm is the runner that builds in a virtual machine which is thrown
+// away afterwards: with vmexec if it is installed, otherwise with QEMU
+// directly. Either way the guest gets the source and a script, and a result
+// file that the script writes decides how the build ended: the exit codes of
+// the programs in between only show whether the machine worked.
 //
-// What was measured and read about both: docs/toolchain.md, sections 4, 5, 7.
+// Measurements and sources for both: docs/toolchain.md, sections 4, 5, 7.
 package vm
 
 import (
@@ -43,8 +43,8 @@ type Options struct {
 	Script   string // name of a script of infrastructure/guest, or a file; empty: devtools
 	Packager string // for .PKGINFO; empty: the guest's default
 	Jobs     int    // of make; 0: CPUs
-	// Environment is what vmexec finds its images and its state by: HOME and the
-	// XDG directories.
+	// Environment has HOME and the XDG directories, in which vmexec finds its
+	// images and its state.
 	Environment []string
 
 	CacheDir string // for results of checks of images and accelerators; empty: none is stored
@@ -76,8 +76,8 @@ type machine interface {
 	// probe returns why guests cannot be started here, and how to mend it.
 	probe(ctx context.Context) error
 
-	// run returns the guest the directory in, and fills the directory out with
-	// what the guest has left. Output goes to log.
+	// run passes the directory in to the guest, and fills the directory out
+	// with the files that the guest has left. Output goes to log.
 	run(ctx context.Context, g guest) (runners.Exit, error)
 }
 
@@ -88,13 +88,13 @@ type guest struct {
 	log     io.Writer // output of the guest
 }
 
-// name tells guests apart in a list of processes.
+// name returns a name that identifies the guest in a list of processes.
 func (g guest) name() string {
 	return "buildbtw-" + g.job.BuildID + "-" + fmt.Sprint(g.job.Attempt)
 }
 
-// New makes a runner; Probe says whether it can work here. The error says what
-// is wrong with the settings.
+// New makes a runner; Probe reports whether it can work here. The error is an
+// invalid setting.
 func New(o Options) (*Runner, error) {
 	o.MemoryMiB, o.CPUs, o.DiskMiB = cmp.Or(o.MemoryMiB, 4096), cmp.Or(o.CPUs, 2), cmp.Or(o.DiskMiB, 8192)
 	o.Boot, o.Jobs = cmp.Or(o.Boot, 3*time.Minute), cmp.Or(o.Jobs, o.CPUs)
