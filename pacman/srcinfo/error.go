@@ -2,7 +2,7 @@ package srcinfo
 
 import "fmt"
 
-// ParseError says where a .SRCINFO file is wrong, and why.
+// ParseError is an error in a .SRCINFO file, with its place and reason.
 type ParseError struct {
 	Line   int    // counted from 1; 0 when the file as a whole is wrong
 	Text   string // the line, without white space around it, cut when it is long

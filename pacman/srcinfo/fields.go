@@ -2,9 +2,9 @@ package srcinfo
 
 import "strings"
 
-// Which keys are arrays and which take an architecture suffix is from
-// makepkg's util/schema.sh. Each function gives the place of a key's values,
-// nil for the keys of the others.
+// Which keys are arrays and which take an architecture suffix is from makepkg's
+// util/schema.sh. Each function returns the place of a key's values, nil for
+// the keys of the others.
 
 // text is for keys with one value.
 func (f *Fields) text(key string) *string {

@@ -2,8 +2,9 @@ package srcinfo
 
 import "strings"
 
-// The rules of this file are those of makepkg's lint_pkgbuild directory: what
-// breaks them cannot be built. Each returns the reason, or "" when all is well.
+// The rules of this file are those of makepkg's lint_pkgbuild directory: a
+// package that breaks them cannot be built. Each returns the reason, or "" when
+// all is well.
 
 // maxName bounds names: a package's file name has to fit into 255 bytes.
 const maxName = 200

@@ -52,17 +52,17 @@ func hasControl(text []byte) bool {
 
 // parser is the state between two lines.
 type parser struct {
-	rest     string // what follows the line
+	rest     string // the text behind the line
 	binary   bool   // whether there are control characters anywhere
 	line     int
 	text     string // the line, trimmed
 	info     *Info
 	baseLine int      // where pkgbase stands, 0 before it
-	section  *Fields  // what assignments go to
+	section  *Fields  // the section of the next assignments
 	seen     []string // keys that this section has had
 }
 
-// next goes to the next line and says whether there is one.
+// next moves to the next line and reports whether there is one.
 func (p *parser) next() bool {
 	if p.rest == "" {
 		return false
@@ -144,7 +144,7 @@ func (p *parser) openPackage(name string) (reason string) {
 	return checkName("pkgname", name)
 }
 
-// markSeen notes that the section has the key and says whether this is its
+// markSeen records that the section has the key and reports whether this is its
 // first line.
 func (p *parser) markSeen(key string) (first bool) {
 	for i := len(p.seen) - 1; i >= 0; i-- {
@@ -216,8 +216,8 @@ func (p *parser) plainOnly(name string) bool {
 	return p.section.text(name) != nil || p.section.list(name) != nil || p.versionPart(name) != nil
 }
 
-// assignList adds a value; the first one of a section replaces what was
-// inherited, and an empty one only does that.
+// assignList adds a value; the first one of a section replaces the inherited
+// list, and an empty first one clears it.
 func assignList(list *[]string, name, value string, first bool) (reason string) {
 	if first {
 		*list = nil
@@ -264,7 +264,7 @@ func assignValues(values *Values, s suffix, value string, first bool) (reason st
 	return ""
 }
 
-// finish checks what only the whole file can tell.
+// finish checks the fields that the file as a whole must have.
 func (p *parser) finish() error {
 	switch {
 	case p.baseLine == 0:

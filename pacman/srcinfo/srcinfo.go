@@ -1,10 +1,10 @@
 // Package srcinfo reads .SRCINFO files, the machine-readable summary of a
 // PKGBUILD that makepkg --printsrcinfo writes.
 //
-// A file has one pkgbase section, which holds what is common, and one pkgname
-// section for each package. A pkgname section overrides what it names and
-// inherits the rest. [Parse] gives packages with their fields as they are in
-// effect, so that nobody else has to know how overriding works.
+// A file has one pkgbase section for all packages, and one pkgname section for
+// each. A pkgname section overrides the fields in it and inherits the rest.
+// [Parse] returns packages with their effective fields, so that nobody else has
+// to know how overriding works.
 package srcinfo
 
 import "strings"
@@ -28,7 +28,7 @@ type Package struct {
 	Fields
 }
 
-// Fields is what both kinds of section can hold, under the names of
+// Fields are the fields of both kinds of section, under the names of
 // PKGBUILD(5).
 type Fields struct {
 	Pkgdesc   string
