@@ -87,7 +87,7 @@ func (a *API) ready(c *fiber.Ctx) error {
 	return send(c, api.Health{Status: "ready", Version: a.Settings.Version})
 }
 
-// goesOn gives an error when the server has been told to stop.
+// goesOn returns an error when the server has been told to stop.
 func (a *API) goesOn() error {
 	select {
 	case <-a.Stopping:
@@ -97,6 +97,7 @@ func (a *API) goesOn() error {
 	}
 }
 
+// me answers who is asking.
 func (a *API) me(c *fiber.Ctx) error {
 	u := a.User(c)
 	return send(c, api.Me{Name: u.Name, Role: u.Role})
@@ -105,8 +106,8 @@ func (a *API) me(c *fiber.Ctx) error {
 // maxStreams bounds the answers that go on for as long as the client likes.
 const maxStreams = 512
 
-// stream answers with what produce writes until it returns, the client leaves,
-// or the server stops; the last two end ctx or make a write fail.
+// stream answers with everything that produce writes until it returns, the client
+// leaves, or the server stops; the last two end ctx or make a write fail.
 func (a *API) stream(c *fiber.Ctx, contentType string, produce func(ctx context.Context, w io.Writer) error) error {
 	if c.Method() == fiber.MethodHead {
 		c.Set(fiber.HeaderContentType, contentType)
@@ -129,14 +130,10 @@ func (a *API) stream(c *fiber.Ctx, contentType string, produce func(ctx context.
 			}
 		}()
 		return produce(ctx, w)
-	}, a.streamFailed)
-}
-
-// streamFailed notes what broke a stream, unless it was its reader or the
-// server's end.
-func (a *API) streamFailed(err error) {
-	if errors.Is(err, io.ErrClosedPipe) || errors.Is(err, context.Canceled) {
-		return
-	}
-	a.Log.Error("stream broke off", slog.Any("error", err))
+	}, func(err error) {
+		// The client left, or the server stops: neither is a fault.
+		if !errors.Is(err, io.ErrClosedPipe) && !errors.Is(err, context.Canceled) {
+			a.Log.Error("stream broke off", slog.Any("error", err))
+		}
+	})
 }

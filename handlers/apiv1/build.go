@@ -35,7 +35,7 @@ func (a *API) builds(c *fiber.Ctx) error {
 	return send(c, api.Page[api.Build]{Items: list(rows, a.wireBuild), Cursor: next})
 }
 
-// build answers with all that is known of a build.
+// build answers with a build, its neighbours, packages and pipelines.
 func (a *API) build(c *fiber.Ctx) error {
 	id, err := buildID(c)
 	if err != nil {
@@ -86,7 +86,8 @@ func (a *API) build(c *fiber.Ctx) error {
 	return send(c, d)
 }
 
-// changeBuild does something to a build and shows what it is then.
+// changeBuild calls change for the build that the path names, and answers with the
+// build as it is then.
 func (a *API) changeBuild(change func(ctx context.Context, actor string, id int64) (store.BuildRow, error)) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		id, err := buildID(c)
@@ -102,7 +103,7 @@ func (a *API) changeBuild(change func(ctx context.Context, actor string, id int6
 	}
 }
 
-// wireBuild gives the JSON form of a build in a list.
+// wireBuild returns the JSON form of a build in a list.
 func (a *API) wireBuild(row store.BuildRow) api.Build {
 	reused := ""
 	if row.ReusedFrom != 0 && row.Status == buildbtw.StatusBuilt {
@@ -171,8 +172,8 @@ func (a *API) wirePackage(buildID int64, p buildbtw.Package) api.Package {
 	}
 }
 
-// buildSource streams the tree that a build is made from, for those who want to
-// do it again.
+// buildSource streams the tree that a build is made from, for whoever wants to
+// reproduce it.
 func (a *API) buildSource(c *fiber.Ctx) error {
 	id, err := buildID(c)
 	if err != nil {

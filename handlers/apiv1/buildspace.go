@@ -89,8 +89,8 @@ func (a *API) editBuildspace(c *fiber.Ctx) error {
 	return send(c, a.wireBuildspace(row))
 }
 
-// changeBuilds does something to many builds of a buildspace and says to how
-// many.
+// changeBuilds calls change for the buildspace that the path names, and answers with
+// the number of builds that it changed.
 func (a *API) changeBuilds(change func(ctx context.Context, actor, buildspace string) (int, error)) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		name, err := param(c, "name")
@@ -106,7 +106,7 @@ func (a *API) changeBuilds(change func(ctx context.Context, actor, buildspace st
 	}
 }
 
-// wireBuildspace gives the JSON form of a buildspace.
+// wireBuildspace returns the JSON form of a buildspace.
 func (a *API) wireBuildspace(row store.BuildspaceRow) api.Buildspace {
 	w := api.Buildspace{
 		Name: row.Name, Status: row.Status, Scope: row.Scope, Cycles: row.Cycles, Priority: row.Priority,
@@ -123,7 +123,7 @@ func (a *API) wireBuildspace(row store.BuildspaceRow) api.Buildspace {
 	return w
 }
 
-// page gives the full URL of a page for people.
+// page returns the full URL of a page for people.
 func (a *API) page(parts ...string) string { return a.Settings.URL(parts...) }
 
 // list converts a list; the result is never null in JSON.

@@ -16,13 +16,34 @@ import (
 // firstUsers is how many dependents come with a package.
 const firstUsers = 50
 
-// packageInfo answers what is known of a package.
+// packageInfo answers with a package: its source, dependencies, dependents and builds.
 func (a *API) packageInfo(c *fiber.Ctx) error {
 	info, err := a.namedPackage(c)
 	if err != nil {
 		return err
 	}
-	return send(c, a.wirePackageInfo(info))
+	w := api.PackageInfo{
+		Name: info.Name, Pkgbase: info.Pkgbase, Architecture: info.Architecture, Pkgnames: []string{}, Optional: []string{},
+		Provides: names(info.Provides), Sonames: names(info.Sonames), Links: names(info.Links),
+		Needs: []api.PackageNeed{}, Dependents: api.PackageUsers{Counts: info.DependentCounts(), First: []api.PackageUser{}},
+		URL: a.page("packages", info.Name), Feed: a.page("packages", info.Name, "feed.atom"),
+	}
+	if p := info.Source; p != nil {
+		w.Source, w.Commit, w.Version, w.Description, w.Homepage = p.Source, p.Commit, p.Version, p.Desc, p.URL
+		w.Pkgnames, w.Optional = names(p.Pkgnames), names(p.Optional)
+		w.Needs = list(p.Needs, func(n buildgraph.Need) api.PackageNeed {
+			return api.PackageNeed{Dependency: n.Dependency, Kinds: n.Kinds.Names(), By: names(n.By)}
+		})
+		w.Dependents.Total = len(p.Users)
+		w.Dependents.First = list(p.Users[:min(len(p.Users), firstUsers)], wireUser)
+	}
+	if info.Base != nil {
+		w.Base = &api.BasePackage{Repository: info.Base.Repo, Version: info.Base.Version}
+	}
+	w.Spaces = list(info.Spaces, func(s catalog.PackageSpace) api.PackageSpace {
+		return api.PackageSpace{Buildspace: s.Buildspace, Builds: list(s.Builds, a.wireBuild)}
+	})
+	return send(c, w)
 }
 
 // packageUsers lists the dependents of a package, in parts.
@@ -50,36 +71,11 @@ func (a *API) namedPackage(c *fiber.Ctx) (catalog.PackageInfo, error) {
 	return a.Catalog.PackageInfo(c.UserContext(), name, c.Query("arch"))
 }
 
-func (a *API) wirePackageInfo(info catalog.PackageInfo) api.PackageInfo {
-	w := api.PackageInfo{
-		Name: info.Name, Pkgbase: info.Pkgbase, Architecture: info.Architecture, Pkgnames: []string{}, Optional: []string{},
-		Provides: names(info.Provides), Sonames: names(info.Sonames), Links: names(info.Links),
-		Needs: []api.PackageNeed{}, Dependents: api.PackageUsers{Counts: info.DependentCounts(), First: []api.PackageUser{}},
-		URL: a.page("packages", info.Name), Feed: a.page("packages", info.Name, "feed.atom"),
-	}
-	if p := info.Source; p != nil {
-		w.Source, w.Commit, w.Version, w.Description, w.Homepage = p.Source, p.Commit, p.Version, p.Desc, p.URL
-		w.Pkgnames, w.Optional = names(p.Pkgnames), names(p.Optional)
-		w.Needs = list(p.Needs, func(n buildgraph.Need) api.PackageNeed {
-			return api.PackageNeed{Dependency: n.Dependency, Kinds: n.Kinds.Names(), By: names(n.By)}
-		})
-		w.Dependents.Total = len(p.Users)
-		w.Dependents.First = list(p.Users[:min(len(p.Users), firstUsers)], wireUser)
-	}
-	if info.Base != nil {
-		w.Base = &api.BasePackage{Repository: info.Base.Repo, Version: info.Base.Version}
-	}
-	w.Spaces = list(info.Spaces, func(s catalog.PackageSpace) api.PackageSpace {
-		return api.PackageSpace{Buildspace: s.Buildspace, Builds: list(s.Builds, a.wireBuild)}
-	})
-	return w
-}
-
 func wireUser(u buildgraph.User) api.PackageUser {
 	return api.PackageUser{Pkgbase: u.Pkgbase, Kinds: u.Kinds.Names(), Dependencies: u.Dependencies}
 }
 
-// search answers what a person may mean by a few characters.
+// search answers with everything whose name matches a few characters.
 func (a *API) search(c *fiber.Ctx) error {
 	f, err := a.Catalog.Search(c.UserContext(), c.Query("q"))
 	if err != nil {
@@ -113,7 +109,7 @@ func (a *API) wireName(n catalog.FoundName) api.FoundName {
 	}
 }
 
-// subjectURL is the full URL of the page of what was found; empty for nothing.
+// subjectURL returns the full URL of a search result's page, or nothing for none.
 func (a *API) subjectURL(s catalog.Subject) string {
 	switch s.Kind {
 	case catalog.SubjectPackage:
@@ -131,8 +127,8 @@ func (a *API) subjectURL(s catalog.Subject) string {
 	return ""
 }
 
-// sources lists the sources at their base ref; those that cannot be planned say
-// why.
+// sources lists the sources at their base ref; those that cannot be planned have an
+// error.
 func (a *API) sources(c *fiber.Ctx) error {
 	broken, err := flag(c, "broken")
 	if err != nil {
@@ -156,7 +152,7 @@ func (a *API) sources(c *fiber.Ctx) error {
 	return send(c, page)
 }
 
-// mirror answers how mirroring the sources stands.
+// mirror answers how many sources are mirrored, and when each root was last synced.
 func (a *API) mirror(c *fiber.Ctx) error {
 	all, err := a.Catalog.Sources(c.UserContext())
 	if err != nil {
@@ -174,7 +170,7 @@ func (a *API) mirror(c *fiber.Ctx) error {
 	return send(c, m)
 }
 
-// plan answers what would be built.
+// plan answers with the builds that a buildspace would have.
 func (a *API) plan(c *fiber.Ctx) error {
 	r, err := decode[api.PlanRequest](c)
 	if err != nil {

@@ -18,11 +18,11 @@ import (
 
 const (
 	eventStream = "text/event-stream"
-	quiet       = 15 * time.Second // a stream says something at least this often, or its end would not be noticed
+	quiet       = 15 * time.Second // a stream writes at least this often, or its end would not be noticed
 )
 
-// events gives the history after an event: a page of it as JSON, or all that
-// comes as Server-Sent Events.
+// events answers with the history after an event: a page of it as JSON, or every
+// later event as Server-Sent Events.
 func (a *API) events(c *fiber.Ctx) error {
 	f := store.EventFilter{Buildspace: c.Query("buildspace")}
 	// The cursor of a page and the id that a browser remembers mean the same.
@@ -61,8 +61,8 @@ func (a *API) events(c *fiber.Ctx) error {
 	return send(c, page)
 }
 
-// streamEvents sends events as they happen. Without an id to go on from it
-// begins with the present.
+// streamEvents sends events as they happen, until the client leaves or the server
+// stops. Without an id to go on from it begins with the present.
 func (a *API) streamEvents(c *fiber.Ctx, f store.EventFilter) error {
 	f.Limit = maxLimit
 	if f.Since == 0 && c.Query("since") == "" {
@@ -77,36 +77,31 @@ func (a *API) streamEvents(c *fiber.Ctx, f store.EventFilter) error {
 	c.Set(fiber.HeaderCacheControl, "no-cache")
 	c.Set("X-Accel-Buffering", "no") // nginx would hold events back
 	return a.stream(c, eventStream, func(ctx context.Context, w io.Writer) error {
-		return a.writeEvents(ctx, w, f)
+		changed, cancel := a.Store.Subscribe()
+		defer cancel()
+		tick := time.NewTicker(quiet)
+		defer tick.Stop()
+		if _, err := io.WriteString(w, ": hello\n\n"); err != nil {
+			return err
+		}
+		for {
+			if err := a.writeNewEvents(ctx, w, &f); err != nil {
+				return err
+			}
+			select {
+			case <-changed:
+			case <-tick.C:
+				if _, err := io.WriteString(w, ": still here\n\n"); err != nil {
+					return err
+				}
+			case <-ctx.Done():
+				return nil
+			}
+		}
 	})
 }
 
-// writeEvents goes on until ctx ends or nobody reads any more.
-func (a *API) writeEvents(ctx context.Context, w io.Writer, f store.EventFilter) error {
-	changed, cancel := a.Store.Subscribe()
-	defer cancel()
-	tick := time.NewTicker(quiet)
-	defer tick.Stop()
-	if _, err := io.WriteString(w, ": hello\n\n"); err != nil {
-		return err
-	}
-	for {
-		if err := a.writeNewEvents(ctx, w, &f); err != nil {
-			return err
-		}
-		select {
-		case <-changed:
-		case <-tick.C:
-			if _, err := io.WriteString(w, ": still here\n\n"); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// writeNewEvents writes what has happened since f.Since and moves that on.
+// writeNewEvents writes the events after f.Since, and moves f.Since to the last one.
 func (a *API) writeNewEvents(ctx context.Context, w io.Writer, f *store.EventFilter) error {
 	for {
 		rows, err := a.Store.Events(ctx, *f)
@@ -129,6 +124,7 @@ func (a *API) writeNewEvents(ctx context.Context, w io.Writer, f *store.EventFil
 	}
 }
 
+// wireEvent returns the JSON form of an event.
 func wireEvent(row store.EventRow) api.Event {
 	w := api.Event{
 		ID: formatID(row.ID), At: row.At.UTC(), Actor: row.Actor, Kind: row.Kind, Buildspace: row.Buildspace,

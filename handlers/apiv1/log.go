@@ -18,8 +18,8 @@ import (
 	"buildbtw/internal/ansi"
 )
 
-// log sends the log of an attempt: as a file with ranges, or, with follow, as it
-// grows until the attempt ends.
+// log sends the log of an attempt: as a file with ranges, or, with follow, from the
+// start of the range on as it grows, until the attempt ends.
 func (a *API) log(c *fiber.Ctx) error {
 	attempt, err := a.namedAttempt(c)
 	if err != nil {
@@ -30,14 +30,34 @@ func (a *API) log(c *fiber.Ctx) error {
 		return err
 	}
 	c.Set(fiber.HeaderCacheControl, "no-cache")
-	if follow {
-		return a.followLog(c, attempt)
+	if !follow {
+		content, size, err := a.Logs.Reader(attempt.ID)
+		if err != nil {
+			return err
+		}
+		return transfer.Send(c, transfer.Content{Reader: content, Size: size, Type: fiber.MIMETextPlainCharsetUTF8})
 	}
-	content, size, err := a.Logs.Reader(attempt.ID)
+	size, err := a.Logs.Size(attempt.ID)
 	if err != nil {
 		return err
 	}
-	return transfer.Send(c, transfer.Content{Reader: content, Size: size, Type: fiber.MIMETextPlainCharsetUTF8})
+	start := transfer.Start(c, size)
+	return a.stream(c, fiber.MIMETextPlainCharsetUTF8, func(ctx context.Context, w io.Writer) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go a.wakeFollowers(ctx, attempt.ID)
+		// An attempt may end without another byte: its state is read after every change.
+		finished := func() bool { return a.attemptOver(ctx, attempt) }
+		for chunk, err := range a.Logs.Follow(ctx, attempt.ID, start, finished) {
+			if err != nil {
+				return err
+			}
+			if _, err := w.Write(chunk); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // namedAttempt finds the attempt that the request names, or the latest one.
@@ -72,34 +92,8 @@ func (a *API) namedAttempt(c *fiber.Ctx) (buildbtw.Attempt, error) {
 	return latest, nil
 }
 
-// followLog sends the log from where the Range header says on. The attempt may
-// end without another byte, so its state is looked at after every change of the
-// database.
-func (a *API) followLog(c *fiber.Ctx, attempt buildbtw.Attempt) error {
-	size, err := a.Logs.Size(attempt.ID)
-	if err != nil {
-		return err
-	}
-	start := transfer.Start(c, size)
-	return a.stream(c, fiber.MIMETextPlainCharsetUTF8, func(ctx context.Context, w io.Writer) error {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		go a.wakeFollowers(ctx, attempt.ID)
-		finished := func() bool { return a.attemptOver(ctx, attempt) }
-		for chunk, err := range a.Logs.Follow(ctx, attempt.ID, start, finished) {
-			if err != nil {
-				return err
-			}
-			if _, err := w.Write(chunk); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// wakeFollowers lets the followers of a log look again whenever the database has
-// changed, and now and then.
+// wakeFollowers makes the followers of a log check it whenever the database has
+// changed, and at the latest after quiet.
 func (a *API) wakeFollowers(ctx context.Context, attempt int64) {
 	changed, cancel := a.Store.Subscribe()
 	defer cancel()
@@ -118,8 +112,8 @@ func (a *API) wakeFollowers(ctx context.Context, attempt int64) {
 	}
 }
 
-// attemptOver reports whether nothing more will come. A database that does not
-// answer decides nothing; the next change asks again.
+// attemptOver reports whether the log of an attempt is complete. When the database
+// does not answer it is taken as incomplete; the next change asks again.
 func (a *API) attemptOver(ctx context.Context, attempt buildbtw.Attempt) bool {
 	attempts, err := a.Store.Attempts(ctx, attempt.BuildID)
 	if err != nil {
@@ -138,7 +132,7 @@ const (
 	defaultHits  = 100
 )
 
-// logLines gives a window of a log by line numbers: from a line on, or before
+// logLines answers with a window of a log by line numbers: from a line on, or before
 // one; without either its end.
 func (a *API) logLines(c *fiber.Ctx) error {
 	from, err := count(c, "from")
@@ -177,6 +171,7 @@ func (a *API) logLines(c *fiber.Ctx) error {
 	})})
 }
 
+// logView opens the log of the attempt that the request names.
 func (a *API) logView(c *fiber.Ctx) (*buildlog.View, error) {
 	attempt, err := a.namedAttempt(c)
 	if err != nil {
@@ -185,7 +180,7 @@ func (a *API) logView(c *fiber.Ctx) (*buildlog.View, error) {
 	return a.Logs.View(c.UserContext(), attempt.ID)
 }
 
-// searchLog gives the lines of a log in which something is found.
+// searchLog answers with the lines of a log that match a query.
 func (a *API) searchLog(c *fiber.Ctx) error {
 	q, err := buildlog.ParseQuery(c.Query("q"), c.Query("regexp"), c.Query("case"))
 	if err != nil {
@@ -219,43 +214,24 @@ func (a *API) searchLog(c *fiber.Ctx) error {
 // logPause is the least time between two messages about one log.
 const logPause = 250 * time.Millisecond
 
-// logState says how long a log is and which lines tell of errors: now, or as
+// logState answers how long a log is and which of its lines are errors: now, or as
 // Server-Sent Events until the attempt has ended.
 func (a *API) logState(c *fiber.Ctx) error {
 	attempt, err := a.namedAttempt(c)
 	if err != nil {
 		return err
 	}
-	if strings.Contains(c.Get(fiber.HeaderAccept), eventStream) {
-		return a.streamLogState(c, attempt)
+	if !strings.Contains(c.Get(fiber.HeaderAccept), eventStream) {
+		v, err := a.Logs.View(c.UserContext(), attempt.ID)
+		if err != nil {
+			return err
+		}
+		defer v.Close()
+		state := stateOf(attempt, v)
+		list, _ := v.Errors()
+		state.Errors, state.Phases = wireMarks(list), wireMarks(v.Phases())
+		return send(c, state)
 	}
-	v, err := a.Logs.View(c.UserContext(), attempt.ID)
-	if err != nil {
-		return err
-	}
-	defer v.Close()
-	state := stateOf(attempt, v)
-	list, _ := v.Errors()
-	state.Errors, state.Phases = wireMarks(list), wireMarks(v.Phases())
-	return send(c, state)
-}
-
-// stateOf leaves out the lists. Whether more may come was decided when the
-// attempt was loaded, before its log was read: the other way round the last
-// lines could be missed.
-func stateOf(attempt buildbtw.Attempt, v *buildlog.View) api.LogState {
-	_, found := v.Errors()
-	return api.LogState{
-		Attempt: attempt.Number, Running: attempt.State != buildbtw.AttemptFinished,
-		Size: v.Size(), Lines: v.Lines(), ErrorsFound: found,
-	}
-}
-
-func wireMarks(marks []buildlog.Mark) []api.LogMark {
-	return list(marks, func(m buildlog.Mark) api.LogMark { return api.LogMark{Line: m.Line, Kind: m.Kind, Text: m.Text} })
-}
-
-func (a *API) streamLogState(c *fiber.Ctx, attempt buildbtw.Attempt) error {
 	c.Set(fiber.HeaderCacheControl, "no-cache")
 	c.Set("X-Accel-Buffering", "no") // nginx would hold events back
 	return a.stream(c, eventStream, func(ctx context.Context, w io.Writer) error {
@@ -272,7 +248,22 @@ func (a *API) streamLogState(c *fiber.Ctx, attempt buildbtw.Attempt) error {
 	})
 }
 
-// stateStream is what one reader was told, and when.
+// stateOf returns the state of a log without the lists of errors and phases. Whether more may come was decided when the
+// attempt was loaded, before its log was read: the other way round the last
+// lines could be missed.
+func stateOf(attempt buildbtw.Attempt, v *buildlog.View) api.LogState {
+	_, found := v.Errors()
+	return api.LogState{
+		Attempt: attempt.Number, Running: attempt.State != buildbtw.AttemptFinished,
+		Size: v.Size(), Lines: v.Lines(), ErrorsFound: found,
+	}
+}
+
+func wireMarks(marks []buildlog.Mark) []api.LogMark {
+	return list(marks, func(m buildlog.Mark) api.LogMark { return api.LogMark{Line: m.Line, Kind: m.Kind, Text: m.Text} })
+}
+
+// stateStream is the state that was last sent to one reader, and when.
 type stateStream struct {
 	to      io.Writer
 	attempt buildbtw.Attempt
@@ -280,8 +271,8 @@ type stateStream struct {
 	at      time.Time
 }
 
-// tellState writes how the log stands now, if that is new. over says that there
-// is nothing more to tell.
+// tellState writes the state of the log if it has changed, and a comment when nothing
+// was written for a while. over reports that it will not change any more.
 func (a *API) tellState(ctx context.Context, s *stateStream) (over bool, err error) {
 	if a.attemptOver(ctx, s.attempt) {
 		s.attempt.State = buildbtw.AttemptFinished
