@@ -23,6 +23,7 @@ var (
 	packageDoc = regexp.MustCompile("[Pp]ackages? `([a-z][a-z0-9/]*)`")
 	makeTarget = regexp.MustCompile("[`'\"]make ([a-z][a-z-]*)")
 	target     = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
+	inFile     = regexp.MustCompile("`([\\w/]+\\.go)`((?:,? `\\w+`)+)") // `store/publish.go` `CompletePublish`
 	mapEntry   = regexp.MustCompile(`(?m)(?:^|[ │├└─])([a-z][\w/{},.*]*/)(?:\s|$)`)
 )
 
@@ -131,6 +132,13 @@ func (f tree) markdown(from, text string) []string {
 			list = append(list, "package "+m[1])
 		}
 	}
+	for _, m := range inFile.FindAllStringSubmatch(text, -1) {
+		for _, name := range quoted.FindAllStringSubmatch(m[2], -1) {
+			if code, err := os.ReadFile(m[1]); err != nil || !declares(string(code), name[1]) {
+				list = append(list, m[1]+" "+name[1])
+			}
+		}
+	}
 	for i, block := range strings.Split(text, "```") {
 		if i%2 == 0 || !strings.HasPrefix(block, "\n") {
 			continue // not a block, or one in a language
@@ -144,6 +152,11 @@ func (f tree) markdown(from, text string) []string {
 		}
 	}
 	return list
+}
+
+// declares reports whether Go code has a function, a method or a table of that name.
+func declares(code, name string) bool {
+	return regexp.MustCompile(`(?m)^(?:func (?:\([^)]*\) )?|var )` + regexp.QuoteMeta(name) + `\b`).MatchString(code)
 }
 
 // braces expands a{b,c} as a shell does, once.
@@ -201,12 +214,13 @@ func TestNamesThatAreNotThereAreFound(t *testing.T) {
 	t.Parallel()
 	all := readTree(t)
 	for text, want := range map[string]string{
-		"See `store/nothing.go`.":                   "store/nothing.go",
-		"See `nothing.go` and `build.go`.":          "nothing.go",
-		"Run `make nothing`, not `make test`":       "make nothing",
-		"In [a page](docs/nothing.md).":             "docs/nothing.md",
-		"Package `auth` knows who asks.":            "package auth",
-		"\n```\nstore/  git/{gitlab,nothing}/\n```": "git/{gitlab,nothing}/",
+		"See `store/nothing.go`.":                                                            "store/nothing.go",
+		"See `nothing.go` and `build.go`.":                                                   "nothing.go",
+		"Run `make nothing`, not `make test`":                                                "make nothing",
+		"See `build.go` `Nothing`, `CanRetry`":                                               "build.go Nothing",
+		"In [a page](docs/nothing.md).":                                                      "docs/nothing.md",
+		"Package `auth` knows who asks.":                                                     "package auth",
+		"\n```\nstore/  git/{gitlab,nothing}/\n```":                                          "git/{gitlab,nothing}/",
 		"`store/*.go`, `*_templ.go`, `/etc/a.go`, [x](https://a.test/b.md), package `store`": "",
 	} {
 		if got := strings.Join(all.markdown("README.md", text), " "); got != want {
