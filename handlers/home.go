@@ -60,7 +60,7 @@ func (a *App) homeView(ctx context.Context) (views.Home, error) {
 	}
 	var running []views.RunningBuild
 	for _, w := range workers {
-		if w.Present(a.Now()) {
+		if w.Present(a.Now()) || len(w.Running) > 0 { // while all its slots are busy it does not ask for work
 			v.Workers++
 		}
 		for _, b := range w.Running {

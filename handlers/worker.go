@@ -48,7 +48,7 @@ func (a *App) resumeWorker(c *fiber.Ctx) error {
 func (a *App) workerCard(row store.WorkerRow, history store.WorkerHistory) views.WorkerCard {
 	card := views.WorkerCard{
 		Name: row.Name, Architectures: row.Architectures, Runners: row.Runners, Labels: row.Labels, Version: row.Version,
-		FirstSeen: a.moment(row.FirstSeen), LastSeen: a.moment(row.LastSeen), SetAside: row.SetAside,
+		FirstSeen: a.moment(row.FirstSeen), SetAside: row.SetAside,
 		Gone: !row.Present(a.Now()),
 	}
 	for _, t := range history.Leases {
@@ -58,8 +58,12 @@ func (a *App) workerCard(row store.WorkerRow, history store.WorkerHistory) views
 				Started: a.moment(t.StartedAt), Heartbeat: a.moment(t.HeartbeatAt), Publishing: t.State == buildbtw.AttemptPublishing,
 				Late: t.State == buildbtw.AttemptRunning && a.Now().After(t.Deadline),
 			})
+			if t.HeartbeatAt.After(row.LastSeen) {
+				row.LastSeen = t.HeartbeatAt // while all its slots are busy it does not ask for work
+			}
 		}
 	}
+	card.LastSeen = a.moment(row.LastSeen)
 	for _, t := range history.Recent {
 		if t.Worker == row.Name {
 			card.Recent = append(card.Recent, views.WorkerAttempt{

@@ -33,3 +33,16 @@ func TestWorkersShowTheirLeasesAndWhatTheyDidLast(t *testing.T) {
 	s.post(t, "/workers/w1/resume", nil).wantsStatus(t, http.StatusSeeOther)
 	s.get(t, "/workers").wantsNone(t, "#worker-w1 .note")
 }
+
+func TestAWorkerThatIsBusyIsThere(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("a"))
+	claimed := s.db.Claim(t, "w1")
+	s.db.Clock.Advance(3 * time.Minute)
+	_, err := s.db.Heartbeat(t.Context(), claimed.Attempt.Lease, time.Minute)
+	must(t, err)
+	s.db.Clock.Advance(10 * time.Second) // it asked for work more than buildbtw.WorkerPresence ago
+	s.get(t, "/workers").wants(t, "#worker-w1", "building", "seen 10 s ago", "last heartbeat 10 s ago")
+	s.get(t, "/").wants(t, "[aria-labelledby=h-running]", "1 worker", "on w1")
+}
