@@ -145,6 +145,7 @@ class GraphPage {
       return;
     }
     camera.centre(scene.x[box] + scene.w[box] / 2, scene.y[box] + NODE_HEIGHT / 2);
+    camera.fill(scene);
   }
 
   #renderBar() {

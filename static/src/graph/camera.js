@@ -37,6 +37,13 @@ export class Camera {
     this.y = this.height / 2 - y * this.k;
   }
 
+  /** Shows no emptiness beside the picture where it could show more of it. */
+  fill(scene) {
+    const place = (at, size, room) => (size <= room ? (room - size) / 2 : Math.min(0, Math.max(room - size, at)));
+    this.x = place(this.x, scene.width * this.k, this.width);
+    this.y = place(this.y, scene.height * this.k, this.height);
+  }
+
   /** Moves as little as needed to show a part of the picture. */
   reveal(x, y, w, h, margin = 48) {
     const left = x * this.k + this.x, top = y * this.k + this.y;
