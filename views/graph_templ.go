@@ -1279,7 +1279,7 @@ func graphTable(g Graph) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 90, "<div class=\"table-scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Builds of the picture\"><table class=\"levels\"><thead><tr><th scope=\"col\" class=\"number\">Level</th><th scope=\"col\">Build</th><th scope=\"col\">Status</th><th scope=\"col\">Waits for</th><th scope=\"col\">Needed by</th></tr></thead> <tbody>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 90, "<div class=\"table-scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Builds of the picture\"><table class=\"levels\"><thead><tr><th scope=\"col\" class=\"number\">Level</th><th scope=\"col\">Build</th><th scope=\"col\">Status</th><th scope=\"col\">Needs</th><th scope=\"col\">Needed by</th></tr></thead> <tbody>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -19,8 +19,8 @@ func (a *app) printForecast(f api.Forecast) {
 		}
 		return
 	}
-	fmt.Fprintf(a.out, "about %s left (%s to %s) on %s\n",
-		inWords(f.Seconds.Likely), inWords(f.Seconds.Early), inWords(f.Seconds.Late), plural(f.Workers, "worker"))
+	fmt.Fprintf(a.out, "about %s left (%s to %s), %s at a time\n",
+		inWords(f.Seconds.Likely), inWords(f.Seconds.Early), inWords(f.Seconds.Late), plural(f.Workers, "build"))
 	if len(f.Chain) < 2 {
 		return
 	}
