@@ -7,10 +7,10 @@ import (
 	"io"
 )
 
-// ReadArchive calls entry for everything in a tar archive and reads it to its
-// end, so that truncated and damaged ones are errors. Compression is recognised
-// by its first bytes: zst, xz, gz or none. What entry leaves unread of the
-// content is passed over; an error from it ends the reading.
+// ReadArchive calls entry for each entry of a tar archive, and reads the
+// archive to its end, so that truncated and damaged ones are errors.
+// Compression is recognised by its first bytes: zst, xz, gz or none. Content
+// that entry does not read is skipped; an error from entry ends the reading.
 func (l Limits) ReadArchive(r io.Reader, entry func(h *tar.Header, content io.Reader) error) error {
 	plain, closeFn, err := decompress(r, l)
 	if err != nil {
@@ -58,9 +58,9 @@ func (a *archiveReader) read() error {
 	}
 }
 
-// finish reads what follows the archive, of whose end so many bytes were seen:
-// only zero bytes may, but reading on to the end lets the decompressor check
-// its sums.
+// finish reads the rest of the stream behind the archive, of whose end marker
+// so many bytes were seen: only zero bytes may follow, and reading them lets
+// the decompressor check its sums.
 func (a *archiveReader) finish(end int64) error {
 	if end < endOfArchive || a.stream.zeros < endOfArchive {
 		return errCutOff
@@ -83,8 +83,8 @@ func archiveError(err error) error {
 	return err
 }
 
-// count holds an entry against the limits. Sizes are counted apart from the
-// stream, because a sparse file costs nothing there.
+// count adds an entry to the counts and checks the limits. Sizes are counted
+// apart from the stream, because a sparse file needs no bytes there.
 func (a *archiveReader) count(header *tar.Header) error {
 	a.entries++
 	a.names += len(header.Name)

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Comparison is what a package offers, beside what the one that it replaces
-// offered.
+// Comparison is the sonames and provides of a package, compared with those of
+// the package that it replaces.
 type Comparison struct {
 	Sonames  []Difference // sorted
 	Provides []Difference // as written, sorted; those that went are as they were written
@@ -18,7 +18,7 @@ type Difference struct {
 	Change Change
 }
 
-// Change says what became of something that a package offers.
+// Change is how a soname or provide differs from before.
 type Change string
 
 // The changes. ChangeUnknown: the older package does not tell.
@@ -29,7 +29,8 @@ const (
 	ChangeRemoved Change = "removed"
 )
 
-// Offers lists what a package offers when there is nothing to compare it with.
+// Offers returns the sonames and provides of a package that has none before it
+// to compare with.
 func Offers(i Interface) Comparison {
 	return Comparison{
 		Sonames:  differences(sortUnique(slices.Clone(i.Sonames)), ChangeUnknown),
@@ -80,8 +81,8 @@ func differences(texts []string, change Change) []Difference {
 	return list
 }
 
-// compareProvides compares as Canonical does: a provide with the package's own
-// version says only that.
+// compareProvides compares as Canonical does: provides with the package's own
+// version are equal in both.
 func compareProvides(was, now Interface) []Difference {
 	added := missing(now, was)
 	var list []Difference

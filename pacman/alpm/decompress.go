@@ -20,8 +20,8 @@ const (
 	magicGzip = "\x1f\x8b"
 )
 
-// decompress returns the plain bytes of r. The decompressor keeps to
-// limits.Window; closeFn frees its memory.
+// decompress returns the plain bytes of r. The decompressor uses at most
+// limits.Window of memory; closeFn frees it.
 func decompress(r io.Reader, limits Limits) (plain io.Reader, closeFn func(), err error) {
 	buffered := bufio.NewReaderSize(r, 64<<10)
 	magic, err := buffered.Peek(len(magicXz))
@@ -48,11 +48,11 @@ func decompressZstd(r io.Reader, window int64) (plain io.Reader, closeFn func(),
 	return decoder, decoder.Close, nil
 }
 
-// countingReader counts what was read and stops at a limit.
+// countingReader counts the bytes read and stops at a limit.
 type countingReader struct {
 	r     io.Reader
 	n     int64
-	zeros int64 // zero bytes at the end of what was read
+	zeros int64 // zero bytes at the end of those read
 	limit int64
 }
 

@@ -9,12 +9,12 @@ import (
 type Dep struct {
 	Name    string // a package, something provided, or a soname
 	Op      string // <, <=, =, >= or >; empty when every version will do
-	Version string // what Op compares with
-	Desc    string // of an optional dependency: what it is good for
+	Version string // the version that Op compares with
+	Desc    string // of an optional dependency: its purpose
 }
 
-// ParseDep reads a dependency as PKGBUILD(5) writes it: name, name>=version,
-// and for optional ones "name: what for".
+// ParseDep parses a dependency of PKGBUILD(5): name, name>=version, and for
+// optional ones "name: purpose".
 func ParseDep(s string) (Dep, error) {
 	d := splitDep(s)
 	if err := checkDepName(d.Name); err != nil {

@@ -5,18 +5,19 @@ import (
 	"iter"
 )
 
-// DescLines tells the lines of a database's desc (also depends) apart, in order.
-// A field is a header line, %NAME%, at the beginning of the text or after an
-// empty line; what follows up to the next empty line are its values, whatever
-// they look like. The zero value stands at the beginning.
+// DescLines assigns the lines of a database's desc (also depends) to fields, in
+// order. A field is a header line, %NAME%, at the beginning of the text or
+// after an empty line; all lines from there to the next empty line are its
+// values, even those that look like a header. The zero value stands at the
+// beginning.
 type DescLines struct {
 	field  string
 	inside bool // since the last empty line there was one that is not empty
 }
 
-// Value takes the next line without its end. It returns the field, without
+// Value reads the next line, without its end. It returns the field, without
 // percent signs, of which the line is a value, or "" for headers, empty lines,
-// and whatever belongs to no field.
+// and lines outside of any field.
 func (d *DescLines) Value(line []byte) (field string) {
 	switch {
 	case len(line) == 0:

@@ -36,8 +36,8 @@ type library struct {
 
 func isELF(head []byte) bool { return bytes.HasPrefix(head, []byte(elf.ELFMAG)) }
 
-// readLibrary reads an ELF file. Errors say what is wrong with the file, or
-// wrap the one of r.
+// readLibrary reads an ELF file. Errors describe the fault of the file, or wrap
+// the one of r.
 func readLibrary(r io.ReaderAt, size int64) (library, error) {
 	f := elfFile{r: r, size: size}
 	typ, err := f.readHeaders()

@@ -7,8 +7,8 @@ import (
 
 const packageSuffix = ".pkg.tar"
 
-// Filename returns the name makepkg gives a package. The version may have an epoch,
-// whose colon is kept. ext is zst, xz or gz, or empty for no compression.
+// Filename returns the name of a package file as makepkg makes it. The colon of
+// an epoch stays in it. ext is zst, xz or gz, or empty for no compression.
 func Filename(name, version, arch, ext string) string {
 	base := name + "-" + version + "-" + arch + packageSuffix
 	if ext == "" {
@@ -21,8 +21,8 @@ func Filename(name, version, arch, ext string) string {
 // of a pkgbase with OPTIONS=(debug strip). It stands in no .SRCINFO.
 func DebugName(pkgbase string) string { return pkgbase + "-debug" }
 
-// ParseFilename is the reverse of Filename. What it returns is safe as a part
-// of a path.
+// ParseFilename is the reverse of Filename. Its results are safe as parts of a
+// path.
 func ParseFilename(s string) (name, version, arch string, err error) {
 	stem, err := cutExt(s)
 	if err != nil {

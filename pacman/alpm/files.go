@@ -30,8 +30,8 @@ func checkPath(name string) error {
 	return nil
 }
 
-// listName returns the name as bsdtar -t prints it in a UTF-8 locale, which is what
-// repo-add writes: one line, with escapes.
+// listName returns the name as bsdtar -t prints it in a UTF-8 locale, and so as
+// repo-add writes it: one line, with escapes.
 func listName(header *tar.Header) string {
 	name := header.Name
 	if header.Typeflag == tar.TypeDir && !strings.HasSuffix(name, "/") {

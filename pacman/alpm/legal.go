@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// What names and versions may hold is from makepkg's lint_pkgbuild directory.
-// Both become parts of file names: the rules leave no way to write a slash, a
-// control character, a hidden file or an option of a command.
+// The characters of names and versions are restricted as in makepkg's
+// lint_pkgbuild directory. Both become parts of file names: the rules exclude
+// slashes, control characters, hidden files and options of commands.
 
 // maxPart bounds names and versions in bytes: a file name has at most 255.
 const maxPart = 200

@@ -19,10 +19,10 @@ func ReadInterface(r io.Reader, tempDir string) (*Package, Interface, error) {
 }
 
 // ReadInterface is ReadPackage and reads, in the same pass, the interface too.
-// Shared libraries of more than a few megabytes are put for the moment, one at
-// a time, into a file without a name in tempDir (the system's directory for
-// those when it is empty). A library that cannot be read is no error: the
-// interface is then not known, and says why.
+// Shared libraries of more than a few megabytes are copied, one at a time, to
+// an unnamed file in tempDir (the system's directory for temporary files when
+// it is empty). A library that cannot be read is no error: Interface.Unknown is
+// then the reason.
 func (l Limits) ReadInterface(r io.Reader, tempDir string) (*Package, Interface, error) {
 	reader := libraryReader{limits: l, tempDir: tempDir}
 	p, err := l.readPackage(r, reader.look)
@@ -49,8 +49,8 @@ type libraryReader struct {
 // maxInMemory is the size in bytes up to which a library is read without a file.
 const maxInMemory = 4 << 20
 
-// look takes files only. Symbolic links lead to a file of this package, which
-// is read under its own name, or to another package's.
+// look reads regular files only. Symbolic links lead to a file of this package,
+// which is read under its own name, or to another package's.
 func (l *libraryReader) look(header *tar.Header, content io.Reader) error {
 	switch {
 	case !IsLibraryName(header.Name):
@@ -79,9 +79,9 @@ func (l *libraryReader) look(header *tar.Header, content io.Reader) error {
 }
 
 // IsLibraryName reports whether a file of a package may be a shared library, by
-// its name. As makepkg does it, all directories count: programs are linked with
-// what is in /opt/cuda/lib64, too. Detached debugging symbols have the headers
-// of a library without its contents.
+// its name. As in makepkg, all directories count: programs link with libraries
+// in /opt/cuda/lib64, too. Detached debugging symbols have the headers of a
+// library without its contents.
 func IsLibraryName(name string) bool {
 	return strings.Contains(path.Base(name), ".so") && !strings.HasPrefix(name, "usr/lib/debug/")
 }

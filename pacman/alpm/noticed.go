@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// Noticed reports whether a dependent with these dependencies can notice that the
-// packages of a pkgbase were replaced, and by what. A soname that came, went or
-// moved to another package is noticed by everyone, because nobody knows which
-// of them a dependent links with; all else only by those who ask for it.
-// Whatever cannot be decided counts as noticed.
+// Noticed reports whether a dependent with these dependencies can notice that
+// the packages of a pkgbase were replaced, and the first reason. A soname that
+// was added, removed or moved to another package is noticed by everyone,
+// because the links of a dependent are not known; any other change only by a
+// dependent that asks for it. Undecidable changes count as noticed.
 func Noticed(deps []Dep, from, to []Interface) (reason string, changed bool) {
 	from, to = dependable(from), dependable(to)
 	if len(from) == 0 || len(to) == 0 {
@@ -48,7 +48,7 @@ func unknowns(from, to []Interface) []string {
 	return words
 }
 
-// sonameChanges lists what went before what came.
+// sonameChanges lists removed and moved sonames, then added ones.
 func sonameChanges(from, to []Interface) []string {
 	var gone, come []string
 	before, after := sonameOwners(from), sonameOwners(to)
@@ -101,10 +101,11 @@ func missing(a, b Interface) []string {
 	return list
 }
 
-// answers is what a set of packages has to offer to one dependency.
+// answers are the names and provides of a set of packages that satisfy one
+// dependency.
 type answers struct {
-	named bool            // something has the name, whatever the version
-	by    map[string]bool // what will do, without versions that follow the package's own
+	named bool            // something has the name, with any version
+	by    map[string]bool // the satisfying ones, without versions that follow the package's own
 	words []string        // the same as people read it
 }
 
@@ -131,7 +132,7 @@ func (a *answers) add(will bool, key, words string) {
 	}
 }
 
-// offered compares a dependency with a provide, sonames in whatever form.
+// offered compares a dependency with a provide. Sonames may have any form.
 func offered(d Dep, provide string) (named, will bool) {
 	if wanted, soname := ParseSoname(d.Name + d.Op + d.Version); soname {
 		if had, soname := ParseSoname(provide); soname && had.Library == wanted.Library {

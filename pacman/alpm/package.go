@@ -1,5 +1,6 @@
-// Package alpm knows what pacman's library knows about packages: how versions
-// compare, what dependency strings mean, and what a package file holds.
+// Package alpm implements the parts of pacman's library that are about
+// packages: comparing versions, matching dependencies, and reading package
+// files.
 //
 // Functions that mirror libalpm (pacman 6.0.2) name the one they mirror; the
 // tests compare them with pacman's own programs.
@@ -12,7 +13,7 @@ import (
 	"io"
 )
 
-// Package is what a package file says about itself.
+// Package is the metadata and the file list of a package file.
 type Package struct {
 	Info  PkgInfo
 	Files []string // as repo-add lists them in .files: sorted by bytes, directories end in a slash
@@ -21,12 +22,12 @@ type Package struct {
 // ErrLimit is in the errors about packages that are larger than allowed.
 var ErrLimit = errors.New("over the limit")
 
-// Limits bound what reading a package may cost. Zero values refuse everything;
+// Limits bound the cost of reading a package. Zero values refuse everything;
 // begin with DefaultLimits.
 type Limits struct {
 	Unpacked int64 // bytes of the unpacked archive
 	Entries  int   // files and directories in it
-	Names    int   // bytes of all their names together, which are kept in memory
+	Names    int   // bytes of all their names together, which stay in memory
 	Window   int64 // bytes of memory that the compression may ask for
 	Library  int64 // bytes of a shared library whose soname is read
 }

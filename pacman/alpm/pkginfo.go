@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// PkgInfo is a package's .PKGINFO: what pacman knows of it. The fields have
-// the names of PKGBUILD(5); lists are in file order and hold no empty values.
+// PkgInfo is a package's .PKGINFO. The fields have the names of PKGBUILD(5);
+// lists are in file order, without empty values.
 type PkgInfo struct {
 	Name      string
 	Base      string // empty in packages of old makepkg
@@ -222,7 +222,7 @@ func (i *PkgInfo) check() error {
 	return checkArch(i.Arch)
 }
 
-// shorten keeps hostile text out of messages, but for its beginning.
+// shorten cuts a text for messages, which hostile text must not fill.
 func shorten(s string) string {
 	const most = 80
 	if len(s) <= most {

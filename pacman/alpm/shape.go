@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// shape refuses entries that makepkg never writes and that would reach beyond the
-// package where it is unpacked: devices, FIFOs, hard links to what is not in the
-// package, and anything below a symbolic link, in whatever order they come.
+// shape refuses entries that makepkg never writes and that would reach beyond
+// the package where it is unpacked: devices, FIFOs, hard links to files outside
+// of the package, and entries below a symbolic link, in any order.
 type shape struct {
 	files   map[string]bool // also hard links to files
 	links   map[string]bool // symbolic links
-	parents map[string]bool // what must be directories
+	parents map[string]bool // paths that must be directories
 	last    string          // the directory that was looked at last: the next entry is often in it, too
 }
 
@@ -21,7 +21,7 @@ func newShape() shape {
 	return shape{files: map[string]bool{}, links: map[string]bool{}, parents: map[string]bool{".": true}, last: "."}
 }
 
-// check takes the next entry, whose name checkPath has accepted.
+// check checks the next entry, whose name checkPath has accepted.
 func (s *shape) check(header *tar.Header) error {
 	name := strings.TrimSuffix(header.Name, "/")
 	if err := s.checkParents(name); err != nil {

@@ -15,7 +15,7 @@ type Soname struct {
 	Bits    string // word size, 32 or 64; empty when not written
 }
 
-// ParseSoname reads a soname and says whether s is one. A comparison other
+// ParseSoname parses a soname and reports whether s is one. A comparison other
 // than = makes it none.
 func ParseSoname(s string) (Soname, bool) {
 	var n Soname
@@ -47,7 +47,7 @@ func (n Soname) legal(versioned bool) bool {
 		checkName(n.Library) == nil && all(n.Version, isName) && versioned == (n.Version != "")
 }
 
-// cutBits takes the word size off a version such as 5-64.
+// cutBits splits the word size off a version such as 5-64.
 func cutBits(version string) (rest, bits string) {
 	for _, bits := range []string{"32", "64"} {
 		if rest, found := strings.CutSuffix(version, "-"+bits); found {

@@ -83,8 +83,8 @@ func compareRun(a, b string, numeric bool) int {
 	return strings.Compare(a, b)
 }
 
-// compareRest decides when one side has come to its end: what is left makes
-// the longer one newer, but letters make it older (1.0rc1 < 1.0 < 1.0.1).
+// compareRest decides when one side has come to its end: the rest makes the
+// longer one newer, but letters make it older (1.0rc1 < 1.0 < 1.0.1).
 func compareRest(a, b string) int {
 	switch {
 	case a == "" && b == "":

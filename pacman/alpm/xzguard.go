@@ -8,10 +8,10 @@ import (
 	"io"
 )
 
-// xzGuard passes the bytes of an .xz file on and looks at each block's header
-// on the way. The xz library allocates whatever dictionary a header asks for,
-// up to 4 GB, and has no setting against it. Only the structure is followed
-// (xz-file-format 1.2.1); whether the contents are sound is for the library.
+// xzGuard passes the bytes of an .xz file on and checks each block's header on
+// the way. The xz library allocates a dictionary of any size that a header asks
+// for, up to 4 GB, and has no setting against it. Only the structure is
+// followed (xz-file-format 1.2.1); the library checks the contents.
 type xzGuard struct {
 	r       *bufio.Reader
 	window  int64  // most bytes a dictionary may have
