@@ -1,12 +1,13 @@
-// Package baserepo keeps copies of the base repositories' databases: the
-// distribution's own pacman repositories, with which builds are made. It knows
-// what they hold, and what dependents were last built against.
+// Package baserepo downloads the databases of the base repositories: the
+// distribution's own pacman repositories, against which packages are built. It
+// finds packages in them, and the interfaces that dependents were last built
+// against.
 //
-// Three files of each are kept: the database ({name}.db), and when the server
+// Three files of each are copied: the database ({name}.db), and when the server
 // has them the lists of files ({name}.files) and of the sonames that packages
 // link with ({name}.links.tar.gz, which sogrep searches). A copy is replaced
-// only by one that was read to its end and is plausible; whatever else comes
-// from the server leaves it as it was.
+// only by one that was read to its end and is plausible; after any other answer
+// of the server it stays as it was.
 package baserepo
 
 import (
@@ -39,7 +40,7 @@ type Repo struct {
 
 // Options of Open. The zero value has sensible ones for x86_64.
 type Options struct {
-	Architecture string        // replaces $arch and says what word size usr/lib has; x86_64
+	Architecture string        // replaces $arch and determines the word size of usr/lib; x86_64
 	MaxSize      int64         // bytes of one file as it is downloaded; 512 MB
 	MaxUnpacked  int64         // bytes of one file unpacked; 4 GB
 	MaxKept      int           // bytes of one file in memory; 256 MB
@@ -106,7 +107,7 @@ type repository struct {
 // if needed. The order of the repositories is that of pacman.conf: the first
 // that has a name wins. Copies that cannot be read count as missing. Removing
 // the files of a repository from the directory before Open makes the next
-// Refresh take whatever the server has.
+// Refresh accept any version that the server has.
 func Open(dir string, repos []Repo, o Options) (*Base, error) {
 	o = o.withDefaults()
 	b := &Base{dir: dir, options: o, limits: alpm.DefaultLimits()}
@@ -189,12 +190,12 @@ type Result struct {
 	Repo     string
 	Changed  bool   // something newer was taken
 	Packages int    // that are known now
-	Warning  string // in words, why something was kept as it was; empty when all is well
+	Warning  string // why a file was left as it was, in words; empty when all is well
 }
 
-// Refresh asks for what is newer than the copies and publishes it. It returns one
-// result for each repository, in their order; when ctx ends, the rest of them
-// have that for a warning.
+// Refresh downloads the files that are newer than the copies and publishes
+// them. It returns one result for each repository, in their order; when ctx
+// ends, the rest of them have that for a warning.
 func (b *Base) Refresh(ctx context.Context) []Result {
 	b.refresh.Lock()
 	defer b.refresh.Unlock()

@@ -2,12 +2,12 @@ package baserepo
 
 import "buildbtw/pacman/alpm"
 
-// Bases are the base repositories by architecture; none when the server was not
-// told of any.
+// Bases are the base repositories by architecture; none when the server has
+// none configured.
 type Bases map[string]*Base
 
-// Interfaces returns what dependents can notice of the packages of a pkgbase;
-// not ok when the base does not have it or does not tell.
+// Interfaces returns the interfaces of the packages of a pkgbase; not ok when
+// the base does not have it or lacks the data.
 func (b Bases) Interfaces(architecture, pkgbase string) ([]alpm.Interface, bool) {
 	base, ok := b[architecture]
 	if !ok {

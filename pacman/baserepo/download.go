@@ -24,8 +24,7 @@ type downloaded struct {
 	meta meta
 }
 
-// download fetches a file unless it is still the version in have, for which it
-// gives nil.
+// download fetches a file; nil when the server still has the version of have.
 func (b *Base) download(ctx context.Context, have meta) (*downloaded, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.options.Timeout)
 	defer cancel()
@@ -76,8 +75,8 @@ func conditional(ctx context.Context, have meta) (*http.Request, error) {
 	return request, nil
 }
 
-// copyLocal reads a repository on this machine. What is no plain file is not
-// opened, because a pipe would never end.
+// copyLocal reads a repository on this machine. Only regular files are opened,
+// because a pipe would never end.
 func (b *Base) copyLocal(ctx context.Context, path string, have meta) (*downloaded, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -134,8 +133,8 @@ func (b *Base) errTooLarge() error {
 	return fmt.Errorf("it has more than %d bytes", b.options.MaxSize)
 }
 
-// words returns what went wrong without addresses, which may hold a password, and
-// without paths of this machine.
+// words returns an error's message without addresses, which may contain a
+// password, and without paths of this machine.
 func words(err error) string {
 	var web *url.Error
 	var path *fs.PathError

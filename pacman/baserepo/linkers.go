@@ -7,8 +7,8 @@ import (
 	"buildbtw/pacman/alpm"
 )
 
-// Linkers lists the packages that depend on a library by soname, in whatever
-// form, by name. Of packages that name no sonames nothing is known.
+// Linkers returns the packages that depend on a library by soname, in any form,
+// by name. Packages that do not name the sonames they link with are missing.
 func (s *Snapshot) Linkers(soname alpm.Soname) []Entry {
 	var list []Entry
 	for _, entries := range s.byName {

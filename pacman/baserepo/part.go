@@ -33,7 +33,7 @@ func kinds() []kind {
 // table is the content of one file.
 type table interface{ count() int } // packages in it
 
-// part is the kept copy of one file.
+// part is the copy of one file.
 type part struct {
 	kind
 	file  string // its name, here and on the server
@@ -41,7 +41,7 @@ type part struct {
 	table table // nil: there is none
 }
 
-// meta says which version of a file the copy is, for conditional requests.
+// meta identifies the version of a copied file, for conditional requests.
 type meta struct {
 	URL      string `json:"url"`
 	ETag     string `json:"etag,omitempty"`
@@ -97,7 +97,7 @@ func (p *part) read(ctx context.Context, path string, limits alpm.Limits) (table
 
 func (p *part) metaPath(dir string) string { return filepath.Join(dir, p.file+".json") }
 
-// refreshPart takes the server's version of one file if it is a newer one.
+// refreshPart replaces one file by the server's version if that is newer.
 func (b *Base) refreshPart(ctx context.Context, r *repository, p *part) (changed bool, err error) {
 	have := p.meta
 	if address := r.base + "/" + p.file; have.URL != address {

@@ -32,7 +32,7 @@ func newSnapshot(repos []*repository, architecture string) *Snapshot {
 	return s
 }
 
-// nativeBits returns the word size of what is in usr/lib.
+// nativeBits returns the word size of the libraries in usr/lib.
 func nativeBits(architecture string) string {
 	switch architecture {
 	case "x86_64", "aarch64", "riscv64", "loong64", "loongarch64", "powerpc64le":
@@ -56,7 +56,7 @@ func (s *Snapshot) add(repo string, t table) {
 	}
 }
 
-// addEntries takes copies, because other snapshots may hold the same entries.
+// addEntries adds copies, because other snapshots may share the entries.
 func (s *Snapshot) addEntries(repo string, entries database) {
 	s.count += len(entries)
 	for _, e := range entries {
@@ -80,7 +80,7 @@ func (s *Snapshot) groupByBase() {
 func (s *Snapshot) Packages() int { return s.count }
 
 // Package returns the package that pacman would install by this name: that of
-// the first repository which has it, whatever the version.
+// the first repository which has it, with any version.
 func (s *Snapshot) Package(name string) (Entry, bool) {
 	entries := s.byName[name]
 	if len(entries) == 0 {
@@ -89,10 +89,10 @@ func (s *Snapshot) Package(name string) (Entry, bool) {
 	return *entries[0], true
 }
 
-// Interfaces returns those of the packages of a pkgbase that pacman would
-// install: what dependents outside of a buildspace were last built against. It
-// is not ok when the base repositories do not have it, or do not tell enough;
-// an Unknown then says why.
+// Interfaces returns the interfaces of the packages of a pkgbase that pacman
+// would install: those that dependents outside of a buildspace were last built
+// against. It is not ok when the base repositories do not have the pkgbase, or
+// lack data; the reason is then in Unknown.
 func (s *Snapshot) Interfaces(pkgbase string) (list []alpm.Interface, ok bool) {
 	ok = len(s.byBase[pkgbase]) > 0
 	for _, e := range s.byBase[pkgbase] {

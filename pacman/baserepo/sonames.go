@@ -32,8 +32,8 @@ func (g *group) soname(version string) string {
 	return g.library + "." + version
 }
 
-// sonames returns them in the form of alpm.SonameOf, or says that they cannot be
-// told. Libraries without a version that nobody links with are left out.
+// sonames returns them in the form of alpm.SonameOf; not ok when they cannot be
+// derived. Libraries without a version that nobody links with are left out.
 func (d deriver) sonames(files, provides []string) (sonames []string, ok bool) {
 	groups, ok := d.groups(files)
 	if !ok {
@@ -83,8 +83,9 @@ func (d deriver) groups(files []string) ([]*group, bool) {
 	return all, true
 }
 
-// splitName takes libfoo.so.1.2 apart. Parts of a version begin with a digit,
-// which manual pages (ld.so.8.gz) and checksums (libfoo.so.1.hmac) do not.
+// splitName splits libfoo.so.1.2 into library and version. Parts of a version
+// begin with a digit, which manual pages (ld.so.8.gz) and checksums
+// (libfoo.so.1.hmac) do not.
 func splitName(name string) (library, version string, ok bool) {
 	if strings.HasSuffix(name, ".so") {
 		return name, "", true
@@ -108,8 +109,8 @@ func (d deriver) bits(file string) string {
 	return d.native
 }
 
-// versions picks those that are sonames: what packages link with or the package
-// itself states in its provides; else what the usual layout says.
+// versions returns the versions that are sonames: those that packages link with
+// or the package itself names in its provides; else that of the usual layout.
 func (d deriver) versions(g *group, provides []string) ([]string, bool) {
 	var picked, numbered []string
 	for _, v := range g.versions {

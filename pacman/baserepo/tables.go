@@ -33,8 +33,8 @@ type database []*Entry
 
 func (d database) count() int { return len(d) }
 
-// fileLists gives, by id, the files that may be shared libraries. Packages
-// without any are there, too.
+// fileLists are, by id, the files that may be shared libraries. Packages
+// without any are in it, too.
 type fileLists map[string][]string
 
 func (f fileLists) count() int { return len(f) }
@@ -69,7 +69,7 @@ func members(r io.Reader, limits alpm.Limits, read func(id, name string, lines *
 // lines reads a text by lines.
 type lines struct {
 	r    *bufio.Reader
-	left *int // bytes that may still be kept
+	left *int // bytes that may still be stored
 	n    int  // bytes read
 }
 
@@ -98,7 +98,7 @@ func (l *lines) keep(line []byte) (string, error) {
 }
 
 // parseDatabase reads desc, and depends of databases of pacman before 4.2.
-// Everything an entry says must be legal, or the file is no database.
+// Every entry must be legal, or the file is no database.
 func parseDatabase(r io.Reader, limits alpm.Limits) (table, error) {
 	byID := map[string]*Entry{}
 	var all database
@@ -125,7 +125,7 @@ func parseDatabase(r io.Reader, limits alpm.Limits) (table, error) {
 	return all, nil
 }
 
-// read takes the fields it knows.
+// read reads the fields that an Entry has.
 func (e *Entry) read(text *lines) error {
 	var desc alpm.DescLines
 	for {
@@ -177,7 +177,7 @@ func (e *Entry) field(name string) (one *string, list *[]string) {
 	return nil, nil
 }
 
-// check holds name and version against the rules for file names.
+// check checks name and version by the rules for file names.
 func (e *Entry) check() error {
 	if _, _, _, err := alpm.ParseFilename(alpm.Filename(e.Name, e.Version, e.Arch, "")); err != nil {
 		return fmt.Errorf("an entry without a legal name, version and architecture: %w", err)
@@ -188,7 +188,8 @@ func (e *Entry) check() error {
 	return nil
 }
 
-// parseFileLists keeps of the many names only those that matter here.
+// parseFileLists reads the names that may be shared libraries, and drops the
+// others.
 func parseFileLists(r io.Reader, limits alpm.Limits) (table, error) {
 	lists := fileLists{}
 	err := members(r, limits, func(id, name string, text *lines) error {
@@ -221,8 +222,8 @@ func parseFileLists(r io.Reader, limits alpm.Limits) (table, error) {
 	return lists, nil
 }
 
-// parseLinks reads what dbscripts' createlinks writes: for every package a file
-// with the DT_NEEDED of its programs and libraries, one on a line.
+// parseLinks reads the output of dbscripts' createlinks: for every package a
+// file with the DT_NEEDED of its programs and libraries, one per line.
 func parseLinks(r io.Reader, limits alpm.Limits) (table, error) {
 	all := &links{sonames: map[string]bool{}}
 	err := members(r, limits, func(_, name string, text *lines) error {
