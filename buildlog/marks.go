@@ -32,6 +32,7 @@ const (
 // rules is the table of phrases that mark errors and phases of a build. The
 // texts are those of makepkg, pacman, compilers, glibc's strerror, curl and
 // gpg. Whoever changes it changes indexVersion.
+//
 //nolint:gochecknoglobals // a table that never changes
 var rules = []rule{
 	{phase, "Making package: ", `^==> Making package: `, ""},
