@@ -10,7 +10,7 @@ runs=${RUNS:-3}
 table='
 plan    ./buildgraph  ^Benchmark(Index|PlanOf.*)$                                        15x
 plan    ./buildgraph  ^Benchmark(PlanAgainstTsort|CutsOf.*|Push.*|Three.*)$              15x
-cold    ./scheduler   ^BenchmarkColdPlan$                                                3x
+cold    ./catalog     ^BenchmarkColdPlan$                                                3x
 claim   ./store       ^Benchmark(CreateIteration|Claim.*|Heartbeat)$                     20x
 finish  ./store       ^Benchmark(Finish.*)$                                              20x
 finish  ./pacman/pacmanrepo ^Benchmark(Stage|Publish)$                                         10x
@@ -25,8 +25,8 @@ lists   ./store       ^Benchmark(PageOfBlockedBuilds|Blockers|Graph|Diff|Buildsp
 graph   ./internal/graphlayout ^BenchmarkLayout$                                                  50x
 graph   ./handlers    ^BenchmarkGraphPage$                                               3x
 sources ./pacman/srcinfo  ^BenchmarkParse$                                                   3x
-gitlab  ./scheduler   ^BenchmarkFirstFill$                                               1x
-gitlab  ./scheduler   ^Benchmark(QuietPass|PushToIteration)$                             10x
+gitlab  ./forge       ^BenchmarkFirstFill$                                               1x
+gitlab  ./forge       ^Benchmark(QuietPass|PushToIteration)$                             10x
 load    ./cmd/internal/chaos  ^Benchmark(Workers|FinishUnblocks3000OverHTTP)$        1x
 '
 
