@@ -203,7 +203,7 @@ func TestReasonSaysWhy(t *testing.T) {
 }
 
 // TestADependencyIsSatisfiedOrARootCauseOrStillGoing goes through every status and
-// every reason to skip: what is over is exactly one of the two.
+// every reason to skip. A build that has ended is exactly one of the two.
 func TestADependencyIsSatisfiedOrARootCauseOrStillGoing(t *testing.T) {
 	t.Parallel()
 	for _, s := range buildbtw.Statuses() {

@@ -1,5 +1,5 @@
-// Package buildgraph turns sources and changesets into a plan: what must be
-// built, in which order, and why. It does no I/O; the same input gives the same
+// Package buildgraph turns sources and changesets into a plan: the builds,
+// their order, and a reason for each. It does no I/O; the same input gives the same
 // bytes. docs/engine.md draws the stages; a plan passes the files in this order:
 //
 //	index.go    sources, linked into one graph per architecture (internal/link)
@@ -20,7 +20,7 @@
 //   - Edge: one node needs another, for depends, makedepends or checkdepends.
 //   - Changeset: a source as it is to be built; it starts the closure.
 //   - Closure: all nodes that the changesets reach over edges of the kinds that
-//     trigger builds. A scope and what people add or exclude make the set of it.
+//     trigger builds. The scope, additions and exclusions turn it into the set.
 //   - Set: the nodes that are built.
 //   - Component: a strongly connected component of more than one node: packages
 //     that lie on cycles together.
@@ -30,7 +30,7 @@
 //   - Outside: nodes that are not built and over which an order holds: app needs
 //     tool (outside) needs lib, so lib comes before app (Edge.Through).
 //   - Stage: with `cycles: twice`, a package with a cut edge is built again, in
-//     stage 2, after what stage 1 could not wait for.
+//     stage 2, after the builds that stage 1 did not wait for.
 //   - Level: the longest path from a build that waits for nothing.
 //   - Priority, chain: the seconds of the longest chain that starts at a build;
 //     the longest of all is the plan's chain.

@@ -21,8 +21,8 @@ const (
 
 // shorten looks for an order with a shorter longest chain: again and again, the
 // edges on the longest chains become a little cheaper to break, and the nodes
-// are inserted by the new prices. What that breaks more than the given order is
-// limited. It returns the best order found.
+// are inserted by the new prices. The cost of the broken edges may exceed that of
+// the given order by costLimit at most. It returns the best order found.
 func (s *sequence) shorten(t times, rounds int) []int32 {
 	c := newChains(t)
 	c.measure(s)
