@@ -15,7 +15,7 @@ type chains struct {
 const (
 	nearLongest = 0.98             // chains of this part of the longest are shortened too
 	discount    = 4 * priceUnit    // by how much an edge on them gets cheaper each time
-	costLimit   = 1.25             // how much more may be broken in the end, as a factor
+	costLimit   = 1.4              // how much more may be broken in the end, as a factor
 	costStop    = 1.15 * costLimit // when to give up, as a factor
 )
 
@@ -36,7 +36,7 @@ func (s *sequence) shorten(t times, rounds int) []int32 {
 			shortest = c.longest
 			copy(best, c.order)
 		}
-		if c.cost > costStop*cost || len(s.journal) == 0 && c.longest <= shortest {
+		if c.cost > costStop*cost {
 			break
 		}
 	}
