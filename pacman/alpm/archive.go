@@ -12,12 +12,13 @@ import (
 // Compression is recognised by its first bytes: zst, xz, gz or none. Content
 // that entry does not read is skipped; an error from entry ends the reading.
 func (l Limits) ReadArchive(r io.Reader, entry func(h *tar.Header, content io.Reader) error) error {
-	plain, closeFn, err := decompress(r, l)
+	packed := &packedReader{r: r}
+	plain, closeFn, err := decompress(packed, l)
 	if err != nil {
 		return archiveError(err)
 	}
 	defer closeFn()
-	reader := archiveReader{limits: l, stream: &countingReader{r: plain, limit: l.Unpacked}, entry: entry}
+	reader := archiveReader{limits: l, stream: &countingReader{r: plain, packed: packed, limit: l.Unpacked}, entry: entry}
 	return reader.read()
 }
 
@@ -35,10 +36,16 @@ type archiveReader struct {
 // that another should follow.
 const endOfArchive = 1024
 
+// maxHeader is how many bytes may lie between the content of one entry and that of
+// the next, and behind the last: headers of names and attributes, which are read
+// all at once, and the zero bytes with which tar fills its last record.
+const maxHeader = 4 << 20
+
 func (a *archiveReader) read() error {
 	archive := tar.NewReader(a.stream)
 	for {
 		before := a.stream.n
+		a.stream.headers = before + maxHeader
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
 			return a.finish(a.stream.n - before)
@@ -49,6 +56,7 @@ func (a *archiveReader) read() error {
 		if err := a.count(header); err != nil {
 			return err
 		}
+		a.stream.headers = 0
 		if err := a.entry(header, archive); err != nil {
 			return archiveError(err)
 		}

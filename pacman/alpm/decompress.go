@@ -48,12 +48,36 @@ func decompressZstd(r io.Reader, window int64) (plain io.Reader, closeFn func(),
 	return decoder, decoder.Close, nil
 }
 
-// countingReader counts the bytes read and stops at a limit.
+// A package becomes at most so many bytes, and so many times as large as it is:
+// xz makes 7,000 bytes of one, and zstd 30,000, so that a few megabytes would keep a
+// processor busy for minutes. What people make grows some ten times; an empty file
+// system of 256 MB may be in it.
+const (
+	freeGrowth = 256 << 20
+	maxGrowth  = 250
+)
+
+// packedReader counts the bytes of the file that have been read.
+type packedReader struct {
+	r io.Reader
+	n int64
+}
+
+func (p *packedReader) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	p.n += int64(n)
+	return n, err
+}
+
+// countingReader counts the bytes read. It stops at a limit, and when the file grows
+// too much.
 type countingReader struct {
-	r     io.Reader
-	n     int64
-	zeros int64 // zero bytes at the end of those read
-	limit int64
+	r       io.Reader
+	packed  *packedReader
+	n       int64
+	zeros   int64 // zero bytes at the end of those read
+	limit   int64
+	headers int64 // where headers must end; 0 in the content of an entry
 }
 
 func (c *countingReader) Read(p []byte) (int, error) {
@@ -67,8 +91,13 @@ func (c *countingReader) Read(p []byte) (int, error) {
 		zeros += c.zeros
 	}
 	c.zeros = zeros
-	if c.n > c.limit {
+	switch {
+	case c.n > c.limit:
 		return n, fmt.Errorf("%w: unpacked it has more than %d bytes", ErrLimit, c.limit)
+	case c.headers > 0 && c.n > c.headers:
+		return n, fmt.Errorf("%w: more than %d bytes between two files", ErrLimit, maxHeader)
+	case c.n > freeGrowth+maxGrowth*c.packed.n:
+		return n, fmt.Errorf("%w: unpacked it is more than %d times as large", ErrLimit, maxGrowth)
 	}
 	return n, err
 }

@@ -16,6 +16,10 @@ const (
 	maxSegments   = 1024     // real libraries have about ten
 	maxDynamic    = 64 << 10 // bytes of the dynamic segment; real ones have less than 2,000
 	maxSonameText = 255      // a soname is the name of a file
+	maxNeeded     = 4096     // libraries that a file links with; real ones have at most hundreds
+	maxVersions   = 4096     // versions of symbols that a library defines or needs; glibc defines 45
+	maxSymbols    = 1 << 20  // of a library; the largest have some 200,000
+	maxStrings    = 64 << 20 // bytes of the names of its symbols, and of its table of strings
 )
 
 // elfFile is the little that is needed of one ELF file.
@@ -27,11 +31,15 @@ type elfFile struct {
 	segments []elf.Prog64
 }
 
-// library is a file's DT_SONAME and its word size. Files that are no shared
-// library, or one that nothing can be linked with by name, have no soname.
+// library is what a program or a shared library has to do with others by its
+// dynamic segment. Programs, and libraries that nothing can be linked with by
+// name, have no soname.
 type library struct {
-	soname string
-	bits   string // 32 or 64
+	soname   string   // DT_SONAME
+	bits     string   // word size, 32 or 64
+	needed   []string // DT_NEEDED: sonames
+	versions []string // that its symbols have: Qt_6, Qt_6_PRIVATE_API@ and a digest of the names that have it
+	private  []string // versions that it needs and that promise nothing, as soname:version
 }
 
 func isELF(head []byte) bool { return bytes.HasPrefix(head, []byte(elf.ELFMAG)) }
@@ -41,15 +49,13 @@ func isELF(head []byte) bool { return bytes.HasPrefix(head, []byte(elf.ELFMAG)) 
 func readLibrary(r io.ReaderAt, size int64) (library, error) {
 	f := elfFile{r: r, size: size}
 	typ, err := f.readHeaders()
-	if err != nil || typ != elf.ET_DYN {
+	if err != nil || typ != elf.ET_DYN && typ != elf.ET_EXEC {
 		return library{}, err
 	}
 	for _, s := range f.segments {
-		if elf.ProgType(s.Type) != elf.PT_DYNAMIC {
-			continue
+		if elf.ProgType(s.Type) == elf.PT_DYNAMIC {
+			return f.dynamic(s)
 		}
-		soname, err := f.soname(s)
-		return library{soname, f.bits()}, err
 	}
 	return library{}, nil
 }
@@ -158,43 +164,87 @@ func (f *elfFile) segment(offset uint64) (s elf.Prog64, err error) {
 	return elf.Prog64{Type: n.Type, Off: uint64(n.Off), Vaddr: uint64(n.Vaddr), Filesz: uint64(n.Filesz)}, nil
 }
 
-// soname reads the dynamic segment and the string that it points to.
-func (f *elfFile) soname(dynamic elf.Prog64) (string, error) {
-	if dynamic.Filesz > maxDynamic {
-		return "", fmt.Errorf("%w: ELF dynamic segment of %d bytes", ErrLimit, dynamic.Filesz)
+// dynamic reads the dynamic segment and what it points to.
+func (f *elfFile) dynamic(segment elf.Prog64) (lib library, err error) {
+	lib.bits = f.bits()
+	if segment.Filesz > maxDynamic {
+		return lib, fmt.Errorf("%w: ELF dynamic segment of %d bytes", ErrLimit, segment.Filesz)
 	}
-	raw, err := f.at(dynamic.Off, dynamic.Filesz)
+	raw, err := f.at(segment.Off, segment.Filesz)
 	if err != nil {
-		return "", err
+		return lib, err
 	}
-	tags := f.tags(raw)
-	name, named := tags[elf.DT_SONAME]
-	if !named {
-		return "", nil
-	}
+	tags, needed := f.tags(raw)
 	table, found := f.offset(tags[elf.DT_STRTAB])
-	if !found || name >= tags[elf.DT_STRSZ] {
-		return "", errors.New("the ELF string table is not in the file")
+	names := stringTable{f, table, tags[elf.DT_STRSZ], found}
+	if at, named := tags[elf.DT_SONAME]; named {
+		if lib.soname, err = names.at(at); err != nil {
+			return lib, err
+		}
 	}
-	return f.text(table+name, tags[elf.DT_STRSZ]-name)
+	if len(needed) > maxNeeded {
+		return lib, fmt.Errorf("%w: more than %d needed libraries", ErrLimit, maxNeeded)
+	}
+	for _, at := range needed {
+		soname, err := names.at(at)
+		if err != nil {
+			return lib, err
+		}
+		lib.needed = append(lib.needed, soname)
+	}
+	if lib.private, err = f.privateNeeds(tags, names); err != nil || lib.soname == "" {
+		return lib, err
+	}
+	lib.versions, err = f.symbolVersions(tags, names)
+	return lib, err
 }
 
-// tags reads the entries of a dynamic segment up to the one that ends it. As
-// for the loader, the last of a kind counts.
-func (f *elfFile) tags(raw []byte) map[elf.DynTag]uint64 {
-	tags := map[elf.DynTag]uint64{}
+// stringTable is the file's table of dynamic strings.
+type stringTable struct {
+	f      *elfFile
+	offset uint64
+	size   uint64
+	found  bool // it is in the file
+}
+
+func (t stringTable) at(name uint64) (string, error) {
+	if !t.found || name >= t.size {
+		return "", errors.New("the ELF string table is not in the file")
+	}
+	return t.f.text(t.offset+name, t.size-name)
+}
+
+// whole reads the table, as names of symbols are of any length.
+func (t stringTable) whole() ([]byte, error) {
+	switch {
+	case !t.found:
+		return nil, errors.New("the ELF string table is not in the file")
+	case t.size > maxStrings:
+		return nil, fmt.Errorf("%w: ELF string table of %d bytes", ErrLimit, t.size)
+	}
+	return t.f.at(t.offset, t.size)
+}
+
+// tags reads the entries of a dynamic segment up to the one that ends it, and
+// the places of all needed libraries. As for the loader, the last of any other
+// kind counts.
+func (f *elfFile) tags(raw []byte) (tags map[elf.DynTag]uint64, needed []uint64) {
+	tags = map[elf.DynTag]uint64{}
 	word := 8
 	if f.class == elf.ELFCLASS32 {
 		word = 4
 	}
 	for ; len(raw) >= 2*word; raw = raw[2*word:] {
 		tag, value := f.word(raw), f.word(raw[word:])
-		if elf.DynTag(tag) == elf.DT_NULL {
-			break
+		switch elf.DynTag(tag) {
+		case elf.DT_NULL:
+			return tags, needed
+		case elf.DT_NEEDED:
+			needed = append(needed, value)
 		}
 		tags[elf.DynTag(tag)] = value
 	}
-	return tags
+	return tags, needed
 }
 
 func (f *elfFile) word(raw []byte) uint64 {

@@ -21,6 +21,9 @@ func Filename(name, version, arch, ext string) string {
 // of a pkgbase with OPTIONS=(debug strip). It stands in no .SRCINFO.
 func DebugName(pkgbase string) string { return pkgbase + "-debug" }
 
+// IsDebugName reports whether a name ends like one of DebugName.
+func IsDebugName(pkgname string) bool { return strings.HasSuffix(pkgname, "-debug") }
+
 // ParseFilename is the reverse of Filename. Its results are safe as parts of a
 // path.
 func ParseFilename(s string) (name, version, arch string, err error) {

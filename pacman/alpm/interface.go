@@ -3,25 +3,46 @@ package alpm
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 )
 
-// Interface is the part of a package whose change its dependents can notice:
-// its name, its version (where they ask for one), its provides, and its shared
-// libraries. Static libraries, headers and programs are not part of it:
-// dependents that were built with the old ones go on working.
+// Interface is the part of a package whose change others can notice: its name,
+// its version (where they ask for one), its provides, its shared libraries, and
+// the directories in which an interpreter of one version looks for modules.
+// Static libraries, headers and programs are not part of it: dependents that were
+// built with the old ones go on working. It also has what the package itself would
+// notice of others, whether it depends on them by name or not: its directories
+// and links.
 type Interface struct {
 	Pkgname  string   `json:"pkgname"`
 	Version  string   `json:"version"`  // [epoch:]pkgver-pkgrel
 	Provides []string `json:"provides"` // as written, sorted
 	Sonames  []string `json:"sonames"`  // libfoo.so=1-64: makepkg's form of library, version and word size; sorted
 
+	// Directories are the versioned directories in which it has files, sorted; see
+	// Directories. Behind that of an interpreter which has no version in its name
+	// stands the interpreter's: usr/lib/R/library/@4.4 is the one of R itself.
+	Directories []string `json:"directories"`
+	// Symbols are the versions that symbols of its libraries have, sorted:
+	// libssl.so=3-64:OPENSSL_3.0.0. Of versions that are private to a family of
+	// packages they also have a digest of the symbols' names, and of a library
+	// without a version in its soname the directory or version of the package:
+	// libQt6Core.so=6-64:Qt_6_PRIVATE_API@5f1…, libperl.so=libperl.so-64@usr/lib/perl5/5.40/.
+	Symbols []string `json:"symbols"`
+	// Links are the sonames, in the same form, of other packages that its programs
+	// and libraries link with, and the private versions of their symbols
+	// (libQt6Core.so=6-64:Qt_6_PRIVATE_API), sorted.
+	Links []string `json:"links"`
+
 	// Derived means that the sonames were concluded from a list of files. Then
-	// libraries without a version which nothing links with are not among them.
+	// libraries without a version which nothing links with are not among them, and
+	// Symbols are not known. Directories and Links are nil when not known.
 	Derived bool `json:"derived,omitempty"`
 	// Debug packages have nothing that anybody depends on. They are left out of
 	// every comparison.
@@ -29,6 +50,38 @@ type Interface struct {
 	// Unknown is why this is not the whole interface. Such a one differs from
 	// every other, even from itself. Empty when all is known.
 	Unknown string `json:"unknown,omitempty"`
+}
+
+// interfaceFormat counts what Interface has over time. Interfaces are stored for as
+// long as packages are.
+const interfaceFormat = 2
+
+// storedInterface is an Interface as JSON.
+type storedInterface struct {
+	Format int `json:"format"`
+	fields
+}
+
+// fields is an Interface without its methods.
+type fields Interface
+
+// MarshalJSON writes the interface with the number of its format.
+func (i Interface) MarshalJSON() ([]byte, error) {
+	return json.Marshal(storedInterface{interfaceFormat, fields(i)})
+}
+
+// UnmarshalJSON reads an interface. One that an older version of buildbtw wrote
+// lacks directories and links, so that it counts as unknown.
+func (i *Interface) UnmarshalJSON(text []byte) error {
+	var s storedInterface
+	if err := json.Unmarshal(text, &s); err != nil {
+		return err
+	}
+	*i = Interface(s.fields)
+	if s.Format < interfaceFormat && i.Unknown == "" {
+		i.Unknown = "it was read by an older buildbtw, which did not look for versioned directories"
+	}
+	return nil
 }
 
 // SonameOf writes a DT_SONAME as makepkg's find_libprovides does: libfoo.so.1
@@ -49,8 +102,8 @@ func isVersioned(soname string) bool {
 	return rest != name
 }
 
-// Digest returns the SHA-256, in hexadecimal, of the part that every dependent
-// can notice: Canonical. Packages with the same digest can only differ for
+// Digest returns the SHA-256, in hexadecimal, of what others can notice without
+// asking for a version: Canonical. Packages with the same digest can only differ for
 // dependents with a constraint on the version; Noticed compares those. It is
 // empty when the interface is not known: an empty one equals nothing.
 func (i Interface) Digest() string {
@@ -65,12 +118,18 @@ func (i Interface) Digest() string {
 // and the package's own version in a provide is replaced by a placeholder.
 func (i Interface) Canonical() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "interface 1\npkgname %s\n", i.Pkgname)
+	fmt.Fprintf(&b, "interface 2\npkgname %s\n", i.Pkgname)
 	for _, p := range i.normalProvides() {
 		fmt.Fprintf(&b, "provides %s\n", p)
 	}
 	for _, s := range sortUnique(slices.Clone(i.Sonames)) {
 		fmt.Fprintf(&b, "soname %s\n", s)
+	}
+	for _, d := range i.Directories {
+		fmt.Fprintf(&b, "directory %s\n", d)
+	}
+	for _, s := range i.Symbols {
+		fmt.Fprintf(&b, "symbols %s\n", s)
 	}
 	return b.Bytes()
 }
@@ -106,6 +165,13 @@ func (i Interface) normalProvide(s string) string {
 		return p.Name + "=<pkgver>"
 	}
 	return s
+}
+
+// ShortDigest returns 96 bits of a text's SHA-256 as 16 characters: enough to tell
+// texts apart of which there are millions.
+func ShortDigest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
 // OutputDigest returns a digest of a build's packages, for the input keys of

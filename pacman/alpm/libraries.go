@@ -3,10 +3,12 @@ package alpm
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -19,43 +21,95 @@ func ReadInterface(r io.Reader, tempDir string) (*Package, Interface, error) {
 }
 
 // ReadInterface is ReadPackage and reads, in the same pass, the interface too.
-// Shared libraries of more than a few megabytes are copied, one at a time, to
-// an unnamed file in tempDir (the system's directory for temporary files when
+// Programs and libraries of more than a few megabytes are copied, one at a time,
+// to an unnamed file in tempDir (the system's directory for temporary files when
 // it is empty). A library that cannot be read is no error: Interface.Unknown is
 // then the reason.
 func (l Limits) ReadInterface(r io.Reader, tempDir string) (*Package, Interface, error) {
-	reader := libraryReader{limits: l, tempDir: tempDir}
+	reader := libraryReader{limits: l, tempDir: tempDir, links: map[string]bool{}}
 	p, err := l.readPackage(r, reader.look)
 	if err != nil {
 		return nil, Interface{}, err
 	}
+	var directories Directories
+	for _, name := range p.Files {
+		directories.Add(name)
+	}
+	names, err := directories.Names()
+	if err != nil && reader.trouble == "" {
+		reader.trouble = err.Error()
+	}
 	i := Interface{
 		Pkgname: p.Info.Name, Version: p.Info.Version,
 		Provides: sortUnique(slices.Clone(p.Info.Provides)), Sonames: sortUnique(reader.sonames),
+		Directories: DirectoriesOf(names, p.Info.Version), Symbols: sortUnique(reader.symbolsOf(p.Info.Version)), Links: reader.foreign(),
 		Debug: p.Info.XData["pkgtype"] == "debug", Unknown: reader.trouble,
 	}
 	return p, i, nil
 }
 
-// libraryReader collects the sonames of the shared libraries in a package.
+// libraryReader collects what the programs and shared libraries in a package
+// have to do with others.
 type libraryReader struct {
-	limits  Limits
-	tempDir string
-	sonames []string
-	bytes   int    // of all sonames
-	trouble string // the first library that could not be read, and why
+	limits     Limits
+	tempDir    string
+	sonames    []string
+	symbols    []string
+	unnumbered []unnumbered
+	links      map[string]bool
+	bytes      int    // of all names above
+	trouble    string // the first library that could not be read, and why
 }
 
-// maxInMemory is the size in bytes up to which a library is read without a file.
+// maxInterface bounds the names of a package's libraries, of their versions and of what
+// they link with, in bytes: they are kept as long as the package. Those of glibc and of
+// Qt have some 10 kB.
+const maxInterface = 4 << 20
+
+// unnumbered is a library whose soname has no version, as libperl.so.
+type unnumbered struct {
+	soname    string // as SonameOf writes it
+	directory string // the versioned directory in which it lies; empty when in usr/lib itself
+}
+
+// Unnumbered returns what Interface.Symbols has for a library without a version in
+// its soname, by its file and soname in a package of this version; not ok when the
+// soname has one, or nobody can link with the file.
+func Unnumbered(file, soname, bits, version string) (symbols string, ok bool) {
+	written := SonameOf(soname, bits)
+	dir, ok := linkedFrom(file)
+	return written + "@" + cmp.Or(dir, upstream(version)), ok && !isVersioned(written)
+}
+
+// symbolsOf returns Interface.Symbols for a package of this version.
+func (l *libraryReader) symbolsOf(version string) []string {
+	list := l.symbols
+	for _, u := range l.unnumbered {
+		list = append(list, u.soname+"@"+cmp.Or(u.directory, upstream(version)))
+	}
+	return list
+}
+
+// foreign returns what the package links with and does not bring itself, sorted.
+func (l *libraryReader) foreign() []string {
+	for _, own := range l.sonames {
+		delete(l.links, own)
+	}
+	return slices.Sorted(maps.Keys(l.links))
+}
+
+// maxInMemory is the size in bytes up to which a program or library is read
+// without a file.
 const maxInMemory = 4 << 20
 
 // look reads regular files only. Symbolic links lead to a file of this package,
 // which is read under its own name, or to another package's.
 func (l *libraryReader) look(header *tar.Header, content io.Reader) error {
+	named := IsLibraryName(header.Name)
 	switch {
-	case !IsLibraryName(header.Name):
+	case strings.HasPrefix(header.Name, debugDirectory):
 		return nil
-	case header.Typeflag == tar.TypeLink && !IsLibraryName(header.Linkname):
+	case named && header.Typeflag == tar.TypeLink && !IsLibraryName(header.Linkname):
 		return l.unreadable(header.Name, fmt.Errorf("a hard link to %q", shorten(header.Linkname)))
 	case !isFile(header):
 		return nil
@@ -65,25 +119,73 @@ func (l *libraryReader) look(header *tar.Header, content io.Reader) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &system):
 		return err
-	case err != nil:
+	case err != nil && named:
 		return l.unreadable(header.Name, err)
-	case lib.soname == "":
-		return nil
+	case err != nil:
+		lib = library{} // it only looks like a program
+	case !named:
+		lib.soname = ""
 	}
-	l.bytes += len(lib.soname)
-	if l.bytes > l.limits.Names {
-		return fmt.Errorf("%w: sonames of more than %d bytes", ErrLimit, l.limits.Names)
+	return l.add(header.Name, lib)
+}
+
+// add adds what a program or library has to do with others.
+func (l *libraryReader) add(name string, lib library) error {
+	for _, needed := range lib.needed {
+		l.link(SonameOf(needed, lib.bits))
 	}
-	l.sonames = append(l.sonames, SonameOf(lib.soname, lib.bits))
+	for _, p := range lib.private {
+		soname, version, _ := strings.Cut(p, ":")
+		l.link(SonameOf(soname, lib.bits) + ":" + version)
+	}
+	if lib.soname != "" {
+		soname := SonameOf(lib.soname, lib.bits)
+		l.bytes += len(soname)
+		l.sonames = append(l.sonames, soname)
+		for _, version := range lib.versions {
+			l.bytes += len(soname) + len(version)
+			l.symbols = append(l.symbols, soname+":"+version)
+		}
+		if dir, ok := linkedFrom(name); ok && !isVersioned(soname) {
+			l.unnumbered = append(l.unnumbered, unnumbered{soname, dir})
+		}
+	}
+	if l.bytes > maxInterface {
+		return fmt.Errorf("%w: sonames of more than %d bytes", ErrLimit, maxInterface)
+	}
 	return nil
 }
+
+func (l *libraryReader) link(name string) {
+	if !l.links[name] {
+		l.bytes += len(name)
+		l.links[name] = true
+	}
+}
+
+// linkedFrom reports whether other packages may link with a library by its place,
+// and returns the versioned directory in which it lies, if any. Elsewhere lie
+// plugins, which are loaded by the names of their files.
+func linkedFrom(name string) (directory string, ok bool) {
+	dir, file := path.Split(name)
+	if !strings.HasPrefix(file, "lib") {
+		return "", false
+	}
+	if dir == moduleRoot(name) {
+		return "", true
+	}
+	directory, sure := versionedDirectory(name)
+	return directory, sure
+}
+
+const debugDirectory = "usr/lib/debug/"
 
 // IsLibraryName reports whether a file of a package may be a shared library, by
 // its name. As in makepkg, all directories count: programs link with libraries
 // in /opt/cuda/lib64, too. Detached debugging symbols have the headers of a
 // library without its contents.
 func IsLibraryName(name string) bool {
-	return strings.Contains(path.Base(name), ".so") && !strings.HasPrefix(name, "usr/lib/debug/")
+	return strings.Contains(path.Base(name), ".so") && !strings.HasPrefix(name, debugDirectory)
 }
 
 func (l *libraryReader) unreadable(name string, err error) error {

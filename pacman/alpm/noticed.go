@@ -17,7 +17,7 @@ func Noticed(deps []Dep, from, to []Interface) (reason string, changed bool) {
 	if len(from) == 0 || len(to) == 0 {
 		return "there are no packages to compare with", true
 	}
-	if words := slices.Concat(unknowns(from, to), sonameChanges(from, to)); len(words) > 0 {
+	if words := slices.Concat(unknowns(from, to), sonameChanges(from, to), symbolChanges(from, to)); len(words) > 0 {
 		return words[0], true
 	}
 	asks := false
@@ -32,6 +32,12 @@ func Noticed(deps []Dep, from, to []Interface) (reason string, changed bool) {
 		return "how it depends on these packages is not known", true
 	}
 	return "", false
+}
+
+// Asks reports whether one of the dependencies names one of the packages, or what it
+// provides, in any version.
+func Asks(deps []Dep, list []Interface) bool {
+	return slices.ContainsFunc(deps, func(d Dep) bool { return answersTo(d, dependable(list)).named })
 }
 
 func dependable(list []Interface) []Interface {
@@ -68,6 +74,40 @@ func sonameChanges(from, to []Interface) []string {
 		come = append(come, s+" is new")
 	}
 	return append(gone, come...)
+}
+
+// symbolChanges lists versions of symbols that are gone. Of private ones, and of
+// libraries whose soname has no version, that is noticed by who uses them (GoneOf),
+// unless a list of files is all that is known: then the version of the package
+// has to tell.
+func symbolChanges(from, to []Interface) []string {
+	have, older := map[string]bool{}, map[string]string{}
+	for _, i := range to {
+		for _, s := range i.Symbols {
+			have[s] = true
+		}
+	}
+	var words []string
+	for _, i := range from {
+		older[i.Pkgname] = i.Version
+		for _, s := range i.Symbols {
+			if !have[s] && !strings.Contains(s, "@") {
+				words = append(words, s+" is gone")
+			}
+		}
+	}
+	if !isDerived(from) {
+		return words
+	}
+	for _, i := range to {
+		before, found := older[i.Pkgname]
+		for _, s := range i.Symbols {
+			if name, _, ok := strings.Cut(s, "@"); ok && isPrivate(name) && found && upstream(before) != upstream(i.Version) {
+				words = append(words, fmt.Sprintf("%s may have changed from %s to %s", name, upstream(before), upstream(i.Version)))
+			}
+		}
+	}
+	return words
 }
 
 // sonameOwners returns the pkgnames, as text, that have each soname.

@@ -50,7 +50,7 @@ func (l Limits) ReadPackage(r io.Reader) (*Package, error) {
 
 // readPackage shows every entry also to look, unless that is nil.
 func (l Limits) readPackage(r io.Reader, look func(*tar.Header, io.Reader) error) (*Package, error) {
-	p := packageReader{look: look, shape: newShape()}
+	p := packageReader{look: look, shape: newShape(l.Entries)}
 	if err := l.ReadArchive(r, p.entry); err != nil {
 		return nil, fmt.Errorf("read package: %w", err)
 	}

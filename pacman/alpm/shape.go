@@ -3,7 +3,6 @@ package alpm
 import (
 	"archive/tar"
 	"fmt"
-	"path"
 	"strings"
 )
 
@@ -15,10 +14,11 @@ type shape struct {
 	links   map[string]bool // symbolic links
 	parents map[string]bool // paths that must be directories
 	last    string          // the directory that was looked at last: the next entry is often in it, too
+	entries int             // that an archive may have; it has no more directories either
 }
 
-func newShape() shape {
-	return shape{files: map[string]bool{}, links: map[string]bool{}, parents: map[string]bool{".": true}, last: "."}
+func newShape(entries int) shape {
+	return shape{files: map[string]bool{}, links: map[string]bool{}, parents: map[string]bool{".": true}, last: ".", entries: entries}
 }
 
 // check checks the next entry, whose name checkPath has accepted.
@@ -61,18 +61,30 @@ func (s *shape) addLink(name string) error {
 }
 
 func (s *shape) checkParents(name string) error {
-	dir := path.Dir(name)
+	dir := parent(name)
 	if dir == s.last {
 		return nil
 	}
-	for d := dir; !s.parents[d]; d = path.Dir(d) {
+	for d := dir; !s.parents[d]; d = parent(d) {
 		if s.links[d] {
 			return belowLink(d)
 		}
 		s.parents[d] = true
 	}
+	if len(s.parents) > s.entries+1 { // an entry with a deep path names thousands of them
+		return fmt.Errorf("%w: more than %d directories", ErrLimit, s.entries)
+	}
 	s.last = dir
 	return nil
+}
+
+// parent is path.Dir for names as checkPath leaves them; it does not read them through.
+func parent(name string) string {
+	i := strings.LastIndexByte(name, '/')
+	if i < 0 {
+		return "."
+	}
+	return name[:i]
 }
 
 func belowLink(name string) error {

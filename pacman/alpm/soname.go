@@ -62,7 +62,7 @@ func cutBits(version string) (rest, bits string) {
 // without a version, because makepkg fills it in later.
 func (n Soname) Matches(other Soname) bool {
 	return n.Library == other.Library && agree(n.Version, other.Version) &&
-		agree(n.bits(), other.bits())
+		agree(n.Prefix, other.Prefix) && agree(n.bits(), other.bits())
 }
 
 func (n Soname) bits() string {
@@ -70,6 +70,21 @@ func (n Soname) bits() string {
 		return "32"
 	}
 	return n.Bits
+}
+
+// WordSize returns the bits of the libraries in an architecture's own usr/lib, 32
+// or 64; empty when they are not known.
+func WordSize(architecture string) string {
+	switch architecture {
+	case "x86_64", "aarch64", "riscv64", "loong64", "loongarch64", "powerpc64le":
+		return "64"
+	case "i486", "i686", "pentium4", "armv6h", "armv7h", "powerpc", "espresso":
+		return "32"
+	}
+	if strings.HasPrefix(architecture, "x86_64_v") { // the same for newer processors only
+		return "64"
+	}
+	return ""
 }
 
 func agree(a, b string) bool { return a == "" || b == "" || a == b }
