@@ -190,6 +190,7 @@ func (p *parser) assignField(key, value string, first bool) (reason string) {
 	name, arch := split(key)
 	suffixed := len(name) < len(key)
 	if values := p.section.values(name); values != nil {
+		p.info.MaySign = p.info.MaySign || name == "source" && mayBeSignature(value)
 		return assignValues(values, suffix{suffixed, arch}, value, first)
 	}
 	if list := p.section.list(key); list != nil {

@@ -19,6 +19,10 @@ type Info struct {
 	Base     Fields    // the pkgbase section
 	Packages []Package // in file order, at least one, names are unique
 	Unknown  []string  // keys that were passed over, each once a section
+
+	// MaySign is false when no source can be or carry a signature: of thousands that
+	// a plan asks for theirs, few can.
+	MaySign bool
 }
 
 // Package is one pkgname section. Its fields are those in effect: its own,
