@@ -86,6 +86,14 @@ func (c *Cache[K, V]) GetOrPut(key K, create func() V) V {
 	return value
 }
 
+// Update replaces the value of a key by what change returns for it, which is also
+// called when there is none. The cache is locked meanwhile.
+func (c *Cache[K, V]) Update(key K, change func(value V, ok bool) V) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.put(key, change(c.get(key)))
+}
+
 // DeleteFunc drops the entries whose keys match.
 func (c *Cache[K, V]) DeleteFunc(match func(K) bool) {
 	c.mu.Lock()
