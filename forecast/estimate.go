@@ -11,6 +11,11 @@ import (
 type Duration struct {
 	Seconds float64 // the median
 	Spread  float64 // standard deviation of the logarithm; 0: exactly Seconds
+
+	// Common is the standard deviation of an error that all builds share which have
+	// one, because their Seconds were guessed from the same few builds. Errors of single
+	// builds even out over thousands of them, this one does not.
+	Common float64
 }
 
 // Range is an uncertain duration in seconds: one run in ten is over before
@@ -37,14 +42,20 @@ func (g *Graph) Estimate(durations []Duration, elapsed []float64, workers int) R
 	spans := make([]float64, samples)
 	seconds := make([]float64, len(durations))
 	for s := range spans {
+		common := quantile((float64(s) + 0.5) / samples)
 		for i, d := range durations {
-			seconds[i] = remaining(d.Seconds*math.Exp(d.Spread*random.NormFloat64()), elapsed, i)
+			seconds[i] = remaining(d.Seconds*math.Exp(d.Spread*random.NormFloat64()+d.Common*common), elapsed, i)
 		}
 		spans[s], _ = g.Makespan(seconds, priority, workers)
 	}
 	slices.Sort(spans)
 	return Range{Early: spans[samples/10], Likely: spans[samples/2], Late: spans[samples-1-samples/10]}
 }
+
+// quantile returns below what a share of all normally distributed values lie. The
+// samples of the common error are taken evenly by it: 21 random ones would say little
+// about tenths.
+func quantile(share float64) float64 { return math.Sqrt2 * math.Erfinv(2*share-1) }
 
 // overdue is the share of its whole time that a build is thought to have left
 // when it has been running longer than it should.

@@ -110,9 +110,33 @@ func TestEstimateOfCertainWorkIsExact(t *testing.T) {
 func TestEstimateGrowsWithTheSpread(t *testing.T) {
 	t.Parallel()
 	g := graph(t, 3, forecast.Edge{From: 0, To: 1}, forecast.Edge{From: 1, To: 2})
-	d := []forecast.Duration{{60, 1}, {60, 1}, {60, 1}}
+	d := []forecast.Duration{{Seconds: 60, Spread: 1}, {Seconds: 60, Spread: 1}, {Seconds: 60, Spread: 1}}
 	got := g.Estimate(d, nil, 1)
 	if !(got.Early < 150 && got.Early < got.Likely && got.Likely < got.Late && got.Late > 250) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestGuessesFromAFewBuildsShareTheirError: thousands of independent errors even out,
+// and the band would be narrower than what is known allows. The tenths of a normal
+// distribution lie at 1.28 standard deviations.
+func TestGuessesFromAFewBuildsShareTheirError(t *testing.T) {
+	t.Parallel()
+	d := make([]forecast.Duration, 5000)
+	for i := range d {
+		d[i] = forecast.Duration{Seconds: 60, Spread: 1.3}
+	}
+	g := graph(t, len(d))
+	if got := g.Estimate(d, nil, 10); got.Late/got.Early > 1.15 {
+		t.Errorf("known durations: %+v", got)
+	}
+	for i := range d {
+		d[i].Common = 0.3
+	}
+	got := g.Estimate(d, nil, 10)
+	for what, ratio := range map[string]float64{"late": got.Late / got.Likely, "early": got.Likely / got.Early} {
+		if want := math.Exp(1.28 * 0.3); ratio < want/1.1 || ratio > want*1.1 {
+			t.Errorf("%s is off by the factor %.2f, want %.2f: %+v", what, ratio, want, got)
+		}
 	}
 }
