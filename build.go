@@ -2,8 +2,11 @@ package buildbtw
 
 import (
 	"database/sql/driver"
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -28,6 +31,25 @@ func Statuses() []Status {
 	return []Status{StatusBlocked, StatusPending, StatusScheduled, StatusBuilding, StatusBuilt, StatusFailed, StatusSkipped}
 }
 
+// StatusWaiting is what people read of a build with the status blocked whose
+// dependencies are on their way. What they read as blocked waits for one that failed
+// or was cancelled: nothing comes of it without a person. It is never stored, and not
+// in the API: which of the two it is follows from other builds.
+const StatusWaiting Status = "waiting"
+
+// ShownStatuses lists the statuses that people read, in the order in which a build
+// meets them.
+func ShownStatuses() []Status { return slices.Insert(Statuses(), 0, StatusWaiting) }
+
+// Shown returns the status as people read it. Stuck says that a blocked build waits for
+// one that failed or was cancelled.
+func (s Status) Shown(stuck bool) Status {
+	if s == StatusBlocked && !stuck {
+		return StatusWaiting
+	}
+	return s
+}
+
 // Cause is why a build changes its status. A transition is allowed for its
 // causes only, and every event row carries one.
 type Cause string
@@ -45,6 +67,7 @@ const (
 	CauseLost           Cause = "lost"           // the lease ran out, or the pipeline is gone
 	CauseReleased       Cause = "released"       // the worker handed the build back before finishing it
 	CauseRetried        Cause = "retried"        // a person asked for another attempt
+	CauseResumed        Cause = "resumed"        // a person took back that it was cancelled or stopped
 	CauseForced         Cause = "forced"         // a person asked to build it, or something below it, again
 	CauseCancelled      Cause = "cancelled"      // a person cancelled it
 	CauseStopped        Cause = "stopped"        // its buildspace was stopped
@@ -58,6 +81,15 @@ type Transition struct {
 	From, To Status
 	Causes   []Cause
 }
+
+// Resumable reports whether a person may take back that a build was skipped for
+// this reason. The transition table leads back from skipped for these reasons
+// only, but for a rebuild by force.
+func Resumable(skip Cause) bool { return slices.Contains(ResumableSkips(), skip) }
+
+// ResumableSkips are the skip reasons that a person gave and may take back: the
+// others follow from the plan, and a new iteration decides on them anew.
+func ResumableSkips() []Cause { return []Cause{CauseStopped, CauseCancelled} }
 
 // skips are the causes that end a build without building it. Each is stored as
 // the build's SkipReason.
@@ -95,7 +127,8 @@ func Transitions() []Transition {
 		{StatusFailed, StatusBlocked, []Cause{CauseForced}},
 		{StatusBuilt, StatusPending, []Cause{CauseForced}},
 		{StatusBuilt, StatusBlocked, []Cause{CauseForced}},
-		{StatusSkipped, StatusBlocked, []Cause{CauseForced}},
+		{StatusSkipped, StatusPending, []Cause{CauseResumed}},
+		{StatusSkipped, StatusBlocked, []Cause{CauseForced, CauseResumed}},
 	}
 }
 
@@ -157,6 +190,10 @@ type Build struct {
 	Pkgnames     Names  `bun:"pkgnames"`
 	Reason       Reason `bun:"reason"`
 
+	// NotOwned names the packages that come out of the build and are not published
+	// from it: the plan chose another pkgbase as their owner.
+	NotOwned Owners `bun:"not_owned"`
+
 	// TwinOf is the build that does the work for this one: an `any` package is
 	// built once per iteration and published for every architecture. Zero when
 	// this build does its own work. A twin is never handed out.
@@ -184,6 +221,16 @@ type Build struct {
 	// which were made from another input.
 	InputKey string `bun:"input_key"`
 
+	// BaseInputs is a digest of the interfaces of the base's packages that the build
+	// is made with, and BasePackage one of the base's packages of the same pkgbase
+	// with all that they depend on, for those who use them instead. RuntimeInputs is
+	// a digest of the packages of the iteration that are installed together with
+	// those of the build; it is known with InputKey. All are part of input keys, and
+	// empty when there is nothing of the kind or nothing is known of the base.
+	BaseInputs    string `bun:"base_inputs"`
+	BasePackage   string `bun:"base_package"`
+	RuntimeInputs string `bun:"runtime_inputs"`
+
 	// OutputDigest is a digest of the build's packages; empty until it is built.
 	OutputDigest string `bun:"output_digest"`
 
@@ -191,6 +238,74 @@ type Build struct {
 	MaySkip    bool  `bun:"may_skip"`    // the cut-off may apply: scope auto, and neither a changeset nor right above one
 	Forced     bool  `bun:"forced"`      // is to be built though the same was built before
 	ReusedFrom int64 `bun:"reused_from"` // the build whose packages it has; 0 when it has its own
+}
+
+// Owners tells of some pkgnames which pkgbase's package is the one that is
+// published.
+type Owners map[string]string
+
+// Value implements driver.Valuer: owners are stored as a JSON object.
+func (o Owners) Value() (driver.Value, error) {
+	if len(o) == 0 {
+		return "{}", nil
+	}
+	return jsonValue(map[string]string(o))
+}
+
+// Scan implements sql.Scanner. Nearly all are empty.
+func (o *Owners) Scan(src any) error {
+	if src == "{}" {
+		*o = nil
+		return nil
+	}
+	return scanJSON(src, (*map[string]string)(o))
+}
+
+// String says for each pkgname, sorted, why a build's package of that name is not
+// published; it is the same for equal owners.
+func (o Owners) String() string {
+	words := make([]string, 0, len(o))
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		words = append(words, o.Why(name))
+	}
+	return strings.Join(words, "; ")
+}
+
+// Why says in words why the package of a pkgname is not published; empty when it is.
+func (o Owners) Why(pkgname string) string {
+	owner, found := o[pkgname]
+	if !found {
+		return ""
+	}
+	return pkgname + " is not published from here: " + owner + " makes it, too, and the plan chose that one"
+}
+
+// Publishes reports whether the build's package of a pkgname goes into the
+// repository.
+func (b Build) Publishes(pkgname string) bool {
+	_, other := b.NotOwned[pkgname]
+	return !other
+}
+
+// RetryWords describes the automatic retries of a pending build whose attempts ended
+// because of machines or networks: "tried 4 times, last: …, next try 02:27:57". last is
+// how the latest attempt ended, in words, and clock writes a time. It is empty for a
+// build that is not being retried.
+func (b Build) RetryWords(last string, now time.Time, clock func(time.Time) string) string {
+	if b.Status != StatusPending || b.Retries == 0 {
+		return ""
+	}
+	words := fmt.Sprintf("tried %d times", b.Retries)
+	if b.Retries == 1 {
+		words = "tried once"
+	}
+	if last = strings.TrimRight(last, ". \n"); last != "" {
+		words += ", last: " + last
+	}
+	if b.NotBefore == nil || !b.NotBefore.After(now) {
+		return words + ", next try as soon as a worker is free"
+	}
+	return words + ", next try " + clock(*b.NotBefore)
 }
 
 // ParseBuildID parses the id of a build. It returns NotFound for a text that
@@ -242,8 +357,12 @@ func (b Build) CanRebuild() error {
 	return Conflict("%s is %s; only a built build can be built again", b.Pkgbase, b.Status)
 }
 
-// CanRetry returns nil when a person may ask for another attempt, and else why not.
+// CanRetry returns nil when a person may ask for another attempt, or take back
+// that the build was cancelled or stopped, and else why not.
 func (b Build) CanRetry() error {
+	if b.Status == StatusSkipped && Resumable(b.SkipReason) {
+		return nil
+	}
 	if b.TwinOf != 0 {
 		return Conflict("%s for %s is built together with another architecture; retry that build", b.Pkgbase, b.Architecture)
 	}
@@ -256,7 +375,7 @@ func (b Build) CanRetry() error {
 	case StatusBuilt:
 		return Conflict("%s is built already", b.Pkgbase)
 	default:
-		return Conflict("%s is %s; only a failed build can be retried", b.Pkgbase, b.Status)
+		return Conflict("%s is %s; only a failed or cancelled build can be retried", b.Pkgbase, b.Status)
 	}
 }
 
@@ -277,12 +396,14 @@ const (
 	ReasonDepends     ReasonKind = "depends"
 	ReasonSoname      ReasonKind = "soname"
 	ReasonProvides    ReasonKind = "provides"
+	ReasonFiles       ReasonKind = "files"
 	ReasonMakedepends ReasonKind = "makedepends"
 	ReasonAdded       ReasonKind = "added"
 )
 
 // Reason is why a build is in the set: Via is the pkgbase whose build makes
-// this one necessary, Name the dependency as it is written ("libcurl.so=4-64").
+// this one necessary, Name the dependency as it is written ("libcurl.so=4-64"), or
+// the directory of Via in which it has files ("/usr/lib/python3.13/").
 type Reason struct {
 	Kind ReasonKind `json:"kind"`
 	Via  string     `json:"via,omitempty"`
@@ -304,6 +425,8 @@ func (r Reason) String() string {
 		return "links " + r.Name + " of " + r.Via
 	case ReasonProvides:
 		return "depends on " + r.Name + ", which " + r.Via + " provides"
+	case ReasonFiles:
+		return "has files in " + strings.TrimSuffix(r.Name, "/") + ", which " + r.Via + " owns"
 	case ReasonMakedepends:
 		return "needs " + r.Via + " to build"
 	case ReasonAdded:
@@ -352,7 +475,34 @@ const (
 	AttemptFinished   AttemptState = "finished"
 )
 
-// Attempt is one execution of a build. Its log is stored under its ID.
+// AttemptName names the log and the uploads of an attempt on disk. Ids begin
+// anew in a database that replaces one that was thrown away, and are given again
+// after an older backup was restored; Random never comes back. It is empty for
+// attempts that began before it was stored.
+type AttemptName struct {
+	ID     int64  `bun:"id"`
+	Random string `bun:"random"` // hexadecimal
+}
+
+// String returns the name as it stands in paths: "17-5f0c…", or "17" without Random.
+func (n AttemptName) String() string {
+	id := strconv.FormatInt(n.ID, 10)
+	if n.Random == "" {
+		return id
+	}
+	return id + "-" + n.Random
+}
+
+// ParseAttemptName reads what String returns; not ok when it is no such name.
+func ParseAttemptName(s string) (n AttemptName, ok bool) {
+	id, random, _ := strings.Cut(s, "-")
+	n.Random = random
+	var err error
+	n.ID, err = strconv.ParseInt(id, 10, 64)
+	return n, err == nil && n.ID > 0 && n.String() == s
+}
+
+// Attempt is one execution of a build. Its log is stored under its Name.
 type Attempt struct {
 	ID          int64        `bun:"id,pk,autoincrement"`
 	BuildID     int64        `bun:"build_id"`
@@ -363,15 +513,38 @@ type Attempt struct {
 	Lease       string       `bun:"lease"` // unguessable; names the attempt in every call of the worker
 	State       AttemptState `bun:"state"`
 	Outcome     Outcome      `bun:"outcome"`
-	Message     string       `bun:"message"`  // the outcome in words, shown to people
-	Result      Status       `bun:"result"`   // the build's status afterwards
-	Stop        bool         `bun:"stop"`     // the worker is to stop at its next heartbeat
-	Deadline    time.Time    `bun:"deadline"` // the lease's end unless a heartbeat comes
+	Message     string       `bun:"message"`   // the outcome in words, shown to people
+	Result      Status       `bun:"result"`    // the build's status afterwards
+	Blameless   bool         `bun:"blameless"` // the outcome infrastructure says nothing against the machine
+	Stop        bool         `bun:"stop"`      // the worker is to stop at its next heartbeat
+	Deadline    time.Time    `bun:"deadline"`  // the lease's end unless a heartbeat comes
 	StartedAt   time.Time    `bun:"started_at"`
 	HeartbeatAt time.Time    `bun:"heartbeat_at"`
 	FinishedAt  *time.Time   `bun:"finished_at"`
-	InputKey    string       `bun:"input_key"` // under which its packages are a result for others; empty when they are not
+	Random      string       `bun:"random"`      // see AttemptName
+	Holder      string       `bun:"holder"`      // whose token claimed it: the name of a User; empty for one of before that was known
+	NotChecked  Names        `bun:"not_checked"` // dependencies that were taken for granted, see NotCheckedText
+	InputKey    string       `bun:"input_key"`   // under which its packages are a result for others; empty when they are not
+	ErrorLine   int64        `bun:"error_line"`  // number of the line of its log that says why it failed; 0 when none does, or it is not known
+	ErrorText   string       `bun:"error_text"`  // that line
 }
+
+// notCheckedShown bounds how many dependencies NotCheckedText names.
+const notCheckedShown = 5
+
+// NotCheckedText returns how dependencies are mentioned that neither the iteration's
+// repository nor the worker's machine has, so that nothing checks them.
+func NotCheckedText(names []string) string {
+	shown := names[:min(len(names), notCheckedShown)]
+	text := "not checked: " + strings.Join(shown, ", ")
+	if more := len(names) - len(shown); more > 0 {
+		text += " and " + strconv.Itoa(more) + " more"
+	}
+	return text + " (nothing here provides it)"
+}
+
+// Name returns the name of the attempt's log and uploads.
+func (a Attempt) Name() AttemptName { return AttemptName{a.ID, a.Random} }
 
 // Package is a built file of an attempt. A reused build has packages too: those
 // of another build's attempt.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -17,7 +18,7 @@ import (
 var allCauses = []buildbtw.Cause{
 	buildbtw.CausePlanned, buildbtw.CauseReady, buildbtw.CauseLeased, buildbtw.CauseDispatched, buildbtw.CauseReused,
 	buildbtw.CauseFinished, buildbtw.CauseFailed, buildbtw.CauseInfrastructure, buildbtw.CauseLost, buildbtw.CauseReleased,
-	buildbtw.CauseRetried, buildbtw.CauseForced, buildbtw.CauseCancelled, buildbtw.CauseStopped, buildbtw.CauseSuperseded,
+	buildbtw.CauseRetried, buildbtw.CauseResumed, buildbtw.CauseForced, buildbtw.CauseCancelled, buildbtw.CauseStopped, buildbtw.CauseSuperseded,
 	buildbtw.CauseUnchanged, buildbtw.CauseExcluded,
 }
 
@@ -32,11 +33,12 @@ scheduled   forced  lost        -          leased   -        failed SKIP
 building    forced  AGAIN       -          -        finished failed SKIP
 built       forced  forced      -          -        -        -      -
 failed      forced  retried     -          -        -        -      -
-skipped     forced  -           -          -        -        -      -`
+skipped     BACK    resumed     -          -        -        -      -`
 
 var gridSets = map[string]string{
 	"-":     "",
 	"SKIP":  "stopped superseded unchanged excluded cancelled",
+	"BACK":  "forced resumed",
 	"AGAIN": "lost infrastructure released retried",
 }
 
@@ -112,7 +114,7 @@ func TestWhatPeopleMayDo(t *testing.T) {
 	retry := []buildbtw.Status{buildbtw.StatusFailed}
 	cancel := []buildbtw.Status{buildbtw.StatusBlocked, buildbtw.StatusPending, buildbtw.StatusScheduled, buildbtw.StatusBuilding}
 	for _, s := range buildbtw.Statuses() {
-		b := buildbtw.Build{Pkgbase: "lib", Architecture: "x86_64", Status: s, SkipReason: buildbtw.CauseStopped}
+		b := buildbtw.Build{Pkgbase: "lib", Architecture: "x86_64", Status: s, SkipReason: buildbtw.CauseSuperseded}
 		check := func(what string, err error, want bool) {
 			if (err == nil) != want {
 				t.Errorf("%s a %s build: %v, want allowed %v", what, s, err, want)
@@ -127,6 +129,52 @@ func TestWhatPeopleMayDo(t *testing.T) {
 		b.TwinOf = 7
 		check("retry as a twin", b.CanRetry(), false)
 		check("rebuild as a twin", b.CanRebuild(), false)
+	}
+	for _, why := range []buildbtw.Cause{
+		buildbtw.CauseStopped, buildbtw.CauseSuperseded, buildbtw.CauseUnchanged, buildbtw.CauseExcluded, buildbtw.CauseCancelled,
+	} {
+		b := buildbtw.Build{Pkgbase: "lib", Status: buildbtw.StatusSkipped, SkipReason: why}
+		want := why == buildbtw.CauseStopped || why == buildbtw.CauseCancelled
+		if err := b.CanRetry(); (err == nil) != want {
+			t.Errorf("retry a build that was skipped (%s): %v, want allowed %v", why, err, want)
+		}
+		b.TwinOf = 7
+		if err := b.CanRetry(); (err == nil) != want {
+			t.Errorf("retry a twin that was skipped (%s): %v, want allowed %v", why, err, want)
+		}
+	}
+}
+
+func TestWhatIsSaidOfABuildThatIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 2, 20, 0, 0, time.UTC)
+	next := time.Date(2026, 3, 1, 2, 27, 57, 0, time.UTC)
+	for _, tt := range []struct {
+		build buildbtw.Build
+		last  string
+		want  string
+	}{
+		{buildbtw.Build{Status: buildbtw.StatusPending, Retries: 4, NotBefore: &next}, "the disk is full.", "tried 4 times, last: the disk is full, next try 02:27:57"},
+		{buildbtw.Build{Status: buildbtw.StatusPending, Retries: 1, NotBefore: &now}, "", "tried once, next try as soon as a worker is free"},
+		{buildbtw.Build{Status: buildbtw.StatusPending}, "", ""},
+		{buildbtw.Build{Status: buildbtw.StatusFailed, Retries: 6}, "no", ""},
+	} {
+		if got := tt.build.RetryWords(tt.last, now, func(t time.Time) string { return t.Format(time.TimeOnly) }); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+func TestOwnersSayWhyAPackageIsNotPublished(t *testing.T) {
+	t.Parallel()
+	o := buildbtw.Owners{"moved": "newhome", "app": "other"}
+	want := "app is not published from here: other makes it, too, and the plan chose that one; moved is not published from here: newhome makes it, too, and the plan chose that one"
+	if o.String() != want {
+		t.Errorf("%q", o)
+	}
+	b := buildbtw.Build{NotOwned: o}
+	if b.Publishes("moved") || !b.Publishes("oldhome") {
+		t.Error("only what another pkgbase owns is not published")
 	}
 }
 
@@ -180,12 +228,13 @@ func describedStatuses(text string) map[buildbtw.Status]bool {
 func TestReasonSaysWhy(t *testing.T) {
 	t.Parallel()
 	tests := map[string]buildbtw.Reason{
-		"is a changeset":                     {Kind: buildbtw.ReasonChangeset},
-		"links libcurl.so=4-64 of curl":      {Kind: buildbtw.ReasonSoname, Via: "curl", Name: "libcurl.so=4-64"},
-		"depends on sh, which bash provides": {Kind: buildbtw.ReasonProvides, Via: "bash", Name: "sh"},
-		"needs meson to build":               {Kind: buildbtw.ReasonMakedepends, Via: "meson"},
-		"was added by name":                  {Kind: buildbtw.ReasonAdded},
-		"depends on curl":                    {Kind: buildbtw.ReasonDepends, Via: "curl"},
+		"is a changeset":                                      {Kind: buildbtw.ReasonChangeset},
+		"links libcurl.so=4-64 of curl":                       {Kind: buildbtw.ReasonSoname, Via: "curl", Name: "libcurl.so=4-64"},
+		"depends on sh, which bash provides":                  {Kind: buildbtw.ReasonProvides, Via: "bash", Name: "sh"},
+		"needs meson to build":                                {Kind: buildbtw.ReasonMakedepends, Via: "meson"},
+		"was added by name":                                   {Kind: buildbtw.ReasonAdded},
+		"has files in /usr/lib/python3.13, which python owns": {Kind: buildbtw.ReasonFiles, Via: "python", Name: "/usr/lib/python3.13/"},
+		"depends on curl":                                     {Kind: buildbtw.ReasonDepends, Via: "curl"},
 	}
 	for want, r := range tests {
 		if got := r.String(); got != want {

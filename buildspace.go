@@ -73,6 +73,10 @@ type Buildspace struct {
 	WantedText string          `bun:"wanted_text"`
 	WantedAt   *time.Time      `bun:"wanted_at"`
 
+	// Lost names the changesets whose source or ref is gone, as written; empty when
+	// all are there.
+	Lost string `bun:"lost"`
+
 	// Revision counts the requests for an iteration. Whoever makes one hands
 	// back the revision that was read, so that a later request stays wanted.
 	Revision int64 `bun:"revision"`
@@ -87,8 +91,10 @@ type Settings struct {
 	Cycles        Cycles   `bun:"cycles"`
 	Priority      Priority `bun:"priority"`
 	FollowAll     bool     `bun:"follow_all"`    // a new iteration for any change of the graph, not only of the changesets
+	FollowFixes   bool     `bun:"follow_fixes"`  // a push to the source of a failed build makes it a changeset
 	Reuse         bool     `bun:"reuse"`         // builds whose input was built before are not built again
 	CutOff        bool     `bun:"cut_off"`       // with scope auto: dependents whose inputs did not change are skipped
+	Bump          bool     `bun:"bump"`          // rebuilds get a higher version than what they replace
 	Makedepends   bool     `bun:"makedepends"`   // makedepends bring dependents into the set too
 	Architectures Names    `bun:"architectures"` // empty: all that the server offers
 	Exclude       Names    `bun:"exclude"`       // pkgbases that are not built
@@ -97,7 +103,7 @@ type Settings struct {
 
 // DefaultSettings are those of a buildspace for which nothing was chosen.
 func DefaultSettings() Settings {
-	return Settings{Scope: ScopeAuto, Cycles: CyclesOnce, Priority: PriorityNormal, Reuse: true, CutOff: true}
+	return Settings{Scope: ScopeAuto, Cycles: CyclesOnce, Priority: PriorityNormal, Reuse: true, CutOff: true, Bump: true}
 }
 
 // Validate returns the first setting that is invalid, with the valid choices.
@@ -211,7 +217,10 @@ var (
 	buildspaceName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
 	slugName       = regexp.MustCompile(`^[A-Za-z0-9_@+][A-Za-z0-9_@+.-]*$`)
 	pkgName        = regexp.MustCompile(`^[A-Za-z0-9_@+][A-Za-z0-9_@+.-]*$`)
-	refName        = regexp.MustCompile(`^[^\x00-\x20~^:?*\[\\\x7f]+$`)
+	// The names of Arch Linux's repositories, which stand beside a buildspace's in
+	// devtools' pacman.conf, and those of before.
+	distributionRepository = regexp.MustCompile(`^(core|extra|community|multilib|kde|gnome)(-(testing|staging|unstable))?$|^(testing|staging)$`)
+	refName                = regexp.MustCompile(`^[^\x00-\x20~^:?*\[\\\x7f]+$`)
 )
 
 // CheckBuildspaceName refuses names that cannot be a directory, a pacman
@@ -226,7 +235,7 @@ func CheckBuildspaceName(name string) error {
 		return Invalid("%q is the address of the form for new buildspaces; choose another name", name)
 	case !buildspaceName.MatchString(name) || strings.Contains(name, ".."):
 		return Invalid("%q is no buildspace name; use lower case letters, digits, '.', '_' and '-', and begin with a letter or digit", name)
-	case name == "local", name == "options":
+	case name == "local", name == "options", distributionRepository.MatchString(name):
 		return Invalid("%q means something else to pacman; choose another buildspace name", name)
 	}
 	return nil

@@ -76,12 +76,12 @@ func FuzzParseChangeset(f *testing.F) {
 
 func TestBuildspaceNames(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"a", "curl-8.5", "0day", "a_b.c-d", strings.Repeat("a", 64)} {
+	for _, name := range []string{"a", "curl-8.5", "0day", "a_b.c-d", "core-utils", "extras", strings.Repeat("a", 64)} {
 		if err := buildbtw.CheckBuildspaceName(name); err != nil {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	bad := []string{"", "A", "curl/main", "..", "a..b", ".a", "-a", "_a", "a b", "a\x00", "a\n", "ä", strings.Repeat("a", 65), strings.Repeat("a", 300)}
+	bad := []string{"local", "options", "core", "extra-testing", "multilib", "", "A", "curl/main", "..", "a..b", ".a", "-a", "_a", "a b", "a\x00", "a\n", "ä", strings.Repeat("a", 65), strings.Repeat("a", 300)}
 	for _, name := range bad {
 		if err := buildbtw.CheckBuildspaceName(name); buildbtw.KindOf(err) != buildbtw.KindInvalid || err == nil {
 			t.Errorf("%.40q: %v, want it refused", name, err)

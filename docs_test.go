@@ -214,13 +214,13 @@ func TestNamesThatAreNotThereAreFound(t *testing.T) {
 	t.Parallel()
 	all := readTree(t)
 	for text, want := range map[string]string{
-		"See `store/nothing.go`.":                   "store/nothing.go",
-		"See `nothing.go` and `build.go`.":          "nothing.go",
-		"Run `make nothing`, not `make test`":       "make nothing",
-		"See `build.go` `Nothing`, `CanRetry`":      "build.go Nothing",
-		"In [a page](docs/nothing.md).":             "docs/nothing.md",
-		"Package `auth` knows who asks.":            "package auth",
-		"\n```\nstore/  git/{gitlab,nothing}/\n```": "git/{gitlab,nothing}/",
+		"See `store/nothing.go`.":                                                            "store/nothing.go",
+		"See `nothing.go` and `build.go`.":                                                   "nothing.go",
+		"Run `make nothing`, not `make test`":                                                "make nothing",
+		"See `build.go` `Nothing`, `CanRetry`":                                               "build.go Nothing",
+		"In [a page](docs/nothing.md).":                                                      "docs/nothing.md",
+		"Package `astrology` knows who asks.":                                                "package astrology",
+		"\n```\nstore/  git/{gitlab,nothing}/\n```":                                          "git/{gitlab,nothing}/",
 		"`store/*.go`, `*_templ.go`, `/etc/a.go`, [x](https://a.test/b.md), package `store`": "",
 	} {
 		if got := strings.Join(all.markdown("README.md", text), " "); got != want {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"syscall"
 )
 
 // Kind is the class of an Error. The server answers with its HTTPStatus, and
@@ -20,6 +21,8 @@ const (
 	KindConflict        Kind = "conflict"        // the state has changed; the message has the present one
 	KindUnconfirmed     Kind = "unconfirmed"     // allowed, but only with an explicit yes
 	KindTooLarge        Kind = "too-large"       // over a limit, which the message names
+	KindTooMany         Kind = "too-many"        // more than one may ask for; nothing was done, it passes by itself
+	KindTooSlow         Kind = "too-slow"        // the request did not come in time
 	KindUnavailable     Kind = "unavailable"     // try again later; nothing was changed
 	KindInternal        Kind = "internal"        // a fault of the service
 )
@@ -34,6 +37,8 @@ func httpStatuses() map[Kind]int {
 		KindConflict:        http.StatusConflict,
 		KindUnconfirmed:     http.StatusPreconditionRequired,
 		KindTooLarge:        http.StatusRequestEntityTooLarge,
+		KindTooMany:         http.StatusTooManyRequests,
+		KindTooSlow:         http.StatusRequestTimeout,
 		KindUnavailable:     http.StatusServiceUnavailable,
 		KindInternal:        http.StatusInternalServerError,
 	}
@@ -50,12 +55,22 @@ func KindOfHTTPStatus(status int) Kind {
 		}
 	}
 	switch {
-	case status == http.StatusTooManyRequests, status == http.StatusBadGateway, status == http.StatusGatewayTimeout:
+	case status == http.StatusBadGateway, status == http.StatusGatewayTimeout:
 		return KindUnavailable
 	case status < http.StatusInternalServerError:
 		return KindInvalid
 	}
 	return KindInternal
+}
+
+// Passes reports whether the same request may succeed later without anybody doing
+// something about it.
+func (k Kind) Passes() bool {
+	switch k {
+	case KindTooMany, KindTooSlow, KindUnavailable, KindInternal:
+		return true
+	}
+	return false
 }
 
 // Error is an error whose message was written for people: the problem and,
@@ -98,6 +113,13 @@ func Unconfirmed(format string, args ...any) error {
 // TooLarge returns an error for a limit that was passed; the message names it.
 func TooLarge(format string, args ...any) error { return newError(KindTooLarge, format, args) }
 
+// TooMany returns an error for somebody who asks more than he may; the message
+// says of what, and when to come back.
+func TooMany(format string, args ...any) error { return newError(KindTooMany, format, args) }
+
+// TooSlow returns an error for a request that did not come in time.
+func TooSlow(format string, args ...any) error { return newError(KindTooSlow, format, args) }
+
 // Unavailable returns an error for a request that may succeed later.
 func Unavailable(format string, args ...any) error { return newError(KindUnavailable, format, args) }
 
@@ -106,6 +128,12 @@ func Unavailable(format string, args ...any) error { return newError(KindUnavail
 func newError(kind Kind, format string, args []any) error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Kind: kind, Message: err.Error(), Err: errors.Unwrap(err)}
+}
+
+// MayPass reports whether an error may pass by itself, however long that takes: a
+// full disk, or what is unavailable now. Work that fails so is never given up.
+func MayPass(err error) bool {
+	return KindOf(err) == KindUnavailable || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // KindOf returns the kind of the first Error in err's chain, or KindInternal.

@@ -2,6 +2,7 @@ package buildbtw
 
 import (
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -42,6 +43,11 @@ type Iteration struct {
 	Error        string          `bun:"error"`       // why it is invalid; else empty
 	PlanDigest   string          `bun:"plan_digest"` // two iterations of one digest have the same builds and edges; empty when invalid
 	CreatedAt    time.Time       `bun:"created_at"`
+
+	// Its builds are numbered from FirstBuild on, and GraphID says what waits for
+	// what: iterations with the same order have one graph. Both are 0 without builds.
+	GraphID    int64 `bun:"graph_id"`
+	FirstBuild int64 `bun:"first_build"`
 }
 
 // RepositoryName is the name under which an iteration's pacman repositories lie
@@ -60,6 +66,19 @@ func (c Counts) Total() int {
 		n += k
 	}
 	return n
+}
+
+// Shown returns the counts as people read them: of the builds with the status blocked,
+// so many are stuck, and the others waiting.
+func (c Counts) Shown(stuck int) Counts {
+	shown := maps.Clone(c)
+	if waiting := c[StatusBlocked] - stuck; waiting > 0 {
+		shown[StatusWaiting] = waiting
+	}
+	if shown[StatusBlocked] = min(stuck, c[StatusBlocked]); stuck == 0 {
+		delete(shown, StatusBlocked)
+	}
+	return shown
 }
 
 // Settled is the number of builds that are built or skipped.
@@ -175,5 +194,5 @@ const (
 	EventBuild      EventKind = "build"      // a build's status changed
 	EventIteration  EventKind = "iteration"  // an iteration was made or its state changed
 	EventBuildspace EventKind = "buildspace" // a buildspace was created, edited, stopped, started
-	EventWorker     EventKind = "worker"     // a worker was quarantined or resumed
+	EventWorker     EventKind = "worker"     // a worker was quarantined, drained, resumed or forgotten
 )

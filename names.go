@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // Names is a list of names, stored as a JSON array.
@@ -25,6 +26,17 @@ func (n *Names) Scan(src any) error {
 		return nil
 	}
 	return scanJSON(src, (*[]string)(n))
+}
+
+// listedNames is how many names a sentence lists before it counts the rest.
+const listedNames = 5
+
+// Summary lists at most five names, and counts the others: "a, b, c, d, e and 7 more".
+func (n Names) Summary() string {
+	if len(n) <= listedNames {
+		return strings.Join(n, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(n[:listedNames], ", "), len(n)-listedNames)
 }
 
 func jsonValue(v any) (driver.Value, error) {

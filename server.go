@@ -1,6 +1,7 @@
 package buildbtw
 
 import (
+	"cmp"
 	"net/url"
 	"strings"
 	"time"
@@ -9,8 +10,12 @@ import (
 // ServerSettings are the settings of the server that show in its answers.
 type ServerSettings struct {
 	ServerURL  string // as people and build machines reach it, without a trailing slash
+	WorkersURL string // as build machines reach their own listener; empty: there is none
 	Version    string // of the server program
-	SingleUser bool   // nobody signs in: whoever reaches the loopback listener may do everything
+	SingleUser bool   // nobody but the user who runs the server can sign in
+
+	AuthHeader         string // in which a trusted proxy names who is asking; empty: none does
+	ClosedRepositories bool   // files of the pacman repositories need a token
 
 	Lease   time.Duration // an attempt is lost this long after its last heartbeat
 	Timeout time.Duration // wall clock limit of an attempt; 0: none
@@ -20,11 +25,27 @@ type ServerSettings struct {
 }
 
 // URL returns the full address of a path, whose parts it escapes.
-func (s ServerSettings) URL(parts ...string) string {
+func (s ServerSettings) URL(parts ...string) string { return join(s.ServerURL, parts) }
+
+// MachineURL returns the full address of a path as build machines reach it.
+func (s ServerSettings) MachineURL(parts ...string) string {
+	return join(cmp.Or(s.WorkersURL, s.ServerURL), parts)
+}
+
+func join(server string, parts []string) string {
 	var b strings.Builder
-	b.WriteString(s.ServerURL)
+	b.WriteString(server)
 	for _, p := range parts {
 		b.WriteString("/" + url.PathEscape(p))
 	}
 	return b.String()
+}
+
+// LoopState is how the passes of one of the server's loops went.
+type LoopState struct {
+	Name       string
+	Error      string // of the last pass; empty when it succeeded
+	Failed     int    // passes in a row that failed
+	Panics     int    // of them, the last ones that panicked
+	FailedEver int    // passes that failed since the server was started
 }

@@ -1,6 +1,7 @@
 package buildbtw
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -19,9 +20,23 @@ type Worker struct {
 	// resumes it.
 	SetAside string `bun:"set_aside"`
 
+	// DrainingSince is when a person said that the worker is to get no new builds,
+	// which ends when one resumes it. Nil when nobody did.
+	DrainingSince *time.Time `bun:"draining_since"`
+
 	// TrustedAt is when a person last ended its quarantine: failures before do
 	// not count against it. Nil when it was never quarantined.
 	TrustedAt *time.Time `bun:"trusted_at"`
+
+	// SecretHash is the SHA-256, in hexadecimal, of the secret by which the worker
+	// proves that the name is its own; empty until it has shown one. Instance is the
+	// directory and the machine from which it did, Address the host from which
+	// it claims ("unix": over a Unix socket), and ConnectedAt when that Instance
+	// first did.
+	SecretHash  string     `bun:"secret_hash"`
+	Instance    string     `bun:"instance"`
+	Address     string     `bun:"address"`
+	ConnectedAt *time.Time `bun:"connected_at"`
 }
 
 // WorkerPresence is how long after it last asked for work a worker counts as
@@ -31,6 +46,21 @@ const WorkerPresence = 2 * time.Minute
 
 // Present reports whether the worker asked for work a short time ago.
 func (w Worker) Present(now time.Time) bool { return now.Sub(w.LastSeen) < WorkerPresence }
+
+// NoBuilds says that the worker gets no new builds, and what ends that; empty when
+// it gets some.
+func (w Worker) NoBuilds() string {
+	var state string
+	switch {
+	case w.SetAside != "":
+		state = "quarantined"
+	case w.DrainingSince != nil:
+		state = "draining"
+	default:
+		return ""
+	}
+	return fmt.Sprintf("%s: gets no new builds until 'bbtw workers resume %s'", state, w.Name)
+}
 
 // HostFromGuest is the address under which a virtual machine with QEMU's
 // user-mode network reaches the loopback of the machine that it runs on.

@@ -42,7 +42,14 @@ func (c *Client) Attempts(ctx context.Context, id string) ([]Attempt, error) {
 	return pages[Attempt](ctx, c, "/builds/"+url.PathEscape(id)+"/attempts", url.Values{})
 }
 
-// RetryBuild queues a failed build for another attempt.
+// Reproduction returns the commands that build it again.
+func (c *Client) Reproduction(ctx context.Context, id string) (Reproduction, error) {
+	var r Reproduction
+	return r, c.get(ctx, "/builds/"+url.PathEscape(id)+"/reproduce", nil, &r)
+}
+
+// RetryBuild queues a failed build for another attempt, or takes back that one was
+// cancelled.
 func (c *Client) RetryBuild(ctx context.Context, id string) (Build, error) {
 	var b Build
 	return b, c.send(ctx, http.MethodPost, "/builds/"+url.PathEscape(id)+"/retry", nil, &b)
@@ -58,6 +65,13 @@ func (c *Client) RebuildBuild(ctx context.Context, id string) (Build, error) {
 func (c *Client) CancelBuild(ctx context.Context, id string) (Build, error) {
 	var b Build
 	return b, c.send(ctx, http.MethodPost, "/builds/"+url.PathEscape(id)+"/cancel", nil, &b)
+}
+
+// AbandonBuild ends the publication of a build's packages, which are built again.
+// It is an administrator's.
+func (c *Client) AbandonBuild(ctx context.Context, id string) (Build, error) {
+	var b Build
+	return b, c.send(ctx, http.MethodPost, "/builds/"+url.PathEscape(id)+"/abandon", nil, &b)
 }
 
 // LogRequest selects a log and the place to read from.

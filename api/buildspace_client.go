@@ -60,12 +60,21 @@ type Count struct {
 	Builds int `json:"builds"`
 }
 
-// RetryFailed queues every failed build of the latest iteration for another
+// RetryFailed queues every failed or cancelled build of the latest iteration for another
 // attempt, and returns how many there are.
 func (c *Client) RetryFailed(ctx context.Context, name string) (int, error) {
 	var n Count
 	err := c.send(ctx, http.MethodPost, "/buildspaces/"+url.PathEscape(name)+"/retry", nil, &n)
 	return n.Builds, err
+}
+
+// Fix makes the sources of failed builds changesets of the buildspace with this name, and
+// requests one new iteration, which builds their newest commits. The error is a Conflict
+// when a build has not failed, or when its source is a changeset already and has no newer
+// commit than the one that failed.
+func (c *Client) Fix(ctx context.Context, name string, f Fix) (Fixed, error) {
+	var fixed Fixed
+	return fixed, c.send(ctx, http.MethodPost, "/buildspaces/"+url.PathEscape(name)+"/fix", f, &fixed)
 }
 
 // CancelBuilds cancels every build of the latest iteration that is not done.
@@ -92,6 +101,11 @@ func (c *Client) Iteration(ctx context.Context, name string, number int) (Iterat
 	return i, c.get(ctx, iterationPath(name, number), nil, &i)
 }
 
+// Iterations returns the iterations of a buildspace, newest first.
+func (c *Client) Iterations(ctx context.Context, name string) ([]Iteration, error) {
+	return pages[Iteration](ctx, c, "/buildspaces/"+url.PathEscape(name)+"/iterations", url.Values{})
+}
+
 // NewIteration asks for an iteration by hand.
 func (c *Client) NewIteration(ctx context.Context, name, reason string) (Buildspace, error) {
 	var space Buildspace
@@ -110,10 +124,30 @@ func (c *Client) Forecast(ctx context.Context, name string, number int) (Forecas
 	return f, c.get(ctx, iterationPath(name, number)+"/forecast", nil, &f)
 }
 
-// ResumeWorker ends a worker's quarantine: it gets builds again.
+// DrainWorker gives a worker no new builds until ResumeWorker.
+func (c *Client) DrainWorker(ctx context.Context, name string) (Worker, error) {
+	var w Worker
+	return w, c.send(ctx, http.MethodPost, "/workers/"+url.PathEscape(name)+"/drain", nil, &w)
+}
+
+// ResumeWorker gives a worker builds again that was draining or quarantined.
 func (c *Client) ResumeWorker(ctx context.Context, name string) (Worker, error) {
 	var w Worker
 	return w, c.send(ctx, http.MethodPost, "/workers/"+url.PathEscape(name)+"/resume", nil, &w)
+}
+
+// ForgetWorker removes a worker that is gone; Conflict when it is there or has a build.
+func (c *Client) ForgetWorker(ctx context.Context, name string) error {
+	return c.once(ctx, call{method: http.MethodDelete, path: "/workers/" + url.PathEscape(name)}, nil)
+}
+
+// LookAt has a source looked at at once, or all when slug is empty.
+func (c *Client) LookAt(ctx context.Context, slug string) error {
+	path := "/mirror/look"
+	if slug != "" {
+		path = "/sources/" + url.PathEscape(slug) + "/look"
+	}
+	return c.send(ctx, http.MethodPost, path, nil, nil)
 }
 
 // Sources returns every source at its base ref.
@@ -126,21 +160,26 @@ func (c *Client) Workers(ctx context.Context) ([]Worker, error) {
 	return pages[Worker](ctx, c, "/workers", url.Values{})
 }
 
-// Me returns the user that the server takes the caller for.
-func (c *Client) Me(ctx context.Context) (Me, error) {
-	var me Me
-	return me, c.get(ctx, "/me", nil, &me)
-}
-
 // EventFilter selects events.
 type EventFilter struct {
 	Buildspace string
 	Since      string // id of the last event that is known
+	Limit      int    // of NewestEvents; 0: 50
 }
 
 // Events returns the events after Since, oldest first.
 func (c *Client) Events(ctx context.Context, f EventFilter) ([]Event, error) {
 	return pages[Event](ctx, c, "/events", values("buildspace", f.Buildspace, "since", f.Since))
+}
+
+// NewestEvents returns the last events, newest first.
+func (c *Client) NewestEvents(ctx context.Context, f EventFilter) ([]Event, error) {
+	query := values("buildspace", f.Buildspace, "newest", "true")
+	if f.Limit > 0 {
+		query.Set("limit", strconv.Itoa(f.Limit))
+	}
+	var page Page[Event]
+	return page.Items, c.get(ctx, "/events", query, &page)
 }
 
 // send makes a call that changes something. It is made once: repeating it is

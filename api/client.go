@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +43,10 @@ type Options struct {
 	HTTP      *http.Client // nil: one made for long polls and streams, which follows no redirects
 	UserAgent string       // "buildbtw" when empty
 	Backoff   Backoff      // for calls that may be repeated
+
+	// Token returns the token as it is at the time of a call; nil: the one that
+	// New was given.
+	Token func() (string, error)
 }
 
 // New makes a client for the server at baseURL ("http://127.0.0.1:8080"). The
@@ -129,18 +134,24 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, out any
 // once makes a call and decodes the JSON answer into out, unless out is nil or
 // the answer has no content.
 func (c *Client) once(ctx context.Context, k call, out any) error {
+	_, err := c.exchange(ctx, k, out)
+	return err
+}
+
+// exchange is once, and returns the answer's header, too.
+func (c *Client) exchange(ctx context.Context, k call, out any) (http.Header, error) {
 	answer, err := c.open(ctx, k) //nolint:bodyclose // drain closes it
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer drain(answer.Body)
 	if out == nil || answer.StatusCode == http.StatusNoContent {
-		return nil
+		return answer.Header, nil
 	}
 	if err := json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(out); err != nil {
-		return c.networkError(ctx, fmt.Errorf("read the answer to %s %s: %w", k.method, k.path, err))
+		return nil, c.networkError(ctx, fmt.Errorf("read the answer to %s %s: %w", k.method, k.path, err))
 	}
-	return nil
+	return answer.Header, nil
 }
 
 // open makes a call and returns the answer when its status is below 300; the
@@ -155,6 +166,9 @@ func (c *Client) open(ctx context.Context, k call) (*http.Response, error) {
 	answer, err := c.options.HTTP.Do(request)
 	if err != nil {
 		cancel()
+		if errors.Is(err, http.ErrSchemeMismatch) {
+			return nil, c.wrongScheme("http")
+		}
 		return nil, c.networkError(ctx, err)
 	}
 	answer.Body = &cancelBody{ReadCloser: answer.Body, cancel: cancel}
@@ -199,10 +213,26 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	}
 	request.Header.Set("User-Agent", c.options.UserAgent)
 	request.Header.Set("Accept", "application/json, application/problem+json")
-	if c.token != "" {
-		request.Header.Set("Authorization", "Bearer "+c.token)
+	if err := c.Authorize(request); err != nil {
+		return nil, err
 	}
 	return request, nil
+}
+
+// Authorize puts the client's token into a request to its server, such as one for a
+// file of a pacman repository. Requests to others stay as they are.
+func (c *Client) Authorize(request *http.Request) error {
+	token := c.token
+	if c.options.Token != nil {
+		var err error
+		if token, err = c.options.Token(); err != nil {
+			return fmt.Errorf("read the token for %s: %w", c.base.Host, err)
+		}
+	}
+	if token != "" && request.URL.Scheme == c.base.Scheme && request.URL.Host == c.base.Host {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	return nil
 }
 
 // networkError wraps an error of the transport in a NetworkError. When the
@@ -218,6 +248,27 @@ func (c *Client) networkError(ctx context.Context, err error) error {
 		Err:    innermost(err),
 	}
 	return &buildbtw.Error{Kind: buildbtw.KindUnavailable, Message: trouble.Error(), Err: trouble}
+}
+
+// errScheme marks the error of a call to a server that speaks the other one of http and
+// https. It is not the request's fault, so that no build is blamed for a server which
+// was started in another way; but asking again at once is of no use.
+var errScheme = errors.New("the other one of http and https is spoken there")
+
+func (c *Client) wrongScheme(right string) error {
+	base := *c.base
+	base.Scheme = right
+	words := fmt.Sprintf("the server at %s speaks %s, not %s: use %s", c.base.Host, right, c.base.Scheme, base.Redacted())
+	return &buildbtw.Error{Kind: buildbtw.KindUnavailable, Message: words, Err: errScheme}
+}
+
+// wantsTLS reports whether an answer says, in the words of buildbtw and Go, of
+// nginx, or of Apache, that https is spoken where it comes from.
+func wantsTLS(body []byte) bool {
+	text := strings.ToLower(string(body))
+	return slices.ContainsFunc([]string{
+		"sent an http request to an https server", "plain http request was sent to https port", "speaking plain http to an ssl-enabled server port",
+	}, func(words string) bool { return strings.Contains(text, words) })
 }
 
 // innermost drops the "Get \"http://…\":" that net/http puts before an error.
@@ -236,6 +287,9 @@ func (c *Client) problem(answer *http.Response) error {
 	kind := buildbtw.KindOfHTTPStatus(answer.StatusCode)
 	if answer.StatusCode < http.StatusBadRequest {
 		return &buildbtw.Error{Kind: buildbtw.KindInvalid, Message: fmt.Sprintf("the server at %s sends this on to %q; use that address", c.base.Host, answer.Header.Get("Location"))}
+	}
+	if answer.StatusCode == http.StatusBadRequest && c.base.Scheme == "http" && wantsTLS(body) {
+		return c.wrongScheme("https")
 	}
 	var p Problem
 	if json.Unmarshal(body, &p) != nil || p.Detail == "" && p.Title == "" {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -73,7 +74,7 @@ func TestAnswersBecomeErrorsOfTheirKind(t *testing.T) {
 				w.WriteHeader(test.status)
 				io.WriteString(w, test.body)
 			})
-			_, err := newClient(t, url, api.Backoff{}).Claim(t.Context(), api.ClaimRequest{})
+			_, _, err := newClient(t, url, api.Backoff{}).Claim(t.Context(), api.ClaimRequest{})
 			if buildbtw.KindOf(err) != test.kind || !strings.Contains(buildbtw.MessageOf(err), test.message) {
 				t.Errorf("got %v: %v", buildbtw.KindOf(err), err)
 			}
@@ -95,11 +96,48 @@ func TestNetworkTroubleIsKeptApart(t *testing.T) {
 		url  string
 		dial bool
 	}{{"http://127.0.0.1:1", true}, {url, false}} {
-		_, err := newClient(t, test.url, api.Backoff{}).Claim(t.Context(), api.ClaimRequest{})
+		_, _, err := newClient(t, test.url, api.Backoff{}).Claim(t.Context(), api.ClaimRequest{})
 		var broken *api.NetworkError
 		if !errors.As(err, &broken) || broken.Dial != test.dial || buildbtw.KindOf(err) != buildbtw.KindUnavailable {
 			t.Errorf("%s: %v", test.url, err)
 		}
+	}
+}
+
+// A server that speaks the other one of http and https, also one that is not buildbtw's
+// or a proxy, is told apart from one that does not answer, and is not asked again.
+func TestTheOtherSchemeIsToldInWords(t *testing.T) {
+	t.Parallel()
+	plain, _ := serve(t, func(http.ResponseWriter, *http.Request) {})
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(secure.Close)
+	answers := func(body string) string {
+		url, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, body)
+		})
+		return url
+	}
+	nginx := answers("<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>")
+	apache := answers("<p>Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />")
+	to := func(scheme, url string) string { return scheme + url[strings.Index(url, "://"):] }
+	for _, test := range []struct{ url, use string }{
+		{to("https", plain), plain},
+		{to("https", plain) + "/below", plain + "/below"},
+		{to("http", secure.URL), secure.URL},
+		{nginx, to("https", nginx)},
+		{apache, to("https", apache)},
+	} {
+		notified := 0
+		c := newClient(t, test.url, api.Backoff{Patience: time.Hour, Notify: func(error, time.Duration) { notified++ }})
+		_, err := c.Workers(t.Context())
+		if buildbtw.KindOf(err) != buildbtw.KindUnavailable || !strings.HasSuffix(buildbtw.MessageOf(err), ": use "+test.use) || notified != 0 {
+			t.Errorf("%s: %v, after %d pauses, want use %s", test.url, err, notified, test.use)
+		}
+	}
+	if _, err := newClient(t, answers("bad"), api.Backoff{}).Workers(t.Context()); err == nil || strings.Contains(err.Error(), "speaks") {
+		t.Errorf("another 400: %v", err)
 	}
 }
 
@@ -112,7 +150,7 @@ func TestEndedContextIsTheError(t *testing.T) {
 		cancel(reason)
 		<-r.Context().Done()
 	})
-	_, err := newClient(t, url, api.Backoff{Tries: 100, Patience: time.Hour}).Claim(ctx, api.ClaimRequest{Wait: 50})
+	_, _, err := newClient(t, url, api.Backoff{Tries: 100, Patience: time.Hour}).Claim(ctx, api.ClaimRequest{Wait: 50})
 	if !errors.Is(err, reason) || buildbtw.KindOf(err) == buildbtw.KindUnavailable {
 		t.Errorf("got %v", err)
 	}
@@ -122,7 +160,7 @@ func TestUnreachableServerIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	notified := 0
 	c := newClient(t, "http://127.0.0.1:1", api.Backoff{Tries: 2, Patience: time.Second, Notify: func(error, time.Duration) { notified++ }})
-	if _, err := c.Claim(t.Context(), api.ClaimRequest{}); buildbtw.KindOf(err) != buildbtw.KindUnavailable || notified < 12 {
+	if _, _, err := c.Claim(t.Context(), api.ClaimRequest{}); buildbtw.KindOf(err) != buildbtw.KindUnavailable || notified < 12 {
 		t.Errorf("%d pauses of at most 4 ms in a second, then %v", notified, err)
 	}
 }
@@ -135,7 +173,7 @@ func TestClaimWithoutWork(t *testing.T) {
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})
-	if job, err := newClient(t, url, api.Backoff{}).Claim(t.Context(), api.ClaimRequest{}); job != nil || err != nil {
+	if job, _, err := newClient(t, url, api.Backoff{}).Claim(t.Context(), api.ClaimRequest{}); job != nil || err != nil {
 		t.Errorf("got %v, %v", job, err)
 	}
 }
@@ -195,5 +233,52 @@ func TestUploadIsRepeatedWhole(t *testing.T) {
 	})
 	if !created || err != nil {
 		t.Errorf("created %v, %v", created, err)
+	}
+}
+
+// A token goes to the client's server and nowhere else: not to another host or port, and
+// not without TLS when it came with it.
+func TestAuthorizeSendsTheTokenToItsServerOnly(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ server, request, header string }{
+		{"https://build.example.org", "https://build.example.org/repo/x/os/x86_64/x.db", "Bearer secret"},
+		{"https://build.example.org/sub/", "https://build.example.org/other", "Bearer secret"},
+		{"https://build.example.org", "http://build.example.org/repo", ""},
+		{"http://127.0.0.1:8080", "http://127.0.0.1:8081/repo", ""},
+		{"https://build.example.org", "https://example.org/repo", ""},
+		{"https://build.example.org", "https://build.example.org.evil.example/repo", ""},
+	} {
+		for name, options := range map[string]api.Options{
+			"given": {}, "read": {Token: func() (string, error) { return "secret", nil }},
+		} {
+			token := map[string]string{"given": " secret\n", "read": "of before"}[name]
+			c, err := api.New(test.server, token, options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, test.request, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Authorize(request); err != nil {
+				t.Fatal(err)
+			}
+			if got := request.Header.Get("Authorization"); got != test.header {
+				t.Errorf("%s, token %s: %s gets %q, want %q", test.server, name, test.request, got, test.header)
+			}
+		}
+	}
+}
+
+// A token that cannot be read ends the call: without it somebody else would act.
+func TestATokenThatCannotBeReadIsAnError(t *testing.T) {
+	t.Parallel()
+	gone := errors.New("no such file")
+	c, err := api.New("http://127.0.0.1:1", "", api.Options{Token: func() (string, error) { return "", gone }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Me(t.Context()); !errors.Is(err, gone) || !strings.Contains(err.Error(), "read the token for 127.0.0.1:1") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -59,6 +59,15 @@ func (c *Client) LogState(ctx context.Context, build string, attempt int) (LogSt
 	return s, c.get(ctx, logPath(build)+"/state", logQuery(attempt), &s)
 }
 
+// LogLines returns lines of a log from one on, from 1. Attempt 0 is the latest.
+func (c *Client) LogLines(ctx context.Context, build string, attempt int, from int64, lines int) (LogLines, error) {
+	query := logQuery(attempt)
+	query.Set("from", strconv.FormatInt(from, 10))
+	query.Set("limit", strconv.Itoa(lines))
+	var l LogLines
+	return l, c.get(ctx, logPath(build)+"/lines", query, &l)
+}
+
 // LogSearch is a search in a log.
 type LogSearch struct {
 	Build     string

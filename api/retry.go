@@ -40,7 +40,7 @@ func (c *Client) repeat(ctx context.Context, try func() error) error {
 	var waited time.Duration
 	for failures := 0; ; {
 		err := try()
-		if err == nil || ctx.Err() != nil || !Temporary(err) {
+		if err == nil || ctx.Err() != nil || !Temporary(err) || errors.Is(err, errScheme) {
 			return err
 		}
 		if !b.waits(err, waited) {
@@ -64,7 +64,7 @@ func (c *Client) repeat(ctx context.Context, try func() error) error {
 // the server asked for patience, or it has an internal fault.
 func Temporary(err error) bool {
 	var e *buildbtw.Error
-	return errors.As(err, &e) && (e.Kind == buildbtw.KindUnavailable || e.Kind == buildbtw.KindInternal)
+	return errors.As(err, &e) && e.Kind.Passes()
 }
 
 // waits reports whether the server cannot be reached and patience is left.

@@ -1,6 +1,11 @@
 package api
 
-import "buildbtw"
+import (
+	"context"
+	"net/url"
+
+	"buildbtw"
+)
 
 // Found is the result of a search. Each list is bounded, best match first.
 type Found struct {
@@ -58,4 +63,37 @@ type FoundCommit struct {
 	Buildspace string `json:"buildspace,omitempty"`
 	Iteration  int    `json:"iteration,omitempty"`
 	URL        string `json:"url"`
+}
+
+// NameUsers are the packages that have files in a directory with a version, or that
+// link with a library.
+type NameUsers struct {
+	Name         string     `json:"name"` // as asked for
+	Architecture string     `json:"architecture"`
+	Users        []NameUser `json:"users"`          // by pkgname
+	More         int        `json:"more,omitempty"` // that are not listed
+	// Whole is false when lists of files or of links of the base are missing, so
+	// that packages may be missing here.
+	Whole bool `json:"whole"`
+}
+
+// NameUser is a package that uses a directory or a library.
+type NameUser struct {
+	Pkgname    string `json:"pkgname"`
+	Pkgbase    string `json:"pkgbase"`
+	Version    string `json:"version"`
+	Uses       string `json:"uses"`                 // usr/lib/python3.13/, libssl.so=3-64
+	Reason     string `json:"reason"`               // has files in /usr/lib/python3.13/
+	Repository string `json:"repository,omitempty"` // the base repository that has it
+	Buildspace string `json:"buildspace,omitempty"` // where it was built
+	Iteration  int    `json:"iteration,omitempty"`
+	Build      string `json:"build,omitempty"`
+}
+
+// NameUsers returns the packages that have files in a directory with a version
+// (python3.13), or that link with a library (libssl.so.3). An empty architecture
+// is the server's first.
+func (c *Client) NameUsers(ctx context.Context, name, architecture string) (NameUsers, error) {
+	var u NameUsers
+	return u, c.get(ctx, "/package-users", url.Values{"of": {name}, "arch": {architecture}}, &u)
 }

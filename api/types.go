@@ -30,8 +30,10 @@ type Settings struct {
 	Cycles        *buildbtw.Cycles   `json:"cycles,omitempty"`
 	Priority      *buildbtw.Priority `json:"priority,omitempty"`
 	FollowAll     *bool              `json:"follow_all,omitempty"`
+	FollowFixes   *bool              `json:"follow_fixes,omitempty"`
 	Reuse         *bool              `json:"reuse,omitempty"`
 	CutOff        *bool              `json:"cut_off,omitempty"`
+	Bump          *bool              `json:"bump,omitempty"`
 	Makedepends   *bool              `json:"makedepends,omitempty"`
 	Architectures *[]string          `json:"architectures,omitempty"`
 	Exclude       *[]string          `json:"exclude,omitempty"`
@@ -44,8 +46,10 @@ func (w Settings) Apply(s *buildbtw.Settings) {
 	set(&s.Cycles, w.Cycles)
 	set(&s.Priority, w.Priority)
 	set(&s.FollowAll, w.FollowAll)
+	set(&s.FollowFixes, w.FollowFixes)
 	set(&s.Reuse, w.Reuse)
 	set(&s.CutOff, w.CutOff)
+	set(&s.Bump, w.Bump)
 	set(&s.Makedepends, w.Makedepends)
 	set((*[]string)(&s.Architectures), w.Architectures)
 	set((*[]string)(&s.Exclude), w.Exclude)
@@ -77,6 +81,39 @@ type EditBuildspace struct {
 	Settings
 }
 
+// Fix is a request to build failed builds of a buildspace again from newer commits of their
+// sources, all in one new iteration.
+type Fix struct {
+	Builds []string `json:"builds"`        // ids of the failed builds
+	Ref    string   `json:"ref,omitempty"` // the branch, tag or commit with the fix; empty: that of the changeset if the source is one, else the base ref
+}
+
+// Fixed is the answer to a Fix: the sources that the new iteration builds.
+type Fixed struct {
+	Buildspace string        `json:"buildspace"`
+	Sources    []FixedSource `json:"sources"`           // of the builds, each once
+	Already    bool          `json:"already,omitempty"` // nothing was changed: the latest or the next iteration builds these commits anyway
+	URL        string        `json:"url"`               // of the buildspace's page
+}
+
+// FixedSource is the source of a failed build, and the commit of it that is built instead.
+type FixedSource struct {
+	Changeset string `json:"changeset"` // slug or slug/ref
+	Added     bool   `json:"added"`     // the fix made the source a changeset; false: it was one before
+	Failed    string `json:"failed"`    // id of the commit whose build failed
+	Commit    Commit `json:"commit"`    // the one that is built
+	Words     string `json:"words"`     // what will be built, as a sentence for people
+}
+
+// Commit identifies a commit of a source, with its subject, author and author date. Only
+// the id is there when the server cannot read the commit.
+type Commit struct {
+	ID      string     `json:"id"`                // 40 hexadecimal digits
+	Subject string     `json:"subject,omitempty"` // first line of the message
+	Author  string     `json:"author,omitempty"`  // name, without the address
+	At      *time.Time `json:"at,omitempty"`
+}
+
 // NewIteration asks for an iteration by hand.
 type NewIteration struct {
 	Reason string `json:"reason,omitempty"` // in words, shown beside the iteration
@@ -91,8 +128,10 @@ type Buildspace struct {
 	Cycles        buildbtw.Cycles           `json:"cycles"`
 	Priority      buildbtw.Priority         `json:"priority"`
 	FollowAll     bool                      `json:"follow_all"`
-	Reuse         bool                      `json:"reuse"`   // builds whose input was built before are not built again
-	CutOff        bool                      `json:"cut_off"` // with scope auto: dependents whose inputs did not change are skipped
+	FollowFixes   bool                      `json:"follow_fixes"` // a push to the source of a failed build makes it a changeset
+	Reuse         bool                      `json:"reuse"`        // builds whose input was built before are not built again
+	CutOff        bool                      `json:"cut_off"`      // with scope auto: dependents whose inputs did not change are skipped
+	Bump          bool                      `json:"bump"`         // rebuilds get a higher version than what they replace
 	Makedepends   bool                      `json:"makedepends"`
 	Architectures []string                  `json:"architectures"`
 	Exclude       []string                  `json:"exclude"`
@@ -111,10 +150,13 @@ type Iteration struct {
 	ReasonText string                   `json:"reason_text,omitempty"`
 	Error      string                   `json:"error,omitempty"`
 	CreatedAt  time.Time                `json:"created_at"`
-	Counts     buildbtw.Counts          `json:"counts"` // builds by status
+	Counts     buildbtw.Counts          `json:"counts"`            // builds by status
+	Blocked    int                      `json:"blocked,omitempty"` // of the builds with the status blocked, those that wait for one that failed or was cancelled; not in lists
 	Total      int                      `json:"total"`
 	Blockers   []Blocker                `json:"blockers,omitempty"`
 	Repository []ArchRepository         `json:"repositories,omitempty"`
+	Latest     *LatestRepository        `json:"latest_repository,omitempty"` // nil while no iteration of the buildspace is complete
+	Upgrade    *Upgrade                 `json:"upgrade,omitempty"`
 	URL        string                   `json:"url"`
 }
 
@@ -122,6 +164,7 @@ type Iteration struct {
 type Blocker struct {
 	Build  BuildRef `json:"build"`
 	Blocks int      `json:"blocks"` // builds that cannot start because of it, directly or through others
+	Frees  int      `json:"frees"`  // those of them that nothing else blocks: what fixing it alone is worth
 }
 
 // BuildRef names a build where it is mentioned by another.
@@ -130,6 +173,7 @@ type BuildRef struct {
 	Pkgbase      string          `json:"pkgbase"`
 	Architecture string          `json:"architecture"`
 	Status       buildbtw.Status `json:"status"`
+	Error        *FirstError     `json:"error,omitempty"` // of a root cause that failed
 }
 
 // ArchRepository is an iteration's pacman repository for one architecture.
@@ -137,6 +181,20 @@ type ArchRepository struct {
 	Architecture string `json:"architecture"`
 	Repository
 	PacmanConf string `json:"pacman_conf"` // the section to paste before [core]
+}
+
+// LatestRepository is the pacman repository that follows the newest complete
+// iteration of a buildspace.
+type LatestRepository struct {
+	Iteration  int              `json:"iteration"` // which that is now
+	Repository []ArchRepository `json:"repository"`
+}
+
+// Upgrade says how a machine that uses a repository installs the packages that were
+// rebuilt in it.
+type Upgrade struct {
+	Words   string `json:"words"`
+	Command string `json:"command"` // for a shell
 }
 
 // Build as lists show it.
@@ -149,27 +207,51 @@ type Build struct {
 	Source       string          `json:"source"`
 	Commit       string          `json:"commit"`
 	Version      string          `json:"version"`
+	BumpedFrom   string          `json:"bumped_from,omitempty"`   // the source's version, when Commit was made for a higher one
+	SourceCommit string          `json:"source_commit,omitempty"` // of which Commit was made then
 	Stage        int             `json:"stage"`
 	Level        int             `json:"level"`
 	Pkgnames     []string        `json:"pkgnames"`
+	NotOwned     buildbtw.Owners `json:"not_owned,omitempty"` // packages that are not published from it, with the pkgbases whose are
 	Reason       buildbtw.Reason `json:"reason"`
 	Status       buildbtw.Status `json:"status"`
 	SkipReason   buildbtw.Cause  `json:"skip_reason,omitempty"`
 	Attempts     int             `json:"attempts"`
-	Held         buildbtw.Hold   `json:"held,omitempty"`        // why a pending build is not handed out
-	ReusedFrom   string          `json:"reused_from,omitempty"` // the build whose packages it has
+	Retries      int             `json:"retries,omitempty"`       // tries that came to nothing by no fault of the package, since a person asked last
+	LastTry      string          `json:"last_try,omitempty"`      // how the last of them ended, while it is tried again
+	NotBefore    *time.Time      `json:"not_before,omitempty"`    // a pause before the next try
+	Held         buildbtw.Hold   `json:"held,omitempty"`          // why a pending build is not handed out
+	ReusedFrom   string          `json:"reused_from,omitempty"`   // the build whose packages it has
+	BuiltVersion string          `json:"built_version,omitempty"` // of its packages, where pkgver() made another one than Version
 	ChangedAt    time.Time       `json:"changed_at"`
 	StartedAt    *time.Time      `json:"started_at,omitempty"`
 	FinishedAt   *time.Time      `json:"finished_at,omitempty"`
+	Error        *FirstError     `json:"error,omitempty"`       // why it failed, by its log
 	RootCauses   []BuildRef      `json:"root_causes,omitempty"` // for blocked: the failed or cancelled builds it waits for in the end
 	URL          string          `json:"url"`
+}
+
+// FirstError is the line of a failed build's log that says why it failed.
+type FirstError struct {
+	Attempt int    `json:"attempt"` // number of the attempt
+	Line    int64  `json:"line"`    // from 1
+	Text    string `json:"text"`
+	Cause   string `json:"cause"` // the text without paths, line numbers and addresses: builds of one cause have one
+}
+
+// RetryWords is buildbtw.Build.RetryWords with the time of the next try in the
+// reader's time zone.
+func (b Build) RetryWords() string {
+	row := buildbtw.Build{Status: b.Status, Retries: b.Retries, NotBefore: b.NotBefore}
+	return row.RetryWords(b.LastTry, time.Now(), func(t time.Time) string { return t.Local().Format(time.TimeOnly) })
 }
 
 // BuildDetail is one build with all that is known of it.
 type BuildDetail struct {
 	Build
-	Chain      []BuildRef `json:"chain"`       // from this build to the changeset that brought it into the set
-	WaitingFor []BuildRef `json:"waiting_for"` // direct dependencies that are not built
+	LogOf      string     `json:"log_of,omitempty"` // the build that has the log, when this one was reused
+	Chain      []BuildRef `json:"chain"`            // from this build to the changeset that brought it into the set
+	WaitingFor []BuildRef `json:"waiting_for"`      // direct dependencies that are not built
 	Dependents []BuildRef `json:"dependents"`
 	Cuts       []Cut      `json:"cuts"` // dependencies that the base provides because of a cycle
 	Packages   []Package  `json:"packages"`
@@ -219,6 +301,18 @@ type Attempt struct {
 	StartedAt  time.Time             `json:"started_at"`
 	FinishedAt *time.Time            `json:"finished_at,omitempty"`
 	LogSize    int64                 `json:"log_size"`
+
+	// NotChecked are dependencies that neither the iteration's repository nor the
+	// worker's machine has, and that were taken for granted.
+	NotChecked []string `json:"not_checked,omitempty"`
+}
+
+// Reproduction holds three bash scripts. Each builds the commit of a build once more,
+// with the same packages and options, on a machine of the reader's.
+type Reproduction struct {
+	Makepkg  string `json:"makepkg"`  // on a machine of Arch Linux
+	Devtools string `json:"devtools"` // in a clean chroot
+	VM       string `json:"vm"`       // in a virtual machine, with vmexec
 }
 
 // Graph is the build graph of an iteration and architecture.
@@ -275,7 +369,11 @@ type Source struct {
 	Pkgbase string    `json:"pkgbase,omitempty"`
 	Version string    `json:"version,omitempty"`
 	Error   string    `json:"error,omitempty"` // why it cannot be planned: file, line and reason
+	Notes   []string  `json:"notes,omitempty"` // what of it a build will not have, each in a sentence
 	Read    time.Time `json:"read"`
+
+	Since time.Time `json:"since,omitzero"` // when the work at it began that takes longer than with others
+	Next  time.Time `json:"next,omitzero"`  // when it is looked at again after a failure, unless it changes before
 }
 
 // Root is a place of sources with how the last look at it went.
@@ -285,6 +383,9 @@ type Root struct {
 	Seconds float64   `json:"seconds"`         // that it took
 	Sources int       `json:"sources"`         // that are there
 	Broken  int       `json:"broken"`          // of them could not be mirrored
+	Waiting int       `json:"waiting"`         // of them have had no turn yet
+	Slow    int       `json:"slow"`            // of them are still being read, as they take longer than others
+	Next    time.Time `json:"next,omitzero"`   // next look
 	Error   string    `json:"error,omitempty"` // why the place could not be looked at
 }
 
@@ -293,6 +394,8 @@ type Mirror struct {
 	Roots   []Root `json:"roots"`
 	Sources int    `json:"sources"` // at the base ref
 	Broken  int    `json:"broken"`  // of them cannot be planned
+
+	SetAside []string `json:"set_aside"` // damaged parts of the mirror that lie in the data directory; it was made anew
 }
 
 // Worker is a build machine with its running builds.
@@ -306,6 +409,42 @@ type Worker struct {
 	LastSeen      time.Time `json:"last_seen"`
 	SetAside      string    `json:"set_aside,omitempty"`
 	Running       []Build   `json:"running"`
+
+	DrainingSince *time.Time `json:"draining_since,omitempty"` // it gets no new builds, because a person said so
+	NoBuilds      string     `json:"no_builds,omitempty"`      // that it is draining or quarantined, and what ends it
+}
+
+// WorkerTime lists the attempts that ran on each slot of the workers between two times
+// and, for the part that lies in the future, the builds that will probably run there.
+type WorkerTime struct {
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"`
+	Now   time.Time `json:"now"`            // the server's clock; the forecast begins here
+	Lanes []Lane    `json:"lanes"`          // by worker and slot
+	Bars  []Bar     `json:"bars"`           // attempts, by lane and start
+	Ahead []Bar     `json:"ahead"`          // the forecast, by lane and start
+	More  bool      `json:"more,omitempty"` // there were too many attempts; the earliest are left out
+}
+
+// Lane is a slot of a worker: one place for a build at a time.
+type Lane struct {
+	Worker  string `json:"worker"`
+	Slot    int    `json:"slot"`    // from 0
+	Present bool   `json:"present"` // the worker is connected now
+}
+
+// Bar is the time that one attempt took on a lane, or that a build of the forecast will
+// probably take.
+type Bar struct {
+	Lane       int              `json:"lane"` // index in WorkerTime.Lanes
+	BuildID    string           `json:"build"`
+	Attempt    int              `json:"attempt,omitempty"` // number, from 1; absent in the forecast
+	Pkgbase    string           `json:"pkgbase"`
+	Buildspace string           `json:"buildspace"`
+	Iteration  int              `json:"iteration"`
+	Outcome    buildbtw.Outcome `json:"outcome,omitempty"` // absent while it runs
+	Start      time.Time        `json:"start"`
+	End        *time.Time       `json:"end,omitempty"` // absent while it runs
 }
 
 // Event is one row of the history.
@@ -322,12 +461,6 @@ type Event struct {
 	To         buildbtw.Status    `json:"to,omitempty"`
 	Cause      buildbtw.Cause     `json:"cause,omitempty"`
 	Message    string             `json:"message,omitempty"`
-}
-
-// Me is the user who made the call.
-type Me struct {
-	Name string        `json:"name"`
-	Role buildbtw.Role `json:"role"`
 }
 
 // Health is the answer of a server that is up.

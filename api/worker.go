@@ -15,6 +15,14 @@ type ClaimRequest struct {
 	// and slot asking again get the same build until it is finished.
 	Slot int `json:"slot,omitempty"`
 
+	// Secret is made by the worker at its first start and stays in its work
+	// directory. The first one that is shown binds the worker's name: as long as the
+	// worker is there, claims under it need the same secret. Instance tells a
+	// copy of the work directory apart: it is the same after a restart of the
+	// program, and another one on another machine.
+	Secret   string `json:"secret,omitempty"`   // 32 to 128 bytes
+	Instance string `json:"instance,omitempty"` // at most 128 bytes
+
 	// Build asks for this build alone; an executor sends the one of its
 	// pipeline. The answer is 409 when the build cannot start now; Wait is
 	// ignored. Pipeline and Job are GitLab's CI_PIPELINE_ID and CI_JOB_ID.
@@ -43,6 +51,7 @@ type Job struct {
 	Commit       string          `json:"commit"`
 	Version      string          `json:"version"` // as the .SRCINFO foretells; pkgver() may change it
 	Pkgnames     []string        `json:"pkgnames"`
+	NotOwned     buildbtw.Owners `json:"not_owned,omitempty"` // packages that are not published from this build, with the pkgbases whose are
 	Architecture string          `json:"architecture"`
 	Stage        int             `json:"stage"`
 	NoCheck      bool            `json:"no_check,omitempty"` // skip check(): stage 1 of a cycle through checkdepends
@@ -81,6 +90,10 @@ type LogAnswer struct {
 const (
 	HeaderOffset = "Upload-Offset"
 	HeaderSHA256 = "X-Content-SHA256"
+
+	// HeaderNoBuilds is a header of the empty answer to a claim of a worker that is
+	// draining or quarantined. Its value says which of them it is, and what ends that.
+	HeaderNoBuilds = "Buildbtw-No-Builds"
 )
 
 // FinishRequest ends an attempt.
@@ -88,6 +101,20 @@ type FinishRequest struct {
 	Outcome buildbtw.Outcome `json:"outcome"`
 	Files   []File           `json:"files,omitempty"`  // every package uploaded, for outcome built
 	Reason  string           `json:"reason,omitempty"` // in words: "build() failed with exit code 4"
+
+	// Doubtful is set with the outcome infrastructure when the only evidence is what the
+	// build itself printed, or its exit code. The build is tried once more, and the
+	// failure does not count against the worker.
+	Doubtful bool `json:"doubtful,omitempty"`
+
+	// Blameless is set with the outcome infrastructure when the failure says nothing
+	// about the worker's machine: a mirror did not answer, or builds took all the room.
+	// The build is tried again as often as for other infrastructure failures.
+	Blameless bool `json:"blameless,omitempty"`
+
+	// NotChecked are dependencies of the build that neither the iteration's repository
+	// nor the worker's machine has, and that were taken for granted.
+	NotChecked []string `json:"not_checked,omitempty"`
 }
 
 // File names an uploaded package.

@@ -35,19 +35,24 @@ func (e *OffsetError) Unwrap() error { return e.Err }
 
 // Claim asks for a build and waits as long as the request says. It returns nil
 // when there is nothing to do. Repeating it is safe: the same worker and slot
-// get the same build until it is finished.
-func (c *Client) Claim(ctx context.Context, r ClaimRequest) (*Job, error) {
+// get the same build until it is finished. None says why the worker gets no new
+// builds (Worker.NoBuilds), and is empty when it gets some, or has got this one.
+func (c *Client) Claim(ctx context.Context, r ClaimRequest) (job *Job, none string, err error) {
 	r.Wait = min(r.Wait, MaxWait)
 	k := call{method: http.MethodPost, path: "/worker/claim", limit: time.Duration(r.Wait)*time.Second + answerTimeout}
 	if err := k.jsonBody(r); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var job Job
-	err := c.repeat(ctx, func() error { return c.once(ctx, k, &job) })
+	job = new(Job)
+	err = c.repeat(ctx, func() error {
+		header, err := c.exchange(ctx, k, job)
+		none = header.Get(HeaderNoBuilds)
+		return err
+	})
 	if err != nil || job.Lease == "" {
-		return nil, err
+		return nil, none, err
 	}
-	return &job, nil
+	return job, "", nil
 }
 
 // Heartbeat extends a lease and returns whether to go on. It is tried once: the

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"buildbtw"
 	"buildbtw/buildgraph"
@@ -44,6 +46,7 @@ func TestWrongRequestsAreRefused(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	twin := source(t, "zz", "pkgname=lib")
+	twin.Slug = "other"
 	fork := source(t, "fork", "pkgname=fork")
 	fork.Info.Pkgbase = "lib"
 	cases := []struct {
@@ -86,14 +89,14 @@ func TestWarnings(t *testing.T) {
 			[]buildgraph.Source{source(t, "lib"), twin},
 			buildbtw.Settings{},
 			buildgraph.WarnDuplicate,
-			[]string{"pkgname lib is defined by lib/main and by zz/main; dependencies on it mean the first"},
+			[]string{"pkgname lib is defined by lib/main (1-1) and by other/main (1-1); dependencies on it mean the first, because it is named like the pkgbase"},
 		},
 		{
 			"a pkgbase of two sources names both",
 			[]buildgraph.Source{fork, source(t, "lib")},
 			buildbtw.Settings{},
 			buildgraph.WarnDuplicate,
-			[]string{"pkgbase lib is defined by lib/main and by fork/main; only the first is used"},
+			[]string{"pkgbase lib is defined by lib/main (1-1) and by fork/main (1-1); only the first is used, because it is named like the pkgbase"},
 		},
 		{
 			"names that no source has are said",
@@ -118,18 +121,6 @@ func TestWarnings(t *testing.T) {
 				t.Errorf("warnings (-want +got):\n%s", diff)
 			}
 		})
-	}
-}
-
-func TestPreferredSourceWinsADuplicate(t *testing.T) {
-	t.Parallel()
-	mine, theirs, app := source(t, "mine", "pkgname=lib"), source(t, "theirs", "pkgname=lib"), source(t, "app", "depends=lib")
-	for _, prefer := range []string{"mine", "theirs"} {
-		w := newWorld(t, mine, theirs, app)
-		w.options.Prefer = []string{prefer}
-		if diff := cmp.Diff([]string{"app", prefer}, keys(arch(t, w.plan(prefer)))); diff != "" {
-			t.Errorf("prefer %s (-want +got):\n%s", prefer, diff)
-		}
 	}
 }
 
@@ -209,6 +200,52 @@ func TestHundredThousandEdgesIntoOneNode(t *testing.T) {
 	a := arch(t, newWorld(t, sources...).plan("lib"))
 	if len(a.Builds) != n+1 || len(a.Edges) != n {
 		t.Errorf("%d builds and %d edges, want %d and %d", len(a.Builds), len(a.Edges), n+1, n)
+	}
+}
+
+// A name that very many provide and very many need is no reason for a graph with the
+// square of them as edges; the plan says what it leaves out.
+func TestANameOfManyProvidersAndManyUsers(t *testing.T) {
+	t.Parallel()
+	crowd := func(providers, users int) []buildgraph.Source {
+		var sources []buildgraph.Source
+		for i := range providers {
+			sources = append(sources, source(t, fmt.Sprintf("font%05d", i), "provides=font=1"))
+		}
+		for i := range users {
+			sources = append(sources, source(t, fmt.Sprintf("user%05d", i), fmt.Sprintf("depends=font>=0.%d", i), "depends=font00001"))
+		}
+		return sources
+	}
+	const bound = 256
+	p := newWorld(t, crowd(bound, 2)...).plan("font00000")
+	if n := len(arch(t, p).Edges); n != 2 || len(messages(p, buildgraph.WarnUnresolved)) != 0 {
+		t.Errorf("of %d providers: %d edges, warnings %v", bound, n, p.Warnings)
+	}
+	const many = 8000
+	sources := crowd(many, many)
+	began := time.Now()
+	p = newWorld(t, sources...).plan("font00001", "user00000")
+	t.Logf("%d providers and %d users: indexed and planned in %v", many, many, time.Since(began))
+	if n := len(arch(t, p).Edges); n != many {
+		t.Errorf("%d edges, want %d", n, many)
+	}
+	want := "more than 256 sources provide font>=0.0 (needed by user00000): which of them are meant cannot be told, so no build waits for one or follows from one"
+	if got := messages(p, buildgraph.WarnUnresolved); !slices.Contains(got, want) {
+		t.Errorf("%d warnings, not %q", len(got), want)
+	}
+}
+
+// As texlive packages have them: one package provides 18,000 others.
+func TestAPackageWithVeryManyProvides(t *testing.T) {
+	t.Parallel()
+	var lines []string
+	for i := range 18_000 {
+		lines = append(lines, fmt.Sprintf("provides=texlive-%d=2026", i))
+	}
+	w := newWorld(t, source(t, "texlive", lines...), source(t, "doc", "makedepends=texlive-17999>=2025"), source(t, "app", "depends=texlive-0"))
+	if diff := cmp.Diff([]string{"texlive>app:depends", "texlive>doc:makedepends"}, edges(arch(t, w.plan("texlive", "doc")))); diff != "" {
+		t.Errorf("edges (-want +got):\n%s", diff)
 	}
 }
 

@@ -3,12 +3,15 @@ package buildgraph_test
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"buildbtw"
 	"buildbtw/buildgraph"
 	"buildbtw/pacman/alpm"
+	"buildbtw/pacman/srcinfo"
 )
 
 // checker judges plans by walking the .SRCINFO files itself. It shares nothing
@@ -20,18 +23,13 @@ type checker struct {
 	users map[string]map[string]string
 }
 
-type provider struct{ base, text string }
+// provider is a provide of a package.
+type provider struct{ base, pkgname, text string }
 
 func newChecker(sources []buildgraph.Source, arch string) *checker {
 	c := &checker{arch: arch, bases: map[string]buildgraph.Source{}, needs: map[string]map[string]string{}, users: map[string]map[string]string{}}
-	order := slices.Clone(sources)
-	slices.SortStableFunc(order, func(a, b buildgraph.Source) int {
-		return compareSources(a, b)
-	})
-	for _, s := range order {
-		if _, taken := c.bases[s.Info.Pkgbase]; !taken {
-			c.bases[s.Info.Pkgbase] = s
-		}
+	for base, list := range candidates(sources) {
+		c.bases[base] = list[0]
 	}
 	for base, s := range c.bases {
 		if len(c.packages(s)) == 0 {
@@ -42,10 +40,12 @@ func newChecker(sources []buildgraph.Source, arch string) *checker {
 	for base, s := range c.bases {
 		c.needs[base] = map[string]string{}
 		for _, kind := range []string{"checkdepends", "makedepends", "depends"} {
-			for _, dep := range c.deps(s, kind) {
-				for _, to := range c.resolve(dep, names, provides) {
-					if to != base {
-						c.needs[base][to] = kind
+			for pkgname, deps := range c.deps(s, kind) {
+				for _, dep := range deps {
+					for _, to := range c.resolve(base, pkgname, dep, names, provides) {
+						if to != base {
+							c.needs[base][to] = kind
+						}
 					}
 				}
 			}
@@ -62,45 +62,66 @@ func newChecker(sources []buildgraph.Source, arch string) *checker {
 	return c
 }
 
-// packages lists which of a source's packages exist on the architecture.
+// packages lists which of a source's packages exist on the architecture: all or
+// none, as makepkg has it.
 func (c *checker) packages(s buildgraph.Source) (at []int) {
 	for i, p := range s.Info.Packages {
-		if slices.Contains(p.Arch, c.arch) || slices.Contains(p.Arch, "any") {
-			at = append(at, i)
+		for _, list := range [][]string{s.Info.Base.Arch, p.Arch} {
+			if !slices.Contains(list, c.arch) && !slices.Contains(list, "any") {
+				return nil
+			}
 		}
+		at = append(at, i)
 	}
 	return at
 }
 
-func (c *checker) deps(s buildgraph.Source, kind string) (out []string) {
+// deps lists dependencies by the package that has them; those that the pkgbase needs
+// to be built are under the empty name.
+func (c *checker) deps(s buildgraph.Source, kind string) map[string][]string {
+	runtime := map[string][]string{}
+	var all []string
+	for _, i := range c.packages(s) {
+		p := s.Info.Packages[i]
+		runtime[p.Name] = p.Depends.For(c.arch)
+		all = append(all, runtime[p.Name]...)
+	}
 	switch kind {
 	case "makedepends":
-		return s.Info.Base.MakeDepends.For(c.arch)
+		list := s.Info.Base.MakeDepends.For(c.arch)
+		for _, dep := range s.Info.Base.Depends.For(c.arch) {
+			if !slices.Contains(all, dep) {
+				list = append(list, dep)
+			}
+		}
+		return map[string][]string{"": list}
 	case "checkdepends":
-		return s.Info.Base.CheckDepends.For(c.arch)
+		return map[string][]string{"": s.Info.Base.CheckDepends.For(c.arch)}
 	}
-	for _, i := range c.packages(s) {
-		out = append(out, s.Info.Packages[i].Depends.For(c.arch)...)
+	return runtime
+}
+
+// lib32 reports whether a package, or for the empty name every one of a source, has
+// libraries of 32 bits beside the native ones.
+func (c *checker) lib32(base, pkgname string) bool {
+	for _, p := range c.bases[base].Info.Packages {
+		if (pkgname == "" || pkgname == p.Name) && !strings.HasPrefix(p.Name, "lib32-") {
+			return false
+		}
 	}
-	return out
+	return true
 }
 
 func (c *checker) names() (names map[string]string, provides map[string][]provider) {
-	names, provides = map[string]string{}, map[string][]provider{}
-	order := make([]string, 0, len(c.bases))
-	for base := range c.bases {
-		order = append(order, base)
-	}
-	slices.SortFunc(order, func(a, b string) int {
-		return cmp.Or(compareSources(c.bases[a], c.bases[b]), cmp.Compare(a, b))
-	})
+	provides = map[string][]provider{}
+	makers := map[string][]buildgraph.Source{}
+	order := slices.Sorted(maps.Keys(c.bases))
+	var asks []ask
 	for _, base := range order {
 		s := c.bases[base]
 		for _, i := range c.packages(s) {
 			p := s.Info.Packages[i]
-			if _, taken := names[p.Name]; !taken {
-				names[p.Name] = base
-			}
+			makers[p.Name] = append(makers[p.Name], s)
 			for _, text := range p.Provides.For(c.arch) {
 				key := text
 				if d, err := alpm.ParseDep(text); err == nil {
@@ -109,11 +130,101 @@ func (c *checker) names() (names map[string]string, provides map[string][]provid
 				if n, ok := alpm.ParseSoname(text); ok {
 					key = n.Library
 				}
-				provides[key] = append(provides[key], provider{base, text})
+				provides[key] = append(provides[key], provider{base, p.Name, text})
+			}
+		}
+		asks = append(asks, asksOf(s, c.arch)...)
+	}
+	names = map[string]string{}
+	for name, list := range makers {
+		names[name] = best(list, asksOn(asks, list, name))[0].Info.Pkgbase
+	}
+	return names, provides
+}
+
+// ask is a dependency on some versions of a package.
+type ask struct {
+	dep alpm.Dep
+	by  string
+}
+
+// asksOf lists those of a source, of an architecture or all.
+func asksOf(s buildgraph.Source, arch string) (out []ask) {
+	lists := []srcinfo.Values{s.Info.Base.Depends, s.Info.Base.MakeDepends, s.Info.Base.CheckDepends}
+	for _, p := range s.Info.Packages {
+		lists = append(lists, p.Depends)
+	}
+	seen := map[alpm.Dep]bool{}
+	for _, list := range lists {
+		for _, v := range list {
+			d, err := alpm.ParseDep(v.Text)
+			if err == nil && d.Op != "" && !seen[d] && (arch == "" || v.Arch == "" || v.Arch == arch) {
+				seen[d] = true
+				out = append(out, ask{d, s.Info.Pkgbase})
 			}
 		}
 	}
-	return names, provides
+	return out
+}
+
+// asksOn keeps those about some names that others than the candidates have.
+func asksOn(asks []ask, candidates []buildgraph.Source, names ...string) []ask {
+	return slices.DeleteFunc(slices.Clone(asks), func(a ask) bool {
+		return !slices.Contains(names, a.dep.Name) || slices.ContainsFunc(candidates, func(s buildgraph.Source) bool { return s.Info.Pkgbase == a.by })
+	})
+}
+
+// candidates lists the sources of each pkgbase, the one first that counts: once
+// without looking at what others ask for, and then with what those ask for that won.
+func candidates(sources []buildgraph.Source) map[string][]buildgraph.Source {
+	by := map[string][]buildgraph.Source{}
+	for _, s := range sources {
+		by[s.Info.Pkgbase] = append(by[s.Info.Pkgbase], s)
+	}
+	var asks []ask
+	for base, list := range by {
+		by[base] = best(list, nil)
+		asks = append(asks, asksOf(by[base][0], "")...)
+	}
+	for base, list := range by {
+		if len(list) == 1 {
+			continue
+		}
+		var names []string
+		for _, s := range list {
+			for _, p := range s.Info.Packages {
+				names = append(names, p.Name)
+			}
+		}
+		by[base] = best(list, asksOn(asks, list, names...))
+	}
+	return by
+}
+
+// best sorts sources that define the same: first the one that meets most, then the
+// newest, the one named like its pkgbase, by slug, as they were given.
+func best(list []buildgraph.Source, asks []ask) []buildgraph.Source {
+	met := func(s buildgraph.Source) (n int) {
+		for _, a := range asks {
+			for _, p := range s.Info.Packages {
+				ok := p.Name == a.dep.Name && a.dep.SatisfiedBy(s.Info.Version())
+				for _, v := range p.Provides {
+					provide, err := alpm.ParseProvide(v.Text)
+					ok = ok || err == nil && a.dep.SatisfiedByProvide(provide)
+				}
+				if ok {
+					n++
+					break
+				}
+			}
+		}
+		return n
+	}
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b buildgraph.Source) int {
+		return cmp.Or(-cmp.Compare(met(a), met(b)), -alpm.Vercmp(a.Info.Version(), b.Info.Version()), compareSources(a, b))
+	})
+	return list
 }
 
 // compareSources puts the source first that wins a name that both define: one
@@ -128,7 +239,7 @@ func compareSources(a, b buildgraph.Source) int {
 	return cmp.Or(cmp.Compare(named(a), named(b)), cmp.Compare(a.Slug, b.Slug))
 }
 
-func (c *checker) resolve(text string, names map[string]string, provides map[string][]provider) []string {
+func (c *checker) resolve(base, pkgname, text string, names map[string]string, provides map[string][]provider) []string {
 	dep, err := alpm.ParseDep(text)
 	if err != nil {
 		dep = alpm.Dep{Name: text}
@@ -144,8 +255,11 @@ func (c *checker) resolve(text string, names map[string]string, provides map[str
 	}
 	var all, met []string
 	for _, p := range provides[key] {
-		all = append(all, p.base)
 		other, otherLib := alpm.ParseSoname(p.text)
+		if strings.HasSuffix(key, ".so") && c.lib32(base, pkgname) != c.lib32(p.base, p.pkgname) {
+			continue
+		}
+		all = append(all, p.base)
 		provide, err := alpm.ParseProvide(p.text)
 		fits := err == nil && dep.SatisfiedByProvide(provide)
 		if isLib && otherLib {
@@ -421,7 +535,7 @@ func checkAll(t *testing.T, sources []buildgraph.Source, changesets [][]string) 
 	for _, slugs := range changesets {
 		for _, scope := range buildbtw.Scopes() {
 			t.Run(fmt.Sprint(slugs, scope), func(t *testing.T) {
-				a := planOf(t, ix, sources, slugs, buildbtw.Settings{Scope: scope})
+				a := planOf(t, ix, slugs, buildbtw.Settings{Scope: scope})
 				for i, wrong := range c.check(a, slugs, scope) {
 					if t.Error(wrong); i > 10 {
 						t.Fatal("and more")
@@ -432,11 +546,17 @@ func checkAll(t *testing.T, sources []buildgraph.Source, changesets [][]string) 
 	}
 }
 
-func planOf(t testing.TB, ix *buildgraph.Index, sources []buildgraph.Source, slugs []string, s buildbtw.Settings) *buildgraph.ArchPlan {
+func planOf(t testing.TB, ix *buildgraph.Index, slugs []string, s buildbtw.Settings) *buildgraph.ArchPlan {
 	t.Helper()
-	w := newWorld(t, sources...)
-	w.settings = s
-	p, err := ix.Plan(t.Context(), w.request(slugs...))
+	r := buildgraph.Request{Settings: s, Architectures: []string{"x86_64"}}
+	for _, slug := range slugs {
+		one, ok := ix.Source(slug) // of several the one that counts
+		if !ok {
+			t.Fatalf("no source %s", slug)
+		}
+		r.Changesets = append(r.Changesets, one)
+	}
+	p, err := ix.Plan(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -451,7 +571,7 @@ func TestCheckerMissesNoEdge(t *testing.T) {
 	ix := buildgraph.NewIndex(sources, buildgraph.Options{})
 	for _, scope := range []buildbtw.Scope{buildbtw.ScopeDirect, buildbtw.ScopeAll} {
 		slugs := []string{"boost"}
-		a := planOf(t, ix, sources, slugs, buildbtw.Settings{Scope: scope})
+		a := planOf(t, ix, slugs, buildbtw.Settings{Scope: scope})
 		if len(a.Edges) == 0 {
 			t.Fatal("no edges to remove")
 		}

@@ -27,7 +27,7 @@ func edit(t *rapid.T, tb testing.TB, names []string, state map[string]buildgraph
 	}
 	lines := []string{fmt.Sprintf("pkgver=%d", rapid.IntRange(1, 4).Draw(t, "version"))}
 	some := rapid.SliceOfN(rapid.SampledFrom(names), 0, 3)
-	for _, key := range []string{"makedepends", "checkdepends"} {
+	for _, key := range []string{"makedepends", "checkdepends", "depends"} { // a package of its own overrides the last
 		for _, to := range some.Draw(t, key) {
 			lines = append(lines, key+"="+to)
 		}
@@ -37,8 +37,13 @@ func edit(t *rapid.T, tb testing.TB, names []string, state map[string]buildgraph
 		lines = append(lines, "depends="+to+rapid.SampledFrom([]string{"", "", ">=2", "<3", "=4"}).Draw(t, "constraint"))
 	}
 	lines = append(lines, rapid.SampledFrom([]string{"provides=virtual=2", "provides=libx.so=1-64", "depends=virtual>1", "depends=libx.so", "depends=libx.so=2-64", "pkgdesc=x"}).Draw(t, "extra"))
-	if rapid.IntRange(0, 9).Draw(t, "split") == 0 {
-		lines = append(lines, "pkgname="+rapid.SampledFrom(names).Draw(t, "other")+"-extra")
+	switch other := rapid.SampledFrom(names).Draw(t, "other"); rapid.IntRange(0, 9).Draw(t, "split") {
+	case 0:
+		lines = append(lines, "pkgname="+other+"-extra")
+	case 1:
+		lines = append(lines, "pkgname=lib32-"+name, rapid.SampledFrom([]string{"provides=libx.so", "depends=libx.so"}).Draw(t, "lib32"))
+	case 2:
+		lines = append(lines, "pkgname="+name+"-doc", "arch=any")
 	}
 	s := source(tb, name, lines...)
 	s.Commit = state[name].Commit + "'" // another content is another commit

@@ -7,26 +7,47 @@ import (
 	"strings"
 	"sync"
 
+	"buildbtw/internal/guard"
+
 	"buildbtw"
 	"buildbtw/buildgraph/internal/link"
+	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/srcinfo"
 )
 
 // Source is a git repository at one ref, with its .SRCINFO.
 type Source struct {
 	Slug   string
+	Place  string // the directory or group that it comes from, as people know it; empty when there is but one
 	Ref    string
 	Commit string
 	Info   *srcinfo.Info // nil when Err is set
+	Keys   []string      // names of the files in keys/pgp; nil: not known
+	Notes  []string      // what of the commit a build will not have, each in a sentence
 	Err    error         // why the .SRCINFO is missing or cannot be read; shown to people, so it names the file
 }
 
 // Options are the choices that the sources leave open.
 type Options struct {
-	// Prefer lists slugs. Where two sources define the same pkgbase or pkgname,
-	// the one that stands first here wins; without one the source named like
-	// the pkgbase, then the first by slug, then the first given.
+	// Prefer lists slugs, and places that sources come from. Where two sources define
+	// the same pkgbase or pkgname, the one that stands first here wins; without one
+	// see contest.
 	Prefer []string
+	// IgnoreArch plans every source for every architecture, as ports do that build
+	// with makepkg --ignorearch.
+	IgnoreArch bool
+	// Built returns what the package of a name that exists already, in the base or
+	// from an earlier build, depends on and provides; empty when there is none. Of a
+	// library that its source names without a word size it tells which one is meant.
+	// The answers must not change while the index is used. May be nil.
+	Built func(architecture, pkgname string) []string
+	// Owned is, by architecture, whose the directories are in which packages have
+	// files that exist already: modules of an interpreter depend on it, whether their
+	// sources name it or not. It must not be written to while the index is used.
+	Owned map[string]alpm.Owned
+	// Unlisted names, by architecture, the base repositories of which it is not known
+	// what files their packages have. Owned lacks those.
+	Unlisted map[string][]string
 }
 
 // Index is all sources, numbered and linked; every plan is computed from it.
@@ -34,9 +55,10 @@ type Options struct {
 type Index struct {
 	opts       Options
 	symbols    *link.Symbols
-	sources    []Source    // by slug
-	chosen     []int32     // sources that win their pkgbase, by pkgbase
-	duplicates []duplicate // sources that lost theirs
+	sources    []Source        // by slug
+	chosen     []int32         // sources that win their pkgbase, by pkgbase
+	duplicates []duplicate     // sources that lost theirs
+	contested  map[string]bool // the pkgnames of all sources in duplicates
 
 	mu     sync.Mutex
 	graphs map[string]*archGraph // nil for an architecture that no source has packages for
@@ -45,20 +67,15 @@ type Index struct {
 // archGraph is the graph of an architecture, and plans of sets of its nodes.
 type archGraph struct {
 	*link.Graph
-	plans    *planCache
-	disputed []disputed
+	plans     *planCache
+	disputed  []disputed
+	forbidden []int32 // sources that makepkg refuses though some of their packages are for the architecture
 }
 
 // disputed is a node whose pkgbase two sources define.
 type disputed struct {
 	duplicate
 	node int32
-}
-
-// duplicate is a pkgbase that two sources define.
-type duplicate struct {
-	pkgbase      string
-	winner, lost int32 // sources
 }
 
 // NewIndex links sources. It never fails: a problem of a source becomes a warning
@@ -70,7 +87,7 @@ func NewIndex(sources []Source, opts Options) *Index {
 // newIndex sorts the sources. Those of the slugs in first win their pkgbase.
 func newIndex(given []Source, opts Options, symbols *link.Symbols, first []string) *Index {
 	var bySlug, byPkgbase []named
-	var group sync.WaitGroup
+	var group guard.Group
 	group.Go(func() {
 		bySlug = sortedByName(given, func(s *Source) (string, bool) { return s.Slug, true })
 	})
@@ -86,26 +103,45 @@ func newIndex(given []Source, opts Options, symbols *link.Symbols, first []strin
 	for i, s := range bySlug {
 		ix.sources[i], place[s.at] = given[s.at], int32(i)
 	}
-	wins := preference(slices.Concat(first, opts.Prefer))
+	groups, all := make([][]int32, 0, len(byPkgbase)), make([]int32, len(byPkgbase))
 	for len(byPkgbase) > 0 {
 		n := 1
 		for n < len(byPkgbase) && byPkgbase[n].name == byPkgbase[0].name {
 			n++
 		}
-		same := make([]int32, n) // sources of one pkgbase
+		same := all[:n:n] // sources of one pkgbase
 		for i := range same {
 			same[i] = place[byPkgbase[i].at]
 		}
-		slices.SortFunc(same, func(a, b int32) int {
-			return cmp.Or(cmp.Compare(wins(&ix.sources[a]), wins(&ix.sources[b])), cmp.Compare(a, b))
-		})
-		ix.chosen = append(ix.chosen, same[0])
-		for _, lost := range same[1:] {
-			ix.duplicates = append(ix.duplicates, duplicate{byPkgbase[0].name, same[0], lost})
-		}
-		byPkgbase = byPkgbase[n:]
+		groups = append(groups, same)
+		byPkgbase, all = byPkgbase[n:], all[n:]
 	}
+	ix.choose(groups, first)
 	return ix
+}
+
+// contest is between sources of the index; those of these slugs win above all.
+func (ix *Index) contest(first ...string) *contest {
+	return &contest{sources: ix.sources, changesets: preference(first), preferred: preference(ix.opts.Prefer)}
+}
+
+// choose finds the source that wins each pkgbase. Given are the sources of each, and
+// the slugs that win above all.
+func (ix *Index) choose(groups [][]int32, first []string) {
+	c := ix.contest(first...)
+	c.settle(groups)
+	ix.chosen = make([]int32, 0, len(groups))
+	for _, same := range groups {
+		ix.chosen = append(ix.chosen, same[0])
+		if len(same) == 1 {
+			continue
+		}
+		on := c.on(same)
+		for _, lost := range same[1:] {
+			ix.duplicates = append(ix.duplicates, duplicate{ix.sources[lost].Info.Pkgbase, same[0], lost, c.why(same[0], lost, on)})
+		}
+	}
+	ix.contested = c.names
 }
 
 // named is a source with a name that it has.
@@ -127,24 +163,6 @@ func sortedByName(sources []Source, name func(*Source) (string, bool)) []named {
 	return list
 }
 
-// preference ranks sources that define the same name: the one with the smallest
-// rank wins.
-func preference(slugs []string) func(*Source) int {
-	ranks := make(map[string]int, len(slugs))
-	for i, slug := range slices.Backward(slugs) {
-		ranks[slug] = i
-	}
-	return func(s *Source) int {
-		if i, ok := ranks[s.Slug]; ok {
-			return i
-		}
-		if s.Slug == s.Info.Pkgbase {
-			return len(slugs)
-		}
-		return len(slugs) + 1
-	}
-}
-
 // find returns the place of the first source of a slug.
 func (ix *Index) find(slug string) (at int, ok bool) {
 	return slices.BinarySearchFunc(ix.sources, slug, func(s Source, slug string) int { return strings.Compare(s.Slug, slug) })
@@ -152,11 +170,11 @@ func (ix *Index) find(slug string) (at int, ok bool) {
 
 // pkgbaseOf is the pkgbase of a slug's source, empty when there is none.
 func (ix *Index) pkgbaseOf(slug string) string {
-	i, ok := ix.find(slug)
-	if !ok || ix.sources[i].Info == nil {
+	s, ok := ix.Source(slug)
+	if !ok || s.Info == nil {
 		return ""
 	}
-	return ix.sources[i].Info.Pkgbase
+	return s.Info.Pkgbase
 }
 
 // source is the source behind a node.
@@ -182,10 +200,7 @@ func (ix *Index) link(arch string, old *link.Graph) *archGraph {
 	for i, at := range ix.chosen {
 		sources[i] = link.Source{Info: ix.sources[at].Info, Place: at}
 	}
-	wins := preference(ix.opts.Prefer)
-	g := link.New(arch, ix.symbols, sources, func(a, b int32) bool {
-		return cmp.Or(cmp.Compare(wins(&ix.sources[a]), wins(&ix.sources[b])), cmp.Compare(a, b)) < 0
-	}, old)
+	g := link.New(arch, ix.symbols, sources, link.Options{IgnoreArch: ix.opts.IgnoreArch, Built: ix.opts.Built, Owned: ix.opts.Owned}, ix.contest().compare, old)
 	if g == nil {
 		return nil
 	}
@@ -193,6 +208,15 @@ func (ix *Index) link(arch string, old *link.Graph) *archGraph {
 	for _, d := range ix.duplicates {
 		if v, ok := g.Find(d.pkgbase); ok {
 			out.disputed = append(out.disputed, disputed{d, v})
+		}
+	}
+	nodes := g.Sources // those of chosen that are built, in the same order
+	for _, at := range ix.chosen {
+		switch {
+		case len(nodes) > 0 && nodes[0] == at:
+			nodes = nodes[1:]
+		case len(ix.forbidden(&ix.sources[at], arch)) > 0:
+			out.forbidden = append(out.forbidden, at)
 		}
 	}
 	return out
@@ -235,7 +259,7 @@ func (ix *Index) replace(changed []Source, removed, first []string) *Index {
 // as nearly every push leaves them: the graphs keep their links and their plans.
 func (ix *Index) withVersions(changed []Source) (out *Index, ok bool) {
 	out = &Index{
-		opts: ix.opts, symbols: ix.symbols, chosen: ix.chosen, duplicates: ix.duplicates,
+		opts: ix.opts, symbols: ix.symbols, chosen: ix.chosen, duplicates: ix.duplicates, contested: ix.contested,
 		sources: slices.Clone(ix.sources), graphs: map[string]*archGraph{},
 	}
 	infos := make([]*srcinfo.Info, len(changed))
@@ -251,7 +275,7 @@ func (ix *Index) withVersions(changed []Source) (out *Index, ok bool) {
 		if !ok {
 			return nil, false
 		}
-		out.graphs[arch] = &archGraph{next, g.plans, g.disputed}
+		out.graphs[arch] = &archGraph{next, g.plans, g.disputed, g.forbidden}
 	}
 	return out, true
 }
@@ -262,10 +286,20 @@ func (ix *Index) replaceable(at int, with *Source) bool {
 	have := &ix.sources[at]
 	only := at+1 == len(ix.sources) || ix.sources[at+1].Slug != have.Slug
 	return only && have.Info != nil && with.Info != nil && ix.isChosen(at) &&
-		have.Info.Pkgbase == with.Info.Pkgbase &&
+		have.Info.Pkgbase == with.Info.Pkgbase && slices.Equal(have.Info.Base.Arch, with.Info.Base.Arch) &&
 		slices.EqualFunc(have.Info.Packages, with.Info.Packages, func(a, b srcinfo.Package) bool {
 			return a.Name == b.Name && slices.Equal(a.Arch, b.Arch)
-		})
+		}) && have.Place == with.Place && ix.decidesNothing(have, with)
+}
+
+// decidesNothing reports whether a source may stand in another's place as far as
+// contests for a pkgbase go: it takes part in none, and asks for the same versions.
+func (ix *Index) decidesNothing(have, with *Source) bool {
+	if len(ix.duplicates) == 0 {
+		return true
+	}
+	return !slices.ContainsFunc(ix.duplicates, func(d duplicate) bool { return d.pkgbase == have.Info.Pkgbase }) &&
+		slices.Equal(constraintsOn(have.Info, ix.contested), constraintsOn(with.Info, ix.contested))
 }
 
 // isChosen reports whether the source at a place won its pkgbase.
@@ -328,12 +362,29 @@ func checkChangesets(changesets []Source) error {
 // has reports whether the index has just this as the source of its pkgbase.
 func (ix *Index) has(c *Source) bool {
 	i, ok := ix.find(c.Slug)
-	if !ok {
-		return false
+	for ; ok && i < len(ix.sources) && ix.sources[i].Slug == c.Slug; i++ {
+		have := &ix.sources[i]
+		same := have.Info == c.Info || have.Commit == c.Commit && c.Commit != ""
+		if have.Info != nil && same && have.Commit == c.Commit && ix.isChosen(i) {
+			return true
+		}
 	}
-	have := &ix.sources[i]
-	same := have.Info == c.Info || have.Commit == c.Commit && c.Commit != ""
-	return have.Info != nil && same && have.Commit == c.Commit && ix.isChosen(i)
+	return false
+}
+
+// Source returns the source of a slug: of several in different places the one that
+// won its pkgbase.
+func (ix *Index) Source(slug string) (Source, bool) {
+	first, ok := ix.find(slug)
+	if !ok {
+		return Source{}, false
+	}
+	for i := first; i < len(ix.sources) && ix.sources[i].Slug == slug; i++ {
+		if ix.sources[i].Info != nil && ix.isChosen(i) {
+			return ix.sources[i], true
+		}
+	}
+	return ix.sources[first], true
 }
 
 func describe(s *Source) string {

@@ -84,6 +84,9 @@ func (a about) needs() []Need {
 		for _, text := range p.Depends.For(a.g.Arch) {
 			own[text] = true
 		}
+		for _, dir := range a.g.DirectoriesOf(p.Name) {
+			own[dir] = true
+		}
 	}
 	var list []Need
 	place := map[link.Symbol]int{}
@@ -124,7 +127,7 @@ func (a about) users(p Package) []User {
 			targets, _ := a.g.Resolve(n.Symbol)
 			means := slices.ContainsFunc(targets, func(t link.Target) bool { return t.Node == a.node })
 			name, library := a.g.NameOf(n.Symbol)
-			named := keys[name] || library != "" && keys[library]
+			named := keys[name] || library != "" && keys[library] || keys[a.g.OwnerOf(name)]
 			if !means || p.Pkgname != "" && !named {
 				continue
 			}

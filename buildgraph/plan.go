@@ -1,6 +1,10 @@
 package buildgraph
 
-import "buildbtw"
+import (
+	"cmp"
+
+	"buildbtw"
+)
 
 // Plan is the computed answer to "what would be built, in which order, and
 // why". Nothing of it is stored by this package. All lists are sorted, so that
@@ -33,7 +37,7 @@ type Build struct {
 	Pkgbase  string          `json:"pkgbase"`
 	Source   string          `json:"source"`
 	Commit   string          `json:"commit"`
-	Version  string          `json:"version"`
+	Version  string          `json:"version"` // of the packages that come out
 	Pkgnames []string        `json:"pkgnames"`
 	Any      bool            `json:"any,omitempty"`      // every package of it is for any architecture: built once per iteration
 	Stage    int             `json:"stage"`              // 1, or 2 for the second build of a cycle
@@ -41,6 +45,30 @@ type Build struct {
 	Level    int             `json:"level"`              // longest path from a build that waits for nothing
 	Priority float64         `json:"priority"`           // seconds of the longest chain that starts here
 	Reason   buildbtw.Reason `json:"reason"`
+
+	// NotOwned are the pkgnames that other pkgbases have, too, with the one whose
+	// package is published. A debug package may be among them.
+	NotOwned buildbtw.Owners `json:"not_owned,omitempty"`
+
+	// BumpedFrom is the version of the source when a rebuild has to have a higher one:
+	// Version is that then. SourceCommit is the source's commit once Commit is one
+	// that was made of it for the higher version. Both are set outside of this package.
+	BumpedFrom   string `json:"bumped_from,omitempty"`
+	SourceCommit string `json:"source_commit,omitempty"`
+}
+
+// VersionWords returns a version with the one that it was raised from, if it was:
+// "2.0-1 → 2.0-2".
+func VersionWords(from, to string) string {
+	if from == "" || from == to {
+		return to
+	}
+	return from + " → " + to
+}
+
+// Unbumped returns the commit and the version of the build's source.
+func (b Build) Unbumped() (commit, version string) {
+	return cmp.Or(b.SourceCommit, b.Commit), cmp.Or(b.BumpedFrom, b.Version)
 }
 
 // Edge means that From must be built before To. With two stages of one pkgbase,
@@ -84,6 +112,21 @@ const (
 	// WarnOrder means that orders over packages outside the set lie on cycles and
 	// are not kept.
 	WarnOrder WarningKind = "order"
+	// WarnBase means that packages are built again because those of the base that
+	// they are made with have changed. Iterations have it, not plans.
+	WarnBase WarningKind = "base"
+	// WarnUnverified means that PGP signatures of sources cannot be verified, or
+	// would not be.
+	WarnUnverified WarningKind = "unverified"
+	// WarnIncomplete means that a build will not have all that is in its source:
+	// submodules, links that lead out of it, files that only Git LFS has.
+	WarnIncomplete WarningKind = "incomplete"
+	// WarnFiles means that it is not known which packages have files in directories of
+	// interpreters.
+	WarnFiles WarningKind = "files"
+	// WarnVersion means that a rebuild has no higher version than what it replaces,
+	// or may have none.
+	WarnVersion WarningKind = "version"
 )
 
 // Warning is something a packager should know before trusting the plan.

@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"sync"
+
+	"buildbtw/internal/guard"
 
 	"buildbtw"
 	"buildbtw/buildgraph/internal/feedback"
 	"buildbtw/buildgraph/internal/link"
 	"buildbtw/buildgraph/internal/order"
-	"buildbtw/internal/graph"
+	"buildbtw/pacman/alpm"
 )
 
 // setPlan is the part of an architecture's plan that follows from its set and the
@@ -43,10 +44,29 @@ func (s *setPlan) archPlan(ix *Index, g *archGraph, reasons []buildbtw.Reason) *
 		p.Builds[i] = Build{
 			Pkgbase: n.Info.Pkgbase, Stage: b.Stage, NoCheck: b.NoCheck, Level: b.level, Priority: b.priority,
 			Source: source.Slug, Commit: source.Commit, Version: n.Version, Pkgnames: n.Pkgnames, Any: n.Any,
-			Reason: reasons[b.Node],
+			Reason: reasons[b.Node], NotOwned: ix.notOwned(g, v),
 		}
 	}
 	return p
+}
+
+// notOwned names the packages of a node that belong to other nodes.
+func (ix *Index) notOwned(g *archGraph, v int32) buildbtw.Owners {
+	lost, debug := g.LostBy(v), alpm.DebugName(g.Name(v)) // the latter is in no .SRCINFO of the node
+	if len(lost) == 0 && !g.HasDebug(debug) {
+		return nil
+	}
+	owners := buildbtw.Owners{}
+	for _, d := range lost {
+		owners[d.Pkgname] = g.Name(d.Winner)
+	}
+	if o, found := g.Owner(ix.symbols, debug); found && o != v {
+		owners[debug] = g.Name(o)
+	}
+	if len(owners) == 0 {
+		return nil
+	}
+	return owners
 }
 
 // renderer turns the set of an architecture into names.
@@ -79,7 +99,7 @@ func newSetPlan(g *link.Graph, nodes []int32, cycles buildbtw.Cycles, d *duratio
 				g.Arch, o.Contradictions, r.names[o.FirstBefore], r.names[o.FirstAfter]),
 		}}
 	}
-	var group sync.WaitGroup
+	var group guard.Group
 	group.Go(func() { s.edges = r.edges() })
 	s.builds, s.chain = r.builds(seconds)
 	s.cuts = r.cuts()
@@ -92,9 +112,9 @@ func (r *renderer) order(cycles buildbtw.Cycles, seconds []float64, known bool) 
 	if !known {
 		seconds = nil
 	}
-	var group sync.WaitGroup
+	var group guard.Group
 	group.Go(func() { r.outside = order.NewOutside(r.Set) })
-	cut := feedback.Cut(weighted(&r.Direct, r.Components, seconds))
+	cut := feedback.Cut(weighted(r.Set, seconds))
 	group.Wait()
 	r.Leave(cut)
 	r.outside.Find()
@@ -105,13 +125,18 @@ func (r *renderer) order(cycles buildbtw.Cycles, seconds []float64, known bool) 
 	}
 }
 
-// weighted is a graph as its cycles are cut.
-func weighted(deps *link.Edges, comps *graph.Components, seconds []float64) *feedback.Graph {
-	weight := make([]int32, len(deps.Kinds))
-	for i, kinds := range deps.Kinds {
+// weighted is a set as its cycles are cut.
+func weighted(s *order.Set, seconds []float64) *feedback.Graph {
+	weight := make([]int32, len(s.Direct.Kinds))
+	for i, kinds := range s.Direct.Kinds {
 		weight[i] = weightOf(kinds)
 	}
-	return &feedback.Graph{Deps: &deps.CSR, Weight: weight, Components: comps, Seconds: seconds}
+	for _, e := range s.Graph.ByFiles {
+		if from, to := s.Local[e.From], s.Local[e.To]; from >= 0 && to >= 0 {
+			weight[s.Direct.Find(from, to)]++
+		}
+	}
+	return &feedback.Graph{Deps: &s.Direct.CSR, Weight: weight, Components: s.Components, Seconds: seconds}
 }
 
 // strongest is the kind that decides the weight of an edge.
@@ -119,7 +144,9 @@ func strongest(k buildbtw.EdgeKinds) buildbtw.EdgeKinds { return k & -k }
 
 // weightOf is the cost of cutting an edge: a build with the base's package
 // instead of the new one hurts most when it is linked against, least when only
-// the tests need it.
+// the tests need it. A package that has modules of an interpreter is worth a little
+// more: with the base's it is put where the new one does not look, while the
+// interpreter does with the base's libraries.
 func weightOf(kinds buildbtw.EdgeKinds) int32 {
 	switch strongest(kinds) {
 	case buildbtw.EdgeDepends:

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"buildbtw/internal/guard"
+
 	"buildbtw"
 	"buildbtw/buildgraph/internal/link"
 )
@@ -61,12 +63,15 @@ type Planned struct {
 func (ix *Index) Plans(ctx context.Context, requests []Request) []Planned {
 	out := make([]Planned, len(requests))
 	var next atomic.Int64
-	var group sync.WaitGroup
+	var group guard.Group
 	// Twice as many as processors: some wait for a set that another works on.
 	for range min(2*runtime.GOMAXPROCS(0), len(requests)) {
 		group.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(out); i = int(next.Add(1)) - 1 {
-				out[i].Plan, out[i].Err = ix.Plan(ctx, requests[i])
+				out[i].Err = guard.Run(func() (err error) { // a panic is that of one plan
+					out[i].Plan, err = ix.Plan(ctx, requests[i])
+					return err
+				})
 			}
 		})
 	}
@@ -129,8 +134,8 @@ func (p *planner) addArchitecture(arch string) error {
 	set := c.set(w.scope)
 	var reasons []buildbtw.Reason
 	var warnings []Warning
-	var group sync.WaitGroup
-	group.Go(func() { reasons, warnings = c.reasons(g.Graph, set), p.ix.setWarnings(g, set) })
+	var group guard.Group
+	group.Go(func() { reasons, warnings = c.reasons(g.Graph, set), p.ix.setWarnings(g, arch, set) })
 	shared := g.plans.get(g.plans.key(set, p.request.Settings.Cycles, p.request.Durations), func() *setPlan {
 		return newSetPlan(g.Graph, set, p.request.Settings.Cycles, &p.durations)
 	})

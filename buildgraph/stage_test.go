@@ -57,7 +57,7 @@ func TestCyclesTwiceOnFixture(t *testing.T) {
 	ix := buildgraph.NewIndex(sources, buildgraph.Options{})
 	for _, slug := range []string{"glibc", "curl", "python"} {
 		t.Run(slug, func(t *testing.T) {
-			a := planOf(t, ix, sources, []string{slug}, buildbtw.Settings{Cycles: buildbtw.CyclesTwice})
+			a := planOf(t, ix, []string{slug}, buildbtw.Settings{Cycles: buildbtw.CyclesTwice})
 			checkStages(t, a)
 		})
 	}
@@ -140,7 +140,7 @@ func TestStagesOnDistribution(t *testing.T) {
 	}
 	sources := distribution(t)
 	ix := buildgraph.NewIndex(sources, buildgraph.Options{})
-	a := planOf(t, ix, sources, []string{"curl"}, buildbtw.Settings{Cycles: buildbtw.CyclesTwice})
+	a := planOf(t, ix, []string{"curl"}, buildbtw.Settings{Cycles: buildbtw.CyclesTwice})
 	o := newOrder(a)
 	if o == nil {
 		t.Fatal("the stages wait for each other")

@@ -24,11 +24,11 @@ func benchLog(b *testing.B, l *Logs) {
 	}
 	for offset := int64(0); offset < 200<<20; {
 		var err error
-		if offset, err = l.Append(1, offset, strings.NewReader(part.String())); err != nil {
+		if offset, err = l.Append(id(1), offset, strings.NewReader(part.String())); err != nil {
 			b.Fatal(err)
 		}
 	}
-	if _, err := l.Append(1, 50*int64(part.Len()), strings.NewReader("==> ERROR: A failure occurred in build().\n")); err != nil {
+	if _, err := l.Append(id(1), 50*int64(part.Len()), strings.NewReader("==> ERROR: A failure occurred in build().\n")); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -40,7 +40,7 @@ func BenchmarkLog(b *testing.B) {
 	benchLog(b, l)
 	b.Run("first-look", func(b *testing.B) {
 		for b.Loop() {
-			os.Remove(l.indexPath(1))
+			os.Remove(indexOf(l, 1))
 			open(b, l, 1).Close()
 		}
 	})

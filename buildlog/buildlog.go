@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"buildbtw"
 	"buildbtw/internal/hints"
 )
 
@@ -36,7 +37,7 @@ type Logs struct {
 	patient time.Duration // how long one search may take
 
 	mu   sync.Mutex
-	open map[int64]*log // those in use at the moment
+	open map[buildbtw.AttemptName]*log // those in use at the moment
 
 	growth hints.Feed[[]int64]
 }
@@ -63,18 +64,30 @@ func Open(dir string) (*Logs, error) {
 	}
 	return &Logs{
 		dir: dir, maxSize: MaxSize, finder: newFinder(), scans: make(chan struct{}, maxScans), patient: searchTime,
-		open: map[int64]*log{}, growth: hints.Feed[[]int64]{Merge: mergeAttempts},
+		open: map[buildbtw.AttemptName]*log{}, growth: hints.Feed[[]int64]{Merge: mergeAttempts},
 	}, nil
 }
 
 // shard is how many attempts share a directory.
 const shard = 1000
 
-func (l *Logs) path(attempt int64) string {
-	return filepath.Join(l.dir, strconv.FormatInt(attempt/shard, 10), strconv.FormatInt(attempt, 10)+".log")
+// path returns where the log lies in the directory of logs.
+func (l *Logs) path(attempt buildbtw.AttemptName) string {
+	return filepath.Join(strconv.FormatInt(attempt.ID/shard, 10), attempt.String()+".log")
 }
 
-func (l *Logs) hold(attempt int64) *log {
+// within calls f with the directory of logs, out of which no path leads, whatever
+// links are there. It is opened each time: somebody may have deleted it.
+func (l *Logs) within(f func(dir *os.Root) error) error {
+	dir, err := os.OpenRoot(l.dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }() // nothing was written with it
+	return f(dir)
+}
+
+func (l *Logs) hold(attempt buildbtw.AttemptName) *log {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	g := l.open[attempt]
@@ -86,7 +99,7 @@ func (l *Logs) hold(attempt int64) *log {
 	return g
 }
 
-func (l *Logs) release(attempt int64, g *log) {
+func (l *Logs) release(attempt buildbtw.AttemptName, g *log) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if g.users--; g.users == 0 {
@@ -110,20 +123,24 @@ func (g *log) next() <-chan struct{} {
 }
 
 // Size returns the number of bytes in the log, 0 when there is none.
-func (l *Logs) Size(attempt int64) (int64, error) {
-	info, err := os.Stat(l.path(attempt))
+func (l *Logs) Size(attempt buildbtw.AttemptName) (int64, error) {
+	var info fs.FileInfo
+	err := l.within(func(dir *os.Root) (err error) {
+		info, err = dir.Stat(l.path(attempt))
+		return err
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("size of log %d: %w", attempt, err)
+		return 0, fmt.Errorf("size of log %s: %w", attempt, err)
 	}
 	return info.Size(), nil
 }
 
 // Reader opens the log for random access and returns its size at this moment. A
 // log that does not exist reads as an empty one.
-func (l *Logs) Reader(attempt int64) (io.ReadSeekCloser, int64, error) {
+func (l *Logs) Reader(attempt buildbtw.AttemptName) (io.ReadSeekCloser, int64, error) {
 	f, size, err := l.openFile(attempt)
 	if err != nil {
 		return nil, 0, err
@@ -134,18 +151,28 @@ func (l *Logs) Reader(attempt int64) (io.ReadSeekCloser, int64, error) {
 	return f, size, nil
 }
 
-// openFile returns nil when there is no such log.
-func (l *Logs) openFile(attempt int64) (*os.File, int64, error) {
-	f, err := os.Open(l.path(attempt))
+// openFile opens a log for reading and returns its size; a nil file when there is no
+// such log.
+func (l *Logs) openFile(attempt buildbtw.AttemptName) (*os.File, int64, error) {
+	return l.openWith(attempt, os.O_RDONLY)
+}
+
+// openWith is openFile with flags as those of os.OpenFile.
+func (l *Logs) openWith(attempt buildbtw.AttemptName, flags int) (*os.File, int64, error) {
+	var f *os.File
+	err := l.within(func(dir *os.Root) (err error) {
+		f, err = dir.OpenFile(l.path(attempt), flags, 0)
+		return err
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, nil
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("open log %d: %w", attempt, err)
+		return nil, 0, fmt.Errorf("open log %s: %w", attempt, err)
 	}
 	info, err := f.Stat()
 	if err != nil {
-		return nil, 0, errors.Join(fmt.Errorf("open log %d: %w", attempt, err), f.Close())
+		return nil, 0, errors.Join(fmt.Errorf("open log %s: %w", attempt, err), f.Close())
 	}
 	return f, info.Size(), nil
 }

@@ -16,10 +16,23 @@ import (
 	"testing/iotest"
 
 	"go.uber.org/goleak"
+
+	"buildbtw"
 	"pgregory.net/rapid"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// id is the name of an attempt that began since names have random parts.
+func id(attempt int64) buildbtw.AttemptName {
+	return buildbtw.AttemptName{ID: attempt, Random: "5f0c"}
+}
+
+func pathOf(l *Logs, attempt int64) string { return filepath.Join(l.dir, l.path(id(attempt))) }
+
+func indexOf(l *Logs, attempt int64) string {
+	return filepath.Join(l.dir, l.indexPath(id(attempt)))
+}
 
 func openLogs(t testing.TB) *Logs {
 	t.Helper()
@@ -32,7 +45,7 @@ func openLogs(t testing.TB) *Logs {
 
 func mustAppend(t testing.TB, l *Logs, attempt, offset int64, text string) int64 {
 	t.Helper()
-	end, err := l.Append(attempt, offset, strings.NewReader(text))
+	end, err := l.Append(id(attempt), offset, strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +54,7 @@ func mustAppend(t testing.TB, l *Logs, attempt, offset int64, text string) int64
 
 func content(t testing.TB, l *Logs, attempt int64) string {
 	t.Helper()
-	r, size, err := l.Reader(attempt)
+	r, size, err := l.Reader(id(attempt))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +85,7 @@ func TestChunksAreRepeatableAndGapsRefused(t *testing.T) {
 		{offset: -1, text: "x", end: 11, gap: true},
 	}
 	for i, s := range steps {
-		end, err := l.Append(7, s.offset, strings.NewReader(s.text))
+		end, err := l.Append(id(7), s.offset, strings.NewReader(s.text))
 		var gap *OffsetError
 		if errors.As(err, &gap) != s.gap || !s.gap && err != nil {
 			t.Errorf("step %d: error %v", i, err)
@@ -84,7 +97,7 @@ func TestChunksAreRepeatableAndGapsRefused(t *testing.T) {
 	if got := content(t, l, 7); got != "hello world" {
 		t.Errorf("log is %q", got)
 	}
-	if size, err := l.Size(7); size != 11 || err != nil {
+	if size, err := l.Size(id(7)); size != 11 || err != nil {
 		t.Errorf("size %d, %v", size, err)
 	}
 }
@@ -92,13 +105,13 @@ func TestChunksAreRepeatableAndGapsRefused(t *testing.T) {
 func TestALogThatDoesNotExistIsEmpty(t *testing.T) {
 	t.Parallel()
 	l := openLogs(t)
-	if _, err := l.Append(1, 5, strings.NewReader("x")); err == nil {
+	if _, err := l.Append(id(1), 5, strings.NewReader("x")); err == nil {
 		t.Error("a gap at the beginning was accepted")
 	}
 	if got := content(t, l, 1); got != "" {
 		t.Errorf("got %q", got)
 	}
-	text, offset, err := l.Tail(1, 5)
+	text, offset, err := l.Tail(id(1), 5)
 	if len(text) != 0 || offset != 0 || err != nil {
 		t.Errorf("tail %q, %d, %v", text, offset, err)
 	}
@@ -131,7 +144,7 @@ func TestAChunkCutOffLeavesItsBeginning(t *testing.T) {
 	t.Parallel()
 	l := openLogs(t)
 	cut := io.MultiReader(strings.NewReader("begin"), iotest.ErrReader(io.ErrUnexpectedEOF))
-	end, err := l.Append(1, 0, cut)
+	end, err := l.Append(id(1), 0, cut)
 	if end != 5 || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("end %d, %v", end, err)
 	}
@@ -144,11 +157,11 @@ func TestATornWriteIsSentAgain(t *testing.T) {
 	t.Parallel()
 	l := openLogs(t)
 	mustAppend(t, l, 1, 0, "0123456789")
-	if err := os.Truncate(l.path(1), 4); err != nil { // as after a power failure
+	if err := os.Truncate(pathOf(l, 1), 4); err != nil { // as after a power failure
 		t.Fatal(err)
 	}
 	var gap *OffsetError
-	if _, err := l.Append(1, 10, strings.NewReader("ab")); !errors.As(err, &gap) || gap.End != 4 {
+	if _, err := l.Append(id(1), 10, strings.NewReader("ab")); !errors.As(err, &gap) || gap.End != 4 {
 		t.Fatalf("got %v", err)
 	}
 	mustAppend(t, l, 1, gap.End, "456789ab")
@@ -159,16 +172,62 @@ func TestATornWriteIsSentAgain(t *testing.T) {
 
 func TestAFullDiskIsTold(t *testing.T) {
 	t.Parallel()
-	if _, err := os.Stat("/dev/full"); err != nil {
-		t.Skip("no /dev/full here")
-	}
 	l := openLogs(t)
 	mustAppend(t, l, 1, 0, "x") // makes the directory
-	if err := os.Symlink("/dev/full", l.path(2)); err != nil {
+	const full = 1<<8 | 7       // the device numbers of /dev/full, null(4)
+	if err := syscall.Mknod(pathOf(l, 2), syscall.S_IFCHR|0o666, full); err != nil {
+		t.Skip("devices cannot be made here: ", err)
+	}
+	if _, err := l.Append(id(2), 0, strings.NewReader("x")); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestTheDirectoryOfLogsMayBeDeleted deletes it under a running server.
+func TestTheDirectoryOfLogsMayBeDeleted(t *testing.T) {
+	t.Parallel()
+	l := openLogs(t)
+	mustAppend(t, l, 1, 0, "gone")
+	if err := os.RemoveAll(l.dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Append(2, 0, strings.NewReader("x")); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("got %v", err)
+	if got := content(t, l, 1); got != "" {
+		t.Errorf("read %q", got)
+	}
+	mustAppend(t, l, 2, 0, "new")
+	if got := content(t, l, 2); got != "new" {
+		t.Errorf("read %q", got)
+	}
+}
+
+// TestLinksOutOfTheDirectoryAreNotFollowed has a link in the place of a log, of
+// its index, and of the directory of both.
+func TestLinksOutOfTheDirectoryAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	l := openLogs(t)
+	mustAppend(t, l, 1, 0, "x") // makes the directory
+	outside := t.TempDir()
+	secret := filepath.Join(outside, "secret")
+	err := errors.Join(os.WriteFile(secret, []byte("secret"), 0o600),
+		os.Symlink(secret, pathOf(l, 2)), os.Symlink(outside, filepath.Dir(pathOf(l, 5*shard))),
+		os.Symlink(filepath.Join(outside, "made"), indexOf(l, 1)+".new"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, attempt := range []int64{2, 5 * shard} {
+		if text, _, err := l.Tail(id(attempt), 5); err == nil && len(text) > 0 {
+			t.Errorf("read %q", text)
+		}
+		if _, err := l.Append(id(attempt), 0, strings.NewReader("overwritten")); err == nil {
+			t.Errorf("attempt %d: written", attempt)
+		}
+	}
+	mustAppend(t, l, 1, 1, strings.Repeat("line\n", 2*worthKeeping/5))
+	open(t, l, 1).Close()
+	files, err := os.ReadDir(outside)
+	text, _ := os.ReadFile(secret)
+	if err != nil || len(files) != 1 || string(text) != "secret" {
+		t.Errorf("outside: %v, %q, %v", files, text, err)
 	}
 }
 
@@ -194,7 +253,7 @@ func TestTail(t *testing.T) {
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			mustAppend(t, l, int64(i), 0, tt.log)
-			text, offset, err := l.Tail(int64(i), tt.lines)
+			text, offset, err := l.Tail(id(int64(i)), tt.lines)
 			if err != nil || string(text) != tt.want {
 				t.Errorf("got %.50q (%d bytes), %v", text, len(text), err)
 			}
@@ -226,7 +285,7 @@ func TestReaderSeeks(t *testing.T) {
 	t.Parallel()
 	l := openLogs(t)
 	mustAppend(t, l, 1, 0, "0123456789")
-	r, _, err := l.Reader(1)
+	r, _, err := l.Reader(id(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +321,7 @@ func TestFollowGivesEverythingOnceWhileManyWrite(t *testing.T) {
 		for range 3 {
 			all.Go(func() {
 				var got bytes.Buffer
-				for piece, err := range l.Follow(t.Context(), attempt, 0, finished) {
+				for piece, err := range l.Follow(t.Context(), id(attempt), 0, finished) {
 					if err != nil {
 						t.Error(err)
 					}
@@ -279,7 +338,7 @@ func TestFollowGivesEverythingOnceWhileManyWrite(t *testing.T) {
 				offset = mustAppend(t, l, attempt, offset, fmt.Sprintf("line %d\n", i))
 			}
 			close(done)
-			l.Changed(attempt)
+			l.Changed(id(attempt))
 		})
 	}
 	all.Wait()
@@ -309,7 +368,7 @@ func TestFollowStartsInTheMiddleAndEndsWithItsContext(t *testing.T) {
 	defer cancel()
 	var pieces []string
 	var last error
-	for piece, err := range l.Follow(ctx, 1, 7, func() bool { return false }) {
+	for piece, err := range l.Follow(ctx, id(1), 7, func() bool { return false }) {
 		if err != nil {
 			last = err
 			continue
@@ -326,7 +385,7 @@ func TestAFollowerThatLeavesIsForgotten(t *testing.T) {
 	t.Parallel()
 	l := openLogs(t)
 	mustAppend(t, l, 1, 0, "text")
-	for range l.Follow(t.Context(), 1, 0, func() bool { return false }) {
+	for range l.Follow(t.Context(), id(1), 0, func() bool { return false }) {
 		break
 	}
 	if len(l.open) != 0 {
@@ -340,18 +399,18 @@ func TestWhoWatchesAllLogsHearsWhichGrew(t *testing.T) {
 	sub := logs.WatchAll()
 	defer sub.Cancel()
 	for _, attempt := range []int64{7, 9, 7} {
-		size, err := logs.Size(attempt)
+		size, err := logs.Size(id(attempt))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := logs.Append(attempt, size, strings.NewReader("line\n")); err != nil {
+		if _, err := logs.Append(id(attempt), size, strings.NewReader("line\n")); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if grown, _ := sub.Take(); !slices.Equal(grown, []int64{7, 9}) {
 		t.Errorf("grown: %v", grown)
 	}
-	if _, err := logs.Append(9, 0, strings.NewReader("line\n")); err != nil { // sent again
+	if _, err := logs.Append(id(9), 0, strings.NewReader("line\n")); err != nil { // sent again
 		t.Fatal(err)
 	}
 	if grown, ok := sub.Take(); ok {

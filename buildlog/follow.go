@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"buildbtw"
 	"buildbtw/internal/hints"
 )
 
@@ -19,7 +20,7 @@ import (
 //
 // finished is asked after every Append and every Changed. Whoever makes it true
 // calls Changed afterwards.
-func (l *Logs) Follow(ctx context.Context, attempt, offset int64, finished func() bool) iter.Seq2[[]byte, error] {
+func (l *Logs) Follow(ctx context.Context, attempt buildbtw.AttemptName, offset int64, finished func() bool) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		g := l.hold(attempt)
 		defer l.release(attempt, g)
@@ -35,7 +36,7 @@ func (l *Logs) Follow(ctx context.Context, attempt, offset int64, finished func(
 				err = wait(ctx, changed)
 			}
 			if err != nil {
-				yield(nil, fmt.Errorf("follow log %d: %w", attempt, err))
+				yield(nil, fmt.Errorf("follow log %s: %w", attempt, err))
 				return
 			}
 			if last {
@@ -48,7 +49,7 @@ func (l *Logs) Follow(ctx context.Context, attempt, offset int64, finished func(
 // Watch yields at once, and then whenever there may be something new to see of a
 // log, until ctx ends, but after each time not before the pause is over: a log
 // that grows quickly is looked at now and then.
-func (l *Logs) Watch(ctx context.Context, attempt int64, pause time.Duration) func(yield func() bool) {
+func (l *Logs) Watch(ctx context.Context, attempt buildbtw.AttemptName, pause time.Duration) func(yield func() bool) {
 	return func(yield func() bool) {
 		g := l.hold(attempt)
 		defer l.release(attempt, g)
@@ -89,7 +90,7 @@ func mergeAttempts(older, newer []int64) []int64 {
 
 // Changed wakes the followers of a log: its attempt has ended, or something else
 // that their finished looks at.
-func (l *Logs) Changed(attempt int64) {
+func (l *Logs) Changed(attempt buildbtw.AttemptName) {
 	g := l.hold(attempt)
 	defer l.release(attempt, g)
 	g.wake()
@@ -98,7 +99,7 @@ func (l *Logs) Changed(attempt int64) {
 // give yields the log from offset on and moves offset to its end.
 // The file is open only meanwhile, so that waiting followers cost no files.
 // more is false when the reader wants no more or the log is gone.
-func (l *Logs) give(attempt int64, offset *int64, buf []byte, yield func([]byte, error) bool) (more bool, err error) {
+func (l *Logs) give(attempt buildbtw.AttemptName, offset *int64, buf []byte, yield func([]byte, error) bool) (more bool, err error) {
 	f, size, err := l.openFile(attempt)
 	if err != nil {
 		return true, err

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"buildbtw"
 )
 
 // worthKeeping is how many more bytes than the stored index an index must cover
@@ -25,14 +27,18 @@ type stored struct {
 // indexVersion changes with the rules and the form of the file.
 const indexVersion = 2
 
-func (l *Logs) indexPath(attempt int64) string {
+func (l *Logs) indexPath(attempt buildbtw.AttemptName) string {
 	path := l.path(attempt)
 	return path[:len(path)-len(filepath.Ext(path))] + ".index"
 }
 
 // loadIndex returns the stored index of a log, or an empty one.
-func loadIndex(path string, log io.ReaderAt, size int64) *index {
-	text, err := os.ReadFile(path)
+func (l *Logs) loadIndex(path string, log io.ReaderAt, size int64) *index {
+	var text []byte
+	err := l.within(func(dir *os.Root) (err error) {
+		text, err = dir.ReadFile(path)
+		return err
+	})
 	if err != nil {
 		return &index{}
 	}
@@ -49,7 +55,7 @@ func loadIndex(path string, log io.ReaderAt, size int64) *index {
 
 // saveIndex stores the index. It is not synced: a file that a crash cut short
 // has another checksum.
-func saveIndex(path string, x *index, log io.ReaderAt) error {
+func (l *Logs) saveIndex(path string, x *index, log io.ReaderAt) error {
 	sum, err := x.fingerprint(log)
 	if err != nil {
 		return err
@@ -63,10 +69,12 @@ func saveIndex(path string, x *index, log io.ReaderAt) error {
 		return err
 	}
 	temporary := path + ".new"
-	if err := os.WriteFile(temporary, text, 0o644); err != nil {
-		return errors.Join(err, os.Remove(temporary))
-	}
-	return os.Rename(temporary, path)
+	return l.within(func(dir *os.Root) error {
+		if err := dir.WriteFile(temporary, text, 0o644); err != nil {
+			return errors.Join(err, dir.Remove(temporary))
+		}
+		return dir.Rename(temporary, path)
+	})
 }
 
 // fitted is how many bytes of each end of a log its fingerprint is made of.

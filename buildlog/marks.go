@@ -3,6 +3,7 @@ package buildlog
 import (
 	"bytes"
 	"regexp"
+	"slices"
 
 	"buildbtw/internal/ansi"
 )
@@ -23,10 +24,11 @@ const phase = "phase"
 // blames the machine, see MachineFault.
 type rule struct{ kind, word, pattern, fault string }
 
+// Faults of a machine that a log may tell of; see MachineFault.
 const (
-	diskFull = "the disk is full"
-	killed   = "a program was killed, probably for want of memory"
-	noMemory = "out of memory or processes"
+	DiskFull = "the disk is full"
+	Killed   = "a program was killed, probably for want of memory"
+	NoMemory = "out of memory or processes"
 )
 
 // rules is the table of phrases that mark errors and phases of a build. The
@@ -61,16 +63,16 @@ var rules = []rule{
 	{"tests", "FAIL: ", `^(--- )?FAIL: `, ""},
 	{"tests", " FAIL ", `^\s*\d+/\d+ .* FAIL\s`, ""},
 	{"tests", "not ok ", `^\s*not ok \d+( - [^#]*)?$`, ""},
-	{"disk", "No space left", `No space left on device`, diskFull},
-	{"disk", "Disk quota exceeded", `Disk quota exceeded`, diskFull},
-	{"memory", "Killed signal", `fatal error: Killed signal terminated program`, killed},
-	{"memory", "Killed ", `: line \d+: +\d+ Killed `, killed},
+	{"disk", "No space left", `No space left on device`, DiskFull},
+	{"disk", "Disk quota exceeded", `Disk quota exceeded`, DiskFull},
+	{"memory", "Killed signal", `fatal error: Killed signal terminated program`, Killed},
+	{"memory", "Killed ", `: line \d+: +\d+ Killed `, Killed},
 	{"memory", "ut of memory", `(?i)out of memory`, ""}, // a Java program's own limit reads so, too
-	{"memory", "annot allocate memory", `annot allocate memory`, noMemory},
-	{"memory", "virtual memory exhausted", `virtual memory exhausted`, noMemory},
-	{"memory", "Resource temporarily unavailable", `Resource temporarily unavailable$`, noMemory},
-	{"network", "curl: (", `^curl: \((5|6|7|16|28|35|52|55|56|92)\) `, "a download failed"},
-	{"network", "keyserver receive failed", `gpg: keyserver receive failed: `, "the keyserver did not answer"},
+	{"memory", "annot allocate memory", `annot allocate memory`, NoMemory},
+	{"memory", "virtual memory exhausted", `virtual memory exhausted`, NoMemory},
+	{"memory", "Resource temporarily unavailable", `Resource temporarily unavailable$`, NoMemory},
+	{"network", "curl: (", `^curl: \((5|6|7|16|28|35|52|55|56|92)\) `, ""},
+	{"network", "keyserver receive failed", `gpg: keyserver receive failed: `, ""},
 	{"disk", "Input/output error", `Input/output error`, "the disk has errors"},
 	{"disk", "Read-only file system", `Read-only file system`, "the disk has errors"},
 	{"crash", "egmentation fault", `egmentation fault`, ""},
@@ -101,12 +103,13 @@ func newFinder() *finder {
 }
 
 // MachineFault returns why the end of a failed build's log blames the machine
-// and not the package, or "". It only ever turns "failed" into "infrastructure",
-// which the server retries a limited number of times: a build that prints such a
-// line by itself costs a few retries, no more.
-func MachineFault(tail []byte) string {
+// and not the package, or "". A build may print such a line by itself, so it is worth
+// one more try and never counts against the machine (see buildbtw.Attempt.Blameless).
+// Faults that are refuted, because the machine itself said otherwise, are left out. A
+// network is no such fault: what builds has none.
+func MachineFault(tail []byte, refuted ...string) string {
 	for _, r := range rules {
-		if r.fault != "" && regexp.MustCompile(`(?m)`+r.pattern).Match(tail) {
+		if r.fault != "" && !slices.Contains(refuted, r.fault) && regexp.MustCompile(`(?m)`+r.pattern).Match(tail) {
 			return r.fault
 		}
 	}

@@ -159,7 +159,7 @@ func TestASearchIsBoundedAndEndsWithItsContext(t *testing.T) {
 	if _, err := v.Search(ctx, Query{Text: "x"}, 1, 10); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := l.View(ctx, 1); err != nil { // it is known already
+	if _, err := l.View(ctx, id(1)); err != nil { // it is known already
 		t.Errorf("a view of what is known: %v", err)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"buildbtw"
 )
 
 // MaxTail is the maximum number of bytes that Tail returns, whatever the lines'
@@ -15,7 +17,7 @@ const tailBlock = 64 << 10
 // Tail returns the last lines of a log and the offset at which they begin. It
 // reads from the end and no more than is needed. A last line without a newline
 // counts as a line.
-func (l *Logs) Tail(attempt int64, lines int) (text []byte, offset int64, err error) {
+func (l *Logs) Tail(attempt buildbtw.AttemptName, lines int) (text []byte, offset int64, err error) {
 	f, size, err := l.openFile(attempt)
 	if err != nil || f == nil {
 		return nil, 0, err
@@ -23,11 +25,11 @@ func (l *Logs) Tail(attempt int64, lines int) (text []byte, offset int64, err er
 	defer f.Close()
 	offset, err = startOfLines(f, size, lines)
 	if err != nil {
-		return nil, 0, fmt.Errorf("read the end of log %d: %w", attempt, err)
+		return nil, 0, fmt.Errorf("read the end of log %s: %w", attempt, err)
 	}
 	text = make([]byte, size-offset)
 	if _, err := io.ReadFull(io.NewSectionReader(f, offset, size-offset), text); err != nil {
-		return nil, 0, fmt.Errorf("read the end of log %d: %w", attempt, err)
+		return nil, 0, fmt.Errorf("read the end of log %s: %w", attempt, err)
 	}
 	return text, offset, nil
 }

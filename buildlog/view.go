@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"buildbtw"
 )
 
 // View is a log as it was at one moment, with random access by line. Close it.
@@ -31,7 +33,7 @@ func (*emptyFile) Close() error { return nil }
 
 // View opens a log and brings its index up to date, which scans the part that
 // is not indexed yet. A log that does not exist is an empty one.
-func (l *Logs) View(ctx context.Context, attempt int64) (*View, error) {
+func (l *Logs) View(ctx context.Context, attempt buildbtw.AttemptName) (*View, error) {
 	g := l.hold(attempt)
 	v := &View{logs: l, free: func() { l.release(attempt, g) }}
 	g.indexing.Lock()
@@ -46,7 +48,7 @@ func (l *Logs) View(ctx context.Context, attempt int64) (*View, error) {
 
 // open is called with g.indexing held, so that a log that is removed meanwhile
 // leaves no index behind.
-func (v *View) open(ctx context.Context, attempt int64, g *log) error {
+func (v *View) open(ctx context.Context, attempt buildbtw.AttemptName, g *log) error {
 	f, size, err := v.logs.openFile(attempt)
 	if err != nil {
 		return err
@@ -58,16 +60,16 @@ func (v *View) open(ctx context.Context, attempt int64, g *log) error {
 	}
 	v.file, v.size = f, size
 	if g.index == nil || g.index.Scanned > size {
-		g.index = loadIndex(v.logs.indexPath(attempt), f, size)
+		g.index = v.logs.loadIndex(v.logs.indexPath(attempt), f, size)
 		g.saved = g.index.Scanned
 	}
 	if err := v.catchUp(ctx, g); err != nil {
-		return errors.Join(fmt.Errorf("look through log %d: %w", attempt, err), f.Close())
+		return errors.Join(fmt.Errorf("look through log %s: %w", attempt, err), f.Close())
 	}
 	if v.index, err = v.withLastLine(g.index); err != nil {
-		return errors.Join(fmt.Errorf("look through log %d: %w", attempt, err), f.Close())
+		return errors.Join(fmt.Errorf("look through log %s: %w", attempt, err), f.Close())
 	}
-	if g.index.Scanned-g.saved >= worthKeeping && saveIndex(v.logs.indexPath(attempt), g.index, f) == nil {
+	if g.index.Scanned-g.saved >= worthKeeping && v.logs.saveIndex(v.logs.indexPath(attempt), g.index, f) == nil {
 		g.saved = g.index.Scanned // where it could not be stored, the next view tries again
 	}
 	return nil

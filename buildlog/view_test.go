@@ -21,7 +21,7 @@ import (
 
 func open(t testing.TB, l *Logs, attempt int64) *View {
 	t.Helper()
-	v, err := l.View(t.Context(), attempt)
+	v, err := l.View(t.Context(), id(attempt))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,19 +207,19 @@ func TestTheIndexIsStoredAndNeverTrustedBlindly(t *testing.T) {
 	other := strings.ReplaceAll(text, "compiling", "combining, as it were,")
 	damage := map[string]func(t *testing.T, l *Logs) string{
 		"nothing":         func(*testing.T, *Logs) string { return text },
-		"index gone":      func(t *testing.T, l *Logs) string { return change(t, text, os.Remove(l.indexPath(1))) },
-		"index cut short": func(t *testing.T, l *Logs) string { return change(t, text, os.Truncate(l.indexPath(1), 1000)) },
-		"index emptied":   func(t *testing.T, l *Logs) string { return change(t, text, os.Truncate(l.indexPath(1), 0)) },
-		"index changed":   func(t *testing.T, l *Logs) string { return change(t, text, flip(l.indexPath(1))) },
-		"log cut short":   func(t *testing.T, l *Logs) string { return change(t, text[:1000], os.Truncate(l.path(1), 1000)) },
+		"index gone":      func(t *testing.T, l *Logs) string { return change(t, text, os.Remove(indexOf(l, 1))) },
+		"index cut short": func(t *testing.T, l *Logs) string { return change(t, text, os.Truncate(indexOf(l, 1), 1000)) },
+		"index emptied":   func(t *testing.T, l *Logs) string { return change(t, text, os.Truncate(indexOf(l, 1), 0)) },
+		"index changed":   func(t *testing.T, l *Logs) string { return change(t, text, flip(indexOf(l, 1))) },
+		"log cut short":   func(t *testing.T, l *Logs) string { return change(t, text[:1000], os.Truncate(pathOf(l, 1), 1000)) },
 		"another log": func(t *testing.T, l *Logs) string {
-			return change(t, other, os.WriteFile(l.path(1), []byte(other), 0o644))
+			return change(t, other, os.WriteFile(pathOf(l, 1), []byte(other), 0o644))
 		},
 		"log of zeros": func(t *testing.T, l *Logs) string {
-			return change(t, zeros, os.WriteFile(l.path(1), []byte(zeros), 0o644))
+			return change(t, zeros, os.WriteFile(pathOf(l, 1), []byte(zeros), 0o644))
 		},
 		"index is a place": func(t *testing.T, l *Logs) string {
-			return change(t, text, os.Remove(l.indexPath(1)), os.Mkdir(l.indexPath(1), 0o755))
+			return change(t, text, os.Remove(indexOf(l, 1)), os.Mkdir(indexOf(l, 1), 0o755))
 		},
 	}
 	for name, do := range damage {
@@ -227,7 +227,7 @@ func TestTheIndexIsStoredAndNeverTrustedBlindly(t *testing.T) {
 			l := openLogs(t)
 			mustAppend(t, l, 1, 0, text)
 			open(t, l, 1).Close()
-			if _, err := os.Stat(l.indexPath(1)); err != nil {
+			if _, err := os.Stat(indexOf(l, 1)); err != nil {
 				t.Fatalf("no index is stored: %v", err)
 			}
 			want := do(t, l)
@@ -280,7 +280,7 @@ func TestAStoredIndexIsUsed(t *testing.T) {
 	open(t, l, 1).Close()
 	// A digit in the middle of the log changes nothing that an index that is used
 	// would notice, but a new one would find another line.
-	f, err := os.OpenFile(l.path(1), os.O_WRONLY, 0)
+	f, err := os.OpenFile(pathOf(l, 1), os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,12 +306,12 @@ func TestALogThatGrowsIsIndexedBeforeAnybodyAsks(t *testing.T) {
 	for offset < 2*indexStep {
 		offset = mustAppend(t, l, 1, offset, text)
 	}
-	f, size, err := l.openFile(1)
+	f, size, err := l.openFile(id(1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if x := loadIndex(l.indexPath(1), f, size); x.Scanned < offset-indexStep || len(x.Starts) == 0 {
+	if x := l.loadIndex(l.indexPath(id(1)), f, size); x.Scanned < offset-indexStep || len(x.Starts) == 0 {
 		t.Errorf("the stored index goes to %d of %d", x.Scanned, offset)
 	}
 }
@@ -322,7 +322,7 @@ func TestALongLogTakesLittleMemory(t *testing.T) {
 	l := openLogs(t)
 	l.patient = time.Hour         // one search to the end, however busy the machine is
 	mustAppend(t, l, 1, 0, "x\n") // makes the directory
-	if err := os.WriteFile(l.path(1), bytes.Repeat([]byte(bigLog()), 15), 0o644); err != nil {
+	if err := os.WriteFile(pathOf(l, 1), bytes.Repeat([]byte(bigLog()), 15), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	allocated := func(do func()) uint64 {

@@ -9,12 +9,16 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/url"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/dustin/go-humanize"
 
 	"buildbtw"
 	"buildbtw/buildgraph"
@@ -35,7 +39,8 @@ type Config struct {
 	Bases         baserepo.Bases // may be empty: then nothing is known of the base
 	BaseRef       string         // the branch at which sources are read
 	Architectures []string       // for which plans are made
-	Prefer        []string       // slugs of sources that win where two define the same package
+	Prefer        []string       // slugs of sources, or names of their directories and groups, that win where two define the same package
+	IgnoreArch    bool           // see buildgraph.Options
 	ConfirmAbove  int            // more builds than this are created only when confirmed
 }
 
@@ -49,26 +54,33 @@ type Catalog struct {
 	filling   atomic.Pointer[string]             // how far the first fetch of a group is; nil when none is under way
 
 	scansMu sync.Mutex
-	scans   map[string]Root // by directory: how mirroring it went last
+	scans   map[string]Root                      // by directory: how mirroring it went last
+	looks   map[string]map[string]gitmirror.Look // by directory, then slug: sources that take long or are in a pause
 
-	mu     sync.Mutex                  // serializes Refresh and guards the fields below
-	parsed map[string]parsed           // by commit
-	broken map[string]map[string]error // by directory or group, then slug: why the mirror could not read it
+	mu       sync.Mutex                  // serializes Refresh and guards the fields below
+	parsed   map[string]parsed           // by commit
+	broken   map[string]map[string]error // by directory or group, then slug: why the mirror could not read it
+	existing existing                    // that the index was made with
 }
 
 type parsed struct {
-	info *srcinfo.Info
-	err  error
+	info   *srcinfo.Info
+	keys   []string // see buildgraph.Source
+	notes  []string // likewise
+	err    error
+	unread bool // the mirror could not give the file; it may later
 }
 
 // Source is a source at the base ref.
 type Source struct {
 	Slug    string
+	Place   string // the directory or group that it comes from, as people know it
 	Ref     string
 	Commit  string // empty when it has none at the base ref
 	Pkgbase string // empty when its .SRCINFO cannot be read
 	Version string
-	Error   string // why it cannot be planned: file, line and reason; empty when it can
+	Error   string   // why it cannot be planned: file, line and reason; empty when it can
+	Notes   []string // what of it a build will not have, each in a sentence
 	Read    time.Time
 }
 
@@ -83,8 +95,8 @@ type snapshot struct {
 // New makes a catalog that has not read its sources yet: until the first
 // Refresh that finds some it answers Unavailable.
 func New(c Config) *Catalog {
-	k := &Catalog{Config: c, scans: map[string]Root{}, parsed: map[string]parsed{}, broken: map[string]map[string]error{}}
-	k.current.Store(&snapshot{revision: 1, index: buildgraph.NewIndex(nil, buildgraph.Options{Prefer: c.Prefer}), directory: k.directoryOf(nil)})
+	k := &Catalog{Config: c, scans: map[string]Root{}, looks: map[string]map[string]gitmirror.Look{}, parsed: map[string]parsed{}, broken: map[string]map[string]error{}}
+	k.current.Store(&snapshot{revision: 1, index: buildgraph.NewIndex(nil, k.options(existing{})), directory: k.directoryOf(nil)})
 	return k
 }
 
@@ -109,10 +121,12 @@ func (c *Catalog) SetBroken(owner string, broken map[string]error) (changed []st
 	return changed
 }
 
-// Refresh reads the tips of all sources and parses the commits that are new.
-func (c *Catalog) Refresh(ctx context.Context) error {
+// Refresh reads the tips of all sources and parses the commits that are new. After
+// an error the catalog is as before.
+func (c *Catalog) Refresh(ctx context.Context) (err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer asError(&err)
 	tips, err := c.Mirror.Tips(ctx)
 	if err != nil {
 		return fmt.Errorf("read the tips of all sources: %w", err)
@@ -124,7 +138,7 @@ func (c *Catalog) Refresh(ctx context.Context) error {
 		return err
 	}
 	c.publish(c.states(tips, based, nil), nil)
-	if len(tips) > 0 { // the mirror of an earlier run will do
+	if len(tips) > 0 && !c.Mirror.Partial() { // the mirror of an earlier run will do
 		c.complete.Store(true)
 	}
 	return nil
@@ -135,12 +149,13 @@ const maxSome = 300
 
 // RefreshSome reads the tips of these sources only, so that a push costs no
 // scan of thousands of sources. Above maxSome it refreshes all.
-func (c *Catalog) RefreshSome(ctx context.Context, slugs []string) error {
+func (c *Catalog) RefreshSome(ctx context.Context, slugs []string) (err error) {
 	if len(slugs) > maxSome {
 		return c.Refresh(ctx)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer asError(&err)
 	tips, err := c.Mirror.TipsOf(ctx, slugs)
 	if err != nil {
 		return fmt.Errorf("read the tips of %d sources: %w", len(slugs), err)
@@ -157,6 +172,14 @@ func (c *Catalog) RefreshSome(ctx context.Context, slugs []string) error {
 	c.publish(c.states(tips, based, only), only)
 	c.forget(before, only)
 	return nil
+}
+
+// asError makes an error of a panic: what is wrong with sources ends neither a start
+// nor a loop.
+func asError(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("read the sources: panic: %v\n%s", r, debug.Stack())
+	}
 }
 
 // forget drops the parsed files of the commits at which these sources were
@@ -199,7 +222,7 @@ func commitsOf(tips map[string]gitmirror.Tip) map[string]bool {
 func (c *Catalog) parse(ctx context.Context, commits map[string]bool) error {
 	var missing []string
 	for commit := range commits {
-		if _, ok := c.parsed[commit]; !ok {
+		if p, ok := c.parsed[commit]; !ok || p.unread {
 			missing = append(missing, commit)
 		}
 	}
@@ -209,10 +232,21 @@ func (c *Catalog) parse(ctx context.Context, commits map[string]bool) error {
 		return fmt.Errorf("read the .SRCINFO of %d commits: %w", len(missing), err)
 	}
 	for _, commit := range missing {
-		info, err := files[commit].Parse()
-		c.parsed[commit] = parsed{info, err}
+		c.parsed[commit] = parseOne(files[commit])
 	}
 	return nil
+}
+
+// parseOne parses a .SRCINFO. One that makes the parser panic is that source's
+// trouble.
+func parseOne(file gitmirror.Srcinfo) (p parsed) {
+	defer func() {
+		if r := recover(); r != nil {
+			p = parsed{unread: true, err: buildbtw.Invalid("its .SRCINFO makes the server fail, which is a fault of buildbtw: %v", r)}
+		}
+	}()
+	info, err := file.Parse()
+	return parsed{info: info, keys: file.Keys, notes: file.Notes, err: err, unread: file.Err != nil}
 }
 
 // states returns the sources with these tips, by slug, and the broken ones.
@@ -225,8 +259,9 @@ func (c *Catalog) states(tips []gitmirror.Tip, based map[string]gitmirror.Tip, o
 			states[tip.Slug] = Source{Slug: tip.Slug, Ref: c.BaseRef, Error: "has no branch " + c.BaseRef, Read: now}
 		}
 	}
+	owners := c.Mirror.Owners()
 	for slug, tip := range based {
-		states[slug] = c.state(tip, now)
+		states[slug] = c.state(tip, placeOf(owners[slug]), now)
 	}
 	for _, broken := range c.broken {
 		for slug, err := range broken {
@@ -239,6 +274,18 @@ func (c *Catalog) states(tips []gitmirror.Tip, based map[string]gitmirror.Tip, o
 		}
 	}
 	return states
+}
+
+// placeOf is how people know the owner of a source in the mirror: paths of the server
+// are not shown, a directory has its own name. A group has its path.
+func placeOf(owner string) string {
+	if owner == "" {
+		return ""
+	}
+	if u, err := url.Parse(owner); err == nil && u.Scheme != "" { // a group's page
+		return strings.Trim(u.Path, "/")
+	}
+	return filepath.Base(owner)
 }
 
 // publish makes the next snapshot: of all sources, or of some with the others as
@@ -269,7 +316,7 @@ func changes(before, now []Source) (changed []Source, removed []string) {
 	}
 	for _, s := range now {
 		was, ok := old[s.Slug]
-		if !ok || was.Commit != s.Commit || was.Error != s.Error {
+		if !ok || was.Commit != s.Commit || was.Place != s.Place || was.Error != s.Error {
 			changed = append(changed, s)
 		}
 		delete(old, s.Slug)
@@ -278,13 +325,13 @@ func changes(before, now []Source) (changed []Source, removed []string) {
 }
 
 // state returns the source at a tip, with its parse error if there is one.
-func (c *Catalog) state(tip gitmirror.Tip, now time.Time) Source {
+func (c *Catalog) state(tip gitmirror.Tip, place string, now time.Time) Source {
 	p := c.parsed[tip.Commit]
-	state := Source{Slug: tip.Slug, Ref: c.BaseRef, Commit: tip.Commit, Read: now}
+	state := Source{Slug: tip.Slug, Place: place, Ref: c.BaseRef, Commit: tip.Commit, Read: now}
 	if p.err != nil {
 		state.Error = p.err.Error()
 	} else {
-		state.Pkgbase, state.Version = p.info.Pkgbase, p.info.Version()
+		state.Pkgbase, state.Version, state.Notes = p.info.Pkgbase, p.info.Version(), p.notes
 	}
 	return state
 }
@@ -294,9 +341,9 @@ func (c *Catalog) state(tip gitmirror.Tip, now time.Time) Source {
 func (c *Catalog) graphSources(states []Source) []buildgraph.Source {
 	sources := make([]buildgraph.Source, 0, len(states))
 	for _, s := range states {
-		source := buildgraph.Source{Slug: s.Slug, Ref: s.Ref, Commit: s.Commit}
+		source := buildgraph.Source{Slug: s.Slug, Place: s.Place, Ref: s.Ref, Commit: s.Commit}
 		if p := c.parsed[s.Commit]; p.info != nil {
-			source.Info = p.info
+			source.Info, source.Keys, source.Notes = p.info, p.keys, p.notes
 		} else {
 			source.Err = errors.New(s.Error)
 		}
@@ -351,10 +398,13 @@ func (c *Catalog) Ready() error {
 	if filling := c.Filling(); filling != "" {
 		return buildbtw.Unavailable("the sources are being fetched for the first time: %s", filling)
 	}
-	if !c.Complete() {
-		return buildbtw.Unavailable("the sources are being read for the first time; try again in a moment")
+	if c.Complete() {
+		return nil
 	}
-	return nil
+	if read, of := c.Mirror.Reading(); of > 0 {
+		return buildbtw.Unavailable("the sources are being read for the first time: %s of %s so far", humanize.Comma(int64(read)), humanize.Comma(int64(of)))
+	}
+	return buildbtw.Unavailable("the sources are being read for the first time; try again in a moment")
 }
 
 // Sources returns every source with its error, if any, by slug. It is
@@ -366,14 +416,30 @@ func (c *Catalog) Sources(context.Context) ([]Source, error) {
 	return c.current.Load().sources, nil
 }
 
+// Source returns one source, or NotFound.
+func (c *Catalog) Source(slug string) (Source, error) {
+	if err := c.Ready(); err != nil {
+		return Source{}, err
+	}
+	all := c.current.Load().sources
+	i, found := slices.BinarySearchFunc(all, slug, func(s Source, slug string) int { return strings.Compare(s.Slug, slug) })
+	if !found {
+		return Source{}, buildbtw.NotFound("there is no source %.80q", slug)
+	}
+	return all[i], nil
+}
+
 // Root is a place of sources with how mirroring it went last. Paths of the
 // server are not shown to people: a place has the name of its directory.
 type Root struct {
 	Name    string
 	Synced  time.Time     // end of the last scan
+	Next    time.Time     // of the next scan, unless somebody asks for one
 	Took    time.Duration // of the last scan
 	Sources int           // that are there
 	Broken  int           // of them could not be mirrored
+	Waiting int           // of them have had no turn yet
+	Slow    int           // of them take longer than others and are still being read
 	Error   string        // why the place could not be read; empty when it could
 }
 
@@ -381,9 +447,8 @@ type Root struct {
 type Scan struct {
 	Dir          string
 	Began, Ended time.Time
-	Sources      int // that are there; 0 when it could not be read
-	Broken       int // of them could not be mirrored
-	Err          error
+	Report       gitmirror.Report
+	Err          error // why the directory could not be read; Report is empty then
 }
 
 // AddScan records the newest scan of a directory. A failed scan leaves the
@@ -400,9 +465,38 @@ func (c *Catalog) AddScan(s Scan) {
 	case s.Err != nil:
 		root.Error = s.Err.Error()
 	default:
-		root.Sources, root.Broken = s.Sources, s.Broken
+		root.Sources, root.Broken, root.Waiting, root.Slow = s.Report.Found, len(s.Report.Broken), s.Report.Waiting, 0
+		for _, look := range s.Report.Looks {
+			if !look.Since.IsZero() {
+				root.Slow++
+			}
+		}
+		c.looks[s.Dir] = s.Report.Looks
 	}
 	c.scans[s.Dir] = root
+}
+
+// SetNextScan records when the directories are looked at next.
+func (c *Catalog) SetNextScan(at time.Time) {
+	c.scansMu.Lock()
+	defer c.scansMu.Unlock()
+	for dir, root := range c.scans {
+		root.Next = at
+		c.scans[dir] = root
+	}
+}
+
+// Look returns how the look at a source stands that takes long or failed. It is
+// empty for all others.
+func (c *Catalog) Look(slug string) gitmirror.Look {
+	c.scansMu.Lock()
+	defer c.scansMu.Unlock()
+	for _, looks := range c.looks {
+		if look, ok := looks[slug]; ok {
+			return look
+		}
+	}
+	return gitmirror.Look{}
 }
 
 // Roots lists the places of sources by name.

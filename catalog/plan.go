@@ -18,7 +18,15 @@ func (c *Catalog) Resolve(ctx context.Context, change buildbtw.Changeset) (strin
 	if err := c.Ready(); err != nil {
 		return "", err
 	}
-	return c.Mirror.Resolve(ctx, change.Source, ref)
+	commit, err := c.Mirror.Resolve(ctx, change.Source, ref)
+	if buildbtw.KindOf(err) == buildbtw.KindNotFound && len(c.current.Load().sources) == 0 {
+		for _, root := range c.Roots() {
+			if root.Error != "" {
+				return "", buildbtw.NotFound("%w; %s", err, root.Error)
+			}
+		}
+	}
+	return commit, err
 }
 
 // ResolveAll returns the commits of the changesets' refs now. A ref that cannot
@@ -119,12 +127,14 @@ func (c *Catalog) request(ctx context.Context, r PlanRequest) (buildgraph.Reques
 		return buildgraph.Request{}, fmt.Errorf("read the .SRCINFO of the changesets: %w", err)
 	}
 	request := buildgraph.Request{Changesets: make([]buildgraph.Source, len(r.Changesets)), Settings: r.Settings, Architectures: c.Architectures}
+	owners := c.Mirror.Owners()
 	for i, change := range r.Changesets {
-		source := buildgraph.Source{Slug: change.Source, Ref: change.Ref, Commit: change.Commit}
+		source := buildgraph.Source{Slug: change.Source, Place: placeOf(owners[change.Source]), Ref: change.Ref, Commit: change.Commit}
 		if source.Ref == "" {
 			source.Ref = c.BaseRef
 		}
 		source.Info, source.Err = files[change.Commit].Parse()
+		source.Keys, source.Notes = files[change.Commit].Keys, files[change.Commit].Notes
 		request.Changesets[i] = source
 	}
 	if known := c.durations.Load(); known != nil {

@@ -23,6 +23,8 @@ const (
 	longestCommit   = 64 // characters of a commit
 	suggestedNames  = 8
 	suggestedSpaces = 4
+	shortestSlip    = 3 // characters from which a query that nothing contains may have a slip
+	guessedNames    = 5 // what it may mean
 )
 
 // Found is the result of a search. Each list is bounded, best match first.
@@ -173,6 +175,9 @@ func (c *Catalog) newSearch(query string) (*search, error) {
 func (s *search) names(limit int) func(context.Context) error {
 	return func(context.Context) error {
 		entries, more := s.directory.Find(s.Query, limit)
+		if len(entries) == 0 && len(s.Query) >= shortestSlip {
+			entries = s.directory.Near(s.Query, guessedNames)
+		}
 		s.Names, s.MoreNames = foundNamesOf(entries), more
 		if len(s.directory.Named(s.Query)) == 0 {
 			for _, arch := range s.Architectures {

@@ -2,6 +2,7 @@ package forge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"buildbtw"
@@ -23,6 +24,7 @@ func (f *Forge) SetCIConfigs(ctx context.Context) error {
 		return err
 	}
 	failures := 0
+	var unsaved []error
 	for _, p := range projects {
 		err := f.Client.SetCIConfig(ctx, p.ID, f.CIConfig)
 		switch {
@@ -38,11 +40,11 @@ func (f *Forge) SetCIConfigs(ctx context.Context) error {
 			err = f.Store.NoteCIConfig(ctx, p.ID, p.CIConfigPath, text)
 		}
 		if err != nil {
-			return fmt.Errorf("set the CI configuration of project %s: %w", p.Path, err)
+			unsaved = append(unsaved, fmt.Errorf("set the CI configuration of project %s: %w", p.Path, err))
 		}
-		if failures >= ciFailures {
+		if failures >= ciFailures || ctx.Err() != nil {
 			break
 		}
 	}
-	return nil
+	return errors.Join(unsaved...)
 }

@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"buildbtw"
+	"buildbtw/git/gitlab"
+	"buildbtw/git/gitmirror"
+	"buildbtw/internal/guard"
 	"buildbtw/store"
 )
 
@@ -66,29 +69,53 @@ func (f *Forge) NextDispatch(context.Context) (time.Time, bool, error) {
 // back.
 func (f *Forge) recoverPipelines(ctx context.Context) error {
 	open, err := f.Store.OpenPipelines(ctx)
-	if err != nil {
+	if err != nil && len(open) == 0 {
 		return err
 	}
+	creating := map[int64]bool{}
+	var failures []error
 	for _, p := range open {
 		if p.State != buildbtw.PipelineCreating {
 			continue
 		}
-		status, found, err := f.Client.FindPipeline(ctx, p.Pipeline)
-		switch {
-		case err != nil && ofOneProject(err):
-			err = f.Store.UndispatchBuild(ctx, p.ID, store.Undispatched{Message: buildbtw.MessageOf(err)})
-		case err != nil:
-		case found:
-			err = f.Store.PipelineCreated(ctx, p.ID, status)
-		default:
-			err = f.Store.UndispatchBuild(ctx, p.ID, store.Undispatched{Message: "GitLab did not make a pipeline when it was asked to.", Site: true})
+		creating[p.ID] = true
+		failure, err := f.unknown.Try(ctx, f.Log, f.Now(), p.ID, "it is not known whether GitLab made a pipeline; it is asked again", func() error {
+			return f.recoverPipeline(ctx, p.Pipeline)
+		})
+		if err != nil && failure.Tries >= guard.GiveUpAfter && (!buildbtw.MayPass(err) || gitlab.TroubleOf(err) == gitlab.Nonsense) {
+			err = f.Store.UndispatchBuild(ctx, p.ID, store.Undispatched{
+				Message: fmt.Sprintf("It could not be found out in %d tries whether GitLab made a pipeline. %s", failure.Tries, buildbtw.MessageOf(err)),
+			})
 		}
 		if err != nil {
-			return fmt.Errorf("find the pipeline of branch %s in %s: %w", p.Ref, p.Project, err)
+			failures = append(failures, fmt.Errorf("find the pipeline of branch %s in %s: %w", p.Ref, p.Project, err))
+		}
+		if len(failures) >= maxRecoveries { // it is GitLab that cannot be used
+			return errors.Join(failures...)
 		}
 	}
-	return nil
+	f.unknown.Keep(func(id int64) bool { return creating[id] })
+	return nil // Observe tells of those that cannot be read
 }
+
+// recoverPipeline looks for one pipeline. An error of one project, and that there is
+// none, put its build back.
+func (f *Forge) recoverPipeline(ctx context.Context, p buildbtw.Pipeline) error {
+	status, found, err := f.Client.FindPipeline(ctx, p)
+	switch {
+	case err != nil && ofOneProject(err):
+		return f.Store.UndispatchBuild(ctx, p.ID, store.Undispatched{Message: buildbtw.MessageOf(err)})
+	case err != nil:
+		return err
+	case found:
+		return f.Store.PipelineCreated(ctx, p.ID, status)
+	}
+	return f.Store.UndispatchBuild(ctx, p.ID, store.Undispatched{Message: "GitLab did not make a pipeline when it was asked to.", Site: true})
+}
+
+// maxRecoveries is how many pipelines may be looked for in vain in one pass: fewer
+// are those pipelines' trouble, which holds up no other build.
+const maxRecoveries = 3
 
 // dispatchSome hands out a few builds at the same time and returns how many.
 func (f *Forge) dispatchSome(ctx context.Context) (int, error) {
@@ -100,7 +127,15 @@ func (f *Forge) dispatchSome(ctx context.Context) (int, error) {
 			return n, errors.Join(err, parallel.Wait())
 		}
 		n++
-		parallel.Go(func() error { return f.createPipeline(ctx, *d) })
+		parallel.Go(func() error {
+			err := guard.Run(func() error { return f.createPipeline(ctx, *d) })
+			var caught *guard.PanicError
+			if !errors.As(err, &caught) {
+				return err
+			}
+			guard.Log(ctx, f.Log, "a build is not handed to GitLab", err, "build", d.Build.ID)
+			return f.Store.UndispatchBuild(ctx, d.Pipeline.ID, store.Undispatched{Message: "The server failed while it asked GitLab for a pipeline. The cause is in its log."})
+		})
 	}
 	return n, parallel.Wait()
 }
@@ -108,11 +143,48 @@ func (f *Forge) dispatchSome(ctx context.Context) (int, error) {
 // createPipeline asks GitLab for one pipeline. When nobody knows whether it was
 // made, the stored intention stays, and recoverPipelines looks for it.
 func (f *Forge) createPipeline(ctx context.Context, d store.Dispatched) error {
+	var status buildbtw.PipelineStatus
+	err := f.pushBump(ctx, d)
+	if err == nil {
+		status, err = f.Client.CreatePipeline(ctx, f.pipelineRequest(d))
+	}
+	if err == nil {
+		return f.Store.PipelineCreated(ctx, d.Pipeline.ID, status)
+	}
+	if !ofOneProject(err) {
+		return err
+	}
+	f.Log.WarnContext(ctx, "GitLab makes no pipeline for a build; it is tried again", "build", d.Build.ID, "project", d.Pipeline.Project, "error", err)
+	return f.Store.UndispatchBuild(ctx, d.Pipeline.ID, store.Undispatched{Message: buildbtw.MessageOf(err)})
+}
+
+// pushBump makes the pipeline's branch of a build whose commit was made here for a higher
+// version: GitLab does not have it.
+func (f *Forge) pushBump(ctx context.Context, d store.Dispatched) error {
+	if d.Build.SourceCommit == "" {
+		return nil
+	}
+	g := f.groupOf(d.Pipeline.Project)
+	if g == nil {
+		return buildbtw.NotFound("project %s is in none of the groups of --sources", d.Pipeline.Project)
+	}
+	p, err := f.Store.Project(ctx, d.Pipeline.ProjectID)
+	if err != nil {
+		return err
+	}
+	address, err := g.CloneURL(p.Project)
+	if err != nil {
+		return err
+	}
+	return f.Mirror.PushCommit(ctx, f.Access, gitmirror.Remote{Slug: d.Build.Source, URL: address}, d.Build.Commit, d.Pipeline.Ref)
+}
+
+func (f *Forge) pipelineRequest(d store.Dispatched) buildbtw.PipelineRequest {
 	tag, ok := f.RunnerTags[d.Build.Architecture]
 	if !ok {
 		tag = DefaultRunnerTag
 	}
-	status, err := f.Client.CreatePipeline(ctx, buildbtw.PipelineRequest{
+	return buildbtw.PipelineRequest{
 		ProjectID: d.Pipeline.ProjectID, Ref: d.Pipeline.Ref, Commit: d.Build.Commit,
 		// None of the variables is secret: GitLab shows them to people. The
 		// executor has the server's address and its token in its own
@@ -123,13 +195,5 @@ func (f *Forge) createPipeline(ctx context.Context, d store.Dispatched) error {
 			"BUILDBTW_ARCHITECTURE": d.Build.Architecture,
 			"BUILDBTW_RUNNER_TAG":   tag,
 		},
-	})
-	if err == nil {
-		return f.Store.PipelineCreated(ctx, d.Pipeline.ID, status)
 	}
-	if !ofOneProject(err) {
-		return err
-	}
-	f.Log.WarnContext(ctx, "GitLab makes no pipeline for a build; it is tried again", "build", d.Build.ID, "project", d.Pipeline.Project, "error", err)
-	return f.Store.UndispatchBuild(ctx, d.Pipeline.ID, store.Undispatched{Message: buildbtw.MessageOf(err)})
 }

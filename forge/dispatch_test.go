@@ -1,6 +1,7 @@
 package forge_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -236,6 +237,37 @@ func TestLostAnswerMakesNoSecondPipeline(t *testing.T) {
 	if err != nil || len(open) != 1 || open[0].Number != p.ID || open[0].URL == "" {
 		t.Errorf("open %+v, error %v; want the pipeline %d", open, err, p.ID)
 	}
+}
+
+// A pipeline of which GitLab says nothing that can be understood holds up no other
+// build; after many tries its own is put back in words.
+func TestAPipelineThatCannotBeFoundHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 2)
+	a := s.projects["a"].ID
+	s.gitlab.Fail(fmt.Sprintf(`POST .*/projects/%d/pipeline$`, a), 1, gitlabtest.AfterAnswering(gitlabtest.Status(http.StatusBadGateway)))
+	if dispatched, _ := s.passes(); dispatched == nil {
+		t.Error("dispatch did not say that GitLab failed")
+	}
+	s.gitlab.Fail(fmt.Sprintf(`GET .*/projects/%d/pipelines$`, a), -1, gitlabtest.HTML(200))
+	s.DB.Clock.Advance(time.Minute)
+	if err := s.Loop("dispatch").Pass(t.Context()); err != nil {
+		t.Errorf("one pipeline that cannot be found ended the pass: %v", err)
+	}
+	for range 30 {
+		s.DB.Clock.Advance(10 * time.Minute)
+		_ = s.Loop("dispatch").Pass(t.Context())
+	}
+	events, err := s.DB.Events(t.Context(), store.EventFilter{})
+	s.must(err)
+	var messages []string
+	for _, e := range events {
+		messages = append(messages, e.Message)
+	}
+	if said := strings.Join(messages, "\n"); !strings.Contains(said, "could not be found out in 20 tries whether GitLab made a pipeline") {
+		t.Errorf("the events say:\n%s", said)
+	}
+	s.DB.Check(t)
 }
 
 func TestEveryStatusOfGitLab(t *testing.T) {

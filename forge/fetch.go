@@ -11,6 +11,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/git/gitmirror"
+	"buildbtw/internal/guard"
 	"buildbtw/store"
 )
 
@@ -31,7 +32,7 @@ func (f *Forge) fetchDue(ctx context.Context, g *group) error {
 	fetched := 0
 	for {
 		due, err := f.Store.DueProjects(ctx, g.Name(), fetchBatch)
-		if err != nil || len(due) == 0 {
+		if len(due) == 0 {
 			if fetched > 0 {
 				err = errors.Join(err, f.Mirror.Tidy(ctx))
 			}
@@ -66,7 +67,11 @@ func (f *Forge) fetch(ctx context.Context, g *group, due []buildbtw.MirroredProj
 	for _, p := range due {
 		parallel.Go(func() error {
 			began := f.Now()
-			moved, failed := f.fetchOne(ctx, g, p)
+			var moved bool
+			failed := guard.Run(func() (err error) {
+				moved, err = f.fetchOne(ctx, g, p)
+				return err
+			})
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}

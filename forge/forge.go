@@ -8,6 +8,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"buildbtw/catalog"
 	"buildbtw/git/gitlab"
 	"buildbtw/git/gitmirror"
+	"buildbtw/internal/guard"
 	"buildbtw/store"
 )
 
@@ -46,6 +49,10 @@ type Forge struct {
 	pushes pushes
 	events events
 	outage outage
+
+	unknown guard.Items[int64] // pipelines of which nobody knows whether they were made, by row
+
+	prepared bool // the groups have been loaded
 
 	wakeLoop func(name string)
 }
@@ -83,21 +90,52 @@ func (f *Forge) groupOf(path string) *group {
 }
 
 // Prepare loads the state of the groups from the database, and deletes there
-// those that are no longer configured. It is called before the first pass.
+// those that are no longer configured. It is called before the first pass, and
+// when the mirror was made anew: then every project is fetched again. MirrorGroups
+// calls it again when it failed.
 func (f *Forge) Prepare(ctx context.Context) error {
-	names := make([]string, len(f.groups))
-	for i, g := range f.groups {
-		names[i] = g.Name()
-	}
-	if err := f.Store.RetainGroups(ctx, names); err != nil {
+	if err := f.Store.RetainGroups(ctx, f.GroupNames()); err != nil {
 		return err
 	}
+	if len(f.groups) == 0 {
+		return nil
+	}
+	lost, err := f.Mirror.Empty(ctx)
+	if err != nil {
+		f.Log.ErrorContext(ctx, "the mirror cannot be read", "error", err)
+	}
 	for _, g := range f.groups {
+		if lost {
+			if err := f.Store.RefetchProjects(ctx, g.Name()); err != nil {
+				return err
+			}
+		}
+		slugs, err := f.Store.ProjectSlugs(ctx, g.Name())
+		if err != nil {
+			return err
+		}
+		// The mirror may have lost who owns what.
+		if _, err := f.Mirror.ClaimRemotes(g.Name(), slices.Sorted(maps.Keys(slugs))); err != nil {
+			f.Log.ErrorContext(ctx, "the mirror cannot be written", "error", err)
+		}
 		if _, err := f.loadBroken(ctx, g); err != nil {
 			return err
 		}
 	}
-	return f.updateFilling(ctx)
+	if err := f.updateFilling(ctx); err != nil {
+		return err
+	}
+	f.prepared = true
+	return nil
+}
+
+// GroupNames returns the names by which the groups own sources in the mirror.
+func (f *Forge) GroupNames() []string {
+	names := make([]string, len(f.groups))
+	for i, g := range f.groups {
+		names[i] = g.Name()
+	}
+	return names
 }
 
 // loadBroken sets in the catalog which projects cannot be mirrored. It returns the

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/internal/guard"
 )
 
 // listEvery is how often all projects of a group are listed, to find those that
@@ -16,9 +17,14 @@ const listEvery = 6 * time.Hour
 // MirrorGroups brings the mirror up to date with every group. One that fails does
 // not stop the others.
 func (f *Forge) MirrorGroups(ctx context.Context) error {
+	if !f.prepared {
+		if err := f.Prepare(ctx); err != nil {
+			return err
+		}
+	}
 	var failures []error
 	for _, g := range f.groups {
-		err := f.mirrorGroup(ctx, g)
+		err := guard.Run(func() error { return f.mirrorGroup(ctx, g) })
 		if err == nil {
 			continue
 		}
@@ -92,6 +98,10 @@ func (f *Forge) askGroup(ctx context.Context, g *group) (changed bool, err error
 // fewMissing is how many projects may vanish at once and be believed gone.
 const fewMissing = 20
 
+// maxAskFailures is how many projects GitLab may fail to answer about in one
+// listing.
+const maxAskFailures = 3
+
 var errUnseen = errors.New("GitLab does not show it any more")
 
 // removeMissing asks about each project that a listing lacks. When many cannot
@@ -103,7 +113,7 @@ func (f *Forge) removeMissing(ctx context.Context, g *group, listed []buildbtw.P
 	if err != nil {
 		return err
 	}
-	few := max(fewMissing, len(listed)/10)
+	few, failed := max(fewMissing, len(listed)/10), 0
 	var unseen []buildbtw.MirroredProject
 	for i, p := range missing {
 		if len(unseen) > few {
@@ -118,9 +128,15 @@ func (f *Forge) removeMissing(ctx context.Context, g *group, listed []buildbtw.P
 		case buildbtw.KindNotFound:
 			unseen = append(unseen, p)
 		default:
-			if err != nil {
+			if err == nil {
+				continue
+			}
+			// It stays. When it is GitLab that fails, and not this one project, no more
+			// are asked about.
+			if failed++; failed >= maxAskFailures || ctx.Err() != nil {
 				return err
 			}
+			f.Log.WarnContext(ctx, "a project that a listing lacks cannot be asked about", "project", p.Path, "error", err)
 		}
 	}
 	for _, p := range unseen {

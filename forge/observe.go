@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/internal/guard"
 )
 
 const (
@@ -71,10 +72,7 @@ func (f *Forge) Observe(ctx context.Context) error {
 	if !f.Dispatches() {
 		return nil
 	}
-	open, err := f.Store.OpenPipelines(ctx)
-	if err != nil {
-		return err
-	}
+	open, unreadable := f.Store.OpenPipelines(ctx)
 	only := f.events.take(f.Now())
 	var list, unwanted []buildbtw.Pipeline
 	for _, p := range open {
@@ -86,9 +84,9 @@ func (f *Forge) Observe(ctx context.Context) error {
 			unwanted = append(unwanted, p.Pipeline)
 		}
 	}
-	var failures []error
+	failures := []error{unreadable}
 	for _, p := range unwanted {
-		if err := f.Client.CancelPipeline(ctx, p); err != nil {
+		if err := guard.Run(func() error { return f.Client.CancelPipeline(ctx, p) }); err != nil {
 			failures = append(failures, fmt.Errorf("cancel pipeline %d: %w", p.Number, err))
 			if !ofOneProject(err) {
 				break

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"buildbtw"
+	"buildbtw/internal/guard"
 )
 
 // maxPushes bounds the projects that wait. Pushes above it are found by the
@@ -79,7 +80,7 @@ func (f *Forge) FetchPushed(ctx context.Context) error {
 		if !ok {
 			break
 		}
-		if err := f.fetchPushed(ctx, p); err != nil {
+		if err := guard.Run(func() error { return f.fetchPushed(ctx, p) }); err != nil {
 			failures = append(failures, fmt.Errorf("fetch project %s after a push: %w", p.Path, err))
 		}
 		f.pushes.done(p.ID)

@@ -9,16 +9,20 @@ package handlers
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"buildbtw"
+	"buildbtw/auth"
 	"buildbtw/buildlog"
 	"buildbtw/catalog"
 	"buildbtw/forge"
@@ -35,7 +39,7 @@ import (
 	"buildbtw/views"
 )
 
-// Deps is what the handlers stand on. Every field but Forge is needed.
+// Deps is what the handlers stand on. Every field but Forge, Loops and Fit is needed.
 type Deps struct {
 	Store     *store.Store
 	Catalog   *catalog.Catalog
@@ -47,10 +51,20 @@ type Deps struct {
 	Logs      *buildlog.Logs
 	Settings  buildbtw.ServerSettings
 	Log       *slog.Logger
-	Wake      func() // tells the scheduler that there is something to do
+	Wake      func()                                       // tells the scheduler that there is something to do
+	LookAt    func(ctx context.Context, slug string) error // looks at a source at once, or at all when slug is empty
+	Loops     func() []buildbtw.LoopState                  // for the metrics; nil: there are none
+	Fit       func() error                                 // Unavailable while nothing new can be kept, such as on a full disk; nil: it always can
 	Now       func() time.Time
-	Who       Who // says who is asking
+	Auth      *auth.Auth
+	Who       Who // who is asking; nil: Auth says it
+
+	Proxies        Proxies // that are believed when they say from where a request comes
+	MaxConnections int     // at the same time, over all listeners; 0: defaultConnections
 }
+
+// Who returns who sends a request.
+type Who func(context.Context, auth.Credentials) (auth.Caller, error)
 
 // apiPrefix is the path under which the JSON API lies.
 const apiPrefix = apiv1.Prefix
@@ -61,14 +75,20 @@ type App struct {
 	fiber    *fiber.App
 	problem  func(c *fiber.Ctx, status int, title, detail string, cause error) error // answers programs with an error
 	hosts    hosts
+	https    bool // people reach the server by https, whoever speaks it
+	cookie   cookie
 	metrics  *metrics
+	limits   limits
+	open     *transfer.Connections
 	assets   *static.Assets                    // styles and scripts of the pages
 	diffs    *lru.Cache[diffKey, views.Diff]   // between iterations, for the pages
 	pkgInfos *lru.Cache[string, *alpm.PkgInfo] // of package files, by digest
 	parts    *lru.Cache[string, *cachedParts]  // of the pages that are polled
 	news     *news                             // what changes, for the pages that show it
 	graphs   graphs                            // that people look at
-	serving  context.Context                   // ends when the server is told to stop, and every long answer with it
+	grids    *progress.Grids                   // of packages
+	times    *lru.Cache[progress.TimeRequest, progress.Timeline]
+	serving  context.Context // ends when the server is told to stop, and every long answer with it
 	stop     context.CancelFunc
 	begin    func() // starts to wake those who wait for news
 }
@@ -79,10 +99,15 @@ const (
 	readTimeout  = 30 * time.Second // headers, and the beginning of a body
 	idleTimeout  = 90 * time.Second // between requests of one connection
 	headerBuffer = 16 << 10         // bytes of request line and headers
+
+	defaultConnections = 1024
 )
 
 // New joins the parts and registers every route. It starts nothing.
 func New(d Deps) (*App, error) {
+	if d.Fit == nil {
+		d.Fit = func() error { return nil }
+	}
 	accepted, err := acceptedHosts(d.Settings)
 	if err != nil {
 		return nil, err
@@ -91,17 +116,27 @@ func New(d Deps) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{
-		Deps: d, hosts: accepted, assets: assets, metrics: newMetrics(), parts: lru.New[string, *cachedParts](cachedPages), diffs: lru.New[diffKey, views.Diff](cachedDiffs),
-		pkgInfos: lru.New[string, *alpm.PkgInfo](cachedInfos), graphs: graphs{recent: lru.New[graphKey, *shownGraph](cachedGraphs)}, news: newNews(d.Store, d.Logs, d.Now()),
+	if d.Who == nil {
+		d.Who = d.Auth.Who
 	}
+	a := &App{
+		Deps: d, hosts: accepted, https: strings.HasPrefix(d.Settings.ServerURL, "https://"), cookie: newCookie(d.Settings), assets: assets, metrics: newMetrics(), parts: lru.New[string, *cachedParts](cachedPages), diffs: lru.New[diffKey, views.Diff](cachedDiffs),
+		pkgInfos: lru.New[string, *alpm.PkgInfo](cachedInfos), graphs: graphs{recent: lru.New[graphKey, *shownGraph](cachedGraphs)},
+		grids: progress.NewGrids(), times: lru.New[progress.TimeRequest, progress.Timeline](cachedTimes), news: newNews(d.Store, d.Logs, d.Now()),
+	}
+	if a.MaxConnections == 0 {
+		a.MaxConnections = defaultConnections
+	}
+	a.limits = newLimits(a.MaxConnections)
+	a.open = transfer.NewConnections(a.MaxConnections, perAddress(a.MaxConnections), a.sharedAddress, a.refusedConnection())
+	a.metrics.watch(a.open)
 	a.serving, a.stop = context.WithCancel(context.Background())
-	a.begin = sync.OnceFunc(func() { go a.news.run(a.serving) })
+	a.begin = sync.OnceFunc(func() { go a.news.run(a.serving, a.Log) })
 	a.problem = apiv1.Problem
 	jsonAPI := apiv1.New(apiv1.Deps{
 		Store: d.Store, Catalog: d.Catalog, Forecasts: d.Forecasts, Publisher: d.Publisher, Forge: d.Forge, Sources: d.Sources,
-		Repos: d.Repos, Logs: d.Logs, Settings: d.Settings, Log: d.Log, Wake: d.Wake, Now: d.Now,
-	}, apiv1.Edge{User: user, Stopping: a.serving.Done()})
+		Repos: d.Repos, Logs: d.Logs, Settings: d.Settings, Log: d.Log, Wake: d.Wake, LookAt: d.LookAt, Now: d.Now, Auth: d.Auth,
+	}, apiv1.Edge{Caller: caller, CountedAs: countedAs, Refused: a.metrics.refuse, Stopping: a.serving.Done(), Fit: d.Fit})
 	a.fiber = fiber.New(fiber.Config{
 		CaseSensitive:                true,
 		Immutable:                    true, // strings of a request outlive their handler
@@ -124,15 +159,91 @@ func (a *App) guardConnection() {
 	server := a.fiber.Server()
 	inner := server.Handler
 	server.Handler = func(ctx *fasthttp.RequestCtx) {
+		transfer.HasRequest(ctx.Conn())
 		defer transfer.CloseUnread(ctx)
+		if err := transfer.CheckHead(&ctx.Request.Header); err != nil {
+			a.answerMalformed(ctx, err)
+			return
+		}
 		inner(ctx)
+	}
+	server.ConnState = func(c net.Conn, state fasthttp.ConnState) {
+		if state == fasthttp.StateIdle {
+			transfer.WaitsForRequest(c)
+		}
+	}
+	server.SecureErrorLogMessage = true // or the client is told what it has sent
+	server.ErrorHandler = a.answerMalformed
+}
+
+// answerMalformed answers what is no request, which Fiber has not seen. It closes the
+// connection: nobody knows where the next request begins.
+func (a *App) answerMalformed(ctx *fasthttp.RequestCtx, err error) {
+	c := a.fiber.AcquireCtx(ctx)
+	defer a.fiber.ReleaseCtx(c)
+	reason := refusedMalformed
+	var head *fasthttp.ErrSmallBuffer
+	var late net.Error
+	var known *fiber.Error
+	switch {
+	case errors.As(err, &known):
+	case errors.As(err, &head) && transfer.InRequestLine(ctx.Conn()):
+		err = fiber.NewError(fiber.StatusRequestURITooLong, fmt.Sprintf("the address is larger than %s", humanize.IBytes(headerBuffer)))
+	case errors.As(err, &head):
+		err = fiber.NewError(fiber.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("address and headers together are larger than %s", humanize.IBytes(headerBuffer)))
+	case errors.As(err, &late) && late.Timeout(), errors.Is(err, fasthttp.ErrTimeout):
+		err = buildbtw.TooSlow("the request did not come within %s", readTimeout)
+	default:
+		err = fiber.NewError(fiber.StatusBadRequest, "this is no request of HTTP/1.1")
+	}
+	status := answerFor(err).status
+	switch status {
+	case fiber.StatusRequestURITooLong:
+		reason = refusedPath
+	case fiber.StatusRequestHeaderFieldsTooLarge:
+		reason = refusedHeaders
+	case fiber.StatusRequestTimeout:
+		reason = refusedSlow
+	}
+	a.metrics.refuse(reason)
+	a.Log.Info("no request", slog.Int("status", status), slog.String("from", addressName(a.Proxies.Client(ctx))), slog.Any("error", err))
+	if failed := a.answerError(c, err); failed != nil {
+		a.Log.Error("answer what is no request", slog.Any("error", failed))
+	}
+	ctx.SetConnectionClose()
+}
+
+// refusedConnection returns a function that counts connections which are refused
+// or closed, and logs one of each kind a minute.
+func (a *App) refusedConnection() func(reason string, err error) {
+	var mu sync.Mutex
+	logged := map[string]time.Time{}
+	return func(reason string, err error) {
+		a.metrics.refuse(reason)
+		mu.Lock()
+		defer mu.Unlock()
+		if now := a.Now(); now.Sub(logged[reason]) >= time.Minute {
+			logged[reason] = now
+			a.Log.Warn("connections are refused or closed", slog.String("reason", reason), slog.Int("limit", a.MaxConnections), slog.Any("error", err))
+		}
 	}
 }
 
 // Serve answers requests that come in over ln until Shutdown. With config it
 // speaks TLS.
 func (a *App) Serve(ln net.Listener, config *tls.Config) error {
-	ln = &transfer.Listener{Listener: ln}
+	return a.serve(&transfer.Listener{Listener: ln, Connections: a.open, TLS: config != nil}, config)
+}
+
+// ServeMachines is Serve for the listener of build machines: whoever comes over it
+// gets only what they need. With Settings.WorkersURL set, nobody claims builds over
+// another one.
+func (a *App) ServeMachines(ln net.Listener, config *tls.Config) error {
+	return a.serve(&transfer.Listener{Listener: ln, Connections: a.open, TLS: config != nil, Machines: true}, config)
+}
+
+func (a *App) serve(own *transfer.Listener, config *tls.Config) error {
+	var ln net.Listener = own
 	if config != nil {
 		ln = tls.NewListener(ln, config)
 	}
@@ -150,6 +261,7 @@ func (a *App) EndStreams() { a.stop() }
 // requests finish, and closes what is left when ctx ends.
 func (a *App) Shutdown(ctx context.Context) error {
 	a.EndStreams()
+	a.open.End()
 	if err := a.fiber.ShutdownWithContext(ctx); err != nil {
 		return fmt.Errorf("stop serving HTTP: %w", err)
 	}

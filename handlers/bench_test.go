@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -96,6 +97,42 @@ func BenchmarkBuildspacePage(b *testing.B) {
 // BenchmarkHomePage is what most tabs show.
 func BenchmarkHomePage(b *testing.B) {
 	benchSite(b).benchWhole(b, "/")
+}
+
+// BenchmarkHomePageOfManyBuildspaces is the home page with 200 active buildspaces of
+// 3,000 builds each, of which every second has failures. With "changed" a build of each
+// of four buildspaces fails or is finished before every answer.
+func BenchmarkHomePageOfManyBuildspaces(b *testing.B) {
+	s := newSite(b)
+	for i := range 200 {
+		s.db.Iterate(b, s.db.NewBuildspace(b, fmt.Sprintf("space-%d", i)), storetest.Synthetic(3000, 27000, uint64(i%4)))
+	}
+	outcome := []buildbtw.Outcome{buildbtw.OutcomeFailed, buildbtw.OutcomeBuilt}
+	work := func(builds int) {
+		for i := range builds {
+			c := s.db.Claim(b, "w1")
+			if o := outcome[i%2]; o == buildbtw.OutcomeBuilt {
+				s.db.Finish(b, c)
+			} else {
+				s.db.End(b, c, o)
+			}
+		}
+	}
+	work(400)
+	must(b, s.db.CountBlocked(b.Context()))
+	b.Run("unchanged", func(b *testing.B) { s.benchWhole(b, "/") })
+	b.Run("changed", func(b *testing.B) {
+		v := visitor{site: s, path: "/"}
+		for b.Loop() {
+			b.StopTimer()
+			work(4)
+			b.StartTimer()
+			if status, _ := v.ask(b); status != http.StatusOK {
+				b.Fatal(status)
+			}
+		}
+		v.report(b)
+	})
 }
 
 func (s *site) benchWhole(b *testing.B, path string) {

@@ -1,16 +1,17 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
-	"buildbtw/internal/shell"
-	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/buildlog"
+	"buildbtw/internal/reproduce"
 	"buildbtw/store"
 	"buildbtw/views"
 )
@@ -24,6 +25,9 @@ const (
 	pageHistory       = 50  // events of a build
 )
 
+// clock is a time of today as pages write it.
+func clock(t time.Time) string { return t.UTC().Format("15:04:05 UTC") }
+
 // buildPage shows a build with its attempts, neighbours, packages and history.
 func (a *App) buildPage(c *fiber.Ctx) error {
 	id, err := buildbtw.ParseBuildID(c.Params("id"))
@@ -35,6 +39,7 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 		return err
 	}
 	w := watched{topics: []string{topicBuildspace(row.Buildspace)}, seconds: 3} // what it waits for are other builds
+	mayChange := a.Auth.MayChangeBuild(c.UserContext(), user(c), id)
 	return a.renderLive(c, w, func() (*livePage, error) {
 		var row store.BuildRow
 		var v views.BuildDetail
@@ -48,7 +53,10 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 		if err != nil {
 			return nil, err
 		}
-		v.Actions = buildActions(user(c), row.Build)
+		v.Actions = buildActions(mayChange, row.Build, v.Newer != nil)
+		if user(c).MayAdminister() == nil && len(v.Attempts) > 0 && v.Attempts[0].State == buildbtw.AttemptPublishing {
+			v.Actions = append(v.Actions, views.BuildAction{Label: "Abandon publication", URL: views.BuildURL(id) + "/abandon", Class: "button danger"})
+		}
 		s := a.shell(c, views.NavBuildspaces, v.Title())
 		s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Iteration, views.Crumb{Label: v.Name()})
 		s.Mood = views.BuildMood(v.Status)
@@ -74,13 +82,20 @@ func (a *App) changeBuild(change func(ctx context.Context, actor string, id int6
 }
 
 // buildActions returns the buttons of a build; one that is not allowed now has the
-// reason.
-func buildActions(u buildbtw.User, b buildbtw.Build) []views.BuildAction {
+// reason. mayChange is why whoever looks may change nothing of it, or nil.
+// newer is whether something was pushed to its source since it failed: then a retry, which
+// builds the old commit, is not what people want first.
+func buildActions(mayChange error, b buildbtw.Build, newer bool) []views.BuildAction {
 	url := views.BuildURL(b.ID)
+	retry := views.BuildAction{Label: "Retry", URL: url + "/retry", Class: "button primary", WhyNot: whyNot(mayChange, b.CanRetry())}
+	fix := views.BuildAction{Label: "Build with my fix", URL: url + "/fix", Class: "button", WhyNot: whyNot(mayChange, b.CanFix())}
+	if newer {
+		retry.Label, retry.Class, fix.Class = "Retry the old commit", "button", "button primary"
+	}
 	return []views.BuildAction{
-		{Label: "Retry", URL: url + "/retry", Class: "button primary", WhyNot: whyNot(u.MayChange(), b.CanRetry())},
-		{Label: "Rebuild this and its dependents", URL: url + "/rebuild", Class: "button", WhyNot: whyNot(u.MayChange(), b.CanRebuild())},
-		{Label: "Cancel", URL: url + "/cancel", Class: "button danger", WhyNot: whyNot(u.MayChange(), b.CanCancel())},
+		fix, retry,
+		{Label: "Rebuild this and its dependents", URL: url + "/rebuild", Class: "button", WhyNot: whyNot(mayChange, b.CanRebuild())},
+		{Label: "Cancel", URL: url + "/cancel", Class: "button danger", WhyNot: whyNot(mayChange, b.CanCancel())},
 	}
 }
 
@@ -97,9 +112,9 @@ func whyNot(rules ...error) string {
 // buildView reads everything that the page of a build shows from one snapshot.
 func (a *App) buildView(ctx context.Context, db *store.Reader, row store.BuildRow) (views.BuildDetail, error) {
 	v := views.BuildDetail{
-		BuildLink: linkOf(row.Build), Buildspace: row.Buildspace, Iteration: row.Iteration, Source: row.Source,
-		Commit: row.Commit, Version: row.Version, Pkgnames: row.Pkgnames, Level: row.Level, NoCheck: row.NoCheck,
-		TwinOf: row.TwinOf, Changed: a.moment(row.ChangedAt), NotBefore: a.momentOf(row.NotBefore),
+		BuildLink: linkOf(row), Buildspace: row.Buildspace, Iteration: row.Iteration, Source: row.Source,
+		Commit: cmp.Or(row.SourceCommit, row.Commit), Version: row.VersionWords(), Pkgnames: row.Pkgnames, NotOwned: row.NotOwned, Level: row.Level, NoCheck: row.NoCheck,
+		TwinOf: row.TwinOf, Changed: a.moment(row.ChangedAt), Retry: row.RetryWords(row.LastTry, a.Now(), clock),
 		Held: row.Held.String(), Reproduce: a.recipes(row),
 	}
 	v.Times.Started, v.Times.Finished = a.momentOf(row.StartedAt), a.momentOf(row.FinishedAt)
@@ -126,7 +141,7 @@ func (a *App) buildView(ctx context.Context, db *store.Reader, row store.BuildRo
 		v.Reused = &views.ReusedBuild{ID: from.ID, Buildspace: from.Buildspace, Iteration: from.Iteration, SameInput: row.InputKey != ""}
 	}
 	for _, add := range []func(context.Context, *store.Reader, *views.BuildDetail, store.BuildRow) error{
-		a.addCauses, a.addNeighbours, a.addAttempts, a.addPackages,
+		a.addCauses, a.addNeighbours, a.addAttempts, a.addFailure, a.addPackages,
 	} {
 		if err := add(ctx, db, &v, row); err != nil {
 			return v, err
@@ -136,10 +151,10 @@ func (a *App) buildView(ctx context.Context, db *store.Reader, row store.BuildRo
 	return v, err
 }
 
-// addCauses adds the root causes of a blocked build, with how many builds each of
-// them blocks, and why the build is in the iteration.
+// addCauses adds how many builds a failed one blocks, the root causes of a blocked
+// one, with how many each of them blocks, and why the build is in the iteration.
 func (a *App) addCauses(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
-	if len(row.RootCauses) > 0 {
+	if row.Status == buildbtw.StatusFailed || len(row.RootCauses) > 0 {
 		blockers, err := db.Blockers(ctx, row.IterationID, maxBlockers)
 		if err != nil {
 			return err
@@ -147,14 +162,21 @@ func (a *App) addCauses(ctx context.Context, db *store.Reader, v *views.BuildDet
 		blocks := map[int64]int{}
 		for _, b := range blockers {
 			blocks[b.Build.ID] = b.Blocks
+			if b.Build.ID == v.ID {
+				v.Blocks, v.Frees = b.Blocks, b.Frees
+			}
 		}
 		for _, r := range row.RootCauses {
 			v.Roots = append(v.Roots, views.RootCause{BuildLink: buildLink(r), Blocks: blocks[r.ID]})
 		}
 	}
+	stuck, err := db.BlockedBuilds(ctx, row.IterationID)
+	if err != nil {
+		return err
+	}
 	chain, err := db.ReasonChain(ctx, v.ID)
 	for _, step := range chain {
-		v.Chain = append(v.Chain, views.ReasonLink{BuildLink: buildLink(step.BuildRef), Reason: step.Reason.String()})
+		v.Chain = append(v.Chain, views.ReasonLink{BuildLink: buildLink(step.BuildRef, stuck...), Reason: step.Reason.String()})
 	}
 	return err
 }
@@ -166,7 +188,7 @@ func (a *App) addNeighbours(ctx context.Context, db *store.Reader, v *views.Buil
 		side store.Side
 		list *views.NeighbourList
 	}{{store.SideDependencies, &v.Dependencies}, {store.SideDependents, &v.Dependents}} {
-		if *side.list, _, err = a.neighbours(ctx, db, store.NeighbourFilter{BuildID: v.ID, Side: side.side, Limit: pageNeighbours}); err != nil {
+		if *side.list, _, err = a.neighbours(ctx, db, row.IterationID, store.NeighbourFilter{BuildID: v.ID, Side: side.side, Limit: pageNeighbours}); err != nil {
 			return err
 		}
 	}
@@ -175,9 +197,13 @@ func (a *App) addNeighbours(ctx context.Context, db *store.Reader, v *views.Buil
 		if err != nil {
 			return err
 		}
+		stuck, err := db.BlockedBuilds(ctx, row.IterationID)
+		if err != nil {
+			return err
+		}
 		for _, d := range dependencies {
 			if !d.Status.Satisfies(d.SkipReason) && len(v.WaitingFor) < pageNeighbours {
-				v.WaitingFor = append(v.WaitingFor, buildLink(d.BuildRef))
+				v.WaitingFor = append(v.WaitingFor, buildLink(d.BuildRef, stuck...))
 			}
 		}
 	}
@@ -206,7 +232,7 @@ func (a *App) addAttempts(ctx context.Context, db *store.Reader, v *views.BuildD
 		return err
 	}
 	for i, t := range attempts {
-		size, err := a.Logs.Size(t.ID)
+		size, err := a.Logs.Size(t.Name())
 		if err != nil {
 			return err
 		}
@@ -225,6 +251,7 @@ func (a *App) addAttempts(ctx context.Context, db *store.Reader, v *views.BuildD
 		v.Attempts = append(v.Attempts, line)
 	}
 	if len(attempts) > 0 {
+		v.NotChecked = attempts[0].NotChecked
 		if v.Log, err = a.logEnd(attempts[0]); err != nil {
 			return err
 		}
@@ -233,10 +260,52 @@ func (a *App) addAttempts(ctx context.Context, db *store.Reader, v *views.BuildD
 	for _, p := range pipelines {
 		v.Pipelines = append(v.Pipelines, views.PipelineLine{
 			Number: p.Number, Project: p.Project, State: p.State, Status: p.Status, Message: p.Message,
-			URL: p.URL, JobURL: p.JobURL(), CommitURL: p.CommitURL(row.Commit), Created: a.moment(p.CreatedAt),
+			URL: p.URL, JobURL: p.JobURL(), CommitURL: p.CommitURL(cmp.Or(row.SourceCommit, row.Commit)), Created: a.moment(p.CreatedAt),
 		})
 	}
 	return err
+}
+
+// errorContext is how many lines before and after the one that says why it failed the page of a
+// build quotes.
+const errorContext = 2
+
+// addFailure adds why a failed build failed, by its log, and what was pushed to its source since.
+func (a *App) addFailure(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
+	if row.Status != buildbtw.StatusFailed || len(v.Attempts) == 0 {
+		return nil
+	}
+	failed, err := db.FixableBuildsOf(ctx, []int64{row.ID})
+	if err != nil {
+		return err
+	}
+	if f, ok := failed[row.ID]; ok {
+		v.Newer = a.fixable(ctx, []store.FixableBuild{f})[0].Newer
+	}
+	attempts, err := db.Attempts(ctx, row.ID)
+	if err != nil {
+		return err
+	}
+	log, err := a.Logs.View(ctx, attempts[0].Name())
+	if err != nil {
+		return nil // the page is shown without it
+	}
+	defer log.Close()
+	e := row.FirstError
+	if m, ok := log.Cause(); ok && e.Line == 0 { // it failed before the server stored this
+		e = store.FirstError{Attempt: attempts[0].Number, Line: m.Line, Text: m.Text}
+	}
+	if v.FirstError = errorLink(row.ID, e); v.FirstError == nil {
+		return nil
+	}
+	lines, _ := log.From(max(1, e.Line-errorContext), 2*errorContext+1) // without them when they cannot be read
+	for _, l := range lines {
+		v.ErrorLines = append(v.ErrorLines, views.QuotedLine{Text: buildlog.Excerpt(l.Text), Error: l.Number == e.Line})
+	}
+	if len(lines) == 0 {
+		v.ErrorLines = []views.QuotedLine{{Text: e.Text, Error: true}}
+	}
+	return nil
 }
 
 // explain adds the first error line of a failed attempt's log. When the
@@ -245,13 +314,13 @@ func (a *App) explain(ctx context.Context, line *views.AttemptLine, t buildbtw.A
 	if t.Outcome != buildbtw.OutcomeFailed || line.LogBytes == 0 {
 		return
 	}
-	log, err := a.Logs.View(ctx, t.ID)
+	log, err := a.Logs.View(ctx, t.Name())
 	if err != nil {
 		return
 	}
 	defer log.Close()
-	if marks, _ := log.Errors(); len(marks) > 0 {
-		line.FirstError, line.FirstErrorURL = marks[0].Text, line.LogURL+"#L"+strconv.FormatInt(marks[0].Line, 10)
+	if m, ok := log.Cause(); ok {
+		line.FirstError, line.FirstErrorURL = m.Text, line.LogURL+"#L"+strconv.FormatInt(m.Line, 10)
 	}
 }
 
@@ -271,12 +340,12 @@ func (a *App) neighbourPage(side store.Side) fiber.Handler {
 			f := store.NeighbourFilter{
 				BuildID: row.ID, Side: side, Status: buildbtw.Status(c.Query("status")), Cursor: c.Query("cursor"), Limit: neighboursPerPage,
 			}
-			list, next, err := a.neighbours(c.UserContext(), &a.Store.Reader, f)
+			list, next, err := a.neighbours(c.UserContext(), &a.Store.Reader, row.IterationID, f)
 			if err != nil {
 				return nil, err
 			}
 			v := views.NeighbourPage{
-				Build: views.BuildDetail{BuildLink: linkOf(row.Build), Buildspace: row.Buildspace, Iteration: row.Iteration},
+				Build: views.BuildDetail{BuildLink: linkOf(row), Buildspace: row.Buildspace, Iteration: row.Iteration},
 				List:  list, Status: f.Status, First: firstPage(c, f.Cursor), Next: nextPage(c, next),
 			}
 			s := a.shell(c, views.NavBuildspaces, v.Title())
@@ -287,69 +356,38 @@ func (a *App) neighbourPage(side store.Side) fiber.Handler {
 	}
 }
 
-// neighbours returns a page of the dependencies or dependents of a build, and the
-// cursor of the next page.
-func (a *App) neighbours(ctx context.Context, db *store.Reader, f store.NeighbourFilter) (list views.NeighbourList, next string, err error) {
+// neighbours returns a page of the dependencies or dependents of a build of an
+// iteration, and the cursor of the next page.
+func (a *App) neighbours(ctx context.Context, db *store.Reader, iteration int64, f store.NeighbourFilter) (list views.NeighbourList, next string, err error) {
 	list = views.NeighbourList{
 		ID: "h-" + string(f.Side), Title: "Builds that need it", URL: views.BuildURL(f.BuildID) + "/" + string(f.Side),
 	}
 	if f.Side == store.SideDependencies {
 		list.Title = "Dependencies in this iteration"
 	}
+	stuck, err := db.BlockedBuilds(ctx, iteration)
+	if err != nil {
+		return list, "", err
+	}
+	f.Stuck = stuck
 	page, err := db.Neighbours(ctx, f)
 	list.Counts = page.Counts
 	for _, n := range page.Rows {
-		list.Lines = append(list.Lines, views.NeighbourLine{BuildLink: buildLink(n.BuildRef), Kinds: n.Kinds.Names(), Through: n.Through})
+		list.Lines = append(list.Lines, views.NeighbourLine{BuildLink: buildLink(n.BuildRef, stuck...), Kinds: n.Kinds.Names(), Through: n.Through})
 	}
 	return list, page.Next, err
 }
 
-// recipes returns commands that do a build again by hand: with the same tree, the
-// packages of the iteration, and the same options. Names in them were checked when
-// they came in, and are quoted all the same.
+// recipes returns commands that build again what the build builds, for people.
 func (a *App) recipes(row store.BuildRow) []views.Recipe {
-	repository := buildbtw.RepositoryName(row.Buildspace, row.Iteration)
-	conf := strings.TrimSpace(pacmanrepo.PacmanConf(row.Buildspace, a.Settings.ServerURL, repository))
 	id := strconv.FormatInt(row.ID, 10)
-	tree := a.Settings.ServerURL + apiPrefix + "/builds/" + id + "/source"
-	source := fmt.Sprintf(`mkdir %[1]s && cd %[1]s && curl -fsS %[2]s | tar -x
-# or in your clone of the source:
-git fetch --all && git checkout --detach %[3]s`, shell.Quote(row.Source), shell.Quote(tree), row.Commit)
-	noCheck := ""
-	if row.NoCheck {
-		noCheck = " --nocheck"
-	}
-	makepkg := fmt.Sprintf(`# /etc/pacman.conf, before [core]:
-%s
-
-sudo pacman -Syu
-SOURCE_DATE_EPOCH=$(stat -c %%Y PKGBUILD) makepkg --syncdeps --cleanbuild%s`, conf, noCheck)
+	b := reproduce.Of(row, a.Settings.ServerURL, apiPrefix)
 	return []views.Recipe{
-		{ID: "recipe-source", Title: "The source at exactly this commit", Commands: source},
-		{ID: "recipe-chroot", Title: "In a clean chroot, with devtools", Commands: chrootRecipe(row, conf)},
-		{ID: "recipe-makepkg", Title: "With makepkg, on a machine for tests", Commands: makepkg},
+		{ID: "recipe-chroot", Title: "In a clean chroot, with devtools", Commands: b.Devtools()},
+		{ID: "recipe-makepkg", Title: "With makepkg, on a machine for tests", Commands: b.Makepkg()},
+		{ID: "recipe-vm", Title: "In a virtual machine, with vmexec", Commands: b.VM()},
 		{ID: "recipe-bbtw", Title: "From the command line", Commands: strings.Join([]string{
-			"bbtw why " + id, "bbtw log " + id, "bbtw download " + id, "bbtw retry " + id,
+			"bbtw reproduce " + id, "bbtw why " + id, "bbtw log " + id, "bbtw download " + id, "bbtw retry " + id,
 		}, "\n")},
 	}
-}
-
-// chrootRecipe returns the commands that the pkgctl runner executes. In pacman.conf
-// repositories may stand before [options]; the first that has a package wins.
-func chrootRecipe(row store.BuildRow, conf string) string {
-	program, name, template := "buildbtw-"+row.Architecture+"-build", "buildbtw.conf", "extra.conf"
-	if strings.HasPrefix(row.Pkgbase, "lib32-") {
-		program, name, template = "multilib-buildbtw-build", "multilib-buildbtw.conf", "multilib.conf"
-	}
-	more := ""
-	if row.NoCheck {
-		more = " -- -- --nocheck"
-	}
-	return fmt.Sprintf(`cat > section.conf <<'END'
-%[1]s
-END
-cat section.conf /usr/share/devtools/pacman.conf.d/%[2]s > pacman.conf
-sudo install -m644 pacman.conf /usr/share/devtools/pacman.conf.d/%[3]s
-sudo ln -sfn /usr/bin/archbuild /usr/local/bin/%[4]s
-SOURCE_DATE_EPOCH=$(stat -c %%Y PKGBUILD) %[4]s -c%[5]s`, conf, template, name, program, more)
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"buildbtw"
 	"buildbtw/pacman/alpm"
@@ -25,12 +26,32 @@ func TestABlockedBuildNamesItsRootCause(t *testing.T) {
 	page := s.get(t, fmt.Sprintf("/builds/%d", s.build(t, "tool").ID))
 	page.wants(t, "title", "blocked · tool 1.0-1")
 	page.wants(t, ".alert", "This build is blocked by", "lib (failed)", "which blocks 2 builds")
-	page.wants(t, ".not-now", "Retry", "tool is blocked; only a failed build can be retried")
+	page.wants(t, ".not-now", "Retry", "tool is blocked; only a failed or cancelled build can be retried")
 	page.wants(t, "[aria-labelledby=h-dependencies]", "Dependencies in this iteration 1", "blocked app", "depends")
 	page.wants(t, "[aria-labelledby=h-waiting]", "blocked app")
 	page.wants(t, ".reason-chain", "tool depends on app", "app depends on lib", "lib is a changeset")
 	page.wants(t, ".actions", "Cancel")
 	page.wantsNone(t, "form[action$='/retry']")
+}
+
+func TestABuildThatIsTriedAgainByItselfSaysWhen(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("lib"))
+	for range 2 {
+		s.db.Clock.Advance(time.Minute)
+		s.db.End(t, s.db.Claim(t, "w"), buildbtw.OutcomeInfrastructure)
+	}
+	page := s.get(t, fmt.Sprintf("/builds/%d", s.build(t, "lib").ID))
+	page.wants(t, ".retry", "no fault of the package: tried 2 times, last: said the test, next try 12:02:30 UTC")
+}
+
+func TestABuildNamesWhatIsNotPublishedFromIt(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("lib: -moved"))
+	page := s.get(t, fmt.Sprintf("/builds/%d", s.build(t, "lib").ID))
+	page.wants(t, ".not-owned", "moved is not published from here: moved makes it, too")
 }
 
 func TestAReusedBuildNamesTheBuildItComesFrom(t *testing.T) {
@@ -41,7 +62,7 @@ func TestAReusedBuildNamesTheBuildItComesFrom(t *testing.T) {
 	c := s.db.Claim(t, "w")
 	s.db.Finish(t, c)
 	row := s.db.NewBuildspace(t, "lib")
-	rows, _, err := s.db.FindReuse(t.Context(), plan)
+	rows, _, err := s.db.FindReuse(t.Context(), plan, nil)
 	must(t, err)
 	_, err = s.db.CreateIteration(t.Context(), store.NewIteration{
 		BuildspaceID: row.ID, Revision: row.Revision, Reason: buildbtw.IterationRequested, Plan: plan, Rows: rows,
@@ -58,7 +79,7 @@ func TestAFailedBuildIsRetriedByItsButton(t *testing.T) {
 	app, _ := s.failing(t)
 	path := fmt.Sprintf("/builds/%d", app.ID)
 	page := s.get(t, path)
-	page.wants(t, ".alert", "said the test", "1 direct dependent cannot start")
+	page.wants(t, ".alert", "said the test", "1 build cannot start because of it.", "Build with my fix builds the newer commit", "A retry builds the old commit aaaaaaaaaa again.")
 	page.wants(t, ".actions", "Retry")
 	page.wantsNone(t, "form[action$='/cancel']")
 	page.wants(t, "[aria-labelledby=h-attempts]", "1 failed said the test The package's own fault", "w1 ")
@@ -72,7 +93,7 @@ func TestAFailedBuildIsRetriedByItsButton(t *testing.T) {
 	s.get(t, path).wants(t, "h1", "pending")
 	again := s.post(t, action, nil)
 	again.wantsStatus(t, http.StatusConflict)
-	again.wants(t, "main", "Not possible now", "only a failed build can be retried")
+	again.wants(t, "main", "Not possible now", "only a failed or cancelled build can be retried")
 }
 
 func TestABuildIsCancelled(t *testing.T) {
@@ -82,6 +103,27 @@ func TestABuildIsCancelled(t *testing.T) {
 	path := fmt.Sprintf("/builds/%d", tool.ID)
 	s.post(t, path+"/cancel", nil).wantsStatus(t, http.StatusSeeOther)
 	s.get(t, path).wants(t, "h1", "skipped: cancelled")
+}
+
+// TestABuildWhosePackagesCannotBePublishedSaysSo has an administrator look at it
+// and abandon it.
+func TestABuildWhosePackagesCannotBePublishedSaysSo(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "stuck"), storetest.Plan("lib"))
+	c := s.db.Claim(t, "w")
+	path := fmt.Sprintf("/builds/%d", c.Build.ID)
+	s.get(t, path).wantsNone(t, "form[action$='/abandon']")
+	_, err := s.db.BeginPublish(t.Context(), c.Attempt.Lease, s.db.Upload(t, c))
+	must(t, err)
+	must(t, s.db.NotePublishing(t.Context(), c.Attempt.ID, "not published yet (3 tries so far)"))
+	page := s.get(t, path)
+	page.wants(t, "[aria-labelledby=h-attempts]", "not published yet (3 tries so far)")
+	action, _ := page.Find("form[action$='/abandon']").Attr("action")
+	s.post(t, action, nil).wantsStatus(t, http.StatusSeeOther)
+	page = s.get(t, path)
+	page.wants(t, "[aria-labelledby=h-attempts]", "was abandoned by anna")
+	page.wantsNone(t, "form[action$='/abandon']")
 }
 
 func TestABuiltBuildOffersItsPackages(t *testing.T) {
@@ -161,9 +203,8 @@ func TestABuildCanBeDoneAgainByHand(t *testing.T) {
 	_, tool := s.failing(t)
 	page := s.get(t, fmt.Sprintf("/builds/%d", tool.ID))
 	source := fmt.Sprintf("%s/api/v1/builds/%d/source", s.url, tool.ID)
-	page.wants(t, "#recipe-source", "mkdir tool && cd tool && curl -fsS "+source+" | tar -x", "git checkout --detach "+tool.Commit)
 	page.wants(t, "#recipe-chroot", "[lib]", "SigLevel = Never", "Server = "+s.url+"/repo/lib_1/os/$arch", "buildbtw-x86_64-build -c")
-	page.wants(t, "#recipe-makepkg", "makepkg --syncdeps")
+	page.wants(t, "#recipe-makepkg", "curl -fsS "+source+" | tar -x", "git checkout --detach "+tool.Commit, "makepkg --noconfirm --syncdeps")
 	page.wants(t, "#recipe-bbtw", fmt.Sprintf("bbtw log %d", tool.ID))
 }
 
@@ -188,11 +229,11 @@ func TestHundredsOfDependentsAreListedInParts(t *testing.T) {
 	lib := s.build(t, "lib")
 	path := fmt.Sprintf("/builds/%d", lib.ID)
 	page := s.get(t, path)
-	page.wants(t, "[aria-labelledby=h-dependents]", "Builds that need it 450", "Show all 450", "450 blocked", "app00029")
+	page.wants(t, "[aria-labelledby=h-dependents]", "Builds that need it 450", "Show all 450", "450 waiting", "app00029")
 	if n := page.Find(".neighbour-list li").Length(); n != 30 {
 		t.Errorf("the page of the build names %d", n)
 	}
-	seen, url := 0, path+"/dependents?status=blocked"
+	seen, url := 0, path+"/dependents?status=waiting"
 	for url != "" {
 		part := s.get(t, url)
 		part.wantsStatus(t, http.StatusOK)
@@ -203,6 +244,7 @@ func TestHundredsOfDependentsAreListedInParts(t *testing.T) {
 	if seen != 450 {
 		t.Errorf("%d builds on all pages", seen)
 	}
+	s.get(t, path+"/dependents?status=blocked").wants(t, ".empty", "None")
 	s.get(t, path+"/dependents?status=failed").wants(t, ".empty", "None")
 	s.get(t, path+"/dependencies").wants(t, "h1", "Dependencies in this iteration 0")
 	s.get(t, path+"/dependents?cursor=x").wantsStatus(t, http.StatusUnprocessableEntity)
@@ -219,7 +261,7 @@ func (s *site) running(t testing.TB, log string) (path string, c *store.Claimed)
 
 func (s *site) append(t testing.TB, c *store.Claimed, at int64, text string) {
 	t.Helper()
-	_, err := s.logs.Append(c.Attempt.ID, at, strings.NewReader(text))
+	_, err := s.logs.Append(c.Attempt.Name(), at, strings.NewReader(text))
 	must(t, err)
 }
 
@@ -280,4 +322,14 @@ func TestALogThatIsNotThereIsSaid(t *testing.T) {
 	s.get(t, path+"/log?attempt=2").wantsStatus(t, http.StatusNotFound)
 	s.get(t, path+"/log/tail?offset=-1").wantsStatus(t, http.StatusUnprocessableEntity)
 	s.get(t, path+"/log/tail?offset=99999", "HX-Request", "true").wantsStatus(t, http.StatusNotModified)
+}
+
+func TestABuildNamesWhatWasTakenForGranted(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("lib"))
+	c := s.db.Claim(t, "w")
+	must(t, s.db.NoteNotChecked(t.Context(), c.Attempt.Lease, buildbtw.Names{"no-such-thing"}))
+	s.db.Finish(t, c)
+	s.get(t, fmt.Sprintf("/builds/%d", c.Build.ID)).wants(t, ".note", "Dependencies not checked: no-such-thing (nothing here provides it).")
 }

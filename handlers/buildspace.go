@@ -24,8 +24,8 @@ func (a *App) buildspaces(c *fiber.Ctx) error {
 			return nil, err
 		}
 		v := views.Buildspaces{Filter: f, CanChange: user(c).MayChange() == nil, First: firstPage(c, cursor), Next: nextPage(c, next)}
-		for _, row := range rows {
-			v.Cards = append(v.Cards, a.buildspaceCard(row))
+		if v.Cards, err = a.buildspaceCards(c.UserContext(), rows); err != nil {
+			return nil, err
 		}
 		return onePart(a.shell(c, views.NavBuildspaces, "Buildspaces"), views.BuildspacesContent(v)), nil
 	})

@@ -1,14 +1,15 @@
 package handlers_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 
-	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/auth"
 	"buildbtw/handlers"
 )
 
@@ -29,6 +30,14 @@ func TestErrorPagesHelp(t *testing.T) {
 		page.wants(t, "main", "404", "Not found", want)
 		page.wants(t, "main a", "What runs now")
 	}
+}
+
+func TestAnErrorLeadsToTheSignIn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	page := s.get(t, "/admin?page=2", "Authorization", "")
+	page.wantsStatus(t, http.StatusUnauthorized)
+	page.wants(t, "main a[href='/sign-in?next=%2Fadmin%3Fpage%3D2']", "Sign in")
 }
 
 func TestANameThatNothingHasIsGuessed(t *testing.T) {
@@ -78,7 +87,9 @@ func TestAProgramGetsAProblemWhateverTheAddress(t *testing.T) {
 func TestAnErrorOfTheServerHasTheIDOfItsLogLine(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(d *handlers.Deps) {
-		d.Who = func(handlers.Credentials) (buildbtw.User, error) { return buildbtw.User{}, io.ErrUnexpectedEOF }
+		d.Who = func(context.Context, auth.Credentials) (auth.Caller, error) {
+			return auth.Caller{}, io.ErrUnexpectedEOF
+		}
 	})
 	page := s.get(t, "/sources")
 	page.wantsStatus(t, http.StatusInternalServerError)

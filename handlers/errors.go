@@ -30,9 +30,15 @@ func (a *App) answerError(c *fiber.Ctx, err error) error {
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	if r.status == fiber.StatusUnauthorized {
 		c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
+		if strings.HasPrefix(c.Path(), repositoryPrefix) {
+			c.Set(fiber.HeaderWWWAuthenticate, `Basic realm="buildbtw"`)
+		}
 	}
-	if r.status == fiber.StatusServiceUnavailable {
-		c.Set(fiber.HeaderRetryAfter, "5")
+	switch r.status {
+	case fiber.StatusServiceUnavailable, fiber.StatusTooManyRequests:
+		if c.GetRespHeader(fiber.HeaderRetryAfter) == "" {
+			c.Set(fiber.HeaderRetryAfter, "5")
+		}
 	}
 	if forProgram(c) {
 		return a.problem(c, r.status, r.title, r.detail, err)
@@ -76,6 +82,10 @@ func title(kind buildbtw.Kind) string {
 		return "Please confirm"
 	case buildbtw.KindTooLarge:
 		return "Too large"
+	case buildbtw.KindTooMany:
+		return "Too many requests"
+	case buildbtw.KindTooSlow:
+		return "Too slow"
 	case buildbtw.KindUnavailable:
 		return "Unavailable, try again in a moment"
 	}
@@ -101,7 +111,7 @@ func forProgram(c *fiber.Ctx) bool {
 	if strings.Contains(accepted, "json") && !strings.Contains(accepted, "text/html") {
 		return true
 	}
-	return path == apiPrefix || strings.HasPrefix(path, apiPrefix+"/") || strings.HasPrefix(path, "/repo/")
+	return path == apiPrefix || strings.HasPrefix(path, apiPrefix+"/") || strings.HasPrefix(path, repositoryPrefix)
 }
 
 // errorPage answers a person with an error and ways on, or a part of a page with
@@ -131,6 +141,8 @@ func (a *App) errorPage(c *fiber.Ctx, status int, title, detail string) error {
 func waysOn(c *fiber.Ctx, status int) []views.ErrorLink {
 	var next []views.ErrorLink
 	switch {
+	case status == fiber.StatusUnauthorized && c.Method() == fiber.MethodGet:
+		next = append(next, views.ErrorLink{URL: "/sign-in?next=" + url.QueryEscape(c.OriginalURL()), Label: "Sign in"})
 	case c.Method() != fiber.MethodGet:
 		// A form is sent again with the browser's back button; what it was about
 		// is one step up.

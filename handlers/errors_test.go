@@ -1,13 +1,14 @@
 package handlers_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
 
-	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/auth"
 	"buildbtw/handlers"
 )
 
@@ -31,12 +32,11 @@ func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
 
 // panicOnDemand makes the server panic for whoever presents the token "panic".
 func panicOnDemand(d *handlers.Deps) {
-	who := d.Who
-	d.Who = func(c handlers.Credentials) (buildbtw.User, error) {
+	d.Who = func(ctx context.Context, c auth.Credentials) (auth.Caller, error) {
 		if c.Bearer == "panic" {
 			panic("planned to panic")
 		}
-		return who(c)
+		return d.Auth.Who(ctx, c)
 	}
 }
 

@@ -83,7 +83,7 @@ func (a *App) packageFeed(c *fiber.Ctx) error {
 		url := a.Settings.ServerURL + views.BuildURL(row.ID)
 		feed.Entries = append(feed.Entries, views.FeedEntry{
 			ID:    url + "#" + string(row.Status) + "-" + strconv.Itoa(row.Attempts), // a rebuild is news
-			Title: row.Pkgbase + " " + row.Version + " " + string(row.Status) + " (" + row.Buildspace + " #" + strconv.Itoa(row.Iteration) + ", " + row.Architecture + ")",
+			Title: row.Pkgbase + " " + row.ShownVersion() + " " + string(row.Status) + " (" + row.Buildspace + " #" + strconv.Itoa(row.Iteration) + ", " + row.Architecture + ")",
 			Page:  url, Updated: row.ChangedAt, Author: buildbtw.System, Summary: row.Reason.String(),
 		})
 	}

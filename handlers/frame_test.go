@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/auth"
 	"buildbtw/buildlog"
 	"buildbtw/catalog"
 	"buildbtw/git/gitmirror"
@@ -70,7 +71,7 @@ func newFrame(t testing.TB, change ...func(*handlers.Deps)) *frame {
 	f.url = "http://" + f.address
 	deps := handlers.Deps{
 		Store: db, Forecasts: &progress.Forecasts{}, Publisher: publish.New(publish.Config{Store: db, Repos: f.repos, Mirror: mirror, Log: slog.New(slog.DiscardHandler)}), Sources: mirror, Repos: f.repos, Logs: logs,
-		Log: slog.New(slog.NewTextHandler(f.log, nil)), Wake: func() {}, Now: time.Now, Who: handlers.SingleUser("token"),
+		Log: slog.New(slog.NewTextHandler(f.log, nil)), Wake: func() {}, LookAt: func(context.Context, string) error { return nil }, Now: time.Now, Auth: newAuth(db, time.Now, true),
 		Settings: buildbtw.ServerSettings{ServerURL: f.url, SingleUser: true, Lease: time.Minute, Version: "test"},
 		Catalog: catalog.New(catalog.Config{
 			Mirror: mirror, Store: db, Repos: f.repos, BaseRef: "main", Architectures: []string{"x86_64"}, ConfirmAbove: 500,
@@ -107,18 +108,42 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// newAuth knows an administrator and a worker by their tokens.
+func newAuth(db *store.Store, now func() time.Time, anonymousRead bool) *auth.Auth {
+	return auth.New(auth.Config{
+		Store: db, Now: now, Log: slog.New(slog.DiscardHandler), Operator: "anna", OperatorToken: adminToken,
+		WorkerTokens: []string{workerToken}, AnonymousRead: anonymousRead,
+	})
+}
+
+const (
+	adminToken  = "token-of-anna"
+	workerToken = "token-of-a-worker"
+)
+
+// setHeader sets a header, and removes it when the value is empty.
+func setHeader(r *http.Request, name, value string) {
+	if value == "" {
+		r.Header.Del(name)
+		return
+	}
+	r.Header.Set(name, value)
+}
+
 // get asks for a path with headers given as pairs of name and value.
 func (f *frame) get(t *testing.T, path string, headers ...string) (*http.Response, []byte) {
 	t.Helper()
 	return f.send(t, "GET", path, "", headers...)
 }
 
+// send sends a request as anna, an administrator, unless headers say otherwise.
 func (f *frame) send(t *testing.T, method, path, body string, headers ...string) (*http.Response, []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, f.url+path, strings.NewReader(body))
 	must(t, err)
+	r.Header.Set("Authorization", "Bearer "+adminToken)
 	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
+		setHeader(r, headers[i], headers[i+1])
 		if headers[i] == "Host" {
 			r.Host = headers[i+1]
 		}

@@ -62,7 +62,7 @@ func (a *App) askGraph(c *fiber.Ctx, mayBeLate bool) (askedGraph, error) {
 
 // graphRequest reads from the query which part of a graph to show.
 func graphRequest(c *fiber.Ctx) views.GraphRequest {
-	return views.GraphRequest{Mode: graphview.Mode(c.Query("view")), Focus: c.Query("focus"), Collapse: c.Query("collapse") != ""}
+	return views.GraphRequest{Mode: graphview.Mode(c.Query("view")), Focus: c.Query("focus"), To: c.Query("to"), Collapse: c.Query("collapse") != "", Fold: c.Query("fold") != ""}
 }
 
 // graphPage shows the build graph of an iteration and architecture. Its parts are
@@ -73,7 +73,7 @@ func (a *App) graphPage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	w := watched{topics: []string{topicBuildspace(name)}, view: []string{"view", "focus", "collapse"}, seconds: 3}
+	w := watched{topics: []string{topicBuildspace(name)}, view: []string{"view", "focus", "to", "collapse", "fold"}, seconds: 3}
 	return a.renderLive(c, w, func() (*livePage, error) {
 		g, err := a.askGraph(c, false)
 		if err != nil {
@@ -96,15 +96,11 @@ func (a *App) graphPage(c *fiber.Ctx) error {
 // graphView returns the page without a picture. The counts are those of one
 // architecture.
 func (a *App) graphView(g askedGraph) views.Graph {
-	v := views.Graph{
+	return views.Graph{
 		Buildspace: g.row.Buildspace, Iteration: g.row.Number, Architecture: g.arch, Architectures: g.archs,
-		Status: g.row.Status(), Counts: buildbtw.Counts{}, State: g.State, View: graphview.View{Focus: -1},
+		Status: g.row.Status(), Counts: g.Counts(), State: g.State, View: graphview.View{Focus: -1, To: -1},
 		Base: views.IterationURL(g.row.Buildspace, g.row.Number, g.arch, "graph"),
 	}
-	for _, b := range g.Builds {
-		v.Counts[b.Status]++
-	}
-	return v
 }
 
 // graphAbout answers with the panel about one build, for static/src/graph.
@@ -155,7 +151,7 @@ func (a *App) graphPicture(c *fiber.Ctx) error {
 	v := a.graphView(g)
 	r := graphRequest(c)
 	c.Set(fiber.HeaderCacheControl, "no-cache")
-	if r.Mode != graphview.ModeAll || r.Collapse {
+	if r.Mode != graphview.ModeAll || r.Collapse || r.Fold {
 		p, err := a.chosenPicture(g, &v, r)
 		if err != nil {
 			return err
@@ -320,7 +316,7 @@ func (s *shownGraph) packedWhole(state seenState, layOut graphview.Layouter) ([]
 	if s.whole != nil {
 		return s.whole, nil
 	}
-	p, err := state.Picture(graphview.View{Mode: graphview.ModeAll, Focus: -1}, layOut)
+	p, err := state.Picture(graphview.View{Mode: graphview.ModeAll, Focus: -1, To: -1}, layOut)
 	if err != nil {
 		return nil, fmt.Errorf("lay out the graph of iteration %d for %s: %w", s.iteration, s.arch, err)
 	}
@@ -341,4 +337,33 @@ func (s *shownGraph) packedWhole(state seenState, layOut graphview.Layouter) ([]
 	}
 	s.whole = packed.Bytes()
 	return s.whole, nil
+}
+
+// buildNear answers with a small picture of a build among its direct neighbours, which
+// the build's page shows.
+func (a *App) buildNear(c *fiber.Ctx) error {
+	id, err := buildbtw.ParseBuildID(c.Params("id"))
+	if err != nil {
+		return err
+	}
+	row, err := a.Store.Build(c.UserContext(), id)
+	if err != nil {
+		return err
+	}
+	a.news.catchUp(c.UserContext())
+	version := a.news.hub.Version(topicBuildspace(row.Buildspace))
+	s, err := a.graphs.of(row.IterationID, row.Architecture).state(c.UserContext(), a, version, true)
+	if err != nil {
+		return err
+	}
+	focus, ok := s.Find(graphview.Node{Pkgbase: row.Pkgbase, Stage: row.Stage}.Key())
+	if !ok {
+		return buildbtw.NotFound("build %d is in no graph", id)
+	}
+	p, err := s.Picture(graphview.View{Mode: graphview.ModeNear, Focus: focus, To: -1, Small: true}, a.graphs.layouts.New)
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderCacheControl, "no-cache")
+	return sendView(c.UserContext(), c, views.GraphNear(s.State, p))
 }

@@ -12,6 +12,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/store/storetest"
+	"buildbtw/views"
 )
 
 const libGraph = "/buildspaces/lib/1/x86_64/graph"
@@ -185,4 +186,35 @@ func TestOnlyTheHeadOfTheGraphPageIsMadeAnew(t *testing.T) {
 	must(t, err)
 	s.db.Clock.Advance(time.Second)
 	s.get(t, libGraph, "HX-Request", "true", "If-None-Match", part.header.Get("Etag")).wants(t, ".status-counts", "1 pending")
+}
+
+func TestTheGraphShowsWaysFamiliesAndANeighbourhood(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.failing(t) // lib before app, which failed, before tool
+	if p, _ := s.picture(t, "?view=path&focus=tool&to=lib"); strings.Join(p.Keys, " ") != "lib app tool" {
+		t.Errorf("the way from tool to lib: %v", p.Keys)
+	}
+	s.get(t, libGraph+"?view=path&focus=tool&to=lib").wants(t, ".levels tbody", "lib", "app", "tool")
+	s.get(t, libGraph+"?view=path&focus=tool&to=zzz").wants(t, ".note", `There is no build called "zzz" here.`)
+	if a := s.get(t, libGraph+"/find?q=failed"); a.body != `[{"key":"app","code":"f"}]` {
+		t.Errorf("what failed: %s", a.body)
+	}
+	if a := s.get(t, libGraph+"/find?q=blocks%3E0"); a.body != `[{"key":"app","code":"f"}]` {
+		t.Errorf("what blocks: %s", a.body)
+	}
+	if p, a := s.picture(t, "?view=all&fold=1&tag=x"); len(p.Keys) != 3 || strings.Contains(a.header.Get("Cache-Control"), "immutable") {
+		t.Errorf("folded: %v, %s", p.Keys, a.header.Get("Cache-Control"))
+	}
+
+	app := s.build(t, "app")
+	page := s.get(t, views.BuildURL(app.ID))
+	page.wants(t, "a[href*='view=near']", "Show in graph")
+	near, _ := page.Find(".near").Attr("hx-get")
+	picture := s.get(t, near)
+	picture.wants(t, ".node-focus", "app")
+	if n := picture.Find("a.node").Length(); n != 3 {
+		t.Errorf("%d builds in the neighbourhood", n)
+	}
+	s.get(t, "/builds/999/near").wantsStatus(t, http.StatusNotFound)
 }

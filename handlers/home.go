@@ -14,12 +14,11 @@ import (
 )
 
 const (
-	homeBuildspaces = 12 // newest active ones on the home page
-	homeNeeds       = 10
-	homeRunning     = 12
-	homeFinished    = 8
-	homeEvents      = 20_000           // newest ones among which the finished builds are sought
-	presencePeriod  = 10 * time.Second // after which a page looks again which machines are there
+	homeNeeds      = 10
+	homeRunning    = 12
+	homeFinished   = 8
+	homeEvents     = 20_000           // newest ones among which the finished builds are sought
+	presencePeriod = 10 * time.Second // after which a page looks again which machines are there
 )
 
 // home shows what needs attention, what runs, how far every active buildspace is,
@@ -45,22 +44,25 @@ func (a *App) homeView(ctx context.Context) (views.Home, error) {
 	if err != nil {
 		return views.Home{}, err
 	}
-	rows, _, err := a.Store.Buildspaces(ctx, store.BuildspaceFilter{
-		Status: string(buildbtw.BuildspaceActive), Limit: homeBuildspaces,
-	})
+	rows, err := a.Store.ActiveOverview(ctx)
 	if err != nil {
 		return views.Home{}, err
 	}
 	var v views.Home
 	for _, row := range rows {
-		v.Buildspaces = append(v.Buildspaces, a.buildspaceCard(row))
-		if row.Latest != nil {
-			v.Pending += row.Latest.Counts[buildbtw.StatusPending]
-		}
+		card := a.buildspaceCard(row.BuildspaceRow, row.Blocked)
+		card.Changed = a.moment(row.Changed)
+		v.Add(card)
 	}
 	var running []views.RunningBuild
 	for _, w := range workers {
-		if w.Present(a.Now()) || len(w.Running) > 0 { // while all its slots are busy it does not ask for work
+		switch {
+		case len(w.Running) > 0: // while all its slots are busy it does not ask for work
+			v.Workers++
+		case !w.Present(a.Now()):
+		case w.NoBuilds() != "":
+			v.Resting++
+		default:
 			v.Workers++
 		}
 		for _, b := range w.Running {
@@ -97,39 +99,66 @@ func (a *App) finished(ctx context.Context) ([]views.FinishedBuild, error) {
 	return list, err
 }
 
-// buildspaceCard returns a buildspace as lists show it.
-func (a *App) buildspaceCard(row store.BuildspaceRow) views.BuildspaceCard {
+// buildspaceCard returns a buildspace as lists show it, with what of its latest
+// iteration is blocked.
+func (a *App) buildspaceCard(row store.BuildspaceRow, blocked store.Blocked) views.BuildspaceCard {
 	card := views.BuildspaceCard{
 		Name: row.Name, Stopped: row.Status == buildbtw.BuildspaceStopped, Scope: row.Scope,
-		Created: a.moment(row.CreatedAt), CreatedBy: row.CreatedBy,
+		Created: a.moment(row.CreatedAt), CreatedBy: row.CreatedBy, GivenUp: blocked.GivenUp,
 	}
 	for _, changeset := range row.Changesets {
 		card.Changesets = append(card.Changesets, changeset.String())
 	}
 	if row.Latest != nil {
-		card.Iteration, card.Status, card.Counts = row.Latest.Number, row.Latest.Status(), row.Latest.Counts
+		card.Iteration, card.Status, card.Counts = row.Latest.Number, row.Latest.Status(), row.Latest.Counts.Shown(blocked.Builds)
 	}
 	return card
 }
 
-// buildLink returns a link to a build that a row refers to.
-func buildLink(r store.BuildRef) views.BuildLink {
+// buildspaceCards returns buildspaces as lists show them.
+func (a *App) buildspaceCards(ctx context.Context, rows []store.BuildspaceRow) ([]views.BuildspaceCard, error) {
+	var latest []store.IterationRow
+	for _, row := range rows {
+		if row.Latest != nil {
+			latest = append(latest, *row.Latest)
+		}
+	}
+	blocked, err := a.Store.Blocked(ctx, latest)
+	if err != nil {
+		return nil, err
+	}
+	cards := make([]views.BuildspaceCard, len(rows))
+	for i, row := range rows {
+		if row.Latest != nil {
+			cards[i] = a.buildspaceCard(row, blocked[row.Latest.ID])
+		} else {
+			cards[i] = a.buildspaceCard(row, store.Blocked{})
+		}
+	}
+	return cards, nil
+}
+
+// buildLink returns a link to a build that a row refers to. Stuck are the builds of its
+// iteration that are blocked, ascending.
+func buildLink(r store.BuildRef, stuck ...int64) views.BuildLink {
+	_, is := slices.BinarySearch(stuck, r.ID)
 	return views.BuildLink{
-		ID: r.ID, Pkgbase: r.Pkgbase, Architecture: r.Architecture, Stage: r.Stage, Status: r.Status, SkipReason: r.SkipReason,
+		ID: r.ID, Pkgbase: r.Pkgbase, Architecture: r.Architecture, Stage: r.Stage, Status: r.Status.Shown(is), SkipReason: r.SkipReason,
 	}
 }
 
 // linkOf returns a link to a build.
-func linkOf(b buildbtw.Build) views.BuildLink {
+func linkOf(b store.BuildRow) views.BuildLink {
 	return views.BuildLink{
-		ID: b.ID, Pkgbase: b.Pkgbase, Architecture: b.Architecture, Stage: b.Stage, Status: b.Status, SkipReason: b.SkipReason,
+		ID: b.ID, Pkgbase: b.Pkgbase, Architecture: b.Architecture, Stage: b.Stage,
+		Status: b.Status.Shown(len(b.RootCauses) > 0), SkipReason: b.SkipReason,
 	}
 }
 
 // buildLine returns a build as lists show it.
 func (a *App) buildLine(b store.BuildRow) views.BuildLine {
 	line := views.BuildLine{
-		BuildLink: linkOf(b.Build), Version: b.Version, Reason: b.Reason.String(), Level: b.Level, Attempts: b.Attempts,
+		BuildLink: linkOf(b), Version: b.VersionWords(), Reason: b.Reason.String(), Level: b.Level, Attempts: b.Attempts,
 		Changed: a.moment(b.ChangedAt), Waiting: b.Waiting,
 		Buildspace: b.Buildspace, Iteration: b.Iteration,
 	}
@@ -142,8 +171,10 @@ func (a *App) buildLine(b store.BuildRow) views.BuildLine {
 // needs lists what does not go on unless a person does something: quarantined
 // machines, plans that could not be made, and failed builds, those first that block
 // most. more is the number of failed builds left out.
-func (a *App) needs(ctx context.Context, buildspaces []store.BuildspaceRow, workers []store.WorkerRow) (list []views.Need, more int, err error) {
-	var failed []views.Need
+func (a *App) needs(ctx context.Context, buildspaces []store.ActiveRow, workers []store.WorkerRow) (list []views.Need, more int, err error) {
+	var iterations []int64
+	var blockers []store.Blocker
+	failed := 0
 	for _, b := range buildspaces {
 		switch {
 		case b.Latest == nil:
@@ -152,12 +183,9 @@ func (a *App) needs(ctx context.Context, buildspaces []store.BuildspaceRow, work
 				Buildspace: b.Name, Iteration: b.Latest.Number, Message: b.Latest.Error, Since: a.moment(b.Latest.CreatedAt),
 			})
 		case b.Latest.Counts[buildbtw.StatusFailed] > 0:
-			some, err := a.failures(ctx, b)
-			if err != nil {
-				return nil, 0, err
-			}
-			failed = append(failed, some...)
-			more += b.Latest.Counts[buildbtw.StatusFailed] - len(some)
+			failed += b.Latest.Counts[buildbtw.StatusFailed]
+			iterations = append(iterations, b.Latest.ID)
+			blockers = append(blockers, b.Blocked.Blockers...)
 		}
 	}
 	for _, w := range workers {
@@ -165,43 +193,41 @@ func (a *App) needs(ctx context.Context, buildspaces []store.BuildspaceRow, work
 			list = append(list, views.Need{Machine: w.Name, Message: w.SetAside, Since: a.moment(w.LastSeen)})
 		}
 	}
-	slices.SortStableFunc(failed, func(x, y views.Need) int {
-		return cmp.Or(cmp.Compare(y.Blocks, x.Blocks), y.Since.At.Compare(x.Since.At))
-	})
-	shown := failed[:min(len(failed), homeNeeds)]
-	more += len(failed) - len(shown)
-	for i := range shown {
-		attempts, err := a.Store.Attempts(ctx, shown[i].Build.ID)
-		if err != nil {
-			return nil, 0, err
-		}
-		if len(attempts) > 0 {
-			shown[i].Message = attempts[0].Message
-		}
+	shown, err := a.failures(ctx, iterations, blockers)
+	if err != nil {
+		return nil, 0, err
 	}
-	return append(list, shown...), more, nil
+	more = max(0, failed-len(shown))
+	shown, err = a.addFixes(ctx, shown)
+	return append(list, shown...), more, err
 }
 
-// failures lists failed builds of a buildspace's latest iteration with the number of
-// builds that each blocks, the newest first.
-func (a *App) failures(ctx context.Context, b store.BuildspaceRow) ([]views.Need, error) {
-	blockers, err := a.Store.Blockers(ctx, b.Latest.ID, homeNeeds)
-	if err != nil {
-		return nil, err
-	}
+// failures lists the failed builds of iterations that block most, and the newest that
+// block none.
+func (a *App) failures(ctx context.Context, iterations []int64, blockers []store.Blocker) ([]views.Need, error) {
+	slices.SortStableFunc(blockers, func(x, y store.Blocker) int { return cmp.Compare(y.Blocks, x.Blocks) })
 	blocks := make(map[int64]int, len(blockers))
-	for _, blocker := range blockers {
-		blocks[blocker.Build.ID] = blocker.Blocks
+	var worst []int64
+	for _, b := range blockers {
+		blocks[b.Build.ID] = b.Blocks
+		if len(worst) < homeNeeds {
+			worst = append(worst, b.Build.ID)
+		}
 	}
-	page, err := a.Store.BuildPage(ctx, store.BuildFilter{
-		Buildspace: b.Name, Status: string(buildbtw.StatusFailed), Limit: 10 * homeNeeds,
-	}, store.SortChanged, 0)
+	rows, err := a.Store.FailedBuilds(ctx, iterations, worst, homeNeeds)
 	var list []views.Need
-	for _, row := range page.Rows {
-		link := linkOf(row.Build)
+	for _, row := range rows {
+		if row.Status != buildbtw.StatusFailed {
+			continue // cancelled, by a person who knows
+		}
+		link := linkOf(row.BuildRow)
 		list = append(list, views.Need{
-			Build: &link, Buildspace: b.Name, Iteration: b.Latest.Number, Blocks: blocks[row.ID], Since: a.moment(row.ChangedAt),
+			Build: &link, Buildspace: row.Buildspace, Iteration: row.Iteration, Blocks: blocks[row.ID], Message: row.Message,
+			Since: a.moment(row.ChangedAt),
 		})
 	}
+	slices.SortStableFunc(list, func(x, y views.Need) int {
+		return cmp.Or(cmp.Compare(y.Blocks, x.Blocks), y.Since.At.Compare(x.Since.At))
+	})
 	return list, err
 }

@@ -59,7 +59,7 @@ func (a *App) showIteration(c *fiber.Ctx, number int) error {
 		return err
 	}
 	w := watched{
-		topics: []string{topicBuildspace(name)}, query: []string{"q", "status", "arch", "sort", "from"}, seconds: 3,
+		topics: []string{topicBuildspace(name)}, query: []string{"q", "status", "arch", "sort", "from", "fix"}, seconds: 3,
 		period: time.Minute, // what is left to do shrinks with time, not only with events
 	}
 	return a.renderLive(c, w, func() (*livePage, error) {
@@ -75,6 +75,9 @@ func (a *App) showIteration(c *fiber.Ctx, number int) error {
 		s.Mood = views.IterationMood(v.Status, v.Counts)
 		s.Feed = views.BuildspaceURL(name, "feed.atom")
 		s.Preview = a.preview(c.Path(), v.Summary())
+		if v.Counts.Total() > 0 {
+			s.Skip = views.Crumb{Label: "Skip to builds", URL: "#builds"}
+		}
 		return &livePage{shell: s, parts: v.Parts(), content: views.IterationContent(v)}, nil
 	})
 }
@@ -86,13 +89,13 @@ func (a *App) iterationView(c *fiber.Ctx, name string, number int) (views.Iterat
 		return views.Iteration{}, err
 	}
 	v := a.buildspaceView(row)
-	if err := user(c).MayChange(); err != nil {
+	if err := user(c).MayChangeOf(row.CreatedBy); err != nil {
 		v.WhyNot = buildbtw.MessageOf(err)
 	} else {
 		v.CanChange = true
 	}
 	if number != 0 || row.Latest != nil {
-		if err := a.addIteration(c.UserContext(), &v, number); err != nil {
+		if err := a.addIteration(c.UserContext(), &v, number, c.Context().QueryArgs().PeekMulti("fix")); err != nil {
 			return v, err
 		}
 		f := views.BuildFilter{Query: c.Query("q"), Status: c.Query("status"), Architecture: c.Query("arch"), Sort: c.Query("sort")}
@@ -136,6 +139,7 @@ func (a *App) buildspaceView(row store.BuildspaceRow) views.Iteration {
 		Buildspace: row.Name, Stopped: row.Status == buildbtw.BuildspaceStopped, Settings: row.Settings,
 		Created: a.moment(row.CreatedAt), CreatedBy: row.CreatedBy, Status: buildbtw.IterationStatusCalculating,
 	}
+	v.Lost = row.Lost
 	if row.Wanted != "" {
 		v.Wanted = reasonWords(row.Wanted, row.WantedText)
 	}
@@ -171,15 +175,37 @@ func reasonWords(reason buildbtw.IterationReason, text string) string {
 	return string(reason)
 }
 
+// addPacman adds how machines use the iteration's repository, and the latest one.
+func (a *App) addPacman(ctx context.Context, v *views.Iteration, row store.IterationRow) error {
+	v.Pacman = a.pacmanView(row.Buildspace, row.Bump, buildbtw.RepositoryName(row.Buildspace, row.Number))
+	_, complete, err := a.Store.LatestRepository(ctx, row.Buildspace)
+	if err == nil && complete != 0 {
+		latest := a.pacmanView(row.Buildspace, row.Bump, pacmanrepo.Latest(row.Buildspace))
+		v.LatestPacman = &latest
+	}
+	return err
+}
+
 // addIteration adds what the planner wrote about an iteration, the failures that
-// block most builds, and the forecast.
-func (a *App) addIteration(ctx context.Context, v *views.Iteration, number int) error {
+// block most builds, and the forecast. fix are the builds of which it is asked what
+// fixing them is worth.
+func (a *App) addIteration(ctx context.Context, v *views.Iteration, number int, fix [][]byte) error {
 	row, err := a.Store.Iteration(ctx, v.Buildspace, number)
 	if err != nil {
 		return err
 	}
-	v.Number, v.Status, v.Counts, v.Error = row.Number, row.Status(), row.Counts, row.Error
+	blocked, err := a.Store.Blocked(ctx, []store.IterationRow{row})
+	if err != nil {
+		return err
+	}
+	v.Number, v.Status, v.Error = row.Number, row.Status(), row.Error
+	v.Counts, v.GivenUp = row.Counts.Shown(blocked[row.ID].Builds), blocked[row.ID].GivenUp
 	v.ReasonText, v.Made = reasonWords(row.Reason, row.ReasonText), a.moment(row.CreatedAt)
+	if row.Counts[buildbtw.StatusSkipped] > 0 {
+		if v.Cancelled, err = a.Store.Cancelled(ctx, row.ID); err != nil {
+			return err
+		}
+	}
 	planned, err := a.Store.IterationChangesets(ctx, row.ID)
 	if err != nil {
 		return err
@@ -216,18 +242,63 @@ func (a *App) addIteration(ctx context.Context, v *views.Iteration, number int) 
 		return err
 	}
 	if len(v.Architectures) > 0 {
-		v.PacmanConf = pacmanrepo.PacmanConf(row.Buildspace, a.Settings.ServerURL, buildbtw.RepositoryName(row.Buildspace, row.Number))
-	}
-	if row.State != buildbtw.IterationSuperseded { // nobody needs to fix the failures of one that is
-		blockers, err := a.Store.Blockers(ctx, row.ID, pageBlockers)
-		if err != nil {
+		if err := a.addPacman(ctx, v, row); err != nil {
 			return err
 		}
-		for _, b := range blockers {
-			v.Blockers = append(v.Blockers, views.Blocker{Build: buildLink(b.Build), Blocks: b.Blocks})
+	}
+	if row.State != buildbtw.IterationSuperseded { // nobody needs to fix the failures of one that is
+		if err := a.addBlockers(ctx, v, row.ID, fix); err != nil {
+			return err
 		}
 	}
 	return a.addForecast(ctx, v, row)
+}
+
+// addBlockers adds the failed builds that block most, what fixing them is worth and
+// how each can be fixed, and those that failed alike.
+func (a *App) addBlockers(ctx context.Context, v *views.Iteration, iteration int64, fix [][]byte) error {
+	blockers, err := a.Store.Blockers(ctx, iteration, pageBlockers)
+	if err != nil {
+		return err
+	}
+	for _, b := range blockers {
+		v.Blockers = append(v.Blockers, views.Blocker{Build: buildLink(b.Build), Blocks: b.Blocks, Frees: b.Frees})
+	}
+	if err := a.addFreed(ctx, v, iteration, fix); err != nil {
+		return err
+	}
+	failed, err := a.Store.FixableBuilds(ctx, iteration)
+	if err != nil {
+		return err
+	}
+	fixable := a.fixable(ctx, failed)
+	v.SameCauses = views.SameCauses(fixable)
+	for i, b := range v.Blockers {
+		at := slices.IndexFunc(fixable, func(f views.FixableBuild) bool { return f.Build.ID == b.Build.ID })
+		if at >= 0 {
+			v.Blockers[i].Fix = &fixable[at]
+		}
+	}
+	return nil
+}
+
+// addFreed counts what fixing some of the listed blockers is worth, and all of them.
+func (a *App) addFreed(ctx context.Context, v *views.Iteration, iteration int64, fix [][]byte) (err error) {
+	if len(v.Blockers) < 2 {
+		return nil
+	}
+	var all, ticked []int64
+	for i, b := range v.Blockers {
+		all = append(all, b.Build.ID)
+		if slices.ContainsFunc(fix, func(id []byte) bool { return string(id) == strconv.FormatInt(b.Build.ID, 10) }) {
+			ticked, v.Blockers[i].Ticked = append(ticked, b.Build.ID), true
+		}
+	}
+	if v.Freed.All, err = a.Store.Freed(ctx, iteration, all); err != nil || len(ticked) == 0 {
+		return err
+	}
+	v.Freed.Ticked, err = a.Store.Freed(ctx, iteration, ticked)
+	return err
 }
 
 func (a *App) iterationLines(rows []store.IterationRow) []views.IterationLine {
@@ -278,9 +349,10 @@ func (a *App) addForecast(ctx context.Context, v *views.Iteration, row store.Ite
 	}
 	v.Forecast.Workers, v.Forecast.Remaining, v.Forecast.Blocked, v.Forecast.Known = f.Workers, f.Remaining, f.Blocked, f.Known
 	if f.Seconds != nil {
-		v.Forecast.Left, v.Forecast.Early, v.Forecast.Late = took(f.Seconds.Likely), took(f.Seconds.Early), took(f.Seconds.Late)
+		v.Forecast.Left, v.Forecast.Early, v.Forecast.Late = about(f.Seconds.Likely), about(f.Seconds.Early), about(f.Seconds.Late)
+		v.Forecast.End = a.moment(roundEnd(f.At, f.Seconds.Likely))
 	}
-	v.Forecast.ChainLeft = took(f.ChainSeconds)
+	v.Forecast.ChainLeft, v.Forecast.BlockedWork = about(f.ChainSeconds), about(f.BlockedSeconds)
 	v.Forecast.ChainMore = max(0, len(f.Chain)-pageChain)
 	for _, step := range f.Chain[:min(len(f.Chain), pageChain)] {
 		v.Forecast.Chain = append(v.Forecast.Chain, buildLink(step.Build))
@@ -288,11 +360,29 @@ func (a *App) addForecast(ctx context.Context, v *views.Iteration, row store.Ite
 	for i, blocker := range v.Blockers {
 		for _, work := range f.Blockers {
 			if work.Build.ID == blocker.Build.ID {
-				v.Blockers[i].Takes = views.Roughly(time.Duration(work.Seconds * float64(time.Second)))
+				v.Blockers[i].Takes = about(work.Seconds)
 			}
 		}
 	}
 	return nil
+}
+
+// about returns an uncertain duration in words.
+func about(seconds float64) string {
+	return views.Approximately(time.Duration(seconds * float64(time.Second)))
+}
+
+// roundEnd returns the time so many seconds after now, as exactly as it is worth: a
+// forecast moves a little with every build.
+func roundEnd(now time.Time, seconds float64) time.Time {
+	step := time.Minute
+	switch {
+	case seconds > 3*3600:
+		step = 10 * time.Minute
+	case seconds > 20*60:
+		step = 5 * time.Minute
+	}
+	return now.Add(time.Duration(seconds * float64(time.Second))).Round(step)
 }
 
 func took(seconds float64) string {

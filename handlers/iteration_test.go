@@ -22,6 +22,7 @@ func TestTheBuildspacePageNamesWhatToFixFirst(t *testing.T) {
 	page.wants(t, "title", "1 failed · lib")
 	page.wants(t, "h1", "lib", "#1", "failed")
 	page.wants(t, ".status-counts", "1 built", "1 failed", "1 blocked")
+	page.wants(t, ".overview-words", "1 of 3 builds built", "stopped by app : 1 build waits")
 	page.wants(t, ".blockers", "failed", "app", "blocks 1 build")
 	page.wants(t, fmt.Sprintf("tr:has(a[href='/builds/%d']):has(.status-blocked) .roots", app.ID), "blocked by app (failed)")
 	page.wants(t, "[aria-labelledby=h-changesets]", "lib", "main", strings.Repeat("a", 10))
@@ -128,9 +129,13 @@ func TestButtonsOfABuildspaceDoWhatTheySay(t *testing.T) {
 		want func(store.BuildspaceRow) bool
 	}{
 		{"retry", func(r store.BuildspaceRow) bool { return r.Latest.Counts[buildbtw.StatusPending] == 1 }},
+		{"cancel", func(r store.BuildspaceRow) bool { return r.Latest.Counts[buildbtw.StatusPending] == 0 }},
+		{"retry", func(r store.BuildspaceRow) bool { return r.Latest.Counts[buildbtw.StatusPending] == 1 }},
 		{"iterations", func(r store.BuildspaceRow) bool { return r.Wanted == buildbtw.IterationRequested }},
 		{"stop", func(r store.BuildspaceRow) bool { return r.Status == buildbtw.BuildspaceStopped }},
-		{"start", func(r store.BuildspaceRow) bool { return r.Status == buildbtw.BuildspaceActive }},
+		{"start", func(r store.BuildspaceRow) bool {
+			return r.Status == buildbtw.BuildspaceActive && r.Latest.Counts[buildbtw.StatusPending] == 1 && r.Latest.Status() == buildbtw.IterationStatusBuilding
+		}},
 	} {
 		done := s.post(t, "/buildspaces/lib/"+step.path, nil)
 		done.wantsStatus(t, http.StatusSeeOther)
@@ -139,12 +144,15 @@ func TestButtonsOfABuildspaceDoWhatTheySay(t *testing.T) {
 		}
 		row, err := s.db.Buildspace(t.Context(), "lib")
 		must(t, err)
+		if step.path == "cancel" {
+			s.get(t, "/buildspaces/lib").wants(t, ".actions", "Retry 2 cancelled builds")
+		}
 		if !step.want(row) {
 			t.Errorf("after %s: %+v, counts %v", step.path, row.Buildspace, row.Latest.Counts)
 		}
 	}
-	if woken != 4 {
-		t.Errorf("the scheduler was woken %d times, want 4", woken)
+	if woken != 6 {
+		t.Errorf("the scheduler was woken %d times, want 6", woken)
 	}
 	s.post(t, "/buildspaces/none/stop", nil).wantsStatus(t, http.StatusNotFound)
 }
@@ -161,7 +169,7 @@ func TestTheGraphIsDrawnWithItsStatusesAndAsATable(t *testing.T) {
 	page := s.get(t, "/buildspaces/lib/1/x86_64/graph")
 	page.wantsStatus(t, http.StatusOK)
 	for selector, want := range map[string]int{
-		"svg .node": 4, "svg .node-built": 1, "svg .node-failed": 1, "svg .node-blocked": 1, "svg .node-held": 1, "svg .edge": 4,
+		"svg .node": 4, "svg .node-built": 1, "svg .node-failed": 1, "svg .node-blocked": 1, `svg .node-blocked use[href="#shape-blocked"]`: 1, "svg .node-waiting": 0, "svg .edge": 4,
 		"svg .edge-cut": 1, "svg .edge-held": 1, "svg .node-chain": 3, "svg .edge-chain": 1, ".levels tbody tr": 4,
 	} {
 		if n := page.Find(selector).Length(); n != want {
@@ -189,4 +197,26 @@ func TestNoPageHasInlineScriptOrStyle(t *testing.T) {
 			t.Errorf("%s has no content security policy", path)
 		}
 	}
+}
+
+// TestWhatFixingSomethingIsWorth has two failures that some builds wait for
+// together: each frees little alone.
+func TestWhatFixingSomethingIsWorth(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("lib", "other", "app: lib", "both: lib other", "tool: both"))
+	for range 2 {
+		s.db.End(t, s.db.Claim(t, "w1"), buildbtw.OutcomeFailed)
+	}
+	page := s.get(t, "/buildspaces/lib?status=failed")
+	page.wants(t, ".blockers li", "lib", "blocks 3 builds", "fixing it alone frees 1")
+	page.wants(t, ".blockers li", "other", "blocks 2 builds", "fixing it alone frees 0")
+	page.wants(t, ".worth-sum", "All 2 together free 3 builds")
+	lib, other := s.build(t, "lib").ID, s.build(t, "other").ID
+	ticked := s.get(t, fmt.Sprintf("/buildspaces/lib?status=failed&fix=%d", other))
+	ticked.wants(t, ".worth-sum", "Fixing 1 ticked build frees 0 builds", "All 2 together free 3 builds")
+	ticked.wants(t, "[name=status][type=hidden][value=failed]")
+	both := s.get(t, fmt.Sprintf("/buildspaces/lib?fix=%d&fix=%d&fix=nonsense", lib, other))
+	both.wants(t, ".worth-sum", "Fixing 2 ticked builds frees 3 builds")
+	s.poll(t, fmt.Sprintf("/buildspaces/lib?fix=%d&fix=%d", lib, other), "").wants(t, ".worth-sum", "Fixing 2 ticked builds frees 3 builds")
 }

@@ -2,9 +2,9 @@ package handlers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/url"
 	"strconv"
 	"strings"
@@ -16,6 +16,7 @@ import (
 	"buildbtw"
 	"buildbtw/buildlog"
 	"buildbtw/handlers/transfer"
+	"buildbtw/internal/guard"
 	"buildbtw/internal/hints"
 	"buildbtw/internal/lru"
 	"buildbtw/store"
@@ -105,7 +106,7 @@ const gatherTime = 50 * time.Millisecond
 
 // run catches up whenever there is something to tell, until ctx ends. Polls catch
 // up themselves; it is for those who wait for hints.
-func (n *news) run(ctx context.Context) {
+func (n *news) run(ctx context.Context, log *slog.Logger) {
 	defer n.changes.Cancel()
 	defer n.grown.Cancel()
 	pause := time.NewTimer(0)
@@ -122,7 +123,13 @@ func (n *news) run(ctx context.Context) {
 		case <-n.changes.C:
 		case <-n.grown.C:
 		}
-		n.catchUp(ctx)
+		err := guard.Run(func() error {
+			n.catchUp(ctx)
+			return nil
+		})
+		if err != nil { // polls find out by themselves
+			guard.Log(ctx, log, "what changed is not told to open pages", err)
+		}
 		pause.Reset(gatherTime)
 	}
 }
@@ -147,17 +154,20 @@ func (a *App) hints(c *fiber.Ctx) error {
 	if last, err := strconv.ParseUint(c.Get("Last-Event-ID"), 10, 64); err == nil {
 		since = last
 	}
-	watcher, err := a.news.hub.Watch(topics, since)
-	if errors.Is(err, hints.ErrFull) {
-		return buildbtw.Unavailable("%d browsers watch this server already; pages stay current by asking every few seconds", hints.MaxWatchers)
-	}
+	free, err := a.takeHints(c)
 	if err != nil {
+		return err
+	}
+	watcher, err := a.news.hub.Watch(topics, since)
+	if err != nil {
+		free()
 		return err
 	}
 	a.begin()
 	c.Set(fiber.HeaderCacheControl, "no-cache")
 	c.Set("X-Accel-Buffering", "no") // nginx would hold hints back
-	return transfer.SendStream(c, "text/event-stream", func(w io.Writer) error {
+	return transfer.SendStream(c, "text/event-stream", a.serving.Done(), func(ctx context.Context, w io.Writer) error {
+		defer free()
 		defer watcher.Close()
 		if _, err := fmt.Fprintf(w, "retry: %d\n\n", hintRetry.Milliseconds()); err != nil {
 			return err
@@ -170,7 +180,7 @@ func (a *App) hints(c *fiber.Ctx) error {
 			_, err := io.WriteString(w, ": still here\n\n")
 			return err
 		}
-		return watcher.Run(a.serving, hintPing, hint, ping)
+		return watcher.Run(ctx, hintPing, hint, ping)
 	}, nil)
 }
 
@@ -186,8 +196,10 @@ func selfWith(c *fiber.Ctx, names []string) string {
 	args := c.Context().QueryArgs()
 	kept := url.Values{}
 	for _, name := range names {
-		if value := args.Peek(name); len(value) > 0 {
-			kept.Set(name, string(value))
+		for _, value := range args.PeekMulti(name) {
+			if len(value) > 0 {
+				kept.Add(name, string(value))
+			}
 		}
 	}
 	if len(kept) == 0 {

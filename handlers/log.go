@@ -30,6 +30,18 @@ const (
 // long it is; static/src/logview fetches lines.
 func (a *App) logPage(c *fiber.Ctx) error {
 	attempt, err := a.attempt(c)
+	if buildbtw.KindOf(err) == buildbtw.KindNotFound && c.Query("attempt") == "" {
+		id, idErr := buildbtw.ParseBuildID(c.Params("id"))
+		if idErr != nil {
+			return idErr
+		}
+		switch origin, originErr := a.Store.LogOrigin(c.UserContext(), id); {
+		case originErr != nil:
+			return originErr
+		case origin != 0:
+			return seeOther(c, views.BuildURL(origin)+"/log")
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -63,13 +75,13 @@ func (a *App) logLive(c *fiber.Ctx, id int64, number int) (*livePage, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := a.Logs.View(c.UserContext(), attempt.ID) // after the attempt, or its last lines could be missed
+	log, err := a.Logs.View(c.UserContext(), attempt.Name()) // after the attempt, or its last lines could be missed
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
 	v := views.LogPage{
-		BuildLink: linkOf(row.Build), Buildspace: row.Buildspace, Iteration: row.Iteration, Version: row.Version,
+		BuildLink: linkOf(row), Buildspace: row.Buildspace, Iteration: row.Iteration, Version: row.ShownVersion(),
 		Place: views.LogPlace{Build: id, Attempt: attempt.Number, Query: logQuery(c)}, Bytes: log.Size(),
 		Lines: log.Lines(),
 	}
@@ -128,7 +140,7 @@ func (a *App) rawLog(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	content, size, err := a.Logs.Reader(attempt.ID)
+	content, size, err := a.Logs.Reader(attempt.Name())
 	if err != nil {
 		return err
 	}
@@ -141,7 +153,7 @@ func (a *App) openLog(c *fiber.Ctx) (attempt buildbtw.Attempt, log *buildlog.Vie
 	if attempt, err = a.attempt(c); err != nil {
 		return attempt, nil, err
 	}
-	log, err = a.Logs.View(c.UserContext(), attempt.ID)
+	log, err = a.Logs.View(c.UserContext(), attempt.Name())
 	return attempt, log, err
 }
 
@@ -289,7 +301,7 @@ func (a *App) logView(attempt buildbtw.Attempt, from int64) *views.Log {
 // attempt was loaded, before its log was read: the other way round the last
 // lines could be missed.
 func (a *App) logPiece(attempt buildbtw.Attempt, offset int64) (text []byte, more bool, err error) {
-	r, size, err := a.Logs.Reader(attempt.ID)
+	r, size, err := a.Logs.Reader(attempt.Name())
 	if err != nil {
 		return nil, false, err
 	}
@@ -323,7 +335,7 @@ func wholeLines(text []byte) []byte {
 // logEnd returns the end of a log, with which the page of a build begins.
 func (a *App) logEnd(attempt buildbtw.Attempt) (*views.Log, error) {
 	v := a.logView(attempt, 0)
-	text, from, err := a.Logs.Tail(attempt.ID, logLines)
+	text, from, err := a.Logs.Tail(attempt.Name(), logLines)
 	if err != nil {
 		return nil, err
 	}

@@ -27,10 +27,10 @@ func (s *site) hugeLog(b *testing.B) (path string, lines int64) {
 	offset := int64(0)
 	for text := part.String(); offset < 200<<20; lines += int64(strings.Count(text, "\n")) {
 		var err error
-		offset, err = s.logs.Append(c.Attempt.ID, offset, strings.NewReader(text))
+		offset, err = s.logs.Append(c.Attempt.Name(), offset, strings.NewReader(text))
 		must(b, err)
 	}
-	_, err := s.logs.Append(c.Attempt.ID, offset, strings.NewReader("==> ERROR: A failure occurred in build().\n"))
+	_, err := s.logs.Append(c.Attempt.Name(), offset, strings.NewReader("==> ERROR: A failure occurred in build().\n"))
 	must(b, err)
 	return path, lines + 1
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"buildbtw"
+	"buildbtw/handlers/transfer"
 	"buildbtw/store"
 )
 
@@ -21,6 +22,9 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	builds   *prometheus.GaugeVec
+	refused  *prometheus.CounterVec
+	failing  *prometheus.GaugeVec
+	failed   *prometheus.GaugeVec
 }
 
 func newMetrics() *metrics {
@@ -36,8 +40,17 @@ func newMetrics() *metrics {
 		builds: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "buildbtw_builds", Help: "Builds of the latest iterations of active buildspaces, by status.",
 		}, []string{"status"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "buildbtw_refused_total", Help: "Requests and connections that were refused because they passed a bound, by which.",
+		}, []string{"reason"}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.builds, collectors.NewGoCollector(),
+	m.failing = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "buildbtw_loop_failing_passes", Help: "Passes of a loop that failed since the last that succeeded; the log says why.",
+	}, []string{"loop"})
+	m.failed = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "buildbtw_loop_failed_passes", Help: "Passes of a loop that failed since the server was started.",
+	}, []string{"loop"})
+	m.registry.MustRegister(m.requests, m.seconds, m.builds, m.refused, m.failing, m.failed, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -48,6 +61,17 @@ func (m *metrics) count(c *fiber.Ctx, took time.Duration) {
 	route := c.Route().Path
 	m.requests.WithLabelValues(route, c.Method(), strconv.Itoa(c.Response().StatusCode())).Inc()
 	m.seconds.WithLabelValues(route).Observe(took.Seconds())
+	m.countRefusal(c.Response().StatusCode())
+}
+
+// refuse counts something that passed a bound.
+func (m *metrics) refuse(reason string) { m.refused.WithLabelValues(reason).Inc() }
+
+// watch shows how many connections are open.
+func (m *metrics) watch(open *transfer.Connections) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "buildbtw_connections", Help: "Open connections.",
+	}, func() float64 { return float64(open.Open()) }))
 }
 
 // showMetrics answers with the metrics in the format of Prometheus. The builds of
@@ -75,6 +99,12 @@ func (a *App) showMetrics(c *fiber.Ctx) error {
 	}
 	for _, status := range buildbtw.Statuses() {
 		a.metrics.builds.WithLabelValues(string(status)).Set(float64(counts[status]))
+	}
+	if a.Loops != nil {
+		for _, l := range a.Loops() {
+			a.metrics.failing.WithLabelValues(l.Name).Set(float64(l.Failed))
+			a.metrics.failed.WithLabelValues(l.Name).Set(float64(l.FailedEver))
+		}
 	}
 	return adaptor.HTTPHandler(promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))(c)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
+	"buildbtw/handlers/transfer"
 )
 
 // requestTime bounds what one request may work. Long polls, streams and uploads
@@ -28,6 +29,7 @@ func (a *App) observe(c *fiber.Ctx) error {
 	began := a.Now()
 	id := rand.Text()[:12]
 	c.Set(fiber.HeaderXRequestID, id)
+	c.Locals(addressKey{}, a.Proxies.Client(c.Context()))
 	err := c.Next()
 	if err != nil {
 		if failed := a.answerError(c, err); failed != nil {
@@ -40,7 +42,7 @@ func (a *App) observe(c *fiber.Ctx) error {
 	status := c.Response().StatusCode()
 	attrs := []slog.Attr{
 		slog.String("method", c.Method()), slog.String("path", loggedPath(c.Path())), slog.Int("status", status),
-		slog.Duration("took", took), slog.String("id", id),
+		slog.Duration("took", took), slog.String("id", id), slog.String("from", addressName(address(c))),
 	}
 	level := slog.LevelInfo
 	switch {
@@ -87,10 +89,13 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 	"connect-src 'self'; worker-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // secureHeaders sets the headers that restrict what a browser does with an answer.
-func secureHeaders(c *fiber.Ctx) error {
+func (a *App) secureHeaders(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentSecurityPolicy, contentPolicy)
 	c.Set(fiber.HeaderReferrerPolicy, "same-origin")
 	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	if a.https {
+		c.Set(fiber.HeaderStrictTransportSecurity, "max-age=31536000")
+	}
 	return c.Next()
 }
 
@@ -102,10 +107,10 @@ func deadline(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// hosts are the names under which the server may be addressed. In single-user mode
-// whoever reaches the server may do everything, so a page of another site must
-// not reach it through its reader's browser: neither under a name that the site
-// lets point here (DNS rebinding) nor by a form or script of its own.
+// hosts are the names under which the server may be addressed. A server that only
+// its own machine can reach may show what others must not see, so a page of another
+// site must not read it through its reader's browser under a name that the site
+// lets point here (DNS rebinding).
 type hosts struct {
 	any  bool   // every name: people sign in
 	name string // the host name of the server's URL, without port
@@ -143,9 +148,9 @@ func hostname(host string) string {
 // Programs that are no browsers send neither header.
 func (a *App) checkOrigin(c *fiber.Ctx) error {
 	host := string(c.Request().Host())
-	if !a.hosts.accept(host) {
+	if !a.hosts.accept(host) && !transfer.OfMachines(c.Context().Conn()) { // browsers have no business with the latter
 		return fiber.NewError(fiber.StatusMisdirectedRequest,
-			fmt.Sprintf("this server is not reached as %.80q; use its own address", host))
+			fmt.Sprintf("this server is not reached as %.80q but as %s; if that is another name of it, start it with --public-url", host, a.Settings.ServerURL))
 	}
 	switch c.Method() {
 	case fiber.MethodGet, fiber.MethodHead, fiber.MethodOptions:

@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -9,9 +10,6 @@ import (
 	"buildbtw"
 	"buildbtw/handlers"
 )
-
-// nobody is ever known to be asking.
-func nobody(handlers.Credentials) (buildbtw.User, error) { return buildbtw.User{}, nil }
 
 func TestForeignPagesCannotChangeAnything(t *testing.T) {
 	t.Parallel()
@@ -53,39 +51,19 @@ func TestReboundNameReadsNothing(t *testing.T) {
 	}
 }
 
-func TestWhoIsAskingInSingleUserMode(t *testing.T) {
-	t.Parallel()
-	who := handlers.SingleUser("secret")
-	for name, test := range map[string]struct {
-		credentials handlers.Credentials
-		role        buildbtw.Role
-		refused     bool
-	}{
-		"this machine":          {handlers.Credentials{Local: true}, buildbtw.RoleAdmin, false},
-		"another machine":       {handlers.Credentials{}, buildbtw.RoleNone, false},
-		"a worker":              {handlers.Credentials{Bearer: "secret"}, buildbtw.RoleWorker, false},
-		"a wrong token":         {handlers.Credentials{Bearer: "secre"}, buildbtw.RoleNone, true},
-		"a wrong token, local":  {handlers.Credentials{Bearer: "wrong", Local: true}, buildbtw.RoleNone, true},
-		"the right one, longer": {handlers.Credentials{Bearer: "secret "}, buildbtw.RoleNone, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			u, err := who(test.credentials)
-			if u.Role != test.role || (err != nil) != test.refused {
-				t.Errorf("got %+v, %v", u, err)
-			}
-		})
-	}
-	if u, err := handlers.SingleUser("")(handlers.Credentials{Bearer: "", Local: false}); u.Role != buildbtw.RoleNone || err != nil {
-		t.Errorf("without a token on the server: %+v, %v", u, err)
-	}
-}
-
-func TestForwardedRequestIsNotLocal(t *testing.T) {
+// Where a request comes from proves nothing: somebody on the server's own machine,
+// as a build is, may do no more than anybody else.
+func TestBeingOnTheMachineProvesNothing(t *testing.T) {
 	t.Parallel()
 	f := newFrame(t)
-	for _, header := range []string{"X-Forwarded-For", "Forwarded"} {
-		if answer, _ := f.get(t, "/api/v1/me", header, "for=192.0.2.1"); answer.StatusCode != http.StatusUnauthorized {
-			t.Errorf("with %s: %s, want 401", header, answer.Status)
+	for _, header := range []string{"User-Agent", "X-Forwarded-For", "Forwarded", "X-Real-IP", "Remote-User", "Via"} {
+		answer, body := f.send(t, "POST", "/api/v1/buildspaces", `{"changesets":["a"]}`, "Authorization", "", header, "127.0.0.1")
+		if answer.StatusCode != http.StatusUnauthorized {
+			t.Errorf("with %s: %s, want 401\n%s", header, answer.Status, body)
+		}
+		answer, body = f.send(t, "POST", "/api/v1/worker/claim", `{"worker":"w"}`, "Authorization", "", header, "127.0.0.1")
+		if answer.StatusCode != http.StatusUnauthorized {
+			t.Errorf("claim with %s: %s, want 401\n%s", header, answer.Status, body)
 		}
 	}
 }
@@ -93,16 +71,61 @@ func TestForwardedRequestIsNotLocal(t *testing.T) {
 func TestTokensAndLeasesStayOutOfTheLog(t *testing.T) {
 	t.Parallel()
 	f := newFrame(t)
-	f.send(t, "POST", "/api/v1/worker/leases/a-very-secret-lease/heartbeat", "", "Authorization", "Bearer token")
+	f.send(t, "POST", "/api/v1/worker/leases/a-very-secret-lease/heartbeat", "", "Authorization", "Bearer "+workerToken)
 	f.get(t, "/api/v1/worker/leases/a-very-secret-lease/nosuch")
 	f.get(t, "/api/v1/me?token=in-the-query", "Authorization", "Bearer a-wrong-token")
 	text := f.log.String()
 	if !strings.Contains(text, "/worker/leases/{lease}/heartbeat") || !strings.Contains(text, "status=401") {
 		t.Errorf("the requests are not in the log:\n%s", text)
 	}
-	for _, secret := range []string{"a-very-secret-lease", "a-wrong-token", "in-the-query", "Bearer"} {
+	for _, secret := range []string{"a-very-secret-lease", workerToken, "a-wrong-token", "in-the-query", "Bearer"} {
 		if strings.Contains(text, secret) {
 			t.Errorf("the log holds %q:\n%s", secret, text)
 		}
+	}
+}
+
+// The header in which a proxy names who is asking counts from trusted proxies only,
+// and only once.
+func TestNamesInHeadersAreThoseOfTrustedProxies(t *testing.T) {
+	t.Parallel()
+	behind := func(trusted ...string) *frame {
+		return newFrame(t, func(d *handlers.Deps) {
+			proxies, err := handlers.ParseProxies(trusted)
+			must(t, err)
+			d.Proxies, d.Settings.AuthHeader, d.Settings.SingleUser = proxies, "Remote-User", false
+			d.Auth.HeaderRole, d.Auth.Admins = buildbtw.RolePackager, []string{"ada"}
+		})
+	}
+	trusted, foreign := behind("127.0.0.1"), behind("192.0.2.1")
+	for name, test := range map[string]struct {
+		f      *frame
+		named  []string
+		status int
+		says   string
+	}{
+		"named":          {trusted, []string{"bob"}, 200, `"name":"bob","role":"packager"`},
+		"an admin":       {trusted, []string{"ada"}, 200, `"name":"ada","role":"admin"`},
+		"nobody":         {trusted, nil, 200, `"name":"","role":"reader"`},
+		"twice":          {trusted, []string{"bob", "ada"}, 401, "two people"},
+		"no name at all": {trusted, []string{"/\\"}, 401, "names nobody"},
+		"not the proxy":  {foreign, []string{"ada"}, 200, `"name":"","role":"reader"`},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, test.f.url+"/api/v1/me", nil)
+		must(t, err)
+		r.Header["Remote-User"] = test.named
+		answer, err := http.DefaultClient.Do(r)
+		must(t, err)
+		body, err := io.ReadAll(answer.Body)
+		must(t, err)
+		answer.Body.Close()
+		if answer.StatusCode != test.status || !strings.Contains(string(body), test.says) {
+			t.Errorf("%s: %s %s", name, answer.Status, body)
+		}
+	}
+	// A browser behind such a proxy is signed in by itself: its changes need the token.
+	answer, body := trusted.send(t, "POST", "/api/v1/plans", `{"changesets":[]}`, "Authorization", "", "Remote-User", "bob")
+	if answer.StatusCode != http.StatusForbidden {
+		t.Errorf("a change without the token: %s %s", answer.Status, body)
 	}
 }

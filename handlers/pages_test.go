@@ -1,6 +1,8 @@
 package handlers_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -16,6 +18,7 @@ import (
 	"github.com/PuerkitoBio/goquery"
 
 	"buildbtw"
+	"buildbtw/auth"
 	"buildbtw/buildlog"
 	"buildbtw/catalog"
 	"buildbtw/git/gitmirror"
@@ -97,12 +100,14 @@ func newSiteWith(t testing.TB, sources map[string]string, change ...func(*handle
 	s := &site{db: storetest.New(t)}
 	change = append([]func(*handlers.Deps){func(d *handlers.Deps) {
 		d.Store, d.Now, s.logs = s.db.Store, s.db.Clock.Now, d.Logs
+		d.Auth = newAuth(d.Store, d.Now, true)
+		d.Publisher.Store = s.db.Store
 		c := d.Catalog.Config
 		c.Store, c.Mirror = s.db.Store, mirrorOf(t, sources)
 		d.Catalog, d.Sources = catalog.New(c), c.Mirror
 		must(t, d.Catalog.Refresh(t.Context()))
 		d.Catalog.AddScan(catalog.Scan{
-			Dir: "/srv/packages", Began: storetest.Start(), Ended: storetest.Start().Add(250 * time.Millisecond), Sources: 2, Broken: 1,
+			Dir: "/srv/packages", Began: storetest.Start(), Ended: storetest.Start().Add(250 * time.Millisecond), Report: gitmirror.Report{Found: 2, Broken: map[string]error{"b": errors.New("x")}},
 		})
 		d.Catalog.AddScan(catalog.Scan{
 			Dir: "/srv/gone", Began: storetest.Start(), Ended: storetest.Start(), Err: &fs.PathError{Op: "open", Path: "/srv/gone", Err: syscall.ENOENT},
@@ -152,8 +157,9 @@ func (s *site) request(t *testing.T, method, path string, form url.Values, heade
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+	r.Header.Set("Authorization", "Bearer "+adminToken)
 	for i := 0; i+1 < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
+		setHeader(r, header[i], header[i+1])
 	}
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(r)
@@ -244,7 +250,7 @@ func TestTheHomePageShowsWhatRunsAndWhatFailed(t *testing.T) {
 	home := s.get(t, "/")
 	home.wantsStatus(t, http.StatusOK)
 	home.wants(t, "title", "✗ 1 needs attention")
-	home.wants(t, ".space", "other", "building", "lib", "failed", "1 failed")
+	home.wants(t, ".home-spaces", "2 active buildspaces: 1 failed, 1 building.", "Failed 1", "lib", "failed", "1 failed", "1 blocked", "Building 1", "other", "building")
 	home.wants(t, "[aria-labelledby=h-running] li", "building", "lib", "on w2")
 	home.wants(t, "[aria-labelledby=h-needs] li", "failed", "app", "lib #1", "blocks 1 build", "said the test")
 	home.wants(t, "[aria-labelledby=h-finished]", "failed", "app", "built", "lib")
@@ -316,15 +322,15 @@ func TestALargePageIsPackedForThoseWhoCanUnpack(t *testing.T) {
 func TestAReaderSeesNoFormsAndMaySendNone(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(d *handlers.Deps) {
-		d.Who = func(handlers.Credentials) (buildbtw.User, error) {
-			return buildbtw.User{Name: "rita", Role: buildbtw.RoleReader}, nil
+		d.Who = func(context.Context, auth.Credentials) (auth.Caller, error) {
+			return auth.Caller{User: buildbtw.User{Kind: buildbtw.KindPerson, Name: "rita", Role: buildbtw.RoleReader}}, nil
 		}
 	})
 	app, _ := s.failing(t)
 	for _, path := range []string{"/", "/buildspaces/lib", fmt.Sprintf("/builds/%d", app.ID)} {
 		page := s.get(t, path)
 		page.wantsStatus(t, http.StatusOK)
-		page.wantsNone(t, "form[method=post], .actions .button")
+		page.wantsNone(t, "main form[method=post], .actions .button")
 	}
 	for _, path := range []string{"/buildspaces", "/buildspaces/lib/stop", fmt.Sprintf("/builds/%d/retry", app.ID)} {
 		s.post(t, path, nil).wantsStatus(t, http.StatusForbidden)
@@ -336,11 +342,9 @@ func TestAReaderSeesNoFormsAndMaySendNone(t *testing.T) {
 
 func TestAStrangerSeesNothingButTheError(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(d *handlers.Deps) {
-		d.Who = func(handlers.Credentials) (buildbtw.User, error) { return buildbtw.User{}, nil }
-	})
+	s := newSite(t, func(d *handlers.Deps) { d.Auth = newAuth(d.Store, d.Now, false) })
 	s.failing(t)
-	page := s.get(t, "/buildspaces/lib")
+	page := s.get(t, "/buildspaces/lib", "Authorization", "")
 	page.wantsStatus(t, http.StatusUnauthorized)
 	page.wantsNone(t, ".builds")
 }

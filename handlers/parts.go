@@ -131,7 +131,7 @@ func (a *App) renderLive(c *fiber.Ctx, w watched, load func() (*livePage, error)
 	version := a.versionOf(c, w, since)
 	keepParameters(c, append(w.view, w.query...))
 	address := cmp.Or(w.address, selfWith(c, w.query))
-	key := fmt.Sprint(user(c), " ", address)
+	key := fmt.Sprint(user(c), " ", caller(c).CSRF, " ", address)
 	render := func() (*rendered, error) {
 		page, err := load()
 		if err != nil {
@@ -210,7 +210,7 @@ func (a *App) versionOf(c *fiber.Ctx, w watched, changed uint64) string {
 	if w.period > 0 {
 		minute = a.Now().Truncate(w.period)
 	}
-	return digest(fmt.Append(nil, a.assets.URL("app.css"), a.assets.URL("app.js"), a.Settings.Version, user(c), strconv.FormatUint(changed, 10), minute))
+	return digest(fmt.Append(nil, a.assets.URL("app.css"), a.assets.URL("app.js"), a.Settings.Version, user(c), caller(c).CSRF, strconv.FormatUint(changed, 10), minute))
 }
 
 func digest(b []byte) string {

@@ -10,6 +10,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildgraph"
+	"buildbtw/catalog"
 	"buildbtw/handlers/transfer"
 	"buildbtw/views"
 )
@@ -24,6 +25,8 @@ type planInput struct {
 	changesets []string
 	settings   buildbtw.Settings
 	confirm    bool
+	planned    string // digest of the plan that was shown with the form; empty before
+	changed    bool   // another plan was shown
 }
 
 // newBuildspace shows the empty form; the query may fill in changesets.
@@ -51,15 +54,13 @@ func (a *App) editForm(c *fiber.Ctx) error {
 
 // previewPlan shows what would be built, before anything is created or saved.
 func (a *App) previewPlan(c *fiber.Ctx) error {
-	in, err := readForm(c)
+	in, err := a.readForm(c)
 	if err != nil {
 		return err
 	}
 	f := a.planForm(in)
-	if in.name != "" {
-		if err := buildbtw.CheckBuildspaceName(in.name); err != nil {
-			return a.refuseForm(c, f, err, in)
-		}
+	if err := a.Catalog.NameTaken(c.UserContext(), in.name); err != nil {
+		return a.refuseForm(c, f, err, in)
 	}
 	if err := a.addPlan(c.UserContext(), &f, in); err != nil {
 		return a.refuseForm(c, f, err, in)
@@ -67,13 +68,53 @@ func (a *App) previewPlan(c *fiber.Ctx) error {
 	return a.renderForm(c, f)
 }
 
+// nameTold says, while somebody types, why a new buildspace cannot have a name.
+func (a *App) nameTold(c *fiber.Ctx) error {
+	err := a.Catalog.NameTaken(c.UserContext(), strings.TrimSpace(c.Query("name")))
+	if err != nil && buildbtw.KindOf(err) == buildbtw.KindInternal {
+		return err
+	}
+	message := ""
+	if err != nil {
+		message = buildbtw.MessageOf(err)
+	}
+	c.Set(fiber.HeaderCacheControl, "no-cache")
+	return sendView(c.UserContext(), c, views.NameTold(message))
+}
+
+// notShown returns a Conflict unless a plan of just these inputs was shown with the form:
+// the buttons below a plan do what it says, and nothing else.
+func (in *planInput) notShown(digest string) error {
+	if in.planned == digest {
+		return nil
+	}
+	in.changed = true
+	if in.planned == "" {
+		return buildbtw.Conflict("look at the plan first; the button below it makes what it shows")
+	}
+	return buildbtw.Conflict("the form or the sources changed since the plan was made; this is the plan now")
+}
+
 // createBuildspace makes what the plan showed. Refused, the form comes back as
 // it was sent, with the plan if it is the number of builds that must be
 // confirmed.
 func (a *App) createBuildspace(c *fiber.Ctx) error {
-	in, err := readForm(c)
+	if err := a.Fit(); err != nil {
+		return err
+	}
+	in, err := a.readForm(c)
 	if err != nil {
 		return err
+	}
+	f := a.planForm(in)
+	if err := a.Catalog.NameTaken(c.UserContext(), in.name); err != nil {
+		return a.refuseForm(c, f, err, in)
+	}
+	if err := a.addPlan(c.UserContext(), &f, in); err != nil {
+		return a.refuseForm(c, f, err, in)
+	}
+	if err := in.notShown(f.Planned); err != nil {
+		return a.refuseForm(c, f, err, in)
 	}
 	changesets, err := buildbtw.ParseChangesets(in.changesets)
 	if err == nil {
@@ -85,20 +126,21 @@ func (a *App) createBuildspace(c *fiber.Ctx) error {
 		}
 		err = createErr
 	}
-	f := a.planForm(in)
-	if kind := buildbtw.KindOf(err); kind == buildbtw.KindUnconfirmed || kind == buildbtw.KindConflict {
-		if planErr := a.addPlan(c.UserContext(), &f, in); planErr != nil {
-			err = planErr
-		}
-	}
 	return a.refuseForm(c, f, err, in)
 }
 
 // editBuildspace saves changesets and settings; a new iteration follows.
 func (a *App) editBuildspace(c *fiber.Ctx) error {
-	in, err := readForm(c)
+	in, err := a.readForm(c)
 	if err != nil {
 		return err
+	}
+	f := a.planForm(in)
+	if err := a.addPlan(c.UserContext(), &f, in); err != nil {
+		return a.refuseForm(c, f, err, in)
+	}
+	if err := in.notShown(f.Planned); err != nil {
+		return a.refuseForm(c, f, err, in)
 	}
 	changesets, err := buildbtw.ParseChangesets(in.changesets)
 	if err == nil {
@@ -106,7 +148,7 @@ func (a *App) editBuildspace(c *fiber.Ctx) error {
 		_, err = a.Catalog.Edit(c.UserContext(), user(c), in.editing, edit)
 	}
 	if err != nil {
-		return a.refuseForm(c, a.planForm(in), err, in)
+		return a.refuseForm(c, f, err, in)
 	}
 	a.Wake()
 	return seeOther(c, views.BuildspaceURL(in.editing))
@@ -114,7 +156,7 @@ func (a *App) editBuildspace(c *fiber.Ctx) error {
 
 // readForm reads what a packager filled in; the path names the buildspace that is
 // edited. A form always says everything, so every setting is present.
-func readForm(c *fiber.Ctx) (planInput, error) {
+func (a *App) readForm(c *fiber.Ctx) (planInput, error) {
 	editing, err := param(c, "name")
 	if err != nil {
 		return planInput{}, err
@@ -127,14 +169,21 @@ func readForm(c *fiber.Ctx) (planInput, error) {
 	choose(&s.Cycles, c.FormValue("cycles"))
 	choose(&s.Priority, c.FormValue("priority"))
 	s.Makedepends, s.FollowAll = c.FormValue("makedepends") != "", c.FormValue("follow_all") != ""
-	s.Reuse, s.CutOff = c.FormValue("reuse") != "", c.FormValue("cut_off") != ""
+	s.FollowFixes = c.FormValue("follow_fixes") != ""
+	s.Reuse, s.CutOff, s.Bump = c.FormValue("reuse") != "", c.FormValue("cut_off") != "", c.FormValue("bump") != ""
 	s.Exclude, s.Add = fields(c.FormValue("exclude")), fields(c.FormValue("add"))
+	if clicked := c.FormValue("exclude_also"); clicked != "" && !slices.Contains(s.Exclude, clicked) {
+		s.Exclude = append(s.Exclude, clicked)
+	}
 	for _, arch := range c.Request().PostArgs().PeekMulti("architectures") {
 		s.Architectures = append(s.Architectures, string(arch))
 	}
+	if len(s.Architectures) == len(a.Catalog.Architectures) {
+		s.Architectures = nil // all of them, which is the default
+	}
 	return planInput{
 		editing: editing, name: strings.TrimSpace(c.FormValue("name")), changesets: fields(c.FormValue("changesets")),
-		settings: s, confirm: c.FormValue("confirm") != "",
+		settings: s, confirm: c.FormValue("confirm") != "", planned: c.FormValue("planned"),
 	}, nil
 }
 
@@ -153,9 +202,6 @@ func fields(s string) []string {
 // planForm is the form filled in.
 func (a *App) planForm(in planInput) views.PlanForm {
 	s := in.settings
-	if len(s.Architectures) == len(a.Catalog.Architectures) {
-		s.Architectures = nil // all of them, which is the default
-	}
 	return views.PlanForm{
 		Editing: in.editing, Name: in.name, Changesets: strings.Join(in.changesets, "\n"), Settings: s,
 		Exclude: strings.Join(s.Exclude, " "), Add: strings.Join(s.Add, " "),
@@ -175,7 +221,15 @@ func (a *App) addPlan(ctx context.Context, f *views.PlanForm, in planInput) erro
 		return err
 	}
 	summary := views.Summarize(plan)
-	f.Plan = &summary
+	f.Plan, f.Planned = &summary, catalog.PlanDigest(changesets, in.settings, plan)
+	time, err := a.Catalog.PlanTime(ctx, plan, a.Now())
+	if err != nil {
+		return err
+	}
+	f.Work, f.Chain, f.Slots, f.Unknown = about(time.Seconds), about(time.Chain), time.Slots, summary.Builds()-time.Known
+	if least := time.Least(); least > 0 {
+		f.Least = about(least)
+	}
 	f.NeedsConfirm = f.Editing == "" && summary.Builds() > f.ConfirmAbove
 	if f.Editing == "" {
 		return nil
@@ -246,6 +300,7 @@ func (a *App) refuseForm(c *fiber.Ctx, f views.PlanForm, err error, in planInput
 		return err
 	}
 	f.Error = views.FormError{Field: wrongField(kind, in), Message: buildbtw.MessageOf(err)}
+	f.Changed = in.changed && in.planned != ""
 	c.Status(kind.HTTPStatus())
 	return a.renderForm(c, f)
 }
@@ -253,10 +308,13 @@ func (a *App) refuseForm(c *fiber.Ctx, f views.PlanForm, err error, in planInput
 // wrongField finds the field that an error is about, by asking the same rules.
 func wrongField(kind buildbtw.Kind, in planInput) string {
 	switch kind {
+	case buildbtw.KindConflict:
+		if in.changed {
+			return ""
+		}
+		return "name"
 	case buildbtw.KindUnconfirmed:
 		return "confirm"
-	case buildbtw.KindConflict:
-		return "name"
 	case buildbtw.KindNotFound:
 		return "changesets"
 	case buildbtw.KindInvalid:

@@ -1,17 +1,22 @@
 package handlers_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/PuerkitoBio/goquery"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
 
 	"buildbtw"
 	"buildbtw/handlers"
 	"buildbtw/store/storetest"
+	"buildbtw/views"
 )
 
 func TestThePlanIsShownBeforeAnythingIsCreated(t *testing.T) {
@@ -68,7 +73,7 @@ func TestTheFormOfAPlanCreatesWhatItShowed(t *testing.T) {
 // sent gives what a browser sends of the plan form.
 func sent(a answer) url.Values {
 	form := url.Values{}
-	a.Find("#plan-form").Find("input, textarea, option[selected]").Each(func(_ int, e *goquery.Selection) {
+	a.Find("#plan-form").Find("input, textarea, option[selected]").AddSelection(a.Find("input[type=hidden][form=plan-form]")).Each(func(_ int, e *goquery.Selection) {
 		kind, _ := e.Attr("type")
 		_, checked := e.Attr("checked")
 		if (kind == "radio" || kind == "checkbox") && !checked {
@@ -81,6 +86,128 @@ func sent(a answer) url.Values {
 		form.Add(field.AttrOr("name", ""), value)
 	})
 	return form
+}
+
+// formInput is what somebody fills in and changes.
+func formInput(r *rapid.T) url.Values {
+	some := func(name string, of ...string) []string {
+		return rapid.SliceOfNDistinct(rapid.SampledFrom(of), 0, len(of), rapid.ID).Draw(r, name)
+	}
+	form := url.Values{
+		"changesets": {strings.Join(rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"lib", "app/main", "tool", "other"}), 1, 3, rapid.ID).Draw(r, "changesets"), "\n")},
+		"scope":      {rapid.SampledFrom([]string{"auto", "none", "direct", "all"}).Draw(r, "scope")},
+		"cycles":     {rapid.SampledFrom([]string{"once", "twice"}).Draw(r, "cycles")},
+		"priority":   {rapid.SampledFrom([]string{"low", "normal", "high"}).Draw(r, "priority")},
+		"exclude":    {strings.Join(some("exclude", "app", "tool", "nothing"), " ")}, "add": {strings.Join(some("add", "other", "tool"), ", ")},
+		"architectures": some("architectures", "x86_64"),
+	}
+	for _, name := range some("ticked", "makedepends", "follow_all", "reuse", "cut_off") {
+		form.Set(name, "yes")
+	}
+	return form
+}
+
+// namesIn gives the names in a field, where spaces, lines and commas all separate.
+func namesIn(field string) []string {
+	return strings.Fields(strings.ReplaceAll(field, ",", " "))
+}
+
+// TestNothingIsCreatedThatWasNotShown: whatever is filled in, the button below a plan
+// makes just what the plan shows; with a field changed after that it makes nothing, and
+// shows the plan of what is filled in now.
+func TestNothingIsCreatedThatWasNotShown(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	n := 0
+	rapid.Check(t, func(r *rapid.T) {
+		n++
+		name := fmt.Sprintf("space-%d", n)
+		input := formInput(r)
+		input.Set("name", name)
+		shown := s.post(t, "/buildspaces/new", input)
+		if shown.status == http.StatusUnprocessableEntity {
+			return // such as a package that is added and excluded
+		}
+		shown.wantsStatus(t, http.StatusOK)
+		form := sent(shown)
+
+		changed, err := url.ParseQuery(form.Encode())
+		must(t, err)
+		other := formInput(r)
+		field := rapid.SampledFrom([]string{"changesets", "scope", "cycles", "priority", "exclude", "add", "makedepends", "reuse"}).Draw(r, "changed")
+		changed[field] = other[field]
+		if other[field] == nil {
+			changed.Del(field)
+		}
+		if !slices.Equal(namesIn(changed.Get(field)), namesIn(form.Get(field))) {
+			again := s.post(t, "/buildspaces", changed)
+			if again.status != http.StatusUnprocessableEntity {
+				again.wantsStatus(t, http.StatusConflict)
+				again.wants(t, ".alert", "changed since the plan was made")
+				again.wants(t, "title", "The plan has changed")
+				again.wants(t, "h2#h-plan", "Plan:")
+			}
+			if _, err := s.db.Buildspace(t.Context(), name); buildbtw.KindOf(err) != buildbtw.KindNotFound {
+				r.Fatalf("%s was changed to %q, and the buildspace created: %v", field, changed[field], err)
+			}
+		}
+
+		s.post(t, "/buildspaces", form).wantsStatus(t, http.StatusSeeOther)
+		row, err := s.db.Buildspace(t.Context(), name)
+		must(t, err)
+		plan, err := s.catalog.Plan(t.Context(), row.Changesets, row.Settings)
+		must(t, err)
+		builds := 0
+		for arch, p := range plan.Architectures {
+			builds += len(p.Builds)
+			for _, b := range p.Builds {
+				if shown.Find(fmt.Sprintf(".plan-build[data-name=%q]", views.BuildLink{Pkgbase: b.Pkgbase, Stage: b.Stage}.Name())).Length() == 0 {
+					r.Errorf("%s for %s is made and was not shown", b.Pkgbase, arch)
+				}
+			}
+		}
+		shown.wants(t, ".decision button", "Create with "+views.Plural(builds, "build"))
+		if got := shown.Find(".plan-build").Length(); got != builds {
+			r.Errorf("%d builds were shown, %d are made", got, builds)
+		}
+		asked := buildbtw.Settings{
+			Scope: buildbtw.Scope(input.Get("scope")), Cycles: buildbtw.Cycles(input.Get("cycles")), Priority: buildbtw.Priority(input.Get("priority")),
+			Makedepends: input.Get("makedepends") != "", FollowAll: input.Get("follow_all") != "", Reuse: input.Get("reuse") != "", CutOff: input.Get("cut_off") != "",
+			Exclude: namesIn(input.Get("exclude")), Add: namesIn(input.Get("add")), Architectures: row.Settings.Architectures,
+		}
+		if diff := cmp.Diff(asked, row.Settings, cmpopts.EquateEmpty()); diff != "" {
+			r.Errorf("settings (-asked +made):\n%s", diff)
+		}
+	})
+}
+
+func TestABuildIsExcludedByAClickInThePlan(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	plan := s.post(t, "/buildspaces/new", url.Values{"changesets": {"lib"}, "scope": {"all"}})
+	button := plan.Find(".plan-build[data-name=tool] .exclude")
+	if to := button.AttrOr("formaction", ""); to != "/buildspaces/new" || plan.Find(".plan-build[data-name=lib] .exclude").Length() != 0 {
+		t.Errorf("the button sends to %q", to)
+	}
+	form := sent(plan)
+	form.Set(button.AttrOr("name", ""), button.AttrOr("value", ""))
+	plan = s.post(t, "/buildspaces/new", form)
+	plan.wants(t, ".decision button", "Create with 2 builds")
+	if got := plan.Find("#exclude").AttrOr("value", ""); got != "tool" {
+		t.Errorf("the field says %q", got)
+	}
+}
+
+func TestATakenNameIsToldWhileItIsTyped(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.db.NewBuildspace(t, "taken")
+	s.get(t, "/buildspaces/new/name?name=taken").wants(t, ".field-error", "taken")
+	s.get(t, "/buildspaces/new/name?name=a/b").wants(t, ".field-error", "is no buildspace name")
+	for _, free := range []string{"free", ""} {
+		s.get(t, "/buildspaces/new/name?name="+free).wantsNone(t, ".field-error")
+	}
+	s.post(t, "/buildspaces/new", url.Values{"changesets": {"lib"}, "name": {"taken"}}).wantsStatus(t, http.StatusConflict)
 }
 
 func TestAWrongFormComesBackWithTheMessageBesideTheField(t *testing.T) {

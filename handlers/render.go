@@ -23,8 +23,12 @@ func wantsPart(c *fiber.Ctx) bool { return c.Get(headerPart) == "true" }
 
 // shell is what stands around a page.
 func (a *App) shell(c *fiber.Ctx, nav views.Nav, title string) views.Shell {
+	trouble := ""
+	if err := a.Fit(); err != nil {
+		trouble = buildbtw.MessageOf(err)
+	}
 	return views.Shell{
-		Title: title, Nav: nav, User: user(c), SingleUser: a.Settings.SingleUser, Version: a.Settings.Version,
+		Trouble: trouble, Title: title, Nav: nav, User: user(c), SingleUser: a.Settings.SingleUser, Version: a.Settings.Version,
 		Assets: views.NewAssets(a.assets.URL),
 	}
 }

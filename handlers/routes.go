@@ -4,6 +4,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
+	"buildbtw/handlers/transfer"
 	"buildbtw/static"
 	"buildbtw/store"
 )
@@ -11,17 +12,60 @@ import (
 // routes is the URL map. What every request passes through comes first, in this
 // order.
 func (a *App) routes(r *fiber.App, registerAPI func(fiber.Router)) {
-	r.Use(a.observe)     // request id, access log, metrics; answers errors
-	r.Use(recoverPanic)  // a panic is an error like others
-	r.Use(secureHeaders) // also on errors
-	r.Use(a.checkOrigin) // refuses requests that a foreign page made the browser send
-	r.Use(deadline)      // no request works for ever
-	r.Use(a.identify)    // who is asking
+	r.Use(a.observe)       // request id, access log, metrics; answers errors
+	r.Use(recoverPanic)    // a panic is an error like others
+	r.Use(a.secureHeaders) // also on errors
+	r.Use(a.checkOrigin)   // refuses requests that a foreign page made the browser send
+	r.Use(deadline)        // no request works for ever
+	r.Use(a.limitAddress)
+	r.Use(a.identify) // who is asking
+	r.Use(a.limitCaller)
+	r.Use(a.audit)   // records who changes what
+	r.Use(checkCSRF) // refuses changes that a signed-in browser was made to send
 
 	registerAPI(r.Group(apiPrefix))
-	r.Get("/repo/:repository/os/:architecture/:file", a.repositoryFile)
+	r.Get("/repo/:repository/os/:architecture/:file", allow(a.mayFetch), a.repositoryFile)
+	r.Get("/repo/latest/:name/os/:architecture/:file", allow(a.mayFetch), a.latestFile)
+	r.Use(peopleOnly) // what follows
 	r.Get("/metrics", a.showMetrics)
+	a.accountPages(r)
 	a.pages(r)
+	a.workerPages(r)
+	a.buildPages(r)
+	a.repositoryPages(r)
+}
+
+// repositoryPages registers the pages that list what is in repositories.
+func (a *App) repositoryPages(r fiber.Router) {
+	look, fetch := allow(buildbtw.User.MayRead), allow(a.mayFetch)
+	for _, path := range []string{"", "/os/:architecture"} {
+		r.Get("/repo/latest/:name"+path, look, fetch, a.latestIndex)
+		r.Get("/repo/:repository"+path, look, fetch, a.iterationIndex)
+	}
+}
+
+// accountPages registers how people sign in and out, and what they see of access.
+func (a *App) accountPages(r fiber.Router) {
+	r.Get("/sign-in", a.signInPage)
+	r.Post("/sign-in", a.signIn)
+	r.Get("/sign-in/oidc", a.startOIDC)
+	r.Get("/sign-in/oidc/callback", a.finishOIDC)
+	r.Post("/sign-out", a.signOut)
+	r.Get("/auth/cli", a.signedIn, a.redirectLoginPage)
+	r.Post("/auth/cli", a.signedIn, a.answerRedirectLogin)
+	r.Get("/auth/device", a.signedIn, a.loginCodePage)
+	r.Post("/auth/device", a.signedIn, a.enterLoginCode)
+	r.Post("/auth/device/answer", a.signedIn, a.answerLoginCode)
+
+	own, admin := allow(buildbtw.User.MayOwnAccount), allow(buildbtw.User.MayAdminister)
+	r.Get("/account", own, a.accountPage)
+	r.Post("/account/tokens", own, a.createToken)
+	r.Post("/account/tokens/:id/end", own, endAccess(a.revokeToken, "/account"))
+	r.Post("/account/sessions/:id/end", own, endAccess(a.endSession, "/account"))
+	r.Get("/admin", admin, a.adminPage)
+	r.Post("/admin/tokens", admin, a.createMachineToken)
+	r.Post("/admin/tokens/:id/end", admin, endAccess(a.revokeToken, "/admin"))
+	r.Post("/admin/accounts/:id/end", admin, endAccess(a.endAccountAccess, "/admin"))
 }
 
 // pages registers the pages for people. Whoever may look may GET; the forms
@@ -31,14 +75,17 @@ func (a *App) pages(r fiber.Router) {
 	r.Get("/favicon.ico", a.favicon)
 
 	look, change := allow(buildbtw.User.MayRead), allow(buildbtw.User.MayChange)
+	changeSpace := a.allowBuildspace
 	r.Get("/", look, a.home)
 	r.Get("/hints", look, a.hints)
 	r.Get("/search", look, a.searchPage)
 	r.Get("/search/suggest", look, a.suggestions)
 	r.Get("/sources", look, a.sourcesPage)
+	r.Post("/sources/look", change, a.lookAtSource)
 	r.Get("/sources/:slug", look, a.sourcePage)
-	r.Get("/workers", look, a.workersPage)
-	r.Post("/workers/:name/resume", allow(buildbtw.User.MayAdminister), a.resumeWorker)
+	r.Post("/sources/:slug/look", change, a.lookAtSource)
+	r.Get("/grid", look, a.gridPage)
+	r.Get("/grid/cells", look, a.gridCells)
 	r.Get("/packages/:pkgname", look, a.packagePage)
 	r.Get("/packages/:pkgname/dependents", look, a.packageUsersPage)
 	r.Get("/packages/:pkgname/feed.atom", look, a.packageFeed)
@@ -46,19 +93,23 @@ func (a *App) pages(r fiber.Router) {
 	r.Get("/buildspaces", look, a.buildspaces)
 	r.Post("/buildspaces", change, a.createBuildspace)
 	r.Get("/buildspaces/new", change, a.newBuildspace)
+	r.Get("/buildspaces/new/name", change, a.nameTold)
 	r.Post("/buildspaces/new", change, a.previewPlan)
 	r.Get("/buildspaces/:name", look, a.buildspacePage)
 	r.Get("/buildspaces/:name/feed.atom", look, a.buildspaceFeed)
 	r.Get("/buildspaces/:name/badge.svg", look, a.badge)
-	r.Get("/buildspaces/:name/edit", change, a.editForm)
-	r.Post("/buildspaces/:name/edit", change, a.previewPlan)
-	r.Post("/buildspaces/:name/save", change, a.editBuildspace)
-	r.Post("/buildspaces/:name/stop", change, changeBuildspace(a, a.Store.StopBuildspace))
-	r.Post("/buildspaces/:name/start", change, changeBuildspace(a, a.Store.StartBuildspace))
-	r.Post("/buildspaces/:name/retry", change, changeBuildspace(a, a.Store.RetryFailed))
-	r.Post("/buildspaces/:name/cancel", change, changeBuildspace(a, a.Store.CancelBuilds))
-	r.Post("/buildspaces/:name/iterations", change, changeBuildspace(a, a.newIteration))
+	r.Get("/buildspaces/:name/edit", changeSpace, a.editForm)
+	r.Post("/buildspaces/:name/edit", changeSpace, a.previewPlan)
+	r.Post("/buildspaces/:name/save", changeSpace, a.editBuildspace)
+	r.Post("/buildspaces/:name/stop", changeSpace, changeBuildspace(a, a.Store.StopBuildspace))
+	r.Post("/buildspaces/:name/start", changeSpace, changeBuildspace(a, a.Store.StartBuildspace))
+	r.Post("/buildspaces/:name/retry", changeSpace, changeBuildspace(a, a.Store.RetryBuilds))
+	r.Post("/buildspaces/:name/fix", changeSpace, a.fixBuilds)
+	r.Post("/buildspaces/:name/cancel", changeSpace, changeBuildspace(a, a.Store.CancelBuilds))
+	r.Post("/buildspaces/:name/iterations", changeSpace, changeBuildspace(a, a.newIteration))
 	r.Get("/buildspaces/:name/activity", look, a.activityPage)
+	r.Get("/buildspaces/:name/time", look, a.machinesPage)
+	r.Get("/buildspaces/:name/packages", look, a.gridPage)
 	r.Get("/buildspaces/:name/:number", look, a.iterationPage)
 	r.Get("/buildspaces/:name/:number/diff", look, a.diffPage)
 	r.Get("/buildspaces/:name/:number/:arch/graph", look, a.graphPage)
@@ -67,8 +118,24 @@ func (a *App) pages(r fiber.Router) {
 	r.Get("/buildspaces/:name/:number/:arch/graph/picture", look, a.graphPicture)
 	r.Get("/buildspaces/:name/:number/:arch/graph/about", look, a.graphAbout)
 	r.Get("/buildspaces/:name/:number/:arch/graph/find", look, a.findInGraph)
+}
 
+// workerPages registers the pages of the build machines.
+func (a *App) workerPages(r fiber.Router) {
+	look, admin := allow(buildbtw.User.MayRead), allow(buildbtw.User.MayAdminister)
+	r.Get("/workers", look, a.workersPage)
+	r.Get("/workers/time", look, a.machinesPage)
+	r.Get("/workers/time/bars", look, a.machineBars)
+	r.Post("/workers/:name/drain", admin, a.changeWorker(a.Store.DrainWorker))
+	r.Post("/workers/:name/resume", admin, a.changeWorker(a.Store.ResumeWorker))
+	r.Post("/workers/:name/forget", admin, a.changeWorker(a.Store.ForgetWorker))
+}
+
+// buildPages registers the pages of single builds.
+func (a *App) buildPages(r fiber.Router) {
+	look, changeBuild := allow(buildbtw.User.MayRead), a.allowBuild
 	r.Get("/builds/:id", look, a.buildPage)
+	r.Get("/builds/:id/near", look, a.buildNear)
 	r.Get("/builds/:id/log", look, a.logPage)
 	r.Get("/builds/:id/log/raw", look, a.rawLog)
 	r.Get("/builds/:id/log/tail", look, a.logTail)
@@ -76,9 +143,48 @@ func (a *App) pages(r fiber.Router) {
 	r.Get("/builds/:id/log/hits", look, a.logHits)
 	r.Get("/builds/:id/dependencies", look, a.neighbourPage(store.SideDependencies))
 	r.Get("/builds/:id/dependents", look, a.neighbourPage(store.SideDependents))
-	r.Post("/builds/:id/retry", change, a.changeBuild(a.Store.RetryBuild))
-	r.Post("/builds/:id/rebuild", change, a.changeBuild(a.Store.RebuildBuild))
-	r.Post("/builds/:id/cancel", change, a.changeBuild(a.Store.CancelBuild))
+	r.Post("/builds/:id/retry", changeBuild, a.changeBuild(a.Store.RetryBuild))
+	r.Post("/builds/:id/fix", changeBuild, a.fixBuild)
+	r.Post("/builds/:id/rebuild", changeBuild, a.changeBuild(a.Store.RebuildBuild))
+	r.Post("/builds/:id/cancel", changeBuild, a.changeBuild(a.Store.CancelBuild))
+	r.Post("/builds/:id/abandon", allow(buildbtw.User.MayAdminister), a.changeBuild(a.Publisher.Abandon))
+}
+
+// peopleOnly refuses what comes over the listener for build machines.
+func peopleOnly(c *fiber.Ctx) error {
+	if transfer.OfMachines(c.Context().Conn()) {
+		return buildbtw.NotFound("this address is for build machines; people use the server's other one")
+	}
+	return c.Next()
+}
+
+// allowBuildspace lets a request on when whoever is asking may change the buildspace
+// that the path names.
+func (a *App) allowBuildspace(c *fiber.Ctx) error {
+	name, err := param(c, "name")
+	if err == nil {
+		err = a.Auth.MayChangeBuildspace(c.UserContext(), user(c), name)
+	}
+	if err != nil {
+		return err
+	}
+	return c.Next()
+}
+
+// allowBuild lets a request on when whoever is asking may change the build that the
+// path names.
+func (a *App) allowBuild(c *fiber.Ctx) error {
+	if err := user(c).MayChange(); err != nil {
+		return err
+	}
+	id, err := buildbtw.ParseBuildID(c.Params("id"))
+	if err == nil {
+		err = a.Auth.MayChangeBuild(c.UserContext(), user(c), id)
+	}
+	if err != nil {
+		return err
+	}
+	return c.Next()
 }
 
 // allow lets a request on when the rule allows it to whoever is asking.

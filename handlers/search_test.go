@@ -29,7 +29,8 @@ func TestSearchLeadsStraightToTheOnlyThingOfThatName(t *testing.T) {
 			t.Errorf("%q leads to %q, want %q", query, to, want)
 		}
 	}
-	both := s.get(t, "/search?q=lib") // a package and a buildspace
+	s.get(t, "/search?q=appp").wants(t, "[aria-labelledby=h-names]", "app") // one slip
+	both := s.get(t, "/search?q=lib")                                       // a package and a buildspace
 	both.wantsStatus(t, http.StatusOK)
 	both.wants(t, "[aria-labelledby=h-spaces]", "lib", "failed")
 	both.wants(t, "[aria-labelledby=h-names]", "lib", "package", "liblib.so", "provided by lib")

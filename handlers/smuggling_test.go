@@ -20,12 +20,15 @@ import (
 // one. Whoever runs it has taken a body for requests.
 const smuggled = "GET /api/v1/health?smuggled HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
+// asWorker is the header of a build machine.
+const asWorker = "Authorization: Bearer " + workerToken + "\r\n"
+
 // A body that nobody has read must never be taken for further requests: one of
 // 190 kB made a plain Fiber server run 20,000 of them.
 func TestUnreadBodyIsNoRequest(t *testing.T) {
 	t.Parallel()
 	f := newFrame(t, panicOnDemand)
-	strict := newFrame(t, func(d *handlers.Deps) { d.Settings.SingleUser = false; d.Who = nobody })
+	strict := newFrame(t, func(d *handlers.Deps) { d.Settings.SingleUser = false; d.Auth = newAuth(d.Store, d.Now, false) })
 	long := strings.Repeat(smuggled, 3000)
 	const lease = "/api/v1/worker/leases/nosuch"
 	for name, test := range map[string]struct {
@@ -36,8 +39,8 @@ func TestUnreadBodyIsNoRequest(t *testing.T) {
 		status       int
 	}{
 		"not signed in":     {strict, "PUT", lease + "/packages/a-1-1-any.pkg.tar", "", long, 401},
-		"stale lease":       {f, "PUT", lease + "/packages/a-1-1-any.pkg.tar", "", long, 409},
-		"log of no lease":   {f, "PATCH", lease + "/log", "Upload-Offset: 0\r\n", long, 409},
+		"stale lease":       {f, "PUT", lease + "/packages/a-1-1-any.pkg.tar", asWorker, long, 409},
+		"log of no lease":   {f, "PATCH", lease + "/log", asWorker + "Upload-Offset: 0\r\n", long, 409},
 		"unknown route":     {f, "POST", "/api/v1/nosuch", "", long, 404},
 		"unknown page":      {f, "POST", "/nosuch/page", "", long, 404},
 		"wrong method":      {f, "DELETE", "/api/v1/health", "", long, 405},
@@ -48,7 +51,7 @@ func TestUnreadBodyIsNoRequest(t *testing.T) {
 		"body of a GET":     {f, "GET", "/api/v1/me", "", long, 200},
 		"GET of a file":     {f, "GET", "/repo/a_1/os/x86_64/a.db", "", long, 404},
 		"panic":             {f, "POST", "/api/v1/plans", "Authorization: Bearer panic\r\n", `{"changesets":["a"]}`, 500},
-		"expect a continue": {f, "PUT", lease + "/packages/a-1-1-any.pkg.tar", "Expect: 100-continue\r\n", long, 409},
+		"expect a continue": {f, "PUT", lease + "/packages/a-1-1-any.pkg.tar", asWorker + "Expect: 100-continue\r\n", long, 409},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, chunked := range []bool{false, true} {
@@ -69,9 +72,8 @@ func TestReadBodyKeepsTheConnection(t *testing.T) {
 	t.Parallel()
 	f := newFrame(t)
 	message := rawMessage("POST", "/api/v1/plans", "", `{"changesets":[]}`, false)
-	chunked := rawMessage("POST", "/api/v1/plans", "", `{"changesets":[]}`, true)
-	got := rawRequest(t, f.address, append(append(message, chunked...), message...))
-	if want := []int{422, 422, 422}; fmt.Sprint(got) != fmt.Sprint(want) {
+	got := rawRequest(t, f.address, append(message, message...))
+	if want := []int{422, 422}; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("answers %v, want %v", got, want)
 	}
 }
@@ -80,7 +82,7 @@ func TestReadBodyKeepsTheConnection(t *testing.T) {
 func TestEmptyBodyKeepsTheConnection(t *testing.T) {
 	t.Parallel()
 	f := newFrame(t)
-	message := rawMessage("POST", "/api/v1/worker/leases/nosuch/heartbeat", "", "", false)
+	message := rawMessage("POST", "/api/v1/worker/leases/nosuch/heartbeat", asWorker, "", false)
 	if got := rawRequest(t, f.address, append(message, message...)); fmt.Sprint(got) != fmt.Sprint([]int{409, 409}) {
 		t.Errorf("answers %v, want 409 twice", got)
 	}
@@ -142,6 +144,7 @@ func TestEarlyAnswerSurvives(t *testing.T) {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, f.url+"/api/v1/worker/leases/nosuch/packages/a-1-1-any.pkg.tar",
 			io.LimitReader(zeros{}, 20<<20))
 		must(t, err)
+		r.Header.Set("Authorization", "Bearer "+workerToken)
 		answer, err := http.DefaultClient.Do(r)
 		must(t, err)
 		answer.Body.Close()

@@ -44,8 +44,10 @@ func (a *App) sourcesLive(c *fiber.Ctx) (*livePage, error) {
 	for _, r := range a.Catalog.Roots() {
 		v.Roots = append(v.Roots, views.RootLine{
 			Name: r.Name, Synced: a.moment(r.Synced), Took: r.Took.Round(time.Millisecond).String(), Sources: r.Sources, Broken: r.Broken, Error: r.Error,
+			Next: a.moment(r.Next), Waiting: r.Waiting, Slow: r.Slow,
 		})
 	}
+	v.SetAside, v.CanLook = a.Sources.SetAside(), user(c).MayChange() == nil
 	groups, err := a.Store.SourceGroups(c.UserContext())
 	if err != nil {
 		return nil, err
@@ -75,12 +77,12 @@ func (a *App) sourcesLive(c *fiber.Ctx) (*livePage, error) {
 	v.First = firstPage(c, cursor)
 	if v.BrokenOnly {
 		part, next := partOf(broken, cursor)
-		v.Broken, v.Next = sourceLines(part), nextPage(c, next)
+		v.Broken, v.Next = a.sourceLines(part), nextPage(c, next)
 	} else {
 		part, next := partOf(readable, cursor)
-		v.Lines, v.Next = sourceLines(part), nextPage(c, next)
+		v.Lines, v.Next = a.sourceLines(part), nextPage(c, next)
 		if cursor == "" {
-			v.Broken = sourceLines(broken[:min(len(broken), firstBroken)])
+			v.Broken = a.sourceLines(broken[:min(len(broken), firstBroken)])
 			v.BrokenLeft = len(broken) - len(v.Broken)
 		}
 	}
@@ -100,16 +102,20 @@ func partOf(list []catalog.Source, cursor string) (part []catalog.Source, next s
 	return list[:sourcesPerPage], list[sourcesPerPage-1].Slug
 }
 
-func sourceLines(list []catalog.Source) []views.SourceLine {
+func (a *App) sourceLines(list []catalog.Source) []views.SourceLine {
 	var lines []views.SourceLine
 	for _, s := range list {
-		lines = append(lines, sourceLine(s))
+		lines = append(lines, a.sourceLine(s))
 	}
 	return lines
 }
 
-func sourceLine(s catalog.Source) views.SourceLine {
-	return views.SourceLine{Slug: s.Slug, Ref: s.Ref, Commit: s.Commit, Pkgbase: s.Pkgbase, Version: s.Version, Error: s.Error}
+func (a *App) sourceLine(s catalog.Source) views.SourceLine {
+	look := a.Catalog.Look(s.Slug)
+	return views.SourceLine{
+		Slug: s.Slug, Ref: s.Ref, Commit: s.Commit, Pkgbase: s.Pkgbase, Version: s.Version, Error: s.Error,
+		Since: a.moment(look.Since), Next: a.moment(look.Next),
+	}
 }
 
 // sourcePage shows one source and the buildspaces that change it.
@@ -118,18 +124,15 @@ func (a *App) sourcePage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	all, err := a.Catalog.Sources(c.UserContext())
+	source, err := a.Catalog.Source(slug)
 	if err != nil {
 		return err
 	}
-	i, found := slices.BinarySearchFunc(all, slug, func(s catalog.Source, slug string) int { return strings.Compare(s.Slug, slug) })
-	if !found {
-		return buildbtw.NotFound("there is no source %.80q", slug)
-	}
-	v, err := a.sourceView(c.UserContext(), all[i])
+	v, err := a.sourceView(c.UserContext(), source)
 	if err != nil {
 		return err
 	}
+	v.CanLook = user(c).MayChange() == nil
 	if v.Error == "" && user(c).MayChange() == nil {
 		v.PlanURL = "/buildspaces/new?changesets=" + url.QueryEscape(v.Slug)
 	}
@@ -138,9 +141,28 @@ func (a *App) sourcePage(c *fiber.Ctx) error {
 	return a.render(c, s, views.SourceContent(v))
 }
 
+// lookAtSource has a source looked at, or all without one, at once.
+func (a *App) lookAtSource(c *fiber.Ctx) error {
+	back, slug := "/sources", ""
+	if c.Params("slug") != "" {
+		name, err := param(c, "slug")
+		if err != nil {
+			return err
+		}
+		if _, err := a.Catalog.Source(name); err != nil {
+			return err
+		}
+		back, slug = back+"/"+url.PathEscape(name), name
+	}
+	if err := a.LookAt(c.UserContext(), slug); err != nil {
+		return err
+	}
+	return seeOther(c, back)
+}
+
 // sourceView reads the packages of a source and the buildspaces that change it.
 func (a *App) sourceView(ctx context.Context, s catalog.Source) (views.SourceDetail, error) {
-	v := views.SourceDetail{SourceLine: sourceLine(s)}
+	v := views.SourceDetail{SourceLine: a.sourceLine(s), Notes: s.Notes}
 	if s.Commit != "" {
 		read, err := a.Sources.ReadSrcinfos(ctx, []string{s.Commit})
 		if err != nil {
@@ -162,8 +184,12 @@ func (a *App) sourceView(ctx context.Context, s catalog.Source) (views.SourceDet
 		}
 	}
 	rows, _, err := a.Store.Buildspaces(ctx, store.BuildspaceFilter{Source: s.Slug, Limit: sourceSpaces})
-	for _, row := range rows {
-		space := views.SourceSpace{Card: a.buildspaceCard(row)}
+	if err != nil {
+		return v, err
+	}
+	cards, err := a.buildspaceCards(ctx, rows)
+	for i, row := range rows[:len(cards)] {
+		space := views.SourceSpace{Card: cards[i]}
 		for _, changeset := range row.Changesets {
 			if changeset.Source == s.Slug {
 				space.Ref = changeset.Ref

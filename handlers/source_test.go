@@ -71,6 +71,6 @@ func TestASourceNamesTheBuildspacesThatChangeIt(t *testing.T) {
 	page.wants(t, "[aria-labelledby=h-spaces]", "lib", "failed", "#1")
 	broken := s.get(t, "/sources/broken")
 	broken.wants(t, ".alert", "cannot be read", unreadable, hostile, "makepkg --printsrcinfo > .SRCINFO")
-	broken.wantsNone(t, "main script, .actions .button")
+	broken.wantsNone(t, "main script, .actions a.button")
 	s.get(t, "/sources/nothing").wantsStatus(t, http.StatusNotFound)
 }

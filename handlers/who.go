@@ -1,87 +1,158 @@
 package handlers
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-	"net"
+	"encoding/base64"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"buildbtw"
+	"buildbtw/auth"
+	"buildbtw/handlers/transfer"
+	"buildbtw/views"
 )
 
-// Credentials are the parts of a request that identify its sender.
-type Credentials struct {
-	Bearer  string // the token of "Authorization: Bearer …", or empty
-	Session string // the session cookie, or empty
-	Local   bool   // came over loopback or a Unix socket and was not passed on by a proxy
-}
+// callerKey is where identify leaves the caller for the handlers of a request.
+type callerKey struct{}
 
-// Who returns the user with these credentials. Without credentials that is a user
-// without a role; credentials that are wrong are an Unauthenticated error.
-type Who func(Credentials) (buildbtw.User, error)
-
-// sessionCookie is the cookie with the session of a person who signed in.
-const sessionCookie = "buildbtw_session"
-
-// SingleUser lets everybody on this machine do everything, and build machines
-// that know workerToken claim from anywhere. An empty token admits no other
-// machine.
-func SingleUser(workerToken string) Who {
-	return func(c Credentials) (buildbtw.User, error) {
-		switch {
-		case c.Bearer != "" && workerToken != "" && sameSecret(c.Bearer, workerToken):
-			return buildbtw.User{Name: "worker", Role: buildbtw.RoleWorker}, nil
-		case c.Bearer != "":
-			return buildbtw.User{}, buildbtw.Unauthenticated("the token is not known here; compare it with the file given to the server")
-		case c.Local:
-			return buildbtw.Local(), nil
-		}
-		return buildbtw.User{}, nil
-	}
-}
-
-// sameSecret compares in a time that depends neither on where the two differ nor on
-// their length.
-func sameSecret(a, b string) bool {
-	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
-	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
-}
-
-// userKey is where identify leaves the user for the handlers of a request.
-type userKey struct{}
-
-// identify determines the user of a request, once.
+// identify determines who sends a request, once. An address proves nothing: it is
+// recorded only.
 func (a *App) identify(c *fiber.Ctx) error {
-	scheme, token, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
-	if !strings.EqualFold(scheme, "bearer") {
-		token = ""
+	name, err := a.namedByProxy(c)
+	if err != nil {
+		return err
 	}
-	forwarded := c.Get(fiber.HeaderXForwardedFor) != "" || c.Get("Forwarded") != ""
-	u, err := a.Who(Credentials{
-		Bearer: strings.TrimSpace(token), Session: c.Cookies(sessionCookie), Local: !forwarded && isLocal(c.Context().RemoteAddr()),
+	caller, err := a.Who(c.UserContext(), auth.Credentials{
+		Bearer: bearer(c), Header: name, Session: c.Cookies(a.cookie.name), Address: addressName(address(c)),
 	})
 	if err != nil {
 		return err
 	}
-	c.Locals(userKey{}, u)
+	c.Locals(callerKey{}, caller)
+	c.SetUserContext(views.WithCSRF(c.UserContext(), caller.CSRF))
 	return c.Next()
 }
 
-// user returns who is asking: nobody for a request that identify has not seen.
-func user(c *fiber.Ctx) buildbtw.User {
-	u, _ := c.Locals(userKey{}).(buildbtw.User)
-	return u
+// namedByProxy returns whom a trusted proxy names in the header of --auth-header. From
+// anybody else the header says nothing.
+func (a *App) namedByProxy(c *fiber.Ctx) (string, error) {
+	if a.Settings.AuthHeader == "" || !a.Proxies.Trust(transfer.PeerAddress(c.Context().RemoteAddr())) {
+		return "", nil
+	}
+	switch names := c.Request().Header.PeekAll(a.Settings.AuthHeader); len(names) {
+	case 0:
+		return "", nil
+	case 1:
+		return string(names[0]), nil
+	}
+	return "", buildbtw.Unauthenticated("the proxy names two people in %s; it must remove the header that a client has sent", a.Settings.AuthHeader)
 }
 
-// isLocal reports whether a peer is on this machine.
-func isLocal(addr net.Addr) bool {
-	switch addr := addr.(type) {
-	case *net.TCPAddr:
-		return addr.IP.IsLoopback()
-	case *net.UnixAddr:
-		return true
+// bearer returns the token that a request presents. pacman cannot send it but as the
+// password of its repository's URL.
+func bearer(c *fiber.Ctx) string {
+	scheme, value, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
+	value = strings.TrimSpace(value)
+	switch {
+	case strings.EqualFold(scheme, "bearer"):
+		return value
+	case strings.EqualFold(scheme, "basic") && strings.HasPrefix(c.Path(), repositoryPrefix):
+		login, err := base64.StdEncoding.DecodeString(value)
+		if err != nil {
+			return value // no token is like this
+		}
+		_, password, _ := strings.Cut(string(login), ":")
+		return password
 	}
-	return false
+	return ""
+}
+
+// repositoryPrefix is the path below which pacman's files lie.
+const repositoryPrefix = "/repo/"
+
+// caller returns who is asking, and how that is known: somebody who may do nothing
+// for a request that identify has not seen.
+func caller(c *fiber.Ctx) auth.Caller {
+	who, _ := c.Locals(callerKey{}).(auth.Caller)
+	return who
+}
+
+// user returns who is asking.
+func user(c *fiber.Ctx) buildbtw.User { return caller(c).User }
+
+// headerCSRF is the header with which scripts of our own pages send caller.CSRF.
+const headerCSRF = "X-CSRF-Token"
+
+// checkCSRF refuses a change by a browser that signs every request by itself,
+// unless the request carries what only our own pages know.
+func checkCSRF(c *fiber.Ctx) error {
+	want := caller(c).CSRF
+	switch c.Method() {
+	case fiber.MethodGet, fiber.MethodHead, fiber.MethodOptions:
+		return c.Next()
+	}
+	if want == "" {
+		return c.Next()
+	}
+	got := c.Get(headerCSRF)
+	if got == "" && !forProgram(c) {
+		if err := transfer.ReadBody(c, maxForm); err != nil {
+			return err
+		}
+		got = c.FormValue(views.CSRFField)
+	}
+	if got == "" {
+		return buildbtw.Forbidden("this change lacks the token of our forms: send it from the page it belongs to. A program signs in with a token of its own " +
+			"('bbtw auth login', or 'bbtw auth token create'), in the header Authorization, and not with a browser's cookie or through a proxy that signs people in")
+	}
+	if !auth.SameSecret(got, want) {
+		return buildbtw.Forbidden("the form is from before you signed in, or from another site; load its page again and send it once more")
+	}
+	return c.Next()
+}
+
+// cookie is how a secret is kept in browsers.
+type cookie struct {
+	name   string
+	secure bool // sent over https only
+	lax    bool // sent also when somebody follows a link from another site
+	life   time.Duration
+}
+
+// newCookie chooses for sessions and the server's address. The prefix __Host- keeps
+// other hosts of the domain from setting the cookie. On loopback, where servers of
+// several ports share their cookies, the port tells them apart. Whoever comes back from
+// an OIDC provider, or follows a link from a chat, comes from another site; changes
+// are checked anyway.
+func newCookie(s buildbtw.ServerSettings) cookie {
+	if strings.HasPrefix(s.ServerURL, "https://") {
+		return cookie{name: "__Host-buildbtw", secure: true, lax: true, life: buildbtw.SessionLife}
+	}
+	_, port, _ := strings.Cut(strings.TrimPrefix(s.ServerURL, "http://"), ":")
+	return cookie{name: "buildbtw_" + strings.Trim(port, "/"), lax: !s.SingleUser, life: buildbtw.SessionLife}
+}
+
+// attempts is the cookie beside that of sessions in which a browser keeps its attempt
+// to sign in with a provider.
+func (k cookie) attempts() cookie {
+	k.name, k.lax, k.life = k.name+"-sign-in", true, auth.AttemptLife
+	return k
+}
+
+// set keeps a secret in the browser.
+func (k cookie) set(c *fiber.Ctx, secret string) {
+	sameSite := fiber.CookieSameSiteStrictMode
+	if k.lax {
+		sameSite = fiber.CookieSameSiteLaxMode
+	}
+	c.Cookie(&fiber.Cookie{
+		Name: k.name, Value: secret, Path: "/", HTTPOnly: true, Secure: k.secure, SameSite: sameSite, MaxAge: int(k.life.Seconds()),
+	})
+}
+
+// forget removes the secret from the browser.
+func (k cookie) forget(c *fiber.Ctx) {
+	c.Cookie(&fiber.Cookie{Name: k.name, Path: "/", HTTPOnly: true, Secure: k.secure, MaxAge: -1, Expires: fasthttp.CookieExpireDelete})
 }

@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"context"
+
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
@@ -20,7 +22,7 @@ func (a *App) workersPage(c *fiber.Ctx) error {
 		if err != nil {
 			return nil, err
 		}
-		v := views.Workers{CanResume: user(c).MayAdminister() == nil, ServerURL: a.Settings.ServerURL}
+		v := views.Workers{CanManage: user(c).MayAdminister() == nil, ServerURL: a.Settings.ServerURL}
 		for _, row := range rows {
 			v.Machines = append(v.Machines, a.workerCard(row, history))
 		}
@@ -31,16 +33,18 @@ func (a *App) workersPage(c *fiber.Ctx) error {
 // recentAttempts is how many finished attempts the page shows of each machine.
 const recentAttempts = 12
 
-// resumeWorker ends a worker's quarantine.
-func (a *App) resumeWorker(c *fiber.Ctx) error {
-	name, err := param(c, "name")
-	if err != nil {
-		return err
+// changeWorker answers a form that drains, resumes or forgets a worker.
+func (a *App) changeWorker(change func(ctx context.Context, actor, name string) error) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		name, err := param(c, "name")
+		if err != nil {
+			return err
+		}
+		if err := change(c.UserContext(), user(c).Name, name); err != nil {
+			return err
+		}
+		return seeOther(c, "/workers")
 	}
-	if err := a.Store.ResumeWorker(c.UserContext(), user(c).Name, name); err != nil {
-		return err
-	}
-	return seeOther(c, "/workers")
 }
 
 // workerCard returns a build machine with the builds that it leases now and those
@@ -48,7 +52,7 @@ func (a *App) resumeWorker(c *fiber.Ctx) error {
 func (a *App) workerCard(row store.WorkerRow, history store.WorkerHistory) views.WorkerCard {
 	card := views.WorkerCard{
 		Name: row.Name, Architectures: row.Architectures, Runners: row.Runners, Labels: row.Labels, Version: row.Version,
-		FirstSeen: a.moment(row.FirstSeen), SetAside: row.SetAside,
+		FirstSeen: a.moment(row.FirstSeen), SetAside: row.SetAside, Draining: a.momentOf(row.DrainingSince),
 		Gone: !row.Present(a.Now()),
 	}
 	for _, t := range history.Leases {

@@ -46,3 +46,23 @@ func TestAWorkerThatIsBusyIsThere(t *testing.T) {
 	s.get(t, "/workers").wants(t, "#worker-w1", "building", "seen 10 s ago", "last heartbeat 10 s ago")
 	s.get(t, "/").wants(t, "[aria-labelledby=h-running]", "1 worker", "on w1")
 }
+
+func TestWorkersAreDrainedAndForgottenOnThePage(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.db.Claim(t, "w1")
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("a"))
+	page := s.get(t, "/workers")
+	page.wants(t, "#worker-w1 form", "Drain")
+	page.wantsNone(t, "#worker-w1 form[action$=forget], #worker-w1 form[action$=resume]")
+	s.post(t, "/workers/w1/drain", nil).wantsStatus(t, http.StatusSeeOther)
+	page = s.get(t, "/workers")
+	page.wants(t, "#worker-w1", "draining", "it gets no new builds until somebody resumes it", "Resume")
+	page.wantsNone(t, "#worker-w1 form[action$=drain]")
+	s.get(t, "/").wants(t, "[aria-labelledby=h-running]", "No worker gets builds: 1 worker asked for work in the last 2 minutes, all of them draining or quarantined.")
+	s.post(t, "/workers/w1/forget", nil).wantsStatus(t, http.StatusConflict)
+	s.db.Clock.Advance(buildbtw.WorkerPresence)
+	s.get(t, "/workers").wants(t, "#worker-w1 form[action$=forget]", "Forget")
+	s.post(t, "/workers/w1/forget", nil).wantsStatus(t, http.StatusSeeOther)
+	s.get(t, "/workers").wants(t, ".empty", "No worker has asked for work yet")
+}

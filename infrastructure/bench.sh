@@ -12,6 +12,7 @@ plan    ./buildgraph  ^Benchmark(Index|PlanOf.*)$                               
 plan    ./buildgraph  ^Benchmark(PlanAgainstTsort|CutsOf.*|Push.*|Three.*)$              15x
 cold    ./catalog     ^BenchmarkColdPlan$                                                3x
 claim   ./store       ^Benchmark(CreateIteration|Claim.*|Heartbeat)$                     20x
+who     ./auth        ^BenchmarkWho$                                                     300x
 finish  ./store       ^Benchmark(Finish.*)$                                              20x
 finish  ./pacman/pacmanrepo ^Benchmark(Stage|Publish)$                                         10x
 dispatch ./handlers/apiv1 ^BenchmarkDispatch$                                           200x

@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 
 go tool templ generate -log-level error
 go test ./store -run Schema -update >/dev/null
+infrastructure/inventory.sh licences
 
 if command -v npm >/dev/null; then
 	npm ci --silent --no-audit --no-fund --ignore-scripts

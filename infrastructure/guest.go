@@ -9,9 +9,14 @@ import "embed"
 //go:embed guest/*.sh
 var guest embed.FS
 
-// GuestScript gives a script of infrastructure/guest by its name without .sh;
-// ok is false when there is none.
+// GuestScript returns a script of infrastructure/guest by its name without .sh;
+// ok is false when there is none. chroot has the functions that devtools and the
+// runner pkgctl share.
 func GuestScript(name string) (text string, ok bool) {
 	b, err := guest.ReadFile("guest/" + name + ".sh")
+	if err == nil && name == "devtools" {
+		functions, found := GuestScript("chroot")
+		return functions + string(b), found
+	}
 	return string(b), err == nil
 }

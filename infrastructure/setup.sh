@@ -1,5 +1,5 @@
 #!/bin/bash
-# setup.sh demo|test: installs what is missing with the system's package manager.
+# setup.sh demo|test|devtools: installs what is missing with the system's package manager.
 # Needs root or sudo only if something is missing. What is there is left alone.
 set -euo pipefail
 
@@ -19,6 +19,7 @@ demo=(
 	zstd:zstd:zstd
 	xz:xz-utils:xz
 	curl:curl:curl
+	gpg:gpg:gnupg
 )
 test=(
 	"${demo[@]}"
@@ -26,17 +27,33 @@ test=(
 	node:nodejs:nodejs
 	npm:npm:npm
 	setpriv:util-linux:util-linux
+	newuidmap:uidmap:shadow
 	qemu-system-x86_64:qemu-system-x86:qemu-base
 	busybox:busybox-static:busybox
 	/usr/sbin/sshd:openssh-server:openssh
 	mkfs.ext4:e2fsprogs:e2fsprogs
+	/usr/sbin/nginx:nginx-light:nginx
+	caddy:caddy:caddy
+	ip:iproute2:iproute2
+	openssl:openssl:openssl
+)
+devtools=(
+	"${demo[@]}"
+	debootstrap:debootstrap:debootstrap
+	pacstrap:arch-install-scripts:arch-install-scripts
+	systemd-nspawn:systemd-container:systemd
+	rsync:rsync:rsync
+	sudo:sudo:sudo
+	setpriv:util-linux:util-linux
+	ip:iproute2:iproute2
 )
 
 case $what in
+devtools) wanted=("${devtools[@]}") ;;
 demo) wanted=("${demo[@]}") ;;
 test) wanted=("${test[@]}") ;;
 *)
-	echo "usage: $0 demo|test" >&2
+	echo "usage: $0 demo|test|devtools" >&2
 	exit 2
 	;;
 esac

@@ -24,7 +24,7 @@ CREATE TABLE buildspaces (
     wanted_text   TEXT NOT NULL DEFAULT '',
     wanted_at     TIMESTAMP,
     revision      INTEGER NOT NULL DEFAULT 0
-, reuse BOOLEAN NOT NULL DEFAULT TRUE, cut_off BOOLEAN NOT NULL DEFAULT TRUE, served_at TIMESTAMP);
+, reuse BOOLEAN NOT NULL DEFAULT TRUE, cut_off BOOLEAN NOT NULL DEFAULT TRUE, served_at TIMESTAMP, lost TEXT NOT NULL DEFAULT '', follow_fixes BOOLEAN NOT NULL DEFAULT FALSE, bump BOOLEAN NOT NULL DEFAULT FALSE);
 
 CREATE TABLE changesets (
     buildspace_id INTEGER NOT NULL REFERENCES buildspaces (id) ON DELETE CASCADE,
@@ -41,7 +41,7 @@ CREATE TABLE iterations (
     reason        TEXT NOT NULL,
     reason_text   TEXT NOT NULL DEFAULT '',
     error         TEXT NOT NULL DEFAULT '',
-    created_at    TIMESTAMP NOT NULL, plan_digest TEXT NOT NULL DEFAULT '',
+    created_at    TIMESTAMP NOT NULL, plan_digest TEXT NOT NULL DEFAULT '', graph_id INTEGER NOT NULL DEFAULT 0, first_build INTEGER NOT NULL DEFAULT 0,
     UNIQUE (buildspace_id, number)
 );
 
@@ -88,7 +88,7 @@ CREATE TABLE builds (
     not_before   TIMESTAMP,
     changed_at   TIMESTAMP NOT NULL,
     started_at   TIMESTAMP,
-    finished_at  TIMESTAMP, input_key TEXT NOT NULL DEFAULT '', output_digest TEXT NOT NULL DEFAULT '', held TEXT NOT NULL DEFAULT '' CHECK (held IN ('', 'reuse', 'linking', 'decide', 'running')), may_skip BOOLEAN NOT NULL DEFAULT FALSE, forced BOOLEAN NOT NULL DEFAULT FALSE, reused_from INTEGER NOT NULL DEFAULT 0,
+    finished_at  TIMESTAMP, input_key TEXT NOT NULL DEFAULT '', output_digest TEXT NOT NULL DEFAULT '', held TEXT NOT NULL DEFAULT '' CHECK (held IN ('', 'reuse', 'linking', 'decide', 'running')), may_skip BOOLEAN NOT NULL DEFAULT FALSE, forced BOOLEAN NOT NULL DEFAULT FALSE, reused_from INTEGER NOT NULL DEFAULT 0, not_owned TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(not_owned)), base_inputs TEXT NOT NULL DEFAULT '', base_package TEXT NOT NULL DEFAULT '', runtime_inputs TEXT NOT NULL DEFAULT '',
     CHECK ((status = 'skipped') = (skip_reason <> '')),
     UNIQUE (iteration_id, architecture, pkgbase, stage)
 );
@@ -102,27 +102,6 @@ CREATE INDEX builds_status ON builds (iteration_id, status);
 CREATE INDEX builds_pkgbase ON builds (pkgbase);
 
 CREATE INDEX builds_twin ON builds (twin_of) WHERE twin_of <> 0;
-
-CREATE TABLE edges (
-    from_build INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
-    to_build   INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
-    kinds      INTEGER NOT NULL CHECK (kinds BETWEEN 1 AND 7),
-    through    TEXT NOT NULL DEFAULT '[]',
-    PRIMARY KEY (from_build, to_build),
-    CHECK (from_build <> to_build)
-) WITHOUT ROWID;
-
-CREATE INDEX edges_to ON edges (to_build);
-
-CREATE TABLE cuts (
-    from_build INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
-    to_build   INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
-    kinds      INTEGER NOT NULL CHECK (kinds BETWEEN 1 AND 7),
-    cycle      TEXT NOT NULL,
-    PRIMARY KEY (from_build, to_build)
-) WITHOUT ROWID;
-
-CREATE INDEX cuts_to ON cuts (to_build);
 
 CREATE TABLE attempts (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -140,7 +119,7 @@ CREATE TABLE attempts (
     deadline     TIMESTAMP NOT NULL,
     started_at   TIMESTAMP NOT NULL,
     heartbeat_at TIMESTAMP NOT NULL,
-    finished_at  TIMESTAMP, input_key TEXT NOT NULL DEFAULT '',
+    finished_at  TIMESTAMP, input_key TEXT NOT NULL DEFAULT '', random TEXT NOT NULL DEFAULT '' CHECK (random NOT GLOB '*[^0-9a-f]*'), holder TEXT NOT NULL DEFAULT '', blameless BOOLEAN NOT NULL DEFAULT FALSE, not_checked TEXT NOT NULL DEFAULT '[]', error_line INTEGER NOT NULL DEFAULT 0, error_text TEXT NOT NULL DEFAULT '',
     UNIQUE (build_id, number),
     CHECK ((state = 'running') = (outcome = '')),
     CHECK ((state = 'finished') = (finished_at IS NOT NULL))
@@ -163,7 +142,7 @@ CREATE TABLE workers (
     first_seen    TIMESTAMP NOT NULL,
     last_seen     TIMESTAMP NOT NULL,
     set_aside     TEXT NOT NULL DEFAULT ''
-, trusted_at TIMESTAMP) WITHOUT ROWID;
+, trusted_at TIMESTAMP, secret_hash TEXT NOT NULL DEFAULT '' CHECK (length(secret_hash) IN (0, 64)), instance TEXT NOT NULL DEFAULT '', address TEXT NOT NULL DEFAULT '', connected_at TIMESTAMP, draining_since TIMESTAMP) WITHOUT ROWID;
 
 CREATE TABLE events (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -177,7 +156,7 @@ CREATE TABLE events (
     to_status     TEXT NOT NULL DEFAULT '',
     cause         TEXT NOT NULL DEFAULT '',
     message       TEXT NOT NULL DEFAULT ''
-);
+, builds INTEGER NOT NULL DEFAULT 1 CHECK (builds > 0), build_ranges TEXT NOT NULL DEFAULT '' CHECK (build_ranges = '' OR json_valid(build_ranges)));
 
 CREATE INDEX events_buildspace ON events (buildspace_id, id);
 
@@ -287,3 +266,117 @@ CREATE TABLE build_counts (
     builds       INTEGER NOT NULL CHECK (builds >= 0),
     PRIMARY KEY (iteration_id, status)
 ) WITHOUT ROWID;
+
+CREATE TABLE accounts (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    issuer       TEXT NOT NULL,
+    subject      TEXT NOT NULL,
+    name         TEXT NOT NULL UNIQUE CHECK (name <> ''),
+    role         TEXT NOT NULL CHECK (role IN ('', 'reader', 'packager', 'admin')),
+    role_until   TIMESTAMP,
+    refresh      BLOB,
+    created_at   TIMESTAMP NOT NULL,
+    signed_in_at TIMESTAMP NOT NULL,
+    checked_at   TIMESTAMP NOT NULL,
+    UNIQUE (issuer, subject)
+);
+
+CREATE TABLE sessions (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash         BLOB NOT NULL UNIQUE,
+    account_id   INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    created_at   TIMESTAMP NOT NULL,
+    last_used_at TIMESTAMP NOT NULL,
+    user_agent   TEXT NOT NULL,
+    address      TEXT NOT NULL
+);
+
+CREATE INDEX sessions_account ON sessions (account_id);
+
+CREATE TABLE tokens (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash           BLOB NOT NULL UNIQUE,
+    kind           TEXT NOT NULL CHECK (kind IN ('person', 'bot', 'worker')),
+    name           TEXT NOT NULL CHECK (name <> ''),
+    account_id     INTEGER REFERENCES accounts (id) ON DELETE CASCADE,
+    role           TEXT NOT NULL CHECK (role IN ('reader', 'packager', 'admin', 'worker')),
+    architectures  TEXT NOT NULL CHECK (json_valid(architectures)),
+    labels         TEXT NOT NULL CHECK (json_valid(labels)),
+    created_by     TEXT NOT NULL,
+    created_at     TIMESTAMP NOT NULL,
+    expires_at     TIMESTAMP,
+    revoked_at     TIMESTAMP,
+    last_used_at   TIMESTAMP,
+    last_used_from TEXT NOT NULL DEFAULT '',
+    CHECK ((kind = 'person') = (account_id IS NOT NULL)),
+    CHECK ((kind = 'worker') = (role = 'worker'))
+);
+
+CREATE UNIQUE INDEX tokens_name ON tokens (kind, name, coalesce(account_id, 0)) WHERE revoked_at IS NULL;
+
+CREATE TABLE audit_entries (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    at      TIMESTAMP NOT NULL,
+    actor   TEXT NOT NULL,
+    action  TEXT NOT NULL,
+    object  TEXT NOT NULL,
+    address TEXT NOT NULL,
+    detail  TEXT NOT NULL
+);
+
+CREATE TABLE latest_repositories (
+    buildspace_id INTEGER PRIMARY KEY REFERENCES buildspaces (id) ON DELETE CASCADE,
+    iteration     INTEGER NOT NULL, -- its number
+    previous      INTEGER NOT NULL, -- the number of the one before; 0 for none
+    since         TIMESTAMP NOT NULL
+);
+
+CREATE TABLE graphs (
+    id     INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL UNIQUE -- of edges and cuts
+);
+
+CREATE TABLE graph_edges (
+    graph_id   INTEGER NOT NULL REFERENCES graphs (id) ON DELETE CASCADE,
+    from_place INTEGER NOT NULL CHECK (from_place >= 0),
+    to_place   INTEGER NOT NULL CHECK (to_place >= 0),
+    kinds      INTEGER NOT NULL CHECK (kinds BETWEEN 1 AND 7),
+    through    TEXT NOT NULL DEFAULT '[]',
+    PRIMARY KEY (graph_id, from_place, to_place),
+    CHECK (from_place <> to_place)
+) WITHOUT ROWID;
+
+CREATE INDEX graph_edges_to ON graph_edges (graph_id, to_place);
+
+CREATE TABLE graph_cuts (
+    graph_id   INTEGER NOT NULL REFERENCES graphs (id) ON DELETE CASCADE,
+    from_place INTEGER NOT NULL CHECK (from_place >= 0),
+    to_place   INTEGER NOT NULL CHECK (to_place >= 0),
+    kinds      INTEGER NOT NULL CHECK (kinds BETWEEN 1 AND 7),
+    cycle      TEXT NOT NULL,
+    PRIMARY KEY (graph_id, from_place, to_place)
+) WITHOUT ROWID;
+
+CREATE INDEX graph_cuts_to ON graph_cuts (graph_id, to_place);
+
+CREATE INDEX events_of_many ON events (iteration_id, id) WHERE build_ranges <> '';
+
+CREATE TABLE bumps (
+    commit_id     TEXT PRIMARY KEY,
+    source_commit TEXT NOT NULL,
+    bumped_from   TEXT NOT NULL, -- the source's version
+    version       TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX bumps_source ON bumps (source_commit);
+
+CREATE TABLE taken_versions (
+    pkgbase       TEXT NOT NULL,
+    architecture  TEXT NOT NULL,
+    version       TEXT NOT NULL,
+    buildspace_id INTEGER NOT NULL REFERENCES buildspaces (id) ON DELETE CASCADE,
+    input         TEXT NOT NULL,
+    PRIMARY KEY (pkgbase, architecture, version, buildspace_id)
+) WITHOUT ROWID;
+
+CREATE INDEX taken_versions_buildspace ON taken_versions (buildspace_id);

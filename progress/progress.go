@@ -14,6 +14,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/forecast"
+	"buildbtw/internal/guard"
 	"buildbtw/store"
 )
 
@@ -59,9 +60,12 @@ func newDurations(list []store.Duration) *durations {
 	return k
 }
 
-// typical is the median and the spread of durations given as logarithms.
-func typical(logs []float64) forecast.Duration {
-	d := forecast.Duration{Seconds: unknownSeconds, Spread: unknownSpread}
+// typical is the median and the spread of durations given as logarithms. How far the
+// median of so few may be from that of all is an error that every guess of it shares
+// (the standard error of a mean).
+func typical(logs []float64) (d forecast.Duration) {
+	d = forecast.Duration{Seconds: unknownSeconds, Spread: unknownSpread}
+	defer func() { d.Common = d.Spread / math.Sqrt(float64(max(1, len(logs)))) }()
 	if len(logs) == 0 {
 		return d
 	}
@@ -95,23 +99,17 @@ func (k *durations) of(b store.WorkBuild) (forecast.Duration, bool) {
 // follows from the durations learned so far. It returns those in seconds, by
 // pkgbase, as plans take them.
 func Reorder(ctx context.Context, db *store.Store) (map[string]float64, error) {
-	list, err := db.Durations(ctx)
-	if err != nil {
-		return nil, err
-	}
+	list, unreadable := db.Durations(ctx)
 	known := newDurations(list)
 	seconds := make(map[string]float64, len(known.byBase))
 	for pkgbase, d := range known.byBase {
 		seconds[pkgbase] = math.Exp2(math.Round(math.Log2(d.Seconds)*steps) / steps)
 	}
 	iterations, err := db.ReadyIterations(ctx)
-	if err != nil {
-		return seconds, err
-	}
-	var failures []error
+	failures := []error{unreadable, err}
 	for _, it := range iterations {
 		if it.Working && len(list) > 0 {
-			failures = append(failures, reorder(ctx, db, it.ID, known))
+			failures = append(failures, guard.Run(func() error { return reorder(ctx, db, it.ID, known) }))
 		}
 	}
 	return seconds, errors.Join(failures...)
@@ -145,17 +143,18 @@ func reorder(ctx context.Context, db *store.Store, iteration int64, known *durat
 // most. It covers the builds that can still run: those that wait for a failed
 // or cancelled one are only counted.
 type Forecast struct {
-	At           time.Time
-	Workers      int             // builds that can run at the same time: the iteration's share of the present workers
-	Remaining    int             // builds still to be done
-	Blocked      int             // builds that wait for something that failed or was cancelled
-	Known        int             // builds still to be done whose duration was learned
-	WorkSeconds  float64         // of all remaining builds
-	ChainSeconds float64         // of the longest chain: no number of workers is faster
-	Seconds      *forecast.Range // from At; nil when nobody works or nothing is left
-	Chain        []ChainStep     // the longest chain, first build first
-	BurnDown     []store.BurnPoint
-	Blockers     []BlockedWork // most blocked work first; at most listedBlockers
+	At             time.Time
+	Workers        int             // builds that can run at the same time: the iteration's share of the present workers
+	Remaining      int             // builds still to be done
+	Blocked        int             // builds that wait for something that failed or was cancelled
+	Known          int             // builds still to be done whose duration was learned
+	WorkSeconds    float64         // of all remaining builds
+	BlockedSeconds float64         // of all blocked ones, one after the other
+	ChainSeconds   float64         // of the longest chain: no number of workers is faster
+	Seconds        *forecast.Range // from At; nil when nobody works or nothing is left
+	Chain          []ChainStep     // the longest chain, first build first
+	BurnDown       []store.BurnPoint
+	Blockers       []BlockedWork // most blocked work first; at most listedBlockers
 }
 
 // ChainStep is a build on the longest chain with the seconds that it is thought
@@ -197,6 +196,10 @@ const (
 type Forecasts struct {
 	mu   sync.Mutex
 	kept map[int64]Forecast // by iteration
+	next struct {
+		sync.Mutex
+		ahead
+	}
 }
 
 // Of forecasts an iteration on the workers that are present, of which it gets as
@@ -267,6 +270,7 @@ func (f *Forecast) count(work store.Work, known *durations, now time.Time) *rema
 			f.Blocked++
 			d, _ := known.of(b)
 			r.blocked[i] = d.Seconds
+			f.BlockedSeconds += d.Seconds
 			continue
 		}
 		f.Remaining++

@@ -111,6 +111,25 @@ func TestForecast(t *testing.T) {
 	}
 }
 
+// TestFewKnownDurationsWidenTheBand: of 3,000 builds two have a known duration, and what
+// the others take is guessed from these.
+func TestFewKnownDurationsWidenTheBand(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	teach(t, db, map[string]int{"a": 100, "b": 100})
+	db.Iterate(t, db.NewBuildspace(t, "work"), storetest.Fan(1000))
+	db.Claim(t, "w1")
+	var k Forecasts
+	got := forecastOf(t, &k, db, "work")
+	if got.Seconds == nil || got.Known != 0 {
+		t.Fatalf("got %+v", got)
+	}
+	// The standard error of a mean of two, with the usual spread of 1.3: 1.3/√2 = 0.92.
+	if ratio := got.Seconds.Late / got.Seconds.Early; ratio < 8 || ratio > 14 {
+		t.Errorf("late is %.1f times early, want about e^(2·1.28·0.92) = 10.5", ratio)
+	}
+}
+
 func TestSharesOfCompetingIterations(t *testing.T) {
 	t.Parallel()
 	low, normal, high := buildbtw.PriorityLow, buildbtw.PriorityNormal, buildbtw.PriorityHigh

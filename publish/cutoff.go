@@ -2,12 +2,13 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"buildbtw"
 	"buildbtw/git/gitmirror"
+	"buildbtw/internal/guard"
 	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/srcinfo"
 	"buildbtw/store"
@@ -16,9 +17,11 @@ import (
 // decide finds out for builds that are ready, and that the cut-off may apply
 // to, whether anything they notice has changed. It returns how many there were.
 func (p *Publisher) decide(ctx context.Context) (int, error) {
-	list, err := p.Store.CutoffCandidates(ctx, reuseBatch)
-	if err != nil || len(list) == 0 {
-		return 0, err
+	p.deciding.Lock()
+	defer p.deciding.Unlock()
+	list, unreadable := p.Store.CutoffCandidates(ctx, reuseBatch)
+	if len(list) == 0 {
+		return 0, unreadable
 	}
 	commits := make([]string, 0, len(list))
 	for _, u := range list {
@@ -29,11 +32,23 @@ func (p *Publisher) decide(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read the dependencies of %d builds: %w", len(list), err)
 	}
+	moved, err := p.movedIn(ctx, list)
+	if err != nil {
+		return 0, err
+	}
 	decisions := make([]store.CutoffResult, len(list))
 	for i, u := range list {
-		decisions[i] = p.decideOn(u, triggers(files[u.Build.Commit], u))
+		err := guard.Run(func() error {
+			decisions[i] = p.decideOn(u, triggers(files[u.Build.Commit], u), moved[rebuildOf(u)])
+			return nil
+		})
+		if err != nil { // as with everything that is not known, it is built
+			guard.Log(ctx, p.Log, "a build cannot be compared with the last one; it is built", err, "build", u.Build.ID)
+			decisions[i] = store.CutoffResult{BuildID: u.Build.ID, Reason: "its dependencies could not be compared; the server's log says why."}
+		}
 	}
-	return len(list), p.Store.ApplyCutoff(ctx, decisions)
+	_, err = guard.Apart(decisions, func(some []store.CutoffResult) error { return p.Store.ApplyCutoff(ctx, some) })
+	return len(list), errors.Join(unreadable, err)
 }
 
 // triggers returns the dependencies of a build of the kinds that bring dependents
@@ -62,9 +77,10 @@ func triggers(file gitmirror.Srcinfo, u store.CutoffCandidate) []alpm.Dep {
 }
 
 // decideOn compares the packages that brought a build into the set with those
-// it was last built against. The build is skipped if all are known and none
+// it was last built against, and what the build itself uses with what any package
+// of the iteration has moved. The build is skipped if all are known and nothing
 // differs noticeably; otherwise it is built, with the first reason found.
-func (p *Publisher) decideOn(u store.CutoffCandidate, deps []alpm.Dep) store.CutoffResult {
+func (p *Publisher) decideOn(u store.CutoffCandidate, deps []alpm.Dep, m moved) store.CutoffResult {
 	d := store.CutoffResult{BuildID: u.Build.ID}
 	switch {
 	case u.Within:
@@ -82,10 +98,14 @@ func (p *Publisher) decideOn(u store.CutoffCandidate, deps []alpm.Dep) store.Cut
 		}
 		same = append(same, tr.Pkgbase)
 	}
-	d.Action, d.Reason = store.CutoffSkip, "Not rebuilt: the ABI of "+enumerate(same)+" is the same as in the base repositories."
+	if reason, changed := p.noticesMoved(u, m); changed {
+		d.Reason = reason + "."
+		return d
+	}
+	d.Action, d.Reason = store.CutoffSkip, "Not rebuilt: the ABI of "+buildbtw.Names(same).Summary()+" is the same as in the base repositories."
 	if u.Previous != nil {
 		d.Action, d.From = store.CutoffKeep, u.Previous.BuildID
-		d.Reason = fmt.Sprintf("the ABI of %s is the same as in #%d.", enumerate(same), u.Previous.Iteration)
+		d.Reason = fmt.Sprintf("the ABI of %s is the same as in #%d.", buildbtw.Names(same).Summary(), u.Previous.Iteration)
 	}
 	return d
 }
@@ -109,6 +129,9 @@ func (p *Publisher) noticed(u store.CutoffCandidate, tr store.Trigger, deps []al
 	case len(now) == 0:
 		return "the ABI of " + tr.Pkgbase + " is unknown", true
 	}
+	if p.onlyHasFiles(u, deps, was) { // what it notices, noticesMoved knows
+		return "", false
+	}
 	if reason, changed = alpm.Noticed(deps, was, now); changed {
 		reason = "in " + tr.Pkgbase + ", " + reason
 	}
@@ -125,13 +148,4 @@ func (p *Publisher) base(architecture, pkgbase string) []alpm.Interface {
 		return nil
 	}
 	return list
-}
-
-// enumerate names a few and counts the rest.
-func enumerate(names []string) string {
-	const most = 5
-	if len(names) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-	}
-	return strings.Join(names, ", ")
 }

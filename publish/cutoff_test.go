@@ -15,7 +15,10 @@ type baseline map[string]alpm.Interface
 
 func (b baseline) interfaces(_, pkgbase string) ([]alpm.Interface, bool) {
 	i, ok := b[pkgbase]
-	return []alpm.Interface{i}, ok
+	if !ok {
+		return nil, false
+	}
+	return []alpm.Interface{i}, true
 }
 
 // four pushes a chain: lib, app, leaf, top. A change of lib always builds lib
@@ -88,7 +91,7 @@ func TestPreviousResultIsKeptWhenNothingWasNoticed(t *testing.T) {
 	f.Push(t, "lib", schedulertest.Srcinfo("lib", "2"))
 	f.Settle(t)
 	f.wantBuilt(t, "lib", "app")
-	f.wantListed(t, "work_2", "app-1-1", "leaf-1-1", "lib-2-1", "top-1-1")
+	f.wantListed(t, "work_2", "app-1-2", "leaf-1-1", "lib-2-1", "top-1-1")
 	if !f.said(t, "work", "leaf", "Not rebuilt: the ABI of app is the same as in #1.") {
 		t.Error("no event says why leaf keeps its packages")
 	}

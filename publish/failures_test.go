@@ -6,11 +6,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"buildbtw"
 	"buildbtw/publish"
+	"buildbtw/store"
 )
 
 // staged returns the files that an attempt's upload left below the staging
@@ -112,9 +115,14 @@ func TestFailedPublicationEndsNeitherStartNorLoop(t *testing.T) {
 	for range 360 {
 		pass(p)
 	}
-	// In every pass at first, then after 20 s, 40 s … 10 min.
-	if s := f.DB.Statuses(t, "work"); s["lib"] != buildbtw.StatusBuilding || tries != 14 {
-		t.Errorf("%d tries in an hour, builds: %v", tries, s)
+	// In every pass at first, then after 20 s, 40 s … 10 min; the same words are
+	// logged once.
+	attempts, err := f.Store.Attempts(t.Context(), c.Build.ID)
+	if err != nil || len(attempts) != 1 || !strings.Contains(attempts[0].Message, "not published yet (14 tries so far)") {
+		t.Errorf("people read %+v, %v", attempts, err)
+	}
+	if s := f.DB.Statuses(t, "work"); s["lib"] != buildbtw.StatusBuilding || tries != 1 {
+		t.Errorf("logged %d times in an hour, builds: %v", tries, s)
 	}
 	config.Repos = nil
 	pass(publish.New(config)) // panics inside
@@ -128,4 +136,103 @@ func TestFailedPublicationEndsNeitherStartNorLoop(t *testing.T) {
 		t.Errorf("builds: %v", s)
 	}
 	f.DB.Check(t)
+}
+
+// TestPublicationThatFailsForTooLongIsGivenUp has a repository that stays as it is.
+func TestPublicationThatFailsForTooLongIsGivenUp(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	c := f.stuck(t)
+	for range 12 * 60 {
+		f.DB.Clock.Advance(10 * time.Second)
+		f.Pass(t, "rescue")
+	}
+	attempts, err := f.Store.Attempts(t.Context(), c.Build.ID)
+	if err != nil || attempts[0].Outcome != buildbtw.OutcomeInfrastructure || !strings.Contains(attempts[0].Message, "in 20 tries") {
+		t.Errorf("%+v, %v", attempts, err)
+	}
+	if s := f.DB.Statuses(t, "work"); s["lib"] != buildbtw.StatusPending || !f.said(t, "work", "lib", "could not be published in 20 tries") {
+		t.Errorf("builds: %v", s)
+	}
+	f.DB.Check(t)
+}
+
+// stuck has an attempt whose packages cannot be published.
+func (f *fixture) stuck(t *testing.T) *store.Claimed {
+	t.Helper()
+	c, report := f.claimed(t)
+	database := filepath.Join(f.Sources, "..", "repos", "work_1", "os", "x86_64", "work.files.tar.zst")
+	if err := errors.Join(os.Rename(database, database+".away"), os.Mkdir(database, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	f.Restart(t)
+	if _, err := f.Publisher.Finish(t.Context(), c.Attempt.Lease, report); err == nil {
+		t.Fatal("published")
+	}
+	return c
+}
+
+func TestAnAdministratorAbandonsAPublication(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	c := f.stuck(t)
+	row, err := f.Publisher.Abandon(t.Context(), "anna", c.Build.ID)
+	if err != nil || row.Status != buildbtw.StatusPending {
+		t.Fatalf("%+v, %v", row, err)
+	}
+	attempts, err := f.Store.Attempts(t.Context(), c.Build.ID)
+	if err != nil || attempts[0].Outcome != buildbtw.OutcomeInfrastructure || attempts[0].Message != "Publishing its packages was abandoned by anna." {
+		t.Errorf("%+v, %v", attempts, err)
+	}
+	events, err := f.Store.Events(t.Context(), store.EventFilter{BuildID: c.Build.ID})
+	if n := len(slices.DeleteFunc(events, func(e store.EventRow) bool { return e.Actor != "anna" })); n != 1 || err != nil {
+		t.Errorf("%d events of anna's, %v", n, err)
+	}
+	if _, err := f.Publisher.Abandon(t.Context(), "anna", c.Build.ID); buildbtw.KindOf(err) != buildbtw.KindConflict {
+		t.Errorf("once more: %v", err)
+	}
+	f.DB.Check(t)
+}
+
+// TestADamagedRepositoryIsMadeAnew damages the databases of a repository in every
+// way between two publications, and before their packages are reused.
+func TestADamagedRepositoryIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	write := func(text string) func(string) error {
+		return func(path string) error { return os.WriteFile(path, []byte(text), 0o600) }
+	}
+	for name, damage := range map[string]func(string) error{
+		"garbage": write("garbage"), "empty": write(""), "cut": func(path string) error { return os.Truncate(path, 100) },
+	} {
+		for _, files := range [][]string{{"work.files.tar.zst"}, {"work.db.tar.zst"}, {"work.files.tar.zst", "work.db.tar.zst"}} {
+			t.Run(name+" "+strings.Join(files, " "), func(t *testing.T) {
+				t.Parallel()
+				f := newFixture(t)
+				f.three(t)
+				f.SpaceWith(t, "work", everything, "lib")
+				f.Pass(t, "sync", "iterate")
+				damageAll := func() {
+					t.Helper()
+					for _, file := range files {
+						if err := damage(filepath.Join(f.Sources, "..", "repos", "work_1", "os", "x86_64", file)); err != nil {
+							t.Fatal(err)
+						}
+					}
+					f.Restart(t)
+					f.Pass(t, "sync")
+				}
+				f.build(t, f.DB.Claim(t, "worker"))
+				damageAll()
+				f.wantBuilt(t, "app", "leaf")
+				f.wantListed(t, "work_1", "app-1-1", "leaf-1-1", "lib-1-1")
+				damageAll()
+				f.SpaceWith(t, "again", everything, "lib")
+				f.Pass(t, "sync", "iterate")
+				f.wantBuilt(t)
+				f.wantListed(t, "again_1", "app-1-1", "leaf-1-1", "lib-1-1")
+				f.Pass(t, "prune") // nothing is written there any more
+				f.wantListed(t, "work_1", "app-1-1", "leaf-1-1", "lib-1-1")
+			})
+		}
+	}
 }

@@ -24,11 +24,14 @@ import (
 )
 
 // fixture is a server whose builds the tests execute.
-type fixture struct{ *schedulertest.Server }
+type fixture struct {
+	*schedulertest.Server
+	bases int // versions of the base so far
+}
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	return &fixture{schedulertest.New(t)}
+	return &fixture{Server: schedulertest.New(t)}
 }
 
 // everything rebuilds all dependents, whatever they notice.
@@ -74,7 +77,7 @@ func (f *fixture) upload(t *testing.T, c *store.Claimed, path string) store.Pack
 	sum := sha256.Sum256(data)
 	file := store.PackageFile{Filename: filepath.Base(path), SHA256: hex.EncodeToString(sum[:])}
 	p, err := f.Repos.Stage(t.Context(), pacmanrepo.Upload{
-		Attempt: c.Attempt.ID, Filename: file.Filename, SHA256: file.SHA256, Size: int64(len(data)),
+		Attempt: c.Attempt.Name(), Filename: file.Filename, SHA256: file.SHA256, Size: int64(len(data)),
 		Pkgbase: c.Build.Pkgbase, Pkgnames: c.Build.Pkgnames, Version: c.Build.Version, Architecture: c.Build.Architecture,
 	}, bytes.NewReader(data))
 	if err != nil {

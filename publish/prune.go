@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"buildbtw/internal/guard"
 )
 
 // replacedAge is how long a file stays that a rebuild replaced: long enough for
@@ -13,12 +15,18 @@ import (
 const replacedAge = time.Hour
 
 // Prune removes packages that a rebuild replaced, and uploads of attempts that
-// are over. A failure does not stop it from removing the others.
+// are over, and makes repositories anew whose databases are damaged. A failure does not stop it from removing the others.
 func (p *Publisher) Prune(ctx context.Context) error {
 	repositories, err := p.Store.ReadyRepositories(ctx)
 	failures := []error{err}
 	for _, repository := range repositories {
-		if _, err := p.Repos.Prune(ctx, repository, replacedAge); err != nil {
+		err := guard.Run(func() error {
+			return p.repairing(ctx, func() error {
+				_, err := p.Repos.Prune(ctx, repository, replacedAge)
+				return err
+			})
+		})
+		if err != nil {
 			failures = append(failures, fmt.Errorf("prune repository %s: %w", repository, err))
 		}
 	}
@@ -37,7 +45,7 @@ func (p *Publisher) Prune(ctx context.Context) error {
 			continue
 		}
 		if err := p.Repos.Discard(attempt); err != nil {
-			failures = append(failures, fmt.Errorf("discard the uploads of attempt %d: %w", attempt, err))
+			failures = append(failures, fmt.Errorf("discard the uploads of attempt %s: %w", attempt, err))
 		}
 	}
 	return errors.Join(failures...)

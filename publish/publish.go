@@ -6,16 +6,20 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
+	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
 	"buildbtw"
 	"buildbtw/git/gitmirror"
+	"buildbtw/internal/guard"
 	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
@@ -40,7 +44,10 @@ type Config struct {
 type Publisher struct {
 	Config
 	running  singleflight.Group // publications, by attempt
-	failures failures
+	failures guard.Items[int64] // of publications, by attempt
+
+	deciding sync.Mutex           // guards compared
+	compared map[int64]comparison // by build
 }
 
 // New makes a publisher.
@@ -56,6 +63,11 @@ type Report struct {
 	Outcome buildbtw.Outcome
 	Reason  string              // the outcome in words; empty for a success
 	Files   []store.PackageFile // the packages of a success: all that were uploaded
+
+	Doubtful  bool // the outcome blames the machine, by nothing but what the build printed or ended with
+	Blameless bool // the outcome infrastructure is another machine's doing
+
+	NotChecked buildbtw.Names // dependencies that were taken for granted
 }
 
 // Finish ends the attempt of the lease and returns the build's status
@@ -63,7 +75,18 @@ type Report struct {
 // built; CompleteAll completes it after a crash. Repeating a finish returns the
 // same status; it is a Conflict when the lease is over.
 func (p *Publisher) Finish(ctx context.Context, lease string, r Report) (buildbtw.Status, error) {
+	if len(r.NotChecked) > 0 {
+		if err := p.Store.NoteNotChecked(ctx, lease, r.NotChecked); err != nil {
+			return "", err
+		}
+	}
 	if r.Outcome != buildbtw.OutcomeBuilt {
+		switch infrastructure := r.Outcome == buildbtw.OutcomeInfrastructure; {
+		case infrastructure && r.Doubtful:
+			return p.Store.EndDoubtfully(ctx, lease, r.Reason)
+		case infrastructure && r.Blameless:
+			return p.Store.EndBlameless(ctx, lease, r.Reason)
+		}
 		return p.Store.EndAttempt(ctx, lease, r.Outcome, r.Reason)
 	}
 	intention, err := p.Store.BeginPublish(ctx, lease, r.Files)
@@ -77,29 +100,93 @@ func (p *Publisher) Finish(ctx context.Context, lease string, r Report) (buildbt
 
 // CompleteAll rolls forward every attempt whose packages were being published
 // when the server stopped, or whose publication failed. The failure of one is
-// logged and concerns no other; after some it is tried again with growing pauses.
+// shown at its build, logged once, and concerns no other; after some it is tried
+// again with growing pauses, and in the end given up. The error is the database's.
 func (p *Publisher) CompleteAll(ctx context.Context) error {
 	intentions, err := p.Store.Publishing(ctx)
-	if err != nil {
-		return fmt.Errorf("list unfinished publications: %w", err)
+	if err != nil && len(intentions) == 0 {
+		return err
 	}
-	p.failures.keep(intentions)
+	failures := []error{err} // of those that cannot be read
+	p.failures.Keep(func(id int64) bool {
+		return slices.ContainsFunc(intentions, func(i store.Publishing) bool { return i.Attempt.ID == id })
+	})
 	for _, intention := range intentions {
-		attempt := intention.Attempt
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !p.failures.isDue(attempt.ID, p.Now()) {
-			continue
-		}
-		if _, err := p.complete(ctx, intention); err != nil {
-			tries, pause := p.failures.note(attempt.ID, p.Now())
-			p.Log.ErrorContext(ctx, "packages are not published yet; it is tried again",
-				"build", intention.Build.ID, "attempt", attempt.Number, "tries", tries, "pause", pause, "error", err)
+		attempt, words := intention.Attempt, fmt.Sprintf("packages of build %d are not published yet; it is tried again", intention.Build.ID)
+		failure, err := p.failures.Try(ctx, p.Log, p.Now(), attempt.ID, words, func() error {
+			_, err := p.complete(ctx, intention)
+			return err
+		})
+		if err != nil {
+			failures = append(failures, p.noteFailure(ctx, attempt.ID, failure, err))
 		}
 	}
-	return nil
+	return errors.Join(failures...)
 }
+
+// noteFailure has the page of a build say that its packages are not published
+// yet, and why. A publication that fails for too long, and not for want of space
+// on the disk, is given up.
+func (p *Publisher) noteFailure(ctx context.Context, attempt int64, f guard.Failure, err error) error {
+	why := buildbtw.MessageOf(err)
+	if f.Tries >= guard.GiveUpAfter && !buildbtw.MayPass(err) {
+		_, err := p.Store.AbandonPublish(ctx, attempt, buildbtw.System,
+			fmt.Sprintf("The packages could not be published in %d tries, so they are built again. %s", f.Tries, why))
+		return err
+	}
+	return p.Store.NotePublishing(ctx, attempt, fmt.Sprintf("Built, but the packages are not published yet (%s so far): %s It is tried again.", tries(f.Tries), why))
+}
+
+func tries(n int) string {
+	if n == 1 {
+		return "one try"
+	}
+	return fmt.Sprintf("%d tries", n)
+}
+
+// Abandon ends the publication of a build's packages by an administrator's wish,
+// and returns the build, which is built again. Conflict when nothing of it is
+// being published, or when that is under way at this moment.
+func (p *Publisher) Abandon(ctx context.Context, actor string, build int64) (store.BuildRow, error) {
+	intention, err := p.Store.PublishingOf(ctx, build)
+	if err != nil {
+		return store.BuildRow{}, err
+	}
+	attempt := intention.Attempt
+	var abandoned atomic.Bool
+	late := time.After(abandonTime)
+	for !abandoned.Load() {
+		// The same key as a publication: the two are never under way together. The
+		// first answer may be that of a try that was.
+		done := p.running.DoChan(strconv.FormatInt(attempt.ID, 10), func() (any, error) {
+			abandoned.Store(true)
+			return p.Store.AbandonPublish(context.WithoutCancel(ctx), attempt.ID, actor, "Publishing its packages was abandoned by "+actor+".")
+		})
+		select {
+		case r := <-done:
+			if r.Err != nil && abandoned.Load() {
+				return store.BuildRow{}, r.Err
+			}
+		case <-late:
+			return store.BuildRow{}, buildbtw.Conflict("its packages are being written at this moment; try again in a moment, and restart the server if that goes on")
+		}
+	}
+	for _, arch := range intention.Architectures { // may list what was written before the failure
+		id := pacmanrepo.ID{
+			Repository: buildbtw.RepositoryName(intention.Build.Buildspace, intention.Build.Iteration), DB: intention.Build.Buildspace, Architecture: arch,
+		}
+		if err := p.remake(context.WithoutCancel(ctx), id); err != nil {
+			p.Log.WarnContext(ctx, "a repository may list packages of an abandoned publication until they are built again", "repository", id.Repository, "architecture", arch, "error", err)
+		}
+	}
+	return p.Store.Build(ctx, build)
+}
+
+// abandonTime is how long Abandon waits for a try that is under way.
+const abandonTime = 10 * time.Second
 
 // complete carries out a stored intention to publish. It may be repeated at any
 // point; calls for the same attempt at the same time share one answer.
@@ -108,12 +195,12 @@ func (p *Publisher) complete(ctx context.Context, intention store.Publishing) (b
 		return intention.Status, nil
 	}
 	status, err, _ := p.running.Do(strconv.FormatInt(intention.Attempt.ID, 10), func() (status any, err error) {
-		defer func() {
-			if r := recover(); r != nil { // one build must not end the server
-				status, err = buildbtw.Status(""), fmt.Errorf("publishing panicked: %v\n%s", r, debug.Stack())
-			}
-		}()
-		return p.publish(ctx, intention)
+		status = buildbtw.Status("")
+		err = guard.Run(func() error { // one build must not end the server
+			status, err = p.publish(ctx, intention)
+			return err
+		})
+		return status, err
 	})
 	return status.(buildbtw.Status), err
 }
@@ -125,19 +212,21 @@ func (p *Publisher) publish(ctx context.Context, intention store.Publishing) (bu
 	build, attempt := intention.Build, intention.Attempt
 	// The packages' interfaces are saved while the packages are staged. After a
 	// crash in Repos.Publish there may be none left, because all were saved.
-	interfaces, err := p.Repos.Interfaces(attempt.ID)
+	interfaces, err := p.Repos.Interfaces(attempt.Name())
 	if err == nil && len(interfaces) > 0 {
 		if err := p.Store.SaveInterfaces(ctx, interfaces); err != nil {
 			return "", err
 		}
 	}
 	if err == nil {
-		err = p.Repos.Publish(ctx, pacmanrepo.Publication{
-			Repository:    buildbtw.RepositoryName(build.Buildspace, build.Iteration),
-			DB:            build.Buildspace,
-			Architectures: intention.Architectures,
-			Attempt:       attempt.ID,
-			Files:         intention.Files,
+		err = p.repairing(ctx, func() error {
+			return p.Repos.Publish(ctx, pacmanrepo.Publication{
+				Repository:    buildbtw.RepositoryName(build.Buildspace, build.Iteration),
+				DB:            build.Buildspace,
+				Architectures: intention.Architectures,
+				Attempt:       attempt.Name(),
+				Files:         intention.Files,
+			})
 		})
 	}
 	if err == nil {
@@ -146,7 +235,7 @@ func (p *Publisher) publish(ctx context.Context, intention store.Publishing) (bu
 	switch buildbtw.KindOf(err) {
 	case buildbtw.KindConflict, buildbtw.KindNotFound, buildbtw.KindInvalid:
 		p.Log.ErrorContext(ctx, "packages cannot be published; the build is put back", "build", build.ID, "attempt", attempt.Number, "error", err)
-		return p.Store.AbandonPublish(ctx, attempt.ID, "the packages could not be published: "+buildbtw.MessageOf(err))
+		return p.Store.AbandonPublish(ctx, attempt.ID, buildbtw.System, "the packages could not be published: "+buildbtw.MessageOf(err))
 	}
 	return "", fmt.Errorf("publish attempt %d of %s: %w", attempt.Number, build.Pkgbase, err)
 }

@@ -34,7 +34,7 @@ func (f *fixture) claimed(t *testing.T) (*store.Claimed, publish.Report) {
 	}
 	name, data, digest := builtPackage(t)
 	p, err := f.Repos.Stage(t.Context(), pacmanrepo.Upload{
-		Attempt: c.Attempt.ID, Filename: name, SHA256: digest, Size: int64(len(data)),
+		Attempt: c.Attempt.Name(), Filename: name, SHA256: digest, Size: int64(len(data)),
 		Pkgbase: "lib", Pkgnames: []string{"lib"}, Version: "1-1", Architecture: "x86_64",
 	}, bytes.NewReader(data))
 	if err != nil {
@@ -76,7 +76,7 @@ func TestFinishPublishesAndUnblocks(t *testing.T) {
 			t.Fatalf("status %s, error %v", status, err)
 		}
 	}
-	if _, err := f.Repos.Path("work_1", "x86_64", report.Files[0].Filename); err != nil {
+	if _, err := f.Repos.OpenFile("work_1", "x86_64", report.Files[0].Filename); err != nil {
 		t.Error(err)
 	}
 	if s := f.DB.Statuses(t, "work"); s["app"] != buildbtw.StatusPending {

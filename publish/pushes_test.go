@@ -65,7 +65,7 @@ func (s *space2000) iterate(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := s.Publisher.CreateRepositories(t.Context(), spaces[0], s.plan)
+	rows, err := s.Publisher.CreateRepositories(t.Context(), spaces[0], s.plan, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func (s *space2000) iterate(t testing.TB) {
 func (s *space2000) execute(t testing.TB, repository string) {
 	t.Helper()
 	var files []buildbtw.Package
-	var attempt int64
+	var attempt buildbtw.AttemptName
 	for {
 		s.Pass(t, "reuse")
 		c := s.DB.Claim(t, "worker")
@@ -89,8 +89,8 @@ func (s *space2000) execute(t testing.TB, repository string) {
 			break
 		}
 		s.executed++
-		if attempt == 0 {
-			attempt = c.Attempt.ID
+		if attempt.ID == 0 {
+			attempt = c.Attempt.Name()
 		}
 		p := s.stage(t, attempt, c)
 		files = append(files, p)
@@ -121,7 +121,7 @@ func (s *space2000) complete(t testing.TB, c *store.Claimed, p buildbtw.Package)
 	}
 }
 
-func (s *space2000) stage(t testing.TB, attempt int64, c *store.Claimed) buildbtw.Package {
+func (s *space2000) stage(t testing.TB, attempt buildbtw.AttemptName, c *store.Claimed) buildbtw.Package {
 	t.Helper()
 	body := tinyPackage(t, c.Build)
 	sum := sha256.Sum256(body)

@@ -7,6 +7,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildgraph"
+	"buildbtw/internal/guard"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 )
@@ -25,12 +26,9 @@ const maxForget = 10
 // the same inputs into them. It returns the rows of the plan, in which those
 // builds are built; nil when nothing is reused. Existing repositories of these
 // names are left over from an iteration that was not stored, and are removed.
-func (p *Publisher) CreateRepositories(ctx context.Context, space store.ActiveBuildspace, plan *buildgraph.Plan) (*store.PlanRows, error) {
-	number := 1
-	if space.Latest != nil {
-		number = space.Latest.Number + 1
-	}
-	repository := buildbtw.RepositoryName(space.Name, number)
+// The base is what the builds take from the base repositories.
+func (p *Publisher) CreateRepositories(ctx context.Context, space store.ActiveBuildspace, plan *buildgraph.Plan, base store.PlanBase) (*store.PlanRows, error) {
+	repository := buildbtw.RepositoryName(space.Name, space.NextNumber())
 	if err := p.Repos.Remove(ctx, repository); err != nil {
 		return nil, err
 	}
@@ -43,7 +41,7 @@ func (p *Publisher) CreateRepositories(ctx context.Context, space store.ActiveBu
 		return nil, nil
 	}
 	for range maxForget {
-		rows, links, err := p.Store.FindReuse(ctx, plan)
+		rows, links, err := p.Store.FindReuse(ctx, plan, base)
 		if err != nil || len(links) == 0 {
 			return rows, err
 		}
@@ -76,7 +74,11 @@ func (p *Publisher) adopt(ctx context.Context, repository, db string, links []st
 			Files: l.From.Files, Architectures: l.Architectures,
 		}
 	}
-	return p.Repos.Adopt(ctx, a)
+	err = p.repairing(ctx, func() (err error) {
+		missing, err = p.Repos.Adopt(ctx, a)
+		return err
+	})
+	return missing, err
 }
 
 // Reuse decides on builds to which the cut-off may apply, and links the packages
@@ -89,30 +91,30 @@ func (p *Publisher) Reuse(ctx context.Context) error {
 		number     int
 	}
 	for ctx.Err() == nil {
-		decided, err := p.decide(ctx)
-		if err != nil {
+		var decided int
+		undecided := guard.Run(func() (err error) { // concerns no build that is to be linked
+			decided, err = p.decide(ctx)
 			return err
-		}
+		})
 		list, err := p.Store.BeginReuse(ctx, reuseBatch)
-		if err != nil {
-			return err
-		}
+		failures := []error{undecided, err}
 		if decided+len(list) == 0 {
-			return nil
+			return errors.Join(failures...)
 		}
 		groups := map[iteration][]store.Linking{}
 		for _, l := range list {
 			it := iteration{l.Build.Buildspace, l.Build.Iteration}
 			groups[it] = append(groups[it], l)
 		}
-		var failures []error
 		for it, group := range groups {
-			if err := p.linkInto(ctx, buildbtw.RepositoryName(it.buildspace, it.number), it.buildspace, group); err != nil {
+			if err := guard.Run(func() error {
+				return p.linkInto(ctx, buildbtw.RepositoryName(it.buildspace, it.number), it.buildspace, group)
+			}); err != nil {
 				failures = append(failures, err)
 			}
 		}
-		if len(failures) > 0 {
-			return errors.Join(failures...)
+		if err := errors.Join(failures...); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -135,7 +137,8 @@ func (p *Publisher) linkInto(ctx context.Context, repository, db string, group [
 		return fmt.Errorf("reuse %d builds in %s: %w", len(ids), repository, err)
 	}
 	if len(missing) == 0 {
-		return p.Store.CompleteReuse(ctx, ids)
+		_, err := guard.Apart(ids, func(some []int64) error { return p.Store.CompleteReuse(ctx, some) })
+		return err
 	}
 	gone := make([]int64, len(missing))
 	for i, place := range missing {

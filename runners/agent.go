@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"buildbtw"
@@ -25,6 +26,7 @@ type Options struct {
 	Runners       []Runner // in order of preference; all must have been probed
 	Slots         int      // builds at the same time; 0: 1
 	WorkDir       string   // for this process alone; see openWorkDir
+	SecretDir     string   // of the secret that all agents of this worker claim with; empty: WorkDir
 	Log           *slog.Logger
 
 	Drain         time.Duration // how long running builds may go on after ctx has ended before they are handed back
@@ -41,7 +43,11 @@ type Options struct {
 // report.
 type Agent struct {
 	Options
-	work *workDir
+	work     *workDir
+	running  atomic.Int64 // builds
+	answered atomic.Bool  // the server has answered a claim
+	noBuilds reminder     // the server has said that this worker gets no new builds
+	identity identity
 
 	released context.Context // ends when running builds are to be handed back
 	release  context.CancelFunc
@@ -49,14 +55,49 @@ type Agent struct {
 
 // Backoff returns how a worker's client repeats calls: it outlasts restarts of the
 // server, and its pauses keep a thousand workers from rushing at one that comes
-// back.
+// back. That the server does not answer is said at once, and then every minute.
 func Backoff(log *slog.Logger) api.Backoff {
+	var remind reminder
 	return api.Backoff{
 		First: 100 * time.Millisecond, Max: 5 * time.Second, Tries: 20, Patience: time.Hour,
 		Notify: func(err error, pause time.Duration) {
 			log.Debug("a call is repeated", "error", err, "pause", pause)
+			if remind.due("") {
+				log.Warn("the server does not answer; trying again", "error", err)
+			}
 		},
 	}
+}
+
+// remindEvery is the time between two lines about trouble that lasts.
+const remindEvery = time.Minute
+
+// reminder keeps lines about trouble that lasts apart.
+type reminder struct {
+	mu   sync.Mutex
+	text string
+	last time.Time
+}
+
+// due reports whether the text is another one than last time, or a while has passed.
+func (r *reminder) due(text string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if text == r.text && time.Since(r.last) < remindEvery {
+		return false
+	}
+	r.text, r.last = text, time.Now()
+	return true
+}
+
+// differs reports whether the text is another one than last time; the first time
+// that was none.
+func (r *reminder) differs(text string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.text
+	r.text = text
+	return text != before
 }
 
 // NewAgent locks the work directory for this process and removes what a killed
@@ -80,6 +121,10 @@ func NewAgent(o Options) (*Agent, error) {
 		return nil, err
 	}
 	a.work = work
+	if a.identity, err = openIdentity(cmp.Or(o.SecretDir, work.path)); err != nil {
+		work.close()
+		return nil, err
+	}
 	a.released, a.release = context.WithCancel(context.Background())
 	return a, nil
 }
@@ -142,34 +187,63 @@ func (a *Agent) afterRelease(d time.Duration, f func()) (cancel func()) {
 	return sync.OnceFunc(func() { close(done) })
 }
 
+// tokenPatience is how long a server that knew this worker may refuse its token.
+const tokenPatience = time.Minute
+
 // serve claims and builds for one slot until ctx ends.
 func (a *Agent) serve(ctx context.Context, slot int) error {
+	var remind reminder
+	known := time.Now() // when the token was last not refused
 	for ctx.Err() == nil {
 		job, err := a.claim(ctx, slot)
+		kind := buildbtw.KindOf(err)
 		switch {
 		case ctx.Err() != nil && job == nil:
 			return nil
-		case slices.Contains([]buildbtw.Kind{buildbtw.KindUnauthenticated, buildbtw.KindForbidden, buildbtw.KindInvalid}, buildbtw.KindOf(err)):
+		case kind == buildbtw.KindUnauthenticated && a.answered.Load() && time.Since(known) < min(tokenPatience, a.GiveUp):
+			// A server that was started again has left a new token, or is about to.
+			a.Log.Warn("the server does not know the token; reading it again")
+			Pause(ctx, a.Retry)
+			continue
+		case slices.Contains([]buildbtw.Kind{buildbtw.KindUnauthenticated, buildbtw.KindForbidden, buildbtw.KindInvalid}, kind):
 			// Asking again cannot help.
 			return fmt.Errorf("claim builds as %s: %w", a.Worker, err)
 		case err != nil:
-			a.Log.Warn("no build could be claimed; trying again", "error", err)
+			if remind.due(err.Error()) {
+				a.Log.Warn("no build could be claimed; trying again", "error", err)
+			}
 			Pause(ctx, a.Retry)
 		case job != nil:
 			a.runAttempt(slot, *job)
 		}
+		known = time.Now()
 	}
 	return nil
 }
 
 // claim asks for a build. A claim that is under way when ctx ends may have been
 // granted: the same worker and slot get that build again, or its lease runs out.
+// The first one does not wait for work: its answer says that the server knows this worker.
 func (a *Agent) claim(ctx context.Context, slot int) (*api.Job, error) {
-	return a.Client.Claim(ctx, api.ClaimRequest{
+	wait := a.Wait
+	if !a.answered.Load() {
+		wait = 0
+	}
+	job, none, err := a.Client.Claim(ctx, api.ClaimRequest{
 		Worker: a.Worker, Architectures: a.Architectures, Runners: a.runnerNames(),
-		Labels: a.Labels, Version: a.Version, Slot: slot,
-		Wait: int(a.Wait.Seconds()),
+		Labels: a.Labels, Version: a.Version, Slot: slot, Secret: a.identity.secret, Instance: a.identity.instance,
+		Wait: int(wait.Seconds()),
 	})
+	if err == nil && a.answered.CompareAndSwap(false, true) {
+		a.Log.Info("worker is ready: the server has answered")
+	}
+	if err == nil && job == nil && a.noBuilds.differs(none) {
+		if none == "" {
+			none = "gets new builds again"
+		}
+		a.Log.Info(none)
+	}
+	return job, err
 }
 
 func (a *Agent) runnerNames() []string {

@@ -155,7 +155,21 @@ func TestOutcomesAreToldApart(t *testing.T) {
 		during  func(s *server, l *lease) // while the build runs
 		outcome buildbtw.Outcome
 		reason  string
+		doubt   bool
 	}{
+		// The machine is asked for its disk; of memory only a control group would know.
+		{
+			name: "printed that the disk is full", task: task{fake: "outcome=failed\nmessage=write: No space left on device"},
+			outcome: "failed", reason: "write: No space left on device",
+		},
+		{
+			name: "printed that memory is short", task: task{fake: "outcome=failed\nmessage=fork: Cannot allocate memory"}, doubt: true,
+			outcome: "infrastructure", reason: "perhaps out of memory or processes (fork: Cannot allocate memory)",
+		},
+		{
+			name: "printed that the network is down", task: task{fake: "outcome=failed\nmessage=curl: (6) Could not resolve host: x.example"},
+			outcome: "failed", reason: "curl: (6) Could not resolve host: x.example",
+		},
 		{name: "failed", task: task{fake: "outcome=failed\nmessage=build() failed"}, outcome: "failed", reason: "build() failed"},
 		{name: "infrastructure", task: task{fake: "outcome=infrastructure\nmessage=no room"}, outcome: "infrastructure", reason: "no room"},
 		{name: "success without package", task: task{fake: "outcome=exit0-no-package"}, outcome: "failed", reason: "fake ended with success but made no package for it-a"},
@@ -176,7 +190,7 @@ func TestOutcomesAreToldApart(t *testing.T) {
 				s.until("the build's start", func() bool { return bytes.Contains(l.log, []byte("Making package")) })
 				test.during(s, l)
 			}
-			if got, want := s.outcome(l), (api.FinishRequest{Outcome: test.outcome, Reason: test.reason}); !cmp.Equal(got, want) {
+			if got, want := s.outcome(l), (api.FinishRequest{Outcome: test.outcome, Reason: test.reason, Doubtful: test.doubt}); !cmp.Equal(got, want) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
@@ -194,6 +208,28 @@ func TestLostLeaseEndsTheBuild(t *testing.T) {
 	checkBuilt(t, s, s.add(task{name: "next"})) // the slot is free again
 	if l.finishes != 0 {
 		t.Errorf("a result was taken for a lost lease")
+	}
+}
+
+// Without a token that is good the lease runs out: the build ends then, and not when
+// the worker would give up a server that is away.
+func TestARevokedTokenEndsTheBuild(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	l := s.add(task{name: "revoked", fake: "outcome=hang"})
+	startWorker(t, options(t, s))
+	s.until("a heartbeat", func() bool { return l.beats > 0 })
+	s.setFault(func(w http.ResponseWriter, r *http.Request, handle http.HandlerFunc) {
+		if strings.Contains(r.URL.Path, "revoked") {
+			problem(w, buildbtw.Unauthenticated("the token was revoked"), nil)
+			return
+		}
+		s.change(func() { l.over = true }) // the worker claims only after its end
+		handle(w, r)
+	})
+	checkBuilt(t, s, s.add(task{name: "next"})) // the slot is free again
+	if l.finishes != 0 {
+		t.Errorf("a result was taken without a token")
 	}
 }
 
@@ -418,6 +454,37 @@ func TestWrongTokenEndsTheWorker(t *testing.T) {
 	if err := agent.Run(t.Context()); buildbtw.KindOf(err) != buildbtw.KindUnauthenticated {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A server that was started again has a new token for workers of the same user, which
+// they find a moment later; one that does not know the worker any more ends it.
+func TestATokenMayChangeWithTheServer(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	o := options(t, s)
+	o.GiveUp = 3 * time.Second
+	refused := 0
+	w := startWorker(t, o)
+	checkBuilt(t, s, s.add(task{name: "known"}))
+	s.setFault(func(w http.ResponseWriter, r *http.Request, handle http.HandlerFunc) {
+		s.mu.Lock()
+		refused++
+		known := refused > 3
+		s.mu.Unlock()
+		if !known {
+			problem(w, buildbtw.Unauthenticated("the token is not known here"), nil)
+			return
+		}
+		handle(w, r)
+	})
+	checkBuilt(t, s, s.add(task{name: "later"}))
+	s.setFault(func(w http.ResponseWriter, _ *http.Request, _ http.HandlerFunc) {
+		problem(w, buildbtw.Unauthenticated("the token is not known here"), nil)
+	})
+	if err := <-w.ended; buildbtw.KindOf(err) != buildbtw.KindUnauthenticated {
+		t.Errorf("it ended with %v", err)
+	}
+	w.ended <- nil
 }
 
 func TestWorkDirectoryIsForOneWorker(t *testing.T) {

@@ -14,7 +14,6 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
-	"buildbtw/buildlog"
 )
 
 // attempt is one execution of a build on this machine. The contexts of its lease
@@ -26,7 +25,8 @@ type attempt struct {
 	spool  *spool
 	log    *slog.Logger
 	lease  leaseState
-	tail   []byte // the end of the log, when Options.Tail asks for it
+	hide   *strings.Replacer // see hideDirs
+	tail   []byte            // the end of the log, when Options.Tail asks for it
 }
 
 // Report is how an attempt ended, and the server's answer to that.
@@ -47,14 +47,14 @@ func (a *Agent) runAttempt(slot int, claimed api.Job) Report {
 	log := a.Log.With("build", claimed.BuildID, "pkgbase", claimed.Pkgbase, "attempt", claimed.Attempt)
 	log.Info("build begins", "buildspace", claimed.Buildspace, "iteration", claimed.Iteration, "architecture", claimed.Architecture)
 	start := time.Now()
-	t := &attempt{agent: a, job: Job{Job: claimed}, log: log, lease: newLeaseState()}
+	t := &attempt{agent: a, job: Job{Job: claimed, Authorize: a.Client.Authorize}, log: log, lease: newLeaseState()}
 	defer t.lease.over(nil)
 	stopGrace := a.afterRelease(deliverGrace, func() { t.lease.over(errReleased) })
 	defer stopGrace()
 	go t.beat()
 
 	request, err := t.run(slot)
-	report := Report{Result: Result{request.Outcome, request.Reason}, Job: claimed, Tail: t.tail}
+	report := Report{Result: Result{Outcome: request.Outcome, Message: request.Reason}, Job: claimed, Tail: t.tail}
 	if err != nil {
 		log.Warn("nobody wants the result of this build any more", "cause", err)
 		report.Lost = err
@@ -86,11 +86,18 @@ func (t *attempt) run(slot int) (api.FinishRequest, error) {
 			t.log.Error("files of a build are left", "error", err)
 		}
 	}()
+	t.agent.running.Add(1)
+	defer t.agent.running.Add(-1)
+	if result, ok := t.enoughRoom(dir); !ok {
+		return finishRequest(result, nil), nil
+	}
+	t.hide = hideDirs(dir, filepath.Dir(dir))
 	t.job.Mark = Mark(dir)
 	t.job.Tree, t.job.Output, t.job.Work = filepath.Join(dir, "source"), filepath.Join(dir, "output"), filepath.Join(dir, "work")
 	if t.spool, err = newSpool(filepath.Join(dir, "log")); err != nil {
 		return finishRequest(Infrastructure("the worker has no room to build: %v", err), nil), nil
 	}
+	t.spool.hide = t.hide
 	defer t.spool.close()
 	logged := make(chan struct{}) // closed when the log is no longer being delivered
 	pump := logPump{client: t.agent.Client, lease: t.job.Lease, spool: t.spool, interval: t.agent.LogInterval}
@@ -128,6 +135,7 @@ func (t *attempt) buildAndUpload() (api.FinishRequest, error) {
 	}
 	if err := t.spool.Err(); err != nil {
 		result = Infrastructure("the log could not be kept: %v", err)
+		result.Blameless = isFull(err) // the machine had room when the build began
 	}
 	if result.Outcome != buildbtw.OutcomeBuilt {
 		t.spool.Printf("%s: %s", result.Outcome, result.Message)
@@ -138,7 +146,9 @@ func (t *attempt) buildAndUpload() (api.FinishRequest, error) {
 		t.spool.Printf("failed: %v", err)
 		return finishRequest(Failed("%v", err), nil), nil
 	}
-	return t.upload(ctx, files)
+	request, err := t.upload(ctx, files)
+	request.NotChecked = strings.Fields(result.NotChecked)
+	return request, err
 }
 
 // buildContext returns a context that ends with the lease, when the server asks
@@ -169,17 +179,10 @@ func (t *attempt) build(ctx context.Context) Result {
 		}
 		return Infrastructure("the source could not be fetched: %v", err)
 	}
+	room := watchRoom(append(t.writes(), filepath.Dir(t.job.Work))...)
 	result := t.runner.Build(ctx, t.job, t.spool)
-	if result.Outcome == buildbtw.OutcomeFailed {
-		if cause := buildlog.MachineFault(t.spool.tail(faultTail)); cause != "" {
-			return Infrastructure("%s (%s)", cause, result.Message)
-		}
-	}
-	return result
+	return t.judge(result, room.end())
 }
-
-// faultTail is how much of the end of a log may blame the machine, in bytes.
-const faultTail = 32 << 10
 
 // sourceTries bounds how often a source whose stream breaks is fetched again.
 const sourceTries = 5
@@ -221,7 +224,7 @@ func (t *attempt) fetchSourceOnce(ctx context.Context) error {
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 func finishRequest(r Result, files []File) api.FinishRequest {
-	request := api.FinishRequest{Outcome: r.Outcome, Reason: r.Message}
+	request := api.FinishRequest{Outcome: r.Outcome, Reason: r.Message, Doubtful: r.Doubtful, Blameless: r.Blameless, NotChecked: strings.Fields(r.NotChecked)}
 	for _, f := range files {
 		request.Files = append(request.Files, api.File{Name: f.Name, SHA256: hex.EncodeToString(f.SHA256[:])})
 	}
@@ -232,7 +235,20 @@ func finishRequest(r Result, files []File) api.FinishRequest {
 // the attempt. That the server refuses a package is the package's fault; that it
 // cannot be reached is not.
 func (t *attempt) upload(ctx context.Context, files []File) (api.FinishRequest, error) {
+	published := files[:0:0]
 	for _, f := range files {
+		if why := t.job.NotOwned.Why(f.Pkgname); why != "" {
+			t.spool.Printf("%s is not uploaded: %s", f.Name, why)
+			continue
+		}
+		published = append(published, f)
+	}
+	if len(files) > 0 && len(published) == 0 {
+		result := Failed("nothing of %s can be published: %s", t.job.Pkgbase, t.job.NotOwned)
+		t.spool.Printf("%s: %s", result.Outcome, result.Message)
+		return finishRequest(result, nil), nil
+	}
+	for _, f := range published {
 		_, err := t.agent.Client.UploadPackage(ctx, api.Upload{
 			Lease: t.job.Lease, Name: f.Name, SHA256: f.SHA256, Size: f.Size,
 			Open: func() (io.ReadCloser, error) { return os.Open(filepath.Join(t.job.Output, f.Name)) },
@@ -251,7 +267,7 @@ func (t *attempt) upload(ctx context.Context, files []File) (api.FinishRequest, 
 		t.spool.Printf("%s: %s", result.Outcome, result.Message)
 		return finishRequest(result, nil), nil
 	}
-	return finishRequest(Result{Outcome: buildbtw.OutcomeBuilt}, files), nil
+	return finishRequest(Result{Outcome: buildbtw.OutcomeBuilt}, published), nil
 }
 
 // finish reports the result until the server has accepted or refused it. A
@@ -261,6 +277,9 @@ func (t *attempt) finish(request api.FinishRequest) (buildbtw.Status, error) {
 	t.lease.finishing.Store(true)
 	ctx, cancel := context.WithTimeout(t.lease.ctx, t.agent.GiveUp)
 	defer cancel()
+	if t.hide != nil {
+		request.Reason = t.hide.Replace(request.Reason)
+	}
 	request.Reason = clip(request.Reason)
 	answer, err := t.finishUntilAnswered(ctx, request)
 	if err != nil && request.Outcome == buildbtw.OutcomeBuilt && buildbtw.KindOf(err) == buildbtw.KindInvalid {
@@ -279,6 +298,26 @@ func (t *attempt) finishUntilAnswered(ctx context.Context, request api.FinishReq
 		t.log.Warn("the result is reported again", "error", err)
 		Pause(ctx, 2*time.Second)
 	}
+}
+
+// hideDirs takes directories of this machine out of texts that people read: errors
+// name files with their whole path. The longest come first.
+func hideDirs(dirs ...string) *strings.Replacer {
+	var pairs []string
+	for _, dir := range dirs {
+		for _, path := range []string{dir, resolved(dir)} {
+			pairs = append(pairs, path+"/", "", path, "the work directory")
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// resolved returns a path without symbolic links, as programs may name it.
+func resolved(path string) string {
+	if p, err := filepath.EvalSymlinks(path); err == nil {
+		return p
+	}
+	return path
 }
 
 // maxReason bounds the reason of an outcome in bytes: it is a sentence, and the

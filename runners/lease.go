@@ -76,6 +76,12 @@ func (t *attempt) beat() {
 		case slices.Contains([]buildbtw.Kind{buildbtw.KindConflict, buildbtw.KindNotFound, buildbtw.KindForbidden}, buildbtw.KindOf(err)):
 			// There is no such lease any more.
 			t.lose(fmt.Errorf("%w: %w", errLeaseOver, err))
+		case buildbtw.KindOf(err) == buildbtw.KindUnauthenticated:
+			// The token was revoked, or the server has just been started again and left a
+			// new one. Without heartbeats the lease runs out.
+			if time.Since(contact) > seconds(t.job.LeaseSeconds) {
+				t.lose(fmt.Errorf("%w: %w", errLeaseOver, err))
+			}
 		default:
 			if !away {
 				t.log.Warn("the server does not answer; the build goes on", "error", err)

@@ -11,20 +11,22 @@ import (
 
 // Bounds of a LogWatch.
 const (
-	maxLine      = 500      // bytes of a line
-	maxLines     = 20       // lines of each kind
-	maxWatchText = 16 << 10 // bytes of text
+	maxLine  = 500 // bytes of a line
+	maxLines = 20  // lines of each kind
+	kinds    = 8   // of telling lines
 )
 
 // LogWatch is a writer that collects the lines in which makepkg, pacman and
-// devtools print why they failed.
+// devtools print why they failed. It judges each line as it comes, however long the log.
 type LogWatch struct {
 	mu      sync.Mutex
 	line    []byte
 	errors  []string
 	missing []string
 	listing bool // the lines that follow name missing dependencies
-	text    strings.Builder
+	told    [kinds]string
+
+	unsatisfiable, machineFault, corrupted, unreachable bool
 }
 
 // Write implements io.Writer.
@@ -57,8 +59,14 @@ func (w *LogWatch) take(line string) {
 	case strings.HasPrefix(line, "  -> ") && w.listing:
 		w.missing = appendBounded(w.missing, strings.TrimPrefix(line, "  -> "))
 	}
-	if w.text.Len() < maxWatchText {
-		w.text.WriteString(line + "\n")
+	w.unsatisfiable = w.unsatisfiable || unsatisfiable.MatchString(line)
+	w.machineFault = w.machineFault || machineFaults.MatchString(line)
+	w.corrupted = w.corrupted || corrupted.MatchString(line)
+	w.unreachable = w.unreachable || strings.HasPrefix(line, "error: failed retrieving file")
+	for rank, text := range telling.FindStringSubmatch(line) {
+		if rank > 0 && text != "" && w.told[rank-1] == "" {
+			w.told[rank-1] = text
+		}
 	}
 }
 
@@ -75,7 +83,8 @@ func (w *LogWatch) Reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.line, w.errors, w.missing, w.listing = nil, nil, nil, false
-	w.text.Reset()
+	w.told = [kinds]string{}
+	w.unsatisfiable, w.machineFault, w.corrupted, w.unreachable = false, false, false, false
 }
 
 // Errors returns the newest error lines without their marks, oldest first.
@@ -92,53 +101,70 @@ func (w *LogWatch) Missing() []string {
 	return slices.Clone(w.missing)
 }
 
-// Matches reports whether the beginning of the output matches.
-func (w *LogWatch) Matches(pattern *regexp.Regexp) bool {
+// Unsatisfiable reports whether pacman said that packages do not exist or do not fit
+// together, which a packager must mend.
+func (w *LogWatch) Unsatisfiable() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return pattern.MatchString(w.text.String())
+	return w.unsatisfiable
 }
 
-var failedFunction = regexp.MustCompile(`^A failure occurred in (\w[^ ]*\(\))\.`)
+var unsatisfiable = regexp.MustCompile(`target not found|unable to satisfy dependency|could not satisfy dependencies|conflicting (files|dependencies)|exists in filesystem|are in conflict`)
 
-// Reason returns why makepkg failed: the PKGBUILD's function that did, missing
-// dependencies, or the last error. It is empty when makepkg printed none.
+// corrupted matches what pacman says when a file is not what a database lists: it is
+// deleted, and the next try finds the right one.
+var corrupted = regexp.MustCompile(`^:: File .* is corrupted \(|\(invalid or corrupted package`)
+
+// telling matches lines that say why something failed, the most telling kind
+// first: what failed of the PKGBUILD, a package, a signature, a checksum, an address.
+var telling = regexp.MustCompile(strings.Join([]string{
+	`^==> ERROR: A failure occurred in (\w[^ ]*\(\))\.`,
+	`^error: (target not found: .+)`,
+	`^:: (unable to satisfy dependency .+)`,
+	`^==> ERROR: (One or more PGP signatures could not be verified)`,
+	`^==> ERROR: (One or more files did not pass the validity check)`,
+	`^==> ERROR: (Failure while downloading .+)`,
+	`^:: (File .* is corrupted .*)\.$`,
+	`^error: (failed retrieving file .+)`,
+}, "|"))
+
+// mute matches errors that only say that there was another.
+var mute = regexp.MustCompile(`^(Aborting|Could not download sources|Build failed|'pacman' failed to install|Could not resolve all dependencies|Failed to install (packages to new root|all packages)|failed to commit transaction|failed to prepare transaction|failed to synchronize)`)
+
+// Reason returns why makepkg failed: the PKGBUILD's function that did, a package that
+// does not exist, and so on; missing dependencies; or the last error that says
+// something. It is empty when makepkg printed none.
 func (w *LogWatch) Reason() string {
-	errors := w.Errors()
-	for _, text := range errors {
-		if m := failedFunction.FindStringSubmatch(text); m != nil {
-			return m[1] + " failed"
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, text := range w.told {
+		switch {
+		case text == "":
+		case i == 0:
+			return text + " failed"
+		default:
+			return text
 		}
 	}
-	if missing := w.Missing(); len(missing) > 0 {
-		return "missing: " + strings.Join(missing, ", ")
+	if len(w.missing) > 0 {
+		return "missing: " + strings.Join(w.missing, ", ")
 	}
-	if len(errors) > 0 {
-		return strings.TrimRight(errors[len(errors)-1], ".")
+	for _, text := range slices.Backward(w.errors) {
+		if !mute.MatchString(text) {
+			return strings.TrimRight(text, ".")
+		}
+	}
+	if len(w.errors) > 0 {
+		return strings.TrimRight(w.errors[0], ".")
 	}
 	return ""
 }
 
-// machineFaults matches messages of devtools and pacman by which the machine is
-// at fault.
-var machineFaults = regexp.MustCompile(strings.Join([]string{
-	`failed retrieving file`, `failed to synchronize`, `Could not resolve host`, `Operation too slow`,
-	`unable to lock database`, `failed to commit transaction \(download library error\)`,
-	`sudo: `, `Failed to (create|allocate|register) .*(machine|scope|cgroup)`, `failed to create archroot`,
-	`Failed to (install|update) .*chroot`,
-}, "|"))
+// machineFaults matches what devtools says of a container that could not be started.
+var machineFaults = regexp.MustCompile(`unable to lock database|Failed to (create|allocate|register) .*(machine|scope|cgroup)`)
 
-// JudgeBuild returns the result of a build with devtools or makepkg that failed.
-// devtools ends with 255 for every cause, so its messages decide: a function of
-// the PKGBUILD that failed is the package's fault, a chroot that could not be
-// made is not. ended describes how the program ended.
+// JudgeBuild returns the result of a build with makepkg that failed, of the step that runs
+// code of the package and has no network. ended describes how the program ended.
 func JudgeBuild(watch *LogWatch, ended string) Result {
-	reason := watch.Reason()
-	switch {
-	case strings.HasSuffix(reason, "() failed"):
-		return Failed("%s (%s)", reason, ended)
-	case watch.Matches(machineFaults):
-		return Infrastructure("devtools could not build: %s (%s)", reason, ended)
-	}
-	return Failed("%s (%s)", cmp.Or(reason, "no reason given"), ended)
+	return PackageFailed("%s (%s)", cmp.Or(watch.Reason(), "no reason given"), ended)
 }

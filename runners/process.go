@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"buildbtw/internal/limit"
 	"buildbtw/internal/proc"
 )
 
@@ -27,6 +28,7 @@ type Command struct {
 	Dir    string
 	Env    []string // the whole environment
 	Output io.Writer
+	Input  *os.File   // standard input; nil: /dev/null. Run does not close it
 	Files  []*os.File // passed as descriptors 3, 4, …; Run does not close them
 
 	// Stall ends the command after this long without output and without CPU use
@@ -49,14 +51,27 @@ type Command struct {
 	// those that left the group. Those that cleared their environment are held
 	// by a PID namespace only. May be empty.
 	Mark string
+
+	// User is the id of a user who runs nothing but this command: all that is left
+	// of his is killed when it has ended. 0: there is none.
+	User int
+
+	// Watch has the command's limits, and what it takes to see that they are kept;
+	// Groups holds it to those of memory and processes, nil: a watch does.
+	Watch  limit.Watch
+	Groups *limit.Groups
 }
 
 // Exit is how a command ended.
 type Exit struct {
 	Code   int            // exit status; -1 when a signal ended it
 	Signal syscall.Signal // that ended it; 0 when none did
-	Killed error          // why Run ended it: the context's cause or a *StallError; nil when it ended by itself
-	OOM    bool           // the kernel killed some process on this machine for want of memory meanwhile
+	Killed error          // why it did not end by itself: the context's cause, a *StallError or a *limit.ExceededError
+	OOM    bool           // the kernel killed a process for want of the machine's memory
+
+	// Counted: a control group counted what OOM and Killed are about: this command alone.
+	// Else OOM is about whatever ran on the machine meanwhile.
+	Counted bool
 }
 
 // Success reports whether the command ended by itself with status 0.
@@ -79,12 +94,21 @@ const outputDelay = 2 * time.Second
 
 // Run starts the command and waits for it. The error means that it could not be
 // started or its output could not be written.
-func (c Command) Run(ctx context.Context) (Exit, error) {
+func (c Command) Run(ctx context.Context) (exit Exit, err error) {
 	if ctx.Err() != nil {
-		return Exit{Code: -1, Killed: context.Cause(ctx)}, nil //nolint:nilerr // not run, as asked
+		return Exit{Code: -1, Killed: context.Cause(ctx)}, nil // not run, as asked
 	}
 	out := &activity{to: cmp.Or[io.Writer](c.Output, io.Discard)}
 	cmd := c.command(out)
+	var group *limit.Group
+	if c.Groups != nil {
+		if group, err = c.Groups.New(c.Watch.Limits); err != nil {
+			return Exit{}, err
+		}
+		defer func() { err = errors.Join(err, group.Close()) }()
+		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, group.FD()
+		c.Watch.Memory, c.Watch.Processes = 0, 0
+	}
 	kills := oomKills()
 	if err := cmd.Start(); err != nil {
 		return Exit{}, fmt.Errorf("start %s: %w", c.Args[0], err)
@@ -93,12 +117,19 @@ func (c Command) Run(ctx context.Context) (Exit, error) {
 	go func() { done <- cmd.Wait() }()
 	killed, err := c.watch(ctx, cmd.Process.Pid, out, done)
 	c.signal(cmd.Process.Pid, syscall.SIGKILL) // leftovers of the group
-	killMarked(c.Mark)
-	exit := Exit{Code: -1, Killed: killed, OOM: oomKills() > kills}
+	proc.KillMarked(c.Mark)
+	killUser(c.User)
+	exit = Exit{Code: -1, Killed: killed, OOM: oomKills() > kills, Counted: group != nil}
 	if cmd.ProcessState != nil {
 		exit.Code = cmd.ProcessState.ExitCode()
 		if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 			exit.Signal = status.Signal()
+		}
+	}
+	if group != nil {
+		exit.OOM = group.Starved()
+		if killed == nil && exit.Code != 0 {
+			exit.Killed = group.Exceeded()
 		}
 	}
 	var status *exec.ExitError
@@ -116,6 +147,9 @@ func (c Command) command(out io.Writer) *exec.Cmd {
 		Stdout: out, Stderr: out, ExtraFiles: c.Files,
 		WaitDelay: outputDelay,
 	}
+	if c.Input != nil {
+		cmd.Stdin = c.Input
+	}
 	proc.Isolate(cmd)
 	if c.Mark != "" {
 		cmd.Env = append(cmd.Env, c.Mark)
@@ -131,12 +165,15 @@ func (c Command) command(out io.Writer) *exec.Cmd {
 func (c Command) watch(ctx context.Context, pid int, out *activity, done <-chan error) (killed, err error) {
 	stalled, stop := c.stalls(pid, out)
 	defer stop()
+	watched, unwatch := context.WithCancel(ctx)
+	defer unwatch()
 	select {
 	case err := <-done:
 		return nil, err
 	case <-ctx.Done():
 		killed = context.Cause(ctx)
 	case killed = <-stalled:
+	case killed = <-c.Watch.Over(watched, pid):
 	}
 	return killed, c.end(pid, done)
 }
@@ -160,7 +197,7 @@ func (c Command) end(pid int, done <-chan error) error {
 	case <-grace.C:
 	}
 	c.signal(pid, syscall.SIGKILL)
-	killMarked(c.Mark)
+	proc.KillMarked(c.Mark)
 	return <-done
 }
 
@@ -220,110 +257,38 @@ func (a *activity) Write(p []byte) (int, error) {
 	return a.to.Write(p)
 }
 
-// clockTick is the unit of CPU times in /proc: USER_HZ, which is 100 on every
-// architecture that Linux runs packages on.
-const clockTick = 10 * time.Millisecond
-
-// process is one line of /proc/PID/stat, as far as needed.
-type process struct {
-	pid, parent int
-	cpu         time.Duration // own, and that of children that were waited for
-}
-
-// parseStat reads proc_pid_stat(5). The command name may hold spaces and
-// parentheses, so fields are counted from the last one.
-func parseStat(text []byte) (process, bool) {
-	open, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
-	if open < 1 || end < open {
-		return process{}, false
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text[:open])))
-	fields := strings.Fields(string(text[end+1:]))
-	if err != nil || len(fields) < 15 {
-		return process{}, false
-	}
-	parent, err := strconv.Atoi(fields[1])
-	if err != nil {
-		return process{}, false
-	}
-	p := process{pid: pid, parent: parent}
-	for _, field := range fields[11:15] { // utime stime cutime cstime
-		ticks, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return process{}, false
-		}
-		p.cpu += time.Duration(ticks) * clockTick
-	}
-	return p, true
-}
-
-// treeCPU sums the CPU time of a process and all its descendants, those in PID
-// namespaces below it included.
+// treeCPU sums the CPU time of a process and all its descendants.
 func treeCPU(root int) time.Duration {
-	all := map[int]process{}
-	names, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is valid
-	for _, name := range names {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			continue // it has ended
-		}
-		if p, ok := parseStat(text); ok {
-			all[p.pid] = p
-		}
-	}
 	var sum time.Duration
-	for pid, p := range all {
-		if descends(all, pid, root) {
-			sum += p.cpu
-		}
+	for _, p := range proc.Tree(root) {
+		sum += p.CPU
 	}
 	return sum
 }
 
-func descends(all map[int]process, pid, root int) bool {
-	for depth := 0; pid > 1 && depth < 1000; depth++ { // pids are reused while one looks: no endless circle
-		if pid == root {
-			return true
-		}
-		pid = all[pid].parent
-	}
-	return false
-}
-
-// killMarked kills every process of this user with an environment entry that
-// begins with mark.
-// It searches again until none is left, because a process may start another
-// between search and kill.
-func killMarked(mark string) {
-	if mark == "" {
+// killUser kills every process of a user, until none is left.
+func killUser(uid int) {
+	if uid <= 0 {
 		return
 	}
 	for range 20 {
-		found := markedProcesses(mark)
-		if len(found) == 0 {
-			return
+		names, _ := filepath.Glob("/proc/[0-9]*/status") // the pattern is valid
+		found := false
+		for _, name := range names {
+			// The directory's owner is root where a process hides itself (PR_SET_DUMPABLE).
+			text, err := os.ReadFile(name)
+			if err != nil || !bytes.Contains(text, fmt.Appendf(nil, "\nUid:\t%d\t", uid)) {
+				continue
+			}
+			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name))); err == nil && syscall.Kill(pid, syscall.SIGKILL) == nil {
+				found = true
+			}
 		}
-		for _, pid := range found {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
+		if !found {
+			return
 		}
 		time.Sleep(10 * time.Millisecond) // the kernel needs a moment to take them away
 	}
-}
-
-func markedProcesses(mark string) []int {
-	var pids []int
-	names, _ := filepath.Glob("/proc/[0-9]*/environ")
-	for _, name := range names {
-		text, err := os.ReadFile(name)
-		if err != nil || !bytes.Contains(append([]byte{0}, text...), []byte("\x00"+mark)) {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
-		if err == nil && pid != os.Getpid() {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
 }
 
 // oomKills returns how many processes the kernel has killed for want of memory

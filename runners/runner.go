@@ -11,9 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/internal/limit"
 )
 
 // Runner is a way of executing a build.
@@ -32,6 +34,24 @@ type Runner interface {
 	Build(ctx context.Context, job Job, log io.Writer) Result
 }
 
+// Noter is a Runner that has something to say about this machine, once it was
+// probed.
+type Noter interface {
+	Notes() []Note
+}
+
+// Note is a line about how builds run on this machine.
+type Note struct {
+	Text    string
+	Warning bool // somebody should do something about it
+}
+
+// Shower is a Runner that knows whether the builds on this machine see a file, be it
+// that they may read it or not.
+type Shower interface {
+	Shows(file string) bool
+}
+
 // Job is a build for a runner to execute. Its directories belong to this attempt
 // alone; the agent removes them.
 type Job struct {
@@ -40,12 +60,36 @@ type Job struct {
 	Output string // where packages go; empty at first
 	Work   string // for anything else; empty at first
 	Mark   string // for Command.Mark: of this attempt alone
+
+	// Authorize puts the worker's token into a request for a file of the repository;
+	// nil: it needs none. The token stays outside of what builds.
+	Authorize func(*http.Request) error
 }
 
 // Result is how an attempt ended.
 type Result struct {
 	Outcome buildbtw.Outcome
 	Message string // in words, for people; empty when built
+
+	// Doubtful: an infrastructure failure of which there is no other evidence than what
+	// the build itself printed or ended with. It is tried once more.
+	Doubtful bool
+
+	// Blameless: an infrastructure failure that says nothing against this machine, such
+	// as a mirror that does not answer.
+	Blameless bool
+
+	// PackageCode: what failed ran code of the package. Then what the log says of a full
+	// disk or of too little memory is compared with what the machine says.
+	PackageCode bool
+
+	// MemoryKnown: the control group of what failed was not short of memory, whatever
+	// the log says.
+	MemoryKnown bool
+
+	// NotChecked has dependencies that were taken for granted, with blanks between: neither
+	// the iteration's repository nor this machine has them.
+	NotChecked string
 }
 
 // Failed returns the result of a build whose package is at fault.
@@ -57,6 +101,28 @@ func Failed(format string, args ...any) Result {
 // machine, the network or the server.
 func Infrastructure(format string, args ...any) Result {
 	return Result{Outcome: buildbtw.OutcomeInfrastructure, Message: fmt.Sprintf(format, args...)}
+}
+
+// Unreachable returns the result of a build that failed because another machine, such as
+// a mirror, could not be reached or did not work: it is tried again, and this machine
+// is not to blame.
+func Unreachable(format string, args ...any) Result {
+	r := Infrastructure(format, args...)
+	r.Blameless = true
+	return r
+}
+
+// PackageFailed returns the result of a build in which code of the package failed.
+func PackageFailed(format string, args ...any) Result {
+	r := Failed(format, args...)
+	r.PackageCode = true
+	return r
+}
+
+// Overused returns the result of a build that used more than it may: the limits
+// are settings of the worker, so another machine may let it pass.
+func Overused(err *limit.ExceededError) Result {
+	return Result{Outcome: buildbtw.OutcomeFailed, Message: err.Error()}
 }
 
 // Why a build is ended early: the causes of a build's context.

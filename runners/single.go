@@ -27,13 +27,22 @@ type Single struct {
 	Leased func(api.Job) error
 }
 
+// claimGrace is how long after its end a claim that is under way may take.
+const claimGrace = 5 * time.Second
+
 // RunSingle claims the build and sees it through to its report. When ctx ends
 // the build is handed back. The error means that there was no lease: of kind
 // conflict or not found when the server does not hand the build out.
 func (a *Agent) RunSingle(ctx context.Context, s Single) (Report, error) {
-	job, err := a.Client.Claim(ctx, api.ClaimRequest{
+	// A job that is cancelled while the server grants its claim is to hand the build
+	// back, so the answer is waited for a while longer.
+	asking, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(claimGrace, end) })()
+	job, _, err := a.Client.Claim(asking, api.ClaimRequest{
 		Worker: a.Worker, Architectures: a.Architectures, Runners: a.runnerNames(),
 		Labels: a.Labels, Version: a.Version, Slot: s.Slot, Build: s.Build, Pipeline: s.Pipeline, Job: s.Job,
+		Secret: a.identity.secret, Instance: a.identity.instance,
 	})
 	switch {
 	case err != nil:
@@ -42,7 +51,7 @@ func (a *Agent) RunSingle(ctx context.Context, s Single) (Report, error) {
 		return Report{}, buildbtw.Conflict("build %s is not handed out to this job", s.Build)
 	}
 	if err := a.check(s, *job); err != nil {
-		return a.refuse(ctx, s, *job, err), nil
+		return a.refuse(asking, s, *job, err), nil
 	}
 	if !s.Deadline.IsZero() {
 		left := max(time.Until(s.Deadline).Seconds(), 1)

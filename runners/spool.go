@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,7 +21,8 @@ const maxLog = 512 << 20
 // outlives the server's absence. Writes come from the build, reads from the pump.
 type spool struct {
 	file *os.File
-	wake chan struct{} // holds a token when there is something new
+	hide *strings.Replacer // of directories of this machine, in the worker's own lines
+	wake chan struct{}     // holds a token when there is something new
 
 	mu     sync.Mutex
 	size   int64
@@ -60,7 +62,11 @@ func (s *spool) Write(p []byte) (int, error) {
 
 // Printf adds a line of the worker's own, in makepkg's manner.
 func (s *spool) Printf(format string, args ...any) {
-	fmt.Fprintf(s, "==> "+format+"\n", args...)
+	text := fmt.Sprintf("==> "+format+"\n", args...)
+	if s.hide != nil {
+		text = s.hide.Replace(text)
+	}
+	_, _ = io.WriteString(s, text) // never fails
 }
 
 // end marks the log as complete.

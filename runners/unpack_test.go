@@ -140,21 +140,3 @@ func FuzzUnpackTree(f *testing.F) {
 		}
 	})
 }
-
-func FuzzParseStat(f *testing.F) {
-	f.Add([]byte("12 (a b) c) S 1 12 12 0 -1 4194304 1 2 3 4 50 60 70 80 20 0 1 0 5"))
-	f.Add([]byte("x"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if p, ok := parseStat(text); ok && p == (process{}) && !bytes.Contains(text, []byte("0")) {
-			t.Errorf("%q is no process", text)
-		}
-	})
-}
-
-func TestParseStat(t *testing.T) {
-	t.Parallel()
-	p, ok := parseStat([]byte("12 (a b) c) S 1 12 12 0 -1 4194304 1 2 3 4 50 60 70 80 20 0 1 0 5"))
-	if want := (process{pid: 12, parent: 1, cpu: 2600 * time.Millisecond}); !ok || p != want {
-		t.Errorf("got %+v, %v, want %+v", p, ok, want)
-	}
-}

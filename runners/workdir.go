@@ -1,10 +1,12 @@
 package runners
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"buildbtw/internal/flock"
+	"buildbtw/internal/proc"
 )
 
 // Names in a worker's directory. The lock file marks the directory as a
@@ -52,7 +55,7 @@ func openWorkDir(path string) (*workDir, error) {
 		return nil, fmt.Errorf("lock the work directory: %w", err)
 	}
 	w := &workDir{path: path, lock: lock}
-	killMarked(strings.TrimSuffix(Mark(filepath.Join(path, attemptPrefix)), "/")) // of whatever attempt
+	proc.KillMarked(strings.TrimSuffix(Mark(filepath.Join(path, attemptPrefix)), "/")) // of whatever attempt
 	old, err := filepath.Glob(filepath.Join(strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path), attemptPrefix+"*"))
 	if err != nil {
 		return w, fmt.Errorf("look for old attempts in %s: %w", path, err)
@@ -116,29 +119,58 @@ func (w *workDir) close() { _ = w.lock.Release() }
 
 // RemoveTree removes a directory that a build has written to. makepkg leaves
 // directories behind that nobody may list, and processes that are being killed
-// may still add files.
+// may still add files. A build may also have nested directories deeper than this
+// process may hold open, or have run as one of this user's subordinate ids and lost
+// its worker.
 func RemoveTree(dir string) error {
-	var err error
-	for range 5 {
-		if err = os.RemoveAll(dir); err == nil {
-			return nil
-		}
-		openDirectories(dir)
-		if errors.Is(err, syscall.ENOTEMPTY) {
+	err := os.RemoveAll(dir)
+	for try := 0; err != nil && try < 5; try++ {
+		switch {
+		case errors.Is(err, syscall.ENOTEMPTY):
 			time.Sleep(20 * time.Millisecond)
+		case try == 0:
+			removeAsRoot(dir)
+		default:
+			openDirectories(dir)
 		}
+		err = os.RemoveAll(dir)
 	}
-	return fmt.Errorf("remove %s: %w", dir, err)
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", dir, err)
+	}
+	return nil
 }
 
-// openDirectories lets the owner list and change every directory below dir. A
-// directory is changed before it is read, so the walk reaches everything.
+// removeAsRoot has rm remove what it can, which no depth stops, as root of this
+// user's ids where the machine allows that. What is left shows in what comes after.
+func removeAsRoot(dir string) {
+	ways := [][]string{nil}
+	if os.Geteuid() != 0 {
+		ways = [][]string{{"unshare", "--user", "--map-root-user", "--map-auto"}, {"unshare", "--user", "--map-root-user"}, nil}
+	}
+	for _, way := range ways {
+		args := append(way, "rm", "--recursive", "--force", "--", dir)
+		if exec.CommandContext(context.Background(), args[0], args[1:]...).Run() == nil {
+			return
+		}
+	}
+}
+
+// openDirectories lets the owner list and change every directory below dir, and
+// nothing elsewhere, whatever links a process puts in their place meanwhile. A
+// directory is changed before it is read, so the walk reaches everything. What
+// cannot be changed shows in the removal's error.
 func openDirectories(dir string) {
 	_ = os.Chmod(dir, 0o700)
-	_ = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return
+	}
+	defer func() { _ = root.Close() }() // nothing is lost with it
+	_ = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() {
-			_ = os.Chmod(name, 0o700)
+			_ = root.Chmod(name, 0o700)
 		}
-		return nil // what cannot be changed shows in the removal's error
+		return nil
 	})
 }

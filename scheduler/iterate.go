@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"buildbtw"
 	"buildbtw/buildgraph"
 	"buildbtw/catalog"
+	"buildbtw/git/gitmirror"
+	"buildbtw/internal/guard"
 	"buildbtw/store"
 )
 
@@ -48,9 +51,10 @@ func (s *Scheduler) iteratePass(ctx context.Context) error {
 		return nil // the loop that reads the sources wakes this one
 	}
 	spaces, err := s.Store.ActiveBuildspaces(ctx)
-	if err != nil {
-		return fmt.Errorf("list the active buildspaces: %w", err)
+	if err != nil && len(spaces) == 0 {
+		return err
 	}
+	failures := []error{err} // of those that cannot be read
 	active, follow := make(map[int64]bool, len(spaces)), map[int64]bool{}
 	var wanted []buildbtw.Changeset
 	for _, space := range spaces {
@@ -61,42 +65,95 @@ func (s *Scheduler) iteratePass(ctx context.Context) error {
 	}
 	maps.DeleteFunc(s.moved, func(id int64, _ move) bool { return !active[id] })
 	maps.DeleteFunc(s.followed, func(id int64, _ uint64) bool { return !follow[id] })
-	var failures []error
+	current := make(map[wish]bool, len(spaces))
+	for _, space := range spaces {
+		current[wishOf(space)] = true
+	}
+	s.wishes.Keep(func(w wish) bool { return current[w] })
+	s.graphs.Keep(func(id int64) bool { return follow[id] })
 	if len(wanted) > 0 {
 		// Somebody who commits and then asks for an iteration means that commit.
-		failures = append(failures, s.readSources(ctx), s.Forge.FetchChangesets(ctx, wanted))
+		_, err := s.readSources(ctx)
+		failures = append(failures, err, s.Forge.FetchChangesets(ctx, wanted))
 	}
 	candidates := make([]candidate, 0, len(spaces))
 	for _, space := range spaces {
 		at, err := s.Catalog.ResolveAll(ctx, space.Changesets)
+		c := candidate{ActiveBuildspace: space, at: at, unresolved: err}
 		kind := buildbtw.KindOf(err)
 		ours := kind == buildbtw.KindInternal || kind == buildbtw.KindUnavailable
 		if err != nil && (ours || space.Wanted == "" && kind != buildbtw.KindNotFound) {
 			delete(s.moved, space.ID)
-			failures = append(failures, fmt.Errorf("iterate buildspace %s: %w", space.Name, err))
+			s.try(ctx, c, func() error { return err })
 			continue
 		}
-		candidates = append(candidates, candidate{ActiveBuildspace: space, at: at, unresolved: err})
+		candidates = append(candidates, c)
+		failures = append(failures, s.noteLost(ctx, c))
 	}
-	failures = append(failures, s.planFollowing(ctx, candidates))
+	s.planFollowing(ctx, candidates)
 	for _, c := range candidates {
-		if err := s.iterateOne(ctx, c); err != nil {
-			failures = append(failures, fmt.Errorf("iterate buildspace %s: %w", c.Name, err))
-		}
+		s.try(ctx, c, func() error { return s.iterateOne(ctx, c) })
 	}
 	return errors.Join(failures...)
+}
+
+// noteLost has a buildspace tell when a changeset that its latest iteration has
+// cannot be followed any more, and when it can be again.
+func (s *Scheduler) noteLost(ctx context.Context, c candidate) error {
+	var lost []buildbtw.Changeset
+	var names []string
+	if c.Latest != nil {
+		for _, at := range c.at {
+			if at.Commit == "" {
+				gone := buildbtw.Changeset{Source: at.Source, Ref: at.Ref}
+				lost, names = append(lost, gone), append(names, gone.String())
+			}
+		}
+	}
+	if strings.Join(names, ", ") == c.Lost {
+		return nil
+	}
+	why := ""
+	if c.unresolved != nil {
+		why = buildbtw.MessageOf(c.unresolved)
+	}
+	return s.Store.NoteLost(ctx, c.ID, lost, why)
+}
+
+// wish is what failures of a buildspace's next iteration are counted by: when it
+// was edited, or somebody asked once more, it is tried at once.
+type wish struct{ buildspace, revision int64 }
+
+func wishOf(space store.ActiveBuildspace) wish { return wish{space.ID, space.Revision} }
+
+// try works on a buildspace. What goes wrong concerns no other one: it is tried
+// again with growing pauses and in the end given up, with an invalid iteration
+// that says so, as long as somebody waits for one and the disk is not full.
+func (s *Scheduler) try(ctx context.Context, c candidate, work func() error) {
+	failure, err := s.wishes.Try(ctx, s.Log, s.Now(), wishOf(c.ActiveBuildspace), "the next iteration of buildspace "+c.Name+" cannot be made", work)
+	if err == nil || c.Wanted == "" || failure.Tries < guard.GiveUpAfter || buildbtw.MayPass(err) {
+		return
+	}
+	text := fmt.Sprintf("The server tried %d times to make this iteration and failed each time. %s Ask for a new iteration when that is mended.", failure.Tries, buildbtw.MessageOf(err))
+	_, err = s.Store.CreateIteration(ctx, store.NewIteration{
+		BuildspaceID: c.ID, Revision: c.Revision, Reason: c.Wanted, ReasonText: c.WantedText, CutOff: true,
+		Err: buildbtw.Unavailable("%s", text), Changesets: c.at,
+	})
+	if err != nil && ctx.Err() == nil {
+		s.Log.ErrorContext(ctx, "an iteration that cannot be made cannot be given up either", "buildspace", c.Name, "error", err)
+	}
 }
 
 // planFollowing plans the buildspaces that follow their whole graph, all at once,
 // as far as the catalog has changed since they were looked at last. A plan that
 // cannot be made is no reason for an iteration: the next change of the catalog is
 // looked at again.
-func (s *Scheduler) planFollowing(ctx context.Context, candidates []candidate) error {
+func (s *Scheduler) planFollowing(ctx context.Context, candidates []candidate) {
 	revision := s.Catalog.Revision()
 	var places []int
 	var requests []catalog.PlanRequest
 	for i, c := range candidates {
-		if !c.FollowAll || c.Latest == nil || c.Wanted != "" || s.followed[c.ID] == revision {
+		if !c.FollowAll || c.Latest == nil || c.Wanted != "" || s.followed[c.ID] == revision || !s.graphs.Due(c.ID, s.Now()) {
 			continue
 		}
 		if c.unresolved != nil {
@@ -105,23 +162,28 @@ func (s *Scheduler) planFollowing(ctx context.Context, candidates []candidate) e
 		}
 		places, requests = append(places, i), append(requests, catalog.PlanRequest{Changesets: c.at, Settings: c.Settings})
 	}
-	var failures []error
-	for i, planned := range s.Catalog.PlanAll(ctx, requests) {
-		c := &candidates[places[i]]
-		c.plan, c.revision = planned.Plan, revision
-		switch {
-		case planned.Err == nil:
-		case buildbtw.KindOf(planned.Err) == buildbtw.KindInternal:
-			failures = append(failures, fmt.Errorf("plan buildspace %s: %w", c.Name, planned.Err))
-		default:
-			s.followed[c.ID] = revision
+	var all []buildgraph.Planned
+	err := guard.Run(func() error {
+		all = s.Catalog.PlanAll(ctx, requests)
+		return nil
+	})
+	for i, place := range places {
+		c, planned := &candidates[place], buildgraph.Planned{Err: err}
+		if err == nil {
+			planned = all[i]
 		}
+		c.plan, c.revision = planned.Plan, revision
+		kind := buildbtw.KindOf(planned.Err)
+		if planned.Err != nil && kind != buildbtw.KindInternal {
+			s.followed[c.ID], planned.Err = revision, nil
+		}
+		_, _ = s.graphs.Try(ctx, s.Log, s.Now(), c.ID, "the graph of buildspace "+c.Name+" cannot be planned", func() error { return planned.Err }) // is noted
 	}
-	return errors.Join(failures...)
 }
 
 // iterateOne makes the next iteration of a buildspace if somebody asked for
-// one, a changeset moved, or something else in a graph that it follows. What moved
+// one, a changeset moved, or something else in a graph that it follows. Where fixes are
+// followed, a push to the source of what failed makes that a changeset. What moved
 // must have rested for the debounce time, unless pushes have been coming for so
 // long that the iteration is made anyway.
 func (s *Scheduler) iterateOne(ctx context.Context, c candidate) error {
@@ -130,7 +192,16 @@ func (s *Scheduler) iterateOne(ctx context.Context, c candidate) error {
 		return s.createIteration(ctx, c, c.Wanted, c.WantedText)
 	}
 	reason, text, at := s.movement(c)
+	create := func() error { return s.createIteration(ctx, c, reason, text) }
 	if reason == "" {
+		var fix store.Fix
+		var err error
+		if fix, at, err = s.pushedFixes(ctx, c); err != nil {
+			return err
+		}
+		create = func() error { return s.followFixes(ctx, c, fix) }
+	}
+	if len(at) == 0 {
 		delete(s.moved, c.ID)
 		return nil
 	}
@@ -146,8 +217,35 @@ func (s *Scheduler) iterateOne(ctx context.Context, c candidate) error {
 		s.moved[c.ID] = seen
 		return nil
 	}
+	if err := create(); err != nil {
+		s.moved[c.ID] = seen
+		return err
+	}
 	delete(s.moved, c.ID)
-	return s.createIteration(ctx, c, reason, text)
+	return nil
+}
+
+// pushedFixes returns what was pushed to the sources of what failed in the latest iteration,
+// and the commits; nothing for a buildspace that does not follow fixes.
+func (s *Scheduler) pushedFixes(ctx context.Context, c candidate) (fix store.Fix, at []string, err error) {
+	if !c.FollowFixes || c.Latest == nil {
+		return fix, nil, nil
+	}
+	failed, err := s.Store.FixableBuilds(ctx, c.Latest.ID)
+	if err != nil || len(failed) == 0 {
+		return fix, nil, err
+	}
+	return s.Catalog.PushedFixes(ctx, failed)
+}
+
+// followFixes makes sources changesets to which a fix was pushed. The next pass makes the
+// iteration.
+func (s *Scheduler) followFixes(ctx context.Context, c candidate, fix store.Fix) error {
+	if _, err := s.Store.FixBuilds(ctx, buildbtw.System, c.Name, fix); err != nil {
+		return err
+	}
+	s.Loop("iterate").Wake()
+	return nil
 }
 
 // movement returns why a buildspace needs a new iteration, in words too, and where
@@ -167,7 +265,7 @@ func (s *Scheduler) movement(c candidate) (reason buildbtw.IterationReason, text
 		at = append(at, p.Commit)
 		if p.Commit != "" && p.Commit != before[p.Source] {
 			change := buildbtw.Changeset{Source: p.Source, Ref: p.Ref}
-			moved = append(moved, fmt.Sprintf("%s moved from %s to %s", change, short(before[p.Source]), short(p.Commit)))
+			moved = append(moved, fmt.Sprintf("%s moved from %s to %s", change, cmp.Or(buildbtw.ShortCommit(before[p.Source]), "nothing"), buildbtw.ShortCommit(p.Commit)))
 		}
 	}
 	if len(moved) > 0 {
@@ -181,26 +279,37 @@ func (s *Scheduler) movement(c candidate) (reason buildbtw.IterationReason, text
 		s.followed[c.ID] = c.revision
 		return "", "", nil
 	}
-	return buildbtw.IterationFollowed, "a commit or a dependency in its graph changed (plan " + short(digest) + ")", append(at, digest)
-}
-
-// short abbreviates a commit or a digest as people write it.
-func short(commit string) string {
-	if commit == "" {
-		return "nothing"
-	}
-	return commit[:min(len(commit), 7)]
+	return buildbtw.IterationFollowed, "a commit or a dependency in its graph changed (plan " + buildbtw.ShortCommit(digest) + ")", append(at, digest)
 }
 
 // nextIteration returns the time at which the earliest pushed buildspace is due.
+// Those that were due and failed wait for the loop's period.
 func (s *Scheduler) nextIteration(context.Context) (time.Time, bool, error) {
 	var next time.Time
 	for _, m := range s.moved {
-		if due := m.since.Add(s.Debounce); next.IsZero() || due.Before(next) {
+		if due := m.since.Add(s.Debounce); due.After(s.Now()) && (next.IsZero() || due.Before(next)) {
 			next = due
 		}
 	}
 	return next, !next.IsZero(), nil
+}
+
+// layOut adds to a planned iteration the versions of its builds, and what need not be
+// built.
+func (s *Scheduler) layOut(ctx context.Context, c candidate, next *store.NewIteration) (err error) {
+	if next.Base, err = s.Catalog.BaseDigests(ctx, next.Plan); err != nil {
+		return err
+	}
+	v, err := s.Catalog.Versions(ctx, catalog.VersionRequest{
+		Plan: next.Plan, Base: next.Base, Settings: c.Settings, Buildspace: c.ID,
+		Bumps: &gitmirror.BumpsOf{Buildspace: c.Name, Iteration: c.NextNumber()},
+	})
+	if err != nil {
+		return err
+	}
+	next.Plan, next.Versions, next.Bumps = v.Plan, v.Taken, v.Made
+	next.Rows, err = s.Publisher.CreateRepositories(ctx, c.ActiveBuildspace, next.Plan, next.Base)
+	return err
 }
 
 // createIteration plans and stores an iteration. Its pacman repositories, with
@@ -219,7 +328,7 @@ func (s *Scheduler) createIteration(ctx context.Context, c candidate, reason bui
 	var err error
 	switch {
 	case next.Plan != nil:
-		next.Rows, err = s.Publisher.CreateRepositories(ctx, c.ActiveBuildspace, next.Plan)
+		err = s.layOut(ctx, c, &next)
 	case buildbtw.KindOf(next.Err) == buildbtw.KindInternal:
 		err = next.Err // ours or git's fault: try again with the next pass
 	default:

@@ -1,8 +1,10 @@
 package scheduler_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +32,7 @@ func TestNewBuildspaceGetsAnIterationWithEmptyRepositories(t *testing.T) {
 	if len(statuses) != 2 || statuses["lib"] != buildbtw.StatusPending || statuses["app"] != buildbtw.StatusBlocked {
 		t.Errorf("builds: %v", statuses)
 	}
-	if _, err := f.Repos.Path("work_1", "x86_64", "work.db"); err != nil {
+	if _, err := f.Repos.OpenFile("work_1", "x86_64", "work.db"); err != nil {
 		t.Errorf("the repository is not there from the first moment: %v", err)
 	}
 	f.DB.Check(t)
@@ -256,5 +258,117 @@ func wantCommit(t *testing.T, f *schedulertest.Server, number int, from, to, ver
 	rows, _, err := f.Store.Builds(t.Context(), store.BuildFilter{Buildspace: "work"})
 	if err != nil || len(rows) != 1 || rows[0].Commit != to || rows[0].Version != version {
 		t.Errorf("builds %+v (%v), want lib %s at %s", rows, err, version, to)
+	}
+}
+
+// TestAChangesetThatIsGoneIsAnEvent: once when its branch or its source vanishes, once
+// when it is back, whatever else is pushed meanwhile. The iteration goes on.
+func TestAChangesetThatIsGoneIsAnEvent(t *testing.T) {
+	t.Parallel()
+	f := schedulertest.New(t)
+	f.Push(t, "lib", schedulertest.Srcinfo("lib", "1"))
+	f.Push(t, "app", schedulertest.Srcinfo("app", "1", "lib"))
+	f.Space(t, "work", "lib", "app")
+	f.Pass(t, "sync", "iterate")
+	said := func() (words []string) {
+		t.Helper()
+		events, err := f.Store.Events(t.Context(), store.EventFilter{Buildspace: "work", Limit: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if e.Kind == buildbtw.EventBuildspace && e.Message != "Created." {
+				words = append(words, e.Message)
+			}
+		}
+		return words
+	}
+	moved := filepath.Join(t.TempDir(), "lib")
+	path := filepath.Join(f.Sources, "lib")
+	if err := os.Rename(path, moved); err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range []string{"1", "2"} {
+		f.Pass(t, "sync", "iterate")
+		f.Push(t, "other", schedulertest.Srcinfo("other", version))
+		f.DB.Clock.Advance(time.Minute)
+	}
+	if got := said(); len(got) != 1 || !strings.HasPrefix(got[0], `lib cannot be followed any more: there is no source "lib"`) {
+		t.Errorf("after the source went: %q", got)
+	}
+	row, err := f.Store.Buildspace(t.Context(), "work")
+	if err != nil || row.Lost != "lib" || len(f.Iterations(t, "work")) != 1 {
+		t.Errorf("lost %q, %v, %d iterations", row.Lost, err, len(f.Iterations(t, "work")))
+	}
+	if err := os.Rename(moved, path); err != nil {
+		t.Fatal(err)
+	}
+	f.Pass(t, "sync", "iterate", "sync", "iterate")
+	if got := said(); len(got) != 2 || !strings.HasPrefix(got[1], "lib is there again") {
+		t.Errorf("after it came back: %q", got)
+	}
+}
+
+// What sources may have in them, all of which other build systems have stumbled over: it
+// is planned as it stands there, in its order.
+func TestOddSourcesArePlanned(t *testing.T) {
+	t.Parallel()
+	f := schedulertest.New(t)
+	many := strings.Builder{}
+	for i := range 18_000 {
+		fmt.Fprintf(&many, "\tprovides = texlive-%d=2026\n", i)
+	}
+	crlf := func(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") }
+	texlive := strings.Replace(schedulertest.Srcinfo("texlive", "2026"), "\n\n", "\n"+many.String()+"\n", 1)
+	for slug, text := range map[string]string{
+		"texlive": texlive,
+		"crlf":    crlf(schedulertest.Srcinfo("crlf", "1.0", "texlive-17999>=2026")),
+		"epoch":   strings.Replace(schedulertest.Srcinfo("epoch", "2.0~rc1+git5.g1a2b", "crlf>=1.0"), "\tpkgrel", "\tepoch = 3\n\tpkgrel", 1),
+		"lib++":   schedulertest.Srcinfo("lib++", "1", "epoch>=3:2.0~rc1"),
+	} {
+		f.Push(t, slug, text)
+	}
+	f.SpaceWith(t, "work", func(s *buildbtw.Settings) { s.Scope = buildbtw.ScopeAll }, "texlive")
+	f.Pass(t, "sync", "iterate")
+	var got []string
+	for range 4 {
+		c := f.DB.Claim(t, "w1")
+		got = append(got, c.Build.Pkgbase+" "+c.Build.Version)
+		f.DB.Finish(t, c)
+	}
+	if want := []string{"texlive 2026-1", "crlf 1.0-1", "epoch 3:2.0~rc1+git5.g1a2b-1", "lib++ 1-1"}; !slices.Equal(got, want) {
+		t.Errorf("built %q, want %q", got, want)
+	}
+}
+
+// A push that is taken back makes an iteration at the older commit, says so, and what
+// was built of that commit before is used again; one that rewrites history likewise.
+func TestAPushThatIsTakenBack(t *testing.T) {
+	t.Parallel()
+	f := schedulertest.New(t)
+	first := f.Push(t, "lib", schedulertest.Srcinfo("lib", "1"))
+	f.Space(t, "work", "lib")
+	f.Pass(t, "sync", "iterate")
+	second := f.Push(t, "lib", schedulertest.Srcinfo("lib", "2"))
+	f.Settle(t)
+	schedulertest.Git(t, filepath.Join(f.Sources, "lib"), "reset", "-q", "--hard", first)
+	f.Settle(t)
+	schedulertest.Git(t, filepath.Join(f.Sources, "lib"), "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-q", "--amend", "-m", "rewritten")
+	third := schedulertest.Git(t, filepath.Join(f.Sources, "lib"), "rev-parse", "HEAD")
+	f.Settle(t)
+	rows := f.Iterations(t, "work")
+	var got []string
+	for _, it := range rows {
+		got = append(got, it.ReasonText)
+	}
+	moved := func(from, to string) string { return "lib moved from " + from[:7] + " to " + to[:7] }
+	if want := []string{moved(first, third), moved(second, first), moved(first, second)}; len(got) != 4 || !slices.Equal(got[:3], want) {
+		t.Fatalf("iterations: %q, want %q and the first", got, want)
+	}
+	if at := f.Changesets(t, rows[1].ID)["lib"]; at != first {
+		t.Errorf("the third iteration is at %s, want %s", at, first)
+	}
+	if c := f.DB.Claim(t, "w1"); c.Build.Commit != third || c.Build.Version != "1-1" {
+		t.Errorf("%+v", c.Build)
 	}
 }

@@ -2,11 +2,14 @@ package scheduler
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"runtime/debug"
+	"sync"
 	"time"
+
+	"buildbtw"
+	"buildbtw/internal/guard"
 )
 
 // Loop does one kind of work again and again. Each pass re-derives from the
@@ -17,8 +20,9 @@ type Loop struct {
 	Description string
 	Period      time.Duration // between passes when nobody wakes it; jitter of a tenth is added
 
-	// Pass does everything that is due. Its error is logged and the next pass
-	// comes after the period; a panic stops the server.
+	// Pass does everything that is due. Its error is logged when it differs from
+	// that of the pass before, and the next pass comes after the period. A panic is
+	// an error too, after which the pauses grow.
 	Pass func(ctx context.Context) error
 
 	// Next, when set, returns the time of the next pass if that is sooner than
@@ -26,16 +30,24 @@ type Loop struct {
 	Next func(ctx context.Context) (time.Time, bool, error)
 
 	wake chan struct{} // holds one token
+
+	state *loopState
+}
+
+type loopState struct {
+	sync.Mutex
+	buildbtw.LoopState
 }
 
 // NewLoop makes a loop; Run runs it.
 func NewLoop(l Loop) *Loop {
 	l.wake = make(chan struct{}, 1)
+	l.state = &loopState{LoopState: buildbtw.LoopState{Name: l.Name}}
 	return &l
 }
 
 // Wake makes the loop start a pass at once, or another one after the pass that
-// is under way.
+// is under way. After a panic it waits for the end of the pause.
 func (l *Loop) Wake() {
 	select {
 	case l.wake <- struct{}{}:
@@ -43,36 +55,90 @@ func (l *Loop) Wake() {
 	}
 }
 
-// Run repeats the pass until the context ends. It returns an error only for a
-// panic.
-func (l *Loop) Run(ctx context.Context, log *slog.Logger) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("loop %s panicked: %v\n%s", l.Name, p, debug.Stack())
-		}
-	}()
+// State returns how its passes went.
+func (l *Loop) State() buildbtw.LoopState {
+	l.state.Lock()
+	defer l.state.Unlock()
+	return l.state.LoopState
+}
+
+// Run repeats the pass until the context ends.
+func (l *Loop) Run(ctx context.Context, log *slog.Logger) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	wake := l.wake
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-timer.C:
-		case <-l.wake:
+		case <-wake:
 		}
-		if err := l.Pass(ctx); err != nil && ctx.Err() == nil {
-			log.ErrorContext(ctx, "loop failed; it goes on", "loop", l.Name, "error", err)
+		timer.Reset(l.pass(ctx, log))
+		if wake = l.wake; l.State().Panics > 0 {
+			wake = nil
 		}
-		pause := l.Period + rand.N(l.Period/10+1)
-		if l.Next != nil {
-			at, ok, err := l.Next(ctx)
-			if err != nil && ctx.Err() == nil {
-				log.ErrorContext(ctx, "loop cannot look ahead; it waits its period", "loop", l.Name, "error", err)
-			}
-			if err == nil && ok {
-				pause = min(pause, max(time.Until(at), 0))
-			}
-		}
-		timer.Reset(pause)
 	}
+}
+
+// After a panic a loop pauses for firstPause, and twice as long after each
+// further one in a row.
+const (
+	firstPause   = time.Second
+	longestPause = 5 * time.Minute
+)
+
+// pass makes a pass and returns how long to pause after it.
+func (l *Loop) pass(ctx context.Context, log *slog.Logger) time.Duration {
+	err := guard.Run(func() error { return l.Pass(ctx) })
+	panics, failed := l.note(ctx, log, err), err != nil
+	if panics > 0 {
+		return min(firstPause<<min(panics-1, 20), longestPause)
+	}
+	pause := l.Period + rand.N(l.Period/10+1)
+	if l.Next != nil {
+		var at time.Time
+		var ok bool
+		err := guard.Run(func() (err error) {
+			at, ok, err = l.Next(ctx)
+			return err
+		})
+		if err != nil && ctx.Err() == nil {
+			guard.Log(ctx, log, "loop cannot look ahead; it waits its period", err, "loop", l.Name)
+		}
+		until := time.Until(at)
+		if err == nil && ok && (until > 0 || !failed) { // what is due and fails waits the period
+			pause = min(pause, max(until, 0))
+		}
+	}
+	return pause
+}
+
+// note records how a pass went, and logs what is new. It returns how many passes
+// in a row have panicked.
+func (l *Loop) note(ctx context.Context, log *slog.Logger, err error) (panics int) {
+	l.state.Lock()
+	defer l.state.Unlock()
+	before := l.state.Error
+	switch {
+	case ctx.Err() != nil:
+		return 0
+	case err == nil:
+		l.state.Error, l.state.Failed, l.state.Panics = "", 0, 0
+		if before != "" {
+			log.InfoContext(ctx, "loop works again", "loop", l.Name)
+		}
+		return 0
+	}
+	l.state.Error = err.Error()
+	l.state.Failed++
+	l.state.FailedEver++
+	var caught *guard.PanicError
+	if l.state.Panics++; !errors.As(err, &caught) {
+		l.state.Panics = 0
+	}
+	if l.state.Error != before {
+		guard.Log(ctx, log, "loop failed; it goes on", err, "loop", l.Name)
+	}
+	return l.state.Panics
 }

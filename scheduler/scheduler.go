@@ -12,18 +12,19 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"buildbtw"
+	"buildbtw/auth"
 	"buildbtw/catalog"
 	"buildbtw/forge"
 	"buildbtw/git/gitmirror"
+	"buildbtw/internal/guard"
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/publish"
 	"buildbtw/store"
 )
 
-// Config is what the scheduler works with. All fields but Bases are needed.
+// Config is what the scheduler works with. All fields but Bases and Auth are needed.
 type Config struct {
 	Store     *store.Store
 	Mirror    *gitmirror.Mirror
@@ -32,6 +33,7 @@ type Config struct {
 	Catalog   *catalog.Catalog
 	Publisher *publish.Publisher
 	Forge     *forge.Forge
+	Auth      *auth.Auth // nil: there are no accounts to look after
 	Log       *slog.Logger
 	Now       func() time.Time
 
@@ -45,10 +47,16 @@ type Config struct {
 // Scheduler owns the loops.
 type Scheduler struct {
 	Config
-	loops    []*Loop
-	moved    moves
-	followed map[int64]uint64 // by buildspace: the revision of the catalog with which its graph was compared last
-	syncing  sync.Mutex       // one look at the sources at a time
+	loops      []*Loop
+	restarted  bool    // the leases are still to be extended over the restart
+	unextended []int64 // attempts of which that failed
+	wishes     guard.Items[wish]
+	graphs     guard.Items[int64] // of buildspaces that follow them
+	moved      moves
+	followed   map[int64]uint64 // by buildspace: the revision of the catalog with which its graph was compared last
+	unmade     int              // passes in a row that could not make all lost bumps anew
+	syncing    sync.Mutex       // one look at the sources at a time; guards sources
+	sources    sources
 }
 
 // pushers is how many pushes are looked at at the same time: one repository
@@ -76,12 +84,20 @@ func New(c Config) *Scheduler {
 			Period:      10 * time.Second, Pass: s.iteratePass, Next: s.nextIteration,
 		}, {
 			Name:        "prune",
-			Description: "removes uploads and packages that nothing needs any more",
-			Period:      10 * time.Minute, Pass: c.Publisher.Prune,
+			Description: "removes uploads, packages and commits of rebuilds that nothing needs any more",
+			Period:      10 * time.Minute, Pass: s.prunePass, Next: s.nextPrune,
+		}, {
+			Name:        "access",
+			Description: "removes sessions and tokens that have ended, and what is oldest in the audit",
+			Period:      time.Hour, Pass: c.Store.PruneAccess,
 		}, {
 			Name:        "learn",
 			Description: "puts what waits into the order that follows from the durations learned so far",
 			Period:      30 * time.Second, Pass: s.learnPass,
+		}, {
+			Name:        "blocked",
+			Description: "counts what failures block in all active buildspaces, for the home page",
+			Period:      10 * time.Second, Pass: c.Store.CountBlocked,
 		}, {
 			Name:        "reuse",
 			Description: "reuses earlier results, and skips dependents whose inputs did not change",
@@ -108,6 +124,13 @@ func New(c Config) *Scheduler {
 			Period:      time.Minute, Pass: c.Forge.SetCIConfigs,
 		},
 	}
+	if c.Auth != nil {
+		table = append(table, Loop{
+			Name:        "roles",
+			Description: "asks the OIDC provider who is still in which groups, and ends the roles that nobody vouches for",
+			Period:      c.Auth.RolePeriod(), Pass: c.Auth.CheckRoles,
+		})
+	}
 	for i := range pushers {
 		table = append(table, Loop{
 			Name:        fmt.Sprintf("push-%d", i+1),
@@ -119,6 +142,7 @@ func New(c Config) *Scheduler {
 		s.loops = append(s.loops, NewLoop(l))
 	}
 	c.Forge.OnWork(s.wakeAll)
+	c.Mirror.OnLate(s.Loop("sync").Wake)
 	return s
 }
 
@@ -141,31 +165,53 @@ func (s *Scheduler) wakeAll(name string) {
 
 // Prepare does what must be done before the first request is answered: it leaves
 // running attempts the time to send a heartbeat, completes what a crash cut
-// off, and reads the sources as the mirror has them.
+// off, and reads the sources as the mirror has them. What fails is logged, and
+// is done by the loops when it can be: a server that does not start shows nobody
+// what is wrong. The error is that of ctx.
 func (s *Scheduler) Prepare(ctx context.Context) error {
-	if err := s.Store.ExtendLeases(ctx, s.Lease); err != nil {
-		return fmt.Errorf("extend the leases over the restart: %w", err)
+	s.restarted = true // no heartbeat could arrive while the server was down
+	for _, step := range []struct {
+		what string
+		do   func(context.Context) error
+	}{
+		{"complete what the end of the server before cut off", s.rescuePass},
+		{"load the state of the groups in GitLab", s.Forge.Prepare},
+		{"read the sources as they were mirrored", func(ctx context.Context) error {
+			s.prepareSources(ctx)
+			return nil
+		}},
+	} {
+		err := guard.Run(func() error { return step.do(ctx) })
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			guard.Log(ctx, s.Log, "a step of the start failed; the server starts without it", err, "step", step.what)
+		}
 	}
-	if err := s.rescuePass(ctx); err != nil {
-		return err
-	}
-	if err := s.Forge.Prepare(ctx); err != nil {
-		return err
-	}
-	return s.Catalog.Refresh(ctx)
+	return nil
 }
 
-// Run runs all loops until the context ends, or until one of them panics. After
-// every change in the store there may be something to reuse or to hand out.
-func (s *Scheduler) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
+// States returns how the passes of the loops went.
+func (s *Scheduler) States() []buildbtw.LoopState {
+	states := make([]buildbtw.LoopState, len(s.loops))
+	for i, l := range s.loops {
+		states[i] = l.State()
+	}
+	return states
+}
+
+// Run runs all loops until the context ends. After every change in the store
+// there may be something to reuse or to hand out.
+func (s *Scheduler) Run(ctx context.Context) {
+	var group sync.WaitGroup
 	changed, cancel := s.Store.Subscribe()
 	defer cancel()
-	group.Go(func() error {
+	group.Go(func() {
 		for {
 			select {
 			case <-ctx.Done():
-				return nil
+				return
 			case <-changed:
 				s.Loop("reuse").Wake()
 				s.Loop("dispatch").Wake()
@@ -173,7 +219,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		}
 	})
 	for _, l := range s.loops {
-		group.Go(func() error { return l.Run(ctx, s.Log) })
+		group.Go(func() { l.Run(ctx, s.Log) })
 	}
-	return group.Wait()
+	group.Wait()
 }

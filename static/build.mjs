@@ -12,7 +12,7 @@ const dist = join(here, "dist");
 await rm(dist, { recursive: true, force: true });
 await mkdir(dist, { recursive: true });
 await build({
-  entryPoints: [join(here, "src/app.css"), join(here, "src/app.js"), join(here, "src/graph.js"), join(here, "src/hints.js")],
+  entryPoints: [join(here, "src/app.css"), join(here, "src/app.js"), join(here, "src/graph.js"), join(here, "src/pictures.js"), join(here, "src/hints.js")],
   bundle: true,
   minify: true,
   legalComments: "none",

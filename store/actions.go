@@ -7,8 +7,9 @@ import (
 	"buildbtw"
 )
 
-// RetryBuild makes a failed build pending again, by a person's wish. Conflict
-// when its iteration is over or its status does not allow it.
+// RetryBuild has a failed build tried again by a person's wish, and takes back
+// that one was cancelled. Conflict when its iteration is over or its status does
+// not allow it.
 func (s *Store) RetryBuild(ctx context.Context, actor string, id int64) (BuildRow, error) {
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		row, err := t.buildRow(ctx, id)
@@ -30,7 +31,15 @@ func (t *tx) retry(ctx context.Context, actor string, row BuildRow) error {
 	if err := t.checkReady(ctx, row); err != nil {
 		return err
 	}
+	if row.Status == buildbtw.StatusSkipped {
+		_, err := t.takeUp(ctx, []int64{row.ID}, resumed(actor))
+		return err
+	}
 	return t.moveOne(ctx, row.ID, retried(actor))
+}
+
+func resumed(actor string) change {
+	return change{actor: actor, message: "Taken up again by " + actor + "."}
 }
 
 func retried(actor string) change {
@@ -45,7 +54,10 @@ func retried(actor string) change {
 func (t *tx) checkReady(ctx context.Context, row BuildRow) error {
 	var state buildbtw.IterationState
 	err := t.get(ctx, &state, "iteration_state_of_build", args{"build": row.ID})
-	if err == nil && state != buildbtw.IterationReady {
+	switch {
+	case err == nil && state == buildbtw.IterationStopped:
+		return buildbtw.Conflict("iteration %d of %s is stopped; start the buildspace again and its builds go on", row.Iteration, row.Buildspace)
+	case err == nil && state != buildbtw.IterationReady:
 		return buildbtw.Conflict("iteration %d of %s is %s; nothing of it is built any more", row.Iteration, row.Buildspace, state)
 	}
 	return err
@@ -78,20 +90,24 @@ func cancelled(actor string) change {
 	return change{cause: buildbtw.CauseCancelled, actor: actor, message: "Cancelled by " + actor + "."}
 }
 
-// RetryFailed retries every failed build of the buildspace's iteration that is
-// being built, and says how many.
-func (s *Store) RetryFailed(ctx context.Context, actor, buildspace string) (n int, err error) {
+// RetryBuilds retries every failed build of the buildspace's iteration that is
+// being built, takes back what was cancelled of it, and says how many go on.
+func (s *Store) RetryBuilds(ctx context.Context, actor, buildspace string) (n int, err error) {
 	err = s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		builds, err := t.readyBuilds(ctx, buildspace)
 		if err != nil {
 			return err
 		}
 		ids, err := t.move(ctx, builds, retried(actor))
-		n = len(ids)
+		if err != nil {
+			return err
+		}
+		n, err = t.takeUp(ctx, builds, resumed(actor))
+		n += len(ids)
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("retry failed builds of %s: %w", buildspace, err)
+		return 0, fmt.Errorf("retry the builds of %s: %w", buildspace, err)
 	}
 	return n, nil
 }
@@ -115,11 +131,14 @@ func (s *Store) CancelBuilds(ctx context.Context, actor, buildspace string) (n i
 }
 
 // readyBuilds lists the builds of a buildspace that may still change: those of
-// its one iteration in state ready.
+// its one iteration in state ready. Conflict when the buildspace is stopped.
 func (t *tx) readyBuilds(ctx context.Context, buildspace string) (ids []int64, err error) {
 	b, err := t.buildspace(ctx, buildspace)
 	if err != nil {
 		return nil, err
+	}
+	if b.Status == buildbtw.BuildspaceStopped {
+		return nil, buildbtw.Conflict("buildspace %s is stopped, and nothing of it is built; start it again and its builds go on", b.Name)
 	}
 	err = t.list(ctx, &ids, "ready_builds", args{"buildspace": b.ID})
 	return ids, err
@@ -163,7 +182,7 @@ func (t *tx) rebuild(ctx context.Context, actor string, row BuildRow) error {
 	if len(busy) > 0 {
 		return buildbtw.Conflict("%s, which is above it, is being published; try again in a moment", busy[0])
 	}
-	if err := t.endRunning(ctx, above, fmt.Sprintf("%s, which it is built with, is built again.", row.Pkgbase)); err != nil {
+	if err := t.endRunning(ctx, above, fmt.Sprintf("%s, which it is built with, is built again.", row.Pkgbase), buildbtw.StatusBlocked); err != nil {
 		return err
 	}
 	err := t.moveOne(ctx, row.ID, change{
@@ -192,13 +211,13 @@ func (t *tx) rebuild(ctx context.Context, actor string, row BuildRow) error {
 // endRunning ends the attempts under way of builds, at once: the builds will
 // have others before a worker could report back. It hears of it at its next
 // heartbeat.
-func (t *tx) endRunning(ctx context.Context, builds []int64, message string) error {
+func (t *tx) endRunning(ctx context.Context, builds []int64, message string, result buildbtw.Status) error {
 	var attempts []buildbtw.Attempt
 	if err := t.list(ctx, &attempts, "running_attempts_of_builds", args{"builds": idList(builds)}); err != nil {
 		return err
 	}
 	for i := range attempts {
-		err := t.finishAttempt(ctx, &attempts[i], ending{buildbtw.OutcomeCancelled, message}, buildbtw.StatusBlocked)
+		err := t.finishAttempt(ctx, &attempts[i], ending{outcome: buildbtw.OutcomeCancelled, message: message}, result)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -54,13 +55,43 @@ func TestRetryBringsAFailedBuildBack(t *testing.T) {
 	}
 }
 
+// TestACancelledBuildIsTakenUpAgain: what was done meanwhile counts, and what
+// is built together with another architecture follows.
+func TestACancelledBuildIsTakenUpAgain(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.PlanFor([]string{"aarch64", "x86_64"}, "lib*", "app: lib"))
+	byName := map[string]int64{}
+	rows, _, err := db.Builds(t.Context(), store.BuildFilter{Buildspace: "space"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		byName[r.Pkgbase+" "+r.Architecture] = r.ID
+	}
+	cancelled := []string{"lib x86_64", "app x86_64", "app aarch64"}
+	for _, name := range cancelled {
+		if _, err := db.CancelBuild(t.Context(), "alice", byName[name]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db.Finish(t, db.Claim(t, "w1", "aarch64")) // lib, for both
+	for i, want := range []string{"built", "pending", "pending"} {
+		row, err := db.RetryBuild(t.Context(), "bob", byName[cancelled[i]])
+		if err != nil || string(row.Status) != want {
+			t.Errorf("%s is %s after the retry, %v; want %s", cancelled[i], row.Status, err, want)
+		}
+		db.Check(t)
+	}
+}
+
 func TestWholeBuildspacesAreRetriedAndCancelled(t *testing.T) {
 	t.Parallel()
 	db := storetest.New(t)
 	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a", "b", "c", "d: a", "e: b"))
 	db.End(t, db.Claim(t, "w1"), buildbtw.OutcomeFailed)
 	db.End(t, db.Claim(t, "w1"), buildbtw.OutcomeTimedOut)
-	if n, err := db.RetryFailed(t.Context(), "alice", "space"); n != 2 || err != nil {
+	if n, err := db.RetryBuilds(t.Context(), "alice", "space"); n != 2 || err != nil {
 		t.Errorf("retried %d, %v; want 2", n, err)
 	}
 	db.Check(t)
@@ -75,8 +106,24 @@ func TestWholeBuildspacesAreRetriedAndCancelled(t *testing.T) {
 	if n, err := db.CancelBuilds(t.Context(), "alice", "space"); n != 0 || err != nil {
 		t.Errorf("cancelled %d again, %v", n, err)
 	}
+	if n, err := db.RetryBuilds(t.Context(), "alice", "space"); n != 5 || err != nil {
+		t.Errorf("took %d up again, %v; want the 5 that were cancelled", n, err)
+	}
+	db.Check(t)
+	if state := statusesOf(t, db); state != "a pending, b pending, c pending, d blocked, e blocked" {
+		t.Errorf("after the retry: %s", state)
+	}
+	if _, err := db.StopBuildspace(t.Context(), "alice", "space"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.RetryBuilds(t.Context(), "alice", "space"); buildbtw.KindOf(err) != buildbtw.KindConflict || !strings.Contains(err.Error(), "start it again") {
+		t.Errorf("retry of a stopped buildspace: %v", err)
+	}
+	if _, err := db.RetryBuild(t.Context(), "alice", running.Build.ID); buildbtw.KindOf(err) != buildbtw.KindConflict || !strings.Contains(err.Error(), "start the buildspace again") {
+		t.Errorf("retry of a build of a stopped buildspace: %v", err)
+	}
 	for _, do := range []func() (int, error){
-		func() (int, error) { return db.RetryFailed(t.Context(), "alice", "none") },
+		func() (int, error) { return db.RetryBuilds(t.Context(), "alice", "none") },
 		func() (int, error) { return db.CancelBuilds(t.Context(), "alice", "none") },
 	} {
 		if _, err := do(); buildbtw.KindOf(err) != buildbtw.KindNotFound {

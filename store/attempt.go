@@ -1,13 +1,17 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"buildbtw"
+	"buildbtw/internal/guard"
 )
 
 // LeaseRow is what a running lease gives access to.
@@ -60,16 +64,33 @@ func (q *Reader) Lease(ctx context.Context, lease string) (LeaseRow, error) {
 	return row, nil
 }
 
-// LeasedAttempt gives the attempt of a lease, and Conflict as Lease does.
-func (q *Reader) LeasedAttempt(ctx context.Context, lease string) (id int64, err error) {
-	err = q.get(ctx, &id, "valid_attempt_id_of_lease", args{"lease": lease})
+// HeldLease is what every call of a worker needs of its lease.
+type HeldLease struct {
+	buildbtw.AttemptName
+	Holder string `bun:"holder"` // name of the user who claimed it; empty when that is not known
+	Valid  bool   `bun:"valid"`  // false: the attempt has ended, or is to stop
+}
+
+// Attempt returns the attempt that the lease was given for. The error is a Conflict when
+// the lease is no longer valid.
+func (h HeldLease) Attempt() (buildbtw.AttemptName, error) {
+	if !h.Valid {
+		return buildbtw.AttemptName{}, errLeaseOver()
+	}
+	return h.AttemptName, nil
+}
+
+// HeldLease looks up a lease, whether or not it is still valid. The error is a Conflict
+// when no such lease was ever given.
+func (q *Reader) HeldLease(ctx context.Context, lease string) (h HeldLease, err error) {
+	err = q.get(ctx, &h, "held_lease", args{"lease": lease})
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, errLeaseOver()
+		return h, errLeaseOver()
 	}
 	if err != nil {
-		return 0, fmt.Errorf("look up lease: %w", err)
+		return h, fmt.Errorf("look up a lease: %w", err)
 	}
-	return id, nil
+	return h, nil
 }
 
 // Heartbeat keeps a lease for another while and says whether the worker is to
@@ -91,6 +112,49 @@ func (s *Store) Heartbeat(ctx context.Context, lease string, extend time.Duratio
 // after it. The same report again changes nothing and gets the same answer;
 // any other report after the end is a Conflict.
 func (s *Store) EndAttempt(ctx context.Context, lease string, o buildbtw.Outcome, message string) (buildbtw.Status, error) {
+	return s.endAttempt(ctx, lease, ending{outcome: o, message: message})
+}
+
+// EndDoubtfully is EndAttempt for an attempt that blames the machine by nothing but what
+// the build itself printed or ended with. That is worth one more try, and says
+// nothing against the machine: else a build could take all machines away.
+func (s *Store) EndDoubtfully(ctx context.Context, lease, message string) (buildbtw.Status, error) {
+	return s.endAttempt(ctx, lease, ending{outcome: buildbtw.OutcomeInfrastructure, message: message, doubtful: true, blameless: true})
+}
+
+// EndBlameless is EndAttempt for an attempt that failed because of another machine, such
+// as a mirror, or of what builds did to this one: it is tried again as often as after
+// other infrastructure failures, and says nothing against the worker.
+func (s *Store) EndBlameless(ctx context.Context, lease, message string) (buildbtw.Status, error) {
+	return s.endAttempt(ctx, lease, ending{outcome: buildbtw.OutcomeInfrastructure, message: message, blameless: true})
+}
+
+// NoteNotChecked stores which dependencies a running attempt took for granted.
+func (s *Store) NoteNotChecked(ctx context.Context, lease string, names buildbtw.Names) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, "note_not_checked", args{"lease": lease, "names": names})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note what was not checked: %w", err)
+	}
+	return nil
+}
+
+// NoteError stores which line of its log says why a running attempt failed.
+func (s *Store) NoteError(ctx context.Context, lease string, line int64, text string) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, "note_error", args{"lease": lease, "line": line, "text": text})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note why an attempt failed: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) endAttempt(ctx context.Context, lease string, e ending) (buildbtw.Status, error) {
+	o := e.outcome
 	if o == buildbtw.OutcomeBuilt || !o.Reportable() {
 		return "", buildbtw.Invalid("an attempt cannot end as %q; report failed, infrastructure, timed-out, stalled, cancelled or released", o)
 	}
@@ -102,7 +166,7 @@ func (s *Store) EndAttempt(ctx context.Context, lease string, o buildbtw.Outcome
 		}
 		switch {
 		case a.State == buildbtw.AttemptRunning:
-			status, err = t.end(ctx, a, ending{o, message})
+			status, err = t.end(ctx, a, e)
 			return err
 		case a.State == buildbtw.AttemptFinished && a.Outcome == o:
 			status = a.Result
@@ -120,8 +184,11 @@ func (s *Store) EndAttempt(ctx context.Context, lease string, o buildbtw.Outcome
 
 // ending is how an attempt came to its end without packages.
 type ending struct {
-	outcome buildbtw.Outcome
-	message string
+	outcome   buildbtw.Outcome
+	message   string
+	actor     string // whose doing it is; the worker's when empty
+	doubtful  bool   // there is no evidence: it is tried once more
+	blameless bool   // see buildbtw.Attempt
 }
 
 // end finishes an attempt and puts its build where the outcome says. The build
@@ -150,9 +217,9 @@ func (t *tx) end(ctx context.Context, a *buildbtw.Attempt, e ending) (buildbtw.S
 // finishAttempt is the only way to the state finished.
 func (t *tx) finishAttempt(ctx context.Context, a *buildbtw.Attempt, e ending, result buildbtw.Status) error {
 	before := a.State
-	a.State, a.Outcome, a.Message, a.Result, a.FinishedAt = buildbtw.AttemptFinished, e.outcome, e.message, result, &t.now
+	a.State, a.Outcome, a.Message, a.Blameless, a.Result, a.FinishedAt = buildbtw.AttemptFinished, e.outcome, e.message, e.blameless, result, &t.now
 	return t.writeAttempt(ctx, a, "finish_attempt", args{
-		"attempt": a.ID, "before": before, "outcome": a.Outcome, "message": a.Message, "result": a.Result, "now": t.now,
+		"attempt": a.ID, "before": before, "outcome": a.Outcome, "message": a.Message, "blameless": a.Blameless, "result": a.Result, "now": t.now,
 	})
 }
 
@@ -173,20 +240,32 @@ func (t *tx) writeAttempt(ctx context.Context, a *buildbtw.Attempt, statement st
 // calls itself cancelled though nobody asked it to stop has handed its build
 // back.
 func (t *tx) moveEnded(ctx context.Context, a *buildbtw.Attempt, e ending) error {
-	c := change{actor: a.Worker, message: e.message}
+	c := change{actor: cmp.Or(e.actor, a.Worker), message: withError(e.message, a.ErrorText)}
 	switch e.outcome {
 	case buildbtw.OutcomeInfrastructure:
 		c.cause = buildbtw.CauseInfrastructure
-		return t.tryAgain(ctx, a.BuildID, c)
+		if e.doubtful {
+			return t.tryAgain(ctx, a.BuildID, min(doubtfulRetries, t.opts.MaxRetries), c)
+		}
+		return t.tryAgain(ctx, a.BuildID, t.opts.MaxRetries, c)
 	case buildbtw.OutcomeLost:
 		c.cause, c.actor = buildbtw.CauseLost, buildbtw.System
-		return t.tryAgain(ctx, a.BuildID, c)
+		return t.tryAgain(ctx, a.BuildID, t.opts.MaxRetries, c)
 	case buildbtw.OutcomeReleased, buildbtw.OutcomeCancelled:
 		c.cause = buildbtw.CauseReleased
 		return t.putBack(ctx, a.BuildID, c)
 	}
 	c.to, c.cause = buildbtw.StatusFailed, buildbtw.CauseFailed
 	return t.moveOne(ctx, a.BuildID, c)
+}
+
+// withError adds to how an attempt ended the line of its log that says why, unless that is said
+// already.
+func withError(message, text string) string {
+	if strings.Contains(message, text) {
+		return message
+	}
+	return strings.TrimSpace(message + " First error: " + text)
 }
 
 // putBack makes a build pending again, or skips it when its iteration is over:
@@ -208,14 +287,17 @@ func (t *tx) putBack(ctx context.Context, build int64, c change) error {
 	return t.moveOne(ctx, build, c)
 }
 
-// tryAgain makes the build pending after a pause, or failed when machines have
-// failed it too often.
-func (t *tx) tryAgain(ctx context.Context, build int64, c change) error {
+// doubtfulRetries is how often a build is tried again for what it printed itself.
+const doubtfulRetries = 1
+
+// tryAgain makes the build pending after a pause, or failed when it was tried again
+// so often already.
+func (t *tx) tryAgain(ctx context.Context, build int64, most int, c change) error {
 	b, err := t.build(ctx, build)
 	if err != nil {
 		return err
 	}
-	if b.Retries >= t.opts.MaxRetries {
+	if b.Retries >= most {
 		c.message = fmt.Sprintf("Given up after %d retries: %s", b.Retries, c.message)
 		c.to, c.cause = buildbtw.StatusFailed, buildbtw.CauseFailed
 		return t.moveOne(ctx, b.ID, c)
@@ -246,45 +328,97 @@ func pause(retries int) time.Duration {
 	return d
 }
 
-// ExtendLeases gives every running attempt at least d from now. The server
-// calls it when it starts: no heartbeat could arrive while it was down, and a
-// restart shall cost no running build.
-func (s *Store) ExtendLeases(ctx context.Context, d time.Duration) error {
-	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
-		until := t.now.Add(d).Truncate(time.Microsecond)
-		_, err := t.exec(ctx, "extend_leases", args{"until": until})
-		return err
+// RunningAttempts gives the ids of all attempts that have a lease.
+func (q *Reader) RunningAttempts(ctx context.Context) (ids []int64, err error) {
+	if err := q.list(ctx, &ids, "running_attempts", nil); err != nil {
+		return nil, fmt.Errorf("list running attempts: %w", err)
+	}
+	return ids, nil
+}
+
+// ExtendLeases gives these attempts at least d from now, as far as they run. The
+// server calls it when it starts: no heartbeat could arrive while it was down, and a
+// restart shall cost no running build. It gives those for which it failed.
+func (s *Store) ExtendLeases(ctx context.Context, attempts []int64, d time.Duration) (failed []int64, err error) {
+	failed, err = guard.Apart(attempts, func(ids []int64) error {
+		return s.inTx(ctx, func(ctx context.Context, t *tx) error {
+			until := t.now.Add(d).Truncate(time.Microsecond)
+			_, err := t.exec(ctx, "extend_leases", args{"until": until, "attempts": idList(ids)})
+			return err
+		})
 	})
 	if err != nil {
-		return fmt.Errorf("extend leases: %w", err)
+		return failed, fmt.Errorf("extend the leases of attempts: %w", err)
 	}
-	return nil
+	return nil, nil
 }
 
 // ExpireLeases ends every running attempt whose deadline has passed as lost,
-// and makes its build pending again. It gives those attempts.
-func (s *Store) ExpireLeases(ctx context.Context) ([]buildbtw.Attempt, error) {
-	var over []buildbtw.Attempt
-	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
-		if err := t.list(ctx, &over, "expired_leases", args{"now": t.now}); err != nil {
+// and makes its build pending again, but those in spared. It gives those attempts.
+// Each is a transaction of its own: one that cannot be ended is in the error, is
+// tried again with growing pauses, and in the end given up, and keeps no other.
+func (s *Store) ExpireLeases(ctx context.Context, spared ...int64) (over []buildbtw.Attempt, err error) {
+	due, err := readable[buildbtw.Attempt](ctx, s.queries, "expired_leases", args{"now": s.now()})
+	failures := []error{err}
+	for _, a := range due {
+		if slices.Contains(spared, a.ID) {
+			continue
+		}
+		ended := false
+		failure, err := s.expiring.Try(ctx, s.opts.Log, s.now(), a.ID, fmt.Sprintf("the lease of attempt %d of build %d is over, and the attempt cannot be ended", a.Number, a.BuildID), func() error {
+			err := s.expire(ctx, &a)
+			ended = err == nil
+			if errors.Is(err, sql.ErrNoRows) { // a heartbeat came meanwhile
+				return nil
+			}
+			return err
+		})
+		if err != nil && failure.Tries >= guard.GiveUpAfter && !buildbtw.MayPass(err) {
+			if err = s.giveUp(ctx, a, failure.Tries, err); err == nil {
+				s.expiring.Done(a.ID)
+				ended = true
+			}
+		}
+		if err != nil {
+			failures = append(failures, fmt.Errorf("expire the lease of attempt %d: %w", a.ID, err))
+		}
+		if ended {
+			over = append(over, a)
+		}
+	}
+	return over, errors.Join(failures...)
+}
+
+// giveUp ends an attempt that cannot be ended as it should be: its build fails if it is
+// running still, with the reason, so that a person can have it built again. What stands
+// otherwise about the build stays as it is.
+func (s *Store) giveUp(ctx context.Context, a buildbtw.Attempt, tries int, why error) error {
+	return s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		message := fmt.Sprintf("The lease of %s is over, and the attempt could not be ended as lost in %d tries: %s Retry the build.", a.Worker, tries, buildbtw.MessageOf(why))
+		moved, err := t.move(ctx, []int64{a.BuildID}, change{to: buildbtw.StatusFailed, cause: buildbtw.CauseFailed, actor: buildbtw.System, message: message})
+		if err != nil {
 			return err
 		}
-		for i := range over {
-			a := &over[i]
-			e := ending{buildbtw.OutcomeLost, fmt.Sprintf("No heartbeat of %s since %s.", a.Worker, a.HeartbeatAt.UTC().Format(time.DateTime))}
-			if a.Stop {
-				e = ending{buildbtw.OutcomeCancelled, a.Worker + " was told to stop and did not report back."}
-			}
-			if _, err := t.end(ctx, a, e); err != nil {
-				return fmt.Errorf("attempt %d: %w", a.ID, err)
-			}
+		var result buildbtw.Status
+		if len(moved) > 0 {
+			result = buildbtw.StatusFailed
 		}
-		return nil
+		return t.finishAttempt(ctx, &a, ending{outcome: buildbtw.OutcomeLost, message: message, blameless: true}, result)
 	})
-	if err != nil {
-		return nil, fmt.Errorf("expire leases: %w", err)
-	}
-	return over, nil
+}
+
+func (s *Store) expire(ctx context.Context, a *buildbtw.Attempt) error {
+	return s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		if err := t.get(ctx, a, "expired_lease", args{"attempt": a.ID, "now": t.now}); err != nil {
+			return err
+		}
+		e := ending{outcome: buildbtw.OutcomeLost, message: fmt.Sprintf("No heartbeat of %s since %s.", a.Worker, a.HeartbeatAt.UTC().Format(time.DateTime))}
+		if a.Stop {
+			e = ending{outcome: buildbtw.OutcomeCancelled, message: a.Worker + " was told to stop and did not report back."}
+		}
+		_, err := t.end(ctx, a, e)
+		return err
+	})
 }
 
 // NextWake is when time alone will make something possible: a deadline passes,

@@ -126,8 +126,9 @@ func TestLostLeases(t *testing.T) {
 	if stop, err := db.Heartbeat(t.Context(), c.Attempt.Lease, storetest.Lease); stop || err != nil {
 		t.Fatalf("heartbeat: stop %v, %v", stop, err)
 	}
-	if id, err := db.LeasedAttempt(t.Context(), c.Attempt.Lease); id != c.Attempt.ID || err != nil {
-		t.Fatalf("attempt %d, %v; want %d", id, err, c.Attempt.ID)
+	held, err := db.HeldLease(t.Context(), c.Attempt.Lease)
+	if name, over := held.Attempt(); name != c.Attempt.Name() || over != nil || err != nil {
+		t.Fatalf("attempt %s, %v, %v; want %s", name, over, err, c.Attempt.Name())
 	}
 	db.Clock.Advance(storetest.Lease - time.Second)
 	if over, err := db.ExpireLeases(t.Context()); err != nil || len(over) != 0 {
@@ -155,7 +156,11 @@ func staleCallsAreRefused(t *testing.T, db *storetest.DB, c *store.Claimed) {
 	ctx, lease := t.Context(), c.Attempt.Lease
 	_, heartbeat := db.Heartbeat(ctx, lease, storetest.Lease)
 	_, look := db.Lease(ctx, lease)
-	_, attempt := db.LeasedAttempt(ctx, lease)
+	held, err := db.HeldLease(ctx, lease)
+	if err != nil {
+		t.Errorf("who holds a lease that is over: %v", err)
+	}
+	_, attempt := held.Attempt()
 	_, end := db.EndAttempt(ctx, lease, buildbtw.OutcomeFailed, "late")
 	_, publish := db.BeginPublish(ctx, lease, nil)
 	_, complete := db.CompletePublish(ctx, c.Attempt.ID)
@@ -194,8 +199,12 @@ func TestRestartCostsNoRunningBuild(t *testing.T) {
 	db, c := claimed(t)
 	db.Clock.Advance(time.Hour) // the server was down
 	db.Reopen(t)
-	if err := db.ExtendLeases(t.Context(), storetest.Lease); err != nil {
+	ids, err := db.RunningAttempts(t.Context())
+	if err != nil {
 		t.Fatal(err)
+	}
+	if failed, err := db.ExtendLeases(t.Context(), ids, storetest.Lease); err != nil || len(failed) != 0 {
+		t.Fatal(failed, err)
 	}
 	if over, err := db.ExpireLeases(t.Context()); err != nil || len(over) != 0 {
 		t.Fatalf("expired %+v, %v", over, err)

@@ -24,6 +24,14 @@ func Backup(ctx context.Context, path, target string) error {
 		return fmt.Errorf("open the database at %s: %w", path, err)
 	}
 	defer func() { _ = db.Close() }() // it only read
+	// SQLite writes into a file that is empty, and would make one that all can read.
+	file, err := os.OpenFile(target, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("copy the database: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return errors.Join(fmt.Errorf("copy the database: %w", err), removeIncomplete(target))
+	}
 	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, target); err != nil {
 		return errors.Join(fmt.Errorf("copy the database to %s: %w", target, err), removeIncomplete(target))
 	}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -24,6 +25,29 @@ func BenchmarkCreateIteration(b *testing.B) {
 	for b.Loop() {
 		db.Iterate(b, space, plan) // supersedes the one before
 	}
+}
+
+// BenchmarkIterationThatDiffersInACommit reports by how much the database grows.
+func BenchmarkIterationThatDiffersInACommit(b *testing.B) {
+	db := storetest.New(b)
+	space := db.NewBuildspace(b, "bench")
+	plan := storetest.Synthetic(fullBuilds, fullEdges, 1)
+	size := func() float64 {
+		db.Reopen(b) // what is in the write-ahead log goes into the file
+		info, err := os.Stat(db.Path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return float64(info.Size())
+	}
+	db.Iterate(b, space, plan)
+	before, n := size(), 0
+	for b.Loop() {
+		n++
+		plan.Architectures["x86_64"].Builds[fullBuilds/2].Commit = fmt.Sprintf("%040x", n)
+		db.Iterate(b, space, plan)
+	}
+	b.ReportMetric((size()-before)/float64(n)/1e6, "MB/iteration")
 }
 
 func BenchmarkClaimAmongAllPending(b *testing.B) {

@@ -1,12 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	"buildbtw"
+	"buildbtw/buildgraph"
 )
 
 // BuildRef names a build where another one mentions it.
@@ -17,14 +19,43 @@ type BuildRef struct {
 	Stage        int             `bun:"stage"`
 	Status       buildbtw.Status `bun:"status"`
 	SkipReason   buildbtw.Cause  `bun:"skip_reason"`
+	FirstError                   // of a failed one; known for root causes only
+}
+
+// FirstError is the line of a failed build's log that says why it failed; the zero value
+// when none does, or it is not known.
+type FirstError struct {
+	Attempt int    `bun:"error_attempt"` // number of the attempt
+	Line    int64  `bun:"error_line"`    // from 1
+	Text    string `bun:"error_text"`
 }
 
 // BuildRow is a build with where it belongs and what it waits for in the end.
 type BuildRow struct {
 	buildbtw.Build
-	Buildspace string     `bun:"buildspace"`
-	Iteration  int        `bun:"iteration"`
+	Buildspace string `bun:"buildspace"`
+	Iteration  int    `bun:"iteration"`
+	LastTry    string `bun:"last_try"` // how the latest attempt ended, in words, while a build is tried again by itself
+
+	BuiltVersion string `bun:"built_version"` // of its packages, which pkgver() may have made; empty without packages
+
+	FirstError // of a failed build
+
+	// Of a build whose commit was made for a higher version: the version and the commit
+	// of the source. Empty for others.
+	BumpedFrom   string `bun:"bumped_from"`
+	SourceCommit string `bun:"source_commit"`
+
 	RootCauses []BuildRef `bun:"-"` // of a blocked build; nearest first, at most MaxRootCauses
+}
+
+// ShownVersion returns the version of the build's packages, else the one that the
+// .SRCINFO says.
+func (b BuildRow) ShownVersion() string { return cmp.Or(b.BuiltVersion, b.Version) }
+
+// VersionWords returns ShownVersion with the one that it was raised from: "2.0-1 → 2.0-2".
+func (b BuildRow) VersionWords() string {
+	return buildgraph.VersionWords(b.BumpedFrom, b.ShownVersion())
 }
 
 // BuildFilter selects builds; empty fields select all.
@@ -61,6 +92,25 @@ func (q queries) buildRows(ctx context.Context, ids []int64) ([]BuildRow, error)
 	}
 	slices.SortFunc(rows, func(x, y BuildRow) int { return place[x.ID] - place[y.ID] })
 	return rows, err
+}
+
+// BuildsWithID returns the builds with these ids, in the order of the ids, without their
+// root causes. The error is NotFound when one of them does not exist.
+func (q *Reader) BuildsWithID(ctx context.Context, ids []int64) ([]BuildRow, error) {
+	return q.buildsWithID(ctx, ids)
+}
+
+func (q queries) buildsWithID(ctx context.Context, ids []int64) ([]BuildRow, error) {
+	rows, err := q.buildRows(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("load %d builds: %w", len(ids), err)
+	}
+	for _, id := range ids {
+		if !slices.ContainsFunc(rows, func(r BuildRow) bool { return r.ID == id }) {
+			return nil, buildbtw.NotFound("there is no build %d", id)
+		}
+	}
+	return rows, nil
 }
 
 // Build gives one build.
@@ -164,6 +214,29 @@ func (q *Reader) Attempts(ctx context.Context, buildID int64) ([]buildbtw.Attemp
 	return rows, nil
 }
 
+// LogOrigin returns the build that has the log of a build which has no attempt, because it
+// has the packages of that other one, directly or through further ones; 0 when there is
+// none. NotFound when there is no such build at all.
+func (q *Reader) LogOrigin(ctx context.Context, id int64) (origin int64, err error) {
+	err = q.Snapshot(ctx, func(q *Reader) error {
+		if _, err := q.buildRow(ctx, id); err != nil {
+			return err
+		}
+		var found []int64
+		if err := q.list(ctx, &found, "log_origin", args{"build": id}); err != nil {
+			return err
+		}
+		if len(found) > 0 {
+			origin = found[0]
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("find the log of build %d: %w", id, err)
+	}
+	return origin, nil
+}
+
 // BuildPackages lists what a build has in the repository, by file name; for a
 // twin, what the build that does its work has there.
 func (q *Reader) BuildPackages(ctx context.Context, buildID int64) ([]buildbtw.Package, error) {
@@ -222,7 +295,7 @@ type BuildPage struct {
 
 // BuildPage gives the builds of one iteration that a filter selects, in an
 // order, from the one numbered first (0 is the first) on. The filter names the
-// buildspace and has no cursor.
+// buildspace and has no cursor; its status is as people read it: waiting or blocked.
 func (q *Reader) BuildPage(ctx context.Context, f BuildFilter, sort BuildSort, first int) (BuildPage, error) {
 	limit, err := pageLimit(f.Limit)
 	if err != nil {
@@ -235,6 +308,9 @@ func (q *Reader) BuildPage(ctx context.Context, f BuildFilter, sort BuildSort, f
 			return err
 		}
 		p := idPage{iteration: iteration, filter: f, limit: limit, first: max(first, 0)}
+		if p.stuck, err = q.BlockedBuilds(ctx, iteration); err != nil {
+			return err
+		}
 		ids, err := p.ids(ctx, q, sort)
 		if err != nil {
 			return err
@@ -256,6 +332,7 @@ type idPage struct {
 	iteration    int64
 	filter       BuildFilter
 	limit, first int
+	stuck        []int64 // the builds that are blocked, ascending
 	total        int
 }
 
@@ -266,7 +343,7 @@ func (p *idPage) ids(ctx context.Context, q *Reader, sort BuildSort) ([]int64, e
 	}
 	var w where
 	w.add("b.iteration_id = ?", p.iteration)
-	if err := p.filter.conditions(&w); err != nil {
+	if err := p.conditions(&w); err != nil {
 		return nil, err
 	}
 	if f := p.filter; (sort == "" || sort == SortUrgency) && f.Architecture+f.Pkgbase+f.Query == "" {
@@ -280,6 +357,24 @@ func (p *idPage) ids(ctx context.Context, q *Reader, sort BuildSort) ([]int64, e
 	return ids, err
 }
 
+// conditions are those of the filter, whose status is as people read it.
+func (p *idPage) conditions(w *where) error {
+	f := p.filter
+	shown := strings.Split(f.Status, ",")
+	waiting, blocked := slices.Contains(shown, string(buildbtw.StatusWaiting)), slices.Contains(shown, string(buildbtw.StatusBlocked))
+	if waiting {
+		shown = slices.DeleteFunc(shown, func(s string) bool { return s == string(buildbtw.StatusWaiting) || s == string(buildbtw.StatusBlocked) })
+		f.Status = strings.Join(append(shown, string(buildbtw.StatusBlocked)), ",")
+	}
+	switch {
+	case waiting && !blocked:
+		w.add("NOT (b.status = 'blocked' AND b.id IN (SELECT value FROM json_each(?)))", idList(p.stuck))
+	case blocked && !waiting:
+		w.add("(b.status <> 'blocked' OR b.id IN (SELECT value FROM json_each(?)))", idList(p.stuck))
+	}
+	return f.conditions(w)
+}
+
 // urgent takes the page status by status out of the index builds_status. It is
 // what a page shows that nobody has asked for anything else.
 func (p *idPage) urgent(ctx context.Context, q *Reader) ([]int64, error) {
@@ -291,22 +386,40 @@ func (p *idPage) urgent(ctx context.Context, q *Reader) ([]int64, error) {
 	var ids []int64
 	skip := p.first
 	for _, status := range urgency() {
-		if p.filter.Status != "" && !slices.Contains(strings.Split(p.filter.Status, ","), string(status)) {
-			continue
+		shown := []buildbtw.Status{status}
+		if status == buildbtw.StatusBlocked {
+			shown = append(shown, buildbtw.StatusWaiting)
 		}
-		n := row[0].Counts[status]
-		p.total += n
-		if left := p.limit - len(ids); left > 0 && skip < n {
-			var some []int64
-			err := q.list(ctx, &some, "builds_of_status", args{"iteration": p.iteration, "status": status, "limit": left, "skip": skip})
-			if err != nil {
-				return nil, err
+		for _, status := range shown {
+			if p.filter.Status != "" && !slices.Contains(strings.Split(p.filter.Status, ","), string(status)) {
+				continue
 			}
-			ids = append(ids, some...)
+			n := row[0].Counts.Shown(len(p.stuck))[status]
+			p.total += n
+			if left := p.limit - len(ids); left > 0 && skip < n {
+				some, err := p.some(ctx, q, status, skip, left)
+				if err != nil {
+					return nil, err
+				}
+				ids = append(ids, some...)
+			}
+			skip = max(0, skip-n)
 		}
-		skip = max(0, skip-n)
 	}
 	return ids, nil
+}
+
+// some returns the ids of builds with a status as people read it, in the plan's order.
+func (p *idPage) some(ctx context.Context, q *Reader, status buildbtw.Status, skip, limit int) (ids []int64, err error) {
+	switch status {
+	case buildbtw.StatusBlocked:
+		return p.stuck[min(skip, len(p.stuck)):min(skip+limit, len(p.stuck))], nil
+	case buildbtw.StatusWaiting:
+		err = q.list(ctx, &ids, "waiting_builds", args{"iteration": p.iteration, "stuck": idList(p.stuck), "limit": limit, "skip": skip})
+	default:
+		err = q.list(ctx, &ids, "builds_of_status", args{"iteration": p.iteration, "status": status, "limit": limit, "skip": skip})
+	}
+	return ids, err
 }
 
 // FinishedBuilds lists the builds of a pkgbase that have come to an end, in all

@@ -2,14 +2,18 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/uptrace/bun"
 
 	"buildbtw"
 	"buildbtw/buildgraph"
+	"buildbtw/internal/guard"
 )
 
 // BuildspaceRow is a buildspace with what lists and pages show of it.
@@ -34,6 +38,14 @@ type ActiveBuildspace struct {
 	Changesets []buildbtw.Changeset          // as they are wanted, by source
 	Latest     *buildbtw.Iteration           // nil before the first
 	Planned    []buildgraph.PlannedChangeset // of the latest iteration, with the commits they stood at
+}
+
+// NextNumber returns the number of the buildspace's next iteration.
+func (b ActiveBuildspace) NextNumber() int {
+	if b.Latest == nil {
+		return 1
+	}
+	return b.Latest.Number + 1
 }
 
 // Buildspace gives one buildspace by name.
@@ -145,14 +157,11 @@ func (q queries) changesetsOf(ctx context.Context, buildspaces []int64) (map[int
 }
 
 // ActiveBuildspaces gives all that deciding about new iterations takes, oldest
-// buildspace first.
+// buildspace first. Of one that cannot be read the error tells; it is left out.
 func (q *Reader) ActiveBuildspaces(ctx context.Context) ([]ActiveBuildspace, error) {
 	var out []ActiveBuildspace
 	err := q.Snapshot(ctx, func(q *Reader) error {
-		rows := []BuildspaceRow{}
-		if err := q.list(ctx, &rows, "active_buildspaces", nil); err != nil {
-			return err
-		}
+		rows, unreadable := readable[BuildspaceRow](ctx, q.queries, "active_buildspaces", nil)
 		ids := make([]int64, len(rows))
 		for i, r := range rows {
 			ids[i] = r.ID
@@ -161,23 +170,26 @@ func (q *Reader) ActiveBuildspaces(ctx context.Context) ([]ActiveBuildspace, err
 		if err != nil {
 			return err
 		}
+		by := map[int64]*ActiveBuildspace{}
 		for _, r := range rows {
-			out = append(out, ActiveBuildspace{Buildspace: r.Buildspace, Changesets: changesets[r.ID]})
+			by[r.ID] = &ActiveBuildspace{Buildspace: r.Buildspace, Changesets: changesets[r.ID]}
 		}
-		return addLatest(ctx, q, out)
+		failed, err := guard.Apart(ids, func(ids []int64) error { return addLatest(ctx, q, ids, by) })
+		for _, id := range ids {
+			if !slices.Contains(failed, id) {
+				out = append(out, *by[id])
+			}
+		}
+		return errors.Join(unreadable, err)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list active buildspaces: %w", err)
+		return out, fmt.Errorf("list active buildspaces: %w", err)
 	}
 	return out, nil
 }
 
 // addLatest adds the newest iteration of each buildspace with its changesets.
-func addLatest(ctx context.Context, q *Reader, spaces []ActiveBuildspace) error {
-	ids := make([]int64, len(spaces))
-	for i, b := range spaces {
-		ids[i] = b.ID
-	}
+func addLatest(ctx context.Context, q *Reader, ids []int64, spaces map[int64]*ActiveBuildspace) error {
 	var iterations []IterationRow
 	if err := q.list(ctx, &iterations, "latest_iterations", args{"buildspaces": idList(ids)}); err != nil {
 		return err
@@ -198,10 +210,8 @@ func addLatest(ctx context.Context, q *Reader, spaces []ActiveBuildspace) error 
 	for _, c := range planned {
 		commits[c.IterationID] = append(commits[c.IterationID], c.planned())
 	}
-	for i := range spaces {
-		if it := latest[spaces[i].ID]; it != nil {
-			spaces[i].Latest, spaces[i].Planned = it, commits[it.ID]
-		}
+	for id, it := range latest {
+		spaces[id].Latest, spaces[id].Planned = it, commits[it.ID]
 	}
 	return nil
 }
@@ -366,9 +376,9 @@ func (t *tx) editSettings(ctx context.Context, b *buildbtw.Buildspace, to *build
 	}
 	before := b.Settings
 	b.Settings = *to
-	before.Priority, before.Reuse, before.CutOff = to.Priority, to.Reuse, to.CutOff
+	before.Priority, before.Reuse, before.CutOff, before.FollowFixes = to.Priority, to.Reuse, to.CutOff, to.FollowFixes
 	_, err = t.NewUpdate().Model(b).WherePK().
-		Column("scope", "cycles", "priority", "follow_all", "makedepends", "reuse", "cut_off", "architectures", "exclude", "add_pkgbases").Exec(ctx)
+		Column("scope", "cycles", "priority", "follow_all", "follow_fixes", "makedepends", "reuse", "cut_off", "bump", "architectures", "exclude", "add_pkgbases").Exec(ctx)
 	if err == nil {
 		err = t.holdBuildspace(ctx, b.ID)
 	}
@@ -432,8 +442,10 @@ func (s *Store) StopBuildspace(ctx context.Context, actor, name string) (Buildsp
 	return s.Buildspace(ctx, name)
 }
 
-// StartBuildspace makes a stopped buildspace active; it wants a new iteration.
-// Starting again changes nothing.
+// StartBuildspace makes a stopped buildspace active. The iteration that was
+// stopped goes on where it stood: what was pushed or edited meanwhile makes a new
+// one, as always. Without one a new iteration is wanted. Starting again changes
+// nothing.
 func (s *Store) StartBuildspace(ctx context.Context, actor, name string) (BuildspaceRow, error) {
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		b, err := t.buildspace(ctx, name)
@@ -443,15 +455,83 @@ func (s *Store) StartBuildspace(ctx context.Context, actor, name string) (Builds
 		if err := t.setStatus(ctx, &b, buildbtw.BuildspaceActive); err != nil {
 			return err
 		}
-		if err := t.want(ctx, &b, buildbtw.IterationStarted, "Started by "+actor+"."); err != nil {
+		if err := t.recordBuildspace(ctx, actor, b.ID, "Started."); err != nil {
 			return err
 		}
-		return t.recordBuildspace(ctx, actor, b.ID, "Started.")
+		return t.goOn(ctx, actor, &b)
 	})
 	if err != nil {
 		return BuildspaceRow{}, fmt.Errorf("start buildspace %s: %w", name, err)
 	}
 	return s.Buildspace(ctx, name)
+}
+
+// NoteLost notes which changesets of a buildspace cannot be followed, because their
+// source or ref is gone, and why in words. What goes and what comes back is an event of
+// the buildspace, once.
+func (s *Store) NoteLost(ctx context.Context, id int64, lost []buildbtw.Changeset, why string) error {
+	names := make([]string, len(lost))
+	for i, c := range lost {
+		names[i] = c.String()
+	}
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		b, err := t.buildspaceByID(ctx, id)
+		if err != nil {
+			return err
+		}
+		var before []string
+		if b.Lost != "" {
+			before = strings.Split(b.Lost, ", ") // a ref may have a comma, and no blank
+		}
+		gone := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(before, n) })
+		back := slices.DeleteFunc(before, func(n string) bool { return slices.Contains(names, n) })
+		if len(gone)+len(back) == 0 {
+			return nil
+		}
+		var words []string
+		if len(gone) > 0 {
+			words = append(words, fmt.Sprintf("%s cannot be followed any more: %s The commits of the latest iteration stay.", strings.Join(gone, ", "), sentence(why)))
+		}
+		if len(back) > 0 {
+			words = append(words, strings.Join(back, ", ")+" is there again, or is no changeset any more.")
+		}
+		b.Lost = strings.Join(names, ", ")
+		if _, err := t.NewUpdate().Model(&b).Column("lost").WherePK().Exec(ctx); err != nil {
+			return err
+		}
+		return t.recordBuildspace(ctx, buildbtw.System, id, strings.Join(words, " "))
+	})
+	if err != nil {
+		return fmt.Errorf("note what is gone of buildspace %d: %w", id, err)
+	}
+	return nil
+}
+
+// sentence ends words with a full stop.
+func sentence(words string) string { return strings.TrimRight(words, ".") + "." }
+
+// goOn takes the iteration up again with which a buildspace was stopped, or asks
+// for one when there is none.
+func (t *tx) goOn(ctx context.Context, actor string, b *buildbtw.Buildspace) error {
+	var it buildbtw.Iteration
+	err := t.get(ctx, &it, "resume_iteration", args{"buildspace": b.ID})
+	if errors.Is(err, sql.ErrNoRows) {
+		return t.want(ctx, b, buildbtw.IterationStarted, "Started by "+actor+".")
+	}
+	if err != nil {
+		return err
+	}
+	var builds []int64
+	if err := t.list(ctx, &builds, "stopped_builds", args{"iteration": it.ID}); err != nil {
+		return err
+	}
+	if _, err := t.takeUp(ctx, builds, change{actor: actor, message: "The buildspace was started again by " + actor + "."}); err != nil {
+		return err
+	}
+	return t.record(ctx, buildbtw.Event{
+		Actor: actor, BuildspaceID: b.ID, IterationID: it.ID, Kind: buildbtw.EventIteration,
+		Message: fmt.Sprintf("Iteration %d goes on. The buildspace was started again by %s.", it.Number, actor),
+	})
 }
 
 func (t *tx) setStatus(ctx context.Context, b *buildbtw.Buildspace, status buildbtw.BuildspaceStatus) error {

@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,7 +18,7 @@ func TestBuildspaceComesBackAsItWasMade(t *testing.T) {
 	t.Parallel()
 	db := storetest.New(t)
 	settings := buildbtw.Settings{
-		Scope: buildbtw.ScopeDirect, Cycles: buildbtw.CyclesTwice, Priority: buildbtw.PriorityHigh, FollowAll: true, Makedepends: true,
+		Scope: buildbtw.ScopeDirect, Cycles: buildbtw.CyclesTwice, Priority: buildbtw.PriorityHigh, FollowAll: true, FollowFixes: true, Makedepends: true,
 		Architectures: buildbtw.Names{"x86_64"}, Exclude: buildbtw.Names{"firefox"}, Add: buildbtw.Names{"bash", "sed"},
 	}
 	cs := []buildbtw.Changeset{{Source: "zlib"}, {Source: "curl", Ref: "fix/a"}}
@@ -136,9 +138,21 @@ func TestStopAndStart(t *testing.T) {
 	}
 	for range 2 {
 		row, err := db.StartBuildspace(ctx, "alice", "space")
-		if err != nil || row.Status != buildbtw.BuildspaceActive || row.Wanted != buildbtw.IterationStarted || row.Revision != 2 {
+		if err != nil || row.Status != buildbtw.BuildspaceActive || row.Wanted != "" || row.Latest.Status() != buildbtw.IterationStatusBuilding {
 			t.Fatalf("started: %+v, %v", row, err)
 		}
+		db.Check(t)
+	}
+	// The worker that was told to stop has not said a word since: its build is
+	// handed out all the same, and what it says later changes nothing.
+	if again := db.Claim(t, "w2"); again == nil || again.Build.ID != running.Build.ID || again.Attempt.Number != 2 {
+		t.Errorf("claimed %+v, want the build that was running", again)
+	}
+	if _, err := db.Heartbeat(ctx, running.Attempt.Lease, storetest.Lease); buildbtw.KindOf(err) != buildbtw.KindConflict {
+		t.Errorf("heartbeat of the attempt that was stopped: %v", err)
+	}
+	if state := statusesOf(t, db); state != "a building, b pending, c blocked" {
+		t.Errorf("after the start: %s", state)
 	}
 	events, err := db.Events(ctx, store.EventFilter{Buildspace: "space"})
 	n := 0
@@ -149,6 +163,62 @@ func TestStopAndStart(t *testing.T) {
 	}
 	if err != nil || n != 3 { // created, stopped, started: each once
 		t.Errorf("%d events of the buildspace, %v; want 3", n, err)
+	}
+}
+
+// statusesOf says where the builds of buildspace "space" stand, by name.
+func statusesOf(t *testing.T, db *storetest.DB) string {
+	t.Helper()
+	rows, _, err := db.Builds(t.Context(), store.BuildFilter{Buildspace: "space", Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words []string
+	for _, r := range rows {
+		words = append(words, r.Pkgbase+" "+string(r.Status))
+	}
+	slices.Sort(words)
+	return strings.Join(words, ", ")
+}
+
+// TestStartAsksForAnIterationWhenThereIsNoneToGoOnWith: the latest was never
+// made, or could not be planned.
+func TestStartAsksForAnIterationWhenThereIsNoneToGoOnWith(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	db.NewBuildspace(t, "space")
+	stopAndStart(t, db)
+	row, err := db.Buildspace(t.Context(), "space")
+	if err != nil || row.Wanted != buildbtw.IterationStarted || row.Revision != 2 {
+		t.Errorf("%+v, %v; want an iteration to be made", row, err)
+	}
+}
+
+// TestStartGoesOnPastAnInvalidIteration: one that could not be planned had
+// replaced nothing.
+func TestStartGoesOnPastAnInvalidIteration(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	space := db.NewBuildspace(t, "space")
+	db.Iterate(t, space, storetest.Plan("a", "b: a"))
+	_, err := db.CreateIteration(t.Context(), store.NewIteration{BuildspaceID: space.ID, Reason: buildbtw.IterationPushed, Err: errors.New("no")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopAndStart(t, db)
+	db.Check(t)
+	if c := db.Claim(t, "w1"); c == nil || c.Build.Pkgbase != "a" || c.Build.Iteration != 1 {
+		t.Errorf("claimed %+v, want a of iteration 1", c)
+	}
+}
+
+func stopAndStart(t *testing.T, db *storetest.DB) {
+	t.Helper()
+	if _, err := db.StopBuildspace(t.Context(), "alice", "space"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.StartBuildspace(t.Context(), "alice", "space"); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -258,5 +328,36 @@ func TestPagesOfBuilds(t *testing.T) {
 		if got := strings.Join(names, " "); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
+	}
+}
+
+// TestALostRefMayHaveAComma tells each changeset that goes and comes back by its whole
+// name.
+func TestALostRefMayHaveAComma(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	space := db.NewBuildspace(t, "work")
+	comma := buildbtw.Changeset{Source: "lib", Ref: "fix,app"}
+	other := buildbtw.Changeset{Source: "other"}
+	for _, lost := range [][]buildbtw.Changeset{{comma}, {comma, other}, {comma, other}, {other}} {
+		if err := db.NoteLost(t.Context(), space.ID, lost, "it is gone"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	events, err := db.Events(t.Context(), store.EventFilter{Buildspace: space.Name, Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for _, e := range events[1:] { // after "Created."
+		said = append(said, e.Message)
+	}
+	want := []string{
+		"lib/fix,app cannot be followed any more: it is gone. The commits of the latest iteration stay.",
+		"other cannot be followed any more: it is gone. The commits of the latest iteration stay.",
+		"lib/fix,app is there again, or is no changeset any more.",
+	}
+	if d := cmp.Diff(want, said); d != "" {
+		t.Error(d)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"modernc.org/sqlite"
+
 	"buildbtw"
 	"buildbtw/internal/hints"
 )
@@ -20,6 +22,11 @@ type Claim struct {
 	Slot   int             // tells the concurrent builds of one machine apart
 	Runner string          // how the build will be executed, when known
 	Lease  time.Duration   // how long the lease lasts without a heartbeat
+
+	// Secret proves that the worker's name is this machine's; Instance is where it is
+	// kept. A worker program of before has neither. Holder is the name of the user
+	// who claims, and Address the host from which.
+	Secret, Instance, Holder, Address string
 
 	// Build, when not 0, is the only build that is asked for: the one that was
 	// handed to the pipeline whose executor asks. Pipeline is GitLab's number
@@ -37,6 +44,7 @@ type Claim struct {
 type Claimed struct {
 	Build   BuildRow
 	Attempt buildbtw.Attempt
+	Resumed bool // the slot had it before: its log may hold what came of that run
 }
 
 func (c Claim) validate() error {
@@ -52,7 +60,8 @@ func (c Claim) validate() error {
 // ClaimBuild hands out the best pending build that the worker can do, or nil
 // when there is none. The same worker and slot asking again, after a restart or
 // because an answer was lost, gets the attempt that it still has; unless that
-// one is to stop, which then ends here.
+// one is to stop, which then ends here. Another machine that claims under the
+// name of one that is there gets a Conflict.
 func (s *Store) ClaimBuild(ctx context.Context, c Claim) (*Claimed, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -62,53 +71,84 @@ func (s *Store) ClaimBuild(ctx context.Context, c Claim) (*Claimed, error) {
 	}
 	changes := s.work.seen()
 	var claimed *Claimed
-	var aside bool
+	var none string // why it gets no new build
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) (err error) {
-		if aside, err = t.touchWorker(ctx, c.Worker); err != nil {
+		known, err := t.touchWorker(ctx, c)
+		if err != nil {
 			return err
 		}
-		a, err := t.claim(ctx, c, aside)
+		none = known.NoBuilds()
+		a, err := t.resume(ctx, c, known)
+		resumed := a != nil
+		if err == nil && !resumed {
+			a, err = t.claim(ctx, c, none)
+		}
 		if err != nil || a == nil {
 			return err
 		}
 		row, err := t.buildRow(ctx, a.BuildID)
-		claimed = &Claimed{Build: row, Attempt: *a}
+		claimed = &Claimed{Build: row, Attempt: *a, Resumed: resumed}
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim build for %s: %w", c.Worker.Name, err)
 	}
-	if claimed == nil && c.Build == 0 && !aside {
+	if claimed == nil && c.Build == 0 && none == "" {
 		s.work.gone(c.kind(), changes)
 	}
 	return claimed, nil
 }
 
-func (t *tx) claim(ctx context.Context, c Claim, aside bool) (*buildbtw.Attempt, error) {
-	a, err := t.resume(ctx, c)
+func (t *tx) claim(ctx context.Context, c Claim, none string) (*buildbtw.Attempt, error) {
 	switch {
-	case a != nil || err != nil:
-		return a, err
-	case c.Build != 0 && aside:
-		return nil, buildbtw.Conflict("worker %s is quarantined; an administrator can resume it", c.Worker.Name)
+	case c.Build != 0 && none != "":
+		return nil, buildbtw.Conflict("worker %s is %s", c.Worker.Name, none)
 	case c.Build != 0:
 		return t.claimNamed(ctx, c)
-	case aside:
+	case none != "":
 		return nil, nil
 	}
 	full, err := t.labelFull(ctx, c.Worker)
 	if err != nil || full {
 		return nil, err
 	}
-	best, err := t.bestPending(ctx, c.Worker.Architectures)
-	if err != nil || best == 0 {
-		return nil, err
+	for {
+		best, err := t.bestPending(ctx, c.Worker.Architectures)
+		if err != nil || best == 0 {
+			return nil, err
+		}
+		a, err := t.lease(ctx, best, c)
+		if !isUnreadable(err) {
+			return a, err
+		}
+		if err := t.failUnreadable(ctx, best, err); err != nil {
+			return nil, err
+		}
 	}
-	return t.lease(ctx, best, c)
 }
 
-// resume finds what the slot runs already.
-func (t *tx) resume(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
+// isUnreadable reports whether an error is about what is stored of one item, and not
+// about the database.
+func isUnreadable(err error) bool {
+	var fault *sqlite.Error
+	return err != nil && !errors.As(err, &fault) && buildbtw.KindOf(err) == buildbtw.KindInternal &&
+		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, sql.ErrTxDone)
+}
+
+// failUnreadable fails a build that was to be handed out and cannot be: else it would
+// be the best for every worker that asks.
+func (t *tx) failUnreadable(ctx context.Context, build int64, why error) error {
+	t.opts.Log.ErrorContext(ctx, "what is stored of a build cannot be read; it is failed, so that others are built", "build", build, "error", why)
+	return t.moveOne(ctx, build, change{
+		to: buildbtw.StatusFailed, cause: buildbtw.CauseFailed, actor: buildbtw.System,
+		message: "What is stored of this build cannot be read, so it cannot be built. The server's log says more; ask for a new iteration.",
+	})
+}
+
+// resume finds what the slot runs already. A machine that has taken the place of
+// another one gets a new lease for it: should the other one come back, it has
+// nothing left that it could change the attempt with.
+func (t *tx) resume(ctx context.Context, c Claim, known buildbtw.Worker) (*buildbtw.Attempt, error) {
 	a := new(buildbtw.Attempt)
 	err := t.get(ctx, a, "attempt_of_slot", args{"worker": c.Worker.Name, "slot": c.Slot})
 	if errors.Is(err, sql.ErrNoRows) {
@@ -117,16 +157,23 @@ func (t *tx) resume(ctx context.Context, c Claim) (*buildbtw.Attempt, error) {
 	if err != nil {
 		return nil, err
 	}
+	if known.Instance != c.Instance {
+		a.Lease = t.opts.NewLease()
+	}
 	switch {
+	case known.SecretHash == "" && a.Holder != "" && a.Holder != c.Holder: // nothing has proved that it is the same worker
+		return nil, buildbtw.Conflict("worker %s runs a build that was claimed with another token; give this worker another name with --name", c.Worker.Name)
 	case a.Stop:
-		_, err := t.end(ctx, a, ending{buildbtw.OutcomeCancelled, "The worker asked for other work."})
+		_, err := t.end(ctx, a, ending{outcome: buildbtw.OutcomeCancelled, message: "The worker asked for other work."})
 		return nil, err
 	case c.Build != 0 && a.BuildID != c.Build:
-		_, err := t.end(ctx, a, ending{buildbtw.OutcomeLost, "The machine began another job in its place."})
+		_, err := t.end(ctx, a, ending{outcome: buildbtw.OutcomeLost, message: "The machine began another job in its place."})
 		return nil, err
 	}
-	a.HeartbeatAt, a.Deadline = t.now, t.now.Add(c.Lease).Truncate(time.Microsecond)
-	return a, t.get(ctx, &a.Stop, "heartbeat", args{"lease": a.Lease, "now": a.HeartbeatAt, "deadline": a.Deadline})
+	a.HeartbeatAt, a.Deadline, a.Holder = t.now, t.now.Add(c.Lease).Truncate(time.Microsecond), c.Holder
+	return a, t.get(ctx, &a.Stop, "resume_attempt", args{
+		"attempt": a.ID, "lease": a.Lease, "holder": a.Holder, "now": a.HeartbeatAt, "deadline": a.Deadline,
+	})
 }
 
 // agingStep is how long a buildspace that has builds to hand out goes without
@@ -166,12 +213,12 @@ func (t *tx) lease(ctx context.Context, build int64, c Claim) (*buildbtw.Attempt
 	}
 	a := &buildbtw.Attempt{
 		BuildID: build, Number: b.Attempts, Worker: c.Worker.Name, Slot: c.Slot, Runner: c.Runner,
-		Lease: t.opts.NewLease(), State: buildbtw.AttemptRunning,
+		Lease: t.opts.NewLease(), Random: random(8), Holder: c.Holder, State: buildbtw.AttemptRunning,
 		Deadline: t.now.Add(c.Lease).Truncate(time.Microsecond), StartedAt: t.now, HeartbeatAt: t.now,
 	}
 	err = t.get(ctx, &a.ID, "start_attempt", args{
 		"build": a.BuildID, "number": a.Number, "worker": a.Worker, "slot": a.Slot, "runner": a.Runner,
-		"lease": a.Lease, "deadline": a.Deadline, "now": t.now,
+		"lease": a.Lease, "random": a.Random, "deadline": a.Deadline, "holder": a.Holder, "now": t.now,
 	})
 	if err != nil {
 		return nil, err

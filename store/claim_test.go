@@ -148,6 +148,13 @@ func TestWhatIsNotHandedOut(t *testing.T) {
 			}
 			db.Iterate(t, b, storetest.Plan("lib"))
 		},
+		"a draining worker": func(t *testing.T, db *storetest.DB, b store.BuildspaceRow) {
+			db.Claim(t, "w1")
+			if err := db.DrainWorker(t.Context(), "alice", "w1"); err != nil {
+				t.Fatal(err)
+			}
+			db.Iterate(t, b, storetest.Plan("lib"))
+		},
 		"no builds": func(*testing.T, *storetest.DB, store.BuildspaceRow) {},
 	}
 	for name, prepare := range tests {

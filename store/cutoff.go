@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"buildbtw"
@@ -14,9 +15,10 @@ import (
 // "Cut-off").
 type CutoffCandidate struct {
 	Build    BuildRow
-	Previous *Result   // the buildspace's latest result of the same commit; nil when there is none
-	Triggers []Trigger // what brought it into the set and is in its order, by pkgbase
-	Within   bool      // a first stage of it was built in this iteration, so that the second must be
+	Previous *Result          // the buildspace's latest result of the same commit; nil when there is none
+	Triggers []Trigger        // what brought it into the set and is in its order, by pkgbase
+	Own      []alpm.Interface // of the packages of Previous; empty when not known, or there is no Previous
+	Within   bool             // a first stage of it was built in this iteration, so that the second must be
 
 	Makedepends bool // makedepends bring dependents into the set, too
 }
@@ -52,16 +54,16 @@ type triggerRow struct {
 func (q *Reader) CutoffCandidates(ctx context.Context, limit int) ([]CutoffCandidate, error) {
 	var list []CutoffCandidate
 	err := q.Snapshot(ctx, func(q *Reader) error {
-		var rows []BuildRow
-		err := q.list(ctx, &rows, "held_builds", args{"hold": buildbtw.HoldDecide, "limit": limit})
-		if err != nil || len(rows) == 0 {
-			return err
+		rows, unreadable := readable[BuildRow](ctx, q.queries, "held_builds", args{"hold": buildbtw.HoldDecide, "limit": limit})
+		if len(rows) == 0 {
+			return unreadable
 		}
+		var err error
 		list, err = loadCandidates(ctx, q, rows)
-		return err
+		return errors.Join(unreadable, err)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list candidates of the cut-off: %w", err)
+		return list, fmt.Errorf("list candidates of the cut-off: %w", err)
 	}
 	return list, nil
 }
@@ -81,7 +83,7 @@ func loadCandidates(ctx context.Context, q *Reader, rows []BuildRow) ([]CutoffCa
 			previous = append(previous, tr.PreviousID)
 		}
 	}
-	known, err := interfacesOf(ctx, q, builds)
+	known, err := interfacesOf(ctx, q, append(builds, previous...))
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +119,7 @@ func loadTriggers(ctx context.Context, q *Reader, rows []BuildRow) ([]triggerRow
 
 func (u *CutoffCandidate) add(tr triggerRow, known map[int64][]alpm.Interface, results map[int64]Result) {
 	if r, ok := results[tr.PreviousID]; ok && u.Previous == nil {
-		u.Previous = &r
+		u.Previous, u.Own = &r, known[tr.PreviousID]
 	}
 	u.Makedepends = tr.Makedepends
 	if tr.Own {
@@ -209,8 +211,72 @@ func (t *tx) keepPending(ctx context.Context, b BuildRow, d CutoffResult) error 
 	return t.hold(ctx, []int64{b.ID})
 }
 
-// SaveInterfaces keeps what dependents can notice of packages, by the SHA-256
-// of their files. What is there already stays: a digest means one file.
+// Rebuilt is a build whose packages may differ from those that were there before.
+type Rebuilt struct {
+	ID      int64           `bun:"id"`
+	Pkgbase string          `bun:"pkgbase"`
+	Output  string          `bun:"output_digest"`
+	Status  buildbtw.Status `bun:"status"` // built, or that of a changeset that is not built yet
+	WasID   int64           `bun:"was_id"` // the build before; 0: the base's packages were there
+}
+
+// Rebuilt lists the builds of an iteration for an architecture that are built,
+// changesets first, with their builds in a previous iteration, and changesets that
+// are yet to be built. Those whose packages are the same are left out. Without a
+// previous iteration (0) all count as the base's before.
+func (q *Reader) Rebuilt(ctx context.Context, iteration, previous int64, architecture string) ([]Rebuilt, error) {
+	var list []Rebuilt
+	err := q.list(ctx, &list, "rebuilt", args{"iteration": iteration, "previous": previous, "architecture": architecture})
+	if err != nil {
+		return nil, fmt.Errorf("list what was built in iteration %d: %w", iteration, err)
+	}
+	return list, nil
+}
+
+// InterfacesOf returns the interfaces of the packages of builds. A build is left
+// out when it has none or one of them was not stored.
+func (q *Reader) InterfacesOf(ctx context.Context, builds []int64) (map[int64][]alpm.Interface, error) {
+	known, err := interfacesOf(ctx, q, builds)
+	if err != nil {
+		return nil, fmt.Errorf("load the interfaces of %d builds: %w", len(builds), err)
+	}
+	return known, nil
+}
+
+// BuiltPackage is a package of an iteration with its interface.
+type BuiltPackage struct {
+	Pkgname    string `bun:"pkgname"`
+	Pkgbase    string `bun:"pkgbase"`
+	Version    string `bun:"version"`
+	Buildspace string `bun:"buildspace"`
+	Iteration  int    `bun:"iteration"`
+	BuildID    int64  `bun:"build_id"`
+	Text       string `bun:"interface"`
+
+	Interface alpm.Interface `bun:"-"`
+}
+
+// maxBuiltPackages bounds the packages of one answer of PackagesWith.
+const maxBuiltPackages = 20_000
+
+// PackagesWith returns the packages for an architecture in iterations that are not
+// superseded whose interface has a text somewhere, by pkgname, newest first. It
+// reads all interfaces: an answer for a person.
+func (q *Reader) PackagesWith(ctx context.Context, architecture, text string) ([]BuiltPackage, error) {
+	var list []BuiltPackage
+	err := q.list(ctx, &list, "packages_with", args{"architecture": architecture, "text": text, "limit": maxBuiltPackages})
+	for i := range list {
+		if err == nil {
+			err = json.Unmarshal([]byte(list[i].Text), &list[i].Interface)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list packages with %.80q: %w", text, err)
+	}
+	return list, nil
+}
+
+// SaveInterfaces stores the interfaces of packages, by the SHA-256 of their files.
 func (s *Store) SaveInterfaces(ctx context.Context, bySHA256 map[string]alpm.Interface) error {
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		for sum, i := range bySHA256 {
@@ -246,12 +312,9 @@ func interfacesOf(ctx context.Context, q *Reader, builds []int64) (map[int64][]a
 	unknown := map[int64]bool{}
 	for _, r := range rows {
 		var i alpm.Interface
-		if r.Interface == nil {
+		if r.Interface == nil || json.Unmarshal([]byte(*r.Interface), &i) != nil {
 			unknown[r.BuildID] = true
 			continue
-		}
-		if err := json.Unmarshal([]byte(*r.Interface), &i); err != nil {
-			return nil, fmt.Errorf("interface of a package of build %d: %w", r.BuildID, err)
 		}
 		by[r.BuildID] = append(by[r.BuildID], i)
 	}
@@ -305,4 +368,65 @@ func (q *Reader) Interfaces(ctx context.Context, buildID int64) ([]alpm.Interfac
 		return nil, fmt.Errorf("load the interfaces of build %d: %w", buildID, err)
 	}
 	return list, nil
+}
+
+// BuiltLibraries is the libraries of a package that was built, with their word
+// sizes.
+type BuiltLibraries struct {
+	Architecture, Pkgname string
+	Libraries             []string
+}
+
+// BuiltLibraries lists those of packages that have some of 32 bits and whose names do
+// not say so: what their sources leave open. Of each name it is the newest package.
+// The error tells of what cannot be read of single ones, as that of BuiltDirectories.
+func (q *Reader) BuiltLibraries(ctx context.Context) ([]BuiltLibraries, error) {
+	var rows []struct {
+		Architecture string `bun:"architecture"`
+		Pkgname      string `bun:"pkgname"`
+		Interface    string `bun:"interface"`
+	}
+	if err := q.list(ctx, &rows, "built_libraries", args{}); err != nil {
+		return nil, err
+	}
+	list := []BuiltLibraries{}
+	var failures []error
+	for _, r := range rows {
+		var i alpm.Interface
+		if err := json.Unmarshal([]byte(r.Interface), &i); err != nil {
+			failures = append(failures, fmt.Errorf("interface of a package %s: %w", r.Pkgname, err))
+			continue
+		}
+		list = append(list, BuiltLibraries{r.Architecture, r.Pkgname, append(i.Sonames, i.Provides...)})
+	}
+	return list, errors.Join(failures...)
+}
+
+// maxTenants bounds what is asked of interpreters' directories.
+const maxTenants = 50_000
+
+// BuiltDirectories lists, by architecture, the packages with files in versioned
+// directories that were built in iterations that are not superseded: of each name the
+// newest.
+func (q *Reader) BuiltDirectories(ctx context.Context) (map[string][]alpm.Tenant, error) {
+	var rows []struct {
+		Architecture string `bun:"architecture"`
+		Pkgname      string `bun:"pkgname"`
+		Pkgbase      string `bun:"pkgbase"`
+		Interface    string `bun:"interface"`
+	}
+	if err := q.list(ctx, &rows, "built_directories", args{"limit": maxTenants}); err != nil {
+		return nil, err
+	}
+	all := map[string][]alpm.Tenant{}
+	var failures []error
+	for _, r := range rows {
+		var i alpm.Interface
+		if err := json.Unmarshal([]byte(r.Interface), &i); err != nil {
+			failures = append(failures, fmt.Errorf("interface of a package %s: %w", r.Pkgname, err))
+			continue
+		}
+		all[r.Architecture] = append(all[r.Architecture], alpm.Tenant{Pkgname: r.Pkgname, Pkgbase: r.Pkgbase, Version: i.Version, Directories: i.Directories})
+	}
+	return all, errors.Join(failures...)
 }

@@ -92,7 +92,7 @@ func TestBurnDown(t *testing.T) {
 		end(c)
 	}
 	db.Clock.Advance(3 * time.Minute)
-	if _, err := db.RetryFailed(t.Context(), "alice", "space"); err != nil {
+	if _, err := db.RetryBuilds(t.Context(), "alice", "space"); err != nil {
 		t.Fatal(err)
 	}
 	points, err := db.BurnDown(t.Context(), it.ID)
@@ -151,6 +151,10 @@ func TestSlotsOfPresentWorkers(t *testing.T) {
 	db.Claim(t, "one")
 	db.Claim(t, "aside")
 	if err := db.QuarantineWorker(t.Context(), "alice", "aside", "bad disk"); err != nil {
+		t.Fatal(err)
+	}
+	db.Claim(t, "draining")
+	if err := db.DrainWorker(t.Context(), "alice", "draining"); err != nil {
 		t.Fatal(err)
 	}
 	n, err := db.Slots(t.Context(), []string{"x86_64"}, db.Clock.Now().Add(-time.Minute))

@@ -2,7 +2,12 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
+	"encoding/json"
 	"fmt"
+	"slices"
+
+	"github.com/uptrace/bun"
 
 	"buildbtw"
 )
@@ -42,24 +47,129 @@ func (t *tx) record(ctx context.Context, e buildbtw.Event) error {
 	return t.insert(ctx, &e)
 }
 
+// storedEvent is a row of events: one event, or as many as it has builds, which all
+// changed alike. The ids of those end with the row's.
+type storedEvent struct {
+	bun.BaseModel `bun:"table:events"`
+	buildbtw.Event
+	Builds      int         `bun:"builds"`
+	BuildRanges buildRanges `bun:"build_ranges"`
+}
+
+// buildRanges are ids of builds, ascending, as ranges: first and last.
+type buildRanges [][2]int64
+
+// rangesOf takes ascending ids.
+func rangesOf(ids []int64) buildRanges {
+	var ranges buildRanges
+	for _, id := range ids {
+		if n := len(ranges); n > 0 && ranges[n-1][1] == id-1 {
+			ranges[n-1][1] = id
+		} else {
+			ranges = append(ranges, [2]int64{id, id})
+		}
+	}
+	return ranges
+}
+
+func (r buildRanges) ids() []int64 {
+	var ids []int64
+	for _, span := range r {
+		for id := span[0]; id <= span[1]; id++ {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// Value implements driver.Valuer.
+func (r buildRanges) Value() (driver.Value, error) {
+	if len(r) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(r)
+	return string(text), err
+}
+
+// Scan implements sql.Scanner.
+func (r *buildRanges) Scan(src any) error {
+	*r = nil
+	if text, is := src.(string); is && text != "" {
+		return json.Unmarshal([]byte(text), (*[][2]int64)(r))
+	}
+	return nil
+}
+
+// recordMany writes the events of builds of one iteration that all changed alike; e
+// tells how. The ids are ascending.
+func (t *tx) recordMany(ctx context.Context, builds []int64, e buildbtw.Event) error {
+	row := storedEvent{Event: e, Builds: len(builds)}
+	row.At, row.Kind = t.now, buildbtw.EventBuild
+	if len(builds) == 1 {
+		row.BuildID = builds[0]
+		return t.insert(ctx, &row)
+	}
+	if err := t.get(ctx, &row.ID, "last_event_id", nil); err != nil {
+		return err
+	}
+	row.ID += int64(len(builds))
+	row.BuildRanges = rangesOf(builds)
+	return t.insert(ctx, &row)
+}
+
 // Events lists the history.
 func (q *Reader) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
 	limit, err := pageLimit(f.Limit)
 	if err != nil {
 		return nil, err
 	}
+	rows := []EventRow{}
+	err = q.Snapshot(ctx, func(q *Reader) error {
+		stored, err := q.storedEvents(ctx, f, limit)
+		if err != nil {
+			return err
+		}
+		for _, s := range stored {
+			if rows = append(rows, s.events(f)...); len(rows) >= limit {
+				rows = rows[:limit]
+				break
+			}
+		}
+		return q.nameBuilds(ctx, rows)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list events: %w", err)
+	}
+	return rows, nil
+}
+
+// eventSource is a row of events with the names of what it is about.
+type eventSource struct {
+	EventRow
+	Builds      int         `bun:"builds"`
+	BuildRanges buildRanges `bun:"build_ranges"`
+}
+
+// storedEvents finds the rows that have the first limit events. At most two have none:
+// where Since or Before is within a row, a build's event may be on the other side.
+func (q *Reader) storedEvents(ctx context.Context, f EventFilter, limit int) (rows []eventSource, err error) {
 	var w where
 	if f.Buildspace != "" {
 		w.add("e.buildspace_id = (SELECT id FROM buildspaces WHERE name = ?)", f.Buildspace)
 	}
 	if f.BuildID != 0 {
-		w.add("e.build_id = ?", f.BuildID)
+		w.add(`e.id IN (
+  SELECT id FROM events WHERE build_id = ?
+  UNION ALL
+  SELECT m.id FROM builds AS b CROSS JOIN events AS m ON m.iteration_id = b.iteration_id AND m.build_ranges <> ''
+  WHERE b.id = ? AND EXISTS (SELECT 1 FROM json_each(m.build_ranges) AS r WHERE b.id BETWEEN r.value ->> 0 AND r.value ->> 1)
+)`, f.BuildID, f.BuildID)
 	}
 	if f.Since != 0 {
 		w.add("e.id > ?", f.Since)
 	}
-	if f.Before != 0 {
-		w.add("e.id < ?", f.Before)
+	if f.Before != 0 { // the last row may have some events before and some after
+		w.add("e.id <= coalesce((SELECT min(l.id) FROM events AS l WHERE l.id >= ?), ?) AND e.id - e.builds + 1 < ?", f.Before, f.Before, f.Before)
 	}
 	if len(f.Only) > 0 {
 		w.add("e.cause IN (SELECT value FROM json_each(?))", textList(f.Only))
@@ -72,15 +182,46 @@ func (q *Reader) Events(ctx context.Context, f EventFilter) ([]EventRow, error) 
 		order += " DESC"
 	}
 	const from = `SELECT e.id, e.at, e.actor, coalesce(e.buildspace_id, 0) AS buildspace_id, coalesce(e.iteration_id, 0) AS iteration_id,
-  coalesce(e.build_id, 0) AS build_id, e.kind, e.from_status, e.to_status, e.cause, e.message,
-  coalesce(s.name, '') AS buildspace, coalesce(i.number, 0) AS iteration,
-  coalesce(b.pkgbase, '') AS pkgbase, coalesce(b.architecture, '') AS architecture
-FROM events AS e LEFT JOIN buildspaces AS s ON s.id = e.buildspace_id
-LEFT JOIN iterations AS i ON i.id = e.iteration_id LEFT JOIN builds AS b ON b.id = e.build_id`
-	rows := []EventRow{}
-	err = q.listText(ctx, &rows, from+w.sql()+order+" LIMIT ?", append(w.args, limit)...)
-	if err != nil {
-		return nil, fmt.Errorf("list events: %w", err)
+  coalesce(e.build_id, 0) AS build_id, e.kind, e.from_status, e.to_status, e.cause, e.message, e.builds, e.build_ranges,
+  coalesce(s.name, '') AS buildspace, coalesce(i.number, 0) AS iteration
+FROM events AS e LEFT JOIN buildspaces AS s ON s.id = e.buildspace_id LEFT JOIN iterations AS i ON i.id = e.iteration_id`
+	err = q.listText(ctx, &rows, from+w.sql()+order+" LIMIT ?", append(w.args, limit+2)...)
+	return rows, err
+}
+
+// events returns those events of a row that a filter selects, in its order.
+func (s eventSource) events(f EventFilter) []EventRow {
+	if len(s.BuildRanges) == 0 {
+		return []EventRow{s.EventRow}
 	}
-	return rows, nil
+	var rows []EventRow
+	next := s.ID - int64(s.Builds)
+	for _, build := range s.BuildRanges.ids() {
+		next++
+		if f.BuildID != 0 && f.BuildID != build || next <= f.Since || f.Before != 0 && next >= f.Before {
+			continue
+		}
+		row := s.EventRow
+		row.ID, row.BuildID = next, build
+		rows = append(rows, row)
+	}
+	if f.Newest {
+		slices.Reverse(rows)
+	}
+	return rows
+}
+
+// nameBuilds adds the names of the builds that events are about.
+func (q *Reader) nameBuilds(ctx context.Context, rows []EventRow) error {
+	var builds []int64
+	for _, row := range rows {
+		if row.BuildID != 0 {
+			builds = append(builds, row.BuildID)
+		}
+	}
+	refs, err := q.buildRefs(ctx, builds)
+	for i, row := range rows {
+		rows[i].Pkgbase, rows[i].Architecture = refs[row.BuildID].Pkgbase, refs[row.BuildID].Architecture
+	}
+	return err
 }

@@ -75,17 +75,19 @@ func (g *iterationGraph) edges() []forecast.Edge {
 
 // ReadyIteration is an iteration whose builds are handed out.
 type ReadyIteration struct {
-	ID       int64             `bun:"id"`
-	Priority buildbtw.Priority `bun:"priority"` // of its buildspace
-	Working  bool              `bun:"working"`  // it has builds that run or could
+	ID         int64             `bun:"id"`
+	Buildspace string            `bun:"buildspace"`
+	Number     int               `bun:"number"`
+	Priority   buildbtw.Priority `bun:"priority"` // of its buildspace
+	Working    bool              `bun:"working"`  // it has builds that run or could
 }
 
-// ReadyIterations lists the iterations whose builds are handed out.
+// ReadyIterations lists the iterations whose builds are handed out; of those that
+// cannot be read the error tells.
 func (q *Reader) ReadyIterations(ctx context.Context) ([]ReadyIteration, error) {
-	var rows []ReadyIteration
-	err := q.list(ctx, &rows, "ready_iterations", nil)
+	rows, err := readable[ReadyIteration](ctx, q.queries, "ready_iterations", nil)
 	if err != nil {
-		return nil, fmt.Errorf("list ready iterations: %w", err)
+		return rows, fmt.Errorf("list ready iterations: %w", err)
 	}
 	return rows, nil
 }
@@ -254,20 +256,22 @@ type Duration struct {
 	Spread       float64 // standard deviation of their logarithms; 0 with fewer than three
 }
 
-// Durations lists all that was learned, by package and architecture.
+// Durations lists all that was learned, by package and architecture; of what cannot be
+// read the error tells.
 func (q *Reader) Durations(ctx context.Context) ([]Duration, error) {
-	var rows []durationRow
-	err := q.list(ctx, &rows, "durations", nil)
-	if err != nil {
-		return nil, fmt.Errorf("list durations: %w", err)
-	}
-	list := make([]Duration, len(rows))
-	for i, r := range rows {
+	rows, err := readable[durationRow](ctx, q.queries, "durations", nil)
+	failures := []error{err}
+	list := make([]Duration, 0, len(rows))
+	for _, r := range rows {
 		var recent []float64
 		if err := json.Unmarshal([]byte(r.Recent), &recent); err != nil {
-			return nil, fmt.Errorf("read the durations of %s: %w", r.Pkgbase, err)
+			failures = append(failures, fmt.Errorf("read the durations of %s: %w", r.Pkgbase, err))
+			continue
 		}
-		list[i] = Duration{r.Pkgbase, r.Architecture, r.Seconds, logSpread(recent)}
+		list = append(list, Duration{r.Pkgbase, r.Architecture, r.Seconds, logSpread(recent)})
+	}
+	if err := errors.Join(failures...); err != nil {
+		return list, fmt.Errorf("list durations: %w", err)
 	}
 	return list, nil
 }

@@ -42,7 +42,7 @@ func (g *GraphShape) load(ctx context.Context, q *Reader, iterationID int64, arc
 	if err != nil || len(g.Builds) == 0 {
 		return err
 	}
-	span := args{"first": g.Builds[0].ID, "last": g.Builds[len(g.Builds)-1].ID}
+	span := args{"iteration": iterationID, "first": g.Builds[0].ID, "last": g.Builds[len(g.Builds)-1].ID}
 	if err := g.loadEdges(ctx, q, span); err != nil {
 		return err
 	}
@@ -108,6 +108,9 @@ type iterationGraph struct {
 	order   []int32 // all builds, dependencies first
 }
 
+// bytes is about the memory that a graph takes.
+func (g *iterationGraph) bytes() int64 { return 256 + 12*int64(g.size()) + 8*int64(len(g.out.To)) }
+
 func (g *iterationGraph) size() int { return int(g.out.Nodes()) }
 
 // graphOf returns an iteration's graph. Edges never change once an iteration is
@@ -131,7 +134,7 @@ func loadGraph(ctx context.Context, q *Reader, iteration int64) (*iterationGraph
 	if err := q.get(ctx, &span, "build_span", args{"iteration": iteration}); err != nil {
 		return nil, err
 	}
-	rows, err := q.rows(ctx, "order_of_iteration", args{"first": span.First, "last": span.Last})
+	rows, err := q.rows(ctx, "order_of_iteration", args{"iteration": iteration, "first": span.First, "last": span.Last})
 	if err != nil {
 		return nil, err
 	}

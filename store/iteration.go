@@ -18,6 +18,7 @@ import (
 type IterationRow struct {
 	buildbtw.Iteration
 	Buildspace string          `bun:"buildspace"`
+	Bump       bool            `bun:"bump"` // the buildspace's setting; of a single iteration only
 	Counts     buildbtw.Counts `bun:"-"`
 }
 
@@ -149,6 +150,14 @@ func (q *Reader) Architectures(ctx context.Context, iterationID int64) ([]string
 	return list, nil
 }
 
+// Cancelled counts the builds of an iteration that a person cancelled.
+func (q *Reader) Cancelled(ctx context.Context, iterationID int64) (n int, err error) {
+	if err := q.get(ctx, &n, "count_cancelled", args{"iteration": iterationID}); err != nil {
+		return 0, fmt.Errorf("count what was cancelled of iteration %d: %w", iterationID, err)
+	}
+	return n, nil
+}
+
 // Graph gives the build graph of one architecture.
 func (q *Reader) Graph(ctx context.Context, iterationID int64, arch string) (Graph, error) {
 	g := Graph{Builds: []buildbtw.Build{}, Edges: []buildbtw.Edge{}, Cuts: []buildbtw.Cut{}}
@@ -168,7 +177,7 @@ func (g *Graph) load(ctx context.Context, q *Reader, iterationID int64, arch str
 	if err != nil || len(g.Builds) == 0 {
 		return err
 	}
-	span := args{"first": g.Builds[0].ID, "last": g.Builds[len(g.Builds)-1].ID}
+	span := args{"iteration": iterationID, "first": g.Builds[0].ID, "last": g.Builds[len(g.Builds)-1].ID}
 	if err := q.list(ctx, &g.Edges, "graph_edges", span); err != nil {
 		return err
 	}
@@ -177,12 +186,12 @@ func (g *Graph) load(ctx context.Context, q *Reader, iterationID int64, arch str
 
 // UnfinishedAttempts gives the attempts that run or publish: their staged files
 // are still needed.
-func (q *Reader) UnfinishedAttempts(ctx context.Context) ([]int64, error) {
-	ids := []int64{}
-	if err := q.list(ctx, &ids, "unfinished_attempts", nil); err != nil {
+func (q *Reader) UnfinishedAttempts(ctx context.Context) ([]buildbtw.AttemptName, error) {
+	names := []buildbtw.AttemptName{}
+	if err := q.list(ctx, &names, "unfinished_attempts", nil); err != nil {
 		return nil, fmt.Errorf("list the unfinished attempts: %w", err)
 	}
-	return ids, nil
+	return names, nil
 }
 
 // ReadyRepositories gives the names of the repositories that builds still go

@@ -58,7 +58,7 @@ func TestRetryInAnIterationThatIsOverIsRefused(t *testing.T) {
 	if want := "iteration 1 of space is superseded; nothing of it is built any more"; buildbtw.MessageOf(err) != want {
 		t.Errorf("got %v", err)
 	}
-	if n, err := db.RetryFailed(t.Context(), "alice", "space"); n != 0 || err != nil {
+	if n, err := db.RetryBuilds(t.Context(), "alice", "space"); n != 0 || err != nil {
 		t.Errorf("retried %d, %v", n, err)
 	}
 	db.Check(t)
@@ -305,7 +305,7 @@ func TestRowsOfReuseGetTheirIDsWhenTheIterationIsMade(t *testing.T) {
 		finish(arch)
 	}
 	space := db.NewBuildspace(t, "second")
-	rows, links, err := db.FindReuse(t.Context(), plan)
+	rows, links, err := db.FindReuse(t.Context(), plan, nil)
 	if err != nil || rows.Reused() != 3 || len(links) != 3 {
 		t.Fatalf("%d reused, %d links, %v", rows.Reused(), len(links), err)
 	}

@@ -66,14 +66,14 @@ func TestEveryColumnHasAField(t *testing.T) {
 	check("iterations", &[]buildbtw.Iteration{})
 	check("iteration_changesets", &[]iterationChangeset{})
 	check("builds", &[]buildbtw.Build{})
-	check("edges", &[]buildbtw.Edge{})
-	check("cuts", &[]buildbtw.Cut{})
+	check("graph_edges", &[]graphEdge{})
+	check("graph_cuts", &[]graphCut{})
 	check("attempts", &[]buildbtw.Attempt{})
 	check("packages", &[]buildbtw.Package{})
 	check("workers", &[]buildbtw.Worker{})
 	check("source_groups", &[]buildbtw.SourceGroup{})
 	check("mirrored_projects", &[]buildbtw.MirroredProject{})
-	check("events", &[]buildbtw.Event{})
+	check("events", &[]storedEvent{})
 }
 
 func TestNewerDatabaseIsRefused(t *testing.T) {
@@ -147,16 +147,19 @@ func TestQueueQuestionsUseTheirIndexes(t *testing.T) {
 		"next_due":                 {args{"now": "2026"}, []string{"builds_paused (not_before>?)"}},
 		"next_wake":                {args{"now": "2026"}, []string{"attempts_deadline", "builds_paused (not_before>?)"}},
 		"publishing_attempts":      {nil, []string{"attempts_publishing"}},
-		"latest_of_worker":         {args{"worker": "w", "trusted": "2026", "limit": 9}, []string{"attempts_worker (worker=? AND finished_at>?)"}},
+		"latest_of_worker":         {args{"worker": "w", "trusted": "2026", "first_seen": "2026", "limit": 9}, []string{"attempts_worker (worker=? AND finished_at>?)"}},
 		"held_builds":              {args{"hold": "decide", "limit": 9}, []string{"builds_held (held=?)"}},
 		"any_to_link":              {nil, []string{"COVERING INDEX builds_held (held=?)"}},
 		"same_input":               {args{"builds": "[1]"}, []string{"builds_key (input_key=?)"}},
 		"hold":                     {args{"builds": "[1]"}, []string{"builds_key (input_key=?)", "p USING INTEGER PRIMARY KEY (rowid=?)"}},
 		"unwanted_runs":            {nil, []string{"builds_running", "builds_key (input_key=?)"}},
-		"freed":                    {args{"satisfied": "[1]"}, []string{"edges USING PRIMARY KEY (from_build=?)", "builds_twin (twin_of=?)"}},
-		"count_down":               {args{"satisfied": "[1]"}, []string{"edges USING PRIMARY KEY (from_build=?)", "builds_twin (twin_of=?)"}},
-		"recount_waiting":          {args{"builds": "[1]"}, []string{"edges_to (to_build=?)"}},
-		"dependents_of_build":      {args{"build": 1}, []string{"e USING PRIMARY KEY (from_build=?)", "builds_twin (twin_of=?)"}},
+		"freed":                    {args{"satisfied": "[1]"}, []string{"e USING PRIMARY KEY (graph_id=? AND from_place=?)", "builds_twin (twin_of=?)"}},
+		"count_down":               {args{"satisfied": "[1]"}, []string{"e USING PRIMARY KEY (graph_id=? AND from_place=?)", "builds_twin (twin_of=?)"}},
+		"recount_waiting":          {args{"builds": "[1]"}, []string{"graph_edges_to (graph_id=? AND to_place=?)"}},
+		"dependents_of_build":      {args{"build": 1}, []string{"e USING PRIMARY KEY (graph_id=? AND from_place=?)", "builds_twin (twin_of=?)"}},
+		"dependency_outputs":       {args{"builds": "[1]", "depends": 1}, []string{"graph_edges_to (graph_id=? AND to_place=?)", "d USING INTEGER PRIMARY KEY (rowid=?)"}},
+		"count_dependencies":       {args{"build": 1, "stuck": "[]"}, []string{"graph_edges_to (graph_id=? AND to_place=?)"}},
+		"count_dependents":         {args{"build": 1, "stuck": "[]"}, []string{"e USING PRIMARY KEY (graph_id=? AND from_place=?)"}},
 		"open_pipelines":           {nil, []string{"pipelines_open"}},
 		"latest_pipeline_of_build": {args{"build": 1}, []string{"pipelines_build (build_id=?)"}},
 		"newest_results":           {args{"keys": "[]"}, []string{"builds_key (input_key=?)"}},

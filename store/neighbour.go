@@ -40,7 +40,7 @@ func (q *Reader) Dependents(ctx context.Context, buildID int64) ([]Neighbour, er
 
 func (q *Reader) neighbours(ctx context.Context, side string, buildID int64) ([]Neighbour, error) {
 	rows := []Neighbour{}
-	err := q.list(ctx, &rows, side, args{"build": buildID, "status": "", "cursor": 0, "limit": -1})
+	err := q.list(ctx, &rows, side, args{"build": buildID, "status": "", "stuck": "[]", "cursor": 0, "limit": -1})
 	if err != nil {
 		return nil, fmt.Errorf("list %s of build %d: %w", side, buildID, err)
 	}
@@ -137,7 +137,8 @@ const (
 type NeighbourFilter struct {
 	BuildID int64
 	Side    Side
-	Status  buildbtw.Status // empty: all
+	Status  buildbtw.Status // as people read it; empty: all
+	Stuck   []int64         // what BlockedBuilds returns for the iteration
 	Cursor  string          // where the page before ended
 	Limit   int             // 50 when 0, at most 500
 }
@@ -146,7 +147,7 @@ type NeighbourFilter struct {
 type NeighbourPage struct {
 	Rows   []Neighbour
 	Next   string          // the cursor of the next part, or empty
-	Counts buildbtw.Counts // of all neighbours on that side, by status
+	Counts buildbtw.Counts // of all neighbours on that side, by status as people read it
 }
 
 // Neighbours lists one side of a build in parts: thousands may depend on it.
@@ -164,18 +165,19 @@ func (q *Reader) Neighbours(ctx context.Context, f NeighbourFilter) (NeighbourPa
 	if f.Side == SideDependencies {
 		rows, counts = "dependencies", "count_dependencies"
 	}
+	stuck := idList(f.Stuck)
 	err = q.Snapshot(ctx, func(q *Reader) error {
 		var byStatus []struct {
-			Status buildbtw.Status `bun:"status"`
+			Status buildbtw.Status `bun:"shown"`
 			N      int             `bun:"n"`
 		}
-		if err := q.list(ctx, &byStatus, counts, args{"build": f.BuildID}); err != nil {
+		if err := q.list(ctx, &byStatus, counts, args{"build": f.BuildID, "stuck": stuck}); err != nil {
 			return err
 		}
 		for _, c := range byStatus {
 			page.Counts[c.Status] = c.N
 		}
-		err := q.list(ctx, &page.Rows, rows, args{"build": f.BuildID, "status": f.Status, "cursor": cursor, "limit": limit + 1})
+		err := q.list(ctx, &page.Rows, rows, args{"build": f.BuildID, "status": f.Status, "stuck": stuck, "cursor": cursor, "limit": limit + 1})
 		page.Rows, page.Next = cutPage(page.Rows, limit, func(n Neighbour) int64 { return n.ID })
 		return err
 	})
@@ -199,16 +201,11 @@ type CutRow struct {
 func (q *Reader) Cuts(ctx context.Context, iterationID int64, limit int) (rows []CutRow, total int, err error) {
 	rows = []CutRow{}
 	err = q.Snapshot(ctx, func(q *Reader) error {
-		g, err := q.graphOf(ctx, iterationID)
-		if err != nil {
-			return err
-		}
-		span := args{"first": g.first, "last": g.first + int64(g.size()) - 1}
-		err = q.list(ctx, &rows, "cuts_of_iteration", args{"first": span["first"], "last": span["last"], "limit": limit})
+		err := q.list(ctx, &rows, "cuts_of_iteration", args{"iteration": iterationID, "limit": limit})
 		if err != nil || len(rows) < limit {
 			return err
 		}
-		return q.get(ctx, &total, "count_cuts", span)
+		return q.get(ctx, &total, "count_cuts", args{"iteration": iterationID})
 	})
 	if err != nil {
 		return nil, 0, fmt.Errorf("list cuts of iteration %d: %w", iterationID, err)

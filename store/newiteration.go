@@ -1,7 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -28,6 +31,15 @@ type NewIteration struct {
 	// the iteration's repositories already: those builds are built from the first
 	// moment. Without them everything is built.
 	Rows *PlanRows
+
+	// Base is what the plan's builds take from the base repositories, for plans
+	// without Rows. May be nil: nothing is known of the base.
+	Base PlanBase
+
+	// Versions are those that the plan's builds have, and Bumps the commits that were
+	// made for them.
+	Versions []TakenVersion
+	Bumps    []Bump
 
 	// CutOff says that somebody will ask for CutoffCandidate builds. Else the
 	// iteration has none.
@@ -175,7 +187,14 @@ func (t *tx) fillIteration(ctx context.Context, it *buildbtw.Iteration, n NewIte
 	if err := t.insertPlannedChangesets(ctx, it.ID, n.Plan.Changesets); err != nil {
 		return err
 	}
-	if err := t.insertWarnings(ctx, it.ID, n.Plan.Warnings); err != nil {
+	warnings := n.Plan.Warnings
+	if n.Rows != nil {
+		warnings = slices.Concat(warnings, n.Rows.warnings)
+	}
+	if err := t.insertWarnings(ctx, it.ID, warnings); err != nil {
+		return err
+	}
+	if err := t.takeVersions(ctx, it.BuildspaceID, n.Versions, n.Bumps); err != nil {
 		return err
 	}
 	return t.insertGraph(ctx, it, n, s)
@@ -205,7 +224,7 @@ func (t *tx) insertGraph(ctx context.Context, it *buildbtw.Iteration, n NewItera
 	}
 	g := n.Rows
 	if g == nil {
-		rows, err := layOut(n.Plan)
+		rows, err := layOut(n.Plan, n.Base)
 		if err != nil {
 			return err
 		}
@@ -238,27 +257,111 @@ func (t *tx) insertGraph(ctx context.Context, it *buildbtw.Iteration, n NewItera
 	if err := t.takePackages(ctx, reused); err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, "record_planned", args{
-		"now": t.now, "actor": buildbtw.System, "buildspace": it.BuildspaceID, "iteration": it.ID,
-		"together": togetherWords, "planned": fmt.Sprintf("Planned in iteration %d.", it.Number),
-	})
-	if err != nil {
+	if err := t.recordPlanned(ctx, it, g.builds); err != nil {
 		return fmt.Errorf("record planned builds: %w", err)
 	}
 	return t.hold(ctx, pending)
+}
+
+// recordPlanned writes the first event of each build: one row for all that begin alike.
+func (t *tx) recordPlanned(ctx context.Context, it *buildbtw.Iteration, builds []buildbtw.Build) error {
+	var reused []struct {
+		ID    int64  `bun:"id"`
+		Words string `bun:"words"`
+	}
+	if err := t.list(ctx, &reused, "reused_builds", args{"iteration": it.ID}); err != nil {
+		return err
+	}
+	words := make(map[int64]string, len(reused))
+	for _, r := range reused {
+		words[r.ID] = r.Words
+	}
+	var begins []buildbtw.Event // in the order of their first builds
+	alike := map[buildbtw.Event][]int64{}
+	for _, b := range builds {
+		e := buildbtw.Event{
+			Actor: buildbtw.System, BuildspaceID: it.BuildspaceID, IterationID: it.ID, To: b.Status,
+			Cause: buildbtw.CausePlanned, Message: fmt.Sprintf("Planned in iteration %d.", it.Number),
+		}
+		if b.Status == buildbtw.StatusBuilt {
+			e.Cause, e.Message = buildbtw.CauseReused, cmp.Or(words[b.ID], togetherWords)
+		}
+		if alike[e] == nil {
+			begins = append(begins, e)
+		}
+		alike[e] = append(alike[e], b.ID)
+	}
+	for _, e := range begins {
+		if err := t.recordMany(ctx, alike[e], e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *tx) insertPlanRows(ctx context.Context, g *PlanRows) error {
 	if err := insertRows(ctx, t, g.builds); err != nil {
 		return fmt.Errorf("insert builds: %w", err)
 	}
-	if err := insertRows(ctx, t, g.edges); err != nil {
+	return t.insertGraphRows(ctx, g)
+}
+
+// graphEdge is an edge by the places of its builds.
+type graphEdge struct {
+	bun.BaseModel `bun:"table:graph_edges"`
+	GraphID       int64              `bun:"graph_id"`
+	From          int64              `bun:"from_place"`
+	To            int64              `bun:"to_place"`
+	Kinds         buildbtw.EdgeKinds `bun:"kinds"`
+	Through       buildbtw.Names     `bun:"through"`
+}
+
+// graphCut is a cut by the places of its builds.
+type graphCut struct {
+	bun.BaseModel `bun:"table:graph_cuts"`
+	GraphID       int64              `bun:"graph_id"`
+	From          int64              `bun:"from_place"`
+	To            int64              `bun:"to_place"`
+	Kinds         buildbtw.EdgeKinds `bun:"kinds"`
+	Cycle         buildbtw.Names     `bun:"cycle"`
+}
+
+// insertGraphRows gives an iteration its graph: the one that an earlier iteration has,
+// when it is the same, or a new one.
+func (t *tx) insertGraphRows(ctx context.Context, g *PlanRows) error {
+	if len(g.builds) == 0 {
+		return nil
+	}
+	graph, known, err := t.graph(ctx, g.digest())
+	if err != nil {
+		return fmt.Errorf("look for the graph: %w", err)
+	}
+	if _, err := t.exec(ctx, "set_graph", args{"iteration": g.builds[0].IterationID, "graph": graph, "first": g.first}); err != nil || known {
+		return err
+	}
+	edges, cuts := make([]graphEdge, len(g.edges)), make([]graphCut, len(g.cuts))
+	for i, e := range g.edges {
+		edges[i] = graphEdge{GraphID: graph, From: e.From - g.first, To: e.To - g.first, Kinds: e.Kinds, Through: e.Through}
+	}
+	for i, c := range g.cuts {
+		cuts[i] = graphCut{GraphID: graph, From: c.From - g.first, To: c.To - g.first, Kinds: c.Kinds, Cycle: c.Cycle}
+	}
+	if err := insertRows(ctx, t, edges); err != nil {
 		return fmt.Errorf("insert edges: %w", err)
 	}
-	if err := insertRows(ctx, t, g.cuts); err != nil {
+	if err := insertRows(ctx, t, cuts); err != nil {
 		return fmt.Errorf("insert cuts: %w", err)
 	}
 	return nil
+}
+
+// graph finds the graph with a digest, or makes an empty one.
+func (t *tx) graph(ctx context.Context, digest string) (id int64, known bool, err error) {
+	err = t.get(ctx, &id, "graph_of_digest", args{"digest": digest})
+	if errors.Is(err, sql.ErrNoRows) {
+		return id, false, t.get(ctx, &id, "new_graph", args{"digest": digest})
+	}
+	return id, true, err
 }
 
 // rowsPerStatement keeps a statement's text within about half a megabyte.

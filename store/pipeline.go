@@ -67,6 +67,9 @@ func (t *tx) dispatch(ctx context.Context, d Dispatch, out **Dispatched) (more b
 		return false, err
 	}
 	row, err := t.buildRow(ctx, best)
+	if isUnreadable(err) {
+		return true, t.failUnreadable(ctx, best, err)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -170,7 +173,7 @@ func (t *tx) endPipeline(ctx context.Context, p *buildbtw.Pipeline, why Undispat
 	if why.Site {
 		return t.postpone(ctx, b.ID, firstPause, c)
 	}
-	return t.tryAgain(ctx, b.ID, c)
+	return t.tryAgain(ctx, b.ID, t.opts.MaxRetries, c)
 }
 
 // OpenPipeline is a pipeline that has not ended, with what became of its build.
@@ -185,10 +188,9 @@ type OpenPipeline struct {
 // more; or when what its executor began was told to stop, or given up as lost.
 // What has come to an end with a result ends in GitLab by itself.
 func (q *Reader) OpenPipelines(ctx context.Context) ([]OpenPipeline, error) {
-	rows := []OpenPipeline{}
-	err := q.list(ctx, &rows, "open_pipelines", nil)
+	rows, err := readable[OpenPipeline](ctx, q.queries, "open_pipelines", nil)
 	if err != nil {
-		return nil, fmt.Errorf("list open pipelines: %w", err)
+		return rows, fmt.Errorf("list open pipelines: %w", err)
 	}
 	return rows, nil
 }

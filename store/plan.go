@@ -22,24 +22,33 @@ type PlanRows struct {
 	builds []buildbtw.Build
 	edges  []buildbtw.Edge
 	cuts   []buildbtw.Cut
+
+	sources map[string]string // by the commits of bumps: of which they were made
+
+	warnings []buildgraph.Warning // besides those of the plan
 }
 
 // layOut gives every build of a plan an id, counting from 1 until renumber: by
 // architecture, in the plan's order. A build that is for any architecture does
-// its work in the first architecture that has it; the others are its twins and
-// wait for it as for a dependency.
-func layOut(plan *buildgraph.Plan) (*PlanRows, error) {
-	g := &PlanRows{first: 1}
+// its work in the first architecture that has it and publishes the same of it; the
+// others are its twins and wait for it as for a dependency.
+func layOut(plan *buildgraph.Plan, base PlanBase) (*PlanRows, error) {
+	g := &PlanRows{first: 1, sources: map[string]string{}}
 	leaders := map[string]int64{}
 	for _, arch := range slices.Sorted(maps.Keys(plan.Architectures)) {
 		ids := map[string]int64{}
 		for _, b := range plan.Architectures[arch].Builds {
 			row := planned(b, arch)
 			row.ID = g.first + int64(len(g.builds))
-			if leader := leaders[b.Key()]; b.Any && leader != 0 {
+			if b.SourceCommit != "" {
+				g.sources[b.Commit] = b.SourceCommit
+			}
+			row.BaseInputs, row.BasePackage = base[arch][b.Key()].Inputs, base[arch][b.Key()].Package
+			same := b.Key() + " " + b.NotOwned.String()
+			if leader := leaders[same]; b.Any && leader != 0 {
 				row.TwinOf, row.Waiting = leader, 1
 			} else if b.Any {
-				leaders[b.Key()] = row.ID
+				leaders[same] = row.ID
 			}
 			if ids[b.Key()] != 0 {
 				return nil, fmt.Errorf("plan has %s for %s twice", b.Key(), arch)
@@ -58,7 +67,7 @@ func planned(b buildgraph.Build, arch string) buildbtw.Build {
 	return buildbtw.Build{
 		Architecture: arch, Pkgbase: b.Pkgbase, Source: b.Source, Commit: b.Commit,
 		Version: b.Version, Stage: b.Stage, NoCheck: b.NoCheck, Level: b.Level, Pkgnames: b.Pkgnames,
-		Reason: b.Reason, Priority: b.Priority, Status: buildbtw.StatusBlocked,
+		NotOwned: b.NotOwned, Reason: b.Reason, Priority: b.Priority, Status: buildbtw.StatusBlocked,
 	}
 }
 
@@ -131,6 +140,18 @@ func (g *PlanRows) renumber(iteration, first int64) {
 	}
 }
 
+// digest is the same for plans exactly when their edges and cuts join the same places.
+func (g *PlanRows) digest() string {
+	hash := sha256.New()
+	for _, e := range g.edges {
+		fmt.Fprintln(hash, "edge", e.From-g.first, e.To-g.first, e.Kinds, e.Through)
+	}
+	for _, c := range g.cuts {
+		fmt.Fprintln(hash, "cut", c.From-g.first, c.To-g.first, c.Kinds, c.Cycle)
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
+
 // Reused is the number of builds that need not be built.
 func (g *PlanRows) Reused() int {
 	n := 0
@@ -149,8 +170,7 @@ func (g *PlanRows) Reused() int {
 // built, and what waits for nothing then makes the next round. Afterwards
 // Waiting counts what is left to wait for.
 func (g *PlanRows) reuseResults(lookup func(keys []string) (map[string]Result, error)) error {
-	out := g.order()
-	in := out.Reversed()
+	out, in := g.order(), g.edgesInto()
 	var round []int32
 	for i := range g.builds {
 		if g.builds[i].Waiting == 0 {
@@ -193,22 +213,37 @@ func (g *PlanRows) order() graph.CSR {
 	return graph.New(len(g.builds), from, to)
 }
 
+// edgesInto returns the edges that lead to each build, as places in g.edges, by the
+// build's place in g.builds.
+func (g *PlanRows) edgesInto() [][]int32 {
+	in := make([][]int32, len(g.builds))
+	for i, e := range g.edges {
+		in[e.To-g.first] = append(in[e.To-g.first], int32(i))
+	}
+	return in
+}
+
 // setInputKeys sets the input keys of builds whose dependencies are all built,
 // and lists them.
-func (g *PlanRows) setInputKeys(round []int32, in graph.CSR) []string {
+func (g *PlanRows) setInputKeys(round []int32, in [][]int32) []string {
 	keys := make([]string, 0, len(round))
 	for _, i := range round {
 		b := &g.builds[i]
-		if b.TwinOf != 0 {
-			continue
-		}
-		deps := make([]input, 0, len(in.Row(i)))
-		for _, d := range in.Row(i) {
-			deps = append(deps, input{g.builds[d].Pkgbase, g.builds[d].Stage, g.builds[d].OutputDigest})
+		deps := make([]input, 0, len(in[i]))
+		for _, place := range in[i] {
+			e := g.edges[place]
+			d := &g.builds[e.From-g.first]
+			deps = append(deps, input{
+				pkgbase: d.Pkgbase, stage: d.Stage, output: d.OutputDigest, runtime: d.RuntimeInputs, installed: e.Kinds&buildbtw.EdgeDepends != 0,
+			})
 		}
 		slices.SortFunc(deps, func(x, y input) int {
 			return cmp.Or(cmp.Compare(x.pkgbase, y.pkgbase), cmp.Compare(x.stage, y.stage))
 		})
+		b.RuntimeInputs = runtimeInputs(deps)
+		if b.TwinOf != 0 {
+			continue
+		}
 		if b.InputKey = inputKey(b, deps); b.InputKey != "" {
 			keys = append(keys, b.InputKey)
 		}
@@ -271,7 +306,8 @@ func (g *PlanRows) begin(now time.Time) {
 
 // markSkippable notes which builds the cut-off may apply to: all but the
 // changesets, what depends on them directly, and what was added by hand
-// (docs/domain.md, "Iterations").
+// (docs/domain.md, "Iterations"). Of packages that only have files in a changeset's
+// directory it is known what they notice of it: that the directory moves.
 func (g *PlanRows) markSkippable(s buildbtw.Settings) {
 	kinds := buildbtw.TriggerKinds(s.Makedepends)
 	for i := range g.builds {
@@ -279,8 +315,10 @@ func (g *PlanRows) markSkippable(s buildbtw.Settings) {
 		b.MaySkip = b.Reason.Kind != buildbtw.ReasonChangeset && !slices.Contains(s.Add, b.Pkgbase)
 	}
 	direct := func(from, to int64, k buildbtw.EdgeKinds) {
-		if k&kinds != 0 && g.builds[from-g.first].Reason.Kind == buildbtw.ReasonChangeset {
-			g.builds[to-g.first].MaySkip = false
+		of, b := &g.builds[from-g.first], &g.builds[to-g.first]
+		byFiles := b.Reason.Kind == buildbtw.ReasonFiles && b.Reason.Via == of.Pkgbase
+		if k&kinds != 0 && of.Reason.Kind == buildbtw.ReasonChangeset && !byFiles {
+			b.MaySkip = false
 		}
 	}
 	for _, e := range g.edges {
@@ -294,7 +332,8 @@ func (g *PlanRows) markSkippable(s buildbtw.Settings) {
 }
 
 // PlanDigest is the same for two plans exactly when they build the same commits
-// in the same order. Durations, and what follows from them, are not part of it.
+// in the same order. Durations, and what follows from them, are not part of it, nor
+// are the versions of rebuilds.
 func PlanDigest(p *buildgraph.Plan) string {
 	hash := sha256.New()
 	for _, arch := range slices.Sorted(maps.Keys(p.Architectures)) {
@@ -312,7 +351,8 @@ func PlanDigest(p *buildgraph.Plan) string {
 func buildLines(a *buildgraph.ArchPlan) []string {
 	lines := make([]string, 0, len(a.Builds)+len(a.Edges)+len(a.Cuts))
 	for _, b := range a.Builds {
-		lines = append(lines, fmt.Sprintf("build %s %s %s %t %t", b.Key(), b.Commit, b.Version, b.NoCheck, b.Any))
+		commit, version := b.Unbumped()
+		lines = append(lines, fmt.Sprintf("build %s %s %s %t %t", b.Key(), commit, version, b.NoCheck, b.Any))
 	}
 	for _, e := range a.Edges {
 		lines = append(lines, "edge "+e.From+" "+e.To+" "+strings.Join(e.Kinds, ","))

@@ -49,10 +49,9 @@ func (t *tx) noteProjects(ctx context.Context, group string, list []buildbtw.Pro
 // DueProjects lists projects of a group that are to be fetched, those first that
 // have waited longest, up to a limit.
 func (s *Store) DueProjects(ctx context.Context, group string, limit int) ([]buildbtw.MirroredProject, error) {
-	var list []buildbtw.MirroredProject
-	err := s.list(ctx, &list, "due_projects", args{"group": group, "now": s.now(), "limit": limit})
+	list, err := readable[buildbtw.MirroredProject](ctx, s.queries, "due_projects", args{"group": group, "now": s.now(), "limit": limit})
 	if err != nil {
-		return nil, fmt.Errorf("list the projects of %s that are due: %w", group, err)
+		return list, fmt.Errorf("list the projects of %s that are due: %w", group, err)
 	}
 	return list, nil
 }
@@ -114,6 +113,23 @@ func (t *tx) noteFailure(ctx context.Context, f Fetched) error {
 		"next": buildbtw.RetryFetch(t.now, known.Failures+1),
 	})
 	return err
+}
+
+// RefetchProjects makes all projects of a group due, as if none had been fetched:
+// the mirror was made anew.
+func (s *Store) RefetchProjects(ctx context.Context, group string) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		a := args{"group": group, "now": t.now}
+		if _, err := t.exec(ctx, "refetch_projects", a); err != nil {
+			return err
+		}
+		_, err := t.exec(ctx, "unfill_group", args{"group": group})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("have the projects of %s fetched again: %w", group, err)
+	}
+	return nil
 }
 
 // ProjectMissing keeps since when GitLab does not show a project, and what people

@@ -125,7 +125,7 @@ func (w *world) complete(r *rapid.T) {
 	c := w.some(r)
 	var err error
 	if rapid.IntRange(0, 5).Draw(r, "abandon") == 0 {
-		_, err = w.db.AbandonPublish(context.Background(), c.Attempt.ID, "no space left")
+		_, err = w.db.AbandonPublish(context.Background(), c.Attempt.ID, "alice", "no space left")
 	} else {
 		_, err = w.db.CompletePublish(context.Background(), c.Attempt.ID)
 	}
@@ -221,7 +221,7 @@ func (w *world) bulk(r *rapid.T) {
 	if rapid.IntRange(0, 9).Draw(r, "cancel all") == 0 {
 		_, err = w.db.CancelBuilds(context.Background(), "alice", "space")
 	} else {
-		_, err = w.db.RetryFailed(context.Background(), "alice", "space")
+		_, err = w.db.RetryBuilds(context.Background(), "alice", "space")
 	}
 	allow(r, "bulk", err)
 }
@@ -235,7 +235,9 @@ func (w *world) toggle(r *rapid.T) {
 	w.check(r)
 	_, err = w.db.StartBuildspace(context.Background(), "alice", "space")
 	allow(r, "start", err)
-	w.iterate(r)
+	if rapid.Bool().Draw(r, "pushed meanwhile") {
+		w.iterate(r)
+	}
 }
 
 func (w *world) iterate(r *rapid.T) {
@@ -243,7 +245,7 @@ func (w *world) iterate(r *rapid.T) {
 		r.Skip("seldom")
 	}
 	plan := randomPlan(r)
-	rows, _, err := w.db.FindReuse(context.Background(), plan)
+	rows, _, err := w.db.FindReuse(context.Background(), plan, nil)
 	if err != nil {
 		r.Fatalf("find what can be reused: %v", err)
 	}
@@ -279,6 +281,10 @@ func randomPlan(r *rapid.T) *buildgraph.Plan {
 	p := storetest.PlanFor(archs, lines...)
 	for _, a := range p.Architectures {
 		for i := range a.Builds {
+			if other := fmt.Sprintf("p%d", rapid.IntRange(0, n-1).Draw(r, "makes")); other != a.Builds[i].Pkgbase {
+				a.Builds[i].Pkgnames = append(a.Builds[i].Pkgnames, other)
+				a.Builds[i].NotOwned = buildbtw.Owners{other: other}
+			}
 			// Few commits, so that plans have much in common.
 			a.Builds[i].Commit = strings.Repeat(string('a'+rune(rapid.IntRange(0, 1).Draw(r, "commit"))), 40)
 			if a.Builds[i].Level > 0 {

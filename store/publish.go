@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"buildbtw"
@@ -19,7 +22,7 @@ type Publishing struct {
 	Attempt       buildbtw.Attempt
 	Build         BuildRow
 	Architectures []string           // whose repositories get the packages: the build's own and its twins'; sorted
-	Files         []buildbtw.Package // by file name
+	Files         []buildbtw.Package // that are published, by file name
 	Status        buildbtw.Status    // of the build; built when all of it has been done before
 }
 
@@ -63,6 +66,8 @@ func (s *Store) BeginPublish(ctx context.Context, lease string, files []PackageF
 		if p, err = t.loadPublishing(ctx, a); err != nil {
 			return err
 		}
+		uploaded := p.Files
+		p.Files = p.Build.published(uploaded)
 		switch {
 		case a.State == buildbtw.AttemptRunning && a.Stop:
 			return errLeaseOver()
@@ -70,7 +75,7 @@ func (s *Store) BeginPublish(ctx context.Context, lease string, files []PackageF
 			s.opts.Log.WarnContext(ctx, "late packages of an attempt were ignored", "attempt", a.ID, "worker", a.Worker, "outcome", a.Outcome)
 			return buildbtw.Conflict("the attempt ended already (%s); its packages are not taken", a.Outcome)
 		}
-		if err := p.check(files); err != nil {
+		if err := p.Build.check(uploaded, files); err != nil {
 			return err
 		}
 		if a.State == buildbtw.AttemptRunning {
@@ -85,11 +90,17 @@ func (s *Store) BeginPublish(ctx context.Context, lease string, files []PackageF
 	return p, nil
 }
 
-// check compares the worker's list with what was uploaded.
-func (p Publishing) check(files []PackageFile) error {
+// published are those of a build's packages that go into the repositories.
+func (b BuildRow) published(files []buildbtw.Package) []buildbtw.Package {
+	return slices.DeleteFunc(slices.Clone(files), func(f buildbtw.Package) bool { return !b.Publishes(f.Pkgname) })
+}
+
+// check compares the worker's list with what was uploaded. What is not published
+// need not be there.
+func (b BuildRow) check(have []buildbtw.Package, files []PackageFile) error {
 	uploaded := map[string]string{}
 	pkgnames := map[string]bool{}
-	for _, f := range p.Files {
+	for _, f := range have {
 		uploaded[f.Filename] = f.SHA256
 		pkgnames[f.Pkgname] = true
 	}
@@ -106,15 +117,18 @@ func (p Publishing) check(files []PackageFile) error {
 		}
 		named[f.Filename] = true
 	}
-	for _, f := range p.Files {
+	for _, f := range have {
 		if !named[f.Filename] {
 			return buildbtw.Invalid("%s was uploaded but is not among the finished files", f.Filename)
 		}
 	}
-	for _, name := range p.Build.Pkgnames {
-		if !pkgnames[name] {
-			return buildbtw.Invalid("package %s of %s is missing; a build is finished with all its packages", name, p.Build.Pkgbase)
+	for _, name := range b.Pkgnames {
+		if !pkgnames[name] && b.Publishes(name) {
+			return buildbtw.Invalid("package %s of %s is missing; a build is finished with all its packages", name, b.Pkgbase)
 		}
+	}
+	if len(b.published(have)) == 0 {
+		return buildbtw.Invalid("nothing of %s can be published: %s", b.Pkgbase, b.NotOwned)
 	}
 	return nil
 }
@@ -137,16 +151,20 @@ func (q queries) loadPublishing(ctx context.Context, a *buildbtw.Attempt) (Publi
 // Publishing lists the attempts whose packages are on their way into the
 // repositories. After a crash each is published again and completed.
 func (q *Reader) Publishing(ctx context.Context) ([]Publishing, error) {
-	var attempts []buildbtw.Attempt
+	attempts, err := readable[buildbtw.Attempt](ctx, q.queries, "publishing_attempts", nil)
+	failures := []error{err}
 	list := []Publishing{}
-	err := q.list(ctx, &attempts, "publishing_attempts", nil)
-	for i := 0; err == nil && i < len(attempts); i++ {
-		var p Publishing
-		p, err = q.loadPublishing(ctx, &attempts[i])
+	for _, a := range attempts {
+		p, err := q.loadPublishing(ctx, &a)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("attempt %d: %w", a.ID, err))
+			continue
+		}
+		p.Files = p.Build.published(p.Files)
 		list = append(list, p)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("list what is being published: %w", err)
+	if err := errors.Join(failures...); err != nil {
+		return list, fmt.Errorf("list what is being published: %w", err)
 	}
 	return list, nil
 }
@@ -190,11 +208,15 @@ func (t *tx) complete(ctx context.Context, a *buildbtw.Attempt) error {
 	if err != nil {
 		return err
 	}
+	row, err := t.buildRow(ctx, a.BuildID)
+	if err != nil {
+		return err
+	}
 	err = t.moveOne(ctx, a.BuildID, change{
 		to: buildbtw.StatusBuilt, cause: buildbtw.CauseFinished, actor: a.Worker,
 		message: "All packages are published.",
 		set:     []string{"finished_at = :now", "retries = 0", "output_digest = :output", "reused_from = 0", "forced = FALSE"},
-		args:    args{"output": outputDigest(files)},
+		args:    args{"output": outputDigest(row.published(files))},
 	})
 	if err != nil {
 		return err
@@ -211,9 +233,57 @@ func (t *tx) complete(ctx context.Context, a *buildbtw.Attempt) error {
 	return t.unblock(ctx, a.BuildID)
 }
 
-// AbandonPublish ends an attempt whose packages could not be published by the
-// server's fault, and puts its build back as after an infrastructure failure.
-func (s *Store) AbandonPublish(ctx context.Context, attemptID int64, message string) (buildbtw.Status, error) {
+// PublishingOf gives the attempt of a build whose packages are on their way into
+// the repositories: Conflict when there is none.
+func (q *Reader) PublishingOf(ctx context.Context, build int64) (p Publishing, err error) {
+	var a buildbtw.Attempt
+	b, err := q.Build(ctx, build)
+	if err == nil {
+		err = q.get(ctx, &a, "publishing_attempt_of_build", args{"build": build})
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return p, buildbtw.Conflict("%s is %s; no packages of it are being published, so there is nothing to abandon", b.Pkgbase, b.Status)
+	}
+	if err == nil {
+		p, err = q.loadPublishing(ctx, &a)
+	}
+	if err != nil {
+		return p, fmt.Errorf("find what is being published of build %d: %w", build, err)
+	}
+	return p, nil
+}
+
+// RepositoryPackages gives the packages that a repository has for an
+// architecture: those of built builds, and of builds that are built again until
+// their new ones replace them. Of two stages of a pkgbase the second comes last.
+func (q *Reader) RepositoryPackages(ctx context.Context, repository, architecture string) ([]buildbtw.Package, error) {
+	packages := []buildbtw.Package{}
+	if err := q.list(ctx, &packages, "repository_packages", args{"repository": repository, "architecture": architecture}); err != nil {
+		return nil, fmt.Errorf("list the packages of repository %s: %w", repository, err)
+	}
+	return packages, nil
+}
+
+// NotePublishing sets what people read of an attempt whose packages are not
+// published yet. It changes nothing when it is not being published any more.
+func (s *Store) NotePublishing(ctx context.Context, attemptID int64, message string) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		a, err := t.publishing(ctx, attemptID)
+		if err != nil || a.State != buildbtw.AttemptPublishing || a.Message == message {
+			return err
+		}
+		return t.writeAttempt(ctx, a, "note_publishing", args{"attempt": a.ID, "message": message})
+	})
+	if err != nil {
+		return fmt.Errorf("note how the publication of attempt %d goes: %w", attemptID, err)
+	}
+	return nil
+}
+
+// AbandonPublish ends an attempt whose packages could not be published, by the
+// server's fault or by an actor's wish, and puts its build back as after an
+// infrastructure failure.
+func (s *Store) AbandonPublish(ctx context.Context, attemptID int64, actor, message string) (buildbtw.Status, error) {
 	var status buildbtw.Status
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		a, err := t.publishing(ctx, attemptID)
@@ -223,7 +293,7 @@ func (s *Store) AbandonPublish(ctx context.Context, attemptID int64, message str
 		if a.State != buildbtw.AttemptPublishing {
 			return buildbtw.Conflict("attempt %d is %s, not being published", a.ID, a.State)
 		}
-		status, err = t.end(ctx, a, ending{buildbtw.OutcomeInfrastructure, message})
+		status, err = t.end(ctx, a, ending{outcome: buildbtw.OutcomeInfrastructure, message: message, actor: actor})
 		return err
 	})
 	if err != nil {

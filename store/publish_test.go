@@ -156,13 +156,13 @@ func TestWhatIsBeingPublishedIsNotSkipped(t *testing.T) {
 func TestAbandonedPublishingIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	db, c := claimed(t)
-	if _, err := db.AbandonPublish(t.Context(), c.Attempt.ID, "early"); buildbtw.KindOf(err) != buildbtw.KindConflict {
+	if _, err := db.AbandonPublish(t.Context(), c.Attempt.ID, buildbtw.System, "early"); buildbtw.KindOf(err) != buildbtw.KindConflict {
 		t.Errorf("abandon a running attempt: %v, want a conflict", err)
 	}
 	if _, err := db.BeginPublish(t.Context(), c.Attempt.Lease, db.Upload(t, c)); err != nil {
 		t.Fatal(err)
 	}
-	status, err := db.AbandonPublish(t.Context(), c.Attempt.ID, "no space left")
+	status, err := db.AbandonPublish(t.Context(), c.Attempt.ID, buildbtw.System, "no space left")
 	if err != nil || status != buildbtw.StatusPending {
 		t.Fatalf("%s, %v", status, err)
 	}
@@ -202,7 +202,7 @@ func TestAbandonedPublishingOfAnIterationThatIsOverIsSkipped(t *testing.T) {
 			t.Fatal(err)
 		}
 		end(t, db)
-		status, err := db.AbandonPublish(t.Context(), c.Attempt.ID, "no space left")
+		status, err := db.AbandonPublish(t.Context(), c.Attempt.ID, buildbtw.System, "no space left")
 		if err != nil || status != buildbtw.StatusSkipped {
 			t.Errorf("%s: %s, %v; want skipped", cause, status, err)
 		}

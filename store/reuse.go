@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -23,6 +24,7 @@ type Result struct {
 	Architecture string `bun:"architecture"` // whose repository has the packages
 	Buildspace   string `bun:"buildspace"`
 	Iteration    int    `bun:"iteration"`
+	IterationID  int64  `bun:"iteration_id"`
 
 	Files []buildbtw.Package `bun:"-"` // by file name
 }
@@ -38,8 +40,8 @@ type Link struct {
 // and has been built before, going up from those that wait for nothing. It also
 // returns what has to be linked into the iteration's repositories before
 // CreateIteration writes the rows.
-func (q *Reader) FindReuse(ctx context.Context, plan *buildgraph.Plan) (*PlanRows, []Link, error) {
-	rows, err := layOut(plan)
+func (q *Reader) FindReuse(ctx context.Context, plan *buildgraph.Plan, base PlanBase) (*PlanRows, []Link, error) {
+	rows, err := layOut(plan, base)
 	if err != nil {
 		return nil, nil, fmt.Errorf("find what can be reused: %w", err)
 	}
@@ -55,12 +57,77 @@ func (q *Reader) FindReuse(ctx context.Context, plan *buildgraph.Plan) (*PlanRow
 			return err
 		}
 		links = rows.links(results)
+		if rows.warnings, err = warnAgain(ctx, q, rows.builds, rows.sources); err != nil {
+			return err
+		}
 		return addFiles(ctx, q, links)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("find what can be reused: %w", err)
 	}
 	return rows, links, nil
+}
+
+// warnAgain says of builds whose commit was built before, and whose dependencies
+// in the set are all reused, why they are built again: with other packages of the
+// base, as far as is known. The commits are the sources', also of bumps.
+func warnAgain(ctx context.Context, q *Reader, builds []buildbtw.Build, sources map[string]string) ([]buildgraph.Warning, error) {
+	type commit struct { // in the order of the statement's columns
+		Pkgbase      string `bun:"pkgbase"`
+		Architecture string `bun:"architecture"`
+		Commit       string `bun:"commit_id"`
+		Stage        int    `bun:"stage"`
+	}
+	now := map[commit]string{}
+	var asked [][4]any
+	for _, b := range builds {
+		if b.InputKey != "" && b.Status != buildbtw.StatusBuilt && b.BaseInputs != "" {
+			source := cmp.Or(sources[b.Commit], b.Commit)
+			now[commit{b.Pkgbase, b.Architecture, source, b.Stage}] = b.BaseInputs
+			asked = append(asked, [4]any{b.Pkgbase, b.Architecture, source, b.Stage})
+		}
+	}
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	list, err := json.Marshal(asked)
+	if err != nil {
+		return nil, err
+	}
+	var rows []struct {
+		commit
+		BaseInputs string `bun:"base_inputs"`
+	}
+	if err := q.list(ctx, &rows, "results_of_commits", args{"commits": string(list)}); err != nil {
+		return nil, err
+	}
+	var unknown, changed []string
+	for _, r := range rows {
+		switch {
+		case r.BaseInputs == "":
+			unknown = append(unknown, r.Pkgbase)
+		case r.BaseInputs != now[r.commit]:
+			changed = append(changed, r.Pkgbase)
+		}
+	}
+	var warnings []buildgraph.Warning
+	if n := len(unknown); n > 0 {
+		warnings = append(warnings, buildgraph.Warning{Kind: buildgraph.WarnBase, Message: fmt.Sprintf(
+			"%s built again although the commit was built before: the packages from then do not say which base packages they were made with, as buildbtw did not keep that, or had no base repositories", are(unknown))})
+	}
+	if n := len(changed); n > 0 {
+		warnings = append(warnings, buildgraph.Warning{Kind: buildgraph.WarnBase, Message: fmt.Sprintf(
+			"%s built again although the commit was built before: the interfaces of the base packages that the build uses have changed since", are(changed))})
+	}
+	return warnings, nil
+}
+
+// are returns the beginning of a sentence about some builds.
+func are(names buildbtw.Names) string {
+	if len(names) == 1 {
+		return names[0] + " is"
+	}
+	return names.Summary() + " are"
 }
 
 // newestResults finds for each key the result that was made, or taken over,
@@ -158,17 +225,13 @@ func (s *Store) BeginReuse(ctx context.Context, limit int) ([]Linking, error) {
 		})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("begin to reuse: %w", err)
+		return list, fmt.Errorf("begin to reuse: %w", err)
 	}
 	return list, nil
 }
 
 func loadLinking(ctx context.Context, q *Reader, limit int) ([]Linking, error) {
-	var rows []BuildRow
-	err := q.list(ctx, &rows, "held_builds", args{"hold": buildbtw.HoldLinking, "limit": limit})
-	if err != nil {
-		return nil, err
-	}
+	rows, unreadable := readable[BuildRow](ctx, q.queries, "held_builds", args{"hold": buildbtw.HoldLinking, "limit": limit})
 	ids, sources := make([]int64, len(rows)), make([]int64, len(rows))
 	for i, r := range rows {
 		ids[i], sources[i] = r.ID, r.ReusedFrom
@@ -185,7 +248,7 @@ func loadLinking(ctx context.Context, q *Reader, limit int) ([]Linking, error) {
 	for i, r := range rows {
 		list[i] = Linking{r, Link{From: results[r.ReusedFrom], Architectures: append([]string{r.Architecture}, twins[r.ID]...)}}
 	}
-	return list, nil
+	return list, unreadable
 }
 
 func resultsByID(ctx context.Context, q *Reader, ids []int64) (map[int64]Result, error) {
@@ -325,13 +388,38 @@ func (s *Store) AbandonReuse(ctx context.Context, builds []int64) error {
 	return nil
 }
 
+// BaseDigests are what a build takes from the base repositories, as digests; both
+// are empty when nothing is known of the base.
+type BaseDigests struct {
+	Inputs  string // of the interfaces of the base's packages that it is built with, dependencies of dependencies too
+	Package string // of those of its own packages in the base and all that they depend on: for builds that use these
+}
+
+// PlanBase has the digests of the builds of a plan, by architecture and the build's
+// key in the plan.
+type PlanBase map[string]map[string]BaseDigests
+
 // input is a dependency of a build as it goes into the build's input key.
-// One that was skipped as unchanged is not among them: the base's package is
-// used, as with everything outside the set.
 type input struct {
-	pkgbase string
-	stage   int
-	output  string // its output digest; empty when it is not known
+	pkgbase   string
+	stage     int
+	output    string // its output digest; empty when it is not known
+	runtime   string // what is installed with it: see runtimeInputs
+	base      string // it was skipped as unchanged: the base's package is used, whose digest this is
+	installed bool   // the build needs it when it runs, so that it is installed wherever the build's packages are
+}
+
+// line is the input in the text of an input key. It has nothing that is not known,
+// so that the keys of builds without a base, and without dependencies of
+// dependencies in the set, are those of earlier versions of buildbtw.
+func (d input) line() string {
+	switch {
+	case d.base != "":
+		return fmt.Sprintf("%s %d base %s\n", d.pkgbase, d.stage, d.base)
+	case d.runtime != "":
+		return fmt.Sprintf("%s %d %s %s\n", d.pkgbase, d.stage, d.output, d.runtime)
+	}
+	return fmt.Sprintf("%s %d %s\n", d.pkgbase, d.stage, d.output)
 }
 
 // inputKey digests what a build is made from (docs/domain.md, "Iterations"). The
@@ -341,14 +429,36 @@ type input struct {
 func inputKey(b *buildbtw.Build, deps []input) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "input 1\n%s %s %s %d %t\n", b.Pkgbase, b.Commit, b.Architecture, b.Stage, b.NoCheck)
+	if len(b.NotOwned) > 0 { // other packages come of it
+		fmt.Fprintf(&text, "not owned %s\n", b.NotOwned)
+	}
+	if b.BaseInputs != "" {
+		fmt.Fprintf(&text, "base %s\n", b.BaseInputs)
+	}
 	for _, d := range deps {
-		if d.output == "" {
+		if d.output == "" && d.base == "" {
 			return ""
 		}
-		fmt.Fprintf(&text, "%s %d %s\n", d.pkgbase, d.stage, d.output)
+		text.WriteString(d.line())
 	}
 	sum := sha256.Sum256([]byte(text.String()))
 	return hex.EncodeToString(sum[:])
+}
+
+// runtimeInputs digests the packages of the set that are installed wherever a
+// build's packages are: its runtime dependencies, which have theirs in turn. Empty
+// when there are none.
+func runtimeInputs(deps []input) string {
+	var text strings.Builder
+	for _, d := range deps {
+		if d.installed {
+			text.WriteString(d.line())
+		}
+	}
+	if text.Len() == 0 {
+		return ""
+	}
+	return alpm.ShortDigest(text.String())
 }
 
 // outputDigest is what a build's packages are to those that are built with it.
@@ -361,8 +471,8 @@ func outputDigest(files []buildbtw.Package) string {
 }
 
 // inputKeys computes the keys of builds that wait for nothing, as SQL takes them:
-// json_each(?) gives arrays of the id and the key. A twin's key is empty: the
-// build that does its work has it.
+// json_each(?) gives arrays of the id, the key, and the digest of runtimeInputs. A
+// twin's key is empty: the build that does its work has it.
 func (t *tx) inputKeys(ctx context.Context, ids []int64) (string, error) {
 	deps, err := t.dependencyOutputs(ctx, ids)
 	if err != nil {
@@ -373,10 +483,10 @@ func (t *tx) inputKeys(ctx context.Context, ids []int64) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the inputs of %d builds: %w", len(ids), err)
 	}
-	keys := make([][2]any, len(builds))
+	keys := make([][3]any, len(builds))
 	for i := range builds {
 		b := &builds[i]
-		keys[i] = [2]any{b.ID, ""}
+		keys[i] = [3]any{b.ID, "", runtimeInputs(deps[b.ID])}
 		if b.TwinOf == 0 {
 			keys[i][1] = inputKey(b, deps[b.ID])
 		}
@@ -401,18 +511,26 @@ func (t *tx) setInputKeys(ctx context.Context, ids []int64) error {
 // dependencyOutputs gives for each build what it is made from.
 func (t *tx) dependencyOutputs(ctx context.Context, ids []int64) (map[int64][]input, error) {
 	var rows []struct {
-		To      int64  `bun:"to_build"`
-		Pkgbase string `bun:"pkgbase"`
-		Stage   int    `bun:"stage"`
-		Output  string `bun:"output_digest"`
+		To        int64           `bun:"to_build"`
+		Pkgbase   string          `bun:"pkgbase"`
+		Stage     int             `bun:"stage"`
+		Status    buildbtw.Status `bun:"status"`
+		Output    string          `bun:"output_digest"`
+		Runtime   string          `bun:"runtime_inputs"`
+		Base      string          `bun:"base_package"`
+		Installed bool            `bun:"installed"`
 	}
-	err := t.list(ctx, &rows, "dependency_outputs", args{"builds": idList(ids)})
+	err := t.list(ctx, &rows, "dependency_outputs", args{"builds": idList(ids), "depends": buildbtw.EdgeDepends})
 	if err != nil {
 		return nil, fmt.Errorf("read the dependencies of %d builds: %w", len(ids), err)
 	}
 	deps := make(map[int64][]input, len(ids))
 	for _, r := range rows {
-		deps[r.To] = append(deps[r.To], input{r.Pkgbase, r.Stage, r.Output})
+		d := input{pkgbase: r.Pkgbase, stage: r.Stage, base: r.Base, installed: r.Installed}
+		if r.Status == buildbtw.StatusBuilt {
+			d.output, d.runtime, d.base = r.Output, r.Runtime, ""
+		}
+		deps[r.To] = append(deps[r.To], d)
 	}
 	return deps, nil
 }

@@ -24,6 +24,9 @@ type blockedState struct {
 	reach func() reach // made when first asked for
 }
 
+// bytes is about the memory that a state takes, with few causes.
+func (st *blockedState) bytes() int64 { return 256 + 32*int64(st.graph.size()) }
+
 // tooManyEvents is after how many events all statuses are read anew instead.
 const tooManyEvents = 2000
 
@@ -97,27 +100,39 @@ func (st *blockedState) set(build int64, status buildbtw.Status, cause buildbtw.
 // of a status has one, in the same transaction.
 func (q *Reader) follow(ctx context.Context, iteration int64, was *blockedState) (*blockedState, error) {
 	var moves []struct {
-		Build int64           `bun:"build_id"`
-		To    buildbtw.Status `bun:"to_status"`
-		Cause buildbtw.Cause  `bun:"cause"`
+		Build  int64           `bun:"build_id"`
+		Builds int             `bun:"builds"`
+		Ranges buildRanges     `bun:"build_ranges"`
+		To     buildbtw.Status `bun:"to_status"`
+		Cause  buildbtw.Cause  `bun:"cause"`
 	}
 	err := q.list(ctx, &moves, "moves_since", args{
 		"buildspace": was.buildspace, "event": was.event, "iteration": iteration, "limit": tooManyEvents + 1,
 	})
+	events := 0
+	for _, m := range moves {
+		events += m.Builds
+	}
 	switch {
 	case err != nil:
 		return nil, err
-	case len(moves) > tooManyEvents:
+	case events > tooManyEvents:
 		return q.loadBlockedState(ctx, iteration, was.event)
 	}
 	st := newBlockedState(was.graph, slices.Clone(was.causes), slices.Clone(was.blocked))
 	st.buildspace = was.buildspace
 	changed := false
 	for _, m := range moves {
-		at := m.Build - st.graph.first
-		cause, blocked := st.causes[at], st.blocked[at]
-		st.set(m.Build, m.To, m.Cause)
-		changed = changed || st.causes[at] != cause || st.blocked[at] != blocked
+		builds := m.Ranges.ids()
+		if len(builds) == 0 {
+			builds = []int64{m.Build}
+		}
+		for _, b := range builds {
+			at := b - st.graph.first
+			cause, blocked := st.causes[at], st.blocked[at]
+			st.set(b, m.To, m.Cause)
+			changed = changed || st.causes[at] != cause || st.blocked[at] != blocked
+		}
 	}
 	if !changed {
 		st.reach = was.reach
@@ -131,6 +146,7 @@ type reach struct {
 	causes []int32        // as places in the graph, ascending
 	sets   []graph.Bitset // by build: places in causes
 	blocks []int          // by cause: how many builds wait for it
+	frees  []int          // by cause: how many builds wait for no other one
 }
 
 // findReach goes through the builds once, in an order in which dependencies
@@ -144,7 +160,7 @@ func (st *blockedState) findReach() reach {
 			r.causes = append(r.causes, at)
 		}
 	}
-	r.blocks = make([]int, len(r.causes))
+	r.blocks, r.frees = make([]int, len(r.causes)), make([]int, len(r.causes))
 	r.sets = graph.NewBitsets(st.graph.size(), len(r.causes))
 	if len(r.causes) == 0 {
 		return r
@@ -162,8 +178,12 @@ func (st *blockedState) findReach() reach {
 				set.Add(number[from])
 			}
 		}
-		for cause := set.Next(0); cause >= 0; cause = set.Next(cause + 1) {
+		first := set.Next(0)
+		for cause := first; cause >= 0; cause = set.Next(cause + 1) {
 			r.blocks[cause]++
+		}
+		if first >= 0 && set.Next(first+1) < 0 {
+			r.frees[first]++
 		}
 	}
 	return r
@@ -187,6 +207,7 @@ const MaxRootCauses = 20
 type Blocker struct {
 	Build  BuildRef
 	Blocks int // builds that cannot start because of it, directly or through others
+	Frees  int // those of them that nothing else blocks: what fixing it alone is worth
 }
 
 // rootCauses gives the builds that a blocked one waits for in vain, nearest
@@ -285,7 +306,7 @@ func (q *Reader) Blockers(ctx context.Context, iterationID int64, limit int) ([]
 		}
 		refs, err := q.buildRefs(ctx, ids)
 		for _, c := range counts {
-			blockers = append(blockers, Blocker{refs[c.Build.ID], c.Blocks})
+			blockers = append(blockers, Blocker{refs[c.Build.ID], c.Blocks, c.Frees})
 		}
 		return err
 	})
@@ -295,12 +316,40 @@ func (q *Reader) Blockers(ctx context.Context, iterationID int64, limit int) ([]
 	return blockers, nil
 }
 
+// Freed counts the builds of an iteration that could go on when these of its
+// builds were fixed, and no others: what blocks them is among these.
+func (q *Reader) Freed(ctx context.Context, iterationID int64, builds []int64) (freed int, err error) {
+	err = q.Snapshot(ctx, func(q *Reader) error {
+		st, err := q.blockedState(ctx, iterationID)
+		if err != nil {
+			return err
+		}
+		r := st.reach()
+		fixed := graph.NewBitset(len(r.causes))
+		for _, id := range builds {
+			if place, is := slices.BinarySearch(r.causes, int32(id-st.graph.first)); is {
+				fixed.Add(int32(place))
+			}
+		}
+		for at, blocked := range st.blocked {
+			if blocked && len(r.causes) > 0 && r.sets[at].Next(0) >= 0 && !r.waitsFor(int32(at), fixed) {
+				freed++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count what is freed in iteration %d: %w", iterationID, err)
+	}
+	return freed, nil
+}
+
 // blockers counts what each cause blocks, the one that blocks most first.
 func (st *blockedState) blockers() []Blocker {
 	r := st.reach()
 	list := make([]Blocker, len(r.causes))
 	for i, n := range r.blocks {
-		list[i] = Blocker{BuildRef{ID: st.graph.first + int64(r.causes[i])}, n}
+		list[i] = Blocker{BuildRef{ID: st.graph.first + int64(r.causes[i])}, n, r.frees[i]}
 	}
 	slices.SortFunc(list, func(a, b Blocker) int {
 		return cmp.Or(cmp.Compare(b.Blocks, a.Blocks), cmp.Compare(a.Build.ID, b.Build.ID))

@@ -26,7 +26,7 @@ func (w *world) checkStanding(r *rapid.T) {
 		r.Fatal(err)
 	}
 	counts := buildbtw.Counts{}
-	blocks := map[int64]int{}
+	blocks := map[int64]worth{}
 	n := naive{map[int64]store.BuildRow{}, w.dependencies(r, it.ID, rows)}
 	for _, row := range rows {
 		n.rows[row.ID] = row
@@ -46,25 +46,81 @@ func (w *world) checkStanding(r *rapid.T) {
 			r.Errorf("%s/%s, %s: root causes %v, want %v", row.Pkgbase, row.Architecture, row.Status, got, want)
 		}
 		for _, c := range want {
-			blocks[c]++
+			w := blocks[c]
+			w.blocks++
+			if len(want) == 1 {
+				w.frees++
+			}
+			blocks[c] = w
 		}
 	}
 	if d := cmp.Diff(counts, it.Counts); d != "" {
 		r.Error("numbers by status:\n" + d)
 	}
 	w.checkBlockers(r, it.ID, blocks)
+	w.checkBlocked(r, it, rows)
 }
 
-func (w *world) checkBlockers(r *rapid.T, iteration int64, want map[int64]int) {
+// checkBlocked wants that what lists show as blocked, and what they show as waiting, is
+// what the root causes of every build say.
+func (w *world) checkBlocked(r *rapid.T, it store.IterationRow, rows []store.BuildRow) {
+	ctx := context.Background()
+	want := map[buildbtw.Status][]int64{}
+	givenUp := 0
+	for _, row := range rows {
+		shown := row.Status.Shown(len(row.RootCauses) > 0)
+		want[shown] = append(want[shown], row.ID)
+		if row.Status == buildbtw.StatusSkipped && row.Status.RootCause(row.SkipReason) {
+			givenUp++
+		}
+	}
+	blocked, err := w.db.Blocked(ctx, []store.IterationRow{it})
+	if err != nil {
+		r.Fatal(err)
+	}
+	if got := blocked[it.ID]; got.Builds != len(want[buildbtw.StatusBlocked]) || got.GivenUp != givenUp {
+		r.Errorf("%d blocked, %d given up; want %d and %d", got.Builds, got.GivenUp, len(want[buildbtw.StatusBlocked]), givenUp)
+	}
+	counts := it.Counts.Shown(blocked[it.ID].Builds)
+	for _, status := range []buildbtw.Status{buildbtw.StatusWaiting, buildbtw.StatusBlocked} {
+		if counts[status] != len(want[status]) {
+			r.Errorf("%d builds are shown as %s, want %d", counts[status], status, len(want[status]))
+		}
+		for _, sort := range []store.BuildSort{store.SortUrgency, store.SortName} {
+			page, err := w.db.BuildPage(ctx, store.BuildFilter{Buildspace: "space", Status: string(status), Limit: 500}, sort, 0)
+			if err != nil {
+				r.Fatal(err)
+			}
+			var got []int64
+			for _, row := range page.Rows {
+				got = append(got, row.ID)
+			}
+			slices.Sort(got)
+			slices.Sort(want[status])
+			if !slices.Equal(got, want[status]) || page.Total != len(got) {
+				r.Errorf("listed as %s, by %s: %v of %d, want %v", status, sort, got, page.Total, want[status])
+			}
+		}
+	}
+}
+
+// worth is what a build blocks, and what of it nothing else does.
+type worth struct{ blocks, frees int }
+
+func (w *world) checkBlockers(r *rapid.T, iteration int64, want map[int64]worth) {
 	blockers, err := w.db.Blockers(context.Background(), iteration, 0)
 	if err != nil {
 		r.Fatal(err)
 	}
-	got := map[int64]int{}
+	got := map[int64]worth{}
 	for _, b := range blockers {
-		got[b.Build.ID] = b.Blocks
+		got[b.Build.ID] = worth{b.Blocks, b.Frees}
+		alone, err := w.db.Freed(context.Background(), iteration, []int64{b.Build.ID})
+		if err != nil || alone != b.Frees {
+			r.Errorf("build %d alone frees %d, as a set %d, %v", b.Build.ID, b.Frees, alone, err)
+		}
 	}
-	if d := cmp.Diff(want, got); d != "" {
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(worth{})); d != "" {
 		r.Error("blockers:\n" + d)
 	}
 }
@@ -171,6 +227,22 @@ func TestBlockedBuildsNameTheRootCause(t *testing.T) {
 	if err != nil || len(blockers) != 3 || blockers[0].Build.Pkgbase != "bad" || blockers[0].Blocks != 3 ||
 		blockers[1].Build.Pkgbase != "dropped" || blockers[1].Blocks != 1 || blockers[2].Build.Pkgbase != "ended" || blockers[2].Blocks != 1 {
 		t.Errorf("blockers %+v, %v", blockers, err)
+	}
+	// both waits for bad and for dropped.
+	if blockers[0].Frees != 2 || blockers[1].Frees != 0 || blockers[2].Frees != 1 {
+		t.Errorf("what each is worth alone: %+v", blockers)
+	}
+	for _, c := range []struct {
+		fix  []int
+		want int
+	}{{[]int{0, 1}, 3}, {[]int{0, 1, 2}, 4}, {nil, 0}} {
+		var ids []int64
+		for _, i := range c.fix {
+			ids = append(ids, blockers[i].Build.ID)
+		}
+		if freed, err := db.Freed(t.Context(), it.ID, ids); err != nil || freed != c.want {
+			t.Errorf("%v together free %d, want %d, %v", c.fix, freed, c.want, err)
+		}
 	}
 	if one, err := db.Blockers(t.Context(), it.ID, 1); err != nil || len(one) != 1 {
 		t.Errorf("one blocker: %+v, %v", one, err)

@@ -59,7 +59,8 @@ func TestPresenceInSQLIsThatOfTheRoot(t *testing.T) {
 		w := buildbtw.Worker{Name: "w", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"fake"}, LastSeen: now.Add(-seen)}
 		err := s.inTx(t.Context(), func(ctx context.Context, t *tx) error {
 			_, err := t.exec(ctx, "add_worker", args{
-				"name": w.Name, "architectures": w.Architectures, "runners": w.Runners, "labels": w.Labels, "version": "", "now": w.LastSeen,
+				"name": w.Name, "architectures": w.Architectures, "runners": w.Runners, "labels": w.Labels, "version": "",
+				"secret_hash": "", "instance": "", "address": "", "connected_at": w.LastSeen, "now": w.LastSeen,
 			})
 			return err
 		})

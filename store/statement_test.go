@@ -99,6 +99,27 @@ func TestStatementsAndTheirUses(t *testing.T) {
 	}
 }
 
+// TestStatementsAreCompiledOnce: no statement has a parameter as its limit or offset, for
+// which SQLite would compile it anew each time.
+func TestStatementsAreCompiledOnce(t *testing.T) {
+	t.Parallel()
+	texts, err := loadStatements()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cast := 0
+	for name, text := range texts {
+		text = strings.Join(strings.Fields(text), " ")
+		if strings.Contains(text, "LIMIT :") || strings.Contains(text, "OFFSET :") {
+			t.Errorf("%s is compiled each time that it is run:\n%s", name, text)
+		}
+		cast += strings.Count(text, "LIMIT CAST(:")
+	}
+	if cast == 0 {
+		t.Error("no statement has a limit; this test looks for the wrong text")
+	}
+}
+
 func checkCall(t *testing.T, function string, texts map[string]string, statement, values ast.Expr) {
 	t.Helper()
 	lit, ok := statement.(*ast.BasicLit)

@@ -19,6 +19,8 @@ import (
 	"log/slog"
 	mathrand "math/rand/v2"
 	"net/url"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -27,6 +29,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/internal/flock"
+	"buildbtw/internal/guard"
 	"buildbtw/internal/hints"
 )
 
@@ -87,16 +90,21 @@ type Store struct {
 	Reader
 	opts  Options
 	lock  *flock.Lock
-	write *bun.DB // the one connection that writes
+	whole *flock.Lock // of the directory; nil where its file system has no such locks
+	path  string
+	file  os.FileInfo // the database at path when it was opened
+	write *bun.DB     // the one connection that writes
 
 	writing *statements // of write
 
-	changes hints.Feed[Change]
-	work    work
+	changes  hints.Feed[Change]
+	work     work
+	expiring guard.Items[int64] // attempts whose lease is over and that could not be ended
 }
 
 // Open opens the database at path, makes it if it is missing, and brings it up
-// to date. It holds a lock beside the file: Conflict when another process has it.
+// to date. It holds a lock beside the file, and one of the directory, which cannot
+// be deleted: Conflict when another process has one of them.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	lock, err := flock.Take(path + ".lock")
 	if errors.Is(err, flock.ErrLocked) {
@@ -105,11 +113,41 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the database: %w", err)
 	}
-	s := &Store{opts: o.withDefaults(), lock: lock, changes: hints.Feed[Change]{Merge: mergeChanges}}
+	whole, err := flock.TakeDir(filepath.Dir(path))
+	if errors.Is(err, flock.ErrLocked) {
+		return nil, errors.Join(buildbtw.Conflict("another buildbtw server uses this data directory; stop it first, or choose another one with --data-dir"), lock.Release())
+	}
+	s := &Store{opts: o.withDefaults(), lock: lock, whole: whole, path: path, changes: hints.Feed[Change]{Merge: mergeChanges}}
 	if err := s.connect(ctx, path); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database: %w", err), s.Close())
+		return nil, errors.Join(fmt.Errorf("open database: %w", forPeople(err)), s.Close())
 	}
 	return s, nil
+}
+
+// keepFromOthers makes the database a file of its user, and takes the right to read one of
+// before from everybody: leases are in it, and who did what from where. SQLite makes its
+// other files like it.
+func keepFromOthers(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		info, err := os.Stat(name)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil && info.Mode().Perm()&0o007 != 0 {
+			err = os.Chmod(name, info.Mode().Perm()&^0o007)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // connect migrates before the readers open, so that they find a database in
@@ -119,6 +157,9 @@ func (s *Store) connect(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	if err := keepFromOthers(path); err != nil {
+		return err
+	}
 	w, err := sql.Open("sqlite", dsn(path, "_pragma=journal_mode(WAL)&_txlock=immediate"))
 	if err != nil {
 		return err
@@ -126,6 +167,12 @@ func (s *Store) connect(ctx context.Context, path string) error {
 	w.SetMaxOpenConns(1)
 	s.write = bun.NewDB(w, sqlitedialect.New())
 	s.writing = newStatements(w, texts)
+	if err := s.check(ctx); err != nil {
+		return err
+	}
+	if s.file, err = os.Stat(path); err != nil {
+		return err
+	}
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}
@@ -157,5 +204,5 @@ func (s *Store) Close() error {
 	if s.write != nil {
 		errs = append(errs, s.write.Close())
 	}
-	return errors.Join(append(errs, s.lock.Release())...)
+	return errors.Join(append(errs, s.whole.Release(), s.lock.Release())...)
 }

@@ -1,7 +1,12 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,5 +110,64 @@ func expectToken(t *testing.T, c <-chan struct{}, want bool) {
 	}
 	if got != want {
 		t.Errorf("token %v, want %v", got, want)
+	}
+}
+
+// TestASecondServerIsKeptOutThoughTheLockIsDeleted deletes the file of the lock.
+func TestASecondServerIsKeptOutThoughTheLockIsDeleted(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	if err := os.Remove(db.Path + ".lock"); err != nil {
+		t.Fatal(err)
+	}
+	if second, err := store.Open(t.Context(), db.Path, store.Options{}); buildbtw.KindOf(err) != buildbtw.KindConflict {
+		t.Errorf("opened %v, %v", second, err)
+	}
+	db.Reopen(t)
+}
+
+// TestNothingIsKeptInADatabaseThatIsGone removes it, and puts another one in its
+// place.
+func TestNothingIsKeptInADatabaseThatIsGone(t *testing.T) {
+	t.Parallel()
+	for name, replace := range map[string]func(path string) error{
+		"removed":  func(string) error { return nil },
+		"replaced": func(path string) error { return os.WriteFile(path, nil, 0o600) },
+	} {
+		db := storetest.New(t)
+		if err := db.InPlace(); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.Remove(db.Path), replace(db.Path)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := db.CreateBuildspace(t.Context(), "test", buildbtw.Buildspace{Name: "lost", Settings: buildbtw.DefaultSettings()}, []buildbtw.Changeset{{Source: "lib"}})
+		if buildbtw.KindOf(err) != buildbtw.KindUnavailable || !strings.Contains(buildbtw.MessageOf(err), "removed or replaced") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestADamagedDatabaseSaysWhatToDo has pages, and the whole file, overwritten.
+func TestADamagedDatabaseSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	for name, at := range map[string]int64{"pages": 3 * 4096, "header": 0} {
+		db := storetest.New(t)
+		db.Iterate(t, db.NewBuildspace(t, "work"), storetest.Plan("lib"))
+		copied := filepath.Join(t.TempDir(), "buildbtw.sqlite")
+		if err := store.Backup(t.Context(), db.Path, copied); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(copied, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.WriteAt(bytes.Repeat([]byte("damage"), 4096), at)
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := store.Open(t.Context(), copied, store.Options{}); buildbtw.KindOf(err) != buildbtw.KindUnavailable || !strings.Contains(buildbtw.MessageOf(err), "put a backup in the place") {
+			t.Errorf("%s: opened %v, %v", name, s, err)
+		}
 	}
 }

@@ -20,8 +20,8 @@ type change struct {
 	set     []string // further columns of the build, with :now and the names of args
 	args    args
 
-	// keys is a JSON array of the builds' ids and input keys, in pairs that set
-	// reads as k.value.
+	// keys is a JSON array of the builds' ids, input keys and runtime inputs, which
+	// set reads as k.value.
 	keys string
 }
 
@@ -50,8 +50,12 @@ func (t *tx) move(ctx context.Context, builds []int64, c change) ([]int64, error
 		// One update per status to come from: the guard is exact, and the event knows
 		// it. It stands in the text: SQLite could not use the partial indexes of an
 		// unknown one.
+		guard := " AND status = '" + string(before) + "'"
+		if before == buildbtw.StatusSkipped && c.cause == buildbtw.CauseResumed {
+			guard += " AND skip_reason IN (" + sqlTexts(buildbtw.ResumableSkips()) + ")"
+		}
 		var ids []int64
-		err := t.run(ctx, &ids, `UPDATE builds AS build SET `+strings.Join(set, ", ")+` FROM `+from+` AND status = '`+string(before)+`' RETURNING id`, a)
+		err := t.run(ctx, &ids, `UPDATE builds AS build SET `+strings.Join(set, ", ")+` FROM `+from+guard+` RETURNING id`, a)
 		if err == nil && len(ids) > 0 {
 			err = t.followMoves(ctx, before, ids, c)
 		}
@@ -63,18 +67,24 @@ func (t *tx) move(ctx context.Context, builds []int64, c change) ([]int64, error
 	return moved, nil
 }
 
+// sqlTexts writes words of the code as SQL texts.
+func sqlTexts(words []buildbtw.Cause) string {
+	list := make([]string, len(words))
+	for i, w := range words {
+		list[i] = "'" + string(w) + "'"
+	}
+	return strings.Join(list, ", ")
+}
+
 // followMoves does what belongs to every change of a status: the events, the
 // numbers of builds by status, and what is held of those with the same input.
 func (t *tx) followMoves(ctx context.Context, from buildbtw.Status, moved []int64, c change) error {
 	t.changed.add(Change{Builds: moved})
 	t.claimable = t.claimable || c.cause != buildbtw.CauseLeased && c.cause != buildbtw.CauseDispatched
-	ids := idList(moved)
-	_, err := t.exec(ctx, "record_moves", args{
-		"builds": ids, "now": t.now, "actor": c.actor, "from": from, "to": c.to, "cause": c.cause, "message": c.message,
-	})
-	if err != nil {
+	if err := t.recordMoves(ctx, from, moved, c); err != nil {
 		return err
 	}
+	ids := idList(moved)
 	if _, err := t.exec(ctx, "count_moves", args{"builds": ids, "from": from, "to": c.to}); err != nil {
 		return err
 	}
@@ -90,6 +100,31 @@ func (t *tx) followMoves(ctx context.Context, from buildbtw.Status, moved []int6
 		return t.stopUnwanted(ctx)
 	case c.to == buildbtw.StatusPending:
 		return t.hold(ctx, moved)
+	}
+	return nil
+}
+
+// recordMoves writes the history of builds: one event for every change of a status,
+// in the same transaction. Those of one iteration are one row.
+func (t *tx) recordMoves(ctx context.Context, from buildbtw.Status, moved []int64, c change) error {
+	var iterations []struct {
+		ID         int64 `bun:"id"`
+		Buildspace int64 `bun:"buildspace_id"`
+		Last       int64 `bun:"last"`
+	}
+	moved = slices.Sorted(slices.Values(moved))
+	if err := t.list(ctx, &iterations, "iterations_of_builds", args{"builds": idList(moved)}); err != nil {
+		return err
+	}
+	for _, it := range iterations {
+		end, _ := slices.BinarySearch(moved, it.Last+1)
+		err := t.recordMany(ctx, moved[:end], buildbtw.Event{
+			Actor: c.actor, BuildspaceID: it.Buildspace, IterationID: it.ID, From: from, To: c.to, Cause: c.cause, Message: c.message,
+		})
+		if err != nil {
+			return err
+		}
+		moved = moved[end:]
 	}
 	return nil
 }
@@ -177,10 +212,7 @@ func (t *tx) stopUnwanted(ctx context.Context) error {
 // the builds that do their work are, and unblock others in turn.
 func (t *tx) unblock(ctx context.Context, satisfied ...int64) error {
 	for len(satisfied) > 0 {
-		var freed []struct {
-			ID     int64 `bun:"id"`
-			TwinOf int64 `bun:"twin_of"`
-		}
+		var freed []waitless
 		a := args{"satisfied": idList(satisfied)}
 		if err := t.list(ctx, &freed, "freed", a); err != nil {
 			return fmt.Errorf("find what waits for nothing any more: %w", err)
@@ -188,32 +220,82 @@ func (t *tx) unblock(ctx context.Context, satisfied ...int64) error {
 		if _, err := t.exec(ctx, "count_down", a); err != nil {
 			return fmt.Errorf("count down what waits: %w", err)
 		}
-		var all, twins []int64
-		for _, b := range freed {
-			all = append(all, b.ID)
-			if b.TwinOf != 0 {
-				twins = append(twins, b.ID)
-			}
-		}
-		if len(all) == 0 {
-			return nil
-		}
-		keys, err := t.inputKeys(ctx, all)
-		if err != nil {
-			return err
-		}
-		_, err = t.move(ctx, all, change{
-			to: buildbtw.StatusPending, cause: buildbtw.CauseReady, actor: buildbtw.System, message: "Everything it waited for is built.",
-			set: []string{"waiting = 0", "input_key = k.value ->> 1"}, keys: keys,
+		var err error
+		satisfied, err = t.begin(ctx, freed, change{
+			cause: buildbtw.CauseReady, actor: buildbtw.System, message: "Everything it waited for is built.", set: []string{"waiting = 0"},
 		})
 		if err != nil {
 			return err
 		}
-		if satisfied, err = t.finishTwins(ctx, twins); err != nil {
-			return err
-		}
 	}
 	return nil
+}
+
+// waitless is a build that waits for nothing.
+type waitless struct {
+	ID     int64 `bun:"id"`
+	TwinOf int64 `bun:"twin_of"`
+}
+
+// begin makes builds that wait for nothing pending, with their input keys. Twins
+// among them get the status of the builds that do their work at once; begin
+// returns those that are satisfied by it.
+func (t *tx) begin(ctx context.Context, builds []waitless, c change) (satisfied []int64, err error) {
+	var all, twins []int64
+	for _, b := range builds {
+		all = append(all, b.ID)
+		if b.TwinOf != 0 {
+			twins = append(twins, b.ID)
+		}
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	if c.keys, err = t.inputKeys(ctx, all); err != nil {
+		return nil, err
+	}
+	c.to, c.set = buildbtw.StatusPending, append(c.set, "input_key = k.value ->> 1", "runtime_inputs = k.value ->> 2")
+	if _, err := t.move(ctx, all, c); err != nil {
+		return nil, err
+	}
+	return t.finishTwins(ctx, twins)
+}
+
+// takeUp takes back that builds were skipped for reasons that a person gave:
+// each waits again, or may be handed out when it waits for nothing. An attempt
+// that was told to stop and has not yet is ended at once. It returns how many
+// builds go on.
+func (t *tx) takeUp(ctx context.Context, builds []int64, c change) (int, error) {
+	var rows []struct {
+		waitless
+		Waiting int `bun:"waiting"`
+	}
+	err := t.list(ctx, &rows, "resumable", args{"builds": idList(builds), "reasons": textList(buildbtw.ResumableSkips())})
+	if err != nil || len(rows) == 0 {
+		return 0, err
+	}
+	var all, blocked []int64
+	var free []waitless
+	for _, r := range rows {
+		all = append(all, r.ID)
+		if r.Waiting > 0 {
+			blocked = append(blocked, r.ID)
+		} else {
+			free = append(free, r.waitless)
+		}
+	}
+	if err := t.endRunning(ctx, all, "It was to stop, and its build begins anew.", buildbtw.StatusSkipped); err != nil {
+		return 0, err
+	}
+	c.cause, c.to, c.set = buildbtw.CauseResumed, buildbtw.StatusBlocked, []string{"retries = 0", "not_before = NULL"}
+	if _, err := t.move(ctx, blocked, c); err != nil {
+		return 0, err
+	}
+	satisfied, err := t.begin(ctx, free, c)
+	if err != nil {
+		return 0, err
+	}
+	return len(all), t.unblock(ctx, satisfied...)
 }
 
 // finishTwins gives pending twins the status of the builds that do their work,

@@ -121,6 +121,29 @@ func countEvents(t *testing.T, s *Store) int64 {
 	return n
 }
 
+// TestOnlyWhatAPersonSkippedIsResumed: the guard looks at the reason, too.
+func TestOnlyWhatAPersonSkippedIsResumed(t *testing.T) {
+	t.Parallel()
+	s := openTemp(t)
+	id := oneBuild(t, s)
+	for _, why := range []buildbtw.Cause{
+		buildbtw.CauseStopped, buildbtw.CauseSuperseded, buildbtw.CauseUnchanged, buildbtw.CauseExcluded, buildbtw.CauseCancelled,
+	} {
+		for _, to := range []buildbtw.Status{buildbtw.StatusPending, buildbtw.StatusBlocked} {
+			place(t, s, id, buildbtw.StatusSkipped)
+			if _, err := s.write.ExecContext(t.Context(), `UPDATE builds SET skip_reason = ? WHERE id = ?`, why, id); err != nil {
+				t.Fatal(err)
+			}
+			err := s.inTx(t.Context(), func(ctx context.Context, t *tx) error {
+				return t.moveOne(ctx, id, change{to: to, cause: buildbtw.CauseResumed})
+			})
+			if want := why == buildbtw.CauseStopped || why == buildbtw.CauseCancelled; (err == nil) != want {
+				t.Errorf("skipped (%s) to %s: %v, want allowed %v", why, to, err, want)
+			}
+		}
+	}
+}
+
 func TestConflictSaysWhatTheStatusIsNow(t *testing.T) {
 	t.Parallel()
 	s := openTemp(t)

@@ -46,11 +46,14 @@ func (s *Store) inTx(ctx context.Context, fn func(context.Context, *tx) error) e
 	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, btx bun.Tx) error {
 		t.Tx = btx
 		t.queries, keep = s.writing.in(&sqlx.Tx{Tx: btx.Tx, Mapper: s.writing.pool.Mapper})
-		return fn(ctx, t)
+		if err := fn(ctx, t); err != nil {
+			return err
+		}
+		return s.InPlace()
 	})
 	keep(ctx)
 	if err != nil {
-		return err
+		return forPeople(err)
 	}
 	if s.opts.AfterCommit != nil {
 		s.opts.AfterCommit()

@@ -1,6 +1,9 @@
 package store_test
 
 import (
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"buildbtw"
@@ -8,13 +11,24 @@ import (
 	"buildbtw/store/storetest"
 )
 
-// TestADatabaseOfAnOlderVersionGoesOn opens what commit 8cc34d9 left while builds
-// were running, being published and queued (testdata/8cc34d9.go.txt made it), and
-// lets all of it come to its end.
+// TestADatabaseOfAnOlderVersionGoesOn opens what some commits left while builds
+// were running, being published and queued (testdata/8cc34d9.go.txt and others of its
+// kind made it), and lets all of it come to its end.
 func TestADatabaseOfAnOlderVersionGoesOn(t *testing.T) {
 	t.Parallel()
+	for commit, named := range map[string]bool{
+		"8cc34d9": false, // its attempts have no names but their ids
+		"81c9edd": true,  // an event is a row, and a build has all its columns itself
+	} {
+		t.Run(commit, func(t *testing.T) {
+			t.Parallel()
+			oldDatabaseGoesOn(t, storetest.NewOf(t, "testdata/"+commit+".sqlite.gz"), named)
+		})
+	}
+}
+
+func oldDatabaseGoesOn(t *testing.T, db *storetest.DB, named bool) {
 	ctx := t.Context()
-	db := storetest.NewOf(t, "testdata/8cc34d9.sqlite.gz")
 	db.Check(t)
 	wantStatuses(t, db, map[string]buildbtw.Status{
 		"lib": "built", "data": "blocked", "broken": "failed", "gitlab": "scheduled", "app": "blocked", "tool": "blocked",
@@ -31,6 +45,11 @@ func TestADatabaseOfAnOlderVersionGoesOn(t *testing.T) {
 		t.Fatalf("published: %s, %v", status, err)
 	}
 
+	events, err := db.Events(ctx, store.EventFilter{Limit: 500})
+	planned := slices.DeleteFunc(events, func(e store.EventRow) bool { return e.Cause != buildbtw.CausePlanned })
+	if err != nil || len(planned) != 16 || planned[0].Pkgbase != "lib" || planned[15].Architecture != "x86_64" {
+		t.Errorf("planned: %+v, %v", planned, err)
+	}
 	history, err := db.WorkerHistory(ctx, 10)
 	if err != nil || len(history.Leases) != 1 || history.Leases[0].Worker != "running" {
 		t.Fatalf("leases: %+v, %v", history.Leases, err)
@@ -38,6 +57,10 @@ func TestADatabaseOfAnOlderVersionGoesOn(t *testing.T) {
 	attempts, err := db.Attempts(ctx, history.Leases[0].BuildID)
 	if err != nil || len(attempts) != 1 {
 		t.Fatal(attempts, err)
+	}
+	// Its log and uploads are where the older version put them.
+	if name := attempts[0].Name().String(); (name != strconv.FormatInt(attempts[0].ID, 10)) != named {
+		t.Errorf("the running attempt is named %s", name)
 	}
 	if stop, err := db.Heartbeat(ctx, attempts[0].Lease, storetest.Lease); stop || err != nil {
 		t.Fatalf("the heartbeat of a running lease: stop %v, %v", stop, err)
@@ -55,7 +78,7 @@ func TestADatabaseOfAnOlderVersionGoesOn(t *testing.T) {
 	if err := db.UndispatchBuild(ctx, open[0].ID, store.Undispatched{Message: "GitLab is gone."}); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := db.RetryFailed(ctx, "alice", "old"); n != 1 || err != nil {
+	if n, err := db.RetryBuilds(ctx, "alice", "old"); n != 1 || err != nil {
 		t.Fatalf("%d builds were retried, %v", n, err)
 	}
 	db.Clock.Advance(storetest.Lease)
@@ -67,6 +90,38 @@ func TestADatabaseOfAnOlderVersionGoesOn(t *testing.T) {
 	it, err := db.Iteration(ctx, "old", 1)
 	if err != nil || it.Counts[buildbtw.StatusBuilt] != 16 {
 		t.Errorf("in the end: %v, %v; want 16 built", it.Counts, err)
+	}
+}
+
+// A worker that the older version gave a lease goes on with it, whether its program
+// is as old, and has no secret, or was updated too. Its secret then binds the
+// name, also against old programs.
+func TestALeaseOfAnOlderVersionGoesOnWithoutAndWithASecret(t *testing.T) {
+	t.Parallel()
+	for name, who := range map[string]identity{
+		"old program": {holder: "worker"}, "new program": {strings.Repeat("a", 64), "1", "worker"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := storetest.NewOf(t, "testdata/8cc34d9.sqlite.gz")
+			ask := func(who identity, slot int) (*store.Claimed, error) {
+				c := who.ask("running", slot)
+				c.Worker.Architectures = buildbtw.Names{"aarch64"}
+				return db.ClaimBuild(t.Context(), c)
+			}
+			got, err := ask(who, 0)
+			if err != nil || got == nil || got.Build.Pkgbase != "data" || got.Attempt.Number != 1 {
+				t.Fatalf("got %+v, %v; want the build of data again", got, err)
+			}
+			if who.secret != "" {
+				for _, other := range []identity{{holder: "worker"}, {strings.Repeat("b", 64), "2", "worker"}} {
+					if _, err := ask(other, 0); buildbtw.KindOf(err) != buildbtw.KindConflict {
+						t.Errorf("%+v claimed under the same name: %v", other, err)
+					}
+				}
+			}
+			db.Finish(t, got)
+		})
 	}
 }
 

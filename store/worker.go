@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,29 +25,86 @@ type WorkerRow struct {
 // make each empty answer a commit.
 const touchEvery = 5 * time.Second
 
-// touchWorker notes that the worker is there and says whether it is set aside.
-// It wakes nobody: waiting workers would wake each other for ever.
-func (t *tx) touchWorker(ctx context.Context, w buildbtw.Worker) (aside bool, err error) {
-	var known buildbtw.Worker
-	err = t.get(ctx, &known, "worker", args{"name": w.Name})
+// touchWorker notes that the worker is there and returns what was known of its
+// name before: Conflict when another machine goes by it. It wakes nobody: waiting
+// workers would wake each other for ever.
+func (t *tx) touchWorker(ctx context.Context, c Claim) (known buildbtw.Worker, err error) {
 	statement := "touch_worker"
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		statement = "add_worker"
-	case err != nil:
-		return false, err
-	case sameWorker(known, w) && t.now.Sub(known.LastSeen) < touchEvery:
-		return known.SetAside != "", nil
+	err = t.get(ctx, &known, "worker", args{"name": c.Worker.Name})
+	if errors.Is(err, sql.ErrNoRows) {
+		known, statement, err = buildbtw.Worker{}, "add_worker", nil // a read without a row leaves times of zero
+	} else if err == nil {
+		err = t.checkName(ctx, known, c)
+	}
+	if err != nil {
+		return known, err
+	}
+	w := c.Worker
+	w.SecretHash, w.Instance, w.Address, w.ConnectedAt = hashSecret(c.Secret), c.Instance, c.Address, known.ConnectedAt
+	if w.SecretHash != known.SecretHash || w.Instance != known.Instance || w.ConnectedAt == nil {
+		w.ConnectedAt = &t.now
+	}
+	if sameWorker(known, w) && t.now.Sub(known.LastSeen) < touchEvery {
+		return known, nil
 	}
 	_, err = t.exec(ctx, statement, args{
-		"name": w.Name, "architectures": w.Architectures, "runners": w.Runners, "labels": w.Labels, "version": w.Version, "now": t.now,
+		"name": w.Name, "architectures": w.Architectures, "runners": w.Runners, "labels": w.Labels, "version": w.Version,
+		"secret_hash": w.SecretHash, "instance": w.Instance, "address": w.Address, "connected_at": w.ConnectedAt, "now": t.now,
 	})
-	return known.SetAside != "", err
+	return known, err
 }
 
 func sameWorker(a, b buildbtw.Worker) bool {
 	return slices.Equal(a.Architectures, b.Architectures) && slices.Equal(a.Runners, b.Runners) &&
-		slices.Equal(a.Labels, b.Labels) && a.Version == b.Version
+		slices.Equal(a.Labels, b.Labels) && a.Version == b.Version &&
+		a.SecretHash == b.SecretHash && a.Instance == b.Instance && a.Address == b.Address
+}
+
+// hashSecret returns what is kept of a worker's secret: empty when there is none.
+// One hash is enough, for the secret is random and long.
+func hashSecret(secret string) string {
+	if secret == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// checkName returns a Conflict when a claim comes under the name of another
+// machine. The name is bound by the first secret that is shown. It is free for
+// another secret when its worker is gone, with all its leases. The same secret
+// from elsewhere is a machine that was moved or started anew, or a copy of its disk:
+// a machine that builds is heard of twice in half a lease, so after silence as long
+// as that its place may be taken.
+func (t *tx) checkName(ctx context.Context, known buildbtw.Worker, c Claim) error {
+	same := subtle.ConstantTimeCompare([]byte(hashSecret(c.Secret)), []byte(known.SecretHash)) == 1
+	if known.SecretHash == "" || same && c.Instance == known.Instance {
+		return nil
+	}
+	var heartbeats []time.Time
+	if err := t.list(ctx, &heartbeats, "heartbeats_of_worker", args{"worker": known.Name}); err != nil {
+		return err
+	}
+	seen := known.LastSeen
+	if len(heartbeats) > 0 && heartbeats[0].After(seen) {
+		seen = heartbeats[0]
+	}
+	from := known.Address
+	if from == "" || from == "unix" {
+		from = "the server's machine"
+	}
+	who := fmt.Sprintf("worker %s is connected from %s since %s", known.Name, from, known.ConnectedAt.UTC().Format(time.DateTime+" MST"))
+	switch {
+	case same && t.now.Sub(seen) <= c.Lease/2:
+		return buildbtw.Conflict("%s, and this one has its secret: it runs on a copy of its work directory. Give this one a name and a work directory of its own with --name and --work-dir, or stop the other one", who)
+	case same:
+		return nil
+	case c.Secret == "":
+		return buildbtw.Conflict("%s, and proves it by a secret, which this program is too old to have; update it, and give it another name with --name", who)
+	case t.now.Sub(seen) < buildbtw.WorkerPresence || len(heartbeats) > 0:
+		return buildbtw.Conflict("%s; give this one another name with --name, or stop the other one: %.0f minutes later the name is free", who, buildbtw.WorkerPresence.Minutes())
+	}
+	return nil
 }
 
 // Workers lists all workers by name, each with its running builds.
@@ -81,15 +141,10 @@ func (s *Store) QuarantineWorker(ctx context.Context, actor, name, why string) e
 	if why == "" {
 		return buildbtw.Invalid("say why worker %s is quarantined", name)
 	}
-	return s.quarantine(ctx, quarantineChange{actor, name, why, "Set aside: " + why})
+	return s.quarantine(ctx, quarantineChange{actor, name, why})
 }
 
-// ResumeWorker ends a worker's quarantine: it gets builds again.
-func (s *Store) ResumeWorker(ctx context.Context, actor, name string) error {
-	return s.quarantine(ctx, quarantineChange{actor, name, "", "Resumed."})
-}
-
-type quarantineChange struct{ actor, worker, why, message string }
+type quarantineChange struct{ actor, worker, why string }
 
 func (s *Store) quarantine(ctx context.Context, c quarantineChange) error {
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) error { return t.quarantine(ctx, c) })
@@ -99,14 +154,91 @@ func (s *Store) quarantine(ctx context.Context, c quarantineChange) error {
 	return nil
 }
 
+// DrainWorker gives the worker no new builds until ResumeWorker. What it runs goes
+// on to its end.
+func (s *Store) DrainWorker(ctx context.Context, actor, name string) error {
+	return s.changeWorker(ctx, workerChange{"drain_worker", actor, name, "Draining: it gets no new builds."})
+}
+
+// ResumeWorker gives a worker builds again that was draining or set aside.
+func (s *Store) ResumeWorker(ctx context.Context, actor, name string) error {
+	return s.changeWorker(ctx, workerChange{"resume_worker", actor, name, "Resumed."})
+}
+
+// workerChange is what a statement, which changes nothing when it is so already,
+// does to a worker, and the event's words for it.
+type workerChange struct{ statement, actor, worker, message string }
+
+func (s *Store) changeWorker(ctx context.Context, c workerChange) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		if _, err := t.worker(ctx, c.worker); err != nil {
+			return err
+		}
+		changed, err := t.exec(ctx, c.statement, args{"name": c.worker, "now": t.now})
+		if err != nil || changed == 0 {
+			return err
+		}
+		return t.record(ctx, buildbtw.Event{Actor: c.actor, Kind: buildbtw.EventWorker, Message: c.worker + ": " + c.message})
+	})
+	if err != nil {
+		return fmt.Errorf("change worker %s: %w", c.worker, err)
+	}
+	return nil
+}
+
+// ForgetWorker removes a worker that is gone: Conflict when it is there, or has a
+// build. The attempts that it made keep its name. If it asks for work again it is a
+// new worker.
+func (s *Store) ForgetWorker(ctx context.Context, actor, name string) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		w, err := t.worker(ctx, name)
+		if err != nil {
+			return err
+		}
+		changed, err := t.exec(ctx, "forget_worker", args{"name": name, "present_since": t.now.Add(-buildbtw.WorkerPresence)})
+		if err != nil {
+			return err
+		}
+		if changed == 0 {
+			return cannotForget(w, t.now)
+		}
+		return t.record(ctx, buildbtw.Event{Actor: actor, Kind: buildbtw.EventWorker, Message: name + ": Forgotten."})
+	})
+	if err != nil {
+		return fmt.Errorf("forget worker %s: %w", name, err)
+	}
+	return nil
+}
+
+func cannotForget(w buildbtw.Worker, now time.Time) error {
+	if w.Present(now) {
+		return buildbtw.Conflict("worker %s is connected: it asked for work %.0f seconds ago. Stop it; %.0f minutes later it can be forgotten",
+			w.Name, now.Sub(w.LastSeen).Seconds(), buildbtw.WorkerPresence.Minutes())
+	}
+	return buildbtw.Conflict("worker %s has a build. Let it finish, or cancel the build; if the machine is dead, wait until its lease has run out", w.Name)
+}
+
+// NoBuilds says that a worker gets no new builds, and what ends that; empty when it
+// gets some, or is not known.
+func (q *Reader) NoBuilds(ctx context.Context, name string) (string, error) {
+	var w buildbtw.Worker
+	err := q.get(ctx, &w, "worker", args{"name": name})
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("look whether worker %s gets builds: %w", name, err)
+	}
+	return w.NoBuilds(), nil
+}
+
 // worker loads a worker; NotFound when there is none.
 func (t *tx) worker(ctx context.Context, name string) (w buildbtw.Worker, err error) {
 	err = t.get(ctx, &w, "worker", args{"name": name})
 	return w, notFound(err, "there is no worker %q; it appears when it first asks for work", name)
 }
 
-// quarantine sets a worker aside, or resumes it when there is no reason why. What
-// is so already stays as it is.
+// quarantine sets a worker aside. What is so already stays as it is.
 func (t *tx) quarantine(ctx context.Context, c quarantineChange) error {
 	w, err := t.worker(ctx, c.worker)
 	if err != nil {
@@ -115,16 +247,11 @@ func (t *tx) quarantine(ctx context.Context, c quarantineChange) error {
 	if w.SetAside == c.why {
 		return nil
 	}
-	columns := []string{"set_aside"}
 	w.SetAside = c.why
-	if c.why == "" {
-		w.TrustedAt = &t.now
-		columns = append(columns, "trusted_at")
-	}
-	if _, err := t.NewUpdate().Model(&w).Column(columns...).WherePK().Exec(ctx); err != nil {
+	if _, err := t.NewUpdate().Model(&w).Column("set_aside").WherePK().Exec(ctx); err != nil {
 		return err
 	}
-	return t.record(ctx, buildbtw.Event{Actor: c.actor, Kind: buildbtw.EventWorker, Message: c.worker + ": " + c.message})
+	return t.record(ctx, buildbtw.Event{Actor: c.actor, Kind: buildbtw.EventWorker, Message: c.worker + ": Set aside: " + c.why})
 }
 
 // WorkerAttempt is an attempt with the build that it was made for.
@@ -184,7 +311,7 @@ const (
 // finished some. So trouble that all machines have, such as a mirror that is
 // down, sets none aside, and the last one is never set aside.
 func (t *tx) checkHealth(ctx context.Context, a *buildbtw.Attempt) error {
-	if !blamesMachine(a.Outcome) {
+	if !blamesMachine(*a) {
 		return nil
 	}
 	w, err := t.worker(ctx, a.Worker)
@@ -200,7 +327,7 @@ func (t *tx) checkHealth(ctx context.Context, a *buildbtw.Attempt) error {
 		return err
 	}
 	why := fmt.Sprintf("It lost or broke %d builds in a row, while %s finished others; the latest: %s", failures, peer, words(*a))
-	return t.quarantine(ctx, quarantineChange{buildbtw.System, w.Name, why, "Set aside: " + why})
+	return t.quarantine(ctx, quarantineChange{buildbtw.System, w.Name, why})
 }
 
 func words(a buildbtw.Attempt) string {
@@ -210,9 +337,9 @@ func words(a buildbtw.Attempt) string {
 	return string(a.Outcome)
 }
 
-// blamesMachine reports whether an outcome says something against the machine.
-func blamesMachine(o buildbtw.Outcome) bool {
-	return o == buildbtw.OutcomeLost || o == buildbtw.OutcomeInfrastructure
+// blamesMachine reports whether an attempt's end says something against the machine.
+func blamesMachine(a buildbtw.Attempt) bool {
+	return a.Outcome == buildbtw.OutcomeLost || a.Outcome == buildbtw.OutcomeInfrastructure && !a.Blameless
 }
 
 // failuresInARow counts the different builds that the worker's latest attempts
@@ -224,13 +351,15 @@ func (t *tx) failuresInARow(ctx context.Context, w buildbtw.Worker) (n int, sinc
 		trusted = *w.TrustedAt
 	}
 	var latest []buildbtw.Attempt
-	err = t.list(ctx, &latest, "latest_of_worker", args{"worker": w.Name, "trusted": trusted, "limit": recentAttempts})
+	err = t.list(ctx, &latest, "latest_of_worker", args{
+		"worker": w.Name, "trusted": trusted, "first_seen": w.FirstSeen, "limit": recentAttempts,
+	})
 	builds := map[int64]bool{}
 	for _, a := range latest {
-		if neutral(a.Outcome) {
+		if neutral(a) {
 			continue
 		}
-		if !blamesMachine(a.Outcome) {
+		if !blamesMachine(a) {
 			break
 		}
 		builds[a.BuildID], since = true, a.StartedAt
@@ -238,9 +367,9 @@ func (t *tx) failuresInARow(ctx context.Context, w buildbtw.Worker) (n int, sinc
 	return len(builds), since, err
 }
 
-// neutral reports whether an outcome says nothing about the machine.
-func neutral(o buildbtw.Outcome) bool {
-	return o == buildbtw.OutcomeCancelled || o == buildbtw.OutcomeReleased
+// neutral reports whether an attempt's end says nothing about the machine.
+func neutral(a buildbtw.Attempt) bool {
+	return a.Outcome == buildbtw.OutcomeCancelled || a.Outcome == buildbtw.OutcomeReleased || a.Blameless
 }
 
 // peer gives a worker that is there, can do all that another one can, and has

@@ -76,6 +76,19 @@ func (f *fleet) does(worker string, o buildbtw.Outcome) bool {
 	return true
 }
 
+// doubts has a worker end a build that blames the machine by its own words.
+func (f *fleet) doubts(worker string) {
+	f.t.Helper()
+	c := f.Claim(f.t, worker)
+	if c == nil {
+		f.t.Fatalf("%s gets no build", worker)
+	}
+	f.Clock.Advance(time.Second)
+	if _, err := f.EndDoubtfully(f.t.Context(), c.Attempt.Lease, "the disk is full"); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 func (f *fleet) aside(worker string) string {
 	f.t.Helper()
 	rows, err := f.Workers(f.t.Context())
@@ -149,6 +162,21 @@ func TestWhoIsNotSetAside(t *testing.T) {
 				f.does("bad", lost)
 				f.does("good", built)
 				f.Clock.Advance(10 * time.Minute) // the pause of the first build is over
+			}
+		},
+		"for mirrors that do not answer": func(f *fleet) {
+			for range 6 {
+				c := f.Claim(f.t, "bad")
+				if _, err := f.EndBlameless(f.t.Context(), c.Attempt.Lease, "the server answered 503"); err != nil {
+					f.t.Fatal(err)
+				}
+				f.does("good", built)
+			}
+		},
+		"for what builds print": func(f *fleet) {
+			for range 6 {
+				f.doubts("bad")
+				f.does("good", built)
 			}
 		},
 		"when the other one is gone": func(f *fleet) {

@@ -113,11 +113,11 @@ func buildListHead(l BuildList, architectures []string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = option("pending,scheduled,building,blocked", "not finished", l.Filter.Status).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = option("pending,scheduled,building,waiting,blocked", "not finished", l.Filter.Status).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			for _, status := range buildbtw.Statuses() {
+			for _, status := range buildbtw.ShownStatuses() {
 				templ_7745c5c3_Err = option(string(status), string(status), l.Filter.Status).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

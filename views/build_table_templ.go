@@ -55,7 +55,7 @@ func buildWhy(b BuildLine) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-		} else if b.Status == buildbtw.StatusBlocked && b.Waiting > 0 {
+		} else if b.Status == buildbtw.StatusWaiting && b.Waiting > 0 {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<span class=\"quiet\">waiting for ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -111,7 +111,7 @@ const (
 func BadgeSVG(name string, status buildbtw.IterationStatus, counts buildbtw.Counts) []byte {
 	words := string(status)
 	if status == buildbtw.IterationStatusBuilding {
-		words += fmt.Sprintf(" %s/%s", Count(counts.Settled()), Count(counts.Total()))
+		words += fmt.Sprintf(" %s/%s", Count(counts[buildbtw.StatusBuilt]), Count(counts.Total()))
 	}
 	if n := counts[buildbtw.StatusFailed]; n > 0 {
 		words = Count(n) + " failed"

@@ -35,14 +35,23 @@ const GraphDrawn = 300
 type GraphRequest struct {
 	Mode     graphview.Mode // empty: everything if it is small, else the surroundings of the focus
 	Focus    string         // a key, or a part of a name
+	To       string         // of graphview.ModePath: the same
 	Collapse bool
+	Fold     bool
 }
 
 // Choose turns a request into a view.
 func (g *Graph) Choose(state *graphview.State, r GraphRequest) {
-	g.State, g.View = state, graphview.View{Mode: r.Mode, Focus: -1, Collapse: r.Collapse}
+	g.State, g.View = state, graphview.View{Mode: r.Mode, Focus: -1, To: -1, Collapse: r.Collapse, Fold: r.Fold}
 	g.find(r.Focus)
 	g.View.Mode = g.mode(r)
+	if g.View.Mode == graphview.ModePath {
+		if found := g.named(r.To); found >= 0 && g.View.Focus >= 0 {
+			g.View.To = found
+		} else {
+			g.View.Mode = graphview.ModeNear
+		}
+	}
 	if g.View.Mode == graphview.ModeNear && g.View.Focus < 0 {
 		g.View.Focus = state.Focus()
 	}
@@ -60,7 +69,7 @@ func (g *Graph) Show(state *graphview.State, r GraphRequest, layOut graphview.La
 	}
 	drawn := g.View
 	if state.Size(drawn) > GraphDrawn {
-		drawn = graphview.View{Mode: graphview.ModeNear, Focus: g.View.Focus, Collapse: r.Collapse}
+		drawn = graphview.View{Mode: graphview.ModeNear, Focus: g.View.Focus, To: -1, Collapse: r.Collapse, Fold: r.Fold}
 		if drawn.Focus < 0 {
 			drawn.Focus = state.Focus()
 		}
@@ -72,19 +81,23 @@ func (g *Graph) Show(state *graphview.State, r GraphRequest, layOut graphview.La
 
 // find sets the focus to the build of this name, or to the only one like it.
 func (g *Graph) find(name string) {
-	if name == "" {
-		return
+	if name != "" {
+		g.View.Focus = g.named(name)
 	}
+}
+
+// named returns the build of this name, or the only one like it; -1 and what is like
+// it when there are others.
+func (g *Graph) named(name string) int32 {
 	if v, ok := g.State.Find(name); ok {
-		g.View.Focus = v
-		return
+		return v
 	}
 	found := g.State.Search(name, similarNames)
-	if len(found) == 1 {
-		g.View.Focus = found[0]
-		return
+	if name != "" && len(found) == 1 {
+		return found[0]
 	}
 	g.Wanted, g.Similar = name, graphLinks(g.State, found)
+	return -1
 }
 
 const similarNames = 12
@@ -93,7 +106,7 @@ const similarNames = 12
 // of a build of a large one.
 func (g *Graph) mode(r GraphRequest) graphview.Mode {
 	switch r.Mode {
-	case graphview.ModeNear, graphview.ModeFailed, graphview.ModeAll:
+	case graphview.ModeNear, graphview.ModeFailed, graphview.ModeAll, graphview.ModePath:
 		return r.Mode
 	}
 	if len(g.State.Nodes) <= GraphDrawn {
@@ -114,8 +127,14 @@ func (g Graph) focusKey() string {
 }
 
 // url is the address of another look at the same graph.
-func (g Graph) url(path string, mode graphview.Mode, collapse bool) string {
+func (g Graph) url(path string, mode graphview.Mode, collapse, fold bool) string {
 	query := url.Values{"view": {string(mode)}}
+	if mode == graphview.ModePath && g.View.To >= 0 {
+		query.Set("to", g.State.Nodes[g.View.To].Key())
+	}
+	if fold {
+		query.Set("fold", "1")
+	}
 	if focus := g.focusKey(); focus != "" {
 		query.Set("focus", focus)
 	}
@@ -136,7 +155,6 @@ type GraphAbout struct {
 	Version      string
 	Reason       string
 	Level        int
-	Held         bool
 	Blocks       int
 	Causes       []BuildLink
 	Dependencies []BuildLink // what is not done first
@@ -148,7 +166,7 @@ func NewGraphAbout(s *graphview.State, v int32, base string) GraphAbout {
 	about, n := s.About(v), s.Nodes[v]
 	return GraphAbout{
 		BuildLink: graphLink(s, v), Key: n.Key(), Base: base, Version: n.Version, Reason: n.Reason.String(), Level: n.Level,
-		Held: s.Held[v], Blocks: about.Blocks, Causes: graphLinks(s, about.Causes),
+		Blocks: about.Blocks, Causes: graphLinks(s, about.Causes),
 		Dependencies: graphLinks(s, about.Dependencies), Dependents: graphLinks(s, about.Dependents),
 	}
 }
@@ -160,7 +178,7 @@ func (a GraphAbout) place() string {
 
 func graphLink(s *graphview.State, v int32) BuildLink {
 	n, b := s.Nodes[v], s.Builds[v]
-	return BuildLink{ID: n.ID, Pkgbase: n.Pkgbase, Stage: n.Stage, Status: b.Status, SkipReason: b.SkipReason}
+	return BuildLink{ID: n.ID, Pkgbase: n.Pkgbase, Stage: n.Stage, Status: s.Shown(v), SkipReason: b.SkipReason}
 }
 
 func graphLinks(s *graphview.State, nodes []int32) []BuildLink {
@@ -169,6 +187,14 @@ func graphLinks(s *graphview.State, nodes []int32) []BuildLink {
 		links[i] = graphLink(s, v)
 	}
 	return links
+}
+
+// toKey names the other end of a way in addresses; empty when there is none.
+func (g Graph) toKey() string {
+	if g.View.To < 0 {
+		return ""
+	}
+	return g.State.Nodes[g.View.To].Key()
 }
 
 // focusURL shows the surroundings of another build.

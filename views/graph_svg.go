@@ -80,10 +80,7 @@ func boxClass(s *graphview.State, p *graphview.Picture, i int) string {
 		return "node node-region node-built"
 	}
 	v := b.Nodes[0]
-	class := "node node-" + string(s.Builds[v].Status)
-	if s.Held[v] {
-		class += " node-held"
-	}
+	class := "node node-" + string(s.Shown(v))
 	if slices.Contains(s.Chain, v) {
 		class += " node-chain"
 	}
@@ -101,9 +98,6 @@ func boxTitle(s *graphview.State, b graphview.Box) string {
 	v := b.Nodes[0]
 	link := graphLink(s, v)
 	words := link.Name() + " " + s.Nodes[v].Version + ": " + string(link.Status)
-	if s.Held[v] {
-		words += " by a failure"
-	}
 	return words + "; " + s.Nodes[v].Reason.String()
 }
 
@@ -112,7 +106,7 @@ func shapeID(s *graphview.State, b graphview.Box) string {
 	if b.Region() {
 		return "shape-built"
 	}
-	return "shape-" + string(s.Builds[b.Nodes[0]].Status)
+	return "shape-" + string(s.Shown(b.Nodes[0]))
 }
 
 // shape is a sign of 10 × 10 px; the same as in status.css.
@@ -125,7 +119,8 @@ func shapes() []shape {
 		{"building", "M1.2 0 10 5 1.2 10Z"},
 		{"pending", "M5 0a5 5 0 1 0 0 10A5 5 0 1 0 5 0Zm0 2a3 3 0 1 1 0 6A3 3 0 1 1 5 2Z"},
 		{"scheduled", "M5 0a5 5 0 1 0 0 10A5 5 0 1 0 5 0Zm0 2a3 3 0 1 1 0 6A3 3 0 1 1 5 2ZM4 4h2v2H4Z"},
-		{"blocked", "M0 0H10L5.5 5 10 10H0L4.5 5Z"},
+		{"waiting", "M0 0H10L5.5 5 10 10H0L4.5 5Z"},
+		{"blocked", "M3 0H7L10 3V7L7 10H3L0 7V5.8H10V4.2H0V3Z"},
 		{"skipped", "M0 1H2L5.5 5 2 9H0L3.5 5ZM4.5 1h2L10 5 6.5 9h-2L8 5Z"},
 	}
 }
@@ -138,7 +133,6 @@ type graphRow struct {
 	BuildLink
 	node            int32
 	level           int
-	held            bool
 	before, further []BuildLink
 }
 
@@ -153,7 +147,7 @@ func (g Graph) rows() []graphRow {
 		v := b.Nodes[0]
 		about := s.About(v)
 		rows = append(rows, graphRow{
-			BuildLink: graphLink(s, v), node: v, level: s.Nodes[v].Level, held: s.Held[v],
+			BuildLink: graphLink(s, v), node: v, level: s.Nodes[v].Level,
 			before: graphLinks(s, about.Dependencies), further: graphLinks(s, about.Dependents),
 		})
 	}

@@ -56,7 +56,7 @@ func PipelineTable(list []PipelineLine) templ.Component {
 			templ_7745c5c3_Var1 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<section aria-labelledby=\"h-pipelines\"><h2 id=\"h-pipelines\">Pipelines in GitLab</h2><div class=\"table-scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Pipelines in GitLab\"><table><caption class=\"visually-hidden\">Pipelines in GitLab, newest first</caption> <thead><tr><th scope=\"col\">Pipeline</th><th scope=\"col\">Project</th><th scope=\"col\">Status in GitLab</th><th scope=\"col\" class=\"number\">Requested</th></tr></thead> <tbody>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<section aria-labelledby=\"h-pipelines\"><h2 id=\"h-pipelines\">Pipelines in GitLab</h2><div class=\"table-scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Pipelines in GitLab\"><table class=\"stacked\"><caption class=\"visually-hidden\">Pipelines in GitLab, newest first</caption> <thead><tr><th scope=\"col\">Pipeline</th><th scope=\"col\">Project</th><th scope=\"col\">Status in GitLab</th><th scope=\"col\" class=\"number\">Requested</th></tr></thead> <tbody>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -69,7 +69,7 @@ func PipelineTable(list []PipelineLine) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "</th><td>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "</th><td data-label=\"Project\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -105,7 +105,7 @@ func PipelineTable(list []PipelineLine) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "</td><td>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "</td><td data-label=\"Status\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -132,7 +132,7 @@ func PipelineTable(list []PipelineLine) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "</td><td class=\"number\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "</td><td class=\"number\" data-label=\"Requested\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

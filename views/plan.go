@@ -50,6 +50,7 @@ type PlanBuild struct {
 	Version string
 	Reason  string
 	NoCheck bool
+	Exclude string // the pkgbase that can be excluded; empty for a changeset
 }
 
 // CutLine is a dependency that the base provides, because it lies on a cycle.
@@ -63,6 +64,7 @@ type CutLine struct {
 const (
 	shownPerLevel = 60
 	shownLevels   = 40
+	shortLevel    = 12 // builds; such a level is open in a large plan, too
 	shownCuts     = 50
 	shownWarnings = 100
 )
@@ -135,13 +137,16 @@ func planLevels(builds []buildgraph.Build) (levels []PlanLevel, left int) {
 				left++
 				continue
 			}
-			levels = append(levels, PlanLevel{Level: b.Level, Open: len(builds) <= shownPerLevel})
+			levels = append(levels, PlanLevel{Level: b.Level})
 		}
 		l := &levels[len(levels)-1]
 		l.Builds++
 		if len(l.Shown) < shownPerLevel {
 			l.Shown = append(l.Shown, planBuild(b))
 		}
+	}
+	for i, l := range levels {
+		levels[i].Open = len(builds) <= shownPerLevel || l.Builds <= shortLevel
 	}
 	return levels, left
 }
@@ -151,5 +156,9 @@ func planBuild(b buildgraph.Build) PlanBuild {
 	if b.Stage == 2 {
 		name += " (stage 2)"
 	}
-	return PlanBuild{Name: name, Version: b.Version, Reason: b.Reason.String(), NoCheck: b.NoCheck}
+	line := PlanBuild{Name: name, Version: buildgraph.VersionWords(b.BumpedFrom, b.Version), Reason: b.Reason.String(), NoCheck: b.NoCheck}
+	if b.Reason.Kind != buildbtw.ReasonChangeset && b.Stage != 2 {
+		line.Exclude = b.Pkgbase
+	}
+	return line
 }

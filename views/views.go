@@ -5,6 +5,7 @@ package views
 
 import (
 	"fmt"
+	"math"
 	"net/url"
 	"strconv"
 	"strings"
@@ -31,6 +32,15 @@ func (m Moment) Age() string {
 	default:
 		return coarse(age) + " ago"
 	}
+}
+
+// Clock is the time of day, with the day where it is not that of Now.
+func (m Moment) Clock() string {
+	at, now := m.At.UTC(), m.Now.UTC()
+	if at.Format(time.DateOnly) != now.Format(time.DateOnly) {
+		return at.Format("Mon 2 Jan 15:04 UTC")
+	}
+	return at.Format("15:04 UTC")
 }
 
 // coarse gives a duration in its largest unit, rounded down.
@@ -71,6 +81,32 @@ func Roughly(d time.Duration) string {
 		return strconv.Itoa(int(d.Hours())) + " h"
 	}
 	return Count(int(d.Hours()/24)) + " d"
+}
+
+// Approximately gives an uncertain duration in two digits: "45 s", "9.3 h", "2.1 d".
+func Approximately(d time.Duration) string {
+	for _, unit := range []struct {
+		of   time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "min"}} {
+		n := d.Seconds() / unit.of.Seconds()
+		switch {
+		case n >= 9.95:
+			return Count(twoDigits(n)) + " " + unit.name
+		case n >= 1:
+			return strconv.FormatFloat(n, 'f', 1, 64) + " " + unit.name
+		}
+	}
+	return strconv.Itoa(twoDigits(max(d, 0).Seconds())) + " s"
+}
+
+// twoDigits rounds to two significant digits.
+func twoDigits(n float64) int {
+	scale := 1.0
+	for n/scale >= 99.5 {
+		scale *= 10
+	}
+	return int(math.Round(n/scale) * scale)
 }
 
 // Count writes a number with thousands separated: 6,885.

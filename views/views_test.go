@@ -113,7 +113,7 @@ func TestProgressShowsTheSmallestShareAndFillsTheBar(t *testing.T) {
 		t.Errorf("no builds make %v", got)
 	}
 	label := render(t, ProgressBar(buildbtw.Counts{"built": 2, "skipped": 1, "failed": 1})).Find("svg").AttrOr("aria-label", "")
-	if label != "3 of 4 finished, 1 failed" {
+	if label != "2 of 4 built, 1 skipped, 1 failed" {
 		t.Errorf("the bar is called %q", label)
 	}
 }
@@ -163,5 +163,27 @@ func TestTextOfOthersStaysText(t *testing.T) {
 	}
 	if !strings.Contains(document.Find("h1").Text(), evil) {
 		t.Error("the text itself is gone")
+	}
+}
+
+func TestUncertainDurationsHaveTwoDigits(t *testing.T) {
+	t.Parallel()
+	for want, d := range map[string]time.Duration{
+		"45 s": 45 * time.Second, "3.6 min": 3*time.Minute + 34*time.Second, "34 min": 34 * time.Minute, "1.0 h": time.Hour,
+		"9.3 h": 9*time.Hour + 20*time.Minute, "17 h": 17*time.Hour + 23*time.Minute, "2.1 d": 51 * time.Hour, "120 d": 123 * 24 * time.Hour, "0 s": -time.Second,
+	} {
+		if got := Approximately(d); got != want {
+			t.Errorf("%s is %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestAClockHasTheDayWhenItIsAnother(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 30, 22, 0, 0, 0, time.UTC)
+	for want, after := range map[string]time.Duration{"23:30 UTC": 90 * time.Minute, "Tue 1 Dec 00:10 UTC": 130 * time.Minute} {
+		if got := (Moment{At: now.Add(after), Now: now}).Clock(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"buildbtw"
@@ -19,14 +21,12 @@ import (
 // app has the output and the flags that all commands share.
 type app struct {
 	out, errors io.Writer
+	flags       *pflag.FlagSet // of all commands
+	chosen      *server        // nil: not yet
+	serverName  string
 	serverURL   string
 	token       string
 	json        bool
-}
-
-// client returns the client for the chosen server.
-func (a *app) client() (*api.Client, error) {
-	return api.New(a.serverURL, a.token, api.Options{UserAgent: "bbtw/" + cli.Version()})
 }
 
 // printJSON prints a value for programs.
@@ -34,6 +34,23 @@ func (a *app) printJSON(v any) error {
 	e := json.NewEncoder(a.out)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
+}
+
+// tell prints a sentence for people, or the value that says the same as JSON.
+func (a *app) tell(v any, format string, args ...any) error {
+	if a.json {
+		return a.printJSON(v)
+	}
+	_, err := fmt.Fprintf(a.out, format, args...)
+	return err
+}
+
+// timeOf returns when something was; long ago when it never was.
+func timeOf(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
 }
 
 // isTerminal reports whether people look at w as it is written.

@@ -12,7 +12,7 @@ import (
 
 func (a *app) retryCommand() *cobra.Command {
 	return a.buildsCommand(buildsCommand{
-		use: "retry", past: "to be built again",
+		use: "retry", past: "to be built again", none: "There is nothing to retry: no build of the latest iteration of %s has failed or was cancelled.\n",
 		short: "Build again what failed: one build, or all failed ones of a buildspace",
 		one:   (*api.Client).RetryBuild,
 		all:   (*api.Client).RetryFailed,
@@ -22,15 +22,23 @@ func (a *app) retryCommand() *cobra.Command {
 // rebuildCommand rebuilds single builds only: to rebuild everything, create a
 // buildspace with --reuse=false.
 func (a *app) rebuildCommand() *cobra.Command {
+	return a.oneBuildCommand("rebuild", "Build again, with all dependents", (*api.Client).RebuildBuild)
+}
+
+func (a *app) abandonCommand() *cobra.Command {
+	return a.oneBuildCommand("abandon", "Give up publishing the packages of a build, which is then built again (administrators)", (*api.Client).AbandonBuild)
+}
+
+// oneBuildCommand is a command that does something to a single build.
+func (a *app) oneBuildCommand(use, short string, do func(*api.Client, context.Context, string) (api.Build, error)) *cobra.Command {
 	var arch string
 	cmd := &cobra.Command{
-		Use:   "rebuild BUILD",
-		Short: "Build again, with all dependents",
-		Example: `  bbtw rebuild 1234
-  bbtw rebuild curl-openssl-4/curl`,
-		Args: cobra.ExactArgs(1),
+		Use:     use + " BUILD",
+		Short:   short,
+		Example: fmt.Sprintf("  bbtw %[1]s 1234\n  bbtw %[1]s curl-openssl-4/curl", use),
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
+			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -38,7 +46,7 @@ func (a *app) rebuildCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			build, err := c.RebuildBuild(cmd.Context(), id)
+			build, err := do(c, cmd.Context(), id)
 			if err != nil {
 				return err
 			}
@@ -46,6 +54,8 @@ func (a *app) rebuildCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&arch, "arch", "", "architecture, if there are several")
+	a.completeFlag(cmd, "arch", architectureNames)
+	cmd.ValidArgsFunction = a.complete(buildNames)
 	return cmd
 }
 
@@ -60,7 +70,7 @@ func (a *app) showChanged(build api.Build) error {
 
 func (a *app) cancelCommand() *cobra.Command {
 	return a.buildsCommand(buildsCommand{
-		use: "cancel", past: "cancelled",
+		use: "cancel", past: "cancelled", none: "There is nothing to cancel: no build of the latest iteration of %s waits or runs.\n",
 		short: "Cancel one build, or all of a buildspace that are not done",
 		one:   (*api.Client).CancelBuild,
 		all:   (*api.Client).CancelBuilds,
@@ -71,6 +81,7 @@ func (a *app) cancelCommand() *cobra.Command {
 // buildspace.
 type buildsCommand struct {
 	use, short, past string
+	none             string // said when there was nothing to do; with the buildspace's name
 	one              func(*api.Client, context.Context, string) (api.Build, error)
 	all              func(*api.Client, context.Context, string) (int, error)
 }
@@ -85,7 +96,7 @@ func (a *app) buildsCommand(b buildsCommand) *cobra.Command {
   bbtw %[1]s curl-openssl-4          # all of them`, b.use),
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
+			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -104,6 +115,8 @@ func (a *app) buildsCommand(b buildsCommand) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&arch, "arch", "", "architecture, if there are several")
+	a.completeFlag(cmd, "arch", architectureNames)
+	cmd.ValidArgsFunction = a.complete(buildspaceNames, buildNames)
 	return cmd
 }
 
@@ -114,6 +127,10 @@ func (a *app) doAll(ctx context.Context, c *api.Client, b buildsCommand, name st
 	}
 	if a.json {
 		return a.printJSON(api.Count{Builds: n})
+	}
+	if n == 0 {
+		fmt.Fprintf(a.out, b.none, name)
+		return nil
 	}
 	fmt.Fprintf(a.out, "%s %s\n", plural(n, "build"), b.past)
 	return nil
@@ -126,7 +143,7 @@ func (a *app) stopCommand() *cobra.Command {
 
 func (a *app) startCommand() *cobra.Command {
 	return a.statusCommand("start", buildbtw.BuildspaceActive,
-		"Start a stopped buildspace again, with a new iteration")
+		"Start a stopped buildspace again: its builds go on where they stood")
 }
 
 func (a *app) statusCommand(use string, status buildbtw.BuildspaceStatus, short string) *cobra.Command {
@@ -136,7 +153,7 @@ func (a *app) statusCommand(use string, status buildbtw.BuildspaceStatus, short 
 		Example: "  bbtw " + use + " curl-openssl-4",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
+			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -147,9 +164,10 @@ func (a *app) statusCommand(use string, status buildbtw.BuildspaceStatus, short 
 			if a.json {
 				return a.printJSON(space)
 			}
-			fmt.Fprintf(a.out, "%s is %s\n", space.Name, space.Status)
+			fmt.Fprintf(a.out, "%s is %s\n", space.Name, a.painted(string(space.Status)))
 			return nil
 		},
+		ValidArgsFunction: a.complete(buildspaceNames),
 	}
 }
 
@@ -162,7 +180,7 @@ func (a *app) iterateCommand() *cobra.Command {
   bbtw iterate curl-openssl-4 --reason "the mirror was broken"`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
+			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -177,6 +195,7 @@ func (a *app) iterateCommand() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.ValidArgsFunction = a.complete(buildspaceNames)
 	cmd.Flags().StringVar(&reason, "reason", "", "why, in words, shown beside the iteration")
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/cmd/internal/cli"
 )
@@ -20,12 +21,12 @@ func (a *app) diffCommand() *cobra.Command {
 		Short: "Show what changed between two iterations",
 		Long: `Shows the builds that were added, removed or moved to another commit, and the
 edges of the build graph that came and went, per architecture. Without numbers it
-compares the latest iteration with the one before.`,
+compares the latest iteration with the one before it whose plan could be made.`,
 		Example: `  bbtw diff curl-openssl-4
   bbtw diff curl-openssl-4 1 3`,
 		Args: cobra.RangeArgs(1, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
+			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -43,6 +44,7 @@ compares the latest iteration with the one before.`,
 			a.printDiff(diff)
 			return nil
 		},
+		ValidArgsFunction: a.complete(buildspaceNames),
 	}
 }
 
@@ -62,14 +64,33 @@ func diffRange(ctx context.Context, c *api.Client, args []string) (from, to int,
 			return 0, 0, err
 		}
 		if len(numbers) == 0 {
-			numbers = append(numbers, latest.Number-1)
+			before, err := validBefore(ctx, c, args[0], latest.Number)
+			if err != nil {
+				return 0, 0, err
+			}
+			numbers = append(numbers, before)
 		}
 		numbers = append(numbers, latest.Number)
 	}
 	if numbers[0] < 1 {
-		return 0, 0, fmt.Errorf("%s has only one iteration: there is nothing to compare it with", args[0])
+		return 0, 0, fmt.Errorf("%s has no iteration before that to compare it with", args[0])
 	}
 	return numbers[0], numbers[1], nil
+}
+
+// validBefore returns the latest iteration before one whose plan could be made; 0 when
+// there is none. Beside an invalid one, which has no builds, everything looks new.
+func validBefore(ctx context.Context, c *api.Client, name string, number int) (int, error) {
+	all, err := c.Iterations(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	for _, it := range all { // newest first
+		if it.Number < number && it.Status != buildbtw.IterationStatusInvalid {
+			return it.Number, nil
+		}
+	}
+	return 0, nil
 }
 
 func (a *app) printDiff(d api.Diff) {

@@ -29,7 +29,7 @@ is not fetched again.`,
   bbtw download curl-openssl-4 --dir /tmp/packages`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
+			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -42,6 +42,9 @@ is not fetched again.`,
 	}
 	cmd.Flags().StringVarP(&dir, "dir", "d", ".", "directory to write to; made if missing")
 	cmd.Flags().StringVar(&arch, "arch", "", "architecture, if there are several")
+	_ = cmd.MarkFlagDirname("dir") // it is there
+	a.completeFlag(cmd, "arch", architectureNames)
+	cmd.ValidArgsFunction = a.complete(buildspaceNames, buildNames)
 	return cmd
 }
 

@@ -12,6 +12,7 @@ import (
 	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/cmd/internal/planview"
 )
 
 // editFlags are the flags of "bbtw edit".
@@ -30,7 +31,7 @@ func (a *app) editCommand() *cobra.Command {
   bbtw edit curl-openssl-4 --add curl/openssl-4.1     # another ref of the same source`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
+			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -49,14 +50,25 @@ func (a *app) editCommand() *cobra.Command {
 				return a.printJSON(space)
 			}
 			fmt.Fprintf(a.out, "%s: %s\n", space.Name, strings.Join(space.Changesets, " "))
-			return nil
+			if edit.Exclude == nil {
+				return nil
+			}
+			plan, err := c.Plan(cmd.Context(), api.PlanRequest{Changesets: space.Changesets, Settings: api.Settings{Exclude: edit.Exclude}})
+			if err != nil {
+				return err
+			}
+			return planview.PrintUnknown(a.errors, plan)
 		},
 	}
 	f.register(cmd.Flags())
 	f.registerReuse(cmd.Flags())
 	cmd.Flags().StringSliceVar(&f.add, "add", nil, "changesets to add; one of a source that is there replaces it")
 	cmd.Flags().StringSliceVar(&f.remove, "remove", nil, "sources to remove from the changesets")
-	cmd.Flags().BoolVar(&f.followAll, "follow-all", false, "a new iteration for any change of the graph, not only of the changesets")
+	a.completeFlag(cmd, "add", sourceNames) // changesets, here
+	a.completeFlag(cmd, "remove", sourceNames)
+	a.completeSettings(cmd)
+	cmd.ValidArgsFunction = a.complete(buildspaceNames)
+	f.registerFollow(cmd.Flags())
 	return cmd
 }
 

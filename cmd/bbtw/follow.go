@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -19,13 +20,14 @@ func (a *app) watchCommand() *cobra.Command {
 	var f followed
 	cmd := &cobra.Command{
 		Use:   "watch NAME",
-		Short: "Follow a buildspace until nothing moves any more",
+		Short: "Follow a buildspace until nothing moves any more; exit code 1 when a build failed",
 		Long: `Follows the latest iteration, and the next one if it is superseded: a progress
-bar and every change of a build's status, until nothing moves any more.`,
+bar and every change of a build's status, until nothing moves any more. The exit code is
+1 unless everything was built, as that of wait.`,
 		Example: "  bbtw watch curl-openssl-4",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
+			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -34,11 +36,12 @@ bar and every change of a build's status, until nothing moves any more.`,
 		},
 	}
 	f.register(cmd)
+	cmd.ValidArgsFunction = a.complete(buildspaceNames)
 	return cmd
 }
 
 func (a *app) waitCommand() *cobra.Command {
-	f := followed{quiet: true, fail: true}
+	f := followed{quiet: true}
 	cmd := &cobra.Command{
 		Use:   "wait NAME",
 		Short: "Wait until nothing moves any more; exit code 1 when a build failed",
@@ -46,7 +49,7 @@ func (a *app) waitCommand() *cobra.Command {
   bbtw wait curl-openssl-4 --iteration 2   # also waits for iteration 2 to be made`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
+			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -55,6 +58,7 @@ func (a *app) waitCommand() *cobra.Command {
 		},
 	}
 	f.register(cmd)
+	cmd.ValidArgsFunction = a.complete(buildspaceNames)
 	return cmd
 }
 
@@ -64,12 +68,11 @@ type followed struct {
 	iteration int           // wait for at least this one; 0: the latest
 	timeout   time.Duration // 0: none
 	quiet     bool          // show only the end
-	fail      bool          // end with exit code 1 unless everything was built
 }
 
 func (f *followed) register(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&f.iteration, "iteration", 0, "wait for this iteration or a later one (default: the latest)")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "give up after this time, with exit code 1")
+	cli.Number(cmd.Flags(), &f.iteration, "iteration", 0, 0, cli.Many, "wait for this iteration or a later one (default: the latest)")
+	cli.Time(cmd.Flags(), &f.timeout, "timeout", 0, 0, cli.Long, "give up after this time, with exit code 1; 0 for never")
 }
 
 // pollPause is the time between two looks at the server.
@@ -92,10 +95,12 @@ func (a *app) follow(ctx context.Context, c *api.Client, f followed) error {
 			return err
 		}
 		if done != nil {
-			return a.rest(*done, f)
+			show.end()
+			return a.rest(ctx, c, *done, f)
 		}
 		select {
 		case <-ctx.Done():
+			show.end()
 			return context.Cause(ctx)
 		case <-ticker.C:
 		}
@@ -103,22 +108,45 @@ func (a *app) follow(ctx context.Context, c *api.Client, f followed) error {
 }
 
 // rest returns how it ended.
-func (a *app) rest(it api.Iteration, f followed) error {
+func (a *app) rest(ctx context.Context, c *api.Client, it api.Iteration, f followed) error {
 	if a.json {
 		if err := a.printJSON(it); err != nil {
 			return err
 		}
 	} else {
-		fmt.Fprintf(a.out, "iteration %d of %s: %s (%s)\n", it.Number, f.name, it.Status, countsLine(it.Counts))
+		fmt.Fprintf(a.out, "iteration %d of %s: %s (%s)\n", it.Number, f.name, a.painted(string(it.Status)), countsLine(it))
 		if it.Error != "" {
-			fmt.Fprintln(a.out, it.Error)
+			fmt.Fprintln(a.out, plain(it.Error))
 		}
-		for _, b := range it.Blockers {
-			fmt.Fprintf(a.out, "  %s %s: blocks %s; see 'bbtw log %s'\n", b.Build.Pkgbase, b.Build.Status, plural(b.Blocks, "build"), b.Build.ID)
+		if err := a.printFailures(ctx, c, it, f.name); err != nil {
+			return err
 		}
 	}
-	if f.fail && it.Status != buildbtw.IterationStatusBuilt {
+	if it.Status != buildbtw.IterationStatusBuilt {
 		return cli.ErrSilent
+	}
+	return nil
+}
+
+// printFailures prints what holds an iteration up: every build that failed, those first
+// that block others, and what was cancelled and is waited for.
+func (a *app) printFailures(ctx context.Context, c *api.Client, it api.Iteration, name string) error {
+	blocks := map[string]bool{}
+	for _, b := range it.Blockers {
+		blocks[b.Build.ID] = true
+		fmt.Fprintf(a.out, "  %s %s: %s; see 'bbtw log %s'\n", b.Build.Pkgbase, a.painted(string(b.Build.Status)), blocksWords(b)+errorWords(b.Build.Error), b.Build.ID)
+	}
+	if it.Counts[buildbtw.StatusFailed] == 0 {
+		return nil
+	}
+	failed, err := c.Builds(ctx, api.BuildFilter{Buildspace: name, Iteration: it.Number, Status: string(buildbtw.StatusFailed)})
+	if err != nil {
+		return err
+	}
+	for _, b := range failed {
+		if !blocks[b.ID] {
+			fmt.Fprintf(a.out, "  %s %s: blocks nothing%s; see 'bbtw log %s'\n", b.Pkgbase, a.painted("failed"), errorWords(b.Error), b.ID)
+		}
 	}
 	return nil
 }
@@ -129,12 +157,15 @@ type follower struct {
 	f      followed
 	out    io.Writer
 	bar    *progressbar.ProgressBar // nil in a pipe
-	since  string                   // the last event shown
-	number int                      // of the iteration being shown
+	colour bool
+
+	reached bool   // the server has answered
+	since   string // the last event shown
+	number  int    // of the iteration being shown
 }
 
 func (a *app) newFollower(c *api.Client, f followed) *follower {
-	w := &follower{client: c, f: f, out: a.out}
+	w := &follower{client: c, f: f, out: a.out, colour: a.colours()}
 	if a.json || f.quiet {
 		w.out = nil
 	} else if isTerminal(a.out) {
@@ -147,11 +178,17 @@ func (a *app) newFollower(c *api.Client, f followed) *follower {
 }
 
 // look prints new events, and returns the iteration when it has ended. A server
-// that cannot be reached is asked again: it may be restarting.
+// that cannot be reached any more is asked again: it may be restarting. One that was
+// never reached is an error: its address may be wrong.
 func (w *follower) look(ctx context.Context) (*api.Iteration, error) {
 	it, err := w.client.Iteration(ctx, w.f.name, api.Latest)
+	var network *api.NetworkError
+	if errors.As(err, &network) && !w.reached {
+		return nil, err
+	}
+	w.reached = true
 	switch {
-	case buildbtw.KindOf(err) == buildbtw.KindUnavailable:
+	case buildbtw.KindOf(err) == buildbtw.KindUnavailable, buildbtw.KindOf(err) == buildbtw.KindTooMany:
 		return nil, nil
 	case buildbtw.KindOf(err) == buildbtw.KindNotFound:
 		_, err := w.client.Buildspace(ctx, w.f.name) // it may have no iteration yet
@@ -182,20 +219,32 @@ func (w *follower) showNew(ctx context.Context, it api.Iteration) error {
 	}
 	if it.Number != w.number {
 		w.number = it.Number
-		w.line(fmt.Sprintf("iteration %d: %s", it.Number, strings.TrimSuffix(fmt.Sprintf("%s: %s", it.Reason, it.ReasonText), ": ")))
+		w.line(plain(fmt.Sprintf("iteration %d: %s", it.Number, strings.TrimSuffix(fmt.Sprintf("%s: %s", it.Reason, it.ReasonText), ": "))))
 	}
 	for _, e := range events {
 		w.since = e.ID
 		if e.Kind == buildbtw.EventBuild && e.Iteration == it.Number && e.From != buildbtw.StatusNew && e.To != buildbtw.StatusPending {
-			w.line(strings.TrimRight(fmt.Sprintf("%-9s %s %s", e.To, e.Pkgbase, e.Message), " "))
+			w.line(strings.TrimRight(w.painted(e.To)+" "+plain(e.Pkgbase+" "+e.Message), " "))
 		}
 	}
 	if w.bar == nil {
 		return nil
 	}
 	w.bar.ChangeMax(max(it.Total, 1))
-	w.bar.Describe(countsLine(it.Counts))
+	w.bar.Describe(countsLine(it))
 	return w.bar.Set(min(it.Counts.Settled(), max(it.Total, 1)-1))
+}
+
+// end takes the bar away: what follows begins on a line of its own.
+func (w *follower) end() {
+	if w.bar != nil {
+		_ = w.bar.Clear() // only looks suffer
+	}
+}
+
+// painted returns a status with its colour, as wide as the others.
+func (w *follower) painted(s buildbtw.Status) string {
+	return painted(fmt.Sprintf("%-9s", s), colourOf(string(s)), w.colour)
 }
 
 // line prints a line above the bar.

@@ -10,20 +10,37 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/cmd/internal/cli"
 )
 
 func (a *app) listCommand() *cobra.Command {
 	var f api.BuildspaceFilter
+	type row = api.Buildspace
+	l := listing[row]{name: func(s row) string { return s.Name }, columns: []column[row]{
+		{name: "NAME", text: func(s row) string { return s.Name }},
+		{name: "STATUS", text: func(s row) string { return progress(s)[0] }, status: func(s row) string { return progress(s)[0] }},
+		{name: "ITERATION", text: func(s row) string { return progress(s)[1] }},
+		{name: "BUILT", text: func(s row) string { return progress(s)[2] }},
+		{name: "FAILED", text: func(s row) string { return progress(s)[3] }},
+		{name: "TOTAL", text: func(s row) string { return progress(s)[4] }},
+		{name: "AGE", text: func(s row) string { return age(s.CreatedAt, time.Now()) }, by: func(a, b row) int { return b.CreatedAt.Compare(a.CreatedAt) }},
+		{name: "CHANGESETS", text: func(s row) string { return strings.Join(s.Changesets, " ") }},
+		{name: "SCOPE", wide: true, text: func(s row) string { return string(s.Scope) }},
+		{name: "PRIORITY", wide: true, text: func(s row) string { return string(s.Priority) }},
+		{name: "BY", wide: true, text: func(s row) string { return s.CreatedBy }},
+		{name: "URL", wide: true, text: func(s row) string { return s.URL }},
+	}}
 	cmd := &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List buildspaces",
 		Example: `  bbtw list
   bbtw list --source openssl
+  bbtw list --sort=-failed -o wide
   bbtw list --status active --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
+			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -31,23 +48,18 @@ func (a *app) listCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return a.printJSON(spaces)
-			}
-			if len(spaces) == 0 && isTerminal(a.out) {
+			if len(spaces) == 0 && isTerminal(a.out) && !a.isJSON(l.output) {
 				fmt.Fprintln(a.out, "No buildspaces yet. 'bbtw new CHANGESET' creates one.")
 				return nil
 			}
-			t := newTable("NAME", "STATUS", "ITERATION", "BUILT", "FAILED", "TOTAL", "AGE", "CHANGESETS")
-			for _, s := range spaces {
-				t.add(append(append([]string{s.Name}, progress(s)...), age(s.CreatedAt, time.Now()), strings.Join(s.Changesets, " "))...)
-			}
-			return t.print(a.out)
+			return l.print(a, spaces)
 		},
 	}
-	cmd.Flags().StringVar(&f.Status, "status", "", "only active or stopped ones")
+	cli.Word(cmd.Flags(), &f.Status, "status", "", "only active or stopped ones", string(buildbtw.BuildspaceActive), string(buildbtw.BuildspaceStopped))
 	cmd.Flags().StringVar(&f.Source, "source", "", "only those with a changeset of this source")
 	cmd.Flags().StringVarP(&f.Query, "query", "q", "", "only those whose name contains this")
+	l.register(cmd.Flags())
+	a.completeFlag(cmd, "source", sourceNames)
 	return cmd
 }
 

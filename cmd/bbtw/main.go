@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/cmd/internal/local"
 )
 
 func main() {
@@ -23,17 +24,27 @@ func (a *app) command() *cobra.Command {
 		Long: `bbtw talks to a buildbtw server: it shows what a change would rebuild, creates
 buildspaces, follows them, and fetches logs and packages.
 
+Servers with names stand in $XDG_CONFIG_HOME/buildbtw/bbtw.toml (~/.config/…):
+
+  default = "team"              # unless a command says otherwise
+  [servers.team]
+  url = "https://build.example.org"
+  token-file = "/home/anna/.config/buildbtw/team"   # or 'bbtw auth login'
+
 A CHANGESET is SLUG, SLUG/BRANCH, SLUG/TAG or SLUG/COMMIT: a source, and where in
 it the change is. A BUILD is a number as lists show it, or BUILDSPACE/PKGBASE.`,
 		Example: `  bbtw plan curl                     what would a change of curl rebuild?
   bbtw new curl/openssl-4 --wait     rebuild it, and wait for the end
   bbtw watch curl-openssl-4          see it happen
   bbtw why curl-openssl-4/mpv        why is mpv in it, and what does it wait for?
-  bbtw log -f curl-openssl-4/mpv     follow its log`,
+  bbtw log -f curl-openssl-4/mpv     follow its log
+  bbtw --server team list            of another server, which the configuration names`,
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.serverURL, "server-url", "http://127.0.0.1:8080", "URL of the server")
-	flags.StringVar(&a.token, "token", "", "token to present; better in BUILDBTW_TOKEN_FILE")
+	a.flags = flags
+	flags.StringVar(&a.serverName, "server", "", "name of a server in the configuration ($XDG_CONFIG_HOME/buildbtw/bbtw.toml)")
+	flags.StringVar(&a.serverURL, "server-url", "", "URL of the server (default: that of --server, else the one that you started or signed in to last, else "+local.DefaultURL+")")
+	flags.StringVar(&a.token, "token", "", "token to present; better in BUILDBTW_TOKEN_FILE (default: that of 'bbtw auth login', or of a server that you run yourself)")
 	flags.BoolVar(&a.json, "json", false, "print JSON")
 	root.AddGroup(
 		&cobra.Group{ID: groupWork, Title: "Rebuilding:"},
@@ -46,10 +57,10 @@ it the change is. A BUILD is a number as lists show it, or BUILDSPACE/PKGBASE.`,
 			root.AddCommand(c)
 		}
 	}
-	add(groupWork, a.planCommand(), a.newCommand(), a.watchCommand(), a.waitCommand(), a.downloadCommand(), a.repoCommand())
-	add(groupLook, a.listCommand(), a.showCommand(), a.diffCommand(), a.whyCommand(), a.logCommand(), a.sourcesCommand(), a.workersCommand())
-	add(groupChange, a.editCommand(), a.retryCommand(), a.rebuildCommand(), a.cancelCommand(), a.stopCommand(), a.startCommand(), a.iterateCommand())
-	root.AddCommand(cli.VersionCommand())
+	add(groupWork, a.planCommand(), a.newCommand(), a.watchCommand(), a.waitCommand(), a.downloadCommand(), a.repoCommand(), a.authCommand())
+	add(groupLook, a.listCommand(), a.showCommand(), a.diffCommand(), a.whyCommand(), a.logCommand(), a.activityCommand(), a.linksCommand(), a.filesCommand(), a.sourcesCommand(), a.workersCommand(), a.reproduceCommand(), a.openCommand())
+	add(groupChange, a.editCommand(), a.fixCommand(), a.retryCommand(), a.rebuildCommand(), a.cancelCommand(), a.abandonCommand(), a.stopCommand(), a.startCommand(), a.iterateCommand())
+	root.AddCommand(a.versionCommand())
 	return root
 }
 

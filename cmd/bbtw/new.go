@@ -41,17 +41,19 @@ A large buildspace asks for confirmation; --yes gives it.`,
 	f.register(flags)
 	f.registerReuse(flags)
 	flags.StringSliceVar(&f.add, "add", nil, "more pkgbases to build")
-	flags.BoolVar(&f.followAll, "follow-all", false, "a new iteration for any change of the graph, not only of the changesets")
+	f.registerFollow(flags)
 	flags.StringVarP(&f.name, "name", "n", "", "name (default: made from the first changeset)")
 	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask for confirmation of a large buildspace")
 	flags.BoolVar(&f.wait, "wait", false, "follow it to the end; exit code 1 when a build failed")
+	a.completeSettings(cmd)
+	cmd.ValidArgsFunction = a.completeAll(sourceNames)
 	return cmd
 }
 
 // create shows the summary of the plan, creates the buildspace and, if asked
 // to, follows it.
 func (a *app) create(ctx context.Context, f newFlags, n api.NewBuildspace) error {
-	c, err := a.client()
+	c, err := a.client(ctx)
 	if err != nil {
 		return err
 	}
@@ -77,7 +79,7 @@ func (a *app) create(ctx context.Context, f newFlags, n api.NewBuildspace) error
 	if !f.wait {
 		return nil
 	}
-	return a.follow(ctx, c, followed{name: space.Name, fail: true})
+	return a.follow(ctx, c, followed{name: space.Name})
 }
 
 // createConfirmed creates the buildspace; when the server wants a confirmation
@@ -89,7 +91,7 @@ func (a *app) createConfirmed(ctx context.Context, c *api.Client, n api.NewBuild
 	}
 	ok, askErr := a.confirm(buildbtw.MessageOf(err) + " Create it?")
 	if askErr != nil || !ok {
-		return space, err
+		return space, buildbtw.Unconfirmed("%w. --yes confirms it", err)
 	}
 	n.Confirm = true
 	return c.CreateBuildspace(ctx, n)

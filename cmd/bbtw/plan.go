@@ -23,7 +23,7 @@ edges that are ignored, sources that cannot be read, and names that nothing prov
   bbtw plan --json curl | jq .scopes`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
+			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -40,5 +40,7 @@ edges that are ignored, sources that cannot be read, and names that nothing prov
 	settings.register(cmd.Flags())
 	cmd.Flags().StringSliceVar(&settings.add, "add", nil, "more pkgbases to build")
 	view.Register(cmd.Flags())
+	a.completeSettings(cmd)
+	cmd.ValidArgsFunction = a.completeAll(sourceNames)
 	return cmd
 }

@@ -1,28 +1,51 @@
 package main
 
 import (
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/cmd/internal/cli"
 )
 
 // settingsFlags are the flags for a buildspace's settings; only those that were
 // given are sent.
 type settingsFlags struct {
-	scope, cycles, priority     string
+	scope                       buildbtw.Scope
+	cycles                      buildbtw.Cycles
+	priority                    buildbtw.Priority
 	exclude, add, architectures []string
-	followAll, makedepends      bool
+	followAll, followFixes      bool
+	makedepends                 bool
 	reuse, cutOff               bool
+	noBump                      bool
 }
 
 func (s *settingsFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&s.scope, "scope", "auto", "how far to rebuild: none, direct, all or auto")
-	flags.StringVar(&s.cycles, "cycles", "once", "build packages of a cut cycle once or twice")
-	flags.StringVar(&s.priority, "priority", "normal", "low, normal, high or emergency")
+	cli.Word(flags, &s.scope, "scope", buildbtw.ScopeAuto, "how far to rebuild: none, direct, all or auto", buildbtw.Scopes()...)
+	cli.Word(flags, &s.cycles, "cycles", buildbtw.CyclesOnce, "build packages of a cut cycle once or twice", buildbtw.CyclesOnce, buildbtw.CyclesTwice)
+	cli.Word(flags, &s.priority, "priority", buildbtw.PriorityNormal, "low, normal, high or emergency", buildbtw.Priorities()...)
 	flags.StringSliceVar(&s.exclude, "exclude", nil, "pkgbases to leave out")
 	flags.StringSliceVar(&s.architectures, "arch", nil, "architectures (default: all of the server)")
+	flags.BoolVar(&s.noBump, "no-bump", false, "leave the pkgrel of rebuilds as it is: pacman -Syu does not take them then")
 	flags.BoolVar(&s.makedepends, "makedepends", false, "makedepends bring dependents into the set too")
+}
+
+// registerFollow adds the flags for what makes new iterations by itself.
+func (s *settingsFlags) registerFollow(flags *pflag.FlagSet) {
+	flags.BoolVar(&s.followAll, "follow-all", false, "a new iteration for any change of the graph, not only of the changesets")
+	flags.BoolVar(&s.followFixes, "follow-fixes", false, "a push to the source of a failed build makes it a changeset")
+}
+
+// completeSettings makes shells complete the names in settings.
+func (a *app) completeSettings(cmd *cobra.Command) {
+	for _, flag := range []string{"exclude", "add"} {
+		if cmd.Flags().Lookup(flag) != nil {
+			a.completeFlag(cmd, flag, pkgbaseNames)
+		}
+	}
+	a.completeFlag(cmd, "arch", architectureNames)
 }
 
 // registerReuse adds the flags for builds that run; a plan does not need them.
@@ -34,12 +57,14 @@ func (s *settingsFlags) registerReuse(flags *pflag.FlagSet) {
 // settings returns the settings given on the command line.
 func (s *settingsFlags) settings(flags *pflag.FlagSet) api.Settings {
 	return api.Settings{
-		Scope:         given(flags, "scope", buildbtw.Scope(s.scope)),
-		Cycles:        given(flags, "cycles", buildbtw.Cycles(s.cycles)),
-		Priority:      given(flags, "priority", buildbtw.Priority(s.priority)),
+		Scope:         given(flags, "scope", s.scope),
+		Cycles:        given(flags, "cycles", s.cycles),
+		Priority:      given(flags, "priority", s.priority),
 		FollowAll:     given(flags, "follow-all", s.followAll),
+		FollowFixes:   given(flags, "follow-fixes", s.followFixes),
 		Reuse:         given(flags, "reuse", s.reuse),
 		CutOff:        given(flags, "cut-off", s.cutOff),
+		Bump:          given(flags, "no-bump", !s.noBump),
 		Makedepends:   given(flags, "makedepends", s.makedepends),
 		Architectures: given(flags, "arch", s.architectures),
 		Exclude:       given(flags, "exclude", s.exclude),

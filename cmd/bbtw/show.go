@@ -1,39 +1,79 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/buildgraph"
+	"buildbtw/cmd/internal/cli"
+	"buildbtw/pacman/alpm"
 )
 
 func (a *app) showCommand() *cobra.Command {
 	var iteration int
 	var status string
+	l := buildListing()
 	cmd := &cobra.Command{
 		Use:   "show NAME",
 		Short: "Show a buildspace with its builds",
 		Example: `  bbtw show curl-openssl-4
   bbtw show curl-openssl-4 --status failed,blocked
+  bbtw show curl-openssl-4 -o name --status failed | xargs -n1 bbtw log --tail 20
   bbtw show curl-openssl-4 --iteration 2`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
+			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return a.show(cmd.Context(), c, api.BuildFilter{Buildspace: args[0], Iteration: iteration, Status: status})
+			return a.show(cmd.Context(), c, api.BuildFilter{Buildspace: args[0], Iteration: iteration, Status: status}, &l)
 		},
 	}
-	cmd.Flags().IntVar(&iteration, "iteration", api.Latest, "number of the iteration (default: the latest)")
-	cmd.Flags().StringVar(&status, "status", "", "only builds with one of these statuses, separated by commas")
+	cli.Number(cmd.Flags(), &iteration, "iteration", api.Latest, 0, cli.Many, "number of the iteration (default: the latest)")
+	cli.Words(cmd.Flags(), &status, "status", "only builds with one of these statuses, separated by commas", statusNames()...)
+	l.register(cmd.Flags())
+	cmd.ValidArgsFunction = a.complete(buildspaceNames)
 	return cmd
 }
+
+func statusNames() []string {
+	var names []string
+	for _, s := range buildbtw.Statuses() {
+		names = append(names, string(s))
+	}
+	return names
+}
+
+// buildListing is how lists of builds are shown.
+func buildListing() listing[api.Build] {
+	type row = api.Build
+	return listing[row]{name: buildName, columns: []column[row]{
+		{name: "BUILD", text: func(b row) string { return b.ID }},
+		{name: "PKGBASE", text: func(b row) string { return b.Pkgbase }},
+		{name: "ARCH", text: func(b row) string { return b.Architecture }},
+		{name: "VERSION", text: func(b row) string { return buildgraph.VersionWords(b.BumpedFrom, versionOf(b)) }, by: func(a, b row) int { return alpm.Vercmp(versionOf(a), versionOf(b)) }},
+		{name: "LEVEL", text: func(b row) string { return strconv.Itoa(b.Level) }},
+		{name: "STATUS", text: statusWords, status: func(b row) string { return string(b.Status) }},
+		{name: "BECAUSE", text: func(b row) string { return b.Reason.String() }},
+		{name: "STAGE", wide: true, text: func(b row) string { return strconv.Itoa(b.Stage) }},
+		{name: "ATTEMPTS", wide: true, text: func(b row) string { return strconv.Itoa(b.Attempts) }},
+		{name: "CHANGED", wide: true, text: func(b row) string { return age(b.ChangedAt, time.Now()) + " ago" }, by: func(a, b row) int { return b.ChangedAt.Compare(a.ChangedAt) }},
+		{name: "COMMIT", wide: true, text: func(b row) string { return fmt.Sprintf("%.12s", b.Commit) }},
+		{name: "REUSED", wide: true, text: func(b row) string { return b.ReusedFrom }},
+	}}
+}
+
+// versionOf returns the version that was built, which pkgver() may have made, else the
+// one that the .SRCINFO says.
+func versionOf(b api.Build) string { return cmp.Or(b.BuiltVersion, b.Version) }
 
 // shown is the output of "bbtw show --json".
 type shown struct {
@@ -43,7 +83,7 @@ type shown struct {
 	Builds     []api.Build    `json:"builds"`
 }
 
-func (a *app) show(ctx context.Context, c *api.Client, f api.BuildFilter) error {
+func (a *app) show(ctx context.Context, c *api.Client, f api.BuildFilter, l *listing[api.Build]) error {
 	space, err := c.Buildspace(ctx, f.Buildspace)
 	if err != nil {
 		return err
@@ -66,13 +106,32 @@ func (a *app) show(ctx context.Context, c *api.Client, f api.BuildFilter) error 
 			return err
 		}
 	}
-	if a.json {
+	l.sorted(all.Builds)
+	switch {
+	case a.isJSON(l.output):
 		return a.printJSON(all)
+	case l.output == "name":
+		nameUniquely(all.Builds, l)
+		return l.print(a, all.Builds)
 	}
-	return a.printShown(all)
+	return a.printShown(all, l)
 }
 
-func (a *app) printShown(all shown) error {
+// nameUniquely makes the names in a list of builds the numbers where one pkgbase has
+// several builds: then its name alone is not enough for other commands.
+func nameUniquely(builds []api.Build, l *listing[api.Build]) {
+	seen := map[string]bool{}
+	for _, b := range builds {
+		if seen[b.Pkgbase] {
+			l.name = func(b api.Build) string { return b.ID }
+		}
+		seen[b.Pkgbase] = true
+	}
+}
+
+func buildName(b api.Build) string { return b.Buildspace + "/" + b.Pkgbase }
+
+func (a *app) printShown(all shown, l *listing[api.Build]) error {
 	fmt.Fprintf(a.out, "%s (%s)  %s\n", all.Buildspace.Name, all.Buildspace.Status, all.Buildspace.URL)
 	fmt.Fprintf(a.out, "changesets: %s   scope: %s\n", strings.Join(all.Buildspace.Changesets, " "), all.Buildspace.Scope)
 	if all.Iteration == nil {
@@ -80,29 +139,49 @@ func (a *app) printShown(all shown) error {
 		return nil
 	}
 	it := all.Iteration
-	fmt.Fprintf(a.out, "iteration %d: %s, %s\n", it.Number, it.Status, strings.TrimSuffix(fmt.Sprintf("%s: %s", it.Reason, it.ReasonText), ": "))
+	fmt.Fprintf(a.out, "iteration %d: %s, %s\n", it.Number, a.painted(string(it.Status)), plain(strings.TrimSuffix(fmt.Sprintf("%s: %s", it.Reason, it.ReasonText), ": ")))
 	if it.Error != "" {
-		fmt.Fprintf(a.out, "%s\n", it.Error)
+		fmt.Fprintln(a.out, plain(it.Error))
 	}
-	fmt.Fprintln(a.out, countsLine(it.Counts))
+	fmt.Fprintln(a.out, countsLine(*it))
 	if all.Forecast != nil {
 		a.printForecast(*all.Forecast)
 	}
 	for _, b := range it.Blockers {
-		fmt.Fprintf(a.out, "%s %s: blocks %s\n", b.Build.Pkgbase, b.Build.Status, plural(b.Blocks, "build"))
+		fmt.Fprintf(a.out, "%s %s: %s%s\n", b.Build.Pkgbase, b.Build.Status, blocksWords(b), errorWords(b.Build.Error))
+	}
+	for _, line := range causeLines(all.Builds) {
+		fmt.Fprintln(a.out, plain(line))
 	}
 	fmt.Fprintln(a.out)
-	t := newTable("BUILD", "PKGBASE", "ARCH", "VERSION", "LEVEL", "STATUS", "BECAUSE")
-	for _, b := range all.Builds {
-		t.add(b.ID, b.Pkgbase, b.Architecture, b.Version, strconv.Itoa(b.Level), statusWords(b), b.Reason.String())
-	}
-	return t.print(a.out)
+	return l.print(a, all.Builds)
 }
 
-// countsLine returns how many builds have which status.
-func countsLine(n buildbtw.Counts) string {
+// blocksWords says how many builds one blocks, and what fixing it alone is worth.
+func blocksWords(b api.Blocker) string {
+	words := "blocks " + plural(b.Blocks, "build")
+	if b.Frees == b.Blocks {
+		return words
+	}
+	return fmt.Sprintf("%s, fixing it alone frees %d", words, b.Frees)
+}
+
+// errorWords says why a build failed, after what else is said of it.
+func errorWords(e *api.FirstError) string {
+	if e == nil {
+		return ""
+	}
+	return "; " + plain(e.Text)
+}
+
+// painted returns the word of a status in its colour, where there are colours.
+func (a *app) painted(status string) string { return painted(status, colourOf(status), a.colours()) }
+
+// countsLine returns how many builds have which status, as people read it.
+func countsLine(it api.Iteration) string {
+	n := it.Counts.Shown(it.Blocked)
 	var parts []string
-	for _, s := range buildbtw.Statuses() {
+	for _, s := range buildbtw.ShownStatuses() {
 		if n[s] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n[s], s))
 		}
@@ -115,10 +194,12 @@ func statusWords(b api.Build) string {
 	switch {
 	case b.Status == buildbtw.StatusSkipped:
 		return fmt.Sprintf("skipped (%s)", b.SkipReason)
+	case b.RetryWords() != "":
+		return string(b.Status) + ": " + b.RetryWords()
 	case b.Status == buildbtw.StatusBlocked && len(b.RootCauses) > 0:
 		return "blocked by " + causes(b.RootCauses)
 	default:
-		return string(b.Status)
+		return string(b.Status.Shown(false))
 	}
 }
 

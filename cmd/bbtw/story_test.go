@@ -40,6 +40,13 @@ func TestStories(t *testing.T) {
 			"until":  storyCommand((*story).until),
 			"usage":  storyCommand((*story).usage),
 			"json":   storyCommand((*story).json),
+
+			"terminal": storyCommand((*story).terminal),
+
+			"interrupt":  storyCommand((*story).interrupt),
+			"background": storyCommand((*story).background),
+			"browser":    storyCommand((*story).browser),
+			"ended":      storyCommand((*story).ended),
 		},
 	})
 }
@@ -72,6 +79,13 @@ func newStory(env *testscript.Env) error {
 	env.Setenv("BUILDBTW_TIMEOUT", patience.String()) // of bbtw wait and watch
 	env.Setenv("BUILDBTW_SERVER_URL", "http://127.0.0.1:1")
 	env.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
+	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "no-config"))
+	env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
+	bin, err := newOpener(s.dir)
+	if err != nil {
+		return err
+	}
+	env.Setenv("PATH", bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
 	env.Setenv("LONG", strings.Repeat("a", 300))
 	s.env = append(slices.Clip(s.env), env.Vars...)
 	env.Defer(func() {
@@ -129,7 +143,7 @@ func (s *story) startWorker(ts *testscript.TestScript, args []string) error {
 			"--name", name, "--work-dir", filepath.Join(s.dir, "workers", name),
 		}, args[1:]...),
 		Dir: s.dir, Log: filepath.Join(s.dir, name+".log"),
-		Env: append(slices.Clip(s.env), "BUILDBTW_SERVER_URL="+ts.Getenv("BUILDBTW_SERVER_URL")),
+		Env: s.environ(ts),
 	})
 	s.processes[name] = p
 	return err
@@ -157,6 +171,15 @@ func (s *story) halt(_ *testscript.TestScript, args []string) error {
 	return err
 }
 
+// interrupt NAME sends what Ctrl-C sends.
+func (s *story) interrupt(_ *testscript.TestScript, args []string) error {
+	p, err := s.process(args)
+	if err != nil {
+		return err
+	}
+	return p.Signal(os.Interrupt)
+}
+
 func (s *story) process(args []string) (*cmdtest.Process, error) {
 	if len(args) != 1 || s.processes[args[0]] == nil {
 		return nil, fmt.Errorf("%q names nothing that was started", args)
@@ -180,7 +203,7 @@ func (s *story) until(ts *testscript.TestScript, args []string) error {
 		errs.Reset()
 		cmd := exec.CommandContext(s.ctx, args[1], args[2:]...)
 		cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, &out, &errs
-		cmd.Env = append(slices.Clip(s.env), "BUILDBTW_SERVER_URL="+ts.Getenv("BUILDBTW_SERVER_URL"))
+		cmd.Env = s.environ(ts)
 		_ = cmd.Run() // what counts is the output
 		return pattern.Match(out.Bytes()), nil
 	})
@@ -197,7 +220,7 @@ func (s *story) usage(ts *testscript.TestScript, args []string) error {
 		return errors.New("usage: usage REGEXP PROGRAM [ARGUMENT...]")
 	}
 	cmd := exec.CommandContext(s.ctx, args[1], args[2:]...)
-	cmd.Dir, cmd.Env = s.dir, append(slices.Clip(s.env), "BUILDBTW_SERVER_URL="+ts.Getenv("BUILDBTW_SERVER_URL"))
+	cmd.Dir, cmd.Env = s.dir, s.environ(ts)
 	out, _ := cmd.CombinedOutput() // the exit code tells
 	if code := cmd.ProcessState.ExitCode(); code != 2 {
 		return fmt.Errorf("%s: exit code %d, want 2\n%s", strings.Join(args[1:], " "), code, out)

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +30,7 @@ without creating anything.`,
   bbtw why curl mpv --all        # everything by which it does`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
+			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -46,6 +48,8 @@ without creating anything.`,
 		},
 	}
 	e.settings.register(cmd.Flags())
+	a.completeSettings(cmd)
+	cmd.ValidArgsFunction = a.completeAll(buildNames, sourceNames)
 	cmd.Flags().Lookup("arch").Usage = "architecture, if there are several"
 	cmd.Flags().BoolVar(&e.all, "all", false, "name everything in the set that it depends on")
 	return cmd
@@ -60,11 +64,25 @@ func (a *app) why(ctx context.Context, c *api.Client, name, arch string) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
-		return a.printJSON(b)
+	f, err := findFailure(ctx, c, b)
+	if err != nil {
+		return err
 	}
-	fmt.Fprintf(a.out, "%s %s %s\n", b.Pkgbase, b.Reason, inParentheses(b.Chain))
-	fmt.Fprintf(a.out, "%s is %s\n", b.Pkgbase, statusWords(b.Build))
+	if a.json {
+		return a.printJSON(struct {
+			api.BuildDetail
+			Failure *failure `json:"failure,omitempty"`
+		}{b, f})
+	}
+	fmt.Fprintln(a.out, plain(fmt.Sprintf("%s %s %s", b.Pkgbase, b.Reason, inParentheses(b.Chain))))
+	if f == nil {
+		fmt.Fprintf(a.out, "%s is %s\n", b.Pkgbase, statusWords(b.Build))
+	} else {
+		a.printFailure(b, *f)
+	}
+	for _, name := range slices.Sorted(maps.Keys(b.NotOwned)) {
+		fmt.Fprintln(a.out, plain(b.NotOwned.Why(name)))
+	}
 	if len(b.WaitingFor) > 0 {
 		fmt.Fprintln(a.out, "waiting for:")
 		for _, w := range b.WaitingFor {
@@ -78,6 +96,75 @@ func (a *app) why(ctx context.Context, c *api.Client, name, arch string) error {
 		fmt.Fprintf(a.out, "builds against %s from the base repositories: the %s edge is ignored, on the cycle %s\n", cut.From, strings.Join(cut.Kinds, " and "), strings.Join(cut.Cycle, " → "))
 	}
 	return nil
+}
+
+// failure is how a build failed.
+type failure struct {
+	Attempt int        `json:"attempt"`
+	Message string     `json:"message"`
+	Line    *logLine   `json:"line,omitempty"` // of its log: the first that tells of an error
+	around  []string   // that line with some before and after it
+	ended   *time.Time // when
+}
+
+// findFailure returns how a failed build failed: what its last attempt ended with, and
+// the first line of the log that tells of an error. It returns nil for other builds.
+func findFailure(ctx context.Context, c *api.Client, b api.BuildDetail) (*failure, error) {
+	if b.Status != buildbtw.StatusFailed {
+		return nil, nil
+	}
+	attempts, err := c.Attempts(ctx, b.ID)
+	if err != nil || len(attempts) == 0 {
+		return nil, err
+	}
+	last := attempts[len(attempts)-1]
+	f := &failure{Attempt: last.Number, Message: last.Message, ended: last.FinishedAt}
+	state, err := c.LogState(ctx, b.ID, last.Number)
+	if buildbtw.KindOf(err) == buildbtw.KindNotFound { // it is not kept any more
+		return f, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(state.Errors) == 0 {
+		return f, nil
+	}
+	m := state.Errors[0]
+	for _, other := range state.Errors {
+		if b.Error != nil && b.Error.Attempt == last.Number && other.Line == b.Error.Line {
+			m = other
+		}
+	}
+	f.Line = &logLine{m.Line, m.Kind, m.Text}
+	return f, f.read(ctx, c, b.ID)
+}
+
+// errorContext is how many lines before and after the one that says why a build failed are
+// shown.
+const errorContext = 2
+
+// read reads the lines around the one that says why the build failed.
+func (f *failure) read(ctx context.Context, c *api.Client, id string) error {
+	lines, err := c.LogLines(ctx, id, f.Attempt, max(1, f.Line.Line-errorContext), 2*errorContext+1)
+	for _, l := range lines.Lines {
+		f.around = append(f.around, fmt.Sprintf("%6d  %s", l.Line, plain(l.Text)))
+	}
+	return err
+}
+
+func (a *app) printFailure(b api.BuildDetail, f failure) {
+	when := ""
+	if f.ended != nil {
+		when = " " + age(*f.ended, time.Now()) + " ago"
+	}
+	fmt.Fprintf(a.out, "%s %s%s, in attempt %d: %s\n", b.Pkgbase, a.painted("failed"), when, f.Attempt, cmp.Or(plain(f.Message), "no reason is known"))
+	if f.Line != nil {
+		fmt.Fprintf(a.out, "line %d of its log: %s\n", f.Line.Line, plain(f.Line.Text))
+	}
+	for _, line := range f.around {
+		fmt.Fprintln(a.out, line)
+	}
+	fmt.Fprintf(a.out, "see 'bbtw log %s', or only what tells of errors with --errors; 'bbtw retry %s' tries the same commit again, 'bbtw fix %s' what was pushed since\n", b.ID, b.ID, b.ID)
 }
 
 // inParentheses returns the chain to the changeset, when it has more than one link.

@@ -51,7 +51,7 @@ signs in; it is for demonstrations and tests on this machine.`,
 	f.StringVar(&o.token, "token", gitlabtest.Token, "token that may do everything")
 	f.StringVar(&o.hook, "hook", "", "address that is told of pushes and pipelines")
 	f.StringVar(&o.secret, "hook-secret", "", "what is presented there")
-	f.IntVar(&o.runners, "runners", 2, "jobs at the same time")
+	cli.Number(f, &o.runners, "runners", 2, 1, 1024, "jobs at the same time")
 	f.StringVar(&o.executor, "executor", "buildbtw-executor", "program that executes jobs; its settings are this program's environment")
 	os.Exit(cli.Run(root))
 }

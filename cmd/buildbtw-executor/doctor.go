@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +25,7 @@ it as gitlab-runner's user, with the environment of gitlab-runner.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s.builders.Complete(1)
 			return machine.Doctor{
-				Program: program, Server: &s.server, Builders: &s.builders, LogFormat: s.logFormat,
+				Program: program, Server: &s.server, Builders: &s.builders, LogFormat: s.logFormat, Secrets: s.secrets(),
 				Directory: "state directory " + s.stateDir, CheckDirectory: s.checkState,
 			}.Run(cmd.Context(), cmd.OutOrStdout())
 		},
@@ -46,4 +49,15 @@ func (s *settings) checkState() error {
 		}
 	}
 	return machine.CheckDirectory(string(dir))
+}
+
+// secrets returns the files on this machine that no build may read: the token, and
+// the settings of this program and of gitlab-runner when a secret is in them.
+func (s *settings) secrets() []string {
+	conf := cmp.Or(os.Getenv("BUILDBTW_EXECUTOR_CONF"), "/etc/buildbtw/executor.conf")
+	runner := []string{"/etc/gitlab-runner/config.toml"}
+	if home, err := os.UserHomeDir(); err == nil {
+		runner = append(runner, filepath.Join(home, ".gitlab-runner/config.toml"))
+	}
+	return append(machine.WithSecrets(append(runner, conf)...), s.server.Secrets(s.stateDir)...)
 }

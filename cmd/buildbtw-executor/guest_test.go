@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -35,9 +36,10 @@ func TestWholePackageInAGuest(t *testing.T) {
 	kernel, modules, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	s := newSite(t, map[string]string{"libcalc": demoSource})
 	s.runner.Env = append(s.runner.Env, "BUILDBTW_RUNNER=vm", "BUILDBTW_VM_BACKEND=qemu", "BUILDBTW_VM_ROOT=host", "BUILDBTW_VM_SCRIPT=makepkg",
-		"BUILDBTW_VM_KERNEL="+kernel, "BUILDBTW_VM_MODULES="+modules, "BUILDBTW_VM_MEMORY=1024", "BUILDBTW_PATIENCE=1s")
+		"BUILDBTW_VM_KERNEL="+kernel, "BUILDBTW_VM_MODULES="+modules, "BUILDBTW_VM_MEMORY=1024", "BUILDBTW_PATIENCE=1s",
+		"BUILDBTW_VM_BOOT="+cmdtest.OnBusyMachine(5*time.Minute).String())
 	start := time.Now()
-	raw := bytes.Replace(s.response("libcalc", nil), []byte(`"timeout":60`), []byte(`"timeout":900`), 1)
+	raw := bytes.Replace(s.response("libcalc", nil), []byte(`"timeout":60`), fmt.Appendf(nil, `"timeout":%.0f`, min(cmdtest.OnBusyMachine(15*time.Minute), 2*time.Hour).Seconds()), 1)
 	result := s.play(s.parse(raw), nil)
 	if result.State != "success" || s.build("libcalc").Status != buildbtw.StatusBuilt {
 		t.Fatalf("%+v", result)

@@ -171,7 +171,7 @@ func TestCancelledJob(t *testing.T) {
 func TestBuildThatTheServerStops(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, map[string]string{"tool": "outcome=hang"})
-	packager, err := api.New(s.server.URL, "", api.Options{})
+	packager, err := s.server.Client(api.Options{})
 	s.must(err)
 	stopped := make(chan error, 1)
 	ready := s.cancelWhen("tool", "")

@@ -9,14 +9,26 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/runners/fetch"
 )
 
 func main() {
+	fetch.Inside()
+	// A runner that is killed breaks the pipes to which this program writes, and the build is
+	// still to be handed back. Ignored, the signal would be so for programs of builds, too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	os.Exit(cli.Run(command()))
+}
+
+// command returns the whole tree of commands.
+func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "buildbtw-executor",
 		Short: "Execute builds as jobs of a gitlab-runner",
@@ -31,7 +43,7 @@ BUILDBTW_SERVER_URL. Set them in the environment of gitlab-runner.`,
   buildbtw-executor doctor --server-url https://buildbtw.example.org --worker-token-file /etc/buildbtw/token`,
 	}
 	root.AddCommand(configCommand(), prepareCommand(), runCommand(), cleanupCommand(), doctorCommand(), cli.VersionCommand())
-	os.Exit(cli.Run(root))
+	return root
 }
 
 // The variables in which a runner sets the meaning of exit codes. Any other

@@ -87,8 +87,8 @@ func watchRunner(ctx context.Context, runner process) (context.Context, context.
 				return
 			case <-tick.C:
 				if !runner.alive() {
+					cancel() // first: nobody may read what is said
 					say("the gitlab-runner that started this job is gone; the build is handed back")
-					cancel()
 					return
 				}
 			}

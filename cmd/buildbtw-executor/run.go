@@ -66,7 +66,7 @@ func build(ctx context.Context, s *settings) error {
 	defer release()
 	ctx, cancel := watchRunner(ctx, st.Runner)
 	defer cancel()
-	report, err := s.execute(ctx, execution{job: job, dir: d, slot: slot, state: st})
+	report, err := s.execute(ctx, execution{job: job, machine: dir, dir: d, slot: slot, state: st})
 	if err != nil {
 		return err
 	}
@@ -76,10 +76,11 @@ func build(ctx context.Context, s *settings) error {
 
 // execution is a job's build on its way.
 type execution struct {
-	job   gitlabJob
-	dir   jobDir
-	slot  int
-	state state
+	job     gitlabJob
+	machine stateDir // has the secret of all jobs of this machine
+	dir     jobDir
+	slot    int
+	state   state
 }
 
 // execute has an agent see the build through.
@@ -99,7 +100,7 @@ func (s *settings) execute(ctx context.Context, e execution) (runners.Report, er
 	}
 	agent, err := runners.NewAgent(runners.Options{
 		Client: client, Worker: s.name, Architectures: s.builders.Architectures, Version: cli.Version(),
-		Runners: list, WorkDir: e.dir.work(), Log: log, Tail: s.tail,
+		Runners: list, WorkDir: e.dir.work(), SecretDir: string(e.machine), Log: log, Tail: int64(s.tail),
 	})
 	if err != nil {
 		return runners.Report{}, err
@@ -141,7 +142,7 @@ func (s *settings) buildURL(build string) string {
 
 // tell prints the end of the log and the outcome of the build.
 func (s *settings) tell(job gitlabJob, r runners.Report) {
-	if tail := printable(r.Tail, int64(len(r.Tail)) < s.tail); tail != "" {
+	if tail := printable(r.Tail, len(r.Tail) < s.tail); tail != "" {
 		say("the end of the log:")
 		fmt.Fprint(os.Stderr, tail)
 	}

@@ -29,7 +29,7 @@ type settings struct {
 	logFormat string
 	grace     time.Duration
 	patience  time.Duration
-	tail      int64
+	tail      int
 }
 
 func (s *settings) flags(f *pflag.FlagSet) {
@@ -37,10 +37,10 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	s.builders.Flags(f, "vm")
 	f.StringVar(&s.name, "name", "gitlab-"+machine.Hostname(), "name of this machine for the server; each needs its own")
 	f.StringVar(&s.stateDir, "state-dir", "/var/tmp/buildbtw-executor", "directory for jobs and their builds, for gitlab-runner's user alone")
-	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
-	f.DurationVar(&s.grace, "grace", 30*time.Second, "how long before GitLab's time limit a build is ended, so that it can be reported")
-	f.DurationVar(&s.patience, "patience", time.Minute, "how long prepare waits for a server that does not answer; gitlab-runner calls it three times")
-	f.Int64Var(&s.tail, "tail", 4096, "bytes of the build's log that are repeated in GitLab's; the server has all of it")
+	cli.Word(f, &s.logFormat, "log-format", "text", "text or json", "text", "json")
+	cli.Time(f, &s.grace, "grace", 30*time.Second, 0, cli.Long, "how long before GitLab's time limit a build is ended, so that it can be reported")
+	cli.Time(f, &s.patience, "patience", time.Minute, 0, cli.Long, "how long prepare waits for a server that does not answer; gitlab-runner calls it three times")
+	cli.Number(f, &s.tail, "tail", 4096, 0, 1<<20, "bytes of the build's log that are repeated in GitLab's; the server has all of it")
 }
 
 // client makes a client that repeats calls so.

@@ -138,7 +138,7 @@ func commitDemo(name, dir string) error {
 // create makes a buildspace, as its packager does: with no token of a machine.
 func (s *site) create(name string) {
 	s.t.Helper()
-	packager, err := api.New(s.server.URL, "", api.Options{})
+	packager, err := s.server.Client(api.Options{})
 	s.must(err)
 	_, err = packager.CreateBuildspace(s.t.Context(), api.NewBuildspace{Name: name, Changesets: []string{name}})
 	s.must(err)

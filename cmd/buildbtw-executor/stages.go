@@ -13,6 +13,7 @@ import (
 	"buildbtw"
 	"buildbtw/cmd/internal/cli"
 	"buildbtw/cmd/internal/machine"
+	"buildbtw/runners"
 )
 
 // stageCommand makes the command of a stage. Every failure of it ends with one of
@@ -117,9 +118,19 @@ func prepare(cmd *cobra.Command, s *settings) error {
 	if err != nil {
 		return err
 	}
+	if err := machine.CheckSecrets(list, s.secrets()); err != nil {
+		return err
+	}
 	for _, r := range list {
 		if err := r.Probe(cmd.Context()); err != nil {
 			return fmt.Errorf("runner %s cannot be used on this machine: %w", r.Name(), err)
+		}
+		if noter, ok := r.(runners.Noter); ok {
+			for _, note := range noter.Notes() {
+				if note.Warning {
+					say("warning: runner %s: %s", r.Name(), note.Text)
+				}
+			}
 		}
 	}
 	return s.checkBuild(cmd, job)

@@ -148,7 +148,7 @@ func TestDoctor(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, map[string]string{"tool": ""})
 	stdout, _, code := s.stage(s.job("tool"), nil, "doctor")
-	if want := "ok    server " + s.server.URL + "\nok    state directory " + s.path("state") + "\nok    runner fake\n"; stdout != want || code != 0 {
+	if want := "ok    server " + s.server.URL + "\nok    state directory " + s.path("state") + "\nok    secrets\nok    runner fake\n"; stdout != want || code != 0 {
 		t.Errorf("code %d:\n%s", code, stdout)
 	}
 	job := s.job("tool")
@@ -157,6 +157,34 @@ func TestDoctor(t *testing.T) {
 	for _, want := range []string{"FAIL  server " + s.server.URL, "FAIL  state directory /tmp: ", "FAIL  runner vm: ", "--vm-kernel"} {
 		if !strings.Contains(stdout, want) || code != 1 {
 			t.Errorf("code %d, no %q:\n%s", code, want, stdout)
+		}
+	}
+}
+
+// Neither the token nor a file of settings that has one may be readable by a build:
+// doctor says so, and no job gets beyond prepare.
+func TestSecretsThatABuildCouldReadAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, map[string]string{"tool": ""})
+	job, conf := s.job("tool"), s.path("executor.conf")
+	env := []string{"BUILDBTW_EXECUTOR_CONF=" + conf}
+	for _, test := range []struct {
+		conf        string
+		token, mode os.FileMode
+		says        string
+	}{
+		{"BUILDBTW_RUNNER=fake\n", 0o600, 0o644, ""},
+		{"BUILDBTW_WORKER_TOKEN=abc\n", 0o600, 0o600, ""},
+		{"BUILDBTW_WORKER_TOKEN=abc\n", 0o600, 0o644, "chmod 600 " + conf},
+		{"BUILDBTW_RUNNER=fake\n", 0o644, 0o644, "chmod 600 " + s.path("token")},
+	} {
+		s.must(os.WriteFile(conf, []byte(test.conf), 0o600))
+		s.must(os.Chmod(conf, test.mode))
+		s.must(os.Chmod(s.path("token"), test.token))
+		stdout, _, doctor := s.stage(job, env, "doctor")
+		_, stderr, prepare := s.stage(job, env, "prepare")
+		if refused := test.says != ""; (doctor != 0) != refused || (prepare != 0) != refused || !strings.Contains(stdout, test.says) || !strings.Contains(stderr, test.says) {
+			t.Errorf("%+v: doctor %d\n%s\nprepare %d\n%s", test, doctor, stdout, prepare, stderr)
 		}
 	}
 }

@@ -11,6 +11,11 @@ import (
 )
 
 func main() {
+	os.Exit(cli.Run(command()))
+}
+
+// command returns the whole tree of commands.
+func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "buildbtw-repo-updater",
 		Short: "Keep a directory of package sources fresh",
@@ -24,5 +29,5 @@ BUILDBTW_GITLAB_TOKEN, and BUILDBTW_GITLAB_TOKEN_FILE names a file with it.`,
   buildbtw-repo-updater print-changed --since 24h`,
 	}
 	root.AddCommand(updateCommand(), printChangedCommand(), cli.VersionCommand())
-	os.Exit(cli.Run(root))
+	return root
 }

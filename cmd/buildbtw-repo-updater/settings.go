@@ -33,8 +33,8 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.sshKey, "ssh-key", "", "private key for SSH (default: what the agent offers)")
 	f.StringVar(&s.knownHosts, "known-hosts", "", "file with the SSH keys of servers (default: ssh's own)")
 	f.BoolVar(&s.all, "all", false, "fetch every project, not only those that GitLab shows as changed")
-	f.IntVar(&s.jobs, "jobs", 8, "fetches at the same time")
-	f.DurationVar(&s.timeout, "fetch-timeout", 10*time.Minute, "how long one fetch may take")
+	cli.Number(f, &s.jobs, "jobs", 8, 1, 1024, "fetches at the same time")
+	cli.Time(f, &s.timeout, "fetch-timeout", 10*time.Minute, time.Millisecond, cli.Long, "how long one fetch may take")
 }
 
 func (s *settings) check() error {

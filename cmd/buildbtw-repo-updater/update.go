@@ -140,8 +140,18 @@ func (u *updater) look(ctx context.Context) (until time.Time, err error) {
 		u.note(p)
 	}
 	if whole {
-		u.noteGone(ctx, group, seen)
+		u.noteGone(ctx, group, func(c *clone) bool { return !seen[c.ID] && !c.Gone })
 	}
+	// What GitLab does not show as active may have given its name to what it does.
+	names := map[string]int{}
+	for _, c := range u.state.Projects {
+		names[c.Path]++
+	}
+	u.noteGone(ctx, group, func(c *clone) bool { return names[c.Path] > 1 && !c.Gone })
+	if err := u.state.save(); err != nil { // the new names, before the clones have them
+		return until, err
+	}
+	u.settle()
 	for _, c := range u.state.Projects {
 		if c.Gone {
 			u.older++
@@ -158,7 +168,7 @@ func (u *updater) note(p buildbtw.Project) {
 		u.state.Projects[p.ID] = &clone{Project: p}
 		return
 	case c.Path != p.Path:
-		u.rename(c.Project, p)
+		u.moveAside(c.Project, p)
 		c.NextAt = time.Now()
 	case u.all || p.ActiveAt.After(c.ActiveAt) || c.Gone:
 		c.NextAt = time.Now()
@@ -166,31 +176,70 @@ func (u *updater) note(p buildbtw.Project) {
 	c.Project, c.Gone = p, false
 }
 
-// rename moves the clone of a project that was renamed.
-func (u *updater) rename(from, to buildbtw.Project) {
+// aside is where the clone of a project lies while it is moved. No project's path ends so.
+func (u *updater) aside(id int64) string {
+	return filepath.Join(u.state.Directory, fmt.Sprintf("%d.moved.git", id))
+}
+
+// moveAside takes the clone of a project that was renamed out of the way: another one may
+// have its name now. A run that was cut off has done so already.
+func (u *updater) moveAside(from, to buildbtw.Project) {
 	old, ok := u.place(u.state.Directory, from)
-	now, valid := u.place(u.state.Directory, to)
-	if !ok || !valid {
-		return
-	}
-	if _, err := os.Lstat(now); err == nil {
-		fmt.Fprintf(u.out, "%s is called %s now, which is there already; the old clone stays\n", from.Path, to.Path)
-		return
-	}
-	if os.MkdirAll(filepath.Dir(now), 0o755) == nil && os.Rename(old, now) == nil {
+	if ok && !exists(u.aside(to.ID)) && os.Rename(old, u.aside(to.ID)) == nil {
 		fmt.Fprintf(u.out, "%s is called %s now\n", from.Path, to.Path)
 	}
 }
 
-// noteGone looks at projects that a list of all lacks: they may have slipped from
-// one page to another.
-func (u *updater) noteGone(ctx context.Context, group *gitlab.Group, seen map[int64]bool) {
+// settle puts the clones that were moved aside, in this run or one that was cut off, where
+// they belong.
+func (u *updater) settle() {
 	for id, c := range u.state.Projects {
-		if seen[id] || c.Gone {
+		dir, ok := u.place(u.state.Directory, c.Project)
+		if ok && exists(u.aside(id)) && !exists(dir) && os.MkdirAll(filepath.Dir(dir), 0o755) == nil {
+			_ = os.Rename(u.aside(id), dir) // else fetching it says so
+		}
+	}
+}
+
+// holder returns why the directory of a project is not its own: what is there is another's.
+// A project that is gone loses its name to the one that has it now.
+func (u *updater) holder(c *clone, dir string) error {
+	if !exists(dir) {
+		for id, other := range u.state.Projects {
+			if id != c.ID && other.Gone && other.Path == c.Path {
+				delete(u.state.Projects, id)
+			}
+		}
+		return nil
+	}
+	if aside := u.aside(c.ID); exists(aside) {
+		return buildbtw.Conflict("%s is there already; move it away, and the clone in %s takes its place", dir, aside)
+	}
+	for id, other := range u.state.Projects {
+		if id != c.ID && other.Path == c.Path {
+			return buildbtw.Conflict("%s is the clone of another project, which was called so; move it away", dir)
+		}
+	}
+	return nil
+}
+
+func exists(file string) bool {
+	_, err := os.Lstat(file)
+	return err == nil
+}
+
+// noteGone asks for single projects that a list of all lacks, as they may have slipped from
+// one page to another, or whose name another one has.
+func (u *updater) noteGone(ctx context.Context, group *gitlab.Group, which func(*clone) bool) {
+	for _, c := range u.state.Projects {
+		if !which(c) {
 			continue
 		}
-		_, err := group.Project(ctx, id)
-		if trouble := gitlab.TroubleOf(err); trouble == gitlab.NotFound || trouble == gitlab.Gone {
+		p, err := group.Project(ctx, c.ID)
+		switch trouble := gitlab.TroubleOf(err); {
+		case err == nil:
+			u.note(p)
+		case trouble == gitlab.NotFound, trouble == gitlab.Gone:
 			c.Gone = true
 			fmt.Fprintf(u.out, "%s was archived, deleted, or moved out of the group; its clone stays\n", c.Path)
 		}
@@ -236,9 +285,15 @@ func (u *updater) fetch(ctx context.Context, list []*clone) error {
 func (u *updater) fetchOne(ctx context.Context, c *clone) error {
 	dir, ok := u.place(u.state.Directory, c.Project)
 	if !ok {
-		return u.done(c, time.Now(), gitmirror.Clone{}, fmt.Errorf("%s has no place below %s", c.Path, u.state.Directory))
+		return u.done(c, time.Now(), gitmirror.Clone{}, buildbtw.Conflict("%s has no place below %s", c.Path, u.state.Directory))
 	}
 	began := time.Now()
+	u.mu.Lock()
+	err := u.holder(c, dir)
+	u.mu.Unlock()
+	if err != nil {
+		return u.done(c, began, gitmirror.Clone{}, err)
+	}
 	address, err := u.groupOf(u.client).CloneURL(c.Project)
 	if err != nil {
 		return u.done(c, began, gitmirror.Clone{}, err)

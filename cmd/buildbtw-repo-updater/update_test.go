@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -224,6 +225,95 @@ func TestProjectsThatMoveAndVanish(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(s.dir, "old")); err == nil {
 		t.Error("the old clone is still there")
 	}
+}
+
+// Clones belong to projects, not to names: two that swap theirs, one that takes that of one
+// that is gone, and a chain, keep their working trees.
+func TestProjectsThatTakeEachOthersNames(t *testing.T) {
+	s := newShelf(t, "one", "two", "three", "gone")
+	for _, name := range []string{"one", "two", "three", "gone"} {
+		s.push(name, name)
+	}
+	s.update("4 changed")
+	s.gitlab.MoveProject(s.ids["one"], "group/free")
+	s.gitlab.MoveProject(s.ids["two"], "group/one")
+	s.gitlab.MoveProject(s.ids["one"], "group/two")
+	s.gitlab.MoveProject(s.ids["three"], "group/next")
+	s.ids["one"], s.ids["two"], s.ids["next"] = s.ids["two"], s.ids["one"], s.ids["three"]
+	// Of two that swapped names GitLab may show one.
+	s.gitlab.SetActivity(s.ids["two"], time.Now().Add(-3*time.Hour))
+	s.gitlab.SetActivity(s.ids["one"], time.Now())
+	s.gitlab.SetActivity(s.ids["next"], time.Now())
+	s.update("0 failed")
+	s.holds("one", "two")
+	s.holds("two", "one")
+	s.holds("next", "three")
+
+	s.gitlab.ArchiveProject(s.ids["gone"], true)
+	s.gitlab.MoveProject(s.ids["gone"], "group/archived")
+	s.ids["gone"] = s.gitlab.CreateProject("group/gone")
+	s.push("gone", "another")
+	out, err := s.run(t.Context(), "update")
+	if !errors.Is(err, cli.ErrSilent) || !strings.Contains(out, "is the clone of another project") {
+		t.Errorf("%v: %s", err, out)
+	}
+	s.holds("gone", "gone")
+	if err := os.Rename(filepath.Join(s.dir, "gone"), filepath.Join(s.dir, "mine")); err != nil {
+		t.Fatal(err)
+	}
+	s.update("1 fetched, 1 changed")
+	s.holds("gone", "another")
+	s.push("gone", "again")
+	s.update("0 failed")
+	s.holds("gone", "again")
+}
+
+// A run that is cut off while clones are moved goes on from there.
+func TestMovingIsResumed(t *testing.T) {
+	s := newShelf(t, "one", "two")
+	s.push("one", "one")
+	s.push("two", "two")
+	s.update("2 changed")
+	aside := func(name string) string { return filepath.Join(s.dir, fmt.Sprintf("%d.moved.git", s.ids[name])) }
+	for _, name := range []string{"one", "two"} {
+		if err := os.Rename(filepath.Join(s.dir, name), aside(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(s.dir, "two"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.run(t.Context(), "update", "--all")
+	if !errors.Is(err, cli.ErrSilent) || !strings.Contains(out, "two is there already; move it away") {
+		t.Errorf("%v: %s", err, out)
+	}
+	s.holds("one", "one")
+	if err := os.Remove(filepath.Join(s.dir, "two")); err != nil {
+		t.Fatal(err)
+	}
+	s.update("1 fetched")
+	s.holds("two", "two")
+}
+
+// A project that was empty when it was cloned gets its files with its first push, unless
+// somebody has begun with files of the same names.
+func TestAProjectThatWasEmpty(t *testing.T) {
+	s := newShelf(t)
+	for _, name := range []string{"empty", "begun"} {
+		s.ids[name] = s.gitlab.CreateProject("group/" + name)
+	}
+	s.update("2 fetched")
+	if err := os.WriteFile(filepath.Join(s.dir, "begun/PKGBUILD"), []byte("mine\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.push("empty", "first")
+	s.push("begun", "first")
+	s.update("2 fetched, 2 changed, 1 with changes of yours")
+	s.holds("empty", "first")
+	s.holds("begun", "mine")
+	s.push("empty", "second")
+	s.update("0 failed")
+	s.holds("empty", "second")
 }
 
 func TestWrongUse(t *testing.T) {

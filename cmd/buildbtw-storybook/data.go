@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"time"
 
 	"buildbtw"
@@ -26,20 +27,50 @@ func line(id int64, pkgbase, version string, status buildbtw.Status, reason stri
 }
 
 func home() views.Home {
-	return views.Home{
+	v := views.Home{
 		Running: []views.RunningBuild{
 			{BuildLine: line(1, "qt6-webengine", "6.9.1-4", buildbtw.StatusBuilding, ""), Worker: "build01", Started: ago(3 * time.Hour)},
 			{BuildLine: line(2, "curl", "8.17.0-2", buildbtw.StatusBuilding, ""), Worker: "build02", Started: ago(42 * time.Second)},
 			{BuildLine: line(3, "python-cryptography-vectors-with-a-long-name", "46.0.3-1", buildbtw.StatusScheduled, ""), Worker: "gitlab", Started: ago(2 * time.Second)},
 		},
 		RunningMore: 4,
-		Buildspaces: cards(),
 		Needs:       needs(), NeedsMore: 3,
 		Finished: []views.FinishedBuild{
 			finished(20, "nghttp3", buildbtw.StatusBuilt), finished(12, "nodejs", buildbtw.StatusFailed),
 			finished(21, "openssh", buildbtw.StatusBuilt), finished(22, "ca-certificates-with-a-very-long-package-name-utils", buildbtw.StatusBuilt),
 		},
 		Workers: 3, CanChange: true,
+	}
+	for i, c := range append(cards()[:5:5], queuedCard()) {
+		c.Changed = ago(time.Duration(i*i+1) * time.Minute)
+		v.Add(c)
+	}
+	return v
+}
+
+// queuedCard is a buildspace of which nothing is built now.
+func queuedCard() views.BuildspaceCard {
+	return card("icu-78", buildbtw.IterationStatusBuilding, 2, buildbtw.Counts{"built": 1, "pending": 31, "waiting": 140}, "icu")
+}
+
+// noMachine is the home page while builds wait and no worker asks for them.
+func noMachine() views.Home {
+	v := views.Home{CanChange: true}
+	c := queuedCard()
+	c.Changed = ago(3 * time.Minute)
+	v.Add(c)
+	return v
+}
+
+// newer is a commit that was pushed to the source of what failed.
+func newer() *views.CommitLine {
+	return &views.CommitLine{ID: strings.Repeat("d2", 20), Subject: "Fix build with libcalc 2", Author: "Anna", At: ago(6 * time.Minute)}
+}
+
+// calcError says why builds failed.
+func calcError() *views.FirstError {
+	return &views.FirstError{
+		Text: "/build/nodejs/src/calc.c:12:10: fatal error: calc.h: No such file or directory", Cause: "calc.h: No such file or directory", URL: "/builds/12/log?attempt=1#L812",
 	}
 }
 
@@ -48,8 +79,8 @@ func needs() []views.Need {
 	return []views.Need{
 		{Buildspace: "gcc", Iteration: 1, Message: `gcc at 5d6e7f8: .SRCINFO line 12: "pkgrel = ": a value is missing`, Since: ago(3 * time.Hour)},
 		{Machine: "flaky", Message: "Five builds in a row ended with an infrastructure error: no space left on device.", Since: ago(30 * time.Second)},
-		{Build: &nodejs, Buildspace: "openssl-3.6", Iteration: 4, Blocks: 412, Message: "build() failed with exit code 4", Since: ago(7 * time.Minute)},
-		{Build: &freeradius, Buildspace: "openssl-3.6", Iteration: 4, Message: "check() failed with exit code 2: 3 of 118 tests failed, see tests/test-suite.log", Since: ago(8 * time.Minute)},
+		{Build: &nodejs, Buildspace: "openssl-3.6", Iteration: 4, Blocks: 412, Message: "build() failed with exit code 4", Since: ago(7 * time.Minute), Fixable: true, Newer: newer(), Error: calcError(), Same: []views.BuildLink{link(14, "libreoffice-still", buildbtw.StatusFailed)}},
+		{Build: &freeradius, Buildspace: "openssl-3.6", Iteration: 4, Message: "check() failed with exit code 2: 3 of 118 tests failed, see tests/test-suite.log", Since: ago(8 * time.Minute), Fixable: true},
 	}
 }
 
@@ -65,6 +96,7 @@ func cards() []views.BuildspaceCard {
 		card("gcc", buildbtw.IterationStatusInvalid, 1, buildbtw.Counts{}, "gcc"),
 		{Name: "libvpx", Changesets: []string{"libvpx"}, Created: ago(time.Second), CreatedBy: "anna", Scope: buildbtw.ScopeAuto},
 		card("zlib-ng", buildbtw.IterationStatusStopped, 7, buildbtw.Counts{"built": 5, "skipped": 20}, "zlib"),
+		{Name: "given-up", Changesets: []string{"zlib"}, Iteration: 1, Status: buildbtw.IterationStatusBuilt, Counts: buildbtw.Counts{"built": 5, "skipped": 20}, GivenUp: 20, Created: ago(time.Hour), CreatedBy: "anna"},
 	}
 }
 
@@ -76,7 +108,7 @@ func card(name string, status buildbtw.IterationStatus, n int, counts buildbtw.C
 }
 
 func largeCounts() buildbtw.Counts {
-	return buildbtw.Counts{"built": 2104, "skipped": 310, "failed": 4, "building": 12, "scheduled": 3, "pending": 96, "blocked": 4356}
+	return buildbtw.Counts{"built": 2104, "skipped": 310, "failed": 4, "building": 12, "scheduled": 3, "pending": 96, "waiting": 3943, "blocked": 413}
 }
 
 func form(p *buildgraph.Plan) views.PlanForm {
@@ -86,6 +118,7 @@ func form(p *buildgraph.Plan) views.PlanForm {
 	if p != nil {
 		summary := views.Summarize(p)
 		f.Plan, f.Changesets = &summary, "x264/soname-165\nchromaprint"
+		f.Planned, f.Work, f.Chain, f.Least, f.Slots, f.Unknown = "0123456789abcdef", "6.2 h", "1.4 h", "1.6 h", 4, 2
 	}
 	return f
 }
@@ -100,6 +133,28 @@ func wrongForm(field, message string) views.PlanForm {
 func confirmForm() views.PlanForm {
 	f := form(largePlan())
 	f.NeedsConfirm, f.Exclude = true, "chromium firefox"
+	return f
+}
+
+// bumpForm is a plan whose rebuilds get higher versions than their sources say.
+func bumpForm() views.PlanForm {
+	plan := smallPlan()
+	for _, arch := range plan.Architectures {
+		for i, b := range arch.Builds {
+			if b.Reason.Kind != buildbtw.ReasonChangeset {
+				arch.Builds[i].BumpedFrom, arch.Builds[i].Version = b.Version, b.Version[:len(b.Version)-1]+"9"
+			}
+		}
+	}
+	f := form(plan)
+	f.Exclude = "handbrake" // opens the settings, among which is that of the versions
+	return f
+}
+
+// changedForm is a plan that is another one than was shown before the button was pressed.
+func changedForm() views.PlanForm {
+	f := form(smallPlan())
+	f.Changed, f.Error.Message = true, "the form or the sources changed since the plan was made; this is the plan now"
 	return f
 }
 

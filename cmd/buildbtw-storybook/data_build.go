@@ -30,7 +30,7 @@ func build(status buildbtw.Status) views.BuildDetail {
 		v.Dependencies = neighbours("Dependencies in this iteration", views.NeighbourLine{BuildLink: failed, Kinds: []string{"depends"}})
 		v.Roots, v.WaitingFor, v.Events = []views.RootCause{{BuildLink: failed, Blocks: 412}}, []views.BuildLink{failed}, nil
 	case buildbtw.StatusPending:
-		v.NotBefore = ago(-time.Minute)
+		v.Retry = "tried twice, last: the mirror of the base does not answer, next try 12:01:00 UTC"
 		v.Attempts = []views.AttemptLine{attempt(1, buildbtw.OutcomeInfrastructure, "no space left on device")}
 	case buildbtw.StatusScheduled:
 		v.Pipelines = pipelines()
@@ -40,6 +40,8 @@ func build(status buildbtw.Status) views.BuildDetail {
 		v.Attempts = []views.AttemptLine{{Number: 1, Worker: "build01", Runner: "makepkg", State: buildbtw.AttemptRunning, Started: ago(42 * time.Second), Took: "42 s", LogURL: "/log", LogBytes: 31337}}
 		v.Log = &views.Log{Build: 7, Attempt: 1, Text: logText(60), From: 1 << 20, End: 2 << 20, Running: true}
 	case buildbtw.StatusFailed:
+		v.FirstError, v.Newer = calcError(), newer()
+		v.ErrorLines = []views.QuotedLine{{Text: "cc -O2 -c calc.c"}, {Text: calcError().Text, Error: true}, {Text: "   12 | #include <calc.h>"}, {Text: "compilation terminated."}}
 		v.Attempts = []views.AttemptLine{attempt(2, buildbtw.OutcomeFailed, "build() failed with exit code 4"), attempt(1, buildbtw.OutcomeLost, "the worker stopped answering")}
 		v.Attempts[0].FirstErrorURL = "/log#L20"
 		v.Attempts[0].FirstError = "src/module_19.c:41:9: error: implicit declaration of function 'SSL_CTX_set_ecdh_auto'"
@@ -154,7 +156,8 @@ func actions(status buildbtw.Status) []views.BuildAction {
 		return buildbtw.MessageOf(err)
 	}
 	return []views.BuildAction{
-		{Label: "Retry", URL: "/retry", Class: "button primary", WhyNot: why(b.CanRetry())},
+		{Label: "Build with my fix", URL: "/fix", Class: "button primary", WhyNot: why(b.CanFix())},
+		{Label: "Retry the old commit", URL: "/retry", Class: "button", WhyNot: why(b.CanRetry())},
 		{Label: "Rebuild this and its dependents", URL: "/rebuild", Class: "button", WhyNot: why(b.CanRebuild())},
 		{Label: "Cancel", URL: "/cancel", Class: "button danger", WhyNot: why(b.CanCancel())},
 	}

@@ -17,12 +17,18 @@ func iteration() views.Iteration {
 			{Source: "openssl", Ref: "main", Commit: strings.Repeat("5d", 20)},
 			{Source: "python-cryptography", Ref: "openssl-3.6", Commit: strings.Repeat("c1", 20)},
 		},
-		PacmanConf: "[openssl-3.6]\nSigLevel = Optional TrustAll\nServer = http://127.0.0.1:8080/repo/openssl-3.6_4/os/$arch",
+		Pacman: views.Pacman{
+			Conf:  "[openssl-3.6]\nSigLevel = Never\nServer = http://127.0.0.1:8080/repo/openssl-3.6_4/os/$arch",
+			Words: "Rebuilt packages keep their version:", Command: "sudo pacman -Sy", IndexURL: "/repo/openssl-3.6_4/",
+		},
 		Blockers: []views.Blocker{
-			{Build: link(12, "nodejs", buildbtw.StatusFailed), Blocks: 412, Takes: "61 h"},
-			{Build: link(13, "freeradius", buildbtw.StatusFailed), Blocks: 1},
+			{Build: link(12, "nodejs", buildbtw.StatusFailed), Blocks: 412, Frees: 410, Takes: "61 h", Fix: &views.FixableBuild{Build: link(12, "nodejs", buildbtw.StatusFailed), Error: calcError(), Newer: newer()}},
+			{Build: link(13, "freeradius", buildbtw.StatusFailed), Blocks: 1, Ticked: true},
 			{Build: link(14, "lynx", buildbtw.StatusFailed)},
 		},
+		SameCauses: []views.SameCause{{Cause: calcError().Cause, Builds: []views.FixableBuild{
+			{Build: link(12, "nodejs", buildbtw.StatusFailed)}, {Build: link(13, "freeradius", buildbtw.StatusFailed)}, {Build: link(14, "lynx", buildbtw.StatusFailed)},
+		}}},
 		Builds:   views.BuildList{Base: "/iteration/building", Lines: buildLines(), Start: 60, Size: 60, Total: 6885},
 		Forecast: forecast(), Cuts: []views.CutLine{views.NewCutLine("curl", "krb5", []string{"makedepends"}, []string{"curl", "krb5"})},
 		Diff: &views.Diff{From: 3, To: 4, Architectures: []views.DiffArch{{
@@ -40,8 +46,8 @@ func iteration() views.Iteration {
 
 func forecast() views.Forecast {
 	f := views.Forecast{
-		Left: "9 h 20 min", Early: "7 h 5 min", Late: "14 h", Workers: 12, Remaining: 4467, Known: 4102, Blocked: 413, ChainLeft: "6 h 12 min", ChainMore: 9,
-		Chain: []views.BuildLink{link(2, "curl", buildbtw.StatusBuilding), link(30, "cmake", buildbtw.StatusBlocked), link(31, "llvm", buildbtw.StatusBlocked), link(32, "rust", buildbtw.StatusBlocked), link(1, "qt6-webengine", buildbtw.StatusBlocked)},
+		Left: "9.3 h", Early: "7.1 h", Late: "14 h", End: ago(-9*time.Hour - 20*time.Minute), Workers: 12, Remaining: 4467, Known: 4102, Blocked: 413, BlockedWork: "61 h", ChainLeft: "6.2 h", ChainMore: 9,
+		Chain: []views.BuildLink{link(2, "curl", buildbtw.StatusBuilding), link(30, "cmake", buildbtw.StatusWaiting), link(31, "llvm", buildbtw.StatusWaiting), link(32, "rust", buildbtw.StatusWaiting), link(1, "qt6-webengine", buildbtw.StatusWaiting)},
 	}
 	began := time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
 	left := 6885
@@ -78,14 +84,14 @@ func buildLines() []views.BuildLine {
 		line(5, "kodi", "21.3-5", buildbtw.StatusScheduled, "depends on curl"),
 		line(6, "git", "2.52.0-1", buildbtw.StatusPending, "depends on curl"),
 		line(7, "yarn", "1.22.22-2", buildbtw.StatusBlocked, "depends on nodejs"),
-		line(8, "libreoffice-fresh", "25.8.3-1", buildbtw.StatusBlocked, "depends on curl"),
+		line(8, "libreoffice-fresh", "25.8.3-1", buildbtw.StatusWaiting, "depends on curl"),
 		line(3, "openssl", "3.6.0-1", buildbtw.StatusBuilt, "is a changeset"),
 		line(9, "ca-certificates-with-a-very-long-package-name-utils", "20240618-1", buildbtw.StatusSkipped, "depends on openssl"),
 	}
 	lines[4].Roots = []views.BuildLink{link(12, "nodejs", buildbtw.StatusFailed)}
 	lines[5].Waiting = 14
 	lines[7].SkipReason = buildbtw.CauseUnchanged
-	twice := line(10, "krb5", "1.21.3-2", buildbtw.StatusBlocked, "links libcrypto.so=3-64 of openssl")
+	twice := line(10, "krb5", "1.21.3-2", buildbtw.StatusWaiting, "links libcrypto.so=3-64 of openssl")
 	twice.Stage, twice.Waiting = 2, 1
 	return append(lines, twice)
 }
@@ -95,8 +101,9 @@ func failedIteration() views.Iteration {
 	v.Status = buildbtw.IterationStatusFailed
 	v.Counts = buildbtw.Counts{"built": 38, "failed": 3, "blocked": 12}
 	v.Builds.Start, v.Builds.Total, v.Cuts = 0, len(v.Builds.Lines), nil
-	v.Forecast.Remaining, v.Forecast.Blocked, v.Forecast.Chain, v.Forecast.Left = 0, 12, nil, ""
-	v.Blockers[0].Blocks, v.Iterations[0].Status = 11, v.Status
+	v.Forecast.Remaining, v.Forecast.Blocked, v.Forecast.Chain, v.Forecast.Left, v.Forecast.BlockedWork = 0, 12, nil, "", "1.6 h"
+	v.Blockers[0].Blocks, v.Blockers[0].Frees, v.Iterations[0].Status = 11, 10, v.Status
+	v.Freed = views.Freed{Ticked: 0, All: 12}
 	return v
 }
 

@@ -73,9 +73,10 @@ func workerList() views.Workers {
 	for i, outcome := range []buildbtw.Outcome{buildbtw.OutcomeBuilt, buildbtw.OutcomeFailed, buildbtw.OutcomeInfrastructure, buildbtw.OutcomeLost, buildbtw.OutcomeTimedOut, buildbtw.OutcomeReleased} {
 		recent = append(recent, views.WorkerAttempt{Pkgbase: madeUp(i), URL: "/build/built", Outcome: outcome, Finished: ago(time.Duration(i+1) * time.Hour), Took: "4 min 7 s"})
 	}
-	return views.Workers{ServerURL: "https://buildbtw.example.org", CanResume: true, Machines: []views.WorkerCard{
+	return views.Workers{ServerURL: "https://buildbtw.example.org", CanManage: true, Machines: []views.WorkerCard{
 		{Name: "build01", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"pkgctl"}, Labels: buildbtw.Names{"big", "kvm"}, Version: "0.1.0", FirstSeen: ago(2000 * time.Hour), LastSeen: ago(2 * time.Second), Leases: leases, Recent: recent},
 		{Name: "build02", Architectures: buildbtw.Names{"x86_64", "aarch64"}, Runners: buildbtw.Names{"makepkg"}, Version: "0.1.0", LastSeen: ago(9 * time.Second), Recent: recent[:1]},
+		{Name: "build03", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"pkgctl"}, LastSeen: ago(4 * time.Second), Draining: ago(20 * time.Minute), Leases: leases[:1]},
 		{Name: "old-laptop", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"makepkg"}, LastSeen: ago(49 * time.Hour), Gone: true},
 		{Name: "flaky", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"vm"}, LastSeen: ago(30 * time.Second), SetAside: "Five builds in a row ended with an infrastructure error: no space left on device."},
 	}}
@@ -146,4 +147,17 @@ func hostileError() views.ErrorDetail {
 	v := errorDetail(422, "Invalid input", fmt.Sprintf("%q is no cursor", script))
 	v.Search = script
 	return v
+}
+
+// loginBeside is a login of a program on the machine of the browser.
+func loginBeside() views.Login {
+	return views.Login{User: buildbtw.User{Kind: buildbtw.KindPerson, Name: "anna", Role: buildbtw.RoleAdmin}, Name: "bbtw@laptop", Action: "/auth/cli"}
+}
+
+// loginAnywhere is a login with a short code, under a long name.
+func loginAnywhere() views.Login {
+	return views.Login{
+		User: buildbtw.User{Kind: buildbtw.KindPerson, Name: "bob", Role: buildbtw.RolePackager}, Name: "bbtw@" + strings.Repeat("a-long-host-name.", 5) + "example.org",
+		From: "2001:db8::7", Since: ago(90 * time.Second), Action: "/auth/device/answer",
+	}
 }

@@ -29,10 +29,7 @@ func graphs() map[string]graphStory {
 func (g graphStory) view(base string, r views.GraphRequest) (views.Graph, error) {
 	v := views.Graph{
 		Buildspace: "openssl-3.6", Iteration: 4, Architecture: "x86_64", Architectures: []string{"aarch64", "x86_64"},
-		Status: g.status, Counts: buildbtw.Counts{}, Base: base,
-	}
-	for _, b := range g.state.Builds {
-		v.Counts[b.Status]++
+		Status: g.status, Counts: g.state.Counts(), Base: base,
 	}
 	return v, v.Show(g.state, r, graphlayout.New)
 }
@@ -61,7 +58,7 @@ func graphPage(s views.Shell, path string, g graphStory) http.HandlerFunc {
 
 func askedOf(r *http.Request) views.GraphRequest {
 	q := r.URL.Query()
-	return views.GraphRequest{Mode: graphview.Mode(q.Get("view")), Focus: q.Get("focus"), Collapse: q.Get("collapse") != ""}
+	return views.GraphRequest{Mode: graphview.Mode(q.Get("view")), Focus: q.Get("focus"), To: q.Get("to"), Collapse: q.Get("collapse") != "", Fold: q.Get("fold") != ""}
 }
 
 // graphRoutes answers with a graph's page and the requests of its script, as

@@ -47,7 +47,7 @@ for (const { name, ...options } of looks) {
   for (path of paths) {
     await page.goto(base + path);
     await page.waitForLoadState("load");
-    await page.waitForFunction(() => document.getElementById("graph")?.dataset.drawn ?? !document.getElementById("graph")); // a canvas draws later
+    await page.waitForFunction(() => ["graph", "picture"].every((id) => document.getElementById(id)?.dataset.drawn ?? true)); // a canvas draws later
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (wide > 0) complain(path, name, `scrolls sideways by ${wide} px`);
     await page.evaluate(axe);

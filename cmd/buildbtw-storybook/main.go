@@ -80,6 +80,7 @@ func routes(assets *static.Assets) http.Handler {
 		graphRoutes(mux, frame, path, g)
 	}
 	logRoutes(mux)
+	pictureRoutes(mux)
 	all := stories(frame)
 	for _, s := range append(all, index(all)) {
 		if s.View == nil {

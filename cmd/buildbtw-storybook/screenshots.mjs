@@ -37,6 +37,8 @@ const stories = {
   search: "/search/full",
   sources: "/sources/some-broken",
   workers: "/workers/some",
+  login: "/login/beside",
+  "login-code": "/login/code",
   error: "/error/404",
 };
 const wide = { width: 1280, height: 800 };

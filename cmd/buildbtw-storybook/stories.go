@@ -27,7 +27,7 @@ func page(s views.Shell, content templ.Component) templ.Component {
 
 // shell is the frame of every story.
 func shell(assets views.Assets) views.Shell {
-	return views.Shell{Title: "Story", User: buildbtw.Local(), SingleUser: true, Version: "0.9.0", Assets: assets}
+	return views.Shell{Title: "Story", User: buildbtw.User{Kind: buildbtw.KindPerson, Name: "anna", Role: buildbtw.RoleAdmin}, SingleUser: true, Version: "0.9.0", Assets: assets}
 }
 
 // stories lists every page in every state that looks different.
@@ -38,7 +38,7 @@ func stories(s views.Shell) []story {
 	var all []story
 	for _, group := range [][]story{
 		homeStories(s, reader), formStories(s), iterationStories(s, reader),
-		graphStories(), buildStories(s), logStories(s), listStories(s), searchStories(s),
+		graphStories(), pictureStories(s), buildStories(s), logStories(s), listStories(s), searchStories(s),
 	} {
 		all = append(all, group...)
 	}
@@ -52,7 +52,7 @@ func homeStories(s, reader views.Shell) []story {
 	return []story{
 		{"/home/busy", page(s, views.HomeContent(home()))},
 		{"/home/empty", page(s, views.HomeContent(views.Home{CanChange: true}))},
-		{"/home/no-machine", page(s, views.HomeContent(views.Home{CanChange: true, Buildspaces: cards()[:1], Pending: 96}))},
+		{"/home/no-machine", page(s, views.HomeContent(noMachine()))},
 		{"/home/reader", page(reader, views.HomeContent(views.Home{Workers: 2}))},
 		{"/buildspaces/list", page(list, views.BuildspacesContent(views.Buildspaces{Cards: cards(), Next: "/buildspaces?cursor=x", CanChange: true}))},
 		{"/buildspaces/none", page(list, views.BuildspacesContent(views.Buildspaces{CanChange: true}))},
@@ -66,6 +66,8 @@ func formStories(s views.Shell) []story {
 		{"/new/empty", page(s, views.PlanFormContent(form(nil)))},
 		{"/new/plan", page(s, views.PlanFormContent(form(smallPlan())))},
 		{"/new/plan-large", page(s, views.PlanFormContent(confirmForm()))},
+		{"/new/bumps", page(s, views.PlanFormContent(bumpForm()))},
+		{"/new/changed", page(s, views.PlanFormContent(changedForm()))},
 		{"/new/wrong-changeset", page(s, views.PlanFormContent(wrongForm("changesets", `source "opnessl" does not exist; is it "openssl"?`)))},
 		{"/new/name-taken", page(s, views.PlanFormContent(wrongForm("name", `a buildspace "x264" exists already; choose another name`)))},
 		{"/new/unavailable", page(s, views.PlanFormContent(wrongForm("", "the sources have not been read yet; try again in a few seconds")))},

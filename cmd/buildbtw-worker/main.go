@@ -8,9 +8,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/runners/fetch"
 )
 
 func main() {
+	fetch.Inside()
+	os.Exit(cli.Run(command()))
+}
+
+// command returns the whole tree of commands.
+func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "buildbtw-worker",
 		Short: "Execute builds for a buildbtw server",
@@ -27,5 +34,5 @@ BUILDBTW_SERVER_URL.`,
   buildbtw-worker run --server-url https://buildbtw.example.org --worker-token-file /etc/buildbtw/token --jobs 2`,
 	}
 	root.AddCommand(runCommand(), doctorCommand(), cli.VersionCommand())
-	os.Exit(cli.Run(root))
+	return root
 }

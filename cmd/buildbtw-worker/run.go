@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/cmd/internal/machine"
 	"buildbtw/runners"
 )
 
@@ -45,7 +46,7 @@ once.`,
 		},
 	}
 	s.flags(cmd.Flags())
-	cmd.Flags().DurationVar(&s.drain, "drain-timeout", time.Minute, "how long running builds may go on after SIGTERM before they are handed back")
+	cli.Time(cmd.Flags(), &s.drain, "drain-timeout", time.Minute, 0, cli.Long, "how long running builds may go on after SIGTERM before they are handed back")
 	cmd.Flags().BoolVar(&s.exitWithParent, "exit-with-parent", false, "end together with the process that started this one")
 	return cmd
 }
@@ -61,6 +62,9 @@ func run(ctx context.Context, s *settings, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := machine.CheckSecrets(list, s.server.Secrets(s.workDir)); err != nil {
+		return err
+	}
 	if list, err = usable(ctx, list, log); err != nil {
 		return err
 	}
@@ -72,7 +76,7 @@ func run(ctx context.Context, s *settings, log *slog.Logger) error {
 		return err
 	}
 	defer agent.Close()
-	log.Info("worker is ready", "server", s.server.URL, "runners", names(list), "architectures", s.builders.Architectures, "jobs", s.slots, "work_dir", s.workDir, "version", cli.Version())
+	log.Info("worker asks for builds", "server", s.server.URL, "runners", names(list), "architectures", s.builders.Architectures, "jobs", s.slots, "work_dir", s.workDir, "version", cli.Version())
 	err = agent.Run(ctx)
 	log.Info("worker has stopped")
 	return err
@@ -90,6 +94,15 @@ func usable(ctx context.Context, list []runners.Runner, log *slog.Logger) ([]run
 			continue
 		}
 		good = append(good, r)
+		if noter, ok := r.(runners.Noter); ok {
+			for _, note := range noter.Notes() {
+				level := slog.LevelInfo
+				if note.Warning {
+					level = slog.LevelWarn
+				}
+				log.Log(ctx, level, note.Text, "runner", r.Name())
+			}
+		}
 	}
 	if len(good) == 0 {
 		return nil, failure

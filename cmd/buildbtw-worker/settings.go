@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"buildbtw/cmd/internal/cli"
 	"buildbtw/cmd/internal/machine"
 )
 
@@ -28,9 +29,9 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	s.builders.Flags(f, "makepkg")
 	f.StringVar(&s.name, "name", machine.Hostname(), "name of this worker; each needs its own")
 	f.StringSliceVar(&s.labels, "labels", nil, "labels of this worker, for the server's limits")
-	f.IntVar(&s.slots, "jobs", 1, "builds at the same time")
+	cli.Number(f, &s.slots, "jobs", 1, 1, 1024, "builds at the same time")
 	f.StringVar(&s.workDir, "work-dir", "", "directory for builds, for this worker alone (default: buildbtw-worker-NAME in /var/tmp)")
-	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
+	cli.Word(f, &s.logFormat, "log-format", "text", "text or json", "text", "json")
 }
 
 // complete sets the defaults that follow from other settings.

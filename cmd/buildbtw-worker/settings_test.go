@@ -59,7 +59,7 @@ func TestRunnersAreNamed(t *testing.T) {
 	if err != nil || strings.Join(names(list), " ") != "fake makepkg pkgctl" {
 		t.Errorf("%q, %v", names(list), err)
 	}
-	for _, args := range [][]string{{"--runner", "vmexec"}, {"--isolation", "some"}} {
+	for _, args := range [][]string{{"--runner", "vmexec"}} {
 		if _, err := parse(t, args...).builders.Make(); err == nil {
 			t.Errorf("%v is accepted", args)
 		}

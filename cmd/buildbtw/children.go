@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"buildbtw/cmd/internal/cli"
 )
 
 // children are the workers that the server starts on its own machine. They are
@@ -20,9 +22,12 @@ import (
 type children struct {
 	count     int
 	url       string
-	tokenFile string
+	token     string
+	tokenFile string // with the token; empty: the environment has it
 	dataDir   string
 	log       logger
+
+	fetchAllow []string // see the worker's --fetch-allow
 }
 
 // Bounds on keeping workers alive.
@@ -96,10 +101,15 @@ func (c *children) command(ctx context.Context, program string, n int) *exec.Cmd
 		"run", "--server-url", c.url, "--name", name, "--exit-with-parent",
 		"--work-dir", filepath.Join(c.dataDir, "workers", name),
 	}
-	if c.tokenFile != "" {
-		args = append(args, "--worker-token-file", c.tokenFile)
+	for _, mirror := range c.fetchAllow {
+		args = append(args, "--fetch-allow", mirror)
 	}
 	cmd := exec.CommandContext(ctx, program, args...)
+	if c.tokenFile != "" {
+		cmd.Args = append(cmd.Args, "--worker-token-file", c.tokenFile)
+	} else {
+		cmd.Env = append(os.Environ(), cli.EnvName("worker-token")+"="+c.token)
+	}
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = drainTime

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"buildbtw/buildgraph"
+	"buildbtw/cmd/internal/cmdtest"
 )
 
 // A plan with a cycle, an order over a package outside the set, a name that
@@ -53,7 +54,7 @@ func TestEveryDoorShowsTheSamePlan(t *testing.T) {
 		t.Fatalf("%d builds, %d cuts, %d warnings: the plan is not the one meant", len(a.Builds), len(a.Cuts), len(want.Warnings))
 	}
 	sameJSON(t, "bbtw plan", offline, bbtw(t, server.URL, "plan", "--scope=all", "--json", "lib"))
-	sameJSON(t, "POST /api/v1/plans", offline, string(post(t, server.URL+"/api/v1/plans", "application/json", `{"changesets":["lib"],"scope":"all"}`)))
+	sameJSON(t, "POST /api/v1/plans", offline, string(post(t, server, "/api/v1/plans", "application/json", `{"changesets":["lib"],"scope":"all"}`)))
 
 	text, err := ask(t, planCommand(), "--sources=dir:"+s.sources(), "--scope=all", "lib")
 	if err != nil {
@@ -63,7 +64,7 @@ func TestEveryDoorShowsTheSamePlan(t *testing.T) {
 		t.Errorf("text of buildbtw plan (-) and bbtw plan (+):\n%s", diff)
 	}
 	form := url.Values{"changesets": {"lib"}, "scope": {"all"}, "name": {"mine"}}
-	checkPage(t, &want, post(t, server.URL+"/buildspaces/new", "application/x-www-form-urlencoded", form.Encode()))
+	checkPage(t, &want, post(t, server, "/buildspaces/new", "application/x-www-form-urlencoded", form.Encode()))
 }
 
 func sameJSON(t *testing.T, what, want, got string) {
@@ -92,13 +93,18 @@ func bbtw(t *testing.T, server string, args ...string) string {
 	return string(out)
 }
 
-func post(t *testing.T, to, kind, body string) []byte {
+func post(t *testing.T, server *cmdtest.Server, to, kind, body string) []byte {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, to, strings.NewReader(body))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+to, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", kind)
+	token, err := server.Token()
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)

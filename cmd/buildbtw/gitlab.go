@@ -36,13 +36,13 @@ func (f *gitlabFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.token, "gitlab-token", "", "access token for GitLab; others can read it on a command line, so better name a file with it in BUILDBTW_GITLAB_TOKEN_FILE")
 	flags.StringVar(&f.webhookSecret, "gitlab-webhook-secret", "", "secret that GitLab's webhooks present; without it they are refused (BUILDBTW_GITLAB_WEBHOOK_SECRET_FILE)")
 	flags.StringVar(&f.ciConfig, "gitlab-ci-config", "", "make every project describe its pipelines here, such as .gitlab-ci.yml@archlinux/ci; empty: leave them alone")
-	flags.StringVar(&f.clone, "gitlab-clone", "https", "how git reaches GitLab: https with the token, or ssh")
+	cli.Word(flags, &f.clone, "gitlab-clone", "https", "how git reaches GitLab: https with the token, or ssh", "https", "ssh")
 	flags.StringVar(&f.sshKey, "gitlab-ssh-key", "", "file with the private key for ssh (default: what the agent and ssh's configuration offer)")
 	flags.StringVar(&f.knownHosts, "gitlab-known-hosts", "", "file with the server's keys for ssh (default: ssh's own)")
-	flags.StringVar(&f.dispatch, "dispatch", "workers", "who starts builds: workers, which claim them; or gitlab, with a pipeline for each")
-	flags.IntVar(&f.maxPipelines, "gitlab-max-pipelines", 100, "pipelines at the same time, with --dispatch gitlab")
+	cli.Word(flags, &f.dispatch, "dispatch", "workers", "who starts builds: workers, which claim them; or gitlab, with a pipeline for each", "workers", "gitlab")
+	cli.Number(flags, &f.maxPipelines, "gitlab-max-pipelines", 100, 1, cli.Many, "pipelines at the same time, with --dispatch gitlab")
 	flags.StringToStringVar(&f.runnerTags, "gitlab-runner-tag", nil, "ARCHITECTURE=TAG: the tag of the runners that build for it, given to pipelines as BUILDBTW_RUNNER_TAG (default "+forge.DefaultRunnerTag+"; repeatable)")
-	flags.DurationVar(&f.period, "gitlab-period", time.Minute, "time between looks at what was active in the groups; webhooks tell sooner")
+	cli.Time(flags, &f.period, "gitlab-period", time.Minute, time.Millisecond, 24*time.Hour, "time between looks at what was active in the groups; webhooks tell sooner")
 }
 
 // validate returns the first error in the flags for these groups.
@@ -50,14 +50,10 @@ func (f *gitlabFlags) validate(groups []string) error {
 	switch {
 	case len(groups) > 0 && f.url == "":
 		return cli.Usage(errors.New("--sources gitlab:GROUP needs --gitlab-url, such as https://gitlab.archlinux.org"))
-	case f.clone != "https" && f.clone != "ssh":
-		return cli.Usage(fmt.Errorf("unknown --gitlab-clone %q; choose https or ssh", f.clone))
 	case f.period < time.Second:
 		return cli.Usage(errors.New("--gitlab-period must be at least one second"))
 	case f.ciConfig != "" && f.token == "":
 		return cli.Usage(errors.New("--gitlab-ci-config needs a token with the scope api; give it with BUILDBTW_GITLAB_TOKEN_FILE"))
-	case f.dispatch != "workers" && f.dispatch != "gitlab":
-		return cli.Usage(fmt.Errorf("unknown --dispatch %q; choose workers or gitlab", f.dispatch))
 	case f.dispatch == "gitlab" && len(groups) == 0:
 		return cli.Usage(errors.New("--dispatch gitlab builds the projects of --sources gitlab:GROUP; name a group"))
 	case f.dispatch == "gitlab" && f.token == "":
@@ -116,12 +112,4 @@ func (f *gitlabFlags) connect(paths []string) (forge.Config, error) {
 		c.Groups = append(c.Groups, group)
 	}
 	return c, nil
-}
-
-func namesOf(c forge.Config) []string {
-	names := make([]string, len(c.Groups))
-	for i, g := range c.Groups {
-		names[i] = g.Name()
-	}
-	return names
 }

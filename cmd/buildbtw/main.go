@@ -11,6 +11,11 @@ import (
 )
 
 func main() {
+	os.Exit(cli.Run(command()))
+}
+
+// command returns the whole tree of commands.
+func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "buildbtw",
 		Short: "Rebuild what a change makes necessary, in order, in isolation",
@@ -27,5 +32,5 @@ BUILDBTW_DATA_DIR. Secrets can be read from a file: BUILDBTW_<FLAG>_FILE.`,
   buildbtw plan --sources dir:./packages curl`,
 	}
 	root.AddCommand(serveCommand(), planCommand(), simulateCommand(), migrateCommand(), backupCommand(), cli.VersionCommand())
-	os.Exit(cli.Run(root))
+	return root
 }

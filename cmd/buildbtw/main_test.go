@@ -65,7 +65,7 @@ func (s *site) serve(t *testing.T, args ...string) (*cmdtest.Server, *api.Client
 			t.Logf("the server said:\n%s", server.Log())
 		}
 	})
-	client, err := api.New(server.URL, "", api.Options{Backoff: api.Backoff{Patience: patience}})
+	client, err := server.Client(api.Options{Backoff: api.Backoff{Patience: patience}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +20,7 @@ its start; this command is for those who want to see it done, or to fail, first.
 		Example: "  buildbtw migrate --data-dir /var/lib/buildbtw",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkDataDir(dataDir); err != nil {
+			if err := checkDataDir(dataDir, slog.Default()); err != nil {
 				return err
 			}
 			s, err := store.Open(cmd.Context(), databasePath(dataDir), store.Options{})

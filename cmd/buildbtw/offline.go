@@ -23,6 +23,7 @@ type offlineFlags struct {
 	baseRef       string
 	architectures []string
 	prefer        []string
+	ignoreArch    bool
 	dataDir       string
 }
 
@@ -30,8 +31,35 @@ func (f *offlineFlags) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.sources, "sources", nil, "where the packages' sources are: dir:PATH, a directory of git repositories, of PKGBUILD directories, or of files named *.SRCINFO (repeatable)")
 	flags.StringVar(&f.baseRef, "base-ref", "main", "branch at which sources are read")
 	flags.StringSliceVar(&f.architectures, "architectures", []string{"x86_64"}, "architectures to plan for")
-	flags.StringSliceVar(&f.prefer, "prefer", nil, "sources that win where two define the same package, best first")
+	flags.StringSliceVar(&f.prefer, "prefer", nil, preferUsage)
+	flags.BoolVar(&f.ignoreArch, "ignore-arch", false, ignoreArchUsage)
 	flags.StringVar(&f.dataDir, "data-dir", "", "keep the mirror of the sources here, so that the next time is faster (default: a temporary directory)")
+}
+
+const (
+	preferUsage = "sources, or directories and groups of sources by the names that warnings give them, that win where two define the same package, best first; " +
+		"else who meets the constraints of others wins, then the newer"
+	ignoreArchUsage = "plan and build every source for every architecture, whatever its arch array says, for ports that build with makepkg --ignorearch"
+)
+
+// preferred gives the values of --prefer the form in which sources and their places
+// are known: directories, however they are written, have their last name.
+func preferred(values []string) []string {
+	names := make([]string, 0, len(values))
+	for _, value := range values {
+		if group, ok := strings.CutPrefix(value, "gitlab:"); ok {
+			names = append(names, strings.Trim(group, "/"))
+			continue
+		}
+		dir, isDir := strings.CutPrefix(value, "dir:")
+		if isDir || strings.HasPrefix(value, ".") || filepath.IsAbs(value) || strings.HasSuffix(value, "/") {
+			if abs, err := filepath.Abs(dir); err == nil {
+				dir = filepath.Base(abs)
+			}
+		}
+		names = append(names, dir)
+	}
+	return names
 }
 
 // planner plans without a server.
@@ -72,31 +100,49 @@ func (f *offlineFlags) openMirror(ctx context.Context, dirs []string, durations 
 		}
 		dataDir, done = temporary, func() error { return os.RemoveAll(temporary) }
 	}
-	p, err := f.mirror(ctx, filepath.Join(dataDir, "sources.git"), dirs, durations)
+	p, err := f.mirror(ctx, filepath.Join(dataDir, "sources.git"), dirs, durations, dataDir == f.dataDir)
 	if err != nil {
 		return nil, nil, errors.Join(err, done())
 	}
 	return p, done, nil
 }
 
-// mirror brings a mirror up to date with directories of sources.
-func (f *offlineFlags) mirror(ctx context.Context, path string, dirs []string, durations map[string]float64) (planner, error) {
+// mirror brings a mirror up to date with directories of sources. One that is not
+// kept gets no more than a plan needs.
+func (f *offlineFlags) mirror(ctx context.Context, path string, dirs []string, durations map[string]float64, kept bool) (planner, error) {
 	mirror, err := gitmirror.Open(ctx, path)
 	if err != nil {
 		return nil, err
 	}
+	mirror.SetLinks([]string{"/"}) // whoever plans reads with his own rights, and for himself
+	read := mirror.ReadDir
+	if kept {
+		read = mirror.SyncDir
+	}
+	c := catalog.New(catalog.Config{Mirror: mirror, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: preferred(f.prefer), IgnoreArch: f.ignoreArch})
+	c.SetDurations(durations)
+	if err := refresh(ctx, c, dirs, read); err != nil {
+		return nil, err
+	}
+	if mirror.Unread() {
+		err = refresh(ctx, c, dirs, read)
+	}
+	c.SetComplete()
+	return c, err
+}
+
+// refresh reads directories of sources and puts them into the catalog.
+func refresh(ctx context.Context, c *catalog.Catalog, dirs []string, read func(context.Context, string) (gitmirror.Report, error)) error {
 	for _, dir := range dirs {
-		report, err := mirror.SyncDir(ctx, dir)
+		report, err := read(ctx, dir)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for slug, err := range report.Broken {
 			fmt.Fprintf(os.Stderr, "warning: %s: %v\n", slug, err)
 		}
 	}
-	c := catalog.New(catalog.Config{Mirror: mirror, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: f.prefer})
-	c.SetDurations(durations)
-	return c, c.Refresh(ctx)
+	return c.Refresh(ctx)
 }
 
 // srcinfoFiles lists the files named *.SRCINFO in directories and in their

@@ -106,6 +106,67 @@ func TestPlanOfGitSources(t *testing.T) {
 	}
 }
 
+// Of one pkgbase in two directories the newer is planned, or that of the directory
+// which is preferred, however it is written; warnings name both. So it is with
+// files and with git.
+func TestPreferNamesDirectories(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("git is not installed")
+	}
+	dir := t.TempDir()
+	files := filepath.Join(dir, "files")
+	site := &site{dir: filepath.Join(dir, "b")} // has its sources in b/sources
+	for name, text := range map[string]string{
+		"a/conf": "pkgver = 0.9", "b/conf": "pkgver = 0.11", "b/shell": "pkgver = 1\n\tdepends = conf>=0.11",
+	} {
+		place, slug := filepath.Split(name)
+		text = "pkgbase = " + slug + "\n\t" + text + "\n\tpkgrel = 1\n\tarch = x86_64\n\npkgname = " + slug + "\n"
+		if err := os.MkdirAll(filepath.Join(files, place), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(files, name+".SRCINFO"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if place == "a/" { // the mirror has a slug once
+			site.dir, slug = filepath.Join(dir, "a"), "conf-old"
+		} else {
+			site.dir = filepath.Join(dir, "b")
+		}
+		site.commit(t, slug, map[string]string{"PKGBUILD": "", ".SRCINFO": text})
+	}
+	for _, c := range []struct{ prefer, version string }{
+		{"shell", "0.11-1"}, {"a", "0.9-1"}, {"a/", "0.9-1"}, {"./somewhere/a", "0.9-1"}, {"dir:" + files + "/a", "0.9-1"}, {"b,a", "0.11-1"},
+	} {
+		text, err := ask(t, planCommand(), "--sources=dir:"+files, "--all", "--prefer="+c.prefer, "conf")
+		if err != nil || !strings.Contains(text, "conf                         "+c.version) || !strings.Contains(text, "conf/main in a (0.9-1)") || !strings.Contains(text, "conf/main in b (0.11-1)") {
+			t.Errorf("--prefer %s: %v\n%s", c.prefer, err, text)
+		}
+	}
+	for _, c := range []struct{ prefer, source string }{{"", "conf"}, {"conf-old", "conf-old"}} {
+		args := []string{"--sources=dir:" + filepath.Join(dir, "a", "sources"), "--sources=dir:" + filepath.Join(dir, "b", "sources"), "--prefer=" + c.prefer, "--json", "shell", "--add=conf"}
+		text, err := ask(t, planCommand(), args...)
+		var p buildgraph.Plan
+		if err != nil || json.Unmarshal([]byte(text), &p) != nil || p.Architectures["x86_64"].Builds[0].Source != c.source {
+			t.Errorf("--prefer %s, git: %v\n%s", c.prefer, err, text)
+		}
+		if !strings.Contains(text, "in sources (0.9-1)") {
+			t.Errorf("the warning does not say where the sources are:\n%s", text)
+		}
+	}
+}
+
+func TestIgnoreArch(t *testing.T) {
+	t.Parallel()
+	sources := "--sources=dir:" + srcinfoDir(t) // for x86_64
+	if text, err := ask(t, planCommand(), sources, "--architectures=aarch64", "lib"); err != nil || !strings.Contains(text, "no changeset has a package for aarch64") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if text, err := ask(t, planCommand(), sources, "--architectures=aarch64", "--ignore-arch", "lib"); err != nil || !strings.Contains(text, "aarch64: 4 builds") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
 func TestSimulateChecksEveryEvent(t *testing.T) {
 	t.Parallel()
 	dir := srcinfoDir(t)

@@ -9,19 +9,21 @@ import (
 	"github.com/spf13/pflag"
 
 	"buildbtw"
+	"buildbtw/cmd/internal/cli"
 	"buildbtw/cmd/internal/planview"
 )
 
 // settingsFlags are a buildspace's settings as far as a plan depends on them.
 type settingsFlags struct {
-	scope, cycles string
-	makedepends   bool
-	exclude, add  []string
+	scope        buildbtw.Scope
+	cycles       buildbtw.Cycles
+	makedepends  bool
+	exclude, add []string
 }
 
 func (f *settingsFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.scope, "scope", "auto", "how far to rebuild: none, direct, all or auto")
-	flags.StringVar(&f.cycles, "cycles", "once", "build packages of a cut cycle once or twice")
+	cli.Word(flags, &f.scope, "scope", buildbtw.ScopeAuto, "how far to rebuild: none, direct, all or auto", buildbtw.Scopes()...)
+	cli.Word(flags, &f.cycles, "cycles", buildbtw.CyclesOnce, "build packages of a cut cycle once or twice", buildbtw.CyclesOnce, buildbtw.CyclesTwice)
 	flags.BoolVar(&f.makedepends, "makedepends", false, "makedepends bring dependents into the set too")
 	flags.StringSliceVar(&f.exclude, "exclude", nil, "pkgbases to leave out")
 	flags.StringSliceVar(&f.add, "add", nil, "more pkgbases to build")
@@ -29,7 +31,7 @@ func (f *settingsFlags) register(flags *pflag.FlagSet) {
 
 func (f *settingsFlags) settings() buildbtw.Settings {
 	s := buildbtw.DefaultSettings()
-	s.Scope, s.Cycles, s.Makedepends = buildbtw.Scope(f.scope), buildbtw.Cycles(f.cycles), f.makedepends
+	s.Scope, s.Cycles, s.Makedepends = f.scope, f.cycles, f.makedepends
 	s.Exclude, s.Add = f.exclude, f.add
 	return s
 }

@@ -1,34 +1,50 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
 
+	"buildbtw/auth"
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/cmd/internal/local"
 	"buildbtw/pacman/baserepo"
 )
 
 // serveFlags are the server's settings as they were given.
 type serveFlags struct {
 	listen          string
-	serverURL       string
+	publicURL       string
+	serverURL       string // what publicURL was called before
 	dataDir         string
 	sources         []string
+	sourceLinks     []string
 	baseRef         string
 	architectures   []string
 	prefer          []string
+	ignoreArch      bool
 	baseRepos       []string
 	repoTool        string
 	workers         int
 	workerTokenFile string
+	fetchAllow      []string
+	anonymousRead   bool
+	authHeader      string
+	authHeaderRole  string
+	admins          []string
+	repoRead        bool
+	packagersChange string
 	lease           time.Duration
 	buildTimeout    time.Duration
 	stallTimeout    time.Duration
@@ -38,7 +54,12 @@ type serveFlags struct {
 	maxRunning      int
 	caps            map[string]int
 	logFormat       string
+	listenWorkers   string
+	workersURL      string
+	tlsCert, tlsKey string
+	trustedProxies  []string
 	gitlab          gitlabFlags
+	oidc            oidcFlags
 }
 
 func serveCommand() *cobra.Command {
@@ -48,43 +69,70 @@ func serveCommand() *cobra.Command {
 		Short: "Run the server",
 		Long: `Runs the server until it is told to stop (SIGTERM or SIGINT).
 
-Without sign-in configured the server is in single-user mode: everybody who can
-reach it may do everything, so it listens on loopback addresses and Unix sockets
-only.`,
+Without --oidc-issuer and --auth-header the server is in single-user mode: only the
+user who runs it may change something, from the command line with bbtw, which finds
+the server and a token in this user's state directory, and in a browser after 'bbtw
+open'. It listens on loopback addresses and Unix sockets only. With --oidc-issuer
+people sign in with an OpenID Connect provider, whose groups give them roles; with
+--auth-header a reverse proxy says who they are. Then it may listen anywhere.
+Whoever can reach it may look, unless --anonymous-read=false.`,
 		Example: `  buildbtw serve --sources dir:./packages --workers 2
   buildbtw serve --sources dir:/srv/packages --data-dir /var/lib/buildbtw --listen 127.0.0.1:9000
   buildbtw serve --sources dir:/srv/packages --worker-token-file /etc/buildbtw/worker-token
+  BUILDBTW_OIDC_CLIENT_SECRET_FILE=/etc/buildbtw/oidc-secret BUILDBTW_SESSION_KEY_FILE=/etc/buildbtw/session-key \
+    buildbtw serve --sources dir:/srv/packages --public-url https://build.example.org --oidc-issuer https://sso.example.org/realms/staff \
+    --oidc-client-id buildbtw --oidc-packager-groups packagers --oidc-admin-groups build-admins
   BUILDBTW_GITLAB_TOKEN_FILE=/etc/buildbtw/gitlab-token \
     buildbtw serve --sources gitlab:archlinux/packaging/packages --gitlab-url https://gitlab.archlinux.org`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return serve(cmd.Context(), f)
+			return serve(cmd.Context(), f, cli.FromEnvironment(cmd.Flag("server-url")))
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "address to listen on: HOST:PORT or unix:PATH; a socket passed by systemd wins")
-	flags.StringVar(&f.serverURL, "server-url", "", "URL under which people and workers reach the server (default: http:// and the address)")
+	flags.StringVar(&f.publicURL, "public-url", "", "URL under which people and workers reach the server (default: http:// and the address)")
+	flags.StringVar(&f.serverURL, "server-url", "", "old name of --public-url")
+	flags.Lookup("server-url").Hidden = true
 	flags.StringVar(&f.dataDir, "data-dir", "./data", "directory for everything the server keeps")
 	flags.StringArrayVar(&f.sources, "sources", nil, "where the packages' sources are: dir:PATH, a directory with one git repository or PKGBUILD directory per source, or gitlab:GROUP, a group of projects with its subgroups (repeatable)")
+	flags.StringArrayVar(&f.sourceLinks, "source-links", nil, "directory in which links, worktrees and alternates of sources may end, besides the directory of sources that they are in (repeatable)")
 	flags.StringVar(&f.baseRef, "base-ref", "main", "branch at which sources are read")
 	flags.StringSliceVar(&f.architectures, "architectures", []string{"x86_64"}, "architectures to build for")
 	flags.StringArrayVar(&f.baseRepos, "base-repo", nil, "a base repository as NAME=URL, in the order of pacman.conf; $repo and $arch are replaced (repeatable)")
-	flags.StringSliceVar(&f.prefer, "prefer", nil, "sources that win where two define the same package, best first")
-	flags.StringVar(&f.repoTool, "repo-tool", "native", "what writes the pacman repositories: native, or repo-add for pacman's own program")
-	flags.IntVar(&f.workers, "workers", 0, "number of workers to start on this machine")
-	flags.StringVar(&f.workerTokenFile, "worker-token-file", "", "file with the token that build machines present; without it only this machine's own workers may claim")
-	flags.DurationVar(&f.lease, "lease", time.Minute, "how long after its last heartbeat an attempt is given up as lost")
-	flags.DurationVar(&f.buildTimeout, "build-timeout", 12*time.Hour, "wall clock limit of one attempt; 0 for none")
-	flags.DurationVar(&f.stallTimeout, "stall-timeout", 30*time.Minute, "an attempt without output and CPU use for this long is ended; 0 for never")
-	flags.IntVar(&f.confirmAbove, "confirm-above", 500, "ask for confirmation before creating more builds than this")
-	flags.DurationVar(&f.syncPeriod, "sync-period", 3*time.Second, "time between looks at the sources")
-	flags.DurationVar(&f.debounce, "debounce", 2*time.Second, "how long a pushed changeset must rest before it makes a new iteration")
-	flags.IntVar(&f.maxRunning, "max-running-per-buildspace", 0, "builds of one buildspace that run at the same time; 0 for any number")
-	flags.StringToIntVar(&f.caps, "cap", nil, "LABEL=N: builds that run at the same time on all workers with a label (repeatable)")
-	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
+	flags.StringSliceVar(&f.prefer, "prefer", nil, preferUsage)
+	flags.BoolVar(&f.ignoreArch, "ignore-arch", false, ignoreArchUsage)
+	cli.Word(flags, &f.repoTool, "repo-tool", "native", "what writes the pacman repositories: native, or repo-add for pacman's own program", "native", "repo-add")
+	cli.Number(flags, &f.workers, "workers", 0, 0, maxWorkers, "number of workers to start on this machine")
+	flags.StringSliceVar(&f.fetchAllow, "fetch-allow", nil, "of these workers: HOST:PORT of a mirror in your own network from which sources may be fetched (repeatable)")
+	flags.StringVar(&f.workerTokenFile, "worker-token-file", "", "file with a token that build machines of any name present; better give each its own, with 'bbtw auth token create --worker NAME'")
+	flags.StringVar(&f.authHeader, "auth-header", "", "header in which a reverse proxy of --trusted-proxies names whoever it has signed in, for example Remote-User")
+	cli.Word(flags, &f.authHeaderRole, "auth-header-role", "packager", "role of whoever is named there: reader, packager or admin", "reader", "packager", "admin")
+	flags.StringSliceVar(&f.admins, "admins", nil, "those of them who are administrators")
+	flags.BoolVar(&f.anonymousRead, "anonymous-read", true, "whoever does not sign in may look at pages, lists and logs")
+	flags.BoolVar(&f.repoRead, "repo-read", true, "whoever does not sign in may fetch from the pacman repositories; else pacman needs a token as password in its URL")
+	cli.Word(flags, &f.packagersChange, "packagers-change", changeAll, "which buildspaces packagers may change: all, or own for those that they created", changeAll, changeOwn)
+	cli.Time(flags, &f.lease, "lease", time.Minute, time.Second, 24*time.Hour, "how long after its last heartbeat an attempt is given up as lost")
+	cli.Time(flags, &f.buildTimeout, "build-timeout", 12*time.Hour, 0, cli.Long, "wall clock limit of one attempt; 0 for none")
+	cli.Time(flags, &f.stallTimeout, "stall-timeout", 30*time.Minute, 0, cli.Long, "an attempt without output and CPU use for this long is ended; 0 for never")
+	cli.Number(flags, &f.confirmAbove, "confirm-above", 500, 0, cli.Many, "ask for confirmation before creating more builds than this")
+	cli.Time(flags, &f.syncPeriod, "sync-period", 3*time.Second, time.Millisecond, 24*time.Hour, "time between looks at the sources")
+	cli.Time(flags, &f.debounce, "debounce", 2*time.Second, 0, 24*time.Hour, "how long a pushed changeset must rest before it makes a new iteration")
+	cli.Number(flags, &f.maxRunning, "max-running-per-buildspace", 0, 0, cli.Many, "builds of one buildspace that run at the same time; 0 for any number")
+	cli.Numbers(flags, &f.caps, "cap", "LABEL=N: builds that run at the same time on all workers with a label (repeatable)")
+	flags.StringVar(&f.listenWorkers, "listen-workers", "", "another address, HOST:PORT or unix:PATH, for build machines alone; they then may not use the one of --listen")
+	flags.StringVar(&f.workersURL, "workers-url", "", "URL under which workers reach the address of --listen-workers (default: http:// and the address)")
+	flags.StringVar(&f.tlsCert, "tls-cert", "", "file with the server's certificate and its chain (PEM); it speaks TLS then, and reads the file again when it changes")
+	flags.StringVar(&f.tlsKey, "tls-key", "", "file with the key of --tls-cert (PEM)")
+	flags.StringSliceVar(&f.trustedProxies, "trusted-proxies", nil, "addresses or networks of reverse proxies whose X-Forwarded-For or Forwarded is believed; unix for those that use the Unix socket")
+	cli.Word(flags, &f.logFormat, "log-format", "text", "text or json", "text", "json")
 	f.gitlab.register(flags)
+	f.oidc.register(flags)
 	return cmd
 }
+
+// maxWorkers is how many workers one machine may be asked to start.
+const maxWorkers = 1024
 
 // validate returns the first error in the flags, before anything is opened.
 func (f serveFlags) validate() error {
@@ -93,14 +141,12 @@ func (f serveFlags) validate() error {
 		return cli.Usage(errors.New("no sources given; name a directory of packages with --sources dir:PATH"))
 	case len(f.architectures) == 0:
 		return cli.Usage(errors.New("no architecture given; use for example --architectures x86_64"))
-	case f.workers < 0:
-		return cli.Usage(errors.New("--workers cannot be negative"))
-	case f.maxRunning < 0:
-		return cli.Usage(errors.New("--max-running-per-buildspace cannot be negative"))
-	case f.lease < time.Second:
-		return cli.Usage(errors.New("--lease must be at least one second"))
-	case f.repoTool != "native" && f.repoTool != "repo-add":
-		return cli.Usage(fmt.Errorf("unknown --repo-tool %q; choose native or repo-add", f.repoTool))
+	case f.workersURL != "" && f.listenWorkers == "":
+		return cli.Usage(errors.New("--workers-url is the address of --listen-workers; name that too"))
+	case f.authHeader != "" && len(f.trustedProxies) == 0:
+		return cli.Usage(errors.New("--auth-header is believed only when a proxy of --trusted-proxies sends it, and there is none: nobody could sign in; name the proxy's address"))
+	case f.authHeader == "" && len(f.admins) > 0:
+		return cli.Usage(errors.New("--admins are among those whom --auth-header names; give that too"))
 	}
 	if _, err := f.bases(); err != nil {
 		return err
@@ -109,7 +155,7 @@ func (f serveFlags) validate() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(checkDirs(dirs), f.gitlab.validate(groups))
+	return errors.Join(checkDirs(dirs), f.gitlab.validate(groups), f.oidc.validate())
 }
 
 // bases returns the base repositories of --base-repo.
@@ -153,7 +199,9 @@ func checkDirs(dirs []string) error {
 // serve runs everything and stops it in order: first its own workers, which hand
 // their builds back, then the listener, so that nobody gets half an answer, then
 // the store.
-func serve(ctx context.Context, f serveFlags) error {
+//
+// oldVariable tells that the server's URL has come from the variable of its old name.
+func serve(ctx context.Context, f serveFlags, oldVariable bool) error {
 	if err := f.validate(); err != nil {
 		return err
 	}
@@ -161,30 +209,95 @@ func serve(ctx context.Context, f serveFlags) error {
 	if err != nil {
 		return err
 	}
-	ln, err := listen(ctx, f.listen)
+	f.takeOldName(log, oldVariable)
+	ln, err := listen(ctx, f.listen, f.peopleSignIn())
 	if err != nil {
 		return err
 	}
 	defer func() { _ = ln.Close() }() // a second close after Shutdown is harmless
-	if f.serverURL == "" {
-		f.serverURL = defaultURL(ln.Addr())
+	doors := listeners{people: ln}
+	if doors.tls, err = tlsConfig(f.tlsCert, f.tlsKey, log); err != nil {
+		return err
 	}
-	srv, err := newServer(ctx, f, log)
+	f.publicURL = cmp.Or(f.publicURL, defaultURL(ln.Addr(), doors.tls != nil))
+	if err := f.oidc.checkURL(f.publicURL); err != nil {
+		return err
+	}
+	if f.listenWorkers != "" {
+		if doors.machines, err = listenOn(ctx, "--listen-workers", f.listenWorkers, true); err != nil {
+			return err
+		}
+		defer func() { _ = doors.machines.Close() }() // likewise
+		f.workersURL = cmp.Or(f.workersURL, defaultURL(doors.machines.Addr(), doors.tls != nil))
+	}
+	srv, err := newServer(ctx, f, ln.Addr(), log)
 	if err != nil {
 		return err
 	}
 	defer srv.close()
-	return srv.run(ctx, ln)
+	return srv.run(ctx, doors)
 }
 
+// takeOldName takes the server's URL by the name that it had before, when it is not
+// given by the one of today. The old name is that of the server which bbtw and workers
+// call: somebody who has set it for them may not know that the server reads it, too.
+func (f *serveFlags) takeOldName(log logger, fromEnvironment bool) {
+	if f.publicURL != "" || f.serverURL == "" {
+		return
+	}
+	f.publicURL = f.serverURL
+	before, now := "--server-url", "--public-url"
+	if fromEnvironment {
+		before, now = cli.EnvName("server-url"), cli.EnvName("public-url")
+	}
+	log.Warn("the URL under which this server says that it is reached comes from "+before+"; call it "+now+": the old name is that of the server which bbtw and workers call", "url", f.publicURL)
+}
+
+// publishLocally leaves the server's URL and tokens for the programs of this user.
+func publishLocally(addr net.Addr, url string) (local.Server, error) {
+	dir, dirErr := local.Dir()
+	if dirErr != nil {
+		own, _ := local.Publish(os.DevNull, addr, url) // the tokens are made all the same
+		return own, dirErr
+	}
+	return local.Publish(dir, addr, url)
+}
+
+// peopleSignIn reports whether others than the user who runs the server can sign in.
+func (f serveFlags) peopleSignIn() bool { return f.authHeader != "" || f.oidc.issuer != "" }
+
+// mode describes who may change something.
+func (s *server) mode() string {
+	if o := s.auth.OIDC; o != nil {
+		return "people sign in with " + o.Name + " (" + o.Issuer + "); " + s.auth.Operator + " is an administrator"
+	}
+	if s.flags.peopleSignIn() {
+		return "people sign in; " + s.auth.Operator + " is an administrator"
+	}
+	return "single-user: only " + s.auth.Operator + " may change something; 'bbtw open' signs a browser in"
+}
+
+// The choices of --packagers-change.
+const (
+	changeAll = "all"
+	changeOwn = "own"
+)
+
 // run serves until ctx ends or a part fails.
-func (s *server) run(ctx context.Context, ln netListener) error {
+func (s *server) run(ctx context.Context, doors listeners) error {
 	if err := s.scheduler.Prepare(ctx); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.scheduler.Run(ctx) })
-	group.Go(func() error { return s.app.Serve(ln, nil) })
+	group.Go(func() error {
+		s.scheduler.Run(ctx)
+		return nil
+	})
+	group.Go(func() error { return s.watch(ctx) })
+	group.Go(func() error { return s.app.Serve(doors.people, doors.tls) })
+	if doors.machines != nil {
+		group.Go(func() error { return s.app.ServeMachines(doors.machines, doors.tls) })
+	}
 	workersEnded := make(chan struct{})
 	group.Go(func() error {
 		defer close(workersEnded)
@@ -198,10 +311,36 @@ func (s *server) run(ctx context.Context, ln netListener) error {
 		defer cancel()
 		return s.app.Shutdown(stop)
 	})
-	s.log.Info("serving", "url", s.flags.serverURL, "data", s.flags.dataDir, "mode", "single-user: everybody on this machine may do everything")
+	// Nobody at a provider gets the name of the user who runs the server.
+	if _, err := s.auth.Who(ctx, auth.Credentials{Bearer: s.own.Token}); err != nil {
+		return err
+	}
+	s.log.Info("serving", "url", s.flags.publicURL, "data", s.flags.dataDir, "mode", s.mode())
+	s.offerLink(ctx)
 	err := group.Wait()
 	s.log.Info("stopped")
 	return err
+}
+
+// listeners are those of the server.
+type listeners struct {
+	people   net.Listener
+	machines net.Listener // nil: they use that of people
+	tls      *tls.Config  // of both; nil: they speak HTTP
+}
+
+// offerLink prints a link that signs a browser in, for somebody who sits at the
+// terminal. A journal never gets one.
+func (s *server) offerLink(ctx context.Context) {
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		return
+	}
+	code, err := s.auth.OperatorCode(ctx)
+	if err != nil {
+		s.log.Warn("no link to sign in could be made", "error", err)
+		return
+	}
+	fmt.Fprintf(os.Stderr, "\nOpen this link within two minutes to sign in, or run 'bbtw open' later:\n  %s/sign-in#code=%s\n\n", s.flags.publicURL, code)
 }
 
 // shutdownTime bounds the wait for requests that are being answered.

@@ -1,18 +1,24 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"buildbtw"
+	"buildbtw/auth"
 	"buildbtw/buildlog"
 	"buildbtw/catalog"
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/cmd/internal/local"
 	"buildbtw/forge"
 	"buildbtw/git/gitmirror"
 	"buildbtw/handlers"
@@ -31,19 +37,27 @@ type server struct {
 	store     *store.Store
 	scheduler *scheduler.Scheduler
 	app       *handlers.App
+	auth      *auth.Auth
+	own       local.Server // what the programs of this user find
 	workers   *children
 }
 
-// newServer opens the data directory and joins the parts. It starts nothing.
-func newServer(ctx context.Context, f serveFlags, log logger) (*server, error) {
-	if err := checkDataDir(f.dataDir); err != nil {
+// newServer opens the data directory and joins the parts. It starts nothing. What
+// the programs of this user find is left once the data directory is this server's:
+// one that cannot start must not be where they go from then on.
+func newServer(ctx context.Context, f serveFlags, addr net.Addr, log logger) (*server, error) {
+	if err := checkDataDir(f.dataDir, log); err != nil {
 		return nil, err
 	}
 	db, err := store.Open(ctx, databasePath(f.dataDir), store.Options{Log: log, MaxRunning: f.maxRunning, LabelCaps: f.caps})
 	if err != nil {
 		return nil, err
 	}
-	s := &server{flags: f, log: log, store: db}
+	own, err := publishLocally(addr, f.publicURL)
+	if err != nil {
+		log.Warn("bbtw and workers of this user do not find the server by themselves, and 'bbtw open' cannot sign in; let the server's user have a state directory: set XDG_STATE_HOME and start again", "error", err)
+	}
+	s := &server{flags: f, own: own, log: log, store: db}
 	if err := s.join(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -74,9 +88,7 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := mirror.RetainDirs(ctx, dirs, namesOf(gitlab)...); err != nil {
-		return err
-	}
+	mirror.SetLinks(f.sourceLinks)
 	if !mirror.Confined(ctx) {
 		s.log.Warn("bubblewrap cannot be used: PKGBUILDs of plain directories without a .SRCINFO are evaluated without a sandbox; install bubblewrap and allow user namespaces")
 	}
@@ -97,24 +109,51 @@ func (s *server) join(ctx context.Context) error {
 		return err
 	}
 	sources := catalog.New(catalog.Config{
-		Mirror: mirror, Store: s.store, Repos: repos, Bases: bases, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: f.prefer,
+		Mirror: mirror, Store: s.store, Repos: repos, Bases: bases, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: preferred(f.prefer), IgnoreArch: f.ignoreArch,
 		ConfirmAbove: f.confirmAbove,
 	})
 	publisher := publish.New(publish.Config{Store: s.store, Repos: repos, Mirror: mirror, Log: s.log, Baseline: bases.Interfaces})
 	gitlab.Store, gitlab.Mirror, gitlab.Catalog, gitlab.Log, gitlab.Now = s.store, mirror, sources, s.log, time.Now
 	gitlab.Architectures = f.architectures
 	gitlabForge := forge.New(gitlab)
+	proxies, err := handlers.ParseProxies(f.trustedProxies)
+	if err != nil {
+		return cli.Usage(fmt.Errorf("--trusted-proxies: %w", err))
+	}
+	connections, err := connectionBound(s.log)
+	if err != nil {
+		return err
+	}
+	s.auth = auth.New(auth.Config{
+		Store: s.store, Now: time.Now, Log: s.log, Operator: operator(), OperatorToken: s.own.Token,
+		WorkerTokens: []string{token, s.own.WorkerToken}, AnonymousRead: f.anonymousRead, OwnOnly: f.packagersChange == changeOwn,
+		HeaderRole: buildbtw.Role(f.authHeaderRole), Admins: f.admins,
+		OIDC: f.oidc.config(f.publicURL),
+	})
 	s.scheduler = scheduler.New(scheduler.Config{
-		Store: s.store, Mirror: mirror, Repos: repos, Bases: bases, Catalog: sources, Publisher: publisher, Forge: gitlabForge,
+		Store: s.store, Mirror: mirror, Repos: repos, Bases: bases, Catalog: sources, Publisher: publisher, Forge: gitlabForge, Auth: s.auth,
 		Log: s.log, Now: time.Now, SourceDirs: dirs,
 		Lease: f.lease, SyncPeriod: f.syncPeriod, GroupPeriod: f.gitlab.period, Debounce: f.debounce,
 	})
 	s.app, err = handlers.New(handlers.Deps{
 		Store: s.store, Catalog: sources, Forecasts: &progress.Forecasts{}, Publisher: publisher, Forge: gitlabForge, Sources: mirror,
-		Repos: repos, Logs: logs, Settings: f.settings(), Log: s.log, Wake: s.scheduler.Wake, Now: time.Now, Who: handlers.SingleUser(token),
+		Repos: repos, Logs: logs, Settings: f.settings(), Log: s.log, Wake: s.scheduler.Wake, LookAt: s.scheduler.LookAt,
+		Loops: s.scheduler.States, Fit: s.fit, Now: time.Now, Auth: s.auth,
+		Proxies: proxies, MaxConnections: connections,
 	})
-	s.workers = &children{count: f.workers, url: f.serverURL, tokenFile: f.workerTokenFile, dataDir: f.dataDir, log: s.log}
+	s.workers = &children{
+		count: f.workers, url: cmp.Or(f.workersURL, f.publicURL), token: s.own.WorkerToken, tokenFile: s.own.WorkerTokenFile(),
+		fetchAllow: f.fetchAllow, dataDir: f.dataDir, log: s.log,
+	}
 	return err
+}
+
+// operator returns the name of the user who runs the server, as events show it.
+func operator() string {
+	if u, err := user.Current(); err == nil && buildbtw.UserName(u.Username) != "" {
+		return buildbtw.UserName(u.Username)
+	}
+	return "uid-" + strconv.Itoa(os.Getuid())
 }
 
 // openBases opens the copies of the base repositories, for every architecture.
@@ -136,22 +175,9 @@ func (s *server) openBases() (baserepo.Bases, error) {
 
 func (f serveFlags) settings() buildbtw.ServerSettings {
 	return buildbtw.ServerSettings{
-		ServerURL: strings.TrimRight(f.serverURL, "/"), Version: cli.Version(), SingleUser: true,
+		ServerURL: strings.TrimRight(f.publicURL, "/"), WorkersURL: strings.TrimRight(f.workersURL, "/"), Version: cli.Version(), SingleUser: !f.peopleSignIn(), AuthHeader: f.authHeader, ClosedRepositories: !f.repoRead,
 		Lease: f.lease, Timeout: f.buildTimeout, Stall: f.stallTimeout, WebhookSecret: f.gitlab.webhookSecret,
 	}
-}
-
-// checkDataDir makes the data directory and tries to write in it, so that the
-// reason is clear when that cannot be done.
-func checkDataDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return fmt.Errorf("make the data directory: %w; choose another one with --data-dir", err)
-	}
-	probe, err := os.CreateTemp(dir, ".probe-*")
-	if err != nil {
-		return fmt.Errorf("the data directory %s is not writable: %w; choose another one with --data-dir", dir, err)
-	}
-	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
 // readToken reads the token of build machines; empty without a file.

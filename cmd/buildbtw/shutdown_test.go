@@ -100,7 +100,7 @@ func TestStopEndsLongAnswersAtOnce(t *testing.T) {
 	drainAfterFirstLine(t, log, "followed log", ended)
 	drainAfterFirstLine(t, openEvents(t, server.URL), "event stream", ended)
 	go func() {
-		_, _ = client.Claim(context.WithoutCancel(t.Context()), api.ClaimRequest{ // whether it is refused or broken off does not matter
+		_, _, _ = client.Claim(context.WithoutCancel(t.Context()), api.ClaimRequest{ // whether it is refused or broken off does not matter
 			Worker: "poller", Architectures: []string{"x86_64"}, Runners: []string{"fake"}, Wait: api.MaxWait,
 		})
 		ended <- "long poll"
@@ -123,7 +123,7 @@ func TestStopEndsLongAnswersAtOnce(t *testing.T) {
 
 func claim(t *testing.T, client *api.Client) *api.Job {
 	t.Helper()
-	job, err := client.Claim(t.Context(), api.ClaimRequest{
+	job, _, err := client.Claim(t.Context(), api.ClaimRequest{
 		Worker: "test", Architectures: []string{"x86_64"}, Runners: []string{"fake"}, Wait: api.MaxWait,
 	})
 	if err != nil || job == nil {

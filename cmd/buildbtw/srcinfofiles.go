@@ -20,31 +20,31 @@ import (
 type srcinfoPlanner struct {
 	index         *buildgraph.Index
 	sources       []buildgraph.Source
-	bySlug        map[string]int // the first of a name
 	baseRef       string
 	architectures []string
 	durations     map[string]float64
 }
 
 func readSrcinfoFiles(files []string, f *offlineFlags, durations map[string]float64) (*srcinfoPlanner, error) {
-	p := &srcinfoPlanner{bySlug: map[string]int{}, baseRef: f.baseRef, architectures: f.architectures, durations: durations}
-	for i, name := range files {
+	p := &srcinfoPlanner{baseRef: f.baseRef, architectures: f.architectures, durations: durations}
+	for _, name := range files {
+		name, err := filepath.Abs(name)
+		if err != nil {
+			return nil, fmt.Errorf("read a source: %w", err)
+		}
 		text, err := os.ReadFile(name)
 		if err != nil {
 			return nil, fmt.Errorf("read a source: %w", err)
 		}
 		sum := sha1.Sum(text) //nolint:gosec // as above
 		slug := strings.TrimSuffix(filepath.Base(name), ".SRCINFO")
-		source := buildgraph.Source{Slug: slug, Ref: f.baseRef, Commit: hex.EncodeToString(sum[:])}
+		source := buildgraph.Source{Slug: slug, Place: filepath.Base(filepath.Dir(name)), Ref: f.baseRef, Commit: hex.EncodeToString(sum[:])}
 		if source.Info, err = srcinfo.Parse(text); err != nil {
 			source.Err = fmt.Errorf(".SRCINFO: %w", err)
 		}
 		p.sources = append(p.sources, source)
-		if _, ok := p.bySlug[slug]; !ok {
-			p.bySlug[slug] = i
-		}
 	}
-	p.index = buildgraph.NewIndex(p.sources, buildgraph.Options{Prefer: f.prefer})
+	p.index = buildgraph.NewIndex(p.sources, buildgraph.Options{Prefer: preferred(f.prefer), IgnoreArch: f.ignoreArch})
 	return p, nil
 }
 
@@ -55,14 +55,14 @@ func (p *srcinfoPlanner) Plan(ctx context.Context, changesets []buildbtw.Changes
 	}
 	r := buildgraph.Request{Settings: s, Architectures: p.architectures, Durations: p.durations}
 	for _, c := range changesets {
-		i, ok := p.bySlug[c.Source]
+		source, ok := p.index.Source(c.Source)
 		switch {
 		case !ok:
 			return nil, buildbtw.NotFound("there is no source %q", c.Source)
 		case c.Ref != "" && c.Ref != p.baseRef:
 			return nil, buildbtw.NotFound("%s: files have no branches, so %s is all there is of a source", c, c.Source)
 		}
-		r.Changesets = append(r.Changesets, p.sources[i])
+		r.Changesets = append(r.Changesets, source)
 	}
 	return p.index.Plan(ctx, r)
 }

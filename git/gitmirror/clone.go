@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"buildbtw"
 )
 
 // Clones updates clones with working trees, for people and tools. They are not
@@ -77,7 +79,7 @@ const cloneSuffix = ".new.git"
 
 func (c *Clones) clone(ctx context.Context, dir string, r Remote) error {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return fmt.Errorf("%s is there and is no clone; move it away", dir)
+		return buildbtw.Conflict("%s is there and is no clone; move it away", dir)
 	}
 	draft := dir + cloneSuffix
 	if err := errors.Join(os.RemoveAll(draft), os.MkdirAll(draft, 0o755)); err != nil {
@@ -135,6 +137,11 @@ func (c *Clones) freshen(ctx context.Context, dir string, r Remote) (Clone, erro
 	after, err := g.output(ctx, "for-each-ref", "refs/remotes/origin", "refs/tags")
 	if err != nil {
 		return Clone{}, err
+	}
+	if _, err := g.output(ctx, "rev-parse", "--quiet", "--verify", "HEAD"); err != nil { // it was empty when it was cloned
+		if err := checkOut(ctx, g); err != nil {
+			return Clone{Changed: before != after, Kept: true}, ctx.Err() // a file that git does not know is in the way
+		}
 	}
 	kept, err := follow(ctx, g)
 	return Clone{Changed: before != after, Kept: kept}, err

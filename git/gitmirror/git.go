@@ -3,10 +3,12 @@ package gitmirror
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"buildbtw/internal/proc"
@@ -18,6 +20,10 @@ type git struct {
 	program string
 	dir     string // the bare repository
 	env     []string
+
+	// What git says of damaged files of the mirror is stored in damage.
+	objects string // the mirror's store of objects
+	damage  *atomic.Pointer[string]
 }
 
 // call is one run of git.
@@ -42,19 +48,15 @@ func newGit(dir, config string) (git, error) {
 	return git{program: program, dir: dir, env: []string{
 		"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", "TZ=UTC", "HOME=/nonexistent",
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + config, "GIT_ATTR_NOSYSTEM=1",
-		"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=/bin/false", "GIT_NO_REPLACE_OBJECTS=1",
+		"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=/bin/false", "GIT_NO_REPLACE_OBJECTS=1", "GIT_NO_LAZY_FETCH=1",
 	}}, nil
 }
 
-// configText is the only git configuration there is. Sources may belong to
-// other users (safe.directory), and many fetches write refs at once
+// configText is the only git configuration there is, besides that of the mirror,
+// which is ours: see fetchLocal. Many fetches write refs at once
 // (packedRefsTimeout, milliseconds). A redirection would take the token along, to
 // whatever server (followRedirects). Maintenance runs when tidy says so.
-const configText = `[safe]
-	directory = *
-[protocol "file"]
-	allow = always
-[core]
+const configText = `[core]
 	hooksPath = /dev/null
 	packedRefsTimeout = 60000
 	filesRefLockTimeout = 60000
@@ -78,14 +80,23 @@ func (g git) run(ctx context.Context, c call) error {
 	stderr := proc.NewTail(4 << 10)
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = g.env, c.stdin, c.stdout, stderr
 	err := proc.Run(ctx, cmd, killAfter)
-	if err == nil {
-		return nil
-	}
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("git %s: %w", c.args[0], context.Cause(ctx))
 	}
-	return &gitError{command: c.args[0], said: strings.TrimSpace(stderr.String()), err: err}
+	said := strings.TrimSpace(stderr.String())
+	if g.damage != nil && isDamage(said) && (c.args[0] != "fetch" || strings.Contains(said, g.objects)) {
+		g.damage.Store(&said)
+		if err == nil { // cat-file calls a damaged object missing
+			err = errDamaged
+		}
+	}
+	if err != nil {
+		return &gitError{command: c.args[0], said: said, err: err}
+	}
+	return nil
 }
+
+var errDamaged = errors.New("files are damaged")
 
 // output runs git and returns its standard output.
 func (g git) output(ctx context.Context, args ...string) (string, error) {

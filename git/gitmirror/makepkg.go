@@ -18,17 +18,24 @@ import (
 // makepkgTimeout bounds makepkg --printsrcinfo, which takes about a second.
 const makepkgTimeout = 60 * time.Second
 
-// withSrcinfo returns the files with a .SRCINFO that fits the PKGBUILD. The
-// directory's own is used if it is not older than the PKGBUILD and not the
-// same as at the last snapshot, when other files have changed since; otherwise
-// makepkg makes one.
-func (m *Mirror) withSrcinfo(ctx context.Context, files []file, last record) ([]file, error) {
+// clockSlack is how much older than its PKGBUILD a .SRCINFO may be that was written
+// with it: by git, tar or rsync, in any order.
+const clockSlack = time.Minute
+
+// withSrcinfo returns the files with a .SRCINFO that fits the PKGBUILD; otherwise
+// makepkg makes one. The directory's own is used unless it says another version: if
+// both are as they were committed, or if it is not older than the PKGBUILD and not the
+// same as at the last snapshot, when other files have changed since.
+func (m *Mirror) withSrcinfo(ctx context.Context, c candidate, files []file, last record) ([]file, error) {
 	own, recipe := find(files, srcinfoName), find(files, pkgbuild)
 	if recipe == nil || recipe.mode == modeLink {
 		return nil, buildbtw.Invalid("the PKGBUILD is not a regular file")
 	}
-	if own != nil && !own.info.ModTime().Before(recipe.info.ModTime()) && contentHash(*own) != last.srcinfo {
-		return files, nil
+	if own != nil && !contradicts(recipe.data, own.data) {
+		fresh := recipe.info.ModTime().Sub(own.info.ModTime()) < clockSlack && contentHash(*own) != last.srcinfo
+		if fresh || c.history.has(c.dir, recipe, own) {
+			return files, nil
+		}
 	}
 	text, err := m.printSrcinfo(ctx, files)
 	if err != nil {
@@ -51,7 +58,7 @@ func (e refusedError) Unwrap() error { return e.reason }
 func (m *Mirror) printSrcinfo(ctx context.Context, files []file) ([]byte, error) {
 	program, err := m.findProgram("makepkg")
 	if err != nil {
-		return nil, buildbtw.Unavailable("the .SRCINFO is missing or older than the PKGBUILD, and makepkg, which makes one, is not installed here; install it (Debian: apt install makepkg, Arch: pacman -S pacman) or commit a .SRCINFO")
+		return nil, buildbtw.Unavailable("the .SRCINFO is missing, older than the PKGBUILD or of another version, and makepkg, which makes one, is not installed here; install it (Debian: apt install makepkg, Arch: pacman -S pacman) or commit a .SRCINFO")
 	}
 	dir, err := os.MkdirTemp("", "buildbtw-srcinfo-")
 	if err != nil {
@@ -61,12 +68,26 @@ func (m *Mirror) printSrcinfo(ctx context.Context, files []file) ([]byte, error)
 	if err := writeFiles(dir, files); err != nil {
 		return nil, fmt.Errorf("make .SRCINFO: %w", err)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, m.timeout, refuse("makepkg --printsrcinfo took longer than %v", m.timeout))
+	// The machine may have been busy: it is tried again.
+	ctx, cancel := context.WithTimeoutCause(ctx, m.timeout, buildbtw.Unavailable("makepkg --printsrcinfo took longer than %g s", m.timeout.Seconds()))
 	defer cancel()
 	stdout, stderr := proc.NewHead(MaxSrcinfo), proc.NewTail(4<<10)
-	cmd := m.sandboxed(ctx, dir, program, "--printsrcinfo")
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	cmd, watch := m.sandboxed(ctx, dir, program, "--printsrcinfo")
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	err = proc.Run(ctx, cmd, killAfter)
+	mark := "BUILDBTW_SRCINFO_IN=" + dir + "/" // a box that is ended while it is made can leave its inner half behind
+	cmd.Env = append(cmd.Env, mark)
+	defer proc.KillMarked(mark)
+	err = proc.Run(ctx, cmd, killAfter, func(pid int) {
+		go func() {
+			select {
+			case over := <-watch.Over(ctx, pid):
+				end(refuse("makepkg --printsrcinfo %v", over))
+			case <-ctx.Done():
+			}
+		}()
+	})
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)

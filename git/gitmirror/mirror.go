@@ -21,9 +21,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"buildbtw/internal/atomicfile"
+	"buildbtw/internal/limit"
 	"buildbtw/internal/lru"
 )
 
@@ -35,53 +37,131 @@ type Mirror struct {
 	findProgram func(string) (string, error) // exec.LookPath, or a test's
 	now         func() time.Time
 	timeout     time.Duration // makepkgTimeout, or a test's
+	limits      limit.Limits  // of makepkg, or a test's
+	patience    time.Duration // patience, or a test's
+	passTime    time.Duration // passTime, or a test's
+	links       []string      // directories in which links of sources may end
 
-	syncing  sync.Mutex                  // held during SyncDir and Retain: one pass at a time
-	shallow  sync.Mutex                  // held while a shallow clone is fetched
-	fetching keyed                       // held, by slug, while a remote is fetched
-	seen     sync.Map                    // slug to seenDir
-	srcinfos *lru.Cache[string, Srcinfo] // by commit, so that handing out a build starts no process
+	looks      looks
+	ahead      ahead
+	footprints footprints
+	shallow    sync.Mutex                  // held while the file of shallow commits is written
+	fetching   keyed                       // held, by slug, while a remote is fetched
+	seen       sync.Map                    // slug to seenDir
+	srcinfos   *lru.Cache[string, Srcinfo] // by commit, so that handing out a build starts no process
+	commits    *lru.Cache[string, Commit]  // by id
+	recipes    *lru.Cache[string, Recipe]  // by commit, so that a plan is seen again without a process
+
+	syncing   sync.Mutex                       // held during a pass and RetainDirs: one at a time; guards what follows
+	scans     map[string]chan any              // by directory: the list of its sources, which is being made
+	histories map[string]*history              // by directory: of the repository in whose work tree it lies
+	reported  map[string]map[string]sourceRefs // by directory: the refs of its sources after the last pass
+	unusable  bool                             // the repository could not be made
+	partial   atomic.Bool                      // an earlier process ended before it had all sources in the mirror
+	checked   time.Time                        // when it was last looked at as a whole, because git spoke of damage
+
+	asideMu sync.Mutex
+	aside   []string // names of damaged files and repositories that were set aside
 }
 
 // Open opens the mirror in dir and makes it if there is none. What a killed
-// process left locked is unlocked.
+// process left locked is unlocked. A mirror that is damaged is set aside (SetAside)
+// and made anew. One that cannot be made now, on a full disk for example, is made
+// by the first pass that can.
 func Open(ctx context.Context, dir string) (*Mirror, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open mirror %s: %w", dir, err)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("open mirror: %w", err)
+	g, err := newGit(dir, filepath.Join(dir, "buildbtw.gitconfig"))
+	if err != nil {
+		return nil, err
 	}
-	config := filepath.Join(dir, "buildbtw.gitconfig")
-	if err := atomicfile.WriteBytes(config, 0o600, []byte(configText)); err != nil {
-		return nil, fmt.Errorf("open mirror: %w", err)
+	g.objects, g.damage = filepath.Join(dir, "objects"), &atomic.Pointer[string]{}
+	m := &Mirror{
+		git: g, owners: &owners{path: filepath.Join(dir, "buildbtw-owners.json"), of: map[string]string{}},
+		findProgram: exec.LookPath, now: time.Now, timeout: makepkgTimeout, patience: patience, passTime: passTime,
+		limits:     limit.Limits{Memory: srcinfoMemory, Processes: srcinfoProcesses, Disk: srcinfoDisk},
+		looks:      looks{of: map[string]*state{}, places: make(chan struct{}, parallel), slow: make(chan struct{}, maxSlow)},
+		footprints: footprints{of: map[string]footprint{}},
+		ahead:      ahead{of: map[string]*unmirrored{}, byCommit: map[string]*unmirrored{}, found: map[string]int{}, settled: map[string]bool{}},
+		commits:    lru.New[string, Commit](keptCommits),
+		srcinfos:   lru.NewWeighted[string](maxSrcinfos, func(i Srcinfo) int64 { return int64(len(i.Text)) }),
+		recipes:    lru.New[string, Recipe](maxRecipes),
+		histories:  map[string]*history{},
+		scans:      map[string]chan any{}, reported: map[string]map[string]sourceRefs{},
+	}
+	m.aside = m.listAside()
+	err = m.prepare(ctx)
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("open mirror: %w", context.Cause(ctx))
+	}
+	m.unusable = err != nil
+	return m, nil
+}
+
+// prepare makes the repository, or what of it is missing, and reads it. Damaged
+// parts are set aside.
+func (m *Mirror) prepare(ctx context.Context) error {
+	err := m.initialize(ctx)
+	if m.git.damage.Swap(nil) != nil {
+		if err = m.setAside(); err == nil {
+			err = m.initialize(ctx)
+		}
+	}
+	return err
+}
+
+func (m *Mirror) initialize(ctx context.Context) error {
+	dir := m.git.dir
+	if err := os.MkdirAll(filepath.Join(dir, "info"), 0o755); err != nil {
+		return fmt.Errorf("open mirror: %w", err)
 	}
 	if err := removeLocks(dir); err != nil {
-		return nil, fmt.Errorf("remove stale locks of mirror: %w", err)
+		return fmt.Errorf("remove stale locks of mirror: %w", err)
 	}
-	g, err := newGit(dir, config)
-	if err != nil {
-		return nil, err
+	for name, text := range map[string]string{"buildbtw.gitconfig": configText, "info/attributes": attributes} {
+		path := filepath.Join(dir, name)
+		if have, err := os.ReadFile(path); err == nil && string(have) == text {
+			continue // so that a full disk does not matter
+		}
+		if err := atomicfile.WriteBytes(path, 0o600, []byte(text)); err != nil {
+			return fmt.Errorf("open mirror: %w", err)
+		}
+	}
+	partial := filepath.Join(dir, partialName)
+	if exists(filepath.Join(dir, "HEAD")) {
+		m.partial.Store(exists(partial))
+	} else if err := os.WriteFile(partial, nil, 0o600); err != nil {
+		return fmt.Errorf("open mirror: %w", err)
 	}
 	// Harmless on a repository that is there, and repairs a half-made one.
-	if err := g.run(ctx, call{args: []string{"init", "--quiet", "--bare", "--template="}}); err != nil {
-		return nil, fmt.Errorf("open mirror %s: %w", dir, err)
+	if err := m.git.run(ctx, call{args: []string{"init", "--quiet", "--bare", "--template="}}); err != nil {
+		return fmt.Errorf("open mirror: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "info"), 0o755); err != nil {
-		return nil, fmt.Errorf("open mirror: %w", err)
+	if _, err := m.Tips(ctx); err != nil { // which looks at the commit of each ref
+		return fmt.Errorf("open mirror: %w", err)
 	}
-	if err := atomicfile.WriteBytes(filepath.Join(dir, "info", "attributes"), 0o600, []byte(attributes)); err != nil {
-		return nil, fmt.Errorf("open mirror: %w", err)
+	return m.readOwners()
+}
+
+// partialName is the file that lies in a mirror until it has had all sources once.
+const partialName = "buildbtw-partial"
+
+// Partial reports whether an earlier process ended while it filled the mirror: what is
+// in it is not all that there is.
+func (m *Mirror) Partial() bool { return m.partial.Load() }
+
+// SetWhole records that all sources have been read, once they are in the mirror.
+func (m *Mirror) SetWhole() error {
+	m.partial.Store(false)
+	if m.ahead.isLeft() {
+		return nil
 	}
-	o, err := readOwners(filepath.Join(dir, "buildbtw-owners.json"))
-	if err != nil {
-		return nil, err
+	if err := os.Remove(filepath.Join(m.git.dir, partialName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("record that the mirror is whole: %w", err)
 	}
-	return &Mirror{
-		git: g, owners: o, findProgram: exec.LookPath, now: time.Now, timeout: makepkgTimeout,
-		srcinfos: lru.NewWeighted[string](maxSrcinfos, func(i Srcinfo) int64 { return int64(len(i.Text)) }),
-	}, nil
+	return nil
 }
 
 // attributes makes git archive files as they were committed, whatever the

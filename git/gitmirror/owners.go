@@ -1,6 +1,7 @@
 package gitmirror
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,21 +24,48 @@ type owners struct {
 	path string
 	mu   sync.Mutex
 	of   map[string]string // slug to directory, or to another owner's name
+	lost bool              // the file was missing or damaged: refs may be without an owner
 }
 
-func readOwners(path string) (*owners, error) {
-	o := &owners{path: path, of: map[string]string{}}
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return o, nil
+// readOwners reads the file. One that is damaged is set aside: who owns what is then
+// found out anew, and RemoveOrphans removes what nobody claims.
+func (m *Mirror) readOwners() error {
+	o := m.owners
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.of, o.lost = map[string]string{}, false
+	data, err := os.ReadFile(o.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		o.lost = true
+		return nil
+	case err != nil:
+		return fmt.Errorf("read where the mirror's sources come from: %w", err)
+	case json.Unmarshal(data, &o.of) == nil && o.of != nil:
+		return nil
 	}
-	if err == nil {
-		err = json.Unmarshal(data, &o.of)
+	o.of, o.lost = map[string]string{}, true
+	return m.moveAside(o.path)
+}
+
+// RemoveOrphans removes sources without an owner after the record of owners was
+// lost. It is called when all owners have claimed theirs.
+func (m *Mirror) RemoveOrphans(ctx context.Context) (removed []string, err error) {
+	m.syncing.Lock()
+	defer m.syncing.Unlock()
+	if !m.owners.lost {
+		return nil, nil
 	}
+	refs, err := m.refs(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read where the mirror's sources come from: %w", err)
+		return nil, err
 	}
-	return o, nil
+	owned := m.owners.ownedBy(func(string) bool { return true })
+	orphans := slices.DeleteFunc(slices.Sorted(maps.Keys(refs)), func(slug string) bool { return slices.Contains(owned, slug) })
+	if removed, err = m.remove(ctx, orphans, refs); err == nil {
+		m.owners.lost = false
+	}
+	return removed, err
 }
 
 // claim makes dir the owner of those slugs that have none, and returns those that
@@ -84,6 +112,14 @@ func (o *owners) ownedBy(accept func(dir string) bool) []string {
 	}
 	slices.Sort(slugs)
 	return slugs
+}
+
+// Owners returns the directory of sources, absolute, or the other owner that each
+// slug comes from.
+func (m *Mirror) Owners() map[string]string {
+	m.owners.mu.Lock()
+	defer m.owners.mu.Unlock()
+	return maps.Clone(m.owners.of)
 }
 
 // save is called with the mutex held.

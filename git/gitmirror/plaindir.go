@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -85,18 +84,27 @@ func listFiles(dir string) ([]file, error) {
 	return files, err
 }
 
-// readFiles reads the content of the files.
-func readFiles(dir string, files []file) (err error) {
+// readFiles reads the content of the files, which may have changed since they were
+// listed.
+func readFiles(dir string, files []file) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
 	left := int64(maxDirBytes)
 	for i := range files {
 		f := &files[i]
-		path := filepath.Join(dir, filepath.FromSlash(f.path))
 		if f.mode == modeLink {
 			var target string
-			target, err = os.Readlink(path)
+			target, err = root.Readlink(f.path)
 			f.data = []byte(target)
 		} else {
-			f.data, err = readBounded(path, left)
+			limit := left
+			if f.path == srcinfoName {
+				limit = min(left, MaxSrcinfo)
+			}
+			f.data, err = readRegular(root, f.path, limit)
 		}
 		if err != nil {
 			return err
@@ -104,20 +112,6 @@ func readFiles(dir string, files []file) (err error) {
 		left -= int64(len(f.data))
 	}
 	return nil
-}
-
-// readBounded reads a file that may have grown since it was listed.
-func readBounded(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = buildbtw.TooLarge("the directory holds more than %d MiB", maxDirBytes>>20)
-	}
-	return data, err
 }
 
 // find returns the file with that path, or nil.

@@ -2,10 +2,15 @@ package gitmirror
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/sha1" //nolint:gosec // git's ids have its length
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,9 +27,11 @@ const MaxSrcinfo = 1 << 20
 // when the commit has no such file, and TooLarge above MaxSrcinfo. Text is
 // shared and must not be changed.
 type Srcinfo struct {
-	Text []byte
-	Time time.Time // the committer's, of the commit
-	Err  error
+	Text  []byte
+	Keys  []string  // names of the files in keys/pgp, the source's PGP keys
+	Notes []string  // what of the commit a build will not have, each in a sentence
+	Time  time.Time // the committer's, of the commit
+	Err   error
 }
 
 // Parse returns the parsed text. The error is written for people.
@@ -39,13 +46,12 @@ func (s Srcinfo) Parse() (*srcinfo.Info, error) {
 	return info, nil
 }
 
-// ReadSrcinfos reads the .SRCINFO at every one of the commits, in one process,
+// ReadSrcinfos reads the .SRCINFO at every one of the commits, in a few processes,
 // and returns an entry for each. Texts are cached: a commit never changes. One
 // that could not be read is read again, as it may come later.
 func (m *Mirror) ReadSrcinfos(ctx context.Context, commits []string) (map[string]Srcinfo, error) {
 	infos := make(map[string]Srcinfo, len(commits))
 	var missing []string
-	var ask strings.Builder
 	for _, c := range commits {
 		if err := checkCommit(c); err != nil {
 			return nil, fmt.Errorf("read .SRCINFO of %d commits: %w", len(commits), err)
@@ -57,82 +63,255 @@ func (m *Mirror) ReadSrcinfos(ctx context.Context, commits []string) (map[string
 		infos[c] = info
 		if !known {
 			missing = append(missing, c)
-			ask.WriteString(c + "^{commit}\n" + c + ":" + srcinfoName + "\n")
 		}
 	}
 	if len(missing) == 0 {
 		return infos, nil
 	}
-	r, w := io.Pipe()
-	parsed := make(chan error, 1)
-	go func() {
-		err := readBatch(bufio.NewReaderSize(r, 64<<10), len(missing), func(i int, info Srcinfo) {
-			infos[missing[i]] = info
-			if info.Err == nil {
-				m.srcinfos.Put(missing[i], info)
-			}
-		})
-		r.CloseWithError(err)
-		parsed <- err
-	}()
-	err := m.git.run(ctx, call{args: []string{"cat-file", "--batch", "--buffer"}, stdin: strings.NewReader(ask.String()), stdout: w})
-	w.CloseWithError(err)
-	if err := errors.Join(err, <-parsed); err != nil {
+	read, missing, err := m.readAhead(ctx, missing)
+	if err == nil && len(missing) > 0 {
+		var mirrored map[string]Srcinfo
+		mirrored, err = m.git.readSrcinfos(ctx, missing)
+		maps.Copy(read, mirrored)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read .SRCINFO of %d commits: %w", len(missing), err)
+	}
+	for c, info := range read {
+		infos[c] = info
+		if info.Err == nil {
+			m.srcinfos.Put(c, info)
+		}
 	}
 	return infos, nil
 }
 
-// readBatch parses the answers of "cat-file --batch" about n commits: each
-// itself, and its .SRCINFO.
-func readBatch(r *bufio.Reader, n int, found func(int, Srcinfo)) error {
-	for i := range n {
-		commit, err := readAnswer(r, "commit")
-		if err != nil {
-			return fmt.Errorf("answer %d of git cat-file: %w", 2*i, err)
-		}
-		info, err := readAnswer(r, "blob")
-		if err != nil {
-			return fmt.Errorf("answer %d of git cat-file: %w", 2*i+1, err)
-		}
-		if info.Err == nil {
-			info.Time, info.Err = committerTime(commit.Text)
-		}
-		found(i, info)
-	}
-	return nil
+// parts are the objects that are read of each commit, as git names them after it.
+func parts() []string {
+	return []string{"^{commit}", "^{tree}", ":" + srcinfoName, ":" + keysDir, ":" + keysDir + "/" + pgpDir, ":" + attributesName}
 }
 
-// readAnswer reads one answer (git-cat-file(1), "BATCH OUTPUT"): "OBJECT TYPE
-// SIZE", the content and a newline, or "NAME missing".
-func readAnswer(r *bufio.Reader, kind string) (Srcinfo, error) {
+const (
+	keysDir, pgpDir = "keys", "pgp"
+	attributesName  = ".gitattributes"
+)
+
+// readSrcinfos reads the .SRCINFO at commits.
+func (g git) readSrcinfos(ctx context.Context, commits []string) (map[string]Srcinfo, error) {
+	var names []string
+	for _, c := range commits {
+		for _, part := range parts() {
+			names = append(names, c+part)
+		}
+	}
+	objects, err := g.readObjects(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	infos := make(map[string]Srcinfo, len(commits))
+	roots := map[string]tree{}
+	for i, c := range commits {
+		o := objects[i*len(parts()):]
+		info := srcinfoOf(c, o[0], o[1], o[2])
+		if info.Err == nil {
+			root := entries(o[1])
+			info.Keys = keyFiles(root, o[3], o[4])
+			roots[c] = tree{entries: root, attributes: o[5]}
+		}
+		infos[c] = info
+	}
+	notes, err := g.notes(ctx, roots)
+	for c, said := range notes {
+		info := infos[c]
+		info.Notes = said
+		infos[c] = info
+	}
+	return infos, err
+}
+
+// srcinfoOf returns the .SRCINFO of a commit from its objects. Each is the one
+// that the object before it names, whatever store of objects it was found in.
+func srcinfoOf(id string, commit, root, blob object) Srcinfo {
+	switch {
+	case commit.kind == "" || blob.kind == "":
+		return Srcinfo{Err: buildbtw.NotFound("there is no .SRCINFO; make one with: makepkg --printsrcinfo > .SRCINFO")}
+	case blob.kind != "blob":
+		return Srcinfo{Err: buildbtw.Invalid(".SRCINFO is a %s, not a file", blob.kind)}
+	case blob.size > MaxSrcinfo:
+		return Srcinfo{Err: tooLarge(blob.size)}
+	case commit.size > MaxSrcinfo:
+		return Srcinfo{Err: buildbtw.TooLarge("the commit's message has %d bytes; at most %d are read", commit.size, MaxSrcinfo)}
+	case root.size > MaxSrcinfo:
+		return Srcinfo{Err: buildbtw.TooLarge("the list of its files has %d bytes; at most %d are read", root.size, MaxSrcinfo)}
+	case commit.id != id || !bytes.HasPrefix(commit.text, []byte("tree "+root.id+"\n")) || entryOf(entries(root), srcinfoName).id != blob.id:
+		return Srcinfo{Err: buildbtw.Unavailable("its repository is damaged; run there: git fsck")}
+	}
+	at, err := committerTime(commit.text)
+	return Srcinfo{Text: blob.text, Time: at, Err: err}
+}
+
+// keyFiles returns the names of the files in keys/pgp.
+func keyFiles(root []entry, keys, pgp object) []string {
+	names := []string{}
+	if entryOf(root, keysDir).id != keys.id || entryOf(entries(keys), pgpDir).id != pgp.id {
+		return names
+	}
+	for _, e := range entries(pgp) {
+		names = append(names, e.name)
+	}
+	return names
+}
+
+// entry is a file or directory of a tree object.
+type entry struct{ mode, name, id string }
+
+// entries returns what a tree object lists: "MODE NAME", a zero byte and the
+// entry's id, for each. There are none when the object is no tree.
+func entries(tree object) (list []entry) {
+	if tree.kind != "tree" {
+		return nil
+	}
+	for rest := tree.text; ; {
+		head, after, found := bytes.Cut(rest, []byte{0})
+		mode, name, _ := bytes.Cut(head, []byte(" "))
+		if !found || len(after) < sha1.Size {
+			return list
+		}
+		list = append(list, entry{mode: string(mode), name: string(name), id: hex.EncodeToString(after[:sha1.Size])})
+		rest = after[sha1.Size:]
+	}
+}
+
+// entryOf returns the entry of that name, or an empty one.
+func entryOf(list []entry, name string) entry {
+	i := slices.IndexFunc(list, func(e entry) bool { return e.name == name })
+	if i < 0 {
+		return entry{}
+	}
+	return list[i]
+}
+
+func tooLarge(size int64) error {
+	return buildbtw.TooLarge("the .SRCINFO has %d bytes; at most %d are read", size, MaxSrcinfo)
+}
+
+// object is an object of a repository. The kind is empty when it is not there, and
+// the text when it has more than MaxSrcinfo bytes.
+type object struct {
+	id   string // by which it was found; the text's digest, unless the object is damaged
+	kind string // blob, tree, commit or tag; "damaged" when the text is another's
+	size int64  // in bytes
+	text []byte
+}
+
+const damagedKind = "damaged"
+
+// readObjects reads objects by their names, in two processes: one asks how large
+// they are, so that not even git loads what is too large.
+func (g git) readObjects(ctx context.Context, names []string) ([]object, error) {
+	return g.readUpTo(ctx, names, MaxSrcinfo, MaxSrcinfo)
+}
+
+// readUpTo is readObjects for trees of at most so many bytes, and others of at most
+// as many as the first limit says; neither is more than MaxSrcinfo.
+func (g git) readUpTo(ctx context.Context, names []string, limit, trees int64) ([]object, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	objects := make([]object, len(names))
+	var small []int
+	var ask strings.Builder
+	err := g.catFile(ctx, "--batch-check", strings.Join(names, "\n")+"\n", func(r *bufio.Reader) error {
+		for i := range objects {
+			o, err := readHead(r)
+			if err != nil {
+				return err
+			}
+			objects[i] = o
+			if (o.kind == "commit" || o.kind == "blob") && o.size <= limit || o.kind == "tree" && o.size <= trees {
+				small = append(small, i)
+				ask.WriteString(names[i] + "\n")
+			}
+		}
+		return nil
+	})
+	if err != nil || len(small) == 0 {
+		return objects, err
+	}
+	return objects, g.catFile(ctx, "--batch", ask.String(), func(r *bufio.Reader) error {
+		for _, i := range small {
+			o, err := readObject(r)
+			if err != nil {
+				return err
+			}
+			objects[i] = o
+		}
+		return nil
+	})
+}
+
+// catFile runs git cat-file on a list of names, one a line, and reads its answers
+// while it prints them.
+func (g git) catFile(ctx context.Context, mode, names string, read func(*bufio.Reader) error) error {
+	r, w := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := read(bufio.NewReaderSize(r, 64<<10))
+		r.CloseWithError(err)
+		done <- err
+	}()
+	err := g.run(ctx, call{args: []string{"cat-file", mode, "--buffer"}, stdin: strings.NewReader(names), stdout: w})
+	w.CloseWithError(err)
+	return errors.Join(err, <-done)
+}
+
+// readHead reads the line with which an answer begins (git-cat-file(1), "BATCH
+// OUTPUT"): "OBJECT TYPE SIZE", or "NAME missing".
+func readHead(r *bufio.Reader) (object, error) {
 	head, err := r.ReadString('\n')
 	if err != nil {
-		return Srcinfo{}, err
+		return object{}, fmt.Errorf("answer of git cat-file: %w", err)
 	}
 	field := strings.Fields(head)
 	if len(field) < 3 || strings.HasSuffix(head, " missing\n") {
-		return Srcinfo{Err: buildbtw.NotFound("there is no .SRCINFO; make one with: makepkg --printsrcinfo > .SRCINFO")}, nil
+		return object{}, nil
 	}
 	size, err := strconv.ParseUint(field[2], 10, 62)
 	if err != nil {
-		return Srcinfo{}, err
+		return object{}, fmt.Errorf("answer of git cat-file: %w", err)
 	}
-	var info Srcinfo
-	switch {
-	case kind != field[1]:
-		info.Err = buildbtw.Invalid(".SRCINFO is a %s, not a file", field[1])
-	case size > MaxSrcinfo:
-		info.Err = buildbtw.TooLarge("the .SRCINFO has %d bytes; at most %d are read", size, MaxSrcinfo)
-	default:
-		info.Text = make([]byte, size)
-		if _, err := io.ReadFull(r, info.Text); err != nil {
-			return Srcinfo{}, err
+	return object{id: field[0], kind: field[1], size: int64(size)}, nil
+}
+
+// readObject reads a whole answer: after the head the content and a newline.
+func readObject(r *bufio.Reader) (object, error) {
+	o, err := readHead(r)
+	if err != nil || o.kind == "" {
+		return o, err
+	}
+	rest := o.size + 1
+	if o.size <= MaxSrcinfo {
+		o.text = make([]byte, o.size)
+		if _, err := io.ReadFull(r, o.text); err != nil {
+			return object{}, fmt.Errorf("answer of git cat-file: %w", err)
 		}
-		size = 0
+		if objectID(o.kind, o.text) != o.id { // git does not compare them for a loose object
+			o.kind, o.text = damagedKind, nil
+		}
+		rest = 1
 	}
-	_, err = io.CopyN(io.Discard, r, int64(size)+1)
-	return info, err
+	if _, err = io.CopyN(io.Discard, r, rest); err != nil {
+		err = fmt.Errorf("answer of git cat-file: %w", err)
+	}
+	return o, err
+}
+
+// objectID returns the id of an object (gitformat-pack(5)).
+func objectID(kind string, text []byte) string {
+	h := sha1.New() //nolint:gosec // git's ids
+	fmt.Fprintf(h, "%s %d\x00", kind, len(text))
+	h.Write(text)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // committerTime returns the time in a commit object, from the line "committer
@@ -158,10 +337,14 @@ func (m *Mirror) Archive(ctx context.Context, commit string, w io.Writer) error 
 	if err := checkCommit(commit); err != nil {
 		return err
 	}
-	if full, err := m.peel(ctx, commit); err != nil || full == "" {
+	full, err := m.peel(ctx, commit)
+	if err == nil && full == "" && m.mirrorCommit(ctx, commit) {
+		full, err = m.peel(ctx, commit)
+	}
+	if err != nil || full == "" {
 		return errors.Join(err, buildbtw.NotFound("commit %s is not in the mirror", commit))
 	}
-	err := m.git.run(ctx, call{args: []string{"archive", "--format=tar", commit}, stdout: w})
+	err = m.git.run(ctx, call{args: []string{"archive", "--format=tar", commit}, stdout: w})
 	if err != nil {
 		return fmt.Errorf("write archive of commit %s: %w", commit, err)
 	}

@@ -47,7 +47,7 @@ func (m *Mirror) FetchRemote(ctx context.Context, a Access, r Remote) (changed b
 		return false, err
 	}
 	defer m.fetching.lock(r.Slug)()
-	all, err := m.refsBelow(ctx, refRoot+r.Slug+"/")
+	all, err := m.git.refsBelow(ctx, refRoot+r.Slug+"/")
 	if err != nil {
 		return false, err
 	}
@@ -60,10 +60,11 @@ func (m *Mirror) FetchRemote(ctx context.Context, a Access, r Remote) (changed b
 	if err := m.fetchInto(ctx, scratch, a, r); err != nil {
 		return false, err
 	}
-	now, complete, err := readRefs(scratch)
+	fetched, err := readRepository(scratch)
+	now := fetched.refs
 	switch {
-	case err != nil || !complete:
-		return false, fmt.Errorf("read what was fetched of source %s: %w", r.Slug, errors.Join(err, errUnknownRefs))
+	case err != nil:
+		return false, fmt.Errorf("read what was fetched of source %s: %w", r.Slug, err)
 	case len(now) == 0 && len(have) > 0: // git takes a page in front of the server for an empty repository
 		return false, buildbtw.Unavailable("source %s has no branch any more, or what answers is no git server; it stays as it was", r.Slug)
 	case len(now) == 0:
@@ -73,8 +74,6 @@ func (m *Mirror) FetchRemote(ctx context.Context, a Access, r Remote) (changed b
 	}
 	return true, m.replaceRefs(ctx, r.Slug, have, now)
 }
-
-var errUnknownRefs = errors.New("git wrote its refs in an unknown form")
 
 // newScratch makes a repository that has the refs of one source and no others,
 // and shares the mirror's objects. Fetching into it costs as much as this source
@@ -119,6 +118,34 @@ func (m *Mirror) fetchInto(ctx context.Context, scratch string, a Access, r Remo
 	var said *gitError
 	if errors.As(err, &said) {
 		said.said = strings.NewReplacer(scratch, "the mirror", m.git.dir, "the mirror").Replace(said.said)
+	}
+	return a.forPeople(r, err)
+}
+
+// PushCommit makes a branch of a repository elsewhere point to a commit of the mirror
+// that was made here, whatever it pointed to. The error is written for people; it is
+// Forbidden when the token may not push there.
+func (m *Mirror) PushCommit(ctx context.Context, a Access, r Remote, commit, branch string) error {
+	if err := errors.Join(checkSlug(r.Slug), checkCommit(commit), buildbtw.CheckRef(branch)); err != nil {
+		return err
+	}
+	pushing, cancel := context.WithTimeoutCause(ctx, a.timeout(), errSlow)
+	defer cancel()
+	g := m.git
+	g.env = append(slices.Clone(g.env), a.environment(r.URL)...)
+	err := g.run(pushing, call{args: []string{"push", "--quiet", "--no-verify", "--", r.URL, "+" + commit + ":refs/heads/" + branch}})
+	if ctx.Err() != nil {
+		return fmt.Errorf("push a commit of source %s: %w", r.Slug, context.Cause(ctx))
+	}
+	var said *gitError
+	if errors.As(err, &said) {
+		lower := strings.ToLower(said.said)
+		for _, phrase := range []string{"returned error: 403", "not allowed to", "remote rejected", "pre-receive hook"} {
+			if strings.Contains(lower, phrase) {
+				return &buildbtw.Error{Kind: buildbtw.KindForbidden, Err: err, Message: "source " + r.Slug +
+					": the commit with the higher version cannot be pushed to its project, where the token needs the scope api and the role Developer"}
+			}
+		}
 	}
 	return a.forPeople(r, err)
 }

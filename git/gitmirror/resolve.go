@@ -27,9 +27,15 @@ func (m *Mirror) Resolve(ctx context.Context, slug, ref string) (string, error) 
 	if err := buildbtw.CheckRef(ref); err != nil {
 		return "", err
 	}
-	tips, err := m.tips(ctx, refRoot+slug+"/")
+	tips, err := m.TipsOf(ctx, []string{slug})
 	if err != nil {
 		return "", err
+	}
+	isBranch := func(t Tip) bool { return !t.Tag && t.Ref == ref }
+	if !slices.ContainsFunc(tips, isBranch) && m.mirrorSource(ctx, slug) { // a tag, or a commit
+		if tips, err = m.TipsOf(ctx, []string{slug}); err != nil {
+			return "", err
+		}
 	}
 	if len(tips) == 0 {
 		refs, err := m.refs(ctx)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"syscall"
 
+	"buildbtw/internal/limit"
 	"buildbtw/internal/proc"
 )
 
@@ -16,18 +18,42 @@ const nobody = 65534
 // boxDir is where a sandboxed program finds its directory.
 const boxDir = "/build"
 
-// sandboxed prepares a program that anybody may have written, to run in dir. It
-// never runs as root. With bubblewrap it sees the system's programs and dir and
-// nothing else, has no network, and dies with all its children. Without, it runs
+// What a PKGBUILD may use while makepkg makes its .SRCINFO,
+// which takes some MiB and a dozen of processes: what a directory may hold, and room.
+const (
+	srcinfoMemory    = 1 << 30
+	srcinfoProcesses = 256
+	srcinfoDisk      = maxDirBytes + 256<<20
+)
+
+// sandboxed prepares a program that anybody may have written, to run in dir, and
+// the watch over it. It never runs as root. With bubblewrap it sees the system's
+// programs and dir and nothing else, has no network, can write to dir alone, makes
+// no user namespaces, and dies with all its children. Without, it runs
 // as the user nobody if this process is root's, else as its own user: see
 // Confined.
-func (m *Mirror) sandboxed(ctx context.Context, dir string, command ...string) *exec.Cmd {
+func (m *Mirror) sandboxed(ctx context.Context, dir string, command ...string) (*exec.Cmd, limit.Watch) {
 	seenDir := dir
-	if bwrap := m.bubblewrap(ctx); bwrap != nil {
+	watch := limit.Watch{Limits: m.limits, Dirs: []string{dir}}
+	if box := m.bubblewrap(ctx); box != nil {
 		seenDir = boxDir
-		command = append(append(bwrap, "--bind", dir, boxDir, "--chdir", boxDir, "--"), command...)
+		command = slices.Concat(box, []string{"--bind", dir, boxDir, "--bind", dir, "/tmp", "--bind", dir, "/dev/shm", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", boxDir, "--"}, command)
+		if os.Geteuid() != 0 && slices.Contains(box, "--map-root-user") {
+			watch.Become = box[:slices.Index(box, "--")]
+		}
+	} else if bash, err := m.findProgram("bash"); err == nil {
+		limits := m.limits
+		if os.Geteuid() != 0 {
+			limits.Processes = 0 // the kernel would count the user's others, too
+		}
+		command = append(limited(bash, limits, ""), command...)
 	}
-	return unprivileged(ctx, dir, seenDir, command)
+	return unprivileged(ctx, dir, seenDir, command), watch
+}
+
+// limited returns the beginning of a command line that is held to limits.
+func limited(bash string, l limit.Limits, before string) []string {
+	return []string{bash, "-c", before + l.Shell(false) + ` && exec "$@"`, "limits"}
 }
 
 // unprivileged prepares a command in a clean environment and without root's
@@ -62,14 +88,36 @@ func (m *Mirror) bubblewrap(ctx context.Context) []string {
 		"--uid", strconv.Itoa(nobody), "--gid", strconv.Itoa(nobody),
 		"--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/sbin", "/sbin",
 		"--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
-		"--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",
+		"--proc", "/proc", "--dev", "/dev",
 	}
 	for _, path := range []string{"/etc/makepkg.conf", "/etc/makepkg.conf.d", "/etc/passwd", "/etc/group", "/etc/alternatives", "/etc/ld.so.cache"} {
 		args = append(args, "--ro-bind-try", path, path)
 	}
-	// It costs 10 ms to see that it works, next to a second of makepkg.
-	if proc.Run(ctx, unprivileged(ctx, "/", "/", append(args, "--", "true")), killAfter) != nil {
+	// It costs some 10 ms to see that it works, next to a second of makepkg.
+	if held := m.held(); held != nil {
+		if args := append(held, args...); m.works(ctx, args) {
+			return args
+		}
+	}
+	if m.works(ctx, args) { // some systems let bwrap make namespaces, but not unshare
+		return args
+	}
+	return nil
+}
+
+// held returns the beginning of a command line by which bwrap is held to the limits:
+// a user namespace with room for the two that bwrap makes, so that the program can
+// make none. Nil when programs are missing.
+func (m *Mirror) held() []string {
+	unshare, noUnshare := m.findProgram("unshare")
+	bash, noBash := m.findProgram("bash")
+	if noUnshare != nil || noBash != nil {
 		return nil
 	}
-	return args
+	return append([]string{unshare, "--user", "--map-root-user", "--"},
+		limited(bash, m.limits, "(echo 2 >/proc/sys/user/max_user_namespaces) 2>/dev/null; ")...)
+}
+
+func (m *Mirror) works(ctx context.Context, box []string) bool {
+	return proc.Run(ctx, unprivileged(ctx, "/", "/", append(slices.Clone(box), "--", "true")), killAfter) == nil
 }

@@ -112,9 +112,9 @@ func BenchmarkSyncNew(b *testing.B) {
 	}
 }
 
-func copyRepository(b *testing.B, from, to string) {
-	b.Helper()
+func copyRepository(t testing.TB, from, to string) {
+	t.Helper()
 	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 }

@@ -21,6 +21,7 @@ type snapshot struct {
 	record record
 	files  []file
 	time   time.Time // the newest file's, so that the same files give the same commit
+	seen   seenDir   // to be remembered when it is committed
 }
 
 // record stands in a snapshot's commit message and identifies the directory as it
@@ -63,35 +64,44 @@ func recordOf(files []file) record {
 
 // snapshot commits a plain directory to the branch main of its source, if
 // anything in it has changed since the last snapshot.
-func (m *Mirror) snapshot(ctx context.Context, c candidate, have sourceRefs) (wrote bool, err error) {
+//
+// One of many new ones is committed together with others.
+func (m *Mirror) snapshot(ctx context.Context, c candidate, have sourceRefs, s *state, many bool) outcome {
 	files, err := listFiles(c.dir)
 	if err != nil {
-		return false, err
+		return outcome{err: err, cheap: true}
 	}
-	seen := seenDir{}
+	o, seen := outcome{print: statHash(files)}, seenDir{}
 	if atRest(files, m.now()) {
-		seen.stat = statHash(files)
+		seen.stat = o.print
 	}
 	v, _ := m.seen.Load(c.slug)
 	last, _ := v.(seenDir)
 	if seen.stat != "" && seen.stat == last.stat && (len(have) == 1 || last.err != nil) {
-		return false, last.err
+		return outcome{err: last.err, cheap: true}
 	}
-	if err := readFiles(c.dir, files); err != nil {
-		return false, err
+	if err := m.looks.rest(s, m.now(), o.print); err != nil {
+		return outcome{err: err, resting: true}
 	}
-	wrote, err = m.snapshotFiles(ctx, c.slug, files, have)
+	if o.err = readFiles(c.dir, files); o.err != nil {
+		return o
+	}
+	shot := snapshot{slug: c.slug, record: recordOf(files), time: newest(files), seen: seen}
+	many = many && len(have) == 0 && !last.alone
+	o.wrote, o.err = m.snapshotFiles(ctx, c, shot, files, have, many)
+	if o.err == nil && many {
+		return o
+	}
 	var refused refusedError
-	if err == nil || errors.As(err, &refused) {
-		seen.err = err
+	if o.err == nil || errors.As(o.err, &refused) {
+		seen.err = o.err
 		m.seen.Store(c.slug, seen)
 	}
-	return wrote, err
+	return o
 }
 
 // snapshotFiles commits the files unless the last snapshot was made of the same.
-func (m *Mirror) snapshotFiles(ctx context.Context, slug string, files []file, have sourceRefs) (wrote bool, err error) {
-	s := snapshot{slug: slug, record: recordOf(files), time: newest(files)}
+func (m *Mirror) snapshotFiles(ctx context.Context, c candidate, s snapshot, files []file, have sourceRefs, many bool) (wrote bool, err error) {
 	last, err := m.lastSnapshot(ctx, have)
 	if err != nil {
 		return false, err
@@ -102,13 +112,17 @@ func (m *Mirror) snapshotFiles(ctx context.Context, slug string, files []file, h
 	if last.input != "" {
 		s.parent = have[headsPrefix+snapshotBranch]
 	}
-	if s.files, err = m.withSrcinfo(ctx, files, last); err != nil {
+	if s.files, err = m.withSrcinfo(ctx, c, files, last); err != nil {
 		return false, err
+	}
+	if many {
+		m.addDraft(ctx, s)
+		return true, nil
 	}
 	if err := m.commit(ctx, s); err != nil {
 		return true, err
 	}
-	return true, m.dropOthers(ctx, slug, have)
+	return true, m.dropOthers(ctx, s.slug, have)
 }
 
 // lastSnapshot returns the record of the last snapshot, which is empty when the
@@ -118,11 +132,11 @@ func (m *Mirror) lastSnapshot(ctx context.Context, have sourceRefs) (record, err
 	if head == "" {
 		return record{}, nil
 	}
-	text, err := m.git.output(ctx, "cat-file", "commit", head)
+	commit, err := m.git.readObjects(ctx, []string{head})
 	if err != nil {
 		return record{}, err
 	}
-	_, message, _ := strings.Cut(text, "\n\n")
+	_, message, _ := strings.Cut(string(commit[0].text), "\n\n")
 	r, ok := parseRecord(message)
 	if !ok {
 		return record{}, nil
@@ -130,24 +144,31 @@ func (m *Mirror) lastSnapshot(ctx context.Context, have sourceRefs) (record, err
 	return r, nil
 }
 
-// commit writes the snapshot and moves the branch in one run of fast-import,
+// commit writes snapshots and moves their branches in one run of fast-import,
 // whose format is in git-fast-import(1).
-func (m *Mirror) commit(ctx context.Context, s snapshot) error {
+func (m *Mirror) commit(ctx context.Context, list ...snapshot) error {
 	var in bytes.Buffer
-	message := s.record.message()
-	fmt.Fprintf(&in, "commit %s%s/%s%s\n", refRoot, s.slug, headsPrefix, snapshotBranch)
-	fmt.Fprintf(&in, "committer buildbtw <buildbtw@localhost> %d +0000\ndata %d\n%s\n", s.time.Unix(), len(message), message)
-	if s.parent != "" {
-		fmt.Fprintf(&in, "from %s\n", s.parent)
-	}
-	in.WriteString("deleteall\n")
-	for _, f := range s.files {
-		fmt.Fprintf(&in, "M %s inline %s\ndata %d\n", f.mode, quotePath(f.path), len(f.data))
-		in.Write(f.data)
-		in.WriteByte('\n')
+	for _, s := range list {
+		s.write(&in)
 	}
 	in.WriteString("done\n")
 	return m.git.run(ctx, call{args: []string{"fast-import", "--quiet", "--done", "--force", "--date-format=raw"}, stdin: &in})
+}
+
+// write writes the snapshot for fast-import.
+func (s snapshot) write(in *bytes.Buffer) {
+	message := s.record.message()
+	fmt.Fprintf(in, "commit %s%s/%s%s\n", refRoot, s.slug, headsPrefix, snapshotBranch)
+	fmt.Fprintf(in, "committer buildbtw <buildbtw@localhost> %d +0000\ndata %d\n%s\n", s.time.Unix(), len(message), message)
+	if s.parent != "" {
+		fmt.Fprintf(in, "from %s\n", s.parent)
+	}
+	in.WriteString("deleteall\n")
+	for _, f := range s.files {
+		fmt.Fprintf(in, "M %s inline %s\ndata %d\n", f.mode, quotePath(f.path), len(f.data))
+		in.Write(f.data)
+		in.WriteByte('\n')
+	}
 }
 
 // quotePath writes a path as fast-import reads it, whatever bytes it has.
@@ -188,4 +209,6 @@ func (m *Mirror) dropOthers(ctx context.Context, slug string, have sourceRefs) e
 type seenDir struct {
 	stat string // statHash of the files; "" when they were too fresh to rely on
 	err  error  // why makepkg refuses the PKGBUILD
+
+	alone bool // it could not be committed together with others
 }

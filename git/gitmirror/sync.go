@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-
-	"golang.org/x/sync/errgroup"
+	"time"
 
 	"buildbtw"
 )
@@ -18,13 +19,12 @@ import (
 // Report is the result of a pass over a directory of sources.
 type Report struct {
 	Found   int              // sources that are there
-	Changed []string         // slugs of which a branch or tag is new, moved or gone, sorted
+	Waiting int              // sources whose turn comes with the next pass
+	Changed []string         // slugs of which a branch or tag is new, moved or gone since the pass before, sorted
 	Removed []string         // slugs whose directory is gone, sorted
 	Broken  map[string]error // why a source could not be mirrored, written for people; its refs are as before
+	Looks   map[string]Look  // how sources stand that are worked at or in a pause
 }
-
-// parallel is how many sources are fetched at the same time.
-const parallel = 3
 
 // SyncDir makes the mirror agree with the directory path: each subdirectory
 // that is a git repository (with a working tree or bare) or a plain directory
@@ -36,34 +36,114 @@ const parallel = 3
 // one whose slug another directory of sources has already. The error means that
 // path itself or the mirror failed; nothing is removed then.
 func (m *Mirror) SyncDir(ctx context.Context, path string) (Report, error) {
+	return m.sync(ctx, path, true, true)
+}
+
+// ReadDir is SyncDir for those who only plan: of many new sources the branches are
+// known and the .SRCINFO can be read, and no objects are copied. After ReadSrcinfos,
+// Unread says whether to call it again.
+func (m *Mirror) ReadDir(ctx context.Context, path string) (Report, error) {
+	return m.sync(ctx, path, true, false)
+}
+
+// SyncSome is ReadDir for a bounded time: what is not done by then is left for
+// the next call. Fill copies the objects. Sources that take longer than others are worked at apart from
+// the calls, until ctx ends.
+func (m *Mirror) SyncSome(ctx context.Context, path string) (Report, error) {
+	return m.sync(ctx, path, false, false)
+}
+
+func (m *Mirror) sync(ctx context.Context, path string, whole, copied bool) (Report, error) {
 	m.syncing.Lock()
 	defer m.syncing.Unlock()
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return Report{}, fmt.Errorf("sync sources: %w", err)
 	}
-	found, err := scan(path)
+	if _, err := m.heal(ctx); err != nil {
+		return Report{}, err
+	}
+	reach, found, err := m.scan(ctx, path)
 	if err != nil {
 		return Report{}, err
 	}
+	if len(found) == 0 {
+		if n := srcinfoFiles(path); n > 0 {
+			return Report{}, buildbtw.Invalid("%s has no source, only %d files *.SRCINFO: with them one can plan (buildbtw plan --sources dir:…); "+
+				"a server needs for each a git repository, or a directory with its PKGBUILD", filepath.Base(path), n)
+		}
+	}
+	if slices.ContainsFunc(found, candidate.isPlain) {
+		h := m.historyOf(ctx, path)
+		for i := range found {
+			found[i].history = h
+		}
+	}
+	m.footprints.retain(reach[0], found)
 	before, err := m.refs(ctx)
 	if err != nil {
 		return Report{}, err
 	}
-	p := &pass{mirror: m, before: before, broken: map[string]error{}}
-	gone, err := p.claim(path, found)
+	m.ahead.expect(path, len(found))
+	p := &pass{mirror: m, reach: reach, before: before, have: before, report: Report{Found: len(found), Broken: map[string]error{}}}
+	slugs, gone, err := p.claim(path, found)
 	if err != nil {
 		return Report{}, err
 	}
-	if err := p.mirrorAll(ctx, found); err != nil {
+	if p.report.Waiting, err = p.mirrorAll(ctx, found, whole); err != nil {
 		return Report{}, err
 	}
-	removed, err := m.remove(ctx, gone, before)
+	if copied && m.ahead.isLeft() || whole && p.report.Waiting > 0 {
+		if copied {
+			m.fill(ctx)
+		}
+		if p.have, err = m.refs(ctx); err != nil {
+			return Report{}, err
+		}
+		if p.report.Waiting, err = p.mirrorAll(ctx, found, whole); err != nil { // each that could not be mirrored together with others
+			return Report{}, err
+		}
+	}
+	p.report.Removed, err = m.remove(ctx, m.looks.forget(gone), before)
 	if err != nil {
 		return Report{}, err
 	}
-	changed, err := p.finish(ctx, removed)
-	return Report{Found: len(found), Changed: changed, Removed: removed, Broken: p.broken}, err
+	err = p.finish(ctx, path, slugs)
+	p.report.Waiting += m.looks.report(&p.report, slugs, before)
+	return p.report, err
+}
+
+// scan lists the sources in a directory. One that does not answer, such as a
+// network's file system, is given up for now, and not asked again before it
+// answers.
+func (m *Mirror) scan(ctx context.Context, path string) (reach, []candidate, error) {
+	type list struct {
+		reach reach
+		found []candidate
+		err   error
+	}
+	answer := m.scans[path]
+	if answer == nil {
+		answer = make(chan any, 1)
+		m.scans[path] = answer
+		go func() {
+			var l list
+			if l.reach, l.err = m.reachOf(path); l.err == nil {
+				l.found, l.err = l.reach.scan(l.reach[0], m.footprints.unchanged)
+			}
+			answer <- l
+		}()
+	}
+	select {
+	case a := <-answer:
+		delete(m.scans, path)
+		l := a.(list)
+		return l.reach, l.found, l.err
+	case <-time.After(scanTime):
+		return nil, nil, buildbtw.Unavailable("the directory did not answer within %v; it is asked again when it does", scanTime)
+	case <-ctx.Done():
+		return nil, nil, fmt.Errorf("sync sources: %w", context.Cause(ctx))
+	}
 }
 
 // RetainDirs removes the sources that came from any other directory than these,
@@ -90,24 +170,23 @@ func (m *Mirror) RetainDirs(ctx context.Context, paths []string, remotes ...stri
 	return m.remove(ctx, m.owners.ownedBy(func(dir string) bool { return !keep[dir] }), refs)
 }
 
-// pass is one run of SyncDir.
+// pass is one run of SyncDir or SyncSome.
 type pass struct {
 	mirror *Mirror
-	before map[string]sourceRefs
-
-	mu     sync.Mutex
-	broken map[string]error
-	wrote  bool // something was fetched or committed
+	reach  reach
+	before map[string]sourceRefs // the refs when it began
+	have   map[string]sourceRefs // now, unless the pass itself has changed them
+	report Report
 }
 
 // claim records path as the owner of the found sources, marks as broken those
-// that may not be mirrored, and returns the slugs that vanished from path.
-func (p *pass) claim(path string, found []candidate) (gone []string, err error) {
-	var slugs []string
+// that may not be mirrored, and returns the slugs that are there, and those that
+// vanished from path.
+func (p *pass) claim(path string, found []candidate) (slugs, gone []string, err error) {
 	there := map[string]bool{}
 	for _, c := range found {
 		if c.err != nil {
-			p.broken[c.slug] = c.err
+			p.report.Broken[c.slug] = c.err
 		}
 		if checkSlug(c.slug) == nil {
 			slugs = append(slugs, c.slug)
@@ -117,36 +196,78 @@ func (p *pass) claim(path string, found []candidate) (gone []string, err error) 
 	owners := p.mirror.owners
 	taken, err := owners.claim(path, slugs)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, slug := range taken {
-		p.broken[slug] = buildbtw.Conflict("another of --sources has a source %q already; rename one of them", slug)
+		p.report.Broken[slug] = buildbtw.Conflict("another of --sources has a source %q already; rename one of them", slug)
 	}
+	slugs = slices.DeleteFunc(slugs, func(slug string) bool { return p.report.Broken[slug] != nil })
 	gone = owners.ownedBy(func(dir string) bool { return dir == path })
-	return slices.DeleteFunc(gone, func(slug string) bool { return there[slug] }), nil
+	return slugs, slices.DeleteFunc(gone, func(slug string) bool { return there[slug] }), nil
 }
 
-// mirrorAll brings every source that is not broken up to date, a few at a time.
-func (p *pass) mirrorAll(ctx context.Context, found []candidate) error {
-	sound := slices.DeleteFunc(slices.Clone(found), func(c candidate) bool { return p.broken[c.slug] != nil })
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
+// mirrorAll brings every source that is not broken up to date, a few at a time. It
+// returns how many had no turn. Unless the whole is wanted, it waits neither for
+// slow sources nor longer than a pass may take.
+func (p *pass) mirrorAll(ctx context.Context, found []candidate, whole bool) (left int, err error) {
+	m := p.mirror
+	sound := slices.DeleteFunc(slices.Clone(found), func(c candidate) bool { return p.report.Broken[c.slug] != nil })
+	sound = m.looks.order(toRead(sound, p.have), p.have)
+	var timeUp <-chan time.Time
+	if !whole {
+		timeUp = time.After(m.passTime)
+	}
+	fresh := 0
 	for _, c := range sound {
-		group.Go(func() error {
-			wrote, err := p.mirror.mirrorOne(ctx, c, p.before[c.slug])
-			if ctx.Err() != nil {
-				return fmt.Errorf("sync sources: %w", context.Cause(ctx))
-			}
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.wrote = p.wrote || wrote
-			if err != nil {
-				p.broken[c.slug] = forPeople(c, err)
-			}
-			return nil
+		if len(p.have[c.slug]) == 0 {
+			fresh++
+		}
+	}
+	many := fresh > manyNew
+	limit := m.patience
+	if whole {
+		limit = 0
+	}
+	var under sync.WaitGroup
+	for i, c := range sound {
+		select {
+		case m.looks.places <- struct{}{}:
+		case <-timeUp:
+			m.ahead.sealOpen(m)
+			return len(sound) - i + m.commitDrafts(ctx), nil
+		case <-ctx.Done():
+			return 0, fmt.Errorf("sync sources: %w", context.Cause(ctx))
+		}
+		working, cancel := context.WithCancelCause(ctx)
+		s, ok := m.looks.begin(c.slug, m.now(), cancel)
+		if !ok {
+			cancel(nil)
+			<-m.looks.places
+			continue
+		}
+		under.Add(1)
+		m.looks.under.Add(1)
+		go m.work(working, c, s, limit, under.Done, func(ctx context.Context) outcome {
+			o := m.mirrorOne(ctx, p.reach, c, p.have[c.slug], s, many)
+			m.ahead.settle(c.slug)
+			return o
 		})
 	}
-	return group.Wait()
+	done := make(chan struct{})
+	go func() {
+		under.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-timeUp:
+	}
+	m.ahead.sealOpen(m)
+	left = m.commitDrafts(ctx)
+	if ctx.Err() != nil {
+		return 0, fmt.Errorf("sync sources: %w", context.Cause(ctx))
+	}
+	return left, nil
 }
 
 // forPeople returns a source's failure without the server's paths.
@@ -156,47 +277,91 @@ func forPeople(c candidate, err error) error {
 	switch {
 	case errors.As(err, &known):
 		return err
+	case errors.As(err, &said) && isPartial(c):
+		return &buildbtw.Error{Kind: buildbtw.KindInvalid, Message: fmt.Sprintf(
+			"source %s is a partial clone (git clone --filter), which lacks files; run there: git fetch --refetch --no-filter", c.slug), Err: err}
+	case errors.As(err, &said) && lacksObjects(said.said):
+		return &buildbtw.Error{Kind: buildbtw.KindInvalid, Message: fmt.Sprintf(
+			"git cannot read source %s: objects of its repository are missing or damaged; run there: git fsck", c.slug), Err: err}
 	case errors.As(err, &said):
-		text := strings.NewReplacer(c.gitDir, c.slug, c.dir, c.slug).Replace(said.said)
+		text := strings.Join(strings.Fields(strings.ReplaceAll(said.said, "\x00", " ")), " ") // in one line
+		for _, path := range []string{c.gitDir, c.dir} {
+			if path != "" {
+				text = strings.ReplaceAll(text, path, c.slug)
+			}
+		}
 		return &buildbtw.Error{Kind: buildbtw.KindInvalid, Message: fmt.Sprintf("git cannot read source %s: %s", c.slug, text), Err: err}
 	}
 	return buildbtw.Invalid("source %s cannot be read: %w", c.slug, plainCause(err))
 }
 
-// mirrorOne brings one source up to date and reports whether it had to write.
-func (m *Mirror) mirrorOne(ctx context.Context, c candidate, have sourceRefs) (wrote bool, err error) {
-	if c.gitDir == "" {
-		return m.snapshot(ctx, c, have)
-	}
-	refs, complete, err := readRefs(c.gitDir)
-	if err != nil {
-		return false, err
-	}
-	if complete && maps.Equal(refs, have) && len(refs) > 0 {
-		return false, nil
-	}
-	if err := m.fetch(ctx, c); err != nil {
-		return true, err
-	}
-	if complete && len(refs) == 0 {
-		return true, buildbtw.Invalid("source %s has no branch yet; commit something to it", c.slug)
-	}
-	return true, nil
+// isPartial reports whether a source is a partial clone: git marks the packs that lack
+// objects (git-clone(1), "--filter").
+func isPartial(c candidate) bool {
+	marks, _ := fs.Glob(os.DirFS(filepath.Join(c.gitDir, "objects", "pack")), "*.promisor")
+	return len(marks) > 0
 }
 
-// fetch makes the refs of a source in the mirror equal to those it has.
-func (m *Mirror) fetch(ctx context.Context, c candidate) error {
-	to := refRoot + c.slug + "/"
-	args := []string{"fetch", "--quiet", "--no-tags", "--prune", "--force", "--no-write-fetch-head", "--no-recurse-submodules"}
-	if exists(filepath.Join(c.gitDir, "shallow")) {
-		// Git would skip the refs of a shallow clone without a word. Where its
-		// history ends is kept in one file, which git does not wait for.
-		m.shallow.Lock()
-		defer m.shallow.Unlock()
-		args = append(args, "--update-shallow")
+// lacksObjects reports whether git speaks of objects that are not as they should be.
+func lacksObjects(said string) bool {
+	return isDamage(said) || strings.Contains(said, "repository corruption") || strings.Contains(said, "unable to read")
+}
+
+// mirrorOne brings one source up to date.
+//
+// One of many new ones is read ahead.
+func (m *Mirror) mirrorOne(ctx context.Context, r reach, c candidate, have sourceRefs, s *state, many bool) outcome {
+	at, resting := newFootprint(c, m.now())
+	known, alone := m.ahead.get(c.slug)
+	if alone || known != nil && c.gitDir == "" {
+		have = nil
 	}
-	args = append(args, "--", c.gitDir, "+refs/heads/*:"+to+"heads/*", "+refs/tags/*:"+to+"tags/*")
-	return m.git.run(ctx, call{args: args})
+	if c.gitDir == "" {
+		m.ahead.forget(c.slug)
+		o := m.snapshot(ctx, c, have, s, many)
+		if resting && o == (outcome{cheap: true}) {
+			m.footprints.put(at)
+		}
+		return o
+	}
+	repository, err := readRepository(c.gitDir)
+	switch {
+	case err != nil:
+		return outcome{err: err, cheap: true}
+	case repository.reftable: // every pass asks git
+	case len(repository.refs) == 0 && len(have) == 0:
+		return outcome{err: noBranch(c.slug), cheap: true}
+	case maps.Equal(repository.refs, have):
+		if resting && known == nil {
+			m.footprints.put(at)
+		}
+		return outcome{}
+	}
+	objects, err := r.objectsOf(c)
+	if err != nil {
+		return outcome{err: err, cheap: true}
+	}
+	o := outcome{wrote: true, print: repository.refs.digest()}
+	if err := m.looks.rest(s, m.now(), o.print); err != nil {
+		return outcome{err: err, resting: true}
+	}
+	if many && known == nil && len(have) == 0 && !m.looks.hasFailed(s) && repository.isPlain() {
+		m.ahead.add(m, &unmirrored{slug: c.slug, objects: objects, refs: repository.refs})
+		return o
+	}
+	if known != nil { // what the mirror has of it is nothing
+		have = nil
+		defer m.ahead.forget(c.slug)
+	}
+	o.err = m.fetchLocal(ctx, c, objects, have, repository)
+	if o.err == nil && !repository.reftable && len(repository.refs) == 0 {
+		o.err, o.cheap = noBranch(c.slug), true
+	}
+	return o
+}
+
+func noBranch(slug string) error {
+	return buildbtw.Invalid("source %s has no branch yet; commit something to it", slug)
 }
 
 // remove deletes all refs of the slugs, in one transaction, and their owners. It
@@ -207,11 +372,14 @@ func (m *Mirror) remove(ctx context.Context, slugs []string, refs map[string]sou
 		if len(refs[slug]) > 0 {
 			removed = append(removed, slug)
 		}
+		if m.ahead.forget(slug) {
+			continue // nothing of it is in the mirror
+		}
 		for name := range refs[slug] {
 			commands.WriteString("delete " + refRoot + slug + "/" + name + "\n")
 		}
 	}
-	if len(removed) > 0 {
+	if commands.Len() > 0 {
 		err := m.git.run(ctx, call{args: []string{"update-ref", "--stdin"}, stdin: strings.NewReader(commands.String())})
 		if err != nil {
 			return nil, fmt.Errorf("remove %d vanished sources: %w", len(removed), err)
@@ -223,27 +391,37 @@ func (m *Mirror) remove(ctx context.Context, slugs []string, refs map[string]sou
 	return removed, m.owners.release(slugs)
 }
 
-// finish tidies the mirror and returns the slugs whose refs the pass changed.
-func (p *pass) finish(ctx context.Context, removed []string) (changed []string, err error) {
-	if !p.wrote {
-		return nil, nil
-	}
-	if err := p.mirror.Tidy(ctx); err != nil {
-		return nil, err
-	}
-	after, err := p.mirror.refs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, all := range []map[string]sourceRefs{p.before, after} {
-		for slug := range all {
-			if !maps.Equal(p.before[slug], after[slug]) && !slices.Contains(removed, slug) {
-				changed = append(changed, slug)
-			}
+// finish tidies the mirror and reports which sources' refs have changed since the
+// pass before over the same directory.
+func (p *pass) finish(ctx context.Context, path string, slugs []string) error {
+	m, after := p.mirror, p.before
+	if m.looks.takeWrote() {
+		if m.ahead.busy() {
+			m.looks.mu.Lock()
+			m.looks.wrote = true // it is tidied when all is there
+			m.looks.mu.Unlock()
+		} else if err := m.Tidy(ctx); err != nil {
+			return err
+		}
+		var err error
+		if after, err = m.refs(ctx); err != nil {
+			return err
 		}
 	}
-	slices.Sort(changed)
-	return slices.Compact(changed), nil
+	last, known := m.reported[path]
+	if !known {
+		last = p.before
+	}
+	now := make(map[string]sourceRefs, len(slugs))
+	for _, slug := range slugs {
+		now[slug] = after[slug]
+		if !maps.Equal(last[slug], now[slug]) {
+			p.report.Changed = append(p.report.Changed, slug)
+		}
+	}
+	m.reported[path] = now
+	slices.Sort(p.report.Changed)
+	return nil
 }
 
 // Tidy packs refs into one file, and objects when there are many loose ones, so

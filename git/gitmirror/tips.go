@@ -2,7 +2,10 @@ package gitmirror
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"buildbtw/internal/proc"
@@ -24,8 +27,12 @@ const (
 
 // Tips returns every branch and tag of every source; those of one source stand
 // together. Tags of other objects than commits are left out.
+//
+// Of sources that were read ahead it has the branches only.
 func (m *Mirror) Tips(ctx context.Context) ([]Tip, error) {
-	return m.tips(ctx, refRoot)
+	before := m.ahead.tips(nil, true) // first, so that one that is mirrored meanwhile is in the mirror's
+	tips, err := m.tips(ctx, refRoot)
+	return append(tips, before...), err
 }
 
 // TipsOf returns the branches and tags of these sources only.
@@ -33,11 +40,13 @@ func (m *Mirror) TipsOf(ctx context.Context, slugs []string) ([]Tip, error) {
 	if len(slugs) == 0 {
 		return nil, nil
 	}
+	before := m.ahead.tips(slugs, false)
 	below := make([]string, len(slugs))
 	for i, slug := range slugs {
 		below[i] = refRoot + slug + "/"
 	}
-	return m.tips(ctx, below...)
+	tips, err := m.tips(ctx, below...)
+	return append(tips, before...), err
 }
 
 func (m *Mirror) tips(ctx context.Context, below ...string) ([]Tip, error) {
@@ -82,7 +91,9 @@ func parseTip(line string) (tip Tip, target string, ok bool) {
 		target, commit = field[3], field[4]
 	}
 	short, isHead := strings.CutPrefix(name, headsPrefix)
-	short = strings.TrimPrefix(short, tagsPrefix)
+	if !isHead {
+		short = strings.TrimPrefix(name, tagsPrefix)
+	}
 	return Tip{Slug: slug, Ref: short, Tag: !isHead, Commit: commit}, target, target == "commit" || target == "tag"
 }
 
@@ -116,14 +127,26 @@ func (m *Mirror) peel(ctx context.Context, object string) (string, error) {
 // they name. Tags are not followed.
 type sourceRefs map[string]string
 
-// refs returns the refs of all sources.
+// digest returns a digest of the refs.
+func (r sourceRefs) digest() string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(r)) {
+		fmt.Fprintf(h, "%s %q\n", r[name], name)
+	}
+	return sum(h)
+}
+
+// refs returns the refs of all sources, also of those that were read ahead.
 func (m *Mirror) refs(ctx context.Context) (map[string]sourceRefs, error) {
-	return m.refsBelow(ctx, refRoot)
+	all := m.ahead.refs() // first: see Tips
+	mirrored, err := m.git.refsBelow(ctx, refRoot)
+	maps.Copy(all, mirrored)
+	return all, err
 }
 
 // refsBelow returns the refs that begin with a prefix, by source.
-func (m *Mirror) refsBelow(ctx context.Context, prefix string) (map[string]sourceRefs, error) {
-	out, err := m.git.output(ctx, "for-each-ref", "--format=%(objectname) %(refname)", prefix)
+func (g git) refsBelow(ctx context.Context, prefix string) (map[string]sourceRefs, error) {
+	out, err := g.output(ctx, "for-each-ref", "--format=%(objectname) %(refname)", prefix)
 	if err != nil {
 		return nil, fmt.Errorf("read refs of the mirror: %w", err)
 	}

@@ -15,11 +15,13 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/auth"
 	"buildbtw/buildlog"
 	"buildbtw/catalog"
 	"buildbtw/forge"
 	"buildbtw/git/gitmirror"
 	"buildbtw/handlers/transfer"
+	"buildbtw/internal/quota"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
 	"buildbtw/publish"
@@ -38,8 +40,10 @@ type Deps struct {
 	Logs      *buildlog.Logs
 	Settings  buildbtw.ServerSettings
 	Log       *slog.Logger
-	Wake      func() // tells the scheduler that there is something to do
+	Wake      func()                                       // tells the scheduler that there is something to do
+	LookAt    func(ctx context.Context, slug string) error // looks at a source at once, or at all when slug is empty
 	Now       func() time.Time
+	Auth      *auth.Auth
 }
 
 // Prefix is the path under which the API lies.
@@ -47,25 +51,33 @@ const Prefix = api.Prefix
 
 // Edge is what the API gets from the server that it is a part of.
 type Edge struct {
-	User     func(*fiber.Ctx) buildbtw.User // who is asking
-	Stopping <-chan struct{}                // closed when the server stops
+	Caller    func(*fiber.Ctx) auth.Caller // who is asking
+	CountedAs func(*fiber.Ctx) string      // under which name what he asks for is counted
+	Refused   func(reason string)          // is told when a bound was passed
+	Stopping  <-chan struct{}              // closed when the server stops
+	Fit       func() error                 // Unavailable, with words, while nothing new can be kept: a full disk
 }
 
 // API holds the handlers.
 type API struct {
 	Deps
 	Edge
-	streams chan struct{} // holds a token for every answer without end
+	streams *quota.Slots  // of answers without end
+	waiting *quota.Slots  // of claims
+	uploads *quota.Slots  // of packages
 	claims  chan struct{} // holds a token for every claim that looks for a build
 	openapi func() ([]byte, error)
 }
 
 // New makes the API; Register puts it into a server.
 func New(d Deps, e Edge) *API {
-	a := &API{Deps: d, Edge: e, streams: make(chan struct{}, maxStreams), claims: make(chan struct{}, maxClaims)}
+	a := &API{Deps: d, Edge: e, streams: quota.NewSlots(maxStreams, streamsPerCaller), waiting: quota.NewSlots(maxWaiting, waitingPerWorker), uploads: quota.NewSlots(maxUploads, uploadsPerLease), claims: make(chan struct{}, maxClaims)}
 	a.openapi = sync.OnceValues(a.describe)
 	return a
 }
+
+// User returns who is asking.
+func (a *API) User(c *fiber.Ctx) buildbtw.User { return a.Caller(c).User }
 
 // health answers as long as the process does.
 func (a *API) health(c *fiber.Ctx) error {
@@ -78,7 +90,14 @@ func (a *API) ready(c *fiber.Ctx) error {
 	if err := a.goesOn(); err != nil {
 		return err
 	}
-	if _, _, err := a.Store.NextWake(c.UserContext()); err != nil {
+	if err := a.Fit(); err != nil {
+		return err
+	}
+	_, _, err := a.Store.NextWake(c.UserContext())
+	if buildbtw.KindOf(err) == buildbtw.KindUnavailable { // it says why
+		return err
+	}
+	if err != nil {
 		return buildbtw.Unavailable("the database does not answer; the server's log says why")
 	}
 	if _, err := a.Catalog.Sources(c.UserContext()); err != nil {
@@ -97,14 +116,13 @@ func (a *API) goesOn() error {
 	}
 }
 
-// me answers who is asking.
-func (a *API) me(c *fiber.Ctx) error {
-	u := a.User(c)
-	return send(c, api.Me{Name: u.Name, Role: u.Role})
-}
-
-// maxStreams bounds the answers that go on for as long as the client likes.
-const maxStreams = 512
+// Bounds of answers that go on for as long as the client likes: followed logs and
+// events. One caller leaves room for the others; bbtw opens one or two, and a page
+// none.
+const (
+	maxStreams       = 512
+	streamsPerCaller = 64
+)
 
 // stream answers with everything that produce writes until it returns, the client
 // leaves, or the server stops; the last two end ctx or make a write fail.
@@ -113,22 +131,17 @@ func (a *API) stream(c *fiber.Ctx, contentType string, produce func(ctx context.
 		c.Set(fiber.HeaderContentType, contentType)
 		return nil
 	}
-	select {
-	case a.streams <- struct{}{}:
-	default:
+	free, err := a.streams.Take(a.CountedAs(c))
+	switch {
+	case errors.Is(err, quota.ErrCaller):
+		a.Refused("streams")
+		return buildbtw.TooMany("you follow %d logs and event streams already; end some of them", streamsPerCaller)
+	case err != nil:
+		a.Refused("streams")
 		return buildbtw.Unavailable("the server follows %d logs and event streams already; try again later", maxStreams)
 	}
-	return transfer.SendStream(c, contentType, func(w io.Writer) error {
-		defer func() { <-a.streams }()
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		go func() {
-			select {
-			case <-a.Stopping:
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
+	return transfer.SendStream(c, contentType, a.Stopping, func(ctx context.Context, w io.Writer) error {
+		defer free()
 		return produce(ctx, w)
 	}, func(err error) {
 		// The client left, or the server stops: neither is a fault.

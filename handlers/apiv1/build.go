@@ -12,7 +12,9 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/buildlog"
 	"buildbtw/handlers/transfer"
+	"buildbtw/internal/reproduce"
 	"buildbtw/store"
 )
 
@@ -70,10 +72,18 @@ func (a *API) build(c *fiber.Ctx) error {
 		return err
 	}
 	d := api.BuildDetail{Build: a.wireBuild(row)}
+	if d.ReusedFrom != "" && d.Attempts == 0 {
+		switch origin, err := a.Store.LogOrigin(c.UserContext(), row.ID); {
+		case err != nil:
+			return err
+		case origin != 0:
+			d.LogOf = formatID(origin)
+		}
+	}
 	d.Pipelines = list(pipelines, func(p buildbtw.Pipeline) api.Pipeline {
 		return api.Pipeline{
 			Number: p.Number, Project: p.Project, Status: p.Status, Message: p.Message, URL: p.URL,
-			JobURL: p.JobURL(), CommitURL: p.CommitURL(row.Commit), CreatedAt: p.CreatedAt.UTC(), EndedAt: utc(p.EndedAt),
+			JobURL: p.JobURL(), CommitURL: p.CommitURL(cmp.Or(row.SourceCommit, row.Commit)), CreatedAt: p.CreatedAt.UTC(), EndedAt: utc(p.EndedAt),
 		}
 	})
 	d.Chain = list(chain, func(s store.ReasonStep) api.BuildRef { return wireRef(s.BuildRef) })
@@ -109,20 +119,32 @@ func (a *API) wireBuild(row store.BuildRow) api.Build {
 	if row.ReusedFrom != 0 && row.Status == buildbtw.StatusBuilt {
 		reused = formatID(row.ReusedFrom)
 	}
+	built := row.BuiltVersion
+	if built == row.Version {
+		built = ""
+	}
 	return api.Build{
 		ID: formatID(row.ID), Buildspace: row.Buildspace, Iteration: row.Iteration, Architecture: row.Architecture,
-		Pkgbase: row.Pkgbase, Source: row.Source, Commit: row.Commit, Version: row.Version,
-		Stage: row.Stage, Level: row.Level, Pkgnames: names(row.Pkgnames), Reason: row.Reason,
-		Status: row.Status, SkipReason: row.SkipReason, Attempts: row.Attempts,
-		Held: row.Held, ReusedFrom: reused,
+		Pkgbase: row.Pkgbase, Source: row.Source, Commit: row.Commit, Version: row.Version, BumpedFrom: row.BumpedFrom, SourceCommit: row.SourceCommit,
+		Stage: row.Stage, Level: row.Level, Pkgnames: names(row.Pkgnames), NotOwned: row.NotOwned, Reason: row.Reason,
+		Status: row.Status, SkipReason: row.SkipReason, Attempts: row.Attempts, Retries: row.Retries, LastTry: row.LastTry, NotBefore: utc(row.NotBefore),
+		Held: row.Held, ReusedFrom: reused, BuiltVersion: built,
 		ChangedAt: row.ChangedAt.UTC(), StartedAt: utc(row.StartedAt), FinishedAt: utc(row.FinishedAt),
+		Error:      wireError(row.FirstError),
 		RootCauses: list(row.RootCauses, wireRef),
 		URL:        a.page("builds", formatID(row.ID)),
 	}
 }
 
 func wireRef(b store.BuildRef) api.BuildRef {
-	return api.BuildRef{ID: formatID(b.ID), Pkgbase: b.Pkgbase, Architecture: b.Architecture, Status: b.Status}
+	return api.BuildRef{ID: formatID(b.ID), Pkgbase: b.Pkgbase, Architecture: b.Architecture, Status: b.Status, Error: wireError(b.FirstError)}
+}
+
+func wireError(e store.FirstError) *api.FirstError {
+	if e.Line == 0 {
+		return nil
+	}
+	return &api.FirstError{Attempt: e.Attempt, Line: e.Line, Text: e.Text, Cause: buildlog.Summary(e.Text)}
 }
 
 func wireNeighbour(n store.Neighbour) api.BuildRef { return wireRef(n.BuildRef) }
@@ -157,12 +179,12 @@ func (a *API) packageFile(c *fiber.Ctx) error {
 	if i < 0 {
 		return buildbtw.NotFound("build %d has no package file %.80q", id, file)
 	}
-	path, err := a.Repos.Path(buildbtw.RepositoryName(row.Buildspace, row.Iteration), row.Architecture, file)
+	f, err := a.Repos.OpenFile(buildbtw.RepositoryName(row.Buildspace, row.Iteration), row.Architecture, file)
 	if err != nil {
 		return err
 	}
 	c.Set(api.HeaderSHA256, packages[i].SHA256)
-	return transfer.SendFile(c, path, fiber.MIMEOctetStream)
+	return transfer.SendFile(c, f, fiber.MIMEOctetStream)
 }
 
 func (a *API) wirePackage(buildID int64, p buildbtw.Package) api.Package {
@@ -170,6 +192,20 @@ func (a *API) wirePackage(buildID int64, p buildbtw.Package) api.Package {
 		Pkgname: p.Pkgname, Version: p.Version, Architecture: p.Architecture, Filename: p.Filename, SHA256: p.SHA256, Size: p.Size,
 		URL: a.Settings.ServerURL + api.Prefix + "/builds/" + formatID(buildID) + "/packages/" + url.PathEscape(p.Filename),
 	}
+}
+
+// reproduce returns commands by which a person builds it again.
+func (a *API) reproduce(c *fiber.Ctx) error {
+	id, err := buildID(c)
+	if err != nil {
+		return err
+	}
+	row, err := a.Store.Build(c.UserContext(), id)
+	if err != nil {
+		return err
+	}
+	b := reproduce.Of(row, a.Settings.ServerURL, api.Prefix)
+	return send(c, api.Reproduction{Makepkg: b.Makepkg(), Devtools: b.Devtools(), VM: b.VM()})
 }
 
 // buildSource streams the tree that a build is made from, for whoever wants to
@@ -208,13 +244,13 @@ func (a *API) attempts(c *fiber.Ctx) error {
 	slices.SortFunc(attempts, func(a, b buildbtw.Attempt) int { return cmp.Compare(a.Number, b.Number) })
 	page := api.Page[api.Attempt]{Items: make([]api.Attempt, 0, len(attempts))}
 	for _, t := range attempts {
-		size, err := a.Logs.Size(t.ID)
+		size, err := a.Logs.Size(t.Name())
 		if err != nil {
 			return err
 		}
 		page.Items = append(page.Items, api.Attempt{
 			Number: t.Number, Worker: t.Worker, Runner: t.Runner, State: t.State, Outcome: t.Outcome, Message: t.Message,
-			StartedAt: t.StartedAt.UTC(), FinishedAt: utc(t.FinishedAt), LogSize: size,
+			StartedAt: t.StartedAt.UTC(), FinishedAt: utc(t.FinishedAt), LogSize: size, NotChecked: t.NotChecked,
 		})
 	}
 	return send(c, page)

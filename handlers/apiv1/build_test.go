@@ -3,6 +3,8 @@ package apiv1_test
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"net/http"
@@ -13,6 +15,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/store"
 )
 
 func TestBuildSaysWhyItWaitsAndForWhat(t *testing.T) {
@@ -37,7 +40,7 @@ func TestBuildSaysWhyItWaitsAndForWhat(t *testing.T) {
 	}
 	var it api.Iteration
 	s.call("GET", "/buildspaces/work/iterations/1", nil, 200, &it)
-	if it.Status != buildbtw.IterationStatusFailed || len(it.Blockers) != 1 || it.Blockers[0].Blocks != 1 {
+	if it.Status != buildbtw.IterationStatusFailed || it.Blocked != 1 || len(it.Blockers) != 1 || it.Blockers[0].Blocks != 1 || it.Blockers[0].Frees != 1 {
 		t.Errorf("iteration: %+v", it)
 	}
 }
@@ -214,4 +217,40 @@ func TestMetricsCountBuildsByStatus(t *testing.T) {
 			t.Errorf("no line %s in\n%.3000s", line, got.body)
 		}
 	}
+}
+
+// TestAnAdministratorAbandonsAPublication has packages that are being published,
+// and asks as a build machine, as an administrator, and once more.
+func TestAnAdministratorAbandonsAPublication(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.space("work", "libalpha")
+	job := s.claim()
+	abandon := "/builds/" + job.BuildID + "/abandon"
+	s.wantProblem(s.call("POST", abandon, nil, 409, nil), 409, "libalpha is building", "nothing to abandon")
+	var files []store.PackageFile
+	for name, content := range s.build(job) {
+		sum := sha256.Sum256(content)
+		digest := hex.EncodeToString(sum[:])
+		r := s.request("PUT", lease(job, "packages/"+name), bytes.NewReader(content))
+		r.Header.Set(api.HeaderSHA256, digest)
+		if got := s.do(r); got.StatusCode != http.StatusCreated {
+			t.Fatalf("upload: %d %s", got.StatusCode, got.body)
+		}
+		files = append(files, store.PackageFile{Filename: name, SHA256: digest})
+	}
+	if _, err := s.store.BeginPublish(t.Context(), job.Lease, files); err != nil {
+		t.Fatal(err)
+	}
+	r := s.request("POST", abandon, nil)
+	r.Header.Set("Authorization", "Bearer "+workerToken)
+	if got := s.do(r); got.StatusCode != http.StatusForbidden {
+		t.Errorf("a build machine: %d %s", got.StatusCode, got.body)
+	}
+	var build api.Build
+	s.call("POST", abandon, nil, 200, &build)
+	if build.Status != buildbtw.StatusPending {
+		t.Errorf("the build is %s", build.Status)
+	}
+	s.call("POST", abandon, nil, 409, nil)
 }

@@ -11,6 +11,7 @@ import (
 	"buildbtw/api"
 	"buildbtw/buildgraph"
 	"buildbtw/handlers"
+	"buildbtw/pacman/baserepo"
 )
 
 func TestCreatedBuildspaceIsFoundWhereLocationSays(t *testing.T) {
@@ -25,7 +26,7 @@ func TestCreatedBuildspaceIsFoundWhereLocationSays(t *testing.T) {
 	if diff := cmp.Diff(made, read); diff != "" {
 		t.Errorf("created and read differ (-created +read):\n%s", diff)
 	}
-	if made.Status != buildbtw.BuildspaceActive || made.CreatedBy != "local" || made.URL != s.url+"/buildspaces/libalpha-main" {
+	if made.Status != buildbtw.BuildspaceActive || made.CreatedBy != "anna" || made.URL != s.url+"/buildspaces/libalpha-main" {
 		t.Errorf("unexpected buildspace: %+v", made)
 	}
 }
@@ -42,6 +43,23 @@ func TestNameMadeFromTheChangesetIsNumberedWhenTaken(t *testing.T) {
 	}
 	s.wantProblem(s.call("POST", "/buildspaces", api.NewBuildspace{Name: "beta", Changesets: []string{"beta"}}, http.StatusConflict, nil),
 		http.StatusConflict, "beta")
+}
+
+// The sections of one pacman.conf cannot have the same name.
+func TestABuildspaceIsNotCalledAsABaseRepository(t *testing.T) {
+	t.Parallel()
+	base, err := baserepo.Open(t.TempDir(), []baserepo.Repo{{Name: "beta", URL: "file:///nowhere"}}, baserepo.Options{Architecture: "x86_64"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, func(d *handlers.Deps) { d.Catalog.Bases = baserepo.Bases{"x86_64": base} })
+	s.wantProblem(s.call("POST", "/buildspaces", api.NewBuildspace{Name: "beta", Changesets: []string{"beta"}}, http.StatusUnprocessableEntity, nil),
+		http.StatusUnprocessableEntity, "repository of the distribution")
+	var made api.Buildspace
+	s.call("POST", "/buildspaces", api.NewBuildspace{Changesets: []string{"beta"}}, http.StatusCreated, &made)
+	if made.Name != "beta-2" {
+		t.Errorf("the name made of the changeset is %q", made.Name)
+	}
 }
 
 func TestCreatingRefusesWhatCannotWork(t *testing.T) {

@@ -103,6 +103,27 @@ func (a *API) search(c *fiber.Ctx) error {
 	return send(c, w)
 }
 
+// nameUsers answers with the packages that use a versioned directory or a library.
+func (a *API) nameUsers(c *fiber.Ctx) error {
+	u, err := a.Catalog.Users(c.UserContext(), c.Query("of"), c.Query("arch"))
+	if err != nil {
+		return err
+	}
+	return send(c, api.NameUsers{
+		Name: u.Name, Architecture: u.Architecture, More: u.More, Whole: u.Whole,
+		Users: list(u.Users, func(n catalog.NameUser) api.NameUser {
+			w := api.NameUser{
+				Pkgname: n.Pkgname, Pkgbase: n.Pkgbase, Version: n.Version, Uses: n.Name, Reason: n.Reason(),
+				Repository: n.Repository, Buildspace: n.Buildspace, Iteration: n.Iteration,
+			}
+			if n.Build != 0 {
+				w.Build = formatID(n.Build)
+			}
+			return w
+		}),
+	})
+}
+
 func (a *API) wireName(n catalog.FoundName) api.FoundName {
 	return api.FoundName{
 		Name: n.Name, Kind: string(n.Kind), Pkgname: n.Pkgname, Pkgbase: n.Pkgbase, Source: n.Source, Version: n.Version, URL: a.subjectURL(n.Subject()),
@@ -142,7 +163,7 @@ func (a *API) sources(c *fiber.Ctx) error {
 	chosen := make([]api.Source, 0, len(all))
 	for _, s := range all {
 		if (!broken || s.Error != "") && strings.Contains(strings.ToLower(s.Slug), part) {
-			chosen = append(chosen, api.Source(s))
+			chosen = append(chosen, a.wireSource(s))
 		}
 	}
 	page, err := cut(c, chosen, func(s api.Source) string { return s.Slug })
@@ -150,6 +171,38 @@ func (a *API) sources(c *fiber.Ctx) error {
 		return err
 	}
 	return send(c, page)
+}
+
+func (a *API) wireSource(s catalog.Source) api.Source {
+	look := a.Catalog.Look(s.Slug)
+	return api.Source{
+		Slug: s.Slug, Ref: s.Ref, Commit: s.Commit, Pkgbase: s.Pkgbase, Version: s.Version, Error: s.Error, Notes: s.Notes, Read: s.Read,
+		Since: look.Since.UTC(), Next: look.Next.UTC(),
+	}
+}
+
+// lookAtSource has a source looked at, and answers without waiting for the result.
+func (a *API) lookAtSource(c *fiber.Ctx) error {
+	slug, err := param(c, "slug")
+	if err != nil {
+		return err
+	}
+	s, err := a.Catalog.Source(slug)
+	if err != nil {
+		return err
+	}
+	if err := a.LookAt(c.UserContext(), slug); err != nil {
+		return err
+	}
+	return send(c.Status(fiber.StatusAccepted), a.wireSource(s))
+}
+
+// lookAtAll has all sources looked at, also while they are read for the first time.
+func (a *API) lookAtAll(c *fiber.Ctx) error {
+	if err := a.LookAt(c.UserContext(), ""); err != nil {
+		return err
+	}
+	return c.SendStatus(fiber.StatusAccepted)
 }
 
 // mirror answers how many sources are mirrored, and when each root was last synced.
@@ -165,8 +218,12 @@ func (a *API) mirror(c *fiber.Ctx) error {
 		}
 	}
 	m.Roots = list(a.Catalog.Roots(), func(r catalog.Root) api.Root {
-		return api.Root{Name: r.Name, Synced: r.Synced.UTC(), Seconds: r.Took.Seconds(), Sources: r.Sources, Broken: r.Broken, Error: r.Error}
+		return api.Root{
+			Name: r.Name, Synced: r.Synced.UTC(), Next: r.Next.UTC(), Seconds: r.Took.Seconds(), Sources: r.Sources, Broken: r.Broken,
+			Waiting: r.Waiting, Slow: r.Slow, Error: r.Error,
+		}
 	})
+	m.SetAside = names(a.Sources.SetAside())
 	return send(c, m)
 }
 

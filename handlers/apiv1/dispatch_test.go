@@ -147,7 +147,7 @@ func (s *server) waitForBuild(worker string) dispatched {
 	}
 	r := claimRequest(worker)
 	r.Wait = 20
-	job, err := c.Claim(s.t.Context(), r)
+	job, _, err := c.Claim(s.t.Context(), r)
 	d := dispatched{at: time.Now(), err: err}
 	if err == nil && job != nil {
 		d.job = *job

@@ -50,6 +50,12 @@ func (a *API) events(c *fiber.Ctx) error {
 	if strings.Contains(c.Get(fiber.HeaderAccept), eventStream) {
 		return a.streamEvents(c, f)
 	}
+	if f.Newest, err = flag(c, "newest"); err != nil {
+		return err
+	}
+	if f.Newest { // its cursor leads to the past
+		f.Since, f.Before = since, cursor
+	}
 	rows, err := a.Store.Events(c.UserContext(), f)
 	if err != nil {
 		return err

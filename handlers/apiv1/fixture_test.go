@@ -18,6 +18,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/auth"
 	"buildbtw/buildlog"
 	"buildbtw/catalog"
 	"buildbtw/git/gitmirror"
@@ -28,7 +29,10 @@ import (
 	"buildbtw/store"
 )
 
-const workerToken = "a worker's token"
+const (
+	workerToken = "a worker's token"
+	adminToken  = "an administrator's token"
+)
 
 // server is a running server on real parts; only the loops are left out, so
 // that a test says when an iteration is made.
@@ -40,6 +44,8 @@ type server struct {
 	repos   *pacmanrepo.Repos
 	logs    *buildlog.Logs
 	catalog *catalog.Catalog
+	mirror  *gitmirror.Mirror
+	data    string // directory of the repositories and the rest
 	sources string // directory of the git repositories
 }
 
@@ -52,7 +58,7 @@ func newServer(t testing.TB, change ...func(*handlers.Deps)) *server {
 		t.Skip("git is not installed")
 	}
 	dir := t.TempDir()
-	s := &server{t: t, sources: filepath.Join(dir, "sources")}
+	s := &server{t: t, data: dir, sources: filepath.Join(dir, "sources")}
 	s.addSource("libalpha", "1.0-1", "")
 	s.addSource("beta", "2.0-1", "libalpha")
 	s.addSource("gamma", "0.r1-1", "")
@@ -75,10 +81,14 @@ func newServer(t testing.TB, change ...func(*handlers.Deps)) *server {
 		Mirror: mirror, Store: s.store, Repos: s.repos, BaseRef: "main", Architectures: []string{"x86_64"}, ConfirmAbove: 500,
 	})
 	publisher := publish.New(publish.Config{Store: s.store, Repos: s.repos, Mirror: mirror, Log: quiet})
+	s.mirror = mirror
 	s.must(s.catalog.Refresh(t.Context()))
 	s.serve(handlers.Deps{
 		Store: s.store, Catalog: s.catalog, Forecasts: &progress.Forecasts{}, Publisher: publisher, Sources: mirror, Repos: s.repos, Logs: s.logs,
-		Log: quiet, Wake: func() {}, Now: time.Now, Who: handlers.SingleUser(workerToken),
+		Log: quiet, Wake: func() {}, LookAt: func(context.Context, string) error { return nil }, Now: time.Now,
+		Auth: auth.New(auth.Config{
+			Store: s.store, Now: time.Now, Log: quiet, Operator: "anna", OperatorToken: adminToken, WorkerTokens: []string{workerToken}, AnonymousRead: true,
+		}),
 		Settings: buildbtw.ServerSettings{Version: "test", SingleUser: true, Lease: time.Minute},
 	}, change)
 	return s
@@ -203,6 +213,7 @@ func (s *server) request(method, path string, body io.Reader) *http.Request {
 	s.t.Helper()
 	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+api.Prefix+path, body)
 	s.must(err)
+	r.Header.Set("Authorization", "Bearer "+adminToken)
 	return r
 }
 

@@ -3,6 +3,7 @@ package apiv1
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -21,6 +22,9 @@ const (
 func (a *API) iterations(c *fiber.Ctx) error {
 	name, err := param(c, "name")
 	if err != nil {
+		return err
+	}
+	if _, err := a.Store.Buildspace(c.UserContext(), name); err != nil {
 		return err
 	}
 	rows, err := a.Store.Iterations(c.UserContext(), name)
@@ -72,19 +76,40 @@ func (a *API) iteration(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	blocked, err := a.Store.Blocked(c.UserContext(), []store.IterationRow{row})
+	if err != nil {
+		return err
+	}
 	w := a.wireIteration(row)
+	w.Blocked = blocked[row.ID].Builds
 	w.Blockers = list(blockers, func(b store.Blocker) api.Blocker {
-		return api.Blocker{Build: wireRef(b.Build), Blocks: b.Blocks}
+		return api.Blocker{Build: wireRef(b.Build), Blocks: b.Blocks, Frees: b.Frees}
 	})
-	repository := buildbtw.RepositoryName(row.Buildspace, row.Number)
-	for _, arch := range architectures {
-		w.Repository = append(w.Repository, api.ArchRepository{
-			Architecture: arch,
-			Repository:   a.repository(row.Buildspace, repository, arch),
-			PacmanConf:   pacmanrepo.PacmanConf(row.Buildspace, a.Settings.ServerURL, repository),
-		})
+	w.Repository = a.repositories(row.Buildspace, buildbtw.RepositoryName(row.Buildspace, row.Number), architectures)
+	words, command := pacmanrepo.Upgrade(row.Buildspace, row.Bump)
+	w.Upgrade = &api.Upgrade{Words: words, Command: command}
+	_, complete, err := a.Store.LatestRepository(c.UserContext(), row.Buildspace)
+	if err != nil {
+		return err
+	}
+	if complete != 0 {
+		w.Latest = &api.LatestRepository{
+			Iteration: complete, Repository: a.repositories(row.Buildspace, pacmanrepo.Latest(row.Buildspace), architectures),
+		}
 	}
 	return send(c, w)
+}
+
+// repositories gives a pacman repository, by the name under which it is served, for
+// architectures.
+func (a *API) repositories(buildspace, served string, architectures []string) []api.ArchRepository {
+	return list(architectures, func(arch string) api.ArchRepository {
+		return api.ArchRepository{
+			Architecture: arch,
+			Repository:   api.Repository{Name: buildspace, URL: a.page(append(append([]string{"repo"}, strings.Split(served, "/")...), "os", arch)...)},
+			PacmanConf:   pacmanrepo.PacmanConf(buildspace, a.Settings.ServerURL, served),
+		}
+	})
 }
 
 // forecast answers when an iteration will be done.
@@ -195,11 +220,6 @@ func (a *API) namedIteration(c *fiber.Ctx) (store.IterationRow, error) {
 		return store.IterationRow{}, err
 	}
 	return a.Store.Iteration(c.UserContext(), name, number)
-}
-
-// repository says where an iteration's pacman repository is served.
-func (a *API) repository(buildspace, repository, arch string) api.Repository {
-	return api.Repository{Name: buildspace, URL: a.page("repo", repository, "os", arch)}
 }
 
 // wireIteration gives the JSON form of an iteration in a list.

@@ -31,13 +31,13 @@ func (a *API) log(c *fiber.Ctx) error {
 	}
 	c.Set(fiber.HeaderCacheControl, "no-cache")
 	if !follow {
-		content, size, err := a.Logs.Reader(attempt.ID)
+		content, size, err := a.Logs.Reader(attempt.Name())
 		if err != nil {
 			return err
 		}
 		return transfer.Send(c, transfer.Content{Reader: content, Size: size, Type: fiber.MIMETextPlainCharsetUTF8})
 	}
-	size, err := a.Logs.Size(attempt.ID)
+	size, err := a.Logs.Size(attempt.Name())
 	if err != nil {
 		return err
 	}
@@ -45,10 +45,10 @@ func (a *API) log(c *fiber.Ctx) error {
 	return a.stream(c, fiber.MIMETextPlainCharsetUTF8, func(ctx context.Context, w io.Writer) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		go a.wakeFollowers(ctx, attempt.ID)
+		go a.wakeFollowers(ctx, attempt.Name())
 		// An attempt may end without another byte: its state is read after every change.
 		finished := func() bool { return a.attemptOver(ctx, attempt) }
-		for chunk, err := range a.Logs.Follow(ctx, attempt.ID, start, finished) {
+		for chunk, err := range a.Logs.Follow(ctx, attempt.Name(), start, finished) {
 			if err != nil {
 				return err
 			}
@@ -86,15 +86,22 @@ func (a *API) namedAttempt(c *fiber.Ctx) (buildbtw.Attempt, error) {
 	switch {
 	case number != 0:
 		return latest, buildbtw.NotFound("build %d has no attempt %d", id, number)
-	case latest.ID == 0:
-		return latest, buildbtw.NotFound("build %d has not been started; there is no log yet", id)
+	case latest.ID != 0:
+		return latest, nil
 	}
-	return latest, nil
+	origin, err := a.Store.LogOrigin(c.UserContext(), id)
+	if err == nil && origin != 0 {
+		err = buildbtw.NotFound("build %d was not built again: it has the packages of build %d, which has the log", id, origin)
+	}
+	if err == nil {
+		err = buildbtw.NotFound("build %d has not been started; there is no log yet", id)
+	}
+	return latest, err
 }
 
 // wakeFollowers makes the followers of a log check it whenever the database has
 // changed, and at the latest after quiet.
-func (a *API) wakeFollowers(ctx context.Context, attempt int64) {
+func (a *API) wakeFollowers(ctx context.Context, attempt buildbtw.AttemptName) {
 	changed, cancel := a.Store.Subscribe()
 	defer cancel()
 	tick := time.NewTicker(quiet)
@@ -177,7 +184,7 @@ func (a *API) logView(c *fiber.Ctx) (*buildlog.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.Logs.View(c.UserContext(), attempt.ID)
+	return a.Logs.View(c.UserContext(), attempt.Name())
 }
 
 // searchLog answers with the lines of a log that match a query.
@@ -222,7 +229,7 @@ func (a *API) logState(c *fiber.Ctx) error {
 		return err
 	}
 	if !strings.Contains(c.Get(fiber.HeaderAccept), eventStream) {
-		v, err := a.Logs.View(c.UserContext(), attempt.ID)
+		v, err := a.Logs.View(c.UserContext(), attempt.Name())
 		if err != nil {
 			return err
 		}
@@ -237,9 +244,9 @@ func (a *API) logState(c *fiber.Ctx) error {
 	return a.stream(c, eventStream, func(ctx context.Context, w io.Writer) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		go a.wakeFollowers(ctx, attempt.ID)
+		go a.wakeFollowers(ctx, attempt.Name())
 		s := stateStream{to: w, attempt: attempt}
-		for range a.Logs.Watch(ctx, attempt.ID, logPause) {
+		for range a.Logs.Watch(ctx, attempt.Name(), logPause) {
 			if over, err := a.tellState(ctx, &s); over || err != nil {
 				return err
 			}
@@ -277,7 +284,7 @@ func (a *API) tellState(ctx context.Context, s *stateStream) (over bool, err err
 	if a.attemptOver(ctx, s.attempt) {
 		s.attempt.State = buildbtw.AttemptFinished
 	}
-	v, err := a.Logs.View(ctx, s.attempt.ID)
+	v, err := a.Logs.View(ctx, s.attempt.Name())
 	if err != nil {
 		return false, err
 	}

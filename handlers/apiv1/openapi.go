@@ -73,6 +73,14 @@ func (t route) operation(types *schemas) object {
 		"summary":   t.summary,
 		"responses": object{strconv.Itoa(max(t.status, fiber.StatusOK)): done, "default": problem},
 	}
+	switch t.by {
+	case byMachines:
+		o["x-listener"] = "machines"
+	case byAll:
+		o["x-listener"] = "all"
+	case byPeople:
+		o["x-listener"] = "people"
+	}
 	var parameters []object
 	for _, m := range pathParameter.FindAllStringSubmatch(t.path, -1) {
 		parameters = append(parameters, object{"name": m[1], "in": "path", "required": true, "schema": object{"type": "string"}})

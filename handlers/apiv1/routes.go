@@ -29,15 +29,27 @@ type route struct {
 	status int    // when all is well; 0: 200
 	media  string // of the answer; empty: JSON
 
+	by   callers
 	raw  bool          // the handler reads the body itself, as a stream
 	time time.Duration // how long it may work; 0: as every request
 }
+
+// callers says over which listener a route may be called, where build machines have
+// one of their own.
+type callers int
+
+const (
+	byPeople   callers = iota
+	byMachines         // and by nobody else
+	byAll
+)
 
 // parameter is something that a request says in its query or headers.
 type parameter struct{ name, meaning string }
 
 const (
 	maxJSON    = 1 << 20         // bytes of a JSON body
+	chunkTime  = 6 * time.Minute // a chunk of a log over the slowest line that is served
 	uploadTime = 2 * time.Hour   // a large package over a slow line
 	finishTime = 5 * time.Minute // publishing waits for other publications of the same repository
 )
@@ -46,7 +58,7 @@ const (
 func (a *API) table() []route {
 	var all []route
 	for _, part := range [][]route{
-		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.buildRoutes(), a.logRoutes(), a.listRoutes(), a.workerRoutes(), a.webhookRoutes(),
+		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.buildRoutes(), a.logRoutes(), a.listRoutes(), a.workerRoutes(), a.accountRoutes(), a.webhookRoutes(),
 	} {
 		all = append(all, part...)
 	}
@@ -56,10 +68,9 @@ func (a *API) table() []route {
 // Routes of the server itself.
 func (a *API) serverRoutes() []route {
 	return []route{
-		{method: "GET", path: "/health", summary: "Is the server alive?", handler: a.health, answer: api.Health{}},
-		{method: "GET", path: "/ready", summary: "Can the server do its work?", handler: a.ready, answer: api.Health{}},
+		{method: "GET", path: "/health", by: byAll, summary: "Is the server alive?", handler: a.health, answer: api.Health{}},
+		{method: "GET", path: "/ready", by: byAll, summary: "Can the server do its work?", handler: a.ready, answer: api.Health{}},
 		{method: "GET", path: "/openapi.json", summary: "This document", handler: a.openAPI, answer: map[string]any{}},
-		{method: "GET", path: "/me", summary: "Who is asking", may: buildbtw.User.MayRead, handler: a.me, answer: api.Me{}},
 		{
 			method: "POST", path: "/plans", summary: "What would be built, in which order, and why; nothing is stored",
 			may: buildbtw.User.MayRead, handler: a.plan, body: api.PlanRequest{}, answer: buildgraph.Plan{},
@@ -92,8 +103,12 @@ func (a *API) buildspaceRoutes() []route {
 			handler: a.editBuildspace, body: api.EditBuildspace{}, answer: api.Buildspace{},
 		},
 		{
-			method: "POST", path: "/buildspaces/{name}/retry", summary: "Retry every failed build of the latest iteration",
-			may: buildbtw.User.MayChange, handler: a.changeBuilds(a.Store.RetryFailed), answer: api.Count{},
+			method: "POST", path: "/buildspaces/{name}/retry", summary: "Retry every failed or cancelled build of the iteration that is being built",
+			may: buildbtw.User.MayChange, handler: a.changeBuilds(a.Store.RetryBuilds), answer: api.Count{},
+		},
+		{
+			method: "POST", path: "/buildspaces/{name}/fix", summary: "Make the sources of failed builds changesets, and build them in a new iteration; 409 when nothing was pushed to one that is a changeset",
+			may: buildbtw.User.MayChange, handler: a.fix, body: api.Fix{}, answer: api.Fixed{}, status: fiber.StatusAccepted,
 		},
 		{
 			method: "POST", path: "/buildspaces/{name}/cancel", summary: "Cancel every unfinished build of the latest iteration",
@@ -142,11 +157,11 @@ func (a *API) buildRoutes() []route {
 				parameter{"pkgbase", "exactly this pkgbase"}, parameter{"q", "part of the pkgbase"}),
 		},
 		{
-			method: "GET", path: "/builds/{id}", summary: "One build with all that is known of it", may: buildbtw.User.MayRead,
+			method: "GET", path: "/builds/{id}", by: byAll, summary: "One build with all that is known of it", may: buildbtw.User.MayRead,
 			handler: a.build, answer: api.BuildDetail{},
 		},
 		{
-			method: "POST", path: "/builds/{id}/retry", summary: "Make another attempt", may: buildbtw.User.MayChange,
+			method: "POST", path: "/builds/{id}/retry", summary: "Make another attempt, or take back that it was cancelled", may: buildbtw.User.MayChange,
 			handler: a.changeBuild(a.Store.RetryBuild), answer: api.Build{},
 		},
 		{
@@ -158,11 +173,19 @@ func (a *API) buildRoutes() []route {
 			handler: a.changeBuild(a.Store.CancelBuild), answer: api.Build{},
 		},
 		{
+			method: "POST", path: "/builds/{id}/abandon", summary: "Abandon the publication of a build's packages; it is built again",
+			may: buildbtw.User.MayAdminister, handler: a.changeBuild(a.Publisher.Abandon), answer: api.Build{},
+		},
+		{
 			method: "GET", path: "/builds/{id}/attempts", summary: "Attempts, first one first", may: buildbtw.User.MayRead,
 			handler: a.attempts, answer: api.Page[api.Attempt]{},
 		},
 		{
-			method: "GET", path: "/builds/{id}/source", summary: "The tree of the build's commit, as a tar", may: buildbtw.User.MayRead,
+			method: "GET", path: "/builds/{id}/reproduce", summary: "Commands that build it again, without this server", may: buildbtw.User.MayRead,
+			handler: a.reproduce, answer: api.Reproduction{},
+		},
+		{
+			method: "GET", path: "/builds/{id}/source", by: byAll, summary: "The tree of the build's commit, as a tar", may: buildbtw.User.MayRead,
 			handler: a.buildSource, media: "application/x-tar",
 		},
 		{
@@ -234,6 +257,12 @@ func (a *API) listRoutes() []route {
 			},
 		},
 		{
+			method: "GET", path: "/package-users", summary: "Packages that have files in a directory with a version, or link with a library",
+			may: buildbtw.User.MayRead, handler: a.nameUsers, answer: api.NameUsers{}, query: []parameter{
+				{"of", "python3.13, perl5/5.40, libssl.so.3"}, {"arch", "the architecture; the first when there is none"},
+			},
+		},
+		{
 			method: "GET", path: "/sources", summary: "Sources at their base ref", may: buildbtw.User.MayRead,
 			handler: a.sources, answer: api.Page[api.Source]{}, query: paged(
 				parameter{"q", "part of the slug"}, parameter{"broken", "true: only those that cannot be planned"}),
@@ -243,12 +272,36 @@ func (a *API) listRoutes() []route {
 			handler: a.mirror, answer: api.Mirror{},
 		},
 		{
+			method: "POST", path: "/mirror/look", summary: "Look at all sources at once, also at those in a pause after failures",
+			may: buildbtw.User.MayChange, handler: a.lookAtAll, status: fiber.StatusAccepted,
+		},
+		{
+			method: "POST", path: "/sources/{slug}/look", summary: "Look at a source at once, also in its pause after failures",
+			may: buildbtw.User.MayChange, handler: a.lookAtSource, answer: api.Source{}, status: fiber.StatusAccepted,
+		},
+		{
 			method: "GET", path: "/workers", summary: "Build machines", may: buildbtw.User.MayRead,
 			handler: a.workers, answer: api.Page[api.Worker]{},
 		},
 		{
-			method: "POST", path: "/workers/{worker}/resume", summary: "Give a quarantined worker builds again",
-			may: buildbtw.User.MayAdminister, handler: a.resumeWorker, answer: api.Worker{},
+			method: "GET", path: "/workers/time", summary: "What each slot of the workers did in a span of time, and what it is thought to do next", may: buildbtw.User.MayRead,
+			handler: a.workerTime, answer: api.WorkerTime{}, query: []parameter{
+				{"buildspace", "builds of this buildspace only"},
+				{"from", "the beginning, RFC 3339; a day before the end when absent"},
+				{"until", "the end; now when absent. What lies after now is a forecast"},
+			},
+		},
+		{
+			method: "POST", path: "/workers/{worker}/drain", summary: "Give a worker no new builds; what it runs goes on",
+			may: buildbtw.User.MayAdminister, handler: a.changeWorker(a.Store.DrainWorker), answer: api.Worker{},
+		},
+		{
+			method: "POST", path: "/workers/{worker}/resume", summary: "Give a draining or quarantined worker builds again",
+			may: buildbtw.User.MayAdminister, handler: a.changeWorker(a.Store.ResumeWorker), answer: api.Worker{},
+		},
+		{
+			method: "DELETE", path: "/workers/{worker}", summary: "Forget a worker that is gone; 409 when it is there or has a build",
+			may: buildbtw.User.MayAdminister, handler: a.forgetWorker, status: fiber.StatusNoContent,
 		},
 		{
 			method: "GET", path: "/events", summary: "The history, oldest first; as Server-Sent Events when these are accepted",
@@ -256,6 +309,7 @@ func (a *API) listRoutes() []route {
 				{"buildspace", "of this buildspace"},
 				{"build", "of the build with this id"},
 				{"since", "only after the event with this id"},
+				{"newest", "true: the newest first"},
 				{"limit", "at most so many"},
 			},
 		},
@@ -278,10 +332,19 @@ func (a *API) Register(r fiber.Router) {
 // hands over to the handler.
 func (a *API) guard(t route) fiber.Handler {
 	return func(c *fiber.Ctx) error {
+		switch machines := transfer.OfMachines(c.Context().Conn()); {
+		case machines && t.by == byPeople:
+			return buildbtw.NotFound("this address is for build machines; people use the server's other one")
+		case !machines && t.by == byMachines && a.Settings.WorkersURL != "":
+			return buildbtw.Forbidden("build machines of this server use %s", a.Settings.WorkersURL)
+		}
 		if t.may != nil {
 			if err := t.may(a.User(c)); err != nil {
 				return err
 			}
+		}
+		if err := a.checkOwner(c, t); err != nil {
+			return err
 		}
 		if !t.raw {
 			if err := transfer.ReadBody(c, maxJSON); err != nil {
@@ -296,6 +359,29 @@ func (a *API) guard(t route) fiber.Handler {
 		c.SetUserContext(ctx)
 		return t.handler(c)
 	}
+}
+
+// checkOwner refuses a change of a buildspace, or of a build of it, by a packager who
+// may change own ones only.
+func (a *API) checkOwner(c *fiber.Ctx, t route) error {
+	if t.method == fiber.MethodGet || !a.User(c).OwnOnly {
+		return nil
+	}
+	if strings.HasPrefix(t.path, "/buildspaces/{name}") {
+		name, err := param(c, "name")
+		if err != nil {
+			return err
+		}
+		return a.Auth.MayChangeBuildspace(c.UserContext(), a.User(c), name)
+	}
+	if strings.HasPrefix(t.path, "/builds/{id}/") {
+		id, err := buildID(c)
+		if err != nil {
+			return err
+		}
+		return a.Auth.MayChangeBuild(c.UserContext(), a.User(c), id)
+	}
+	return nil
 }
 
 // paged adds what every paged list understands.

@@ -72,7 +72,7 @@ func TestEventsComeAsTheyHappenAndAfterAReconnect(t *testing.T) {
 	}
 	s.call("POST", "/buildspaces", api.NewBuildspace{Name: "after", Changesets: []string{"beta"}}, 201, nil)
 	id, e := nextEvent(t, lines)
-	if e.Buildspace != "after" || e.Kind != buildbtw.EventBuildspace || e.ID != id || e.Actor != "local" {
+	if e.Buildspace != "after" || e.Kind != buildbtw.EventBuildspace || e.ID != id || e.Actor != "anna" {
 		t.Errorf("event %s: %+v", id, e)
 	}
 	s.iterate("after")
@@ -136,11 +136,11 @@ func (s *server) append(job api.Job, offset int64, text string) {
 }
 
 // attempt gives the id of a job's attempt.
-func (s *server) attempt(job api.Job) int64 {
+func (s *server) attempt(job api.Job) buildbtw.AttemptName {
 	s.t.Helper()
 	row, err := s.store.Lease(s.t.Context(), job.Lease)
 	s.must(err)
-	return row.Attempt.ID
+	return row.Attempt.Name()
 }
 
 func wantLine(t *testing.T, r *bufio.Reader, want string) {
@@ -164,7 +164,7 @@ func TestShutdownEndsEverythingThatWaits(t *testing.T) {
 	go func() {
 		r := claimRequest("w2")
 		r.Wait = api.MaxWait
-		answer, err := http.Post(s.url+api.Prefix+"/worker/claim", "application/json", jsonBody(t, r))
+		answer, err := http.DefaultClient.Do(s.request("POST", "/worker/claim", jsonBody(t, r)))
 		if err != nil {
 			t.Error(err)
 			claimed <- 0
@@ -190,6 +190,42 @@ func TestShutdownEndsEverythingThatWaits(t *testing.T) {
 	}
 	if err := <-stopped; err != nil {
 		t.Errorf("shutdown: %v", err)
+	}
+}
+
+// A machine that leaves while it waits for a build does not hold its place, and is
+// given none.
+func TestAClaimEndsWithItsClient(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		r := claimRequest("w2")
+		r.Wait = api.MaxWait
+		c, err := api.New(s.url, workerToken, api.Options{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if _, _, err := c.Claim(ctx, r); err == nil {
+			t.Error("the claim was answered")
+		}
+	}()
+	s.untilWorkerSeen("w2")
+	leave()
+	<-left
+	s.until("the server notices", func() bool {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/metrics", nil)
+		s.must(err)
+		return strings.Contains(string(s.do(r).body), `buildbtw_http_requests_total{method="POST",route="/api/v1/worker/claim",status="204"} 1`)
+	})
+	s.space("work", "libalpha")
+	var build api.Page[api.Build]
+	s.call("GET", "/builds?buildspace=work", nil, 200, &build)
+	if got := build.Items[0].Status; got != buildbtw.StatusPending {
+		t.Errorf("the build is %s, want pending", got)
 	}
 }
 

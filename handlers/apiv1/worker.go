@@ -2,26 +2,29 @@ package apiv1
 
 import (
 	"archive/tar"
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/auth"
 	"buildbtw/buildlog"
+	"buildbtw/git/gitmirror"
 	"buildbtw/handlers/transfer"
+	"buildbtw/internal/guard"
 	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/pacman/pkgrel"
 	"buildbtw/publish"
 	"buildbtw/store"
 )
@@ -31,78 +34,131 @@ import (
 // another one.
 func (a *API) workerRoutes() []route {
 	const lease = "/worker/leases/{lease}"
-	return []route{
+	routes := []route{
 		{
-			method: "POST", path: "/worker/claim", summary: "Ask for a build, waiting for one; 204 when there is none",
+			method: "POST", path: "/worker/claim", summary: "Ask for a build, waiting for one; 204 when there is none, with the header " + api.HeaderNoBuilds + " when the worker gets no new ones",
 			may: buildbtw.User.MayClaim, handler: a.claim, body: api.ClaimRequest{}, answer: api.Job{}, time: claimTime,
 		},
 		{
 			method: "POST", path: lease + "/heartbeat", summary: "Keep the lease; learn whether to go on",
-			may: buildbtw.User.MayClaim, handler: a.heartbeat, answer: api.HeartbeatAnswer{},
+			may: buildbtw.User.MayClaim, handler: a.held(a.heartbeat), answer: api.HeartbeatAnswer{},
 		},
 		{
 			method: "PATCH", path: lease + "/log", summary: "Append to the log; 409 with the right offset when it differs",
-			may: buildbtw.User.MayClaim, handler: a.appendLog, answer: api.LogAnswer{}, raw: true,
+			may: buildbtw.User.MayClaim, handler: a.held(a.appendLog), answer: api.LogAnswer{}, raw: true, time: chunkTime,
 			header: []parameter{{api.HeaderOffset, "where in the log the body begins"}},
 		},
 		{
 			method: "GET", path: lease + "/source", summary: "The source as a tar of its tree",
-			may: buildbtw.User.MayClaim, handler: a.sourceTree, media: "application/x-tar",
+			may: buildbtw.User.MayClaim, handler: a.held(a.sourceTree), media: "application/x-tar",
 		},
 		{
 			method: "PUT", path: lease + "/packages/{file}", summary: "Upload a package; 200 when it is there already",
-			may: buildbtw.User.MayClaim, handler: a.uploadPackage, status: fiber.StatusCreated, answer: api.Package{}, raw: true, time: uploadTime,
+			may: buildbtw.User.MayClaim, handler: a.held(a.uploadPackage), status: fiber.StatusCreated, answer: api.Package{}, raw: true, time: uploadTime,
 			header: []parameter{{api.HeaderSHA256, "digest of the body, 64 hexadecimal digits in lower case"}},
 		},
 		{
 			method: "POST", path: lease + "/finish", summary: "End the attempt; the same again gets the same answer",
-			may: buildbtw.User.MayClaim, handler: a.finish, body: api.FinishRequest{}, answer: api.FinishAnswer{}, time: finishTime,
+			may: buildbtw.User.MayClaim, handler: a.held(a.finish), body: api.FinishRequest{}, answer: api.FinishAnswer{}, time: finishTime,
 		},
 	}
+	for i := range routes {
+		routes[i].by = byMachines
+	}
+	return routes
 }
 
 const (
 	claimTime = (api.MaxWait + 30) * time.Second
 	maxSlots  = 1024 // concurrent builds of one machine
 	minPause  = time.Second
+	minSecret = 32  // bytes of a worker's secret
+	maxSecret = 128 // bytes of it, and of its instance
 
 	// maxClaims is how many claims look for a build at the same time. A finish
 	// that unblocks thousands wakes all workers at once; heartbeats and results must
 	// not wait behind hundreds of them for the one writer of the database.
 	maxClaims = 2
+
+	// Claims that wait for a build; a machine waits with one for each free slot.
+	maxWaiting       = 4096
+	waitingPerWorker = 256
 )
+
+// held lets a call on when it comes from the user who claimed the lease: a lease that
+// leaked is of no use with the token of another machine.
+func (a *API) held(handler func(*fiber.Ctx, store.HeldLease) error) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		lease, err := a.Store.HeldLease(c.UserContext(), c.Params("lease"))
+		if err != nil {
+			return err
+		}
+		if lease.Holder != "" && lease.Holder != a.User(c).Name {
+			return buildbtw.Forbidden("this lease was given to another user; claim a build with the token that you have")
+		}
+		return handler(c, lease)
+	}
+}
 
 // claim leases a build to a worker, waiting for one as long as the worker asks. A
 // server that stops leases nothing: its own workers are handing builds back.
 func (a *API) claim(c *fiber.Ctx) error {
-	if err := a.goesOn(); err != nil {
+	if err := errors.Join(a.goesOn(), a.Fit()); err != nil {
 		return err
 	}
 	r, err := decode[api.ClaimRequest](c)
 	if err != nil {
 		return err
 	}
+	caller := a.Caller(c)
+	if err := caller.MayClaimAs(r.Worker, r.Architectures, r.Labels); err != nil {
+		return err
+	}
 	claim, err := a.checkClaim(r)
 	if err != nil {
 		return err
 	}
+	claim.Holder, claim.Address = caller.Name, caller.Address
 	wait := time.Duration(r.Wait) * time.Second
 	if claim.Build != 0 {
 		wait = 0 // it is to be built now, or this is a conflict
 	}
-	claimed, err := a.waitForBuild(c.UserContext(), claim, wait)
+	free, err := a.waiting.Take(a.CountedAs(c) + " " + claim.Worker.Name)
+	if err != nil {
+		a.Refused("claims")
+		return buildbtw.TooMany("%s waits for %d builds already, or all workers for %d; ask again later", claim.Worker.Name, waitingPerWorker, maxWaiting)
+	}
+	defer free()
+	ctx, cancel := transfer.Connected(c)
+	defer cancel()
+	claimed, err := a.waitForBuild(ctx, a.Caller(c), claim, wait)
+	if err != nil && ctx.Err() != nil && c.UserContext().Err() == nil {
+		return c.SendStatus(fiber.StatusNoContent) // the machine has left; nobody hears it
+	}
 	if err != nil {
 		return err
 	}
 	if claimed == nil {
+		none, err := a.Store.NoBuilds(c.UserContext(), claim.Worker.Name)
+		if err != nil {
+			return err
+		}
+		if none != "" {
+			c.Set(api.HeaderNoBuilds, none)
+		}
 		return c.SendStatus(fiber.StatusNoContent)
+	}
+	if claimed.Resumed {
+		if err := a.Logs.Resume(claimed.Attempt.Name(), claimed.Attempt.Worker, a.Now()); err != nil { // the build goes on without it
+			a.Log.Warn("no line in the log says that the attempt begins anew", slog.Int64("build", claimed.Build.ID), slog.Any("error", err))
+		}
 	}
 	job, err := a.job(c.UserContext(), *claimed)
 	if err != nil {
 		// Handed back, the build waits a while instead of for the end of a lease that
 		// nobody knows.
 		const message = "the server could not read the source; its log says why"
-		if _, err := a.Store.EndAttempt(c.UserContext(), claimed.Attempt.Lease, buildbtw.OutcomeInfrastructure, message); err != nil {
+		if _, err := a.Store.EndBlameless(c.UserContext(), claimed.Attempt.Lease, message); err != nil {
 			a.Log.Error("cannot hand back a build", slog.Int64("build", claimed.Build.ID), slog.Any("error", err))
 		}
 		return fmt.Errorf("put together the job for build %d: %w", claimed.Build.ID, err)
@@ -129,8 +185,13 @@ func (a *API) checkClaim(r api.ClaimRequest) (store.Claim, error) {
 		return store.Claim{}, buildbtw.Invalid("slot %d is out of range; choose 0 to %d", r.Slot, maxSlots-1)
 	case len(r.Version) > 100:
 		return store.Claim{}, buildbtw.Invalid("the version has %d bytes; at most 100 are kept", len(r.Version))
+	case r.Secret != "" && len(r.Secret) < minSecret, len(r.Secret) > maxSecret, len(r.Instance) > maxSecret:
+		return store.Claim{}, buildbtw.Invalid("a worker's secret has %d to %d bytes, and its instance at most %d", minSecret, maxSecret, maxSecret)
 	}
-	claim := store.Claim{Worker: w, Slot: r.Slot, Runner: r.Runners[0], Lease: a.Settings.Lease, Pipeline: r.Pipeline, Job: r.Job}
+	claim := store.Claim{
+		Worker: w, Slot: r.Slot, Runner: r.Runners[0], Lease: a.Settings.Lease, Secret: r.Secret, Instance: r.Instance,
+		Pipeline: r.Pipeline, Job: r.Job,
+	}
 	if r.Build == "" {
 		return claim, nil
 	}
@@ -141,8 +202,8 @@ func (a *API) checkClaim(r api.ClaimRequest) (store.Claim, error) {
 
 // waitForBuild claims, and tries again whenever the database has changed or the
 // time of a postponed build has come. It returns nil when the wait is over or the
-// server stops.
-func (a *API) waitForBuild(ctx context.Context, claim store.Claim, wait time.Duration) (*store.Claimed, error) {
+// server stops, and an error when the caller's token is revoked meanwhile.
+func (a *API) waitForBuild(ctx context.Context, who auth.Caller, claim store.Claim, wait time.Duration) (*store.Claimed, error) {
 	changed, cancel := a.Store.SubscribeWork() // before looking: no change is missed
 	defer cancel()
 	over := time.NewTimer(wait)
@@ -171,6 +232,9 @@ func (a *API) waitForBuild(ctx context.Context, claim store.Claim, wait time.Dur
 			return nil, nil
 		case <-ctx.Done():
 			return nil, fmt.Errorf("wait for a build: %w", ctx.Err())
+		}
+		if err := a.Auth.Recheck(ctx, who); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -202,15 +266,18 @@ func (a *API) job(ctx context.Context, claimed store.Claimed) (api.Job, error) {
 		Lease: claimed.Attempt.Lease, LeaseSeconds: s.Lease.Seconds(), Heartbeat: (s.Lease / 4).Seconds(),
 		TimeoutSeconds: s.Timeout.Seconds(), StallSeconds: s.Stall.Seconds(),
 		BuildID: formatID(b.ID), Attempt: claimed.Attempt.Number, Buildspace: b.Buildspace, Iteration: b.Iteration,
-		Pkgbase: b.Pkgbase, Source: b.Source, Commit: b.Commit, Version: b.Version, Pkgnames: names(b.Pkgnames),
+		Pkgbase: b.Pkgbase, Source: b.Source, Commit: b.Commit, Version: b.Version, Pkgnames: names(b.Pkgnames), NotOwned: b.NotOwned,
 		Architecture: b.Architecture, Runner: claimed.Attempt.Runner, Stage: b.Stage, NoCheck: b.NoCheck, Reason: b.Reason, SourceDate: srcinfo.Time.Unix(),
-		Srcinfo:    string(srcinfo.Text),
-		Repository: a.repository(b.Buildspace, buildbtw.RepositoryName(b.Buildspace, b.Iteration), b.Architecture),
+		Srcinfo: string(srcinfo.Text),
+		Repository: api.Repository{
+			Name: b.Buildspace,
+			URL:  s.MachineURL("repo", buildbtw.RepositoryName(b.Buildspace, b.Iteration), "os", b.Architecture),
+		},
 	}, nil
 }
 
 // heartbeat extends the lease, and answers whether to go on building.
-func (a *API) heartbeat(c *fiber.Ctx) error {
+func (a *API) heartbeat(c *fiber.Ctx, _ store.HeldLease) error {
 	stop, err := a.Store.Heartbeat(c.UserContext(), c.Params("lease"), a.Settings.Lease)
 	if err != nil {
 		return err
@@ -223,12 +290,12 @@ func (a *API) heartbeat(c *fiber.Ctx) error {
 
 // appendLog appends a chunk to the log. The worker may repeat one whose answer it
 // has not seen.
-func (a *API) appendLog(c *fiber.Ctx) error {
+func (a *API) appendLog(c *fiber.Ctx, lease store.HeldLease) error {
 	offset, err := strconv.ParseInt(c.Get(api.HeaderOffset), 10, 64)
 	if err != nil || offset < 0 {
 		return buildbtw.Invalid("the header %s must say where in the log the body begins, in bytes", api.HeaderOffset)
 	}
-	attempt, err := a.Store.LeasedAttempt(c.UserContext(), c.Params("lease"))
+	attempt, err := lease.Attempt()
 	if err != nil {
 		return err
 	}
@@ -249,7 +316,7 @@ func (a *API) appendLog(c *fiber.Ctx) error {
 
 // sourceTree streams the tree of the commit that the lease is about, and no
 // other.
-func (a *API) sourceTree(c *fiber.Ctx) error {
+func (a *API) sourceTree(c *fiber.Ctx, _ store.HeldLease) error {
 	lease, err := a.Store.Lease(c.UserContext(), c.Params("lease"))
 	if err != nil {
 		return err
@@ -257,11 +324,18 @@ func (a *API) sourceTree(c *fiber.Ctx) error {
 	return a.sendTree(c, lease.Build.Commit)
 }
 
-const maxPackage = 4 << 30 // bytes of one package file
+// Bounds of what one attempt uploads. Without them a build that makes packages
+// for ever, or whoever has its lease, fills the server's disk.
+const (
+	maxPackage      = 4 << 30  // bytes of one package file
+	maxAttempt      = 16 << 30 // bytes of all package files of an attempt
+	uploadsPerLease = 4        // at the same time; the worker sends one after the other
+	maxUploads      = 256      // of all leases; each reads a package through
+)
 
 // uploadPackage stages one package. The lease is checked before the body is read,
 // and again afterwards, because a large body takes its time.
-func (a *API) uploadPackage(c *fiber.Ctx) error {
+func (a *API) uploadPackage(c *fiber.Ctx, _ store.HeldLease) error {
 	ctx := c.UserContext()
 	file, err := param(c, "file")
 	if err != nil {
@@ -271,13 +345,23 @@ func (a *API) uploadPackage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	body, err := transfer.Stream(c, maxPackage)
+	free, err := a.uploads.Take(lease.Attempt.Lease)
+	if err != nil {
+		a.Refused("uploads")
+		return buildbtw.TooMany("too many packages are being uploaded; wait for some of them and send this one again")
+	}
+	defer free()
+	room, err := a.uploadRoom(lease.Attempt.Name(), c.Get(api.HeaderSHA256))
+	if err != nil {
+		return err
+	}
+	body, err := transfer.Stream(c, room)
 	if err != nil {
 		return err
 	}
 	b := lease.Build
 	upload := pacmanrepo.Upload{
-		Attempt: lease.Attempt.ID, Filename: file, SHA256: c.Get(api.HeaderSHA256), Size: transfer.Size(c),
+		Attempt: lease.Attempt.Name(), Filename: file, SHA256: c.Get(api.HeaderSHA256), Size: transfer.Size(c),
 		Pkgbase: b.Pkgbase, Pkgnames: b.Pkgnames, Architecture: b.Architecture, Version: b.Version,
 	}
 	if _, version, _, bad := alpm.ParseFilename(file); bad == nil && version != b.Version { // Stage says what is bad
@@ -299,8 +383,20 @@ func (a *API) uploadPackage(c *fiber.Ctx) error {
 	return send(c, a.wirePackage(lease.Build.ID, p))
 }
 
-// pkgverFunction is how a PKGBUILD begins its pkgver() function.
-var pkgverFunction = regexp.MustCompile(`^\s*(function\s+)?pkgver\s*\(\s*\)`)
+// uploadRoom returns how many bytes an attempt may still upload as the package with
+// a digest.
+func (a *API) uploadRoom(attempt buildbtw.AttemptName, digest string) (int64, error) {
+	packages, size, err := a.Repos.StagedBesides(attempt, digest)
+	switch {
+	case err != nil:
+		return 0, err
+	case packages >= maxFiles:
+		return 0, buildbtw.TooLarge("%d packages of this build are uploaded; a build has at most %d", packages, maxFiles)
+	case size >= maxAttempt:
+		return 0, buildbtw.TooLarge("packages of %d MiB of this build are uploaded; a build has at most %d MiB", size>>20, maxAttempt>>20)
+	}
+	return min(maxPackage, maxAttempt-size), nil
+}
 
 // hasPkgver reports whether the PKGBUILD of a commit can change its version
 // while it is built. It searches the text: the server never evaluates a PKGBUILD.
@@ -309,7 +405,7 @@ func (a *API) hasPkgver(ctx context.Context, commit string) (bool, error) {
 	defer cancel()
 	r, w := io.Pipe()
 	defer func() { _ = r.Close() }() // a pipe has no way to fail here; the writer learns that nobody reads
-	go func() { w.CloseWithError(a.Sources.Archive(ctx, commit, w)) }()
+	go func() { w.CloseWithError(guard.Run(func() error { return a.Sources.Archive(ctx, commit, w) })) }()
 	for tree := tar.NewReader(r); ; {
 		h, err := tree.Next()
 		if errors.Is(err, io.EOF) {
@@ -319,12 +415,8 @@ func (a *API) hasPkgver(ctx context.Context, commit string) (bool, error) {
 			return false, err
 		}
 		if h.Name == "PKGBUILD" {
-			for lines := bufio.NewScanner(tree); lines.Scan(); {
-				if pkgverFunction.Match(lines.Bytes()) {
-					return true, nil
-				}
-			}
-			return false, nil
+			text, err := io.ReadAll(io.LimitReader(tree, gitmirror.MaxSrcinfo))
+			return pkgrel.HasPkgver(text), err
 		}
 	}
 }
@@ -336,7 +428,7 @@ const (
 
 // finish ends the attempt with the outcome that the worker reports, and publishes
 // the packages of a build that succeeded.
-func (a *API) finish(c *fiber.Ctx) error {
+func (a *API) finish(c *fiber.Ctx, lease store.HeldLease) error {
 	r, err := decode[api.FinishRequest](c)
 	if err != nil {
 		return err
@@ -351,9 +443,15 @@ func (a *API) finish(c *fiber.Ctx) error {
 	case len(r.Reason) > maxFinishText:
 		return buildbtw.Invalid("the reason has %d bytes; at most %d are kept", len(r.Reason), maxFinishText)
 	}
-	report := publish.Report{Outcome: r.Outcome, Reason: r.Reason, Files: make([]store.PackageFile, len(r.Files))}
+	report := publish.Report{
+		Outcome: r.Outcome, Reason: r.Reason, Doubtful: r.Doubtful, Blameless: r.Blameless, NotChecked: notChecked(r.NotChecked),
+		Files: make([]store.PackageFile, len(r.Files)),
+	}
 	for i, f := range r.Files {
 		report.Files[i] = store.PackageFile{Filename: f.Name, SHA256: f.SHA256}
+	}
+	if attempt, over := lease.Attempt(); over == nil && r.Outcome != buildbtw.OutcomeBuilt {
+		a.noteError(c.UserContext(), c.Params("lease"), attempt)
 	}
 	status, err := a.Publisher.Finish(c.UserContext(), c.Params("lease"), report)
 	if err != nil {
@@ -361,4 +459,37 @@ func (a *API) finish(c *fiber.Ctx) error {
 	}
 	a.Wake()
 	return send(c, api.FinishAnswer{Status: status})
+}
+
+// noteError stores the line of an attempt's log that says why it failed. The attempt ends also
+// when that cannot be found.
+func (a *API) noteError(ctx context.Context, lease string, attempt buildbtw.AttemptName) {
+	err := func() error {
+		log, err := a.Logs.View(ctx, attempt)
+		if err != nil {
+			return err
+		}
+		defer log.Close()
+		if m, ok := log.Cause(); ok {
+			return a.Store.NoteError(ctx, lease, m.Line, m.Text)
+		}
+		return nil
+	}()
+	if err != nil {
+		a.Log.WarnContext(ctx, "why a build failed was not looked for in its log", slog.String("attempt", attempt.String()), slog.Any("error", err))
+	}
+}
+
+// Bounds of what is kept of the dependencies that a worker did not check.
+const (
+	maxNotChecked = 100
+	maxDependency = 255 // bytes
+)
+
+// notChecked returns the names of dependencies that are worth keeping.
+func notChecked(names []string) buildbtw.Names {
+	return slices.DeleteFunc(names[:min(len(names), maxNotChecked)], func(name string) bool {
+		unreadable := func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }
+		return name == "" || len(name) > maxDependency || strings.ContainsFunc(name, unreadable)
+	})
 }

@@ -147,11 +147,11 @@ func TestWaitingClaimIsWokenByWork(t *testing.T) {
 	r.Wait = api.MaxWait
 	got := make(chan api.Job)
 	go func() {
-		client, err := api.New(s.url, "", api.Options{})
+		client, err := api.New(s.url, workerToken, api.Options{})
 		if err != nil {
 			t.Error(err)
 		}
-		job, err := client.Claim(t.Context(), r)
+		job, _, err := client.Claim(t.Context(), r)
 		if err != nil || job == nil {
 			t.Errorf("claim: %v, %v", job, err)
 			job = &api.Job{}
@@ -171,20 +171,12 @@ func TestWaitingClaimIsWokenByWork(t *testing.T) {
 
 func TestWorkersPresentTheirToken(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, func(d *handlers.Deps) {
-		who := d.Who
-		d.Who = func(c handlers.Credentials) (buildbtw.User, error) {
-			c.Local = false // as if everything came from another machine
-			return who(c)
-		}
-	})
+	s := newServer(t)
 	body, err := json.Marshal(claimRequest("w1"))
 	s.must(err)
 	for token, want := range map[string]int{"": 401, "Bearer wrong": 401, "Basic " + workerToken: 401, "Bearer " + workerToken: 204} {
 		r := s.request("POST", "/worker/claim", bytes.NewReader(body))
-		if token != "" {
-			r.Header.Set("Authorization", token)
-		}
+		r.Header.Set("Authorization", token)
 		if got := s.do(r); got.StatusCode != want {
 			t.Errorf("with %q: %s, want %d", token, got.Status, want)
 		}
@@ -380,5 +372,37 @@ func TestVersionMayChangeOnlyByPkgver(t *testing.T) {
 			}
 		}
 		s.call("POST", lease(job, "finish"), api.FinishRequest{Outcome: buildbtw.OutcomeFailed, Reason: "done here"}, 200, nil)
+	}
+}
+
+// TestALogSaysWhereAResumedAttemptBeginsAnew has a worker restarted in the middle
+// of a build, and its claim repeated.
+func TestALogSaysWhereAResumedAttemptBeginsAnew(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, func(d *handlers.Deps) {
+		d.Now = func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
+	})
+	s.space("work", "libalpha")
+	job := s.claim()
+	log := func() string {
+		return string(s.call("GET", "/builds/"+job.BuildID+"/log", nil, 200, nil).body)
+	}
+	if s.claim(); log() != "" {
+		t.Errorf("nothing was printed, but the log is %q", log())
+	}
+	s.append(job, 0, "first run\nhalf a li")
+	const mark = "==> buildbtw: --- begun anew by w1 after its restart, 2026-03-01 12:00:00 UTC; what is above is of the run before ---\n"
+	for range 2 { // the second time because an answer was lost
+		if again := s.claim(); again.Lease != job.Lease {
+			t.Fatalf("got %+v", again)
+		}
+		if want := "first run\nhalf a li\n" + mark; log() != want {
+			t.Errorf("log %q, want %q", log(), want)
+		}
+	}
+	s.append(job, int64(len(log())), "second run\n")
+	s.claim()
+	if want := "first run\nhalf a li\n" + mark + "second run\n" + mark; log() != want {
+		t.Errorf("log %q, want %q", log(), want)
 	}
 }

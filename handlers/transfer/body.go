@@ -6,6 +6,7 @@ package transfer
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -20,8 +21,12 @@ import (
 
 // ReadBody reads the whole body of a request into memory, where c.Body and
 // c.FormValue find it, and refuses more than limit bytes. Fiber's own limit does
-// not hold for streamed bodies, and c.Body on a stream hides errors.
+// not hold for streamed bodies, and c.Body on a stream hides errors. A body that
+// was read before stays as it is.
 func ReadBody(c *fiber.Ctx, limit int64) error {
+	if !c.Request().IsBodyStream() {
+		return nil
+	}
 	stream, err := Stream(c, limit)
 	if err != nil {
 		return err
@@ -34,12 +39,22 @@ func ReadBody(c *fiber.Ctx, limit int64) error {
 	return nil
 }
 
+// A body must come on: otherwise somebody who sends a byte now and then holds a
+// connection, a handler and what it has opened for as long as he likes.
+const (
+	minRate      = 1 << 10          // bytes per second, on the average over the whole body
+	bodyGrace    = 30 * time.Second // in which nothing needs to have come
+	readPatience = 60 * time.Second // for the next bytes
+)
+
 // Body is a request's body as a stream. Its errors are fit for people.
 type Body struct {
-	ctx   *fasthttp.RequestCtx
-	limit int64
-	read  int64
-	ended error
+	ctx    *fasthttp.RequestCtx
+	within context.Context // of the request
+	limit  int64
+	read   int64
+	waited time.Duration // for the client, without the time in which nobody read
+	ended  error
 }
 
 // Stream gives the body of a request without reading it, or TooLarge at once
@@ -48,7 +63,7 @@ func Stream(c *fiber.Ctx, limit int64) (*Body, error) {
 	if int64(c.Request().Header.ContentLength()) > limit {
 		return nil, tooLarge(limit)
 	}
-	return &Body{ctx: c.Context(), limit: limit}, nil
+	return &Body{ctx: c.Context(), within: c.UserContext(), limit: limit}, nil
 }
 
 // Size is the announced length of the body in bytes, or -1 when it comes in
@@ -56,7 +71,8 @@ func Stream(c *fiber.Ctx, limit int64) (*Body, error) {
 func Size(c *fiber.Ctx) int64 { return max(int64(c.Request().Header.ContentLength()), -1) }
 
 // Read implements io.Reader. Every read gets its own time, so that a large body
-// may take long but a stuck one does not.
+// may take long, but one that is stuck or trickles does not, nor one that has not
+// come when the request's context ends.
 func (b *Body) Read(p []byte) (int, error) {
 	if b.ended != nil || len(p) == 0 {
 		return 0, b.ended
@@ -65,10 +81,20 @@ func (b *Body) Read(p []byte) (int, error) {
 	if stream == nil {
 		return 0, b.end(io.EOF)
 	}
-	if err := b.ctx.Conn().SetReadDeadline(time.Now().Add(readPatience)); err != nil {
+	began := time.Now()
+	patience := min(readPatience, bodyGrace+time.Duration(b.read)*(time.Second/minRate)-b.waited)
+	if end, ok := b.within.Deadline(); ok {
+		patience = min(patience, end.Sub(began))
+	}
+	if b.within.Err() != nil || patience <= 0 {
+		return 0, b.end(b.tooSlow())
+	}
+	if err := b.ctx.Conn().SetReadDeadline(began.Add(patience)); err != nil {
 		return 0, b.end(b.broken(err))
 	}
 	n, err := stream.Read(p)
+	took := time.Since(began)
+	b.waited += took
 	b.read += int64(n)
 	switch {
 	case b.read > b.limit:
@@ -78,6 +104,8 @@ func (b *Body) Read(p []byte) (int, error) {
 		// The stream must not be read again, it would read that one.
 		_ = b.ctx.Request.CloseBodyStream() // a request's stream has no way to fail here
 		return n, b.end(io.EOF)
+	case err != nil && b.ctx.Request.Header.ContentLength() < 0 && !ofConnection(err) && took < patience:
+		return n, b.end(bad("the chunks of the body are malformed"))
 	case err != nil:
 		return n, b.end(b.broken(err))
 	}
@@ -96,9 +124,20 @@ func (b *Body) end(err error) error {
 func (b *Body) broken(err error) error {
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
-		return buildbtw.Unavailable("the body stopped coming after %s; send it again", humanize.IBytes(uint64(b.read)))
+		return b.tooSlow()
 	}
 	return buildbtw.Unavailable("the body broke off after %s; send it again", humanize.IBytes(uint64(b.read)))
+}
+
+// ofConnection reports whether a body could not be read because the client is gone or
+// slow, and not because of what it has sent.
+func ofConnection(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+func (b *Body) tooSlow() error {
+	return buildbtw.TooSlow("only %s of the body came in time; send it again over a faster line", humanize.IBytes(uint64(b.read)))
 }
 
 func tooLarge(limit int64) error {
@@ -107,8 +146,13 @@ func tooLarge(limit int64) error {
 
 // CloseUnread closes the connection after the answer unless the request's body
 // was read to its end. Otherwise fasthttp would take the rest of the body for
-// further requests, which an attacker can write (request smuggling).
+// further requests, which an attacker can write (request smuggling). It also does
+// after a body in chunks, in which fasthttp and proxies find the end in different
+// ways (line feeds alone, extensions).
 func CloseUnread(ctx *fasthttp.RequestCtx) {
+	if ctx.Request.Header.ContentLength() == -1 {
+		ctx.SetConnectionClose()
+	}
 	if ctx.Request.IsBodyStream() && ctx.Request.Header.ContentLength() != 0 {
 		ctx.SetConnectionClose()
 		linger(ctx.Conn())

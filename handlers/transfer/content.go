@@ -1,10 +1,8 @@
 package transfer
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"strings"
@@ -24,17 +22,10 @@ type Content struct {
 	Modified time.Time // zero when unknown
 }
 
-// SendFile sends the file at path as it is now. Fiber's own way keeps files open
+// SendFile sends a file, and closes it. Fiber's own way keeps files open
 // for ten seconds and so serves the old bytes after a rename, and it ignores
 // If-Range, which corrupts resumed downloads.
-func SendFile(c *fiber.Ctx, path, contentType string) error {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return buildbtw.NotFound("there is no such file")
-	}
-	if err != nil {
-		return fmt.Errorf("send file: %w", err)
-	}
+func SendFile(c *fiber.Ctx, f *os.File, contentType string) error {
 	st, err := f.Stat()
 	if err != nil || !st.Mode().IsRegular() {
 		f.Close()

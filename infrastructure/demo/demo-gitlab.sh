@@ -63,7 +63,7 @@ for dir in "$work"/sources/*; do push "$(basename "$dir")"; done
 
 say "Starting the server, whose sources and builds are there: $BUILDBTW_SERVER_URL"
 BUILDBTW_GITLAB_TOKEN_FILE=$work/gitlab-token BUILDBTW_GITLAB_WEBHOOK_SECRET_FILE=$work/hook-secret \
-	buildbtw serve --listen "$listen" --server-url "$BUILDBTW_SERVER_URL" --data-dir "$work/data" --debounce 1s \
+	buildbtw serve --listen "$listen" --public-url "$BUILDBTW_SERVER_URL" --data-dir "$work/data" --debounce 1s \
 	--sources gitlab:packages --gitlab-url "http://$gitlab" --gitlab-ci-config gitlab-ci.yml@infrastructure/ci \
 	--dispatch gitlab --worker-token-file "$work/worker-token" >"$work/server.log" 2>&1 &
 processes+=($!)

@@ -3,7 +3,7 @@
 #
 # Starts a server with two workers, rebuilds a library and everything on it,
 # installs a program from the result with pacman, breaks the library's ABI,
-# shows what fails and what waits for it, and pushes the fix. Stays up until
+# shows what fails and what waits for it, pushes the fix, and upgrades with pacman -Syu. Stays up until
 # Ctrl-C; with --once it ends, with exit code 0 only if every step held.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -27,7 +27,7 @@ for dir in "$work"/sources/*; do
 done
 
 say "Starting the server with two workers: $BUILDBTW_SERVER_URL"
-buildbtw serve --listen "$listen" --server-url "$BUILDBTW_SERVER_URL" --data-dir "$work/data" \
+buildbtw serve --listen "$listen" --public-url "$BUILDBTW_SERVER_URL" --data-dir "$work/data" \
 	--sources "dir:$work/sources" --workers 2 --sync-period 1s --debounce 1s >"$work/server.log" 2>&1 &
 processes+=($!)
 await_server $!
@@ -65,10 +65,12 @@ bbtw watch demo --iteration 3
 bbtw wait demo --iteration 3 --timeout 3m || die "iteration 3 was not built"
 [ "$(count built)" = 17 ] || die "17 builds should be built, $(count built) are"
 
-say "Installing from the new iteration"
-answer=$(install_and_run 3 calc version)
+say "Upgrading what was installed from iteration 1 with a plain pacman -Syu"
+bbtw show demo --status built
+answer=$(upgrade_and_run 1 3 calc version)
 echo "$answer"
 [ "$answer" = 'calc with libcalc 2' ] || die "calc says something else"
+say "Installing another program from the new iteration"
 answer=$(install_and_run 3 abacus)
 echo "$answer"
 [ "$answer" = '15 beads' ] || die "abacus says something else"
@@ -79,6 +81,8 @@ if [ "$once" = --once ]; then
 fi
 say "Done. The server stays up until you press Ctrl-C:"
 cat <<E2
+  $(bbtw open --no-browser)
+                                               signs your browser in: once, within two minutes; later: bbtw open
   $BUILDBTW_SERVER_URL/                        what runs now
   $BUILDBTW_SERVER_URL/buildspaces/demo        the buildspace
   $BUILDBTW_SERVER_URL/buildspaces/demo/3/x86_64/graph   its build graph

@@ -33,19 +33,46 @@ count() { bbtw show demo --status "$1" --json | grep -c '"pkgbase"' || :; }
 # names STATUS: their names, in one line.
 names() { bbtw show demo --status "$1" | awk -F'\t' 'NF > 5 { print $2 }' | sort | tr '\n' ' '; }
 
-# install ITERATION PROGRAM ARGUMENT...: installs the program's package from the
+# install_and_run ITERATION PROGRAM ARGUMENT...: installs the program's package from the
 # iteration's repository into an empty directory with pacman, and runs it.
 install_and_run() {
 	local iteration=$1 program=$2 root=$work/root-$1
 	rm -rf "$root" && mkdir -p "$root/var/lib/pacman" "$root/cache"
-	printf '[options]\nArchitecture = %s\nSigLevel = Never\n\n' "$(uname -m)" >"$root/pacman.conf"
-	bbtw repo demo --iteration "$iteration" >>"$root/pacman.conf"
-	local root_pacman=(pacman) quirk=()
+	use_iteration "$root" "$iteration"
+	in_root "$root" -Sy "$program"
+	shift 2
+	run_in_root "$root" "$program" "$@"
+}
+
+# upgrade_and_run FROM TO PROGRAM ARGUMENT...: upgrades the directory that has packages
+# of one iteration to another with a plain pacman -Syu, and runs a program.
+upgrade_and_run() {
+	local root=$work/root-$1
+	use_iteration "$root" "$2"
+	in_root "$root" -Syu
+	shift 2
+	run_in_root "$root" "$@"
+}
+
+# use_iteration ROOT ITERATION: writes the directory's pacman.conf.
+use_iteration() {
+	printf '[options]\nArchitecture = %s\nSigLevel = Never\n\n' "$(uname -m)" >"$1/pacman.conf"
+	bbtw repo demo --iteration "$2" >>"$1/pacman.conf"
+}
+
+# in_root ROOT ARGUMENT...: pacman on a directory.
+in_root() {
+	local root=$1 root_pacman=(pacman) quirk=()
+	shift
 	[ "$(id -u)" = 0 ] || root_pacman=(fakeroot pacman)
 	if pacman -S --help | grep -q -- --disable-sandbox; then quirk=(--disable-sandbox); fi
 	"${root_pacman[@]}" --root "$root" --dbpath "$root/var/lib/pacman" --cachedir "$root/cache" --config "$root/pacman.conf" \
 		--hookdir /nonexistent --logfile "$root/pacman.log" --noconfirm --noprogressbar --noscriptlet "${quirk[@]}" \
-		-Sy "$program" >"$root/output" 2>&1 || { cat "$root/output" >&2; die "pacman could not install $program"; }
+		"$@" >"$root/output" 2>&1 || { cat "$root/output" >&2; die "pacman $* failed"; }
+}
+
+run_in_root() {
+	local root=$1 program=$2
 	shift 2
 	LD_LIBRARY_PATH=$root/usr/lib "$root/usr/bin/$program" "$@"
 }

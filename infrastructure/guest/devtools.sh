@@ -1,12 +1,9 @@
 #!/bin/bash
 # devtools.sh: builds one package in an Arch Linux guest, in a clean chroot with
-# devtools. Runs as root. /buildbtw/job holds the source and job.env; packages go
-# to /buildbtw/out/packages, and /buildbtw/out/result says how it ended: nothing
-# else counts.
-#
-# devtools' archbuild is called under a name of its own instead of `pkgctl build`:
-# that one looks the package's repository up and finds the iteration's, for which
-# there is no chroot (docs/toolchain.md, section 4).
+# devtools (chroot.sh, which stands before this script). Runs as root. /buildbtw/job
+# holds the source, the sources that were fetched for it, and job.env; packages go to
+# /buildbtw/out/packages, and /buildbtw/out/result says how it ended: nothing else
+# counts.
 set -uo pipefail
 job=/buildbtw/job out=/buildbtw/out
 mkdir -p "$out/packages"
@@ -18,48 +15,75 @@ finish() { # CODE REASON…: says how it ended and ends
 	exit 0
 }
 infrastructure() { finish infrastructure "$*"; }
+
+# Why a program of the build failed is asked of the guest itself, not of what the program
+# printed.
+oom_kills() { awk '$1 == "oom_kill" { print $2 }' /proc/vmstat; }
+ended() { # CODE PROGRAM: ends with what the guest says of a failure
+	if [ "$1" -ne 0 ] && [ "$(oom_kills)" -gt "${kills:-0}" ]; then
+		finish failed "used more than the guest's memory; give guests more with --vm-memory"
+	elif [ "$1" -ne 0 ] && [ "$(df -k --output=avail /var/lib/archbuild | tail -n 1)" -lt 16384 ]; then
+		finish failed "used more than the guest's disk has"
+	fi
+	finish "$@"
+}
 trap 'infrastructure "the guest was told to stop"' TERM INT
 
 # shellcheck source=/dev/null
 . "$job/job.env" || infrastructure "job.env cannot be read"
 
+# With a door that is the only way out (QEMU), pacman has to be told of it.
+transfer=
+if [ -n "$BUILDBTW_DOOR" ]; then
+	transfer="XferCommand = /usr/bin/curl --proxy $BUILDBTW_DOOR:80 --noproxy ${BUILDBTW_DOOR#http://} -fsSL -C - -o %o %u"
+	sed -i 's#https://#http://#' /etc/pacman.d/mirrorlist
+	sed -i "s#^\\[options\\]#&\n$transfer#" /etc/pacman.conf
+fi
 [ -d /usr/share/devtools/pacman.conf.d ] ||
-	pacman -Sy --noconfirm --needed devtools || infrastructure "devtools cannot be installed"
+	pacman -Sy --noconfirm --needed devtools || finish unreachable "devtools cannot be installed"
+
+settings() { # DIRECTORY REPOSITORY GENERAL: the file that archbuild takes
+	local file=/usr/share/devtools/$1/$2-$BUILDBTW_ARCH.conf
+	[ -e "$file" ] || file=/usr/share/devtools/$1/$3.conf
+	echo "$file"
+}
 
 # The iteration's repository stands before all others, because pacman takes the
 # first one that has a name, whatever the version; and it is not signed, which
 # devtools' default refuses.
-template=extra.conf conf=buildbtw.conf program=buildbtw-$BUILDBTW_ARCH-build
+work=$(mktemp -d /var/tmp/buildbtw.XXXXXX) || infrastructure "no room"
+template=$work/template.conf conf=$work/pacman.conf makepkg=$(settings makepkg.conf.d extra "$BUILDBTW_ARCH") repository=$BUILDBTW_REPO_NAME extra=extra
 case $BUILDBTW_PKGBASE in
-lib32-*) template=multilib.conf conf=multilib-buildbtw.conf program=multilib-buildbtw-build ;;
+lib32-*) extra=multilib ;;
 esac
-awk -v section="[$BUILDBTW_REPO_NAME]\nSigLevel = Never\nServer = $BUILDBTW_REPO_URL\n" '
+with_transfer() { awk -v transfer="$transfer" '{ print } /^[[:space:]]*\[options\]/ && transfer { print transfer }' "$(settings pacman.conf.d "$1" "$1")"; }
+with_transfer extra >"$template" || infrastructure "devtools has no pacman.conf"
+with_transfer "$extra" | awk -v section="[$repository]\nSigLevel = Never\nServer = $BUILDBTW_REPO_URL\n" '
 	/^[[:space:]]*\[/ && !/^[[:space:]]*\[options\]/ && !done { print section; done = 1 }
 	{ print }
-	END { exit !done }' "/usr/share/devtools/pacman.conf.d/$template" >"/usr/share/devtools/pacman.conf.d/$conf" ||
-	infrastructure "devtools' pacman.conf names no repository"
-ln -sfn /usr/bin/archbuild "/usr/local/bin/$program"
+	END { exit !done }' >"$conf" || infrastructure "devtools' pacman.conf names no repository"
 
-id builder >/dev/null 2>&1 || useradd -m builder || infrastructure "no user to build as"
-echo 'builder ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/buildbtw
-work=$(mktemp -d /var/tmp/buildbtw.XXXXXX) || infrastructure "no room"
-cp -a "$job/source" "$work/source" && mkdir -p "$work/other"
-chown -R builder "$work" "$out/packages"
+chroot=/var/lib/archbuild/buildbtw-$BUILDBTW_ARCH cache=/var/cache/pacman/pkg slot=build
+[ ! -e "$chroot/root/.arch-chroot" ] || touch "$chroot/sound" # of the image
+mapfile -t depends < <(sed -nE "s/^\t(make|check)?depends(_$BUILDBTW_ARCH)? = //p" "$job/srcinfo" | sort -u)
+[ "$extra" = extra ] || depends+=(multilib-devel)
+chroot_prepare || finish "$?" devtools
+[ -z "$BUILDBTW_DOOR" ] || curl -fsS --noproxy '*' "$BUILDBTW_DOOR/closed" || infrastructure "the door does not close"
 
-as_builder() { sudo -u builder -H env "$@"; }
-
-# Keys come with the source: keyservers are not to be relied on, and devtools
-# imports none.
+builder=2147400000 tree=$job/source sources=$job/srcdest keys=$work/keys output=$out/packages arguments=()
+[ -z "$BUILDBTW_NOCHECK" ] || arguments+=(--nocheck)
+[ -z "$BUILDBTW_IGNOREARCH" ] || arguments+=(--ignorearch)
+mkdir -m 700 "$keys"
+# Keys come with the source: keyservers are not to be relied on.
 shopt -s nullglob
-keys=("$work"/source/keys/pgp/*.asc)
-if [ ${#keys[@]} -gt 0 ]; then
-	as_builder gpg --batch --no-tty --import -- "${keys[@]}" || finish failed "the keys in keys/pgp could not be imported"
+files=("$job"/source/keys/pgp/*.asc)
+if [ -n "$BUILDBTW_SKIPPGP" ]; then
+	arguments+=(--skippgpcheck)
+elif [ ${#files[@]} -gt 0 ]; then
+	gpg --homedir "$keys" --batch --no-tty --import -- "${files[@]}" || finish failed "the keys in keys/pgp could not be imported"
 fi
-
-nocheck=()
-[ -z "$BUILDBTW_NOCHECK" ] || nocheck=(-- --nocheck)
-cd "$work/source" || infrastructure "the source is not there"
-as_builder PKGDEST="$out/packages" SRCDEST="$work/other" SRCPKGDEST="$work/other" LOGDEST="$work/other" \
-	SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" ${PACKAGER:+PACKAGER="$PACKAGER"} MAKEFLAGS="-j$BUILDBTW_JOBS" NPROC="$BUILDBTW_JOBS" \
-	USER=builder "/usr/local/bin/$program" -- -l buildbtw "${nocheck[@]}"
-finish "$?" archbuild
+export SOURCE_DATE_EPOCH MAKEFLAGS="-j$BUILDBTW_JOBS" NPROC="$BUILDBTW_JOBS" USER=root
+[ -z "$PACKAGER" ] || export PACKAGER
+kills=$(oom_kills)
+chroot_build
+ended "$?" devtools

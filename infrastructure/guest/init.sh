@@ -42,7 +42,7 @@ for module in /modules/*.ko; do
 	[ ! -e "$module" ] || insmod "$module" || echo "buildbtw guest: cannot load $module"
 done
 ln -s /proc/self/fd /dev/fd
-mkdir -p /dev/shm && mount -t tmpfs tmpfs /dev/shm
+mkdir -p /dev/shm /dev/pts && mount -t tmpfs tmpfs /dev/shm && mount -t devpts -o ptmxmode=666 devpts /dev/pts
 ip link set lo up
 ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0 && ip route add default via 10.0.2.2
 echo nameserver 10.0.2.3 >/etc/resolv.conf
@@ -66,7 +66,8 @@ host)
 	mount -t virtiofs -o ro hostroot /lower || die "the build machine's root cannot be mounted"
 	mount -t tmpfs -o size=90% tmpfs /writes && mkdir /writes/upper /writes/work
 	mount -t overlay overlay -o lowerdir=/lower,upperdir=/writes/upper,workdir=/writes/work /new || die "no overlay"
-	for dir in proc sys dev; do mount -o bind /$dir /new/$dir; done
+	mount -t cgroup2 cgroup2 /sys/fs/cgroup # of containers
+	for dir in proc sys dev; do mount -o rbind /$dir /new/$dir; done
 	mount -t tmpfs tmpfs /new/tmp && chmod 1777 /new/tmp
 	rm -f /new/etc/resolv.conf; cp /etc/resolv.conf /new/etc/resolv.conf
 	mkdir -p /new/buildbtw && mount -o bind /buildbtw /new/buildbtw

@@ -54,7 +54,9 @@ type Directory struct {
 	text    string   // all of folded, each followed by a newline
 	starts  []int    // where each begins in text
 	commits []Entry  // sources by commit, which is their Name
-	users   map[string][]use
+
+	dependents map[string]int // by name: the sources that depend on it by this name
+	users      map[string][]use
 }
 
 // use is a dependency on a library.
@@ -65,7 +67,7 @@ type use struct {
 
 // New makes a directory.
 func New(sources []Source) *Directory {
-	d := &Directory{users: map[string][]use{}}
+	d := &Directory{users: map[string][]use{}, dependents: map[string]int{}}
 	for _, s := range sources {
 		d.add(s)
 	}
@@ -150,17 +152,28 @@ func soname(text string) (alpm.Soname, bool) {
 	return alpm.ParseSoname(text)
 }
 
-// addUsers records the libraries that a source depends on, at run time or to be
-// built or checked.
+// addUsers records what a source depends on, at run time or to be built or checked:
+// how many do by each name, and which of them on libraries.
 func (d *Directory) addUsers(info *srcinfo.Info) {
 	seen := map[string]bool{}
 	note := func(values srcinfo.Values) {
 		for _, v := range values {
-			n, ok := soname(v.Text)
-			if !ok || seen[v.Text] {
+			if seen[v.Text] {
 				continue
 			}
 			seen[v.Text] = true
+			name := v.Text[:nameEnd(v.Text)]
+			n, ok := soname(v.Text)
+			if ok {
+				name = n.Library
+			}
+			if !seen["name "+name] {
+				seen["name "+name] = true
+				d.dependents[name]++
+			}
+			if !ok {
+				continue
+			}
 			d.users[n.Library] = append(d.users[n.Library], use{n, User{Pkgbase: info.Pkgbase, Dependency: v.Text}})
 		}
 	}
@@ -170,6 +183,17 @@ func (d *Directory) addUsers(info *srcinfo.Info) {
 	note(info.Base.MakeDepends)
 	note(info.Base.CheckDepends)
 }
+
+// nameEnd is where the name in a dependency ends and a constraint begins.
+func nameEnd(dependency string) int {
+	if i := strings.IndexAny(dependency, "<>=:"); i >= 0 {
+		return i
+	}
+	return len(dependency)
+}
+
+// Dependents returns how many sources depend on an entry by its name.
+func (d *Directory) Dependents(e Entry) int { return d.dependents[e.Name] }
 
 // index prepares the search for parts of names.
 func (d *Directory) index() {

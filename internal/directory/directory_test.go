@@ -52,8 +52,8 @@ func TestExactNamesComeBeforePrefixesBeforeParts(t *testing.T) {
 	t.Parallel()
 	d := sample(t)
 	for query, want := range map[string][]string{
-		"curl":     {"package curl", "source broken-curl", "package libcurl-gnutls", "provides libcurl-gnutls.so", "provides libcurl.so"},
-		" CURL ":   {"package curl", "source broken-curl", "package libcurl-gnutls", "provides libcurl-gnutls.so", "provides libcurl.so"},
+		"curl":     {"package curl", "provides libcurl.so", "source broken-curl", "package libcurl-gnutls", "provides libcurl-gnutls.so"},
+		" CURL ":   {"package curl", "provides libcurl.so", "source broken-curl", "package libcurl-gnutls", "provides libcurl-gnutls.so"},
 		"java":     {"pkgbase java", "provides java-environment", "provides java-runtime"},
 		"jdk":      {"source jdk", "package jdk-openjdk", "package jre-openjdk"},
 		"openjdk":  {"package jdk-openjdk", "package jre-openjdk"},
@@ -75,6 +75,23 @@ func TestExactNamesComeBeforePrefixesBeforeParts(t *testing.T) {
 	}
 	if e := d.Named("Git"); e != nil {
 		t.Errorf("names have a case: %+v", e)
+	}
+}
+
+// TestWhatMuchDependsOnComesFirst: who types ssl means openssl, though ten names begin so.
+func TestWhatMuchDependsOnComesFirst(t *testing.T) {
+	t.Parallel()
+	d := directory.New([]directory.Source{
+		source(t, "sslscan", "sslscan", "depends = openssl>=3"), source(t, "ssl-cert-check", "ssl-cert-check", "depends = openssl", "checkdepends = openssl"),
+		source(t, "openssl-1.1", "openssl-1.1", "provides = libssl.so=1.1-64"), source(t, "openssl", "openssl", "provides = libssl.so=3-64"),
+		source(t, "curl", "curl", "depends = openssl", "makedepends = openssl-1.1"),
+	})
+	found, _ := d.Find("ssl", 3)
+	if got := words(found); !slices.Equal(got, []string{"package openssl", "package openssl-1.1", "package ssl-cert-check"}) {
+		t.Errorf("got %q", got)
+	}
+	if n := d.Dependents(found[0]); n != 3 {
+		t.Errorf("%d sources depend on openssl, want 3: one that says so twice counts once", n)
 	}
 }
 

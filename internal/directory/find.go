@@ -1,44 +1,58 @@
 package directory
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
 	"buildbtw/pacman/alpm"
 )
 
-// Find returns at most limit names that contain the query, ignoring case: first
-// those that begin with it, the exact one before them, then the others, each by
+// Find returns at most limit names that contain the query, ignoring case: the exact one
+// first, then those on which most sources depend, then those that begin with it, each by
 // name. more reports whether there are further ones.
 func (d *Directory) Find(query string, limit int) (found []Entry, more bool) {
 	query = strings.ToLower(strings.TrimSpace(query))
 	if query == "" || strings.Contains(query, "\n") {
 		return nil, false
 	}
-	first, _ := slices.BinarySearch(d.folded, query)
-	end := first
-	for end < len(d.folded) && strings.HasPrefix(d.folded[end], query) {
-		if len(found) == limit {
-			return found, true
-		}
-		found = append(found, d.entries[end])
-		end++
-	}
+	var hits []hit
 	for at := 0; ; {
 		i := strings.Index(d.text[at:], query)
 		if i < 0 {
-			return found, false
+			break
 		}
 		entry := d.entryAt(at + i)
 		at = d.after(entry)
-		if entry >= first && entry < end {
-			continue // it begins with the query
-		}
-		if len(found) == limit {
-			return found, true
-		}
-		found = append(found, d.entries[entry])
+		hits = append(hits, hit{
+			entry: entry, dependents: d.Dependents(d.entries[entry]),
+			exact: d.folded[entry] == query, begins: strings.HasPrefix(d.folded[entry], query),
+		})
 	}
+	slices.SortFunc(hits, func(x, y hit) int {
+		return cmp.Or(after(x.exact, y.exact), cmp.Compare(y.dependents, x.dependents), after(x.begins, y.begins), cmp.Compare(x.entry, y.entry))
+	})
+	for _, h := range hits[:min(len(hits), limit)] {
+		found = append(found, d.entries[h.entry])
+	}
+	return found, len(hits) > limit
+}
+
+// hit is an entry whose name contains a query.
+type hit struct {
+	entry, dependents int
+	exact, begins     bool
+}
+
+// after puts what is true first.
+func after(x, y bool) int {
+	switch {
+	case x == y:
+		return 0
+	case x:
+		return -1
+	}
+	return 1
 }
 
 // entryAt returns the entry whose name a place of the text lies in.

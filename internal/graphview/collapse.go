@@ -5,17 +5,26 @@ import "slices"
 // Box is one box of a picture: a build, or a region of builds that are done.
 type Box struct {
 	Nodes           []int32
-	Before, Further int // direct dependencies, and dependents, that the picture leaves out
+	Name            string // of a family of builds, such as "python-*"; else empty
+	Before, Further int    // direct dependencies, and dependents, that the picture leaves out
 }
 
 // Region reports whether the box stands for several builds.
 func (b Box) Region() bool { return len(b.Nodes) > 1 }
 
-// boxes puts nodes into boxes. With Collapse, connected builds that are done
+// boxes puts nodes into boxes. With Fold, families share boxes. With Collapse, connected builds that are done
 // and have no unfinished dependency share one box: no edge leads into such a
 // region, so the picture stays without cycles. The focus stays outside of
 // regions.
 func (s *State) boxes(nodes []int32, v View) []Box {
+	boxes := s.regions(nodes, v)
+	if v.Fold {
+		return s.fold(boxes, v.Focus, v.To)
+	}
+	return boxes
+}
+
+func (s *State) regions(nodes []int32, v View) []Box {
 	if !v.Collapse {
 		boxes := make([]Box, len(nodes))
 		for i, node := range nodes {

@@ -12,7 +12,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
-	"strings"
 
 	"buildbtw"
 )
@@ -147,29 +146,6 @@ func (g *Graph) byID(id int64) (int32, bool) {
 func (g *Graph) Find(key string) (int32, bool) {
 	v, ok := g.byKey[key]
 	return v, ok
-}
-
-// Search lists the nodes whose names have this in them, at most n: the same name
-// first, then those that begin with it, then by length.
-func (g *Graph) Search(part string, n int) []int32 {
-	part = strings.ToLower(strings.TrimSpace(part))
-	var found []int32
-	for v := range g.Nodes {
-		if strings.Contains(strings.ToLower(g.Nodes[v].Key()), part) {
-			found = append(found, int32(v))
-		}
-	}
-	rank := func(v int32) int {
-		key := strings.ToLower(g.Nodes[v].Key())
-		if strings.HasPrefix(key, part) {
-			return len(key)
-		}
-		return len(key) + 1000
-	}
-	slices.SortStableFunc(found, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(g.Nodes[a].Key(), g.Nodes[b].Key()))
-	})
-	return found[:min(n, len(found))]
 }
 
 // Dependencies lists the nodes that must be built just before v.

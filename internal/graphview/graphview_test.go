@@ -209,9 +209,9 @@ func anyState(t *rapid.T) *graphview.State {
 	lines := make([]string, n)
 	for i := range lines {
 		status := rapid.SampledFrom([]string{"built", "built", "skipped", "failed", "blocked", "building", "pending"}).Draw(t, "status")
-		lines[i] = fmt.Sprintf("p%d %s:", i, status)
+		lines[i] = fmt.Sprintf("p-%d %s:", i, status)
 		for range rapid.IntRange(0, min(3, i)).Draw(t, "dependencies") {
-			if dep := fmt.Sprintf(" p%d", rapid.IntRange(0, i-1).Draw(t, "dependency")); !strings.HasSuffix(lines[i]+" ", dep+" ") && !strings.Contains(lines[i], dep+" ") {
+			if dep := fmt.Sprintf(" p-%d", rapid.IntRange(0, i-1).Draw(t, "dependency")); !strings.HasSuffix(lines[i]+" ", dep+" ") && !strings.Contains(lines[i], dep+" ") {
 				lines[i] += dep
 			}
 		}
@@ -226,9 +226,12 @@ func TestEveryViewIsAPicture(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := anyState(t)
 		v := graphview.View{
-			Mode:     rapid.SampledFrom([]graphview.Mode{graphview.ModeNear, graphview.ModeFailed, graphview.ModeAll}).Draw(t, "mode"),
+			Mode:     rapid.SampledFrom([]graphview.Mode{graphview.ModeNear, graphview.ModeFailed, graphview.ModeAll, graphview.ModePath}).Draw(t, "mode"),
 			Focus:    rapid.Int32Range(-1, int32(len(s.Nodes)-1)).Draw(t, "focus"),
+			To:       rapid.Int32Range(0, int32(len(s.Nodes)-1)).Draw(t, "to"),
 			Collapse: rapid.Bool().Draw(t, "collapse"),
+			Fold:     rapid.Bool().Draw(t, "fold"),
+			Small:    rapid.Bool().Draw(t, "small"),
 		}
 		p, err := s.Picture(v, graphlayout.New)
 		if err != nil {
@@ -241,7 +244,7 @@ func TestEveryViewIsAPicture(t *testing.T) {
 					t.Fatalf("node %d is in two boxes", node)
 				}
 				seen[node] = true
-				if code := s.Codes[node]; b.Region() && code != 'd' && code != 'x' {
+				if code := s.Codes[node]; b.Region() && b.Name == "" && code != 'd' && code != 'x' {
 					t.Fatalf("node %d in a region is %c", node, code)
 				}
 			}
@@ -260,6 +263,78 @@ func TestSearchPutsTheLikeliestFirst(t *testing.T) {
 	s := graph("python-openssl built", "openssl-1.1 built", "openssl built", "curl built")
 	if got := names(s, s.Search("OpenSSL", 2)); got != "openssl openssl-1.1" {
 		t.Errorf("found %s", got)
+	}
+}
+
+func TestSearchKnowsPatternsAndStatuses(t *testing.T) {
+	t.Parallel()
+	s := graph("mpfr failed", "qt6-base blocked: mpfr", "qt6-svg blocked: qt6-base", "gcc failed", "zlib blocked: gcc", "qt5-base built", "failed-thing built")
+	for query, want := range map[string]string{
+		"qt6-*": "qt6-svg qt6-base", "qt?-base": "qt5-base qt6-base", "failed": "mpfr gcc failed-thing", "blocks>1": "mpfr", "blocks>0": "mpfr gcc", "blocks>9": "",
+		"blocks>x": "", "qt blocked": "qt6-svg qt6-base", "*": "gcc mpfr zlib qt6-svg qt5-base qt6-base failed-thing", "[": "", "FAILED mp": "mpfr",
+	} {
+		if got := names(s, s.Search(query, 20)); got != want {
+			t.Errorf("%q found %q, want %q", query, got, want)
+		}
+	}
+}
+
+func TestThePathBetweenTwoBuilds(t *testing.T) {
+	t.Parallel()
+	s := graph("lib built", "a built: lib", "b built: lib", "app built: a b", "tool built: app", "alone built")
+	for _, c := range []struct{ from, to, want string }{
+		{"lib", "app", "lib a b app"}, {"app", "lib", "lib a b app"}, {"a", "tool", "a app tool"}, {"lib", "alone", "lib alone"}, {"lib", "lib", "lib"},
+	} {
+		v := graphview.View{Mode: graphview.ModePath, Focus: node(t, s, c.from), To: node(t, s, c.to)}
+		if got := shown(t, s, v); got != c.want {
+			t.Errorf("from %s to %s: %s, want %s", c.from, c.to, got, c.want)
+		}
+		if got, want := s.Connected(v.Focus, v.To), c.to != "alone"; got != want && c.from != c.to {
+			t.Errorf("%s and %s are connected: %v", c.from, c.to, got)
+		}
+	}
+	// Of very many ways a shortest one.
+	lines := []string{"first built"}
+	var middle []string
+	for i := range 100 {
+		middle = append(middle, fmt.Sprintf("m%d", i))
+		lines = append(lines, middle[i]+" built: first")
+	}
+	s = graph(append(lines, "last built: "+strings.Join(middle, " "))...)
+	if got := shown(t, s, graphview.View{Mode: graphview.ModePath, Focus: 0, To: node(t, s, "last")}); len(strings.Fields(got)) != 3 {
+		t.Errorf("among very many ways: %s", got)
+	}
+}
+
+func TestFamiliesAreFolded(t *testing.T) {
+	t.Parallel()
+	lines := []string{"python built", "other built"}
+	for i := range 4 {
+		lines = append(lines, fmt.Sprintf("python-%d built: python", i))
+	}
+	s := graph(append(lines, "qt6-a built", "qt6-b built", "python-deep built: python-1 python-2")...)
+	v := graphview.View{Mode: graphview.ModeAll, Focus: -1, To: -1, Fold: true}
+	if got := shown(t, s, v); got != "python other python-* 4 qt6-a qt6-b python-deep" {
+		t.Errorf("shown: %s", got)
+	}
+	v.Focus = node(t, s, "python-0") // what is looked at stays outside, and three are too few
+	if got := shown(t, s, v); !strings.Contains(got, "python-3") {
+		t.Errorf("with a focus: %s", got)
+	}
+}
+
+func TestASmallNeighbourhoodHasTheNearest(t *testing.T) {
+	t.Parallel()
+	lines := []string{"root built", "bad failed: root"}
+	deps := []string{"bad"}
+	for i := range 9 {
+		deps = append(deps, fmt.Sprintf("d%d", i))
+		lines = append(lines, deps[i+1]+" built: root")
+	}
+	s := graph(append(lines, "me blocked: "+strings.Join(deps, " "), "u blocked: me", "far blocked: u")...)
+	got := strings.Fields(shown(t, s, graphview.View{Mode: graphview.ModeNear, Focus: node(t, s, "me"), Small: true}))
+	if len(got) != 7 || !slices.Contains(got, "bad") || slices.Contains(got, "root") || slices.Contains(got, "far") {
+		t.Errorf("shown: %v", got)
 	}
 }
 

@@ -14,13 +14,17 @@ const (
 	ModeNear   Mode = "near"   // a build, its dependencies and dependents
 	ModeFailed Mode = "failed" // failures, and the builds that they block
 	ModeAll    Mode = "all"
+	ModePath   Mode = "path" // the ways between two builds
 )
 
 // View selects the part of the graph to draw.
 type View struct {
 	Mode     Mode
 	Focus    int32 // a node, or -1
+	To       int32 // of ModePath: the other end, a node
 	Collapse bool  // draw finished regions as one box
+	Small    bool  // of ModeNear: direct neighbours only, and few of them
+	Fold     bool  // draw builds of one family and level, such as python-*, as one box
 }
 
 // How many builds a neighbourhood shows.
@@ -30,13 +34,19 @@ const (
 	nearCauses  = 4  // causes to which the whole way is shown
 	nearAfter   = 22 // right behind the focus
 	nearBeyond  = 16 // behind those
+
+	nearestShown = 5 // on either side of the focus in a small neighbourhood
 )
 
 // nodes returns the nodes of a view, in order.
 func (s *State) nodes(v View) []int32 {
 	switch {
+	case v.Mode == ModeNear && v.Focus >= 0 && v.Small:
+		return s.nearest(v.Focus)
 	case v.Mode == ModeNear && v.Focus >= 0:
 		return s.near(v.Focus)
+	case v.Mode == ModePath && v.Focus >= 0:
+		return s.between(v.Focus, v.To)
 	case v.Mode == ModeFailed:
 		return s.failed()
 	}
@@ -82,6 +92,15 @@ func (s *State) near(focus int32) []int32 {
 		beyond = append(beyond, s.out.of(v)...)
 	}
 	s.choose(chosen, beyond, nearBeyond, s.weight)
+	return slices.Sorted(maps.Keys(chosen))
+}
+
+// nearest selects some direct dependencies and dependents of a build: those that
+// matter most to it.
+func (s *State) nearest(focus int32) []int32 {
+	chosen := map[int32]bool{focus: true}
+	s.choose(chosen, s.in.of(focus), nearestShown, s.urgency)
+	s.choose(chosen, s.out.of(focus), nearestShown, s.weight)
 	return slices.Sorted(maps.Keys(chosen))
 }
 

@@ -134,6 +134,9 @@ func (p *Picture) stylePoints() {
 
 // Label returns the text of a box.
 func (s *State) Label(b Box) string {
+	if b.Name != "" {
+		return Shorten(b.Name, labelRunes-5) + " " + strconv.Itoa(len(b.Nodes))
+	}
 	if b.Region() {
 		return strconv.Itoa(len(b.Nodes)) + " done"
 	}

@@ -27,7 +27,7 @@ func (b BuildState) settled() bool {
 type State struct {
 	*Graph
 	Builds []BuildState // by node
-	Held   []bool       // by node: blocked, and waits for a stuck one, directly or not
+	Held   []bool       // by node: waits for a stuck one, directly or not
 	Codes  string       // by node: a letter
 	Chain  []int32      // the longest chain, in build order
 }
@@ -54,17 +54,26 @@ func (g *Graph) State(builds []BuildState) *State {
 	s.Chain = s.longestChain()
 	codes := make([]byte, len(s.Builds))
 	for v := range codes {
-		codes[v] = s.code(v)
+		codes[v] = StatusCode(s.Shown(int32(v)))
 	}
 	s.Codes = string(codes)
 	return s
 }
 
-// codeHeld is the letter of a build that waits in vain. static/src/graph knows the
-// letters too.
-const codeHeld = 'h'
+// Shown returns the status of a node as people read it.
+func (s *State) Shown(v int32) buildbtw.Status { return s.Builds[v].Status.Shown(s.Held[v]) }
 
-// StatusCode returns the letter of a status in State.Codes.
+// Counts returns how many builds have which status as people read it.
+func (s *State) Counts() buildbtw.Counts {
+	counts := buildbtw.Counts{}
+	for v := range s.Builds {
+		counts[s.Shown(int32(v))]++
+	}
+	return counts
+}
+
+// StatusCode returns the letter of a status, as people read it, in State.Codes.
+// static/src/graph/colours.js knows the letters too.
 func StatusCode(status buildbtw.Status) byte {
 	switch status {
 	case buildbtw.StatusBuilt:
@@ -79,15 +88,10 @@ func StatusCode(status buildbtw.Status) byte {
 		return 'p'
 	case buildbtw.StatusSkipped:
 		return 'x'
+	case buildbtw.StatusBlocked:
+		return 'h'
 	}
-	return 'k'
-}
-
-func (s *State) code(v int) byte {
-	if s.Held[v] {
-		return codeHeld
-	}
-	return StatusCode(s.Builds[v].Status)
+	return 'k' // waiting
 }
 
 // spread goes from builds to those that are blocked because of them, directly

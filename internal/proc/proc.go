@@ -24,13 +24,19 @@ func Isolate(cmd *exec.Cmd) {
 
 // Run runs a command of exec.CommandContext in a process group of its own. When
 // ctx ends, the group gets TERM and, after grace, KILL. ctx must be the
-// command's.
-func Run(ctx context.Context, cmd *exec.Cmd, grace time.Duration) error {
+// command's. Each of begun is called with the process id once it has started.
+func Run(ctx context.Context, cmd *exec.Cmd, grace time.Duration, begun ...func(pid int)) error {
 	Isolate(cmd)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = grace
-	err := cmd.Run()
-	if cmd.Process != nil && ctx.Err() != nil {
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	for _, f := range begun {
+		f(cmd.Process.Pid)
+	}
+	err := cmd.Wait()
+	if ctx.Err() != nil {
 		Signal(cmd.Process.Pid, syscall.SIGKILL)
 	}
 	return err

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -80,5 +82,28 @@ func TestHeadKeepsTheBeginning(t *testing.T) {
 	}
 	if n, err := head.Write([]byte("e")); n != 1 || err != nil || !head.Truncated() || string(head.Bytes()) != "abcd" {
 		t.Errorf("%d, %v, truncated %v, kept %q", n, err, head.Truncated(), head.Bytes())
+	}
+}
+
+// What a program prints beyond the limit is not kept, however exec copies it: a
+// method of the writer that goes past Write would keep it all.
+func TestAProgramCannotFillTheMemory(t *testing.T) {
+	const printed = 256 << 20
+	head, tail := proc.NewHead(1000), proc.NewTail(1000)
+	for name, w := range map[string]io.Writer{"Head": head, "Tail": tail} {
+		cmd := exec.CommandContext(t.Context(), "head", "-c", strconv.Itoa(printed), "/dev/zero")
+		cmd.Stdout, cmd.Stderr = w, w
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := proc.Run(t.Context(), cmd, time.Second); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > printed/16 {
+			t.Errorf("%s: %d MB allocated for %d MB of output", name, grown>>20, printed>>20)
+		}
+	}
+	if len(head.Bytes()) != 1000 || !head.Truncated() || len(tail.String()) != 1000 {
+		t.Errorf("kept %d and %d bytes, want 1000 of each", len(head.Bytes()), len(tail.String()))
 	}
 }

@@ -216,7 +216,7 @@ func (r *run) rescue(ctx context.Context) error {
 		return err
 	}
 	// A person does not let a build rest that machines have failed too often.
-	again, err := r.store.RetryFailed(ctx, "simulation", "simulation")
+	again, err := r.store.RetryBuilds(ctx, "simulation", "simulation")
 	r.result.GivenUp += again
 	if err != nil {
 		return err

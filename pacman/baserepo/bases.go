@@ -1,6 +1,10 @@
 package baserepo
 
-import "buildbtw/pacman/alpm"
+import (
+	"slices"
+
+	"buildbtw/pacman/alpm"
+)
 
 // Bases are the base repositories by architecture; none when the server has
 // none configured.
@@ -33,4 +37,14 @@ func (b Bases) Linkers(architecture string, soname alpm.Soname) []Entry {
 		return nil
 	}
 	return base.Snapshot().Linkers(soname)
+}
+
+// Repository reports whether a base repository has this name.
+func (b Bases) Repository(name string) bool {
+	for _, base := range b {
+		if slices.ContainsFunc(base.repos, func(r *repository) bool { return r.Name == name }) {
+			return true
+		}
+	}
+	return false
 }

@@ -3,6 +3,7 @@ package baserepo
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"buildbtw/pacman/alpm"
 )
@@ -13,16 +14,25 @@ type Snapshot struct {
 	byName  map[string][]*Entry  // in the order of the repositories
 	byBase  map[string][]*Entry  // of those that win; sorted by name
 	files   map[string]fileLists // by repository
+	links   map[string]links     // by repository
 	deriver deriver
 	count   int
+	known   bool           // every repository has been read
+	order   map[string]int // of the repositories, by name
+
+	graphOnce    sync.Once
+	packageGraph *packageGraph // made by the first who asks for digests
 }
 
 func newSnapshot(repos []*repository, architecture string) *Snapshot {
 	s := &Snapshot{
-		byName: map[string][]*Entry{}, byBase: map[string][]*Entry{}, files: map[string]fileLists{},
-		deriver: deriver{needed: map[string]bool{}, complete: true, native: nativeBits(architecture)},
+		byName: map[string][]*Entry{}, byBase: map[string][]*Entry{}, files: map[string]fileLists{}, links: map[string]links{},
+		known: true, order: map[string]int{},
+		deriver: deriver{needed: map[string]bool{}, complete: true, native: alpm.WordSize(architecture)},
 	}
-	for _, r := range repos {
+	for i, r := range repos {
+		s.order[r.Name] = i
+		s.known = s.known && r.parts[0].table != nil
 		for _, p := range r.parts {
 			s.add(r.Name, p.table)
 		}
@@ -32,26 +42,18 @@ func newSnapshot(repos []*repository, architecture string) *Snapshot {
 	return s
 }
 
-// nativeBits returns the word size of the libraries in usr/lib.
-func nativeBits(architecture string) string {
-	switch architecture {
-	case "x86_64", "aarch64", "riscv64", "loong64", "loongarch64", "powerpc64le":
-		return "64"
-	case "i486", "i686", "pentium4", "armv6h", "armv7h", "powerpc", "espresso":
-		return "32"
-	}
-	return ""
-}
-
 func (s *Snapshot) add(repo string, t table) {
 	switch t := t.(type) {
 	case database:
 		s.addEntries(repo, t)
 	case fileLists:
 		s.files[repo] = t
-	case *links:
-		for soname := range t.sonames {
-			s.deriver.needed[soname] = true
+	case links:
+		s.links[repo] = t
+		for _, sonames := range t {
+			for _, soname := range sonames {
+				s.deriver.needed[soname] = true
+			}
 		}
 	}
 }
@@ -110,11 +112,55 @@ func (s *Snapshot) interfaceOf(e *Entry) alpm.Interface {
 		i.Unknown = "base repository " + e.Repo + " has no list of its files"
 		return i
 	}
-	sonames, told := s.deriver.sonames(files, e.Provides)
+	i.Directories = append([]string{}, alpm.DirectoriesOf(files.directories, e.Version)...)
+	i.Links = s.linksOf(e)
+	sonames, told := s.deriver.sonames(files.libraries, e.Provides)
 	if !told {
 		i.Unknown = "the names of its files do not tell which sonames it has"
 		return i
 	}
 	i.Sonames = sonames
+	i.Symbols = s.deriver.unnumbered(files.libraries, e.Version)
 	return i
+}
+
+// linksOf returns the sonames that a package links with; nil when not known. The
+// list does not tell their word size: it is that of usr/lib, but for packages
+// whose name says that they are for 32 bits.
+func (s *Snapshot) linksOf(e *Entry) []string {
+	needed, listed := s.links[e.Repo][e.id()]
+	if !listed {
+		return nil
+	}
+	bits := s.deriver.native
+	if strings.HasPrefix(e.Name, "lib32-") {
+		bits = "32"
+	}
+	list := make([]string, len(needed))
+	for i, soname := range needed {
+		list[i] = alpm.SonameOf(soname, bits)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// Versions returns the versions that the repositories have of a pkgbase's packages and
+// of packages with these names, also those that a repository before them hides: a
+// machine may not have that one.
+func (s *Snapshot) Versions(pkgbase string, pkgnames []string) []string {
+	names := map[string]bool{}
+	for _, name := range pkgnames {
+		names[name] = true
+	}
+	for _, e := range s.byBase[pkgbase] {
+		names[e.Name] = true
+	}
+	var list []string
+	for name := range names {
+		for _, e := range s.byName[name] {
+			list = append(list, e.Version)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }

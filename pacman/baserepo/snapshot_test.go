@@ -127,8 +127,8 @@ func TestInterfacesAreOfAllPackagesOfAPkgbase(t *testing.T) {
 	s := kept(t, map[string][]byte{"core.db": db, "core.files": files}, "core")
 	got, ok := s.Interfaces("foo")
 	want := []alpm.Interface{
-		{Pkgname: "foo", Version: "1-1", Provides: []string{"a=1", "b"}, Derived: true},
-		{Pkgname: "foo-libs", Version: "1-1", Sonames: []string{"libfoo.so=1-64"}, Derived: true},
+		{Pkgname: "foo", Version: "1-1", Provides: []string{"a=1", "b"}, Directories: []string{}, Derived: true},
+		{Pkgname: "foo-libs", Version: "1-1", Sonames: []string{"libfoo.so=1-64"}, Directories: []string{}, Derived: true},
 	}
 	if d := cmp.Diff(want, got); d != "" || !ok {
 		t.Errorf("(-want +got):\n%s", d)
@@ -254,5 +254,31 @@ func BenchmarkOpenLists(b *testing.B) {
 	repo := baserepo.Repo{Name: "extra", URL: "https://example.invalid"}
 	for b.Loop() {
 		open(b, dir, baserepo.Options{}, repo)
+	}
+}
+
+func TestDirectoriesAndLinksOfTheBase(t *testing.T) {
+	t.Parallel()
+	db, files := repoAdd(t, ".gz",
+		pkg{name: "perl", base: "perl", version: "5.40.0-1", files: []string{"usr/bin/perl", "usr/lib/perl5/5.40/core_perl/CORE/libperl.so", "usr/share/perl5/core_perl/Env.pm"}},
+		pkg{name: "r", base: "r", version: "4.4.2-1", files: []string{"usr/bin/R", "usr/lib/R/library/base/R/base"}},
+		pkg{name: "vim", base: "vim", version: "9-1", files: []string{"usr/bin/vim"}},
+		pkg{name: "lib32-foo", base: "lib32-foo", version: "1-1", files: []string{"usr/lib32/libfoo.so.1"}})
+	links := linksDB(t, map[string][]string{"perl-5.40.0-1": {"libc.so.6"}, "vim-9-1": {"libperl.so", "libc.so.6"}, "lib32-foo-1-1": {"libc.so.6"}})
+	s := kept(t, map[string][]byte{"core.db": db, "core.files": files, "core.links.tar.gz": links}, "core")
+	want := map[string]alpm.Interface{
+		"perl": {
+			Pkgname: "perl", Version: "5.40.0-1", Sonames: []string{"libperl.so=libperl.so-64"}, Derived: true,
+			Directories: []string{"usr/lib/perl5/5.40/", "usr/share/perl5/"}, Symbols: []string{"libperl.so=libperl.so-64@usr/lib/perl5/5.40/"}, Links: []string{"libc.so=6-64"},
+		},
+		"r":         {Pkgname: "r", Version: "4.4.2-1", Directories: []string{"usr/lib/R/library/", "usr/lib/R/library/@4.4"}, Derived: true},
+		"vim":       {Pkgname: "vim", Version: "9-1", Directories: []string{}, Links: []string{"libc.so=6-64", "libperl.so=libperl.so-64"}, Derived: true},
+		"lib32-foo": {Pkgname: "lib32-foo", Version: "1-1", Sonames: []string{"libfoo.so=1-32"}, Directories: []string{}, Links: []string{"libc.so=6-32"}, Derived: true},
+	}
+	for name, i := range want {
+		got, ok := s.Interfaces(name)
+		if d := cmp.Diff([]alpm.Interface{i}, got); d != "" || !ok {
+			t.Errorf("%s: %v (-want +got):\n%s", name, ok, d)
+		}
 	}
 }

@@ -52,6 +52,23 @@ func (d deriver) sonames(files, provides []string) (sonames []string, ok bool) {
 	return slices.Compact(sonames), true
 }
 
+// unnumbered returns alpm.Interface.Symbols for the libraries that packages link
+// with although their soname has no version.
+func (d deriver) unnumbered(files []string, version string) []string {
+	var list []string
+	for _, file := range files {
+		name := path.Base(file)
+		if !d.needed[name] {
+			continue
+		}
+		if symbols, ok := alpm.Unnumbered(file, name, d.bits(file), version); ok {
+			list = append(list, symbols)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
 // groups sorts the names by library. It is not ok when one could be a library
 // of a kind unheard of.
 func (d deriver) groups(files []string) ([]*group, bool) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 
 	"buildbtw/pacman/alpm"
@@ -33,19 +34,36 @@ type database []*Entry
 
 func (d database) count() int { return len(d) }
 
-// fileLists are, by id, the files that may be shared libraries. Packages
-// without any are in it, too.
-type fileLists map[string][]string
+// fileLists are, by id, the files that may be shared libraries and the versioned
+// directories. Packages without any are in it, too.
+type fileLists map[string]fileList
+
+type fileList struct {
+	libraries   []string
+	directories []string // as alpm.Directories names them
+}
 
 func (f fileLists) count() int { return len(f) }
 
-// links are the sonames that the packages of a repository link with.
-type links struct {
-	packages int
-	sonames  map[string]bool // DT_NEEDED of any of them
-}
+// links are, by id, the sonames that the packages of a repository link with:
+// DT_NEEDED of their programs and libraries.
+type links map[string][]string
 
-func (l *links) count() int { return l.packages }
+func (l links) count() int { return len(l) }
+
+// symbols are strings that many packages have, each kept once.
+type symbols map[string]string
+
+// keep returns the string that was kept first for these bytes.
+func (s symbols) keep(text *lines, line []byte) (string, error) {
+	if known, ok := s[string(line)]; ok {
+		*text.left -= overhead
+		return known, nil
+	}
+	kept, err := text.keep(line)
+	s[kept] = kept
+	return kept, err
+}
 
 // members calls read for every file of a database with the id of its package.
 // Databases know nothing but directories of files.
@@ -87,9 +105,10 @@ func (l *lines) next() ([]byte, error) {
 	return bytes.TrimRight(line, "\r\n"), nil
 }
 
+const overhead = 16 // bytes of a string
+
 // keep makes a lasting copy.
 func (l *lines) keep(line []byte) (string, error) {
-	const overhead = 16 // of a string
 	*l.left -= len(line) + overhead
 	if *l.left < 0 {
 		return "", fmt.Errorf("%w: it lists too much to be kept in memory", alpm.ErrLimit)
@@ -188,33 +207,17 @@ func (e *Entry) check() error {
 	return nil
 }
 
-// parseFileLists reads the names that may be shared libraries, and drops the
-// others.
+// parseFileLists reads the names that may be shared libraries and the versioned
+// directories, and drops the others.
 func parseFileLists(r io.Reader, limits alpm.Limits) (table, error) {
-	lists := fileLists{}
+	lists, known := fileLists{}, symbols{}
 	err := members(r, limits, func(id, name string, text *lines) error {
 		if name != "files" {
 			return nil
 		}
-		names := []string{}
-		for {
-			line, err := text.next()
-			if errors.Is(err, io.EOF) {
-				lists[id] = names
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			if !bytes.Contains(line, []byte(".so")) || line[len(line)-1] == '/' || !alpm.IsLibraryName(string(line)) {
-				continue
-			}
-			kept, err := text.keep(line)
-			if err != nil {
-				return err
-			}
-			names = append(names, kept)
-		}
+		list, err := readFileList(text, known)
+		lists[id] = list
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -222,31 +225,70 @@ func parseFileLists(r io.Reader, limits alpm.Limits) (table, error) {
 	return lists, nil
 }
 
+func readFileList(text *lines, known symbols) (list fileList, err error) {
+	var directories alpm.Directories
+	for {
+		line, err := text.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return list, err
+		}
+		if len(line) == 0 {
+			continue
+		}
+		directories.Add(string(line))
+		if !bytes.Contains(line, []byte(".so")) || line[len(line)-1] == '/' || !alpm.IsLibraryName(string(line)) {
+			continue
+		}
+		kept, err := text.keep(line)
+		if err != nil {
+			return list, err
+		}
+		list.libraries = append(list.libraries, kept)
+	}
+	names, err := directories.Names()
+	if err != nil {
+		return list, err
+	}
+	for _, name := range names {
+		kept, err := known.keep(text, []byte(name))
+		if err != nil {
+			return list, err
+		}
+		list.directories = append(list.directories, kept)
+	}
+	return list, nil
+}
+
 // parseLinks reads the output of dbscripts' createlinks: for every package a
 // file with the DT_NEEDED of its programs and libraries, one per line.
 func parseLinks(r io.Reader, limits alpm.Limits) (table, error) {
-	all := &links{sonames: map[string]bool{}}
-	err := members(r, limits, func(_, name string, text *lines) error {
+	all, known := links{}, symbols{}
+	err := members(r, limits, func(id, name string, text *lines) error {
 		if name != "links" {
 			return nil
 		}
-		all.packages++
+		list := []string{}
 		for {
 			line, err := text.next()
 			if errors.Is(err, io.EOF) {
+				slices.Sort(list)
+				all[id] = slices.Compact(list)
 				return nil
 			}
 			if err != nil {
 				return err
 			}
-			if all.sonames[string(line)] || len(line) == 0 {
+			if len(line) == 0 {
 				continue
 			}
-			soname, err := text.keep(line)
+			soname, err := known.keep(text, line)
 			if err != nil {
 				return err
 			}
-			all.sonames[soname] = true
+			list = append(list, soname)
 		}
 	})
 	if err != nil {

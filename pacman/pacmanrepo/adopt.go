@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -130,7 +129,7 @@ func (r *Repos) listed(d *database, files []buildbtw.Package) ([]item, error) {
 			return nil, nil
 		}
 		path := filepath.Join(r.archDir(d.id.Repository, d.id.Architecture), f.Filename)
-		info, err := os.Stat(path)
+		info, err := r.disk.stat(path)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() != e.size {
 			return nil, nil
 		}

@@ -128,9 +128,9 @@ func TestAdoptRefusesNamesThatLeaveTheDirectory(t *testing.T) {
 
 func TestInterfacesAreReadAtUpload(t *testing.T) {
 	t.Parallel()
-	r, _ := open(t, pacmanrepo.Options{})
+	r, dir := open(t, pacmanrepo.Options{})
 	files := stage(t, r, 1, pkg{name: "lib", ext: "zst", info: []string{"provides = virtual=2"}})
-	all, err := r.Interfaces(1)
+	all, err := r.Interfaces(attemptName(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,18 @@ func TestInterfacesAreReadAtUpload(t *testing.T) {
 	if len(all) != 1 || got.Pkgname != "lib" || got.Version != "1.0-1" || strings.Join(got.Provides, " ") != "virtual=2" || got.Unknown != "" {
 		t.Errorf("got %+v", all)
 	}
-	if all, err := r.Interfaces(2); err != nil || len(all) != 0 {
+	if all, err := r.Interfaces(attemptName(2)); err != nil || len(all) != 0 {
 		t.Errorf("of an attempt without uploads: %v, %v", all, err)
+	}
+	// They are in memory together: what they have is bounded.
+	at, err := filepath.Glob(filepath.Join(dir, "..", "staging", "*", "*", "interface.json"))
+	if err != nil || len(at) != 1 {
+		t.Fatal(at, err)
+	}
+	if err := os.Truncate(at[0], 65<<20); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Interfaces(attemptName(1)); buildbtw.KindOf(err) != buildbtw.KindInvalid || !strings.Contains(err.Error(), "more than 64 MiB") {
+		t.Errorf("of names without end: %v", err)
 	}
 }

@@ -128,7 +128,7 @@ func BenchmarkStage(b *testing.B) {
 	body := synthetic(1, 100).bytes(b)
 	u := synthetic(1, 100).upload(1, body)
 	for b.Loop() {
-		u.Attempt++
+		u.Attempt.ID++
 		if _, err := r.Stage(b.Context(), u, bytes.NewReader(body)); err != nil {
 			b.Fatal(err)
 		}

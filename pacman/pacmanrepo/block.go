@@ -12,6 +12,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sync/errgroup"
+
+	"buildbtw/internal/guard"
 )
 
 // block is a run of neighbouring entries, packed. A database file is the zstd
@@ -81,7 +83,7 @@ func (d *database) pack(ctx context.Context, p packer, before []*block) error {
 			d.blocks[i] = old
 			continue
 		}
-		g.Go(func() error { return b.pack(ctx, p) })
+		g.Go(func() error { return guard.Run(func() error { return b.pack(ctx, p) }) })
 	}
 	return g.Wait()
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -182,26 +181,46 @@ func (d *database) size() int64 {
 	return n
 }
 
+// DamagedError is a repository whose databases cannot be read, however often
+// that is tried: Remake makes them anew.
+type DamagedError struct {
+	ID  ID
+	Err error
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("repository %s for %s: %v", e.ID.Repository, e.ID.Architecture, e.Err)
+}
+
+func (e *DamagedError) Unwrap() error { return e.Err }
+
 // load returns the database from memory or from disk. One that does not exist is
-// empty and dirty.
+// empty and dirty; of one that is damaged the error is a *DamagedError.
 func (r *Repos) load(id ID) (*database, error) {
 	if d, ok := r.cache.Get(id); ok {
 		return d, nil
 	}
 	dir := r.archDir(id.Repository, id.Architecture)
-	entries, err := readArchive(filepath.Join(dir, archiveName(id.DB, "files")))
-	if err != nil {
+	entries, err := r.disk.readArchive(filepath.Join(dir, archiveName(id.DB, "files")))
+	var disk *fs.PathError
+	switch {
+	case errors.As(err, &disk):
 		return nil, err
+	case err != nil:
+		return nil, &DamagedError{id, err}
 	}
-	main, err := readArchive(filepath.Join(dir, archiveName(id.DB, "db")))
-	if err != nil {
+	main, err := r.disk.readArchive(filepath.Join(dir, archiveName(id.DB, "db")))
+	switch {
+	case errors.As(err, &disk):
 		return nil, err
+	case err != nil:
+		main = nil // the other one has all that it has
 	}
 	d := &database{id: id, entries: entries, dirty: entries == nil || main == nil || !sameDescs(entries, main)}
 	if d.entries == nil {
 		d.entries = map[string]*entry{}
 	}
-	if info, err := os.Stat(filepath.Join(dir, archiveName(id.DB, "db"))); err == nil {
+	if info, err := r.disk.stat(filepath.Join(dir, archiveName(id.DB, "db"))); err == nil {
 		d.modified = info.ModTime()
 	}
 	return d, nil
@@ -219,8 +238,8 @@ const maxMember = 256 << 20
 
 // readArchive returns the entries of a database file by pkgname, or nil when there
 // is no such file.
-func readArchive(name string) (map[string]*entry, error) {
-	f, err := os.Open(name)
+func (d disk) readArchive(name string) (map[string]*entry, error) {
+	f, err := d.open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -233,7 +252,14 @@ func readArchive(name string) (map[string]*entry, error) {
 		return nil, err
 	}
 	defer z.Close()
-	members, err := readMembers(tar.NewReader(z))
+	content := &zeros{r: z}
+	members, err := readMembers(tar.NewReader(content))
+	if err == nil {
+		_, err = io.Copy(io.Discard, content)
+	}
+	if err == nil && content.n < endOfArchive {
+		err = io.ErrUnexpectedEOF
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read database %s: %w", filepath.Base(name), err)
 	}
@@ -246,6 +272,26 @@ func readArchive(name string) (map[string]*entry, error) {
 		entries[e.name] = e
 	}
 	return entries, nil
+}
+
+// endOfArchive is how many zero bytes end a tar archive, pax(1). Without them an
+// empty file, and one that a crash cut between two entries, would be a whole one.
+const endOfArchive = 1024
+
+// zeros counts the zero bytes at the end of what was read.
+type zeros struct {
+	r io.Reader
+	n int
+}
+
+func (z *zeros) Read(p []byte) (int, error) {
+	n, err := z.r.Read(p)
+	text := bytes.TrimRight(p[:n], "\x00")
+	if len(text) > 0 {
+		z.n = 0
+	}
+	z.n += n - len(text)
+	return n, err
 }
 
 // readMembers returns the texts of an archive by directory and name.

@@ -119,7 +119,7 @@ func TestStageReadsBackWhatItWrote(t *testing.T) {
 	t.Parallel()
 	elsewhere, dir := open(t, pacmanrepo.Options{})
 	other := stage(t, elsewhere, 1, pkg{name: "foo", ext: "zst", version: "1.0-2"})
-	foreign := filepath.Join(filepath.Dir(dir), "staging", "1", other[0].SHA256, "entry.tar.zst")
+	foreign := filepath.Join(filepath.Dir(dir), "staging", attemptName(1).String(), other[0].SHA256, "entry.tar.zst")
 	for what, damage := range map[string]func(entry string) error{
 		"garbage": func(entry string) error { return os.WriteFile(entry, []byte("garbage"), 0o600) },
 		"nothing": func(entry string) error { return os.Remove(entry) },
@@ -154,7 +154,7 @@ func TestStageComparesWhatItReadsBack(t *testing.T) {
 	t.Parallel()
 	elsewhere, dir := open(t, pacmanrepo.Options{})
 	other := stage(t, elsewhere, 1, pkg{name: "foo", salt: "a"})
-	foreign := filepath.Join(filepath.Dir(dir), "staging", "1", other[0].SHA256, "entry.tar.zst")
+	foreign := filepath.Join(filepath.Dir(dir), "staging", attemptName(1).String(), other[0].SHA256, "entry.tar.zst")
 	r, dir := open(t, pacmanrepo.Options{})
 	r.BeforeStep(func(op, path string) error {
 		if op != "sync" || !strings.Contains(path, ".upload-") {
@@ -183,7 +183,7 @@ func TestDamagedUploadIsReplacedByTheNext(t *testing.T) {
 		create(t, r, x86)
 		p := pkg{name: "foo", ext: "zst"}
 		staged := stage(t, r, 3, p)
-		path := filepath.Join(filepath.Dir(dir), "staging", "3", staged[0].SHA256, file)
+		path := filepath.Join(filepath.Dir(dir), "staging", attemptName(3).String(), staged[0].SHA256, file)
 		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}

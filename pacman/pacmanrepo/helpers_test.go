@@ -134,7 +134,7 @@ func digest(b []byte) string {
 func (p pkg) upload(attempt int64, body []byte) pacmanrepo.Upload {
 	p = p.withDefaults()
 	return pacmanrepo.Upload{
-		Attempt: attempt, Filename: p.filename(), SHA256: digest(body), Size: int64(len(body)),
+		Attempt: attemptName(attempt), Filename: p.filename(), SHA256: digest(body), Size: int64(len(body)),
 		Pkgbase: p.base, Pkgnames: []string{p.name}, Architecture: x86, Version: p.version,
 	}
 }
@@ -178,7 +178,7 @@ func stage(tb testing.TB, r *pacmanrepo.Repos, attempt int64, pkgs ...pkg) []bui
 }
 
 func publication(attempt int64, files []buildbtw.Package, archs ...string) pacmanrepo.Publication {
-	return pacmanrepo.Publication{Repository: repository, DB: dbName, Architectures: archs, Attempt: attempt, Files: files}
+	return pacmanrepo.Publication{Repository: repository, DB: dbName, Architectures: archs, Attempt: attemptName(attempt), Files: files}
 }
 
 func publish(tb testing.TB, r *pacmanrepo.Repos, attempt int64, pkgs ...pkg) {
@@ -275,4 +275,8 @@ func field(desc, name string) string {
 	_, rest, _ := strings.Cut(desc, "%"+name+"%\n")
 	value, _, _ := strings.Cut(rest, "\n")
 	return value
+}
+
+func attemptName(id int64) buildbtw.AttemptName {
+	return buildbtw.AttemptName{ID: id, Random: "5f0c"}
 }

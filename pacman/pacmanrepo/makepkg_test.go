@@ -107,7 +107,7 @@ func stageReal(t *testing.T, r *pacmanrepo.Repos, path string) buildbtw.Package 
 		t.Fatal(err)
 	}
 	got, err := r.Stage(t.Context(), pacmanrepo.Upload{
-		Attempt: 1, Filename: filepath.Base(path), SHA256: digest(content), Size: int64(len(content)), Pkgbase: "tool",
+		Attempt: attemptName(1), Filename: filepath.Base(path), SHA256: digest(content), Size: int64(len(content)), Pkgbase: "tool",
 		Pkgnames: []string{"tool", "tool-docs"}, Architecture: x86, Version: "1:1.0-3", VersionMayChange: true,
 	}, bytes.NewReader(content))
 	if err != nil {

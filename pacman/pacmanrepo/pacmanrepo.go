@@ -36,7 +36,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -75,9 +74,14 @@ type Repos struct {
 	disk    disk
 	locks   locks
 	cache   *lru.Cache[ID, *database] // a database belongs to whoever holds its repository's lock
+	reading chan struct{}             // has an element for each package that is being read
 	packer  packer
 	writeDB func(ctx context.Context, c change) (*database, error)
 }
+
+// readers is how many uploads are read at the same time. One whose names are as many
+// and as long as they may be takes hundreds of megabytes of memory.
+const readers = 8
 
 // ID names one repository of one architecture. DB is the name that pacman knows
 // it by: the section in pacman.conf and the stem of the database's file name.
@@ -91,7 +95,10 @@ func Open(dir string, o Options) (*Repos, error) {
 	}
 	o.Tool = cmp.Or(o.Tool, ToolNative)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
-	o.Staging = cmp.Or(o.Staging, filepath.Join(filepath.Dir(dir), "staging"))
+	o.Staging, err = filepath.Abs(cmp.Or(o.Staging, filepath.Join(filepath.Dir(dir), "staging")))
+	if err != nil {
+		return nil, fmt.Errorf("open pacman repositories: %w", err)
+	}
 	o.MaxPackage = cmp.Or(o.MaxPackage, 4<<30)
 	o.CacheBytes = cmp.Or(o.CacheBytes, 256<<20)
 	if o.Now == nil {
@@ -102,7 +109,7 @@ func Open(dir string, o Options) (*Repos, error) {
 			return nil, fmt.Errorf("open pacman repositories: %w", err)
 		}
 	}
-	r := &Repos{dir: dir, opts: o, locks: locks{seed: maphash.MakeSeed()}, cache: lru.NewWeighted[ID](o.CacheBytes, (*database).size)}
+	r := &Repos{dir: dir, opts: o, disk: disk{dirs: [2]string{dir, o.Staging}}, locks: locks{seed: maphash.MakeSeed()}, cache: lru.NewWeighted[ID](o.CacheBytes, (*database).size), reading: make(chan struct{}, readers)}
 	for i := range r.locks.held {
 		r.locks.held[i] = make(chan struct{}, 1)
 	}
@@ -171,47 +178,54 @@ func (r *Repos) Remove(ctx context.Context, repository string) error {
 	}
 	defer unlock()
 	r.cache.DeleteFunc(func(id ID) bool { return id.Repository == repository })
-	if err := os.RemoveAll(filepath.Join(r.dir, repository)); err != nil {
+	if err := r.disk.within(filepath.Join(r.dir, repository), (*os.Root).RemoveAll); err != nil {
 		return fmt.Errorf("remove repository %s: %w", repository, err)
 	}
 	return r.disk.syncDir(r.dir)
 }
 
-// Path returns the file of a repository that a URL names: a package, DB.db,
+// OpenFile opens the file of a repository that a URL names: a package, DB.db,
 // DB.files, or an archive behind those. The error is NotFound when there is no
-// such file, and Invalid when the names could lead anywhere else.
-func (r *Repos) Path(repository, architecture, file string) (string, error) {
+// such file, one that a symbolic link leads out of the repositories to included,
+// and Invalid when the names could lead anywhere else.
+func (r *Repos) OpenFile(repository, architecture, file string) (*os.File, error) {
 	for _, n := range []struct{ what, name string }{{"repository", repository}, {"architecture", architecture}, {"file", file}} {
 		if err := checkName(n.what, n.name); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
 	path := filepath.Join(r.archDir(repository, architecture), file)
-	info, err := os.Stat(path)
-	if err == nil && info.Mode().IsRegular() {
-		return path, nil
+	info, err := r.disk.stat(path)
+	if err != nil {
+		_, outside := os.Stat(path)
+		if outside != nil && !errors.Is(outside, fs.ErrNotExist) {
+			return nil, fmt.Errorf("look for %s in repository %s: %w", file, repository, err)
+		}
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("look for %s in repository %s: %w", file, repository, err)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, buildbtw.NotFound("repository %s has no file %s for %s", repository, file, architecture)
 	}
-	return "", buildbtw.NotFound("repository %s has no file %s for %s", repository, file, architecture)
+	f, err := r.disk.open(path)
+	if errors.Is(err, fs.ErrNotExist) { // replaced just now
+		return nil, buildbtw.NotFound("repository %s has no file %s for %s", repository, file, architecture)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s of repository %s: %w", file, repository, err)
+	}
+	return f, nil
 }
 
 // PkgInfo reads the .PKGINFO of a package file in a repository. The error is
-// NotFound when the file is not there (any more).
+// NotFound when the file is not there (any more), and Invalid when it is damaged.
 func (r *Repos) PkgInfo(repository, architecture, file string) (*alpm.PkgInfo, error) {
-	path, err := r.Path(repository, architecture, file)
+	f, err := r.OpenFile(repository, architecture, file)
 	if err != nil {
 		return nil, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("open %s of repository %s: %w", file, repository, err)
 	}
 	defer f.Close()
 	info, err := alpm.ReadPkgInfo(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s of repository %s: %w", file, repository, err)
+		return nil, buildbtw.Invalid("%s of repository %s cannot be read: %w", file, repository, err)
 	}
 	return info, nil
 }
@@ -229,6 +243,65 @@ func PacmanConf(db, serverURL, repository string) string {
 SigLevel = Never
 Server = %s/repo/%s/os/$arch
 `, db, strings.TrimRight(serverURL, "/"), repository)
+}
+
+// Latest is the name under which the repository of a buildspace's newest complete
+// iteration is served, in the place of an iteration's own.
+func Latest(buildspace string) string { return "latest/" + buildspace }
+
+// IsDatabase reports whether a file of a repository is one of its databases, under
+// either name.
+func IsDatabase(db, file string) bool {
+	for _, kind := range kinds() {
+		if file == db+"."+kind || file == archiveName(db, kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// Upgrade is how a machine gets what a repository has, in words, and as a command
+// for a shell. With bump its rebuilds have higher versions than what they replace.
+// Else they keep their version, so that pacman -Syu, which compares versions, leaves
+// them and refuses what breaks them.
+func Upgrade(db string, bump bool) (words, command string) {
+	if bump {
+		return "Rebuilt packages have a higher pkgrel than what they replace, so that pacman installs them as any other upgrade:", "sudo pacman -Syu"
+	}
+	words = "pacman -Syu does not take rebuilt packages that keep their version, and refuses the whole upgrade when a new library breaks them " +
+		`("breaks dependency libfoo.so=1-64"). This buildspace does not raise the pkgrel of rebuilds: turn that on in its settings, or install all that you have ` +
+		"of this repository by name, with a cache of its own because the older file of a rebuilt package has the same name:"
+	return words, `sudo pacman -Sy && sudo pacman -S --cachedir /var/cache/pacman/` + db + `-$(date +%s) $(pacman -Slq ` + db + ` | grep -Fx "$(pacman -Qq)")`
+}
+
+// Modified returns the newest time of a repository's databases, over all
+// architectures; zero when there is none.
+func (r *Repos) Modified(repository string) (time.Time, error) {
+	var newest time.Time
+	if err := checkName("repository", repository); err != nil {
+		return newest, err
+	}
+	var files []string
+	for _, kind := range kinds() {
+		found, err := r.disk.glob(filepath.Join(r.dir, repository, "os"), "*/*."+kind+".tar.zst")
+		if err != nil {
+			return newest, fmt.Errorf("look for the databases of repository %s: %w", repository, err)
+		}
+		files = append(files, found...)
+	}
+	for _, file := range files {
+		info, err := r.disk.stat(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return newest, fmt.Errorf("look at the databases of repository %s: %w", repository, err)
+		}
+		if info.ModTime().After(newest) {
+			newest = info.ModTime()
+		}
+	}
+	return newest, nil
 }
 
 // maxName leaves room within the 255 bytes of a file name for the prefixes and
@@ -286,8 +359,8 @@ func (r *Repos) archDir(repository, architecture string) string {
 	return filepath.Join(r.dir, repository, "os", architecture)
 }
 
-func (r *Repos) attemptDir(attempt int64) string {
-	return filepath.Join(r.opts.Staging, strconv.FormatInt(attempt, 10))
+func (r *Repos) attemptDir(attempt buildbtw.AttemptName) string {
+	return filepath.Join(r.opts.Staging, attempt.String())
 }
 
 // locks makes writers of one repository wait for each other. There is a fixed

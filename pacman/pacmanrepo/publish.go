@@ -18,7 +18,7 @@ import (
 type Publication struct {
 	Repository, DB string
 	Architectures  []string
-	Attempt        int64
+	Attempt        buildbtw.AttemptName
 	Files          []buildbtw.Package // Filename, Pkgname, Version and SHA256 are used
 }
 
@@ -36,7 +36,7 @@ func (r *Repos) Publish(ctx context.Context, p Publication) error {
 	}
 	unlock, err := r.locks.lock(ctx, p.Repository)
 	if err != nil {
-		return fmt.Errorf("publish attempt %d: %w", p.Attempt, err)
+		return fmt.Errorf("publish attempt %s: %w", p.Attempt, err)
 	}
 	defer unlock()
 	items, err := r.stagedItems(p)
@@ -47,7 +47,7 @@ func (r *Repos) Publish(ctx context.Context, p Publication) error {
 		id := ID{Repository: p.Repository, DB: p.DB, Architecture: arch}
 		if err := r.publish(ctx, id, items); err != nil {
 			r.cache.Delete(id) // what is on disk may be ahead of it
-			return fmt.Errorf("publish attempt %d to %s for %s: %w", p.Attempt, p.Repository, arch, err)
+			return fmt.Errorf("publish attempt %s to %s for %s: %w", p.Attempt, p.Repository, arch, err)
 		}
 	}
 	return r.Discard(p.Attempt)
@@ -109,7 +109,7 @@ func (r *Repos) stagedItems(p Publication) ([]item, error) {
 			continue
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("read staged %s of attempt %d: %w", f.Filename, p.Attempt, err)
+			return nil, fmt.Errorf("read staged %s of attempt %s: %w", f.Filename, p.Attempt, err)
 		}
 		if e != nil && (e.filename != f.Filename || e.name != f.Pkgname || e.version != f.Version || e.arch != f.Architecture) {
 			return nil, buildbtw.Conflict("what was uploaded with digest %s is %s, not %s", f.SHA256, e.filename, f.Filename)
@@ -139,7 +139,7 @@ func (r *Repos) publish(ctx context.Context, id ID, items []item) error {
 			continue
 		}
 		if i.entry == nil {
-			if err := checkPublished(dir, now, i); err != nil {
+			if err := r.checkPublished(dir, now, i); err != nil {
 				return err
 			}
 			continue
@@ -156,7 +156,7 @@ func (r *Repos) publish(ctx context.Context, id ID, items []item) error {
 
 // loadExisting is like load; a repository that was not created is NotFound.
 func (r *Repos) loadExisting(id ID) (*database, error) {
-	if _, err := os.Stat(r.archDir(id.Repository, id.Architecture)); errors.Is(err, fs.ErrNotExist) {
+	if _, err := r.disk.stat(r.archDir(id.Repository, id.Architecture)); errors.Is(err, fs.ErrNotExist) {
 		return nil, buildbtw.NotFound("there is no repository %s for %s", id.Repository, id.Architecture)
 	}
 	return r.load(id)
@@ -164,10 +164,10 @@ func (r *Repos) loadExisting(id ID) (*database, error) {
 
 // checkPublished accepts a package that is no longer staged because an earlier
 // call published it.
-func checkPublished(dir string, d *database, i item) error {
+func (r *Repos) checkPublished(dir string, d *database, i item) error {
 	p := i.pkg
 	if e := d.entries[p.Pkgname]; e != nil && e.filename == p.Filename && e.sha256 == p.SHA256 {
-		info, err := os.Stat(filepath.Join(dir, p.Filename))
+		info, err := r.disk.stat(filepath.Join(dir, p.Filename))
 		if err == nil && info.Size() == e.size {
 			return nil
 		}
@@ -187,7 +187,7 @@ func (r *Repos) place(c *change, i item) error {
 		c.added = append(c.added, i)
 	}
 	target := filepath.Join(c.dir, i.entry.filename)
-	if sameFile(i.path, target) {
+	if r.disk.sameFile(i.path, target) {
 		return nil
 	}
 	if err := r.disk.remove(waitingName(target)); err != nil {
@@ -208,11 +208,11 @@ func waitingName(target string) string {
 	return filepath.Join(filepath.Dir(target), ".new."+filepath.Base(target))
 }
 
-func sameFile(a, b string) bool {
-	x, err := os.Stat(a)
+func (d disk) sameFile(a, b string) bool {
+	x, err := d.stat(a)
 	if err != nil {
 		return false
 	}
-	y, err := os.Stat(b)
+	y, err := d.stat(b)
 	return err == nil && os.SameFile(x, y)
 }

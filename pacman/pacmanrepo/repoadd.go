@@ -20,11 +20,11 @@ import (
 func (r *Repos) runRepoAdd(ctx context.Context, c change) (*database, error) {
 	work := filepath.Join(c.dir, ".repo-add")
 	// Also removes the lock and the incomplete files of a call that was killed.
-	if err := os.RemoveAll(work); err != nil {
+	if err := r.disk.removeAll(work); err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(work)
-	if err := os.MkdirAll(filepath.Join(work, "tmp"), 0o755); err != nil {
+	defer func() { _ = r.disk.within(work, (*os.Root).RemoveAll) }() // the next call removes it, too
+	if err := r.disk.mkdirAll(filepath.Join(work, "tmp")); err != nil {
 		return nil, err
 	}
 	packages, err := r.linkInputs(c, work)
@@ -32,7 +32,7 @@ func (r *Repos) runRepoAdd(ctx context.Context, c change) (*database, error) {
 		return nil, err
 	}
 	for _, name := range packages { // Stage may have accepted them while the other tool was set
-		p, _, err := readInterface(ctx, filepath.Join(work, name))
+		p, _, err := r.readInterface(ctx, filepath.Join(work, name))
 		if err != nil {
 			return nil, err
 		}
@@ -43,13 +43,13 @@ func (r *Repos) runRepoAdd(ctx context.Context, c change) (*database, error) {
 	if err := callRepoAdd(ctx, work, archiveName(c.now.id.DB, "db"), packages); err != nil {
 		return nil, err
 	}
-	next, err := checkRepoAdd(c, work)
+	next, err := r.checkRepoAdd(c, work)
 	if err != nil {
 		return nil, err
 	}
 	for _, kind := range kinds() { // to where the switch expects them
 		from := filepath.Join(work, archiveName(c.now.id.DB, kind))
-		f, err := os.Open(from)
+		f, err := r.disk.open(from)
 		if err != nil {
 			return nil, err
 		}
@@ -114,12 +114,12 @@ func callRepoAdd(ctx context.Context, work, db string, packages []string) error 
 
 // checkRepoAdd reads the databases that repo-add wrote. Its exit status does not
 // suffice: it lists truncated packages and ends with 0.
-func checkRepoAdd(c change, work string) (*database, error) {
-	main, err := readArchive(filepath.Join(work, archiveName(c.now.id.DB, "db")))
+func (r *Repos) checkRepoAdd(c change, work string) (*database, error) {
+	main, err := r.disk.readArchive(filepath.Join(work, archiveName(c.now.id.DB, "db")))
 	if err != nil {
 		return nil, err
 	}
-	files, err := readArchive(filepath.Join(work, archiveName(c.now.id.DB, "files")))
+	files, err := r.disk.readArchive(filepath.Join(work, archiveName(c.now.id.DB, "files")))
 	if err != nil {
 		return nil, err
 	}

@@ -3,49 +3,66 @@ package pacmanrepo_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
 	"buildbtw"
 	"buildbtw/pacman/pacmanrepo"
 )
 
-// serve gives repositories over HTTP on loopback, by Path as the server does.
+// serve gives repositories over HTTP on loopback, by OpenFile as the server does.
 func serve(tb testing.TB, r *pacmanrepo.Repos) string {
 	tb.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /repo/{repository}/os/{arch}/{file}", func(w http.ResponseWriter, req *http.Request) {
-		path, err := r.Path(req.PathValue("repository"), req.PathValue("arch"), req.PathValue("file"))
+		f, err := r.OpenFile(req.PathValue("repository"), req.PathValue("arch"), req.PathValue("file"))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusNotFound)
 			return
 		}
-		http.ServeFile(w, req, path)
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			tb.Error(err)
+			return
+		}
+		http.ServeContent(w, req, "", info.ModTime(), f)
 	})
 	server := httptest.NewServer(mux)
 	tb.Cleanup(server.Close)
 	return server.URL
 }
 
-func TestPathStaysInTheRepository(t *testing.T) {
+func TestOpenFileStaysInTheRepository(t *testing.T) {
 	t.Parallel()
 	r, dir := open(t, pacmanrepo.Options{})
 	create(t, r, x86)
 	publish(t, r, 1, pkg{name: "foo", version: "1:1.0-1"})
 	for _, file := range []string{"space.db", "space.files", "space.db.tar.zst", "foo-1:1.0-1-x86_64.pkg.tar"} {
-		path, err := r.Path(repository, x86, file)
-		if want := archFile(dir, x86, file); err != nil || path != want {
-			t.Errorf("%s: %s, %v", file, path, err)
+		f, err := r.OpenFile(repository, x86, file)
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		got, err := f.Stat()
+		want, err2 := os.Stat(archFile(dir, x86, file))
+		if f.Close(); err != nil || err2 != nil || !os.SameFile(got, want) {
+			t.Errorf("%s: %v, %v", file, err, err2)
 		}
 	}
 	tests := []struct {
@@ -67,8 +84,8 @@ func TestPathStaysInTheRepository(t *testing.T) {
 		{repository, x86, ".tmp.space.db.tar.zst", buildbtw.KindInvalid},
 	}
 	for _, tt := range tests {
-		if path, err := r.Path(tt.repository, tt.arch, tt.file); err == nil || buildbtw.KindOf(err) != tt.kind {
-			t.Errorf("%q %q %q: %s, %v; want %s", tt.repository, tt.arch, tt.file, path, err, tt.kind)
+		if _, err := r.OpenFile(tt.repository, tt.arch, tt.file); err == nil || buildbtw.KindOf(err) != tt.kind {
+			t.Errorf("%q %q %q: %v; want %s", tt.repository, tt.arch, tt.file, err, tt.kind)
 		}
 	}
 }
@@ -257,4 +274,131 @@ func get(url string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %s", url, res.Status)
 	}
 	return io.ReadAll(res.Body)
+}
+
+// TestLinksOutOfTheRepositoriesAreNotServed has links to a file outside, in the
+// place of a file and of a directory; DB.db, which is a link too, is served.
+func TestLinksOutOfTheRepositoriesAreNotServed(t *testing.T) {
+	t.Parallel()
+	r, dir := open(t, pacmanrepo.Options{})
+	create(t, r, x86)
+	outside := t.TempDir()
+	err := errors.Join(os.WriteFile(filepath.Join(outside, "secret"), []byte("secret"), 0o600),
+		os.Symlink(filepath.Join(outside, "secret"), filepath.Join(dir, repository, "os", x86, "x.sig")),
+		os.Symlink("../../../../../../../../../../etc/passwd", filepath.Join(dir, repository, "os", x86, "y.sig")),
+		os.Symlink("/nowhere", filepath.Join(dir, repository, "os", x86, "z.sig")),
+		os.Symlink(outside, filepath.Join(dir, repository, "os", "other")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range [][2]string{{x86, "x.sig"}, {x86, "y.sig"}, {x86, "z.sig"}, {"other", "secret"}} {
+		if _, err := r.OpenFile(repository, file[0], file[1]); buildbtw.KindOf(err) != buildbtw.KindNotFound {
+			t.Errorf("%v: %v", file, err)
+		}
+	}
+	f, err := r.OpenFile(repository, x86, dbName+".db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = f.Close()
+}
+
+// TestNothingOutsideIsWrittenOrReadThroughALink puts a link to a directory outside
+// in the place of each directory that the package works in, and calls everything
+// that takes a repository or an attempt: whatever it returns, the directory outside
+// is as it was.
+func TestNothingOutsideIsWrittenOrReadThroughALink(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{
+		"repos/" + repository, "repos/" + repository + "/os", "repos/" + repository + "/os/" + x86,
+		"staging/" + attemptName(2).String(), "staging/" + attemptName(2).String() + "/upload",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, dir := open(t, pacmanrepo.Options{})
+			create(t, r, x86)
+			publish(t, r, 1, pkg{name: "foo", version: "1.0-1"})
+			staged := stage(t, r, 2, pkg{name: "foo", version: "2.0-1"})
+			place := filepath.Join(filepath.Dir(dir), strings.Replace(name, "/upload", "/"+staged[0].SHA256, 1))
+			outside := filepath.Join(t.TempDir(), "outside")
+			if err := errors.Join(os.Rename(place, outside), os.Symlink(outside, place)); err != nil {
+				t.Fatal(err)
+			}
+			before := tree(t, outside)
+			id := pacmanrepo.ID{Repository: repository, DB: dbName, Architecture: x86}
+			r = reopen(t, filepath.Dir(dir), pacmanrepo.Options{})
+			_, _, _ = r.StagedBesides(attemptName(2), "")
+			if all, err := r.Interfaces(attemptName(2)); err == nil && len(all) > 0 && strings.HasPrefix(name, "staging") {
+				t.Error("interfaces of files outside were read")
+			}
+			if strings.HasPrefix(name, "repos") {
+				if _, err := r.OpenFile(repository, x86, dbName+".db"); buildbtw.KindOf(err) != buildbtw.KindNotFound {
+					t.Errorf("opened: %v", err)
+				}
+				if all, err := r.Verify(t.Context(), repository); len(all) > 0 && err == nil {
+					t.Errorf("verified %+v", all)
+				}
+			}
+			_ = r.Create(t.Context(), id)
+			_, _ = r.Remake(t.Context(), id, staged)
+			if err := r.Publish(t.Context(), publication(2, staged, x86)); err == nil {
+				t.Error("published")
+			}
+			_, _ = r.Prune(t.Context(), repository, -time.Hour)
+			_ = r.Discard(attemptName(2))
+			_ = r.Remove(t.Context(), repository)
+			if diff := cmp.Diff(before, tree(t, outside)); diff != "" {
+				t.Errorf("changed outside:\n%s", diff)
+			}
+		})
+	}
+}
+
+// tree returns what is below a directory: sizes, links and modes by path.
+func tree(tb testing.TB, dir string) map[string]string {
+	tb.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && path != dir {
+			all[path] = fmt.Sprint(info.Mode(), info.Size(), info.ModTime())
+		}
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return all
+}
+
+// TestOnlyDiskTouchesFiles keeps what the package does to files in one place, where
+// it stays below its two directories.
+func TestOnlyDiskTouchesFiles(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := regexp.MustCompile(`\bos\.([A-Z]\w*)\(|filepath\.(Glob|WalkDir|Walk|EvalSymlinks)\(`)
+	harmless := map[string][]string{
+		"pacmanrepo.go": {"os.MkdirAll(", "os.Stat("}, // of the two directories; for the words of an error
+		"publish.go":    {"os.SameFile("},             // compares what was asked before
+	}
+	for _, name := range files {
+		if name == "disk.go" || strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range call.FindAllString(string(text), -1) {
+			if !slices.Contains(harmless[name], found) {
+				t.Errorf("%s calls %s…)", name, found)
+			}
+		}
+	}
 }

@@ -13,7 +13,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"buildbtw"
 	"buildbtw/pacman/alpm"
@@ -22,7 +21,7 @@ import (
 // Upload describes the package that a build machine is about to send, and the
 // packages that its build may result in.
 type Upload struct {
-	Attempt  int64
+	Attempt  buildbtw.AttemptName
 	Filename string
 	SHA256   string // hexadecimal, lower case
 	Size     int64  // bytes; -1 when unknown
@@ -57,20 +56,20 @@ func (r *Repos) Stage(ctx context.Context, u Upload, body io.Reader) (buildbtw.P
 	e, _, err := r.staged(u.Attempt, u.SHA256)
 	switch {
 	case err == nil && e.filename == u.Filename:
-		return e.pkg(u.Attempt), nil
+		return e.pkg(u.Attempt.ID), nil
 	case isDamaged(err): // what comes now is another chance
 		err = r.disk.removeAll(filepath.Join(r.attemptDir(u.Attempt), u.SHA256))
 	case errors.Is(err, fs.ErrNotExist):
 		err = nil
 	}
 	if err != nil {
-		return buildbtw.Package{}, fmt.Errorf("stage %s of attempt %d: %w", u.Filename, u.Attempt, err)
+		return buildbtw.Package{}, fmt.Errorf("stage %s of attempt %s: %w", u.Filename, u.Attempt, err)
 	}
 	e, err = r.stage(ctx, u, body)
 	if err != nil {
-		return buildbtw.Package{}, fmt.Errorf("stage %s of attempt %d: %w", u.Filename, u.Attempt, err)
+		return buildbtw.Package{}, fmt.Errorf("stage %s of attempt %s: %w", u.Filename, u.Attempt, err)
 	}
-	return e.pkg(u.Attempt), nil
+	return e.pkg(u.Attempt.ID), nil
 }
 
 func (e *entry) pkg(attempt int64) buildbtw.Package {
@@ -82,8 +81,8 @@ func (e *entry) pkg(attempt int64) buildbtw.Package {
 
 // checkUpload refuses an upload before its body is read.
 func (r *Repos) checkUpload(u Upload) error {
-	if u.Attempt <= 0 {
-		return fmt.Errorf("stage %s: attempt %d", u.Filename, u.Attempt)
+	if u.Attempt.ID <= 0 {
+		return fmt.Errorf("stage %s: attempt %s", u.Filename, u.Attempt)
 	}
 	if err := checkName("file", u.Filename); err != nil {
 		return err
@@ -116,24 +115,30 @@ func checkDigest(s string) error {
 // staged package is there with its entry, or not at all.
 func (r *Repos) stage(ctx context.Context, u Upload, body io.Reader) (*entry, error) {
 	dir := r.attemptDir(u.Attempt)
-	err := os.Mkdir(dir, 0o755)
+	err := r.disk.mkdir(dir)
 	if err == nil {
 		err = r.disk.syncDir(r.opts.Staging)
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	temp, err := os.MkdirTemp(dir, ".upload-")
+	temp, err := r.disk.mkdirTemp(dir, ".upload-")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(temp)
+	defer func() { _ = r.disk.within(temp, (*os.Root).RemoveAll) }() // prune removes it, too
 	path := filepath.Join(temp, u.Filename)
 	f, err := r.receive(ctx, u, path, body)
 	if err != nil {
 		return nil, err
 	}
-	p, iface, err := readInterface(ctx, path)
+	select {
+	case r.reading <- struct{}{}:
+		defer func() { <-r.reading }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	p, iface, err := r.readInterface(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +154,7 @@ func (r *Repos) stage(ctx context.Context, u Upload, body io.Reader) (*entry, er
 	if err := r.describe(ctx, temp, e, iface); err != nil {
 		return nil, err
 	}
-	if err := readBack(temp, e); err != nil {
+	if err := r.disk.readBack(temp, e); err != nil {
 		return nil, err
 	}
 	return e, r.nameUpload(dir, temp, e)
@@ -157,10 +162,10 @@ func (r *Repos) stage(ctx context.Context, u Upload, body io.Reader) (*entry, er
 
 // receive writes the body to path while hashing it.
 func (r *Repos) receive(ctx context.Context, u Upload, path string, body io.Reader) (file, error) {
-	sums := sums{md5: md5.New(), sha256: sha256.New()} //nolint:gosec // pacman's database has a field for MD5
+	sums := sums{md5: md5.New(), sha256: sha256.New()} // pacman's database has a field for MD5
 	in := &incoming{ctx: ctx, r: io.LimitReader(body, r.opts.MaxPackage+1)}
 	var size int64
-	err := writeFile(path, func(w io.Writer) (err error) {
+	err := r.disk.writeFile(path, func(w io.Writer) (err error) {
 		size, err = io.Copy(io.MultiWriter(w, sums.md5, sums.sha256), in)
 		return err
 	})
@@ -195,7 +200,7 @@ func (r *Repos) describe(ctx context.Context, dir string, e *entry, i alpm.Inter
 	if err != nil {
 		return err
 	}
-	err = writeFile(filepath.Join(dir, interfaceName), func(w io.Writer) error {
+	err = r.disk.writeFile(filepath.Join(dir, interfaceName), func(w io.Writer) error {
 		_, err := w.Write(text)
 		return err
 	})
@@ -206,7 +211,7 @@ func (r *Repos) describe(ctx context.Context, dir string, e *entry, i alpm.Inter
 	if err := d.pack(ctx, r.packer, nil); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(dir, entryName), d.archive(r.packer, filesDB)); err != nil {
+	if err := r.disk.writeFile(filepath.Join(dir, entryName), d.archive(r.packer, filesDB)); err != nil {
 		return err
 	}
 	return r.disk.syncDir(dir)
@@ -215,20 +220,20 @@ func (r *Repos) describe(ctx context.Context, dir string, e *entry, i alpm.Inter
 // nameUpload names the directory of an upload after its digest and removes
 // another upload of the same file.
 func (r *Repos) nameUpload(dir, temp string, e *entry) error {
-	if err := os.Chmod(temp, 0o755); err != nil {
+	if err := r.disk.chmod(temp, 0o755); err != nil {
 		return err
 	}
 	err := r.disk.rename(temp, filepath.Join(dir, e.sha256))
 	if err != nil && !errors.Is(err, fs.ErrExist) { // the same upload twice at once
 		return err
 	}
-	older, err := filepath.Glob(filepath.Join(dir, "*", e.filename))
+	older, err := r.disk.glob(dir, "*/"+e.filename)
 	if err != nil {
 		return err
 	}
 	for _, path := range older {
 		if filepath.Base(filepath.Dir(path)) != e.sha256 {
-			os.RemoveAll(filepath.Dir(path))
+			_ = r.disk.within(filepath.Dir(path), (*os.Root).RemoveAll) // Publish goes by the digest
 		}
 	}
 	return r.disk.syncDir(dir)
@@ -236,8 +241,8 @@ func (r *Repos) nameUpload(dir, temp string, e *entry) error {
 
 // readBack compares the files in dir with what was to be written for e: what
 // cannot be read again could not be published.
-func readBack(dir string, e *entry) error {
-	got, _, err := readStaged(dir)
+func (d disk) readBack(dir string, e *entry) error {
+	got, _, err := d.readStaged(dir)
 	if err != nil {
 		return fmt.Errorf("read back: %w", err)
 	}
@@ -250,16 +255,16 @@ func readBack(dir string, e *entry) error {
 
 // staged returns the entry and the path of a staged package, or fs.ErrNotExist.
 // One that is there but cannot be published is an error that isDamaged knows.
-func (r *Repos) staged(attempt int64, digest string) (*entry, string, error) {
-	e, path, err := readStaged(filepath.Join(r.attemptDir(attempt), digest))
+func (r *Repos) staged(attempt buildbtw.AttemptName, digest string) (*entry, string, error) {
+	e, path, err := r.disk.readStaged(filepath.Join(r.attemptDir(attempt), digest))
 	if err == nil && e.sha256 != digest {
 		return nil, "", damagedError{fmt.Errorf("the entry is of digest %s", e.sha256)}
 	}
 	return e, path, err
 }
 
-func readStaged(dir string) (*entry, string, error) {
-	entries, err := readArchive(filepath.Join(dir, entryName))
+func (d disk) readStaged(dir string) (*entry, string, error) {
+	entries, err := d.readArchive(filepath.Join(dir, entryName))
 	var disk *fs.PathError
 	switch {
 	case errors.As(err, &disk):
@@ -273,7 +278,7 @@ func readStaged(dir string) (*entry, string, error) {
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.filename)
-		info, err := os.Stat(path)
+		info, err := d.stat(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // Discard may have come only this far
 			return nil, "", damagedError{fmt.Errorf("%s is gone", e.filename)}
@@ -296,48 +301,81 @@ func isDamaged(err error) bool {
 }
 
 // Discard removes the staged files of an attempt that came to nothing.
-func (r *Repos) Discard(attempt int64) error {
+func (r *Repos) Discard(attempt buildbtw.AttemptName) error {
 	if err := r.disk.removeAll(r.attemptDir(attempt)); err != nil {
-		return fmt.Errorf("discard uploads of attempt %d: %w", attempt, err)
+		return fmt.Errorf("discard uploads of attempt %s: %w", attempt, err)
 	}
 	return nil
 }
 
 // Staged returns the attempts that have staged files, so that those which have
 // ended can be discarded.
-func (r *Repos) Staged() ([]int64, error) {
-	dirs, err := os.ReadDir(r.opts.Staging)
+func (r *Repos) Staged() ([]buildbtw.AttemptName, error) {
+	dirs, err := r.disk.readDir(r.opts.Staging)
 	if err != nil {
 		return nil, fmt.Errorf("list uploads: %w", err)
 	}
-	var attempts []int64
+	var attempts []buildbtw.AttemptName
 	for _, d := range dirs {
-		if n, err := strconv.ParseInt(d.Name(), 10, 64); err == nil {
+		if n, ok := buildbtw.ParseAttemptName(d.Name()); ok {
 			attempts = append(attempts, n)
 		}
 	}
 	return attempts, nil
 }
 
-// Interfaces returns the interfaces of the staged packages of an attempt, by
-// their SHA-256. The error is a Conflict when one cannot be read any more.
-func (r *Repos) Interfaces(attempt int64) (map[string]alpm.Interface, error) {
-	files, err := filepath.Glob(filepath.Join(r.attemptDir(attempt), "*", interfaceName))
-	if err != nil {
-		return nil, fmt.Errorf("list the interfaces of attempt %d: %w", attempt, err)
+// StagedBesides returns how many packages of an attempt are staged or being
+// uploaded, besides the one with a digest, and how many bytes they have on disk.
+func (r *Repos) StagedBesides(attempt buildbtw.AttemptName, digest string) (packages int, bytes int64, err error) {
+	dirs, err := r.disk.readDir(r.attemptDir(attempt))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, 0, fmt.Errorf("list uploads of attempt %s: %w", attempt, err)
 	}
-	all := make(map[string]alpm.Interface, len(files))
+	for _, d := range dirs {
+		if d.Name() == digest {
+			continue
+		}
+		packages++
+		files, err := r.disk.readDir(filepath.Join(r.attemptDir(attempt), d.Name()))
+		if err != nil {
+			continue // gone meanwhile
+		}
+		for _, f := range files {
+			if info, err := f.Info(); err == nil {
+				bytes += info.Size()
+			}
+		}
+	}
+	return packages, bytes, nil
+}
+
+// maxInterfaces bounds, in bytes, what is stored of the interfaces of an attempt's
+// packages, which are in memory together when they are published.
+const maxInterfaces = 64 << 20
+
+// Interfaces returns the interfaces of the staged packages of an attempt, by
+// their SHA-256. The error is a Conflict when one cannot be read any more, and
+// Invalid when they are too large.
+func (r *Repos) Interfaces(attempt buildbtw.AttemptName) (map[string]alpm.Interface, error) {
+	files, err := r.disk.glob(r.attemptDir(attempt), "*/"+interfaceName)
+	if err != nil {
+		return nil, fmt.Errorf("list the interfaces of attempt %s: %w", attempt, err)
+	}
+	all, total := make(map[string]alpm.Interface, len(files)), 0
 	for _, path := range files {
-		text, err := os.ReadFile(path)
+		text, err := r.disk.readFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // published and gone meanwhile
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the interfaces of attempt %d: %w", attempt, err)
+			return nil, fmt.Errorf("read the interfaces of attempt %s: %w", attempt, err)
+		}
+		if total += len(text); total > maxInterfaces {
+			return nil, buildbtw.Invalid("the libraries of the packages have names of more than %d MiB", maxInterfaces>>20)
 		}
 		var i alpm.Interface
 		if err := json.Unmarshal(text, &i); err != nil {
-			return nil, buildbtw.Conflict("what was stored of an uploaded package of attempt %d cannot be read any more (%w); it has to be built again", attempt, err)
+			return nil, buildbtw.Conflict("what was stored of an uploaded package of attempt %d cannot be read any more (%w); it has to be built again", attempt.ID, err)
 		}
 		all[filepath.Base(filepath.Dir(path))] = i
 	}
@@ -345,8 +383,8 @@ func (r *Repos) Interfaces(attempt int64) (map[string]alpm.Interface, error) {
 }
 
 // readInterface reads a package file to its end, shared libraries included.
-func readInterface(ctx context.Context, path string) (*alpm.Package, alpm.Interface, error) {
-	f, err := os.Open(path)
+func (r *Repos) readInterface(ctx context.Context, path string) (*alpm.Package, alpm.Interface, error) {
+	f, err := r.disk.open(path)
 	if err != nil {
 		return nil, alpm.Interface{}, err
 	}

@@ -210,11 +210,11 @@ func TestDiscardRemovesTheUploadsOfOneAttempt(t *testing.T) {
 	r, _ := open(t, pacmanrepo.Options{})
 	stage(t, r, 1, pkg{name: "foo"})
 	stage(t, r, 2, pkg{name: "foo"})
-	if err := r.Discard(1); err != nil {
+	if err := r.Discard(attemptName(1)); err != nil {
 		t.Fatal(err)
 	}
 	got, err := r.Staged()
-	if diff := cmp.Diff([]int64{2}, got); err != nil || diff != "" {
+	if diff := cmp.Diff([]buildbtw.AttemptName{attemptName(2)}, got); err != nil || diff != "" {
 		t.Errorf("error %v, (-want +got):\n%s", err, diff)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -51,7 +50,7 @@ func (r *Repos) Verify(ctx context.Context, repository string) ([]Contents, erro
 
 // ids returns the databases of a repository.
 func (r *Repos) ids(repository string) ([]ID, error) {
-	links, err := filepath.Glob(filepath.Join(r.dir, repository, "os", "*", "*.db"))
+	links, err := r.disk.glob(r.dir, repository+"/os/*/*.db")
 	if err != nil {
 		return nil, err
 	}
@@ -80,39 +79,45 @@ func (r *Repos) verify(ctx context.Context, id ID) (Contents, error) {
 	dir := r.archDir(id.Repository, id.Architecture)
 	for _, e := range d.sorted() {
 		c.Listed = append(c.Listed, e.filename)
-		if err := verifyFile(ctx, filepath.Join(dir, e.filename), e); err != nil {
+		if err := r.verifyFile(ctx, filepath.Join(dir, e.filename), e); err != nil {
 			faults = append(faults, err)
 		}
 	}
 	slices.Sort(c.Listed)
-	c.Unlisted, err = unlisted(dir, d)
+	c.Unlisted, err = r.unlisted(dir, d)
 	return c, errors.Join(append(faults, err)...)
 }
 
-func verifyFile(ctx context.Context, path string, e *entry) error {
-	f, err := os.Open(path)
+// digest reads a package file and describes it.
+func (r *Repos) digest(ctx context.Context, path string) (file, error) {
+	f, err := r.disk.open(path)
 	if err != nil {
-		return fmt.Errorf("%s is listed but cannot be read: %w", e.filename, err)
+		return file{}, err
 	}
 	defer f.Close()
 	s := sums{md5: md5.New(), sha256: sha256.New()}
 	size, err := io.Copy(io.MultiWriter(s.md5, s.sha256), &incoming{ctx: ctx, r: f})
+	return file{name: filepath.Base(path), size: size, md5: hexSum(s.md5), sha256: hexSum(s.sha256)}, err
+}
+
+func (r *Repos) verifyFile(ctx context.Context, path string, e *entry) error {
+	f, err := r.digest(ctx, path)
 	switch {
 	case err != nil:
-		return fmt.Errorf("read %s: %w", e.filename, err)
-	case size != e.size || hexSum(s.sha256) != e.sha256 || hexSum(s.md5) != e.md5:
+		return fmt.Errorf("%s is listed but cannot be read: %w", e.filename, err)
+	case f.size != e.size || f.sha256 != e.sha256 || f.md5 != e.md5:
 		return fmt.Errorf("%s is not the file that the database lists", e.filename)
 	}
 	return nil
 }
 
 // unlisted returns the package files, by name, that the database does not list.
-func unlisted(dir string, d *database) ([]string, error) {
+func (r *Repos) unlisted(dir string, d *database) ([]string, error) {
 	listed := map[string]bool{}
 	for _, e := range d.entries {
 		listed[e.filename] = true
 	}
-	files, err := os.ReadDir(dir)
+	files, err := r.disk.readDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +132,8 @@ func unlisted(dir string, d *database) ([]string, error) {
 
 // Prune removes the files of a repository that were replaced by a rebuild longer
 // ago than the given age, by when clients have a newer database than the one
-// that listed them. It returns the number of files.
+// that listed them. It returns the number of files. The error of a repository that is
+// to be made anew is a *DamagedError.
 func (r *Repos) Prune(ctx context.Context, repository string, age time.Duration) (int, error) {
 	if err := checkName("repository", repository); err != nil {
 		return 0, err
@@ -154,17 +160,20 @@ func (r *Repos) Prune(ctx context.Context, repository string, age time.Duration)
 
 func (r *Repos) prune(id ID, before time.Time) (int, error) {
 	d, err := r.load(id)
-	if err != nil || d.dirty {
-		return 0, err // what a half written database lists is not sure
+	switch {
+	case err != nil:
+		return 0, err
+	case d.dirty: // a crash, or damage: what it lists is not sure
+		return 0, &DamagedError{id, fmt.Errorf("%s.db and %s.files do not list the same", id.DB, id.DB)}
 	}
 	dir := r.archDir(id.Repository, id.Architecture)
-	names, err := unlisted(dir, d)
+	names, err := r.unlisted(dir, d)
 	if err != nil {
 		return 0, err
 	}
 	pruned := 0
 	for _, name := range names {
-		info, err := os.Stat(filepath.Join(dir, name))
+		info, err := r.disk.stat(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) || err == nil && !info.ModTime().Before(before) {
 			continue
 		}

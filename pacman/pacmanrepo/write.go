@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"buildbtw/internal/guard"
 )
 
 // write makes the databases of a change durable and visible. The order keeps
@@ -51,7 +52,9 @@ func (r *Repos) writeNative(ctx context.Context, c change) (*database, error) {
 	}
 	var g errgroup.Group
 	for which, kind := range kinds() {
-		g.Go(func() error { return writeFile(c.hiddenArchive(kind), next.archive(r.packer, which)) })
+		g.Go(func() error {
+			return guard.Run(func() error { return r.disk.writeFile(c.hiddenArchive(kind), next.archive(r.packer, which)) })
+		})
 	}
 	return next, g.Wait()
 }
@@ -74,7 +77,7 @@ func (r *Repos) stamp(c change, next *database) error {
 		next.modified = earliest
 	}
 	for _, kind := range kinds() {
-		if err := os.Chtimes(c.hiddenArchive(kind), next.modified, next.modified); err != nil {
+		if err := r.disk.chtimes(c.hiddenArchive(kind), next.modified); err != nil {
 			return err
 		}
 	}
@@ -112,8 +115,7 @@ func (r *Repos) markReplaced(c change) error {
 		if old == nil || old.filename == i.entry.filename {
 			continue
 		}
-		now := r.opts.Now()
-		err := os.Chtimes(filepath.Join(c.dir, old.filename), now, now)
+		err := r.disk.chtimes(filepath.Join(c.dir, old.filename), r.opts.Now())
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("mark %s as replaced: %w", old.filename, err)
 		}

@@ -5,12 +5,14 @@ package fake
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -45,13 +47,15 @@ func (Runner) Build(ctx context.Context, job runners.Job, log io.Writer) runners
 	}
 	switch w.outcome {
 	case "failed":
+		fmt.Fprintln(log, w.message) // as a compiler prints why, before makepkg's line
 		fmt.Fprintln(log, "==> ERROR: A failure occurred in build().")
-		return runners.Failed("%s", w.message)
+		return runners.PackageFailed("%s", w.message)
 	case "infrastructure":
 		return runners.Infrastructure("%s", w.message)
 	case "exit0-no-package":
 		return runners.Result{Outcome: buildbtw.OutcomeBuilt}
 	}
+	job.Version = cmp.Or(w.version, job.Version)
 	if err := makePackages(job, info, w); err != nil {
 		return runners.Infrastructure("make the package: %v", err)
 	}
@@ -66,15 +70,19 @@ func (Runner) Build(ctx context.Context, job runners.Job, log io.Writer) runners
 //	outcome=failed      built (default), failed, infrastructure, hang, exit0-no-package
 //	outcome.1=failed    the same for one attempt only
 //	message=…           the reason of a failure
+//	version=2-1         of the packages, as pkgver() makes another one
 //	size=1000000        bytes of incompressible content in each package
 //	soname=libx.so.2    the first package provides libx.so=2-64
+//	file=usr/lib/x      the first package has that file, too; may be repeated
 type wish struct {
 	sleep    time.Duration
 	lines    int
 	outcome  string
 	message  string
+	version  string
 	size     int64
 	provides string
+	files    []string
 }
 
 // Limits of what a source may ask for.
@@ -127,6 +135,8 @@ func (w *wish) set(key, value string) (err error) {
 		w.lines, err = strconv.Atoi(value)
 	case "size":
 		w.size, err = strconv.ParseInt(value, 10, 64)
+	case "version":
+		w.version = value
 	case "message":
 		w.message = value
 	case "soname":
@@ -135,6 +145,11 @@ func (w *wish) set(key, value string) (err error) {
 			return fmt.Errorf("soname %q is not like libx.so.2", value)
 		}
 		w.provides = fmt.Sprintf("%s.so=%s-64", library, version)
+	case "file":
+		if !filepath.IsLocal(value) {
+			return fmt.Errorf("file %q is not inside the package", value)
+		}
+		w.files = append(w.files, value)
 	case "outcome":
 		w.outcome = value
 		return checkOutcome(value)

@@ -33,6 +33,9 @@ func makePackages(job runners.Job, info *srcinfo.Info, w wish) error {
 		if slices.Contains(p.Arch, "any") {
 			c.arch = "any"
 		}
+		if i == 0 {
+			c.further = w.files
+		}
 		if i == 0 && w.provides != "" {
 			c.provides = []string{w.provides}
 		}
@@ -50,6 +53,7 @@ type content struct {
 	pkg      srcinfo.Package
 	arch     string
 	provides []string
+	further  []string // names of files
 	size     int64
 }
 
@@ -120,6 +124,9 @@ func (c content) files() []entry {
 		noise := make([]byte, c.size)
 		_, _ = rand.NewChaCha8(sha256.Sum256([]byte(text))).Read(noise) // never fails
 		entries = append(entries, entry{name: dir + "noise", body: noise})
+	}
+	for _, name := range c.further {
+		entries = append(entries, entry{name: name, body: []byte(text)})
 	}
 	return entries
 }

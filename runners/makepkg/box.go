@@ -2,6 +2,7 @@ package makepkg
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -9,24 +10,26 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"buildbtw/internal/limit"
 	"buildbtw/runners"
 )
 
 //go:embed box.sh
 var boxScript string
 
-// step is one program of a build.
+// step is one program of a build. None has a network.
 type step struct {
 	args    []string
 	env     []string
 	dir     string
-	network bool // the host's network; else none
-	asRoot  bool // as root of the private pacman root, which has no more rights outside
-	overlay bool // with the private root over the host's directories
+	asRoot  bool      // as root of the private pacman root, which has no more rights outside
+	overlay bool      // with the private root over the host's directories
+	also    io.Writer // gets the output besides the log; may be nil
 }
 
 // errBox is the error of a sandbox that did not start its program.
@@ -36,14 +39,23 @@ var errBox = errors.New("the sandbox could not be started")
 // program was not run.
 func (b *build) run(ctx context.Context, s step) (runners.Exit, error) {
 	c := runners.Command{
-		Env: s.env, Dir: s.dir, Output: b.log, Mark: b.job.Mark,
+		Env: s.env, Dir: s.dir, Output: io.MultiWriter(b.log, cmp.Or(s.also, io.Discard)), Mark: b.job.Mark,
 		Stall: time.Duration(b.job.StallSeconds * float64(time.Second)),
+		Watch: limit.Watch{Limits: b.options.Limits, Dirs: b.ownDirs()}, Groups: b.groups,
+	}
+	if b.way == ownUser {
+		c.User = b.uid
 	}
 	if b.options.Isolation == None {
-		c.Args = append(b.tools.dropRoot(b.options), s.args...)
-		if s.asRoot {
-			c.Args = append(b.tools.dropRoot(b.options), append([]string{b.tools.fakeroot, "--"}, s.args...)...)
+		limits := b.options.Limits
+		if b.way == sameUser {
+			limits.Processes = 0 // the kernel would count the user's others, too
 		}
+		c.Args = append(b.dropRoot(), b.tools.bash, "-c", limits.Shell(b.groups != nil)+` && exec "$@"`, "limits")
+		if s.asRoot {
+			c.Args = append(c.Args, b.tools.fakeroot, "--")
+		}
+		c.Args = append(c.Args, s.args...)
 		return c.Run(ctx)
 	}
 	started, status, err := newStatusPipe()
@@ -51,6 +63,7 @@ func (b *build) run(ctx context.Context, s step) (runners.Exit, error) {
 		return runners.Exit{}, err
 	}
 	c.Files = []*os.File{status}
+	c.Watch.Become = b.becomeRoot()
 	c.Args, c.Dir = b.boxed(s), "/"
 	c.Env = []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8"}
 	exit, err := c.Run(ctx)
@@ -78,22 +91,30 @@ func newStatusPipe() (<-chan bool, *os.File, error) {
 	return started, w, nil
 }
 
-// boxed returns the command line that runs a step in the sandbox: mount namespace,
-// mounts, then bwrap as a user without rights.
+// boxed returns the command line that runs a step in the sandbox: mount namespace
+// and mounts as root of it, then, as a user without rights, limits and bwrap. A
+// user namespace around bwrap's has room for those that bwrap makes, so that the
+// program in it can make none.
 func (b *build) boxed(s step) []string {
 	base := baseDir(b.job)
-	args := []string{b.tools.unshare, "--mount", "--propagation", "private"}
-	if os.Geteuid() != 0 {
-		args = append(args, "--user", "--map-root-user")
-	}
-	args = append(args, b.tools.bash, "-c", boxScript, "box", base, b.job.Tree, b.job.Output, b.job.Work)
+	args := append(b.becomeRoot("--mount", "--propagation", "private"),
+		b.tools.bash, "-c", boxScript, "box", base, b.job.Tree, b.job.Output, b.job.Work, strconv.FormatInt(b.options.Limits.Shared(), 10))
 	laid := b.overlays(s)
 	args = append(args, laid...)
 	args = append(args, "--")
-	args = append(args, b.tools.dropRoot(b.options)...)
+	args = append(args, b.dropRoot()...)
+	spaces := 2
+	if s.asRoot { // bwrap changes the user's id in a second one
+		spaces = 1
+	}
+	args = append(args, b.tools.unshare, "--user", "--map-root-user", "--", b.tools.bash, "-c",
+		fmt.Sprintf(`(echo %d >/proc/sys/user/max_user_namespaces) 2>/dev/null; %s && exec "$@"`, spaces, b.options.Limits.Shell(b.groups != nil)), "limits")
 	args = append(args, b.tools.bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--hostname", "buildbtw", "--json-status-fd", "3")
 	args = append(args, hostBinds(base, laid)...)
 	args = append(args, b.stepBinds(base, s)...)
+	for _, dir := range []string{"/dev", "/run", "/var", "/"} { // else they are memory that nothing bounds
+		args = append(args, "--remount-ro", dir)
+	}
 	args = append(args, "--chdir", s.dir, "--clearenv")
 	for _, e := range s.env {
 		name, value, _ := strings.Cut(e, "=")
@@ -130,51 +151,53 @@ func (b *build) overlays(s step) []string {
 	return dirs
 }
 
-// systemDirs returns the parts of the host that a build sees.
+// systemDirs returns the parts of the host that a build sees: of /etc only the
+// copies that copyEtc made.
 func systemDirs() []string { return []string{"usr", "etc", "opt"} }
+
+// libraryDirs returns the directories beside /usr that are links into it, or were
+// before.
+func libraryDirs() []string { return []string{"bin", "sbin", "lib", "lib32", "lib64", "libx32"} }
 
 // hostBinds mounts the host's system read-only, with overlays or as it is.
 func hostBinds(base string, laid []string) []string {
 	var args []string
 	for _, dir := range systemDirs() {
 		from := "/" + dir
-		for _, l := range laid {
-			if l == dir {
-				from = base + "/" + dir
-			}
+		switch {
+		case slices.Contains(laid, dir):
+			from = base + from
+		case dir == "etc":
+			from = base + "/work/etc"
 		}
-		if _, err := os.Stat(from); err == nil || strings.HasPrefix(from, base) {
+		if _, err := os.Stat(from); err == nil || strings.HasPrefix(from, base+"/") {
 			args = append(args, "--ro-bind", from, "/"+dir)
 		}
 	}
-	for _, dir := range []string{"bin", "sbin", "lib", "lib32", "lib64", "libx32"} {
+	if info, err := os.Lstat("/usr/local/etc"); err == nil && info.IsDir() { // settings, as in /etc
+		args = append(args, "--ro-bind", base+"/empty", "/usr/local/etc")
+	}
+	for _, dir := range libraryDirs() {
 		if target, err := os.Readlink("/" + dir); err == nil {
 			args = append(args, "--symlink", target, "/"+dir)
 		} else if info, err := os.Stat("/" + dir); err == nil && info.IsDir() {
 			args = append(args, "--ro-bind", "/"+dir, "/"+dir)
 		}
 	}
-	return append(args, "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run", "--tmpfs", "/var")
+	return append(args, "--dev", "/dev", "--bind", base+"/shm", "/dev/shm", "--proc", "/proc", "--tmpfs", "/run", "--tmpfs", "/var")
 }
 
 // stepBinds mounts the build's own directories.
 func (b *build) stepBinds(base string, s step) []string {
 	work := base + "/work/"
 	args := []string{"--ro-bind", work + "conf", b.place.conf, "--bind", work + "tmp", "/tmp", "--bind", work + "tmp", "/var/tmp"}
-	if s.network {
-		args = append(args, "--share-net")
-		// Names resolve also where /etc/resolv.conf is a link into /run.
-		target, err := filepath.EvalSymlinks("/etc/resolv.conf")
-		if err == nil && !strings.HasPrefix(target, "/etc/") && !strings.HasPrefix(target, base+"/") {
-			args = append(args, "--ro-bind", target, target)
-		}
-	}
+	// Also where a package brings its own.
+	args = append(args, "--ro-bind", work+"etc/passwd", "/etc/passwd", "--ro-bind", work+"etc/group", "/etc/group")
 	if s.asRoot {
 		return append(args, "--uid", "0", "--gid", "0", "--cap-add", "ALL",
-			"--bind", work+"root", b.place.root, "--bind", work+"cache", b.place.cache, "--bind", work+"gpg", b.place.gpg)
+			"--bind", work+"root", b.place.root, "--ro-bind", work+"packages", b.place.packages, "--bind", work+"cache", b.place.cache, "--bind", work+"gpg", b.place.gpg)
 	}
 	return append(args, "--uid", strconv.Itoa(builder), "--gid", strconv.Itoa(builder),
-		"--ro-bind", work+"conf/passwd", "/etc/passwd", "--ro-bind", work+"conf/group", "/etc/group",
 		"--bind", base+"/tree", b.place.tree, "--bind", base+"/output", b.place.pkgdest,
 		"--bind", work+"build", b.place.build, "--bind", work+"srcdest", b.place.srcdest, "--bind", work+"home", b.place.home,
 		"--bind", work+"root/var/lib/pacman", b.place.dbpath)

@@ -31,11 +31,13 @@ const (
 type database struct {
 	entries   []entry
 	providers map[string][]int // name, or something provided, to entries
+	files     map[string]bool  // names of the packages' files
 }
 
 // entry is one package of the repository.
 type entry struct {
 	name     string
+	file     string
 	provides []string
 	depends  []string
 }
@@ -51,7 +53,7 @@ func readDatabase(file string) (*database, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpack the database: %w", err)
 	}
-	db := &database{providers: map[string][]int{}}
+	db := &database{providers: map[string][]int{}, files: map[string]bool{}}
 	archive := tar.NewReader(io.LimitReader(unpacked, maxDatabase))
 	for {
 		header, err := archive.Next()
@@ -70,6 +72,7 @@ func readDatabase(file string) (*database, error) {
 		}
 		e := parseDesc(text)
 		db.entries = append(db.entries, e)
+		db.files[e.file] = !strings.Contains(e.file, "/")
 		for _, name := range append([]string{e.name}, e.provides...) {
 			db.providers[bareName(name)] = append(db.providers[bareName(name)], len(db.entries)-1)
 		}
@@ -104,6 +107,8 @@ func parseDesc(text []byte) entry {
 		switch field {
 		case "NAME":
 			e.name = string(value)
+		case "FILENAME":
+			e.file = string(value)
 		case "PROVIDES":
 			e.provides = append(e.provides, string(value))
 		case "DEPENDS":

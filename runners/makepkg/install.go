@@ -1,42 +1,89 @@
 package makepkg
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
-	"os"
+	"io"
+	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"buildbtw"
 	"buildbtw/runners"
+	"buildbtw/runners/fetch"
 )
 
-// install installs the iteration's packages that the build depends on into the
-// private root.
-func (b *build) install(ctx context.Context) (runners.Result, bool) {
-	if result, failed := b.pacman(ctx, "-Sy"); failed {
-		return result, true
-	}
-	db, err := readDatabase(filepath.Join(b.job.Work, "root/var/lib/pacman/sync", b.job.Repository.Name+".db"))
-	if err != nil {
-		return runners.Infrastructure("read the repository %s: %v", b.job.Repository.Name, err), true
-	}
-	if err := os.WriteFile(filepath.Join(b.job.Work, "conf/have"), []byte(strings.Join(db.names(), "\n")+"\n"), 0o644); err != nil {
+// fetchDatabase downloads the database of the iteration's repository.
+func (b *build) fetchDatabase(ctx context.Context) (runners.Result, bool) {
+	sync := filepath.Join(b.job.Work, "root/var/lib/pacman/sync")
+	if err := publicDir(sync); err != nil {
 		return runners.Infrastructure("prepare the build: %v", err), true
 	}
+	name := b.job.Repository.Name + ".db"
+	if result, failed := b.download(ctx, name, filepath.Join(sync, name)); failed {
+		return result, true
+	}
+	var err error
+	if b.db, err = readDatabase(filepath.Join(sync, name)); err != nil {
+		return runners.Infrastructure("read the repository %s: %v", b.job.Repository.Name, err), true
+	}
+	if err := writePublic(filepath.Join(b.job.Work, "conf/have"), []byte(strings.Join(b.db.names(), "\n")+"\n"), 0o644); err != nil {
+		return runners.Infrastructure("prepare the build: %v", err), true
+	}
+	return runners.Result{}, false
+}
+
+// checkHere says which dependencies are taken for granted: makepkg asks for none that
+// the iteration's repository does not have (see pacmanWrapper).
+func (b *build) checkHere(ctx context.Context) (runners.Result, bool) {
+	b.unchecked = runners.MissingHere(ctx, slices.DeleteFunc(b.dependencies(), b.db.has))
+	for _, dep := range b.unchecked {
+		fmt.Fprintf(b.log, "==> WARNING: %s\n", buildbtw.NotCheckedText([]string{dep}))
+	}
+	return runners.Result{}, false
+}
+
+// install installs the iteration's packages that the build depends on into the
+// private root. This program downloads them; pacman has no network.
+func (b *build) install(ctx context.Context) (runners.Result, bool) {
+	db := b.db
 	wanted := slices.DeleteFunc(b.dependencies(), func(dep string) bool { return !db.has(dep) })
 	fmt.Fprintf(b.log, "==> From the iteration's repository: %s\n", cmp.Or(strings.Join(wanted, " "), "nothing"))
 	if len(wanted) == 0 {
 		return runners.Result{}, false
 	}
-	args := []string{"-S", "--noscriptlet", "--asdeps"}
+	args := []string{"-S", "--asdeps"}
 	for _, assumed := range db.external(wanted) {
 		args = append(args, "--assume-installed", assumed)
 	}
-	return b.pacman(ctx, append(append(args, "--"), wanted...)...)
+	args = append(append(args, "--"), wanted...)
+	var list bytes.Buffer
+	if result, failed := b.pacman(ctx, &list, append([]string{"--print", "--print-format", "%l"}, args...)...); failed {
+		return result, true
+	}
+	for line := range strings.Lines(list.String()) {
+		if file := path.Base(strings.TrimSpace(line)); db.files[file] {
+			if result, failed := b.download(ctx, file, filepath.Join(b.job.Work, "packages", file)); failed {
+				return result, true
+			}
+		}
+	}
+	return b.pacman(ctx, io.Discard, append([]string{"--noscriptlet"}, args...)...)
+}
+
+// download fetches a file of the iteration's repository.
+func (b *build) download(ctx context.Context, name, file string) (runners.Result, bool) {
+	err := fetch.Download(ctx, b.job, name, file, b.options.Pauses, b.log)
+	switch {
+	case ctx.Err() != nil:
+		return b.common(ctx, runners.Exit{}, nil)
+	case err != nil:
+		return runners.Unreachable("the repository %s: %v", b.job.Repository.Name, err), true
+	}
+	return runners.Result{}, false
 }
 
 // dependencies returns those that makepkg checks before it builds, of the pkgbase
@@ -52,47 +99,32 @@ func (b *build) dependencies() []string {
 	return slices.Compact(deps)
 }
 
-// Messages of pacman when packages do not fit together, and when the server could
-// not be reached.
-var (
-	unsatisfiable = regexp.MustCompile(`target not found|unable to satisfy dependency|could not satisfy dependencies|conflicting (files|dependencies)|exists in filesystem|are in conflict`)
-	unreachable   = regexp.MustCompile(`(?i)could not connect|failed to connect|connection refused|connection reset|couldn't connect|could not resolve|operation too slow|timed out|timeout|returned error: 50[234]|empty reply|transfer closed|recv failure`)
-)
-
-// pacman runs pacman on the private root. While the repository's server cannot be
-// reached it tries again.
-func (b *build) pacman(ctx context.Context, args ...string) (runners.Result, bool) {
-	for _, pause := range append(slices.Clone(b.options.Pauses), -1) {
-		b.watch.Reset()
-		exit, err := b.run(ctx, step{args: append(b.pacmanCommand(), args...), env: pacmanEnv(), dir: "/", network: true, asRoot: true})
-		if err == nil && exit.Success() {
-			return runners.Result{}, false
-		}
-		if err != nil || exit.Killed != nil || !b.watch.Matches(unreachable) || pause < 0 {
-			if result, known := b.common(ctx, exit, err); known {
-				return result, true
-			}
-			errors := b.watch.Errors()
-			reason := cmp.Or(strings.Join(errors[:min(3, len(errors))], "; "), "no reason given")
-			if b.watch.Matches(unsatisfiable) { // which a packager must mend
-				return runners.Failed("the dependencies cannot be installed: %s", reason), true
-			}
-			return runners.Infrastructure("pacman could not install the dependencies: %s (%s)", reason, exit), true
-		}
-		fmt.Fprintf(b.log, "==> The repository cannot be reached; trying again in %s\n", pause)
-		runners.Pause(ctx, pause)
+// pacman runs pacman on the private root; its output goes to out, too.
+func (b *build) pacman(ctx context.Context, out io.Writer, args ...string) (runners.Result, bool) {
+	b.watch.Reset()
+	exit, err := b.run(ctx, step{args: append(b.pacmanCommand(), args...), env: pacmanEnv(), dir: "/", asRoot: true, also: out})
+	if err == nil && exit.Success() {
+		return runners.Result{}, false
 	}
-	return runners.Result{Outcome: buildbtw.OutcomeInfrastructure}, true // not reached: the last pause returns
+	if result, known := b.common(ctx, exit, err); known {
+		return result, true
+	}
+	errors := b.watch.Errors()
+	reason := cmp.Or(strings.Join(errors[:min(3, len(errors))], "; "), "no reason given")
+	if b.watch.Unsatisfiable() { // which a packager must mend
+		return runners.Failed("the dependencies cannot be installed: %s", reason), true
+	}
+	return runners.Infrastructure("pacman could not install the dependencies: %s (%s)", reason, exit), true
 }
 
 func (b *build) pacmanCommand() []string {
 	args := []string{
 		b.tools.pacman, "--root", b.place.root, "--dbpath", b.place.root + "/var/lib/pacman",
-		"--cachedir", b.place.cache, "--gpgdir", b.place.gpg, "--hookdir", "/nonexistent",
+		"--cachedir", b.place.cache, "--cachedir", b.place.packages, "--gpgdir", b.place.gpg, "--hookdir", "/nonexistent",
 		"--logfile", b.place.cache + "/pacman.log", "--config", b.place.conf + "/pacman.conf",
 		"--noconfirm", "--noprogressbar", "--color", "never",
 	}
-	if b.tools.pacmanMajor >= 7 { // it would download as a user that does not exist here
+	if b.tools.pacmanMajor >= 7 { // it would change to a user that does not exist here
 		args = append(args, "--disable-sandbox")
 	}
 	return args

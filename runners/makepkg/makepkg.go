@@ -16,21 +16,22 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
 	"buildbtw"
+	"buildbtw/internal/limit"
 	"buildbtw/pacman/srcinfo"
 	"buildbtw/runners"
+	"buildbtw/runners/fetch"
 )
 
 // Isolation is how a build is isolated from the machine.
 type Isolation string
 
 const (
-	// Sandbox uses namespaces. The PKGBUILD sees the host's /usr, /etc and /opt
-	// read-only, no network, and no process but its own.
+	// Sandbox uses namespaces. The PKGBUILD sees the host's /usr and /opt and some
+	// files of /etc read-only, no network, and no process but its own.
 	Sandbox Isolation = "sandbox"
 	// None isolates nothing: the repository's packages are found through the compiler's
 	// environment variables only, and the PKGBUILD may do what the user may.
@@ -43,13 +44,21 @@ type Options struct {
 	Isolation Isolation // empty: Sandbox
 
 	// UID and GID are the building user when the worker runs as root; a build
-	// never runs as root. 0: 65534, nobody.
+	// never runs as root. 0: a user of its own for each attempt, who owns nothing
+	// else, or nobody where there are no such ids.
 	UID, GID int
 
-	Packager string   // for .PKGINFO; empty: the runner's own name
-	Jobs     int      // of make; 0: 2
-	Debug    bool     // make -debug packages
-	Proxy    []string // environment entries like https_proxy=… for fetching sources
+	// ShowEtc are patterns of files below /etc that builds see besides shownEtc.
+	ShowEtc []string
+
+	Limits limit.Limits // of each program of a build
+
+	Packager string // for .PKGINFO; empty: the runner's own name
+	Jobs     int    // of make; 0: 2
+	Debug    bool   // make -debug packages
+
+	// Fetcher fetches the sources; nil: one without settings.
+	Fetcher *fetch.Fetcher
 
 	// Pauses are waited between tries to reach the repository; nil: 1 s to 30 s,
 	// a minute together.
@@ -60,16 +69,23 @@ type Options struct {
 type Runner struct {
 	options Options
 	tools   tools
+	way     way
+	lesser  error         // why no better way could be had
+	groups  *limit.Groups // nil: limits are watched
+	ungroup error         // why there are no groups
+	nested  bool          // builds could make user namespaces
 }
 
 // New returns a runner; Probe reports whether it can work on this machine.
 func New(o Options) *Runner {
 	o.Isolation = cmp.Or(o.Isolation, Sandbox)
-	o.UID, o.GID = cmp.Or(o.UID, nobody), cmp.Or(o.GID, nobody)
 	o.Packager = cmp.Or(o.Packager, "buildbtw makepkg runner <buildbtw@localhost>")
 	o.Jobs = cmp.Or(o.Jobs, 2)
 	if o.Pauses == nil {
 		o.Pauses = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second, 30 * time.Second}
+	}
+	if o.Fetcher == nil {
+		o.Fetcher, _ = fetch.New(fetch.Options{UID: o.UID, GID: o.GID, NoBox: o.Isolation == None}) // without settings none is invalid
 	}
 	return &Runner{options: o}
 }
@@ -86,85 +102,106 @@ type build struct {
 	job   runners.Job
 	info  *srcinfo.Info
 	place place
+	uid   int // see builderFor
 	log   io.Writer
 	watch *runners.LogWatch
+
+	db         *database // of the iteration's repository
+	unverified string    // why signatures of sources are not verified; empty: they are
+	unchecked  []string  // see runners.Result.NotChecked
 }
 
 // Build implements runners.Runner.
-func (r *Runner) Build(ctx context.Context, job runners.Job, log io.Writer) runners.Result {
+func (r *Runner) Build(ctx context.Context, job runners.Job, log io.Writer) (result runners.Result) {
 	info, err := srcinfo.Parse([]byte(job.Srcinfo))
 	if err != nil {
 		return runners.Failed("read .SRCINFO: %v", err)
 	}
 	watch := &runners.LogWatch{}
-	b := &build{Runner: r, job: job, info: info, place: r.placeFor(job), log: io.MultiWriter(log, watch), watch: watch}
+	b := r.newBuild(job, io.MultiWriter(log, watch), watch)
+	b.info = info
+	defer func() {
+		if err := b.takeBack(ctx); err != nil {
+			result = runners.Infrastructure("%v", err)
+		}
+	}()
 	if err := b.prepare(); err != nil {
 		return runners.Infrastructure("prepare the build: %v", err)
 	}
-	for _, step := range []func(context.Context) (runners.Result, bool){b.install, b.fetch, b.makepkg} {
+	fmt.Fprintf(b.log, "==> Limits: %s\n", b.options.Limits)
+	for _, step := range []func(context.Context) (runners.Result, bool){b.fetchDatabase, b.fetch, b.giveAway, b.checkHere, b.install, b.importKeys, b.makepkg} {
 		if result, done := step(ctx); done {
-			return result
+			return result.WithNotChecked(b.unchecked)
 		}
 	}
-	return runners.Result{Outcome: buildbtw.OutcomeBuilt}
+	return runners.Result{Outcome: buildbtw.OutcomeBuilt}.WithNotChecked(b.unchecked)
 }
 
-// prepare makes directories and configuration, which belong to the building user.
+func (r *Runner) newBuild(job runners.Job, log io.Writer, watch *runners.LogWatch) *build {
+	return &build{Runner: r, job: job, place: r.placeFor(job), uid: r.builderFor(job.Work), log: log, watch: watch}
+}
+
+// prepare makes directories and configuration.
 func (b *build) prepare() error {
+	if err := os.Chmod(b.job.Work, 0o755); err != nil {
+		return err
+	}
 	for _, dir := range []string{
-		"build", "srcdest", "tmp", "home", "conf", "cache", "gpg",
+		"build", "srcdest", "tmp", "home", "conf", "packages", "cache", "gpg", "etc",
 		"root/usr", "root/etc", "root/opt", "root/var/lib/pacman",
 	} {
-		if err := os.MkdirAll(filepath.Join(b.job.Work, dir), 0o755); err != nil {
+		if err := publicDir(filepath.Join(b.job.Work, dir)); err != nil {
 			return err
 		}
 	}
 	for name, file := range b.configuration() {
-		if err := os.WriteFile(filepath.Join(b.job.Work, "conf", name), []byte(file.text), file.mode); err != nil {
+		if err := writePublic(filepath.Join(b.job.Work, "conf", name), []byte(file.text), file.mode); err != nil {
 			return err
 		}
 	}
-	if os.Geteuid() != 0 {
-		return nil
+	if err := os.Mkdir(filepath.Join(b.job.Work, "home/.gnupg"), 0o700); err != nil {
+		return err
 	}
-	for _, dir := range []string{b.job.Tree, b.job.Output, b.job.Work} {
-		err := filepath.WalkDir(dir, func(name string, _ os.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			return os.Lchown(name, b.options.UID, b.options.GID) // links themselves included
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return b.copyEtc(filepath.Join(b.job.Work, "etc"))
 }
 
-// fetch downloads the sources, because the build itself has no network.
+// fetch fetches the sources, because nothing of the PKGBUILD has a network.
 func (b *build) fetch(ctx context.Context) (runners.Result, bool) {
-	isRemote := func(source string) bool { // [name::]url
-		if _, url, found := strings.Cut(source, "::"); found {
-			source = url
-		}
-		return strings.Contains(source, "://") && !strings.HasPrefix(source, "file://")
+	return b.options.Fetcher.Fetch(ctx, b.job, filepath.Join(b.job.Work, "srcdest"), b.log)
+}
+
+// giveAway gives the build's directories to the user who builds: the worker may
+// not be able to write to them from then on.
+func (b *build) giveAway(ctx context.Context) (runners.Result, bool) {
+	if err := b.handOver(ctx); err != nil {
+		return runners.Infrastructure("prepare the build: %v", err), true
 	}
-	if !slices.ContainsFunc(b.info.Base.Source.For(b.job.Architecture), isRemote) {
+	return runners.Result{}, false
+}
+
+// importKeys reads keys/pgp into a keyring of this build alone, with which makepkg
+// verifies signatures. Keyservers are not to be relied on.
+func (b *build) importKeys(ctx context.Context) (runners.Result, bool) {
+	keys, unverified := fetch.Signatures(b.info, b.job)
+	if b.unverified = unverified; unverified != "" {
+		fmt.Fprintf(b.log, "==> WARNING: PGP signatures are not verified: %s\n", unverified)
 		return runners.Result{}, false
 	}
-	fmt.Fprintln(b.log, "==> Fetching sources...")
-	exit, err := b.run(ctx, step{
-		args:    append(b.makepkgCommand(), "--verifysource", "--nodeps"),
-		env:     append(b.makepkgEnv(), b.options.Proxy...),
-		dir:     b.place.tree,
-		network: true,
-	})
+	if len(keys) == 0 {
+		return runners.Result{}, false
+	}
+	args := []string{b.tools.gpg, "--batch", "--no-tty", "--import", "--"}
+	for _, key := range keys {
+		args = append(args, filepath.Join(b.place.tree, key))
+	}
+	exit, err := b.run(ctx, step{args: args, env: b.makepkgEnv(), dir: b.place.tree})
 	if err == nil && exit.Success() {
 		return runners.Result{}, false
 	}
-	result := b.judge(ctx, exit, err)
-	result.Message = "sources could not be fetched: " + result.Message
-	return result, true
+	if result, known := b.common(ctx, exit, err); known {
+		return result, true
+	}
+	return runners.Failed("the keys in keys/pgp could not be imported (gpg %s)", exit), true
 }
 
 func (b *build) makepkg(ctx context.Context) (runners.Result, bool) {
@@ -180,7 +217,14 @@ func (b *build) makepkg(ctx context.Context) (runners.Result, bool) {
 }
 
 func (b *build) makepkgCommand() []string {
-	return []string{b.tools.makepkg, "--config", b.place.conf + "/makepkg.conf", "--noconfirm", "--nosign", "--skippgpcheck"}
+	args := []string{b.tools.makepkg, "--config", b.place.conf + "/makepkg.conf", "--noconfirm", "--nosign"}
+	if b.unverified != "" {
+		args = append(args, "--skippgpcheck")
+	}
+	if !b.info.Allows(b.job.Architecture) { // so the server was told to ignore that
+		args = append(args, "--ignorearch")
+	}
+	return args
 }
 
 // judge returns the result of a makepkg that failed.
@@ -189,29 +233,42 @@ func (b *build) judge(ctx context.Context, exit runners.Exit, err error) runners
 		return result
 	}
 	reason := b.reason(exit.Code)
-	if slices.Contains([]int{2, 3, 10, 11, 15}, exit.Code) { // a PKGBUILD can fake them, and gains a few retries
-		return runners.Infrastructure("%s", reason)
+	if slices.Contains([]int{2, 3, 10, 11, 15}, exit.Code) { // a PKGBUILD can fake them, and gains one more try
+		result := runners.Infrastructure("%s", reason)
+		result.Doubtful = true
+		return result
 	}
-	return runners.Failed("%s", reason)
+	result := runners.PackageFailed("%s", reason)
+	result.MemoryKnown = exit.Counted
+	return result
 }
 
 // common returns the result of a program that failed for reasons which every
 // program may have.
 func (b *build) common(ctx context.Context, exit runners.Exit, err error) (runners.Result, bool) {
 	var stalled *runners.StallError
+	var over *limit.ExceededError
 	switch {
 	case ctx.Err() != nil: // the agent knows what the cause stands for
 		return runners.Result{Outcome: buildbtw.OutcomeCancelled, Message: context.Cause(ctx).Error()}, true
 	case errors.As(exit.Killed, &stalled):
 		return runners.Result{Outcome: buildbtw.OutcomeStalled, Message: stalled.Error()}, true
+	case errors.As(exit.Killed, &over):
+		return runners.Overused(over), true
 	case err != nil:
 		return runners.Infrastructure("%v", err), true
 	case exit.OOM:
-		return runners.Infrastructure("out of memory: the kernel killed a process (%s)", exit), true
+		result := runners.Infrastructure("out of memory: the kernel killed a process (%s)", exit)
+		result.Doubtful = !exit.Counted // it may have been any on this machine
+		return result, true
 	case exit.Signal != 0:
-		return runners.Infrastructure("the sandbox was killed by signal %s", exit.Signal), true
+		result := runners.Infrastructure("the sandbox was killed by signal %s", exit.Signal)
+		result.Doubtful = b.options.Isolation == None // the PKGBUILD can send it
+		return result, true
 	case exit.Code == 128+int(syscall.SIGKILL):
-		return runners.Infrastructure("makepkg was killed by signal KILL, which the worker did not send"), true
+		result := runners.Infrastructure("makepkg was killed by signal KILL, which the worker did not send")
+		result.Doubtful = true // or the PKGBUILD has ended with this code
+		return result, true
 	}
 	return runners.Result{}, false
 }

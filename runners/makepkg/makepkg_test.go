@@ -21,8 +21,14 @@ import (
 	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/srcinfo"
 	"buildbtw/runners"
+	"buildbtw/runners/fetch"
 	"buildbtw/runners/makepkg"
 )
+
+func TestMain(m *testing.M) {
+	fetch.Inside()
+	os.Exit(m.Run())
+}
 
 // repository is a pacman repository that real repo-add writes, served on
 // loopback.
@@ -62,6 +68,16 @@ func (r *repository) port(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return u.Port()
+}
+
+// fetcher lets sources be fetched from the repository's server.
+func (r *repository) fetcher(t *testing.T) *fetch.Fetcher {
+	t.Helper()
+	f, err := fetch.New(fetch.Options{Allow: []string{"127.0.0.1:" + r.port(t)}, Pauses: []time.Duration{time.Millisecond}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 // newRunner skips the test where the runner cannot work.
@@ -214,7 +230,7 @@ func TestProgramIsBuiltAgainstTheRepositorysLibrary(t *testing.T) {
 	app := source{name: "fooapp"}
 
 	b := build(t, run, r, app)
-	if b.Outcome != buildbtw.OutcomeFailed || b.Message != "build() failed (makepkg exit code 4)" || !strings.Contains(b.log, "foo.h: No such file") {
+	if b.Outcome != buildbtw.OutcomeFailed || b.Message != "not checked: libfoo, libfoo.so (nothing here provides it); build() failed (makepkg exit code 4)" || !strings.Contains(b.log, "foo.h: No such file") {
 		t.Fatalf("without the library: %s %q\n%s", b.Outcome, b.Message, b.log)
 	}
 	r.add(t, mustBuild(t, run, r, source{name: "libfoo"}).files...)
@@ -243,7 +259,8 @@ func TestProgramIsBuiltAgainstTheRepositorysLibrary(t *testing.T) {
 
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
-	run, r := newRunner(t, makepkg.Options{}), newRepository(t)
+	r := newRepository(t)
+	run := newRunner(t, makepkg.Options{Fetcher: r.fetcher(t)})
 	for _, test := range []struct {
 		source  source
 		outcome buildbtw.Outcome
@@ -252,11 +269,12 @@ func TestOutcomes(t *testing.T) {
 		names   []string
 	}{
 		{source: source{name: "splitpkg"}, outcome: "built", names: []string{"split-a 2:2.3-1.1 x86_64", "split-b 2:2.3-1.1 any"}},
+		{source: source{name: "splitpkg", edit: []string{"arch=('x86_64')", "arch=('armv7h')", "arch = x86_64", "arch = armv7h"}}, outcome: "built", names: []string{"split-a 2:2.3-1.1 x86_64", "split-b 2:2.3-1.1 any"}}, // --ignore-arch
 		{source: source{name: "newver"}, outcome: "built", names: []string{"newver 7-1 any"}},
-		{source: source{name: "remote"}, outcome: "failed", message: "sources could not be fetched: Failure while downloading http://127.0.0.1:PORT/payload (makepkg exit code 1)"},
+		{source: source{name: "remote"}, outcome: "failed", message: "the source payload could not be fetched: the server answered 404"},
 		{source: source{name: "exit0"}, outcome: "built", collect: "makepkg ended with success but made no package for exit0"},
 		{source: source{name: "failbuild"}, outcome: "failed", message: "build() failed (makepkg exit code 4)"},
-		{source: source{name: "failsum"}, outcome: "failed", message: "One or more files did not pass the validity check! (makepkg exit code 1)"},
+		{source: source{name: "failsum"}, outcome: "failed", message: "One or more files did not pass the validity check (makepkg exit code 1)"},
 		{source: source{name: "failpackage"}, outcome: "infrastructure", message: "a program that makepkg needs is missing on this machine (makepkg exit code 15)"},
 		{source: source{name: "failbuild", job: func(j *runners.Job) { j.Repository.URL = "http://127.0.0.1:1" }}, outcome: "infrastructure"},
 		{source: source{name: "checkpkg", job: func(j *runners.Job) { j.NoCheck = true }}, outcome: "built", names: []string{"checkpkg 1-1 any"}},
@@ -285,7 +303,8 @@ func TestRemoteSourceIsFetchedFirst(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs makepkg several times; not with -short")
 	}
-	run, r := newRunner(t, makepkg.Options{}), newRepository(t)
+	r := newRepository(t)
+	run := newRunner(t, makepkg.Options{Fetcher: r.fetcher(t)})
 	if err := os.WriteFile(filepath.Join(r.dir, "payload"), []byte("from afar"), 0o644); err != nil {
 		t.Fatal(err)
 	}

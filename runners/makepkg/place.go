@@ -14,6 +14,7 @@ type place struct {
 	tree, build, srcdest, pkgdest string
 	conf, root, cache, gpg        string
 	tmp, home                     string
+	packages                      string // that were downloaded
 	dbpath                        string // of the private pacman root
 }
 
@@ -23,14 +24,14 @@ func (r *Runner) placeFor(job runners.Job) place {
 	if r.options.Isolation == Sandbox {
 		return place{
 			tree: "/startdir", build: "/build", srcdest: "/srcdest", pkgdest: "/pkgdest",
-			conf: "/run/buildbtw", root: "/mnt/root", cache: "/mnt/cache", gpg: "/mnt/gpg",
+			conf: "/run/buildbtw", root: "/mnt/root", packages: "/mnt/packages", cache: "/mnt/cache", gpg: "/mnt/gpg",
 			tmp: "/tmp", home: "/home/build", dbpath: "/var/lib/pacman",
 		}
 	}
 	in := func(name string) string { return filepath.Join(job.Work, name) }
 	return place{
 		tree: job.Tree, build: in("build"), srcdest: in("srcdest"), pkgdest: job.Output,
-		conf: in("conf"), root: in("root"), cache: in("cache"), gpg: in("gpg"),
+		conf: in("conf"), root: in("root"), packages: in("packages"), cache: in("cache"), gpg: in("gpg"),
 		tmp: in("tmp"), home: in("home"), dbpath: in("root/var/lib/pacman"),
 	}
 }
@@ -41,7 +42,7 @@ func (b *build) makepkgEnv() []string {
 	env := []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin:/usr/bin/site_perl:/usr/bin/vendor_perl:/usr/bin/core_perl",
 		"LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TZ=UTC",
-		"HOME=" + p.home, "USER=build", "LOGNAME=build", "SHELL=/bin/bash", "TERM=dumb", "TMPDIR=" + p.tmp,
+		"HOME=" + p.home, "GNUPGHOME=" + p.home + "/.gnupg", "USER=build", "LOGNAME=build", "SHELL=/bin/bash", "TERM=dumb", "TMPDIR=" + p.tmp,
 		"PKGDEST=" + p.pkgdest, "SRCDEST=" + p.srcdest, "BUILDDIR=" + p.build, "LOGDEST=" + p.build,
 		"PKGEXT=.pkg.tar.zst", "CARCH=" + b.job.Architecture,
 		"PACKAGER=" + b.options.Packager,
@@ -75,18 +76,19 @@ type confFile struct {
 // the host's configuration. The list of names in the repository is written when
 // its database is known.
 func (b *build) configuration() map[string]confFile {
-	// The iteration's repository and no other. The worker trusts the server that it
-	// builds for; its packages are not signed.
-	pacmanConf := fmt.Sprintf("[options]\nArchitecture = %s\nSigLevel = Never\nHoldPkg =\n\n[%s]\nSigLevel = Never\nServer = %s\n",
-		b.job.Architecture, b.job.Repository.Name, b.job.Repository.URL)
 	return map[string]confFile{
 		"makepkg.conf": {b.makepkgConf(), 0o644},
-		"pacman.conf":  {pacmanConf, 0o644},
+		"pacman.conf":  {b.pacmanConf(), 0o644},
 		"pacman":       {b.pacmanWrapper(), 0o755},
 		"have":         {"", 0o644},
-		"passwd":       {"root:x:0:0:root:/root:/bin/bash\nbuild:x:1000:1000:build:/home/build:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/false\n", 0o644},
-		"group":        {"root:x:0:\nbuild:x:1000:\nnobody:x:65534:\n", 0o644},
 	}
+}
+
+// pacmanConf names the iteration's repository and no other. The worker trusts the
+// server that it builds for; its packages are not signed.
+func (b *build) pacmanConf() string {
+	return fmt.Sprintf("[options]\nArchitecture = %s\nSigLevel = Never\nHoldPkg =\n\n[%s]\nSigLevel = Never\nServer = %s\n",
+		b.job.Architecture, b.job.Repository.Name, b.job.Repository.URL)
 }
 
 // pacmanWrapper returns the script that replaces pacman for makepkg: the real one

@@ -14,14 +14,16 @@ import (
 	"strings"
 	"time"
 
+	"buildbtw/internal/limit"
 	"buildbtw/runners"
 )
 
 // tools are the programs of the host, as Probe found them.
 type tools struct {
-	makepkg, pacman, bwrap, unshare, bash, fakeroot, setpriv string
+	makepkg, pacman, bwrap, unshare, bash, fakeroot, setpriv, gpg string
 
 	pacmanMajor int
+	newuidmap   bool // users can use their subordinate ids
 	multiarch   bool // the host has its libraries in /usr/lib/x86_64-linux-gnu or the like
 }
 
@@ -34,7 +36,7 @@ type need struct {
 }
 
 // Probe implements runners.Runner: it looks for the programs, then tries a whole
-// sandbox, overlay included.
+// sandbox, overlay included, as the user of whom this machine can spare most.
 func (r *Runner) Probe(ctx context.Context) error {
 	if err := r.findTools(); err != nil {
 		return err
@@ -46,10 +48,14 @@ func (r *Runner) Probe(ctx context.Context) error {
 	r.tools.pacmanMajor = major
 	dirs, _ := filepath.Glob("/usr/lib/*-linux-gnu*") // the pattern is valid
 	r.tools.multiarch = len(dirs) > 0
-	if r.options.Isolation == None {
-		return nil
+	if err := r.options.Fetcher.Probe(ctx); err != nil {
+		return err
 	}
-	return r.trySandbox(ctx)
+	_, uids := exec.LookPath("newuidmap")
+	_, gids := exec.LookPath("newgidmap")
+	r.tools.newuidmap = uids == nil && gids == nil
+	r.groups, r.ungroup = limit.FindGroups()
+	return r.chooseWay(func() error { return r.try(ctx) })
 }
 
 func (r *Runner) findTools() error {
@@ -62,11 +68,10 @@ func (r *Runner) findTools() error {
 		{new(string), "bsdtar", "libarchive-tools", "libarchive", true},
 		{new(string), "zstd", "zstd", "zstd", true},
 		{new(string), "strip", "binutils", "binutils", true},
+		{&t.gpg, "gpg", "gpg", "gnupg", true},
 		{&t.bwrap, "bwrap", "bubblewrap", "bubblewrap", false},
+		{&t.setpriv, "setpriv", "util-linux", "util-linux", os.Geteuid() == 0},
 		{&t.unshare, "unshare", "util-linux", "util-linux", false},
-	}
-	if os.Geteuid() == 0 {
-		list = append(list, need{&r.tools.setpriv, "setpriv", "util-linux", "util-linux", true})
 	}
 	var names, debian, arch []string
 	for _, n := range list {
@@ -101,36 +106,30 @@ func pacmanMajor(ctx context.Context, pacman string) (int, error) {
 	return strconv.Atoi(string(m[1]))
 }
 
-// dropRoot returns the prefix of a command line that must not run as root.
-func (t tools) dropRoot(o Options) []string {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	return []string{
-		t.setpriv, "--reuid", strconv.Itoa(o.UID), "--regid", strconv.Itoa(o.GID),
-		"--clear-groups", "--inh-caps=-all", "--no-new-privs", "--",
-	}
-}
-
-// trySandbox runs a program that an overlay adds to /usr, both as the builder
-// and as the private root's root.
-func (r *Runner) trySandbox(ctx context.Context) error {
+// try runs a program that an overlay adds to /usr, both as the builder and as the
+// private root's root; without the sandbox any.
+func (r *Runner) try(ctx context.Context) (err error) {
 	dir, err := os.MkdirTemp("", "buildbtw-probe-")
 	if err != nil {
-		return fmt.Errorf("try the sandbox: %w", err)
+		return fmt.Errorf("try a build: %w", err)
 	}
 	defer func() { _ = runners.RemoveTree(dir) }()
 	var output bytes.Buffer
-	b, err := r.probeBuild(dir, &output)
-	if err != nil {
-		return fmt.Errorf("try the sandbox: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	for _, s := range []step{
+	b, err := r.probeBuild(ctx, dir, &output)
+	if err != nil {
+		return fmt.Errorf("try a build: %w", err)
+	}
+	defer func() { err = errors.Join(err, b.takeBack(ctx)) }()
+	steps := []step{
 		{args: []string{"/usr/share/buildbtw-probe/run"}, env: pacmanEnv(), dir: "/startdir", overlay: true},
-		{args: []string{"/usr/bin/true"}, env: pacmanEnv(), dir: "/", network: true, asRoot: true},
-	} {
+		{args: []string{"/usr/bin/true"}, env: pacmanEnv(), dir: "/", asRoot: true},
+	}
+	if r.options.Isolation == None {
+		steps = []step{{args: []string{"/usr/bin/true"}, env: pacmanEnv(), dir: "/"}}
+	}
+	for _, s := range steps {
 		exit, err := b.run(ctx, s)
 		if err == nil && !exit.Success() {
 			err = errors.New(exit.String())
@@ -141,22 +140,28 @@ func (r *Runner) trySandbox(ctx context.Context) error {
 				"or build without isolation, which trusts every PKGBUILD: --isolation none", err, strings.Join(strings.Fields(output.String()), " "))
 		}
 	}
+	_, err = os.Stat(filepath.Join(b.job.Output, "nested"))
+	r.nested = err == nil
 	return nil
 }
 
 // probeBuild returns a build with only a script in its private root.
-func (r *Runner) probeBuild(dir string, output *bytes.Buffer) (*build, error) {
+func (r *Runner) probeBuild(ctx context.Context, dir string, output *bytes.Buffer) (*build, error) {
 	job := runners.Job{Tree: filepath.Join(dir, "source"), Output: filepath.Join(dir, "output"), Work: filepath.Join(dir, "work")}
 	job.Architecture, job.Repository.Name = runtime.GOARCH, "probe"
 	script := filepath.Join(job.Work, "root/usr/share/buildbtw-probe/run")
 	for _, d := range []string{job.Tree, job.Output, filepath.Dir(script)} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
+		if err := publicDir(d); err != nil {
 			return nil, err
 		}
 	}
-	if err := os.WriteFile(script, []byte("#!/bin/sh\ntest \"$(id -u)\" = 1000 && echo ok >/pkgdest/probe\n"), 0o755); err != nil {
+	text := "#!/bin/sh\ntest \"$(id -u)\" = 1000 && echo ok >/pkgdest/probe || exit 1\nif unshare --user true 2>/dev/null; then echo yes >/pkgdest/nested; fi\n"
+	if err := writePublic(script, []byte(text), 0o755); err != nil {
 		return nil, err
 	}
-	b := &build{Runner: r, job: job, place: r.placeFor(job), log: output, watch: &runners.LogWatch{}}
-	return b, b.prepare()
+	b := r.newBuild(job, output, &runners.LogWatch{})
+	if err := b.prepare(); err != nil {
+		return nil, err
+	}
+	return b, b.handOver(ctx)
 }

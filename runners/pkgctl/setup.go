@@ -1,68 +1,158 @@
 package pkgctl
 
 import (
-	"bytes"
-	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
-	"syscall"
-	"time"
 
-	"buildbtw/internal/proc"
+	"buildbtw/infrastructure"
+	"buildbtw/internal/shell"
+	"buildbtw/pacman/srcinfo"
 	"buildbtw/runners"
 )
 
-// setup is the name and configuration with which archbuild is called for a job.
-// archbuild derives both its pacman configuration and its chroot from its own
-// name.
+// around is what calls chroot.sh's functions on a machine that others use, too.
+//
+//go:embed place.sh
+var around string
+
+// setup is what the scripts need to know of a job.
 type setup struct {
-	program  string // name of the link to archbuild
-	conf     string // of the pacman configuration
-	template string // devtools' configuration that ours extends
+	job       runners.Job
+	users     string
+	places    string // directory of the chroots for the architecture
+	template  string // devtools' pacman.conf
+	makepkg   string // devtools' makepkg.conf
+	depends   []string
+	arguments []string // of makepkg
 }
 
-func setupFor(job runners.Job) setup {
-	if strings.HasPrefix(job.Pkgbase, "lib32-") { // archbuild adds multilib-devel to chroots so named
-		return setup{program: "multilib-buildbtw-build", conf: "multilib-buildbtw.conf", template: "multilib.conf"}
-	}
-	return setup{program: "buildbtw-" + job.Architecture + "-build", conf: "buildbtw.conf", template: "extra.conf"}
+// Files and directories in the job's own.
+func (s setup) conf() string    { return filepath.Join(s.job.Work, "pacman.conf") }
+func (s setup) keys() string    { return filepath.Join(s.job.Work, "gnupg") }
+func (s setup) sources() string { return filepath.Join(s.job.Work, "srcdest") }
+
+// slot is the name of the copy of a chroot in which something is built.
+const slot = "build"
+
+// written returns the directories that the build writes to, once it has a chroot.
+func (s setup) written() []string {
+	chroot := filepath.Join(s.job.Work, "chroot") // a link
+	return []string{filepath.Join(chroot, slot), filepath.Join(chroot, "job")}
 }
 
-// install writes our pacman configuration and the name of archbuild that uses
-// it, as root where need be.
-func (r *Runner) install(ctx context.Context, s setup, job runners.Job) error {
-	template, err := os.ReadFile(filepath.Join(r.options.ConfDir, s.template))
+// setupFor writes the pacman configuration of a job.
+func (r *Runner) setupFor(job runners.Job, info *srcinfo.Info) (setup, error) {
+	s := setup{
+		job: job, users: r.options.Users,
+		places:   filepath.Join(r.options.Chroots, "buildbtw", job.Architecture),
+		template: r.settings("pacman.conf.d", "extra", job.Architecture, "extra"),
+		makepkg:  r.settings("makepkg.conf.d", "extra", job.Architecture, job.Architecture),
+	}
+	conf := s.template
+	s.depends = slices.Concat(info.Base.Depends.For(job.Architecture), info.Base.MakeDepends.For(job.Architecture))
+	if strings.HasPrefix(job.Pkgbase, "lib32-") {
+		s.depends = append(s.depends, "multilib-devel")
+		conf = r.settings("pacman.conf.d", "multilib", job.Architecture, "multilib")
+	}
+	if job.NoCheck {
+		s.arguments = append(s.arguments, "--nocheck")
+	} else {
+		s.depends = append(s.depends, info.Base.CheckDepends.For(job.Architecture)...)
+	}
+	if !info.Allows(job.Architecture) { // so the server was told to ignore that
+		s.arguments = append(s.arguments, "--ignorearch")
+	}
+	template, err := os.ReadFile(conf)
 	if err != nil {
-		return fmt.Errorf("read devtools' pacman.conf: %w", err)
+		return s, fmt.Errorf("read devtools' pacman.conf: %w", err)
 	}
-	conf, err := pacmanConf(string(template), job.Repository.Name, job.Repository.URL)
+	text, err := pacmanConf(string(template), job.Repository.Name, job.Repository.URL)
 	if err != nil {
-		return err
+		return s, err
 	}
-	draft := filepath.Join(job.Work, s.conf)
-	if err := os.WriteFile(draft, []byte(conf), 0o644); err != nil {
-		return fmt.Errorf("write %s: %w", s.conf, err)
+	if err := os.Mkdir(s.keys(), 0o700); err != nil {
+		return s, fmt.Errorf("make the keyring: %w", err)
 	}
-	if err := r.sudo(ctx, "install", "-m644", "--", draft, filepath.Join(r.options.ConfDir, s.conf)); err != nil {
-		return err
+	if err := os.WriteFile(s.conf(), []byte(text), 0o644); err != nil {
+		return s, fmt.Errorf("write pacman.conf: %w", err)
 	}
-	return r.sudo(ctx, "ln", "-sfn", "--", r.options.Archbuild, filepath.Join(r.options.BinDir, s.program))
+	return s, nil
 }
+
+// settings returns the file that archbuild takes for a repository and an architecture,
+// or else the general one.
+func (r *Runner) settings(dir, repository, architecture, general string) string {
+	file := filepath.Join(r.options.DataDir, dir, repository+"-"+architecture+".conf")
+	if _, err := os.Stat(file); err == nil {
+		return file
+	}
+	return filepath.Join(r.options.DataDir, dir, general+".conf")
+}
+
+// script returns the script that builds.
+func (s setup) script() string {
+	text, _ := infrastructure.GuestScript("chroot") // it is part of the program
+	var b strings.Builder
+	b.WriteString(text)
+	b.WriteString(around)
+	for _, variable := range []struct{ name, value string }{
+		{"places", s.places},
+		{"template", s.template},
+		{"conf", s.conf()},
+		{"makepkg", s.makepkg},
+		{"users", s.users},
+		{"tree", s.job.Tree},
+		{"sources", s.sources()},
+		{"keys", s.keys()},
+		{"output", s.job.Output},
+		{"work", s.job.Work},
+		{"slot", slot},
+		{"repository", s.job.Repository.Name},
+	} {
+		fmt.Fprintf(&b, "%s=%s\n", variable.name, shell.Quote(variable.value))
+	}
+	for _, list := range []struct {
+		name   string
+		values []string
+	}{{"depends", s.depends}, {"arguments", s.arguments}} {
+		fmt.Fprintf(&b, "%s=(", list.name)
+		for _, value := range list.values {
+			b.WriteString(shell.Quote(value) + " ")
+		}
+		b.WriteString(")\n")
+	}
+	b.WriteString("keep build\n")
+	return b.String()
+}
+
+var cacheDir = regexp.MustCompile(`^#?\s*CacheDir\b`)
 
 // pacmanConf puts the iteration's section before all others, because pacman
 // takes the first repository that has a name, whatever the version. The section
-// has its own SigLevel: devtools' default refuses unsigned packages.
+// has its own SigLevel: devtools' default refuses unsigned packages. There is one line
+// CacheDir, which arch-nspawn changes.
 func pacmanConf(template, name, url string) (string, error) {
-	if strings.ContainsAny(name+url, "\n\r[]") {
-		return "", fmt.Errorf("the repository's name %q or address %q cannot stand in pacman.conf", name, url)
+	if strings.ContainsAny(name, "\n\r[]") {
+		return "", fmt.Errorf("the repository's name %q cannot stand in pacman.conf", name)
 	}
 	var b strings.Builder
 	done := false
 	for line := range strings.Lines(template) {
 		section := strings.TrimSpace(line)
+		switch {
+		case cacheDir.MatchString(section):
+			continue
+		case section == "[options]":
+			line += "CacheDir = /var/cache/pacman/pkg/\n"
+		case section == "["+name+"]":
+			return "", fmt.Errorf("the buildspace is called %s, as a repository of the distribution is: give it another name", name)
+		}
 		if !done && strings.HasPrefix(section, "[") && section != "[options]" {
 			fmt.Fprintf(&b, "[%s]\nSigLevel = Never\nServer = %s\n\n", name, url)
 			done = true
@@ -73,30 +163,4 @@ func pacmanConf(template, name, url string) (string, error) {
 		return "", errors.New("devtools' pacman.conf names no repository")
 	}
 	return b.String(), nil
-}
-
-// sudo runs a short command as root.
-func (r *Runner) sudo(ctx context.Context, args ...string) error {
-	var said bytes.Buffer
-	exit, err := runners.Command{
-		Args:   append(append([]string{}, r.options.Sudo...), args...),
-		Env:    []string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8"},
-		Output: &said,
-	}.Run(ctx)
-	if err == nil && !exit.Success() {
-		err = fmt.Errorf("%s: %s", exit, strings.TrimSpace(said.String()))
-	}
-	if err != nil {
-		return fmt.Errorf("run %s as root: %w", args[0], err)
-	}
-	return nil
-}
-
-// signal sends a signal to a process group that runs as root, through sudo.
-func (r *Runner) signal(pgid int, s syscall.Signal) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := r.sudo(ctx, "kill", fmt.Sprintf("-%d", int(s)), "--", fmt.Sprintf("-%d", pgid)); err != nil {
-		proc.Signal(pgid, s) // at least our own processes
-	}
 }

@@ -85,7 +85,7 @@ func (q *qemu) bootOnce(ctx context.Context, accel string) error {
 	}
 	limit := probeTime
 	if accel == accelTCG {
-		limit = probeTimeTCG
+		limit = max(probeTimeTCG, q.Boot) // as long as a guest that builds may take
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("a guest has not started in %s", limit))
 	defer cancel()

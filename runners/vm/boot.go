@@ -48,6 +48,13 @@ func (w *readyWriter) Write(p []byte) (int, error) {
 	return w.to.Write(p)
 }
 
+// begun reports whether the line has been seen.
+func (w *readyWriter) begun() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seen
+}
+
 func (w *readyWriter) look(p []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

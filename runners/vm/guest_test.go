@@ -17,8 +17,14 @@ import (
 
 	"buildbtw"
 	"buildbtw/runners"
+	"buildbtw/runners/fetch"
 	"buildbtw/runners/vm"
 )
+
+func TestMain(m *testing.M) {
+	fetch.Inside()
+	os.Exit(m.Run())
+}
 
 // guestKernel gives a kernel for guests and its modules. Debian's for clouds is
 // fetched once, by infrastructure/guest-kernel.sh, into a directory outside the
@@ -86,6 +92,7 @@ func guestJob(t *testing.T) runners.Job {
 	j.BuildID, j.Attempt, j.Pkgbase, j.Architecture, j.Version = "b1", 1, "tool", "x86_64", "1-1"
 	j.Pkgnames, j.SourceDate = []string{"tool"}, 42
 	j.Repository.Name = "curl"
+	j.Srcinfo = "pkgbase = tool\n\tpkgver = 1\n\tpkgrel = 1\n\tarch = x86_64\n\npkgname = tool\n"
 	return j
 }
 
@@ -114,7 +121,20 @@ func TestGuestBoots(t *testing.T) {
 	o := guestOptions(t, `. ./job.env
 mkdir -p /buildbtw/out/packages
 echo "kernel $(uname -r), source: $(cat source/PKGBUILD), epoch $SOURCE_DATE_EPOCH"
-wget -q -O "/buildbtw/out/packages/tool-1-1-$BUILDBTW_ARCH.pkg.tar" "$BUILDBTW_REPO_URL/package" || exit 1
+wget -q -O "/buildbtw/out/packages/tool-1-1-$BUILDBTW_ARCH.pkg.tar" "$BUILDBTW_REPO_URL/tool.pkg.tar.zst" || exit 1
+reach() {
+	for address in $(cat source/reach); do
+		wget -q -T 3 -O - "http://$address" && echo "REACHED $address $1"
+	done
+	http_proxy=http://10.0.2.100 wget -q -O - "http://$(head -n 1 source/reach).db" && echo "REACHED by the door $1"
+	http_proxy=http://10.0.2.100 wget -q -O - "http://mirror.example/core.tar" && echo "REACHED no file of pacman's $1"
+	nslookup example.org 10.0.2.3 >/dev/null 2>&1 && echo "REACHED a name server $1"
+	echo "LOOKED $1"
+}
+reach before
+wget -q -O - "$BUILDBTW_DOOR/closed"
+wget -q -O - "$BUILDBTW_REPO_URL/tool.pkg.tar.zst" && echo "REACHED the repository"
+reach after
 ln -s /etc/passwd /buildbtw/out/packages/link-1-1-any.pkg.tar
 echo 0 >/buildbtw/out/result
 `)
@@ -124,7 +144,9 @@ echo 0 >/buildbtw/out/result
 	}
 	served := pkgTar(t)
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/repo/package" {
+		if r.URL.Path != "/repo/tool.pkg.tar.zst" {
+			t.Errorf("the guest asked for %s", r.URL)
+		} else {
 			_, _ = w.Write(served)
 		}
 	})}
@@ -137,6 +159,14 @@ echo 0 >/buildbtw/out/result
 	}
 	job := guestJob(t)
 	job.Repository.URL = fmt.Sprintf("http://%s/repo", listener.Addr())
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	reach := fmt.Sprintf("127.0.0.1:%[1]s/api/v1/me\n10.0.2.2:%[1]s/api/v1/me\n10.0.2.100/api/v1/me\n10.0.2.100/repo/../api/v1/me\n169.254.169.254/latest\n", port)
+	if err := os.WriteFile(filepath.Join(job.Tree, "reach"), []byte(reach), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	var log bytes.Buffer
 	start := time.Now()
 	result := r.Build(t.Context(), job, &log)
@@ -146,6 +176,9 @@ echo 0 >/buildbtw/out/result
 	}
 	if !strings.Contains(log.String(), "source: # the source, epoch 42\n") {
 		t.Errorf("the guest's words are missing:\n%s", &log)
+	}
+	if said := log.String(); strings.Contains(said, "REACHED") || !strings.Contains(said, "LOOKED before\n") || !strings.Contains(said, "LOOKED after\n") {
+		t.Errorf("the guest is not alone:\n%s", said)
 	}
 	files, err := runners.Collect(job, "vm")
 	if err != nil || len(files) != 1 || files[0].Name != "tool-1-1-x86_64.pkg.tar" {

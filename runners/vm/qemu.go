@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"buildbtw/internal/proc"
+	"buildbtw/internal/shell"
 	"buildbtw/runners"
 )
 
@@ -130,8 +131,12 @@ func (q *qemu) run(ctx context.Context, g guest) (runners.Exit, error) {
 		return runners.Exit{}, err
 	}
 	defer stop()
+	args, err := q.arguments(files, g, accel)
+	if err != nil {
+		return runners.Exit{}, err
+	}
 	exit, err := runners.Command{
-		Args: q.arguments(files, g, accel), Dir: g.job.Work, Env: q.environment(g), Output: g.log, Mark: g.job.Mark,
+		Args: args, Dir: g.job.Work, Env: q.environment(g), Output: g.log, Mark: g.job.Mark,
 		Stall: time.Duration(g.job.StallSeconds * float64(time.Second)), Idle: guestIdle, Grace: time.Second,
 	}.Run(ctx)
 	if err != nil || exit.Killed != nil {
@@ -184,14 +189,22 @@ func (*qemu) environment(g guest) []string {
 	return []string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8", "HOME=" + g.job.Work, "TMPDIR=" + g.job.Work}
 }
 
-// arguments returns the command line of QEMU.
-func (q *qemu) arguments(f guestFiles, g guest, accel string) []string {
+// arguments returns the command line of QEMU. The guest's network has a door and
+// nothing else: neither this machine nor another, nor a name server.
+func (q *qemu) arguments(f guestFiles, g guest, accel string) ([]string, error) {
+	command, err := g.door.Command()
+	if err != nil {
+		return nil, err
+	}
+	for i := range command {
+		command[i] = shell.Quote(command[i])
+	}
 	args := append(q.base(accel), "-name", g.name(),
 		"-m", fmt.Sprint(q.MemoryMiB), "-smp", fmt.Sprint(q.CPUs),
 		"-initrd", f.initramfs(), "-append", q.commandLine(),
 		"-drive", "if=virtio,format=raw,readonly=on,file="+commas(f.input()),
 		"-drive", "if=virtio,format=raw,cache=unsafe,file="+commas(f.output()),
-		"-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=")
+		"-netdev", "user,id=net,restrict=on,guestfwd=tcp:"+doorAddress+":80-cmd:"+commas(strings.Join(command, " ")), "-device", "virtio-net-pci,netdev=net,romfile=")
 	switch {
 	case q.Guest.Root == rootHost:
 		args = append(args, "-object", fmt.Sprintf("memory-backend-memfd,id=memory,size=%dM,share=on", q.MemoryMiB), "-numa", "node,memdev=memory",
@@ -199,7 +212,7 @@ func (q *qemu) arguments(f guestFiles, g guest, accel string) []string {
 	case q.hasImage():
 		args = append(args, "-drive", "if=virtio,snapshot=on,format="+q.Guest.Format+",file="+commas(q.Guest.Root))
 	}
-	return args
+	return args, nil
 }
 
 // base returns the arguments for all guests: no devices but those named, the console

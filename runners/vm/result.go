@@ -22,12 +22,14 @@ const (
 )
 
 // result is the result file of the guest's script: on the first line the exit
-// code of the program that built, or one of the words failed and
-// infrastructure; on the second a reason, or the program's name.
+// code of the program that built, or one of the words failed, infrastructure
+// and unreachable; on the second a reason, or the program's name. Lines
+// "not-checked NAME" may follow, see runners.Result.
 type result struct {
-	code   int
-	word   string // failed or infrastructure; empty when there is a code
-	reason string
+	code      int
+	word      string // empty when there is a code
+	reason    string
+	unchecked []string
 }
 
 // readResult reads the result file. The guest may have put anything there.
@@ -58,9 +60,18 @@ func readResult(out string) (result, error) {
 
 func parseResult(text string) (result, error) {
 	first, rest, _ := strings.Cut(text, "\n")
-	r := result{reason: strings.ToValidUTF8(strings.TrimSpace(rest), "�")}
+	var reason []string
+	r := result{}
+	for line := range strings.Lines(strings.ToValidUTF8(rest, "�")) {
+		if name, found := strings.CutPrefix(strings.TrimSpace(line), "not-checked "); found {
+			r.unchecked = append(r.unchecked, name)
+			continue
+		}
+		reason = append(reason, line)
+	}
+	r.reason = strings.TrimSpace(strings.Join(reason, ""))
 	switch first {
-	case "failed", "infrastructure":
+	case "failed", "infrastructure", "unreachable":
 		r.word = first
 		return r, nil
 	}
@@ -77,12 +88,19 @@ func (r result) judge(watch *runners.LogWatch) runners.Result {
 	switch {
 	case r.word == "infrastructure":
 		return runners.Infrastructure("in the guest: %s", r.reason)
+	case r.word == "unreachable":
+		return runners.Unreachable("in the guest: %s", r.reason)
 	case r.word == "failed":
 		return runners.Failed("%s", r.reason)
 	case r.code == 0:
 		return runners.Result{Outcome: buildbtw.OutcomeBuilt}
 	}
-	return runners.JudgeBuild(watch, fmt.Sprintf("%s exit code %d", r.reason, r.code))
+	judged := runners.JudgeBuild(watch, fmt.Sprintf("%s exit code %d", r.reason, r.code))
+	if r.reason == "devtools" {
+		judged = runners.JudgeDevtools(watch, r.code, "")
+	}
+	judged.MemoryKnown = true // the script has asked the guest
+	return judged
 }
 
 // collect moves the packages to the agent's output directory. The agent checks

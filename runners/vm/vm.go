@@ -20,6 +20,7 @@ import (
 	"buildbtw"
 	"buildbtw/infrastructure"
 	"buildbtw/runners"
+	"buildbtw/runners/fetch"
 )
 
 // Options are the runner's settings; the zero value is right on Arch Linux with
@@ -46,6 +47,9 @@ type Options struct {
 	// Environment has HOME and the XDG directories, in which vmexec finds its
 	// images and its state.
 	Environment []string
+
+	// Fetcher fetches the sources; nil: one without settings.
+	Fetcher *fetch.Fetcher
 
 	CacheDir string // for results of checks of images and accelerators; empty: none is stored
 }
@@ -84,8 +88,12 @@ type machine interface {
 // guest is one virtual machine, for one attempt.
 type guest struct {
 	job     runners.Job
-	in, out string    // directories
-	log     io.Writer // output of the guest
+	in, out string      // directories
+	log     io.Writer   // output of the guest
+	door    *fetch.Door // its only way out; nil: vmexec's network
+
+	unverified string   // why signatures of sources cannot be verified
+	missing    []string // names of dependencies that this machine does not have, whose file system the guest's is
 }
 
 // name returns a name that identifies the guest in a list of processes.
@@ -100,6 +108,9 @@ func New(o Options) (*Runner, error) {
 	o.Boot, o.Jobs = cmp.Or(o.Boot, 3*time.Minute), cmp.Or(o.Jobs, o.CPUs)
 	o.VMExec, o.Image = cmp.Or(o.VMExec, "vmexec"), cmp.Or(o.Image, "archlinux")
 	o.Accel, o.Script = cmp.Or(o.Accel, accelAuto), cmp.Or(o.Script, "devtools")
+	if o.Fetcher == nil {
+		o.Fetcher, _ = fetch.New(fetch.Options{}) // without settings none is invalid
+	}
 	r := &Runner{options: o}
 	switch o.backend() {
 	case backendVMExec:
@@ -134,23 +145,46 @@ func script(name string) (string, error) {
 func (*Runner) Name() string { return "vm" }
 
 // Probe implements runners.Runner.
-func (r *Runner) Probe(ctx context.Context) error { return r.machine.probe(ctx) }
+func (r *Runner) Probe(ctx context.Context) error {
+	if err := r.options.Fetcher.Probe(ctx); err != nil {
+		return err
+	}
+	return r.machine.probe(ctx)
+}
 
 // Build implements runners.Runner.
 func (r *Runner) Build(ctx context.Context, job runners.Job, log io.Writer) runners.Result {
 	g := guest{job: job, in: filepath.Join(job.Work, "in"), out: filepath.Join(job.Work, "out")}
-	if err := r.fill(g); err != nil {
+	sources := filepath.Join(job.Work, "srcdest")
+	unverified, result, failed := r.options.Fetcher.Prepare(ctx, job, sources, log)
+	if failed {
+		return result
+	}
+	g.unverified = unverified
+	if _, ours := r.machine.(*qemu); ours {
+		door, err := r.options.Fetcher.OpenDoor(ctx, job)
+		if err != nil {
+			return runners.Infrastructure("%v", err)
+		}
+		defer door.Close()
+		g.door = door
+	}
+	if r.options.Guest.Root == rootHost {
+		g.missing = missingHere(ctx, job)
+	}
+	if err := r.fill(g, sources); err != nil {
 		return runners.Infrastructure("prepare the guest: %v", err)
 	}
 	watch := &runners.LogWatch{}
 	up, stop := untilReady(ctx, r.options.Boot)
 	defer stop()
-	g.log = &readyWriter{to: io.MultiWriter(log, watch), ready: up.ready}
+	console := &readyWriter{to: io.MultiWriter(log, watch), ready: up.ready}
+	g.log = console
 	exit, err := r.machine.run(up, g)
 	if ctx.Err() != nil {
 		return runners.Result{Outcome: buildbtw.OutcomeCancelled, Message: context.Cause(ctx).Error()}
 	}
-	return r.judge(g, end{exit, err, context.Cause(up)}, watch)
+	return r.judge(g, end{exit, err, context.Cause(up), console.begun()}, watch)
 }
 
 // end is how a guest ended.
@@ -158,26 +192,32 @@ type end struct {
 	exit runners.Exit
 	err  error // it could not be started, or its result not be read
 	boot error // why it was ended before it was up
+	up   bool  // it began with its script: then the package may have broken it
 }
 
 // judge returns the outcome of a guest that ended. Its result decides, if there is
 // one.
 func (r *Runner) judge(g guest, e end, watch *runners.LogWatch) runners.Result {
 	var stall *runners.StallError
+	broken := func(format string, args ...any) runners.Result {
+		result := runners.Infrastructure(format, args...)
+		result.Doubtful = e.up
+		return result
+	}
 	switch {
 	case errors.Is(e.boot, errNotUp):
 		return runners.Infrastructure("the guest had not started after %s", r.options.Boot)
 	case errors.As(e.exit.Killed, &stall):
 		return runners.Result{Outcome: buildbtw.OutcomeStalled, Message: stall.Error()}
 	case e.err != nil:
-		return runners.Infrastructure("%v", e.err)
+		return broken("%v", e.err)
 	}
 	result, err := readResult(g.out)
 	if err != nil {
-		return runners.Infrastructure("the guest ended without a result (%s; the program ended with %s)", err, e.exit)
+		return broken("the guest ended without a result (%s; the program ended with %s)", err, e.exit)
 	}
 	if err := collect(g); err != nil {
-		return runners.Infrastructure("fetch the packages out of the guest: %v", err)
+		return broken("fetch the packages out of the guest: %v", err)
 	}
-	return result.judge(watch)
+	return result.judge(watch).WithNotChecked(result.unchecked)
 }

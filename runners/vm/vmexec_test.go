@@ -55,6 +55,7 @@ func TestVMExecOutcomes(t *testing.T) {
 		name, fault, script string
 		stall               float64
 		outcome             buildbtw.Outcome
+		blameless           bool
 		says                string
 	}{
 		{name: "built, whatever the exit code", script: goodScript, outcome: buildbtw.OutcomeBuilt},
@@ -65,7 +66,9 @@ func TestVMExecOutcomes(t *testing.T) {
 		{name: "never up", fault: "hangs", script: goodScript, outcome: buildbtw.OutcomeInfrastructure, says: "had not started after 1s"},
 		{name: "hangs", script: "sleep 1000", stall: 0.5, outcome: buildbtw.OutcomeStalled, says: "no output"},
 		{name: "build fails", script: "echo '==> ERROR: A failure occurred in check().'; printf '255\narchbuild\n' >/buildbtw/out/result", outcome: buildbtw.OutcomeFailed, says: "check() failed (archbuild exit code 255)"},
-		{name: "mirror is down", script: "echo \"error: failed retrieving file 'core.db'\"; printf '255\narchbuild\n' >/buildbtw/out/result", outcome: buildbtw.OutcomeInfrastructure, says: "devtools could not build"},
+		{name: "words of a mirror that is down", script: "echo \"error: failed retrieving file 'core.db'\"; printf '255\narchbuild\n' >/buildbtw/out/result", outcome: buildbtw.OutcomeFailed, says: "failed retrieving file 'core.db'"},
+		{name: "mirror is down while it is prepared", script: "echo \"error: failed retrieving file 'core.db'\"; printf '102\ndevtools\n' >/buildbtw/out/result", outcome: buildbtw.OutcomeInfrastructure, blameless: true, says: "could not be downloaded: failed retrieving file 'core.db'"},
+		{name: "nothing provides it", script: "printf '4\nmakepkg\nnot-checked no-such-thing\nnot-checked b\n' >/buildbtw/out/result", outcome: buildbtw.OutcomeFailed, says: "not checked: no-such-thing, b (nothing here provides it); no reason given (makepkg exit code 4)"},
 		{name: "the script knows", script: "printf 'infrastructure\nno room\n' >/buildbtw/out/result", outcome: buildbtw.OutcomeInfrastructure, says: "no room"},
 		{name: "bad keys", script: "printf 'failed\nkeys/pgp\n' >/buildbtw/out/result", outcome: buildbtw.OutcomeFailed, says: "keys/pgp"},
 		{name: "garbage", script: "echo built >/buildbtw/out/result", outcome: buildbtw.OutcomeInfrastructure, says: "no result"},
@@ -81,7 +84,7 @@ func TestVMExecOutcomes(t *testing.T) {
 			job.StallSeconds = test.stall
 			var log bytes.Buffer
 			result := newRunner(t, o).Build(t.Context(), job, &log)
-			if result.Outcome != test.outcome || !strings.Contains(result.Message, test.says) {
+			if result.Outcome != test.outcome || result.Blameless != test.blameless || !strings.Contains(result.Message, test.says) {
 				t.Errorf("%+v\n%s", result, &log)
 			}
 			if left := marked(t, job.Mark); left != "" {

@@ -67,7 +67,7 @@ func (s *Server) Restart(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sources := catalog.New(catalog.Config{Mirror: mirror, BaseRef: "main", Architectures: []string{"x86_64"}})
+	sources := catalog.New(catalog.Config{Mirror: mirror, Store: s.DB.Store, BaseRef: "main", Architectures: []string{"x86_64"}})
 	f := s.options.Forge
 	f.Store, f.Mirror, f.Catalog, f.Log, f.Now, f.Architectures = s.DB.Store, mirror, sources, quiet, s.options.Now, []string{"x86_64"}
 	s.Scheduler = scheduler.New(scheduler.Config{
@@ -97,8 +97,8 @@ func (s *Server) Settle(t testing.TB) {
 	s.Pass(t, "sync", "iterate")
 }
 
-// Push commits a .SRCINFO to a source's branch main, making the source if it is
-// new, and returns the commit.
+// Push commits a .SRCINFO with a PKGBUILD to a source's branch main, making the source
+// if it is new, and returns the commit.
 func (s *Server) Push(t testing.TB, slug, srcinfo string) string {
 	t.Helper()
 	dir := filepath.Join(s.Sources, slug)
@@ -108,7 +108,7 @@ func (s *Server) Push(t testing.TB, slug, srcinfo string) string {
 	if err := os.WriteFile(filepath.Join(dir, ".SRCINFO"), []byte(srcinfo), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "PKGBUILD"), nil, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "PKGBUILD"), []byte("pkgrel=1\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	Git(t, dir, "add", "-A")

@@ -8,3 +8,5 @@ import "./keys.js";
 import "./log.js";
 import "./logview/viewer.js";
 import "./copy.js";
+import "./sign_in.js";
+import "./planform.js";

@@ -1,14 +1,14 @@
 // The graph page: a canvas in the place of the server's SVG, with the whole of
 // the graph in reach. Without this file the page shows the SVG and the table.
 import { Camera } from "./graph/camera.js";
-import { readColours } from "./graph/colours.js";
 import { exportPNG } from "./graph/export.js";
 import { findBuilds } from "./graph/find.js";
 import { keysOf } from "./graph/keys.js";
 import { Live } from "./graph/live.js";
 import { paint } from "./graph/paint.js";
-import { followPointers } from "./graph/pointer.js";
+import { Minimap } from "./graph/minimap.js";
 import { NODE_HEIGHT, Scene } from "./graph/scene.js";
+import { openBuild, Stage } from "./pictures/stage.js";
 
 const READABLE = 0.8; // zoom at which names are easy to read
 const LEGIBLE = 0.62; // at which they still are
@@ -18,8 +18,10 @@ class GraphPage {
   constructor(section) {
     this.section = section;
     this.base = section.dataset.base;
-    this.view = { mode: section.dataset.view, focus: section.dataset.focus, collapse: "collapse" in section.dataset };
-    this.stage = document.getElementById("graph-stage");
+    this.view = { mode: section.dataset.view, focus: section.dataset.focus, to: section.dataset.to, collapse: "collapse" in section.dataset, fold: "fold" in section.dataset };
+    this.faint = new Set(); // statuses that the legend switches off
+    this.minimap = new Minimap();
+    this.host = document.getElementById("graph-stage");
     this.about = document.getElementById("graph-about");
     this.says = document.getElementById("graph-says");
     this.camera = new Camera();
@@ -37,33 +39,23 @@ class GraphPage {
   }
 
   #makeCanvas() {
-    const canvas = (this.canvas = document.createElement("canvas"));
-    canvas.tabIndex = 0;
-    canvas.setAttribute("role", "application");
-    canvas.setAttribute("aria-label", "Build graph. Arrow keys go along edges and levels, question mark shows all keys; the table below shows the same.");
-    canvas.setAttribute("aria-keyshortcuts", "ArrowLeft ArrowRight ArrowUp ArrowDown Enter f / + - 0 ?");
-    this.tip = document.createElement("div");
-    this.tip.className = "graph-tip";
-    this.tip.hidden = true;
-    this.ctx = canvas.getContext("2d", { alpha: false });
-    this.stage.replaceChildren(canvas, this.tip);
-    this.colours = readColours(this.stage);
-  }
-
-  #connect() {
-    new ResizeObserver(() => this.#resize()).observe(this.stage);
-    for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
-      matchMedia(query).addEventListener("change", () => {
-        this.colours = readColours(this.stage);
-        this.redraw();
-      });
-    }
-    followPointers(this.canvas, this.camera, {
+    this.stage = new Stage(this.host, {
+      label: "Build graph. Arrow keys go along edges and levels, question mark shows all keys; the table below shows the same.",
+      shortcuts: "ArrowLeft ArrowRight ArrowUp ArrowDown Enter f / + - 0 ?",
+      camera: this.camera,
+      keys: keysOf(this),
+      draw: () => this.#draw(),
+      resized: (width, height) => this.#resized(width, height),
       moved: () => this.#moved(),
       hover: (x, y) => this.#onHover(x, y),
       click: (x, y, event) => this.#onClick(x, y, event),
     });
-    this.canvas.addEventListener("keydown", keysOf(this));
+    this.canvas = this.stage.canvas;
+  }
+
+  get colours() { return this.stage.colours; }
+
+  #connect() {
     this.canvas.addEventListener("dblclick", (event) => {
       const box = this.#boxAt(event.offsetX, event.offsetY);
       if (box >= 0) this.surroundings(box);
@@ -77,6 +69,9 @@ class GraphPage {
       }
     });
     document.addEventListener("click", (event) => this.#onLink(event));
+    document.addEventListener("submit", (event) => this.#onWay(event));
+    addEventListener("popstate", () => this.show(viewOf(location), { remember: false }));
+    this.section.addEventListener("click", (event) => this.#onLegend(event.target.closest("[data-code]")));
     document.getElementById("graph-png").addEventListener("click", () => exportPNG(this));
     this.field = findBuilds(this.base, (code) => this.colours.codes[code].word, (key) => this.#found(key));
   }
@@ -85,18 +80,21 @@ class GraphPage {
 
   async #fetchPicture(view) {
     const query = new URLSearchParams({ view: view.mode });
-    const whole = view.mode === "all" && !view.collapse;
+    const whole = view.mode === "all" && !view.collapse && !view.fold;
     if (whole) query.set("tag", this.section.dataset.tag);
     else if (view.focus) query.set("focus", view.focus);
+    if (view.mode === "path") query.set("to", view.to);
     if (view.collapse) query.set("collapse", "1");
+    if (view.fold) query.set("fold", "1");
     const answer = await fetch(`${this.base}/picture?${query}`);
     if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
     return new Scene(await answer.json());
   }
 
-  /** Shows another part of the graph. */
-  async show(view) {
+  /** Shows another part of the graph; Back leads to the one before. */
+  async show(view, { remember = true } = {}) {
     const mine = (this.view = { ...this.view, ...view });
+    if (remember) history.pushState(null, "", this.#address("", {}));
     this.section.setAttribute("aria-busy", "true");
     try {
       const scene = await this.#fetchPicture(mine);
@@ -112,10 +110,10 @@ class GraphPage {
     const first = !this.scene;
     this.scene = scene;
     this.hover = -1;
-    this.tip.hidden = true;
+    this.stage.point("");
     scene.show(this.live.codes, this.live.chain);
     this.#fitStage();
-    this.#resize();
+    this.stage.resize();
     const box = scene.byKey.get(this.view.focus) ?? (this.view.mode === "near" ? scene.focus : -1);
     this.#aim(box);
     this.choose(box, { quiet: true, look: false });
@@ -127,7 +125,7 @@ class GraphPage {
   /** A small picture needs no large stage. */
   #fitStage() {
     const room = Math.max(320, innerHeight * 0.68);
-    this.stage.style.minHeight = `${Math.round(Math.min(room, Math.max(240, this.scene.height + 48)))}px`;
+    this.host.style.minHeight = `${Math.round(Math.min(room, Math.max(240, this.scene.height + 48)))}px`;
   }
 
   /** The first look: everything, or what is of interest, large enough to be read. */
@@ -148,22 +146,29 @@ class GraphPage {
     camera.fill(scene);
   }
 
+  /** The address of what is shown, with some of it changed. */
+  #address(path, change) {
+    const { mode, focus, to, collapse, fold } = this.view;
+    const query = new URLSearchParams();
+    const all = { view: mode, focus, to: mode === "path" ? to : "", collapse: collapse ? "1" : "", fold: fold ? "1" : "", ...change };
+    for (const [name, value] of Object.entries(all)) if (value) query.set(name, value);
+    return `${this.base}${path}?${query}`;
+  }
+
   #renderBar() {
-    const { mode, focus, collapse } = this.view;
-    const address = (path, change) => {
-      const query = new URLSearchParams();
-      const all = { view: mode, focus, collapse: collapse ? "1" : "", ...change };
-      for (const [name, value] of Object.entries(all)) if (value) query.set(name, value);
-      return `${this.base}${path}?${query}`;
-    };
+    const { mode, collapse, fold } = this.view;
+    const address = (path, change) => this.#address(path, change);
     for (const link of this.section.querySelectorAll("a[data-view]")) {
-      link.href = address("", { view: link.dataset.view });
+      link.href = address("", { view: link.dataset.view, to: "" });
       if (link.dataset.view === mode) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
     }
     const join = document.getElementById("graph-collapse");
     join.href = address("", { collapse: collapse ? "" : "1" });
     join.textContent = collapse ? "Expand finished" : "Collapse finished";
+    const families = document.getElementById("graph-fold");
+    families.href = address("", { fold: fold ? "" : "1" });
+    families.textContent = fold ? "Unfold families" : "Fold families";
     for (const kind of ["svg", "dot"]) document.getElementById(`graph-${kind}`).href = address(`.${kind}`, {});
     history.replaceState(null, "", address("", {}));
   }
@@ -178,7 +183,7 @@ class GraphPage {
     this.redraw();
     clearTimeout(this.aboutTimer);
     if (box < 0 || scene.isRegion(box)) {
-      if (box >= 0) this.say(`${scene.labels[box]}: a region of builds that are done. Enter shows them.`);
+      if (box >= 0) this.say(`${scene.labels[box]}: several builds in one box. Enter shows them.`);
       return;
     }
     const key = scene.keys[box];
@@ -210,16 +215,14 @@ class GraphPage {
 
   /** Shows what holds a build up and what it holds; a region is opened. */
   surroundings(box) {
-    if (this.scene.isRegion(box)) return this.show({ collapse: false });
+    if (this.scene.isRegion(box)) return this.show({ collapse: false, fold: false });
     return this.show({ mode: "near", focus: this.scene.keys[box] });
   }
 
   /** Opens a build's page; a region is opened in the picture. */
-  open(box, inNewTab = false) {
-    if (this.scene.isRegion(box)) return this.show({ collapse: false });
-    const url = `/builds/${this.scene.ids[box]}`;
-    if (inNewTab) window.open(url, "_blank", "noopener");
-    else location.assign(url);
+  open(box, event) {
+    if (this.scene.isRegion(box)) return this.show({ collapse: false, fold: false });
+    return openBuild(this.scene.ids[box], event);
   }
 
   #found(key) {
@@ -247,14 +250,14 @@ class GraphPage {
     if (mine) this.say(this.words(this.chosen));
     if (this.chosen >= 0 && changed.length > 0 && !this.scene.isRegion(this.chosen)) this.#tell(this.scene.keys[this.chosen]);
     const failures = changed.some(([node, before]) => "fh".includes(before) !== "fh".includes(this.live.codes[node]));
-    if (failures && this.view.mode === "failed") this.show({});
+    if (failures && this.view.mode === "failed") this.show({}, { remember: false });
   }
 
   /** The table says the same as the picture. */
   #updateRow(node) {
     const status = document.querySelector(`.levels [data-node="${node}"] .status`);
     if (!status) return;
-    const word = this.colours.codes[this.live.codes[node]].shape;
+    const { word } = this.colours.codes[this.live.codes[node]];
     status.className = `status status-${word}`;
     status.textContent = word;
   }
@@ -266,9 +269,33 @@ class GraphPage {
     const url = new URL(link.href);
     if (url.origin !== location.origin || decodeURI(url.pathname) !== decodeURI(this.base) || url.hash) return;
     event.preventDefault();
-    const mode = url.searchParams.get("view") ?? this.view.mode;
-    this.show({ mode, focus: url.searchParams.get("focus") ?? this.view.focus, collapse: url.searchParams.has("collapse") });
+    const { mode, focus, ...rest } = viewOf(url);
+    this.show({ mode: mode ?? this.view.mode, focus: focus ?? this.view.focus, ...rest });
     if (!link.closest(".graph-bar")) this.canvas.focus({ preventScroll: false });
+  }
+
+  /** The form that asks for the ways to another build changes the picture, too. */
+  async #onWay(event) {
+    if (!event.target.matches(".graph-way")) return;
+    event.preventDefault();
+    const name = event.target.elements.to.value.trim();
+    const found = await fetch(`${this.base}/find?q=${encodeURIComponent(name)}`).then((r) => (r.ok ? r.json() : [])).catch(() => []);
+    if (found.length === 0) return this.say(`There is no build like ${name}.`);
+    const from = event.target.elements.focus.value;
+    await this.show({ mode: "path", focus: from, to: found[0].key });
+    if (this.scene.lines.length === 0) this.say(`Neither of ${from} and ${found[0].key} waits for the other.`);
+    this.canvas.focus();
+  }
+
+  /** A status of the legend is switched off or on. */
+  #onLegend(button) {
+    if (!button) return;
+    const { code } = button.dataset;
+    const off = !this.faint.has(code);
+    if (off) this.faint.add(code);
+    else this.faint.delete(code);
+    button.setAttribute("aria-pressed", String(!off));
+    this.redraw();
   }
 
   #boxAt(x, y) {
@@ -283,24 +310,22 @@ class GraphPage {
       this.canvas.style.cursor = box >= 0 ? "pointer" : "";
       this.redraw();
     }
-    this.tip.hidden = box < 0;
-    if (box < 0) return;
-    this.tip.textContent = this.scene.isRegion(box) ? this.scene.labels[box] : `${this.scene.keys[box]}: ${this.colours.codes[this.scene.codes[box]].word}`;
-    const left = Math.min(x + 14, this.camera.width - this.tip.offsetWidth - 4);
-    this.tip.style.transform = `translate(${Math.max(4, left)}px, ${Math.max(4, y - 34)}px)`;
+    if (box < 0) return this.stage.point("");
+    this.stage.point(this.scene.isRegion(box) ? this.scene.labels[box] : `${this.scene.keys[box]}: ${this.colours.codes[this.scene.codes[box]].word}`, x, y);
   }
 
   /** The first click chooses, one on the chosen build opens it. */
   #onClick(x, y, event) {
+    if (this.minimap.go(this.scene, this.camera, x, y)) return this.#moved();
     const box = this.#boxAt(x, y);
-    if (box >= 0 && (event.ctrlKey || event.metaKey)) return this.open(box, true);
+    if (box >= 0 && (event.ctrlKey || event.metaKey)) return this.open(box, event);
     if (box >= 0 && box === this.chosen && event.detail < 2) return this.open(box);
     this.choose(box, { look: false });
   }
 
   #moved() {
     this.camera.keepInside(this.scene);
-    this.tip.hidden = true;
+    this.stage.point("");
     this.redraw();
   }
 
@@ -321,29 +346,30 @@ class GraphPage {
 
   // ---- drawing
 
-  #resize() {
-    const ratio = Math.min(devicePixelRatio || 1, 2);
-    const { clientWidth: width, clientHeight: height } = this.stage;
-    if (width === 0 || height === 0) return;
-    const { camera, canvas } = this;
+  #resized(width, height) {
+    const { camera } = this;
     if (camera.width > 1) camera.pan((width - camera.width) / 2, (height - camera.height) / 2);
-    [camera.width, camera.height, this.ratio] = [width, height, ratio];
-    const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
-    if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
-    this.redraw();
+    [camera.width, camera.height] = [width, height];
   }
 
-  /** Draws at the next frame, once however often it is asked. */
   redraw() {
-    if (this.frame || !this.scene) return;
-    this.frame = requestAnimationFrame(() => {
-      this.frame = 0;
-      paint(this.ctx, this);
-      if (!this.drawn) performance.mark("graph-drawn");
-      this.drawn = true;
-      this.section.dataset.drawn = `${this.view.mode} ${this.scene.size}`;
-    });
+    if (this.scene) this.stage.redraw();
   }
+
+  #draw() {
+    if (!this.scene) return;
+    paint(this.stage.ctx, { ...this, colours: this.colours, ratio: this.stage.ratio });
+    if (!this.drawn) performance.mark("graph-drawn");
+    this.drawn = true;
+    this.section.dataset.drawn = `${this.view.mode} ${this.scene.size}`;
+  }
+}
+
+/** What an address of this page shows. */
+function viewOf(url) {
+  const query = new URLSearchParams(url.search);
+  const text = (name) => query.get(name) ?? undefined;
+  return { mode: text("view"), focus: text("focus"), to: text("to"), collapse: query.has("collapse"), fold: query.has("fold") };
 }
 
 const section = document.getElementById("graph");

@@ -33,7 +33,8 @@ SELECT b.pkgbase || ' is ' || b.status FROM attempts AS a JOIN builds AS b ON b.
 WHERE a.state <> 'finished' AND NOT a.stop AND b.status <> 'building'`},
 		{"a build starts only when all that it waits for is built or unchanged", `
 SELECT b.pkgbase || ' is ' || b.status || ', ' || d.pkgbase || ' is ' || d.status
-FROM builds AS b JOIN edges AS e ON e.to_build = b.id JOIN builds AS d ON d.id = e.from_build
+FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id
+JOIN graph_edges AS e ON e.graph_id = i.graph_id AND e.to_place = b.id - i.first_build JOIN builds AS d ON d.id = i.first_build + e.from_place
 WHERE b.status NOT IN ('blocked', 'skipped') AND d.status <> 'built' AND d.skip_reason <> 'unchanged'`},
 		{"a twin is built only when its work is done", `
 SELECT b.pkgbase || ' is ' || b.status FROM builds AS b JOIN builds AS d ON d.id = b.twin_of
@@ -41,7 +42,8 @@ WHERE b.status NOT IN ('blocked', 'skipped') AND (b.status <> 'built' OR d.statu
 		{"waiting is the number of dependencies that are neither built nor unchanged", `
 SELECT pkgbase || ' waits for ' || waiting || ', really ' || really FROM (
     SELECT b.pkgbase, b.waiting,
-        (SELECT count(*) FROM edges AS e JOIN builds AS d ON d.id = e.from_build WHERE e.to_build = b.id AND d.status <> 'built' AND d.skip_reason <> 'unchanged')
+        (SELECT count(*) FROM iterations AS i JOIN graph_edges AS e ON e.graph_id = i.graph_id AND e.to_place = b.id - i.first_build
+            JOIN builds AS d ON d.id = i.first_build + e.from_place WHERE i.id = b.iteration_id AND d.status <> 'built' AND d.skip_reason <> 'unchanged')
         + (SELECT count(*) FROM builds AS d WHERE d.id = b.twin_of AND d.status <> 'built' AND d.skip_reason <> 'unchanged') AS really
     FROM builds AS b) WHERE waiting <> really`},
 		{"a blocked build waits for something", `
@@ -52,6 +54,14 @@ AND (SELECT count(DISTINCT attempt_id) FROM packages AS p WHERE p.build_id = b.i
 		{"only a built build, or one that is being built again by force, has published packages", `
 SELECT b.pkgbase || ' is ' || b.status FROM builds AS b JOIN packages AS p ON p.build_id = b.id
 WHERE p.published AND b.status <> 'built' AND NOT b.forced`},
+		{"a package in a repository is of one pkgbase", `
+SELECT p.pkgname || ' for ' || b.architecture || ' is of ' || group_concat(DISTINCT b.pkgbase)
+FROM packages AS p JOIN builds AS w ON w.id = p.build_id JOIN builds AS b ON b.id = w.id OR b.twin_of = w.id AND b.twin_of <> 0
+WHERE p.published AND p.architecture IN ('any', b.architecture)
+GROUP BY b.iteration_id, b.architecture, p.pkgname HAVING count(DISTINCT b.pkgbase) > 1`},
+		{"no build publishes what another pkgbase owns", `
+SELECT b.pkgbase || ' publishes ' || p.pkgname || ' of ' || o.value
+FROM builds AS b JOIN json_each(b.not_owned) AS o JOIN packages AS p ON p.build_id = b.id AND p.pkgname = o.key WHERE p.published`},
 		{"a buildspace has one ready iteration at most", `
 SELECT buildspace_id FROM iterations WHERE state = 'ready' GROUP BY buildspace_id HAVING count(*) > 1`},
 		{"an iteration that is over has no work left but what is being published or linked, and what others wait for", `
@@ -67,10 +77,22 @@ WHERE c.builds <> c.really`},
 		{"the builds of every iteration are counted", `
 SELECT DISTINCT iteration_id FROM builds WHERE iteration_id NOT IN (SELECT iteration_id FROM build_counts)`},
 		{"an event about a build names its iteration and buildspace", `
-SELECT e.id FROM events AS e JOIN builds AS b ON b.id = e.build_id JOIN iterations AS i ON i.id = b.iteration_id
+SELECT e.id FROM (` + events + `) AS e JOIN builds AS b ON b.id = e.build_id JOIN iterations AS i ON i.id = b.iteration_id
 WHERE e.iteration_id IS NOT i.id OR e.buildspace_id IS NOT i.buildspace_id`},
+		{"an event has as many builds as it says, and no other has its ids", `
+SELECT e.id FROM events AS e WHERE e.builds <> CASE e.build_ranges WHEN '' THEN 1 ELSE (
+    SELECT count(*) FROM json_each(e.build_ranges) AS r CROSS JOIN builds AS b ON b.id BETWEEN r.value ->> 0 AND r.value ->> 1) END
+OR EXISTS (SELECT 1 FROM events AS o WHERE o.id < e.id AND o.id > e.id - e.builds)`},
 	}
 }
+
+// events has a row for each build that an event is about.
+const events = `
+SELECT id, buildspace_id, iteration_id, build_id, from_status, to_status, cause FROM events WHERE kind = 'build' AND build_ranges = ''
+UNION ALL
+SELECT e.id, e.buildspace_id, e.iteration_id, b.id, e.from_status, e.to_status, e.cause
+FROM events AS e CROSS JOIN json_each(e.build_ranges) AS r CROSS JOIN builds AS b ON b.id BETWEEN r.value ->> 0 AND r.value ->> 1
+WHERE e.build_ranges <> ''`
 
 type rule struct{ meaning, query string }
 
@@ -109,7 +131,7 @@ func (c *Checker) prepare(ctx context.Context) (err error) {
 		c.rules = append(c.rules, s)
 	}
 	c.history, err = c.db.PrepareContext(ctx, `SELECT b.id, b.pkgbase, b.status, e.from_status, e.to_status, e.cause
-FROM builds AS b LEFT JOIN events AS e ON e.build_id = b.id AND e.kind = 'build' ORDER BY b.id, e.id`)
+FROM builds AS b LEFT JOIN (`+events+`) AS e ON e.build_id = b.id ORDER BY b.id, e.id`)
 	return err
 }
 
@@ -191,13 +213,13 @@ func replay(ctx context.Context, history *sql.Stmt) (found []string, err error) 
 		if err := rows.Scan(&s.build, &s.name, &s.status, orEmpty(&s.from), orEmpty(&s.to), orEmpty(&s.cause)); err != nil {
 			return nil, err
 		}
-		at := buildbtw.StatusNew
+		at, why := buildbtw.StatusNew, buildbtw.Cause("")
 		if s.build == last.build {
-			at = last.to
+			at, why = last.to, last.cause
 		} else {
 			end()
 		}
-		if s.from != at || !s.from.CanBecome(s.to, s.cause) {
+		if s.from != at || !s.from.CanBecome(s.to, s.cause) || s.cause == buildbtw.CauseResumed && !buildbtw.Resumable(why) {
 			found = append(found, fmt.Sprintf("broken: events of %s: %q to %q (%s) while it was %q", s.name, s.from, s.to, s.cause, at))
 		}
 		last = s

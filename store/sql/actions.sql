@@ -15,9 +15,11 @@ ORDER BY b.id;
 WITH RECURSIVE above (id) AS (
     VALUES (:build)
     UNION
-    SELECT e.to_build
+    SELECT i.first_build + e.to_place
     FROM above
-    CROSS JOIN edges AS e ON e.from_build = above.id
+    CROSS JOIN builds AS w ON w.id = above.id
+    CROSS JOIN iterations AS i ON i.id = w.iteration_id
+    CROSS JOIN graph_edges AS e ON e.graph_id = i.graph_id AND e.from_place = w.id - i.first_build
     UNION
     SELECT b.id
     FROM above

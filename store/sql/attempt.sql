@@ -13,12 +13,15 @@ WHERE lease = :lease
   AND state = 'running'
   AND NOT stop;
 
--- name: valid_attempt_id_of_lease
-SELECT id
+-- name: held_lease
+-- Every call of a worker looks up its lease: no more columns than the calls need.
+SELECT
+    id,
+    random,
+    holder,
+    state = 'running' AND NOT stop AS valid
 FROM attempts
-WHERE lease = :lease
-  AND state = 'running'
-  AND NOT stop;
+WHERE lease = :lease;
 
 -- name: attempt
 SELECT *
@@ -33,7 +36,8 @@ ORDER BY number DESC;
 
 -- name: unfinished_attempts
 -- Those whose staged files are still needed.
-SELECT id
+SELECT id,
+       random
 FROM attempts
 WHERE state <> 'finished'
 ORDER BY id;
@@ -48,11 +52,18 @@ WHERE lease = :lease
   AND state = 'running'
 RETURNING stop;
 
+-- name: running_attempts
+SELECT id
+FROM attempts
+WHERE state = 'running'
+ORDER BY id;
+
 -- name: extend_leases
 UPDATE attempts
 SET deadline = :until
 WHERE state = 'running'
-  AND deadline < :until;
+  AND deadline < :until
+  AND id IN (SELECT value FROM json_each(:attempts));
 
 -- name: expired_leases
 SELECT *
@@ -60,6 +71,13 @@ FROM attempts
 WHERE state = 'running'
   AND deadline <= :now
 ORDER BY deadline, id;
+
+-- name: expired_lease
+SELECT *
+FROM attempts
+WHERE id = :attempt
+  AND state = 'running'
+  AND deadline <= :now;
 
 -- name: running_attempts_of_builds
 SELECT a.*
@@ -80,6 +98,7 @@ UPDATE attempts
 SET state = 'finished',
     outcome = :outcome,
     message = :message,
+    blameless = :blameless,
     result = :result,
     finished_at = :now
 WHERE id = :attempt
@@ -98,12 +117,14 @@ WHERE b.id = :build;
 
 -- name: next_wake
 -- When time alone makes something possible: a deadline passes, or the pause of a
--- postponed build ends.
+-- postponed build ends. What has passed already and is there still, failed; the
+-- loop's period is soon enough for it.
 SELECT at
 FROM (
     SELECT deadline AS at
     FROM attempts
     WHERE state = 'running'
+      AND deadline > :now
     UNION ALL
     SELECT b.not_before
     FROM builds AS b
@@ -119,3 +140,16 @@ LIMIT 1;
 SELECT DISTINCT build_id
 FROM attempts
 WHERE id IN (SELECT value FROM json_each(:attempts));
+
+-- name: note_not_checked
+UPDATE attempts
+SET not_checked = :names
+WHERE lease = :lease
+  AND state = 'running';
+
+-- name: note_error
+UPDATE attempts
+SET error_line = :line,
+    error_text = :text
+WHERE lease = :lease
+  AND state = 'running';

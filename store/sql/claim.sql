@@ -68,8 +68,10 @@ INSERT INTO attempts (
     slot,
     runner,
     lease,
+    random,
     state,
     deadline,
+    holder,
     started_at,
     heartbeat_at
 )
@@ -80,12 +82,24 @@ VALUES (
     :slot,
     :runner,
     :lease,
+    :random,
     'running',
     :deadline,
+    :holder,
     :now,
     :now
 )
 RETURNING id;
+
+-- name: resume_attempt
+UPDATE attempts
+SET lease = :lease,
+    holder = :holder,
+    heartbeat_at = :now,
+    deadline = :deadline
+WHERE id = :attempt
+  AND state = 'running'
+RETURNING stop;
 
 -- name: note_served
 -- A build of the buildspace was handed out: others have their turn now.

@@ -18,6 +18,8 @@ ORDER BY id;
 -- name: ready_iterations
 SELECT
     i.id,
+    s.name AS buildspace,
+    i.number,
     s.priority,
     EXISTS (
         SELECT 1
@@ -55,7 +57,7 @@ WHERE i.id = :iteration;
 -- so many seconds.
 SELECT
     CAST((julianday(e.at) - julianday(:first)) * 86400 / :step AS INTEGER) AS bucket,
-    sum((e.from_status IN ('', 'built', 'failed', 'skipped')) - (e.to_status IN ('built', 'failed', 'skipped'))) AS change
+    sum(e.builds * ((e.from_status IN ('', 'built', 'failed', 'skipped')) - (e.to_status IN ('built', 'failed', 'skipped')))) AS change
 FROM events AS e
 WHERE e.buildspace_id = :buildspace
   AND e.iteration_id = :iteration

@@ -10,19 +10,25 @@ ORDER BY id;
 
 -- name: graph_edges
 SELECT
-    from_build,
-    to_build,
-    kinds,
-    through
-FROM edges
-WHERE from_build BETWEEN :first AND :last
-ORDER BY from_build, to_build;
+    i.first_build + e.from_place AS from_build,
+    i.first_build + e.to_place AS to_build,
+    e.kinds,
+    e.through
+FROM iterations AS i
+JOIN graph_edges AS e ON e.graph_id = i.graph_id AND e.from_place BETWEEN :first - i.first_build AND :last - i.first_build
+WHERE i.id = :iteration
+ORDER BY e.from_place, e.to_place;
 
 -- name: graph_cuts
-SELECT *
-FROM cuts
-WHERE from_build BETWEEN :first AND :last
-ORDER BY from_build, to_build;
+SELECT
+    i.first_build + c.from_place AS from_build,
+    i.first_build + c.to_place AS to_build,
+    c.kinds,
+    c.cycle
+FROM iterations AS i
+JOIN graph_cuts AS c ON c.graph_id = i.graph_id AND c.from_place BETWEEN :first - i.first_build AND :last - i.first_build
+WHERE i.id = :iteration
+ORDER BY c.from_place, c.to_place;
 
 -- name: graph_shape
 SELECT
@@ -58,10 +64,11 @@ WHERE iteration_id = :iteration;
 -- name: order_of_iteration
 -- What waits for what: a twin for the build that does its work, too.
 SELECT
-    from_build,
-    to_build
-FROM edges
-WHERE from_build BETWEEN :first AND :last
+    i.first_build + e.from_place AS from_build,
+    i.first_build + e.to_place AS to_build
+FROM iterations AS i
+JOIN graph_edges AS e ON e.graph_id = i.graph_id
+WHERE i.id = :iteration
 UNION ALL
 SELECT
     twin_of,

@@ -4,7 +4,8 @@
 -- Number 0 is the latest.
 SELECT
     i.*,
-    s.name AS buildspace
+    s.name AS buildspace,
+    s.bump
 FROM iterations AS i
 JOIN buildspaces AS s ON s.id = i.buildspace_id
 WHERE s.name = :buildspace
@@ -105,12 +106,28 @@ WHERE iteration_id = :iteration;
 
 -- name: edges_of_iteration
 SELECT
-    from_build,
-    to_build,
-    kinds
-FROM edges
-WHERE from_build BETWEEN (SELECT min(id) FROM builds WHERE iteration_id = :iteration)
-    AND (SELECT max(id) FROM builds WHERE iteration_id = :iteration);
+    i.first_build + e.from_place AS from_build,
+    i.first_build + e.to_place AS to_build,
+    e.kinds
+FROM iterations AS i
+JOIN graph_edges AS e ON e.graph_id = i.graph_id
+WHERE i.id = :iteration;
+
+-- name: graph_of_digest
+SELECT id
+FROM graphs
+WHERE digest = :digest;
+
+-- name: new_graph
+INSERT INTO graphs (digest)
+VALUES (:digest)
+RETURNING id;
+
+-- name: set_graph
+UPDATE iterations
+SET graph_id = :graph,
+    first_build = :first
+WHERE id = :iteration;
 
 -- name: next_iteration_number
 SELECT coalesce(max(number), 0) + 1
@@ -122,41 +139,18 @@ WHERE buildspace_id = :buildspace;
 -- written without reading builds back; AUTOINCREMENT takes note of them.
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'builds'), 0) + 1;
 
--- name: record_planned
--- The first event of each build of an iteration.
-INSERT INTO events (
-    at,
-    actor,
-    buildspace_id,
-    iteration_id,
-    build_id,
-    kind,
-    from_status,
-    to_status,
-    cause,
-    message
-)
+-- name: reused_builds
+-- The builds of an iteration that have packages of another, with the words for the
+-- event.
 SELECT
-    :now,
-    :actor,
-    :buildspace,
-    :iteration,
     n.id,
-    'build',
-    '',
-    n.status,
-    CASE n.status WHEN 'built' THEN 'reused' ELSE 'planned' END,
-    CASE
-        WHEN n.reused_from <> 0 THEN 'Reused from ' || s.name || ' #' || i.number || '.'
-        WHEN n.status = 'built' THEN :together
-        ELSE :planned
-    END
+    'Reused from ' || s.name || ' #' || i.number || '.' AS words
 FROM builds AS n
-LEFT JOIN builds AS b ON b.id = n.reused_from AND n.reused_from <> 0
-LEFT JOIN iterations AS i ON i.id = b.iteration_id
-LEFT JOIN buildspaces AS s ON s.id = i.buildspace_id
+JOIN builds AS b ON b.id = n.reused_from
+JOIN iterations AS i ON i.id = b.iteration_id
+JOIN buildspaces AS s ON s.id = i.buildspace_id
 WHERE n.iteration_id = :iteration
-ORDER BY n.id;
+  AND n.reused_from <> 0;
 
 -- name: builds_that_end
 -- What ends with the buildspace's ready iterations: everything, or all but the runs
@@ -191,6 +185,30 @@ RETURNING
     id,
     number;
 
+-- name: resume_iteration
+-- Makes the iteration ready again with which the buildspace was stopped: the latest
+-- that was planned, when it is a stopped one.
+UPDATE iterations
+SET state = 'ready'
+WHERE state = 'stopped'
+  AND id = (
+    SELECT max(id)
+    FROM iterations
+    WHERE buildspace_id = :buildspace
+      AND state <> 'invalid'
+  )
+RETURNING
+    id,
+    number;
+
+-- name: stopped_builds
+SELECT id
+FROM builds
+WHERE iteration_id = :iteration
+  AND status = 'skipped'
+  AND skip_reason = 'stopped'
+ORDER BY id;
+
 -- name: answer_request
 -- A request that came after the plan was begun has a higher revision and stays.
 UPDATE buildspaces
@@ -199,3 +217,57 @@ SET wanted = '',
     wanted_at = NULL
 WHERE id = :buildspace
   AND revision = :revision;
+
+-- name: latest_repository
+SELECT
+    l.iteration,
+    l.previous,
+    l.since
+FROM buildspaces AS s
+JOIN latest_repositories AS l ON l.buildspace_id = s.id
+WHERE s.name = :buildspace;
+
+-- name: newest_complete_iteration
+-- The newest after the one with number :after of which every build is built, or was
+-- left out for good.
+SELECT i.number
+FROM buildspaces AS s
+JOIN iterations AS i ON i.buildspace_id = s.id
+WHERE s.name = :buildspace
+  AND i.number > :after
+  AND i.state IN ('ready', 'superseded', 'stopped')
+  AND EXISTS (SELECT 1 FROM build_counts AS c WHERE c.iteration_id = i.id AND c.builds > 0)
+  AND NOT EXISTS (
+    SELECT 1
+    FROM build_counts AS c
+    WHERE c.iteration_id = i.id
+      AND c.status NOT IN ('built', 'skipped')
+      AND c.builds > 0
+  )
+  AND NOT EXISTS (
+    SELECT 1
+    FROM builds AS b
+    WHERE b.iteration_id = i.id
+      AND b.status = 'skipped'
+      AND b.skip_reason NOT IN ('unchanged', 'excluded')
+  )
+ORDER BY i.number DESC
+LIMIT 1;
+
+-- name: switch_latest
+INSERT INTO latest_repositories (
+    buildspace_id,
+    iteration,
+    previous,
+    since
+)
+VALUES (
+    :buildspace,
+    :iteration,
+    :previous,
+    :since
+)
+ON CONFLICT (buildspace_id) DO UPDATE
+SET iteration = EXCLUDED.iteration,
+    previous = EXCLUDED.previous,
+    since = EXCLUDED.since;

@@ -1,7 +1,8 @@
 -- What stands around a build in the graph of its iteration.
 
 -- name: dependencies
--- By pkgbase, from the one after :cursor on; of one status, or of all.
+-- By pkgbase, from the one after :cursor on; of one status as people read it, or of all.
+-- Of the builds with the status blocked, :stuck are, and the others are waiting.
 SELECT
     b.id,
     b.pkgbase,
@@ -11,10 +12,12 @@ SELECT
     b.skip_reason,
     e.kinds,
     e.through
-FROM edges AS e
-JOIN builds AS b ON b.id = e.from_build
-WHERE e.to_build = :build
-  AND (:status = '' OR b.status = :status)
+FROM builds AS w
+JOIN iterations AS i ON i.id = w.iteration_id
+JOIN graph_edges AS e ON e.graph_id = i.graph_id AND e.to_place = w.id - i.first_build
+JOIN builds AS b ON b.id = i.first_build + e.from_place
+WHERE w.id = :build
+  AND (:status = '' OR :status = iif(b.status = 'blocked' AND b.id NOT IN (SELECT value FROM json_each(:stuck)), 'waiting', b.status))
   AND (:cursor = 0 OR (b.pkgbase, b.stage, b.id) > (SELECT pkgbase, stage, id FROM builds WHERE id = :cursor))
 ORDER BY b.pkgbase, b.stage, b.id
 LIMIT :limit;
@@ -29,31 +32,37 @@ SELECT
     b.skip_reason,
     e.kinds,
     e.through
-FROM edges AS e
-JOIN builds AS b ON b.id = e.to_build
-WHERE e.from_build = :build
-  AND (:status = '' OR b.status = :status)
+FROM builds AS w
+JOIN iterations AS i ON i.id = w.iteration_id
+JOIN graph_edges AS e ON e.graph_id = i.graph_id AND e.from_place = w.id - i.first_build
+JOIN builds AS b ON b.id = i.first_build + e.to_place
+WHERE w.id = :build
+  AND (:status = '' OR :status = iif(b.status = 'blocked' AND b.id NOT IN (SELECT value FROM json_each(:stuck)), 'waiting', b.status))
   AND (:cursor = 0 OR (b.pkgbase, b.stage, b.id) > (SELECT pkgbase, stage, id FROM builds WHERE id = :cursor))
 ORDER BY b.pkgbase, b.stage, b.id
 LIMIT :limit;
 
 -- name: count_dependencies
 SELECT
-    b.status,
+    iif(b.status = 'blocked' AND b.id NOT IN (SELECT value FROM json_each(:stuck)), 'waiting', b.status) AS shown,
     count(*) AS n
-FROM edges AS e
-JOIN builds AS b ON b.id = e.from_build
-WHERE e.to_build = :build
-GROUP BY b.status;
+FROM builds AS w
+JOIN iterations AS i ON i.id = w.iteration_id
+JOIN graph_edges AS e ON e.graph_id = i.graph_id AND e.to_place = w.id - i.first_build
+JOIN builds AS b ON b.id = i.first_build + e.from_place
+WHERE w.id = :build
+GROUP BY shown;
 
 -- name: count_dependents
 SELECT
-    b.status,
+    iif(b.status = 'blocked' AND b.id NOT IN (SELECT value FROM json_each(:stuck)), 'waiting', b.status) AS shown,
     count(*) AS n
-FROM edges AS e
-JOIN builds AS b ON b.id = e.to_build
-WHERE e.from_build = :build
-GROUP BY b.status;
+FROM builds AS w
+JOIN iterations AS i ON i.id = w.iteration_id
+JOIN graph_edges AS e ON e.graph_id = i.graph_id AND e.from_place = w.id - i.first_build
+JOIN builds AS b ON b.id = i.first_build + e.to_place
+WHERE w.id = :build
+GROUP BY shown;
 
 -- name: cuts_to
 -- Dependencies that the base provides to the build because of a cycle.
@@ -66,9 +75,11 @@ SELECT
     b.skip_reason,
     c.kinds,
     c.cycle
-FROM cuts AS c
-JOIN builds AS b ON b.id = c.from_build
-WHERE c.to_build = :build
+FROM builds AS w
+JOIN iterations AS i ON i.id = w.iteration_id
+JOIN graph_cuts AS c ON c.graph_id = i.graph_id AND c.to_place = w.id - i.first_build
+JOIN builds AS b ON b.id = i.first_build + c.from_place
+WHERE w.id = :build
 ORDER BY b.pkgbase, b.stage;
 
 -- name: cuts_from
@@ -81,9 +92,11 @@ SELECT
     b.skip_reason,
     c.kinds,
     c.cycle
-FROM cuts AS c
-JOIN builds AS b ON b.id = c.to_build
-WHERE c.from_build = :build
+FROM builds AS w
+JOIN iterations AS i ON i.id = w.iteration_id
+JOIN graph_cuts AS c ON c.graph_id = i.graph_id AND c.from_place = w.id - i.first_build
+JOIN builds AS b ON b.id = i.first_build + c.to_place
+WHERE w.id = :build
 ORDER BY b.pkgbase, b.stage;
 
 -- name: cuts_of_iteration
@@ -93,17 +106,19 @@ SELECT
     t.pkgbase AS to_name,
     c.kinds,
     c.cycle
-FROM cuts AS c
-JOIN builds AS f ON f.id = c.from_build
-JOIN builds AS t ON t.id = c.to_build
-WHERE c.from_build BETWEEN :first AND :last
-ORDER BY t.architecture, t.pkgbase, f.pkgbase, c.from_build, c.to_build
+FROM iterations AS i
+JOIN graph_cuts AS c ON c.graph_id = i.graph_id
+JOIN builds AS f ON f.id = i.first_build + c.from_place
+JOIN builds AS t ON t.id = i.first_build + c.to_place
+WHERE i.id = :iteration
+ORDER BY t.architecture, t.pkgbase, f.pkgbase, c.from_place, c.to_place
 LIMIT :limit;
 
 -- name: count_cuts
 SELECT count(*)
-FROM cuts
-WHERE from_build BETWEEN :first AND :last;
+FROM iterations AS i
+JOIN graph_cuts AS c ON c.graph_id = i.graph_id
+WHERE i.id = :iteration;
 
 -- name: reason_of_build
 SELECT

@@ -109,6 +109,20 @@ SET tried_at = :began,
     next_at = CASE WHEN active_at = :active_at AND path = :path THEN :next ELSE next_at END
 WHERE id = :project;
 
+-- name: refetch_projects
+-- What had been fetched is lost.
+UPDATE mirrored_projects
+SET fetched_at = NULL,
+    tried_at = NULL,
+    next_at = :now
+WHERE group_name = :group
+  AND missing_at IS NULL;
+
+-- name: unfill_group
+UPDATE source_groups
+SET filled_at = NULL
+WHERE name = :group;
+
 -- name: note_missing
 UPDATE mirrored_projects
 SET missing_at = coalesce(missing_at, :now),

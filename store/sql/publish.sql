@@ -52,6 +52,32 @@ FROM attempts
 WHERE state = 'publishing'
 ORDER BY id;
 
+-- name: publishing_attempt_of_build
+SELECT *
+FROM attempts
+WHERE build_id = :build
+  AND state = 'publishing';
+
+-- name: repository_packages
+-- A repository is named by its buildspace and iteration. A twin's packages are
+-- those of the build that does its work.
+SELECT p.*
+FROM iterations AS i
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+JOIN builds AS b ON b.iteration_id = i.id
+JOIN packages AS p ON p.build_id = CASE b.twin_of WHEN 0 THEN b.id ELSE b.twin_of END
+WHERE s.name || '_' || i.number = :repository
+  AND b.architecture = :architecture
+  AND p.architecture IN ('any', :architecture)
+  AND p.published
+ORDER BY b.stage, p.filename;
+
+-- name: note_publishing
+UPDATE attempts
+SET message = :message
+WHERE id = :attempt
+  AND state = 'publishing';
+
 -- name: packages_of_attempt
 SELECT *
 FROM packages
@@ -72,9 +98,18 @@ WHERE twin_of = :build
 ORDER BY architecture;
 
 -- name: publish_packages
--- The published packages of a build are those of one attempt.
+-- The published packages of a build are those of one attempt, but for those that
+-- another pkgbase owns.
 UPDATE packages
-SET published = (attempt_id = :attempt)
+SET published = (
+        attempt_id = :attempt
+        AND pkgname NOT IN (
+            SELECT o.key
+            FROM builds AS b
+            CROSS JOIN json_each(b.not_owned) AS o
+            WHERE b.id = :build
+        )
+    )
 WHERE build_id = :build;
 
 -- name: packages_of_build

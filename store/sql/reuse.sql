@@ -9,7 +9,8 @@ SELECT
     b.output_digest,
     b.architecture,
     s.name AS buildspace,
-    i.number AS iteration
+    i.number AS iteration,
+    b.iteration_id
 FROM builds AS b
 JOIN iterations AS i ON i.id = b.iteration_id
 JOIN buildspaces AS s ON s.id = i.buildspace_id
@@ -21,6 +22,28 @@ WHERE b.id IN (
     GROUP BY r.input_key
 );
 
+-- name: results_of_commits
+-- For each commit of a source, given as an array of pkgbase, architecture, commit and
+-- stage, the newest result.
+SELECT
+    r.pkgbase,
+    r.architecture,
+    k.value ->> 2 AS commit_id,
+    r.stage,
+    r.base_inputs
+FROM json_each(:commits) AS k
+JOIN builds AS r ON r.id = (
+    SELECT max(b.id)
+    FROM builds AS b
+    WHERE b.pkgbase = k.value ->> 0
+      AND b.architecture = k.value ->> 1
+      AND coalesce((SELECT m.source_commit FROM bumps AS m WHERE m.commit_id = b.commit_id), b.commit_id) = k.value ->> 2
+      AND b.stage = k.value ->> 3
+      AND b.status = 'built'
+      AND b.input_key <> ''
+)
+ORDER BY r.pkgbase;
+
 -- name: results
 SELECT
     b.id,
@@ -28,7 +51,8 @@ SELECT
     b.output_digest,
     b.architecture,
     s.name AS buildspace,
-    i.number AS iteration
+    i.number AS iteration,
+    b.iteration_id
 FROM builds AS b
 JOIN iterations AS i ON i.id = b.iteration_id
 JOIN buildspaces AS s ON s.id = i.buildspace_id
@@ -42,27 +66,37 @@ SELECT
     b.architecture,
     b.stage,
     b.no_check,
+    b.not_owned,
+    b.base_inputs,
     b.twin_of
 FROM json_each(:builds) AS k
 CROSS JOIN builds AS b ON b.id = k.value;
 
 -- name: dependency_outputs
--- One that was skipped as unchanged is not among them: the base's package is used.
+-- For one that was skipped as unchanged the base's package is used.
 SELECT
-    e.to_build,
+    w.id AS to_build,
     d.pkgbase,
     d.stage,
-    d.output_digest
+    d.status,
+    d.output_digest,
+    d.runtime_inputs,
+    d.base_package,
+    e.kinds & :depends <> 0 AS installed
 FROM json_each(:builds) AS k
-CROSS JOIN edges AS e ON e.to_build = k.value
-JOIN builds AS d ON d.id = e.from_build
+CROSS JOIN builds AS w ON w.id = k.value
+CROSS JOIN iterations AS i ON i.id = w.iteration_id
+CROSS JOIN graph_edges AS e INDEXED BY graph_edges_to ON e.graph_id = i.graph_id AND e.to_place = w.id - i.first_build
+CROSS JOIN builds AS d ON d.id = i.first_build + e.from_place
 WHERE d.status = 'built'
-ORDER BY e.to_build, d.pkgbase, d.stage;
+   OR d.status = 'skipped' AND d.base_package <> ''
+ORDER BY w.id, d.pkgbase, d.stage;
 
 -- name: set_input_keys
--- :keys are pairs of id and key.
+-- :keys are arrays of id, key, and digest of the runtime inputs.
 UPDATE builds
-SET input_key = k.value ->> 1
+SET input_key = k.value ->> 1,
+    runtime_inputs = k.value ->> 2
 FROM json_each(:keys) AS k
 WHERE builds.id = k.value ->> 0;
 

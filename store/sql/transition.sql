@@ -1,35 +1,20 @@
 -- What follows from a change of a build's status. The change itself is composed in
 -- transition.go, one UPDATE for each status to come from, so that its guard is exact.
 
--- name: record_moves
--- The history of a build: one event for every change of its status, in the same
--- transaction.
-INSERT INTO events (
-    at,
-    actor,
-    buildspace_id,
-    iteration_id,
-    build_id,
-    kind,
-    from_status,
-    to_status,
-    cause,
-    message
-)
+-- name: last_event_id
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0);
+
+-- name: iterations_of_builds
+-- The ids of an iteration's builds are one range.
 SELECT
-    :now,
-    :actor,
-    i.buildspace_id,
     i.id,
-    b.id,
-    'build',
-    :from,
-    :to,
-    :cause,
-    :message
+    i.buildspace_id,
+    max(b.id) AS last
 FROM json_each(:builds) AS moved
-JOIN builds AS b ON b.id = moved.value
-JOIN iterations AS i ON i.id = b.iteration_id;
+CROSS JOIN builds AS b ON b.id = moved.value
+CROSS JOIN iterations AS i ON i.id = b.iteration_id
+GROUP BY i.id
+ORDER BY last;
 
 -- name: count_moves
 -- Counting all builds of an iteration anew would take as long as the iteration is
@@ -166,9 +151,11 @@ FROM (
         id,
         count(*) AS n
     FROM (
-        SELECT to_build AS id
-        FROM edges
-        WHERE from_build IN (SELECT value FROM json_each(:satisfied))
+        SELECT i.first_build + e.to_place AS id
+        FROM json_each(:satisfied) AS k
+        CROSS JOIN builds AS w ON w.id = k.value
+        CROSS JOIN iterations AS i ON i.id = w.iteration_id
+        CROSS JOIN graph_edges AS e ON e.graph_id = i.graph_id AND e.from_place = w.id - i.first_build
         UNION ALL
         SELECT id
         FROM builds
@@ -192,9 +179,11 @@ FROM (
         id,
         count(*) AS n
     FROM (
-        SELECT to_build AS id
-        FROM edges
-        WHERE from_build IN (SELECT value FROM json_each(:satisfied))
+        SELECT i.first_build + e.to_place AS id
+        FROM json_each(:satisfied) AS k
+        CROSS JOIN builds AS w ON w.id = k.value
+        CROSS JOIN iterations AS i ON i.id = w.iteration_id
+        CROSS JOIN graph_edges AS e ON e.graph_id = i.graph_id AND e.from_place = w.id - i.first_build
         UNION ALL
         SELECT id
         FROM builds
@@ -222,9 +211,10 @@ ORDER BY t.id;
 UPDATE builds
 SET waiting = (
         SELECT count(*)
-        FROM edges AS e
-        JOIN builds AS d ON d.id = e.from_build
-        WHERE e.to_build = builds.id
+        FROM iterations AS i
+        CROSS JOIN graph_edges AS e ON e.graph_id = i.graph_id AND e.to_place = builds.id - i.first_build
+        CROSS JOIN builds AS d ON d.id = i.first_build + e.from_place
+        WHERE i.id = builds.iteration_id
           AND NOT (d.status = 'built' OR d.status = 'skipped' AND d.skip_reason = 'unchanged')
     ) + (
         SELECT count(*)
@@ -233,3 +223,15 @@ SET waiting = (
           AND NOT (d.status = 'built' OR d.status = 'skipped' AND d.skip_reason = 'unchanged')
     )
 WHERE id IN (SELECT value FROM json_each(:builds));
+
+-- name: resumable
+-- Those of the builds that were skipped for a reason that may be taken back.
+SELECT
+    b.id,
+    b.twin_of,
+    b.waiting
+FROM json_each(:builds) AS k
+CROSS JOIN builds AS b ON b.id = k.value
+WHERE b.status = 'skipped'
+  AND b.skip_reason IN (SELECT value FROM json_each(:reasons))
+ORDER BY b.id;

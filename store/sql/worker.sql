@@ -17,6 +17,10 @@ INSERT INTO workers (
     runners,
     labels,
     version,
+    secret_hash,
+    instance,
+    address,
+    connected_at,
     first_seen,
     last_seen
 )
@@ -26,6 +30,10 @@ VALUES (
     :runners,
     :labels,
     :version,
+    :secret_hash,
+    :instance,
+    :address,
+    :connected_at,
     :now,
     :now
 );
@@ -36,8 +44,42 @@ SET architectures = :architectures,
     runners = :runners,
     labels = :labels,
     version = :version,
+    secret_hash = :secret_hash,
+    instance = :instance,
+    address = :address,
+    connected_at = :connected_at,
     last_seen = :now
 WHERE name = :name;
+
+-- name: drain_worker
+UPDATE workers
+SET draining_since = :now
+WHERE name = :name
+  AND draining_since IS NULL;
+
+-- name: resume_worker
+-- What a machine that was set aside has failed before does not count any more.
+UPDATE workers
+SET trusted_at = CASE WHEN set_aside <> '' THEN :now ELSE trusted_at END,
+    set_aside = '',
+    draining_since = NULL
+WHERE name = :name
+  AND (set_aside <> '' OR draining_since IS NOT NULL);
+
+-- name: forget_worker
+-- Only one that is not there, and has no attempt that is not at its end.
+DELETE FROM workers
+WHERE name = :name
+  AND last_seen <= :present_since
+  AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.worker = workers.name AND a.state <> 'finished');
+
+-- name: heartbeats_of_worker
+-- The last sign of life of each build that a worker runs, newest first.
+SELECT heartbeat_at
+FROM attempts
+WHERE worker = :worker
+  AND state = 'running'
+ORDER BY heartbeat_at DESC;
 
 -- name: running_builds
 SELECT
@@ -111,21 +153,25 @@ WHERE a.id IN (
 ORDER BY a.worker, a.finished_at DESC, a.id DESC;
 
 -- name: latest_of_worker
--- Since a person trusted the machine.
+-- Since a person trusted the machine, and since it is known: one of its name that was
+-- forgotten was another one.
 SELECT *
 FROM attempts
 WHERE worker = :worker
   AND state = 'finished'
   AND finished_at > :trusted
+  AND finished_at >= :first_seen
 ORDER BY finished_at DESC, id DESC
 LIMIT :limit;
 
 -- name: peers
--- Other workers that are present, or run something, and have finished builds since.
+-- Other workers that get builds, are present, or run something, and have finished
+-- builds since.
 SELECT *
 FROM workers AS w
 WHERE w.name <> :worker
   AND w.set_aside = ''
+  AND w.draining_since IS NULL
   AND (
     w.last_seen > :present_since
     OR EXISTS (SELECT 1 FROM attempts AS a WHERE a.worker = w.name AND a.state = 'running')
@@ -162,6 +208,7 @@ FROM (
         ) AS finished
     FROM workers AS w
     WHERE w.set_aside = ''
+      AND w.draining_since IS NULL
       AND EXISTS (
         SELECT 1
         FROM json_each(w.architectures) AS a

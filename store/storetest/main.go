@@ -17,7 +17,7 @@ func Main(m *testing.M) int {
 	flag.Parse()
 	chosen := false
 	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "rapid.checks" })
-	if raceDetector && !chosen {
+	if RaceDetector && !chosen {
 		if err := flag.Set("rapid.checks", raceChecks); err != nil {
 			fmt.Println("property tests draw their usual number of cases:", err)
 		}

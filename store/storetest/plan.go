@@ -12,7 +12,8 @@ import (
 
 // Plan makes a plan for x86_64 from lines like "app: lib tool", which says that
 // app waits for lib and tool. What is waited for must stand in an earlier line.
-// "@2" after a name is its second stage, "*" says that it is for any
+// "-name" among what it waits for says that package "name" of it belongs to the
+// pkgbase "name". "@2" after a name is its second stage, "*" says that it is for any
 // architecture.
 func Plan(lines ...string) *buildgraph.Plan { return PlanFor([]string{"x86_64"}, lines...) }
 
@@ -36,6 +37,11 @@ func archPlan(lines []string) *buildgraph.ArchPlan {
 		b := planBuild(name)
 		b.Priority = float64(len(lines) - i)
 		for _, dep := range strings.Fields(deps) {
+			if owned, other := strings.CutPrefix(dep, "-"); other {
+				b.Pkgnames = append(b.Pkgnames, owned)
+				b.NotOwned = buildbtw.Owners{owned: owned}
+				continue
+			}
 			if _, known := levels[dep]; !known {
 				panic(fmt.Sprintf("storetest: %s waits for %s, which is not planned before", b.Key(), dep))
 			}

@@ -2,4 +2,6 @@
 
 package storetest
 
-const raceDetector = true
+// RaceDetector reports whether the race detector watches the tests: they are slower then,
+// and allocate more.
+const RaceDetector = true

@@ -4,13 +4,17 @@
 package link
 
 import (
+	"cmp"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 
+	"buildbtw/internal/guard"
+
 	"buildbtw"
 	"buildbtw/internal/graph"
+	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/srcinfo"
 )
 
@@ -26,11 +30,14 @@ type Graph struct {
 // their versions.
 type Links struct {
 	Arch       string
+	bits       string // of the architecture's own libraries
+	options    Options
 	Deps       Edges                    // from a node to those it needs
 	Users      Edges                    // from a node to those that need it
 	Components func() *graph.Components // of Deps
 	Missing    []Missing                // by node
-	Duplicates []Duplicate              // by the later of the two nodes
+	Duplicates []Duplicate              // by the one that lost, then pkgname
+	ByFiles    []FilesEdge              // edges of Deps that nothing but files in a directory of To explains better
 
 	label []Symbol // by edge of Deps: the dependency that explains it best
 	match []Match  // by edge of Deps: how that one found its provider
@@ -39,8 +46,41 @@ type Links struct {
 	owner       []int32 // by symbol: the node that has the pkgname; -1
 	resolved    []resolution
 	targets     []Target
-	constrained []Symbol // dependencies with a version
+	constrained []Symbol        // dependencies with a version
+	debug       map[string]bool // pkgnames that end like those of debug packages
 }
+
+// Options are choices of whoever links.
+type Options struct {
+	IgnoreArch bool  // every source is for every architecture, whatever its arch arrays say
+	Built      Built // may be nil
+
+	// Owned is, by architecture, whose directories packages have files in. That is a
+	// dependency on the owner, whether the source names it or not: it is written as
+	// the directory, /usr/lib/python3.13/.
+	Owned map[string]alpm.Owned
+}
+
+// OwnerOf returns the pkgname whose directory a dependency is; empty when it is none.
+func (l *Links) OwnerOf(dependency string) (pkgname string) {
+	if dir, isDirectory := strings.CutPrefix(dependency, "/"); isDirectory {
+		pkgname = l.options.Owned[l.Arch].Owners[dir]
+	}
+	return pkgname
+}
+
+// DirectoriesOf lists the directories of others in which a package has files, as
+// dependencies.
+func (l *Links) DirectoriesOf(pkgname string) []string {
+	list := slices.Clone(l.options.Owned[l.Arch].Users[pkgname])
+	for i := range list {
+		list[i] = "/" + list[i]
+	}
+	return list
+}
+
+// FilesEdge is an edge from a node to the one in whose directory it has files.
+type FilesEdge struct{ From, To int32 }
 
 // Missing is a dependency of a node that nothing in the sources meets.
 type Missing struct {
@@ -52,6 +92,13 @@ type Missing struct {
 type Duplicate struct {
 	Pkgname      string
 	Winner, Lost int32
+	On           []Constraint // on the pkgname
+}
+
+// Constraint is a dependency on some versions of a package.
+type Constraint struct {
+	alpm.Dep
+	By string // the pkgbase that has it
 }
 
 // Source is a source that may become a node.
@@ -63,22 +110,24 @@ type Source struct {
 // linker makes a graph.
 type linker struct {
 	Graph
+	table  *Symbols
 	offers []offer // see collectOffers
 	off    []int32
 }
 
 // New links sources, which are sorted by pkgbase and have each once. Of two that
-// define the same pkgname, wins reports whether the first has it, by their
-// places. Nodes of an older graph (nil for none) are used again. It is nil when
+// define the same pkgname, the one has it that compare puts first, given their places
+// and what others ask of it. Nodes of an older graph (nil for none), made with the same options, are used
+// again. It is nil when
 // no source has a package for the architecture.
-func New(arch string, symbols *Symbols, sources []Source, wins func(a, b int32) bool, old *Graph) *Graph {
-	l := &linker{Graph: Graph{Links: &Links{Arch: arch}}}
+func New(arch string, symbols *Symbols, sources []Source, o Options, compare func(a, b int32, on []Constraint) int, old *Graph) *Graph {
+	l := &linker{table: symbols, Graph: Graph{Links: &Links{Arch: arch, bits: alpm.WordSize(arch), options: o}}}
 	l.compileAll(symbols, sources, old)
 	if len(l.Nodes) == 0 {
 		return nil
 	}
 	l.symbols = symbols.snapshot()
-	l.nameOwners(wins)
+	l.nameOwners(compare)
 	l.collectOffers()
 	l.resolveAll()
 	l.connect()
@@ -105,7 +154,7 @@ func (l *linker) compileAll(symbols *Symbols, sources []Source, old *Graph) {
 	symbols.mu.Lock()
 	defer symbols.mu.Unlock()
 	parts := inParts(len(missing), func(from, to int) *compiler {
-		c := newCompiler(symbols, l.Arch, to-from)
+		c := newCompiler(symbols, l.Arch, l.options, to-from)
 		if from > 0 { // the first fills the common table, the others their own
 			c.symbols = NewSymbols(to - from)
 		}
@@ -133,7 +182,7 @@ func (l *linker) compileAll(symbols *Symbols, sources []Source, old *Graph) {
 func inParts[T any](n int, work func(from, to int) T) []T {
 	const least = 512 // for which a goroutine pays
 	parts := make([]T, max(1, min(runtime.GOMAXPROCS(0), n/least)))
-	var group sync.WaitGroup
+	var group guard.Group
 	for i := range parts {
 		group.Go(func() { parts[i] = work(n*i/len(parts), n*(i+1)/len(parts)) })
 	}
@@ -142,26 +191,67 @@ func inParts[T any](n int, work func(from, to int) T) []T {
 }
 
 // nameOwners finds the node of every pkgname.
-func (l *linker) nameOwners(wins func(a, b int32) bool) {
+func (l *linker) nameOwners(compare func(a, b int32, on []Constraint) int) {
 	l.owner = slices.Repeat([]int32{-1}, len(l.symbols))
+	several := map[Symbol][]int32{} // nodes of a pkgname that has more than one
 	for v := range int32(len(l.Nodes)) {
-		for i, name := range l.Nodes[v].names {
-			other := l.owner[name]
-			if other < 0 {
+		for _, name := range l.Nodes[v].names {
+			if text := l.symbols[name].text; alpm.IsDebugName(text) {
+				if l.debug == nil {
+					l.debug = map[string]bool{}
+				}
+				l.debug[text] = true
+			}
+			switch first := l.owner[name]; {
+			case first < 0:
 				l.owner[name] = v
-				continue
+			case first != v:
+				if several[name] == nil {
+					several[name] = []int32{first}
+				}
+				several[name] = append(several[name], v)
 			}
-			if other == v {
-				continue
-			}
-			winner, lost := other, v
-			if wins(l.Sources[v], l.Sources[other]) {
-				winner, lost = v, other
-			}
-			l.owner[name] = winner
-			l.Duplicates = append(l.Duplicates, Duplicate{l.Nodes[v].Pkgnames[i], winner, lost})
 		}
 	}
+	if len(several) == 0 {
+		return
+	}
+	asked := l.constraintsOn(several)
+	for name, nodes := range several {
+		on := slices.DeleteFunc(asked[name], func(c Constraint) bool {
+			return slices.ContainsFunc(nodes, func(v int32) bool { return l.Name(v) == c.By })
+		})
+		slices.SortFunc(nodes, func(a, b int32) int { return compare(l.Sources[a], l.Sources[b], on) })
+		l.owner[name] = nodes[0]
+		for _, lost := range nodes[1:] {
+			l.Duplicates = append(l.Duplicates, Duplicate{l.symbols[name].text, nodes[0], lost, on})
+		}
+	}
+	slices.SortFunc(l.Duplicates, func(a, b Duplicate) int {
+		return cmp.Or(cmp.Compare(a.Lost, b.Lost), cmp.Compare(a.Pkgname, b.Pkgname))
+	})
+}
+
+// constraintsOn lists what is asked of some pkgnames.
+func (l *linker) constraintsOn(several map[Symbol][]int32) map[Symbol][]Constraint {
+	asked := map[Symbol][]Constraint{}
+	for v, n := range l.Nodes {
+		for _, need := range n.Needs {
+			s := &l.symbols[need.Symbol]
+			if !s.constrained() || several[s.name] == nil {
+				continue
+			}
+			c, list := Constraint{s.dep(), l.Name(int32(v))}, asked[s.name]
+			first := len(list) // of this node's
+			for first > 0 && list[first-1].By == c.By {
+				first--
+			}
+			if !slices.Contains(list[first:], c) {
+				asked[s.name] = append(list, c)
+			}
+		}
+	}
+	return asked
 }
 
 // cell is an edge of the row that is being made.
@@ -179,6 +269,7 @@ type connected struct {
 	label   []Symbol
 	match   []Match
 	missing []Missing
+	byFiles []FilesEdge
 }
 
 // connect makes the edges, on all processors.
@@ -196,6 +287,7 @@ func (l *linker) connect() {
 			l.Deps.Off = append(l.Deps.Off, before+end)
 		}
 		l.label, l.match, l.Missing = append(l.label, p.label...), append(l.match, p.match...), append(l.Missing, p.missing...)
+		l.ByFiles = append(l.ByFiles, p.byFiles...)
 	}
 }
 
@@ -231,6 +323,9 @@ func (l *linker) connectNodes(from, to int32) *connected {
 			place[c.to] = -1
 			out.deps.Add(c.to, c.kinds)
 			out.label, out.match = append(out.label, c.label), append(out.match, c.match)
+			if c.match == MatchFiles {
+				out.byFiles = append(out.byFiles, FilesEdge{v, c.to})
+			}
 		}
 		out.deps.EndRow()
 	}
@@ -239,7 +334,7 @@ func (l *linker) connectNodes(from, to int32) *connected {
 
 // merge joins two reasons for an edge. Of the two dependencies the one that
 // explains it better stays: a stronger kind, then a library before a name before
-// a provide, then the first by name.
+// a provide before files in a directory, then the first by name.
 func (l *linker) merge(a, b cell) cell {
 	better := b.strong < a.strong
 	if a.strong == b.strong {
@@ -261,19 +356,24 @@ func (g *Graph) WithVersions(symbols *Symbols, infos []*srcinfo.Info) (next *Gra
 	symbols.mu.Lock()
 	defer symbols.mu.Unlock()
 	next = &Graph{Links: g.Links, Nodes: slices.Clone(g.Nodes), Sources: g.Sources}
-	c := newCompiler(symbols, g.Arch, len(infos))
+	c := newCompiler(symbols, g.Arch, g.options, len(infos))
 	for _, info := range infos {
 		v, found := g.Find(info.Pkgbase)
 		if !found {
 			continue // it has no package for this architecture
 		}
 		n := c.compile(info)
-		if !n.sameLinks(g.Nodes[v]) || !g.sameConstraints(n, g.Nodes[v]) {
+		if !n.sameLinks(g.Nodes[v]) || !g.sameConstraints(n, g.Nodes[v]) || n.Version != g.Nodes[v].Version && g.contests(v) {
 			return nil, false
 		}
 		next.Nodes[v] = n
 	}
 	return next, true
+}
+
+// contests reports whether another node has one of the node's pkgnames.
+func (l *Links) contests(v int32) bool {
+	return slices.ContainsFunc(l.Duplicates, func(d Duplicate) bool { return d.Winner == v || d.Lost == v })
 }
 
 // sameConstraints reports whether each constraint on the node's names is met by
@@ -302,6 +402,40 @@ func (l *Links) Owner(symbols *Symbols, pkgname string) (int32, bool) {
 	return l.owner[id], true
 }
 
+// HasDebug reports whether some node has the name of a debug package.
+func (l *Links) HasDebug(name string) bool { return l.debug[name] }
+
+// LostBy lists the pkgnames of a node that others have.
+func (l *Links) LostBy(v int32) []Duplicate {
+	from, found := slices.BinarySearchFunc(l.Duplicates, v, func(d Duplicate, v int32) int { return cmp.Compare(d.Lost, v) })
+	if !found {
+		return nil
+	}
+	to := from
+	for to < len(l.Duplicates) && l.Duplicates[to].Lost == v {
+		to++
+	}
+	return l.Duplicates[from:to]
+}
+
+// Meant lists the nodes that a dependency of somebody outside the graph means: those
+// that it means in the graph, else the one that has the name.
+func (l *Links) Meant(symbols *Symbols, text string) (nodes []int32) {
+	if id, ok := symbols.lookUp(text); ok && int(id) < len(l.resolved) && l.resolved[id].state != Unknown {
+		targets, _ := l.Resolve(id)
+		for _, t := range targets {
+			nodes = append(nodes, t.Node)
+		}
+		return nodes
+	}
+	if dep, err := alpm.ParseDep(text); err == nil {
+		if v, ok := l.Owner(symbols, dep.Name); ok {
+			nodes = append(nodes, v)
+		}
+	}
+	return nodes
+}
+
 // Name is the pkgbase of a node.
 func (g *Graph) Name(v int32) string { return g.Nodes[v].Info.Pkgbase }
 
@@ -323,6 +457,8 @@ func (g *Graph) Reason(v, u int32) buildbtw.Reason {
 	switch {
 	case g.Deps.Kinds[e]&buildbtw.EdgeDepends == 0:
 		r.Kind = buildbtw.ReasonMakedepends
+	case g.match[e] == MatchFiles:
+		r.Kind = buildbtw.ReasonFiles
 	case g.match[e] == MatchSoname:
 		r.Kind = buildbtw.ReasonSoname
 	case g.match[e] == MatchProvides:

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"buildbtw"
+	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/srcinfo"
 )
 
@@ -32,6 +33,8 @@ const anyArchitecture = "any"
 type compiler struct {
 	symbols *Symbols
 	arch    string
+	bits    string // of the architecture's own libraries
+	options Options
 	nodes   []Node
 	version []byte // scratch
 	texts   []string
@@ -39,9 +42,9 @@ type compiler struct {
 	needs   []Need
 }
 
-func newCompiler(symbols *Symbols, arch string, sources int) *compiler {
+func newCompiler(symbols *Symbols, arch string, o Options, sources int) *compiler {
 	return &compiler{
-		symbols: symbols, arch: arch, nodes: make([]Node, 0, sources),
+		symbols: symbols, arch: arch, bits: alpm.WordSize(arch), options: o, nodes: make([]Node, 0, sources),
 		texts: make([]string, 0, 2*sources), ids: make([]Symbol, 0, 4*sources), needs: make([]Need, 0, 14*sources),
 	}
 }
@@ -62,51 +65,80 @@ func (n *Node) renumber(numbers []Symbol) {
 // compile makes the node of a source. The caller holds the symbols' lock.
 func (c *compiler) compile(info *srcinfo.Info) *Node {
 	c.version = info.AppendVersion(c.version[:0])
-	c.nodes = append(c.nodes, Node{Info: info, Version: string(c.version), Any: true})
+	c.nodes = append(c.nodes, Node{Info: info, Version: string(c.version)})
 	n := &c.nodes[len(c.nodes)-1]
+	if !c.options.IgnoreArch && !info.Allows(c.arch) {
+		return n
+	}
+	n.Any = true
 	texts, names, needs := len(c.texts), len(c.ids), len(c.needs)
 	for i := range info.Packages {
 		p := &info.Packages[i]
-		if !exists(p, c.arch) {
-			continue
-		}
 		n.Any = n.Any && slices.Contains(p.Arch, anyArchitecture)
 		c.texts = append(c.texts, p.Name)
 		c.ids = append(c.ids, c.symbols.intern(p.Name))
-		c.need(p.Depends, buildbtw.EdgeDepends)
-	}
-	if len(c.texts) == texts {
-		n.Any = false
-		return n
+		c.need(p.Depends, buildbtw.EdgeDepends, info.Packages[i:i+1])
+		for _, dir := range c.options.Owned[c.arch].Users[p.Name] {
+			c.needs = append(c.needs, Need{c.symbols.intern("/" + dir), buildbtw.EdgeDepends})
+		}
 	}
 	provides := len(c.ids)
 	for i := range info.Packages {
-		if p := &info.Packages[i]; exists(p, c.arch) {
-			for _, v := range p.Provides {
-				if v.Arch == "" || v.Arch == c.arch {
-					c.ids = append(c.ids, c.symbols.intern(v.Text))
-				}
+		for _, v := range info.Packages[i].Provides {
+			if v.Arch == "" || v.Arch == c.arch {
+				c.ids = append(c.ids, c.symbol(v.Text, info.Packages[i:i+1]))
 			}
 		}
 	}
-	c.need(info.Base.MakeDepends, buildbtw.EdgeMakedepends)
-	c.need(info.Base.CheckDepends, buildbtw.EdgeCheckdepends)
+	c.needToBuild(info)
+	c.need(info.Base.MakeDepends, buildbtw.EdgeMakedepends, info.Packages)
+	c.need(info.Base.CheckDepends, buildbtw.EdgeCheckdepends, info.Packages)
 	n.Pkgnames = slices.Clip(c.texts[texts:])
 	n.names, n.provides = slices.Clip(c.ids[names:provides]), slices.Clip(c.ids[provides:])
 	n.Needs = slices.Clip(c.needs[needs:])
 	return n
 }
 
-func exists(p *srcinfo.Package, arch string) bool {
-	return slices.Contains(p.Arch, arch) || slices.Contains(p.Arch, anyArchitecture)
-}
-
-func (c *compiler) need(values srcinfo.Values, kind buildbtw.EdgeKinds) {
+func (c *compiler) need(values srcinfo.Values, kind buildbtw.EdgeKinds, by []srcinfo.Package) {
 	for i := range values {
 		if v := &values[i]; v.Arch == "" || v.Arch == c.arch {
-			c.needs = append(c.needs, Need{c.symbols.intern(v.Text), kind})
+			c.needs = append(c.needs, Need{c.symbol(v.Text, by), kind})
 		}
 	}
+}
+
+// needToBuild adds the dependencies of the pkgbase that every package overrides:
+// makepkg installs them before it builds, and no package has them.
+func (c *compiler) needToBuild(info *srcinfo.Info) {
+	all := info.Base.Depends
+	for i := range info.Packages {
+		if own := info.Packages[i].Depends; len(all) == 0 || len(own) == len(all) && &own[0] == &all[0] {
+			return // there are none, or a package inherits all
+		}
+	}
+	for i := range all {
+		inherited := false
+		for at := range info.Packages {
+			inherited = inherited || slices.Contains(info.Packages[at].Depends, all[i])
+		}
+		if !inherited {
+			c.need(all[i:i+1], buildbtw.EdgeMakedepends, info.Packages)
+		}
+	}
+}
+
+// symbol returns the symbol of a dependency or a provide of some packages.
+func (c *compiler) symbol(text string, by []srcinfo.Package) Symbol {
+	id := c.symbols.intern(text)
+	s := &c.symbols.list[id]
+	if s.parsed == nil || !s.isLibrary() || stated(s.parsed.soname) {
+		return id
+	}
+	var w wordSizes
+	for i := range by {
+		w |= c.meant(&by[i], s.key())
+	}
+	return c.symbols.internMeant(text, w)
 }
 
 // sameLinks reports whether two nodes are needed by, and need, the same.

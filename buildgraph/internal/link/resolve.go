@@ -11,14 +11,20 @@ const (
 	Met                     // every target satisfies it
 	Unmet                   // the name exists, the version does not; targets have the name
 	Unresolved              // no source has the name: the base must provide it
+	Crowded                 // more than MaxProviders sources provide the name: none of them is meant
 )
+
+// MaxProviders is how many provides of one name are told apart. Distributions have
+// below twenty of any; of N that provide what N others need there would be N² edges.
+const MaxProviders = 256
 
 // Match is how a dependency found its provider.
 type Match uint8
 
 // The ways to find a provider, the least telling first.
 const (
-	MatchProvides Match = iota
+	MatchFiles Match = iota // it has files in the provider's directory
+	MatchProvides
 	MatchName
 	MatchSoname // the package must be linked again
 )
@@ -96,13 +102,22 @@ func (l *linker) resolveAll() {
 // do, the dependency still means whoever has the name: the order must hold, and
 // the plan warns.
 func (l *linker) resolve(s *symbol) State {
+	if pkgname := l.OwnerOf(s.text); pkgname != "" {
+		if v, ok := l.Owner(l.table, pkgname); ok {
+			l.targets = append(l.targets, Target{v, MatchFiles})
+		}
+		return Met
+	}
 	owner, dep := l.owner[s.name], s.dep()
 	if owner >= 0 && (dep.Op == "" || dep.SatisfiedBy(l.Nodes[owner].Version)) {
 		l.targets = append(l.targets, Target{owner, MatchName})
 		return Met
 	}
+	crowded := l.off[s.key()+1]-l.off[s.key()] > MaxProviders
 	switch {
-	case l.addProviders(s, true):
+	case crowded && owner < 0:
+		return Crowded
+	case !crowded && l.addProviders(s, true):
 		return Met
 	case owner >= 0:
 		l.targets = append(l.targets, Target{owner, MatchName})
@@ -114,7 +129,8 @@ func (l *linker) resolve(s *symbol) State {
 }
 
 // addProviders appends the nodes that provide the symbol's name, or of them those
-// whose version will do; each node once. It reports whether there are any.
+// whose version will do; each node once. It reports whether there are any. A
+// library of another word size is another library.
 func (l *linker) addProviders(s *symbol, fitting bool) bool {
 	match := MatchProvides
 	if s.library != noSymbol {
@@ -122,7 +138,11 @@ func (l *linker) addProviders(s *symbol, fitting bool) bool {
 	}
 	last := int32(-1) // offers of one node stand together
 	for _, o := range l.offers[l.off[s.key()]:l.off[s.key()+1]] {
-		if o.node != last && (!fitting || satisfies(s, &l.symbols[o.provide])) {
+		p := &l.symbols[o.provide]
+		if s.isLibrary() && p.isLibrary() && !l.sameWordSize(s, p) {
+			continue
+		}
+		if o.node != last && (!fitting || satisfies(s, p)) {
 			l.targets = append(l.targets, Target{o.node, match})
 			last = o.node
 		}

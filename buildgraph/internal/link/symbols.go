@@ -19,21 +19,30 @@ const noSymbol = -1
 type Symbols struct {
 	mu    sync.Mutex
 	table map[string]Symbol
+	meant map[library]Symbol // libraries that are meant in another word size than the native one
 	list  []symbol
+}
+
+// library is a dependency on a library, or the provide of one, that does not state
+// its word size, with what it means.
+type library struct {
+	text string
+	wordSizes
 }
 
 // NewSymbols makes an empty table with room for the strings of some sources.
 func NewSymbols(sources int) *Symbols {
 	const each = 4 // new strings of a source, as a guess
-	return &Symbols{table: make(map[string]Symbol, each*sources), list: make([]symbol, 0, each*sources)}
+	return &Symbols{table: make(map[string]Symbol, each*sources), meant: map[library]Symbol{}, list: make([]symbol, 0, each*sources)}
 }
 
 // symbol is a string taken apart once, however often it occurs.
 type symbol struct {
-	text    string
-	name    Symbol  // the text without its constraint: itself when it has none
-	library Symbol  // of a soname: the library's name; else noSymbol
-	parsed  *parsed // nil for a plain name
+	text      string
+	name      Symbol    // the text without its constraint: itself when it has none
+	library   Symbol    // of a soname: the library's name; else noSymbol
+	parsed    *parsed   // nil for a plain name
+	wordSizes wordSizes // of a library that is written without its word size: what is meant
 }
 
 // parsed is a string that is more than a name, read as a dependency.
@@ -61,6 +70,12 @@ func (s *symbol) key() Symbol {
 	return s.name
 }
 
+// isLibrary reports whether the symbol is about a shared library: also in forms
+// that are no soname, such as libx.so>=2.
+func (s *symbol) isLibrary() bool {
+	return s.library != noSymbol || s.parsed != nil && strings.HasSuffix(s.parsed.dep.Name, ".so")
+}
+
 // snapshot returns the symbols known now. The list it returns never changes.
 func (s *Symbols) snapshot() []symbol {
 	s.mu.Lock()
@@ -83,17 +98,35 @@ func (s *Symbols) intern(text string) Symbol {
 	}
 	id = Symbol(len(s.list))
 	s.table[text] = id
-	s.list = append(s.list, symbol{text: text, name: id, library: noSymbol})
+	s.list = append(s.list, symbol{text: text, name: id, library: noSymbol, wordSizes: native})
 	if !isPlain(text) {
 		s.parse(id, text)
 	}
 	return id
 }
 
-// isPlain reports whether a text is nothing but a name: no constraint, no
-// library.
+// internMeant returns the symbol of a library that is meant in these word sizes. The
+// caller holds the lock.
+func (s *Symbols) internMeant(text string, w wordSizes) Symbol {
+	plain := s.intern(text)
+	if w == native {
+		return plain
+	}
+	id, ok := s.meant[library{text, w}]
+	if !ok {
+		id = Symbol(len(s.list))
+		s.meant[library{text, w}] = id
+		meant := s.list[plain]
+		meant.wordSizes = w
+		s.list = append(s.list, meant)
+	}
+	return id
+}
+
+// isPlain reports whether a text is nothing but a name, or a directory: no
+// constraint, no library.
 func isPlain(text string) bool {
-	return !strings.ContainsAny(text, "<>=:") && !strings.Contains(text, ".so")
+	return strings.HasPrefix(text, "/") || !strings.ContainsAny(text, "<>=:") && !strings.Contains(text, ".so")
 }
 
 // parse fills in a new symbol. A string that is no dependency stands for itself:
@@ -112,7 +145,7 @@ func (s *Symbols) parse(id Symbol, text string) {
 	if p.soname, isLibrary = alpm.ParseSoname(text); isLibrary {
 		library = s.intern(p.soname.Library)
 	}
-	s.list[id] = symbol{text: text, name: name, library: library, parsed: p}
+	s.list[id] = symbol{text: text, name: name, library: library, parsed: p, wordSizes: native}
 }
 
 // merge interns all symbols of another table and returns the new numbers by the
@@ -121,11 +154,16 @@ func (s *Symbols) merge(other *Symbols) []Symbol {
 	numbers := make([]Symbol, len(other.list))
 	known := Symbol(len(s.list))
 	for old := range other.list {
-		id, ok := s.table[other.list[old].text]
+		o := &other.list[old]
+		id, ok := s.find(o)
 		if !ok {
 			id = Symbol(len(s.list))
-			s.table[other.list[old].text] = id
-			s.list = append(s.list, other.list[old])
+			if o.wordSizes == native {
+				s.table[o.text] = id
+			} else {
+				s.meant[library{o.text, o.wordSizes}] = id
+			}
+			s.list = append(s.list, *o)
 		}
 		numbers[old] = id
 	}
@@ -137,4 +175,14 @@ func (s *Symbols) merge(other *Symbols) []Symbol {
 		}
 	}
 	return numbers
+}
+
+// find looks for what is written, and meant, like a symbol of another table.
+func (s *Symbols) find(o *symbol) (id Symbol, ok bool) {
+	if o.wordSizes == native {
+		id, ok = s.table[o.text]
+	} else {
+		id, ok = s.meant[library{o.text, o.wordSizes}]
+	}
+	return id, ok
 }

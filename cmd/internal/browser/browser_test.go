@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"buildbtw/auth/oidctest"
 	"buildbtw/cmd/internal/cmdtest"
 )
 
@@ -107,11 +108,19 @@ func runStory(t *testing.T, path, chromium string) {
 	if strings.Contains(path, "large-graph") {
 		prepare = append(prepare, (*stage).addLargeBuildspace)
 	}
+	if strings.Contains(path, "machines-and-packages") || strings.Contains(path, "graph-of-failures") {
+		prepare = append(prepare, (*stage).addHistory)
+	}
+	if strings.Contains(path, "provider") {
+		prepare = append(prepare, (*stage).addProvider)
+	}
 	s := newStage(t, prepare...)
 	control := httptest.NewServer(s)
 	defer control.Close()
+	token, err := s.server.Token()
+	must(t, err)
 	out, err := runNode(t.Context(), path, []string{
-		"STORY_SERVER=" + s.server.URL, "STORY_STAGE=" + control.URL, "STORY_PICTURES=" + pictures(t), "CHROMIUM=" + chromium,
+		"STORY_SERVER=" + s.server.URL, "STORY_TOKEN=" + token, "STORY_STAGE=" + control.URL, "STORY_PICTURES=" + pictures(t), "CHROMIUM=" + chromium,
 	})
 	if len(out) > 0 {
 		t.Logf("%s", out)
@@ -163,6 +172,9 @@ type stage struct {
 	ctx    context.Context // ends with the test
 	dir    string
 	server *cmdtest.Server
+
+	provider *oidctest.Provider // with which people sign in; nil: with none
+	args     []string           // more of the server
 
 	mu      sync.Mutex
 	workers map[string]*cmdtest.Process

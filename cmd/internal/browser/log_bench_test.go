@@ -46,7 +46,7 @@ func median(v []float64) float64 {
 // failedBuild has zeppelin built, so that there is an attempt with a log.
 func (s *stage) failedBuild(b *testing.B) (id string) {
 	b.Helper()
-	c, err := api.New(s.server.URL, "", api.Options{})
+	c, err := s.server.Client(api.Options{})
 	must(b, err)
 	must(b, s.push(pushed{Name: "zeppelin", Version: "7.4", Fake: []string{"outcome=failed"}}))
 	must(b, s.startWorker("w1"))
@@ -96,7 +96,7 @@ func measureLog(b *testing.B, s *stage, build, chromium string, lines int) (firs
 	return took.First, took.Jump
 }
 
-func must(b *testing.B, err error) {
+func must(b testing.TB, err error) {
 	b.Helper()
 	if err != nil {
 		b.Fatal(err)

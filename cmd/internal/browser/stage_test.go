@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/auth/oidctest"
 	"buildbtw/cmd/internal/cmdtest"
 	"buildbtw/store"
 	"buildbtw/store/storetest"
@@ -35,10 +36,10 @@ func newStage(t testing.TB, prepare ...func(*stage) error) *stage {
 		}
 	}
 	server, err := cmdtest.StartServer(s.ctx, "", cmdtest.Spec{
-		Args: []string{
+		Args: append([]string{
 			"--data-dir", filepath.Join(s.dir, "data"), "--sources", "dir:" + filepath.Join(s.dir, "sources"),
 			"--sync-period", "200ms", "--debounce", "200ms",
-		},
+		}, s.args...),
 		Dir: s.dir, Log: filepath.Join(s.dir, "server.log"),
 	})
 	if err != nil {
@@ -46,6 +47,9 @@ func newStage(t testing.TB, prepare ...func(*stage) error) *stage {
 	}
 	s.server = server
 	t.Cleanup(s.end)
+	if s.provider != nil {
+		s.provider.SetRedirect(server.URL + "/sign-in/oidc/callback")
+	}
 	return s
 }
 
@@ -71,6 +75,20 @@ func (s *stage) addLargeBuildspace() error {
 	return err
 }
 
+// addProvider lets people sign in with an OpenID Connect provider that knows bob, a
+// packager. Its groups are asked for again every second.
+func (s *stage) addProvider() (err error) {
+	s.provider, err = oidctest.Start(oidctest.Person{Name: "bob", Groups: []string{"packagers"}})
+	if err != nil {
+		return err
+	}
+	s.args = []string{
+		"--oidc-issuer", s.provider.Issuer, "--oidc-name", "Our SSO", "--oidc-client-id", oidctest.ClientID, "--oidc-client-secret", oidctest.ClientSecret,
+		"--oidc-packager-groups", "packagers", "--oidc-admin-groups", "admins", "--session-key", strings.Repeat("k", 32), "--oidc-period", "1s",
+	}
+	return nil
+}
+
 func (s *stage) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,6 +96,9 @@ func (s *stage) end() {
 		w.Kill()
 	}
 	s.server.Kill()
+	if s.provider != nil {
+		s.provider.Close()
+	}
 }
 
 // firstSources is a small distribution: programs on a library, a tool that only
@@ -122,7 +143,8 @@ func (s *stage) push(p pushed) error {
 }
 
 // ServeHTTP does what a story asks for: POST /push with a commit, POST
-// /worker/NAME to start a worker, DELETE /worker/NAME to tell it to end.
+// /worker/NAME to start a worker, DELETE /worker/NAME to tell it to end, POST /groups
+// with a person and the groups of him or her at the provider from now on.
 func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	err := s.act(r)
 	if err != nil {
@@ -143,6 +165,13 @@ func (s *stage) act(r *http.Request) error {
 			return err
 		}
 		return s.push(p)
+	case r.URL.Path == "/groups" && s.provider != nil:
+		var p oidctest.Person
+		if err := json.NewDecoder(r.Body).Decode(&p); err != nil {
+			return err
+		}
+		s.provider.SetGroups(p.Name, p.Groups...)
+		return nil
 	case isWorker && r.Method == http.MethodPost:
 		return s.startWorker(name)
 	case isWorker && r.Method == http.MethodDelete && s.workers[name] != nil:

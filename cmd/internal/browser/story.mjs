@@ -10,7 +10,7 @@ import { createRequire } from "node:module";
 import { basename, join } from "node:path";
 import { chromium } from "playwright-core";
 
-const { STORY_SERVER: server, STORY_STAGE: stage, STORY_PICTURES: pictures } = process.env;
+const { STORY_SERVER: server, STORY_TOKEN: token, STORY_STAGE: stage, STORY_PICTURES: pictures } = process.env;
 const patience = 180_000; // ms for one step; machines may be busy
 
 const flags = [
@@ -18,12 +18,16 @@ const flags = [
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
 
-/** Runs a story: tell gets a Visit. options are those of a browser context. */
+/**
+ * Runs a story: tell gets a Visit. options are those of a browser context, and
+ * signedIn: false for a browser that is not signed in as the user of the server.
+ */
 export async function story(tell, options = {}) {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: flags });
   try {
     const context = await browser.newContext({ baseURL: server, reducedMotion: "reduce", ...options });
     context.setDefaultTimeout(patience);
+    if (options.signedIn !== false) await signIn(context);
     // axe-core needs the page's own scripts; every page is looked at with them on.
     const axe = options.javaScriptEnabled === false ? null : await readAxe();
     const visit = new Visit(await context.newPage(), axe);
@@ -37,6 +41,14 @@ export async function story(tell, options = {}) {
   } finally {
     await browser.close();
   }
+}
+
+/** Signs the browser in, as 'bbtw open' does. */
+async function signIn(context) {
+  const asked = await context.request.post("/api/v1/sign-in-codes", { headers: { authorization: `Bearer ${token}` } });
+  const { code } = await asked.json();
+  const done = await context.request.post("/sign-in", { form: { code } });
+  if (!done.ok()) throw new Error(`signing in was answered ${done.status()}`);
 }
 
 function readAxe() {
@@ -167,6 +179,9 @@ export const workerGoes = (name) => ask("DELETE", `/worker/${name}`);
 
 /** Somebody pushes to a source: {name, version, depends, fake}. */
 export const push = (commit) => ask("POST", "/push", commit);
+
+/** Somebody is in these groups at the provider from now on, and in no others. */
+export const groups = (name, ...list) => ask("POST", "/groups", { Name: name, Groups: list });
 
 /** Creates a buildspace through the pages and ends on its page. */
 export async function create(visit, changesets, name) {

@@ -87,7 +87,7 @@ func startRun(t *testing.T) *run {
 func (r *run) createBuildspace(t *testing.T) {
 	t.Helper()
 	var err error
-	r.client, err = api.New(r.site.server.URL, "", api.Options{Backoff: api.Backoff{Patience: time.Minute}})
+	r.client, err = r.site.server.Client(api.Options{Backoff: api.Backoff{Patience: time.Minute}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"buildbtw"
+	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 )
@@ -87,8 +88,12 @@ func checkRepository(t *testing.T, r *run) {
 		t.Fatalf("%d repositories, error %v", len(contents), err)
 	}
 	var want []string
+	shared := false
 	for _, s := range r.sources {
 		want = append(want, s.packages()...)
+		if s.shares && !shared { // of many of one version the first by name is the owner
+			want, shared = append(want, alpm.Filename("shared", "1-1", s.arch(), "zst")), true
+		}
 	}
 	slices.Sort(want)
 	if diff := cmp.Diff(want, contents[0].Listed); diff != "" {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,7 +31,7 @@ const crowd = 500
 // load comes from this machine too.
 func BenchmarkWorkers(b *testing.B) {
 	s := newLoadSite(b, filling{"work", buildbtw.PriorityNormal, storetest.Synthetic(20_000, 0, 1)})
-	load := &load{client: s.newClient(b, crowd), builds: map[string]string{}}
+	load := &load{site: s, builds: map[string]string{}, transport: newTransport(b, crowd)}
 	const seconds = 10
 	before := s.processorTime(b)
 	for b.Loop() {
@@ -64,7 +65,8 @@ func BenchmarkFinishUnblocks3000OverHTTP(b *testing.B) {
 
 // load is what a crowd of workers asks of a server.
 type load struct {
-	client *api.Client
+	site      *loadSite
+	transport *http.Transport
 
 	mu     sync.Mutex
 	builds map[string]string // build to worker
@@ -74,8 +76,14 @@ type load struct {
 // loadWorker is one of the crowd.
 type loadWorker struct {
 	*load
-	name string
-	took []time.Duration
+	name   string
+	client *api.Client // with the worker's own token: one of all would be asking too often
+	took   []time.Duration
+}
+
+func (l *load) worker(b *testing.B, name string) *loadWorker {
+	b.Helper()
+	return &loadWorker{load: l, name: name, client: l.site.newClient(b, l.transport, name)}
 }
 
 // crowd runs fn for every worker at the same time.
@@ -83,7 +91,7 @@ func (l *load) crowd(ctx context.Context, b *testing.B, fn func(*loadWorker) err
 	b.Helper()
 	group := &errgroup.Group{}
 	for i := range crowd {
-		w := &loadWorker{load: l, name: fmt.Sprintf("worker%d", i)}
+		w := l.worker(b, fmt.Sprintf("worker%d", i))
 		group.Go(func() error {
 			err := fn(w)
 			l.mu.Lock()
@@ -118,7 +126,7 @@ func (w *loadWorker) work(ctx context.Context) error {
 func (w *loadWorker) claim(ctx context.Context, wait int) (*api.Job, error) {
 	var job *api.Job
 	ask := func() (err error) {
-		job, err = w.client.Claim(ctx, api.ClaimRequest{
+		job, _, err = w.client.Claim(ctx, api.ClaimRequest{
 			Worker: w.name, Architectures: []string{"x86_64"}, Runners: []string{"fake"}, Wait: wait,
 		})
 		return err
@@ -196,6 +204,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 // fan is a server on which everything waits for one build, which is done.
 type fan struct {
 	*load
+	client *api.Client // of the worker that finishes
 	job    *api.Job
 	files  []api.File
 	stop   context.CancelFunc
@@ -219,8 +228,9 @@ func newFan(b *testing.B) *fan {
 	s := newLoadSite(b,
 		filling{"fan", buildbtw.PriorityEmergency, storetest.Fan(3000)},
 		filling{"work", buildbtw.PriorityLow, storetest.Synthetic(busy, 0, 1)})
-	f := &fan{load: &load{client: s.newClient(b, crowd), builds: map[string]string{}}, ended: make(chan struct{})}
-	first := &loadWorker{load: f.load, name: "first"}
+	f := &fan{load: &load{site: s, builds: map[string]string{}, transport: newTransport(b, crowd)}, ended: make(chan struct{})}
+	first := f.worker(b, "first")
+	f.client = first.client
 	var err error
 	if f.job, err = first.claim(b.Context(), 0); err != nil || f.job == nil || f.job.Pkgbase != "lib" {
 		b.Fatalf("claimed %+v, error %v", f.job, err)
@@ -266,10 +276,10 @@ func (f *fan) begin(b *testing.B) {
 	group, _ := errgroup.WithContext(ctx)
 	ready := make(chan struct{}, crowd)
 	for i := range crowd {
-		w := &loadWorker{load: f.load, name: fmt.Sprintf("worker%d", i)}
 		if i >= busy {
 			break
 		}
+		w := f.worker(b, fmt.Sprintf("worker%d", i))
 		job, err := w.claim(ctx, 0)
 		if err != nil || job == nil {
 			b.Fatalf("claim: %v, error %v", job, err)
@@ -277,7 +287,7 @@ func (f *fan) begin(b *testing.B) {
 		group.Go(func() error { ready <- struct{}{}; return f.reportUntil(ctx, w, job) })
 	}
 	for i := range crowd - busy {
-		w := &loadWorker{load: f.load, name: fmt.Sprintf("waiter%d", i)}
+		w := f.worker(b, fmt.Sprintf("waiter%d", i))
 		f.waited.Go(func() { f.waitForWork(ctx, b, w) })
 	}
 	for range busy {
@@ -300,9 +310,9 @@ func (f *fan) reportUntil(ctx context.Context, w *loadWorker, job *api.Job) erro
 		begin := time.Now()
 		err := w.timed(func() (err error) {
 			if n%4 == 0 {
-				_, err = f.client.Heartbeat(ctx, job.Lease)
+				_, err = w.client.Heartbeat(ctx, job.Lease)
 			} else {
-				offset, err = f.client.AppendLog(ctx, job.Lease, offset, []byte("gcc -O2 -c file.c -o file.o\n"))
+				offset, err = w.client.AppendLog(ctx, job.Lease, offset, []byte("gcc -O2 -c file.c -o file.o\n"))
 			}
 			return err
 		})

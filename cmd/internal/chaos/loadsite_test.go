@@ -128,13 +128,27 @@ func (s *loadSite) processorTime(b *testing.B) time.Duration {
 	return time.Duration(ticks) * time.Second / 100 // USER_HZ
 }
 
-// newClient makes a client that keeps one connection for each of n workers, as
-// n machines do.
-func (s *loadSite) newClient(b *testing.B, n int) *api.Client {
+// newTransport keeps one connection for each of n workers, as n machines do.
+func newTransport(b *testing.B, n int) *http.Transport {
 	b.Helper()
 	transport := &http.Transport{MaxIdleConns: 2 * n, MaxIdleConnsPerHost: 2 * n, IdleConnTimeout: time.Minute}
 	b.Cleanup(transport.CloseIdleConnections)
-	client, err := api.New(s.server.URL, "", api.Options{HTTP: &http.Client{Transport: transport}, Backoff: api.Backoff{Tries: 1}})
+	return transport
+}
+
+// newClient makes a client of a worker with a token of its own.
+func (s *loadSite) newClient(b *testing.B, transport *http.Transport, worker string) *api.Client {
+	b.Helper()
+	options := api.Options{HTTP: &http.Client{Transport: transport}, Backoff: api.Backoff{Tries: 1}}
+	admin, err := s.server.Client(options)
+	if err != nil {
+		b.Fatal(err)
+	}
+	token, err := admin.CreateToken(b.Context(), api.NewToken{Kind: buildbtw.KindWorker, Name: worker})
+	if err != nil {
+		b.Fatal(err)
+	}
+	client, err := api.New(s.server.URL, token.Secret, options)
 	if err != nil {
 		b.Fatal(err)
 	}

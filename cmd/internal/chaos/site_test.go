@@ -36,14 +36,18 @@ type machine struct {
 	*cmdtest.Process
 }
 
-func (s *site) sources() string  { return filepath.Join(s.dir, "sources") }
-func (s *site) data() string     { return filepath.Join(s.dir, "data") }
-func (s *site) database() string { return filepath.Join(s.data(), "buildbtw.sqlite") }
+func (s *site) sources() string     { return filepath.Join(s.dir, "sources") }
+func (s *site) data() string        { return filepath.Join(s.dir, "data") }
+func (s *site) workerToken() string { return filepath.Join(s.dir, "worker-token") }
+func (s *site) database() string    { return filepath.Join(s.data(), "buildbtw.sqlite") }
 
 // startSite starts everything; sources and data directory are there.
 func startSite(t *testing.T, dir string) *site {
 	t.Helper()
 	s := &site{dir: dir}
+	if err := os.WriteFile(s.workerToken(), []byte("the token of all machines\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.bringUp(t.Context()); err != nil { // a busy machine needs long to read all sources
 		t.Fatal(err)
 	}
@@ -65,7 +69,7 @@ func (s *site) startServer(ctx context.Context) error {
 	server, err := cmdtest.StartServer(ctx, s.address, cmdtest.Spec{
 		Args: []string{
 			"--data-dir", s.data(), "--sources", "dir:" + s.sources(),
-			"--lease", lease.String(), "--sync-period", "10s", "--debounce", "200ms",
+			"--worker-token-file", s.workerToken(), "--lease", lease.String(), "--sync-period", "10s", "--debounce", "200ms",
 		},
 		Log: filepath.Join(s.dir, "server.log"),
 	})
@@ -79,7 +83,7 @@ func (s *site) startServer(ctx context.Context) error {
 func (s *site) startWorker(m *machine) (err error) {
 	m.Process, err = cmdtest.Start(cmdtest.Spec{
 		Args: []string{
-			"buildbtw-worker", "run", "--server-url", s.proxy.url(), "--architectures", "x86_64", "--runner", "fake",
+			"buildbtw-worker", "run", "--server-url", s.proxy.url(), "--architectures", "x86_64", "--runner", "fake", "--worker-token-file", s.workerToken(),
 			"--name", m.name, "--jobs", fmt.Sprint(slots), "--work-dir", filepath.Join(s.dir, m.name),
 		},
 		Log: s.workerLog(m),

@@ -19,6 +19,7 @@ type source struct {
 	slug             string
 	pkgnames         []string // the first is the slug
 	anyArch          bool
+	shares           bool // it makes a package called shared, as others do
 	depends, makedep []string
 	sleep, size      int // milliseconds of work, and bytes in each package
 }
@@ -34,6 +35,7 @@ func drawSources(r *rand.Rand, n int) []source {
 		s.pkgnames = []string{s.slug}
 		if r.IntN(10) == 0 {
 			s.pkgnames = append(s.pkgnames, s.slug+"-docs", s.slug+"-libs")
+			s.shares = true
 		}
 		if i > 0 {
 			s.depends = earlier(r, all, 1+r.IntN(3))
@@ -78,6 +80,9 @@ func (s source) srcinfo() string {
 	}
 	for _, name := range s.pkgnames {
 		fmt.Fprintf(&b, "\npkgname = %s\n", name)
+	}
+	if s.shares {
+		b.WriteString("\npkgname = shared\n")
 	}
 	return b.String()
 }

@@ -4,11 +4,13 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -29,18 +31,43 @@ const (
 	ExitDone   = 0
 	ExitFailed = 1
 	ExitUsage  = 2
+
+	// After a signal, as shells have it: 128 and the number of the signal.
+	exitInterrupted = 128 + int(syscall.SIGINT)
+	exitTerminated  = 128 + int(syscall.SIGTERM)
 )
 
 // Run executes the command and returns the exit code. SIGINT and SIGTERM end
-// the command's context; a second one ends the program at once.
+// the command's context; a second one ends the program at once. A command that fails
+// because of the signal says nothing: whoever pressed Ctrl-C knows.
 func Run(root *cobra.Command) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // the next signal has its usual effect
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		s := <-signals
+		signal.Stop(signals) // the next one has its usual effect
+		cancel(interrupted{s})
+	}()
 	prepare(root)
 	cmd, err := root.ExecuteContextC(ctx)
+	var own codeError
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) && !errors.As(err, &own) {
+		if errors.Is(context.Cause(ctx), interrupted{syscall.SIGTERM}) {
+			return exitTerminated
+		}
+		return exitInterrupted
+	}
 	return report(os.Stderr, cmd, err)
 }
+
+// interrupted is why a command's context ended: a signal came.
+type interrupted struct{ os.Signal }
+
+func (s interrupted) Error() string { return s.String() + " signal received" }
+
+func (interrupted) Is(target error) bool { return target == context.Canceled }
 
 // prepare adds the common behaviour to every command of the tree.
 func prepare(root *cobra.Command) {
@@ -49,14 +76,43 @@ func prepare(root *cobra.Command) {
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return Usage(err) })
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return ReadEnvironment(cmd) }
+	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	checkHelp(root)
 	wrapArgs(root)
 }
 
-// wrapArgs makes a wrong number of arguments a usage error.
-func wrapArgs(cmd *cobra.Command) {
-	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error { return Usage(check(cmd, args)) }
+// checkHelp makes help for what is no command wrong use: cobra calls it a success.
+func checkHelp(root *cobra.Command) {
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "help" {
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				if found, rest, err := root.Find(args); err != nil || found == nil || len(rest) > 0 {
+					return fmt.Errorf("there is no command %q", strings.Join(args, " "))
+				}
+				return nil
+			}
+		}
 	}
+}
+
+// wrapArgs makes a wrong number of arguments a usage error, and so a word that is no
+// command of a group: cobra would print the help and call it a success.
+func wrapArgs(cmd *cobra.Command) {
+	if cmd.HasParent() && cmd.HasSubCommands() && !cmd.Runnable() {
+		cmd.Args = cobra.NoArgs
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			err := check(cmd, args)
+			if err != nil && strings.Contains(err.Error(), "arg(s)") { // cobra's words say not which
+				err = fmt.Errorf("it takes other arguments: %s", cmd.UseLine())
+			}
+			return Usage(err)
+		}
+	}
+	completeWords(cmd)
 	for _, sub := range cmd.Commands() {
 		wrapArgs(sub)
 	}
@@ -102,27 +158,50 @@ func WithCode(err error, code int) error {
 // ErrSilent ends a program with exit code 1 when all has been said already.
 var ErrSilent = errors.New("failed")
 
-// report prints the error for people and returns the exit code.
+// Failure is how a command that was asked for JSON tells, on standard error, why it
+// failed.
+type Failure struct {
+	Error    string        `json:"error"`
+	Kind     buildbtw.Kind `json:"kind"`
+	ExitCode int           `json:"exit_code"`
+}
+
+// report prints the error, for people or as JSON, and returns the exit code.
 func report(w io.Writer, cmd *cobra.Command, err error) int {
+	if err == nil {
+		return ExitDone
+	}
 	var usage usageError
 	var own codeError
+	f := Failure{Error: message(err), Kind: buildbtw.KindOf(err), ExitCode: ExitFailed}
+	hint := ""
 	switch {
-	case err == nil:
-		return ExitDone
 	case errors.As(err, &own):
-		if !errors.Is(err, ErrSilent) {
-			fmt.Fprintf(w, "%s: %s\n", cmd.Root().Name(), message(own.error))
-		}
-		return own.code
-	case errors.Is(err, ErrSilent):
-		return ExitFailed
+		f.Error, f.ExitCode = message(own.error), own.code
 	case errors.As(err, &usage), strings.HasPrefix(err.Error(), "unknown command"):
-		fmt.Fprintf(w, "%s: %v\nSee '%s --help'.\n", cmd.Root().Name(), err, cmd.CommandPath())
-		return ExitUsage
-	default:
-		fmt.Fprintf(w, "%s: %s\n", cmd.Root().Name(), message(err))
-		return ExitFailed
+		f.Error, f.Kind, f.ExitCode = err.Error(), buildbtw.KindInvalid, ExitUsage
+		hint = fmt.Sprintf("See '%s --help'.\n", cmd.CommandPath())
 	}
+	switch {
+	case errors.Is(err, ErrSilent):
+	case wantsJSON(cmd):
+		text, _ := json.Marshal(f) // strings and a number are always JSON
+		fmt.Fprintf(w, "%s\n", text)
+	default:
+		fmt.Fprintf(w, "%s: %s\n%s", cmd.Root().Name(), f.Error, hint)
+	}
+	return f.ExitCode
+}
+
+// wantsJSON reports whether a command was asked for JSON, also when the rest of its
+// command line could not be read.
+func wantsJSON(cmd *cobra.Command) bool {
+	f := cmd.Flag("json")
+	if f == nil {
+		return false
+	}
+	o := cmd.Flag("output")
+	return f.Value.String() == "true" || o != nil && o.Value.String() == "json" || slices.Contains(os.Args[1:], "--json")
 }
 
 // message prefers the words written for people, and else shows everything: on
@@ -154,17 +233,32 @@ func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool), r
 				failure = fmt.Errorf("read %s%s: %w", name, fileSuffix, err)
 				return
 			}
-			value, ok = strings.TrimRight(string(text), "\r\n"), true
+			if value, ok = strings.TrimRight(string(text), "\r\n"), true; value == "" && file != os.DevNull { // not as if nothing had been given: with another's rights
+				failure = Usage(fmt.Errorf("the file %s, which %s%s names, is empty", file, name, fileSuffix))
+				return
+			}
 		}
 		if !ok {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
 			failure = Usage(fmt.Errorf("environment variable %s: %w", name, err))
+			return
 		}
+		if f.Annotations == nil {
+			f.Annotations = map[string][]string{}
+		}
+		f.Annotations[environment] = []string{name}
 	})
 	return failure
 }
+
+// environment marks flags that were set from it.
+const environment = "environment"
+
+// FromEnvironment reports whether a flag was set from the environment, and not on the
+// command line, which counts more.
+func FromEnvironment(f *pflag.Flag) bool { return len(f.Annotations[environment]) > 0 }
 
 // EnvName returns the environment variable of a flag.
 func EnvName(flag string) string {
@@ -178,6 +272,9 @@ func VersionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if wantsJSON(cmd) {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]string{"version": version})
+			}
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), version)
 			return err
 		},

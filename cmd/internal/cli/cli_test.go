@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"strings"
 	"testing"
@@ -56,6 +57,40 @@ func TestEnvironmentThatDoesNotParseIsWrongUsage(t *testing.T) {
 	var usage usageError
 	if !errors.As(err, &usage) || !strings.Contains(err.Error(), "BUILDBTW_LEASE") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A script whose token's file is empty must not act with the rights of somebody else.
+func TestAnEmptyFileIsWrongUsage(t *testing.T) {
+	t.Parallel()
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	flags.String("token", "", "")
+	lookup := func(name string) (string, bool) { return "/run/token", name == "BUILDBTW_TOKEN_FILE" }
+	err := fromEnvironment(flags, lookup, func(string) ([]byte, error) { return []byte("\n"), nil })
+	var usage usageError
+	if !errors.As(err, &usage) || !strings.Contains(err.Error(), "/run/token, which BUILDBTW_TOKEN_FILE names, is empty") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A group of commands shows its help, but is no success when it is asked for what it has not.
+func TestAGroupRefusesWhatIsNoCommand(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		args []string
+		code int
+	}{{[]string{"auth"}, 0}, {[]string{"auth", "login"}, 0}, {[]string{"auth", "lgoin"}, 2}, {[]string{"auth", "login", "x"}, 2}} {
+		root := &cobra.Command{Use: "bbtw"}
+		auth := &cobra.Command{Use: "auth"}
+		auth.AddCommand(&cobra.Command{Use: "login", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return nil }})
+		root.AddCommand(auth)
+		root.SetArgs(test.args)
+		root.SetOut(io.Discard)
+		prepare(root)
+		cmd, err := root.ExecuteC()
+		if code := report(io.Discard, cmd, err); code != test.code {
+			t.Errorf("%q: exit code %d, error %v", test.args, code, err)
+		}
 	}
 }
 

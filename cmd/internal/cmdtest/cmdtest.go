@@ -43,7 +43,7 @@ func Main(run func() int) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	err = errors.Join(Build(dir), os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH")))
+	err = errors.Join(Build(dir), os.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state")), os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH")))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

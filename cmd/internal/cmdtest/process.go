@@ -25,6 +25,9 @@ type Spec struct {
 	Dir  string   // working directory; empty: that of the test
 	Env  []string // nil: the environment of the test
 	Log  string   // file that both outputs are appended to
+
+	Files     []*os.File // it has them open as descriptors 3, 4, …
+	OpenFiles int        // the hard limit of open files; 0: that of the test
 }
 
 // Start starts a program, which goes on until Kill or Stop. It dies with the
@@ -39,9 +42,13 @@ func Start(s Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(context.Background(), s.Args[0], s.Args[1:]...)
+	args := s.Args
+	if s.OpenFiles > 0 {
+		args = append([]string{"sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$@"`, s.OpenFiles), "sh"}, args...)
+	}
+	cmd := exec.CommandContext(context.Background(), args[0], args[1:]...)
 	cmd.Dir, cmd.Env = s.Dir, s.Env
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, s.Files
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", strings.Join(s.Args, " "), err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"buildbtw/api"
+	"buildbtw/cmd/internal/local"
 )
 
 // Server is a running server that has answered that it is ready.
@@ -59,6 +60,30 @@ func StartServer(ctx context.Context, address string, s Spec) (*Server, error) {
 		return nil, fmt.Errorf("start the server: %w; it said:\n%s", err, p.Log())
 	}
 	return server, nil
+}
+
+// Client returns a client of the server that acts for the user who runs it, an
+// administrator: it finds the token where bbtw does.
+func (s *Server) Client(o api.Options) (*api.Client, error) {
+	o.Token = s.Token
+	return api.New(s.URL, "", o)
+}
+
+// Token returns the administrator's token. A server that was started again has
+// another one.
+func (s *Server) Token() (string, error) {
+	dir, err := local.Dir()
+	if err != nil {
+		return "", err
+	}
+	found, ok, err := local.Find(dir, s.URL)
+	if err != nil {
+		return "", err
+	}
+	if !ok {
+		return "", fmt.Errorf("the server at %s has left no token in %s", s.URL, dir)
+	}
+	return found.ReadToken()
 }
 
 func isReady(ctx context.Context, url string) bool {

@@ -78,7 +78,7 @@ func (s *stopper) reason() string {
 // Play executes a job and writes the executor's output to trace. Canceled or
 // Canceling, received from cancel, cancels the job.
 func (r Runner) Play(job Job, cancel <-chan string, trace io.Writer) Result {
-	p := &played{Runner: r, job: job, trace: trace, stop: stopper{told: make(chan struct{})}}
+	p := &played{Runner: r, job: job, trace: piped{trace}, stop: stopper{told: make(chan struct{})}}
 	over := make(chan struct{})
 	defer close(over)
 	go func() {
@@ -100,6 +100,10 @@ func (r Runner) Play(job Job, cancel <-chan string, trace io.Writer) Result {
 	result.Calls = p.calls
 	return result
 }
+
+// piped is a writer that is no file, so that the executor gets a pipe of the runner's,
+// which breaks when the runner is killed, as a real one's does.
+type piped struct{ io.Writer }
 
 // run prepares, executes the stages, and cleans up.
 func (p *played) run() Result {

@@ -12,8 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/internal/limit"
 	"buildbtw/runners"
 	"buildbtw/runners/fake"
+	"buildbtw/runners/fetch"
 	"buildbtw/runners/makepkg"
 	"buildbtw/runners/pkgctl"
 )
@@ -27,6 +29,9 @@ type Builders struct {
 	BuildUser     string
 	Packager      string
 	DebugPackages bool
+	FetchAllow    []string // HOST:PORT of mirrors that sources may come from, whatever their address
+	ShowEtc       []string
+	Limits        limit.Limits
 	VM            VM
 }
 
@@ -34,18 +39,52 @@ type Builders struct {
 func (b *Builders) Flags(f *pflag.FlagSet, preferred string) {
 	f.StringArrayVar(&b.Names, "runner", []string{preferred}, "how to build: vm, makepkg, pkgctl or fake; repeatable, the first is preferred")
 	f.StringSliceVar(&b.Architectures, "architectures", []string{Architecture()}, "architectures to build for")
-	f.IntVar(&b.MakeJobs, "make-jobs", 0, "parallel jobs of make in each build (default: processors divided by builds at a time)")
-	f.StringVar(&b.Isolation, "isolation", string(makepkg.Sandbox), "of runner makepkg: sandbox, or none, which trusts every PKGBUILD")
-	f.StringVar(&b.BuildUser, "build-user", "nobody", "user who builds when this program runs as root")
+	cli.Number(f, &b.MakeJobs, "make-jobs", 0, 0, 4096, "parallel jobs of make in each build (default: processors divided by builds at a time)")
+	cli.Word(f, &b.Isolation, "isolation", string(makepkg.Sandbox), "of runner makepkg: sandbox, or none, which trusts every PKGBUILD", string(makepkg.Sandbox), string(makepkg.None))
+	f.StringVar(&b.BuildUser, "build-user", "", "user who builds when this program runs as root (default: one of its own for each build)")
 	f.StringVar(&b.Packager, "packager", "", "packager named in packages, \"Name <mail>\"")
 	f.BoolVar(&b.DebugPackages, "debug-packages", false, "of runner makepkg: make -debug packages")
+	f.StringArrayVar(&b.ShowEtc, "show-etc", nil, "of runner makepkg: file or directory of /etc, as a pattern, that builds see besides the usual ones; repeatable")
+	b.Limits = limit.Limits{Processes: 4096, Disk: 100 << 30, Memory: -1}
+	f.Var((*size)(&b.Limits.Memory), "max-memory", "of runner makepkg: memory of a build, like 16GiB; 0: no limit (default: 3/4 of the machine's divided by builds at a time)")
+	cli.Number(f, &b.Limits.Processes, "max-processes", b.Limits.Processes, 0, cli.Many, "of runner makepkg: processes and threads of a build; 0: no limit")
+	f.Var((*size)(&b.Limits.Disk), "max-disk", "of runners makepkg and pkgctl: disk space of a build; 0: no limit")
+	f.StringSliceVar(&b.FetchAllow, "fetch-allow", nil, "HOST:PORT of a mirror in your own network from which sources may be fetched (repeatable); everything private is refused else")
 	b.VM.flags(f)
 }
+
+// size is a flag's number of bytes.
+type size int64
+
+// String implements pflag.Value.
+func (s *size) String() string {
+	if *s < 0 {
+		return ""
+	}
+	return strings.ReplaceAll(limit.Bytes(int64(*s)), " ", "")
+}
+
+// Set implements pflag.Value.
+func (s *size) Set(text string) error {
+	n, err := limit.ParseBytes(text)
+	*s = size(n)
+	return err
+}
+
+// Type implements pflag.Value.
+func (s *size) Type() string { return "size" }
 
 // Complete fills in what follows from how many builds run at a time.
 func (b *Builders) Complete(slots int) {
 	if b.MakeJobs < 1 {
 		b.MakeJobs = max(1, runtime.NumCPU()/max(1, slots))
+	}
+	if b.Limits.Memory < 0 {
+		var machine unix.Sysinfo_t
+		b.Limits.Memory = 0
+		if unix.Sysinfo(&machine) == nil {
+			b.Limits.Memory = int64(machine.Totalram*uint64(machine.Unit)) * 3 / 4 / int64(max(1, slots))
+		}
 	}
 }
 
@@ -88,7 +127,8 @@ func (b *Builders) one(name string) (runners.Runner, error) {
 	case "makepkg":
 		return b.makepkg()
 	case "pkgctl":
-		return pkgctl.New(pkgctl.Options{Packager: b.Packager, Jobs: b.MakeJobs, User: userName()}), nil
+		fetcher, err := b.fetcher(false)
+		return pkgctl.New(pkgctl.Options{Packager: b.Packager, Jobs: b.MakeJobs, Disk: b.Limits.Disk, Fetcher: fetcher}), err
 	case "fake":
 		return fake.Runner{}, nil
 	}
@@ -100,20 +140,43 @@ func (b *Builders) makepkg() (runners.Runner, error) {
 	if isolation != makepkg.Sandbox && isolation != makepkg.None {
 		return nil, cli.Usage(fmt.Errorf("unknown isolation %q; choose sandbox or none", b.Isolation))
 	}
-	o := makepkg.Options{Isolation: isolation, Packager: b.Packager, Jobs: b.MakeJobs, Debug: b.DebugPackages, Proxy: proxies()}
-	if os.Geteuid() == 0 {
-		who, err := user.Lookup(b.BuildUser)
-		if err != nil {
-			return nil, cli.Usage(fmt.Errorf("--build-user: %w", err))
-		}
-		if o.UID, err = strconv.Atoi(who.Uid); err == nil {
-			o.GID, err = strconv.Atoi(who.Gid)
-		}
-		if err != nil || o.UID == 0 {
-			return nil, cli.Usage(fmt.Errorf("--build-user %s cannot be used: builds must not run as root", b.BuildUser))
-		}
+	o := makepkg.Options{Isolation: isolation, Packager: b.Packager, Jobs: b.MakeJobs, Debug: b.DebugPackages, ShowEtc: b.ShowEtc, Limits: b.Limits}
+	var err error
+	if o.UID, o.GID, err = b.buildUser(); err != nil {
+		return nil, err
 	}
-	return makepkg.New(o), nil
+	o.Fetcher, err = b.fetcher(isolation == makepkg.None)
+	return makepkg.New(o), err
+}
+
+// buildUser returns the ids of the user who was named to build when this program
+// is root's, else 0.
+func (b *Builders) buildUser() (uid, gid int, err error) {
+	if os.Geteuid() != 0 || b.BuildUser == "" {
+		return 0, 0, nil
+	}
+	who, err := user.Lookup(b.BuildUser)
+	if err != nil {
+		return 0, 0, cli.Usage(fmt.Errorf("--build-user: %w", err))
+	}
+	if uid, err = strconv.Atoi(who.Uid); err == nil {
+		gid, err = strconv.Atoi(who.Gid)
+	}
+	if err != nil || uid == 0 {
+		return 0, 0, cli.Usage(fmt.Errorf("--build-user %s cannot be used: builds must not run as root", b.BuildUser))
+	}
+	return uid, gid, nil
+}
+
+// fetcher returns what fetches the sources of builds.
+func (b *Builders) fetcher(noBox bool) (*fetch.Fetcher, error) {
+	o := fetch.Options{Allow: b.FetchAllow, Proxy: proxies(), NoBox: noBox}
+	var err error
+	if o.UID, o.GID, err = b.buildUser(); err != nil {
+		return nil, err
+	}
+	f, err := fetch.New(o)
+	return f, cli.Usage(err)
 }
 
 // proxies returns the environment entries by which downloads find their way out.
@@ -126,13 +189,4 @@ func proxies() []string {
 		}
 	}
 	return list
-}
-
-// userName is who runs the program.
-func userName() string {
-	who, err := user.Current()
-	if err != nil {
-		return ""
-	}
-	return who.Username
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/runners"
 )
 
 // Doctor checks whether a machine is ready to build.
@@ -19,6 +20,8 @@ type Doctor struct {
 	Server    *Server
 	Builders  *Builders
 	LogFormat string
+
+	Secrets []string // files that no build may read; those that are not there do not matter
 
 	Directory      string // for builds, as it is called on the line of its check
 	CheckDirectory func() error
@@ -46,8 +49,19 @@ func (d Doctor) Run(ctx context.Context, out io.Writer) error {
 	}
 	report("server "+d.Server.URL, d.Server.Check(ctx, d.Program, log))
 	report(d.Directory, d.CheckDirectory())
+	report("secrets", CheckSecrets(list, d.Secrets))
 	for _, r := range list {
-		report("runner "+r.Name(), r.Probe(ctx))
+		err := r.Probe(ctx)
+		report("runner "+r.Name(), err)
+		if noter, ok := r.(runners.Noter); ok && err == nil {
+			for _, note := range noter.Notes() {
+				word := "     "
+				if note.Warning {
+					word = "WARN "
+				}
+				fmt.Fprintf(out, "%s %s: %s\n", word, r.Name(), note.Text)
+			}
+		}
 	}
 	return failed
 }

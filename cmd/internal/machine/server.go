@@ -3,6 +3,7 @@
 package machine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 
 	"buildbtw/api"
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/cmd/internal/local"
 )
 
 // Server is where the server is and how it knows this machine.
@@ -25,9 +27,9 @@ type Server struct {
 
 // Flags adds the flags of these settings.
 func (s *Server) Flags(f *pflag.FlagSet) {
-	f.StringVar(&s.URL, "server-url", "http://127.0.0.1:8080", "address of the server")
+	f.StringVar(&s.URL, "server-url", "", "address of the server (default: the one that this user started last, else "+local.DefaultURL+")")
 	f.StringVar(&s.Token, "worker-token", "", "token that the server knows this machine by; for the environment, not the command line")
-	f.StringVar(&s.TokenFile, "worker-token-file", "", "file with that token")
+	f.StringVar(&s.TokenFile, "worker-token-file", "", "file with that token; a server that this user runs needs none")
 }
 
 // Client makes a client that names the program to the server.
@@ -36,11 +38,37 @@ func (s *Server) Client(program string, log *slog.Logger, backoff api.Backoff) (
 	if err != nil {
 		return nil, err
 	}
-	client, err := api.New(s.URL, token, api.Options{UserAgent: program + "/" + cli.Version(), Backoff: backoff})
+	options := api.Options{UserAgent: program + "/" + cli.Version(), Backoff: backoff}
+	if err := s.find(&options, token == ""); err != nil {
+		return nil, err
+	}
+	client, err := api.New(s.URL, token, options)
 	if err != nil {
 		return nil, cli.Usage(err)
 	}
 	return client, nil
+}
+
+// find takes the server's URL, and the token when none was given, from what a
+// server of this user has left.
+func (s *Server) find(options *api.Options, needsToken bool) error {
+	dir, err := local.Dir()
+	if err != nil {
+		s.URL = cmp.Or(s.URL, local.DefaultURL)
+		return nil //nolint:nilerr // a user without a home runs no server
+	}
+	found, ok, err := local.Find(dir, s.URL)
+	if err != nil {
+		return err
+	}
+	if ok {
+		s.URL = cmp.Or(s.URL, found.URL)
+		if needsToken {
+			options.Token = found.ReadWorkerToken
+		}
+	}
+	s.URL = cmp.Or(s.URL, local.DefaultURL)
+	return nil
 }
 
 // ReadToken returns the token, and warns when everybody on the machine can read

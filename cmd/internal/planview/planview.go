@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"buildbtw/buildgraph"
+	"buildbtw/cmd/internal/cli"
 )
 
 // Options say how much of a plan to print.
@@ -27,7 +28,7 @@ type Options struct {
 func (o *Options) Register(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.All, "all", false, "print every build, cut and warning, however many there are")
 	flags.BoolVar(&o.DOT, "dot", false, "print the build graph for Graphviz")
-	flags.IntVar(&o.Workers, "workers", 0, "say how long so many workers would take, and others for comparison")
+	cli.Number(flags, &o.Workers, "workers", 0, 0, cli.Many, "say how long so many workers would take, and others for comparison")
 }
 
 // few is how many lines of one kind are printed without All.
@@ -57,7 +58,26 @@ func Print(w io.Writer, p *buildgraph.Plan, o Options) error {
 func PrintSummary(w io.Writer, p *buildgraph.Plan) error {
 	out := &printer{w: w, limit: few}
 	out.summary(p)
+	out.unknown(p)
 	return out.err
+}
+
+// PrintUnknown writes which names of --exclude and --add no source has: they are
+// probably mistyped.
+func PrintUnknown(w io.Writer, p *buildgraph.Plan) error {
+	out := &printer{w: w, limit: few}
+	out.unknown(p)
+	return out.err
+}
+
+func (o *printer) unknown(p *buildgraph.Plan) {
+	var lines []string
+	for _, w := range p.Warnings {
+		if w.Kind == buildgraph.WarnUnknown {
+			lines = append(lines, fmt.Sprintf("%s: %s", w.Kind, w.Message))
+		}
+	}
+	o.list(lines)
 }
 
 // printer keeps the first error of the writer.
@@ -99,7 +119,7 @@ func (o *printer) summary(p *buildgraph.Plan) {
 		o.line("Nothing would be built.")
 	}
 	if n := len(p.Warnings); n > 0 {
-		o.line("%d warnings", n)
+		o.line("%d %s", n, map[bool]string{true: "warning", false: "warnings"}[n == 1])
 	}
 }
 
@@ -115,7 +135,7 @@ func (o *printer) architecture(arch string, a *buildgraph.ArchPlan) {
 	o.line("\n%s, in build order:", arch)
 	lines := make([]string, len(a.Builds))
 	for i, b := range a.Builds {
-		lines[i] = strings.TrimRight(fmt.Sprintf("%3d  %-28s %-18s %s", b.Level, b.Key(), b.Version, b.Reason), " ")
+		lines[i] = strings.TrimRight(fmt.Sprintf("%3d  %-28s %-18s %s", b.Level, b.Key(), buildgraph.VersionWords(b.BumpedFrom, b.Version), b.Reason), " ")
 	}
 	o.list(lines)
 	if len(a.Cuts) > 0 {

@@ -24,7 +24,7 @@ type job struct {
 const maxTrace = 4 << 20
 
 // RunnerToken is with what a runner asks for jobs.
-const RunnerToken = "glrt-test-0123456789abcdef" //nolint:gosec // it opens a stand-in
+const RunnerToken = "glrt-test-0123456789abcdef" // it opens a stand-in
 
 // newJob gives a pipeline a job that waits for a runner. The caller holds the
 // mutex.

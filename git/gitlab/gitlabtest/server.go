@@ -107,7 +107,7 @@ func Start(t testing.TB, o Options) *Server {
 }
 
 // Token is the token of a GitLab that Start started.
-const Token = "glpat-test-0123456789abcdef" //nolint:gosec // it opens a stand-in
+const Token = "glpat-test-0123456789abcdef" // it opens a stand-in
 
 // URL gives the address of the server.
 func (s *Server) URL() string { return s.url }

@@ -2,7 +2,7 @@
 // zoom.
 const PAN = 60; // px
 
-/** Gives the listener for keys on the canvas of a page. */
+/** Gives the actions of a page by key. */
 export function keysOf(page) {
   const along = (boxes, none) => () => {
     const { scene, chosen } = page;
@@ -18,7 +18,7 @@ export function keysOf(page) {
     else page.say("There is no other build here on this level.");
   };
   const ofChosen = (act) => () => page.chosen >= 0 && act(page.chosen);
-  const plain = {
+  return {
     ArrowLeft: along((s, b) => s.dependencies(b), "It has no dependency in this picture."),
     ArrowRight: along((s, b) => s.dependents(b), "It has no dependent in this picture."),
     ArrowUp: beside(-1),
@@ -33,22 +33,13 @@ export function keysOf(page) {
     "?": () => { const help = document.getElementById("graph-help"); help.open = !help.open; },
     Escape: () => {
       document.getElementById("graph-help").open = false;
+      if (page.chosen < 0) page.canvas.blur();
       page.choose(-1);
     },
-  };
-  const shifted = {
-    ArrowLeft: () => page.pan(PAN, 0),
-    ArrowRight: () => page.pan(-PAN, 0),
-    ArrowUp: () => page.pan(0, PAN),
-    ArrowDown: () => page.pan(0, -PAN),
-  };
-  return (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || !page.scene) return;
-    const act = (event.shiftKey && shifted[event.key]) || plain[event.key];
-    if (!act) return;
-    event.preventDefault();
-    event.stopPropagation(); // "/" leads to the search of the graph, not of the site
-    act();
+    "Shift+ArrowLeft": () => page.pan(PAN, 0),
+    "Shift+ArrowRight": () => page.pan(-PAN, 0),
+    "Shift+ArrowUp": () => page.pan(0, PAN),
+    "Shift+ArrowDown": () => page.pan(0, -PAN),
   };
 }
 

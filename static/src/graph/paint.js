@@ -12,16 +12,22 @@ const LONG = 900; // px; longer pieces are faded
 const STUB = 16; // px that are drawn of a line that leads far away
 const DASHES = [[], [5, 3], [1.5, 3]];
 const CUT_DASH = [6, 3, 1.5, 3];
+const FAINT = 0.12; // of what the legend switches off
 const BATCH = 1500; // pieces in one path: longer ones are slower
 
 /** Draws. chosen is a box or -1, hover too. */
-export function paint(ctx, { scene, camera, colours, chosen, hover, ratio, view }) {
+export function paint(ctx, { scene, camera, colours, chosen, hover, ratio, view, faint = new Set(), minimap }) {
   const p = new Painter(ctx, scene, camera, colours, ratio);
   p.clear();
-  p.bands();
-  p.lines(chosen);
-  p.boxes(chosen, hover);
-  p.heads(view.mode);
+  // No step leaves its pen to the next: a mode that draws less would draw otherwise.
+  for (const step of [() => p.bands(), () => p.lines(chosen), () => p.boxes(chosen, hover, faint), () => p.blockers(faint), () => p.heads(view.mode)]) {
+    ctx.save();
+    step();
+    ctx.restore();
+  }
+  ctx.save();
+  minimap?.paint(ctx, { scene, camera, colours, ratio });
+  ctx.restore();
 }
 
 class Painter {
@@ -179,15 +185,19 @@ class Painter {
     ctx.setLineDash([]);
   }
 
-  boxes(chosen, hover) {
+  /** Boxes whose status is among the faint ones are hardly seen, and have no names. */
+  boxes(chosen, hover, faint) {
     const { scene } = this;
     const near = chosen >= 0 ? new Set([chosen, ...scene.dependencies(chosen), ...scene.dependents(chosen)]) : null;
     const groups = this.#group();
     for (const [code, boxes] of groups) {
+      this.alpha = faint.has(code) ? FAINT : 1;
+      this.ctx.globalAlpha = this.alpha;
       if (this.far) this.#farBoxes(code, boxes);
       else this.#nearBoxes(code, boxes, near);
     }
-    if (!this.far) for (const [code, boxes] of groups) this.#names(code, boxes);
+    this.ctx.globalAlpha = 1;
+    if (!this.far) for (const [code, boxes] of groups) if (!faint.has(code)) this.#names(code, boxes);
     if (near && this.far) this.#outline(near, this.c.text, 1.2);
     if (hover >= 0) this.#outline([hover], this.c.accent, 2);
     if (chosen >= 0) this.#outline([chosen], this.c.accent, 3.5);
@@ -230,7 +240,7 @@ class Painter {
       }
       ctx.fillStyle = look.box;
       ctx.fill();
-      this.#pen(look.line, strong ? 2.6 : 1.4, look.dash ? [3, 2] : [], 1);
+      this.#pen(look.line, strong ? 2.6 : 1.4, look.dash ? [3, 2] : [], this.alpha);
       ctx.stroke();
     }
     ctx.setLineDash([]);
@@ -239,7 +249,7 @@ class Painter {
   #names(code, boxes) {
     const { ctx, scene, camera, ratio, k } = this;
     const look = this.c.codes[code];
-    const shape = SHAPES[look.shape];
+    const shape = SHAPES[look.word];
     ctx.fillStyle = look.ink;
     for (const b of boxes) {
       const x = camera.x + (scene.x[b] + 9) * k, y = camera.y + (scene.y[b] + 9) * k;
@@ -280,6 +290,32 @@ class Painter {
     ctx.stroke();
   }
 
+  /** From far away nothing has a name but the failures that block most. */
+  blockers(faint) {
+    const { ctx, scene, camera, ratio } = this;
+    if (!this.far || faint.has("f")) return;
+    ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+    ctx.font = `600 12px ${this.c.font}`;
+    const taken = [];
+    for (const [box, blocks] of scene.worst()) {
+      const text = scene.labels[box] + (blocks > 0 ? ` · blocks ${blocks.toLocaleString("en")}` : "");
+      const w = ctx.measureText(text).width + 12;
+      const x = Math.min(camera.width - w - 4, camera.x + (scene.x[box] + scene.w[box]) * this.k + 5);
+      const y = camera.y + (scene.y[box] + NODE_HEIGHT / 2) * this.k - 9;
+      if (x < 0 || y < 20 || y > camera.height - 18 || taken.some(([a, b, c]) => x < a + c && a < x + w && Math.abs(y - b) < 20)) continue;
+      taken.push([x, y, w]);
+      ctx.globalAlpha = 0.92;
+      ctx.fillStyle = this.c["failed-tint"];
+      ctx.fillRect(x, y, w, 18);
+      ctx.globalAlpha = 1;
+      ctx.strokeStyle = this.c["failed-fill"];
+      ctx.lineWidth = 1;
+      ctx.strokeRect(x + 0.5, y + 0.5, w - 1, 17);
+      ctx.fillStyle = this.c.failed;
+      ctx.fillText(text, x + 6, y + 13);
+    }
+  }
+
   /** What stands above the picture: the number of each level, or what the two sides are. */
   heads(mode) {
     const { ctx, scene, camera, ratio } = this;
@@ -297,7 +333,6 @@ class Painter {
       free = middle + half;
       this.#head(text, middle, half);
     });
-    ctx.textAlign = "start";
   }
 
   #head(text, middle, half) {
@@ -323,6 +358,5 @@ class Painter {
       const half = this.ctx.measureText(text).width / 2 + 5;
       if (any && to - from > 2 * half) this.#head(text, Math.min(Math.max(from, 0) + half + 8, to - half), half);
     }
-    this.ctx.textAlign = "start";
   }
 }

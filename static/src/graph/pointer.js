@@ -1,11 +1,14 @@
-// Mouse, wheel, pen and fingers: pan, zoom, choose, open.
+// Mouse, wheel, pen and fingers: pan, zoom, choose, open. The wheel and fingers
+// scroll the page until the picture is entered: until it has the focus.
 const STILL = 5; // px that a finger may move while it taps
 
 export function followPointers(canvas, camera, on) {
   const down = new Map(); // pointers by id
   let moved = 0;
+  const entered = () => document.activeElement === canvas;
 
   canvas.addEventListener("wheel", (event) => {
+    if (!entered() && !event.ctrlKey) return on.outside?.(event.offsetX, event.offsetY);
     event.preventDefault();
     const step = event.deltaMode === 1 ? 16 : 1;
     if (event.shiftKey) camera.pan(-(event.deltaX || event.deltaY) * step, 0);
@@ -30,6 +33,7 @@ export function followPointers(canvas, camera, on) {
     moved += Math.hypot(now[0] - before[0], now[1] - before[1]);
     const other = [...down.entries()].find(([id]) => id !== event.pointerId)?.[1];
     if (other) pinch(camera, before, now, other);
+    else if (event.pointerType === "touch" && !entered()) return;
     else if (moved > STILL) camera.pan(now[0] - before[0], now[1] - before[1]);
     down.set(event.pointerId, now);
     on.moved();

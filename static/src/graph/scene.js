@@ -5,6 +5,9 @@ export const NODE_HEIGHT = 28;
 /** Letters of the states, in the order in which they are drawn: the last on top. */
 export const CODES = "xkdpsbhf";
 
+const COMPARED = 64; // failures whose dependents are counted
+const NAMED = 8; // of them, those that are named from far away
+
 export class Scene {
   constructor(wire) {
     this.width = wire.w;
@@ -103,7 +106,11 @@ export class Scene {
 
   /** Takes over where all builds stand. */
   show(codes, chain) {
-    for (let i = 0; i < this.size; i++) this.codes[i] = this.isRegion(i) ? "d" : codes[this.nodes[i][0]];
+    this.version = (this.version ?? 0) + 1;
+    for (let i = 0; i < this.size; i++) {
+      this.codes[i] = this.nodes[i].reduce((worst, node) => (CODES.indexOf(codes[node]) > CODES.indexOf(worst) ? codes[node] : worst), "x");
+    }
+    this.blockers = null;
     this.onChain.fill(0);
     this.chain = chain.map((node) => this.boxOf.get(node)).filter((box) => box !== undefined);
     for (const box of this.chain) this.onChain[box] = 1;
@@ -118,6 +125,31 @@ export class Scene {
     }
     this.chainPieces = this.piecesBy(this.chainLines);
     this.heldPieces = this.piecesBy(this.heldLines);
+  }
+
+  /** The failures that block most: pairs of a box and how many boxes wait for it in vain. */
+  worst() {
+    if (this.blockers) return this.blockers;
+    const list = [];
+    for (let box = 0; box < this.size && list.length < COMPARED; box++) if (this.codes[box] === "f") list.push([box, this.#blocks(box)]);
+    list.sort((a, b) => b[1] - a[1]);
+    return (this.blockers = list.slice(0, NAMED));
+  }
+
+  #blocks(box) {
+    const seen = new Uint8Array(this.size);
+    const queue = [box];
+    let count = 0;
+    for (let i = 0; i < queue.length; i++) {
+      for (const line of this.from[queue[i]]) {
+        const to = this.lineTo(line);
+        if (seen[to] || this.codes[to] !== "h") continue;
+        seen[to] = 1;
+        count += this.nodes[to].length;
+        queue.push(to);
+      }
+    }
+    return count;
   }
 
   /** The box at a place; near counts within so many px. */

@@ -36,8 +36,8 @@ await story(async (visit) => {
   await visit.follow(page.getByRole("button", { name: "Create with 4 builds" }), "**/buildspaces/libcalc");
   await visit.mark();
   await visit.says(visit.row("libcalc"), "pending");
-  await visit.says(visit.row("abacus"), "blocked");
-  await visit.says(visit.row("atlas"), "blocked");
+  await visit.says(visit.row("abacus"), "waiting");
+  await visit.says(visit.row("atlas"), "waiting");
 
   await workerComes("w1");
   await visit.says(visit.row("abacus"), "built");

@@ -38,11 +38,11 @@ await story(async (visit) => {
 
   await visit.open("/buildspaces/walls");
   await press(visit, "Start again");
-  await visit.sees(page.getByRole("heading", { level: 1, name: /walls #4 built/ }));
+  await visit.sees(page.getByRole("heading", { level: 1, name: /walls #3 built/ }));
   await visit.says(visit.row("atlas"), "built");
   await visit.look();
   await visit.follow(page.getByRole("region", { name: "Iterations" }).getByRole("link", { name: "#2" }), "**/buildspaces/walls/2");
-  await visit.says(page.locator(".note"), "Replaced by a newer iteration: #4");
+  await visit.says(page.locator(".note"), "Replaced by a newer iteration: #3");
   await visit.open("/sources");
   await visit.says(page.getByRole("listitem"), "broken", "line 3: not of the form key = value");
 });

@@ -27,7 +27,7 @@ await story(async (visit) => {
   same(clicks, 3, "clicks from the home page to the cause");
 
   await visit.sees(page.getByRole("heading", { level: 1, name: /^abacus 2.1-1 failed/ }));
-  await visit.says(page.locator("div.alert"), "undefined reference to calc_add", "1 direct dependent cannot start");
+  await visit.says(page.locator("div.alert"), "undefined reference to calc_add", "2 builds cannot start because of it");
   await visit.says(page.getByRole("log"), "ERROR: A failure occurred in build().");
 
   const here = page.url();

@@ -23,7 +23,7 @@ await story(async (visit) => {
   await visit.says(errors, "==> ERROR: A failure occurred in build().", "out of gas");
   await visit.says(page.getByRole("list", { name: "Attempts" }), "failed");
   await page.waitForFunction(() => document.title.startsWith("failed · log of zeppelin"));
-  await inView(line(6003));
+  await inView(line(6004));
   await visit.says(page.locator("#log-where"), / to (\d,\d+) of \1$/);
 
   // By keyboard to the beginning, through the log, and to the error.
@@ -38,8 +38,8 @@ await story(async (visit) => {
   if (kept > 1600) throw new Error(`${kept} lines are in the page`);
   same(await consecutive(page), true, "whether the lines in the page are consecutive");
   await page.keyboard.press("n");
-  await inView(line(6003));
-  same(new URL(page.url()).hash, "#L6003", "address");
+  await inView(line(6004));
+  same(new URL(page.url()).hash, "#L6004", "address");
   await visit.says(page.locator(".log-chosen"), "ERROR");
   await visit.says(page.locator("#log-said"), "1 of 1");
 
@@ -75,7 +75,7 @@ await story(async (visit) => {
   await inView(line(4003));
   same(await page.locator(".log-chosen").count(), 4, "lines that are marked");
   await page.getByRole("link", { name: "Last", exact: true }).click();
-  await inView(line(6003));
+  await inView(line(6004));
   await page.getByRole("button", { name: "Wrap" }).click();
   same(await page.getByRole("button", { name: "Wrap" }).getAttribute("aria-pressed"), "false", "whether lines are wrapped");
   await page.getByLabel("Position in the log").fill("3000");

@@ -32,7 +32,7 @@ await story(async (visit) => {
   await page.getByRole("button", { name: "Stop", exact: true }).click();
   await visit.says(page.locator(".note"), "This buildspace is stopped");
   await page.getByRole("button", { name: "Start again" }).click();
-  await until(visit, () => page.getByRole("heading", { level: 1, name: /airship #3/ }));
+  await until(visit, () => page.getByRole("heading", { level: 1, name: /airship #2/ }));
 
   // The list is found, sorted and filtered by the server.
   await page.getByRole("columnheader", { name: "Package" }).getByRole("link").click();

@@ -1,0 +1,97 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"buildbtw"
+	"buildbtw/pacman/alpm"
+)
+
+// UsersOf are the packages that use a versioned directory or a library.
+type UsersOf struct {
+	Name         string // as it was asked for
+	Architecture string
+	Library      bool // it is a soname
+	Users        []NameUser
+	More         int  // that are not listed
+	Whole        bool // everything is known of the base; else packages may be missing
+}
+
+// NameUser is a package that uses a directory or a library.
+type NameUser struct {
+	Pkgname, Pkgbase, Version string
+	Name                      string // what it uses: usr/lib/python3.13/, libssl.so=3-64
+	Repository                string // the base repository that has it; empty for a built package
+	Buildspace                string // where it was built
+	Iteration                 int
+	Build                     int64
+}
+
+// Reason returns how it uses the name.
+func (u NameUser) Reason() string {
+	if strings.HasSuffix(u.Name, "/") {
+		return "has files in /" + u.Name
+	}
+	return "links with " + u.Name
+}
+
+// maxUsers bounds the users in one answer.
+const maxUsers = 5000
+
+// Users returns the packages that have files in a versioned directory
+// (python3.13, perl5/5.40, /usr/lib/ruby/gems/3.3.0), or that link with a library
+// (libssl.so.3): those of the base, and those that were built in iterations that
+// are not superseded. An empty architecture is the first.
+func (c *Catalog) Users(ctx context.Context, name, arch string) (UsersOf, error) {
+	u := UsersOf{Name: name, Architecture: cmp.Or(arch, c.Architectures[0])}
+	if len(name) > maxQuery || strings.Trim(name, "/ ") == "" {
+		return u, buildbtw.Invalid("name a directory with a version, for example python3.13 or perl5/5.40, or a library, for example libssl.so.3")
+	}
+	if !slices.Contains(c.Architectures, u.Architecture) {
+		return u, buildbtw.Invalid("nothing is built for %.40q here; choose %s", arch, strings.Join(c.Architectures, ", "))
+	}
+	accepts, needle := c.accepts(&u)
+	inBase, whole := c.Bases.Users(u.Architecture, u.Library, accepts)
+	u.Whole = whole
+	for _, b := range inBase {
+		u.Users = append(u.Users, NameUser{Pkgname: b.Entry.Name, Pkgbase: b.Base, Version: b.Version, Name: b.Name, Repository: b.Repo})
+	}
+	built, err := c.Store.PackagesWith(ctx, u.Architecture, needle)
+	if err != nil {
+		return u, err
+	}
+	for _, p := range built {
+		names, _ := alpm.Uses([]alpm.Interface{p.Interface})
+		if i := slices.IndexFunc(names, accepts); i >= 0 {
+			u.Users = append(u.Users, NameUser{
+				Pkgname: p.Pkgname, Pkgbase: p.Pkgbase, Version: p.Version, Name: names[i], Buildspace: p.Buildspace, Iteration: p.Iteration, Build: p.BuildID,
+			})
+		}
+	}
+	slices.SortStableFunc(u.Users, func(a, b NameUser) int { return strings.Compare(a.Pkgname, b.Pkgname) })
+	u.More = max(0, len(u.Users)-maxUsers)
+	u.Users = u.Users[:len(u.Users)-u.More]
+	return u, nil
+}
+
+// accepts returns whether a name is meant, and a text that is in each such name.
+func (c *Catalog) accepts(u *UsersOf) (accepts func(name string) bool, needle string) {
+	if wanted, ok := alpm.ParseSoname(u.Name); ok {
+		u.Library = true
+		return func(name string) bool {
+			if !strings.Contains(name, wanted.Library) {
+				return false
+			}
+			n, ok := alpm.ParseSoname(name)
+			if ok && n.Version == n.Library { // a soname without a version: libperl.so=libperl.so-64
+				n.Version = ""
+			}
+			return ok && n.Matches(wanted)
+		}, wanted.Library
+	}
+	path := strings.Trim(u.Name, "/ ") + "/"
+	return func(name string) bool { return name == path || strings.HasSuffix(name, "/"+path) }, path
+}

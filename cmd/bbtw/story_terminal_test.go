@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+)
+
+// terminal FILE PROGRAM [ARGUMENT...] runs the program with a terminal as standard
+// output, and writes what it shows there to the file, in the lines of a file.
+func (s *story) terminal(ts *testscript.TestScript, args []string) error {
+	if len(args) < 2 {
+		return errors.New("usage: terminal FILE PROGRAM [ARGUMENT...]")
+	}
+	ours, theirs, err := openTerminal()
+	if err != nil {
+		return err
+	}
+	defer ours.Close()
+	cmd := exec.CommandContext(s.ctx, args[1], args[2:]...)
+	var errs bytes.Buffer
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = s.dir, s.environ(ts), theirs, &errs
+	err = cmd.Start()
+	theirs.Close()
+	if err != nil {
+		return err
+	}
+	var shown bytes.Buffer
+	if _, err := shown.ReadFrom(ours); !errors.Is(err, syscall.EIO) { // what its end looks like when nobody has it open any more
+		return fmt.Errorf("read the terminal: %w", err)
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("%w: %s", err, &errs)
+	}
+	return os.WriteFile(ts.MkAbs(args[0]), bytes.ReplaceAll(shown.Bytes(), []byte("\r\n"), []byte("\n")), 0o644)
+}
+
+// openTerminal returns the two ends of a new terminal, 100 columns wide (pts(4)).
+func openTerminal() (ours, theirs *os.File, err error) {
+	if ours, err = os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0); err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			ours.Close()
+		}
+	}()
+	fd := int(ours.Fd())
+	if err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		return nil, nil, fmt.Errorf("unlock a terminal: %w", err)
+	}
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		return nil, nil, fmt.Errorf("find a terminal: %w", err)
+	}
+	if err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 100}); err != nil {
+		return nil, nil, fmt.Errorf("size a terminal: %w", err)
+	}
+	theirs, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	return ours, theirs, err
+}

@@ -1,0 +1,70 @@
+package handlers
+
+import (
+	"log/slog"
+	"net/url"
+	"path"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"buildbtw"
+)
+
+// audit records every change that somebody makes, and every one that is refused to
+// somebody known: who, what, and from where. What build machines report is in the
+// history of the builds, and changes of accounts and tokens are recorded with them.
+func (a *App) audit(c *fiber.Ctx) error {
+	err := c.Next()
+	who := caller(c)
+	action, object := audited(c)
+	if action == "" || !who.SignedIn() || who.Role == buildbtw.RoleWorker {
+		return err
+	}
+	e := buildbtw.AuditEntry{Actor: who.Name, Action: action, Object: object, Address: who.Address}
+	switch {
+	case buildbtw.KindOf(err) == buildbtw.KindForbidden && err != nil:
+		e.Detail = "refused: " + buildbtw.MessageOf(err)
+	case err != nil || c.Response().StatusCode() >= fiber.StatusBadRequest:
+		return err // it changed nothing
+	}
+	if recordErr := a.Store.RecordAudit(c.UserContext(), e); recordErr != nil {
+		a.Log.LogAttrs(c.UserContext(), slog.LevelError, "a change was not recorded in the audit", slog.Any("error", recordErr))
+	}
+	return err
+}
+
+// audited returns what a request does in words ("stop buildspace"), and to what;
+// nothing for a request that changes none of the nouns of the audit. The words come
+// from the route, so that a new one cannot be forgotten.
+func audited(c *fiber.Ctx) (action, object string) {
+	switch c.Method() {
+	case fiber.MethodGet, fiber.MethodHead, fiber.MethodOptions:
+		return "", ""
+	}
+	route := strings.Split(strings.Trim(strings.TrimPrefix(c.Route().Path, apiPrefix), "/"), "/")
+	noun, known := map[string]string{"buildspaces": "buildspace", "builds": "build", "workers": "worker", "sources": "source"}[route[0]]
+	last := route[len(route)-1]
+	switch {
+	case !known, last == "new", last == "edit" && noun == "buildspace": // the last two only show a plan
+		return "", ""
+	case len(route) == 1:
+		created, _ := url.PathUnescape(path.Base(c.GetRespHeader(fiber.HeaderLocation)))
+		return "create " + noun, created
+	case last == "save", c.Method() == fiber.MethodPatch:
+		action = "edit " + noun
+	case last == "iterations":
+		action = "new iteration of " + noun
+	case strings.HasPrefix(last, ":"):
+		action = strings.ToLower(c.Method()) + " " + noun
+	default:
+		action = last + " " + noun
+	}
+	for _, name := range c.Route().Params {
+		if value, err := param(c, name); err == nil {
+			object = value
+			break
+		}
+	}
+	return action, object
+}

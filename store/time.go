@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"buildbtw"
+)
+
+// AttemptsBetween lists the attempts that ran at any moment between from and until, also in
+// part, the latest start first and at most limit. An empty buildspace means all of them.
+func (q *Reader) AttemptsBetween(ctx context.Context, buildspace string, from, until time.Time, limit int) ([]WorkerAttempt, error) {
+	list := []WorkerAttempt{}
+	err := q.list(ctx, &list, "attempts_between", args{
+		"buildspace": buildspace, "from": from.UTC(), "until": until.UTC(), "limit": limit,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the attempts between two times: %w", err)
+	}
+	return list, nil
+}
+
+// SeenSlots returns, by the worker's name, the number of slots on which it has run attempts
+// since a time, and all attempts that run now.
+func (q *Reader) SeenSlots(ctx context.Context, since time.Time) (slots map[string]int, running []WorkerAttempt, err error) {
+	var rows []struct {
+		Worker string `bun:"worker"`
+		Slots  int    `bun:"slots"`
+	}
+	err = q.Snapshot(ctx, func(q *Reader) error {
+		if err := q.list(ctx, &rows, "seen_slots", args{"since": since.UTC()}); err != nil {
+			return err
+		}
+		return q.list(ctx, &running, "leases", nil)
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("list the slots of workers: %w", err)
+	}
+	slots = make(map[string]int, len(rows))
+	for _, r := range rows {
+		slots[r.Worker] = r.Slots
+	}
+	return slots, running, nil
+}
+
+// GridColumn is an iteration, which is one column in the grid of packages (progress.Grid).
+type GridColumn struct {
+	ID         int64     `bun:"id"`
+	Number     int       `bun:"number"`
+	Buildspace string    `bun:"buildspace"`
+	CreatedAt  time.Time `bun:"created_at"`
+	Settled    bool      `bun:"settled"` // it was superseded, and none of its builds can still change
+}
+
+// GridCell is a build, which is one square in the grid of packages.
+type GridCell struct {
+	ID         int64
+	Pkgbase    string
+	Stage      int
+	Status     buildbtw.Status
+	SkipReason buildbtw.Cause
+	Reused     bool
+	Seconds    int // that the latest attempt took; -1: it has not ended
+}
+
+// NewestIterations lists iterations that have builds, at most limit: those of one
+// buildspace, the newest first, or with an empty name the newest one of each buildspace,
+// those of active buildspaces first.
+func (q *Reader) NewestIterations(ctx context.Context, buildspace string, limit int) ([]GridColumn, error) {
+	statement := "newest_planned"
+	if buildspace == "" {
+		statement = "newest_of_spaces"
+	}
+	list := []GridColumn{}
+	if err := q.list(ctx, &list, statement, args{"buildspace": buildspace, "limit": limit}); err != nil {
+		return nil, fmt.Errorf("list the newest iterations: %w", err)
+	}
+	return list, nil
+}
+
+// GridCells lists the builds of an iteration for one architecture. It reads row by
+// row: a grid has tens of thousands.
+func (q *Reader) GridCells(ctx context.Context, iteration int64, arch string) ([]GridCell, error) {
+	rows, err := q.rows(ctx, "grid_cells", args{"iteration": iteration, "architecture": arch})
+	if err != nil {
+		return nil, fmt.Errorf("list the builds of iteration %d: %w", iteration, err)
+	}
+	defer rows.Close()
+	var cells []GridCell
+	for rows.Next() {
+		var c GridCell
+		if err := rows.Scan(&c.ID, &c.Pkgbase, &c.Stage, &c.Status, &c.SkipReason, &c.Reused, &c.Seconds); err != nil {
+			return nil, fmt.Errorf("list the builds of iteration %d: %w", iteration, err)
+		}
+		cells = append(cells, c)
+	}
+	return cells, rows.Err()
+}
