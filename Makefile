@@ -64,15 +64,31 @@ test-short: ## run the tests that take a moment each, in a minute
 .PHONY: test-vm
 test-vm: ## build a whole package in a virtual machine that QEMU emulates (minutes, as root)
 	@infrastructure/setup.sh test
-	$(GO) test ./cmd/buildbtw-executor -count=1 -v -timeout 30m -run TestWholePackageInAGuest -args -executor.vm
+	$(GO) test ./cmd/buildbtw-executor -count=1 -v -timeout 180m -run TestWholePackageInAGuest -args -executor.vm
+
+.PHONY: test-devtools
+test-devtools: ## build with the devtools in BUILDBTW_DEVTOOLS, for a small distribution of their own (as root)
+	@infrastructure/devtools/test.sh $(RUN)
 
 .PHONY: check
 check: ## formatting, lint, generated files as they would be made anew
 	@infrastructure/check.sh
 
 .PHONY: generate
-generate: ## make generated files anew: templ, schema, browser assets
+generate: ## make generated files anew: templ, schema, licences, browser assets
 	@infrastructure/generate.sh
+
+.PHONY: vulncheck
+vulncheck: ## look for known vulnerabilities with the database that GOVULNDB names, if it does
+	@infrastructure/vulncheck.sh
+
+.PHONY: licences
+licences: ## list the licences of all that is in the programs: docs/licences.md
+	@infrastructure/inventory.sh licences
+
+.PHONY: sbom
+sbom: build ## list what is in the programs for machines: bin/buildbtw.cdx.json (CycloneDX)
+	@infrastructure/inventory.sh sbom
 
 .PHONY: screenshots
 screenshots: build ## take a picture of every page into tmp/screenshots; README's two are copied to docs
