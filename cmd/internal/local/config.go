@@ -1,7 +1,6 @@
 package local
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -10,8 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/pelletier/go-toml/v2"
 )
 
 // Config is what a person has written down for bbtw: servers with names.
@@ -21,17 +21,15 @@ import (
 //	[servers.team]
 //	url = "https://build.example.org"
 //	token-file = "/home/anna/.config/buildbtw/team-token"
-//
-// The file is TOML, of which it takes tables, strings and comments.
 type Config struct {
-	Default string // name of the server that is called when none is named
-	Servers map[string]NamedServer
+	Default string                 `toml:"default"` // name of the server that is called when none is named
+	Servers map[string]NamedServer `toml:"servers"`
 }
 
 // NamedServer is a server of the configuration.
 type NamedServer struct {
-	URL       string
-	TokenFile string // empty: the token of 'bbtw auth login'
+	URL       string `toml:"url"`
+	TokenFile string `toml:"token-file"` // empty: the token of 'bbtw auth login'
 }
 
 // ReadToken reads the server's token as it is now.
@@ -67,11 +65,11 @@ func ConfigFile() (string, error) {
 // maxConfig bounds the file.
 const maxConfig = 1 << 20
 
-// ReadConfig reads the file; without one there are no servers in it. What it does not
-// know is an error with the number of the line: a setting that is passed over in
+// ReadConfig reads the file; without one there are no servers in it. A setting that it
+// does not know is an error with the number of the line: one that is passed over in
 // silence sends a command to another server.
 func ReadConfig(name string) (Config, error) {
-	c := Config{Servers: map[string]NamedServer{}}
+	var c Config
 	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && !mine(name) { // HOME is another user's after su or setpriv
 		return c, nil
@@ -82,85 +80,42 @@ func ReadConfig(name string) (Config, error) {
 	if len(text) > maxConfig {
 		return c, fmt.Errorf("%s is larger than %d bytes", name, maxConfig)
 	}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, maxConfig)
-	table := ""
-	for n := 1; lines.Scan(); n++ {
-		if err := c.readLine(strings.TrimSpace(lines.Text()), &table); err != nil {
-			return c, fmt.Errorf("%s: line %d: %w", name, n, err)
-		}
+	if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&c); err != nil {
+		return c, fmt.Errorf("%s: %w", name, configError(err))
 	}
-	for server, s := range c.Servers {
-		if s.URL == "" {
+	for _, server := range slices.Sorted(maps.Keys(c.Servers)) {
+		switch s := c.Servers[server]; {
+		case s.URL == "":
 			return c, fmt.Errorf("%s: server %q has no url", name, server)
+		case s.TokenFile != "" && !filepath.IsAbs(s.TokenFile):
+			return c, fmt.Errorf("%s: token-file %q of server %q has no directory; write all of its name", name, s.TokenFile, server)
 		}
 	}
-	return c, lines.Err()
+	return c, nil
+}
+
+// configError returns an error of the decoder with the number of its line, and for a
+// setting that nobody knows with those that there are.
+func configError(err error) error {
+	var unknown *toml.StrictMissingError
+	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
+		first := unknown.Errors[0]
+		line, _ := first.Position()
+		if key := first.Key(); len(key) > 2 && key[0] == "servers" {
+			return fmt.Errorf("line %d: a server has no setting %q; it has url and token-file", line, strings.Join(key[2:], "."))
+		}
+		return fmt.Errorf("line %d: there is no setting %q; there is default, and tables [servers.NAME]", line, strings.Join(first.Key(), "."))
+	}
+	var wrong *toml.DecodeError
+	if errors.As(err, &wrong) {
+		line, column := wrong.Position()
+		return fmt.Errorf("line %d, column %d: %s", line, column, strings.TrimPrefix(wrong.Error(), "toml: "))
+	}
+	return err
 }
 
 // mine reports whether this user may look into the directory of a file.
 func mine(name string) bool {
 	_, err := os.ReadDir(filepath.Dir(name))
 	return err == nil
-}
-
-// readLine reads a line: a table's name, or a key with its value.
-func (c *Config) readLine(line string, table *string) error {
-	if line == "" || line[0] == '#' {
-		return nil
-	}
-	if line[0] == '[' {
-		heading, _, _ := strings.Cut(line, "#")
-		server, ok := strings.CutPrefix(strings.TrimSpace(heading), "[servers.")
-		server, closed := strings.CutSuffix(server, "]")
-		if server = strings.Trim(server, `"`); !ok || !closed || !isServerName(server) {
-			return fmt.Errorf("%s names no server; write [servers.NAME], with letters, digits, - and _", line)
-		}
-		if _, twice := c.Servers[server]; twice {
-			return fmt.Errorf("there is a server %q already", server)
-		}
-		*table, c.Servers[server] = server, NamedServer{}
-		return nil
-	}
-	key, rest, ok := strings.Cut(line, "=")
-	quoted, err := strconv.QuotedPrefix(strings.TrimSpace(rest))
-	if !ok || err != nil || quoted[0] != '"' {
-		return fmt.Errorf(`%q is no setting; write KEY = "VALUE"`, line)
-	}
-	if after := strings.TrimSpace(strings.TrimSpace(rest)[len(quoted):]); after != "" && after[0] != '#' {
-		return fmt.Errorf("%q stands behind the value", after)
-	}
-	value, err := strconv.Unquote(quoted)
-	if err != nil {
-		return fmt.Errorf("%s is no text", quoted)
-	}
-	return c.set(*table, strings.TrimSpace(key), value)
-}
-
-func (c *Config) set(table, key, value string) error {
-	server := c.Servers[table]
-	switch {
-	case table == "" && key == "default":
-		c.Default = value
-		return nil
-	case table != "" && key == "url":
-		server.URL = value
-	case table != "" && key == "token-file":
-		if !filepath.IsAbs(value) {
-			return fmt.Errorf("token-file %q has no directory; write all of its name", value)
-		}
-		server.TokenFile = value
-	case table == "":
-		return fmt.Errorf("there is no setting %q; there is default, and tables [servers.NAME]", key)
-	default:
-		return fmt.Errorf("a server has no setting %q; it has url and token-file", key)
-	}
-	c.Servers[table] = server
-	return nil
-}
-
-func isServerName(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
-	})
 }

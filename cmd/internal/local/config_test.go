@@ -18,8 +18,8 @@ default = "team" # of work
 [servers.team]
 url = "https://build.example.org/sub"
 token-file = "/home/anna/t\"oken"
-[servers."home"]
-url="http://127.0.0.1:8080"
+[servers]
+"home".url = 'http://127.0.0.1:8080'
 `)
 	c, err := ReadConfig(name)
 	if err != nil {
@@ -40,18 +40,19 @@ url="http://127.0.0.1:8080"
 func TestConfigurationIsReadStrictly(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"default = team":                        "line 1",
-		"default = 'team'":                      "line 1",
-		"\nserver = \"x\"":                      `line 2: there is no setting "server"`,
-		"[server.x]":                            "names no server",
-		"[servers.x]\nulr = \"x\"":              `line 2: a server has no setting "ulr"`,
-		"[servers.x]":                           `server "x" has no url`,
-		"[servers.x]\nurl = \"a\"\n[servers.x]": `line 3: there is a server "x" already`,
-		"[servers.x]\nurl = \"a\" b":            `"b" stands behind the value`,
-		"[servers.x]\ntoken-file = \"token\"":   "has no directory",
-		"[servers.a/b]":                         "names no server",
-		"url":                                   "is no setting",
-		"[servers.x]\nurl = \"unended":          "line 2",
+		"default = team":                                   "line 1, column ",
+		"default = [1]":                                    "line 1, column ",
+		"\nserver = \"x\"":                                 `line 2: there is no setting "server"`,
+		"[server.x]":                                       `line 1: there is no setting "server.x"`,
+		"[servers.x]\nulr = \"x\"":                         `line 2: a server has no setting "ulr"`,
+		"[servers.x]\nurl = \"a\"\nurl.b = 1":              "line 3",
+		"[servers.x]":                                      `server "x" has no url`,
+		"[servers.x]\nurl = \"a\"\n[servers.x]":            "line 3",
+		"[servers.x]\nurl = \"a\"\nurl = \"b\"":            "line 3",
+		"[servers.x]\nurl = \"a\" b":                       "line 2",
+		"[servers.x]\nurl = \"a\"\ntoken-file = \"token\"": `token-file "token" of server "x" has no directory`,
+		"url":                          "line 1",
+		"[servers.x]\nurl = \"unended": "line 2",
 		"default = \"a\"\n" + strings.Repeat("#", 2<<20): "larger than",
 	} {
 		name := filepath.Join(t.TempDir(), "bbtw.toml")
