@@ -14,8 +14,8 @@ const (
 	bell   = 0x07
 )
 
-// Plain makes output printable: escape sequences are left out, a line that a
-// carriage return wrote over shows its last state, control characters are left
+// Plain makes output printable: escape sequences are left out, a line that was
+// written over shows what a terminal shows in the end, control characters are left
 // out, and bytes that are no UTF-8 show as U+FFFD. It has the lines that raw has.
 func Plain(raw []byte) []byte {
 	if IsPlain(raw) {
@@ -50,20 +50,45 @@ func specialBytes() (t [256]bool) {
 // sink takes what scan finds.
 type sink interface {
 	text(run []byte)       // printable, with tabs and newlines
-	restart()              // a carriage return: what follows writes over the line
 	sequence(whole []byte) // an escape sequence
+	restyle(s Style)       // what follows looks so, whatever came before
 }
 
 type plain struct{ out []byte }
 
 func (p *plain) text(run []byte) { p.out = append(p.out, run...) }
 
-func (p *plain) restart() { p.out = p.out[:bytes.LastIndexByte(p.out, '\n')+1] }
-
 func (p *plain) sequence([]byte) {}
 
-// scan takes raw apart.
+func (p *plain) restyle(Style) {}
+
+// scan takes raw apart, line by line. One that goes back over itself is written to a
+// screen first.
 func scan(raw []byte, to sink) {
+	for line := range bytes.Lines(raw) {
+		text, ended := bytes.CutSuffix(line, []byte("\n"))
+		if moves(text) {
+			var s screen
+			scanLine(bytes.TrimRight(text, "\r"), &s, &s)
+			s.show(to)
+		} else {
+			scanLine(text, to, nil)
+		}
+		if ended {
+			to.text([]byte("\n"))
+		}
+	}
+}
+
+// parts takes what scanLine finds.
+type parts interface {
+	text(run []byte)
+	sequence(whole []byte)
+}
+
+// scanLine takes a line without its newline apart. When it goes back over itself, on
+// is the screen that it is written to; else nil.
+func scanLine(raw []byte, to parts, on *screen) {
 	for len(raw) > 0 {
 		n := 0
 		for n < len(raw) && !special[raw[n]] {
@@ -74,24 +99,24 @@ func scan(raw []byte, to sink) {
 			raw = raw[n:]
 			continue
 		}
-		raw = raw[scanSpecial(raw, to):]
+		raw = raw[scanSpecial(raw, to, on):]
 	}
 }
 
 // scanSpecial handles what raw begins with, which is no plain ASCII, and gives
 // its length.
-func scanSpecial(raw []byte, to sink) int {
-	switch raw[0] {
-	case escape:
+func scanSpecial(raw []byte, to parts, on *screen) int {
+	switch {
+	case raw[0] == escape:
 		n := escapeLength(raw)
 		to.sequence(raw[:n])
 		return n
-	case '\r':
-		rest := bytes.TrimLeft(raw, "\r")
-		if len(rest) > 0 && rest[0] != '\n' {
-			to.restart()
-		}
-		return len(raw) - len(rest)
+	case raw[0] == '\r' && on != nil:
+		on.column = 0
+		return 1
+	case raw[0] == '\b' && on != nil:
+		on.column = max(0, on.column-1)
+		return 1
 	}
 	r, size := utf8.DecodeRune(raw)
 	switch {

@@ -2,6 +2,7 @@ package ansi
 
 import (
 	"bytes"
+	"fmt"
 	"strconv"
 )
 
@@ -39,7 +40,10 @@ type spans struct {
 
 func (s *spans) text(run []byte) { s.run = append(s.run, run...) }
 
-func (s *spans) restart() { s.run, s.done = s.run[:0], s.done[:0] }
+func (s *spans) restyle(style Style) {
+	s.flush()
+	s.style = style
+}
 
 func (s *spans) flush() {
 	if len(s.run) == 0 {
@@ -212,4 +216,27 @@ func nearest(r, g, b int) Color {
 		}
 	}
 	return best
+}
+
+// appendSequence appends the SGR sequence that gives text this style, whatever its style
+// was before.
+func (s Style) appendSequence(out []byte) []byte {
+	out = append(out, "\x1b[0"...)
+	for i, on := range []bool{s.Bold, s.Dim, s.Italic, s.Underline, s.Inverse, s.Strike} {
+		if on {
+			out = fmt.Appendf(out, ";%d", []int{1, 2, 3, 4, 7, 9}[i])
+		}
+	}
+	for _, c := range []struct {
+		color        Color
+		dark, bright int // numbers of the first of eight colours
+	}{{s.Foreground, 30, 90}, {s.Background, 40, 100}} {
+		switch {
+		case c.color > 8:
+			out = fmt.Appendf(out, ";%d", c.bright+int(c.color)-9)
+		case c.color > 0:
+			out = fmt.Appendf(out, ";%d", c.dark+int(c.color)-1)
+		}
+	}
+	return append(out, 'm')
 }

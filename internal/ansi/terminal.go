@@ -64,13 +64,12 @@ func (t *Terminal) put(text []byte) error {
 // cleaner gathers what passes.
 type cleaner struct {
 	out     []byte
-	start   int // of the line in out
 	colours bool
 	styled  bool
 }
 
 func (c *cleaner) line(line []byte) {
-	c.start, c.styled = len(c.out), false
+	c.styled = false
 	rest, ended := bytes.CutSuffix(line, []byte("\n"))
 	scan(rest, c)
 	if c.styled {
@@ -84,7 +83,13 @@ func (c *cleaner) line(line []byte) {
 // text takes a run of ASCII, or one other character.
 func (c *cleaner) text(run []byte) { c.out = appendVisible(c.out, run) }
 
-func (c *cleaner) restart() { c.out = c.out[:c.start] }
+// restyle writes a style in the sixteen colours: it is for a line that was written over.
+func (c *cleaner) restyle(s Style) {
+	if !c.colours || s == (Style{}) && !c.styled {
+		return
+	}
+	c.out, c.styled = s.appendSequence(c.out), true
+}
 
 func (c *cleaner) sequence(whole []byte) {
 	if !c.colours || len(whole) < 3 || whole[1] != '[' || whole[len(whole)-1] != 'm' {

@@ -40,6 +40,8 @@ func TestOnlyColoursReachATerminal(t *testing.T) {
 		"device":    {"\x1bPq#0\x1b\\a\x1b_x\x1b\\\n", "q#0a" + "x\n", "q#0a" + "x\n"},
 		"c1":        {"\u009b31ma\u0085\n", "31ma\n", "31ma\n"},
 		"overwrite": {"progress 1\rprogress 2\n", "progress 2\n", "progress 2\n"},
+		"erased":    {"\x1b[96;48;5;1mab\x1b[m\bc\n", "ac\n", "\x1b[0;96;41ma\x1b[0mc\x1b[0m\n"},
+		"combined":  {"xa\u034f\b\b\bb\n", "ba<U+034F>\n", "ba<U+034F>\n"},
 		"bell":      {"a\a\b\x00\n", "a\n", "a\n"},
 
 		"direction": {"a\u202eb\u2066c\u200f\n", "a<U+202E>b<U+2066>c<U+200F>\n", "a<U+202E>b<U+2066>c<U+200F>\n"},
