@@ -1,5 +1,5 @@
 // Looks at stories in a real browser: screenshots in light, dark and narrow,
-// what axe-core finds, sideways scrolling at 360 px, and anything that the
+// what axe-core finds (targets of 24 px included, WCAG 2.2 AA), sideways scrolling at 360 px, and anything that the
 // console complains of (the content security policy, above all).
 //
 //   node cmd/buildbtw-storybook/look.mjs OUT BASE-URL PATH...
@@ -51,7 +51,7 @@ for (const { name, ...options } of looks) {
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (wide > 0) complain(path, name, `scrolls sideways by ${wide} px`);
     await page.evaluate(axe);
-    const found = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+    const found = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"], rules: { "target-size": { enabled: true } } }));
     for (const v of found.violations) {
       complain(path, name, `${v.impact}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(" | ")}`);
     }

@@ -111,7 +111,7 @@ class Visit {
     if (!this.#axe) return;
     const found = await this.page.evaluate(async (axe) => {
       if (!globalThis.axe) (0, eval)(axe);
-      const result = await globalThis.axe.run(document, { resultTypes: ["violations"] });
+      const result = await globalThis.axe.run(document, { resultTypes: ["violations"], rules: { "target-size": { enabled: true } } });
       return result.violations.map((v) => ({ impact: v.impact, text: `${v.id}: ${v.help}: ${v.nodes[0].html.slice(0, 200)}` }));
     }, this.#axe);
     for (const v of found.filter((v) => ["serious", "critical"].includes(v.impact))) {
