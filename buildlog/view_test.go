@@ -166,7 +166,7 @@ func TestLongLinesAreCut(t *testing.T) {
 	if err != nil || len(got) != 4 {
 		t.Fatalf("%d lines, %v", len(got), err)
 	}
-	for i, want := range []string{"first", strings.Repeat("x", MaxLine), "done", "last"} {
+	for i, want := range []string{"first", strings.Repeat("x", MaxLine), "doneloading 99%", "last"} {
 		if text := string(ansi.Plain(got[i].Text)); text != want {
 			t.Errorf("line %d says %.40q (%d bytes)", i+1, text, len(text))
 		}
