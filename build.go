@@ -31,10 +31,10 @@ func Statuses() []Status {
 	return []Status{StatusBlocked, StatusPending, StatusScheduled, StatusBuilding, StatusBuilt, StatusFailed, StatusSkipped}
 }
 
-// StatusWaiting is what people read of a build with the status blocked whose
-// dependencies are on their way. What they read as blocked waits for one that failed
-// or was cancelled: nothing comes of it without a person. It is never stored, and not
-// in the API: which of the two it is follows from other builds.
+// StatusWaiting is shown instead of blocked for a build whose dependencies are still being
+// built. A build that is shown as blocked waits for one that failed or was cancelled, and
+// cannot go on without a person. Waiting is never stored and not in the API: it follows
+// from the statuses of other builds.
 const StatusWaiting Status = "waiting"
 
 // ShownStatuses lists the statuses that people read, in the order in which a build
@@ -493,7 +493,7 @@ func (n AttemptName) String() string {
 	return id + "-" + n.Random
 }
 
-// ParseAttemptName reads what String returns; not ok when it is no such name.
+// ParseAttemptName parses a name that String returned; ok is false for any other text.
 func ParseAttemptName(s string) (n AttemptName, ok bool) {
 	id, random, _ := strings.Cut(s, "-")
 	n.Random = random

@@ -94,7 +94,7 @@ type Settings struct {
 	FollowFixes   bool     `bun:"follow_fixes"`  // a push to the source of a failed build makes it a changeset
 	Reuse         bool     `bun:"reuse"`         // builds whose input was built before are not built again
 	CutOff        bool     `bun:"cut_off"`       // with scope auto: dependents whose inputs did not change are skipped
-	Bump          bool     `bun:"bump"`          // rebuilds get a higher version than what they replace
+	Bump          bool     `bun:"bump"`          // rebuilds get a higher version than the packages that they replace
 	Makedepends   bool     `bun:"makedepends"`   // makedepends bring dependents into the set too
 	Architectures Names    `bun:"architectures"` // empty: all that the server offers
 	Exclude       Names    `bun:"exclude"`       // pkgbases that are not built

@@ -113,8 +113,8 @@ func Unconfirmed(format string, args ...any) error {
 // TooLarge returns an error for a limit that was passed; the message names it.
 func TooLarge(format string, args ...any) error { return newError(KindTooLarge, format, args) }
 
-// TooMany returns an error for somebody who asks more than he may; the message
-// says of what, and when to come back.
+// TooMany returns an error for a caller who exceeds a rate limit; the message names the
+// limit and when to try again.
 func TooMany(format string, args ...any) error { return newError(KindTooMany, format, args) }
 
 // TooSlow returns an error for a request that did not come in time.
@@ -130,8 +130,8 @@ func newError(kind Kind, format string, args []any) error {
 	return &Error{Kind: kind, Message: err.Error(), Err: errors.Unwrap(err)}
 }
 
-// MayPass reports whether an error may pass by itself, however long that takes: a
-// full disk, or what is unavailable now. Work that fails so is never given up.
+// MayPass reports whether an error may pass by itself, however long that takes: a full
+// disk or quota, or KindUnavailable. Work that fails with it is retried for ever.
 func MayPass(err error) bool {
 	return KindOf(err) == KindUnavailable || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

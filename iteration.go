@@ -44,8 +44,8 @@ type Iteration struct {
 	PlanDigest   string          `bun:"plan_digest"` // two iterations of one digest have the same builds and edges; empty when invalid
 	CreatedAt    time.Time       `bun:"created_at"`
 
-	// Its builds are numbered from FirstBuild on, and GraphID says what waits for
-	// what: iterations with the same order have one graph. Both are 0 without builds.
+	// Its builds have the ids from FirstBuild on; GraphID is the graph of their edges,
+	// shared by iterations with the same order. Both are 0 without builds.
 	GraphID    int64 `bun:"graph_id"`
 	FirstBuild int64 `bun:"first_build"`
 }

@@ -18,7 +18,7 @@ const (
 	RoleWorker   Role = "worker"   // a build machine: may claim, and change the builds that it has leases of
 )
 
-// Machine is what one build machine's token is bound to. A token without it, such
+// Machine restricts the token of one build machine. A token without it, such
 // as one that all machines share, may claim under any name.
 type Machine struct {
 	Worker        string // the only name that it may claim under
@@ -26,14 +26,14 @@ type Machine struct {
 	Labels        Names  // the only ones that it may claim with; empty: any
 }
 
-// AtMost returns the weaker of two roles of people: what somebody may do with a
-// token that was made for less than its owner may.
+// AtMost returns the weaker of two roles of people: the role of a request with a token
+// that was made for a weaker role than its owner's.
 func (r Role) AtMost(other Role) Role {
 	roles := []Role{RoleNone, RoleReader, RolePackager, RoleAdmin}
 	return roles[max(0, min(slices.Index(roles, r), slices.Index(roles, other)))]
 }
 
-// UserKind tells what sort of caller a user is.
+// UserKind is the kind of a caller.
 type UserKind string
 
 // The kinds of callers. Only people sign in with a browser.
@@ -56,7 +56,7 @@ type User struct {
 	// the server was configured (--packagers-change own).
 	OwnOnly bool
 
-	Machine *Machine // what a build machine's own token is for; nil for all other users
+	Machine *Machine // restrictions of a build machine's own token; nil for all other users
 }
 
 // Anonymous returns somebody who gave no credentials, and may look if that is
@@ -230,9 +230,8 @@ func (a Account) RoleAt(now time.Time) Role {
 // maxUserName bounds the bytes of a person's name.
 const maxUserName = 64
 
-// UserName makes of what an issuer calls a person a name that can stand in lists,
-// logs and addresses: graphic characters without spaces, at most 64 bytes.
-// It is empty when nothing remains.
+// UserName converts an issuer's name of a person to one for lists, logs and URLs: printable
+// ASCII without spaces and slashes, at most 64 bytes. It is empty when nothing remains.
 func UserName(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r <= ' ' || r == 0x7f || r == '/' || r == '\\' || r > 0x7f {
@@ -277,7 +276,7 @@ const (
 	MaxTokenLife     = 366 * 24 * time.Hour // of a person's or a bot's
 )
 
-// CheckTokenName returns an error for what cannot be the name of a token.
+// CheckTokenName returns an error for a text that cannot be the name of a token.
 func CheckTokenName(name string) error { return checkName("token", name, slugName) }
 
 // Validate returns an error for a token that must not be made.
@@ -345,7 +344,7 @@ type AuditEntry struct {
 	At      time.Time `bun:"at"`
 	Actor   string    `bun:"actor"`   // the user's name; empty for somebody unknown
 	Action  string    `bun:"action"`  // a verb and a noun: "stop buildspace"
-	Object  string    `bun:"object"`  // name or number of what it was done to
+	Object  string    `bun:"object"`  // name or number of the thing that was changed
 	Address string    `bun:"address"` // from where
 	Detail  string    `bun:"detail"`
 }

@@ -47,8 +47,8 @@ const WorkerPresence = 2 * time.Minute
 // Present reports whether the worker asked for work a short time ago.
 func (w Worker) Present(now time.Time) bool { return now.Sub(w.LastSeen) < WorkerPresence }
 
-// NoBuilds says that the worker gets no new builds, and what ends that; empty when
-// it gets some.
+// NoBuilds returns a sentence that the worker gets no new builds and how that ends, and ""
+// when it gets builds.
 func (w Worker) NoBuilds() string {
 	var state string
 	switch {

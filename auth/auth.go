@@ -205,8 +205,8 @@ func (a *Auth) operatorIdentity() store.Identity {
 }
 
 // byHeader returns whom a trusted proxy names, and makes the account at first. People
-// are told apart by the name as the proxy has it, to the byte: what UserName makes of it
-// may be that of somebody else, as of "ad min" and "adminé".
+// are told apart by the name exactly as the proxy sends it: UserName returns the same
+// name for different ones, such as "ad min" and "adminé".
 func (a *Auth) byHeader(ctx context.Context, name string) (buildbtw.User, error) {
 	name = strings.Trim(name, " \t")
 	shown := buildbtw.UserName(name)
@@ -249,8 +249,9 @@ func (a *Auth) bySession(ctx context.Context, c Credentials) (Caller, error) {
 	return Caller{User: a.person(account), CSRF: a.csrf(c.Session, "session"), Session: session.ID, Address: c.Address}, nil
 }
 
-// csrf derives from a secret that only the browser and the server know, what our
-// own pages send with a change. A page of another site cannot read it.
+// csrf returns the token that our own pages send with a change. It is derived from a
+// secret that only the browser and the server know, so a page of another site cannot
+// compute it.
 func (a *Auth) csrf(secret, purpose string) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte("csrf " + purpose))
@@ -264,8 +265,7 @@ func SameSecret(a, b string) bool {
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
-// The prefixes of secrets tell what was found when one turns up where it should
-// not be.
+// The prefixes of secrets, by which people and scanners recognize the kind of a leaked one.
 const (
 	prefixPerson  = "bbtwp_"
 	prefixBot     = "bbtwb_"
@@ -280,7 +280,7 @@ func newSecret(prefix string) string { return prefix + strings.ToLower(rand.Text
 // every request would make each a commit.
 const touchEvery = time.Minute
 
-// maxTouched bounds the memory of what was written lately.
+// maxTouched is the largest number of sessions and tokens in touched.
 const maxTouched = 10_000
 
 // touched remembers when the last use of sessions and tokens was written.

@@ -113,8 +113,8 @@ func (l *logins) add(n *login) (code string, err error) {
 	return code, nil
 }
 
-// network returns what the logins of an address are counted under: who has an address
-// of IPv6 has the 2^64 that differ in their second half.
+// network returns the key under which the logins of an address are counted: for IPv6 the
+// /64, because whoever has one address usually has all 2^64 of it.
 func network(address string) string {
 	addr, err := netip.ParseAddr(address)
 	if err != nil || !addr.Is6() {
@@ -253,8 +253,8 @@ func readUserCode(s string) string {
 	return s[:4] + "-" + s[4:]
 }
 
-// Login returns what a person is asked about who enters a short code. A wrong one
-// is NotFound; each try counts.
+// Login returns the pending login with a short code, for the page that asks the person to
+// allow it. A wrong code is NotFound; each try counts.
 func (a *Auth) Login(c Caller, userCode string) (PendingLogin, error) {
 	return a.onLogin(c, userCode, func(*login) {})
 }

@@ -103,7 +103,8 @@ func errNoProvider() error {
 	return buildbtw.NotFound("this server has no provider to sign in with; run 'bbtw open' on its machine")
 }
 
-// Returned is what a provider says when it sends a browser back.
+// Returned has the parameters with which a provider redirects a browser back (OpenID
+// Connect Core, 3.1.2.5).
 type Returned struct {
 	State, Code string
 	Error       string // why it signs nobody in; empty: it does
@@ -146,7 +147,7 @@ func (a *Auth) FinishOIDC(ctx context.Context, r Returned, sealed string, b Brow
 	return secret, t.Next, err
 }
 
-// identity returns what is kept of somebody whom the provider has vouched for.
+// identity returns the identity that is stored for a person whom the provider authenticated.
 func (a *Auth) identity(p person) store.Identity {
 	i := store.Identity{Issuer: a.OIDC.Issuer, Subject: p.subject, Name: p.name, Role: a.OIDC.role(p.groups)}
 	until := a.Now().Add(RoleUnchecked)
@@ -185,8 +186,8 @@ func (a *Auth) notProved(ctx context.Context, address string, err error) error {
 	return a.unreachable(err)
 }
 
-// refuse records that nobody was signed in, and answers so. What was wrong with the
-// proof is in the log only.
+// refuse records a refused sign-in and returns the error for the browser. The cause is
+// only logged.
 func (a *Auth) refuse(ctx context.Context, actor, address string, cause error) error {
 	a.Log.Warn("sign-in refused", "error", cause, "from", address)
 	a.recordRefusal(ctx, actor, address, "the provider's answer proves nobody")

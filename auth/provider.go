@@ -21,8 +21,8 @@ import (
 	"buildbtw"
 )
 
-// provider is an OpenID Connect provider. What it says of itself is fetched when it is
-// first needed, so that the server starts without it.
+// provider is an OpenID Connect provider. Its discovery document is fetched when it is
+// first needed, so that the server starts while the provider is down.
 type provider struct {
 	OIDC
 	now       func() time.Time
@@ -36,14 +36,14 @@ type provider struct {
 	err    error     // of then
 }
 
-// discovery is what a provider has said of itself.
+// discovery is a provider's discovery document (OpenID Connect Discovery, 4).
 type discovery struct {
 	*oidc.Provider
 	oauth oauth2.Config
 	at    time.Time
 }
 
-// Bounds of what is asked of a provider.
+// Limits of requests to a provider.
 const (
 	providerTime   = 10 * time.Second // of one request
 	providerAnswer = 1 << 20          // bytes of one answer
@@ -77,8 +77,8 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// endpoints returns the provider and how to talk with it. When it cannot be asked
-// about itself, what it said before counts. ctx of requests is from the second result.
+// endpoints returns the provider's endpoints, and the context for requests to them. When
+// the discovery document cannot be fetched, the last one is used.
 func (p *provider) endpoints(ctx context.Context) (*discovery, context.Context, error) {
 	ctx = oidc.ClientContext(ctx, p.client)
 	p.mu.Lock()
@@ -151,7 +151,7 @@ func (p *provider) sealRefresh(token, subject string) []byte {
 	return p.refreshes.close([]byte(token), []byte(p.Issuer+"\x00"+subject))
 }
 
-// openRefresh decrypts what sealRefresh has made for the same person.
+// openRefresh decrypts a refresh token that sealRefresh encrypted for the same person.
 func (p *provider) openRefresh(sealed []byte, subject string) (string, error) {
 	if p.refreshes == nil {
 		return "", errors.New("there is no session key")
@@ -211,9 +211,8 @@ func (p *provider) redeem(ctx context.Context, code string, t attempt) (person, 
 	return p.describe(ctx, d, token, id.Subject, claims)
 }
 
-// ask returns what the provider says now of the person who a refresh token is of.
-// The person has the token to ask with next time also when there is an error after it
-// was given.
+// ask returns a person's current claims, by a refresh token. The returned person has the
+// next refresh token, also when a request after the exchange fails.
 func (p *provider) ask(ctx context.Context, refresh, subject string) (person, error) {
 	d, ctx, err := p.endpoints(ctx)
 	if err != nil {
@@ -284,8 +283,8 @@ func (p *provider) verify(ctx context.Context, d *discovery, token *oauth2.Token
 // maxSubject bounds the bytes of a subject (OpenID Connect Core, 2).
 const maxSubject = 255
 
-// describe adds what the provider says at its userinfo endpoint, if it has one: that
-// counts before the ID token, as it is newer.
+// describe adds the claims of the provider's userinfo endpoint, if it has one. They
+// override those of the ID token, because they are newer.
 func (p *provider) describe(ctx context.Context, d *discovery, token *oauth2.Token, subject string, claims map[string]any) (person, error) {
 	who := person{subject: subject, refresh: token.RefreshToken}
 	if d.UserInfoEndpoint() != "" {

@@ -33,7 +33,7 @@ func (s *seal) close(text, context []byte) []byte {
 	return s.Seal(nil, nil, text, context) //nolint:gosec // G407: it makes a random nonce of its own, good for 2^32 texts
 }
 
-// open decrypts what close has made.
+// open decrypts a text that close encrypted with the same context.
 func (s *seal) open(sealed, context []byte) ([]byte, error) {
 	return s.Open(nil, nil, sealed, context)
 }

@@ -19,7 +19,8 @@ const (
 	codesPerPerson = 20
 )
 
-// codes are what signs a browser in once, for a person whom a token has proved.
+// codes are the one-time codes of 'bbtw open': each signs one browser in as the person
+// whose token requested it.
 type codes struct {
 	mu      sync.Mutex
 	waiting map[[sha256.Size]byte]code
@@ -81,7 +82,7 @@ func (a *Auth) OperatorCode(ctx context.Context) (string, error) {
 	return a.NewCode(a.operatorUser(ctx))
 }
 
-// Browser is what is kept of a browser that signs in.
+// Browser describes the browser of a new session.
 type Browser struct {
 	UserAgent string
 	Address   string

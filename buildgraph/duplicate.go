@@ -141,7 +141,7 @@ func (c *contest) compare(a, b int32, on []link.Constraint) int {
 	)
 }
 
-// why says what made the first of two sources win.
+// why returns the reason for which the first of two sources wins, in words.
 func (c *contest) why(a, b int32, on []link.Constraint) string {
 	s, t := &c.sources[a], &c.sources[b]
 	switch {

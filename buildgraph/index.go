@@ -23,7 +23,7 @@ type Source struct {
 	Commit string
 	Info   *srcinfo.Info // nil when Err is set
 	Keys   []string      // names of the files in keys/pgp; nil: not known
-	Notes  []string      // what of the commit a build will not have, each in a sentence
+	Notes  []string      // parts of the commit that a build will not have, such as submodules; a sentence each
 	Err    error         // why the .SRCINFO is missing or cannot be read; shown to people, so it names the file
 }
 
@@ -36,17 +36,17 @@ type Options struct {
 	// IgnoreArch plans every source for every architecture, as ports do that build
 	// with makepkg --ignorearch.
 	IgnoreArch bool
-	// Built returns what the package of a name that exists already, in the base or
-	// from an earlier build, depends on and provides; empty when there is none. Of a
-	// library that its source names without a word size it tells which one is meant.
-	// The answers must not change while the index is used. May be nil.
+	// Built returns the depends and provides of an existing package, in the base or
+	// from an earlier build; empty when there is none. They have the word sizes of
+	// libraries that its source names without one. The results must not change while
+	// the index is used. May be nil.
 	Built func(architecture, pkgname string) []string
 	// Owned is, by architecture, whose the directories are in which packages have
 	// files that exist already: modules of an interpreter depend on it, whether their
 	// sources name it or not. It must not be written to while the index is used.
 	Owned map[string]alpm.Owned
-	// Unlisted names, by architecture, the base repositories of which it is not known
-	// what files their packages have. Owned lacks those.
+	// Unlisted has, by architecture, the base repositories whose packages' files are
+	// not known. Owned lacks them.
 	Unlisted map[string][]string
 }
 

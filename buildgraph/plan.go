@@ -124,8 +124,8 @@ const (
 	// WarnFiles means that it is not known which packages have files in directories of
 	// interpreters.
 	WarnFiles WarningKind = "files"
-	// WarnVersion means that a rebuild has no higher version than what it replaces,
-	// or may have none.
+	// WarnVersion means that a rebuild has no higher version than the package that it
+	// replaces, or may have none.
 	WarnVersion WarningKind = "version"
 )
 

@@ -239,7 +239,7 @@ func newDurations(known map[string]float64) durations {
 	return d
 }
 
-// usableSeconds refuses what cannot be a duration and would spoil every sum.
+// usableSeconds reports whether s is a duration: not negative, infinite or NaN.
 func usableSeconds(s float64) bool { return s >= 0 && !math.IsInf(s, 1) }
 
 func (d *durations) of(pkgbase string) float64 {

@@ -52,7 +52,7 @@ func (g *Graph) Estimate(durations []Duration, elapsed []float64, workers int) R
 	return Range{Early: spans[samples/10], Likely: spans[samples/2], Late: spans[samples-1-samples/10]}
 }
 
-// quantile returns below what a share of all normally distributed values lie. The
+// quantile returns the quantile of the standard normal distribution for a share. The
 // samples of the common error are taken evenly by it: 21 random ones would say little
 // about tenths.
 func quantile(share float64) float64 { return math.Sqrt2 * math.Erfinv(2*share-1) }

@@ -114,7 +114,7 @@ func (f *Forge) Prepare(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// The mirror may have lost who owns what.
+		// The mirror may have lost the names of its remotes' projects.
 		if _, err := f.Mirror.ClaimRemotes(g.Name(), slices.Sorted(maps.Keys(slugs))); err != nil {
 			f.Log.ErrorContext(ctx, "the mirror cannot be written", "error", err)
 		}

@@ -93,7 +93,7 @@ func (f *Forge) fetchPushed(ctx context.Context, named buildbtw.Project) error {
 	p, err := f.Store.Project(ctx, named.ID)
 	if buildbtw.KindOf(err) == buildbtw.KindNotFound || err == nil && p.Path != named.Path {
 		if err = f.askProject(ctx, g, named.ID); err == nil {
-			f.wakeLoop("groups") // to remove what stands under the old name
+			f.wakeLoop("groups") // to remove the project's old name
 			p, err = f.Store.Project(ctx, named.ID)
 		}
 	}

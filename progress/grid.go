@@ -17,7 +17,7 @@ type Grid struct {
 	Architecture  string             // of all builds in it
 	Architectures []string           // for which the iterations have builds, sorted
 	Columns       []store.GridColumn // the oldest first
-	Rows          []GridRow          // what broke first, then what fails, then by name
+	Rows          []GridRow          // newly failed first, then failed, then by name
 }
 
 // GridRow has the builds of one package, or of one of its two stages.
@@ -146,8 +146,8 @@ func (r GridRow) broke() int {
 	return -1
 }
 
-// rank orders rows: what broke, what fails, the rest. Of columns in the order of time
-// only the newest result counts.
+// rank returns 0 for a row that newly failed, 1 for one that fails, and more for others.
+// Of columns in the order of time only the newest result counts.
 func (r GridRow) rank(inTime bool) int {
 	if r.Broke >= 0 {
 		return 0

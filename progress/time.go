@@ -210,7 +210,7 @@ const (
 
 func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 
-// lookout collects what a forecast is computed from.
+// lookout collects the inputs of a forecast.
 type lookout struct {
 	known  *durations
 	now    time.Time

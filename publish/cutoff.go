@@ -76,10 +76,10 @@ func triggers(file gitmirror.Srcinfo, u store.CutoffCandidate) []alpm.Dep {
 	return deps
 }
 
-// decideOn compares the packages that brought a build into the set with those
-// it was last built against, and what the build itself uses with what any package
-// of the iteration has moved. The build is skipped if all are known and nothing
-// differs noticeably; otherwise it is built, with the first reason found.
+// decideOn compares the packages that brought a build into the set with those that it was
+// last built against, and the interfaces that the build uses with those that packages of
+// the iteration no longer have. The build is skipped if all are known and no difference
+// concerns it; otherwise it is built, with the first reason found.
 func (p *Publisher) decideOn(u store.CutoffCandidate, deps []alpm.Dep, m moved) store.CutoffResult {
 	d := store.CutoffResult{BuildID: u.Build.ID}
 	switch {
@@ -129,7 +129,7 @@ func (p *Publisher) noticed(u store.CutoffCandidate, tr store.Trigger, deps []al
 	case len(now) == 0:
 		return "the ABI of " + tr.Pkgbase + " is unknown", true
 	}
-	if p.onlyHasFiles(u, deps, was) { // what it notices, noticesMoved knows
+	if p.onlyHasFiles(u, deps, was) { // noticesMoved compares those files
 		return "", false
 	}
 	if reason, changed = alpm.Noticed(deps, was, now); changed {

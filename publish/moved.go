@@ -16,8 +16,9 @@ type rebuild struct {
 	architecture        string
 }
 
-// moved is what the packages that are built in an iteration do not offer any more,
-// by the name that those have who use it, with the pkgbase and what is there now.
+// moved lists the interfaces (sonames, provides, module directories) that packages had
+// before an iteration and that its builds no longer have, by the name under which
+// dependents use them, each with its pkgbase and its replacement.
 type moved struct {
 	gone        map[string]move
 	directories []move // those of gone that are directories
@@ -29,10 +30,10 @@ type move struct {
 	unbuilt bool // the pkgbase is a changeset that is built after the others
 }
 
-// movedIn finds what the packages of iterations do not offer any more that were
-// there when these builds were built last. What a build has to notice is not only
-// in the packages that it depends on by name: a module of python that depends on
-// another module alone must move with python, however long the chain.
+// movedIn returns, for the iterations of some builds, the interfaces that their packages no
+// longer have and had when these builds were last built. All packages of an iteration
+// are compared, not only the dependencies of a build: a python module that depends only
+// on another module must be rebuilt with python, however long the chain is.
 func (p *Publisher) movedIn(ctx context.Context, list []store.CutoffCandidate) (map[rebuild]moved, error) {
 	all := map[rebuild]moved{}
 	for _, u := range list {
@@ -79,10 +80,11 @@ func (p *Publisher) moved(ctx context.Context, r rebuild) (moved, error) {
 	return m, nil
 }
 
-// comparison is what a build does not offer any more.
+// comparison lists the interfaces that a build no longer has, compared with an earlier
+// build or the base.
 type comparison struct {
 	output string // of the build
-	was    int64  // what it was compared with; 0: the base
+	was    int64  // id of the build that it was compared with; 0: the base
 	status buildbtw.Status
 	moves  []move
 }
@@ -91,8 +93,8 @@ type comparison struct {
 // whole distribution.
 const maxCompared = 50_000
 
-// compare compares builds with what was there before, as far as that was not done
-// in an earlier pass: in an iteration of thousands of builds a few are new to each.
+// compare compares builds with the packages before them, and remembers the results: of the
+// thousands of builds of an iteration each pass has a few new ones.
 func (p *Publisher) compare(ctx context.Context, architecture string, rebuilt []store.Rebuilt) error {
 	if len(p.compared) > maxCompared || p.compared == nil {
 		p.compared = map[int64]comparison{}
@@ -147,8 +149,8 @@ func movesOf(b store.Rebuilt, was, now []alpm.Interface) []move {
 	return list
 }
 
-// noticesMoved reports whether a build uses something that packages of its
-// iteration do not offer any more, by what its packages before had.
+// noticesMoved reports whether the last packages of a build use an interface that its
+// iteration's packages no longer have.
 func (p *Publisher) noticesMoved(u store.CutoffCandidate, m moved) (reason string, changed bool) {
 	if len(m.gone) == 0 {
 		return "", false
@@ -166,7 +168,8 @@ func (p *Publisher) noticesMoved(u store.CutoffCandidate, m moved) (reason strin
 	return "it is unknown which files its last build has, and " + m.directories[at].words(), true
 }
 
-// usesOf lists what the last packages of a build use.
+// usesOf returns the interfaces that the last packages of a build use. whole is true if
+// all their files are known.
 func (p *Publisher) usesOf(u store.CutoffCandidate) (names []string, whole bool) {
 	own := u.Own
 	if u.Previous == nil {
@@ -199,8 +202,8 @@ func (m move) words() string {
 	return m.pkgbase + " " + m.String()
 }
 
-// ofBase returns what is known of the base's packages of a pkgbase, even if that is
-// not all.
+// ofBase returns the known interfaces of the base's packages of a pkgbase; some may be
+// missing.
 func (p *Publisher) ofBase(architecture, pkgbase string) []alpm.Interface {
 	if p.Baseline == nil {
 		return nil

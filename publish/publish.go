@@ -64,7 +64,7 @@ type Report struct {
 	Reason  string              // the outcome in words; empty for a success
 	Files   []store.PackageFile // the packages of a success: all that were uploaded
 
-	Doubtful  bool // the outcome blames the machine, by nothing but what the build printed or ended with
+	Doubtful  bool // the only evidence against the machine is the build's output or exit status
 	Blameless bool // the outcome infrastructure is another machine's doing
 
 	NotChecked buildbtw.Names // dependencies that were taken for granted
@@ -174,7 +174,7 @@ func (p *Publisher) Abandon(ctx context.Context, actor string, build int64) (sto
 			return store.BuildRow{}, buildbtw.Conflict("its packages are being written at this moment; try again in a moment, and restart the server if that goes on")
 		}
 	}
-	for _, arch := range intention.Architectures { // may list what was written before the failure
+	for _, arch := range intention.Architectures { // may list files that were written before the failure
 		id := pacmanrepo.ID{
 			Repository: buildbtw.RepositoryName(intention.Build.Buildspace, intention.Build.Iteration), DB: intention.Build.Buildspace, Architecture: arch,
 		}

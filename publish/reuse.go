@@ -26,7 +26,7 @@ const maxForget = 10
 // the same inputs into them. It returns the rows of the plan, in which those
 // builds are built; nil when nothing is reused. Existing repositories of these
 // names are left over from an iteration that was not stored, and are removed.
-// The base is what the builds take from the base repositories.
+// base has the packages of the base repositories that the builds depend on.
 func (p *Publisher) CreateRepositories(ctx context.Context, space store.ActiveBuildspace, plan *buildgraph.Plan, base store.PlanBase) (*store.PlanRows, error) {
 	repository := buildbtw.RepositoryName(space.Name, space.NextNumber())
 	if err := p.Repos.Remove(ctx, repository); err != nil {

@@ -51,7 +51,7 @@ type Person struct {
 	Groups []string
 }
 
-// Answer is what the token endpoint says.
+// Answer is the response of the token endpoint.
 type Answer struct {
 	Claims map[string]any // of the ID token
 	Sign   func(claims map[string]any) string
@@ -68,9 +68,9 @@ func Start(people ...Person) (*Provider, error) {
 	return StartAt(ln, "http://localhost:"+strconv.Itoa(ln.Addr().(*net.TCPAddr).Port), people...)
 }
 
-// StartAt runs a provider as Start does, behind a proxy: whatever is asked below the
-// issuer's URL must come to the listener without what the URL has of a path. The
-// listener is closed with the provider.
+// StartAt runs a provider as Start does, behind a proxy: the proxy must strip the path of
+// the issuer's URL from the requests that it passes to the listener. The listener is
+// closed with the provider.
 func StartAt(ln net.Listener, issuer string, people ...Person) (*Provider, error) {
 	p := &Provider{Issuer: issuer, broken: map[string]int{}, asked: map[string]int{}}
 	p.store = &records{groups: map[string][]string{}, people: map[string]*storage.User{}}
@@ -134,7 +134,7 @@ func (p *Provider) SetBroken(path string, status int) {
 	p.broken[path] = status
 }
 
-// Tamper changes what the token endpoint answers; nil stops that.
+// Tamper makes f change every response of the token endpoint; nil stops that.
 func (p *Provider) Tamper(f func(*Answer)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -268,7 +268,7 @@ func (p *Provider) login(back func(context.Context, string) string, issuer op.Is
 	})
 }
 
-// records is what the provider knows.
+// records is the provider's storage: its people and their groups.
 type records struct {
 	*storage.Storage
 

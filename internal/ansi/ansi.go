@@ -1,5 +1,5 @@
-// Package ansi makes what programs print on terminals readable elsewhere: as
-// plain text, or as spans of text with colours. It knows escape sequences
+// Package ansi converts the terminal output of programs to plain text, or to spans of
+// text with colours. It knows escape sequences
 // (ECMA-48), carriage returns that write over a line, and bytes that are no text.
 package ansi
 
@@ -47,11 +47,11 @@ func specialBytes() (t [256]bool) {
 	return t
 }
 
-// sink takes what scan finds.
+// sink receives the parts of a text, in order, from scan.
 type sink interface {
 	text(run []byte)       // printable, with tabs and newlines
 	sequence(whole []byte) // an escape sequence
-	restyle(s Style)       // what follows looks so, whatever came before
+	restyle(s Style)       // the following text has this style, whatever came before
 }
 
 type plain struct{ out []byte }
@@ -103,8 +103,8 @@ func scanLine(raw []byte, to parts, on *screen) {
 	}
 }
 
-// scanSpecial handles what raw begins with, which is no plain ASCII, and gives
-// its length.
+// scanSpecial passes the control character, escape sequence or rune that raw begins with
+// on, and returns its length.
 func scanSpecial(raw []byte, to parts, on *screen) int {
 	switch {
 	case raw[0] == escape:

@@ -22,8 +22,8 @@ type Span struct {
 	Text string
 }
 
-// Line takes one line apart into spans, beginning with no style. Their texts
-// together are what Plain gives.
+// Line splits one line into spans, beginning with no style. Their joined texts equal the
+// result of Plain.
 func Line(raw []byte) []Span {
 	var s spans
 	scan(raw, &s)
@@ -70,8 +70,8 @@ func (s *spans) sequence(whole []byte) {
 // maxNumbers is how many numbers of one sequence are looked at.
 const maxNumbers = 32
 
-// numbers reads "1;38;5;208" and "38:2::255:0:0". What is no number is 0, as an
-// empty one is.
+// numbers parses the parameters of an SGR sequence, such as "1;38;5;208" and
+// "38:2::255:0:0". An empty one, and one that is no number, is 0.
 func numbers(text []byte) []int {
 	var all []int
 	for part := range bytes.SplitSeq(bytes.ReplaceAll(text, []byte("::"), []byte(":")), []byte(";")) {
@@ -156,8 +156,8 @@ func (s *Style) setFace(n int) {
 	}
 }
 
-// extended reads what follows 38 or 48: "5;N" of 256 colours, or "2;R;G;B". It
-// gives how many numbers it used.
+// extended parses the parameters after 38 or 48: "5;N" of 256 colours, or "2;R;G;B". It
+// returns how many it used.
 func extended(n []int) (c Color, used int) {
 	switch {
 	case len(n) >= 2 && n[0] == 5:

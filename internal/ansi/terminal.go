@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// Terminal writes what a program printed so that it changes nothing of a terminal
-// but colours: text, tabs, newlines and, with colours, SGR sequences (select
-// graphic rendition) pass; titles, links, clipboards, cursors and control
-// characters do not, and characters that are not seen are written as Visible does. A style ends with its line. Close writes what is left of
-// a last line without a newline.
+// Terminal is a writer that makes the output of an untrusted program harmless for a
+// terminal: text, tabs, newlines and, with colours, SGR sequences (select graphic
+// rendition) pass; sequences for titles, links, clipboards and cursors, and control
+// characters, are removed, and invisible characters are written as Visible does. A style
+// ends with its line. Close writes the rest of a last line without a newline.
 type Terminal struct {
 	to      io.Writer
 	colours bool
@@ -42,7 +42,7 @@ func (t *Terminal) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close writes what is left.
+// Close writes the rest of a last line without a newline.
 func (t *Terminal) Close() error {
 	err := t.put(t.line)
 	t.line = nil
@@ -61,7 +61,7 @@ func (t *Terminal) put(text []byte) error {
 	return err
 }
 
-// cleaner gathers what passes.
+// cleaner is a sink that collects harmless text.
 type cleaner struct {
 	out     []byte
 	colours bool
@@ -109,9 +109,9 @@ func (c *cleaner) sequence(whole []byte) {
 	c.out, c.styled = append(c.out, whole...), true
 }
 
-// Visible is Plain, in which people also see the characters that show nothing
-// and change how others are read, such as U+202E, which turns the direction of what
-// follows around (CVE-2021-42574, "Trojan Source"): they are written as <U+202E>.
+// Visible returns the text as Plain does, with invisible characters written as <U+202E>:
+// they can change how people read the others. U+202E, for one, reverses the direction of
+// the text after it (CVE-2021-42574, "Trojan Source").
 func Visible(raw []byte) []byte {
 	text := Plain(raw)
 	if IsPlain(text) {
@@ -135,9 +135,8 @@ func appendVisible(out, run []byte) []byte {
 }
 
 // invisible reports whether a character shows nothing: controls of direction and
-// format, separators of lines, fillers, and what Unicode has programs ignore that do
-// not know it. What only chooses the look of the character before it, as those of
-// emoji do, is left alone.
+// format, separators of lines, fillers, and Unicode's Other_Default_Ignorable_Code_Point.
+// Variation selectors of emoji are not reported.
 func invisible(r rune) bool {
 	if r == 0xfe0e || r == 0xfe0f {
 		return false

@@ -14,8 +14,8 @@ import (
 // left behind may be removed by whoever owns the directory.
 const TempPrefix = ".buildbtw-tmp-"
 
-// Write replaces the file at path by what write produces. When write fails, the
-// file stays as it was.
+// Write replaces the file at path by one with the content that write writes. When write
+// fails, the file stays as it was.
 func Write(path string, perm fs.FileMode, write func(io.Writer) error) error {
 	temp, err := Temp(filepath.Dir(path), perm, write)
 	if err != nil {

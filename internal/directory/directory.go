@@ -152,8 +152,8 @@ func soname(text string) (alpm.Soname, bool) {
 	return alpm.ParseSoname(text)
 }
 
-// addUsers records what a source depends on, at run time or to be built or checked:
-// how many do by each name, and which of them on libraries.
+// addUsers counts a source as dependent of each name in its depends, makedepends and
+// checkdepends, and records it by the libraries among them.
 func (d *Directory) addUsers(info *srcinfo.Info) {
 	seen := map[string]bool{}
 	note := func(values srcinfo.Values) {

@@ -44,7 +44,7 @@ type hit struct {
 	exact, begins     bool
 }
 
-// after puts what is true first.
+// after compares two booleans for sorting: true comes first.
 func after(x, y bool) int {
 	switch {
 	case x == y:

@@ -128,8 +128,8 @@ func (s *State) Connected(a, b int32) bool {
 // foldFrom is how many builds of one family are joined to a box.
 const foldFrom = 4
 
-// family is what the names of related packages begin with: python-, qt6-, lib32-;
-// empty when there is nothing of the kind.
+// family returns the prefix that names of related packages share, such as python-, qt6- or
+// lib32-, and "" for a name without one.
 func family(pkgbase string) string {
 	prefix, _, ok := strings.Cut(pkgbase, "-")
 	if !ok {

@@ -1,6 +1,5 @@
-// Package guard keeps what goes wrong with one item from stopping the others: a
-// panic becomes an error of its item, and an item that fails is tried again with
-// growing pauses.
+// Package guard runs a function for each item of a list so that no item's error or panic
+// stops the others, and retries an item that failed with growing pauses.
 package guard
 
 import (

@@ -27,7 +27,7 @@ type Items[K comparable] struct {
 	failed map[K]Failure
 }
 
-// Failure is what is known of an item that failed.
+// Failure describes an item whose last try failed.
 type Failure struct {
 	Tries int       // in a row that failed
 	Next  time.Time // the item is not due before this

@@ -25,9 +25,9 @@ type Watcher struct {
 	seen   uint64
 }
 
-// Watch begins to follow topics, the first MaxTopics of them, from a time on:
-// what changed after it is told at once. ErrFull when the hub is full. Close must
-// be called.
+// Watch subscribes to topics, the first MaxTopics of them, from a time on: changes since
+// then are reported at once. It returns ErrFull when the hub is full. Close must be
+// called.
 func (h *Hub) Watch(topics []string, seen uint64) (*Watcher, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -1,6 +1,6 @@
-// Package limit bounds what programs that nobody trusts take of a machine: by a
-// control group where this process was given some, else by the kernel's limits
-// for single processes together with a watch over all of them.
+// Package limit bounds the memory, processes and disk of untrusted programs: by a control
+// group where one was delegated to this process, else by the kernel's limits for single
+// processes (setrlimit(2)) together with a watch over all of them.
 package limit
 
 import (
@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Limits are what a program and everything that it starts may use at a time. 0
-// is no limit.
+// Limits bound the use of a program and all processes that it starts, together, at any
+// time. 0 is no limit.
 type Limits struct {
 	Memory    int64 // bytes
 	Processes int   // threads count as processes
@@ -87,10 +87,9 @@ func ParseBytes(s string) (int64, error) {
 	return 0, fmt.Errorf("%q is no size; give one like 4GiB", s)
 }
 
-// Shell returns commands for bash that hold one process, and all that it starts,
-// to what the kernel can count for single processes and users. They are backstops
-// for what comes faster than the watch looks, and so are a little wider than the
-// limits, so that the watch sees them passed. Processes are those of the
+// Shell returns bash commands that set the kernel's limits (setrlimit(2)) of a process and
+// all that it starts. They stop growth that is faster than the watch, and are a little
+// wider than the limits, so that the watch, not the kernel, usually reports the excess. Processes are those of the
 // user in its user namespace, so they are bounded only where that is the
 // program's own. whole says that a control group or nothing else bounds memory
 // and processes.

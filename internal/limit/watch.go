@@ -16,10 +16,11 @@ import (
 	"buildbtw/internal/proc"
 )
 
-// Watch looks at what a program uses.
+// Watch measures the memory, processes and disk of a program and compares them with its
+// limits.
 type Watch struct {
 	Limits
-	Dirs []string // what the program can write to on disk
+	Dirs []string // directories that the program can write to
 
 	// Become is a command line that lets a program look into the Dirs where this
 	// process cannot, because others own what is in them. May be empty.
@@ -82,7 +83,7 @@ func (w Watch) processes(pid int) error {
 	if resident+unnamed <= w.Memory {
 		return nil
 	}
-	// What processes share was counted for each; now it is counted once.
+	// Shared pages were counted once for each process; now they are counted once.
 	var own, shared int64
 	for _, p := range tree {
 		o, s := proportional(p.PID)

@@ -72,9 +72,9 @@ func (c *Cache[K, V]) put(key K, value V) {
 	}
 }
 
-// GetOrPut returns the value of a key, which is what create returns when there
-// is none yet. The cache is locked meanwhile: a value that takes time to make
-// has a lock of its own.
+// GetOrPut returns the value of a key; when there is none yet, it stores and returns that
+// of create. The cache is locked meanwhile, so a value that takes long to make should
+// have a lock of its own.
 func (c *Cache[K, V]) GetOrPut(key K, create func() V) V {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -86,8 +86,8 @@ func (c *Cache[K, V]) GetOrPut(key K, create func() V) V {
 	return value
 }
 
-// Update replaces the value of a key by what change returns for it, which is also
-// called when there is none. The cache is locked meanwhile.
+// Update replaces the value of a key by the result of change; ok is false when there is
+// none yet. The cache is locked meanwhile.
 func (c *Cache[K, V]) Update(key K, change func(value V, ok bool) V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

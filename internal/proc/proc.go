@@ -1,5 +1,5 @@
-// Package proc runs programs that leave no process behind, and bounds what is
-// kept of their output.
+// Package proc runs programs so that none of their processes outlives the call, and bounds
+// the output that is returned.
 package proc
 
 import (

@@ -1,5 +1,5 @@
-// Package quota bounds what one caller may ask of the server: how often (Rate),
-// and how much at the same time (Slots). A caller is a string that the user of
+// Package quota limits the requests of each caller: how many in a time (Rate), and how
+// many at the same time (Slots). A caller is a string that the user of
 // this package chooses, such as an address or a name.
 package quota
 
@@ -19,7 +19,7 @@ type Rate struct {
 	buckets          *lru.Cache[string, bucket]
 }
 
-// bucket is what a caller may still take, and as of when.
+// bucket is a token bucket: the tokens that a caller had left at a time.
 type bucket struct {
 	tokens float64
 	at     time.Time
@@ -46,8 +46,8 @@ func (r *Rate) Take(caller string, now time.Time, n float64) (wait time.Duration
 	return wait, ok
 }
 
-// Wait returns how long it will be until a caller has a token, 0 when there is
-// one, and takes none. It is for what costs only when it fails, as signing in.
+// Wait returns the time until a caller has a token, 0 when there is one, without taking
+// it. It is for requests that cost a token only when they fail, such as signing in.
 func (r *Rate) Wait(caller string, now time.Time) time.Duration {
 	b, known := r.buckets.Get(caller)
 	if b = r.filled(b, known, now); b.tokens < 1 {

@@ -1,5 +1,5 @@
-// Package reproduce writes the commands by which a person builds again, without
-// buildbtw, what a build of an iteration built. Each is a whole script for bash, to be
+// Package reproduce writes the commands by which a person repeats a build of an iteration
+// without buildbtw. Each is a whole script for bash, to be
 // read and run, in a directory of its own below the one where it is started.
 package reproduce
 
@@ -13,7 +13,7 @@ import (
 	"buildbtw/store"
 )
 
-// Build is what the commands need to know of a build. Names in it were checked when they
+// Build has the properties of a build that the commands depend on. Names in it were checked when they
 // came in, and are quoted all the same.
 type Build struct {
 	name         string // of buildspace, iteration and package, for people

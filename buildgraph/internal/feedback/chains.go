@@ -72,7 +72,8 @@ func (c *chains) forward(s *sequence) (broken int64) {
 	return broken
 }
 
-// backward computes what is left from each node on, and returns the longest chain.
+// backward computes the longest remaining time from each node on, and returns the length
+// of the longest chain.
 func (c *chains) backward(s *sequence) (longest float64) {
 	copy(c.left, c.after)
 	for i := len(c.order) - 1; i >= 0; i-- {
@@ -92,7 +93,7 @@ func (c *chains) backward(s *sequence) (longest float64) {
 // through is the longest chain that goes through a node.
 func (c *chains) through(v int32) float64 { return c.done[v] + (c.left[v] - c.seconds[v]) }
 
-const rounding = 1e-9 // more than what is lost in a sum of durations, as a factor
+const rounding = 1e-9 // relative error of a sum of durations, at most
 
 // discount makes the edges on chains of at least that length cheaper.
 func (s *sequence) discount(c *chains, length float64) {
@@ -119,13 +120,12 @@ func (s *sequence) discount(c *chains, length float64) {
 	}
 }
 
-// startEarlier looks for an order that leaves more to do at the beginning: many
-// machines wait while few builds can start. What holds a build back is the edge
-// to the last of what it needs; those edges make a forest. Again and again, the
-// ones with most work hanging on them become cheaper to break, and the nodes are
-// inserted by the new prices. The order in which work starts earliest on average
-// stays, if it costs no more than the limit and its longest chain has hardly
-// grown.
+// startEarlier searches for an order in which more builds can start at the beginning,
+// when many machines would be idle. A build is delayed by the edge to its dependency that
+// is built last; these edges form a forest. In each round the edges that delay most work
+// become cheaper to break, and the nodes are inserted again by the new costs. The result
+// is the order with the earliest average start whose cost is within the limit and whose
+// longest chain has hardly grown.
 func (s *sequence) startEarlier(t times, rounds int, limit float64) []int32 {
 	c := newChains(t)
 	c.measure(s)
@@ -164,7 +164,7 @@ func (c *chains) waiting() (sum float64) {
 
 // holders are the dependencies that keep builds from starting earlier.
 type holders struct {
-	by   []int32   // by node: the last of what it waits for; -1
+	by   []int32   // by node: the dependency that is built last; -1: none
 	work []float64 // by node: its seconds, and those of all that it holds back
 	most float64   // of all that is held back
 }

@@ -52,7 +52,7 @@ func (c *component) size() int32 { return int32(len(c.off)) - 1 }
 
 func (c *component) row(v int32) []arc { return c.arcs[c.off[v]:c.off[v+1]] }
 
-// needs lists the edges to what should come before v.
+// needs returns the edges to the nodes that should come before v.
 func (c *component) needs(v int32) []edge { return c.edges[c.from[v]:c.from[v+1]] }
 
 // sortRows sorts every row by an order of the nodes.

@@ -26,8 +26,8 @@ import (
 )
 
 // The effort of the search, in rounds: per node of a component, and for its
-// longest chain. It is higher when durations are known, because then the chain
-// is what people wait for.
+// longest chain. It is higher when durations are known, because then the length
+// of the chain is the time until the last build is built.
 const (
 	perturbRounds      = 1
 	shortenRounds      = 10

@@ -66,8 +66,8 @@ func (s *sequence) insertDirty() (saved int64) {
 	return saved
 }
 
-// bestPlace finds the neighbour behind which v breaks least (the end: v comes
-// first of all), and what moving there saves. Only passing a neighbour changes
+// bestPlace returns the neighbour behind which v breaks the least weight (the end: v comes
+// first of all), and the weight that moving there saves. Only passing a neighbour changes
 // the cost.
 func (s *sequence) bestPlace(v int32) (behind int32, gain int64) {
 	row := s.sortRow(v)
@@ -151,7 +151,7 @@ func (s *sequence) undo() {
 }
 
 // perturb searches on from an order that no single move makes better: it forces
-// one broken edge to hold, inserts again what it passed, and takes it all back
+// one broken edge to hold, inserts the nodes between again, and undoes all of it
 // unless the order is at least as good.
 func (s *sequence) perturb(rounds int) {
 	random := rand.New(rand.NewPCG(1, uint64(s.size())))

@@ -115,11 +115,11 @@ type linker struct {
 	off    []int32
 }
 
-// New links sources, which are sorted by pkgbase and have each once. Of two that
-// define the same pkgname, the one has it that compare puts first, given their places
-// and what others ask of it. Nodes of an older graph (nil for none), made with the same options, are used
-// again. It is nil when
-// no source has a package for the architecture.
+// New links sources, which must be sorted by pkgbase without duplicates. A pkgname that
+// two sources define belongs to the one that compare, given their places and the
+// constraints of others on the name, puts first. Nodes of an older graph with the same
+// options are reused; old may be nil. New returns nil when no source has a package for
+// the architecture.
 func New(arch string, symbols *Symbols, sources []Source, o Options, compare func(a, b int32, on []Constraint) int, old *Graph) *Graph {
 	l := &linker{table: symbols, Graph: Graph{Links: &Links{Arch: arch, bits: alpm.WordSize(arch), options: o}}}
 	l.compileAll(symbols, sources, old)
@@ -232,7 +232,7 @@ func (l *linker) nameOwners(compare func(a, b int32, on []Constraint) int) {
 	})
 }
 
-// constraintsOn lists what is asked of some pkgnames.
+// constraintsOn returns the version constraints of all sources on some pkgnames.
 func (l *linker) constraintsOn(several map[Symbol][]int32) map[Symbol][]Constraint {
 	asked := map[Symbol][]Constraint{}
 	for v, n := range l.Nodes {

@@ -14,8 +14,9 @@ const (
 	Crowded                 // more than MaxProviders sources provide the name: none of them is meant
 )
 
-// MaxProviders is how many provides of one name are told apart. Distributions have
-// below twenty of any; of N that provide what N others need there would be N² edges.
+// MaxProviders is the largest number of sources that may provide one name; with more,
+// none of them is chosen. In distributions a name has fewer than twenty. N providers and
+// N dependents would make N² edges.
 const MaxProviders = 256
 
 // Match is how a dependency found its provider.

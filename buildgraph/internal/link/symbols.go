@@ -24,7 +24,7 @@ type Symbols struct {
 }
 
 // library is a dependency on a library, or the provide of one, that does not state
-// its word size, with what it means.
+// its word size, with the word sizes that it stands for.
 type library struct {
 	text string
 	wordSizes
@@ -42,7 +42,7 @@ type symbol struct {
 	name      Symbol    // the text without its constraint: itself when it has none
 	library   Symbol    // of a soname: the library's name; else noSymbol
 	parsed    *parsed   // nil for a plain name
-	wordSizes wordSizes // of a library that is written without its word size: what is meant
+	wordSizes wordSizes // of a library that is written without one: those that it stands for
 }
 
 // parsed is a string that is more than a name, read as a dependency.
@@ -177,7 +177,7 @@ func (s *Symbols) merge(other *Symbols) []Symbol {
 	return numbers
 }
 
-// find looks for what is written, and meant, like a symbol of another table.
+// find returns the symbol with the same text and word sizes as one of another table.
 func (s *Symbols) find(o *symbol) (id Symbol, ok bool) {
 	if o.wordSizes == native {
 		id, ok = s.table[o.text]

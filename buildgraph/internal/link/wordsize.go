@@ -15,13 +15,12 @@ const (
 	other                        // any other
 )
 
-// Built returns what the package of a name that exists already depends on and
-// provides, as its file says: there makepkg has written the word sizes. Empty when
-// there is none.
+// Built returns the depends and provides of an existing package file, in which makepkg
+// has written the word sizes of libraries. It is empty when there is no such package.
 type Built func(architecture, pkgname string) []string
 
-// meant returns what a package means by a library that it names without a word
-// size: what its built file says, else what its source does.
+// meant returns the word sizes that a library stands for which a package names without
+// one: those in its built file, else those that its source implies.
 func (c *compiler) meant(p *srcinfo.Package, library Symbol) (w wordSizes) {
 	if c.options.Built != nil {
 		name := c.symbols.list[library].text

@@ -27,10 +27,10 @@ type Outside struct {
 	Edges []Through // by after, then before
 	Ways  [][]int32 // graph nodes that the edges go over, the one nearest to Before first
 
-	// Orders between packages of the set that lie on one cycle, over packages
-	// outside it, are not kept: each could be said to come first, and the edges
-	// inside the set are what the cycle's order is chosen by. They are counted;
-	// the first leads from one place in the set to another.
+	// Contradictions counts the orders, over packages outside, between packages of the
+	// set that lie on one cycle. They add no edges: each of the packages could come
+	// first, and the order on a cycle is chosen by the edges inside the set. FirstBefore
+	// and FirstAfter are the places of the first contradiction.
 	Contradictions          int
 	FirstBefore, FirstAfter int32
 
@@ -169,7 +169,7 @@ func (e *extension) numberColumns() {
 
 func (e *extension) isColumn(pos int32) bool { return e.column[pos] != e.column[pos+1] }
 
-// collectNeeds computes what of the set every component outside needs.
+// collectNeeds computes the packages of the set that each component outside needs.
 // Components are numbered dependencies first.
 func (e *extension) collectNeeds() {
 	e.needs = graph.NewBitsets(len(e.comps.Size), len(e.columns))
@@ -187,8 +187,8 @@ func (e *extension) collectNeeds() {
 
 const slabWords = 1 << 14
 
-// implied computes what comes before a position by the kept edges. That lies at
-// smaller positions, so the sets of the first ones are short.
+// implied computes the set of columns that come before a position by the edges that were
+// not cut. They lie at smaller positions, so the sets of the first positions are short.
 func (e *extension) implied(pos int32) {
 	words := int(e.column[pos]+63) >> 6
 	if len(e.slab) < words {
@@ -224,8 +224,8 @@ func (e *extension) neededOver(pos int32, into graph.Bitset) bool {
 }
 
 // addEdges adds an edge for everything needed that does not come before pos
-// already, the latest first because it implies most. What lies on the same cycle
-// as pos contradicts itself.
+// already, the latest first because it implies most. A column on the same cycle as pos
+// is a contradiction.
 func (e *extension) addEdges(pos int32, need graph.Bitset) {
 	before := e.before[pos]
 	need.Subtract(before)
@@ -325,8 +325,8 @@ func (t *trace) search(before int32) {
 	}
 }
 
-// trace gives an edge its way: over the nearest of what is needed directly, the
-// first by name among equally near ones.
+// trace sets the way of an edge: over the nearest direct dependency, the first by name
+// among equally near ones.
 func (t *trace) trace(e *Through) {
 	after, first := t.set.Nodes[e.After], int32(-1)
 	kinds := t.set.Graph.Deps.RowKinds(after)

@@ -108,13 +108,12 @@ type scheduler struct {
 	head              [3]int // of ready: first in, first out
 }
 
-// schedule puts the jobs of both stages into one order in which nothing comes
-// before what it needs at least: stage 1 the last stage of its dependencies, but
-// the first of those on its own cycle; stage 2 the last stage of everything, its
-// own stage 1, and the stage 1 of what was cut. It takes stage 2 jobs as early as
-// possible and, of the others, first those that some cut edge leads from or that
-// such a package needs. So whatever is not needed to get round a cycle comes
-// after the second stages.
+// schedule returns the jobs of both stages in one order that respects their dependencies.
+// A stage 1 job depends on the last stage of its dependencies, but on the first stage of
+// those on its own cycle. A stage 2 job depends on the last stage of all its dependencies,
+// on its own stage 1, and on the stage 1 of dependencies that were cut. Stage 2 jobs are
+// taken as early as possible; of the others, those first that a cut edge leads from, with
+// their dependencies. Jobs that no cycle needs come after the second stages.
 func (t *stages) schedule() []int32 {
 	n := len(t.list)
 	cut := t.Direct.Only(func(edge int32) bool { return t.Cut[edge] })
