@@ -8,9 +8,9 @@ import (
 	"buildbtw/pacman/baserepo"
 )
 
-// basePass asks all base repositories for what is newer than the copies. What
-// could not be taken is kept as it was, with a warning in the log. What they and
-// earlier builds say of libraries' word sizes and of modules counts for plans from then on.
+// basePass refreshes the copies of all base repositories. A copy that cannot be refreshed
+// stays as it is, with a warning in the log. Plans then use the word sizes of libraries and
+// the module directories of the new copies and of earlier builds.
 func (s *Scheduler) basePass(ctx context.Context) error {
 	var failures []error
 	for arch, base := range s.Bases {

@@ -120,15 +120,16 @@ func (s *Scheduler) noteLost(ctx context.Context, c candidate) error {
 	return s.Store.NoteLost(ctx, c.ID, lost, why)
 }
 
-// wish is what failures of a buildspace's next iteration are counted by: when it
-// was edited, or somebody asked once more, it is tried at once.
+// wish is the key by which failures to make a buildspace's next iteration are counted. It
+// changes when the buildspace is edited or a new iteration is requested, which is then
+// tried at once.
 type wish struct{ buildspace, revision int64 }
 
 func wishOf(space store.ActiveBuildspace) wish { return wish{space.ID, space.Revision} }
 
-// try works on a buildspace. What goes wrong concerns no other one: it is tried
-// again with growing pauses and in the end given up, with an invalid iteration
-// that says so, as long as somebody waits for one and the disk is not full.
+// try works on a buildspace. A failure does not affect the others: it is retried with
+// growing pauses. In the end, unless the disk is full, an invalid iteration with the
+// error takes the place of a requested one.
 func (s *Scheduler) try(ctx context.Context, c candidate, work func() error) {
 	failure, err := s.wishes.Try(ctx, s.Log, s.Now(), wishOf(c.ActiveBuildspace), "the next iteration of buildspace "+c.Name+" cannot be made", work)
 	if err == nil || c.Wanted == "" || failure.Tries < guard.GiveUpAfter || buildbtw.MayPass(err) {
@@ -181,11 +182,11 @@ func (s *Scheduler) planFollowing(ctx context.Context, candidates []candidate) {
 	}
 }
 
-// iterateOne makes the next iteration of a buildspace if somebody asked for
-// one, a changeset moved, or something else in a graph that it follows. Where fixes are
-// followed, a push to the source of what failed makes that a changeset. What moved
-// must have rested for the debounce time, unless pushes have been coming for so
-// long that the iteration is made anyway.
+// iterateOne makes the next iteration of a buildspace if one was requested, a changeset
+// moved, or another source did and the buildspace follows the whole graph. If it follows
+// fixes, a push to the source of a failed build makes that source a changeset. After the
+// last push the debounce time must have passed, unless pushes have been coming for so long
+// that the iteration is made anyway.
 func (s *Scheduler) iterateOne(ctx context.Context, c candidate) error {
 	if c.Wanted != "" {
 		delete(s.moved, c.ID)
@@ -225,8 +226,9 @@ func (s *Scheduler) iterateOne(ctx context.Context, c candidate) error {
 	return nil
 }
 
-// pushedFixes returns what was pushed to the sources of what failed in the latest iteration,
-// and the commits; nothing for a buildspace that does not follow fixes.
+// pushedFixes returns a fix of the failed builds of the latest iteration whose sources have
+// newer commits, and these commits; an empty one for a buildspace that does not follow
+// fixes.
 func (s *Scheduler) pushedFixes(ctx context.Context, c candidate) (fix store.Fix, at []string, err error) {
 	if !c.FollowFixes || c.Latest == nil {
 		return fix, nil, nil
@@ -294,8 +296,7 @@ func (s *Scheduler) nextIteration(context.Context) (time.Time, bool, error) {
 	return next, !next.IsZero(), nil
 }
 
-// layOut adds to a planned iteration the versions of its builds, and what need not be
-// built.
+// layOut adds the versions of its builds, and the reused builds, to a planned iteration.
 func (s *Scheduler) layOut(ctx context.Context, c candidate, next *store.NewIteration) (err error) {
 	if next.Base, err = s.Catalog.BaseDigests(ctx, next.Plan); err != nil {
 		return err
@@ -313,7 +314,7 @@ func (s *Scheduler) layOut(ctx context.Context, c candidate, next *store.NewIter
 }
 
 // createIteration plans and stores an iteration. Its pacman repositories, with
-// what need not be built in them, exist before anybody can learn of it. A plan
+// the packages of reused builds, exist before it can be seen. A plan
 // that cannot be made is stored as an invalid iteration, with the reason and the
 // commits as far as they are known, so that the next push is noticed.
 func (s *Scheduler) createIteration(ctx context.Context, c candidate, reason buildbtw.IterationReason, text string) error {

@@ -12,9 +12,8 @@ import (
 	"buildbtw/internal/guard"
 )
 
-// Loop does one kind of work again and again. Each pass re-derives from the
-// database what is to be done, so that a pass that failed or was never woken
-// costs one period and nothing else.
+// Loop repeats one kind of work. Each pass derives its work from the database, so that a
+// pass that failed or a lost wake-up costs one period and nothing else.
 type Loop struct {
 	Name        string
 	Description string
@@ -107,15 +106,15 @@ func (l *Loop) pass(ctx context.Context, log *slog.Logger) time.Duration {
 			guard.Log(ctx, log, "loop cannot look ahead; it waits its period", err, "loop", l.Name)
 		}
 		until := time.Until(at)
-		if err == nil && ok && (until > 0 || !failed) { // what is due and fails waits the period
+		if err == nil && ok && (until > 0 || !failed) { // work that is due and fails waits for the period
 			pause = min(pause, max(until, 0))
 		}
 	}
 	return pause
 }
 
-// note records how a pass went, and logs what is new. It returns how many passes
-// in a row have panicked.
+// note records the result of a pass, and logs it if it differs from the last one. It
+// returns how many passes in a row have panicked.
 func (l *Loop) note(ctx context.Context, log *slog.Logger, err error) (panics int) {
 	l.state.Lock()
 	defer l.state.Unlock()

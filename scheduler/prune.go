@@ -9,7 +9,7 @@ import (
 	"buildbtw/git/gitmirror"
 )
 
-// prunePass removes what nothing needs any more.
+// prunePass removes data that nothing refers to any more.
 func (s *Scheduler) prunePass(ctx context.Context) error {
 	return errors.Join(s.Publisher.Prune(ctx), s.retainBumps(ctx))
 }

@@ -6,8 +6,8 @@ import (
 )
 
 // rescuePass completes publications that were cut off and gives up attempts
-// whose lease ran out. It runs before anything else at start-up. What goes wrong with one attempt
-// is in the error and concerns no other.
+// whose lease ran out. It runs first at start-up. The error joins those of single
+// attempts, which do not stop the others.
 func (s *Scheduler) rescuePass(ctx context.Context) error {
 	completed := s.Publisher.CompleteAll(ctx)
 	extended := s.extendLeases(ctx)

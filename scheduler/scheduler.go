@@ -1,6 +1,6 @@
-// Package scheduler does what has to be done without anybody asking: it is the
-// table of loops, and a short file for each whose pass is more than a call. The
-// database is the queue; a lost wake-up costs one period.
+// Package scheduler does the work that no request asks for, such as making iterations and
+// ending lost leases: it has the table of loops, and a short file for each loop whose pass
+// is more than a call. The database is the queue; a lost wake-up costs one period.
 package scheduler
 
 import (
@@ -24,7 +24,8 @@ import (
 	"buildbtw/store"
 )
 
-// Config is what the scheduler works with. All fields but Bases and Auth are needed.
+// Config has the parts that the scheduler calls. All fields but Bases and Auth are
+// required.
 type Config struct {
 	Store     *store.Store
 	Mirror    *gitmirror.Mirror
@@ -40,7 +41,7 @@ type Config struct {
 	SourceDirs  []string      // directories with one source in each subdirectory
 	Lease       time.Duration // how long a lease lasts without a heartbeat
 	SyncPeriod  time.Duration // between looks at the directories of sources
-	GroupPeriod time.Duration // between looks at what was active in groups of projects; 0: a minute
+	GroupPeriod time.Duration // between requests for the activity of groups of projects; 0: a minute
 	Debounce    time.Duration // how long a changeset must rest before its push makes an iteration
 }
 
@@ -165,9 +166,9 @@ func (s *Scheduler) wakeAll(name string) {
 
 // Prepare does what must be done before the first request is answered: it leaves
 // running attempts the time to send a heartbeat, completes what a crash cut
-// off, and reads the sources as the mirror has them. What fails is logged, and
-// is done by the loops when it can be: a server that does not start shows nobody
-// what is wrong. The error is that of ctx.
+// off, and reads the sources as the mirror has them. Failures are logged
+// and left to the loops: a server that does not start could show nobody the cause. The
+// error is that of ctx.
 func (s *Scheduler) Prepare(ctx context.Context) error {
 	s.restarted = true // no heartbeat could arrive while the server was down
 	for _, step := range []struct {

@@ -31,11 +31,11 @@ func pause(took, still, period time.Duration) time.Duration {
 	return max(period, min(idleShare*took, idlePause))
 }
 
-// sources is what the scheduler remembers of the directories of sources.
+// sources is the state of the directories of sources between passes.
 type sources struct {
 	retained bool      // sources of directories that are no longer given have been removed
 	moved    time.Time // when a change was last seen
-	stale    bool      // the catalog lacks what is in the mirror
+	stale    bool      // the catalog is older than the mirror
 	filling  bool      // the mirror is filled for the first time, or anew: until that is done the catalog is as before
 }
 
@@ -186,8 +186,8 @@ func (s *Scheduler) retainSources(ctx context.Context) error {
 	return nil
 }
 
-// prepareSources reads the sources as the mirror has them. What is wrong with them
-// does not keep the server from starting: the loop tries again.
+// prepareSources reads the sources in the mirror. Its failure does not keep the server from
+// starting: the loop tries again.
 func (s *Scheduler) prepareSources(ctx context.Context) {
 	if aside := s.Mirror.SetAside(); len(aside) > 0 {
 		s.Log.WarnContext(ctx, "damaged parts of the mirror of the sources were set aside and made anew; delete them when you need them no more", "names", aside)

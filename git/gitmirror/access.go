@@ -20,7 +20,7 @@ type Access struct {
 	Server string // address of the server that gets Token; nobody else does
 	Token  string // for HTTPS: an access token that may read repositories
 
-	SSHKey     string // for SSH: file of the private key; empty: what the agent and ssh's configuration offer
+	SSHKey     string // for SSH: file of the private key; empty: those of ssh-agent and ssh_config(5)
 	KnownHosts string // for SSH: file with the servers' keys; empty: ssh's own
 	Agent      string // for SSH: socket of the agent; may be empty
 

@@ -17,10 +17,10 @@ import (
 	"buildbtw"
 )
 
-// Many new sources at once are a new server's. What their branches hold is read
-// where it lies, some dozens of sources with one process, so that plans can be made;
-// their objects come into the mirror afterwards, again dozens at once, or when
-// somebody asks for them. One git fetch for each source costs ten times as much
+// A new server finds thousands of sources at once. Their branches and .SRCINFO files are
+// read in the sources' own repositories, some dozens of sources with one process, so that
+// plans can be made soon. The objects are copied into the mirror afterwards, again dozens
+// of sources at once, or when one is requested. One git fetch for each source costs ten times as much
 // (docs/decisions/0011-reading-ahead.md).
 const (
 	batchTime = time.Minute // for reading one batch
@@ -51,8 +51,8 @@ type unmirrored struct {
 	alone   bool // it could not be read or mirrored together with others; guarded by ahead.mu
 }
 
-// ahead is what is known of sources before they are in the mirror. It may be lost at
-// any time: a source that is not in the mirror is looked at again.
+// ahead has the refs of sources that are not in the mirror yet. It may be lost at any
+// time: a source that is not in the mirror is read again.
 type ahead struct {
 	mu       sync.Mutex
 	of       map[string]*unmirrored // by slug
@@ -69,7 +69,8 @@ type ahead struct {
 	read    int             // of them were read
 }
 
-// get returns what is known ahead of a source, and whether it must be mirrored alone.
+// get returns the refs that were read ahead of a source, and whether it must be mirrored
+// alone.
 func (a *ahead) get(slug string) (u *unmirrored, alone bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -207,8 +208,8 @@ func (a *ahead) refs() map[string]sourceRefs {
 	return refs
 }
 
-// tips returns the branches that are known ahead of these sources, or of all. What
-// their tags point to is not known before they are mirrored.
+// tips returns the branches that were read ahead of these sources, or of all. The commits
+// of tags are unknown until the source is mirrored.
 func (a *ahead) tips(slugs []string, all bool) (tips []Tip) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -294,7 +295,8 @@ func (m *Mirror) readBatch(ctx context.Context, b *batch, commits []string) (map
 	return infos, nil
 }
 
-// served is git for a batch. What it says of damage is not about the mirror.
+// served returns git for a batch. Damage that it reports is the sources', not the
+// mirror's.
 func (m *Mirror) served(b *batch) git {
 	g := m.git
 	g.dir, g.damage = b.served, nil
@@ -361,7 +363,8 @@ func (m *Mirror) Fill(ctx context.Context) {
 	})
 }
 
-// fill mirrors what was read ahead. It reports whether it has: one at a time does.
+// fill mirrors the sources that were read ahead. It returns false without doing so while
+// another call does.
 func (m *Mirror) fill(ctx context.Context) bool {
 	a := &m.ahead
 	a.mu.Lock()
@@ -376,7 +379,7 @@ func (m *Mirror) fill(ctx context.Context) bool {
 		a.mu.Unlock()
 		m.mirrorBatch(ctx, b)
 		if n%packedTogether == 0 { // else every git would look into hundreds of packs
-			_ = m.git.run(ctx, call{args: []string{"repack", "--geometric=2", "-d", "--quiet"}}) // Tidy says what is wrong
+			_ = m.git.run(ctx, call{args: []string{"repack", "--geometric=2", "-d", "--quiet"}}) // Tidy reports errors of the mirror
 		}
 		a.mu.Lock()
 	}
@@ -405,11 +408,11 @@ func (m *Mirror) mirrorBatch(ctx context.Context, b *batch) {
 	b.using.Lock()
 	defer b.using.Unlock()
 	b.done = true
-	_ = os.RemoveAll(b.served) // what is left is removed by the next start
+	_ = os.RemoveAll(b.served) // the next start removes the rest
 }
 
-// takeBatch writes the refs of a batch that was fetched. What git leaves out because
-// it cannot read it, and all of a batch that failed, is to be fetched alone.
+// takeBatch writes the refs of a batch that was fetched. Sources that git left out because
+// it could not read them, and all those of a failed batch, will be fetched alone.
 func (m *Mirror) takeBatch(ctx context.Context, b *batch, got map[string]sourceRefs, err error) {
 	a := &m.ahead
 	a.mu.Lock()

@@ -63,7 +63,7 @@ func parseBumpRef(ref string) (o BumpsOf, ok bool) {
 	return o, ok && err == nil && o.ref() == ref
 }
 
-// Recipe is what a commit's PKGBUILD tells about raising its pkgrel.
+// Recipe describes how the pkgrel in a commit's PKGBUILD can be raised.
 type Recipe struct {
 	Fixed  error // why the pkgrel cannot be raised, in words that follow the name of the package; nil when it can
 	Pkgver bool  // it has a pkgver() function
@@ -73,7 +73,7 @@ type Recipe struct {
 // several times over.
 const maxRecipes = 50_000
 
-// Recipes returns what the PKGBUILDs of commits tell about raising their pkgrel.
+// Recipes returns, by commit, how its pkgrel can be raised.
 func (m *Mirror) Recipes(ctx context.Context, commits []string) (map[string]Recipe, error) {
 	all := make(map[string]Recipe, len(commits))
 	var missing []string
@@ -102,7 +102,7 @@ func (m *Mirror) Recipes(ctx context.Context, commits []string) (map[string]Reci
 	return all, nil
 }
 
-// recipe is what is read of a commit to make a bump of it.
+// recipe has the parts of a commit that a bump of it is made from.
 type recipe struct {
 	commit, tree, pkgbuild, srcinfo object
 }
@@ -155,7 +155,7 @@ func (r recipe) raise(rel string) (pkgrel.Source, error) {
 }
 
 // plainMode returns the mode with which a file of a tree is written again: the oldest
-// repositories have others of the same meaning. It is empty for what is no file.
+// repositories have others of the same meaning. It is empty for directories and submodules.
 func plainMode(root []entry, name string) string {
 	mode, err := strconv.ParseUint(entryOf(root, name).mode, 8, 32)
 	switch {

@@ -64,7 +64,7 @@ func (c *Clones) Update(ctx context.Context, dir string, r Remote) (Clone, error
 	return c.freshen(fetching, dir, r)
 }
 
-// at is git for a clone, with what reaching the repository needs.
+// at returns git for a clone, with the credentials for its repository.
 func (c *Clones) at(dir string, r Remote) git {
 	g := c.git
 	g.dir = filepath.Join(dir, ".git")

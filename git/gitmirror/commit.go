@@ -76,8 +76,8 @@ func parseCommit(id string, text []byte) Commit {
 	return c
 }
 
-// readable makes a line of what somebody wrote into a commit: without control
-// characters, and not longer than maxSubject.
+// readable returns a text of a commit as one line of at most maxSubject bytes, without
+// control characters.
 func readable(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == utf8.RuneError {

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// The mirror can be made anew from its sources. So what is damaged in it, by a
-// power cut or a failing disk, is moved aside to be looked at, and never keeps the
-// server from starting or the sources from being read.
+// The mirror can be made again from its sources. Files of it that a power cut or a failing
+// disk damaged are moved aside for inspection; they never keep the server from starting or
+// the sources from being read.
 
 // maxAside is how many damaged repositories, and how many damaged files of owners,
 // are left lying; the oldest are deleted.
@@ -22,7 +22,7 @@ const maxAside = 2
 // losing data would have all sources fetched again and again.
 const remakePause = time.Hour
 
-// asideMark is in the name of what was set aside, before the time.
+// asideMark is in the names of files that were set aside, before the time.
 const asideMark = ".broken-"
 
 // isDamage reports whether git speaks of damaged files, and not of objects that are
@@ -49,7 +49,7 @@ func (m *Mirror) SetAside() []string {
 	return names
 }
 
-// listAside finds what earlier processes have set aside.
+// listAside returns the paths that earlier processes set aside.
 func (m *Mirror) listAside() []string {
 	var found []string
 	for _, dir := range []string{filepath.Dir(m.git.dir), m.git.dir} {
@@ -64,7 +64,7 @@ func (m *Mirror) listAside() []string {
 	return found
 }
 
-// stamp returns the time in the name of what was set aside.
+// stamp returns the time in the name of a file that was set aside.
 func stamp(path string) string {
 	_, at, _ := strings.Cut(filepath.Base(path), asideMark)
 	return at
@@ -95,7 +95,7 @@ func (m *Mirror) moveAside(path string) error {
 	return nil
 }
 
-// setAside moves the repository aside and forgets what was known of it.
+// setAside moves the repository aside and resets the state read from it.
 func (m *Mirror) setAside() error {
 	if err := m.moveAside(m.git.dir); err != nil {
 		return err
@@ -130,7 +130,7 @@ func (m *Mirror) heal(ctx context.Context) (remade bool, err error) {
 	case damage == nil:
 		return false, nil
 	case m.now().Sub(m.checked) < remakePause:
-		return false, nil // what cannot be read says so itself
+		return false, nil // the reader reports files that it cannot read
 	default:
 		m.checked = m.now()
 		err := m.git.run(ctx, call{args: []string{"fsck", "--no-dangling", "--no-progress"}})

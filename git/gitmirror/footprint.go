@@ -10,10 +10,9 @@ import (
 	"time"
 )
 
-// footprint is what the files looked like that decide what a source is: as long as they
-// look the same, a pass need not read them. Of a thousand sources hardly any changes
-// between two passes, and to ask ten files for their times is cheaper than to read
-// them.
+// footprint has the times, sizes and inodes of the files that define a source: while they
+// are the same, a pass does not read the source. Few of a thousand sources change between
+// two passes, and stat(2) of ten files is cheaper than reading them.
 type footprint struct {
 	c     candidate
 	paths []string
@@ -55,8 +54,8 @@ func newFootprint(c candidate, now time.Time) (footprint, bool) {
 	s := footprint{c: c, paths: []string{c.path}}
 	switch {
 	case c.gitDir == filepath.Join(c.path, ".git") || c.gitDir == c.path:
-		// What git writes right into its directory it renames there, which changes the
-		// directory: packed-refs and shallow need no look of their own.
+		// Git renames files into its directory, which changes the directory's time: the
+		// times of packed-refs and shallow need not be compared.
 		for _, name := range []string{".", "refs"} {
 			s.paths = append(s.paths, filepath.Join(c.gitDir, name))
 		}

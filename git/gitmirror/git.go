@@ -21,7 +21,7 @@ type git struct {
 	dir     string // the bare repository
 	env     []string
 
-	// What git says of damaged files of the mirror is stored in damage.
+	// Damaged files of the mirror that git reports are stored in damage.
 	objects string // the mirror's store of objects
 	damage  *atomic.Pointer[string]
 }
@@ -36,10 +36,9 @@ type call struct {
 // killAfter is how long a cancelled git has to remove its lock files.
 const killAfter = 3 * time.Second
 
-// newGit prepares git for a bare repository. Nothing of the server's
-// environment or of the machine's git configuration reaches it; what our own
-// configuration file says (configText) does, also in the upload-pack process
-// that reads a source, to which "git -c" is not handed on.
+// newGit prepares git for a bare repository. It ignores the server's environment and the
+// machine's git configuration. Our own configuration file (configText) also applies to the
+// upload-pack process that reads a source, which "git -c" would not reach.
 func newGit(dir, config string) (git, error) {
 	program, err := exec.LookPath("git")
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// history is what the git repository in whose work tree a directory of sources lies
-// has at its HEAD. The files in a clone have the time at which they were written, in
-// the order of their names: which of two was changed first, only git knows.
+// history has the files at HEAD of the repository whose work tree contains a directory of
+// sources. Modification times do not help in a clone, where files are written in the order
+// of their names: only git knows which of two files was changed first.
 type history struct {
 	top  string // of the work tree, without links in its path
 	head string // commit
@@ -128,8 +128,8 @@ func (h *history) has(dir string, files ...*file) bool {
 	})
 }
 
-// contradicts reports whether a PKGBUILD plainly says another version than a .SRCINFO.
-// What only bash can tell counts as the same.
+// contradicts reports whether a PKGBUILD assigns another version than its .SRCINFO has. A
+// version that only bash could compute counts as the same.
 func contradicts(recipe, srcinfo []byte) bool {
 	said, listed := versions(recipe, false), versions(srcinfo, true)
 	for name, value := range said {
@@ -140,8 +140,8 @@ func contradicts(recipe, srcinfo []byte) bool {
 	return false
 }
 
-// versions returns what a text assigns to the parts of a version; empty when that
-// is not plain, or more than one value.
+// versions returns the values that a text assigns to the parts of a version, without
+// those that are no literal or assigned more than once.
 func versions(text []byte, indented bool) map[string]string {
 	values := map[string]string{}
 	for line := range strings.Lines(string(text)) {

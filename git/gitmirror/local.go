@@ -99,7 +99,7 @@ func (m *Mirror) fetchLocal(ctx context.Context, c candidate, objects string, ha
 	switch {
 	case err != nil:
 		return fmt.Errorf("read what was fetched of source %s: %w", c.slug, err)
-	case !from.reftable && !maps.Equal(got.refs, from.refs): // git leaves out what it cannot read
+	case !from.reftable && !maps.Equal(got.refs, from.refs): // git leaves out refs that it cannot read
 		return buildbtw.Invalid("source %s: git cannot read %s", c.slug, differing(from.refs, got.refs))
 	}
 	if err := m.addShallow(shallow, got.shallow); err != nil {
@@ -154,8 +154,8 @@ func (m *Mirror) copyShallow(scratch string) (shallow []byte, err error) {
 	return shallow, os.WriteFile(filepath.Join(scratch, "shallow"), shallow, 0o644)
 }
 
-// addShallow adds to the mirror's file of where histories end what a fetch has
-// added to its copy. Several fetches may end at the same time.
+// addShallow adds the lines that a fetch added to its copy of the file "shallow" (commits
+// without parents here) to that of the mirror. Several fetches may end at the same time.
 func (m *Mirror) addShallow(before, after []byte) error {
 	if bytes.Equal(before, after) {
 		return nil

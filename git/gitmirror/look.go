@@ -12,14 +12,14 @@ import (
 	"buildbtw"
 )
 
-// Bounds of a pass. What a source costs is the source's: one that takes long
-// goes on apart from the pass, and after failures it has pauses of its own.
+// Limits of a pass. A slow source does not delay the others: reading it goes on beside
+// the passes, and after failures it has pauses of its own.
 const (
 	parallel = 3 // sources that are worked at, besides the slow ones
 	maxSlow  = 4 // sources that take longer than patience
 
 	patience  = 5 * time.Second  // a source may hold up others so long
-	passTime  = 10 * time.Second // a pass goes on so long; the next one takes up what is left
+	passTime  = 10 * time.Second // length of a pass; the next one continues with the rest
 	scanTime  = 20 * time.Second // for the list of a directory of sources
 	fetchTime = 10 * time.Minute // for all that is done for one source
 
@@ -33,8 +33,7 @@ type Look struct {
 	Next  time.Time // when it is tried again after a failure, unless it changes before; zero: with every pass
 }
 
-// state is what is remembered of a source between passes. It may be lost at any
-// time.
+// state is the state of a source between passes. It may be lost at any time.
 type state struct {
 	began    time.Time // of the work under way; zero: none
 	slow     bool      // the work holds a place among the slow ones
@@ -42,7 +41,7 @@ type state struct {
 	err      error // why the last look failed, for people; nil: it did not
 	failures int   // in a row
 	next     time.Time
-	print    string // what the source looked like when it failed; empty: unknown
+	print    string // footprint of the source when it failed; empty: unknown
 }
 
 // looks are the states of all sources, and the places of those that are worked at.
@@ -82,8 +81,8 @@ func (m *Mirror) LookNow(slug string) {
 // of the passes has ended.
 func (m *Mirror) Wait() { m.looks.under.Wait() }
 
-// begin reports whether a source may be worked at now, and marks it so. It may not
-// while it is, and in its pause if nothing is known of what it looked like.
+// begin marks a source as being read and returns true, or returns false while it is being
+// read already or, if its footprint is unknown, in its pause.
 func (l *looks) begin(slug string, now time.Time, cancel context.CancelCauseFunc) (*state, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -121,7 +120,7 @@ func (l *looks) hasFailed(s *state) bool {
 type outcome struct {
 	wrote bool
 	err   error
-	print string // what the source looked like; empty: unknown
+	print string // footprint of the source; empty: unknown
 
 	cheap   bool // the error was found by a look, which may be repeated with every pass
 	resting bool // the source is in its pause and looks the same; nothing was tried
@@ -182,7 +181,7 @@ func (m *Mirror) work(ctx context.Context, c candidate, s *state, patience time.
 	}
 }
 
-// guarded does the work; what makes it panic is this source's trouble.
+// guarded calls do and converts a panic to an error of the source.
 func guarded(ctx context.Context, c candidate, do func(context.Context) outcome) (o outcome) {
 	defer func() {
 		if p := recover(); p != nil {

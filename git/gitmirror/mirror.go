@@ -6,8 +6,8 @@
 // tags at refs/sources/S/tags/. One repository instead of thousands means that
 // one process answers a question about all of them.
 //
-// Only what is committed to a branch or tag is mirrored: uncommitted changes in
-// a working tree are not seen. A plain directory with a PKGBUILD counts as a
+// Only commits of branches and tags are mirrored: uncommitted changes in a work tree are
+// not. A plain directory with a PKGBUILD counts as a
 // source too; its files become commits on the branch main.
 package gitmirror
 
@@ -52,7 +52,7 @@ type Mirror struct {
 	commits    *lru.Cache[string, Commit]  // by id
 	recipes    *lru.Cache[string, Recipe]  // by commit, so that a plan is seen again without a process
 
-	syncing   sync.Mutex                       // held during a pass and RetainDirs: one at a time; guards what follows
+	syncing   sync.Mutex                       // held during a pass and RetainDirs: one at a time; guards the fields below
 	scans     map[string]chan any              // by directory: the list of its sources, which is being made
 	histories map[string]*history              // by directory: of the repository in whose work tree it lies
 	reported  map[string]map[string]sourceRefs // by directory: the refs of its sources after the last pass
@@ -64,8 +64,8 @@ type Mirror struct {
 	aside   []string // names of damaged files and repositories that were set aside
 }
 
-// Open opens the mirror in dir and makes it if there is none. What a killed
-// process left locked is unlocked. A mirror that is damaged is set aside (SetAside)
+// Open opens the mirror in dir and makes it if there is none. Locks that a
+// killed process left are removed. A mirror that is damaged is set aside (SetAside)
 // and made anew. One that cannot be made now, on a full disk for example, is made
 // by the first pass that can.
 func Open(ctx context.Context, dir string) (*Mirror, error) {
@@ -100,8 +100,8 @@ func Open(ctx context.Context, dir string) (*Mirror, error) {
 	return m, nil
 }
 
-// prepare makes the repository, or what of it is missing, and reads it. Damaged
-// parts are set aside.
+// prepare creates the repository, or its missing parts, and reads it. Damaged parts are
+// set aside.
 func (m *Mirror) prepare(ctx context.Context) error {
 	err := m.initialize(ctx)
 	if m.git.damage.Swap(nil) != nil {
@@ -148,8 +148,8 @@ func (m *Mirror) initialize(ctx context.Context) error {
 // partialName is the file that lies in a mirror until it has had all sources once.
 const partialName = "buildbtw-partial"
 
-// Partial reports whether an earlier process ended while it filled the mirror: what is
-// in it is not all that there is.
+// Partial reports whether an earlier process ended while it filled the mirror, so that
+// some sources are missing in it.
 func (m *Mirror) Partial() bool { return m.partial.Load() }
 
 // SetWhole records that all sources have been read, once they are in the mirror.

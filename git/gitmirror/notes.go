@@ -10,9 +10,8 @@ import (
 	"strings"
 )
 
-// Bounds of what is looked through for notes: a packaging repository has a dozen
-// files. A commit can list one object a million times ("git bomb"), so that what it
-// takes to push it bounds nothing.
+// Limits of the search for notes: a packaging repository has a dozen files. The size of a
+// push is no limit, because a commit can list one object a million times ("git bomb").
 const (
 	maxNotes     = 5        // of a kind, for one commit; the others are counted
 	maxTreeDepth = 8        // directories in directories
@@ -30,11 +29,11 @@ type tree struct {
 	attributes object // of the root
 }
 
-// found is what a commit holds that no build will have as its author meant it.
+// found lists the paths of a commit that a build will not have as its author meant them.
 type found struct{ submodules, outside, pointers []string }
 
-// notes returns, by commit, what a build will not have: the files of submodules, and
-// of links that lead out of the commit, and those that only Git LFS has. Most
+// notes returns, by commit, notes on files that a build will not have: those of submodules,
+// of links that lead out of the commit, and of Git LFS. Most
 // commits have neither links, submodules nor directories, and cost nothing.
 func (g git) notes(ctx context.Context, roots map[string]tree) (map[string][]string, error) {
 	said := map[string][]string{}

@@ -27,8 +27,8 @@ type owners struct {
 	lost bool              // the file was missing or damaged: refs may be without an owner
 }
 
-// readOwners reads the file. One that is damaged is set aside: who owns what is then
-// found out anew, and RemoveOrphans removes what nobody claims.
+// readOwners reads the file. A damaged one is set aside: owners then claim their
+// sources again, and RemoveOrphans removes those without an owner.
 func (m *Mirror) readOwners() error {
 	o := m.owners
 	o.mu.Lock()

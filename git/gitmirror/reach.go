@@ -18,10 +18,9 @@ import (
 // reach is where a directory of sources may lead: itself first, and then the
 // directories in which its links may end (SetLinks). Their paths have no links.
 //
-// Somebody who can write to a source is not somebody who can read all that the
-// server's user can, and what is mirrored is readable by everybody. So nothing
-// that a source says (a symbolic link, a .git file, a list of alternates) leads
-// out of reach.
+// The author of a source may not be allowed to read all files of the server's user, and
+// the mirror can be read by everybody. So no symbolic link, .git file or list of
+// alternates in a source is followed out of reach.
 type reach []string
 
 // SetLinks sets the directories, besides the directory of sources itself, in which
@@ -46,7 +45,7 @@ func (m *Mirror) reachOf(dir string) (reach, error) {
 	return r, nil
 }
 
-// errOutside is what enter fails with.
+// errOutside is the error of enter for a path out of reach.
 var errOutside = errors.New("it leads out of the directory of sources")
 
 // enter returns the path, without links, to which a path leads, if that is in

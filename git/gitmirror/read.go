@@ -29,7 +29,7 @@ const MaxSrcinfo = 1 << 20
 type Srcinfo struct {
 	Text  []byte
 	Keys  []string  // names of the files in keys/pgp, the source's PGP keys
-	Notes []string  // what of the commit a build will not have, each in a sentence
+	Notes []string  // parts of the commit that a build will not have, such as submodules; a sentence each
 	Time  time.Time // the committer's, of the commit
 	Err   error
 }
@@ -165,8 +165,8 @@ func keyFiles(root []entry, keys, pgp object) []string {
 // entry is a file or directory of a tree object.
 type entry struct{ mode, name, id string }
 
-// entries returns what a tree object lists: "MODE NAME", a zero byte and the
-// entry's id, for each. There are none when the object is no tree.
+// entries parses a tree object: for each entry "MODE NAME", a zero byte and the id. It
+// returns none when the object is no tree.
 func entries(tree object) (list []entry) {
 	if tree.kind != "tree" {
 		return nil
@@ -206,8 +206,8 @@ type object struct {
 
 const damagedKind = "damaged"
 
-// readObjects reads objects by their names, in two processes: one asks how large
-// they are, so that not even git loads what is too large.
+// readObjects reads objects by their names, in two processes: one returns their
+// sizes, so that not even git loads objects that are too large.
 func (g git) readObjects(ctx context.Context, names []string) ([]object, error) {
 	return g.readUpTo(ctx, names, MaxSrcinfo, MaxSrcinfo)
 }

@@ -18,8 +18,8 @@ const nobody = 65534
 // boxDir is where a sandboxed program finds its directory.
 const boxDir = "/build"
 
-// What a PKGBUILD may use while makepkg makes its .SRCINFO,
-// which takes some MiB and a dozen of processes: what a directory may hold, and room.
+// Limits of a PKGBUILD while makepkg makes its .SRCINFO, which takes some MiB and a dozen
+// processes: those, the size of a source directory, and some slack.
 const (
 	srcinfoMemory    = 1 << 30
 	srcinfoProcesses = 256
@@ -57,7 +57,7 @@ func limited(bash string, l limit.Limits, before string) []string {
 }
 
 // unprivileged prepares a command in a clean environment and without root's
-// rights. home is what the command sees dir as.
+// rights. home is the path of dir in the command's view.
 func unprivileged(ctx context.Context, dir, home string, command []string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = dir

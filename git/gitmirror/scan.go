@@ -99,7 +99,7 @@ func (r reach) examine(path string) (candidate, bool) {
 	return c, true
 }
 
-// checkSlug refuses what is no slug and what git would not take in a ref
+// checkSlug returns an error for a text that is no slug or that git refuses in a ref
 // (git-check-ref-format(1)).
 func checkSlug(slug string) error {
 	if err := buildbtw.CheckSlug(slug); err != nil {
@@ -112,8 +112,8 @@ func checkSlug(slug string) error {
 }
 
 // findGitDir returns the directory that holds the refs of the repository in dir:
-// its .git directory, what a .git link or file points to (submodules, further
-// worktrees), dir itself when it is bare, or "" when it is no repository.
+// its .git directory, the target of a .git link or file (submodules, further worktrees),
+// dir itself when it is bare, or "" when it is no repository.
 func (r reach) findGitDir(slug, dir string) (string, error) {
 	dotGit := filepath.Join(dir, ".git")
 	info, err := os.Lstat(dotGit)
@@ -248,8 +248,8 @@ func readLoose(root *os.Root, prefix string, refs sourceRefs, depth int) error {
 	return nil
 }
 
-// parsePacked reads lines "OBJECT REF". Lines with # or ^ (what the tag above
-// points to) are no refs.
+// parsePacked reads lines "OBJECT REF". Lines with # or ^ (the commit of the
+// annotated tag above) are no refs.
 func parsePacked(r io.Reader) (sourceRefs, error) {
 	refs := sourceRefs{}
 	lines := bufio.NewScanner(r)

@@ -46,9 +46,8 @@ func (m *Mirror) ReadDir(ctx context.Context, path string) (Report, error) {
 	return m.sync(ctx, path, true, false)
 }
 
-// SyncSome is ReadDir for a bounded time: what is not done by then is left for
-// the next call. Fill copies the objects. Sources that take longer than others are worked at apart from
-// the calls, until ctx ends.
+// SyncSome is ReadDir for a bounded time: the next call continues with the rest. Fill
+// copies the objects. Slow sources are read beside the calls, until ctx ends.
 func (m *Mirror) SyncSome(ctx context.Context, path string) (Report, error) {
 	return m.sync(ctx, path, false, false)
 }
@@ -349,7 +348,7 @@ func (m *Mirror) mirrorOne(ctx context.Context, r reach, c candidate, have sourc
 		m.ahead.add(m, &unmirrored{slug: c.slug, objects: objects, refs: repository.refs})
 		return o
 	}
-	if known != nil { // what the mirror has of it is nothing
+	if known != nil { // the mirror has nothing of it
 		have = nil
 		defer m.ahead.forget(c.slug)
 	}

@@ -33,10 +33,10 @@ type Server struct {
 	options Options
 }
 
-// Options are what a test changes.
+// Options override parts of the server's configuration.
 type Options struct {
 	Now   func() time.Time // the clock of DB unless it is set
-	Forge forge.Config     // groups and pipelines; what it works with is filled in
+	Forge forge.Config     // groups and pipelines; New sets the parts that it calls
 }
 
 // New makes a server with an empty directory of sources.
@@ -89,7 +89,7 @@ func (s *Server) Pass(t testing.TB, loops ...string) {
 	}
 }
 
-// Settle makes the iterations of what was pushed.
+// Settle makes the iterations that pushes cause.
 func (s *Server) Settle(t testing.TB) {
 	t.Helper()
 	s.Pass(t, "sync", "iterate")
@@ -116,7 +116,7 @@ func (s *Server) Push(t testing.TB, slug, srcinfo string) string {
 	return Git(t, dir, "rev-parse", "HEAD")
 }
 
-// Git runs git in a directory and returns what it prints.
+// Git runs git in a directory and returns its standard output.
 func Git(t testing.TB, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "git", args...)

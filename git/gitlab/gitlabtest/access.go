@@ -9,25 +9,25 @@ import (
 	"time"
 )
 
-// Access is what a token may do.
+// Access is the access level of a token.
 type Access string
 
-// What tokens may do, each also what is before it.
+// The access levels; each includes those before it.
 const (
 	Nothing    Access = ""     // an unknown or revoked token
 	ReadOnly   Access = "read" // scopes read_api and read_repository, role Reporter
 	Everything Access = "api"  // scopes api and write_repository, role Maintainer
 )
 
-// Allow makes a token known, or changes what it may do; Nothing revokes it.
+// Allow adds a token, or changes its access; Nothing revokes it.
 func (s *Server) Allow(token string, a Access) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokens[token] = a
 }
 
-// access gives what the one asking may do. Git sends the token as the password
-// of any user.
+// access returns the access level of a request. Git sends the token as the password of
+// any user.
 func (s *Server) access(r *http.Request) Access {
 	token := r.Header.Get("Private-Token")
 	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
@@ -72,7 +72,7 @@ func (s *Server) note(r *http.Request) {
 	s.requests = append(s.requests, r.Method+" "+r.URL.RequestURI())
 }
 
-// Requests gives what was asked of the API since it was last called.
+// Requests returns method and path of the API requests since its last call.
 func (s *Server) Requests() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

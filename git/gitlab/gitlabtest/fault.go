@@ -102,7 +102,7 @@ func Silence() Fault {
 	}
 }
 
-// AfterAnswering does what was asked, but the client gets the fault's answer: as
+// AfterAnswering returns a fault whose request is carried out but answered with f, as
 // when a proxy in front of GitLab fails.
 func AfterAnswering(f Fault) Fault {
 	return func(s *Server, w http.ResponseWriter, r *http.Request) {

@@ -64,7 +64,7 @@ func isPush(r *http.Request) bool {
 	return strings.HasSuffix(r.URL.Path, "/git-receive-pack") || r.URL.Query().Get("service") == "git-receive-pack"
 }
 
-// advertise tells what refs there are.
+// advertise sends the list of refs.
 func (s *Server) advertise(w http.ResponseWriter, r *http.Request, p project) {
 	service := r.URL.Query().Get("service")
 	if service == "git-upload-pack" {
@@ -110,7 +110,7 @@ func (s *Server) OnFetch(tell func(n int)) {
 	s.onFetch = tell
 }
 
-// uploadPack sends what a client lacks.
+// uploadPack sends the objects that a client lacks.
 func (s *Server) uploadPack(w http.ResponseWriter, r *http.Request, p project) {
 	w.Header().Set("Content-Type", "application/x-git-upload-pack-result")
 	s.serveGit(w, r, r.Body, "upload-pack", "--stateless-rpc", s.repository(p.id))
@@ -167,8 +167,8 @@ func (s *Server) git(ctx context.Context, id int64, stdin io.Reader, args ...str
 	return strings.TrimSpace(string(out)), nil
 }
 
-// ensureRepository makes the repository of a project that has none yet, by
-// writing what "git init --bare" would write.
+// ensureRepository creates the repository of a project that has none yet, with the files
+// of "git init --bare".
 func (s *Server) ensureRepository(id int64) error {
 	dir := s.repository(id)
 	if _, err := os.Stat(filepath.Join(dir, "HEAD")); err == nil {

@@ -12,7 +12,7 @@ type Query func(variables map[string]json.RawMessage) (data any)
 
 var queryName = regexp.MustCompile(`^\s*query\s+(\w+)`)
 
-// AnswerQuery registers what answers the GraphQL query with a name.
+// AnswerQuery registers the handler of the GraphQL query with a name.
 func (s *Server) AnswerQuery(name string, q Query) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,7 +20,7 @@ type Hook struct {
 	Events []string // such as "Push Hook"; empty: all
 }
 
-// AddHook makes the server tell of what happens.
+// AddHook registers a webhook.
 func (s *Server) AddHook(h Hook) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,8 +47,9 @@ func (s *Server) tellPush(id int64, ref, before, after string) {
 	})
 }
 
-// Tell sends an event of a project to the webhooks that want it, without waiting
-// for their answers. What GitLab says of the project in each is added.
+// Tell sends an event of a project to the webhooks that subscribe to it, without waiting
+// for their answers. The fields about the project that every event of GitLab has are
+// added.
 func (s *Server) Tell(event string, id int64, body map[string]any) {
 	p, _, ok := s.find(formatID(id))
 	if !ok {
@@ -87,7 +88,7 @@ func (s *Server) hooksFor(event, projectPath string) []Hook {
 // hookTime is how long GitLab waits for the answer to a webhook.
 const hookTime = 10 * time.Second
 
-// deliver sends one event. GitLab does not repeat what fails either.
+// deliver sends one event. A failed delivery is not repeated, as in GitLab.
 func (s *Server) deliver(h Hook, event string, body []byte) {
 	ctx, cancel := context.WithTimeout(s.stop, hookTime)
 	defer cancel()

@@ -10,7 +10,7 @@ import (
 	"strconv"
 )
 
-// job is what a runner executes of a pipeline.
+// job is the one job of a pipeline, which a runner executes.
 type job struct {
 	id     int64
 	token  string // of this job alone
@@ -23,7 +23,7 @@ type job struct {
 // maxTrace is GitLab's default cap of a job's log.
 const maxTrace = 4 << 20
 
-// RunnerToken is with what a runner asks for jobs.
+// RunnerToken is the authentication token of a runner.
 const RunnerToken = "glrt-test-0123456789abcdef" // it opens a stand-in
 
 // newJob gives a pipeline a job that waits for a runner. The caller holds the
@@ -37,7 +37,7 @@ func (s *Server) newJob(p *pipeline) {
 // setStatus gives a pipeline and its job a status.
 func (p *pipeline) setStatus(status string) { p.status, p.job.status = status, status }
 
-// jobRoutes is what a runner talks to (recorded from gitlab-runner 13, 15 and
+// jobRoutes adds the routes that a runner calls (recorded from gitlab-runner 13, 15 and
 // 18).
 func (s *Server) jobRoutes() {
 	s.mux.HandleFunc("POST /api/v4/jobs/request", s.requestJob)
@@ -73,8 +73,8 @@ func (s *Server) takeJob() (pipeline, bool) {
 	return *p, true
 }
 
-// describeJob is the job as a runner gets it. Its script is what
-// infrastructure/gitlab-ci.yml says.
+// describeJob returns the job as a runner receives it. Its script is that of
+// infrastructure/gitlab-ci.yml.
 func (s *Server) describeJob(p pipeline) any {
 	project, _, _ := s.find(formatID(p.project))
 	variables := []map[string]any{}

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// pipelines is what the server knows of pipelines and their jobs; the server's
-// mutex guards it. Each pipeline has one job.
+// pipelines has the pipelines and their jobs, one job each. The server's mutex guards it.
 type pipelines struct {
 	lastPipeline, lastJob int64
 	all                   []*pipeline // oldest first
@@ -30,7 +29,7 @@ type pipeline struct {
 	job       job
 }
 
-// Pipeline is what a person sees of a pipeline.
+// Pipeline has the properties of a pipeline that GitLab shows to people.
 type Pipeline struct {
 	ID        int64
 	Project   int64
@@ -263,8 +262,8 @@ func (s *Server) getPipeline(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// cancelPipeline ends a pipeline. What a runner executes is canceling until it
-// has ended it.
+// cancelPipeline cancels a pipeline. A job that a runner executes is "canceling" until
+// the runner has ended it.
 func (s *Server) cancelPipeline(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.pipelineOf(w, r)
 	if !ok {
@@ -305,5 +304,5 @@ func (s *Server) queryPipelines(variables map[string]json.RawMessage) any {
 	return map[string]any{"projects": map[string]any{"nodes": nodes}}
 }
 
-// decode reads a variable; what is missing stays as it was.
+// decode decodes JSON into a variable; missing fields stay as they are.
 func decode(text json.RawMessage, v any) { _ = json.Unmarshal(text, v) }

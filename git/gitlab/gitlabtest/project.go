@@ -196,7 +196,7 @@ func sendPage[T any](s *Server, w http.ResponseWriter, r *http.Request, list []T
 	answer(w, http.StatusOK, page)
 }
 
-// atoi reads a number; what is none is 0, as in GitLab.
+// atoi parses a number; any other text is 0, as in GitLab.
 func atoi(text string) int {
 	n, err := strconv.Atoi(text)
 	if err != nil {

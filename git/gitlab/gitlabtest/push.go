@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// Change is what somebody pushes.
+// Change is a push to a project.
 type Change struct {
 	Branch string            // main when empty
 	Files  map[string]string // the whole content of the commit, by path

@@ -3,10 +3,9 @@
 // parts of the REST API and of GraphQL that buildbtw uses, tokens, webhooks, rate
 // limits, and every way to fail.
 //
-// What it does is what GitLab's documentation and real servers do; where they
-// differ from what one would expect, the stand-in differs too: activity is noted
-// at most once an hour, the old path of a renamed project redirects, and a
-// project that a token may not see is not found.
+// It behaves as GitLab's documentation says and as real servers were seen to, also where
+// that is surprising: last_activity_at changes at most once an hour, the old path of a
+// renamed project redirects, and a project that a token may not read is 404.
 package gitlabtest
 
 import (
@@ -23,8 +22,7 @@ import (
 	"time"
 )
 
-// Options are what differs from a GitLab that has just been installed. The zero
-// value is good.
+// Options change the settings of a newly installed GitLab. The zero value changes none.
 type Options struct {
 	Now     func() time.Time  // time.Now when nil
 	PerPage int               // the most that a page of a list has; 100 when 0
@@ -32,8 +30,8 @@ type Options struct {
 	Log     func(text string) // is told of every request and webhook; nil: nobody
 }
 
-// Server is a GitLab without people. Its methods are what people would do in it;
-// they may be called at the same time.
+// Server is a GitLab without people. Its methods do the work of people and
+// administrators; they may be called concurrently.
 type Server struct {
 	options Options
 	dir     string // one bare repository for each project
@@ -48,7 +46,7 @@ type Server struct {
 	hooks    []Hook
 	queries  map[string]Query // GraphQL, by name
 	faults   []*fault
-	requests []string // method and path of what was asked of the API
+	requests []string // method and path of each API request
 	window   window
 	onFetch  func(n int)
 
@@ -57,7 +55,7 @@ type Server struct {
 	pipelines pipelines
 
 	deliveries sync.WaitGroup
-	stop       context.Context // ends what hangs, and what is delivered
+	stop       context.Context // ends hanging requests and deliveries
 	cancel     context.CancelFunc
 }
 
@@ -128,7 +126,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	return nil
 }
 
-// Close ends what hangs and waits for the webhooks under way.
+// Close ends hanging requests and waits for the deliveries under way.
 func (s *Server) Close() {
 	s.cancel()
 	s.deliveries.Wait()
