@@ -100,8 +100,8 @@ func (r *reminder) differs(text string) bool {
 	return text != before
 }
 
-// NewAgent locks the work directory for this process and removes what a killed
-// predecessor left there. Close unlocks it.
+// NewAgent locks the work directory for this process and removes the files of a killed
+// predecessor. Close unlocks it.
 func NewAgent(o Options) (*Agent, error) {
 	o.Slots = max(o.Slots, 1)
 	o.Wait = cmp.Or(o.Wait, api.MaxWait*time.Second)

@@ -195,7 +195,7 @@ func (t *attempt) fetchSource(ctx context.Context) error {
 		}
 		var bad *treeError
 		var answered *buildbtw.Error
-		if errors.As(err, &bad) || errors.As(err, &answered) { // the client has repeated what can be
+		if errors.As(err, &bad) || errors.As(err, &answered) { // the client has retried where that helps
 			return err
 		}
 		t.log.Warn("the source is fetched again", "error", err)

@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// What infrastructure/guest/chroot.sh ends with. The package cannot choose: it decides
+// Exit codes of infrastructure/guest/chroot.sh. The package cannot choose one: it decides
 // at most whether a step fails.
 const (
 	noChroot    = 101 // the chroot could not be made, updated or copied
 	noDownload  = 102 // packages could not be downloaded
 	noInstall   = 103 // packages could not be installed
-	badSources  = 104 // the sources are not what the PKGBUILD says
+	badSources  = 104 // the sources do not match the PKGBUILD's checksums
 	buildFailed = 105
 )
 
 // JudgeDevtools returns the result of a build in a clean chroot that ended with a
-// code: the step that failed says who is at fault, and the log why. last is the end
-// of the log, for what no pattern knows.
+// code: the step that failed decides who is at fault, and the log has the reason. last is
+// the end of the log, the reason if no pattern matches.
 func JudgeDevtools(watch *LogWatch, code int, last string) Result {
 	reason := cmp.Or(watch.Reason(), lastLine(last), "no reason given")
 	switch code {

@@ -111,12 +111,12 @@ func (w *LogWatch) Unsatisfiable() bool {
 
 var unsatisfiable = regexp.MustCompile(`target not found|unable to satisfy dependency|could not satisfy dependencies|conflicting (files|dependencies)|exists in filesystem|are in conflict`)
 
-// corrupted matches what pacman says when a file is not what a database lists: it is
-// deleted, and the next try finds the right one.
+// corrupted matches pacman's message about a file that differs from the database's entry:
+// pacman deletes it, and the next try downloads the right one.
 var corrupted = regexp.MustCompile(`^:: File .* is corrupted \(|\(invalid or corrupted package`)
 
-// telling matches lines that say why something failed, the most telling kind
-// first: what failed of the PKGBUILD, a package, a signature, a checksum, an address.
+// telling matches lines with the reason of a failure, the most specific kind first: a step
+// of the PKGBUILD, a package, a signature, a checksum, an address.
 var telling = regexp.MustCompile(strings.Join([]string{
 	`^==> ERROR: A failure occurred in (\w[^ ]*\(\))\.`,
 	`^error: (target not found: .+)`,
@@ -160,7 +160,7 @@ func (w *LogWatch) Reason() string {
 	return ""
 }
 
-// machineFaults matches what devtools says of a container that could not be started.
+// machineFaults matches devtools' messages about a container that could not be started.
 var machineFaults = regexp.MustCompile(`unable to lock database|Failed to (create|allocate|register) .*(machine|scope|cgroup)`)
 
 // JudgeBuild returns the result of a build with makepkg that failed, of the step that runs

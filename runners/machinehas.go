@@ -12,10 +12,10 @@ import (
 )
 
 // MissingHere returns those of the dependencies that this machine does not seem to have.
-// With pacman's packages installed pacman knows. Another distribution calls its
-// packages otherwise, so there a program, a library, a pkg-config file or a package of
-// that name counts: what is found so is likely to do, and what is not is worth a
-// word when the build fails.
+// With pacman's packages installed pacman knows. Other distributions have other
+// names for packages: there a program, a library, a pkg-config file or a package of that
+// name counts. One that is found so probably suffices, and one that is not is mentioned
+// when the build fails.
 func MissingHere(ctx context.Context, deps []string) []string {
 	if len(deps) == 0 {
 		return nil
@@ -61,8 +61,8 @@ func machineHas(dep string, libraries []string) bool {
 	})
 }
 
-// WithNotChecked returns a result that names what was taken for granted, first of all
-// when the build has failed: it is the likely reason.
+// WithNotChecked returns a result that names the dependencies that were not checked. A
+// failure's reason begins with them, because they are its likely cause.
 func (r Result) WithNotChecked(names []string) Result {
 	r.NotChecked = strings.Join(names, " ")
 	if len(names) > 0 && r.PackageCode {

@@ -46,7 +46,7 @@ type Command struct {
 	// runner whose program is root's has to ask sudo.
 	Signal func(pgid int, s syscall.Signal)
 
-	// Mark is what the function Mark gives for a directory of this command's
+	// Mark is the result of the function Mark for a directory of this command's
 	// own: all processes with it are killed when the command has ended, also
 	// those that left the group. Those that cleared their environment are held
 	// by a PID namespace only. May be empty.
@@ -56,8 +56,8 @@ type Command struct {
 	// of his is killed when it has ended. 0: there is none.
 	User int
 
-	// Watch has the command's limits, and what it takes to see that they are kept;
-	// Groups holds it to those of memory and processes, nil: a watch does.
+	// Watch has the command's limits. Groups enforces those of memory and processes; when
+	// it is nil the watch does.
 	Watch  limit.Watch
 	Groups *limit.Groups
 }
@@ -69,8 +69,8 @@ type Exit struct {
 	Killed error          // why it did not end by itself: the context's cause, a *StallError or a *limit.ExceededError
 	OOM    bool           // the kernel killed a process for want of the machine's memory
 
-	// Counted: a control group counted what OOM and Killed are about: this command alone.
-	// Else OOM is about whatever ran on the machine meanwhile.
+	// Counted: OOM and Killed come from a control group and are about this command alone.
+	// Else OOM is about all processes of the machine.
 	Counted bool
 }
 

@@ -126,10 +126,9 @@ func (t *attempt) enoughRoom(dir string) (Result, bool) {
 // faultTail is how much of the end of a log may blame the machine, in bytes.
 const faultTail = 32 << 10
 
-// judge compares a failure with what the machine says of its disks. The build itself, or
-// another one, may have filled them, so that says nothing against the machine. What
-// the log of the package's own code says is asked last, and believed only where the
-// machine does not say otherwise.
+// judge compares a failure with the free space and memory of the machine. A full disk is
+// no evidence against the machine, because a build may have filled it. Messages of the
+// package's own code come last, and count unless the machine's numbers contradict them.
 func (t *attempt) judge(r Result, least room) Result {
 	if r.Outcome != buildbtw.OutcomeFailed && r.Outcome != buildbtw.OutcomeInfrastructure {
 		return r
@@ -168,8 +167,8 @@ func (t *attempt) judge(r Result, least room) Result {
 	return r
 }
 
-// tryToWrite returns why a file cannot be written to the disk of a directory: a quota,
-// for one, is not in what a file system says of its room.
+// tryToWrite returns why a file cannot be written to the disk of a directory: statfs(2)
+// does not include quotas.
 func tryToWrite(dir string) error {
 	f, err := os.CreateTemp(dir, "room-")
 	if err == nil {

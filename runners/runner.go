@@ -23,8 +23,8 @@ type Runner interface {
 	// Name is the runner's name in claims: pkgctl, vm, makepkg or fake.
 	Name() string
 
-	// Probe returns why the runner cannot work on this machine, and what to do
-	// about it. It is called once at start and by doctor.
+	// Probe returns an error with the reason, and the remedy, if the runner cannot work on
+	// this machine. It is called once at start and by doctor.
 	Probe(ctx context.Context) error
 
 	// Build executes the job. It writes its output to log as it comes, and leaves
@@ -62,7 +62,7 @@ type Job struct {
 	Mark   string // for Command.Mark: of this attempt alone
 
 	// Authorize puts the worker's token into a request for a file of the repository;
-	// nil: it needs none. The token stays outside of what builds.
+	// nil: it needs none. The token is never inside a build's box.
 	Authorize func(*http.Request) error
 }
 
@@ -71,20 +71,20 @@ type Result struct {
 	Outcome buildbtw.Outcome
 	Message string // in words, for people; empty when built
 
-	// Doubtful: an infrastructure failure of which there is no other evidence than what
-	// the build itself printed or ended with. It is tried once more.
+	// Doubtful: an infrastructure failure whose only evidence is the build's own output or
+	// exit status. It is tried once more.
 	Doubtful bool
 
 	// Blameless: an infrastructure failure that says nothing against this machine, such
 	// as a mirror that does not answer.
 	Blameless bool
 
-	// PackageCode: what failed ran code of the package. Then what the log says of a full
-	// disk or of too little memory is compared with what the machine says.
+	// PackageCode: the step that failed ran code of the package. Messages in the log about a
+	// full disk or too little memory are then compared with the machine's numbers.
 	PackageCode bool
 
-	// MemoryKnown: the control group of what failed was not short of memory, whatever
-	// the log says.
+	// MemoryKnown: the control group of the step that failed was not short of memory,
+	// whatever the log says.
 	MemoryKnown bool
 
 	// NotChecked has dependencies that were taken for granted, with blanks between: neither

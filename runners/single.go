@@ -64,7 +64,7 @@ func (a *Agent) RunSingle(ctx context.Context, s Single) (Report, error) {
 	return a.runAttempt(s.Slot, *job), nil
 }
 
-// check compares what was leased with what was asked for.
+// check compares the leased build with the requested one.
 func (a *Agent) check(s Single, job api.Job) error {
 	switch {
 	case job.BuildID != s.Build:

@@ -14,7 +14,7 @@ import (
 )
 
 // maxLog bounds the log of one attempt, in bytes. A build that prints without
-// end must not fill the disk; what it prints later is dropped.
+// end must not fill the disk; later output is dropped.
 const maxLog = 512 << 20
 
 // spool is the log of an attempt on its way to the server: a file, so that it

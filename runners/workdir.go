@@ -30,8 +30,8 @@ type workDir struct {
 	lock *flock.Lock
 }
 
-// openWorkDir locks the directory for this process and removes what a predecessor
-// that was killed has left there: processes, then files.
+// openWorkDir locks the directory for this process and ends the processes, then removes
+// the files, of a predecessor that was killed.
 func openWorkDir(path string) (*workDir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -68,8 +68,8 @@ func openWorkDir(path string) (*workDir, error) {
 	return w, nil
 }
 
-// ClearWorkDir ends what a worker that was killed has left in its directory:
-// processes, then files. It fails when the worker is still there.
+// ClearWorkDir ends the processes of a worker that was killed, then removes its files. It
+// fails when the worker is still running.
 func ClearWorkDir(path string) error {
 	w, err := openWorkDir(path)
 	if w != nil {
@@ -141,8 +141,9 @@ func RemoveTree(dir string) error {
 	return nil
 }
 
-// removeAsRoot has rm remove what it can, which no depth stops, as root of this
-// user's ids where the machine allows that. What is left shows in what comes after.
+// removeAsRoot runs rm, which no depth of directories stops, as root of this user's
+// subordinate ids where the machine allows that. Errors are left to the caller's own
+// removal.
 func removeAsRoot(dir string) {
 	ways := [][]string{nil}
 	if os.Geteuid() != 0 {
@@ -158,8 +159,8 @@ func removeAsRoot(dir string) {
 
 // openDirectories lets the owner list and change every directory below dir, and
 // nothing elsewhere, whatever links a process puts in their place meanwhile. A
-// directory is changed before it is read, so the walk reaches everything. What
-// cannot be changed shows in the removal's error.
+// directory is changed before it is read, so the walk reaches everything. Errors
+// are left to the removal.
 func openDirectories(dir string) {
 	_ = os.Chmod(dir, 0o700)
 	root, err := os.OpenRoot(dir)

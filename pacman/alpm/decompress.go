@@ -48,10 +48,10 @@ func decompressZstd(r io.Reader, window int64) (plain io.Reader, closeFn func(),
 	return decoder, decoder.Close, nil
 }
 
-// A package becomes at most so many bytes, and so many times as large as it is:
-// xz makes 7,000 bytes of one, and zstd 30,000, so that a few megabytes would keep a
-// processor busy for minutes. What people make grows some ten times; an empty file
-// system of 256 MB may be in it.
+// Limits of the unpacked size of a package, in bytes and in multiples of its file's size:
+// xz unpacks one byte to 7,000 and zstd to 30,000, so that a few megabytes would keep a
+// processor busy for minutes. Real packages grow some ten times; one may contain an empty
+// file system of 256 MB.
 const (
 	freeGrowth = 256 << 20
 	maxGrowth  = 250

@@ -13,9 +13,9 @@ const maxDirectories = 4096
 
 // Directories collects the versioned directories of a package from the names of
 // its files: those whose name has a version, as /usr/lib/python3.13/,
-// /usr/lib/ruby/gems/3.3.0/ or /usr/lib/modules/6.9.7-arch1-1/. What lies below
-// one is found only by an interpreter (a kernel, a compiler, a program with
-// plugins) of that version, whether the package depends on it by name or not.
+// /usr/lib/ruby/gems/3.3.0/ or /usr/lib/modules/6.9.7-arch1-1/. Only an interpreter (a
+// kernel, a compiler, a program with plugins) of that version finds the files in one,
+// whether the package depends on it by name or not.
 //
 // Some interpreters look for modules that were built for one version in a
 // directory without any (R, OCaml, PHP, Node's addons, Erlang). For those the
@@ -79,8 +79,8 @@ func (d *Directories) Names() ([]string, error) {
 	return names, nil
 }
 
-// DirectoriesOf returns what Interface.Directories has for a package of this
-// version with these names from Directories.Names: usr/lib/R/library/@4.4 for
+// DirectoriesOf returns the Interface.Directories of a package of this version, by the
+// names from Directories.Names: usr/lib/R/library/@4.4 for
 // the package that has R itself, since its modules go with that version.
 func DirectoriesOf(names []string, version string) []string {
 	if !slices.ContainsFunc(names, func(n string) bool { return strings.HasSuffix(n, "@") }) {
@@ -222,9 +222,9 @@ func isVersion(part string) bool {
 
 func digit(s string) bool { return s != "" && s[0] >= '0' && s[0] <= '9' }
 
-// NameFamily returns what two names have in common that differ in nothing but
-// the version: the directories of two versions of an interpreter, two sonames of
-// a library. For usr/lib/python3.13/ it is usr/lib/python#/.
+// NameFamily returns a name with its version replaced by #, so that names that differ only
+// in the version have the same family: directories of two versions of an interpreter, two
+// sonames of a library. For usr/lib/python3.13/ it is usr/lib/python#/.
 func NameFamily(name string) string {
 	if before, _, versioned := strings.Cut(name, "@"); versioned {
 		return before + "@#"

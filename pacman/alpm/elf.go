@@ -31,8 +31,8 @@ type elfFile struct {
 	segments []elf.Prog64
 }
 
-// library is what a program or a shared library has to do with others by its
-// dynamic segment. Programs, and libraries that nothing can be linked with by
+// library has the dynamic segment's soname, needed libraries and symbol versions of a
+// program or a shared library. Programs, and libraries that nothing can be linked with by
 // name, have no soname.
 type library struct {
 	soname   string   // DT_SONAME
@@ -164,7 +164,7 @@ func (f *elfFile) segment(offset uint64) (s elf.Prog64, err error) {
 	return elf.Prog64{Type: n.Type, Off: uint64(n.Off), Vaddr: uint64(n.Vaddr), Filesz: uint64(n.Filesz)}, nil
 }
 
-// dynamic reads the dynamic segment and what it points to.
+// dynamic reads the dynamic segment and the tables that it points to.
 func (f *elfFile) dynamic(segment elf.Prog64) (lib library, err error) {
 	lib.bits = f.bits()
 	if segment.Filesz > maxDynamic {

@@ -12,13 +12,12 @@ import (
 	"strings"
 )
 
-// Interface is the part of a package whose change others can notice: its name,
-// its version (where they ask for one), its provides, its shared libraries, and
+// Interface is the part of a package whose change can break its dependents: its name, its
+// version (for dependencies with a constraint), its provides, its shared libraries, and
 // the directories in which an interpreter of one version looks for modules.
 // Static libraries, headers and programs are not part of it: dependents that were
-// built with the old ones go on working. It also has what the package itself would
-// notice of others, whether it depends on them by name or not: its directories
-// and links.
+// built with the old ones go on working. It also has the package's own
+// uses of others, whether it depends on them by name or not: its directories and links.
 type Interface struct {
 	Pkgname  string   `json:"pkgname"`
 	Version  string   `json:"version"`  // [epoch:]pkgver-pkgrel
@@ -52,8 +51,8 @@ type Interface struct {
 	Unknown string `json:"unknown,omitempty"`
 }
 
-// interfaceFormat counts what Interface has over time. Interfaces are stored for as
-// long as packages are.
+// interfaceFormat is the version of the stored form of Interface. Interfaces are stored
+// for as long as packages are.
 const interfaceFormat = 2
 
 // storedInterface is an Interface as JSON.
@@ -102,10 +101,10 @@ func isVersioned(soname string) bool {
 	return rest != name
 }
 
-// Digest returns the SHA-256, in hexadecimal, of what others can notice without
-// asking for a version: Canonical. Packages with the same digest can only differ for
-// dependents with a constraint on the version; Noticed compares those. It is
-// empty when the interface is not known: an empty one equals nothing.
+// Digest returns the SHA-256, in hexadecimal, of Canonical: the interface without the
+// version. Packages with the same digest can only differ for dependents with a constraint
+// on the version; Noticed compares those. It is empty when the interface is not known; an
+// empty digest equals no other.
 func (i Interface) Digest() string {
 	if i.Unknown != "" {
 		return ""

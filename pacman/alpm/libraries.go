@@ -48,8 +48,8 @@ func (l Limits) ReadInterface(r io.Reader, tempDir string) (*Package, Interface,
 	return p, i, nil
 }
 
-// libraryReader collects what the programs and shared libraries in a package
-// have to do with others.
+// libraryReader collects the sonames, links and symbol versions of the programs and shared
+// libraries in a package.
 type libraryReader struct {
 	limits     Limits
 	tempDir    string
@@ -61,9 +61,9 @@ type libraryReader struct {
 	trouble    string // the first library that could not be read, and why
 }
 
-// maxInterface bounds the names of a package's libraries, of their versions and of what
-// they link with, in bytes: they are kept as long as the package. Those of glibc and of
-// Qt have some 10 kB.
+// maxInterface is the largest total length, in bytes, of the names of a package's
+// libraries, of their versions and of their links, which are stored as long as the package.
+// Those of glibc and of Qt have some 10 kB.
 const maxInterface = 4 << 20
 
 // unnumbered is a library whose soname has no version, as libperl.so.
@@ -72,9 +72,9 @@ type unnumbered struct {
 	directory string // the versioned directory in which it lies; empty when in usr/lib itself
 }
 
-// Unnumbered returns what Interface.Symbols has for a library without a version in
-// its soname, by its file and soname in a package of this version; not ok when the
-// soname has one, or nobody can link with the file.
+// Unnumbered returns the entry of Interface.Symbols for a library without a version in its
+// soname, by its file and soname in a package of this version. ok is false when the soname
+// has one, or no program can link with the file.
 func Unnumbered(file, soname, bits, version string) (symbols string, ok bool) {
 	written := SonameOf(soname, bits)
 	dir, ok := linkedFrom(file)
@@ -90,7 +90,7 @@ func (l *libraryReader) symbolsOf(version string) []string {
 	return list
 }
 
-// foreign returns what the package links with and does not bring itself, sorted.
+// foreign returns the libraries that the package links with and does not contain, sorted.
 func (l *libraryReader) foreign() []string {
 	for _, own := range l.sonames {
 		delete(l.links, own)
@@ -129,7 +129,7 @@ func (l *libraryReader) look(header *tar.Header, content io.Reader) error {
 	return l.add(header.Name, lib)
 }
 
-// add adds what a program or library has to do with others.
+// add adds the sonames, links and symbol versions of a program or library.
 func (l *libraryReader) add(name string, lib library) error {
 	for _, needed := range lib.needed {
 		l.link(SonameOf(needed, lib.bits))

@@ -34,7 +34,7 @@ func Noticed(deps []Dep, from, to []Interface) (reason string, changed bool) {
 	return "", false
 }
 
-// Asks reports whether one of the dependencies names one of the packages, or what it
+// Asks reports whether one of the dependencies names one of the packages, or one of its
 // provides, in any version.
 func Asks(deps []Dep, list []Interface) bool {
 	return slices.ContainsFunc(deps, func(d Dep) bool { return answersTo(d, dependable(list)).named })

@@ -14,9 +14,8 @@ import (
 // Versions of symbols: Drepper, "ELF Symbol Versioning"; glibc's elf/link.h. The
 // records are the same in files of both word sizes.
 
-// isPrivate reports whether symbols of a version may change at any time although
-// its name stays, as those of Qt_6_PRIVATE_API and GLIBC_PRIVATE: what uses them
-// must be built again whenever they do.
+// isPrivate reports whether a version's symbols may change while its name stays, as those
+// of Qt_6_PRIVATE_API and GLIBC_PRIVATE: users of them must be rebuilt with each change.
 func isPrivate(version string) bool { return strings.Contains(version, "PRIVATE") }
 
 // verdef is a version that a library defines.

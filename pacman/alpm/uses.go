@@ -10,7 +10,7 @@ import (
 // directory, a soname, a private version of symbols.
 type Gone struct {
 	Name string // as those that use it have it in Directories or Links
-	Next string // what is in its place: usr/lib/python3.14/ for usr/lib/python3.13/
+	Next string // its successor: usr/lib/python3.14/ for usr/lib/python3.13/
 }
 
 // String returns a sentence's end: "moved from /usr/lib/python3.13/ to …".
@@ -32,9 +32,9 @@ func (g Gone) IsDirectory() bool { return isDirectory(g.Name) }
 
 func isDirectory(name string) bool { return strings.HasSuffix(name, "/") }
 
-// GoneOf lists what the packages of a pkgbase offered and now offer in another
-// version only. What vanished without anything in its place is left out: a package
-// that lost its modules takes nothing from those that still have some.
+// GoneOf returns the versioned directories and sonames that the packages of a pkgbase had
+// and now have in another version only. Those without a successor are left out: a package
+// that lost its modules does not break others that have some.
 func GoneOf(from, to []Interface) []Gone {
 	now := offers(to)
 	have := map[string]bool{}
@@ -53,7 +53,8 @@ func GoneOf(from, to []Interface) []Gone {
 	return list
 }
 
-// offers lists what packages offer to those that use it, sorted.
+// offers returns the versioned directories and sonames that packages have for others,
+// sorted.
 func offers(list []Interface) []string {
 	var names []string
 	for _, i := range dependable(list) {
@@ -62,9 +63,9 @@ func offers(list []Interface) []string {
 	return sortUnique(names)
 }
 
-// Uses lists what packages notice of others without depending on them by name:
-// the versioned directories in which they have files and the sonames that they
-// link with. It is not whole when some of it is not known.
+// Uses returns the parts of others that packages use without depending on them by name:
+// the versioned directories in which they have files and the sonames that they link with.
+// whole is false when some of them are not known.
 func Uses(list []Interface) (names []string, whole bool) {
 	whole = len(list) > 0
 	for _, i := range dependable(list) {

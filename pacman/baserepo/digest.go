@@ -11,14 +11,14 @@ import (
 )
 
 // Digests has digests of packages of the base together with all that they depend
-// on when they run. Two are the same exactly when the same packages with the same
-// interfaces are behind them: what is built with the ones is built with the others.
+// on when they run. Two are the same exactly when both stand for the same packages with the
+// same interfaces, so that builds with either have the same inputs.
 type Digests struct {
 	graph *packageGraph
 	deep  []string // by component
 }
 
-// packageGraph has the packages of a snapshot and what each depends on.
+// packageGraph has the packages of a snapshot and their dependencies.
 type packageGraph struct {
 	nodes      []*Entry // that win their name, by name
 	place      map[string]int32
@@ -33,9 +33,9 @@ type packageGraph struct {
 // Known reports whether every base repository has been read.
 func (s *Snapshot) Known() bool { return s.known }
 
-// Digests returns the digests of the packages. Those that the function excludes
-// count as if nothing was known of their interface, since others take their place;
-// what they depend on counts all the same. A nil function excludes none.
+// Digests returns the digests of the packages. Packages that the function excludes
+// are replaced by others, and count as if their interface was not known, but their
+// dependencies count. A nil function excludes none.
 func (s *Snapshot) Digests(excludes func(*Entry) bool) Digests {
 	s.graphOnce.Do(func() { s.packageGraph = s.newPackageGraph() })
 	if excludes == nil {

@@ -14,7 +14,7 @@ import (
 	"buildbtw/pacman/alpm"
 )
 
-// Bounds far above what distributions have.
+// Limits far above the numbers of distributions.
 const (
 	maxMember = 4 << 20 // bytes of one description
 	maxLine   = 64 << 10

@@ -8,10 +8,10 @@ import (
 // User is a package of the base that uses something.
 type User struct {
 	Entry
-	Name string // what it uses, as alpm.Uses names it, or a dependency on a soname as written
+	Name string // the part that it uses, as alpm.Uses names it, or a dependency on a soname as written
 }
 
-// Users returns the packages of the base that use what the function accepts: a
+// Users returns the packages of the base that use a name that the function accepts: a
 // versioned directory in which they have files, a soname that they link with or
 // depend on. They are sorted by pkgname. It is not whole when the lists of files, or for
 // sonames those of links, of a repository are missing: packages that do not name

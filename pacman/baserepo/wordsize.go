@@ -12,11 +12,11 @@ import (
 // names tell of which size their libraries are have no entry.
 type WordSizes map[string]map[string][]string
 
-// Of lists what is known of a package.
+// Of returns the libraries with word sizes of a package.
 func (w WordSizes) Of(architecture, pkgname string) []string { return w[architecture][pkgname] }
 
-// Add takes over what a package says, in the place of what is known of it, unless
-// its name tells as much.
+// Add replaces the libraries of a package by those among its dependencies, unless its name
+// implies the same word sizes.
 func (w WordSizes) Add(architecture, pkgname string, dependencies []string) {
 	libraries := withWordSizes(architecture, pkgname, dependencies)
 	switch {
@@ -30,8 +30,8 @@ func (w WordSizes) Add(architecture, pkgname string, dependencies []string) {
 }
 
 // withWordSizes lists the libraries among dependencies that state their word size,
-// if one of them, or a dependency on a package lib32-…, differs from what the
-// package's own name tells.
+// if one of them, or a dependency on a package lib32-…, differs from the word
+// size that the package's own name implies.
 func withWordSizes(architecture, pkgname string, dependencies []string) (libraries []string) {
 	native, lib32, odd := alpm.WordSize(architecture), strings.HasPrefix(pkgname, "lib32-"), false
 	for _, text := range dependencies {
@@ -50,7 +50,7 @@ func withWordSizes(architecture, pkgname string, dependencies []string) (librari
 	return libraries
 }
 
-// WordSizes returns what the packages say that pacman would install.
+// WordSizes returns the word sizes of the packages that pacman would install.
 func (b Bases) WordSizes() WordSizes {
 	w := WordSizes{}
 	for architecture, base := range b {

@@ -53,7 +53,7 @@ func (r *Repos) Adopt(ctx context.Context, a Adoption) (missing []int, err error
 	for _, arch := range slices.Sorted(maps.Keys(byArch)) {
 		id := ID{Repository: a.Repository, DB: a.DB, Architecture: arch}
 		if err := r.publish(ctx, id, byArch[arch]); err != nil {
-			r.cache.Delete(id) // what is on disk may be ahead of it
+			r.cache.Delete(id) // the disk may be ahead of it
 			return nil, fmt.Errorf("adopt packages into %s for %s: %w", a.Repository, arch, err)
 		}
 	}

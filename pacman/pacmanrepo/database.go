@@ -99,7 +99,7 @@ func formatDesc(f file, i *alpm.PkgInfo) []byte {
 	return b.Bytes()
 }
 
-// parseEntry reads back what newEntry or repo-add wrote.
+// parseEntry parses the files of an entry that newEntry or repo-add wrote.
 func parseEntry(desc, files []byte) (*entry, error) {
 	e := &entry{desc: desc, files: files}
 	var size string
@@ -278,7 +278,7 @@ func (d disk) readArchive(name string) (map[string]*entry, error) {
 // empty file, and one that a crash cut between two entries, would be a whole one.
 const endOfArchive = 1024
 
-// zeros counts the zero bytes at the end of what was read.
+// zeros is a reader that counts the zero bytes at the end of its input.
 type zeros struct {
 	r io.Reader
 	n int

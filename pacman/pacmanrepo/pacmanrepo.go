@@ -7,7 +7,7 @@
 // write of the database. Either step may be repeated after a crash at any point
 // and ends with the same result.
 //
-// # What a client sees
+// # The client's view
 //
 // X.db and X.files are symbolic links, made once, to X.db.tar.zst and
 // X.files.tar.zst, and those are only ever replaced by rename: a reader gets the
@@ -260,10 +260,10 @@ func IsDatabase(db, file string) bool {
 	return false
 }
 
-// Upgrade is how a machine gets what a repository has, in words, and as a command
-// for a shell. With bump its rebuilds have higher versions than what they replace.
-// Else they keep their version, so that pacman -Syu, which compares versions, leaves
-// them and refuses what breaks them.
+// Upgrade returns how a machine installs a repository's packages: in words, and as a shell
+// command. With bump rebuilds have higher versions than the packages that they replace.
+// Without, they keep their version; pacman -Syu, which compares versions, does not install
+// them and refuses packages that break their installed versions.
 func Upgrade(db string, bump bool) (words, command string) {
 	if bump {
 		return "Rebuilt packages have a higher pkgrel than what they replace, so that pacman installs them as any other upgrade:", "sudo pacman -Syu"

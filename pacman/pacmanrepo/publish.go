@@ -46,7 +46,7 @@ func (r *Repos) Publish(ctx context.Context, p Publication) error {
 	for _, arch := range p.Architectures {
 		id := ID{Repository: p.Repository, DB: p.DB, Architecture: arch}
 		if err := r.publish(ctx, id, items); err != nil {
-			r.cache.Delete(id) // what is on disk may be ahead of it
+			r.cache.Delete(id) // the disk may be ahead of it
 			return fmt.Errorf("publish attempt %s to %s for %s: %w", p.Attempt, p.Repository, arch, err)
 		}
 	}

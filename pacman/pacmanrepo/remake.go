@@ -24,7 +24,7 @@ func (r *Repos) Remake(ctx context.Context, id ID, packages []buildbtw.Package) 
 		return nil, err
 	}
 	defer unlock()
-	r.cache.Delete(id) // the disk is what counts
+	r.cache.Delete(id) // only the disk counts
 	before, err := r.loadExisting(id)
 	var damaged *DamagedError
 	if errors.As(err, &damaged) {

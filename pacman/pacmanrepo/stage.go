@@ -57,7 +57,7 @@ func (r *Repos) Stage(ctx context.Context, u Upload, body io.Reader) (buildbtw.P
 	switch {
 	case err == nil && e.filename == u.Filename:
 		return e.pkg(u.Attempt.ID), nil
-	case isDamaged(err): // what comes now is another chance
+	case isDamaged(err): // this upload may be undamaged
 		err = r.disk.removeAll(filepath.Join(r.attemptDir(u.Attempt), u.SHA256))
 	case errors.Is(err, fs.ErrNotExist):
 		err = nil
@@ -239,8 +239,8 @@ func (r *Repos) nameUpload(dir, temp string, e *entry) error {
 	return r.disk.syncDir(dir)
 }
 
-// readBack compares the files in dir with what was to be written for e: what
-// cannot be read again could not be published.
+// readBack reads the files in dir and compares them with e, because an entry that cannot
+// be read could not be published.
 func (d disk) readBack(dir string, e *entry) error {
 	got, _, err := d.readStaged(dir)
 	if err != nil {
@@ -349,7 +349,7 @@ func (r *Repos) StagedBesides(attempt buildbtw.AttemptName, digest string) (pack
 	return packages, bytes, nil
 }
 
-// maxInterfaces bounds, in bytes, what is stored of the interfaces of an attempt's
+// maxInterfaces is the largest size, in bytes, of the stored interfaces of an attempt's
 // packages, which are in memory together when they are published.
 const maxInterfaces = 64 << 20
 

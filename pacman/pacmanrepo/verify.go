@@ -67,7 +67,7 @@ func (r *Repos) ids(repository string) ([]ID, error) {
 
 func (r *Repos) verify(ctx context.Context, id ID) (Contents, error) {
 	c := Contents{ID: id}
-	r.cache.Delete(id) // the disk is what counts
+	r.cache.Delete(id) // only the disk counts
 	d, err := r.load(id)
 	if err != nil {
 		return c, err
@@ -163,7 +163,7 @@ func (r *Repos) prune(id ID, before time.Time) (int, error) {
 	switch {
 	case err != nil:
 		return 0, err
-	case d.dirty: // a crash, or damage: what it lists is not sure
+	case d.dirty: // a crash, or damage: its list may be wrong
 		return 0, &DamagedError{id, fmt.Errorf("%s.db and %s.files do not list the same", id.DB, id.DB)}
 	}
 	dir := r.archDir(id.Repository, id.Architecture)

@@ -43,8 +43,8 @@ func (c change) hiddenArchive(kind string) string {
 	return filepath.Join(c.dir, ".tmp."+archiveName(c.now.id.DB, kind))
 }
 
-// writeNative packs what changed and writes both databases at once, because
-// most of the time goes by waiting for the disk.
+// writeNative compresses the changed entries and writes both databases concurrently,
+// because most of the time is spent waiting for the disk.
 func (r *Repos) writeNative(ctx context.Context, c change) (*database, error) {
 	next := c.now.with(c.entries())
 	if err := next.pack(ctx, r.packer, c.now.blocks); err != nil {

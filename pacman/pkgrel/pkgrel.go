@@ -39,8 +39,8 @@ func Next(version string, shown []string) (next string, ok bool) {
 	return next, true
 }
 
-// maxPkgrel bounds what is counted up; the highest of a whole distribution has three
-// digits.
+// maxPkgrel is the largest pkgrel that is raised; the highest of a whole distribution has
+// three digits.
 const maxPkgrel = 1_000_000
 
 // whole returns the part of a pkgrel before its point, -1 when that is no number:
@@ -85,8 +85,9 @@ var (
 )
 
 // Raise returns a source with another pkgrel. It changes a PKGBUILD that assigns a plain
-// number to pkgrel on one line, the same that the .SRCINFO has, and refuses any other in
-// words that follow the name of the package: bash alone could tell what they mean.
+// number to pkgrel on one line, the same that the .SRCINFO has, and returns an error for
+// any other, because only bash could evaluate it. The error's text is to follow the name
+// of the package.
 func Raise(recipe, srcinfo []byte, pkgrel string) (Source, error) {
 	if whole(pkgrel) < 0 {
 		return Source{}, buildbtw.Invalid("%q is no pkgrel", pkgrel)

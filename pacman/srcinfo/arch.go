@@ -22,10 +22,10 @@ func (i *Info) firstPackage(arch string, allowed bool) int {
 	return -1
 }
 
-// Forbids returns what keeps makepkg from building on an architecture that some of
-// the packages are for: the pkgbase, or else the first package, that does not have
-// it, and the names of its arch array. Empty when nothing does, or when no package
-// is for that architecture.
+// Forbids returns the name whose arch array keeps makepkg from building on an architecture
+// that some of the packages are for, and that array: the pkgbase, or else the first package
+// without the architecture. name is empty when makepkg would build, or when no package is
+// for the architecture.
 func (i *Info) Forbids(arch string) (name string, has []string) {
 	if i.Allows(arch) || i.firstPackage(arch, true) < 0 {
 		return "", nil

@@ -10,7 +10,7 @@ import (
 type Source struct {
 	Entry    string
 	Name     string // of the file or directory in SRCDEST, or of a file beside the PKGBUILD
-	Protocol string // what fetches it: https, git, …; "local" for a file beside the PKGBUILD
+	Protocol string // by which it is fetched: https, git, …; "local" for a file beside the PKGBUILD
 	URL      string // for the program that fetches it, without VCS prefix, fragment and query; empty when local
 	Fragment string // of a VCS: commit=…, tag=…, branch=…
 	Signed   bool   // of a VCS: "?signed", the commit or tag must have a valid signature

@@ -1,6 +1,6 @@
 // Package fake is a runner that makes tiny but real packages without running
-// anything from the source. It is for tests and for working on the pages; what
-// it does is asked for by a file .fake in the source tree.
+// anything from the source. It is for tests and for working on the pages; a file
+// .fake in the source tree controls it.
 package fake
 
 import (
@@ -31,7 +31,7 @@ func (Runner) Name() string { return "fake" }
 // Probe implements runners.Runner; the fake runner needs nothing.
 func (Runner) Probe(context.Context) error { return nil }
 
-// Build does what the source asks for.
+// Build makes the packages, prints the lines and ends as the file .fake of the source says.
 func (Runner) Build(ctx context.Context, job runners.Job, log io.Writer) runners.Result {
 	w, err := readWish(job)
 	if err != nil {
@@ -63,7 +63,7 @@ func (Runner) Build(ctx context.Context, job runners.Job, log io.Writer) runners
 	return runners.Result{Outcome: buildbtw.OutcomeBuilt}
 }
 
-// wish is what a .fake file asks for. Its lines are key=value:
+// wish is the content of a .fake file. Its lines are key=value:
 //
 //	sleep=2s            work that long
 //	log-lines=1000      print that many lines meanwhile
@@ -85,7 +85,7 @@ type wish struct {
 	files    []string
 }
 
-// Limits of what a source may ask for.
+// Limits of the values in a .fake file.
 const (
 	maxLines = 10_000_000
 	maxSize  = 1 << 30

@@ -47,7 +47,7 @@ func makePackages(job runners.Job, info *srcinfo.Info, w wish) error {
 	return nil
 }
 
-// content is what goes into one package.
+// content has the files and metadata of one package.
 type content struct {
 	job      runners.Job
 	pkg      srcinfo.Package

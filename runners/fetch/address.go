@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// special lists what of 0.0.0.0/0 and 2000::/3 is no host of the public internet
-// (IANA's registries of special-purpose addresses), and addresses of clouds that
-// give out secrets.
+// special lists the networks in 0.0.0.0/0 and 2000::/3 that have no hosts of the public
+// internet (IANA's registries of special-purpose addresses), and the metadata addresses
+// of clouds, which serve secrets.
 //
 //nolint:gochecknoglobals // a table
 var special = []struct {

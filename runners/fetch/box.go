@@ -37,11 +37,10 @@ const (
 	insidePort = 3128
 )
 
-// Inside makes this program what it is in a fetch box, if it was started there,
-// and then does not return. Every program and test that fetches calls it first in
-// main. In the box, which has a network namespace of its own, it opens the port
-// on which the program to run finds its proxy, hands the open socket out to the
-// fetcher, which serves it from outside, and becomes that program. Its arguments
+// Inside runs this process's part in a fetch box, if it was started in one, and then does
+// not return. Every program and test that fetches calls it first in main. In the box,
+// which has a network namespace of its own, it opens the proxy's port, passes the open
+// socket to the fetcher, which serves it from outside, and executes curl or git. Its arguments
 // are the whole environment, "--", and the program's command line. Started by QEMU
 // it is a guest's way to a Door.
 func Inside() {
@@ -192,7 +191,7 @@ func descriptors() ([]*os.File, *net.UnixConn, <-chan bool, error) {
 	started := make(chan bool, 1)
 	go func() {
 		defer r.Close()
-		text, _ := io.ReadAll(io.LimitReader(r, 64<<10)) // what was said until the end
+		text, _ := io.ReadAll(io.LimitReader(r, 64<<10)) // its output until the end
 		started <- bytes.Contains(text, []byte(`"exit-code"`))
 	}()
 	return []*os.File{w, theirs, self}, unixConn, started, nil

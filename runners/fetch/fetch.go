@@ -1,5 +1,5 @@
-// Package fetch gets the sources of a build from the internet, before the build
-// and without running anything of it: what is to be fetched is in the .SRCINFO.
+// Package fetch downloads the sources of a build from the internet, before the build and
+// without running any of its code: their URLs are in the .SRCINFO.
 // curl and git run in a box that sees neither the PKGBUILD nor anything of the
 // machine, and whose only way out is a proxy of this package, which refuses
 // addresses that are not the public internet's. Each attempt gets sources of its
@@ -88,7 +88,8 @@ func New(o Options) (*Fetcher, error) {
 // nobody is the user that owns nothing.
 const nobody = 65534
 
-// Probe returns why sources cannot be fetched on this machine, and what to do.
+// Probe returns an error with the reason, and the remedy, if sources cannot be fetched on
+// this machine.
 func (f *Fetcher) Probe(ctx context.Context) error {
 	if err := f.findTools(); err != nil {
 		return err
@@ -333,10 +334,11 @@ func (o *fetching) progress() (stop func()) {
 	}
 }
 
-// judge returns the result for a source that could not be fetched. What may pass is
-// the fault of networks and other machines. What is no fetchError is this machine's.
+// judge returns the result for a source that could not be fetched. An error that may pass
+// is the fault of networks and other machines; one that is no fetchError is this
+// machine's.
 func (o *fetching) judge(ctx context.Context, err error) runners.Result {
-	if ctx.Err() != nil { // the agent knows what the cause stands for
+	if ctx.Err() != nil { // the agent reads the cause of ctx
 		return runners.Result{Outcome: buildbtw.OutcomeCancelled, Message: context.Cause(ctx).Error()}
 	}
 	var known *fetchError
@@ -395,8 +397,8 @@ func curlError(code int, said string) *fetchError {
 	return &fetchError{reason: reason}
 }
 
-// git returns git's command line: a bare mirror, which is what makepkg clones its
-// working copy from, without hooks.
+// git returns git's command line, without hooks, for a bare mirror from which makepkg
+// clones its working copy.
 func (o *fetching) git() []string {
 	return []string{
 		o.tools["git"], "-c", "core.hooksPath=/dev/null", "-c", "protocol.file.allow=never", "-c", "protocol.ext.allow=never",
@@ -412,11 +414,11 @@ func gitEnvironment() []string {
 	}
 }
 
-// gitGone matches what git says of a repository that is not there, or not for everybody:
-// then servers ask for a name, which nobody here gives.
+// gitGone matches git's messages about a repository that does not exist or is private: for
+// both, servers ask for a user name.
 var gitGone = regexp.MustCompile(`(?i)returned error: 4(0[1-7]|10)|repository .*not found|could not read (username|password)|authentication failed|not valid: is this a git repository`)
 
-// gitError judges what git said.
+// gitError classifies a failure of git by its messages.
 func gitError(code int, said string) *fetchError {
 	reason := fmt.Sprintf("git ended with exit code %d", code)
 	for line := range strings.Lines(said) {

@@ -124,7 +124,7 @@ func (p *proxy) tunnel(w http.ResponseWriter, r *http.Request) error {
 	return nil // the program judges how its connection ended
 }
 
-// copy passes on what came in, and counts it. It returns nil at the end.
+// copy copies and counts bytes. It returns nil at the end.
 func (p *proxy) copy(to io.Writer, from io.Reader) error {
 	buffer := make([]byte, 64<<10)
 	for {
@@ -189,8 +189,8 @@ func (p *proxy) check(target, address string) error {
 	return &refusedError{target, reason}
 }
 
-// checkName refuses what the site's proxy should not be asked for, as far as can
-// be told from here: that one resolves the name itself.
+// checkName returns an error for hosts that the site's proxy must not be asked for. The
+// check is incomplete, because that proxy resolves the name itself.
 func (p *proxy) checkName(ctx context.Context, host, port string) error {
 	target := net.JoinHostPort(host, port)
 	if p.allow[endpoint(host, port)] {

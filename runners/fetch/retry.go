@@ -46,7 +46,7 @@ func (m *mirror) hopeless() bool {
 	return gone > 1
 }
 
-// kind is what an error of fetching means for another try.
+// kind is the kind of a fetch error, which decides about another try.
 type kind int
 
 const (
@@ -173,7 +173,7 @@ func (c checksum) check(file string) error {
 
 func clipped(digest string) string { return digest[:min(len(digest), 12)] + "…" }
 
-// keep moves what was fetched to where makepkg looks for it. A file with another digest
+// keep moves a fetched file to the directory where makepkg looks for it. A file with another digest
 // is set aside for makeDo.
 func (o *fetching) keep(dest string, m *mirror) error {
 	from := filepath.Join(o.scratch, o.source.Name)
@@ -195,8 +195,8 @@ func (o *fetching) keep(dest string, m *mirror) error {
 // other returns where a file with another digest than that of the .SRCINFO is.
 func (o *fetching) other() string { return o.scratch + "-other" }
 
-// makeDo takes a file with another digest when no mirror has a better one: makepkg goes by
-// the PKGBUILD, and says what is wrong. Without such a file it returns the error.
+// makeDo uses a file with another digest when no mirror has the right one: makepkg compares
+// it with the PKGBUILD and reports the difference. Without such a file it returns the error.
 func (o *fetching) makeDo(dest string, last *fetchError) error {
 	if _, err := os.Lstat(o.other()); err != nil {
 		return last

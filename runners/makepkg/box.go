@@ -85,7 +85,7 @@ func newStatusPipe() (<-chan bool, *os.File, error) {
 	started := make(chan bool, 1)
 	go func() {
 		defer r.Close()
-		text, _ := io.ReadAll(io.LimitReader(r, 64<<10)) // what was said until the end
+		text, _ := io.ReadAll(io.LimitReader(r, 64<<10)) // its output until the end
 		started <- bytes.Contains(text, []byte(`"exit-code"`))
 	}()
 	return started, w, nil

@@ -8,7 +8,7 @@ import (
 )
 
 // shownEtc returns the files and directories of the host's /etc that a build sees, as
-// patterns: what programs of /usr need to run as on the host. Never /etc itself,
+// patterns: those that programs of /usr need to run as on the host. Never /etc itself,
 // nor a directory into which people or programs put settings: there are tokens
 // and passwords in them, and inside the box a build may be the worker's own user.
 // For that reason settings of tools that hold credentials are missing: gitconfig,
@@ -36,8 +36,8 @@ func (r *Runner) shownEtc() []string {
 	}, r.options.ShowEtc...)
 }
 
-// copyEtc fills a build's /etc: copies of what is shown, as far as everybody on
-// the host may read it, and what is the same for every build.
+// copyEtc fills a build's /etc with copies of the files of shownEtc that everybody on the
+// host may read, and with files that are the same for every build.
 func (b *build) copyEtc(to string) error {
 	for _, pattern := range b.shownEtc() {
 		matches, err := filepath.Glob(filepath.Join("/etc", pattern))
@@ -141,7 +141,7 @@ func (r *Runner) Shows(file string) bool {
 		shown = append(shown, "/"+dir)
 	}
 	for _, pattern := range r.shownEtc() {
-		matches, _ := filepath.Glob(filepath.Join("/etc", pattern)) // copyEtc says what is wrong with it
+		matches, _ := filepath.Glob(filepath.Join("/etc", pattern)) // copyEtc reports its errors
 		shown = append(shown, matches...)
 	}
 	for _, name := range names {

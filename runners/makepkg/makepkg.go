@@ -34,7 +34,7 @@ const (
 	// files of /etc read-only, no network, and no process but its own.
 	Sandbox Isolation = "sandbox"
 	// None isolates nothing: the repository's packages are found through the compiler's
-	// environment variables only, and the PKGBUILD may do what the user may.
+	// environment variables only, and the PKGBUILD has all rights of the user.
 	// For machines that allow no namespaces.
 	None Isolation = "none"
 )
@@ -249,7 +249,7 @@ func (b *build) common(ctx context.Context, exit runners.Exit, err error) (runne
 	var stalled *runners.StallError
 	var over *limit.ExceededError
 	switch {
-	case ctx.Err() != nil: // the agent knows what the cause stands for
+	case ctx.Err() != nil: // the agent reads the cause of ctx
 		return runners.Result{Outcome: buildbtw.OutcomeCancelled, Message: context.Cause(ctx).Error()}, true
 	case errors.As(exit.Killed, &stalled):
 		return runners.Result{Outcome: buildbtw.OutcomeStalled, Message: stalled.Error()}, true

@@ -145,8 +145,8 @@ func lchownTree(dir string, uid, gid int) (err error) {
 	})
 }
 
-// takeBack lets a worker that is not root's read and remove what its subordinate
-// ids have left. The build has ended.
+// takeBack lets a worker that is not root read and remove the files of its subordinate
+// ids. The build has ended.
 func (b *build) takeBack(ctx context.Context) error {
 	if b.way != subUser {
 		return nil

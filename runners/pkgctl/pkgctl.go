@@ -1,7 +1,7 @@
 // Package pkgctl is the runner that builds as Arch Linux's packagers do: with
 // devtools, in a clean chroot. It calls the programs of which `pkgctl build` and
-// archbuild are made, so that what downloads and what runs code of packages are two
-// steps, and only the first has a network (infrastructure/guest/chroot.sh).
+// archbuild are made, so that downloading and running code of packages are two steps, and
+// only the first has a network (infrastructure/guest/chroot.sh).
 //
 // Each build has a chroot for itself for as long as it runs, whatever other builds, of
 // this worker or another, run on the machine; a lock of the kernel's says who has which

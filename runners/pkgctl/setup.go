@@ -16,12 +16,13 @@ import (
 	"buildbtw/runners"
 )
 
-// around is what calls chroot.sh's functions on a machine that others use, too.
+// around is the script that calls chroot.sh's functions on a machine that has other uses,
+// too.
 //
 //go:embed place.sh
 var around string
 
-// setup is what the scripts need to know of a job.
+// setup has the properties of a job that the scripts depend on.
 type setup struct {
 	job       runners.Job
 	users     string

@@ -18,8 +18,7 @@ import (
 	"buildbtw/runners/fetch"
 )
 
-// fill writes the guest's input: the source, what was fetched for it, settings, the
-// script.
+// fill writes the guest's input: the source, the fetched files, settings, the script.
 func (r *Runner) fill(g guest, sources string) error {
 	text, err := script(r.options.Script)
 	if err != nil {

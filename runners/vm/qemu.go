@@ -244,7 +244,7 @@ func (q *qemu) commandLine() string {
 func commas(s string) string { return strings.ReplaceAll(s, ",", ",,") }
 
 // shareRoot serves the build machine's root file system to the guest, read-only
-// as the guest mounts it; its user sees what virtiofsd's user sees.
+// as the guest mounts it; its user has the same access as virtiofsd's user.
 func (q *qemu) shareRoot(ctx context.Context, f guestFiles, g guest) (stop func(), err error) {
 	if q.Guest.Root != rootHost {
 		return func() {}, nil
