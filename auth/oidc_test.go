@@ -193,7 +193,7 @@ func TestAForgedAnswerSignsNobodyIn(t *testing.T) {
 			delete(a.Claims, "azp")
 		},
 		"another issuer":       set("iss", "https://evil.example.org"),
-		"expired":              set("exp", time.Now().Add(-time.Second).Unix()),
+		"expired":              set("exp", g.now.Add(-time.Second).Unix()),
 		"another nonce":        set("nonce", "ABC"),
 		"no nonce":             func(a *oidctest.Answer) { delete(a.Claims, "nonce") },
 		"another access token": set("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"),
