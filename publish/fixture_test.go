@@ -27,6 +27,8 @@ import (
 type fixture struct {
 	*schedulertest.Server
 	bases int // versions of the base so far
+
+	debug bool // builds make a debug package, too
 }
 
 func newFixture(t testing.TB) *fixture {
@@ -50,6 +52,10 @@ func (f *fixture) build(t *testing.T, c *store.Claimed) {
 			Srcinfo: string(srcinfos[c.Build.Commit].Text), SourceDate: 1_700_000_000,
 		},
 		Tree: filepath.Join(f.Sources, c.Build.Source), Output: t.TempDir(), Work: t.TempDir(),
+	}
+	if f.debug {
+		name := c.Build.Pkgbase + "-debug"
+		job.Pkgnames, job.Srcinfo = append(slices.Clone(job.Pkgnames), name), job.Srcinfo+"\npkgname = "+name+"\n"
 	}
 	if r := (fake.Runner{}).Build(t.Context(), job, io.Discard); r.Outcome != buildbtw.OutcomeBuilt {
 		t.Fatalf("the fake runner: %+v", r)

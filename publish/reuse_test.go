@@ -208,6 +208,40 @@ func TestForcedRebuildBuildsEverythingAboveAgain(t *testing.T) {
 	f.wantListed(t, "work_1", "app-1-1", "leaf-1-1", "lib-1-1")
 }
 
+// TestNamesThatARebuildDoesNotMakeVanish from the repository, from what is known of the
+// build, and from what later iterations take over.
+func TestNamesThatARebuildDoesNotMakeVanish(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.three(t)
+	f.SpaceWith(t, "work", everything, "lib")
+	f.Pass(t, "sync", "iterate")
+	f.debug = true
+	f.wantBuilt(t, "lib", "app", "leaf")
+	f.wantListed(t, "work_1", "app-1-1", "app-debug-1-1", "leaf-1-1", "leaf-debug-1-1", "lib-1-1", "lib-debug-1-1")
+	rows, _, err := f.Store.Builds(t.Context(), store.BuildFilter{Buildspace: "work", Pkgbase: "app"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Store.RebuildBuild(t.Context(), "alice", rows[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	f.debug = false
+	f.build(t, f.DB.Claim(t, "worker"))
+	f.wantListed(t, "work_1", "app-1-1", "leaf-1-1", "leaf-debug-1-1", "lib-1-1", "lib-debug-1-1") // leaf is not built again yet
+	packages, err := f.Store.RepositoryPackages(t.Context(), "work_1", "x86_64")
+	if err != nil || len(packages) != 5 || packages[0].Pkgname != "app" || packages[1].Pkgname != "leaf" {
+		t.Errorf("the repository's packages are %+v, %v", packages, err)
+	}
+	f.wantBuilt(t, "leaf")
+	f.SpaceWith(t, "other", everything, "lib")
+	f.Pass(t, "sync", "iterate")
+	f.wantBuilt(t)
+	for _, repository := range []string{"work_1", "other_1"} {
+		f.wantListed(t, repository, "app-1-1", "leaf-1-1", "lib-1-1", "lib-debug-1-1")
+	}
+}
+
 func TestForcedRebuildEndsWhatRunsAbove(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

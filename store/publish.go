@@ -255,7 +255,7 @@ func (q *Reader) PublishingOf(ctx context.Context, build int64) (p Publishing, e
 
 // RepositoryPackages gives the packages that a repository has for an
 // architecture: those of built builds, and of builds that are built again until
-// their new ones replace them. Of two stages of a pkgbase the second comes last.
+// their new ones replace them.
 func (q *Reader) RepositoryPackages(ctx context.Context, repository, architecture string) ([]buildbtw.Package, error) {
 	packages := []buildbtw.Package{}
 	if err := q.list(ctx, &packages, "repository_packages", args{"repository": repository, "architecture": architecture}); err != nil {

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,6 +42,71 @@ func TestBeginPublishTakesExactlyTheUploadedFiles(t *testing.T) {
 		t.Errorf("got %+v, %v", p, err)
 	}
 	db.Check(t)
+}
+
+// TestARepositoryHasThePackagesOfOneStage: those that were published last, whichever
+// stage is built again, and none of the names that only the other has.
+func TestARepositoryHasThePackagesOfOneStage(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	ctx := t.Context()
+	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("lib", "app: lib", "app@2: app"))
+	digests := map[string]string{}
+	build := func(name string, debug bool) {
+		t.Helper()
+		c := db.Claim(t, "w1")
+		if c == nil || c.Build.Pkgbase+"@"+strconv.Itoa(c.Build.Stage) != name {
+			t.Fatalf("claimed %+v, want %s", c, name)
+		}
+		files := db.Upload(t, c)
+		if debug {
+			p := storetest.Package(c, c.Build.Pkgbase+"-debug")
+			must(t, db.AddPackage(ctx, c.Attempt.Lease, p))
+			files = append(files, store.PackageFile{Filename: p.Filename, SHA256: p.SHA256})
+		}
+		_, err := db.BeginPublish(ctx, c.Attempt.Lease, files)
+		must(t, err)
+		_, err = db.CompletePublish(ctx, c.Attempt.ID)
+		must(t, err)
+		digests[files[0].SHA256] = name
+	}
+	rebuild := func(stage int) {
+		t.Helper()
+		rows, _, err := db.Builds(ctx, store.BuildFilter{Buildspace: "space", Pkgbase: "app"})
+		must(t, err)
+		for _, b := range rows {
+			if b.Stage == stage {
+				_, err := db.RebuildBuild(ctx, "alice", b.ID)
+				must(t, err)
+			}
+		}
+	}
+	listed := func(want ...string) {
+		t.Helper()
+		packages, err := db.RepositoryPackages(ctx, "space_1", "x86_64")
+		must(t, err)
+		var got []string
+		for _, p := range packages {
+			got = append(got, p.Pkgname+" of "+digests[p.SHA256])
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("listed (-want +got):\n%s", d)
+		}
+	}
+	build("lib@1", false)
+	build("app@1", true)
+	listed("app of app@1", "app-debug of app@1", "lib of lib@1")
+	build("app@2", false)
+	listed("app of app@2", "lib of lib@1")
+	rebuild(2)
+	listed("app of app@2", "lib of lib@1") // until the new ones replace them
+	build("app@2", false)
+	rebuild(1)
+	listed("app of app@2", "lib of lib@1")
+	build("app@1", true)
+	listed("app of app@1", "app-debug of app@1", "lib of lib@1")
+	build("app@2", false)
+	listed("app of app@2", "lib of lib@1")
 }
 
 func TestFinishWithoutAPromisedPackageIsRefused(t *testing.T) {

@@ -74,6 +74,41 @@ func TestAdoptLinksFilesAndMayBeRepeated(t *testing.T) {
 	}
 }
 
+// TestNamesThatAnAdoptedBuildDoesNotMakeVanish, whichever program writes the database.
+func TestNamesThatAnAdoptedBuildDoesNotMakeVanish(t *testing.T) {
+	t.Parallel()
+	eachTool(t, func(t *testing.T, o pacmanrepo.Options) {
+		r, _ := open(t, o)
+		create(t, r, x86)
+		if err := r.Create(t.Context(), next); err != nil {
+			t.Fatal(err)
+		}
+		here := publication(1, stage(t, r, 1, pkg{name: "lib", ext: "zst"}, pkg{name: "lib-debug", base: "lib", ext: "zst"}, pkg{name: "lib-docs", base: "lib", ext: "zst"}), x86)
+		here.Repository = next.Repository
+		other := publication(2, stage(t, r, 2, pkg{name: "app", ext: "zst"}), x86)
+		other.Repository = next.Repository
+		there := publication(3, stage(t, r, 3, pkg{name: "lib", ext: "zst", version: "2.0-1"}, pkg{name: "lib-docs", base: "lib", ext: "zst", version: "2.0-1"}), x86)
+		for _, p := range []pacmanrepo.Publication{here, other, there} {
+			if err := r.Publish(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			if missing, err := r.Adopt(t.Context(), adoption(there.Files)); err != nil || len(missing) > 0 {
+				t.Fatalf("missing %v, %v", missing, err)
+			}
+			all, err := r.Verify(t.Context(), next.Repository)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []string{"app-1.0-1-x86_64.pkg.tar.zst", "lib-2.0-1-x86_64.pkg.tar.zst", "lib-docs-2.0-1-x86_64.pkg.tar.zst"}
+			if d := cmp.Diff(want, all[0].Listed); d != "" {
+				t.Errorf("listed (-want +got):\n%s", d)
+			}
+		}
+	})
+}
+
 func TestAdoptDoesNothingWhenSomethingIsMissing(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(t *testing.T, r *pacmanrepo.Repos, dir string, lib []buildbtw.Package){

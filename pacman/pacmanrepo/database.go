@@ -27,9 +27,10 @@ type entry struct {
 	desc  []byte
 	files []byte
 
-	filename, name, version, arch string
-	sha256, md5                   string // lower case hexadecimal
-	size                          int64  // of the file, bytes
+	filename, name, base, version, arch string
+
+	sha256, md5 string // lower case hexadecimal
+	size        int64  // of the file, bytes
 }
 
 // dir returns the entry's directory inside a database.
@@ -50,7 +51,7 @@ type file struct {
 func newEntry(f file, p *alpm.Package) *entry {
 	return &entry{
 		desc: formatDesc(f, &p.Info), files: []byte("%FILES%\n" + lines(p.Files)),
-		filename: f.name, name: p.Info.Name, version: p.Info.Version, arch: p.Info.Arch,
+		filename: f.name, name: p.Info.Name, base: p.Info.Base, version: p.Info.Version, arch: p.Info.Arch,
 		sha256: f.sha256, md5: f.md5, size: f.size,
 	}
 }
@@ -104,7 +105,7 @@ func parseEntry(desc, files []byte) (*entry, error) {
 	e := &entry{desc: desc, files: files}
 	var size string
 	fields := map[string]*string{
-		"FILENAME": &e.filename, "NAME": &e.name, "VERSION": &e.version, "ARCH": &e.arch,
+		"FILENAME": &e.filename, "NAME": &e.name, "BASE": &e.base, "VERSION": &e.version, "ARCH": &e.arch,
 		"SHA256SUM": &e.sha256, "MD5SUM": &e.md5, "CSIZE": &size,
 	}
 	for field, value := range alpm.DescValues(desc) {
@@ -139,10 +140,13 @@ type database struct {
 	order    []*entry          // as sorted returns them; nil when read from disk
 }
 
-// with returns a database in which the entries replace those of the same
-// pkgnames.
-func (d *database) with(entries []*entry) *database {
+// with returns a database without the dropped entries, in which the others replace
+// those of the same pkgnames.
+func (d *database) with(entries, dropped []*entry) *database {
 	next := &database{id: d.id, entries: maps.Clone(d.entries), modified: d.modified}
+	for _, e := range dropped {
+		delete(next.entries, e.name)
+	}
 	for _, e := range entries {
 		next.entries[e.name] = e
 	}

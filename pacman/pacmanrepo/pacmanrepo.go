@@ -317,7 +317,7 @@ func checkName(what, name string) error {
 	}
 	switch {
 	case name == "":
-		return buildbtw.Invalid("a %s name is missing", what)
+		return buildbtw.Invalid("the %s name is missing", what)
 	case len(name) > maxName:
 		return buildbtw.Invalid("the %s name %.40q… has %d characters; at most %d are allowed", what, name, len(name), maxName)
 	case name[0] == '.' || name[0] == '-' || strings.ContainsFunc(name, unsafe):

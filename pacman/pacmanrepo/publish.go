@@ -23,8 +23,8 @@ type Publication struct {
 }
 
 // Publish puts all packages of an attempt into the repository: per architecture
-// the files first, then one write of the databases, in which they replace the
-// entries of the same pkgnames. When it returns nil, all of it is on disk and
+// the files first, then one write of the databases, in which they replace all
+// entries of the same pkgbases, also of pkgnames that are not made any more. When it returns nil, all of it is on disk and
 // the attempt's staged files are gone. After an error or a crash the same call
 // finishes the rest; a call for packages that are published already does nothing.
 //
@@ -125,6 +125,8 @@ type change struct {
 	now   *database // as it is
 	added []item    // packages whose entries it lacks, or has differently
 	late  []item    // of those, the files that cannot be in place before the switch
+
+	dropped []*entry // of the same pkgbases, of which no package has the name any more
 }
 
 func (r *Repos) publish(ctx context.Context, id ID, items []item) error {
@@ -134,6 +136,7 @@ func (r *Repos) publish(ctx context.Context, id ID, items []item) error {
 		return err
 	}
 	c := change{dir: dir, now: now}
+	names, bases := map[string]bool{}, map[string]bool{}
 	for _, i := range items {
 		if i.pkg.Architecture != archAny && i.pkg.Architecture != id.Architecture {
 			continue
@@ -142,13 +145,21 @@ func (r *Repos) publish(ctx context.Context, id ID, items []item) error {
 			if err := r.checkPublished(dir, now, i); err != nil {
 				return err
 			}
+			i.entry = now.entries[i.pkg.Pkgname]
+			names[i.entry.name], bases[i.entry.base] = true, true
 			continue
 		}
+		names[i.entry.name], bases[i.entry.base] = true, true
 		if err := r.place(&c, i); err != nil {
 			return fmt.Errorf("place %s: %w", i.pkg.Filename, err)
 		}
 	}
-	if len(c.added) == 0 && !now.dirty {
+	for _, e := range now.sorted() {
+		if e.base != "" && bases[e.base] && !names[e.name] {
+			c.dropped = append(c.dropped, e)
+		}
+	}
+	if len(c.added)+len(c.dropped) == 0 && !now.dirty {
 		return r.disk.syncDir(dir) // an earlier call may not have come this far
 	}
 	return r.write(ctx, c)

@@ -89,6 +89,49 @@ func TestNewVersionReplacesTheEntryAndKeepsTheFileUntilPrune(t *testing.T) {
 	})
 }
 
+// TestNamesThatARebuildDoesNotMakeVanish: a repository lists of a pkgbase the packages
+// of its last build, and of others all.
+func TestNamesThatARebuildDoesNotMakeVanish(t *testing.T) {
+	t.Parallel()
+	eachTool(t, func(t *testing.T, o pacmanrepo.Options) {
+		now := time.Now()
+		o.Now = func() time.Time { return now }
+		r, _ := open(t, o)
+		create(t, r, x86)
+		split := func(version string, names ...string) (pkgs []pkg) {
+			for _, name := range names {
+				pkgs = append(pkgs, pkg{name: name, base: "split", version: version, arch: map[bool]string{true: "any"}[name == "split-doc"]})
+			}
+			return pkgs
+		}
+		check := func(listed, unlisted []string) {
+			t.Helper()
+			got := verify(t, r)[x86]
+			if diff := cmp.Diff([][]string{listed, unlisted}, [][]string{got.Listed, got.Unlisted}); diff != "" {
+				t.Errorf("listed, unlisted (-want +got):\n%s", diff)
+			}
+		}
+		publish(t, r, 1, pkg{name: "split-like", version: "1.0-1"})
+		publish(t, r, 2, split("1.0-1", "split", "split-debug", "split-doc")...)
+		first := []string{"split-1.0-1-x86_64.pkg.tar", "split-debug-1.0-1-x86_64.pkg.tar", "split-doc-1.0-1-any.pkg.tar", "split-like-1.0-1-x86_64.pkg.tar"}
+		check(first, nil)
+		files := stage(t, r, 3, split("1.0-1", "split")...) // the very same package, and two names less
+		for range 2 {
+			if err := r.Publish(t.Context(), publication(3, files, x86)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now = now.Add(time.Hour)
+		check([]string{first[0], first[3]}, []string{first[1], first[2]})
+		publish(t, r, 4, split("1.0-2", "split-new")...) // another name altogether
+		check([]string{first[3], "split-new-1.0-2-x86_64.pkg.tar"}, []string{first[0], first[1], first[2]})
+		if n, err := r.Prune(t.Context(), repository, 10*time.Minute); err != nil || n != 2 {
+			t.Errorf("pruned %d, %v; want what was replaced an hour ago", n, err)
+		}
+		check([]string{first[3], "split-new-1.0-2-x86_64.pkg.tar"}, []string{first[0]})
+	})
+}
+
 func TestRebuildWithTheSameNameIsServedUnderItsOwnDigest(t *testing.T) {
 	t.Parallel()
 	eachTool(t, func(t *testing.T, o pacmanrepo.Options) {

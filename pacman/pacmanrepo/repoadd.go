@@ -40,8 +40,20 @@ func (r *Repos) runRepoAdd(ctx context.Context, c change) (*database, error) {
 			return nil, err
 		}
 	}
-	if err := callRepoAdd(ctx, work, archiveName(c.now.id.DB, "db"), packages); err != nil {
-		return nil, err
+	db := archiveName(c.now.id.DB, "db")
+	if len(c.dropped) > 0 && !c.now.dirty {
+		var names []string
+		for _, e := range c.dropped {
+			names = append(names, e.name)
+		}
+		if err := callTool(ctx, "repo-remove", work, db, names); err != nil {
+			return nil, err
+		}
+	}
+	if len(packages) > 0 || c.now.dirty {
+		if err := callTool(ctx, "repo-add", work, db, packages); err != nil {
+			return nil, err
+		}
 	}
 	next, err := r.checkRepoAdd(c, work)
 	if err != nil {
@@ -78,7 +90,7 @@ func (r *Repos) linkInputs(c change, work string) ([]string, error) {
 	}
 	var others []string
 	if c.now.dirty {
-		for _, e := range c.now.with(c.entries()).sorted() {
+		for _, e := range c.next().sorted() {
 			if !slices.Contains(packages, e.filename) {
 				others = append(others, e.filename)
 			}
@@ -97,17 +109,17 @@ func (r *Repos) linkInputs(c change, work string) ([]string, error) {
 	return packages, nil
 }
 
-// callRepoAdd runs the program to its end; when ctx is done it is asked to clean
-// up, and killed if it does not.
-func callRepoAdd(ctx context.Context, work, db string, packages []string) error {
+// callTool runs repo-add or repo-remove to its end; when ctx is done it is asked to
+// clean up, and killed if it does not.
+func callTool(ctx context.Context, tool, work, db string, packages []string) error {
 	const patience = 10 * time.Second // bash answers a signal only when its present child has ended
-	cmd := exec.CommandContext(ctx, "repo-add", append([]string{"--nocolor", db}, packages...)...)
+	cmd := exec.CommandContext(ctx, tool, append([]string{"--nocolor", db}, packages...)...)
 	cmd.Dir = work
 	cmd.Env = append(cmd.Environ(), "TMPDIR="+filepath.Join(work, "tmp"), "LC_ALL=C.UTF-8")
 	out := proc.NewTail(2000)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := proc.Run(ctx, cmd, patience); err != nil {
-		return fmt.Errorf("run repo-add: %w: %s", err, out)
+		return fmt.Errorf("run %s: %w: %s", tool, err, out)
 	}
 	return nil
 }
@@ -123,7 +135,7 @@ func (r *Repos) checkRepoAdd(c change, work string) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	want := c.now.with(c.entries())
+	want := c.next()
 	if !sameDescs(main, files) || len(files) != len(want.entries) {
 		return nil, fmt.Errorf("repo-add listed %d and %d packages instead of %d", len(main), len(files), len(want.entries))
 	}

@@ -1,8 +1,10 @@
 package pacmanrepo_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,13 +43,18 @@ func TestEntriesAreThoseOfRepoAdd(t *testing.T) {
 			r, dir := open(t, pacmanrepo.Options{Tool: tool})
 			create(t, r, x86)
 			oracle := t.TempDir()
-			for i, p := range specimens() {
-				publish(t, r, int64(i+1), p)
+			builds := map[string][]pkg{} // by pkgbase
+			for _, p := range specimens() {
+				base := p.withDefaults().base
+				builds[base] = append(builds[base], p)
 				path := filepath.Join(oracle, p.filename())
 				if err := os.WriteFile(path, p.bytes(t), 0o644); err != nil {
 					t.Fatal(err)
 				}
 				run(t, "repo-add", filepath.Join(oracle, dbName+".db.tar.zst"), path)
+			}
+			for i, base := range slices.Sorted(maps.Keys(builds)) {
+				publish(t, r, int64(i+1), builds[base]...)
 			}
 			for _, name := range []string{"space.db", "space.files", "space.db.tar.zst", "space.files.tar.zst"} {
 				want, got := members(t, filepath.Join(oracle, name)), members(t, archFile(dir, x86, name))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -46,7 +47,7 @@ func (c change) hiddenArchive(kind string) string {
 // writeNative compresses the changed entries and writes both databases concurrently,
 // because most of the time is spent waiting for the disk.
 func (r *Repos) writeNative(ctx context.Context, c change) (*database, error) {
-	next := c.now.with(c.entries())
+	next := c.next()
 	if err := next.pack(ctx, r.packer, c.now.blocks); err != nil {
 		return nil, err
 	}
@@ -59,12 +60,13 @@ func (r *Repos) writeNative(ctx context.Context, c change) (*database, error) {
 	return next, g.Wait()
 }
 
-func (c change) entries() []*entry {
-	list := make([]*entry, len(c.added))
+// next returns the database as it is after the change.
+func (c change) next() *database {
+	added := make([]*entry, len(c.added))
 	for i, item := range c.added {
-		list[i] = item.entry
+		added[i] = item.entry
 	}
-	return list
+	return c.now.with(added, c.dropped)
 }
 
 // stamp returns the new databases a time that is at least one whole second after
@@ -110,11 +112,13 @@ func (r *Repos) switchTo(c change) error {
 // markReplaced returns files that the change takes out of the database the
 // present time: Prune counts from it.
 func (r *Repos) markReplaced(c change) error {
+	replaced := slices.Clone(c.dropped)
 	for _, i := range c.added {
-		old := c.now.entries[i.entry.name]
-		if old == nil || old.filename == i.entry.filename {
-			continue
+		if old := c.now.entries[i.entry.name]; old != nil && old.filename != i.entry.filename {
+			replaced = append(replaced, old)
 		}
+	}
+	for _, old := range replaced {
 		err := r.disk.chtimes(filepath.Join(c.dir, old.filename), r.opts.Now())
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("mark %s as replaced: %w", old.filename, err)

@@ -60,17 +60,36 @@ WHERE build_id = :build
 
 -- name: repository_packages
 -- A repository is named by its buildspace and iteration. A twin's packages are
--- those of the build that does its work.
+-- those of the build that does its work. Of two stages of a pkgbase those of the one
+-- that was published last took the place of all of the other's: of the second when it
+-- is built, else of the one with the newer attempt.
+WITH candidates AS (
+    SELECT
+        b.pkgbase,
+        b.stage = 2 AND b.status = 'built' AS final,
+        p.build_id,
+        max(p.attempt_id) AS attempt_id
+    FROM iterations AS i
+    JOIN buildspaces AS s ON s.id = i.buildspace_id
+    JOIN builds AS b ON b.iteration_id = i.id
+    JOIN packages AS p ON p.build_id = CASE b.twin_of WHEN 0 THEN b.id ELSE b.twin_of END
+    WHERE s.name || '_' || i.number = :repository
+      AND b.architecture = :architecture
+      AND p.published
+    GROUP BY b.id
+), owners AS (
+    SELECT
+        build_id,
+        row_number() OVER (PARTITION BY pkgbase ORDER BY final DESC, attempt_id DESC) AS place
+    FROM candidates
+)
 SELECT p.*
-FROM iterations AS i
-JOIN buildspaces AS s ON s.id = i.buildspace_id
-JOIN builds AS b ON b.iteration_id = i.id
-JOIN packages AS p ON p.build_id = CASE b.twin_of WHEN 0 THEN b.id ELSE b.twin_of END
-WHERE s.name || '_' || i.number = :repository
-  AND b.architecture = :architecture
+FROM owners AS o
+JOIN packages AS p ON p.build_id = o.build_id
+WHERE o.place = 1
   AND p.architecture IN ('any', :architecture)
   AND p.published
-ORDER BY b.stage, p.filename;
+ORDER BY p.filename;
 
 -- name: note_publishing
 UPDATE attempts
