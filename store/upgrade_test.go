@@ -16,20 +16,28 @@ import (
 // kind made it), and lets all of it come to its end.
 func TestADatabaseOfAnOlderVersionGoesOn(t *testing.T) {
 	t.Parallel()
-	for commit, named := range map[string]bool{
-		"8cc34d9": false, // its attempts have no names but their ids
-		"81c9edd": true,  // an event is a row, and a build has all its columns itself
+	for commit, version := range map[string]olderVersion{
+		"8cc34d9": {},            // its attempts have no names but their ids
+		"81c9edd": {named: true}, // an event is a row, and a build has all its columns itself
+		"03d3526": {named: true, draining: []string{"publishing", "running"}},
 	} {
 		t.Run(commit, func(t *testing.T) {
 			t.Parallel()
-			oldDatabaseGoesOn(t, storetest.NewOf(t, "testdata/"+commit+".sqlite.gz"), named)
+			oldDatabaseGoesOn(t, storetest.NewOf(t, "testdata/"+commit+".sqlite.gz"), version)
 		})
 	}
 }
 
-func oldDatabaseGoesOn(t *testing.T, db *storetest.DB, named bool) {
+// olderVersion is what a version had that others had not.
+type olderVersion struct {
+	named    bool     // its attempts have names
+	draining []string // workers that end what they have and get no more
+}
+
+func oldDatabaseGoesOn(t *testing.T, db *storetest.DB, version olderVersion) {
 	ctx := t.Context()
 	db.Check(t)
+	wantDraining(t, db, version.draining)
 	wantStatuses(t, db, map[string]buildbtw.Status{
 		"lib": "built", "data": "blocked", "broken": "failed", "gitlab": "scheduled", "app": "blocked", "tool": "blocked",
 		"last": "blocked", "data2": "blocked",
@@ -59,7 +67,7 @@ func oldDatabaseGoesOn(t *testing.T, db *storetest.DB, named bool) {
 		t.Fatal(attempts, err)
 	}
 	// Its log and uploads are where the older version put them.
-	if name := attempts[0].Name().String(); (name != strconv.FormatInt(attempts[0].ID, 10)) != named {
+	if name := attempts[0].Name().String(); (name != strconv.FormatInt(attempts[0].ID, 10)) != version.named {
 		t.Errorf("the running attempt is named %s", name)
 	}
 	if stop, err := db.Heartbeat(ctx, attempts[0].Lease, storetest.Lease); stop || err != nil {
@@ -82,6 +90,12 @@ func oldDatabaseGoesOn(t *testing.T, db *storetest.DB, named bool) {
 		t.Fatalf("%d builds were retried, %v", n, err)
 	}
 	db.Clock.Advance(storetest.Lease)
+	wantDraining(t, db, version.draining) // also now that they have nothing any more
+	for _, name := range version.draining {
+		if c := db.Claim(t, name, "aarch64", "x86_64"); c != nil {
+			t.Errorf("%s is draining and got %s", name, c.Build.Pkgbase)
+		}
+	}
 	for _, arch := range []string{"aarch64", "x86_64", "aarch64", "x86_64"} {
 		for c := db.Claim(t, "new", arch); c != nil; c = db.Claim(t, "new", arch) {
 			db.Finish(t, c)
@@ -90,6 +104,30 @@ func oldDatabaseGoesOn(t *testing.T, db *storetest.DB, named bool) {
 	it, err := db.Iteration(ctx, "old", 1)
 	if err != nil || it.Counts[buildbtw.StatusBuilt] != 16 {
 		t.Errorf("in the end: %v, %v; want 16 built", it.Counts, err)
+	}
+	for _, name := range version.draining {
+		if err := db.ResumeWorker(ctx, "alice", name); err != nil {
+			t.Error(err)
+		}
+	}
+	wantDraining(t, db, nil)
+}
+
+func wantDraining(t *testing.T, db *storetest.DB, want []string) {
+	t.Helper()
+	workers, err := db.Workers(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range workers {
+		if w.DrainingSince != nil {
+			got = append(got, w.Name)
+		}
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("draining are %v, want %v", got, want)
 	}
 }
 
