@@ -29,6 +29,11 @@ func checkDemo(t *testing.T, s *site) {
 	}
 	defer db.Close()
 	checkAttempts(t, db)
+	workers, err := db.Workers(t.Context())
+	i := slices.IndexFunc(workers, func(w store.WorkerRow) bool { return w.Name == drainedWorker })
+	if err != nil || i < 0 || workers[i].DrainingSince == nil {
+		t.Errorf("%s does not drain any more: %+v, %v", drainedWorker, workers, err)
+	}
 	checkOrder(t, db)
 	checkPackages(t, s)
 }
@@ -50,6 +55,9 @@ func checkAttempts(t *testing.T, db *store.Store) {
 		good := 0
 		for _, a := range attempts {
 			outcomes[a.Outcome]++
+			if a.Worker == drainedWorker {
+				t.Errorf("attempt %d of %s was given to a worker that drains", a.Number, b.Pkgbase)
+			}
 			if a.State != buildbtw.AttemptFinished {
 				t.Errorf("attempt %d of %s is %s", a.Number, b.Pkgbase, a.State)
 			}

@@ -36,6 +36,7 @@ func TestCrashesLoseNothing(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := startDemo(t, c.workers)
+			r.drain(drainedWorker)
 			newBuildspace(t, r.client, "demo", "libcalc")
 			for _, n := range c.after {
 				r.waitFor(n)
@@ -47,6 +48,9 @@ func TestCrashesLoseNothing(t *testing.T) {
 		})
 	}
 }
+
+// drainedWorker is a worker that drains from the beginning to the end.
+const drainedWorker = "drained"
 
 // demoBuilds is how many builds a change of libcalc makes in the demo.
 const demoBuilds = 17
@@ -116,6 +120,20 @@ func (r *demoRun) startServer() {
 func (r *demoRun) startWorker(name string) {
 	r.t.Helper()
 	r.workers[name] = r.site.worker(r.t, name)
+}
+
+// drain starts a worker that gets no builds because a person says so, whatever is
+// killed and started again meanwhile.
+func (r *demoRun) drain(name string) {
+	r.t.Helper()
+	r.startWorker(name)
+	poll(r.t, name+" is drained", func() (bool, error) {
+		_, err := r.client.DrainWorker(r.t.Context(), name)
+		if buildbtw.KindOf(err) == buildbtw.KindNotFound { // it has not asked for work yet
+			return false, nil
+		}
+		return err == nil, err
+	})
 }
 
 // waitFor reads the history until so many builds were built; a build that was
