@@ -252,7 +252,7 @@ func CheckPkgname(name string) error { return checkName("package", name, pkgName
 func checkName(what, name string, allowed *regexp.Regexp) error {
 	switch {
 	case name == "":
-		return Invalid("a %s name is missing", what)
+		return Invalid("the %s name is missing", what)
 	case len(name) > maxName:
 		return Invalid("a %s name has %d characters; at most %d are allowed", what, len(name), maxName)
 	case !allowed.MatchString(name):

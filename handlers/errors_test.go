@@ -84,8 +84,10 @@ func TestBodiesThatAreNoJSON(t *testing.T) {
 		"words":         {"changesets=a", 422, "byte 1"},
 		"cut off":       {`{"changesets":["a"`, 422, "ends in the middle"},
 		"unknown field": {`{"changesets":["a"],"colour":"red"}`, 422, `"colour"`},
-		"wrong type":    {`{"changesets":"a"}`, 422, "changesets"},
-		"a list":        {`[]`, 422, "object"},
+		"wrong type":    {`{"changesets":"a"}`, 422, `"changesets" cannot be a string, at byte`},
+		"an object":     {`{"changesets":{}}`, 422, `"changesets" cannot be an object, at byte`},
+		"a list":        {`[]`, 422, "must be a JSON object, not an array"},
+		"a number":      {`1.5`, 422, "must be a JSON object, not a number"},
 		"two objects":   {`{"changesets":["a"]} {}`, 422, "byte 20"},
 		"too large":     {`{"changesets":["` + strings.Repeat("a", 2<<20) + `"]}`, 413, "1.0 MiB"},
 	} {

@@ -53,15 +53,23 @@ func badJSON(err error, offset int64) error {
 	case errors.As(err, &syntax):
 		return buildbtw.Invalid("the body is not JSON: %s, at byte %d", syntax, syntax.Offset)
 	case errors.As(err, &kind) && kind.Field == "":
-		return buildbtw.Invalid("the body must be a JSON object, not a %s", kind.Value)
+		return buildbtw.Invalid("the body must be a JSON object, not %s", withArticle(kind.Value))
 	case errors.As(err, &kind):
-		return buildbtw.Invalid("field %q cannot be a %s, at byte %d", kind.Field, kind.Value, kind.Offset)
+		return buildbtw.Invalid("field %q cannot be %s, at byte %d", kind.Field, withArticle(kind.Value), kind.Offset)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return buildbtw.Invalid("the JSON ends in the middle, at byte %d", offset)
 	case strings.HasPrefix(err.Error(), "json: unknown field "):
 		return buildbtw.Invalid("%s; see /api/v1/openapi.json for those that there are", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return buildbtw.Invalid("the body cannot be read as JSON, at byte %d", offset)
+}
+
+// withArticle returns "an array" and "a number".
+func withArticle(noun string) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
 }
 
 // send answers with v as JSON; a GET gets an ETag, or 304 when the client has
