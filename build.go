@@ -174,6 +174,37 @@ func (s Status) RootCause(skip Cause) bool {
 // Running reports whether an attempt is under way.
 func (s Status) Running() bool { return s == StatusScheduled || s == StatusBuilding }
 
+// A build takes far longer than usual from longerTimes the usual duration on, when that is
+// at least longerBy more: short ones vary by as much.
+const (
+	longerTimes = 3
+	longerBy    = 2 * time.Minute
+)
+
+// Took returns the duration of the build's latest attempt: in all, or until now while it is
+// building. It is 0 without one. SQL has the same rule; a test in store compares the two.
+func (b Build) Took(now time.Time) time.Duration {
+	switch {
+	case b.StartedAt == nil:
+	case b.Status == StatusBuilding:
+		return max(0, now.Sub(*b.StartedAt))
+	case b.FinishedAt != nil:
+		return max(0, b.FinishedAt.Sub(*b.StartedAt))
+	}
+	return 0
+}
+
+// TimesUsual returns how many times the usual duration of its package a build has been
+// running. It is 0 for a build that does not run far longer than usual, or whose usual
+// duration is not known (0).
+func (b Build) TimesUsual(usual time.Duration, now time.Time) int {
+	took := b.Took(now)
+	if b.Status != StatusBuilding || usual <= 0 || took < longerTimes*usual || took < usual+longerBy {
+		return 0
+	}
+	return int((took + usual/2) / usual)
+}
+
 // Build is one pkgbase at one commit for one architecture in one iteration: a
 // node of the build graph.
 type Build struct {

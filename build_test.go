@@ -265,3 +265,33 @@ func TestADependencyIsSatisfiedOrARootCauseOrStillGoing(t *testing.T) {
 		}
 	}
 }
+
+func TestFarLongerThanUsual(t *testing.T) {
+	t.Parallel()
+	started := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	ended := started.Add(time.Hour)
+	building := buildbtw.Build{Status: buildbtw.StatusBuilding, StartedAt: &started}
+	for _, tt := range []struct {
+		name  string
+		build buildbtw.Build
+		usual time.Duration
+		after time.Duration
+		took  time.Duration
+		times int
+	}{
+		{"far longer", building, 2 * time.Minute, 32 * time.Minute, 32 * time.Minute, 16},
+		{"rounded", building, 2 * time.Minute, 7*time.Minute + 10*time.Second, 7*time.Minute + 10*time.Second, 4},
+		{"twice", building, 10 * time.Minute, 20 * time.Minute, 20 * time.Minute, 0},
+		{"a short one", building, 5 * time.Second, time.Minute, time.Minute, 0},
+		{"unknown", building, 0, time.Hour, time.Hour, 0},
+		{"the clock went back", building, time.Minute, -time.Hour, 0, 0},
+		{"ended", buildbtw.Build{Status: buildbtw.StatusFailed, StartedAt: &started, FinishedAt: &ended}, time.Minute, 2 * time.Hour, time.Hour, 0},
+		{"never began", buildbtw.Build{Status: buildbtw.StatusPending}, time.Minute, time.Hour, 0, 0},
+		{"cancelled, its worker not told yet", buildbtw.Build{Status: buildbtw.StatusSkipped, StartedAt: &started}, time.Minute, time.Hour, 0, 0},
+	} {
+		now := started.Add(tt.after)
+		if took, times := tt.build.Took(now), tt.build.TimesUsual(tt.usual, now); took != tt.took || times != tt.times {
+			t.Errorf("%s: took %v, %d times the usual; want %v and %d", tt.name, took, times, tt.took, tt.times)
+		}
+	}
+}

@@ -226,8 +226,11 @@ type Build struct {
 	ChangedAt    time.Time       `json:"changed_at"`
 	StartedAt    *time.Time      `json:"started_at,omitempty"`
 	FinishedAt   *time.Time      `json:"finished_at,omitempty"`
-	Error        *FirstError     `json:"error,omitempty"`       // why it failed, by its log
-	RootCauses   []BuildRef      `json:"root_causes,omitempty"` // for blocked: the failed or cancelled builds it waits for in the end
+	TookSeconds  float64         `json:"took_seconds,omitempty"`  // of the latest attempt: in all, or so far while it is building
+	UsualSeconds float64         `json:"usual_seconds,omitempty"` // that a success of its package takes, as learned; 0 when nothing was
+	TimesUsual   int             `json:"times_usual,omitempty"`   // how many times as long as usual it has been building; 0 unless that is far longer
+	Error        *FirstError     `json:"error,omitempty"`         // why it failed, by its log
+	RootCauses   []BuildRef      `json:"root_causes,omitempty"`   // for blocked: the failed or cancelled builds it waits for in the end
 	URL          string          `json:"url"`
 }
 

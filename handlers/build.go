@@ -38,7 +38,7 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	w := watched{topics: []string{topicBuildspace(row.Buildspace)}, seconds: 3} // what it waits for are other builds
+	w := watched{topics: []string{topicBuildspace(row.Buildspace)}, seconds: 3, period: time.Minute} // what it waits for are other builds; how long it takes, and when it starts, change with time
 	mayChange := a.Auth.MayChangeBuild(c.UserContext(), user(c), id)
 	return a.renderLive(c, w, func() (*livePage, error) {
 		var row store.BuildRow
@@ -118,20 +118,12 @@ func (a *App) buildView(ctx context.Context, db *store.Reader, row store.BuildRo
 		Held: row.Held.String(), Reproduce: a.recipes(row),
 	}
 	v.Times.Started, v.Times.Finished = a.momentOf(row.StartedAt), a.momentOf(row.FinishedAt)
-	switch {
-	case row.StartedAt == nil:
-	case row.Status.Running():
+	v.Times.Took, v.Times.TimesUsual = a.tookSoFar(row), row.TimesUsual(row.Usual(), a.Now())
+	if row.Status.Running() {
 		v.Times.Finished = views.Moment{} // that of the attempt before
-		v.Times.Took = views.Took(a.Now().Sub(*row.StartedAt)) + " so far"
-	case row.FinishedAt != nil:
-		v.Times.Took = views.Took(row.FinishedAt.Sub(*row.StartedAt))
 	}
-	seconds, known, err := db.Duration(ctx, row.Pkgbase, row.Architecture)
-	if err != nil {
-		return v, err
-	}
-	if known {
-		v.Times.Usual = took(seconds)
+	if row.UsualSeconds > 0 {
+		v.Times.Usual = took(row.UsualSeconds)
 	}
 	if row.ReusedFrom != 0 && row.Status == buildbtw.StatusBuilt {
 		from, err := db.Build(ctx, row.ReusedFrom)
@@ -147,6 +139,7 @@ func (a *App) buildView(ctx context.Context, db *store.Reader, row store.BuildRo
 			return v, err
 		}
 	}
+	var err error
 	v.Events, err = a.events(ctx, db, store.EventFilter{BuildID: v.ID, Limit: pageHistory, Newest: true})
 	return v, err
 }

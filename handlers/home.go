@@ -159,7 +159,7 @@ func linkOf(b store.BuildRow) views.BuildLink {
 func (a *App) buildLine(b store.BuildRow) views.BuildLine {
 	line := views.BuildLine{
 		BuildLink: linkOf(b), Version: b.VersionWords(), Reason: b.Reason.String(), Level: b.Level, Attempts: b.Attempts,
-		Changed: a.moment(b.ChangedAt), Waiting: b.Waiting,
+		Changed: a.moment(b.ChangedAt), Took: a.tookSoFar(b), TimesUsual: b.TimesUsual(b.Usual(), a.Now()), Waiting: b.Waiting,
 		Buildspace: b.Buildspace, Iteration: b.Iteration,
 	}
 	for _, r := range b.RootCauses {

@@ -101,7 +101,7 @@ func (a *App) iterationView(c *fiber.Ctx, name string, number int) (views.Iterat
 		f := views.BuildFilter{Query: c.Query("q"), Status: c.Query("status"), Architecture: c.Query("arch"), Sort: c.Query("sort")}
 		start := max(0, c.QueryInt("from"))
 		page, err := a.Store.BuildPage(c.UserContext(), store.BuildFilter{
-			Buildspace: name, Iteration: v.Number, Architecture: f.Architecture, Status: f.Status, Query: f.Query, Limit: pageBuilds,
+			Buildspace: name, Iteration: v.Number, Architecture: f.Architecture, Status: f.Status, Query: f.Query, Limit: pageBuilds, Now: a.Now(),
 		}, store.BuildSort(f.Sort), start)
 		if err != nil {
 			return v, err
@@ -383,6 +383,18 @@ func roundEnd(now time.Time, seconds float64) time.Time {
 		step = 5 * time.Minute
 	}
 	return now.Add(time.Duration(seconds * float64(time.Second))).Round(step)
+}
+
+// tookSoFar returns in words the duration of a build's latest attempt; empty without one.
+func (a *App) tookSoFar(b store.BuildRow) string {
+	d := b.Took(a.Now())
+	switch {
+	case d == 0:
+		return ""
+	case b.Status == buildbtw.StatusBuilding:
+		return views.Took(d) + " so far"
+	}
+	return views.Took(d)
 }
 
 func took(seconds float64) string {

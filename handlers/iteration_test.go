@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"buildbtw"
 	"buildbtw/buildgraph"
@@ -219,4 +220,28 @@ func TestWhatFixingSomethingIsWorth(t *testing.T) {
 	both := s.get(t, fmt.Sprintf("/buildspaces/lib?fix=%d&fix=%d&fix=nonsense", lib, other))
 	both.wants(t, ".worth-sum", "Fixing 2 ticked builds frees 3 builds")
 	s.poll(t, fmt.Sprintf("/buildspaces/lib?fix=%d&fix=%d", lib, other), "").wants(t, ".worth-sum", "Fixing 2 ticked builds frees 3 builds")
+}
+
+func TestTheSlowestBuildsAreFound(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	school := s.db.NewBuildspace(t, "school")
+	s.db.Iterate(t, school, storetest.Plan("app"))
+	c := s.db.Claim(t, "w1")
+	s.db.Clock.Advance(2 * time.Minute)
+	s.db.Finish(t, c)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("lib", "app"))
+	lib := s.db.Claim(t, "w1")
+	s.db.Clock.Advance(time.Minute)
+	s.db.Finish(t, lib)
+	s.db.Claim(t, "w1")
+	s.db.Clock.Advance(32 * time.Minute)
+
+	link, _ := s.get(t, "/buildspaces/lib").Find("th a:contains(Took)").Attr("href")
+	page := s.get(t, link)
+	page.wants(t, "th[aria-sort=descending]", "Took")
+	page.wants(t, ".builds tbody tr:first-child", "app", "×16 of usual 32 min 0 s so far")
+	page.wants(t, ".builds tbody tr:last-child .took", "1 min 0 s")
+	page.wants(t, "#b-sort option[selected]", "slowest first")
+	s.get(t, fmt.Sprintf("/builds/%d", s.build(t, "app").ID)).wants(t, ".note", "running for 32 min 0 s: ×16 of usual (2 min 0 s). Its log")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"buildbtw"
 	"buildbtw/buildgraph"
@@ -37,6 +38,8 @@ type BuildRow struct {
 	Iteration  int    `bun:"iteration"`
 	LastTry    string `bun:"last_try"` // how the latest attempt ended, in words, while a build is tried again by itself
 
+	UsualSeconds float64 `bun:"usual_seconds"` // that a success of its package takes, as learned; 0 when nothing was
+
 	BuiltVersion string `bun:"built_version"` // of its packages, which pkgver() may have made; empty without packages
 
 	FirstError // of a failed build
@@ -48,6 +51,9 @@ type BuildRow struct {
 
 	RootCauses []BuildRef `bun:"-"` // of a blocked build; nearest first, at most MaxRootCauses
 }
+
+// Usual returns the duration that a success of its package takes; 0 when nothing was learned.
+func (b BuildRow) Usual() time.Duration { return time.Duration(b.UsualSeconds * float64(time.Second)) }
 
 // ShownVersion returns the version of the build's packages, else the one that the
 // .SRCINFO says.
@@ -68,6 +74,8 @@ type BuildFilter struct {
 	Query        string // part of the pkgbase
 	Cursor       string // where the page before ended
 	Limit        int    // 50 when 0, at most 500
+
+	Now time.Time // until which a build that runs has taken, for SortDuration
 }
 
 // buildRow loads one build; NotFound when there is none.
@@ -253,10 +261,11 @@ type BuildSort string
 
 // The orders. Builds that are equal stand in the plan's order.
 const (
-	SortUrgency BuildSort = "urgency" // what needs a person first, then what moves, then what is done
-	SortName    BuildSort = "name"
-	SortPlan    BuildSort = "plan"    // what is built first, first
-	SortChanged BuildSort = "changed" // the latest change first
+	SortUrgency  BuildSort = "urgency" // what needs a person first, then what moves, then what is done
+	SortName     BuildSort = "name"
+	SortPlan     BuildSort = "plan"     // what is built first, first
+	SortChanged  BuildSort = "changed"  // the latest change first
+	SortDuration BuildSort = "duration" // what has taken longest first, by Build.Took
 )
 
 // urgency orders statuses by how much they concern a person.
@@ -267,7 +276,7 @@ func urgency() []buildbtw.Status {
 	}
 }
 
-func (s BuildSort) sql() (string, error) {
+func (s BuildSort) sql(now time.Time) (order string, values []any, err error) {
 	switch s {
 	case SortUrgency, "":
 		var b strings.Builder
@@ -276,15 +285,21 @@ func (s BuildSort) sql() (string, error) {
 			fmt.Fprintf(&b, " WHEN '%s' THEN %d", status, rank)
 		}
 		b.WriteString(" END, b.id")
-		return b.String(), nil
+		return b.String(), nil, nil
 	case SortName:
-		return "b.pkgbase, b.id", nil
+		return "b.pkgbase, b.id", nil, nil
 	case SortPlan:
-		return "b.id", nil
+		return "b.id", nil, nil
 	case SortChanged:
-		return "b.changed_at DESC, b.id", nil
+		return "b.changed_at DESC, b.id", nil, nil
+	case SortDuration:
+		return `max(0, CASE
+			WHEN b.status = 'building' THEN julianday(?) - julianday(b.started_at)
+			WHEN b.started_at IS NOT NULL AND b.finished_at IS NOT NULL THEN julianday(b.finished_at) - julianday(b.started_at)
+			ELSE 0
+		END) DESC, b.id`, []any{now.UTC()}, nil
 	}
-	return "", buildbtw.Invalid("unknown order %.40q; choose urgency, name, plan or changed", string(s))
+	return "", nil, buildbtw.Invalid("unknown order %.40q; choose urgency, name, plan, changed or duration", string(s))
 }
 
 // BuildPage is a part of an iteration's builds.
@@ -337,7 +352,7 @@ type idPage struct {
 }
 
 func (p *idPage) ids(ctx context.Context, q *Reader, sort BuildSort) ([]int64, error) {
-	order, err := sort.sql()
+	order, sorted, err := sort.sql(p.filter.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -353,7 +368,7 @@ func (p *idPage) ids(ctx context.Context, q *Reader, sort BuildSort) ([]int64, e
 		return nil, err
 	}
 	var ids []int64
-	err = q.listText(ctx, &ids, `SELECT b.id FROM builds AS b`+w.sql()+` ORDER BY `+order+` LIMIT ? OFFSET ?`, append(w.args, p.limit, p.first)...)
+	err = q.listText(ctx, &ids, `SELECT b.id FROM builds AS b`+w.sql()+` ORDER BY `+order+` LIMIT ? OFFSET ?`, slices.Concat(w.args, sorted, []any{p.limit, p.first})...)
 	return ids, err
 }
 

@@ -68,6 +68,43 @@ func TestBuildsAreListedInTheOrderAskedFor(t *testing.T) {
 	}
 }
 
+// The slowest come first, among them one that still runs; the order is that of Build.Took.
+func TestBuildsAreListedByDuration(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("quick", "slow", "runs", "again", "never: slow"))
+	for _, c := range []struct {
+		name    string
+		seconds int
+	}{{"quick", 5}, {"slow", 300}} {
+		claimed := db.Claim(t, "w1")
+		db.Clock.Advance(time.Duration(c.seconds) * time.Second)
+		if claimed.Build.Pkgbase != c.name {
+			t.Fatalf("%s was handed out instead of %s", claimed.Build.Pkgbase, c.name)
+		}
+		db.End(t, claimed, buildbtw.OutcomeFailed)
+	}
+	db.Claim(t, "w1") // runs
+	db.Clock.Advance(100 * time.Second)
+	again := db.Claim(t, "w2")
+	db.Clock.Advance(10 * time.Second)
+	db.End(t, again, buildbtw.OutcomeReleased)
+	now := db.Clock.Now()
+	if names, _ := page(t, db, store.BuildFilter{Now: now}, store.SortDuration, 0); names != "slow runs again quick never" {
+		t.Errorf("after 110 s of runs: %q", names)
+	}
+	now = now.Add(time.Hour)
+	p, err := db.BuildPage(t.Context(), store.BuildFilter{Buildspace: "space", Now: now}, store.SortDuration, 0)
+	if err != nil || p.Rows[0].Pkgbase != "runs" {
+		t.Fatalf("an hour later: %+v, %v", p.Rows, err)
+	}
+	for i, b := range p.Rows[1:] {
+		if b.Took(now) > p.Rows[i].Took(now) {
+			t.Errorf("%s took %v and comes after %s, which took %v", b.Pkgbase, b.Took(now), p.Rows[i].Pkgbase, p.Rows[i].Took(now))
+		}
+	}
+}
+
 func TestCutsAreNamedAndCounted(t *testing.T) {
 	t.Parallel()
 	db := storetest.New(t)

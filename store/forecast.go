@@ -288,17 +288,3 @@ func logSpread(list []float64) float64 {
 	}
 	return math.Sqrt(max(0, squares/n-sum/n*sum/n))
 }
-
-// Duration gives what was learned of one package on an architecture; ok is
-// false when it was nothing.
-func (q *Reader) Duration(ctx context.Context, pkgbase, architecture string) (seconds float64, ok bool, err error) {
-	var row durationRow
-	err = q.get(ctx, &row, "duration", args{"pkgbase": pkgbase, "architecture": architecture})
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return 0, false, nil
-	case err != nil:
-		return 0, false, fmt.Errorf("look up the duration of %s: %w", pkgbase, err)
-	}
-	return row.Seconds, true, nil
-}

@@ -27,6 +27,7 @@ func (a *app) showCommand() *cobra.Command {
 		Example: `  bbtw show curl-openssl-4
   bbtw show curl-openssl-4 --status failed,blocked
   bbtw show curl-openssl-4 -o name --status failed | xargs -n1 bbtw log --tail 20
+  bbtw show curl-openssl-4 --sort=-duration | head     # the slowest builds
   bbtw show curl-openssl-4 --iteration 2`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -63,12 +64,26 @@ func buildListing() listing[api.Build] {
 		{name: "LEVEL", text: func(b row) string { return strconv.Itoa(b.Level) }},
 		{name: "STATUS", text: statusWords, status: func(b row) string { return string(b.Status) }},
 		{name: "BECAUSE", text: func(b row) string { return b.Reason.String() }},
+		{name: "DURATION", text: durationWords, by: func(a, b row) int { return cmp.Compare(a.TookSeconds, b.TookSeconds) }},
 		{name: "STAGE", wide: true, text: func(b row) string { return strconv.Itoa(b.Stage) }},
 		{name: "ATTEMPTS", wide: true, text: func(b row) string { return strconv.Itoa(b.Attempts) }},
 		{name: "CHANGED", wide: true, text: func(b row) string { return age(b.ChangedAt, time.Now()) + " ago" }, by: func(a, b row) int { return b.ChangedAt.Compare(a.ChangedAt) }},
 		{name: "COMMIT", wide: true, text: func(b row) string { return fmt.Sprintf("%.12s", b.Commit) }},
 		{name: "REUSED", wide: true, text: func(b row) string { return b.ReusedFrom }},
 	}}
+}
+
+// durationWords returns how long the latest attempt took, or has taken so far; empty before
+// the first.
+func durationWords(b api.Build) string {
+	if b.TookSeconds == 0 {
+		return ""
+	}
+	words := inWords(b.TookSeconds)
+	if b.TimesUsual > 0 {
+		return fmt.Sprintf("%s, ×%d of usual", words, b.TimesUsual)
+	}
+	return words
 }
 
 // versionOf returns the version that was built, which pkgver() may have made, else the

@@ -39,6 +39,7 @@ func build(status buildbtw.Status) views.BuildDetail {
 	case buildbtw.StatusBuilding:
 		v.Attempts = []views.AttemptLine{{Number: 1, Worker: "build01", Runner: "makepkg", State: buildbtw.AttemptRunning, Started: ago(42 * time.Second), Took: "42 s", LogURL: "/log", LogBytes: 31337}}
 		v.Log = &views.Log{Build: 7, Attempt: 1, Text: logText(60), From: 1 << 20, End: 2 << 20, Running: true}
+		v.Times = views.BuildTimes{Started: ago(64 * time.Minute), Took: "1 h 4 min so far", Usual: "4 min 2 s", TimesUsual: 16}
 	case buildbtw.StatusFailed:
 		v.FirstError, v.Newer = calcError(), newer()
 		v.ErrorLines = []views.QuotedLine{{Text: "cc -O2 -c calc.c"}, {Text: calcError().Text, Error: true}, {Text: "   12 | #include <calc.h>"}, {Text: "compilation terminated."}}

@@ -88,6 +88,7 @@ func buildLines() []views.BuildLine {
 		line(3, "openssl", "3.6.0-1", buildbtw.StatusBuilt, "is a changeset"),
 		line(9, "ca-certificates-with-a-very-long-package-name-utils", "20240618-1", buildbtw.StatusSkipped, "depends on openssl"),
 	}
+	lines[0].Took, lines[1].Took, lines[1].TimesUsual, lines[6].Took = "12 min 4 s", "1 h 4 min so far", 16, "6 min 51 s"
 	lines[4].Roots = []views.BuildLink{link(12, "nodejs", buildbtw.StatusFailed)}
 	lines[5].Waiting = 14
 	lines[7].SkipReason = buildbtw.CauseUnchanged

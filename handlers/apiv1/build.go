@@ -130,6 +130,7 @@ func (a *API) wireBuild(row store.BuildRow) api.Build {
 		Status: row.Status, SkipReason: row.SkipReason, Attempts: row.Attempts, Retries: row.Retries, LastTry: row.LastTry, NotBefore: utc(row.NotBefore),
 		Held: row.Held, ReusedFrom: reused, BuiltVersion: built,
 		ChangedAt: row.ChangedAt.UTC(), StartedAt: utc(row.StartedAt), FinishedAt: utc(row.FinishedAt),
+		TookSeconds: row.Took(a.Now()).Seconds(), UsualSeconds: row.UsualSeconds, TimesUsual: row.TimesUsual(row.Usual(), a.Now()),
 		Error:      wireError(row.FirstError),
 		RootCauses: list(row.RootCauses, wireRef),
 		URL:        a.page("builds", formatID(row.ID)),

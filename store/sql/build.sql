@@ -31,6 +31,7 @@ SELECT
           AND p.published
         LIMIT 1
     ), '') AS built_version,
+    coalesce(d.seconds, 0) AS usual_seconds,
     coalesce(m.bumped_from, '') AS bumped_from,
     coalesce(m.source_commit, '') AS source_commit
 FROM builds AS b
@@ -38,6 +39,7 @@ JOIN iterations AS i ON i.id = b.iteration_id
 JOIN buildspaces AS s ON s.id = i.buildspace_id
 LEFT JOIN attempts AS f ON f.build_id = b.id AND f.number = b.attempts AND b.status = 'failed' AND f.error_line > 0
 LEFT JOIN bumps AS m ON m.commit_id = b.commit_id
+LEFT JOIN durations AS d ON d.pkgbase = b.pkgbase AND d.architecture = b.architecture
 WHERE b.id IN (SELECT value FROM json_each(:builds))
 ORDER BY b.id;
 
