@@ -1,0 +1,408 @@
+package release
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Held is a unit that stays, with the reason.
+type Held struct {
+	Pkgbase   string
+	Changeset bool
+	Kind      Kind
+	Detail    string // of the caller
+
+	View       string   // where the rule would be broken
+	Package    string   // name and version of the package that would be in trouble
+	Base       string   // its pkgbase
+	New        bool     // it is one that was built, not one of the repositories
+	Dependency string   // the dependency that nothing would meet, the library, the file
+	Via        string   // the unit that would put it right, and stays itself
+	Others     []string // of a choice: the units that go instead
+
+	Root     string // the pkgbase where the chain of reasons ends
+	RootKind Kind   // why that one stays; empty: nobody built it
+}
+
+// Reason returns the reason as a sentence without its subject: "its build failed".
+func (h Held) Reason() string {
+	what := h.Package
+	if h.New {
+		what = "its " + what
+	}
+	via := ""
+	if h.Via != "" {
+		via = "; " + h.Via + " would help, but is held, too"
+	}
+	switch h.Kind {
+	case Failed:
+		return h.or("its build failed")
+	case Blocked:
+		return h.or("it waits for a build that failed or was cancelled")
+	case NotBuilt:
+		return h.or("it is not built yet")
+	case Check:
+		return h.or("a check that blocks failed")
+	case Architecture:
+		return h.or("it is not built for " + h.View)
+	case ByHand:
+		return h.or("somebody holds it")
+	case NotNewer:
+		return fmt.Sprintf("%s is not newer: in %s %s", h.Package, h.View, h.Dependency)
+	case Hidden:
+		return fmt.Sprintf("%s would be hidden: in %s %s, and comes first", h.Package, h.View, h.Dependency)
+	case SharesName:
+		return fmt.Sprintf("%s is built by %s, too", h.Package, h.Via)
+	case Moves:
+		return fmt.Sprintf("%s moves here from %s, which stays", h.Dependency, h.Base)
+	case Together:
+		return fmt.Sprintf("it goes only together with %s, which is held", h.Via)
+	case BuiltAgainst:
+		if h.Dependency == "" {
+			return fmt.Sprintf("it was built with %s, which is held", h.Via)
+		}
+		return fmt.Sprintf("%s was built with the %s of %s, which is held", what, h.Dependency, h.Via)
+	case Files:
+		return fmt.Sprintf("%s has /%s, too", what, strings.TrimPrefix(h.Dependency, "/"))
+	case NotInstalled:
+		return fmt.Sprintf("%s could not be installed any more%s", what, via)
+	case Choice:
+		return fmt.Sprintf("either it goes or %s (%s)", strings.Join(h.Others, ", "), strings.TrimSpace(what+" needs "+h.Dependency))
+	}
+	verb := "needs"
+	if h.Kind == Links {
+		verb = "links with"
+	}
+	switch {
+	case h.New && h.Via != "":
+		return fmt.Sprintf("%s %s %s, which only the new %s has", what, verb, h.Dependency, h.Via)
+	case h.New:
+		return fmt.Sprintf("%s %s %s, which nothing in %s has", what, verb, h.Dependency, h.View)
+	case h.Via == "":
+		return fmt.Sprintf("%s in the repositories %s %s, which would be gone, and was not rebuilt", what, verb, h.Dependency)
+	}
+	return fmt.Sprintf("%s in the repositories %s %s, which would be gone%s", what, verb, h.Dependency, via)
+}
+
+func (h Held) or(words string) string { return cmp.Or(h.Detail, words) }
+
+// Change is a changeset that is held, with all that has to go with it.
+type Change struct {
+	Pkgbase string
+	Needs   int // units, itself included
+	Missing []Missing
+}
+
+// Missing is a pkgbase without which a changeset cannot go.
+type Missing struct {
+	Pkgbase string
+	Kind    Kind // why its unit is no candidate; empty: it has none
+}
+
+func (m Missing) String() string {
+	return m.Pkgbase + " (" + cmp.Or(string(m.Kind), "not in the set") + ")"
+}
+
+// WayOut is something that a person may do so that more units go.
+type WayOut struct {
+	Do    Way
+	Names []string // pkgbases to mend or to rebuild, pkgnames to break or to drop, or dependencies
+	Frees int      // units that go then and do not now
+	For   string   // the changeset that goes then; empty when it is about all
+}
+
+// Way is the kind of a way out.
+type Way string
+
+// The ways out.
+const (
+	Mend   Way = "fix"    // make the builds succeed, or rebuild what is not in the set
+	Drop   Way = "drop"   // take the packages out of the repositories
+	Break  Way = "break"  // let their dependencies be unmet
+	Compat Way = "compat" // a package that has the old libraries, beside the new ones
+)
+
+// Leaving is a package that nothing takes the place of when the set is released.
+type Leaving struct {
+	Pkgname, Pkgbase, View string
+	ReplacedBy             string // a package of the set that replaces it: machines get that one
+}
+
+// change is a decision in thought.
+type change struct {
+	fixed   map[int32]bool  // units that are built after all
+	spared  map[string]bool // pkgbases whose packages of the repositories are no obstacle
+	offered map[string]bool // dependencies that stay met
+}
+
+func (x *change) without(c clause) bool {
+	if x.offered[c.need] {
+		return true
+	}
+	return c.pkg != nil && c.owner < 0 && x.spared[c.pkg.Base]
+}
+
+// result explains a solution.
+func (q *question) result(s *solver, atMost int) *Result {
+	r := &Result{Proven: s.proven && !q.doubt}
+	position := make([]int, len(q.units))
+	for i, k := range s.order {
+		position[k] = i
+	}
+	for k := range q.units {
+		switch {
+		case k >= q.real && s.goes[k]:
+			r.Dropped = append(r.Dropped, strings.TrimPrefix(q.units[k].Pkgbase, linkPrefix))
+		case k >= q.real:
+		case s.goes[k]:
+			r.Goes = append(r.Goes, q.units[k].Pkgbase)
+		default:
+			r.Held = append(r.Held, q.explain(s, int32(k), position))
+		}
+	}
+	r.AtMost = max(atMost, len(r.Goes))
+	if r.Proven {
+		r.AtMost = len(r.Goes)
+	}
+	for _, v := range q.base.views {
+		r.LinksUnknown += v.linksUnknown
+		r.FilesUnknown += v.filesUnknown
+	}
+	q.changesets(s, r)
+	q.waysOut(s, r)
+	q.leaves(s, r)
+	return r
+}
+
+// explain returns why a unit stays, and follows the reasons to their root.
+func (q *question) explain(s *solver, k int32, position []int) Held {
+	h, via := q.direct(s, k, position)
+	last := h
+	for via >= 0 { // each was removed before the one that it holds
+		last, via = q.direct(s, via, position)
+	}
+	h.Root, h.RootKind = last.Pkgbase, last.Kind
+	if l, ok := q.index[last.Pkgbase]; ok && q.held[l].Kind == Blocked && q.units[l].Root != "" {
+		h.Root, h.RootKind = q.units[l].Root, Failed
+		if root, ok := q.index[h.Root]; ok {
+			h.RootKind = q.held[root].Kind
+		}
+	}
+	if outside := last.Base; outside != "" && !last.New && (last.Kind == Unmet || last.Kind == Links || last.Kind == NotInstalled || last.Kind == Moves) {
+		h.Root, h.RootKind = outside, ""
+	}
+	return h
+}
+
+// direct returns why a unit stays, without the root, and the unit through which.
+func (q *question) direct(s *solver, k int32, position []int) (h Held, via int32) {
+	h, via = q.held[k], -1
+	h.Changeset = q.units[k].Changeset
+	if s.why[k] < 0 {
+		return h, -1
+	}
+	c := &s.clauses[s.why[k]]
+	h.Kind, h.Dependency, h.New = c.kind, c.need, c.owner >= 0
+	if c.pkg != nil {
+		h.Package, h.Base, h.View = c.pkg.Name+" "+c.pkg.Version, c.pkg.Base, q.base.views[c.view].Name
+	}
+	for _, other := range c.neg {
+		if other != k && s.goes[other] {
+			h.Others = append(h.Others, q.name(other))
+		}
+	}
+	if len(h.Others) > 0 {
+		h.Kind = Choice
+		return h, -1
+	}
+	for _, other := range c.pos {
+		if via < 0 || position[other] < position[via] {
+			via = other
+		}
+	}
+	if via >= 0 {
+		h.Via = q.name(via)
+	}
+	return h, via
+}
+
+func (q *question) name(k int32) string { return strings.TrimPrefix(q.units[k].Pkgbase, linkPrefix) }
+
+// changesets tells of each held changeset all that has to go with it: of several units that
+// would meet a dependency one that can go, if there is one.
+func (q *question) changesets(s *solver, r *Result) {
+	for k := range q.real {
+		if !q.units[k].Changeset || s.goes[k] || q.held[k].Kind != "" {
+			continue
+		}
+		needs, missing, _ := q.needs(s, int32(k))
+		r.Changesets = append(r.Changesets, Change{Pkgbase: q.units[k].Pkgbase, Needs: len(needs), Missing: missing})
+	}
+}
+
+// needs follows the clauses forward from a unit that is to go. It also returns the
+// dependencies for which something is missing.
+func (q *question) needs(s *solver, k int32) (units map[int32]bool, missing []Missing, unmet map[string]bool) {
+	units, unmet = map[int32]bool{k: true}, map[string]bool{}
+	reported := map[string]bool{}
+	report := func(name string, kind Kind) {
+		if !reported[name] {
+			reported[name] = true
+			missing = append(missing, Missing{name, kind})
+		}
+	}
+	queue := []int32{k}
+	for len(queue) > 0 {
+		k := queue[0]
+		queue = queue[1:]
+		if q.held[k].Kind != "" {
+			report(q.name(k), q.held[k].Kind)
+			continue
+		}
+		for _, i := range s.negIn[k] {
+			c := &s.clauses[i]
+			if slices.ContainsFunc(c.neg, func(l int32) bool { return !units[l] }) || slices.ContainsFunc(c.pos, func(l int32) bool { return units[l] && q.held[l].Kind == "" }) {
+				continue
+			}
+			best := int32(-1)
+			for _, l := range c.pos {
+				if best < 0 || q.held[best].Kind != "" && q.held[l].Kind == "" || !s.goes[best] && s.goes[l] {
+					best = l
+				}
+			}
+			switch {
+			case best < 0 && c.pkg != nil && c.owner < 0:
+				report(c.pkg.Base, "")
+				unmet[c.need] = true
+			case best < 0:
+				report(q.name(k), c.kind)
+			default:
+				if q.held[best].Kind != "" {
+					unmet[c.need] = true
+				}
+				if !units[best] {
+					units[best] = true
+					queue = append(queue, best)
+				}
+			}
+		}
+	}
+	slices.SortFunc(missing, func(a, b Missing) int { return strings.Compare(a.Pkgbase, b.Pkgbase) })
+	return units, missing, unmet
+}
+
+// maxWays bounds the changesets for which ways out are looked for.
+const maxWays = 20
+
+// waysOut tries what people can do about all roots together, and about those of each
+// changeset. One root alone often frees nothing: a change of a library needs all its users.
+func (q *question) waysOut(s *solver, r *Result) {
+	now := len(r.Goes)
+	try := func(way WayOut, x *change) {
+		after := q.solve(x)
+		for k := range q.real {
+			if after.goes[k] {
+				way.Frees++
+			}
+		}
+		if way.Frees -= now; way.Frees > 0 && len(way.Names) > 0 && !slices.ContainsFunc(r.WaysOut, func(w WayOut) bool { return w.Do == way.Do && slices.Equal(w.Names, way.Names) }) {
+			r.WaysOut = append(r.WaysOut, way)
+		}
+	}
+	group := func(of string, roots []string, unmet map[string]bool) {
+		mend, spare := &change{fixed: map[int32]bool{}, spared: map[string]bool{}}, &change{spared: map[string]bool{}}
+		for _, root := range roots {
+			if k, ok := q.index[root]; ok {
+				mend.fixed[k] = true
+			} else {
+				mend.spared[root] = true
+			}
+			spare.spared[root] = true
+		}
+		try(WayOut{Do: Mend, Names: roots, For: of}, mend)
+		names, needed := q.packagesOf(roots)
+		try(WayOut{Do: Break, Names: names, For: of}, spare)
+		if !needed {
+			try(WayOut{Do: Drop, Names: names, For: of}, spare)
+		}
+		if len(unmet) > 0 && len(unmet) <= 3 {
+			try(WayOut{Do: Compat, Names: sortedKeys(unmet), For: of}, &change{offered: unmet})
+		}
+	}
+	roots := map[string]bool{}
+	for _, h := range r.Held {
+		switch h.RootKind {
+		case "", Failed, Blocked, NotBuilt, Check, Architecture:
+			roots[h.Root] = true
+		}
+	}
+	if len(roots) > 0 {
+		group("", sortedKeys(roots), nil)
+	}
+	for i, c := range r.Changesets {
+		if i == maxWays {
+			break
+		}
+		_, missing, unmet := q.needs(s, q.index[c.Pkgbase])
+		names := make([]string, len(missing))
+		for i, m := range missing {
+			names[i] = m.Pkgbase
+		}
+		if len(names) > 0 {
+			group(c.Pkgbase, names, unmet)
+		}
+	}
+	slices.SortStableFunc(r.WaysOut, func(a, b WayOut) int { return b.Frees - a.Frees })
+}
+
+// packagesOf lists the packages that the repositories have of pkgbases, and reports whether
+// others need them.
+func (q *question) packagesOf(pkgbases []string) (names []string, needed bool) {
+	of := map[string]bool{}
+	for _, pkgbase := range pkgbases {
+		of[pkgbase] = true
+	}
+	for _, v := range q.base.views {
+		for i := range v.nodes {
+			n := &v.nodes[i]
+			if !of[n.Base] {
+				continue
+			}
+			names = append(names, n.Name)
+			for _, o := range n.offers {
+				needed = needed || slices.ContainsFunc(v.users[o.name], func(u use) bool {
+					user := &v.nodes[u.node]
+					return !of[user.Base] && !slices.ContainsFunc(v.offers[o.name], func(p offer) bool {
+						return !of[v.nodes[p.node].Base] && p.meets(user.needs[u.need])
+					})
+				})
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), needed
+}
+
+// leaves lists the packages that are in the repositories and are not after the release.
+func (q *question) leaves(s *solver, r *Result) {
+	for _, w := range q.worlds {
+		there, replaced := map[int32]bool{}, map[string]string{}
+		for i := range w.extra {
+			if n := &w.extra[i]; s.goes[n.fresh] {
+				there[n.name] = true
+				for _, name := range n.Replaces {
+					name, _, _ = strings.Cut(strings.NewReplacer("<", "=", ">", "=").Replace(name), "=")
+					replaced[name] = n.Name
+				}
+			}
+		}
+		for i := range w.nodes {
+			n, k := &w.nodes[i], w.replacers[i]
+			if k >= 0 && s.goes[k] && !there[n.name] {
+				r.Leaves = append(r.Leaves, Leaving{n.Name, n.Base, w.Name, replaced[n.Name]})
+			}
+		}
+	}
+}
