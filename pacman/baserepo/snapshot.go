@@ -1,6 +1,8 @@
 package baserepo
 
 import (
+	"cmp"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -89,6 +91,25 @@ func (s *Snapshot) Package(name string) (Entry, bool) {
 		return Entry{}, false
 	}
 	return *entries[0], true
+}
+
+// Installed returns the packages that pacman would install by their names, with their
+// interfaces, in the order of the repositories and by name.
+func (s *Snapshot) Installed() iter.Seq2[Entry, alpm.Interface] {
+	list := make([]*Entry, 0, len(s.byName))
+	for _, entries := range s.byName {
+		list = append(list, entries[0])
+	}
+	slices.SortFunc(list, func(a, b *Entry) int {
+		return cmp.Or(s.order[a.Repo]-s.order[b.Repo], strings.Compare(a.Name, b.Name))
+	})
+	return func(yield func(Entry, alpm.Interface) bool) {
+		for _, e := range list {
+			if !yield(*e, s.interfaceOf(e)) {
+				return
+			}
+		}
+	}
 }
 
 // Interfaces returns the interfaces of the packages of a pkgbase that pacman

@@ -24,6 +24,7 @@ const (
 type Entry struct {
 	Name, Base, Version, Filename, Arch string
 	Depends, MakeDepends, Provides      []string
+	Conflicts, Replaces                 []string
 	Repo                                string // the name of the base repository
 }
 
@@ -192,6 +193,10 @@ func (e *Entry) field(name string) (one *string, list *[]string) {
 		return nil, &e.MakeDepends
 	case "PROVIDES":
 		return nil, &e.Provides
+	case "CONFLICTS":
+		return nil, &e.Conflicts
+	case "REPLACES":
+		return nil, &e.Replaces
 	}
 	return nil, nil
 }

@@ -230,6 +230,34 @@ func (r *Repos) PkgInfo(repository, architecture, file string) (*alpm.PkgInfo, e
 	return info, nil
 }
 
+// Packages returns what the database of a repository has of its packages, by name: name,
+// pkgbase, version, architecture, and the packages that each depends on, provides,
+// conflicts with and replaces. There are none when the repository does not exist.
+func (r *Repos) Packages(ctx context.Context, id ID) ([]alpm.PkgInfo, error) {
+	if err := id.check(); err != nil {
+		return nil, err
+	}
+	d, err := r.loadLocked(ctx, id)
+	if err != nil || d == nil {
+		return nil, err
+	}
+	list := make([]alpm.PkgInfo, 0, len(d.entries))
+	for _, e := range d.sorted() {
+		var p alpm.PkgInfo
+		one := map[string]*string{"NAME": &p.Name, "BASE": &p.Base, "VERSION": &p.Version, "ARCH": &p.Arch}
+		many := map[string]*[]string{"DEPENDS": &p.Depends, "PROVIDES": &p.Provides, "CONFLICTS": &p.Conflicts, "REPLACES": &p.Replaces}
+		for field, value := range alpm.DescValues(e.desc) {
+			if into := one[field]; into != nil {
+				*into = string(value)
+			} else if into := many[field]; into != nil {
+				*into = append(*into, string(value))
+			}
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
 // PacmanConf returns the section of pacman.conf for the repository that the
 // server at serverURL serves.
 //
