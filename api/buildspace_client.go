@@ -124,6 +124,12 @@ func (c *Client) Forecast(ctx context.Context, name string, number int) (Forecas
 	return f, c.get(ctx, iterationPath(name, number)+"/forecast", nil, &f)
 }
 
+// Release returns what could be released of an iteration, or the Latest.
+func (c *Client) Release(ctx context.Context, name string, number int) (Release, error) {
+	var r Release
+	return r, c.get(ctx, iterationPath(name, number)+"/release", nil, &r)
+}
+
 // DrainWorker gives a worker no new builds until ResumeWorker.
 func (c *Client) DrainWorker(ctx context.Context, name string) (Worker, error) {
 	var w Worker

@@ -492,6 +492,77 @@ type Forecast struct {
 	Blockers     []HeldWork      `json:"blockers"` // most blocked work first; at most 20
 }
 
+// Release is which packages of an iteration could go into the base repositories together,
+// and why the others could not. Nothing is changed by asking.
+type Release struct {
+	Buildspace    string          `json:"buildspace"`
+	Iteration     int             `json:"iteration"`
+	Architectures []string        `json:"architectures"`
+	Goes          []ReleaseUnit   `json:"goes"`       // by pkgbase
+	Held          []HeldUnit      `json:"held"`       // by pkgbase
+	Proven        bool            `json:"proven"`     // no larger set is safe
+	AtMost        int             `json:"at_most"`    // pkgbases that the largest set may have
+	Changesets    []ReleaseChange `json:"changesets"` // those that are held
+	WaysOut       []WayOut        `json:"ways_out"`   // the one that frees most first
+	Leaves        []LeavingName   `json:"leaves"`     // packages that nothing takes the place of
+
+	LinksUnknown int `json:"links_unknown"` // packages of the base of which it is not known what their programs link with
+	FilesUnknown int `json:"files_unknown"` // packages of the base whose files were not compared
+}
+
+// ReleaseUnit is all packages of one pkgbase; they go together.
+type ReleaseUnit struct {
+	Pkgbase  string   `json:"pkgbase"`
+	Version  string   `json:"version"`
+	Pkgnames []string `json:"pkgnames"`
+	Build    string   `json:"build"` // id of a build of it
+}
+
+// HeldUnit is a pkgbase whose packages stay.
+type HeldUnit struct {
+	Pkgbase    string   `json:"pkgbase"`
+	Changeset  bool     `json:"changeset"`
+	Kind       string   `json:"kind"`   // of the reason: failed, unmet, choice …
+	Reason     string   `json:"reason"` // in words
+	View       string   `json:"view,omitempty"`
+	Package    string   `json:"package,omitempty"`    // that would be in trouble, with its version
+	Dependency string   `json:"dependency,omitempty"` // that nothing would meet
+	Via        string   `json:"via,omitempty"`        // the pkgbase that would help, but is held, too
+	Others     []string `json:"others,omitempty"`     // of a choice: those that go instead
+	Root       string   `json:"root"`                 // the pkgbase where the chain of reasons ends
+	RootKind   string   `json:"root_kind,omitempty"`  // why that one stays; absent: it is not in the buildspace
+	Build      string   `json:"build"`
+}
+
+// ReleaseChange is a changeset that is held, with all that has to go with it.
+type ReleaseChange struct {
+	Pkgbase string        `json:"pkgbase"`
+	Needs   int           `json:"needs"` // pkgbases, itself included
+	Missing []MissingUnit `json:"missing"`
+}
+
+// MissingUnit is a pkgbase without which a changeset cannot go.
+type MissingUnit struct {
+	Pkgbase string `json:"pkgbase"`
+	Kind    string `json:"kind,omitempty"` // why it cannot go; absent: it is not in the buildspace
+}
+
+// WayOut is something to do so that more can go.
+type WayOut struct {
+	Do    string   `json:"do"`    // fix, drop, break or compat
+	Names []string `json:"names"` // pkgbases to fix, pkgnames to drop or break, or dependencies for a package with the old ones
+	Frees int      `json:"frees"` // pkgbases that can go then, at most
+	For   string   `json:"for,omitempty"`
+}
+
+// LeavingName is a package of the base that the new builds do not make any more.
+type LeavingName struct {
+	Pkgname    string `json:"pkgname"`
+	Pkgbase    string `json:"pkgbase"`
+	View       string `json:"view"`
+	ReplacedBy string `json:"replaced_by,omitempty"`
+}
+
 // HeldWork is the work that cannot be done because of one build, directly or
 // through others.
 type HeldWork struct {

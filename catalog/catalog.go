@@ -61,6 +61,8 @@ type Catalog struct {
 	parsed   map[string]parsed           // by commit
 	broken   map[string]map[string]error // by directory or group, then slug: why the mirror could not read it
 	existing existing                    // that the index was made with
+
+	released releaseBase // what releases are computed against
 }
 
 type parsed struct {

@@ -112,6 +112,7 @@ func (a *App) pages(r fiber.Router) {
 	r.Get("/buildspaces/:name/packages", look, a.gridPage)
 	r.Get("/buildspaces/:name/:number", look, a.iterationPage)
 	r.Get("/buildspaces/:name/:number/diff", look, a.diffPage)
+	r.Get("/buildspaces/:name/:number/release", look, a.releasePage)
 	r.Get("/buildspaces/:name/:number/:arch/graph", look, a.graphPage)
 	r.Get("/buildspaces/:name/:number/:arch/graph.svg", look, a.graphSVG)
 	r.Get("/buildspaces/:name/:number/:arch/graph.dot", look, a.graphDOT)

@@ -29,6 +29,8 @@ func commandLines() [][]string {
 		{"watch", "work"},
 		{"wait", "work"},
 		{"diff", "work"}, // has one iteration only
+		{"release", "work", "--dry-run"}, // the server has no base
+		{"release", "why", "work/app"},
 		{"why", "work/app"},
 		{"links", "libssl.so.3"},
 		{"files", "python3.13"},

@@ -144,6 +144,10 @@ func (a *API) iterationRoutes() []route {
 			method: "GET", path: iterations + "/{number}/diff", summary: "What changed to another iteration", may: buildbtw.User.MayRead,
 			handler: a.diff, answer: api.Diff{}, query: []parameter{{"to", "number of the other iteration, or latest"}},
 		},
+		{
+			method: "GET", path: iterations + "/{number}/release", summary: "What could go into the base repositories, and why the rest could not; 409 when the server has none",
+			may: buildbtw.User.MayRead, handler: a.release, answer: api.Release{},
+		},
 	}
 }
 

@@ -1,0 +1,72 @@
+package handlers
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"buildbtw"
+	"buildbtw/catalog"
+	"buildbtw/release"
+	"buildbtw/views"
+)
+
+// releasePage shows what could be released of an iteration; with ?names=, one of its lists
+// as plain text.
+func (a *App) releasePage(c *fiber.Ctx) error {
+	number, err := iterationNumber(c)
+	if err != nil {
+		return err
+	}
+	name, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	r, err := a.Catalog.Release(c.UserContext(), name, number)
+	if err != nil {
+		return err
+	}
+	if list := c.Query("names"); list != "" {
+		return sendNames(c, r, list)
+	}
+	v := views.ReleasePage{Buildspace: name, Number: number, Architectures: r.Architectures, Result: r.Result, IDs: r.IDs}
+	for _, pkgbase := range r.Goes {
+		v.Goes = append(v.Goes, views.ReleaseUnit{Pkgbase: pkgbase, Version: r.Versions[pkgbase], Pkgnames: r.Pkgnames[pkgbase]})
+	}
+	for _, h := range r.Held {
+		if h.Kind == release.NotBuilt {
+			v.Building++
+		}
+	}
+	s := a.shell(c, views.NavBuildspaces, v.Title())
+	s.Crumbs = views.IterationCrumbs(name, number, views.Crumb{Label: "Release"})
+	return a.render(c, s, views.ReleaseContent(v))
+}
+
+// sendNames answers with a list of names, one per line, for scripts and todo lists.
+func sendNames(c *fiber.Ctx, r catalog.Release, list string) error {
+	var names []string
+	switch list {
+	case "goes":
+		names = r.Goes
+	case "held":
+		for _, h := range r.Held {
+			names = append(names, h.Pkgbase)
+		}
+	case "leaves":
+		for _, l := range r.Leaves {
+			names = append(names, l.Pkgname)
+		}
+		slices.Sort(names)
+		names = slices.Compact(names)
+	default:
+		return buildbtw.Invalid("there is no list %.40q; choose goes, held or leaves", list)
+	}
+	c.Type("txt", "utf-8")
+	text := strings.Join(names, "\n")
+	if text != "" {
+		text += "\n"
+	}
+	return c.SendString(text)
+}
