@@ -294,7 +294,7 @@ func (q *question) needs(s *solver, k int32) (units map[int32]bool, missing []Mi
 }
 
 // maxWays bounds the changesets for which ways out are looked for.
-const maxWays = 20
+const maxWays = 8
 
 // waysOut tries what people can do about all roots together, and about those of each
 // changeset. One root alone often frees nothing: a change of a library needs all its users.
