@@ -88,6 +88,9 @@ func iterationStories(s, reader views.Shell) []story {
 		{"/iteration/superseded", page(reader, views.IterationContent(supersededIteration()))},
 		{"/iteration/activity", page(s, views.ActivityContent(activity()))},
 		{"/iteration/diff", page(s, views.DiffContent(diffPage()))},
+		{"/iteration/release", page(s, views.ReleaseContent(releasePage()))},
+		{"/iteration/release-all", page(s, views.ReleaseContent(releaseOfAll()))},
+		{"/iteration/release-nothing", page(s, views.ReleaseContent(releaseOfNothing()))},
 		{"/iteration/nothing-found", page(s, views.IterationContent(filteredIteration()))},
 	}
 }
