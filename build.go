@@ -269,6 +269,12 @@ type Build struct {
 	MaySkip    bool  `bun:"may_skip"`    // the cut-off may apply: scope auto, and neither a changeset nor right above one
 	Forced     bool  `bun:"forced"`      // is to be built though the same was built before
 	ReusedFrom int64 `bun:"reused_from"` // the build whose packages it has; 0 when it has its own
+
+	// Verdict says whose fault it is that the build failed. BaselineID is of a build on
+	// the base alone, with which failed ones are compared; 0 for all others. Nothing of
+	// such a build is published.
+	Verdict    Verdict `bun:"verdict"`
+	BaselineID int64   `bun:"baseline_id"`
 }
 
 // Owners tells of some pkgnames which pkgbase's package is the one that is

@@ -73,6 +73,10 @@ type Buildspace struct {
 	WantedText string          `bun:"wanted_text"`
 	WantedAt   *time.Time      `bun:"wanted_at"`
 
+	// Hidden is of the one buildspace that has the builds on the base alone, each in an
+	// iteration of its own. People never see it, and its builds start in another order.
+	Hidden bool `bun:"hidden"`
+
 	// Lost names the changesets whose source or ref is gone, as written; empty when
 	// all are there.
 	Lost string `bun:"lost"`
@@ -95,6 +99,7 @@ type Settings struct {
 	Reuse         bool     `bun:"reuse"`         // builds whose input was built before are not built again
 	CutOff        bool     `bun:"cut_off"`       // with scope auto: dependents whose inputs did not change are skipped
 	Bump          bool     `bun:"bump"`          // rebuilds get a higher version than the packages that they replace
+	Baseline      bool     `bun:"baseline"`      // failures are compared with the base by themselves
 	Makedepends   bool     `bun:"makedepends"`   // makedepends bring dependents into the set too
 	Architectures Names    `bun:"architectures"` // empty: all that the server offers
 	Exclude       Names    `bun:"exclude"`       // pkgbases that are not built
@@ -103,7 +108,7 @@ type Settings struct {
 
 // DefaultSettings are those of a buildspace for which nothing was chosen.
 func DefaultSettings() Settings {
-	return Settings{Scope: ScopeAuto, Cycles: CyclesOnce, Priority: PriorityNormal, Reuse: true, CutOff: true, Bump: true}
+	return Settings{Scope: ScopeAuto, Cycles: CyclesOnce, Priority: PriorityNormal, Reuse: true, CutOff: true, Bump: true, Baseline: true}
 }
 
 // Validate returns the first setting that is invalid, with the valid choices.

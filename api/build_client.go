@@ -20,11 +20,12 @@ type BuildFilter struct {
 	Architecture string
 	Status       string // one or more, separated by commas
 	Pkgbase      string
+	Verdict      string // the word for whose fault it is that a build failed
 }
 
 // Builds returns all builds that the filter selects, reading page after page.
 func (c *Client) Builds(ctx context.Context, f BuildFilter) ([]Build, error) {
-	query := values("buildspace", f.Buildspace, "arch", f.Architecture, "status", f.Status, "pkgbase", f.Pkgbase, "limit", "500")
+	query := values("buildspace", f.Buildspace, "arch", f.Architecture, "status", f.Status, "pkgbase", f.Pkgbase, "verdict", f.Verdict, "limit", "500")
 	if f.Iteration != Latest {
 		query.Set("iteration", strconv.Itoa(f.Iteration))
 	}
@@ -53,6 +54,13 @@ func (c *Client) Reproduction(ctx context.Context, id string) (Reproduction, err
 func (c *Client) RetryBuild(ctx context.Context, id string) (Build, error) {
 	var b Build
 	return b, c.send(ctx, http.MethodPost, "/builds/"+url.PathEscape(id)+"/retry", nil, &b)
+}
+
+// CompareBuild has a failed build compared with the base: it is built once more, and then
+// from the same commit without the packages of its buildspace.
+func (c *Client) CompareBuild(ctx context.Context, id string) (Build, error) {
+	var b Build
+	return b, c.send(ctx, http.MethodPost, "/builds/"+url.PathEscape(id)+"/baseline", nil, &b)
 }
 
 // RebuildBuild builds a built one again, with all its dependents.

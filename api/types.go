@@ -34,6 +34,7 @@ type Settings struct {
 	Reuse         *bool              `json:"reuse,omitempty"`
 	CutOff        *bool              `json:"cut_off,omitempty"`
 	Bump          *bool              `json:"bump,omitempty"`
+	Baseline      *bool              `json:"baseline,omitempty"`
 	Makedepends   *bool              `json:"makedepends,omitempty"`
 	Architectures *[]string          `json:"architectures,omitempty"`
 	Exclude       *[]string          `json:"exclude,omitempty"`
@@ -50,6 +51,7 @@ func (w Settings) Apply(s *buildbtw.Settings) {
 	set(&s.Reuse, w.Reuse)
 	set(&s.CutOff, w.CutOff)
 	set(&s.Bump, w.Bump)
+	set(&s.Baseline, w.Baseline)
 	set(&s.Makedepends, w.Makedepends)
 	set((*[]string)(&s.Architectures), w.Architectures)
 	set((*[]string)(&s.Exclude), w.Exclude)
@@ -132,6 +134,7 @@ type Buildspace struct {
 	Reuse         bool                      `json:"reuse"`        // builds whose input was built before are not built again
 	CutOff        bool                      `json:"cut_off"`      // with scope auto: dependents whose inputs did not change are skipped
 	Bump          bool                      `json:"bump"`         // rebuilds get a higher version than what they replace
+	Baseline      bool                      `json:"baseline"`     // failures are compared with the base by themselves
 	Makedepends   bool                      `json:"makedepends"`
 	Architectures []string                  `json:"architectures"`
 	Exclude       []string                  `json:"exclude"`
@@ -153,6 +156,7 @@ type Iteration struct {
 	Counts     buildbtw.Counts          `json:"counts"`            // builds by status
 	Blocked    int                      `json:"blocked,omitempty"` // of the builds with the status blocked, those that wait for one that failed or was cancelled; not in lists
 	Total      int                      `json:"total"`
+	Failures   map[string]int           `json:"failures,omitempty"` // failed and flaky builds by the word of their verdict; not in lists
 	Blockers   []Blocker                `json:"blockers,omitempty"`
 	Repository []ArchRepository         `json:"repositories,omitempty"`
 	Latest     *LatestRepository        `json:"latest_repository,omitempty"` // nil while no iteration of the buildspace is complete
@@ -231,7 +235,17 @@ type Build struct {
 	TimesUsual   int             `json:"times_usual,omitempty"`   // how many times as long as usual it has been building; 0 unless that is far longer
 	Error        *FirstError     `json:"error,omitempty"`         // why it failed, by its log
 	RootCauses   []BuildRef      `json:"root_causes,omitempty"`   // for blocked: the failed or cancelled builds it waits for in the end
+	Failure      *Failure        `json:"failure,omitempty"`       // whose fault it is; of failed builds and flaky ones
 	URL          string          `json:"url"`
+}
+
+// Failure is the answer to whose fault the failure of a build is.
+type Failure struct {
+	Verdict     string     `json:"verdict"`                // yours, already-broken, flaky, infrastructure or not-compared
+	Words       string     `json:"words"`                  // the same as a clause about the build
+	NotCompared string     `json:"not_compared,omitempty"` // why there will be no verdict
+	Baseline    string     `json:"baseline,omitempty"`     // the build of the same commit on the base alone
+	BaseAt      *time.Time `json:"base_at,omitempty"`      // when that base was read
 }
 
 // FirstError is the line of a failed build's log that says why it failed.

@@ -171,6 +171,7 @@ func (a *App) readForm(c *fiber.Ctx) (planInput, error) {
 	s.Makedepends, s.FollowAll = c.FormValue("makedepends") != "", c.FormValue("follow_all") != ""
 	s.FollowFixes = c.FormValue("follow_fixes") != ""
 	s.Reuse, s.CutOff, s.Bump = c.FormValue("reuse") != "", c.FormValue("cut_off") != "", c.FormValue("bump") != ""
+	s.Baseline = c.FormValue("baseline") != ""
 	s.Exclude, s.Add = fields(c.FormValue("exclude")), fields(c.FormValue("add"))
 	if clicked := c.FormValue("exclude_also"); clicked != "" && !slices.Contains(s.Exclude, clicked) {
 		s.Exclude = append(s.Exclude, clicked)

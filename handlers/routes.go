@@ -146,6 +146,7 @@ func (a *App) buildPages(r fiber.Router) {
 	r.Get("/builds/:id/dependents", look, a.neighbourPage(store.SideDependents))
 	r.Post("/builds/:id/retry", changeBuild, a.changeBuild(a.Store.RetryBuild))
 	r.Post("/builds/:id/fix", changeBuild, a.fixBuild)
+	r.Post("/builds/:id/baseline", changeBuild, a.changeBuild(a.Store.CompareBuild))
 	r.Post("/builds/:id/rebuild", changeBuild, a.changeBuild(a.Store.RebuildBuild))
 	r.Post("/builds/:id/cancel", changeBuild, a.changeBuild(a.Store.CancelBuild))
 	r.Post("/builds/:id/abandon", allow(buildbtw.User.MayAdminister), a.changeBuild(a.Publisher.Abandon))

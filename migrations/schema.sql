@@ -24,7 +24,7 @@ CREATE TABLE buildspaces (
     wanted_text   TEXT NOT NULL DEFAULT '',
     wanted_at     TIMESTAMP,
     revision      INTEGER NOT NULL DEFAULT 0
-, reuse BOOLEAN NOT NULL DEFAULT TRUE, cut_off BOOLEAN NOT NULL DEFAULT TRUE, served_at TIMESTAMP, lost TEXT NOT NULL DEFAULT '', follow_fixes BOOLEAN NOT NULL DEFAULT FALSE, bump BOOLEAN NOT NULL DEFAULT FALSE);
+, reuse BOOLEAN NOT NULL DEFAULT TRUE, cut_off BOOLEAN NOT NULL DEFAULT TRUE, served_at TIMESTAMP, lost TEXT NOT NULL DEFAULT '', follow_fixes BOOLEAN NOT NULL DEFAULT FALSE, bump BOOLEAN NOT NULL DEFAULT FALSE, baseline BOOLEAN NOT NULL DEFAULT TRUE, hidden BOOLEAN NOT NULL DEFAULT FALSE);
 
 CREATE TABLE changesets (
     buildspace_id INTEGER NOT NULL REFERENCES buildspaces (id) ON DELETE CASCADE,
@@ -88,7 +88,7 @@ CREATE TABLE builds (
     not_before   TIMESTAMP,
     changed_at   TIMESTAMP NOT NULL,
     started_at   TIMESTAMP,
-    finished_at  TIMESTAMP, input_key TEXT NOT NULL DEFAULT '', output_digest TEXT NOT NULL DEFAULT '', held TEXT NOT NULL DEFAULT '' CHECK (held IN ('', 'reuse', 'linking', 'decide', 'running')), may_skip BOOLEAN NOT NULL DEFAULT FALSE, forced BOOLEAN NOT NULL DEFAULT FALSE, reused_from INTEGER NOT NULL DEFAULT 0, not_owned TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(not_owned)), base_inputs TEXT NOT NULL DEFAULT '', base_package TEXT NOT NULL DEFAULT '', runtime_inputs TEXT NOT NULL DEFAULT '',
+    finished_at  TIMESTAMP, input_key TEXT NOT NULL DEFAULT '', output_digest TEXT NOT NULL DEFAULT '', held TEXT NOT NULL DEFAULT '' CHECK (held IN ('', 'reuse', 'linking', 'decide', 'running')), may_skip BOOLEAN NOT NULL DEFAULT FALSE, forced BOOLEAN NOT NULL DEFAULT FALSE, reused_from INTEGER NOT NULL DEFAULT 0, not_owned TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(not_owned)), base_inputs TEXT NOT NULL DEFAULT '', base_package TEXT NOT NULL DEFAULT '', runtime_inputs TEXT NOT NULL DEFAULT '', verdict TEXT NOT NULL DEFAULT '' CHECK (verdict IN ('', 'yours', 'already-broken', 'flaky', 'infrastructure')), baseline_id INTEGER NOT NULL DEFAULT 0,
     CHECK ((status = 'skipped') = (skip_reason <> '')),
     UNIQUE (iteration_id, architecture, pkgbase, stage)
 );
@@ -380,3 +380,29 @@ CREATE TABLE taken_versions (
 ) WITHOUT ROWID;
 
 CREATE INDEX taken_versions_buildspace ON taken_versions (buildspace_id);
+
+CREATE INDEX builds_verdict ON builds (iteration_id, verdict) WHERE verdict <> '';
+
+CREATE TABLE baselines (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    commit_id    TEXT NOT NULL,
+    architecture TEXT NOT NULL,
+    base_key     TEXT NOT NULL, -- a digest of the base's packages that it is built with
+    base_at      TIMESTAMP NOT NULL, -- when the base was read
+    build_id     INTEGER NOT NULL REFERENCES builds (id), -- the latest on the base alone
+    UNIQUE (commit_id, architecture, base_key)
+);
+
+CREATE INDEX baselines_build ON baselines (build_id);
+
+CREATE TABLE comparisons (
+    build_id     INTEGER PRIMARY KEY REFERENCES builds (id) ON DELETE CASCADE,
+    asked        BOOLEAN NOT NULL, -- by a person: it goes first
+    again        INTEGER NOT NULL DEFAULT 0, -- number of the attempt that builds it once more; 0: not begun
+    failed_again BOOLEAN NOT NULL DEFAULT FALSE,
+    baseline_id  INTEGER NOT NULL DEFAULT 0, -- 0: not known yet
+    message      TEXT NOT NULL DEFAULT '', -- why there will be no verdict
+    at           TIMESTAMP NOT NULL
+);
+
+CREATE INDEX comparisons_baseline ON comparisons (baseline_id) WHERE baseline_id <> 0;

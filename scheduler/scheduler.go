@@ -53,6 +53,7 @@ type Scheduler struct {
 	unextended []int64 // attempts of which that failed
 	wishes     guard.Items[wish]
 	graphs     guard.Items[int64] // of buildspaces that follow them
+	comparing  guard.Items[int64] // by failed build
 	moved      moves
 	followed   map[int64]uint64 // by buildspace: the revision of the catalog with which its graph was compared last
 	unmade     int              // passes in a row that could not make all lost bumps anew
@@ -103,6 +104,10 @@ func New(c Config) *Scheduler {
 			Name:        "reuse",
 			Description: "reuses earlier results, and skips dependents whose inputs did not change",
 			Period:      10 * time.Second, Pass: c.Publisher.Reuse,
+		}, {
+			Name:        "compare",
+			Description: "has failed builds that are not known on the base built on it, and ends what nobody compares with any more",
+			Period:      10 * time.Second, Pass: s.comparePass,
 		}, {
 			Name:        "base",
 			Description: "reads the databases of the base repositories when they have changed",
@@ -216,6 +221,7 @@ func (s *Scheduler) Run(ctx context.Context) {
 			case <-changed:
 				s.Loop("reuse").Wake()
 				s.Loop("dispatch").Wake()
+				s.Loop("compare").Wake()
 			}
 		}
 	})

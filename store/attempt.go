@@ -256,7 +256,10 @@ func (t *tx) moveEnded(ctx context.Context, a *buildbtw.Attempt, e ending) error
 		return t.putBack(ctx, a.BuildID, c)
 	}
 	c.to, c.cause = buildbtw.StatusFailed, buildbtw.CauseFailed
-	return t.moveOne(ctx, a.BuildID, c)
+	if err := t.moveOne(ctx, a.BuildID, c); err != nil {
+		return err
+	}
+	return t.compare(ctx, a)
 }
 
 // withError adds to how an attempt ended the line of its log that says why, unless that is said
@@ -300,6 +303,7 @@ func (t *tx) tryAgain(ctx context.Context, build int64, most int, c change) erro
 	if b.Retries >= most {
 		c.message = fmt.Sprintf("Given up after %d retries: %s", b.Retries, c.message)
 		c.to, c.cause = buildbtw.StatusFailed, buildbtw.CauseFailed
+		c.set = []string{"verdict = 'infrastructure'"}
 		return t.moveOne(ctx, b.ID, c)
 	}
 	c.set = []string{"retries = retries + 1"}
@@ -395,7 +399,7 @@ func (s *Store) ExpireLeases(ctx context.Context, spared ...int64) (over []build
 func (s *Store) giveUp(ctx context.Context, a buildbtw.Attempt, tries int, why error) error {
 	return s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		message := fmt.Sprintf("The lease of %s is over, and the attempt could not be ended as lost in %d tries: %s Retry the build.", a.Worker, tries, buildbtw.MessageOf(why))
-		moved, err := t.move(ctx, []int64{a.BuildID}, change{to: buildbtw.StatusFailed, cause: buildbtw.CauseFailed, actor: buildbtw.System, message: message})
+		moved, err := t.move(ctx, []int64{a.BuildID}, change{to: buildbtw.StatusFailed, cause: buildbtw.CauseFailed, actor: buildbtw.System, message: message, set: []string{"verdict = 'infrastructure'"}})
 		if err != nil {
 			return err
 		}

@@ -49,6 +49,12 @@ type BuildRow struct {
 	BumpedFrom   string `bun:"bumped_from"`
 	SourceCommit string `bun:"source_commit"`
 
+	// Of a failed build that is compared with the base, or was.
+	Comparing     bool       `bun:"comparing"`      // there will be a verdict, or is one
+	NotCompared   string     `bun:"not_compared"`   // why there will be none
+	BaselineBuild int64      `bun:"baseline_build"` // id of the build on the base alone; 0: there is none yet
+	BaseAt        *time.Time `bun:"base_at"`        // when that base was read
+
 	RootCauses []BuildRef `bun:"-"` // of a blocked build; nearest first, at most MaxRootCauses
 }
 
@@ -64,6 +70,18 @@ func (b BuildRow) VersionWords() string {
 	return buildgraph.VersionWords(b.BumpedFrom, b.ShownVersion())
 }
 
+// VerdictWords returns whose fault it is that the build failed, as a clause; empty for a
+// build that neither failed nor is flaky.
+func (b BuildRow) VerdictWords() string {
+	switch {
+	case b.Status != buildbtw.StatusFailed && b.Verdict == buildbtw.VerdictNone:
+		return ""
+	case b.BaseAt != nil:
+		return b.Verdict.Words(*b.BaseAt)
+	}
+	return b.Verdict.Words(time.Time{})
+}
+
 // BuildFilter selects builds; empty fields select all.
 type BuildFilter struct {
 	Buildspace   string
@@ -72,6 +90,7 @@ type BuildFilter struct {
 	Status       string // one or more, separated by commas
 	Pkgbase      string // exactly
 	Query        string // part of the pkgbase
+	Verdict      string // the word for one: failed builds with it, or flaky ones
 	Cursor       string // where the page before ended
 	Limit        int    // 50 when 0, at most 500
 
@@ -186,6 +205,7 @@ func (f BuildFilter) query(ctx context.Context, q *Reader) (string, []any, error
 	if err := f.conditions(&w); err != nil {
 		return "", nil, err
 	}
+	w.add("b.baseline_id = 0")
 	return `SELECT b.id FROM builds AS b` + w.sql() + order, w.args, nil
 }
 
@@ -198,6 +218,16 @@ func (f BuildFilter) conditions(w *where) error {
 	}
 	if f.Query != "" {
 		w.add(`b.pkgbase LIKE ? ESCAPE '\'`, contains(f.Query))
+	}
+	if f.Verdict != "" {
+		v, err := buildbtw.ParseVerdict(f.Verdict)
+		if err != nil {
+			return err
+		}
+		w.add("b.verdict = ? AND b.status IN ('failed', 'built')", v)
+		if v == buildbtw.VerdictNone {
+			w.add("b.status = 'failed'")
+		}
 	}
 	if f.Status == "" {
 		return nil
@@ -361,7 +391,7 @@ func (p *idPage) ids(ctx context.Context, q *Reader, sort BuildSort) ([]int64, e
 	if err := p.conditions(&w); err != nil {
 		return nil, err
 	}
-	if f := p.filter; (sort == "" || sort == SortUrgency) && f.Architecture+f.Pkgbase+f.Query == "" {
+	if f := p.filter; (sort == "" || sort == SortUrgency) && f.Architecture+f.Pkgbase+f.Query+f.Verdict == "" {
 		return p.urgent(ctx, q)
 	}
 	if err := q.getText(ctx, &p.total, `SELECT count(*) FROM builds AS b`+w.sql(), w.args...); err != nil {

@@ -94,6 +94,7 @@ func (q *Reader) Buildspaces(ctx context.Context, f BuildspaceFilter) (rows []Bu
 }
 
 func (f BuildspaceFilter) conditions() (w where, err error) {
+	w.add("NOT s.hidden")
 	switch buildbtw.BuildspaceStatus(f.Status) {
 	case "":
 	case buildbtw.BuildspaceActive, buildbtw.BuildspaceStopped:
@@ -376,9 +377,9 @@ func (t *tx) editSettings(ctx context.Context, b *buildbtw.Buildspace, to *build
 	}
 	before := b.Settings
 	b.Settings = *to
-	before.Priority, before.Reuse, before.CutOff, before.FollowFixes = to.Priority, to.Reuse, to.CutOff, to.FollowFixes
+	before.Priority, before.Reuse, before.CutOff, before.FollowFixes, before.Baseline = to.Priority, to.Reuse, to.CutOff, to.FollowFixes, to.Baseline
 	_, err = t.NewUpdate().Model(b).WherePK().
-		Column("scope", "cycles", "priority", "follow_all", "follow_fixes", "makedepends", "reuse", "cut_off", "bump", "architectures", "exclude", "add_pkgbases").Exec(ctx)
+		Column("scope", "cycles", "priority", "follow_all", "follow_fixes", "makedepends", "reuse", "cut_off", "bump", "baseline", "architectures", "exclude", "add_pkgbases").Exec(ctx)
 	if err == nil {
 		err = t.holdBuildspace(ctx, b.ID)
 	}

@@ -157,6 +157,9 @@ func (q *Reader) storedEvents(ctx context.Context, f EventFilter, limit int) (ro
 	if f.Buildspace != "" {
 		w.add("e.buildspace_id = (SELECT id FROM buildspaces WHERE name = ?)", f.Buildspace)
 	}
+	if f.Buildspace == "" && f.BuildID == 0 {
+		w.add("(e.buildspace_id IS NULL OR e.buildspace_id NOT IN (SELECT id FROM buildspaces WHERE hidden))")
+	}
 	if f.BuildID != 0 {
 		w.add(`e.id IN (
   SELECT id FROM events WHERE build_id = ?

@@ -78,6 +78,9 @@ func (s *Store) BeginPublish(ctx context.Context, lease string, files []PackageF
 		if err := p.Build.check(uploaded, files); err != nil {
 			return err
 		}
+		if a.State == buildbtw.AttemptRunning && p.Build.BaselineID != 0 {
+			return t.completeBaseline(ctx, a, &p)
+		}
 		if a.State == buildbtw.AttemptRunning {
 			p.Attempt.State, p.Attempt.Outcome = buildbtw.AttemptPublishing, buildbtw.OutcomeBuilt
 			return t.writeAttempt(ctx, a, "begin_publish", args{"attempt": a.ID})
@@ -212,11 +215,17 @@ func (t *tx) complete(ctx context.Context, a *buildbtw.Attempt) error {
 	if err != nil {
 		return err
 	}
+	verdict := buildbtw.VerdictNone
+	if flaky, err := t.passedAgain(ctx, a); err != nil {
+		return err
+	} else if flaky {
+		verdict = buildbtw.VerdictFlaky
+	}
 	err = t.moveOne(ctx, a.BuildID, change{
 		to: buildbtw.StatusBuilt, cause: buildbtw.CauseFinished, actor: a.Worker,
 		message: "All packages are published.",
-		set:     []string{"finished_at = :now", "retries = 0", "output_digest = :output", "reused_from = 0", "forced = FALSE"},
-		args:    args{"output": outputDigest(row.published(files))},
+		set:     []string{"verdict = :verdict", "finished_at = :now", "retries = 0", "output_digest = :output", "reused_from = 0", "forced = FALSE"},
+		args:    args{"output": outputDigest(row.published(files)), "verdict": verdict},
 	})
 	if err != nil {
 		return err
@@ -231,6 +240,23 @@ func (t *tx) complete(ctx context.Context, a *buildbtw.Attempt) error {
 		return err
 	}
 	return t.unblock(ctx, a.BuildID)
+}
+
+// completeBaseline ends an attempt that built a commit on the base alone. Nothing of it is
+// published: that it could be built is all that is asked of it.
+func (t *tx) completeBaseline(ctx context.Context, a *buildbtw.Attempt, p *Publishing) error {
+	err := t.moveOne(ctx, a.BuildID, change{
+		to: buildbtw.StatusBuilt, cause: buildbtw.CauseFinished, actor: a.Worker,
+		message: "Built on the base alone; its packages are not published.",
+		set:     []string{"finished_at = :now", "retries = 0", "output_digest = :output"},
+		args:    args{"output": outputDigest(p.Files)},
+	})
+	if err != nil {
+		return err
+	}
+	err = t.finishAttempt(ctx, a, ending{outcome: buildbtw.OutcomeBuilt}, buildbtw.StatusBuilt)
+	p.Attempt, p.Status = *a, buildbtw.StatusBuilt
+	return err
 }
 
 // PublishingOf gives the attempt of a build whose packages are on their way into

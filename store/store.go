@@ -42,6 +42,8 @@ type Options struct {
 	MaxRetries  int                               // infrastructure failures and losses that are forgiven per build; 5 when 0
 	MaxRunning  int                               // builds of one buildspace at the same time; 0: any number
 	LabelCaps   map[string]int                    // builds at the same time on all workers with a label; others are not limited
+	CanCompare  bool                              // workers build on the base alone
+	Compare     bool                              // failed builds are compared with the base by themselves, unless their buildspace has that switched off
 	AfterCommit func()                            // called after every writing transaction; tests check the invariants in it
 	Log         *slog.Logger                      // late reports are noted here; slog.Default when nil
 }

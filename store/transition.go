@@ -37,7 +37,7 @@ func (t *tx) move(ctx context.Context, builds []int64, c change) ([]int64, error
 		a["skip_reason"] = c.cause
 	}
 	maps.Copy(a, c.args)
-	set := append([]string{"status = :to", "skip_reason = :skip_reason", "changed_at = :now", "held = ''"}, c.set...)
+	set := append([]string{"status = :to", "skip_reason = :skip_reason", "changed_at = :now", "held = ''", "verdict = ''"}, c.set...)
 	from := "json_each(:builds) AS k WHERE build.id = k.value"
 	if c.keys != "" {
 		a["builds"], from = c.keys, "json_each(:builds) AS k WHERE build.id = k.value ->> 0"
@@ -87,6 +87,16 @@ func (t *tx) followMoves(ctx context.Context, from buildbtw.Status, moved []int6
 	ids := idList(moved)
 	if _, err := t.exec(ctx, "count_moves", args{"builds": ids, "from": from, "to": c.to}); err != nil {
 		return err
+	}
+	if from == buildbtw.StatusFailed {
+		if _, err := t.exec(ctx, "end_comparisons", args{"builds": ids}); err != nil {
+			return err
+		}
+	}
+	if c.to == buildbtw.StatusBuilt || c.to == buildbtw.StatusFailed || c.to == buildbtw.StatusSkipped {
+		if err := t.judge(ctx, moved, c.message); err != nil {
+			return err
+		}
 	}
 	result := func(s buildbtw.Status) bool { return s.Running() || s == buildbtw.StatusBuilt }
 	switch {

@@ -25,6 +25,10 @@ func (a *app) rebuildCommand() *cobra.Command {
 	return a.oneBuildCommand("rebuild", "Build again, with all dependents", (*api.Client).RebuildBuild)
 }
 
+func (a *app) baselineCommand() *cobra.Command {
+	return a.oneBuildCommand("baseline", "Compare a failed build with the base: build it once more, then without the change", (*api.Client).CompareBuild)
+}
+
 func (a *app) abandonCommand() *cobra.Command {
 	return a.oneBuildCommand("abandon", "Give up publishing the packages of a build, which is then built again (administrators)", (*api.Client).AbandonBuild)
 }

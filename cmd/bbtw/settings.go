@@ -20,6 +20,7 @@ type settingsFlags struct {
 	makedepends                 bool
 	reuse, cutOff               bool
 	noBump                      bool
+	baseline                    bool
 }
 
 func (s *settingsFlags) register(flags *pflag.FlagSet) {
@@ -52,6 +53,7 @@ func (a *app) completeSettings(cmd *cobra.Command) {
 func (s *settingsFlags) registerReuse(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.reuse, "reuse", true, "reuse what was built before from the same input")
 	flags.BoolVar(&s.cutOff, "cut-off", true, "with scope auto, skip dependents whose inputs did not change")
+	flags.BoolVar(&s.baseline, "baseline", true, "compare failures with the base by themselves: built once more, then without the change")
 }
 
 // settings returns the settings given on the command line.
@@ -65,6 +67,7 @@ func (s *settingsFlags) settings(flags *pflag.FlagSet) api.Settings {
 		Reuse:         given(flags, "reuse", s.reuse),
 		CutOff:        given(flags, "cut-off", s.cutOff),
 		Bump:          given(flags, "no-bump", !s.noBump),
+		Baseline:      given(flags, "baseline", s.baseline),
 		Makedepends:   given(flags, "makedepends", s.makedepends),
 		Architectures: given(flags, "arch", s.architectures),
 		Exclude:       given(flags, "exclude", s.exclude),

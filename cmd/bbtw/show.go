@@ -19,7 +19,7 @@ import (
 
 func (a *app) showCommand() *cobra.Command {
 	var iteration int
-	var status string
+	var status, verdict string
 	l := buildListing()
 	cmd := &cobra.Command{
 		Use:   "show NAME",
@@ -28,6 +28,7 @@ func (a *app) showCommand() *cobra.Command {
   bbtw show curl-openssl-4 --status failed,blocked
   bbtw show curl-openssl-4 -o name --status failed | xargs -n1 bbtw log --tail 20
   bbtw show curl-openssl-4 --sort=-duration | head     # the slowest builds
+  bbtw show curl-openssl-4 --verdict yours
   bbtw show curl-openssl-4 --iteration 2`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,14 +36,23 @@ func (a *app) showCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.show(cmd.Context(), c, api.BuildFilter{Buildspace: args[0], Iteration: iteration, Status: status}, &l)
+			return a.show(cmd.Context(), c, api.BuildFilter{Buildspace: args[0], Iteration: iteration, Status: status, Verdict: verdict}, &l)
 		},
 	}
 	cli.Number(cmd.Flags(), &iteration, "iteration", api.Latest, 0, cli.Many, "number of the iteration (default: the latest)")
 	cli.Words(cmd.Flags(), &status, "status", "only builds with one of these statuses, separated by commas", statusNames()...)
+	cli.Word(cmd.Flags(), &verdict, "verdict", "", "only failed builds of which this is known: yours, already-broken, flaky, infrastructure or not-compared", verdictWords()...)
 	l.register(cmd.Flags())
 	cmd.ValidArgsFunction = a.complete(buildspaceNames)
 	return cmd
+}
+
+func verdictWords() []string {
+	var words []string
+	for _, v := range buildbtw.Verdicts() {
+		words = append(words, v.Word())
+	}
+	return words
 }
 
 func statusNames() []string {
@@ -162,6 +172,9 @@ func (a *app) printShown(all shown, l *listing[api.Build]) error {
 	if all.Forecast != nil {
 		a.printForecast(*all.Forecast)
 	}
+	if line := failuresLine(*it); line != "" {
+		fmt.Fprintln(a.out, line)
+	}
 	for _, b := range it.Blockers {
 		fmt.Fprintf(a.out, "%s %s: %s%s\n", b.Build.Pkgbase, b.Build.Status, blocksWords(b), errorWords(b.Build.Error))
 	}
@@ -204,6 +217,23 @@ func countsLine(it api.Iteration) string {
 	return strings.Join(parts, " · ")
 }
 
+// failuresLine returns whose fault the failures of an iteration are, once that is known of
+// any.
+func failuresLine(it api.Iteration) string {
+	var parts []string
+	known := false
+	for _, v := range buildbtw.Verdicts() {
+		if n := it.Failures[v.Word()]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, v.Label()))
+			known = known || v != buildbtw.VerdictNone
+		}
+	}
+	if !known {
+		return ""
+	}
+	return "failures: " + strings.Join(parts, " · ")
+}
+
 // statusWords returns the status with its reason.
 func statusWords(b api.Build) string {
 	switch {
@@ -213,6 +243,8 @@ func statusWords(b api.Build) string {
 		return string(b.Status) + ": " + b.RetryWords()
 	case b.Status == buildbtw.StatusBlocked && len(b.RootCauses) > 0:
 		return "blocked by " + causes(b.RootCauses)
+	case b.Failure != nil && b.Failure.Verdict != buildbtw.VerdictNone.Word():
+		return fmt.Sprintf("%s (%s)", b.Status, buildbtw.Verdict(b.Failure.Verdict).Label())
 	default:
 		return string(b.Status.Shown(false))
 	}

@@ -105,6 +105,8 @@ type failure struct {
 	Line    *logLine   `json:"line,omitempty"` // of its log: the first that tells of an error
 	around  []string   // that line with some before and after it
 	ended   *time.Time // when
+
+	base *api.FirstError // why the same commit fails on the base alone; nil when it does not
 }
 
 // findFailure returns how a failed build failed: what its last attempt ended with, and
@@ -119,6 +121,13 @@ func findFailure(ctx context.Context, c *api.Client, b api.BuildDetail) (*failur
 	}
 	last := attempts[len(attempts)-1]
 	f := &failure{Attempt: last.Number, Message: last.Message, ended: last.FinishedAt}
+	if b.Failure != nil && b.Failure.Baseline != "" {
+		base, err := c.Build(ctx, b.Failure.Baseline)
+		if err != nil {
+			return nil, err
+		}
+		f.base = base.Error
+	}
 	state, err := c.LogState(ctx, b.ID, last.Number)
 	if buildbtw.KindOf(err) == buildbtw.KindNotFound { // it is not kept any more
 		return f, nil
@@ -164,7 +173,28 @@ func (a *app) printFailure(b api.BuildDetail, f failure) {
 	for _, line := range f.around {
 		fmt.Fprintln(a.out, line)
 	}
+	if v := b.Failure; v != nil && (v.Verdict != buildbtw.VerdictNone.Word() || v.Baseline != "" || v.NotCompared != "") {
+		a.printVerdict(b.Pkgbase, *v, f.base)
+	}
 	fmt.Fprintf(a.out, "see 'bbtw log %s', or only what tells of errors with --errors; 'bbtw retry %s' tries the same commit again, 'bbtw fix %s' what was pushed since\n", b.ID, b.ID, b.ID)
+}
+
+// printVerdict says whose fault a failure is, with the error of the build on the base alone.
+func (a *app) printVerdict(pkgbase string, v api.Failure, base *api.FirstError) {
+	line := pkgbase + " " + v.Words
+	if v.Verdict == buildbtw.VerdictNone.Word() {
+		line = pkgbase + " is " + v.Words
+	}
+	if v.Baseline != "" {
+		line += "; see 'bbtw log " + v.Baseline + "'"
+	}
+	fmt.Fprintln(a.out, line)
+	if v.NotCompared != "" {
+		fmt.Fprintln(a.out, "  "+plain(v.NotCompared))
+	}
+	if base != nil {
+		fmt.Fprintln(a.out, "  without it: "+plain(base.Text))
+	}
 }
 
 // inParentheses returns the chain to the changeset, when it has more than one link.

@@ -35,6 +35,7 @@ type serveFlags struct {
 	prefer          []string
 	ignoreArch      bool
 	baseRepos       []string
+	baseline        bool
 	repoTool        string
 	workers         int
 	workerTokenFile string
@@ -100,6 +101,7 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	flags.StringVar(&f.baseRef, "base-ref", "main", "branch at which sources are read")
 	flags.StringSliceVar(&f.architectures, "architectures", []string{"x86_64"}, "architectures to build for")
 	flags.StringArrayVar(&f.baseRepos, "base-repo", nil, "a base repository as NAME=URL, in the order of pacman.conf; $repo and $arch are replaced (repeatable)")
+	flags.BoolVar(&f.baseline, "baseline", true, "compare failed builds with the base by themselves, in idle slots and at most a tenth of the busy ones; a buildspace can have it switched off")
 	flags.StringSliceVar(&f.prefer, "prefer", nil, preferUsage)
 	flags.BoolVar(&f.ignoreArch, "ignore-arch", false, ignoreArchUsage)
 	cli.Word(flags, &f.repoTool, "repo-tool", "native", "what writes the pacman repositories: native, or repo-add for pacman's own program", "native", "repo-add")

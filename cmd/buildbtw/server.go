@@ -49,7 +49,9 @@ func newServer(ctx context.Context, f serveFlags, addr net.Addr, log logger) (*s
 	if err := checkDataDir(f.dataDir, log); err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, databasePath(f.dataDir), store.Options{Log: log, MaxRunning: f.maxRunning, LabelCaps: f.caps})
+	db, err := store.Open(ctx, databasePath(f.dataDir), store.Options{
+		Log: log, MaxRunning: f.maxRunning, LabelCaps: f.caps, CanCompare: f.gitlab.dispatch != "gitlab", Compare: f.baseline,
+	})
 	if err != nil {
 		return nil, err
 	}

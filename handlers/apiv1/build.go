@@ -29,7 +29,7 @@ func (a *API) builds(c *fiber.Ctx) error {
 	}
 	rows, next, err := a.Store.Builds(c.UserContext(), store.BuildFilter{
 		Buildspace: c.Query("buildspace"), Iteration: iteration, Architecture: c.Query("arch"), Status: c.Query("status"),
-		Pkgbase: c.Query("pkgbase"), Query: c.Query("q"), Cursor: c.Query("cursor"), Limit: n,
+		Pkgbase: c.Query("pkgbase"), Query: c.Query("q"), Verdict: c.Query("verdict"), Cursor: c.Query("cursor"), Limit: n,
 	})
 	if err != nil {
 		return err
@@ -132,9 +132,22 @@ func (a *API) wireBuild(row store.BuildRow) api.Build {
 		ChangedAt: row.ChangedAt.UTC(), StartedAt: utc(row.StartedAt), FinishedAt: utc(row.FinishedAt),
 		TookSeconds: row.Took(a.Now()).Seconds(), UsualSeconds: row.UsualSeconds, TimesUsual: row.TimesUsual(row.Usual(), a.Now()),
 		Error:      wireError(row.FirstError),
+		Failure:    wireFailure(row),
 		RootCauses: list(row.RootCauses, wireRef),
 		URL:        a.page("builds", formatID(row.ID)),
 	}
+}
+
+func wireFailure(row store.BuildRow) *api.Failure {
+	words := row.VerdictWords()
+	if words == "" {
+		return nil
+	}
+	f := &api.Failure{Verdict: row.Verdict.Word(), Words: words, NotCompared: row.NotCompared, BaseAt: utc(row.BaseAt)}
+	if row.BaselineBuild != 0 {
+		f.Baseline = formatID(row.BaselineBuild)
+	}
+	return f
 }
 
 func wireRef(b store.BuildRef) api.BuildRef {

@@ -113,7 +113,7 @@ func (a *API) changeBuilds(change func(ctx context.Context, actor, buildspace st
 func (a *API) wireBuildspace(row store.BuildspaceRow) api.Buildspace {
 	w := api.Buildspace{
 		Name: row.Name, Status: row.Status, Scope: row.Scope, Cycles: row.Cycles, Priority: row.Priority,
-		FollowAll: row.FollowAll, FollowFixes: row.FollowFixes, Makedepends: row.Makedepends, Reuse: row.Reuse, CutOff: row.CutOff, Bump: row.Bump,
+		FollowAll: row.FollowAll, FollowFixes: row.FollowFixes, Makedepends: row.Makedepends, Reuse: row.Reuse, CutOff: row.CutOff, Bump: row.Bump, Baseline: row.Baseline,
 		Architectures: names(row.Architectures), Exclude: names(row.Exclude), Add: names(row.Add),
 		Changesets: list(row.Changesets, buildbtw.Changeset.String),
 		CreatedBy:  row.CreatedBy, CreatedAt: row.CreatedAt.UTC(),

@@ -82,6 +82,16 @@ func (a *API) iteration(c *fiber.Ctx) error {
 	}
 	w := a.wireIteration(row)
 	w.Blocked = blocked[row.ID].Builds
+	verdicts, err := a.Store.Verdicts(c.UserContext(), row.ID)
+	if err != nil {
+		return err
+	}
+	for v, n := range verdicts[row.ID] {
+		if w.Failures == nil {
+			w.Failures = map[string]int{}
+		}
+		w.Failures[v.Word()] = n
+	}
 	w.Blockers = list(blockers, func(b store.Blocker) api.Blocker {
 		return api.Blocker{Build: wireRef(b.Build), Blocks: b.Blocks, Frees: b.Frees}
 	})

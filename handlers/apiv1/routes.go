@@ -158,7 +158,8 @@ func (a *API) buildRoutes() []route {
 			handler: a.builds, answer: api.Page[api.Build]{}, query: paged(
 				parameter{"buildspace", "of this buildspace"}, parameter{"iteration", "number; the latest when absent"},
 				parameter{"arch", "of this architecture"}, parameter{"status", "one or more statuses, separated by commas"},
-				parameter{"pkgbase", "exactly this pkgbase"}, parameter{"q", "part of the pkgbase"}),
+				parameter{"pkgbase", "exactly this pkgbase"}, parameter{"q", "part of the pkgbase"},
+				parameter{"verdict", "yours, already-broken, flaky, infrastructure or not-compared"}),
 		},
 		{
 			method: "GET", path: "/builds/{id}", by: byAll, summary: "One build with all that is known of it", may: buildbtw.User.MayRead,
@@ -167,6 +168,10 @@ func (a *API) buildRoutes() []route {
 		{
 			method: "POST", path: "/builds/{id}/retry", summary: "Make another attempt, or take back that it was cancelled", may: buildbtw.User.MayChange,
 			handler: a.changeBuild(a.Store.RetryBuild), answer: api.Build{},
+		},
+		{
+			method: "POST", path: "/builds/{id}/baseline", summary: "Compare a failed build with the base: build it once more, then without the change", may: buildbtw.User.MayChange,
+			handler: a.changeBuild(a.Store.CompareBuild), answer: api.Build{},
 		},
 		{
 			method: "POST", path: "/builds/{id}/rebuild", summary: "Build again, with all dependents", may: buildbtw.User.MayChange,

@@ -262,6 +262,10 @@ func (a *API) job(ctx context.Context, claimed store.Claimed) (api.Job, error) {
 		return api.Job{}, srcinfo.Err
 	}
 	s := a.Settings
+	repository := buildbtw.RepositoryName(b.Buildspace, b.Iteration)
+	if b.BaselineID != 0 {
+		repository = buildbtw.RepositoryName(b.Buildspace, 0) // in which there is never anything
+	}
 	return api.Job{
 		Lease: claimed.Attempt.Lease, LeaseSeconds: s.Lease.Seconds(), Heartbeat: (s.Lease / 4).Seconds(),
 		TimeoutSeconds: s.Timeout.Seconds(), StallSeconds: s.Stall.Seconds(),
@@ -271,7 +275,7 @@ func (a *API) job(ctx context.Context, claimed store.Claimed) (api.Job, error) {
 		Srcinfo: string(srcinfo.Text),
 		Repository: api.Repository{
 			Name: b.Buildspace,
-			URL:  s.MachineURL("repo", buildbtw.RepositoryName(b.Buildspace, b.Iteration), "os", b.Architecture),
+			URL:  s.MachineURL("repo", repository, "os", b.Architecture),
 		},
 	}, nil
 }

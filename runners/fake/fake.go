@@ -69,6 +69,7 @@ func (Runner) Build(ctx context.Context, job runners.Job, log io.Writer) runners
 //	log-lines=1000      print that many lines meanwhile
 //	outcome=failed      built (default), failed, infrastructure, hang, exit0-no-package
 //	outcome.1=failed    the same for one attempt only
+//	outcome.base=built  the same for the build on the base alone
 //	message=…           the reason of a failure
 //	version=2-1         of the packages, as pkgver() makes another one
 //	size=1000000        bytes of incompressible content in each package
@@ -114,7 +115,7 @@ func readWish(job runners.Job) (wish, error) {
 			continue
 		}
 		key, value, found := strings.Cut(line, "=")
-		if key == own {
+		if key == own || key == "outcome.base" && strings.HasPrefix(job.Buildspace, "_") {
 			key = "outcome"
 		}
 		if !found {

@@ -49,7 +49,7 @@ SELECT pkgbase || ' waits for ' || waiting || ', really ' || really FROM (
 		{"a blocked build waits for something", `
 SELECT pkgbase FROM builds WHERE status = 'blocked' AND waiting = 0`},
 		{"the published packages of a built build are those of one attempt", `
-SELECT b.pkgbase FROM builds AS b WHERE b.status = 'built' AND b.twin_of = 0
+SELECT b.pkgbase FROM builds AS b WHERE b.status = 'built' AND b.twin_of = 0 AND b.baseline_id = 0
 AND (SELECT count(DISTINCT attempt_id) FROM packages AS p WHERE p.build_id = b.id AND p.published) <> 1`},
 		{"only a built build, or one that is being built again by force, has published packages", `
 SELECT b.pkgbase || ' is ' || b.status FROM builds AS b JOIN packages AS p ON p.build_id = b.id
@@ -63,13 +63,27 @@ GROUP BY b.iteration_id, b.architecture, p.pkgname HAVING count(DISTINCT b.pkgba
 SELECT b.pkgbase || ' publishes ' || p.pkgname || ' of ' || o.value
 FROM builds AS b JOIN json_each(b.not_owned) AS o JOIN packages AS p ON p.build_id = b.id AND p.pkgname = o.key WHERE p.published`},
 		{"a buildspace has one ready iteration at most", `
-SELECT buildspace_id FROM iterations WHERE state = 'ready' GROUP BY buildspace_id HAVING count(*) > 1`},
+SELECT buildspace_id FROM iterations WHERE state = 'ready'
+AND buildspace_id NOT IN (SELECT id FROM buildspaces WHERE hidden) GROUP BY buildspace_id HAVING count(*) > 1`},
 		{"an iteration that is over has no work left but what is being published or linked, and what others wait for", `
 SELECT b.pkgbase || ' is ' || b.status FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id
 WHERE i.state <> 'ready' AND b.status NOT IN ('built', 'failed', 'skipped')
 AND b.held <> 'linking'
 AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.build_id = b.id AND a.state = 'publishing')
 AND NOT EXISTS (SELECT 1 FROM builds AS w WHERE w.input_key = b.input_key AND w.input_key <> '' AND w.held = 'running')`},
+		{"nothing of a build on the base alone is published, or a result for others", `
+SELECT b.pkgbase FROM builds AS b WHERE b.baseline_id <> 0
+AND (b.input_key <> '' OR b.held <> '' OR EXISTS (SELECT 1 FROM packages AS p WHERE p.build_id = b.id AND p.published))`},
+		{"an iteration of a build on the base alone goes on for as long as the build", `
+SELECT b.pkgbase || ' is ' || b.status || ', its iteration ' || i.state FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id
+WHERE b.baseline_id <> 0 AND (i.state = 'ready') <> (b.status IN ('pending', 'building'))`},
+		{"a verdict is of a build that failed, or of one that is flaky", `
+SELECT b.pkgbase || ' is ' || b.status || ', ' || b.verdict FROM builds AS b WHERE b.verdict <> ''
+AND (b.verdict = 'flaky') <> (b.status = 'built') OR b.verdict <> '' AND b.status NOT IN ('built', 'failed')`},
+		{"a build that is yours or was broken before has been compared with one on the base alone that ended so", `
+SELECT b.pkgbase || ' is ' || b.verdict FROM builds AS b WHERE b.verdict IN ('yours', 'already-broken')
+AND NOT EXISTS (SELECT 1 FROM comparisons AS c JOIN builds AS o ON o.baseline_id = c.baseline_id
+    WHERE c.build_id = b.id AND c.failed_again AND o.status = CASE b.verdict WHEN 'yours' THEN 'built' ELSE 'failed' END)`},
 		{"the numbers of builds by status are those of the builds", `
 SELECT 'iteration ' || c.iteration_id || ' is said to have ' || c.builds || ' ' || c.status || ', really ' || c.really FROM (
     SELECT *, (SELECT count(*) FROM builds AS b WHERE b.iteration_id = n.iteration_id AND b.status = n.status) AS really FROM build_counts AS n) AS c

@@ -33,13 +33,19 @@ SELECT
     ), '') AS built_version,
     coalesce(d.seconds, 0) AS usual_seconds,
     coalesce(m.bumped_from, '') AS bumped_from,
-    coalesce(m.source_commit, '') AS source_commit
+    coalesce(m.source_commit, '') AS source_commit,
+    c.build_id IS NOT NULL AND c.message = '' AS comparing,
+    coalesce(c.message, '') AS not_compared,
+    coalesce(l.build_id, 0) AS baseline_build,
+    l.base_at
 FROM builds AS b
 JOIN iterations AS i ON i.id = b.iteration_id
 JOIN buildspaces AS s ON s.id = i.buildspace_id
 LEFT JOIN attempts AS f ON f.build_id = b.id AND f.number = b.attempts AND b.status = 'failed' AND f.error_line > 0
 LEFT JOIN bumps AS m ON m.commit_id = b.commit_id
 LEFT JOIN durations AS d ON d.pkgbase = b.pkgbase AND d.architecture = b.architecture
+LEFT JOIN comparisons AS c ON c.build_id = b.id AND b.status = 'failed'
+LEFT JOIN baselines AS l ON l.id = c.baseline_id
 WHERE b.id IN (SELECT value FROM json_each(:builds))
 ORDER BY b.id;
 
@@ -89,6 +95,7 @@ SELECT id
 FROM builds
 WHERE pkgbase = :pkgbase
   AND status IN ('built', 'failed', 'skipped')
+  AND baseline_id = 0
 ORDER BY changed_at DESC, id DESC
 LIMIT :limit;
 

@@ -4,12 +4,14 @@
 -- name: buildspace
 SELECT *
 FROM buildspaces
-WHERE name = :name;
+WHERE name = :name
+  AND NOT hidden;
 
 -- name: active_buildspaces
 SELECT *
 FROM buildspaces
 WHERE status = 'active'
+  AND NOT hidden
 ORDER BY id;
 
 -- name: changesets_of_buildspaces

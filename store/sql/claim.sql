@@ -42,6 +42,7 @@ FROM (
     JOIN json_each(:architectures) AS arch
     WHERE i.state = 'ready'
       AND s.status = 'active'
+      AND NOT s.hidden
 ) AS first
 JOIN builds AS b ON b.id = first.best
 WHERE first.running < :most_running

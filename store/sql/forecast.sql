@@ -31,6 +31,7 @@ FROM iterations AS i
 JOIN buildspaces AS s ON s.id = i.buildspace_id
 WHERE i.state = 'ready'
   AND s.status = 'active'
+  AND NOT s.hidden
 ORDER BY i.id;
 
 -- name: set_priorities

@@ -78,6 +78,7 @@ SELECT
 FROM iterations AS i
 JOIN buildspaces AS s ON s.id = i.buildspace_id
 WHERE i.state = 'ready'
+  AND NOT s.hidden
 ORDER BY i.id;
 
 -- name: changeset_commits

@@ -104,6 +104,7 @@ JOIN iterations AS i ON i.buildspace_id = s.id AND i.number = (
     WHERE n.buildspace_id = s.id
       AND EXISTS (SELECT 1 FROM builds AS b WHERE b.iteration_id = n.id)
 )
+WHERE NOT s.hidden
 ORDER BY s.status = 'active' DESC, i.id DESC
 LIMIT :limit;
 

@@ -38,7 +38,9 @@ func StartServer(ctx context.Context, address string, s Spec) (*Server, error) {
 		s.Env = os.Environ()
 	}
 	s.Env = append(slices.Clip(s.Env), "BUILDBTW_SERVER_URL=") // that one is meant for clients
-	s.Args = append([]string{"buildbtw", "serve", "--listen", address}, s.Args...)
+	// Failures are compared with the base where a test asks for it: else every failed
+	// build is built once more.
+	s.Args = append([]string{"buildbtw", "serve", "--listen", address, "--baseline=false"}, s.Args...)
 	p, err := Start(s)
 	if err != nil {
 		return nil, err
