@@ -59,6 +59,9 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 		}
 		s := a.shell(c, views.NavBuildspaces, v.Title())
 		s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Iteration, views.Crumb{Label: v.Name()})
+		if v.Comparison.OfBase { // which is of no buildspace that people know
+			s.Crumbs, v.Actions = nil, nil
+		}
 		s.Mood = views.BuildMood(v.Status)
 		s.Preview = a.preview(views.BuildURL(id), v.Summary())
 		return &livePage{shell: s, parts: v.Parts(), content: views.BuildContent(v)}, nil
@@ -87,13 +90,14 @@ func (a *App) changeBuild(change func(ctx context.Context, actor string, id int6
 // builds the old commit, is not what people want first.
 func buildActions(mayChange error, b buildbtw.Build, newer bool) []views.BuildAction {
 	url := views.BuildURL(b.ID)
+	compare := views.BuildAction{Label: "Compare with the base", URL: url + "/baseline", Class: "button", WhyNot: whyNot(mayChange, b.CanCompare())}
 	retry := views.BuildAction{Label: "Retry", URL: url + "/retry", Class: "button primary", WhyNot: whyNot(mayChange, b.CanRetry())}
 	fix := views.BuildAction{Label: "Build with my fix", URL: url + "/fix", Class: "button", WhyNot: whyNot(mayChange, b.CanFix())}
 	if newer {
 		retry.Label, retry.Class, fix.Class = "Retry the old commit", "button", "button primary"
 	}
 	return []views.BuildAction{
-		fix, retry,
+		fix, retry, compare,
 		{Label: "Rebuild this and its dependents", URL: url + "/rebuild", Class: "button", WhyNot: whyNot(mayChange, b.CanRebuild())},
 		{Label: "Cancel", URL: url + "/cancel", Class: "button danger", WhyNot: whyNot(mayChange, b.CanCancel())},
 	}
@@ -133,7 +137,7 @@ func (a *App) buildView(ctx context.Context, db *store.Reader, row store.BuildRo
 		v.Reused = &views.ReusedBuild{ID: from.ID, Buildspace: from.Buildspace, Iteration: from.Iteration, SameInput: row.InputKey != ""}
 	}
 	for _, add := range []func(context.Context, *store.Reader, *views.BuildDetail, store.BuildRow) error{
-		a.addCauses, a.addNeighbours, a.addAttempts, a.addFailure, a.addPackages,
+		a.addCauses, a.addNeighbours, a.addAttempts, a.addFailure, a.addComparison, a.addPackages,
 	} {
 		if err := add(ctx, db, &v, row); err != nil {
 			return v, err
@@ -298,6 +302,22 @@ func (a *App) addFailure(ctx context.Context, db *store.Reader, v *views.BuildDe
 	if len(lines) == 0 {
 		v.ErrorLines = []views.QuotedLine{{Text: e.Text, Error: true}}
 	}
+	return nil
+}
+
+// addComparison adds whose fault it is that the build failed, and the build on the base alone
+// that says so.
+func (a *App) addComparison(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
+	v.Comparison = views.Comparison{Words: row.VerdictWords(), Comparing: row.Comparing, NotCompared: row.NotCompared, OfBase: row.BaselineID != 0}
+	if row.BaselineBuild == 0 {
+		return nil
+	}
+	base, err := db.Build(ctx, row.BaselineBuild)
+	if err != nil {
+		return err
+	}
+	link := linkOf(base)
+	v.Comparison.Base, v.Comparison.BaseError = &link, errorLink(base.ID, base.FirstError)
 	return nil
 }
 

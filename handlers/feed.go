@@ -3,6 +3,7 @@ package handlers
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -40,6 +41,10 @@ func (a *App) buildspaceFeed(c *fiber.Ctx) error {
 		ID: page, Title: "buildbtw: " + name, Page: page, Self: page + "/feed.atom", Updated: row.CreatedAt,
 		Subtitle: a.buildspaceView(row).Summary(),
 	}
+	rows, err := a.Store.FailedOf(c.UserContext(), events)
+	if err != nil {
+		return err
+	}
 	for _, e := range events {
 		entry := views.FeedEntry{ // an entry's id never changes, as an event's does not
 			ID: a.Settings.ServerURL + "/events/" + strconv.FormatInt(e.ID, 10), Updated: e.At, Author: e.Actor, Summary: e.Message,
@@ -49,6 +54,9 @@ func (a *App) buildspaceFeed(c *fiber.Ctx) error {
 		case e.BuildID != 0:
 			entry.Title = e.Pkgbase + " " + string(e.To) + " (" + e.Buildspace + " #" + strconv.Itoa(e.Iteration) + ", " + e.Architecture + ")"
 			entry.Page = a.Settings.ServerURL + views.BuildURL(e.BuildID)
+			if r, failed := rows[e.BuildID]; failed && e.To == r.Status && e.To == buildbtw.StatusFailed {
+				entry.Summary += " " + r.Pkgbase + ": " + r.VerdictWords() + "."
+			}
 		case e.Iteration != 0:
 			entry.Title = e.Buildspace + " #" + strconv.Itoa(e.Iteration) + ": " + e.Message
 			entry.Page = a.Settings.ServerURL + views.IterationURL(e.Buildspace, e.Iteration)
@@ -84,7 +92,7 @@ func (a *App) packageFeed(c *fiber.Ctx) error {
 		feed.Entries = append(feed.Entries, views.FeedEntry{
 			ID:    url + "#" + string(row.Status) + "-" + strconv.Itoa(row.Attempts), // a rebuild is news
 			Title: row.Pkgbase + " " + row.ShownVersion() + " " + string(row.Status) + " (" + row.Buildspace + " #" + strconv.Itoa(row.Iteration) + ", " + row.Architecture + ")",
-			Page:  url, Updated: row.ChangedAt, Author: buildbtw.System, Summary: row.Reason.String(),
+			Page:  url, Updated: row.ChangedAt, Author: buildbtw.System, Summary: strings.TrimSuffix(row.Reason.String()+"; "+row.VerdictWords(), "; "),
 		})
 	}
 	return a.sendFeed(c, feed)

@@ -143,7 +143,7 @@ func (a *App) buildspaceCards(ctx context.Context, rows []store.BuildspaceRow) (
 func buildLink(r store.BuildRef, stuck ...int64) views.BuildLink {
 	_, is := slices.BinarySearch(stuck, r.ID)
 	return views.BuildLink{
-		ID: r.ID, Pkgbase: r.Pkgbase, Architecture: r.Architecture, Stage: r.Stage, Status: r.Status.Shown(is), SkipReason: r.SkipReason,
+		ID: r.ID, Pkgbase: r.Pkgbase, Architecture: r.Architecture, Stage: r.Stage, Status: r.Status.Shown(is), SkipReason: r.SkipReason, Verdict: r.Verdict,
 	}
 }
 
@@ -151,7 +151,7 @@ func buildLink(r store.BuildRef, stuck ...int64) views.BuildLink {
 func linkOf(b store.BuildRow) views.BuildLink {
 	return views.BuildLink{
 		ID: b.ID, Pkgbase: b.Pkgbase, Architecture: b.Architecture, Stage: b.Stage,
-		Status: b.Status.Shown(len(b.RootCauses) > 0), SkipReason: b.SkipReason,
+		Status: b.Status.Shown(len(b.RootCauses) > 0), SkipReason: b.SkipReason, Verdict: b.Verdict,
 	}
 }
 

@@ -59,7 +59,7 @@ func (a *App) showIteration(c *fiber.Ctx, number int) error {
 		return err
 	}
 	w := watched{
-		topics: []string{topicBuildspace(name)}, query: []string{"q", "status", "arch", "sort", "from", "fix"}, seconds: 3,
+		topics: []string{topicBuildspace(name)}, query: []string{"q", "status", "verdict", "arch", "sort", "from", "fix"}, seconds: 3,
 		period: time.Minute, // what is left to do shrinks with time, not only with events
 	}
 	return a.renderLive(c, w, func() (*livePage, error) {
@@ -98,10 +98,10 @@ func (a *App) iterationView(c *fiber.Ctx, name string, number int) (views.Iterat
 		if err := a.addIteration(c.UserContext(), &v, number, c.Context().QueryArgs().PeekMulti("fix")); err != nil {
 			return v, err
 		}
-		f := views.BuildFilter{Query: c.Query("q"), Status: c.Query("status"), Architecture: c.Query("arch"), Sort: c.Query("sort")}
+		f := views.BuildFilter{Query: c.Query("q"), Status: c.Query("status"), Verdict: c.Query("verdict"), Architecture: c.Query("arch"), Sort: c.Query("sort")}
 		start := max(0, c.QueryInt("from"))
 		page, err := a.Store.BuildPage(c.UserContext(), store.BuildFilter{
-			Buildspace: name, Iteration: v.Number, Architecture: f.Architecture, Status: f.Status, Query: f.Query, Limit: pageBuilds, Now: a.Now(),
+			Buildspace: name, Iteration: v.Number, Architecture: f.Architecture, Status: f.Status, Verdict: f.Verdict, Query: f.Query, Limit: pageBuilds, Now: a.Now(),
 		}, store.BuildSort(f.Sort), start)
 		if err != nil {
 			return v, err
@@ -200,6 +200,11 @@ func (a *App) addIteration(ctx context.Context, v *views.Iteration, number int, 
 	}
 	v.Number, v.Status, v.Error = row.Number, row.Status(), row.Error
 	v.Counts, v.GivenUp = row.Counts.Shown(blocked[row.ID].Builds), blocked[row.ID].GivenUp
+	verdicts, err := a.Store.Verdicts(ctx, row.ID)
+	if err != nil {
+		return err
+	}
+	v.Verdicts = verdicts[row.ID]
 	v.ReasonText, v.Made = reasonWords(row.Reason, row.ReasonText), a.moment(row.CreatedAt)
 	if row.Counts[buildbtw.StatusSkipped] > 0 {
 		if v.Cancelled, err = a.Store.Cancelled(ctx, row.ID); err != nil {

@@ -324,6 +324,27 @@ func (s *Store) EndUnneeded(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
+// FailedOf returns the builds that the events are about and that have failed, by id.
+func (q *Reader) FailedOf(ctx context.Context, events []EventRow) (map[int64]BuildRow, error) {
+	var ids []int64
+	for _, e := range events {
+		if e.BuildID != 0 && e.To == buildbtw.StatusFailed {
+			ids = append(ids, e.BuildID)
+		}
+	}
+	rows, err := q.buildRows(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("load the failed builds of %d events: %w", len(events), err)
+	}
+	failed := map[int64]BuildRow{}
+	for _, r := range rows {
+		if r.Status == buildbtw.StatusFailed {
+			failed[r.ID] = r
+		}
+	}
+	return failed, nil
+}
+
 // Verdicts counts the failed builds of iterations by their verdicts, and the built ones that
 // are flaky.
 func (q *Reader) Verdicts(ctx context.Context, iterations ...int64) (map[int64]map[buildbtw.Verdict]int, error) {

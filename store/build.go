@@ -14,13 +14,14 @@ import (
 
 // BuildRef names a build where another one mentions it.
 type BuildRef struct {
-	ID           int64           `bun:"id"`
-	Pkgbase      string          `bun:"pkgbase"`
-	Architecture string          `bun:"architecture"`
-	Stage        int             `bun:"stage"`
-	Status       buildbtw.Status `bun:"status"`
-	SkipReason   buildbtw.Cause  `bun:"skip_reason"`
-	FirstError                   // of a failed one; known for root causes only
+	ID           int64            `bun:"id"`
+	Pkgbase      string           `bun:"pkgbase"`
+	Architecture string           `bun:"architecture"`
+	Stage        int              `bun:"stage"`
+	Status       buildbtw.Status  `bun:"status"`
+	SkipReason   buildbtw.Cause   `bun:"skip_reason"`
+	Verdict      buildbtw.Verdict `bun:"verdict"` // of a root cause, or of a failed build
+	FirstError                    // of a failed one; known for root causes only
 }
 
 // FirstError is the line of a failed build's log that says why it failed; the zero value

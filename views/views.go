@@ -182,6 +182,7 @@ type BuildLink struct {
 	Stage        int
 	Status       buildbtw.Status
 	SkipReason   buildbtw.Cause
+	Verdict      buildbtw.Verdict // whose fault it is that it failed
 }
 
 // Name is the pkgbase, with the stage where there are two.

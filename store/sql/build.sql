@@ -57,6 +57,7 @@ SELECT
     b.stage,
     b.status,
     b.skip_reason,
+    b.verdict,
     coalesce(f.number, 0) AS error_attempt,
     coalesce(f.error_line, 0) AS error_line,
     coalesce(f.error_text, '') AS error_text
@@ -129,6 +130,7 @@ SELECT
     b.stage,
     b.status,
     b.skip_reason,
+    b.verdict,
     b.source,
     coalesce((SELECT m.source_commit FROM bumps AS m WHERE m.commit_id = b.commit_id), b.commit_id) AS commit_id,
     s.name AS buildspace,
@@ -156,6 +158,7 @@ SELECT
     b.stage,
     b.status,
     b.skip_reason,
+    b.verdict,
     b.source,
     coalesce((SELECT m.source_commit FROM bumps AS m WHERE m.commit_id = b.commit_id), b.commit_id) AS commit_id,
     s.name AS buildspace,
