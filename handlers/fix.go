@@ -107,6 +107,7 @@ func (a *App) addFixes(ctx context.Context, needs []views.Need) ([]views.Need, e
 	}
 	type place struct {
 		buildspace, cause string
+		verdict           buildbtw.Verdict
 	}
 	first := map[place]int{}
 	shown := needs[:0]
@@ -116,12 +117,13 @@ func (a *App) addFixes(ctx context.Context, needs []views.Need) ([]views.Need, e
 			n.Fixable, n.Error, n.Newer = ok, f.Error, f.Newer
 		}
 		if n.Error != nil {
-			at, twice := first[place{n.Buildspace, n.Error.Cause}]
+			here := place{n.Buildspace, n.Error.Cause, n.Build.Verdict}
+			at, twice := first[here]
 			if twice {
 				shown[at].Same = append(shown[at].Same, *n.Build)
 				continue
 			}
-			first[place{n.Buildspace, n.Error.Cause}] = len(shown)
+			first[here] = len(shown)
 		}
 		shown = append(shown, n)
 	}

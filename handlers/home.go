@@ -75,8 +75,29 @@ func (a *App) homeView(ctx context.Context) (views.Home, error) {
 	if v.Needs, v.NeedsMore, err = a.needs(ctx, rows, workers); err != nil {
 		return v, err
 	}
+	if v.Verdicts, err = a.verdicts(ctx, rows); err != nil {
+		return v, err
+	}
 	v.Finished, err = a.finished(ctx)
 	return v, err
+}
+
+// verdicts counts the failed builds of the latest iterations by whose fault it is.
+func (a *App) verdicts(ctx context.Context, buildspaces []store.ActiveRow) (views.Verdicts, error) {
+	var failed []int64
+	for _, b := range buildspaces {
+		if b.Latest != nil && b.Latest.Counts[buildbtw.StatusFailed] > 0 {
+			failed = append(failed, b.Latest.ID)
+		}
+	}
+	counts, err := a.Store.Verdicts(ctx, failed...)
+	all := views.Verdicts{}
+	for _, of := range counts {
+		for v, n := range of {
+			all[v] += n
+		}
+	}
+	return all, err
 }
 
 // finished lists the builds that ended last.
@@ -202,6 +223,14 @@ func (a *App) needs(ctx context.Context, buildspaces []store.ActiveRow, workers 
 	return append(list, shown...), more, err
 }
 
+// theirs is 0 for failures that a packager's change has caused, or may have, and 1 for others.
+func theirs(v buildbtw.Verdict) int {
+	if v == buildbtw.VerdictYours || v == buildbtw.VerdictNone {
+		return 0
+	}
+	return 1
+}
+
 // failures lists the failed builds of iterations that block most, and the newest that
 // block none.
 func (a *App) failures(ctx context.Context, iterations []int64, blockers []store.Blocker) ([]views.Need, error) {
@@ -226,8 +255,8 @@ func (a *App) failures(ctx context.Context, iterations []int64, blockers []store
 			Since: a.moment(row.ChangedAt),
 		})
 	}
-	slices.SortStableFunc(list, func(x, y views.Need) int {
-		return cmp.Or(cmp.Compare(y.Blocks, x.Blocks), y.Since.At.Compare(x.Since.At))
+	slices.SortStableFunc(list, func(x, y views.Need) int { // what a change has broken stands first
+		return cmp.Or(cmp.Compare(theirs(x.Build.Verdict), theirs(y.Build.Verdict)), cmp.Compare(y.Blocks, x.Blocks), y.Since.At.Compare(x.Since.At))
 	})
 	return list, err
 }

@@ -97,7 +97,7 @@ func unread(d *handlers.Deps) { d.Catalog = catalog.New(d.Catalog.Config) }
 
 func newSiteWith(t testing.TB, sources map[string]string, change ...func(*handlers.Deps)) *site {
 	t.Helper()
-	s := &site{db: storetest.New(t)}
+	s := &site{db: storetest.NewWith(t, func(o *store.Options) { o.CanCompare = true })}
 	change = append([]func(*handlers.Deps){func(d *handlers.Deps) {
 		d.Store, d.Now, s.logs = s.db.Store, s.db.Clock.Now, d.Logs
 		d.Auth = newAuth(d.Store, d.Now, true)

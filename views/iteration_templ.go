@@ -1003,7 +1003,7 @@ func iterationOverview(v Iteration) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = verdictCounts(v.Verdicts, v.Builds).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = verdictCounts(v.Verdicts, &v.Builds).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

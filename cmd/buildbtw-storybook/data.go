@@ -76,6 +76,7 @@ func calcError() *views.FirstError {
 
 func needs() []views.Need {
 	nodejs, freeradius := link(12, "nodejs", buildbtw.StatusFailed), link(13, "freeradius", buildbtw.StatusFailed)
+	nodejs.Verdict, freeradius.Verdict = buildbtw.VerdictYours, buildbtw.VerdictBroken
 	return []views.Need{
 		{Buildspace: "gcc", Iteration: 1, Message: `gcc at 5d6e7f8: .SRCINFO line 12: "pkgrel = ": a value is missing`, Since: ago(3 * time.Hour)},
 		{Machine: "flaky", Message: "Five builds in a row ended with an infrastructure error: no space left on device.", Since: ago(30 * time.Second)},

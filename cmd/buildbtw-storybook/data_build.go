@@ -46,6 +46,8 @@ func build(status buildbtw.Status) views.BuildDetail {
 		v.Attempts = []views.AttemptLine{attempt(2, buildbtw.OutcomeFailed, "build() failed with exit code 4"), attempt(1, buildbtw.OutcomeLost, "the worker stopped answering")}
 		v.Attempts[0].FirstErrorURL = "/log#L20"
 		v.Attempts[0].FirstError = "src/module_19.c:41:9: error: implicit declaration of function 'SSL_CTX_set_ecdh_auto'"
+		v.Verdict = buildbtw.VerdictYours
+		v.Comparison = comparison(v.Verdict, buildbtw.StatusBuilt)
 		v.Log = &views.Log{Build: 7, Attempt: 2, Text: logText(20) + "==> ERROR: A failure occurred in build().\n    Aborting...\n", End: 4000}
 	case buildbtw.StatusBuilt:
 		v.Attempts = []views.AttemptLine{attempt(1, buildbtw.OutcomeBuilt, "")}
@@ -54,6 +56,34 @@ func build(status buildbtw.Status) views.BuildDetail {
 		v.Cuts = []views.CutLine{views.NewCutLine("gulp", "yarn", []string{"checkdepends"}, []string{"yarn", "gulp", "node-gyp"})}
 		v.Times = views.BuildTimes{Started: ago(5 * time.Minute), Finished: ago(42 * time.Second), Took: "4 min 18 s", Usual: "4 min 2 s"}
 	}
+	return v
+}
+
+// comparison is of a failed build whose commit has that status on the base alone.
+func comparison(v buildbtw.Verdict, base buildbtw.Status) views.Comparison {
+	on := link(41, "yarn", base)
+	return views.Comparison{Words: v.Words(ago(10 * 24 * time.Hour).At), Comparing: true, Base: &on}
+}
+
+// comparedBuild has failed, and so has its commit on the base, for another reason.
+func comparedBuild() views.BuildDetail {
+	v := build(buildbtw.StatusFailed)
+	v.Verdict, v.Comparison = buildbtw.VerdictBroken, comparison(buildbtw.VerdictBroken, buildbtw.StatusFailed)
+	v.Comparison.BaseError = &views.FirstError{Text: "src/lexer.c:88:3: error: 'yylineno' undeclared (first use in this function)", URL: "/builds/41/log?attempt=1#L212"}
+	return v
+}
+
+// comparingBuild has failed and waits for a machine.
+func comparingBuild() views.BuildDetail {
+	v := build(buildbtw.StatusFailed)
+	v.Verdict, v.Comparison = buildbtw.VerdictNone, views.Comparison{Words: buildbtw.VerdictNone.Words(time.Time{}), Comparing: true}
+	return v
+}
+
+// baseBuild is a build on the base alone.
+func baseBuild() views.BuildDetail {
+	v := build(buildbtw.StatusBuilt)
+	v.Comparison.OfBase, v.Packages, v.Actions = true, views.PackageList{}, nil
 	return v
 }
 

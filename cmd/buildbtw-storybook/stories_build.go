@@ -10,6 +10,9 @@ func buildStories(s views.Shell) []story {
 	all := []story{
 		{"/build/hostile", page(s, views.BuildContent(hostileBuild()))},
 		{"/build/crowded", page(s, views.BuildContent(crowdedBuild()))},
+		{"/build/already-broken", page(s, views.BuildContent(comparedBuild()))},
+		{"/build/not-compared", page(s, views.BuildContent(comparingBuild()))},
+		{"/build/on-the-base", page(s, views.BuildContent(baseBuild()))},
 		{"/build/dependents", page(s, views.NeighbourContent(neighbourPage()))},
 	}
 	for _, status := range buildbtw.Statuses() {
