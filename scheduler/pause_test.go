@@ -17,6 +17,9 @@ func TestThePauseAfterALook(t *testing.T) {
 		{20 * time.Millisecond, time.Hour, 10 * time.Second},
 		{100 * time.Millisecond, time.Hour, 50 * time.Second},
 		{time.Second, time.Hour, 2 * time.Minute},
+		{2 * time.Second, -time.Second, period}, // what it found took the time
+		{10 * time.Second, -time.Second, 10 * time.Second},
+		{time.Hour, -time.Second, 30 * time.Second},
 	} {
 		if got := pause(tt.took, tt.still, period); got != tt.want {
 			t.Errorf("after %v, still for %v: %v, want %v", tt.took, tt.still, got, tt.want)

@@ -13,9 +13,10 @@ import (
 	"buildbtw/internal/guard"
 )
 
-// The pause after a pass over the sources is so many times as long as the pass, up to a
-// bound: both are larger when nothing has moved for a while, as on an idle server at
-// night.
+// The pause after a pass over the sources that found no change is so many times as long
+// as the pass, up to a bound: both are larger when nothing has moved for a while, as on an
+// idle server at night. One that found changes, as the first after a start does, spends
+// its time on those; the next is soon.
 const (
 	syncShare, idleShare = 20, 500
 	syncPause, idlePause = 30 * time.Second, 2 * time.Minute
@@ -23,8 +24,12 @@ const (
 )
 
 // pause returns the time until the next look at the sources, after a pass that took so
-// long, when the last change was seen so long ago.
+// long, when the last change was seen so long before it; less than 0: it was the pass
+// itself that saw it.
 func pause(took, still, period time.Duration) time.Duration {
+	if still < 0 {
+		return max(period, min(took, syncPause))
+	}
 	if still < idleAfter {
 		return max(period, min(syncShare*took, syncPause))
 	}
