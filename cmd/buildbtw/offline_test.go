@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,7 +44,7 @@ func ask(t *testing.T, cmd *cobra.Command, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
 	cmd.SetOut(&out)
-	cmd.SetErr(&out)
+	cmd.SetErr(io.Discard)
 	cmd.SetArgs(args)
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
 	err := cmd.ExecuteContext(t.Context())
@@ -83,6 +84,25 @@ func TestPlanOfSrcinfoFiles(t *testing.T) {
 	for _, args := range [][]string{{sources, "nothing"}, {sources, "lib/branch"}, {"lib"}, {"--sources=git:x", "lib"}, {sources, "--scope=wide", "lib"}} {
 		if text, err := ask(t, planCommand(), args...); err == nil {
 			t.Errorf("%v was taken:\n%s", args, text)
+		}
+	}
+}
+
+// TestAPlanWithoutABaseSaysThatFilesAreNotKnown in one line beside the plan, with the way
+// to one that knows them.
+func TestAPlanWithoutABaseSaysThatFilesAreNotKnown(t *testing.T) {
+	t.Parallel()
+	for scope, want := range map[string]int{"auto": 1, "none": 0} {
+		var out, errs bytes.Buffer
+		cmd := planCommand()
+		cmd.SetArgs([]string{"--sources=dir:" + srcinfoDir(t), "--json", "--scope=" + scope, "lib"})
+		cmd.SetOut(&out)
+		cmd.SetErr(&errs)
+		if err := cmd.ExecuteContext(t.Context()); err != nil || !json.Valid(out.Bytes()) {
+			t.Fatalf("%v\n%s", err, &out)
+		}
+		if said := errs.String(); strings.Count(said, "\n") != want || want > 0 && (!strings.Contains(said, "--base-repo") || !strings.Contains(said, "bbtw plan lib\n")) {
+			t.Errorf("with scope %s: %q", scope, said)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -52,7 +53,9 @@ func planCommand() *cobra.Command {
 		Short: "Show what would be rebuilt, in which order, and why, without a server",
 		Long: `Shows what a change would rebuild, reading the sources itself: no server is
 needed and nothing is stored. Beside what the server takes, --sources may name a
-directory of files SOURCE.SRCINFO or REPOSITORY/SOURCE.SRCINFO, without git.`,
+directory of files SOURCE.SRCINFO or REPOSITORY/SOURCE.SRCINFO, without git.
+What only the files of packages tell, such as python's modules that do not depend on
+python, is in the plans of a server with --base-repo: 'bbtw plan'.`,
 		Example: `  buildbtw plan --sources dir:./packages curl
   buildbtw plan --sources dir:./packages curl/my-branch --scope direct
   buildbtw plan --sources dir:./srcinfos --scope all --workers 16 openssl
@@ -85,6 +88,10 @@ func (f *planFlags) run(cmd *cobra.Command, args []string) (err error) {
 	plan, err := p.Plan(cmd.Context(), changesets, f.settings.settings())
 	if err != nil {
 		return err
+	}
+	if f.settings.scope != buildbtw.ScopeNone { // on standard error: the plan is the server's, but for what it knows from a base
+		fmt.Fprintln(cmd.ErrOrStderr(), "buildbtw plan: warning: which files packages have is not known here, so those with modules that no dependency joins to their interpreter, "+
+			"as in /usr/lib/python3.13, may be missing; a server that has base repositories (buildbtw serve --base-repo core=URL) knows them: bbtw plan "+strings.Join(args, " "))
 	}
 	if !f.json {
 		return planview.Print(cmd.OutOrStdout(), plan, f.view)
