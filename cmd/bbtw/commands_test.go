@@ -62,7 +62,8 @@ func TestTablesFitIntoTheTerminal(t *testing.T) {
 		{0, false, "NAME                STATUS  WHY\na-rather-long-name  built   depends on something with a long name\nb                   failed\n"},
 		{44, false, "NAME                STATUS  WHY\na-rather-long-name  built   depends on some…\nb                   failed\n"},
 		{44, true, "NAME                STATUS  WHY\na-rather-long-name  \x1b[32mbuilt\x1b[0m   depends on some…\nb                   \x1b[31mfailed\x1b[0m\n"},
-		{20, false, "NAME:   a-rather-long-name\nSTATUS: built\nWHY:    depends on something with a long name\n\nNAME:   b\nSTATUS: failed\n"},
+		{20, false, "NAME:   a-rather-long-name\nSTATUS: built\nWHY:    depends on\n        something\n        with a long\n        name\n\nNAME:   b\nSTATUS: failed\n"},
+		{1, true, "NAME:   a-rather-long-name\nSTATUS: \x1b[32mbuilt\x1b[0m\nWHY:    depends on\n        something\n        with a\n        long name\n\nNAME:   b\nSTATUS: \x1b[31mfailed\x1b[0m\n"},
 	} {
 		if got := table.aligned(test.width, test.colours); got != test.want {
 			t.Errorf("width %d:\n%s\nwant\n%s", test.width, got, test.want)

@@ -104,7 +104,7 @@ func (a *app) downloadPackage(ctx context.Context, c *api.Client, build string, 
 		return nil
 	}
 	err := atomicfile.Write(target, 0o644, func(w io.Writer) error {
-		if isTerminal(a.errors) && !a.json {
+		if isLively(a.errors) && !a.json {
 			bar := progressbar.DefaultBytes(p.Size, p.Filename)
 			defer func() { _ = bar.Close() }() // only looks suffer
 			w = io.MultiWriter(w, bar)

@@ -157,6 +157,7 @@ type follower struct {
 	f      followed
 	out    io.Writer
 	bar    *progressbar.ProgressBar // nil in a pipe
+	room   int                      // characters for words beside the bar; 0: any number
 	colour bool
 
 	reached bool   // the server has answered
@@ -168,9 +169,15 @@ func (a *app) newFollower(c *api.Client, f followed) *follower {
 	w := &follower{client: c, f: f, out: a.out, colour: a.colours()}
 	if a.json || f.quiet {
 		w.out = nil
-	} else if isTerminal(a.out) {
+	} else if isLively(a.out) {
+		const most, beside = 30, 20 // columns of the bar, and of the numbers at its ends
+		bar := most
+		if columns := width(a.out); columns > 0 { // a line that is broken cannot be cleared
+			bar = min(most, columns/4)
+			w.room = max(1, columns-bar-beside)
+		}
 		w.bar = progressbar.NewOptions(1,
-			progressbar.OptionSetWriter(a.out), progressbar.OptionSetWidth(30),
+			progressbar.OptionSetWriter(a.out), progressbar.OptionSetWidth(bar),
 			progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(false),
 			progressbar.OptionThrottle(100*time.Millisecond))
 	}
@@ -231,7 +238,11 @@ func (w *follower) showNew(ctx context.Context, it api.Iteration) error {
 		return nil
 	}
 	w.bar.ChangeMax(max(it.Total, 1))
-	w.bar.Describe(countsLine(it))
+	words := countsLine(it)
+	if w.room > 0 {
+		words = shortened(words, w.room)
+	}
+	w.bar.Describe(words)
 	return w.bar.Set(min(it.Counts.Settled(), max(it.Total, 1)-1))
 }
 

@@ -6,19 +6,33 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"buildbtw/internal/ansi"
 )
 
-// terminal FILE PROGRAM [ARGUMENT...] runs the program with a terminal as standard
-// output, and writes what it shows there to the file, in the lines of a file.
+// terminal [-COLUMNS] FILE PROGRAM [ARGUMENT...] runs the program with a terminal as
+// standard output, of 100 or so many columns, and writes what it shows there to the
+// file, in the lines of a file. With columns, a line that does not fit is an error.
 func (s *story) terminal(ts *testscript.TestScript, args []string) error {
-	if len(args) < 2 {
-		return errors.New("usage: terminal FILE PROGRAM [ARGUMENT...]")
+	columns, checked := 100, false
+	if len(args) > 0 && strings.HasPrefix(args[0], "-") {
+		n, err := strconv.Atoi(args[0][1:])
+		if err != nil {
+			return err
+		}
+		columns, checked, args = n, true, args[1:]
 	}
-	ours, theirs, err := openTerminal()
+	if len(args) < 2 {
+		return errors.New("usage: terminal [-COLUMNS] FILE PROGRAM [ARGUMENT...]")
+	}
+	ours, theirs, err := openTerminal(columns)
 	if err != nil {
 		return err
 	}
@@ -38,11 +52,18 @@ func (s *story) terminal(ts *testscript.TestScript, args []string) error {
 	if err := cmd.Wait(); err != nil {
 		return fmt.Errorf("%w: %s", err, &errs)
 	}
-	return os.WriteFile(ts.MkAbs(args[0]), bytes.ReplaceAll(shown.Bytes(), []byte("\r\n"), []byte("\n")), 0o644)
+	text := strings.ReplaceAll(shown.String(), "\r\n", "\n")
+	for line := range strings.Lines(text) {
+		line = string(ansi.Visible([]byte(strings.TrimSuffix(line, "\n"))))
+		if checked && utf8.RuneCountInString(line) > columns {
+			return fmt.Errorf("a line has %d of %d columns:\n%s", utf8.RuneCountInString(line), columns, text)
+		}
+	}
+	return os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644)
 }
 
-// openTerminal returns the two ends of a new terminal, 100 columns wide (pts(4)).
-func openTerminal() (ours, theirs *os.File, err error) {
+// openTerminal returns the two ends of a new terminal of so many columns (pts(4)).
+func openTerminal(columns int) (ours, theirs *os.File, err error) {
 	if ours, err = os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0); err != nil {
 		return nil, nil, err
 	}
@@ -59,7 +80,7 @@ func openTerminal() (ours, theirs *os.File, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("find a terminal: %w", err)
 	}
-	if err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 100}); err != nil {
+	if err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: uint16(columns)}); err != nil {
 		return nil, nil, fmt.Errorf("size a terminal: %w", err)
 	}
 	theirs, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)

@@ -182,7 +182,7 @@ func (t *table) aligned(terminal int, colours bool) string {
 		}
 	}
 	if terminal > 0 && !shrink(widths, terminal-gap*(len(widths)-1)) {
-		return t.records(colours)
+		return t.records(terminal, colours)
 	}
 	var b strings.Builder
 	line := func(cells []cell) {
@@ -227,24 +227,43 @@ func shrink(widths []int, space int) bool {
 	return true
 }
 
-// records writes each row as lines "HEAD: text", with an empty line between rows.
-func (t *table) records(colours bool) string {
+// records writes each row as lines "HEAD: text", with an empty line between rows. Texts
+// are broken between words, under their beginning; a word that is longer than what the
+// terminal leaves stays whole, so that names and addresses can be copied.
+func (t *table) records(terminal int, colours bool) string {
 	widest := 0
 	for _, name := range t.head {
 		widest = max(widest, len(name))
 	}
+	indent := widest + len(": ")
 	var b strings.Builder
 	for n, row := range t.rows {
 		if n > 0 {
 			b.WriteByte('\n')
 		}
 		for i, c := range row {
-			if c.text != "" {
-				fmt.Fprintf(&b, "%-*s %s\n", widest+1, t.head[i]+":", painted(c.text, c.colour, colours))
+			label := t.head[i] + ":"
+			for _, line := range wrapped(c.text, max(leastCell, terminal-indent)) {
+				fmt.Fprintf(&b, "%-*s%s\n", indent, label, painted(line, c.colour, colours))
+				label = ""
 			}
 		}
 	}
 	return b.String()
+}
+
+// wrapped breaks a text between words into lines of at most so many characters, but
+// for single words that are longer.
+func wrapped(text string, width int) (lines []string) {
+	for _, word := range strings.Fields(text) {
+		last := len(lines) - 1
+		if last < 0 || utf8.RuneCountInString(lines[last])+1+utf8.RuneCountInString(word) > width {
+			lines = append(lines, word)
+			continue
+		}
+		lines[last] += " " + word
+	}
+	return lines
 }
 
 func shortened(text string, width int) string {
@@ -270,10 +289,21 @@ func width(w io.Writer) int {
 	return n
 }
 
-// colours reports whether the output may have colours (https://no-color.org).
+// colours reports whether the output may have colours (https://no-color.org,
+// https://bixense.com/clicolors).
 func (a *app) colours() bool {
-	return isTerminal(a.out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	forced := os.Getenv("CLICOLOR_FORCE")
+	switch {
+	case os.Getenv("NO_COLOR") != "":
+		return false
+	case forced != "" && forced != "0":
+		return true
+	}
+	return isLively(a.out) && os.Getenv("CLICOLOR") != "0"
 }
+
+// isLively reports whether w is a terminal that knows colours and can go back in a line.
+func isLively(w io.Writer) bool { return isTerminal(w) && os.Getenv("TERM") != "dumb" }
 
 // Colours of a terminal (ECMA-48, SGR).
 const (
