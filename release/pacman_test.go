@@ -110,7 +110,7 @@ func TestPacmanAgrees(t *testing.T) {
 			r := release.NewBase(w.views).Largest(release.Problem{Units: w.units})
 			var set []int
 			for k, u := range w.units {
-				if r.Has(u.Pkgbase) {
+				if slices.Contains(r.Goes, u.Pkgbase) {
 					set = append(set, k)
 				}
 			}

@@ -22,8 +22,6 @@
 // a clause, and the computation starts again.
 package release
 
-import "slices"
-
 // Package is a package of a repository or of a unit.
 type Package struct {
 	Name, Base, Version, Architecture      string
@@ -126,10 +124,4 @@ type Result struct {
 
 	LinksUnknown int // packages of the views whose programs nobody has looked into
 	FilesUnknown int // packages whose files are not known, so that rule 5 leaves them out
-}
-
-// Has reports whether a unit goes.
-func (r *Result) Has(pkgbase string) bool {
-	_, found := slices.BinarySearch(r.Goes, pkgbase)
-	return found
 }
