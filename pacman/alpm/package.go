@@ -15,8 +15,9 @@ import (
 
 // Package is the metadata and the file list of a package file.
 type Package struct {
-	Info  PkgInfo
-	Files []string // as repo-add lists them in .files: sorted by bytes, directories end in a slash
+	Info      PkgInfo
+	Files     []string    // as repo-add lists them in .files: sorted by bytes, directories end in a slash
+	Installed []Installed // where it was built, as its .BUILDINFO lists it; empty when it has none
 }
 
 // ErrLimit is in the errors about packages that are larger than allowed.
@@ -57,7 +58,7 @@ func (l Limits) readPackage(r io.Reader, look func(*tar.Header, io.Reader) error
 	if p.info == nil {
 		return nil, errors.New("read package: no .PKGINFO: not a package")
 	}
-	return &Package{Info: *p.info, Files: sortUnique(p.files)}, nil
+	return &Package{Info: *p.info, Files: sortUnique(p.files), Installed: p.installed}, nil
 }
 
 type packageReader struct {
@@ -65,6 +66,8 @@ type packageReader struct {
 	shape shape
 	info  *PkgInfo
 	files []string
+
+	installed []Installed
 }
 
 func (p *packageReader) entry(header *tar.Header, content io.Reader) error {
@@ -79,6 +82,11 @@ func (p *packageReader) entry(header *tar.Header, content io.Reader) error {
 	}
 	if header.Name[0] != '.' {
 		p.files = append(p.files, listName(header))
+	}
+	if header.Name == ".BUILDINFO" && header.Typeflag == tar.TypeReg && p.installed == nil {
+		var err error
+		p.installed, err = ReadBuildInfo(content)
+		return err
 	}
 	if p.look == nil {
 		return nil
