@@ -115,7 +115,18 @@ type FinishRequest struct {
 	// NotChecked are dependencies of the build that neither the iteration's repository
 	// nor the worker's machine has, and that were taken for granted.
 	NotChecked []string `json:"not_checked,omitempty"`
+
+	// Installed are the packages that were installed when the build ran, as pacman -Q
+	// prints them: "libcalc 2.0.0-1", each name once, at most MaxInstalled. Empty when
+	// that is not known.
+	Installed []string `json:"installed,omitempty"`
 }
+
+// Bounds of FinishRequest.Installed.
+const (
+	MaxInstalled     = 4000      // packages
+	MaxInstalledText = 256 << 10 // bytes of all
+)
 
 // File names an uploaded package.
 type File struct {

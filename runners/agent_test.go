@@ -197,6 +197,53 @@ func TestOutcomesAreToldApart(t *testing.T) {
 	}
 }
 
+// silent is the fake runner without what it knows of installed packages.
+type silent struct{ fake.Runner }
+
+func (r silent) Build(ctx context.Context, job runners.Job, log io.Writer) runners.Result {
+	result := r.Runner.Build(ctx, job, log)
+	result.Installed = ""
+	return result
+}
+
+// What was installed is reported with every outcome of a build that has begun. Where the
+// runner does not know, the packages say it.
+func TestWhatWasInstalledIsReported(t *testing.T) {
+	t.Parallel()
+	many := strings.Builder{}
+	for i := range api.MaxInstalled + 1 {
+		fmt.Fprintf(&many, "installed=p%d 1-1\n", i)
+	}
+	const list = "installed=zlib 1:1.3-1\ninstalled=libcalc 1.9-1\ninstalled=libcalc 2.0.0-1\n"
+	sorted := []string{"libcalc 2.0.0-1", "zlib 1:1.3-1"}
+	for name, test := range map[string]struct {
+		task   task
+		runner runners.Runner
+		want   []string
+	}{
+		"built":                    {task{fake: list}, fake.Runner{}, sorted},
+		"failed":                   {task{fake: list + "outcome=failed"}, fake.Runner{}, sorted},
+		"time limit":               {task{fake: list + "outcome=hang", timeout: 0.1}, fake.Runner{}, sorted},
+		"no package":               {task{fake: list + "outcome=exit0-no-package"}, fake.Runner{}, sorted},
+		"from the package":         {task{fake: list}, silent{}, sorted},
+		"failed, and not known":    {task{fake: list + "outcome=failed"}, silent{}, nil},
+		"too many to be a list of": {task{fake: many.String() + "outcome=failed"}, fake.Runner{}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t)
+			test.task.name = "it"
+			l := s.add(test.task)
+			o := options(t, s)
+			o.Runners = []runners.Runner{test.runner}
+			startWorker(t, o)
+			if d := cmp.Diff(test.want, s.outcome(l).Installed); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
 // A lease that is over ends the build, and nothing is reported.
 func TestLostLeaseEndsTheBuild(t *testing.T) {
 	t.Parallel()

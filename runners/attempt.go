@@ -130,6 +130,7 @@ func (t *attempt) buildAndUpload() (api.FinishRequest, error) {
 	ctx, stop := t.buildContext()
 	defer stop()
 	result := t.build(ctx)
+	installed := result.Installed
 	if cause := context.Cause(ctx); ctx.Err() != nil {
 		result = resultOf(t.job.Job, cause)
 	}
@@ -137,6 +138,7 @@ func (t *attempt) buildAndUpload() (api.FinishRequest, error) {
 		result = Infrastructure("the log could not be kept: %v", err)
 		result.Blameless = isFull(err) // the machine had room when the build began
 	}
+	result.Installed = installed
 	if result.Outcome != buildbtw.OutcomeBuilt {
 		t.spool.Printf("%s: %s", result.Outcome, result.Message)
 		return finishRequest(result, nil), t.lease.ended()
@@ -144,10 +146,15 @@ func (t *attempt) buildAndUpload() (api.FinishRequest, error) {
 	files, err := Collect(t.job, t.runner.Name())
 	if err != nil {
 		t.spool.Printf("failed: %v", err)
-		return finishRequest(Failed("%v", err), nil), nil
+		failed := Failed("%v", err)
+		failed.Installed = installed
+		return finishRequest(failed, nil), nil
+	}
+	if len(files) > 0 && result.Installed == "" { // makepkg knows in any case
+		result = result.WithInstalled(files[0].Installed)
 	}
 	request, err := t.upload(ctx, files)
-	request.NotChecked = strings.Fields(result.NotChecked)
+	request.NotChecked, request.Installed = strings.Fields(result.NotChecked), result.installed()
 	return request, err
 }
 
@@ -224,7 +231,7 @@ func (t *attempt) fetchSourceOnce(ctx context.Context) error {
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 func finishRequest(r Result, files []File) api.FinishRequest {
-	request := api.FinishRequest{Outcome: r.Outcome, Reason: r.Message, Doubtful: r.Doubtful, Blameless: r.Blameless, NotChecked: strings.Fields(r.NotChecked)}
+	request := api.FinishRequest{Outcome: r.Outcome, Reason: r.Message, Doubtful: r.Doubtful, Blameless: r.Blameless, NotChecked: strings.Fields(r.NotChecked), Installed: r.installed()}
 	for _, f := range files {
 		request.Files = append(request.Files, api.File{Name: f.Name, SHA256: hex.EncodeToString(f.SHA256[:])})
 	}
@@ -283,7 +290,9 @@ func (t *attempt) finish(request api.FinishRequest) (buildbtw.Status, error) {
 	request.Reason = clip(request.Reason)
 	answer, err := t.finishUntilAnswered(ctx, request)
 	if err != nil && request.Outcome == buildbtw.OutcomeBuilt && buildbtw.KindOf(err) == buildbtw.KindInvalid {
-		request = finishRequest(Failed("%s", clip("the server refused the result: "+err.Error())), nil)
+		refused := finishRequest(Failed("%s", clip("the server refused the result: "+err.Error())), nil)
+		refused.Installed = request.Installed
+		request = refused
 		answer, err = t.finishUntilAnswered(ctx, request)
 	}
 	return answer.Status, err

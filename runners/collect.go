@@ -19,6 +19,8 @@ type File struct {
 	Pkgname string
 	SHA256  [sha256.Size]byte
 	Size    int64 // bytes
+
+	Installed []alpm.Installed // where it was built, by its .BUILDINFO
 }
 
 // Collect returns the packages in a job's output, when every pkgname of the job
@@ -81,7 +83,7 @@ func checkFile(root *os.Root, name string, job Job) (File, error) {
 	if err := checkInfo(name, pkg.Info, job); err != nil {
 		return File{}, err
 	}
-	file := File{Name: name, Pkgname: pkg.Info.Name, Size: size.n}
+	file := File{Name: name, Pkgname: pkg.Info.Name, Size: size.n, Installed: pkg.Installed}
 	digest.Sum(file.SHA256[:0])
 	return file, nil
 }

@@ -90,6 +90,10 @@ type Result struct {
 	// NotChecked has dependencies that were taken for granted, with blanks between: neither
 	// the iteration's repository nor this machine has them.
 	NotChecked string
+
+	// Installed has the packages that were installed when the build ran, a line each as
+	// pacman -Q prints it; empty when that is not known.
+	Installed string
 }
 
 // Failed returns the result of a build whose package is at fault.

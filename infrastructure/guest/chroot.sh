@@ -15,7 +15,8 @@
 # pacman.conf), conf (pacman.conf with the iteration's repository), makepkg
 # (makepkg.conf), repository (its name), depends (array). Of the second: builder (the id
 # of a user whom neither the machine nor the chroot knows), tree, sources, keys (a
-# GNUPGHOME), output (directories), slot, arguments (array, of makepkg).
+# GNUPGHOME), output (directories), installed (file, for the list of what was installed),
+# slot, arguments (array, of makepkg).
 #
 # They return 0, or who is at fault (runners.JudgeDevtools):
 #   101  the chroot could not be made, updated or copied
@@ -67,8 +68,8 @@ chroot_download() {
 chroot_same() { pacman -Sl -- "$repository" | sed -n 's/^\([^ ]*\) \([^ ]*\) [^ ]* \[installed\]$/\1\/\2/p'; }
 
 chroot_build() {
-	unshare --net --mount --propagation private -- bash -c "$(declare -f chroot_run chroot_delete chroot_copy chroot_install chroot_same chroot_inside)
-$(declare -p chroot cache conf makepkg builder tree sources keys output slot arguments repository)
+	unshare --net --mount --propagation private -- bash -c "$(declare -f chroot_run chroot_delete chroot_copy chroot_install chroot_same chroot_installed chroot_inside)
+$(declare -p chroot cache conf makepkg builder tree sources keys output installed slot arguments repository)
 chroot_inside"
 	local code=$?
 	chroot_forget
@@ -96,10 +97,19 @@ chroot_install" || return
 	env -u SUDO_USER SRCDEST="$job/sources" PKGDEST="$job/packages" SRCPKGDEST="$job/other" LOGDEST="$job/other" \
 		makechrootpkg -n -r "$chroot" -l "$slot" -U buildbtw-build -- "${arguments[@]}"
 	code=$?
+	chroot_installed >"$installed"
 	for file in "$job"/packages/*; do
 		[[ ! -f $file || -L $file ]] || install -m 644 -o "${SUDO_UID:-0}" -g "${SUDO_GID:-0}" -- "$file" "$output/"
 	done
 	((code == 0)) || return 105
+}
+
+# chroot_installed lists the directories of pacman's local database in the copy. Code of
+# packages may have put a link in its place, which would lead out of the copy.
+chroot_installed() {
+	local database=var/lib/pacman/local
+	[[ $(realpath -- "$copy/$database" 2>/dev/null) != "$(realpath -- "$copy")/$database" ]] ||
+		find "$copy/$database" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | head -n 5000
 }
 
 # chroot_install runs in the copy: it installs the iteration's packages of the base, and

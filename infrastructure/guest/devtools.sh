@@ -70,7 +70,7 @@ mapfile -t depends < <(sed -nE "s/^\t(make|check)?depends(_$BUILDBTW_ARCH)? = //
 chroot_prepare || finish "$?" devtools
 [ -z "$BUILDBTW_DOOR" ] || curl -fsS --noproxy '*' "$BUILDBTW_DOOR/closed" || infrastructure "the door does not close"
 
-builder=2147400000 tree=$job/source sources=$job/srcdest keys=$work/keys output=$out/packages arguments=()
+builder=2147400000 tree=$job/source sources=$job/srcdest keys=$work/keys output=$out/packages installed=$out/installed arguments=()
 [ -z "$BUILDBTW_NOCHECK" ] || arguments+=(--nocheck)
 [ -z "$BUILDBTW_IGNOREARCH" ] || arguments+=(--ignorearch)
 mkdir -m 700 "$keys"

@@ -57,6 +57,10 @@ if [ ${#install[@]} -gt 0 ]; then
 	pac "${quirk[@]}" -S --noscriptlet --asdeps -dd --overwrite '*' "${install[@]}" || finish failed "dependencies could not be installed: ${install[*]}"
 	ldconfig 2>/dev/null
 fi
+# What is installed over the machine's own comes last.
+for place in /var/lib/pacman "$work/db"; do
+	[ ! -d "$place/local" ] || find "$place/local" -mindepth 1 -maxdepth 1 -type d -printf '%f\n'
+done >"$out/installed"
 # From here on code of packages runs: without a network.
 [ -z "$BUILDBTW_DOOR" ] || curl -fsS "$BUILDBTW_DOOR/closed" || infrastructure "the door does not close"
 

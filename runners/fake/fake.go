@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/srcinfo"
 	"buildbtw/runners"
 )
@@ -37,6 +38,10 @@ func (Runner) Build(ctx context.Context, job runners.Job, log io.Writer) runners
 	if err != nil {
 		return runners.Failed("%v", err)
 	}
+	return w.build(ctx, job, log).WithInstalled(w.installed)
+}
+
+func (w wish) build(ctx context.Context, job runners.Job, log io.Writer) runners.Result {
 	info, err := srcinfo.Parse([]byte(job.Srcinfo))
 	if err != nil {
 		return runners.Failed("read .SRCINFO: %v", err)
@@ -75,6 +80,7 @@ func (Runner) Build(ctx context.Context, job runners.Job, log io.Writer) runners
 //	size=1000000        bytes of incompressible content in each package
 //	soname=libx.so.2    the first package provides libx.so=2-64
 //	file=usr/lib/x      the first package has that file, too; may be repeated
+//	installed=x 2-1     say that this package was installed; may be repeated
 type wish struct {
 	sleep    time.Duration
 	lines    int
@@ -84,6 +90,8 @@ type wish struct {
 	size     int64
 	provides string
 	files    []string
+
+	installed []alpm.Installed
 }
 
 // Limits of the values in a .fake file.
@@ -151,6 +159,10 @@ func (w *wish) set(key, value string) (err error) {
 			return fmt.Errorf("file %q is not inside the package", value)
 		}
 		w.files = append(w.files, value)
+	case "installed":
+		p, err := alpm.ParseInstalled(value)
+		w.installed = append(w.installed, p)
+		return err
 	case "outcome":
 		w.outcome = value
 		return checkOutcome(value)

@@ -29,7 +29,7 @@ func makePackages(job runners.Job, info *srcinfo.Info, w wish) error {
 		if !slices.Contains(job.Pkgnames, p.Name) {
 			continue
 		}
-		c := content{job: job, pkg: p, arch: job.Architecture, size: w.size}
+		c := content{job: job, pkg: p, arch: job.Architecture, size: w.size, installed: w.installed}
 		if slices.Contains(p.Arch, "any") {
 			c.arch = "any"
 		}
@@ -55,6 +55,8 @@ type content struct {
 	provides []string
 	further  []string // names of files
 	size     int64
+
+	installed []alpm.Installed
 }
 
 func (c content) write(path string) error {
@@ -165,8 +167,12 @@ func (c content) pkgInfo(entries []entry) []byte {
 }
 
 func (c content) buildInfo() []byte {
-	return fmt.Appendf(nil, "format = 2\npkgname = %s\npkgbase = %s\npkgver = %s\npkgarch = %s\npackager = buildbtw fake runner <fake@localhost>\nbuilddate = %d\nbuilddir = /build\nstartdir = /startdir\nbuildtool = buildbtw-fake\n",
+	text := fmt.Appendf(nil, "format = 2\npkgname = %s\npkgbase = %s\npkgver = %s\npkgarch = %s\npackager = buildbtw fake runner <fake@localhost>\nbuilddate = %d\nbuilddir = /build\nstartdir = /startdir\nbuildtool = buildbtw-fake\n",
 		c.pkg.Name, c.job.Pkgbase, c.job.Version, c.arch, c.job.SourceDate)
+	for _, p := range c.installed {
+		text = fmt.Appendf(text, "installed = %s-%s-%s\n", p.Name, p.Version, c.job.Architecture)
+	}
+	return text
 }
 
 // mtree is in mtree(5), gzipped, as pacman -Qkk reads it.

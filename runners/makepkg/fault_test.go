@@ -83,6 +83,9 @@ func TestWhatIsNotCheckedIsNamed(t *testing.T) {
 	if b = mustBuild(t, run, r, source{name: "fooapp"}); b.NotChecked != "" {
 		t.Errorf("what the repository has is not checked: %+v", b.Result)
 	}
+	if !strings.Contains("\n"+b.Installed+"\n", "\nlibfoo 1.0.0-1\n") {
+		t.Errorf("installed: %q", b.Installed)
+	}
 	if got := runners.MissingHere(t.Context(), []string{"../../etc/passwd", "", filepath.Base(t.Name()) + "=1"}); len(got) != 3 {
 		t.Errorf("missing here: %q", got)
 	}

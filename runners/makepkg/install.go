@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"buildbtw"
+	"buildbtw/pacman/alpm"
 	"buildbtw/runners"
 	"buildbtw/runners/fetch"
 )
@@ -72,6 +73,13 @@ func (b *build) install(ctx context.Context) (runners.Result, bool) {
 		}
 	}
 	return b.pacman(ctx, io.Discard, append([]string{"--noscriptlet"}, args...)...)
+}
+
+// listInstalled notes what the build is going to see: the packages of this machine, if they
+// are pacman's, and those of the private root, which lies over them.
+func (b *build) listInstalled(context.Context) (runners.Result, bool) {
+	b.installed = alpm.MergeInstalled(runners.LocalPackages("/var/lib/pacman/local"), runners.LocalPackages(filepath.Join(b.job.Work, "root/var/lib/pacman/local")))
+	return runners.Result{}, false
 }
 
 // download fetches a file of the iteration's repository.

@@ -21,6 +21,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/internal/limit"
+	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/srcinfo"
 	"buildbtw/runners"
 	"buildbtw/runners/fetch"
@@ -109,6 +110,8 @@ type build struct {
 	db         *database // of the iteration's repository
 	unverified string    // why signatures of sources are not verified; empty: they are
 	unchecked  []string  // see runners.Result.NotChecked
+
+	installed []alpm.Installed // before makepkg runs; see runners.Result.Installed
 }
 
 // Build implements runners.Runner.
@@ -129,12 +132,12 @@ func (r *Runner) Build(ctx context.Context, job runners.Job, log io.Writer) (res
 		return runners.Infrastructure("prepare the build: %v", err)
 	}
 	fmt.Fprintf(b.log, "==> Limits: %s\n", b.options.Limits)
-	for _, step := range []func(context.Context) (runners.Result, bool){b.fetchDatabase, b.fetch, b.giveAway, b.checkHere, b.install, b.importKeys, b.makepkg} {
+	for _, step := range []func(context.Context) (runners.Result, bool){b.fetchDatabase, b.fetch, b.giveAway, b.checkHere, b.install, b.listInstalled, b.importKeys, b.makepkg} {
 		if result, done := step(ctx); done {
-			return result.WithNotChecked(b.unchecked)
+			return result.WithNotChecked(b.unchecked).WithInstalled(b.installed)
 		}
 	}
-	return runners.Result{Outcome: buildbtw.OutcomeBuilt}.WithNotChecked(b.unchecked)
+	return runners.Result{Outcome: buildbtw.OutcomeBuilt}.WithNotChecked(b.unchecked).WithInstalled(b.installed)
 }
 
 func (r *Runner) newBuild(job runners.Job, log io.Writer, watch *runners.LogWatch) *build {

@@ -177,7 +177,12 @@ func (r *Runner) run(ctx context.Context, s setup, log io.Writer) runners.Result
 			}
 		},
 	}.Run(ctx)
-	return judge(ctx, exit, err, watch, last)
+	result := judge(ctx, exit, err, watch, last)
+	if list, err := os.Open(s.installed()); err == nil { // else it failed before anything was built
+		defer list.Close()
+		result = result.WithInstalled(runners.ReadInstalled(list))
+	}
+	return result
 }
 
 const (

@@ -390,6 +390,20 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
+// What was installed in the chroot is known of a build that failed, too, but not where code
+// of packages has put something else in the place of pacman's database.
+func TestWhatWasInstalledIsReported(t *testing.T) {
+	t.Parallel()
+	for wish, want := range map[string]string{"installed": "libcalc 2.0.0-1\ntool 1:1-1.1", "linked": ""} {
+		m := newMachine(t)
+		var log bytes.Buffer
+		got := m.run.Build(t.Context(), job(t, "tool", wish), &log)
+		if got.Outcome != buildbtw.OutcomeFailed || got.Installed != want {
+			t.Errorf("%s: got %+v, want %q\n%s", wish, got, want, &log)
+		}
+	}
+}
+
 func machineWish(wish string) func(*testing.T, *machine, *runners.Job) {
 	return func(t *testing.T, m *machine, _ *runners.Job) { m.write(t, "wish", wish, 0o644) }
 }

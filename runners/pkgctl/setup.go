@@ -38,6 +38,9 @@ func (s setup) conf() string    { return filepath.Join(s.job.Work, "pacman.conf"
 func (s setup) keys() string    { return filepath.Join(s.job.Work, "gnupg") }
 func (s setup) sources() string { return filepath.Join(s.job.Work, "srcdest") }
 
+// installed is where the script lists what was installed in the chroot.
+func (s setup) installed() string { return filepath.Join(s.job.Work, "installed") }
+
 // slot is the name of the copy of a chroot in which something is built.
 const slot = "build"
 
@@ -112,6 +115,7 @@ func (s setup) script() string {
 		{"sources", s.sources()},
 		{"keys", s.keys()},
 		{"output", s.job.Output},
+		{"installed", s.installed()},
 		{"work", s.job.Work},
 		{"slot", slot},
 		{"repository", s.job.Repository.Name},

@@ -84,8 +84,8 @@ func emptyDisk(file string, size int64) error {
 	return f.Truncate(size / sector * sector)
 }
 
-// readDisk unpacks the tar that a guest has written: its result and its
-// packages, nothing else, each once, and no more than the disk can hold: a
+// readDisk unpacks the tar that a guest has written: its result, the
+// list of what was installed and its packages, nothing else, each once, and no more than the disk can hold: a
 // sparse file may claim any size. From a disk that was never written to it
 // reads nothing.
 func readDisk(file, dir string) error {
@@ -128,10 +128,11 @@ func readDisk(file, dir string) error {
 	return errors.New("the guest has written too many files")
 }
 
-// wanted reports whether a file is the result, or one of the packages.
+// wanted reports whether a file is the result, the list of what was installed, or one of
+// the packages.
 func wanted(name string) bool {
 	file, found := strings.CutPrefix(name, packageDir+"/")
-	return name == resultName || found && file != "" && file != ".." && !strings.Contains(file, "/")
+	return name == resultName || name == installedName || found && file != "" && file != ".." && !strings.Contains(file, "/")
 }
 
 func unpack(root *os.Root, name string, r io.Reader) error {

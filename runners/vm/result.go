@@ -10,15 +10,17 @@ import (
 	"strings"
 
 	"buildbtw"
+	"buildbtw/pacman/alpm"
 	"buildbtw/runners"
 )
 
 // Names in the directory that a guest leaves.
 const (
-	resultName  = "result"
-	packageDir  = "packages"
-	maxResult   = 4 << 10 // bytes
-	maxPackages = 1000
+	resultName    = "result"
+	packageDir    = "packages"
+	installedName = "installed" // see runners.ReadInstalled
+	maxResult     = 4 << 10     // bytes
+	maxPackages   = 1000
 )
 
 // result is the result file of the guest's script: on the first line the exit
@@ -30,6 +32,7 @@ type result struct {
 	word      string // empty when there is a code
 	reason    string
 	unchecked []string
+	installed []alpm.Installed
 }
 
 // readResult reads the result file. The guest may have put anything there.
@@ -39,14 +42,7 @@ func readResult(out string) (result, error) {
 		return result{}, err
 	}
 	defer func() { _ = root.Close() }() // nothing is lost with it
-	info, err := root.Lstat(resultName)
-	if err != nil {
-		return result{}, errors.New("it has written none")
-	}
-	if !info.Mode().IsRegular() {
-		return result{}, errors.New("what it has written is no file")
-	}
-	f, err := root.Open(resultName)
+	f, err := openRegular(root, resultName)
 	if err != nil {
 		return result{}, err
 	}
@@ -55,7 +51,24 @@ func readResult(out string) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	return parseResult(string(text))
+	r, err := parseResult(string(text))
+	if list, missing := openRegular(root, installedName); missing == nil {
+		defer list.Close()
+		r.installed = runners.ReadInstalled(list)
+	}
+	return r, err
+}
+
+// openRegular opens a file that the guest has written.
+func openRegular(root *os.Root, name string) (*os.File, error) {
+	info, err := root.Lstat(name)
+	if err != nil {
+		return nil, errors.New("it has written none")
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("what it has written is no file")
+	}
+	return root.Open(name)
 }
 
 func parseResult(text string) (result, error) {

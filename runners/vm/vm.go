@@ -219,5 +219,5 @@ func (r *Runner) judge(g guest, e end, watch *runners.LogWatch) runners.Result {
 	if err := collect(g); err != nil {
 		return broken("fetch the packages out of the guest: %v", err)
 	}
-	return result.judge(watch).WithNotChecked(result.unchecked)
+	return result.judge(watch).WithNotChecked(result.unchecked).WithInstalled(result.installed)
 }

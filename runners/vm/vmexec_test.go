@@ -98,6 +98,23 @@ func TestVMExecOutcomes(t *testing.T) {
 	}
 }
 
+// A guest lists what was installed in it. The list of the guest's own packages comes last.
+func TestWhatWasInstalledInTheGuestIsReported(t *testing.T) {
+	t.Parallel()
+	const result = "printf '4\nmakepkg\n' >/buildbtw/out/result; "
+	for script, want := range map[string]string{
+		result + "printf 'a-1-1\nno package\nb-1-1\nb-1:2-1\n' >/buildbtw/out/installed": "a 1-1\nb 1:2-1",
+		result + "ln -s /buildbtw/out/result /buildbtw/out/installed":                    "",
+		result: "",
+	} {
+		var log bytes.Buffer
+		got := newRunner(t, vmexecOptions(t, "", script)).Build(t.Context(), guestJob(t), &log)
+		if got.Outcome != buildbtw.OutcomeFailed || got.Installed != want {
+			t.Errorf("%s: got %+v, want %q\n%s", script, got, want, &log)
+		}
+	}
+}
+
 func TestGuestSeesTheMachineUnderItsOwnAddress(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{
