@@ -119,7 +119,7 @@ CREATE TABLE attempts (
     deadline     TIMESTAMP NOT NULL,
     started_at   TIMESTAMP NOT NULL,
     heartbeat_at TIMESTAMP NOT NULL,
-    finished_at  TIMESTAMP, input_key TEXT NOT NULL DEFAULT '', random TEXT NOT NULL DEFAULT '' CHECK (random NOT GLOB '*[^0-9a-f]*'), holder TEXT NOT NULL DEFAULT '', blameless BOOLEAN NOT NULL DEFAULT FALSE, not_checked TEXT NOT NULL DEFAULT '[]', error_line INTEGER NOT NULL DEFAULT 0, error_text TEXT NOT NULL DEFAULT '',
+    finished_at  TIMESTAMP, input_key TEXT NOT NULL DEFAULT '', random TEXT NOT NULL DEFAULT '' CHECK (random NOT GLOB '*[^0-9a-f]*'), holder TEXT NOT NULL DEFAULT '', blameless BOOLEAN NOT NULL DEFAULT FALSE, not_checked TEXT NOT NULL DEFAULT '[]', error_line INTEGER NOT NULL DEFAULT 0, error_text TEXT NOT NULL DEFAULT '', installed_id INTEGER NOT NULL DEFAULT 0,
     UNIQUE (build_id, number),
     CHECK ((state = 'running') = (outcome = '')),
     CHECK ((state = 'finished') = (finished_at IS NOT NULL))
@@ -406,3 +406,39 @@ CREATE TABLE comparisons (
 );
 
 CREATE INDEX comparisons_baseline ON comparisons (baseline_id) WHERE baseline_id <> 0;
+
+CREATE TABLE installed_packages (
+    id      INTEGER PRIMARY KEY,
+    name    TEXT NOT NULL,
+    version TEXT NOT NULL,
+    UNIQUE (name, version)
+);
+
+CREATE TABLE installed_sets (
+    id       INTEGER PRIMARY KEY,
+    digest   TEXT NOT NULL UNIQUE, -- of its names and versions
+    packages TEXT NOT NULL CHECK (json_valid(packages)) -- ids of installed_packages, ascending
+);
+
+CREATE VIEW ended_attempts AS
+SELECT
+    a.id,
+    a.build_id,
+    a.number,
+    a.outcome,
+    a.finished_at,
+    a.installed_id,
+    b.pkgbase,
+    b.architecture,
+    b.iteration_id,
+    s.name AS buildspace,
+    i.number AS iteration,
+    coalesce(m.source_commit, b.commit_id) AS commit_id
+FROM builds AS b
+JOIN attempts AS a ON a.build_id = b.id
+JOIN iterations AS i ON i.id = b.iteration_id
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+LEFT JOIN bumps AS m ON m.commit_id = b.commit_id
+WHERE a.state = 'finished'
+  AND a.outcome IN ('built', 'failed', 'timed-out', 'stalled')
+  AND NOT s.hidden;

@@ -67,7 +67,8 @@ type Report struct {
 	Doubtful  bool // the only evidence against the machine is the build's output or exit status
 	Blameless bool // the outcome infrastructure is another machine's doing
 
-	NotChecked buildbtw.Names // dependencies that were taken for granted
+	NotChecked buildbtw.Names   // dependencies that were taken for granted
+	Installed  []alpm.Installed // when the build ran, by name; empty when that is not known
 }
 
 // Finish ends the attempt of the lease and returns the build's status
@@ -77,6 +78,11 @@ type Report struct {
 func (p *Publisher) Finish(ctx context.Context, lease string, r Report) (buildbtw.Status, error) {
 	if len(r.NotChecked) > 0 {
 		if err := p.Store.NoteNotChecked(ctx, lease, r.NotChecked); err != nil {
+			return "", err
+		}
+	}
+	if len(r.Installed) > 0 {
+		if err := p.Store.NoteInstalled(ctx, lease, r.Installed); err != nil {
 			return "", err
 		}
 	}

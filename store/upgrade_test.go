@@ -66,6 +66,9 @@ func oldDatabaseGoesOn(t *testing.T, db *storetest.DB, version olderVersion) {
 	if err != nil || len(attempts) != 1 {
 		t.Fatal(attempts, err)
 	}
+	if attempts[0].InstalledID != 0 {
+		t.Errorf("what was installed is recorded of an attempt from before: %d", attempts[0].InstalledID)
+	}
 	// Its log and uploads are where the older version put them.
 	if name := attempts[0].Name().String(); (name != strconv.FormatInt(attempts[0].ID, 10)) != version.named {
 		t.Errorf("the running attempt is named %s", name)

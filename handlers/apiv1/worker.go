@@ -447,9 +447,13 @@ func (a *API) finish(c *fiber.Ctx, lease store.HeldLease) error {
 	case len(r.Reason) > maxFinishText:
 		return buildbtw.Invalid("the reason has %d bytes; at most %d are kept", len(r.Reason), maxFinishText)
 	}
+	installed, err := readInstalled(r.Installed)
+	if err != nil {
+		return err
+	}
 	report := publish.Report{
 		Outcome: r.Outcome, Reason: r.Reason, Doubtful: r.Doubtful, Blameless: r.Blameless, NotChecked: notChecked(r.NotChecked),
-		Files: make([]store.PackageFile, len(r.Files)),
+		Installed: installed, Files: make([]store.PackageFile, len(r.Files)),
 	}
 	for i, f := range r.Files {
 		report.Files[i] = store.PackageFile{Filename: f.Name, SHA256: f.SHA256}
@@ -463,6 +467,30 @@ func (a *API) finish(c *fiber.Ctx, lease store.HeldLease) error {
 	}
 	a.Wake()
 	return send(c, api.FinishAnswer{Status: status})
+}
+
+// readInstalled returns the packages that a worker reports as installed, by name.
+func readInstalled(lines []string) ([]alpm.Installed, error) {
+	if len(lines) > api.MaxInstalled {
+		return nil, buildbtw.Invalid("%d packages are named as installed; at most %d are stored", len(lines), api.MaxInstalled)
+	}
+	list := make([]alpm.Installed, len(lines))
+	size := 0
+	for i, line := range lines {
+		var err error
+		if list[i], err = alpm.ParseInstalled(line); err != nil {
+			return nil, buildbtw.Invalid("installed: %s; send lines as pacman -Q prints them", err)
+		}
+		size += len(line) + 1
+	}
+	if size > api.MaxInstalledText+1 {
+		return nil, buildbtw.Invalid("the installed packages have %d bytes; at most %d are stored", size, api.MaxInstalledText)
+	}
+	sorted := alpm.MergeInstalled(list)
+	if len(sorted) < len(list) {
+		return nil, buildbtw.Invalid("a package is named twice as installed")
+	}
+	return sorted, nil
 }
 
 // noteError stores the line of an attempt's log that says why it failed. The attempt ends also
