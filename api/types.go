@@ -273,6 +273,33 @@ type BuildDetail struct {
 	Cuts       []Cut      `json:"cuts"` // dependencies that the base provides because of a cycle
 	Packages   []Package  `json:"packages"`
 	Pipelines  []Pipeline `json:"pipelines"` // in GitLab, newest first
+
+	SinceBuilt *SinceBuilt `json:"since_built,omitempty"` // of a build that has a result of its own
+}
+
+// SinceBuilt compares the latest result of a build with the last time that its package was
+// built before, in any buildspace.
+type SinceBuilt struct {
+	LastBuilt    *Result `json:"last_built,omitempty"`    // absent when it was never built here before
+	FirstFailure *Result `json:"first_failure,omitempty"` // since then; of a build whose latest result is a failure
+
+	Commit       string `json:"commit"` // of the source that was built
+	CommitBefore string `json:"commit_before,omitempty"`
+
+	// Recorded: it is known of both what was installed. Packages are those that changed:
+	// first those whose sonames did, then those that the build depends on itself.
+	Recorded bool                     `json:"recorded"`
+	Packages []buildbtw.PackageChange `json:"packages"`
+}
+
+// Result is an attempt that came to a result.
+type Result struct {
+	Build      string           `json:"build"` // id
+	Attempt    int              `json:"attempt"`
+	Buildspace string           `json:"buildspace"`
+	Iteration  int              `json:"iteration"`
+	Outcome    buildbtw.Outcome `json:"outcome"`
+	FinishedAt time.Time        `json:"finished_at"`
 }
 
 // Pipeline is a build handed to GitLab.

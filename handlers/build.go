@@ -137,7 +137,7 @@ func (a *App) buildView(ctx context.Context, db *store.Reader, row store.BuildRo
 		v.Reused = &views.ReusedBuild{ID: from.ID, Buildspace: from.Buildspace, Iteration: from.Iteration, SameInput: row.InputKey != ""}
 	}
 	for _, add := range []func(context.Context, *store.Reader, *views.BuildDetail, store.BuildRow) error{
-		a.addCauses, a.addNeighbours, a.addAttempts, a.addFailure, a.addComparison, a.addPackages,
+		a.addCauses, a.addNeighbours, a.addAttempts, a.addFailure, a.addComparison, a.addSince, a.addPackages,
 	} {
 		if err := add(ctx, db, &v, row); err != nil {
 			return v, err
@@ -319,6 +319,30 @@ func (a *App) addComparison(ctx context.Context, db *store.Reader, v *views.Buil
 	link := linkOf(base)
 	v.Comparison.Base, v.Comparison.BaseError = &link, errorLink(base.ID, base.FirstError)
 	return nil
+}
+
+// addSince adds what changed since the build's package was last built.
+func (a *App) addSince(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
+	since, err := a.Catalog.SinceBuilt(ctx, db, row)
+	if since == nil || err != nil {
+		return err
+	}
+	v.Since = &views.SinceBuilt{
+		Last: a.resultLink(since.Last), FirstFailure: a.resultLink(since.FirstFailure), Commit: views.CommitLine{ID: since.This.Commit},
+		Recorded: since.Recorded(), Packages: since.Packages,
+	}
+	v.Since.First = since.FirstFailure != nil && since.FirstFailure.BuildID == row.ID
+	if since.Last != nil && since.Last.Commit != since.This.Commit {
+		v.Since.Before = &views.CommitLine{ID: since.Last.Commit}
+	}
+	return nil
+}
+
+func (a *App) resultLink(t *store.EndedAttempt) *views.ResultLink {
+	if t == nil {
+		return nil
+	}
+	return &views.ResultLink{BuildID: t.BuildID, Buildspace: t.Buildspace, Iteration: t.Iteration, At: a.moment(t.FinishedAt)}
 }
 
 // explain adds the first error line of a failed attempt's log. When the

@@ -80,6 +80,7 @@ func (a *app) why(ctx context.Context, c *api.Client, name, arch string) error {
 	} else {
 		a.printFailure(b, *f)
 	}
+	a.printSinceBuilt(b)
 	for _, name := range slices.Sorted(maps.Keys(b.NotOwned)) {
 		fmt.Fprintln(a.out, plain(b.NotOwned.Why(name)))
 	}
@@ -196,6 +197,56 @@ func (a *app) printVerdict(pkgbase string, v api.Failure, base *api.FirstError) 
 		fmt.Fprintln(a.out, "  without it: "+plain(base.Text))
 	}
 }
+
+// printSinceBuilt prints what changed since a build's package was last built.
+func (a *app) printSinceBuilt(b api.BuildDetail) {
+	s := b.SinceBuilt
+	if s == nil {
+		return
+	}
+	when := func(r api.Result) string {
+		return fmt.Sprintf("%s #%d, %s ago", r.Buildspace, r.Iteration, age(r.FinishedAt, time.Now()))
+	}
+	if s.LastBuilt == nil {
+		fmt.Fprintln(a.out, "never built here before")
+	} else {
+		commit := "own commit unchanged"
+		if s.Commit != s.CommitBefore {
+			commit = "own commit " + buildbtw.ShortCommit(s.CommitBefore) + " → " + buildbtw.ShortCommit(s.Commit)
+		}
+		fmt.Fprintf(a.out, "last built in %s; since then: %s\n", when(*s.LastBuilt), commit)
+	}
+	if f := s.FirstFailure; f != nil && f.Build != b.ID {
+		fmt.Fprintf(a.out, "first failure since in %s (build %s)\n", when(*f), f.Build)
+	}
+	switch {
+	case s.LastBuilt == nil:
+		return
+	case !s.Recorded:
+		fmt.Fprintln(a.out, "  which packages changed is not recorded")
+		return
+	case len(s.Packages) == 0:
+		fmt.Fprintln(a.out, "  the same packages were installed")
+	}
+	leading := slices.DeleteFunc(slices.Clone(s.Packages), func(c buildbtw.PackageChange) bool { return !c.Leading() })
+	if len(leading) == 0 {
+		leading = s.Packages[:min(len(s.Packages), otherChanges)]
+	}
+	for _, c := range leading {
+		line := c.String()
+		if c.AfterFailure {
+			line += ", after the first failure"
+		}
+		fmt.Fprintln(a.out, "  "+plain(line))
+	}
+	if more := len(s.Packages) - len(leading); more > 0 {
+		fmt.Fprintf(a.out, "  and %d more installed packages; see --json\n", more)
+	}
+}
+
+// otherChanges is how many changed packages are printed when the build depends on none of
+// them itself.
+const otherChanges = 5
 
 // inParentheses returns the chain to the changeset, when it has more than one link.
 func inParentheses(chain []api.BuildRef) string {

@@ -42,6 +42,7 @@ func build(status buildbtw.Status) views.BuildDetail {
 		v.Times = views.BuildTimes{Started: ago(64 * time.Minute), Took: "1 h 4 min so far", Usual: "4 min 2 s", TimesUsual: 16}
 	case buildbtw.StatusFailed:
 		v.FirstError, v.Newer = calcError(), newer()
+		v.Since = sinceBuilt()
 		v.ErrorLines = []views.QuotedLine{{Text: "cc -O2 -c calc.c"}, {Text: calcError().Text, Error: true}, {Text: "   12 | #include <calc.h>"}, {Text: "compilation terminated."}}
 		v.Attempts = []views.AttemptLine{attempt(2, buildbtw.OutcomeFailed, "build() failed with exit code 4"), attempt(1, buildbtw.OutcomeLost, "the worker stopped answering")}
 		v.Attempts[0].FirstErrorURL = "/log#L20"
@@ -53,6 +54,7 @@ func build(status buildbtw.Status) views.BuildDetail {
 		v.Attempts = []views.AttemptLine{attempt(1, buildbtw.OutcomeBuilt, "")}
 		v.Log = &views.Log{Build: 7, Attempt: 1, Text: logText(8), End: 600}
 		v.Packages = packages()
+		v.Since = &views.SinceBuilt{}
 		v.Cuts = []views.CutLine{views.NewCutLine("gulp", "yarn", []string{"checkdepends"}, []string{"yarn", "gulp", "node-gyp"})}
 		v.Times = views.BuildTimes{Started: ago(5 * time.Minute), Finished: ago(42 * time.Second), Took: "4 min 18 s", Usual: "4 min 2 s"}
 	}
@@ -85,6 +87,25 @@ func baseBuild() views.BuildDetail {
 	v := build(buildbtw.StatusBuilt)
 	v.Comparison.OfBase, v.Packages, v.Actions = true, views.PackageList{}, nil
 	return v
+}
+
+// sinceBuilt has a change of every kind.
+func sinceBuilt() *views.SinceBuilt {
+	s := &views.SinceBuilt{
+		Last:         &views.ResultLink{BuildID: 5, Buildspace: "openssl-3.6", Iteration: 3, At: ago(24 * time.Minute)},
+		FirstFailure: &views.ResultLink{BuildID: 6, Buildspace: "nodejs-24", Iteration: 1, At: ago(9 * time.Minute)},
+		Recorded:     true,
+		Packages: []buildbtw.PackageChange{
+			{Name: "libcalc", From: "1.4.0-1", To: "2.0.0-1", FromBuildspace: true, ToBuildspace: true, Direct: true, Sonames: []buildbtw.SonameChange{{Library: "libcalc.so", From: "1", To: "2"}}},
+			{Name: "icu", From: "76.1-1", To: "78.1-1", Sonames: []buildbtw.SonameChange{{Library: "libicudata.so", From: "76", To: "78"}, {Library: "libicui18n.so", From: "76", To: "78"}, {Library: "libicuuc.so", From: "76", To: "78"}}},
+			{Name: "nodejs", From: "23.4.0-1", To: "24.1.0-1", ToBuildspace: true, Direct: true},
+			{Name: "meson", From: "1.8.0-1", To: "1.9.0-1", Direct: true, AfterFailure: true},
+		},
+	}
+	for i := range 12 {
+		s.Packages = append(s.Packages, buildbtw.PackageChange{Name: fmt.Sprintf("perl-module-%d", i), From: "1.0-1", To: "1.0-2"})
+	}
+	return s
 }
 
 // pipelines are one that waits for a runner after one that came to nothing.

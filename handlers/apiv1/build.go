@@ -93,7 +93,29 @@ func (a *API) build(c *fiber.Ctx) error {
 		return api.Cut{From: b.From.Pkgbase, To: b.To.Pkgbase, Kinds: b.Kinds.Names(), Cycle: names(b.Cycle)}
 	})
 	d.Packages = list(packages, func(p buildbtw.Package) api.Package { return a.wirePackage(row.ID, p) })
+	since, err := a.Catalog.SinceBuilt(c.UserContext(), &a.Store.Reader, row)
+	if err != nil {
+		return err
+	}
+	if since != nil {
+		d.SinceBuilt = &api.SinceBuilt{
+			LastBuilt: wireResult(since.Last), FirstFailure: wireResult(since.FirstFailure), Commit: since.This.Commit,
+			Recorded: since.Recorded(), Packages: slices.Concat([]buildbtw.PackageChange{}, since.Packages),
+		}
+		if since.Last != nil {
+			d.SinceBuilt.CommitBefore = since.Last.Commit
+		}
+	}
 	return send(c, d)
+}
+
+func wireResult(t *store.EndedAttempt) *api.Result {
+	if t == nil {
+		return nil
+	}
+	return &api.Result{
+		Build: formatID(t.BuildID), Attempt: t.Number, Buildspace: t.Buildspace, Iteration: t.Iteration, Outcome: t.Outcome, FinishedAt: t.FinishedAt.UTC(),
+	}
 }
 
 // changeBuild calls change for the build that the path names, and answers with the
