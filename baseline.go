@@ -86,6 +86,10 @@ func BaselineVerdict(base Build) Verdict {
 	return VerdictNone
 }
 
+// BaselineName returns the name under which a build of a pkgbase on the base alone is shown
+// among what machines do.
+func BaselineName(pkgbase string) string { return "baseline of " + pkgbase }
+
 // MayCompare reports whether another comparison may take a slot for which other builds
 // wait: together they have at most a tenth of the busy slots. Idle slots are free to them.
 func MayCompare(comparing, busy int) bool { return (comparing+1)*10 <= busy }

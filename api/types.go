@@ -204,6 +204,7 @@ type Upgrade struct {
 // Build as lists show it.
 type Build struct {
 	ID           string          `json:"id"`
+	OfBase       bool            `json:"of_base,omitempty"` // the commit on the base alone, which a failure is compared with; in no buildspace and iteration
 	Buildspace   string          `json:"buildspace"`
 	Iteration    int             `json:"iteration"`
 	Architecture string          `json:"architecture"`
@@ -484,6 +485,7 @@ type Bar struct {
 	BuildID    string           `json:"build"`
 	Attempt    int              `json:"attempt,omitempty"` // number, from 1; absent in the forecast
 	Pkgbase    string           `json:"pkgbase"`
+	OfBase     bool             `json:"of_base,omitempty"` // as of a build
 	Buildspace string           `json:"buildspace"`
 	Iteration  int              `json:"iteration"`
 	Outcome    buildbtw.Outcome `json:"outcome,omitempty"` // absent while it runs

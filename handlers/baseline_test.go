@@ -2,9 +2,16 @@ package handlers_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/PuerkitoBio/goquery"
 
 	"buildbtw"
 	"buildbtw/store"
@@ -77,5 +84,89 @@ func TestPagesSayWhoseFaultAFailureIs(t *testing.T) {
 	}
 	for _, path := range []string{"/buildspaces/_base", "/buildspaces/_base/1", "/api/v1/buildspaces/_base"} {
 		s.get(t, path).wantsStatus(t, http.StatusNotFound)
+	}
+}
+
+// TestNoDeadLinkToABuildOnTheBase goes over all pages and parts that are linked, with a build
+// on the base that has failed, one that is built and one that runs: each is found among what
+// the machines do, and nothing names or leads to its buildspace.
+func TestNoDeadLinkToABuildOnTheBase(t *testing.T) {
+	t.Parallel()
+	sources := smallSources()
+	for _, slug := range []string{"mine", "broken", "sad"} {
+		sources[slug] = strings.ReplaceAll(sources["other"], "other", slug)
+	}
+	s := newSiteWith(t, sources)
+	s.compared(t)
+	sad := s.build(t, "sad")
+	s.post(t, fmt.Sprintf("/builds/%d/baseline", sad.ID), nil).wantsStatus(t, http.StatusSeeOther)
+	s.failFor(t, s.db.Claim(t, "w1"), "sad.c:1: error: with the change")
+	must(t, s.db.StartBaseline(t.Context(), store.Baseline{Failed: sad.ID, Commit: sad.Commit, Version: "1-1", Key: "k"}))
+	base := s.db.Claim(t, "w1")
+	_, err := s.logs.Append(base.Attempt.Name(), 0, strings.NewReader("==> Starting build()...\n"))
+	must(t, err)
+
+	s.get(t, "/").wants(t, "[aria-labelledby=h-running]", "baseline of sad", "x86_64 · on w1")
+	s.get(t, "/workers").wants(t, "#worker-w1", "baseline of sad", "slot 1", "baseline of broken", "baseline of mine")
+	s.get(t, "/workers/time").wants(t, "table", "baseline of sad")
+	s.get(t, fmt.Sprintf("/builds/%d", base.Build.ID)).wants(t, "h1", "baseline of sad")
+	s.get(t, fmt.Sprintf("/builds/%d/log", base.Build.ID)).wants(t, "h1", "Log of baseline of sad")
+	bars := s.get(t, fmt.Sprintf("/workers/time/bars?from=0&until=%d", s.db.Clock.Now().Add(time.Hour).UnixMilli())).body
+	if !strings.Contains(bars, `"baseline of sad"`) || !strings.Contains(bars, `"in no buildspace"`) {
+		t.Errorf("the bars of the machines are %s", bars)
+	}
+
+	hidden := regexp.MustCompile(`\b` + store.HiddenBuildspace) // which is no end of a word
+	linked := map[string]string{}                               // by path and names in the query, the page that leads there
+	all := []string{"/", "/metrics", "/hints", "/buildspaces", "/workers", "/workers/time", "/sources", "/grid", "/search?q=sad", "/search?q=_base", "/packages/lib", "/packages/lib/feed.atom", "/buildspaces?q=base&status="}
+	for _, route := range s.app.Routes() { // the lists of the API
+		if route.Method == http.MethodGet && strings.HasPrefix(route.Path, "/api/v1/") && !strings.Contains(route.Path, ":") {
+			all = append(all, route.Path)
+		}
+	}
+	for _, row := range []int64{base.Build.ID, base.Build.ID - 1, base.Build.ID - 2, sad.ID} {
+		api := fmt.Sprintf("/api/v1/builds/%d", row)
+		all = append(all, fmt.Sprintf("/builds/%d", row), api, api+"/attempts", api+"/reproduce", fmt.Sprintf("/api/v1/events?build=%d", row))
+	}
+	for i := 0; i < len(all); i++ {
+		page := s.get(t, all[i])
+		if page.status >= 300 && page.status < 400 {
+			continue
+		}
+		if page.status == http.StatusNotFound || page.status >= 500 {
+			t.Errorf("%s: %d; the pages that lead there: %v", all[i], page.status, linked)
+		}
+		if at := hidden.FindStringIndex(page.body); at != nil && !strings.Contains(all[i], store.HiddenBuildspace) {
+			t.Errorf("%s names the hidden buildspace:\n%.400s", all[i], page.body[max(0, at[0]-200):])
+		}
+		page.Find("a[href], [hx-get]").Each(func(_ int, e *goquery.Selection) {
+			for _, name := range []string{"href", "hx-get"} {
+				address, _ := e.Attr(name)
+				u, err := url.Parse(strings.TrimPrefix(address, s.url))
+				must(t, err)
+				kind := u.Path + fmt.Sprint(slices.Sorted(maps.Keys(u.Query())))
+				if _, known := linked[kind]; !known && strings.HasPrefix(u.Path, "/") && !strings.HasPrefix(u.Path, "/static/") {
+					u.Fragment, linked[kind] = "", all[i]
+					all = append(all, u.String())
+				}
+			}
+		})
+		if len(all) > 2000 {
+			t.Fatal("there is no end of pages")
+		}
+	}
+	if len(all) < 60 {
+		t.Errorf("only %d pages were looked at: %q", len(all), all)
+	}
+	for _, path := range []string{
+		"/buildspaces/_base/time", "/buildspaces/_base/packages", "/buildspaces/_base/activity", "/buildspaces/_base/feed.atom", "/buildspaces/_base/1/diff",
+		"/buildspaces/_base/1/x86_64/graph", "/repo/_base_1", "/repo/latest/_base", "/api/v1/buildspaces/_base/iterations", "/api/v1/buildspaces/_base/iterations/1", "/api/v1/builds?buildspace=_base",
+	} {
+		s.get(t, path).wantsStatus(t, http.StatusNotFound)
+	}
+	for _, path := range []string{"/api/v1/events?buildspace=_base", "/api/v1/workers/time?buildspace=_base"} {
+		if body := s.get(t, path).body; strings.Contains(body, "sad") || strings.Contains(body, "broken") {
+			t.Errorf("%s tells of builds on the base: %s", path, body)
+		}
 	}
 }

@@ -38,7 +38,7 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	w := watched{topics: []string{topicBuildspace(row.Buildspace)}, seconds: 3, period: time.Minute} // what it waits for are other builds; how long it takes, and when it starts, change with time
+	w := watched{topics: []string{topicOf(row)}, seconds: 3, period: time.Minute} // what it waits for are other builds; how long it takes, and when it starts, change with time
 	mayChange := a.Auth.MayChangeBuild(c.UserContext(), user(c), id)
 	return a.renderLive(c, w, func() (*livePage, error) {
 		var row store.BuildRow
@@ -58,9 +58,9 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 			v.Actions = append(v.Actions, views.BuildAction{Label: "Abandon publication", URL: views.BuildURL(id) + "/abandon", Class: "button danger"})
 		}
 		s := a.shell(c, views.NavBuildspaces, v.Title())
-		s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Iteration, views.Crumb{Label: v.Name()})
-		if v.Comparison.OfBase { // which is of no buildspace that people know
-			s.Crumbs, v.Actions = nil, nil
+		s.Crumbs = views.BuildCrumbs(v.BuildLink, v.Buildspace, v.Iteration, views.Crumb{Label: v.Name()})
+		if v.OfBase {
+			v.Actions = nil
 		}
 		s.Mood = views.BuildMood(v.Status)
 		s.Preview = a.preview(views.BuildURL(id), v.Summary())
@@ -308,7 +308,7 @@ func (a *App) addFailure(ctx context.Context, db *store.Reader, v *views.BuildDe
 // addComparison adds whose fault it is that the build failed, and the build on the base alone
 // that says so.
 func (a *App) addComparison(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
-	v.Comparison = views.Comparison{Words: row.VerdictWords(), Comparing: row.Comparing, NotCompared: row.NotCompared, OfBase: row.BaselineID != 0}
+	v.Comparison = views.Comparison{Words: row.VerdictWords(), Comparing: row.Comparing, NotCompared: row.NotCompared}
 	if row.BaselineBuild == 0 {
 		return nil
 	}
@@ -372,7 +372,7 @@ func (a *App) neighbourPage(side store.Side) fiber.Handler {
 		if err != nil {
 			return err
 		}
-		w := watched{topics: []string{topicBuildspace(row.Buildspace)}, query: []string{"status", "cursor"}, seconds: 5}
+		w := watched{topics: []string{topicOf(row)}, query: []string{"status", "cursor"}, seconds: 5}
 		return a.renderLive(c, w, func() (*livePage, error) {
 			f := store.NeighbourFilter{
 				BuildID: row.ID, Side: side, Status: buildbtw.Status(c.Query("status")), Cursor: c.Query("cursor"), Limit: neighboursPerPage,
@@ -386,7 +386,7 @@ func (a *App) neighbourPage(side store.Side) fiber.Handler {
 				List:  list, Status: f.Status, First: firstPage(c, f.Cursor), Next: nextPage(c, next),
 			}
 			s := a.shell(c, views.NavBuildspaces, v.Title())
-			s.Crumbs = views.IterationCrumbs(row.Buildspace, row.Iteration,
+			s.Crumbs = views.BuildCrumbs(v.Build.BuildLink, row.Buildspace, row.Iteration,
 				views.Crumb{Label: v.Build.Name(), URL: views.BuildURL(row.ID)}, views.Crumb{Label: v.List.Title})
 			return onePart(s, views.NeighbourContent(v)), nil
 		})
@@ -419,12 +419,14 @@ func (a *App) neighbours(ctx context.Context, db *store.Reader, iteration int64,
 func (a *App) recipes(row store.BuildRow) []views.Recipe {
 	id := strconv.FormatInt(row.ID, 10)
 	b := reproduce.Of(row, a.Settings.ServerURL, apiPrefix)
+	line := []string{"bbtw reproduce " + id, "bbtw why " + id, "bbtw log " + id, "bbtw download " + id, "bbtw retry " + id}
+	if row.BaselineID != 0 { // nothing is published of it, and nobody retries it
+		line = []string{"bbtw reproduce " + id, "bbtw log " + id}
+	}
 	return []views.Recipe{
 		{ID: "recipe-chroot", Title: "In a clean chroot, with devtools", Commands: b.Devtools()},
 		{ID: "recipe-makepkg", Title: "With makepkg, on a machine for tests", Commands: b.Makepkg()},
 		{ID: "recipe-vm", Title: "In a virtual machine, with vmexec", Commands: b.VM()},
-		{ID: "recipe-bbtw", Title: "From the command line", Commands: strings.Join([]string{
-			"bbtw reproduce " + id, "bbtw why " + id, "bbtw log " + id, "bbtw download " + id, "bbtw retry " + id,
-		}, "\n")},
+		{ID: "recipe-bbtw", Title: "From the command line", Commands: strings.Join(line, "\n")},
 	}
 }

@@ -34,6 +34,15 @@ const topicAll = "all"
 
 func topicBuildspace(name string) string { return "buildspace/" + name }
 
+// topicOf returns the topic of a build's page: what the build waits for are others of its
+// buildspace. One on the base alone waits for nothing.
+func topicOf(row store.BuildRow) string {
+	if row.BaselineID != 0 {
+		return topicBuild(row.ID)
+	}
+	return topicBuildspace(row.Buildspace)
+}
+
 func topicBuild(id int64) string { return "build/" + strconv.FormatInt(id, 10) }
 
 // topicLog is about the logs of a build's attempts.

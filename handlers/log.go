@@ -104,7 +104,7 @@ func (a *App) logLive(c *fiber.Ctx, id int64, number int) (*livePage, error) {
 		}
 	}
 	s := a.shell(c, views.NavBuildspaces, v.Title())
-	s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Iteration, views.Crumb{Label: v.Name(), URL: views.BuildURL(v.ID)}, views.Crumb{Label: "Log"})
+	s.Crumbs = views.BuildCrumbs(v.BuildLink, v.Buildspace, v.Iteration, views.Crumb{Label: v.Name(), URL: views.BuildURL(v.ID)}, views.Crumb{Label: "Log"})
 	return &livePage{shell: s, parts: v.Parts(), content: views.LogContent(v)}, nil
 }
 

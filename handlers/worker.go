@@ -58,7 +58,7 @@ func (a *App) workerCard(row store.WorkerRow, history store.WorkerHistory) views
 	for _, t := range history.Leases {
 		if t.Worker == row.Name {
 			card.Leases = append(card.Leases, views.WorkerLease{
-				Pkgbase: t.Pkgbase, URL: views.BuildURL(t.BuildID), Buildspace: t.Buildspace, Iteration: t.Iteration, Slot: t.Slot, Runner: t.Runner,
+				Pkgbase: t.Name(), URL: views.BuildURL(t.BuildID), Buildspace: t.Buildspace, Iteration: t.Iteration, Slot: t.Slot, Runner: t.Runner,
 				Started: a.moment(t.StartedAt), Heartbeat: a.moment(t.HeartbeatAt), Publishing: t.State == buildbtw.AttemptPublishing,
 				Late: t.State == buildbtw.AttemptRunning && a.Now().After(t.Deadline),
 			})
@@ -71,7 +71,7 @@ func (a *App) workerCard(row store.WorkerRow, history store.WorkerHistory) views
 	for _, t := range history.Recent {
 		if t.Worker == row.Name {
 			card.Recent = append(card.Recent, views.WorkerAttempt{
-				Pkgbase: t.Pkgbase, URL: views.BuildURL(t.BuildID), Outcome: t.Outcome, Finished: a.momentOf(t.FinishedAt),
+				Pkgbase: t.Name(), URL: views.BuildURL(t.BuildID), Outcome: t.Outcome, Finished: a.momentOf(t.FinishedAt),
 				Took: tookBetween(&t.StartedAt, t.FinishedAt),
 			})
 		}

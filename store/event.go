@@ -155,7 +155,7 @@ type eventSource struct {
 func (q *Reader) storedEvents(ctx context.Context, f EventFilter, limit int) (rows []eventSource, err error) {
 	var w where
 	if f.Buildspace != "" {
-		w.add("e.buildspace_id = (SELECT id FROM buildspaces WHERE name = ?)", f.Buildspace)
+		w.add("e.buildspace_id = (SELECT id FROM buildspaces WHERE name = ? AND NOT hidden)", f.Buildspace)
 	}
 	if f.Buildspace == "" && f.BuildID == 0 {
 		w.add("(e.buildspace_id IS NULL OR e.buildspace_id NOT IN (SELECT id FROM buildspaces WHERE hidden))")
@@ -186,7 +186,7 @@ func (q *Reader) storedEvents(ctx context.Context, f EventFilter, limit int) (ro
 	}
 	const from = `SELECT e.id, e.at, e.actor, coalesce(e.buildspace_id, 0) AS buildspace_id, coalesce(e.iteration_id, 0) AS iteration_id,
   coalesce(e.build_id, 0) AS build_id, e.kind, e.from_status, e.to_status, e.cause, e.message, e.builds, e.build_ranges,
-  coalesce(s.name, '') AS buildspace, coalesce(i.number, 0) AS iteration
+  coalesce(iif(s.hidden, '', s.name), '') AS buildspace, coalesce(iif(s.hidden, 0, i.number), 0) AS iteration
 FROM events AS e LEFT JOIN buildspaces AS s ON s.id = e.buildspace_id LEFT JOIN iterations AS i ON i.id = e.iteration_id`
 	err = q.listText(ctx, &rows, from+w.sql()+order+" LIMIT ?", append(w.args, limit+2)...)
 	return rows, err

@@ -254,7 +254,8 @@ func (t *tx) quarantine(ctx context.Context, c quarantineChange) error {
 	return t.record(ctx, buildbtw.Event{Actor: c.actor, Kind: buildbtw.EventWorker, Message: c.worker + ": Set aside: " + c.why})
 }
 
-// WorkerAttempt is an attempt with the build that it was made for.
+// WorkerAttempt is an attempt with the build that it was made for. One on the base alone
+// has no buildspace and iteration.
 type WorkerAttempt struct {
 	Worker      string                `bun:"worker"`
 	Slot        int                   `bun:"slot"`
@@ -268,8 +269,17 @@ type WorkerAttempt struct {
 	FinishedAt  *time.Time            `bun:"finished_at"`
 	BuildID     int64                 `bun:"build_id"`
 	Pkgbase     string                `bun:"pkgbase"`
+	OfBase      bool                  `bun:"of_base"` // a build on the base alone
 	Buildspace  string                `bun:"buildspace"`
 	Iteration   int                   `bun:"iteration"`
+}
+
+// Name is the pkgbase, with a word for builds on the base alone.
+func (a WorkerAttempt) Name() string {
+	if a.OfBase {
+		return buildbtw.BaselineName(a.Pkgbase)
+	}
+	return a.Pkgbase
 }
 
 // WorkerHistory is what the workers do now and did last.

@@ -183,10 +183,15 @@ type BuildLink struct {
 	Status       buildbtw.Status
 	SkipReason   buildbtw.Cause
 	Verdict      buildbtw.Verdict // whose fault it is that it failed
+	OfBase       bool             // a build on the base alone, which is in no buildspace
 }
 
-// Name is the pkgbase, with the stage where there are two.
+// Name is the pkgbase, with the stage where there are two, and a word for builds on the base
+// alone.
 func (b BuildLink) Name() string {
+	if b.OfBase {
+		return buildbtw.BaselineName(b.Pkgbase)
+	}
 	if b.Stage == 2 {
 		return b.Pkgbase + " (stage 2)"
 	}

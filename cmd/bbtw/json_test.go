@@ -28,7 +28,7 @@ func commandLines() [][]string {
 		{"show", "work"},
 		{"watch", "work"},
 		{"wait", "work"},
-		{"diff", "work"}, // has one iteration only
+		{"diff", "work"},                 // has one iteration only
 		{"release", "work", "--dry-run"}, // the server has no base
 		{"release", "why", "work/app"},
 		{"why", "work/app"},

@@ -154,7 +154,12 @@ func nameUniquely(builds []api.Build, l *listing[api.Build]) {
 	}
 }
 
-func buildName(b api.Build) string { return b.Buildspace + "/" + b.Pkgbase }
+func buildName(b api.Build) string {
+	if b.OfBase {
+		return buildbtw.BaselineName(b.Pkgbase)
+	}
+	return b.Buildspace + "/" + b.Pkgbase
+}
 
 func (a *app) printShown(all shown, l *listing[api.Build]) error {
 	fmt.Fprintf(a.out, "%s (%s)  %s\n", all.Buildspace.Name, all.Buildspace.Status, all.Buildspace.URL)

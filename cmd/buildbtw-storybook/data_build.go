@@ -85,7 +85,7 @@ func comparingBuild() views.BuildDetail {
 // baseBuild is a build on the base alone.
 func baseBuild() views.BuildDetail {
 	v := build(buildbtw.StatusBuilt)
-	v.Comparison.OfBase, v.Packages, v.Actions = true, views.PackageList{}, nil
+	v.OfBase, v.Packages, v.Actions = true, views.PackageList{}, nil
 	return v
 }
 

@@ -145,8 +145,11 @@ func (a *API) wireBuild(row store.BuildRow) api.Build {
 	if built == row.Version {
 		built = ""
 	}
+	if row.BaselineID != 0 {
+		row.Buildspace, row.Iteration = "", 0
+	}
 	return api.Build{
-		ID: formatID(row.ID), Buildspace: row.Buildspace, Iteration: row.Iteration, Architecture: row.Architecture,
+		ID: formatID(row.ID), OfBase: row.BaselineID != 0, Buildspace: row.Buildspace, Iteration: row.Iteration, Architecture: row.Architecture,
 		Pkgbase: row.Pkgbase, Source: row.Source, Commit: row.Commit, Version: row.Version, BumpedFrom: row.BumpedFrom, SourceCommit: row.SourceCommit,
 		Stage: row.Stage, Level: row.Level, Pkgnames: names(row.Pkgnames), NotOwned: row.NotOwned, Reason: row.Reason,
 		Status: row.Status, SkipReason: row.SkipReason, Attempts: row.Attempts, Retries: row.Retries, LastTry: row.LastTry, NotBefore: utc(row.NotBefore),

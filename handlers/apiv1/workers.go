@@ -77,7 +77,7 @@ func (a *API) workerTime(c *fiber.Ctx) error {
 	}
 	wire := func(b progress.Bar) api.Bar {
 		w := api.Bar{
-			Lane: b.Lane, BuildID: formatID(b.BuildID), Attempt: b.Attempt, Pkgbase: b.Pkgbase, Buildspace: b.Buildspace, Iteration: b.Iteration,
+			Lane: b.Lane, BuildID: formatID(b.BuildID), Attempt: b.Attempt, Pkgbase: b.Pkgbase, OfBase: b.OfBase, Buildspace: b.Buildspace, Iteration: b.Iteration,
 			Outcome: b.Outcome, Start: b.Start.UTC().Truncate(time.Millisecond),
 		}
 		if !b.End.IsZero() {

@@ -23,17 +23,21 @@ type Build struct {
 	architecture string
 	noCheck      bool
 	tree         string // URL of the tree of the commit, as a tar
-	section      string // of pacman.conf, for the iteration's repository
+	section      string // of pacman.conf, for the iteration's repository; empty for a build on the base alone
 }
 
 // Of returns a build that is served at a URL, with its JSON API below prefix.
 func Of(row store.BuildRow, server, prefix string) Build {
-	return Build{
+	b := Build{
 		name: fmt.Sprintf("%s #%d, %s %s", row.Buildspace, row.Iteration, row.Pkgbase, row.Version), pkgbase: row.Pkgbase,
 		source: row.Source, commit: row.Commit, architecture: row.Architecture, noCheck: row.NoCheck,
 		tree:    fmt.Sprintf("%s%s/builds/%d/source", server, prefix, row.ID),
 		section: pacmanrepo.PacmanConf(row.Buildspace, server, buildbtw.RepositoryName(row.Buildspace, row.Iteration)),
 	}
+	if row.BaselineID != 0 {
+		b.name, b.section = buildbtw.BaselineName(row.Pkgbase)+" "+row.Version, ""
+	}
+	return b
 }
 
 // enter makes a directory with the tree of the commit, and enters it. The files have the
@@ -52,6 +56,9 @@ curl -fsS %[5]s | tar -x
 // conf writes pacman's settings with the iteration's repository before all others: the
 // first that has a package wins, and repositories may stand before [options].
 func (b Build) conf(settings string) string {
+	if b.section == "" {
+		return fmt.Sprintf("cat %s > pacman.conf\n", settings)
+	}
 	return fmt.Sprintf("cat > pacman.conf <<'END'\n%s\nEND\ncat %s >> pacman.conf\n", strings.TrimSpace(b.section), settings)
 }
 

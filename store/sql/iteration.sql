@@ -9,6 +9,7 @@ SELECT
 FROM iterations AS i
 JOIN buildspaces AS s ON s.id = i.buildspace_id
 WHERE s.name = :buildspace
+  AND NOT s.hidden
   AND (i.number = :number OR :number = 0)
 ORDER BY i.number DESC
 LIMIT 1;
@@ -20,6 +21,7 @@ SELECT
 FROM iterations AS i
 JOIN buildspaces AS s ON s.id = i.buildspace_id
 WHERE s.name = :buildspace
+  AND NOT s.hidden
 ORDER BY i.number DESC;
 
 -- name: latest_iterations
@@ -226,7 +228,8 @@ SELECT
     l.since
 FROM buildspaces AS s
 JOIN latest_repositories AS l ON l.buildspace_id = s.id
-WHERE s.name = :buildspace;
+WHERE s.name = :buildspace
+  AND NOT s.hidden;
 
 -- name: newest_complete_iteration
 -- The newest after the one with number :after of which every build is built, or was
@@ -235,6 +238,7 @@ SELECT i.number
 FROM buildspaces AS s
 JOIN iterations AS i ON i.buildspace_id = s.id
 WHERE s.name = :buildspace
+  AND NOT s.hidden
   AND i.number > :after
   AND i.state IN ('ready', 'superseded', 'stopped')
   AND EXISTS (SELECT 1 FROM build_counts AS c WHERE c.iteration_id = i.id AND c.builds > 0)

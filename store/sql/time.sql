@@ -27,8 +27,9 @@ SELECT
     a.finished_at,
     a.build_id,
     b.pkgbase,
-    s.name AS buildspace,
-    i.number AS iteration
+    s.hidden AS of_base,
+    iif(s.hidden, '', s.name) AS buildspace,
+    iif(s.hidden, 0, i.number) AS iteration
 FROM (
     SELECT a.*
     FROM names
@@ -43,7 +44,8 @@ FROM (
 JOIN builds AS b ON b.id = a.build_id
 JOIN iterations AS i ON i.id = b.iteration_id
 JOIN buildspaces AS s ON s.id = i.buildspace_id
-WHERE :buildspace IN ('', s.name)
+WHERE :buildspace = ''
+   OR :buildspace = s.name AND NOT s.hidden
 ORDER BY a.started_at DESC, a.build_id
 LIMIT :limit;
 
@@ -77,6 +79,7 @@ SELECT
 FROM iterations AS i
 JOIN buildspaces AS s ON s.id = i.buildspace_id
 WHERE s.name = :buildspace
+  AND NOT s.hidden
   AND EXISTS (SELECT 1 FROM builds AS b WHERE b.iteration_id = i.id)
 ORDER BY i.number DESC
 LIMIT :limit;

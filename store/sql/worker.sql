@@ -85,8 +85,8 @@ ORDER BY heartbeat_at DESC;
 SELECT
     a.worker,
     b.*,
-    s.name AS buildspace,
-    i.number AS iteration
+    iif(s.hidden, '', s.name) AS buildspace,
+    iif(s.hidden, 0, i.number) AS iteration
 FROM attempts AS a
 JOIN builds AS b ON b.id = a.build_id
 JOIN iterations AS i ON i.id = b.iteration_id
@@ -108,8 +108,9 @@ SELECT
     a.finished_at,
     a.build_id,
     b.pkgbase,
-    s.name AS buildspace,
-    i.number AS iteration
+    s.hidden AS of_base,
+    iif(s.hidden, '', s.name) AS buildspace,
+    iif(s.hidden, 0, i.number) AS iteration
 FROM attempts AS a
 JOIN builds AS b ON b.id = a.build_id
 JOIN iterations AS i ON i.id = b.iteration_id
@@ -132,8 +133,9 @@ SELECT
     a.finished_at,
     a.build_id,
     b.pkgbase,
-    s.name AS buildspace,
-    i.number AS iteration
+    s.hidden AS of_base,
+    iif(s.hidden, '', s.name) AS buildspace,
+    iif(s.hidden, 0, i.number) AS iteration
 FROM attempts AS a
 JOIN builds AS b ON b.id = a.build_id
 JOIN iterations AS i ON i.id = b.iteration_id
