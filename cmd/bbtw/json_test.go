@@ -51,6 +51,7 @@ func commandLines() [][]string {
 		{"repo", "work"},
 		{"download", "work", "-d", "packages"},
 		{"edit", "work", "--exclude", "nobody"},
+		{"baseline", "work/app"},
 		{"retry", "work"},
 		{"rebuild", "work/app"},
 		{"cancel", "work"},
