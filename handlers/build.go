@@ -60,7 +60,7 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 		s := a.shell(c, views.NavBuildspaces, v.Title())
 		s.Crumbs = views.BuildCrumbs(v.BuildLink, v.Buildspace, v.Iteration, views.Crumb{Label: v.Name()})
 		if v.OfBase {
-			v.Actions = nil
+			v.Actions, v.Chain = nil, nil // it was added by the server
 		}
 		s.Mood = views.BuildMood(v.Status)
 		s.Preview = a.preview(views.BuildURL(id), v.Summary())
@@ -238,7 +238,7 @@ func (a *App) addAttempts(ctx context.Context, db *store.Reader, v *views.BuildD
 			end = *t.FinishedAt
 		}
 		line := views.AttemptLine{
-			Number: t.Number, Worker: t.Worker, Runner: t.Runner, State: t.State, Outcome: t.Outcome, Message: t.Message,
+			Number: t.Number, Worker: t.Worker, Runner: t.Runner, State: t.State, Outcome: t.Outcome, Message: t.Message, OfBase: v.OfBase,
 			Started: a.moment(t.StartedAt), Finished: a.momentOf(t.FinishedAt), Took: views.Took(end.Sub(t.StartedAt)),
 			LogURL: views.LogURL(t.BuildID, t.Number), LogBytes: size,
 		}

@@ -27,10 +27,14 @@ func line(id int64, pkgbase, version string, status buildbtw.Status, reason stri
 }
 
 func home() views.Home {
+	base := line(4, "yarn", "1.22.22-2", buildbtw.StatusBuilding, "")
+	base.OfBase = true
 	v := views.Home{
+		Verdicts: views.Verdicts{buildbtw.VerdictYours: 3, buildbtw.VerdictNone: 1, buildbtw.VerdictBroken: 2, buildbtw.VerdictFlaky: 1, buildbtw.VerdictInfrastructure: 1},
 		Running: []views.RunningBuild{
 			{BuildLine: line(1, "qt6-webengine", "6.9.1-4", buildbtw.StatusBuilding, ""), Worker: "build01", Started: ago(3 * time.Hour)},
 			{BuildLine: line(2, "curl", "8.17.0-2", buildbtw.StatusBuilding, ""), Worker: "build02", Started: ago(42 * time.Second)},
+			{BuildLine: base, Worker: "build02", Started: ago(20 * time.Second)},
 			{BuildLine: line(3, "python-cryptography-vectors-with-a-long-name", "46.0.3-1", buildbtw.StatusScheduled, ""), Worker: "gitlab", Started: ago(2 * time.Second)},
 		},
 		RunningMore: 4,

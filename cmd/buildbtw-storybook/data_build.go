@@ -85,7 +85,9 @@ func comparingBuild() views.BuildDetail {
 // baseBuild is a build on the base alone.
 func baseBuild() views.BuildDetail {
 	v := build(buildbtw.StatusBuilt)
-	v.OfBase, v.Packages, v.Actions = true, views.PackageList{}, nil
+	v.OfBase, v.Attempts[0].OfBase, v.Level, v.Chain = true, true, 0, nil
+	v.Packages, v.Actions, v.Since, v.Cuts = views.PackageList{}, nil, nil, nil
+	v.Dependencies, v.Dependents = neighbours("Dependencies in this iteration"), neighbours("Builds that need it")
 	return v
 }
 

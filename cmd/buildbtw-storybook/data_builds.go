@@ -100,7 +100,8 @@ func buildLines() []views.BuildLine {
 func failedIteration() views.Iteration {
 	v := iteration()
 	v.Status = buildbtw.IterationStatusFailed
-	v.Counts = buildbtw.Counts{"built": 38, "failed": 3, "blocked": 12}
+	v.Counts, v.Verdicts = buildbtw.Counts{"built": 38, "failed": 3, "blocked": 12}, views.Verdicts{buildbtw.VerdictYours: 1, buildbtw.VerdictNone: 1, buildbtw.VerdictBroken: 1, buildbtw.VerdictFlaky: 1}
+	v.Blockers[0].Build.Verdict, v.Blockers[1].Build.Verdict, v.Builds.Lines[0].Verdict = buildbtw.VerdictYours, buildbtw.VerdictBroken, buildbtw.VerdictYours
 	v.Builds.Start, v.Builds.Total, v.Cuts = 0, len(v.Builds.Lines), nil
 	v.Forecast.Remaining, v.Forecast.Blocked, v.Forecast.Chain, v.Forecast.Left, v.Forecast.BlockedWork = 0, 12, nil, "", "1.6 h"
 	v.Blockers[0].Blocks, v.Blockers[0].Frees, v.Iterations[0].Status = 11, 10, v.Status

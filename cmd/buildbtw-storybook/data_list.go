@@ -68,6 +68,7 @@ func workerList() views.Workers {
 		{Pkgbase: "qt6-webengine", URL: "/build/building", Buildspace: "openssl-3.6", Iteration: 4, Runner: "pkgctl", Started: ago(3 * time.Hour), Heartbeat: ago(9 * time.Second)},
 		{Pkgbase: "curl", URL: "/build/building", Buildspace: "openssl-3.6", Iteration: 4, Slot: 1, Runner: "pkgctl", Started: ago(42 * time.Second), Heartbeat: ago(2 * time.Minute), Late: true},
 		{Pkgbase: "git", URL: "/build/building", Buildspace: "openssl-3.6", Iteration: 4, Slot: 2, Runner: "pkgctl", Started: ago(time.Minute), Heartbeat: ago(4 * time.Second), Publishing: true},
+		{Pkgbase: buildbtw.BaselineName("yarn"), URL: "/build/on-the-base", Slot: 3, Runner: "pkgctl", Started: ago(20 * time.Second), Heartbeat: ago(4 * time.Second)},
 	}
 	var recent []views.WorkerAttempt
 	for i, outcome := range []buildbtw.Outcome{buildbtw.OutcomeBuilt, buildbtw.OutcomeFailed, buildbtw.OutcomeInfrastructure, buildbtw.OutcomeLost, buildbtw.OutcomeTimedOut, buildbtw.OutcomeReleased} {
