@@ -117,18 +117,11 @@ func linksOf(i alpm.Interface) []string {
 	})
 }
 
-// units returns what an iteration built and is to build, by pkgbase.
-func (c *Catalog) units(ctx context.Context, r *Release) ([]release.Unit, error) {
-	changesets, err := c.Store.IterationChangesets(ctx, r.Iteration.ID)
-	if err != nil {
-		return nil, err
-	}
-	changed := map[string]bool{}
-	for _, cs := range changesets {
-		changed[cs.Source] = true
-	}
-	last := map[string]map[string]store.BuildRow{} // by pkgbase and architecture: the last stage
-	filter := store.BuildFilter{Buildspace: r.Iteration.Buildspace, Iteration: r.Iteration.Number, Limit: 500}
+// lastStages returns the builds of an iteration that are not left out, by pkgbase and
+// architecture; of two stages the last.
+func (c *Catalog) lastStages(ctx context.Context, it store.IterationRow) (map[string]map[string]store.BuildRow, error) {
+	last := map[string]map[string]store.BuildRow{}
+	filter := store.BuildFilter{Buildspace: it.Buildspace, Iteration: it.Number, Limit: 500}
 	for {
 		rows, next, err := c.Store.Builds(ctx, filter)
 		if err != nil {
@@ -146,9 +139,25 @@ func (c *Catalog) units(ctx context.Context, r *Release) ([]release.Unit, error)
 			}
 		}
 		if next == "" {
-			break
+			return last, nil
 		}
 		filter.Cursor = next
+	}
+}
+
+// units returns what an iteration built and is to build, by pkgbase.
+func (c *Catalog) units(ctx context.Context, r *Release) ([]release.Unit, error) {
+	changesets, err := c.Store.IterationChangesets(ctx, r.Iteration.ID)
+	if err != nil {
+		return nil, err
+	}
+	changed := map[string]bool{}
+	for _, cs := range changesets {
+		changed[cs.Source] = true
+	}
+	last, err := c.lastStages(ctx, r.Iteration)
+	if err != nil {
+		return nil, err
 	}
 	units := map[string]*release.Unit{}
 	var built []int64

@@ -62,8 +62,8 @@ func newQuestion(b *Base, p Problem) *question {
 		}
 	}
 	names := &symbols{below: b.names, ids: map[string]int32{}, next: b.names.next}
-	for i, v := range b.views {
-		q.worlds = append(q.worlds, q.world(names, v, i))
+	for _, v := range b.views {
+		q.worlds = append(q.worlds, q.world(names, v))
 	}
 	q.findShared()
 	q.dropPackages(p.Waivers.Drop)
@@ -104,7 +104,7 @@ func (q *question) add(c clause) {
 
 // world adds the packages of units to a view, and finds the units that are no candidates
 // because of what the view has.
-func (q *question) world(names *symbols, v *view, index int) *world {
+func (q *question) world(names *symbols, v *view) *world {
 	w := &world{view: v, offered: map[int32][]offer{}}
 	has := map[int32]bool{}
 	for k := range q.units {

@@ -43,21 +43,22 @@ func pacmanInstalls(t *testing.T, packages []there) (names []string) {
 	database := map[string]string{}
 	for _, p := range packages {
 		file := p.Name + "-" + p.Version + "-x86_64.pkg.tar"
-		desc := fmt.Sprintf("%%FILENAME%%\n%s\n\n%%NAME%%\n%s\n\n%%VERSION%%\n%s\n\n%%ARCH%%\nx86_64\n\n", file, p.Name, p.Version)
-		info := fmt.Sprintf("pkgname = %s\npkgver = %s\narch = x86_64\nsize = 1\n", p.Name, p.Version)
+		var desc, info strings.Builder
+		fmt.Fprintf(&desc, "%%FILENAME%%\n%s\n\n%%NAME%%\n%s\n\n%%VERSION%%\n%s\n\n%%ARCH%%\nx86_64\n\n", file, p.Name, p.Version)
+		fmt.Fprintf(&info, "pkgname = %s\npkgver = %s\narch = x86_64\nsize = 1\n", p.Name, p.Version)
 		for _, list := range []struct {
 			field, key string
 			values     []string
 		}{{"DEPENDS", "depend", p.Depends}, {"PROVIDES", "provides", p.Provides}, {"CONFLICTS", "conflict", p.Conflicts}} {
 			if len(list.values) > 0 {
-				desc += "%" + list.field + "%\n" + strings.Join(list.values, "\n") + "\n\n"
+				fmt.Fprintf(&desc, "%%%s%%\n%s\n\n", list.field, strings.Join(list.values, "\n"))
 			}
 			for _, v := range list.values {
-				info += list.key + " = " + v + "\n"
+				fmt.Fprintf(&info, "%s = %s\n", list.key, v)
 			}
 		}
-		database[p.Name+"-"+p.Version+"/desc"] = desc
-		writeTar(t, filepath.Join(dir, file), map[string]string{".PKGINFO": info})
+		database[p.Name+"-"+p.Version+"/desc"] = desc.String()
+		writeTar(t, filepath.Join(dir, file), map[string]string{".PKGINFO": info.String()})
 	}
 	writeTar(t, filepath.Join(dir, "extra.db"), database)
 	conf := filepath.Join(dir, "pacman.conf")

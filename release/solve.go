@@ -136,8 +136,7 @@ func (s *solver) parts() []part {
 	for k := range parent {
 		parent[k] = int32(k)
 	}
-	var find func(k int32) int32
-	find = func(k int32) int32 {
+	find := func(k int32) int32 {
 		for parent[k] != k {
 			parent[k] = parent[parent[k]]
 			k = parent[k]

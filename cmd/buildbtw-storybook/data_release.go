@@ -26,8 +26,10 @@ func releasePage() views.ReleasePage {
 	changed := built(ssl, "4.0.0-1")
 	changed.Changeset = true
 	result := release.NewBase([]release.View{view}).Largest(release.Problem{Units: []release.Unit{
-		changed, built(user("curl", "libssl.so=4-64"), "1.0-2"), {Pkgbase: "mpv", NotReady: release.Failed, Detail: "its build failed"},
-		built(user("zlib-ng"), "2.3.1-1"), built(user("aalib"), "1.4rc5-19"), built(user("cacalib", "aalib"), "1.1-7"), {Pkgbase: "tool", NotReady: release.NotBuilt, Detail: "its build is running"},
+		changed, built(user("curl", "libssl.so=4-64"), "1.0-2"),
+		{Pkgbase: "mpv", NotReady: release.Failed, Detail: "its build failed"},
+		built(user("zlib-ng"), "2.3.1-1"), built(user("aalib"), "1.4rc5-19"), built(user("cacalib", "aalib"), "1.1-7"),
+		{Pkgbase: "tool", NotReady: release.NotBuilt, Detail: "its build is running"},
 	}})
 	v := views.ReleasePage{
 		Buildspace: "openssl-4", Number: 3, Architectures: []string{"x86_64"}, Result: result, Building: 1,
