@@ -406,39 +406,6 @@ func took(seconds float64) string {
 	return views.Took(time.Duration(seconds * float64(time.Second)))
 }
 
-// diffPage compares an iteration with the one before, or any two that the query
-// names.
-func (a *App) diffPage(c *fiber.Ctx) error {
-	number, err := iterationNumber(c)
-	if err != nil {
-		return err
-	}
-	name, err := param(c, "name")
-	if err != nil {
-		return err
-	}
-	ctx := c.UserContext()
-	row, err := a.Store.Iteration(ctx, name, number)
-	if err != nil {
-		return err
-	}
-	v := views.DiffPage{Buildspace: name, Number: number}
-	if v.Diff, err = a.diff(ctx, name, c.QueryInt("from", max(1, number-1)), c.QueryInt("to", number)); err != nil {
-		return err
-	}
-	if v.Architectures, err = a.Store.Architectures(ctx, row.ID); err != nil {
-		return err
-	}
-	iterations, err := a.Store.Iterations(ctx, name)
-	if err != nil {
-		return err
-	}
-	v.Iterations = a.iterationLines(iterations)
-	s := a.shell(c, views.NavBuildspaces, v.Title())
-	s.Crumbs = views.IterationCrumbs(name, number, views.Crumb{Label: "Compare"})
-	return a.render(c, s, views.DiffContent(v))
-}
-
 // diffKey names the two iterations of a diff.
 type diffKey struct {
 	buildspace string

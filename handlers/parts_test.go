@@ -180,11 +180,14 @@ func TestThePagesOfAnIterationAreReached(t *testing.T) {
 	s.db.Iterate(t, row, storetest.Plan("lib", "other: lib"))
 	s.db.Iterate(t, row, storetest.Plan("lib", "third: lib"))
 
-	diff := s.get(t, "/buildspaces/lib/3/diff")
-	diff.wants(t, "h1", "#2 with #3")
-	diff.wants(t, ".diff", "Added: third", "Removed: other")
-	s.get(t, "/buildspaces/lib/3/diff?from=1&to=3").wants(t, ".diff", "Added: third", "Removed: app, tool")
-	s.get(t, "/buildspaces/lib/3/diff?from=1&to=9").wantsStatus(t, http.StatusNotFound)
+	moved := s.get(t, "/buildspaces/lib/3/diff?from=1")
+	moved.wantsStatus(t, http.StatusMovedPermanently)
+	diff := s.get(t, "/compare?a=lib/2&b=lib/3")
+	diff.wants(t, "h1", "lib#2 with lib#3")
+	diff.wants(t, "[aria-labelledby=h-added]", "third")
+	diff.wants(t, "[aria-labelledby=h-removed]", "other")
+	s.get(t, "/compare?a=lib/1&b=lib/3").wants(t, "[aria-labelledby=h-removed]", "app", "tool")
+	s.get(t, "/compare?a=lib/1&b=lib/9").wantsStatus(t, http.StatusNotFound)
 
 	events := s.get(t, "/buildspaces/lib/activity")
 	events.wants(t, ".events", "app", "failed", "said the test")
@@ -193,7 +196,7 @@ func TestThePagesOfAnIterationAreReached(t *testing.T) {
 	s.get(t, all).wants(t, ".events", "blocked")
 	s.get(t, "/buildspaces/none/activity").wantsStatus(t, http.StatusNotFound)
 	s.get(t, "/buildspaces/lib/activity?before=-1").wantsStatus(t, http.StatusUnprocessableEntity)
-	for _, link := range []string{"/buildspaces/lib/3/x86_64/graph", "/buildspaces/lib/3/diff", "/buildspaces/lib/activity"} {
+	for _, link := range []string{"/buildspaces/lib/3/x86_64/graph", "/compare?a=lib/2&b=lib/3", "/buildspaces/lib/activity"} {
 		if s.get(t, "/buildspaces/lib").Find(".tabs a[href='"+link+"']").Length() != 1 {
 			t.Errorf("no tab leads to %s", link)
 		}

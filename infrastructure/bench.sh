@@ -17,6 +17,7 @@ finish  ./store       ^Benchmark(Finish.*)$                                     
 finish  ./pacman/pacmanrepo ^Benchmark(Stage|Publish)$                                         10x
 dispatch ./handlers/apiv1 ^BenchmarkDispatch$                                           200x
 pages   ./handlers    ^Benchmark(BuildspacePage|HomePage)$                               40x
+pages   ./handlers    ^BenchmarkComparePage$                                             8x
 search  ./internal/directory  ^BenchmarkFind$                                                      2000x
 live    ./handlers    ^BenchmarkLive$                                                    1x
 logs    ./buildlog    ^BenchmarkLog$                                                      10x

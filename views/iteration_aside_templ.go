@@ -388,7 +388,7 @@ func iterationDiff(v Iteration) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if v.Diff != nil {
-			templ_7745c5c3_Err = DiffSummary(*v.Diff, IterationURL(v.Buildspace, v.Number, "diff")).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = DiffSummary(*v.Diff, CompareURL(NumberedName(v.Buildspace, v.Diff.From), NumberedName(v.Buildspace, v.Number))).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -334,7 +334,7 @@ func IterationTabs(buildspace string, number int, architectures []string, curren
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = tab(IterationURL(buildspace, number, "diff"), "Compare", current == "diff").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = tab(CompareURL(NumberedName(buildspace, number-1), NumberedName(buildspace, number)), "Compare", current == "compare").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

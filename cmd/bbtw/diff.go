@@ -21,7 +21,8 @@ func (a *app) diffCommand() *cobra.Command {
 		Short: "Show what changed between two iterations",
 		Long: `Shows the builds that were added, removed or moved to another commit, and the
 edges of the build graph that came and went, per architecture. Without numbers it
-compares the latest iteration with the one before it whose plan could be made.`,
+compares the latest iteration with the one before it whose plan could be made.
+What came out of them is in 'bbtw compare'.`,
 		Example: `  bbtw diff curl-openssl-4
   bbtw diff curl-openssl-4 1 3`,
 		Args: cobra.RangeArgs(1, 3),

@@ -31,6 +31,9 @@ func commandLines() [][]string {
 		{"diff", "work"},                 // has one iteration only
 		{"release", "work", "--dry-run"}, // the server has no base
 		{"release", "why", "work/app"},
+		{"compare", "base", "work"},
+		{"compare", "work#1", "work", "--list", "versions"},
+		{"compare", "base", "work", "--files", "lib"}, // is not in the base
 		{"why", "work/app"},
 		{"links", "libssl.so.3"},
 		{"files", "python3.13"},

@@ -62,11 +62,6 @@ func activity() views.Activity {
 	return views.Activity{Buildspace: "openssl-3.6", Number: 4, Architectures: []string{"x86_64"}, Events: events(), Toggle: "?all=yes", Older: "?before=1"}
 }
 
-func diffPage() views.DiffPage {
-	v := iteration()
-	return views.DiffPage{Buildspace: v.Buildspace, Number: 4, Iterations: v.Iterations, Architectures: v.Architectures, Diff: *v.Diff}
-}
-
 func events() []views.EventLine {
 	nodejs, curl := link(12, "nodejs", buildbtw.StatusFailed), link(2, "curl", buildbtw.StatusBuilding)
 	return []views.EventLine{

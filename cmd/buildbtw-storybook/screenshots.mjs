@@ -24,7 +24,7 @@ const stories = {
   iteration: "/iteration/building",
   "iteration-built": "/iteration/built",
   "iteration-invalid": "/iteration/invalid",
-  compare: "/iteration/diff",
+  compare: "/compare/all",
   activity: "/iteration/activity",
   graph: "/graph/failure",
   "graph-large": "/graph/3000",

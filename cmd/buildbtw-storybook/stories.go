@@ -87,10 +87,15 @@ func iterationStories(s, reader views.Shell) []story {
 		{"/iteration/stopped", page(s, views.IterationContent(stoppedIteration()))},
 		{"/iteration/superseded", page(reader, views.IterationContent(supersededIteration()))},
 		{"/iteration/activity", page(s, views.ActivityContent(activity()))},
-		{"/iteration/diff", page(s, views.DiffContent(diffPage()))},
 		{"/iteration/release", page(s, views.ReleaseContent(releasePage()))},
 		{"/iteration/release-all", page(s, views.ReleaseContent(releaseOfAll()))},
 		{"/iteration/release-nothing", page(s, views.ReleaseContent(releaseOfNothing()))},
+		{"/compare/all", page(s, views.CompareContent(comparePage()))},
+		{"/compare/list", page(s, views.CompareContent(compareListPage()))},
+		{"/compare/same", page(s, views.CompareContent(views.Compare{A: "openssl-3.6#3", B: "openssl-3.6#4", Asked: true, Buildspace: "openssl-3.6", Number: 4, Same: 6885}))},
+		{"/compare/form", page(s, views.CompareContent(views.Compare{}))},
+		{"/compare/wrong", page(s, views.CompareContent(views.Compare{A: "openssl-3.6#99", B: "base", Asked: true, Error: "buildspace openssl-3.6 has no iteration 99"}))},
+		{"/compare/files", page(s, views.CompareFilesContent(compareFilesPage()))},
 		{"/iteration/nothing-found", page(s, views.IterationContent(filteredIteration()))},
 	}
 }

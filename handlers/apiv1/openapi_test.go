@@ -39,7 +39,7 @@ func TestDocumentKnowsEveryRouteOfTheContract(t *testing.T) {
 		"get /health", "get /ready", "get /me", "post /plans", "post /plans/explain", "get /buildspaces", "post /buildspaces", "get /buildspaces/{name}",
 		"patch /buildspaces/{name}", "get /buildspaces/{name}/iterations", "post /buildspaces/{name}/iterations",
 		"get /buildspaces/{name}/iterations/{number}", "get /buildspaces/{name}/iterations/{number}/graph",
-		"get /buildspaces/{name}/iterations/{number}/diff", "get /builds", "get /builds/{id}", "post /builds/{id}/retry", "post /builds/{id}/baseline", "post /builds/{id}/rebuild", "post /builds/{id}/abandon",
+		"get /buildspaces/{name}/iterations/{number}/diff", "get /compare", "get /compare/lists/{list}", "get /compare/files/{pkgname}", "get /builds", "get /builds/{id}", "post /builds/{id}/retry", "post /builds/{id}/baseline", "post /builds/{id}/rebuild", "post /builds/{id}/abandon",
 		"post /builds/{id}/cancel", "get /builds/{id}/attempts", "get /builds/{id}/log",
 		"get /builds/{id}/log/state", "get /builds/{id}/log/lines", "get /builds/{id}/log/search", "get /builds/{id}/packages/{file}",
 		"get /sources", "get /workers", "get /workers/time", "get /events", "post /worker/claim", "post /worker/leases/{lease}/heartbeat",
@@ -102,6 +102,10 @@ func TestEveryDescribedReadIsAnswered(t *testing.T) {
 		}
 		if path == "/package-users" {
 			path = "/package-users?of=python3.13" // there is no answer without what is asked about
+		}
+		if path == "/compare" {
+			s.space("work", "libalpha")
+			path = "/compare?a=base&b=work"
 		}
 		if got := s.do(s.request("GET", path, nil)); got.StatusCode != http.StatusOK {
 			t.Errorf("%s: %s", path, got.Status)

@@ -58,7 +58,7 @@ const (
 func (a *API) table() []route {
 	var all []route
 	for _, part := range [][]route{
-		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.buildRoutes(), a.logRoutes(), a.listRoutes(), a.workerRoutes(), a.accountRoutes(), a.webhookRoutes(),
+		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.compareRoutes(), a.buildRoutes(), a.logRoutes(), a.listRoutes(), a.workerRoutes(), a.accountRoutes(), a.webhookRoutes(),
 	} {
 		all = append(all, part...)
 	}
@@ -147,6 +147,24 @@ func (a *API) iterationRoutes() []route {
 		{
 			method: "GET", path: iterations + "/{number}/release", summary: "What could go into the base repositories, and why the rest could not; 409 when the server has none",
 			may: buildbtw.User.MayRead, handler: a.release, answer: api.Release{},
+		},
+	}
+}
+
+func (a *API) compareRoutes() []route {
+	sides := []parameter{{"a", "demo#3, demo for its latest iteration, or base for the base repositories"}, {"b", "the other, in the same form"}}
+	return []route{
+		{
+			method: "GET", path: "/compare", summary: "What came out of two iterations of any buildspaces, or of one and the base: each list with its first lines",
+			may: buildbtw.User.MayRead, handler: a.compare, answer: api.Comparison{}, query: sides,
+		},
+		{
+			method: "GET", path: "/compare/lists/{list}", summary: "One list of a comparison, by name", may: buildbtw.User.MayRead,
+			handler: a.compareList, answer: api.Page[api.Difference]{}, query: paged(sides...),
+		},
+		{
+			method: "GET", path: "/compare/files/{pkgname}", summary: "The files of a package that came and went", may: buildbtw.User.MayRead,
+			handler: a.compareFiles, answer: api.Difference{}, query: append(sides, parameter{"arch", "the architecture; the first that has the package when absent"}),
 		},
 	}
 }

@@ -99,3 +99,53 @@ func compareProvides(was, now Interface) []Difference {
 }
 
 func byText(a, b Difference) int { return strings.Compare(a.Text, b.Text) }
+
+// CompareLinks compares the sonames that a package links with. It is empty when those of
+// one package are not known. An interface concluded from lists does not tell the versions
+// of symbols, nor which libraries are the package's own.
+func CompareLinks(was, now Interface) []Difference {
+	if was.Links == nil || now.Links == nil {
+		return nil
+	}
+	links := func(i Interface) []string {
+		if !was.Derived && !now.Derived {
+			return i.Links
+		}
+		return slices.DeleteFunc(slices.Clone(i.Links), func(link string) bool {
+			return strings.Contains(link, ":") || slices.Contains(was.Sonames, link) || slices.Contains(now.Sonames, link)
+		})
+	}
+	return compareTexts(links(was), links(now), func(s string) string { return s }, func(s string) string { return s })
+}
+
+// CompareDepends compares the dependencies of two versions of a package. Those that follow
+// its own version, as between packages of one pkgbase, are the same when only that changed.
+func CompareDepends(wasVersion string, was []string, nowVersion string, now []string) []Difference {
+	normal := func(version string) func(string) string { return Interface{Version: version}.normalProvide }
+	return compareTexts(was, now, normal(wasVersion), normal(nowVersion))
+}
+
+// compareTexts returns what was added and removed; texts are the same when they are the
+// same in normal form.
+func compareTexts(was, now []string, normalWas, normalNow func(string) string) []Difference {
+	before, after := map[string]bool{}, map[string]bool{}
+	for _, s := range was {
+		before[normalWas(s)] = true
+	}
+	for _, s := range now {
+		after[normalNow(s)] = true
+	}
+	var list []Difference
+	for _, s := range sortUnique(slices.Clone(now)) {
+		if !before[normalNow(s)] {
+			list = append(list, Difference{s, ChangeAdded})
+		}
+	}
+	for _, s := range sortUnique(slices.Clone(was)) {
+		if !after[normalWas(s)] {
+			list = append(list, Difference{s, ChangeRemoved})
+		}
+	}
+	slices.SortStableFunc(list, byText)
+	return list
+}

@@ -35,7 +35,7 @@ func TestEntriesSayWhatRepoAddWrote(t *testing.T) {
 	t.Parallel()
 	want := baserepo.Entry{
 		Name: "foo", Base: "foobase", Version: "1:2.0-3", Filename: "foo-1:2.0-3-x86_64.pkg.tar.gz", Arch: "x86_64",
-		Depends: []string{"glibc", "bar>=1"}, MakeDepends: []string{"cmake"}, Provides: []string{"libfoo.so=2-64", "api"}, Repo: "core",
+		Depends: []string{"glibc", "bar>=1"}, MakeDepends: []string{"cmake"}, Provides: []string{"libfoo.so=2-64", "api"}, Size: 1, Repo: "core",
 	}
 	for _, format := range []string{"", ".gz", ".xz", ".zst"} {
 		db, _ := repoAdd(t, format, pkg{name: "foo", base: "foobase", version: "1:2.0-3", lines: []string{

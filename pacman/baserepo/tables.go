@@ -9,6 +9,7 @@ import (
 	"io"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"buildbtw/pacman/alpm"
@@ -25,6 +26,7 @@ type Entry struct {
 	Name, Base, Version, Filename, Arch string
 	Depends, MakeDepends, Provides      []string
 	Conflicts, Replaces                 []string
+	Size                                int64  // installed, in bytes; 0: not known
 	Repo                                string // the name of the base repository
 }
 
@@ -159,7 +161,12 @@ func (e *Entry) read(text *lines) error {
 		if text.n > maxMember {
 			return fmt.Errorf("%w: more than %d bytes", alpm.ErrLimit, maxMember)
 		}
-		one, list := e.field(desc.Value(line))
+		field := desc.Value(line)
+		if field == "ISIZE" {
+			e.Size, _ = strconv.ParseInt(string(line), 10, 64)
+			continue
+		}
+		one, list := e.field(field)
 		if one == nil && list == nil {
 			continue
 		}

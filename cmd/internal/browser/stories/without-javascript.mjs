@@ -43,7 +43,7 @@ await story(async (visit) => {
   same(await page.locator("#builds tbody tr").count(), 1, "builds whose name contains zepp");
   for (const path of [
     "/buildspaces", "/sources", "/workers", "/packages/zeppelin", "/buildspaces/airship/1/x86_64/graph",
-    "/buildspaces/airship/2/diff", "/buildspaces/airship/activity", "/search?q=zeppelin",
+    "/buildspaces/airship/2/diff", "/compare?a=base&b=airship/2", "/buildspaces/airship/activity", "/search?q=zeppelin",
   ]) {
     await visit.open(path);
     await visit.sees(page.getByRole("heading", { level: 1 }));
