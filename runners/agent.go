@@ -37,6 +37,7 @@ type Options struct {
 	SourceTimeout time.Duration // for fetching a source tree; 0: 15 min
 	Retry         time.Duration // between claims after a failed one; 0: 5 s
 	Tail          int64         // bytes of the log's end that a Report carries
+	KeepFailed    time.Duration // how long the directories of builds that failed are kept for a Sheller; 0: not at all
 }
 
 // Agent claims builds, one per slot at a time, and sees each through to its
@@ -116,7 +117,7 @@ func NewAgent(o Options) (*Agent, error) {
 	if err := worker.Validate(); err != nil {
 		return nil, err
 	}
-	work, err := openWorkDir(o.WorkDir)
+	work, err := openWorkDir(o.WorkDir, o.KeepFailed)
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +140,18 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var slots sync.WaitGroup
+	if a.KeepFailed > 0 {
+		sweeper, end := context.WithCancel(context.WithoutCancel(ctx))
+		swept := make(chan struct{})
+		go func() {
+			defer close(swept)
+			a.sweepKept(sweeper)
+		}()
+		defer func() {
+			end()
+			<-swept
+		}()
+	}
 	for slot := range a.Slots {
 		slots.Go(func() {
 			if err := a.serve(ctx, slot); err != nil {

@@ -74,14 +74,25 @@ func (a *Agent) runAttempt(slot int, claimed api.Job) Report {
 // back.
 const deliverGrace = 20 * time.Second
 
-// run does everything between claim and finish, and leaves nothing on disk. The
-// error means that the lease has ended.
+// run does everything between claim and finish, and leaves nothing on disk but a failed
+// build that is kept. The error means that the lease has ended.
 func (t *attempt) run(slot int) (api.FinishRequest, error) {
 	dir, err := t.agent.work.attempt(slot)
 	if err != nil {
 		return finishRequest(Infrastructure("the worker has no room to build: %v", err), nil), nil
 	}
+	var kept *Kept
 	defer func() {
+		if kept != nil {
+			err := t.agent.work.keep(dir, *kept)
+			if err == nil {
+				_, err = t.agent.work.sweepKept(time.Now(), t.agent.KeepFailed)
+			}
+			if err == nil {
+				return
+			}
+			t.log.Error("a failed build cannot be kept", "error", err)
+		}
 		if err := RemoveTree(dir); err != nil {
 			t.log.Error("files of a build are left", "error", err)
 		}
@@ -109,6 +120,10 @@ func (t *attempt) run(slot int) (api.FinishRequest, error) {
 	}()
 
 	request, err := t.buildAndUpload()
+	if err == nil && t.keeps(request.Outcome) {
+		kept = &Kept{Job: t.job.Job, Runner: t.runner.Name(), Until: time.Now().Add(t.agent.KeepFailed)}
+		t.spool.Printf("kept on %s until %s: buildbtw-worker shell %s opens a shell there", t.agent.Worker, kept.Until.UTC().Format("2006-01-02 15:04 MST"), t.job.BuildID)
+	}
 	t.spool.end()
 	t.tail = t.spool.tail(t.agent.Tail)
 	select {

@@ -8,8 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,13 +28,15 @@ const (
 
 // workDir is the locked directory of one worker process.
 type workDir struct {
-	path string
-	lock *flock.Lock
+	path     string
+	lock     *flock.Lock
+	sweeping sync.Mutex
 }
 
 // openWorkDir locks the directory for this process and ends the processes, then removes
-// the files, of a predecessor that was killed.
-func openWorkDir(path string) (*workDir, error) {
+// the files, that a predecessor that was killed has left there. Failed builds that it kept
+// stay for as long as they may be kept now.
+func openWorkDir(path string, keep time.Duration) (*workDir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("find the work directory: %w", err)
@@ -60,7 +64,17 @@ func openWorkDir(path string) (*workDir, error) {
 	if err != nil {
 		return w, fmt.Errorf("look for old attempts in %s: %w", path, err)
 	}
+	if _, err := w.sweepKept(time.Now(), keep); err != nil {
+		return w, err
+	}
+	kept, err := readKept(path)
+	if err != nil {
+		return w, err
+	}
 	for _, dir := range old {
+		if slices.ContainsFunc(kept, func(k *Kept) bool { return k.dir == dir }) {
+			continue
+		}
 		if err := RemoveTree(dir); err != nil {
 			return w, err
 		}
@@ -71,7 +85,7 @@ func openWorkDir(path string) (*workDir, error) {
 // ClearWorkDir ends the processes of a worker that was killed, then removes its files. It
 // fails when the worker is still running.
 func ClearWorkDir(path string) error {
-	w, err := openWorkDir(path)
+	w, err := openWorkDir(path, 0)
 	if w != nil {
 		defer w.close()
 	}

@@ -33,6 +33,6 @@ BUILDBTW_SERVER_URL.`,
   # two builds at a time, with real makepkg in a sandbox
   buildbtw-worker run --server-url https://buildbtw.example.org --worker-token-file /etc/buildbtw/token --jobs 2`,
 	}
-	root.AddCommand(runCommand(), doctorCommand(), cli.VersionCommand())
+	root.AddCommand(runCommand(), shellCommand(), doctorCommand(), cli.VersionCommand())
 	return root
 }

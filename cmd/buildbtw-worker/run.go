@@ -29,6 +29,7 @@ once.`,
 		Example: `  buildbtw-worker run
   buildbtw-worker run --server-url https://buildbtw.example.org --worker-token-file /etc/buildbtw/token
   buildbtw-worker run --jobs 4 --labels big-memory --drain-timeout 30m
+  buildbtw-worker run --keep-failed 4h   # then: buildbtw-worker shell BUILD
   buildbtw-worker run --runner fake --name test-1`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -47,6 +48,7 @@ once.`,
 	}
 	s.flags(cmd.Flags())
 	cli.Time(cmd.Flags(), &s.drain, "drain-timeout", time.Minute, 0, cli.Long, "how long running builds may go on after SIGTERM before they are handed back")
+	cli.Time(cmd.Flags(), &s.keepFailed, "keep-failed", 0, 0, cli.Long, "keep the directories of failed builds for so long, for 'buildbtw-worker shell' (of runner makepkg in its sandbox; the last 5, 20 GiB together)")
 	cmd.Flags().BoolVar(&s.exitWithParent, "exit-with-parent", false, "end together with the process that started this one")
 	return cmd
 }
@@ -70,7 +72,7 @@ func run(ctx context.Context, s *settings, log *slog.Logger) error {
 	}
 	agent, err := runners.NewAgent(runners.Options{
 		Client: client, Worker: s.name, Architectures: s.builders.Architectures, Labels: s.labels, Version: cli.Version(),
-		Runners: list, Slots: s.slots, WorkDir: s.workDir, Log: log, Drain: s.drain,
+		Runners: list, Slots: s.slots, WorkDir: s.workDir, Log: log, Drain: s.drain, KeepFailed: s.keepFailed,
 	})
 	if err != nil {
 		return err

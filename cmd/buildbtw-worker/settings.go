@@ -20,7 +20,7 @@ type settings struct {
 	name, workDir, logFormat string
 	labels                   []string
 	slots                    int
-	drain                    time.Duration
+	drain, keepFailed        time.Duration
 	exitWithParent           bool
 }
 

@@ -30,6 +30,8 @@ type step struct {
 	asRoot  bool      // as root of the private pacman root, which has no more rights outside
 	overlay bool      // with the private root over the host's directories
 	also    io.Writer // gets the output besides the log; may be nil
+
+	terminal bool // on a terminal that is this program's alone, see runOnTerminal
 }
 
 // errBox is the error of a sandbox that did not start its program.
@@ -109,7 +111,10 @@ func (b *build) boxed(s step) []string {
 	}
 	args = append(args, b.tools.unshare, "--user", "--map-root-user", "--", b.tools.bash, "-c",
 		fmt.Sprintf(`(echo %d >/proc/sys/user/max_user_namespaces) 2>/dev/null; %s && exec "$@"`, spaces, b.options.Limits.Shell(b.groups != nil)), "limits")
-	args = append(args, b.tools.bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--hostname", "buildbtw", "--json-status-fd", "3")
+	args = append(args, b.tools.bwrap, "--unshare-all", "--die-with-parent", "--hostname", "buildbtw", "--json-status-fd", "3")
+	if !s.terminal {
+		args = append(args, "--new-session")
+	}
 	args = append(args, hostBinds(base, laid)...)
 	args = append(args, b.stepBinds(base, s)...)
 	for _, dir := range []string{"/dev", "/run", "/var", "/"} { // else they are memory that nothing bounds
