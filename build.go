@@ -561,6 +561,7 @@ type Attempt struct {
 	Random      string       `bun:"random"`      // see AttemptName
 	Holder      string       `bun:"holder"`      // whose token claimed it: the name of a User; empty for one of before that was known
 	NotChecked  Names        `bun:"not_checked"` // dependencies that were taken for granted, see NotCheckedText
+	Memory      int64        `bun:"memory"`      // most bytes that one process of it had; 0: unknown
 	InputKey    string       `bun:"input_key"`   // under which its packages are a result for others; empty when they are not
 	ErrorLine   int64        `bun:"error_line"`  // number of the line of its log that says why it failed; 0 when none does, or it is not known
 	ErrorText   string       `bun:"error_text"`  // that line

@@ -1,5 +1,11 @@
 package api
 
+import (
+	"time"
+
+	"buildbtw"
+)
+
 // PackageInfo describes a package, by pkgname or pkgbase, on one architecture.
 type PackageInfo struct {
 	Name         string         `json:"name"`
@@ -19,6 +25,7 @@ type PackageInfo struct {
 	Needs        []PackageNeed  `json:"needs"`
 	Dependents   PackageUsers   `json:"dependents"`
 	Spaces       []PackageSpace `json:"buildspaces"` // newest result first
+	Past         []PastBuild    `json:"past"`        // the newest builds that ended on any machine, the oldest of them first
 	URL          string         `json:"url"`
 	Feed         string         `json:"feed"` // Atom
 }
@@ -55,4 +62,17 @@ type PackageUsers struct {
 type PackageSpace struct {
 	Buildspace string  `json:"buildspace"`
 	Builds     []Build `json:"builds"`
+}
+
+// PastBuild is a build of a package that has ended, with what it took.
+type PastBuild struct {
+	ID         string          `json:"id"`
+	Buildspace string          `json:"buildspace"`
+	Iteration  int             `json:"iteration"`
+	Version    string          `json:"version"`
+	Status     buildbtw.Status `json:"status"` // built or failed
+	FinishedAt time.Time       `json:"finished_at"`
+	Seconds    float64         `json:"seconds"`          // that its last attempt took
+	Memory     int64           `json:"memory,omitempty"` // bytes that the largest process of that attempt had; 0: unknown
+	Size       int64           `json:"size,omitempty"`   // bytes of all its packages; 0: it has none
 }

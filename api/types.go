@@ -350,6 +350,10 @@ type Attempt struct {
 	// NotChecked are dependencies that neither the iteration's repository nor the
 	// worker's machine has, and that were taken for granted.
 	NotChecked []string `json:"not_checked,omitempty"`
+
+	// Memory is the most memory in bytes that one process of the build had; 0 when that
+	// is not known.
+	Memory int64 `json:"memory,omitempty"`
 }
 
 // Reproduction holds three bash scripts. Each builds the commit of a build once more,
@@ -532,6 +536,7 @@ type Forecast struct {
 	Seconds      *forecast.Range `json:"seconds,omitempty"` // from At; absent when nobody works or nothing is left
 	Chain        []ChainStep     `json:"chain"`             // the longest chain, first build first
 	BurnDown     []BurnPoint     `json:"burn_down"`
+	Stops        []BurnStop      `json:"stops"`    // in the order of time
 	Blockers     []HeldWork      `json:"blockers"` // most blocked work first; at most 20
 }
 
@@ -619,6 +624,15 @@ type HeldWork struct {
 type ChainStep struct {
 	Build   BuildRef `json:"build"`
 	Seconds float64  `json:"seconds"`
+}
+
+// BurnStop is a moment at which builds of an iteration stopped going on: one that others wait
+// for failed or was cancelled, or somebody stopped the buildspace.
+type BurnStop struct {
+	At     time.Time `json:"at"`
+	Build  *BuildRef `json:"build,omitempty"`
+	Builds int       `json:"builds,omitempty"` // that wait for it
+	Actor  string    `json:"actor,omitempty"`  // who stopped the buildspace
 }
 
 // BurnPoint is the number of unfinished builds at a time.

@@ -116,6 +116,9 @@ type FinishRequest struct {
 	// nor the worker's machine has, and that were taken for granted.
 	NotChecked []string `json:"not_checked,omitempty"`
 
+	// Memory is the most memory in bytes that one process of the build had; 0 when the
+	// worker does not know.
+	Memory int64 `json:"memory,omitempty"`
 	// Installed are the packages that were installed when the build ran, as pacman -Q
 	// prints them: "libcalc 2.0.0-1", each name once, at most MaxInstalled. Empty when
 	// that is not known.

@@ -24,6 +24,7 @@ type PackageInfo struct {
 	Sonames      []string            // of its libraries, in the newest result, else in the base
 	Links        []string            // sonames that it depends on, in the newest result, else in the base, else in its source
 	Spaces       []PackageSpace      // newest result first
+	Past         []store.PastBuild   // the newest that ended, the oldest of them first
 }
 
 // PackageSpace is a buildspace with its builds of a package, newest first.
@@ -76,6 +77,9 @@ func (p PackageInfo) DependentCounts() map[string]int {
 // packageBuilds is how many of the newest builds of a package are looked at.
 const packageBuilds = 200
 
+// pastBuilds is of how many builds of a package it is told how long they took.
+const pastBuilds = 30
+
 // PackageInfo looks a package up in the sources, the base and the builds. An
 // empty architecture is the first on which the sources make it. NotFound when
 // none of the three has the name; Unavailable when a source that has not been
@@ -119,6 +123,10 @@ func (c *Catalog) PackageInfo(ctx context.Context, name, arch string) (PackageIn
 		}
 		return info, buildbtw.NotFound("there is no package %q: no source makes it, the base does not have it, and it was never built here", name)
 	}
+	if info.Past, err = c.Store.PastBuilds(ctx, info.Pkgbase, info.Architecture, pastBuilds); err != nil {
+		return info, err
+	}
+	slices.Reverse(info.Past)
 	if info.Sonames, err = c.sonames(ctx, info, newest); err != nil {
 		return info, err
 	}

@@ -329,7 +329,7 @@ func TestABuildNamesWhatWasTakenForGranted(t *testing.T) {
 	s := newSite(t)
 	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("lib"))
 	c := s.db.Claim(t, "w")
-	must(t, s.db.NoteNotChecked(t.Context(), c.Attempt.Lease, buildbtw.Names{"no-such-thing"}))
+	must(t, s.db.NoteFinish(t.Context(), c.Attempt.Lease, buildbtw.Names{"no-such-thing"}, 0))
 	s.db.Finish(t, c)
 	s.get(t, fmt.Sprintf("/builds/%d", c.Build.ID)).wants(t, ".note", "Dependencies not checked: no-such-thing (nothing here provides it).")
 }

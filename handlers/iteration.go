@@ -129,6 +129,35 @@ func (a *App) iterationView(c *fiber.Ctx, name string, number int) (views.Iterat
 	return v, err
 }
 
+// haltOf answers whether a buildspace goes on, and else what stopped it, for static/src/notify.js.
+func (a *App) haltOf(c *fiber.Ctx) error {
+	name, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	row, err := a.Store.Buildspace(c.UserContext(), name)
+	if err != nil {
+		return err
+	}
+	v := a.buildspaceView(row)
+	if it := row.Latest; it != nil {
+		blocked, err := a.Store.Blocked(c.UserContext(), []store.IterationRow{*it})
+		if err != nil {
+			return err
+		}
+		v.Number, v.Status, v.Counts = it.Number, it.Status(), it.Counts.Shown(blocked[it.ID].Builds)
+		blockers, err := a.Store.Blockers(c.UserContext(), it.ID, pageBlockers)
+		if err != nil {
+			return err
+		}
+		for _, b := range blockers {
+			v.Blockers = append(v.Blockers, views.Blocker{Build: buildLink(b.Build), Blocks: b.Blocks})
+		}
+	}
+	c.Set(fiber.HeaderCacheControl, "no-cache")
+	return c.JSON(v.Halt())
+}
+
 // byItself returns the causes of changes that follow from other changes: there are
 // thousands, and nobody made them.
 func byItself() []buildbtw.Cause { return []buildbtw.Cause{buildbtw.CausePlanned, buildbtw.CauseReady} }
@@ -347,7 +376,15 @@ func (a *App) addForecast(ctx context.Context, v *views.Iteration, row store.Ite
 		return err
 	}
 	for _, p := range f.BurnDown {
-		v.Forecast.BurnDown = append(v.Forecast.BurnDown, views.BurnPoint{At: p.At, Remaining: p.Remaining})
+		v.Forecast.BurnDown.Points = append(v.Forecast.BurnDown.Points, views.BurnPoint{At: p.At, Remaining: p.Remaining})
+	}
+	for _, s := range f.Stops {
+		stop := views.BurnStop{At: a.moment(s.At), Builds: s.Blocked.Builds, Actor: s.Actor}
+		if s.Build != 0 {
+			link := buildLink(s.Blocked.Build)
+			stop.Build = &link
+		}
+		v.Forecast.BurnDown.Stops = append(v.Forecast.BurnDown.Stops, stop)
 	}
 	if row.State != buildbtw.IterationReady {
 		return nil
@@ -356,6 +393,9 @@ func (a *App) addForecast(ctx context.Context, v *views.Iteration, row store.Ite
 	if f.Seconds != nil {
 		v.Forecast.Left, v.Forecast.Early, v.Forecast.Late = about(f.Seconds.Likely), about(f.Seconds.Early), about(f.Seconds.Late)
 		v.Forecast.End = a.moment(roundEnd(f.At, f.Seconds.Likely))
+		burn := &v.Forecast.BurnDown
+		burn.Now, burn.Blocked = f.At.Truncate(time.Minute), f.Blocked
+		burn.Early, burn.Likely, burn.Late = roundEnd(f.At, f.Seconds.Early), v.Forecast.End.At, roundEnd(f.At, f.Seconds.Late)
 	}
 	v.Forecast.ChainLeft, v.Forecast.BlockedWork = about(f.ChainSeconds), about(f.BlockedSeconds)
 	v.Forecast.ChainMore = max(0, len(f.Chain)-pageChain)

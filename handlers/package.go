@@ -42,7 +42,7 @@ func (a *App) packagePage(c *fiber.Ctx) error {
 		}
 		s := a.shell(c, views.NavSources, v.Name)
 		s.Crumbs = []views.Crumb{{Label: "Sources", URL: "/sources"}, {Label: v.Name}}
-		s.Feed = v.FeedURL
+		s.Feed, s.Script = v.FeedURL, s.Assets.Pictures
 		return onePart(s, views.PackageContent(v)), nil
 	})
 }
@@ -106,6 +106,13 @@ func (a *App) packageView(info catalog.PackageInfo) views.PackageDetail {
 			}
 		}
 		v.Spaces = append(v.Spaces, s)
+	}
+	for _, b := range info.Past {
+		v.Past = append(v.Past, views.PastBuild{
+			Build:      views.BuildLink{ID: b.ID, Pkgbase: info.Pkgbase, Stage: b.Stage, Status: b.Status},
+			Buildspace: b.Buildspace, Iteration: b.Iteration, Version: b.Version, Finished: a.moment(b.FinishedAt),
+			Took: time.Duration(b.Seconds * float64(time.Second)), Memory: b.Memory, Size: b.Size,
+		})
 	}
 	return v
 }

@@ -8,7 +8,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/PuerkitoBio/goquery"
 
 	"buildbtw"
 	"buildbtw/handlers"
@@ -80,6 +84,33 @@ func TestThePackagePageShowsSourcesBaseAndBuilds(t *testing.T) {
 	if href, _ := page.Find("link[rel=alternate]").Attr("href"); href != "/packages/lib/feed.atom" {
 		t.Errorf("the feed is at %q", href)
 	}
+}
+
+// Builds that ended are drawn, the oldest first, and listed in a table, the newest first.
+func TestThePackagePageDrawsPastBuilds(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for i, name := range []string{"one", "two"} {
+		s.db.Iterate(t, s.db.NewBuildspace(t, name), storetest.Plan("lib"))
+		c := s.db.Claim(t, "w")
+		s.db.Clock.Advance(time.Duration(i+1) * time.Minute)
+		if i == 0 {
+			must(t, s.db.NoteFinish(t.Context(), c.Attempt.Lease, nil, 5<<20))
+			s.db.Finish(t, c)
+		} else {
+			s.db.End(t, c, buildbtw.OutcomeFailed)
+		}
+	}
+	page := s.get(t, "/packages/lib")
+	page.wants(t, ".history-labels", "Duration up to 2 min 0 s", "Memory up to 5.0 MiB", "Size up to 1000 B")
+	page.wants(t, ".history svg a:nth-of-type(1) title", "one #1", "built in 1 min 0 s, 5.0 MiB of memory, packages of 1000 B")
+	page.wants(t, ".history svg a.past-failed title", "two #1", "failed in 2 min 0 s")
+	page.wants(t, ".history tbody tr:nth-child(1)", "two #1", "failed", "2 min 0 s – –")
+	heights := page.Find(".history svg a rect.bar").Map(func(_ int, s *goquery.Selection) string { return s.AttrOr("height", "") })
+	if strings.Join(heights, " ") != "26.0 52.0 52.0 52.0" {
+		t.Errorf("bars are as high as %q", heights)
+	}
+	s.get(t, "/packages/app").wantsNone(t, ".history")
 }
 
 func TestAPackageOfASplitPkgbaseNamesTheOthers(t *testing.T) {

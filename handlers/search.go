@@ -20,6 +20,9 @@ func (a *App) searchPage(c *fiber.Ctx) error {
 		return seeOther(c, subjectURL(found.Exact))
 	}
 	v := searchView(found)
+	if v.Query != "" {
+		v.Actions = views.Actions(v.Query, user(c))
+	}
 	s := a.shell(c, views.NavNone, v.Title())
 	s.Query = v.Query
 	return a.render(c, s, views.SearchContent(v))
@@ -33,6 +36,19 @@ func (a *App) suggestions(c *fiber.Ctx) error {
 	}
 	c.Set(fiber.HeaderCacheControl, "no-cache")
 	return sendView(c.UserContext(), c, views.Suggestions(searchView(found)))
+}
+
+// goOptions are what somebody may mean who types into the dialog that Ctrl+K opens: pages, buildspaces
+// and packages.
+func (a *App) goOptions(c *fiber.Ctx) error {
+	found, err := a.Catalog.Suggest(c.UserContext(), c.Query("q"))
+	if err != nil {
+		return err
+	}
+	v := searchView(found)
+	v.Actions = views.Actions(c.Query("q"), user(c))
+	c.Set(fiber.HeaderCacheControl, "no-cache")
+	return sendView(c.UserContext(), c, views.PaletteOptions(v))
 }
 
 // subjectURL is the page of what was found.

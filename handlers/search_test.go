@@ -7,7 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/PuerkitoBio/goquery"
+
+	"buildbtw"
 	"buildbtw/store/storetest"
+	"buildbtw/views"
 )
 
 func TestSearchLeadsStraightToTheOnlyThingOfThatName(t *testing.T) {
@@ -91,4 +95,36 @@ func TestSearchWorksWhileTheSourcesAreRead(t *testing.T) {
 	s := newSite(t, unread)
 	s.db.Iterate(t, s.db.NewBuildspace(t, "work"), storetest.Plan("lib"))
 	s.get(t, "/search?q=wor").wants(t, "[aria-labelledby=h-spaces]", "work")
+}
+
+// The dialog that Ctrl+K opens lists pages, buildspaces and packages; who may not change
+// anything is not led to a form. Without a script the search page lists the same pages.
+func TestTheDialogLeadsToPagesBuildspacesAndPackages(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.failing(t)
+	part := s.get(t, "/search/go?q=l", "HX-Request", "true")
+	part.wants(t, "[role=option]", "New buildspace page", "lib buildspace", "lib package")
+	part.wantsNone(t, "nav")
+	ids := map[string]bool{}
+	part.Find("[role=option]").Each(func(_ int, o *goquery.Selection) {
+		id, to := o.AttrOr("id", ""), o.AttrOr("data-url", "")
+		if id == "" || ids[id] || to == "" {
+			t.Errorf("option %q leads to %q", id, to)
+		}
+		ids[id] = true
+	})
+	all := s.get(t, "/search/go?q=", "HX-Request", "true")
+	all.wants(t, "[role=option]", "Machines over time", "Administration")
+	var urls []string
+	all.Find("[role=option]").Each(func(_ int, o *goquery.Selection) { urls = append(urls, o.AttrOr("data-url", "")) })
+	for _, to := range urls {
+		s.get(t, to).wantsStatus(t, http.StatusOK)
+	}
+	s.get(t, "/search?q=machines+over").wants(t, "[aria-labelledby=h-actions]", "Machines over time")
+	for _, a := range views.Actions("", buildbtw.User{}) {
+		if a.URL == "/buildspaces/new" || a.URL == "/admin" || a.URL == "/account" {
+			t.Errorf("somebody unknown is led to %s", a.URL)
+		}
+	}
 }

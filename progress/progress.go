@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -154,6 +155,7 @@ type Forecast struct {
 	Seconds        *forecast.Range // from At; nil when nobody works or nothing is left
 	Chain          []ChainStep     // the longest chain, first build first
 	BurnDown       []store.BurnPoint
+	Stops          []Stop        // in the order of time
 	Blockers       []BlockedWork // most blocked work first; at most listedBlockers
 }
 
@@ -162,6 +164,12 @@ type Forecast struct {
 type ChainStep struct {
 	Build   store.BuildRef
 	Seconds float64
+}
+
+// Stop is a moment at which builds stopped going on, and why.
+type Stop struct {
+	store.Stop
+	Blocked BlockedWork // by Build; zero when somebody stopped the buildspace
 }
 
 // BlockedWork is the work that cannot be done because of one build, directly or
@@ -252,7 +260,17 @@ func calculate(ctx context.Context, db *store.Reader, it store.IterationRow, now
 		r := work.Graph.Estimate(left.durations, left.elapsed, f.Workers)
 		f.Seconds = &r
 	}
-	f.BurnDown, err = db.BurnDown(ctx, it.ID)
+	if f.BurnDown, err = db.BurnDown(ctx, it.ID); err != nil {
+		return f, err
+	}
+	blocked := map[int64]BlockedWork{}
+	for _, b := range f.Blockers {
+		blocked[b.Build.ID] = b
+	}
+	stops, err := db.Stops(ctx, it, slices.Collect(maps.Keys(blocked)))
+	for _, s := range stops {
+		f.Stops = append(f.Stops, Stop{s, blocked[s.Build]})
+	}
 	return f, err
 }
 

@@ -79,6 +79,9 @@ func TestForecast(t *testing.T) {
 		t.Errorf("burn-down %+v", got.BurnDown)
 	}
 
+	if s := got.Stops; len(s) != 1 || s[0].Blocked.Build.Pkgbase != "broken" || s[0].Blocked.Builds != 1 || !s[0].At.Equal(f.Clock.Now().UTC()) {
+		t.Errorf("stops %+v, want broken, now", s)
+	}
 	if h := got.Blockers; len(h) != 1 || h[0].Build.Pkgbase != "broken" || h[0].Builds != 1 || math.Round(h[0].Seconds) != 100 {
 		t.Errorf("broken holds %+v, want above for the typical 100 s", h)
 	}

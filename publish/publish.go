@@ -69,6 +69,7 @@ type Report struct {
 
 	NotChecked buildbtw.Names   // dependencies that were taken for granted
 	Installed  []alpm.Installed // when the build ran, by name; empty when that is not known
+	Memory     int64            // bytes that the largest process of the build had; 0: unknown
 }
 
 // Finish ends the attempt of the lease and returns the build's status
@@ -76,8 +77,8 @@ type Report struct {
 // built; CompleteAll completes it after a crash. Repeating a finish returns the
 // same status; it is a Conflict when the lease is over.
 func (p *Publisher) Finish(ctx context.Context, lease string, r Report) (buildbtw.Status, error) {
-	if len(r.NotChecked) > 0 {
-		if err := p.Store.NoteNotChecked(ctx, lease, r.NotChecked); err != nil {
+	if len(r.NotChecked) > 0 || r.Memory > 0 {
+		if err := p.Store.NoteFinish(ctx, lease, r.NotChecked, r.Memory); err != nil {
 			return "", err
 		}
 	}

@@ -169,7 +169,7 @@ func (t *attempt) buildAndUpload() (api.FinishRequest, error) {
 		result = result.WithInstalled(files[0].Installed)
 	}
 	request, err := t.upload(ctx, files)
-	request.NotChecked, request.Installed = strings.Fields(result.NotChecked), result.installed()
+	request.NotChecked, request.Installed, request.Memory = strings.Fields(result.NotChecked), result.installed(), result.Memory
 	return request, err
 }
 
@@ -246,7 +246,10 @@ func (t *attempt) fetchSourceOnce(ctx context.Context) error {
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 func finishRequest(r Result, files []File) api.FinishRequest {
-	request := api.FinishRequest{Outcome: r.Outcome, Reason: r.Message, Doubtful: r.Doubtful, Blameless: r.Blameless, NotChecked: strings.Fields(r.NotChecked), Installed: r.installed()}
+	request := api.FinishRequest{
+		Outcome: r.Outcome, Reason: r.Message, Doubtful: r.Doubtful, Blameless: r.Blameless,
+		NotChecked: strings.Fields(r.NotChecked), Installed: r.installed(), Memory: r.Memory,
+	}
 	for _, f := range files {
 		request.Files = append(request.Files, api.File{Name: f.Name, SHA256: hex.EncodeToString(f.SHA256[:])})
 	}

@@ -69,6 +69,11 @@ type Exit struct {
 	Killed error          // why it did not end by itself: the context's cause, a *StallError or a *limit.ExceededError
 	OOM    bool           // the kernel killed a process for want of the machine's memory
 
+	// Memory is the most memory in bytes that one process of the command had resident
+	// (ru_maxrss of getrusage(2)), of those that were waited for; never less than what this
+	// program had when it started the command.
+	Memory int64
+
 	// Counted: OOM and Killed come from a control group and are about this command alone.
 	// Else OOM is about all processes of the machine.
 	Counted bool
@@ -124,6 +129,9 @@ func (c Command) Run(ctx context.Context) (exit Exit, err error) {
 		exit.Code = cmd.ProcessState.ExitCode()
 		if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 			exit.Signal = status.Signal()
+		}
+		if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+			exit.Memory = usage.Maxrss << 10 // it is in KiB
 		}
 	}
 	if group != nil {

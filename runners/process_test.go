@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -86,6 +87,21 @@ func TestCommandLeavesNoProcess(t *testing.T) {
 				t.Fatal(err)
 			}
 			waitFor(t, "the end of "+line, func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH })
+		}
+	}
+}
+
+// The memory of a command is that of its largest process, also of one that another started.
+func TestTheLargestProcessIsMeasured(t *testing.T) {
+	t.Parallel()
+	const size = 300 << 20
+	for script, large := range map[string]bool{
+		fmt.Sprintf("(head -c %d /dev/zero | tail -c %d >/dev/null); true", size, size): true, // tail has all of it in memory
+		"true": false,
+	} {
+		exit, err := shell(script).Run(t.Context())
+		if err != nil || exit.Memory <= 0 || exit.Memory > 2*size || exit.Memory >= size != large {
+			t.Errorf("%s: %d bytes, %v", script, exit.Memory, err)
 		}
 	}
 }

@@ -87,6 +87,10 @@ type Result struct {
 	// whatever the log says.
 	MemoryKnown bool
 
+	// Memory is the most memory in bytes that one process of the build had resident; 0 when
+	// the runner cannot measure it.
+	Memory int64
+
 	// NotChecked has dependencies that were taken for granted, with blanks between: neither
 	// the iteration's repository nor this machine has them.
 	NotChecked string

@@ -129,14 +129,15 @@ func (s *Store) EndBlameless(ctx context.Context, lease, message string) (buildb
 	return s.endAttempt(ctx, lease, ending{outcome: buildbtw.OutcomeInfrastructure, message: message, blameless: true})
 }
 
-// NoteNotChecked stores which dependencies a running attempt took for granted.
-func (s *Store) NoteNotChecked(ctx context.Context, lease string, names buildbtw.Names) error {
+// NoteFinish stores which dependencies a running attempt took for granted, and how many
+// bytes of memory its largest process had; 0 when that is unknown.
+func (s *Store) NoteFinish(ctx context.Context, lease string, notChecked buildbtw.Names, memory int64) error {
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, "note_not_checked", args{"lease": lease, "names": names})
+		_, err := t.exec(ctx, "note_finish", args{"lease": lease, "not_checked": notChecked, "memory": memory})
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("note what was not checked: %w", err)
+		return fmt.Errorf("note how an attempt finishes: %w", err)
 	}
 	return nil
 }

@@ -92,7 +92,7 @@ func TestVerdicts(t *testing.T) {
 						id = claimed.Build.ID
 					}
 					if claimed.Build.BaselineID != 0 && len(c.notChecked) > 0 {
-						if err := db.NoteNotChecked(t.Context(), claimed.Attempt.Lease, c.notChecked); err != nil {
+						if err := db.NoteFinish(t.Context(), claimed.Attempt.Lease, c.notChecked, 0); err != nil {
 							t.Fatal(err)
 						}
 					}

@@ -36,7 +36,7 @@ func TestABuildThatCannotReachAMirrorIsTriedAgain(t *testing.T) {
 	db.Iterate(t, db.NewBuildspace(t, "work"), storetest.Synthetic(1, 0, 1))
 	for i := range 3 {
 		c := db.Claim(t, "w1")
-		if err := db.NoteNotChecked(t.Context(), c.Attempt.Lease, buildbtw.Names{"no-such-thing"}); err != nil {
+		if err := db.NoteFinish(t.Context(), c.Attempt.Lease, buildbtw.Names{"no-such-thing"}, 0); err != nil {
 			t.Fatal(err)
 		}
 		got, err := db.EndBlameless(t.Context(), c.Attempt.Lease, "the server answered 503")

@@ -111,6 +111,28 @@ func TestBurnDown(t *testing.T) {
 	}
 }
 
+// What stopped an iteration are builds without packages that others wait for, and people.
+func TestStops(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	it := db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("a", "b: a", "c"))
+	c := db.Claim(t, "w")
+	db.Clock.Advance(time.Minute)
+	db.End(t, c, buildbtw.OutcomeFailed)
+	db.Clock.Advance(time.Minute)
+	if _, err := db.StopBuildspace(t.Context(), "alice", "space"); err != nil {
+		t.Fatal(err)
+	}
+	stops, err := db.Stops(t.Context(), it, []int64{c.Build.ID})
+	want := []store.Stop{
+		{At: storetest.Start().Add(time.Minute), Build: c.Build.ID},
+		{At: storetest.Start().Add(2 * time.Minute), Actor: "alice"},
+	}
+	if d := cmp.Diff(want, stops); d != "" || err != nil {
+		t.Errorf("%s, %v", d, err)
+	}
+}
+
 func TestPrioritiesOfWhatWaitsCanChange(t *testing.T) {
 	t.Parallel()
 	db := storetest.New(t)

@@ -186,6 +186,28 @@ func (q *Reader) BurnDown(ctx context.Context, iterationID int64) ([]BurnPoint, 
 	return points, nil
 }
 
+// Stop is a moment at which builds of an iteration stopped going on: one that others wait
+// for came to its end without packages, or somebody stopped the buildspace.
+type Stop struct {
+	At    time.Time `bun:"at"`
+	Build int64     `bun:"build"` // id; 0: somebody stopped the buildspace
+	Actor string    `bun:"actor"` // who did; empty for a build
+}
+
+// maxStops bounds what Stops lists.
+const maxStops = 60
+
+// Stops lists when these builds of an iteration came to their end, and when its buildspace
+// was stopped, in the order of time.
+func (q *Reader) Stops(ctx context.Context, it IterationRow, builds []int64) ([]Stop, error) {
+	list := []Stop{}
+	err := q.list(ctx, &list, "stops", args{"builds": idList(builds), "buildspace": it.BuildspaceID, "iteration": it.ID, "limit": maxStops})
+	if err != nil {
+		return nil, fmt.Errorf("list what stopped iteration %d: %w", it.ID, err)
+	}
+	return list, nil
+}
+
 // recentDurations is how many durations of a package are remembered. Their
 // median takes notice of a change after five builds and of no single outlier.
 const recentDurations = 9

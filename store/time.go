@@ -97,3 +97,28 @@ func (q *Reader) GridCells(ctx context.Context, iteration int64, arch string) ([
 	}
 	return cells, rows.Err()
 }
+
+// PastBuild is a build of a package that has ended, with what it took.
+type PastBuild struct {
+	ID         int64           `bun:"id"`
+	Buildspace string          `bun:"buildspace"`
+	Iteration  int             `bun:"iteration"`
+	Stage      int             `bun:"stage"`
+	Version    string          `bun:"version"`
+	Status     buildbtw.Status `bun:"status"` // built or failed
+	FinishedAt time.Time       `bun:"finished_at"`
+	Seconds    float64         `bun:"seconds"` // that its last attempt took
+	Memory     int64           `bun:"memory"`  // bytes that the largest process of that attempt had; 0: unknown
+	Size       int64           `bun:"size"`    // bytes of all its packages; 0: it has none
+}
+
+// PastBuilds lists the newest builds of a package for one architecture that ended, of all
+// buildspaces, the newest first and at most limit.
+func (q *Reader) PastBuilds(ctx context.Context, pkgbase, arch string, limit int) ([]PastBuild, error) {
+	list := []PastBuild{}
+	err := q.list(ctx, &list, "past_builds", args{"pkgbase": pkgbase, "architecture": arch, "limit": limit})
+	if err != nil {
+		return nil, fmt.Errorf("list past builds of %s: %w", pkgbase, err)
+	}
+	return list, nil
+}

@@ -52,9 +52,17 @@ func forecast() views.Forecast {
 	began := time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
 	left := 6885
 	for i := range 60 {
-		f.BurnDown = append(f.BurnDown, views.BurnPoint{At: began.Add(time.Duration(i) * 4 * time.Minute), Remaining: left})
+		f.BurnDown.Points = append(f.BurnDown.Points, views.BurnPoint{At: began.Add(time.Duration(i) * 4 * time.Minute), Remaining: left})
 		left -= 20 + (i*37)%45
+		if i == 20 || i == 21 || i == 45 {
+			build := link(int64(200+i), madeUp(i), buildbtw.StatusFailed)
+			stop := views.BurnStop{At: ago(0), Build: &build, Builds: 9 * i}
+			stop.At.At = began.Add(time.Duration(i) * 4 * time.Minute)
+			f.BurnDown.Stops = append(f.BurnDown.Stops, stop)
+		}
 	}
+	f.BurnDown.Now, f.BurnDown.Blocked = began.Add(60*4*time.Minute), 413
+	f.BurnDown.Early, f.BurnDown.Likely, f.BurnDown.Late = f.BurnDown.Now.Add(7*time.Hour), f.BurnDown.Now.Add(9*time.Hour), f.BurnDown.Now.Add(14*time.Hour)
 	return f
 }
 
@@ -108,7 +116,7 @@ func builtIteration() views.Iteration {
 	v := iteration()
 	v.Status, v.Blockers, v.Builds.Total = buildbtw.IterationStatusBuilt, nil, 1
 	v.Counts = buildbtw.Counts{"built": 14}
-	v.Builds.Start, v.Forecast, v.Cuts = 0, views.Forecast{BurnDown: v.Forecast.BurnDown}, nil
+	v.Builds.Start, v.Forecast, v.Cuts = 0, views.Forecast{BurnDown: views.BurnDown{Points: v.Forecast.BurnDown.Points}}, nil
 	v.Builds.Lines, v.Events, v.Iterations[0].Status = v.Builds.Lines[6:7], v.Events[2:], v.Status
 	return v
 }

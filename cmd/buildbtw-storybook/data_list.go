@@ -95,6 +95,7 @@ func packageDetail() views.PackageDetail {
 			{Dependency: "perl>=5.40", Kinds: []string{"makedepends", "checkdepends"}, By: []string{"perl"}},
 		},
 		UserTotal: 412, UserCounts: []views.KindCount{{Kind: "depends", Count: 388}, {Kind: "makedepends", Count: 41}, {Kind: "checkdepends", Count: 7}},
+		Past:    pastBuilds(),
 		PlanURL: "/buildspaces/new?changesets=openssl", FeedURL: "/packages/openssl/feed.atom",
 	}
 	for i := range 60 {
@@ -161,4 +162,24 @@ func loginAnywhere() views.Login {
 		User: buildbtw.User{Kind: buildbtw.KindPerson, Name: "bob", Role: buildbtw.RolePackager}, Name: "bbtw@" + strings.Repeat("a-long-host-name.", 5) + "example.org",
 		From: "2001:db8::7", Since: ago(90 * time.Second), Action: "/auth/device/answer",
 	}
+}
+
+func pastBuilds() views.History {
+	var h views.History
+	for i := range 26 {
+		b := views.PastBuild{
+			Build:      views.BuildLink{ID: int64(400 + i), Pkgbase: "openssl", Status: buildbtw.StatusBuilt},
+			Buildspace: []string{"openssl-3.6", "zlib-1.4", "glibc-2.42"}[i%3], Iteration: i/3 + 1, Version: fmt.Sprintf("3.6.0-%d", i/4+1),
+			Finished: ago(time.Duration(26-i) * 9 * time.Hour), Took: time.Duration(150+(i*37)%60+4*i) * time.Second,
+			Size: int64(7<<20 + (i*7919)%400_000), Memory: int64(900<<20 + (i*31)%7*40<<20),
+		}
+		if i%11 == 7 {
+			b.Build.Status, b.Size, b.Took = buildbtw.StatusFailed, 0, time.Duration(20+i)*time.Second
+		}
+		if i < 6 { // of before memory was measured
+			b.Memory = 0
+		}
+		h = append(h, b)
+	}
+	return h
 }

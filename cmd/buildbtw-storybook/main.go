@@ -81,6 +81,7 @@ func routes(assets *static.Assets) http.Handler {
 	}
 	logRoutes(mux)
 	pictureRoutes(mux)
+	goRoute(mux)
 	all := stories(frame)
 	for _, s := range append(all, index(all)) {
 		if s.View == nil {

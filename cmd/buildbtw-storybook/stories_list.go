@@ -8,6 +8,8 @@ func listStories(s views.Shell) []story {
 	one := sources
 	one.Crumbs = []views.Crumb{{Label: "Sources", URL: "/sources/some-broken"}, {Label: "openssl"}}
 	one.Feed = "/packages/openssl/feed.atom"
+	pack := one
+	pack.Script = s.Assets.Pictures
 	bare := views.PackageDetail{Name: "glibc", Pkgbase: "glibc", Architecture: "x86_64", BaseRepository: "core", BaseVersion: "2.42-1", FeedURL: "/f"}
 	return []story{
 		{"/sources/some-broken", page(sources, views.SourcesContent(sourceList()))},
@@ -19,7 +21,7 @@ func listStories(s views.Shell) []story {
 		{"/source/broken", page(one, views.SourceContent(brokenSource()))},
 		{"/workers/some", page(workers, views.WorkersContent(workerList()))},
 		{"/workers/none", page(workers, views.WorkersContent(views.Workers{ServerURL: "https://buildbtw.example.org"}))},
-		{"/package/known", page(one, views.PackageContent(packageDetail()))},
+		{"/package/known", page(pack, views.PackageContent(packageDetail()))},
 		{"/package/unknown", page(one, views.PackageContent(bare))},
 		{"/package/hostile", page(one, views.PackageContent(hostilePackage()))},
 		{"/package/dependents", page(one, views.PackageUsersContent(packageUsers()))},

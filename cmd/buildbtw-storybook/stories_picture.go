@@ -29,6 +29,8 @@ func pictureStories(s views.Shell) []story {
 		{"/machines/live", page(s, views.MachinesContent(machines(), ago(0).Now))},
 		{"/machines/past", page(s, views.MachinesContent(past, ago(0).Now))},
 		{"/machines/none", page(s, views.MachinesContent(views.Machines{Hours: 24, Live: true, Until: ago(0).Now}, ago(0).Now))},
+		{"/treemap/building", page(one, views.TreemapContent(buildTimes()))},
+		{"/treemap/none", page(one, views.TreemapContent(views.Treemap{Buildspace: "openssl-3.6", Number: 4, Architecture: "x86_64", Architectures: []string{"x86_64"}, LeftOut: 3}))},
 		{"/packages/iterations", page(one, views.GridContent(packageGrid()))},
 		{"/packages/buildspaces", page(every, views.GridContent(all))},
 		{"/packages/none", page(one, views.GridContent(views.Grid{Buildspace: "openssl-3.6"}))},
@@ -65,6 +67,37 @@ func packageGrid() views.Grid {
 		}
 		v.Rows = append(v.Rows, row)
 	}
+	return v
+}
+
+func buildTimes() views.Treemap {
+	v := views.Treemap{Buildspace: "openssl-3.6", Number: 4, Architecture: "x86_64", Architectures: []string{"x86_64"}, LeftOut: 12, Size: 60}
+	var builds []views.BuildTime
+	for i := range 1500 {
+		status := buildbtw.StatusBuilt
+		switch {
+		case i%23 == 4:
+			status = buildbtw.StatusFailed
+		case i%19 == 2:
+			status = buildbtw.StatusBuilding
+		case i%5 == 1:
+			status = buildbtw.StatusWaiting
+		case i%13 == 3:
+			status = buildbtw.StatusBlocked
+		case i%17 == 3:
+			status = buildbtw.StatusPending
+		}
+		name := madeUp(i)
+		if i >= 60 {
+			name += fmt.Sprintf("-%d", i)
+		}
+		builds = append(builds, views.BuildTime{
+			Build: views.BuildLink{ID: int64(i + 1), Pkgbase: name, Status: status}, Time: time.Duration(9000/(1+i/2)+4) * time.Second,
+			Expected: status != buildbtw.StatusBuilt && status != buildbtw.StatusFailed,
+		})
+	}
+	v.Arrange(builds)
+	v.Builds = builds[:60]
 	return v
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 
 	"buildbtw"
@@ -42,4 +43,17 @@ func searchStories(s views.Shell) []story {
 		{"/search/nothing", page(hostile, views.SearchContent(views.Search{Query: script}))},
 		{"/search/help", page(s, views.SearchContent(views.Search{}))},
 	}
+}
+
+// goRoute answers what the dialog asks for that Ctrl+K opens.
+func goRoute(mux *http.ServeMux) {
+	mux.HandleFunc("GET /search/go", func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query().Get("q")
+		v := views.Search{Query: q, Actions: views.Actions(q, buildbtw.User{Name: "anna", Role: buildbtw.RoleAdmin})}
+		if q != "" {
+			v.Buildspaces = []views.SearchBuildspace{{Name: "openssl-3.6", URL: "/iteration/building"}}
+			v.Names = []views.SearchName{{Name: "openssl", Kind: "pkgbase", Pkgbase: "openssl", URL: "/package/known"}}
+		}
+		_ = views.PaletteOptions(v).Render(r.Context(), w)
+	})
 }

@@ -43,6 +43,12 @@ func (a *API) packageInfo(c *fiber.Ctx) error {
 	w.Spaces = list(info.Spaces, func(s catalog.PackageSpace) api.PackageSpace {
 		return api.PackageSpace{Buildspace: s.Buildspace, Builds: list(s.Builds, a.wireBuild)}
 	})
+	w.Past = list(info.Past, func(b store.PastBuild) api.PastBuild {
+		return api.PastBuild{
+			ID: strconv.FormatInt(b.ID, 10), Buildspace: b.Buildspace, Iteration: b.Iteration, Version: b.Version, Status: b.Status,
+			FinishedAt: b.FinishedAt.UTC(), Seconds: b.Seconds, Memory: b.Memory, Size: b.Size,
+		}
+	})
 	return send(c, w)
 }
 

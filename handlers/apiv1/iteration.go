@@ -141,6 +141,14 @@ func (a *API) forecast(c *fiber.Ctx) error {
 		BurnDown: list(f.BurnDown, func(p store.BurnPoint) api.BurnPoint {
 			return api.BurnPoint{At: p.At.UTC(), Remaining: p.Remaining}
 		}),
+		Stops: list(f.Stops, func(s progress.Stop) api.BurnStop {
+			stop := api.BurnStop{At: s.At.UTC(), Builds: s.Blocked.Builds, Actor: s.Actor}
+			if s.Build != 0 {
+				ref := wireRef(s.Blocked.Build)
+				stop.Build = &ref
+			}
+			return stop
+		}),
 		Blockers: list(f.Blockers, func(b progress.BlockedWork) api.HeldWork {
 			return api.HeldWork{Build: wireRef(b.Build), Builds: b.Builds, Seconds: b.Seconds}
 		}),

@@ -444,6 +444,8 @@ func (a *API) finish(c *fiber.Ctx, lease store.HeldLease) error {
 		return buildbtw.Invalid("a build that is built has at least one package; name every uploaded file")
 	case len(r.Files) > maxFiles:
 		return buildbtw.Invalid("%d files are named; a build has at most %d packages", len(r.Files), maxFiles)
+	case r.Memory < 0:
+		return buildbtw.Invalid("a build cannot have had %d bytes of memory", r.Memory)
 	case len(r.Reason) > maxFinishText:
 		return buildbtw.Invalid("the reason has %d bytes; at most %d are kept", len(r.Reason), maxFinishText)
 	}
@@ -453,7 +455,7 @@ func (a *API) finish(c *fiber.Ctx, lease store.HeldLease) error {
 	}
 	report := publish.Report{
 		Outcome: r.Outcome, Reason: r.Reason, Doubtful: r.Doubtful, Blameless: r.Blameless, NotChecked: notChecked(r.NotChecked),
-		Installed: installed, Files: make([]store.PackageFile, len(r.Files)),
+		Installed: installed, Memory: r.Memory, Files: make([]store.PackageFile, len(r.Files)),
 	}
 	for i, f := range r.Files {
 		report.Files[i] = store.PackageFile{Filename: f.Name, SHA256: f.SHA256}

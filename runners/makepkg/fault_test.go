@@ -48,7 +48,10 @@ func TestTheStepSaysWhoseFaultItIs(t *testing.T) {
 			if test.want.Message == "" {
 				b.Message = ""
 			}
-			b.MemoryKnown = false // a matter of this machine
+			if (b.Memory > 0) != test.want.PackageCode {
+				t.Errorf("%d bytes of memory, though makepkg ran: %t", b.Memory, test.want.PackageCode)
+			}
+			b.MemoryKnown, b.Memory = false, 0 // a matter of this machine
 			if b.Result != test.want {
 				t.Errorf("got %+v, want %+v\n%s", b.Result, test.want, b.log)
 			}

@@ -110,6 +110,7 @@ type build struct {
 	db         *database // of the iteration's repository
 	unverified string    // why signatures of sources are not verified; empty: they are
 	unchecked  []string  // see runners.Result.NotChecked
+	memory     int64     // see runners.Result.Memory
 
 	installed []alpm.Installed // before makepkg runs; see runners.Result.Installed
 }
@@ -127,6 +128,7 @@ func (r *Runner) Build(ctx context.Context, job runners.Job, log io.Writer) (res
 		if err := b.takeBack(ctx); err != nil {
 			result = runners.Infrastructure("%v", err)
 		}
+		result.Memory = b.memory
 	}()
 	if err := b.prepare(); err != nil {
 		return runners.Infrastructure("prepare the build: %v", err)
@@ -213,6 +215,7 @@ func (b *build) makepkg(ctx context.Context) (runners.Result, bool) {
 		args = append(args, "--nocheck")
 	}
 	exit, err := b.run(ctx, step{args: args, env: b.makepkgEnv(), dir: b.place.tree, overlay: true})
+	b.memory = exit.Memory
 	if err == nil && exit.Success() {
 		return runners.Result{}, false
 	}

@@ -4,6 +4,8 @@ import "htmx.org";
 import "./live.js";
 import "./ages.js";
 import "./suggest.js"; // before keys.js: the first Escape is its own
+import "./palette.js";
+import "./notify.js";
 import "./keys.js";
 import "./log.js";
 import "./logview/viewer.js";

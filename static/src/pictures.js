@@ -1,5 +1,7 @@
 // The pages with a picture other than the graph: machines over time, packages by
-// iteration. Without this file they show their tables.
+// iteration. Without this file they show their tables. What the server draws it makes
+// easier to walk through.
+import "./pictures/links.js";
 import { GridPicture } from "./pictures/grid.js";
 import { TimePicture } from "./pictures/time.js";
 

@@ -141,9 +141,10 @@ SELECT DISTINCT build_id
 FROM attempts
 WHERE id IN (SELECT value FROM json_each(:attempts));
 
--- name: note_not_checked
+-- name: note_finish
 UPDATE attempts
-SET not_checked = :names
+SET not_checked = :not_checked,
+    memory = :memory
 WHERE lease = :lease
   AND state = 'running';
 

@@ -66,6 +66,29 @@ WHERE e.buildspace_id = :buildspace
 GROUP BY bucket
 ORDER BY bucket;
 
+-- name: stops
+-- When the builds that others wait for in vain came to their end, and when somebody
+-- stopped the whole buildspace.
+SELECT
+    b.id AS build,
+    b.changed_at AS at,
+    '' AS actor
+FROM json_each(:builds) AS wanted
+JOIN builds AS b ON b.id = wanted.value
+UNION ALL
+SELECT
+    0 AS build,
+    e.at,
+    e.actor
+FROM events AS e
+WHERE e.buildspace_id = :buildspace
+  AND e.iteration_id = :iteration
+  AND e.kind = 'build'
+  AND e.cause = 'stopped'
+GROUP BY e.at
+ORDER BY at
+LIMIT :limit;
+
 -- name: durations
 SELECT *
 FROM durations

@@ -128,3 +128,29 @@ FROM builds
 WHERE iteration_id = :iteration
   AND architecture = :architecture
 ORDER BY id;
+
+-- name: past_builds
+-- The newest builds of a package that machines have ended. Those that only took over the
+-- packages of another are not among them. Memory is that of the last attempt.
+SELECT
+    b.id,
+    s.name AS buildspace,
+    i.number AS iteration,
+    b.stage,
+    b.version,
+    b.status,
+    b.finished_at,
+    round((julianday(b.finished_at) - julianday(b.started_at)) * 86400, 3) AS seconds,
+    (SELECT a.memory FROM attempts AS a WHERE a.build_id = b.id ORDER BY a.number DESC LIMIT 1) AS memory,
+    (SELECT coalesce(sum(p.size), 0) FROM packages AS p WHERE p.build_id = b.id AND p.published) AS size
+FROM builds AS b
+JOIN iterations AS i ON i.id = b.iteration_id
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE b.pkgbase = :pkgbase
+  AND b.architecture = :architecture
+  AND b.status IN ('built', 'failed')
+  AND b.reused_from = 0
+  AND b.started_at IS NOT NULL
+  AND b.finished_at IS NOT NULL
+ORDER BY b.finished_at DESC, b.id DESC
+LIMIT :limit;
