@@ -124,3 +124,44 @@ WHERE b.status = 'pending'
   AND EXISTS (SELECT 1 FROM iterations AS i WHERE i.id = b.iteration_id AND i.state = 'ready')
 ORDER BY b.not_before
 LIMIT 1;
+
+-- name: queued_iterations
+SELECT
+    i.id,
+    s.name AS buildspace,
+    i.number,
+    s.priority,
+    s.served_at,
+    s.created_at,
+    (
+        SELECT count(*)
+        FROM builds AS r
+        WHERE r.iteration_id = i.id
+          AND r.status IN ('scheduled', 'building')
+    ) AS running
+FROM iterations AS i
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE i.state = 'ready'
+  AND s.status = 'active'
+ORDER BY i.id;
+
+-- name: queued_builds
+-- Those that best_pending chooses from, of each iteration in its order.
+SELECT
+    p.id,
+    p.iteration_id,
+    p.pkgbase,
+    p.architecture,
+    p.stage,
+    p.priority,
+    p.changed_at
+FROM iterations AS i
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+JOIN builds AS p ON p.iteration_id = i.id
+WHERE i.state = 'ready'
+  AND s.status = 'active'
+  AND p.status = 'pending'
+  AND p.twin_of = 0
+  AND p.held = ''
+  AND (p.not_before IS NULL OR p.not_before <= :now)
+ORDER BY p.iteration_id, p.priority DESC, p.id;
