@@ -345,6 +345,22 @@ func (b Build) RetryWords(last string, now time.Time, clock func(time.Time) stri
 	return words + ", next try " + clock(*b.NotBefore)
 }
 
+// Ordinal returns a number as a place: "1st", "2nd", "11th".
+func Ordinal(n int) string {
+	end := "th"
+	if n/10%10 != 1 {
+		switch n % 10 {
+		case 1:
+			end = "st"
+		case 2:
+			end = "nd"
+		case 3:
+			end = "rd"
+		}
+	}
+	return strconv.Itoa(n) + end
+}
+
 // ParseBuildID parses the id of a build. It returns NotFound for a text that
 // cannot be an id.
 func ParseBuildID(s string) (int64, error) {

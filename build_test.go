@@ -295,3 +295,14 @@ func TestFarLongerThanUsual(t *testing.T) {
 		}
 	}
 }
+
+func TestOrdinals(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{
+		1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 10: "10th", 11: "11th", 12: "12th", 13: "13th", 21: "21st", 22: "22nd", 43: "43rd", 100: "100th", 111: "111th", 1012: "1012th",
+	} {
+		if got := buildbtw.Ordinal(n); got != want {
+			t.Errorf("%d is %s", n, got)
+		}
+	}
+}

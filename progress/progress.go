@@ -202,11 +202,17 @@ const (
 // Forecasts computes forecasts and caches each for keepTime. The zero value is
 // ready for use.
 type Forecasts struct {
+	Pipelines Pipelines // in which GitLab builds, if it does
+
 	mu   sync.Mutex
 	kept map[int64]Forecast // by iteration
 	next struct {
 		sync.Mutex
 		ahead
+	}
+	queue struct {
+		sync.Mutex
+		order *order
 	}
 }
 

@@ -138,7 +138,7 @@ func (s *server) join(ctx context.Context) error {
 		Lease: f.lease, SyncPeriod: f.syncPeriod, GroupPeriod: f.gitlab.period, Debounce: f.debounce,
 	})
 	s.app, err = handlers.New(handlers.Deps{
-		Store: s.store, Catalog: sources, Forecasts: &progress.Forecasts{}, Publisher: publisher, Forge: gitlabForge, Sources: mirror,
+		Store: s.store, Catalog: sources, Forecasts: &progress.Forecasts{Pipelines: progress.Pipelines{Most: gitlab.MaxPipelines, Architectures: gitlab.Architectures}}, Publisher: publisher, Forge: gitlabForge, Sources: mirror,
 		Repos: repos, Logs: logs, Settings: f.settings(), Log: s.log, Wake: s.scheduler.Wake, LookAt: s.scheduler.LookAt,
 		Loops: s.scheduler.States, Fit: s.fit, Now: time.Now, Auth: s.auth,
 		Proxies: proxies, MaxConnections: connections,
