@@ -267,13 +267,14 @@ func (b Build) RetryWords() string {
 // BuildDetail is one build with all that is known of it.
 type BuildDetail struct {
 	Build
-	LogOf      string     `json:"log_of,omitempty"` // the build that has the log, when this one was reused
-	Chain      []BuildRef `json:"chain"`            // from this build to the changeset that brought it into the set
-	WaitingFor []BuildRef `json:"waiting_for"`      // direct dependencies that are not built
-	Dependents []BuildRef `json:"dependents"`
-	Cuts       []Cut      `json:"cuts"` // dependencies that the base provides because of a cycle
-	Packages   []Package  `json:"packages"`
-	Pipelines  []Pipeline `json:"pipelines"` // in GitLab, newest first
+	Queue      *QueuePlace `json:"queue,omitempty"`  // of a pending build that a machine could take
+	LogOf      string      `json:"log_of,omitempty"` // the build that has the log, when this one was reused
+	Chain      []BuildRef  `json:"chain"`            // from this build to the changeset that brought it into the set
+	WaitingFor []BuildRef  `json:"waiting_for"`      // direct dependencies that are not built
+	Dependents []BuildRef  `json:"dependents"`
+	Cuts       []Cut       `json:"cuts"` // dependencies that the base provides because of a cycle
+	Packages   []Package   `json:"packages"`
+	Pipelines  []Pipeline  `json:"pipelines"` // in GitLab, newest first
 
 	SinceBuilt *SinceBuilt `json:"since_built,omitempty"` // of a build that has a result of its own
 }
@@ -301,6 +302,25 @@ type Result struct {
 	Iteration  int              `json:"iteration"`
 	Outcome    buildbtw.Outcome `json:"outcome"`
 	FinishedAt time.Time        `json:"finished_at"`
+}
+
+// QueuePlace is where a pending build stands among those that wait for a machine of its
+// architecture.
+type QueuePlace struct {
+	Place    int           `json:"place,omitempty"`     // from 1; 0 when it is not known when it starts
+	Of       int           `json:"of"`                  // how many wait
+	StartsAt *time.Time    `json:"starts_at,omitempty"` // probably
+	Before   []QueuedBuild `json:"before"`              // the first of those that start before it
+	Higher   int           `json:"higher,omitempty"`    // how many of those before it are of buildspaces with a higher priority
+	Why      string        `json:"why,omitempty"`       // why no machine takes it, in words; empty when machines are just busy
+}
+
+// QueuedBuild is a build that a machine takes before another one.
+type QueuedBuild struct {
+	ID         string    `json:"id"`
+	Pkgbase    string    `json:"pkgbase"`
+	Buildspace string    `json:"buildspace"`
+	StartsAt   time.Time `json:"starts_at"` // probably
 }
 
 // Pipeline is a build handed to GitLab.

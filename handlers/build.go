@@ -12,6 +12,7 @@ import (
 	"buildbtw"
 	"buildbtw/buildlog"
 	"buildbtw/internal/reproduce"
+	"buildbtw/progress"
 	"buildbtw/store"
 	"buildbtw/views"
 )
@@ -53,6 +54,11 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 		if err != nil {
 			return nil, err
 		}
+		place, err := a.Forecasts.Place(c.UserContext(), a.Store, row, a.Now())
+		if err != nil {
+			return nil, err
+		}
+		v.Queue = a.queuePlace(row, place)
 		v.Actions = buildActions(mayChange, row.Build, v.Newer != nil)
 		if user(c).MayAdminister() == nil && len(v.Attempts) > 0 && v.Attempts[0].State == buildbtw.AttemptPublishing {
 			v.Actions = append(v.Actions, views.BuildAction{Label: "Abandon publication", URL: views.BuildURL(id) + "/abandon", Class: "button danger"})
@@ -146,6 +152,29 @@ func (a *App) buildView(ctx context.Context, db *store.Reader, row store.BuildRo
 	var err error
 	v.Events, err = a.events(ctx, db, store.EventFilter{BuildID: v.ID, Limit: pageHistory, Newest: true})
 	return v, err
+}
+
+// startsSoon is the time before its start from which a build is said to start soon.
+const startsSoon = time.Minute
+
+// queuePlace returns where a pending build stands among those that wait for a machine.
+func (a *App) queuePlace(row store.BuildRow, p *progress.Place) *views.QueuePlace {
+	if p == nil {
+		return nil
+	}
+	v := views.QueuePlace{Number: p.Number, Of: p.Of, Higher: p.Higher, Why: p.Why}
+	if p.Number > 0 {
+		wait := p.Start.Sub(a.Now())
+		v.More, v.Soon, v.Start = p.Number-1-len(p.Before), wait < startsSoon, a.moment(roundEnd(a.Now(), wait.Seconds()))
+	}
+	for _, b := range p.Before {
+		line := views.QueuedBuild{BuildLink: views.BuildLink{ID: b.ID, Pkgbase: b.Pkgbase, Architecture: b.Architecture, Stage: b.Stage, Status: buildbtw.StatusPending}}
+		if b.Buildspace != row.Buildspace {
+			line.Buildspace = b.Buildspace
+		}
+		v.Before = append(v.Before, line)
+	}
+	return &v
 }
 
 // addCauses adds how many builds a failed one blocks, the root causes of a blocked

@@ -46,6 +46,26 @@ func TestABuildThatIsTriedAgainByItselfSaysWhen(t *testing.T) {
 	page.wants(t, ".retry", "no fault of the package: tried 2 times, last: said the test, next try 12:02:30 UTC")
 }
 
+func TestAPendingBuildSaysWhenItStartsOrWhyNot(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "other"), storetest.Plan("first"))
+	s.db.Clock.Advance(time.Second)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("lib", "tool"))
+	tool := fmt.Sprintf("/builds/%d", s.build(t, "tool").ID)
+	s.get(t, tool).wants(t, ".queue-place", "Not started yet: no machine is connected. See the workers", "3 builds for x86_64 wait for a machine.")
+
+	s.db.Claim(t, "w1") // first
+	s.db.Clock.Advance(10 * time.Second)
+	page := s.get(t, tool)
+	page.wants(t, ".queue-place", "2nd of 2 for x86_64, starts about 12:02 UTC · before it: lib")
+	page.wants(t, fmt.Sprintf(".queue-place a[href='/builds/%d']", s.build(t, "lib").ID), "lib")
+	page.wantsNone(t, ".queue-place b:contains('Not started')")
+	s.get(t, fmt.Sprintf("/builds/%d", s.build(t, "lib").ID)).wants(t, ".queue-place", "1st of 2 for x86_64, starts within a minute")
+	s.db.Claim(t, "w2") // lib
+	s.get(t, fmt.Sprintf("/builds/%d", s.build(t, "lib").ID)).wantsNone(t, ".queue-place")
+}
+
 func TestABuildNamesWhatIsNotPublishedFromIt(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

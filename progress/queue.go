@@ -53,6 +53,9 @@ func (k *Forecasts) Place(ctx context.Context, db *store.Store, b store.BuildRow
 	if err != nil {
 		return nil, fmt.Errorf("find the place of build %d in the queue: %w", b.ID, err)
 	}
+	if _, there := q.priorities[b.IterationID]; !there { // it is built on the base alone, when machines are idle
+		return nil, nil
+	}
 	p := &Place{Of: q.waiting[b.Architecture], Why: q.why(b)}
 	turns := q.turns[b.Architecture]
 	at := slices.IndexFunc(turns, func(t Turn) bool { return t.ID == b.ID })

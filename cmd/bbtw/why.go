@@ -22,7 +22,7 @@ func (a *app) whyCommand() *cobra.Command {
 		Use:   "why NAME/PKGBASE | why CHANGESET... PACKAGE",
 		Short: "Why is a build in the set, what does it wait for, what is the root cause?",
 		Long: `With one argument: why a build of a buildspace is in its set, what it waits for,
-and the root cause. With more: why a change would rebuild a package, or why not,
+when it will start, and the root cause. With more: why a change would rebuild a package, or why not,
 without creating anything.`,
 		Example: `  bbtw why curl-openssl-4/mpv
   bbtw why 1234 --json
@@ -77,6 +77,10 @@ func (a *app) why(ctx context.Context, c *api.Client, name, arch string) error {
 	fmt.Fprintln(a.out, plain(fmt.Sprintf("%s %s %s", b.Pkgbase, b.Reason, inParentheses(b.Chain))))
 	if f == nil {
 		fmt.Fprintf(a.out, "%s is %s\n", b.Pkgbase, statusWords(b.Build))
+		a.printPlace(b)
+		if b.TimesUsual > 0 {
+			fmt.Fprintf(a.out, "it has been running for %s: ×%d of usual (%s)\n", inWords(b.TookSeconds), b.TimesUsual, inWords(b.UsualSeconds))
+		}
 	} else {
 		a.printFailure(b, *f)
 	}
@@ -97,6 +101,39 @@ func (a *app) why(ctx context.Context, c *api.Client, name, arch string) error {
 		fmt.Fprintf(a.out, "builds against %s from the base repositories: the %s edge is ignored, on the cycle %s\n", cut.From, strings.Join(cut.Kinds, " and "), strings.Join(cut.Cycle, " → "))
 	}
 	return nil
+}
+
+// printPlace prints when a pending build starts, or why it does not.
+func (a *app) printPlace(b api.BuildDetail) {
+	q := b.Queue
+	if q == nil {
+		return
+	}
+	if q.Why != "" {
+		fmt.Fprintf(a.out, "not started yet: %s; see 'bbtw workers'\n", plain(q.Why))
+	}
+	if q.Place == 0 || q.StartsAt == nil {
+		return
+	}
+	words := fmt.Sprintf("%s of %d for %s, starts about %s", buildbtw.Ordinal(q.Place), q.Of, b.Architecture, q.StartsAt.Local().Format("15:04"))
+	var names []string
+	for _, before := range q.Before {
+		name := before.Pkgbase
+		if before.Buildspace != b.Buildspace {
+			name = before.Buildspace + "/" + name
+		}
+		names = append(names, name)
+	}
+	if more := q.Place - 1 - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	if len(names) > 0 {
+		words += "; before it: " + strings.Join(names, ", ")
+	}
+	if q.Higher > 0 {
+		words += fmt.Sprintf(" (of buildspaces with a higher priority: %d)", q.Higher)
+	}
+	fmt.Fprintln(a.out, plain(words))
 }
 
 // failure is how a build failed.

@@ -30,6 +30,10 @@ func build(status buildbtw.Status) views.BuildDetail {
 		v.Dependencies = neighbours("Dependencies in this iteration", views.NeighbourLine{BuildLink: failed, Kinds: []string{"depends"}})
 		v.Roots, v.WaitingFor, v.Events = []views.RootCause{{BuildLink: failed, Blocks: 412}}, []views.BuildLink{failed}, nil
 	case buildbtw.StatusPending:
+		v.Queue = &views.QueuePlace{
+			Number: 43, Of: 145, Start: ago(-2 * time.Hour), More: 39, Higher: 12,
+			Before: []views.QueuedBuild{{BuildLink: link(6, "git", status)}, {BuildLink: link(61, "gcc", status), Buildspace: "gcc-16"}, {BuildLink: link(62, "rust", status)}},
+		}
 		v.Retry = "tried twice, last: the mirror of the base does not answer, next try 12:01:00 UTC"
 		v.Attempts = []views.AttemptLine{attempt(1, buildbtw.OutcomeInfrastructure, "no space left on device")}
 	case buildbtw.StatusScheduled:
@@ -108,6 +112,14 @@ func sinceBuilt() *views.SinceBuilt {
 		s.Packages = append(s.Packages, buildbtw.PackageChange{Name: fmt.Sprintf("perl-module-%d", i), From: "1.0-1", To: "1.0-2"})
 	}
 	return s
+}
+
+// waitingBuild is one that no machine can take.
+func waitingBuild() views.BuildDetail {
+	v := build(buildbtw.StatusPending)
+	v.Retry, v.Attempts = "", nil
+	v.Architecture, v.Queue = "aarch64", &views.QueuePlace{Of: 45, Why: "no machine that is connected builds for aarch64"}
+	return v
 }
 
 // pipelines are one that waits for a runner after one that came to nothing.

@@ -15,6 +15,7 @@ func buildStories(s views.Shell) []story {
 		{"/build/already-broken", page(s, views.BuildContent(comparedBuild()))},
 		{"/build/not-compared", page(s, views.BuildContent(comparingBuild()))},
 		{"/build/on-the-base", page(base, views.BuildContent(baseBuild()))},
+		{"/build/no-machine", page(s, views.BuildContent(waitingBuild()))},
 		{"/build/dependents", page(s, views.NeighbourContent(neighbourPage()))},
 	}
 	for _, status := range buildbtw.Statuses() {

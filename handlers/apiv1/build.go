@@ -15,6 +15,7 @@ import (
 	"buildbtw/buildlog"
 	"buildbtw/handlers/transfer"
 	"buildbtw/internal/reproduce"
+	"buildbtw/progress"
 	"buildbtw/store"
 )
 
@@ -72,6 +73,11 @@ func (a *API) build(c *fiber.Ctx) error {
 		return err
 	}
 	d := api.BuildDetail{Build: a.wireBuild(row)}
+	place, err := a.Forecasts.Place(c.UserContext(), a.Store, row, a.Now())
+	if err != nil {
+		return err
+	}
+	d.Queue = wirePlace(place)
 	if d.ReusedFrom != "" && d.Attempts == 0 {
 		switch origin, err := a.Store.LogOrigin(c.UserContext(), row.ID); {
 		case err != nil:
@@ -116,6 +122,20 @@ func wireResult(t *store.EndedAttempt) *api.Result {
 	return &api.Result{
 		Build: formatID(t.BuildID), Attempt: t.Number, Buildspace: t.Buildspace, Iteration: t.Iteration, Outcome: t.Outcome, FinishedAt: t.FinishedAt.UTC(),
 	}
+}
+
+func wirePlace(p *progress.Place) *api.QueuePlace {
+	if p == nil {
+		return nil
+	}
+	w := &api.QueuePlace{Place: p.Number, Of: p.Of, Higher: p.Higher, Why: p.Why}
+	if p.Number > 0 {
+		w.StartsAt = utc(&p.Start)
+	}
+	w.Before = list(p.Before, func(t progress.Turn) api.QueuedBuild {
+		return api.QueuedBuild{ID: formatID(t.ID), Pkgbase: t.Pkgbase, Buildspace: t.Buildspace, StartsAt: t.Start.UTC()}
+	})
+	return w
 }
 
 // changeBuild calls change for the build that the path names, and answers with the

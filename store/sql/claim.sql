@@ -143,6 +143,7 @@ FROM iterations AS i
 JOIN buildspaces AS s ON s.id = i.buildspace_id
 WHERE i.state = 'ready'
   AND s.status = 'active'
+  AND NOT s.hidden
 ORDER BY i.id;
 
 -- name: queued_builds
@@ -160,6 +161,7 @@ JOIN buildspaces AS s ON s.id = i.buildspace_id
 JOIN builds AS p ON p.iteration_id = i.id
 WHERE i.state = 'ready'
   AND s.status = 'active'
+  AND NOT s.hidden
   AND p.status = 'pending'
   AND p.twin_of = 0
   AND p.held = ''
