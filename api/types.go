@@ -158,6 +158,7 @@ type Iteration struct {
 	Total      int                      `json:"total"`
 	Failures   map[string]int           `json:"failures,omitempty"` // failed and flaky builds by the word of their verdict; not in lists
 	Blockers   []Blocker                `json:"blockers,omitempty"`
+	Freed      *int                     `json:"freed,omitempty"` // builds that could go on when the builds of the query fix were fixed; fixing all blockers frees Blocked
 	Repository []ArchRepository         `json:"repositories,omitempty"`
 	Latest     *LatestRepository        `json:"latest_repository,omitempty"` // nil while no iteration of the buildspace is complete
 	Upgrade    *Upgrade                 `json:"upgrade,omitempty"`

@@ -291,14 +291,15 @@ func (a *App) addIteration(ctx context.Context, v *views.Iteration, number int, 
 // addBlockers adds the failed builds that block most, what fixing them is worth and
 // how each can be fixed, and those that failed alike.
 func (a *App) addBlockers(ctx context.Context, v *views.Iteration, iteration int64, fix [][]byte) error {
-	blockers, err := a.Store.Blockers(ctx, iteration, pageBlockers)
+	blockers, err := a.Store.Blockers(ctx, iteration, maxBlockers)
 	if err != nil {
 		return err
 	}
-	for _, b := range blockers {
+	v.BlockersMore = max(0, len(blockers)-pageBlockers)
+	for _, b := range blockers[:len(blockers)-v.BlockersMore] {
 		v.Blockers = append(v.Blockers, views.Blocker{Build: buildLink(b.Build), Blocks: b.Blocks, Frees: b.Frees})
 	}
-	if err := a.addFreed(ctx, v, iteration, fix); err != nil {
+	if err := a.addFreed(ctx, v, iteration, blockers, fix); err != nil {
 		return err
 	}
 	failed, err := a.Store.FixableBuilds(ctx, iteration)
@@ -316,14 +317,16 @@ func (a *App) addBlockers(ctx context.Context, v *views.Iteration, iteration int
 	return nil
 }
 
-// addFreed counts what fixing some of the listed blockers is worth, and all of them.
-func (a *App) addFreed(ctx context.Context, v *views.Iteration, iteration int64, fix [][]byte) (err error) {
+// addFreed counts what fixing some of the listed blockers is worth, and all blockers.
+func (a *App) addFreed(ctx context.Context, v *views.Iteration, iteration int64, blockers []store.Blocker, fix [][]byte) (err error) {
 	if len(v.Blockers) < 2 {
 		return nil
 	}
 	var all, ticked []int64
-	for i, b := range v.Blockers {
+	for _, b := range blockers {
 		all = append(all, b.Build.ID)
+	}
+	for i, b := range v.Blockers {
 		if slices.ContainsFunc(fix, func(id []byte) bool { return string(id) == strconv.FormatInt(b.Build.ID, 10) }) {
 			ticked, v.Blockers[i].Ticked = append(ticked, b.Build.ID), true
 		}

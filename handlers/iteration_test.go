@@ -222,6 +222,28 @@ func TestWhatFixingSomethingIsWorth(t *testing.T) {
 	s.poll(t, fmt.Sprintf("/buildspaces/lib?fix=%d&fix=%d", lib, other), "").wants(t, ".worth-sum", "Fixing 2 ticked builds frees 3 builds")
 }
 
+// All that block are counted, not only those that are listed.
+func TestWhatFixingEverythingIsWorth(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	plan := []string{}
+	for i := range 13 {
+		plan = append(plan, fmt.Sprintf("lib%02d", i))
+	}
+	for i := range 13 {
+		plan = append(plan, fmt.Sprintf("app%02d: lib%02d", i, i))
+	}
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan(plan...))
+	for range 13 {
+		s.db.End(t, s.db.Claim(t, "w1"), buildbtw.OutcomeFailed)
+	}
+	page := s.get(t, "/buildspaces/lib")
+	if n := page.Find(".blockers li").Length(); n != 10 {
+		t.Errorf("%d are listed", n)
+	}
+	page.wants(t, ".worth-sum", "All 13 together free 13 builds", "The 3 that are not listed block fewer each")
+}
+
 func TestTheSlowestBuildsAreFound(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -183,6 +183,9 @@ func (a *app) printShown(all shown, l *listing[api.Build]) error {
 	for _, b := range it.Blockers {
 		fmt.Fprintf(a.out, "%s %s: %s%s\n", b.Build.Pkgbase, b.Build.Status, blocksWords(b), errorWords(b.Build.Error))
 	}
+	if len(it.Blockers) > 1 {
+		fmt.Fprintf(a.out, "fixing all that block others frees %s\n", plural(it.Blocked, "build"))
+	}
 	for _, line := range causeLines(all.Builds) {
 		fmt.Fprintln(a.out, plain(line))
 	}

@@ -108,7 +108,7 @@ func failedIteration() views.Iteration {
 	v.Builds.Start, v.Builds.Total, v.Cuts = 0, len(v.Builds.Lines), nil
 	v.Forecast.Remaining, v.Forecast.Blocked, v.Forecast.Chain, v.Forecast.Left, v.Forecast.BlockedWork = 0, 12, nil, "", "1.6 h"
 	v.Blockers[0].Blocks, v.Blockers[0].Frees, v.Iterations[0].Status = 11, 10, v.Status
-	v.Freed = views.Freed{Ticked: 0, All: 12}
+	v.BlockersMore, v.Freed = 3, views.Freed{Ticked: 0, All: 12}
 	return v
 }
 

@@ -43,6 +43,14 @@ func TestBuildSaysWhyItWaitsAndForWhat(t *testing.T) {
 	if it.Status != buildbtw.IterationStatusFailed || it.Blocked != 1 || len(it.Blockers) != 1 || it.Blockers[0].Blocks != 1 || it.Blockers[0].Frees != 1 {
 		t.Errorf("iteration: %+v", it)
 	}
+	if it.Freed != nil {
+		t.Errorf("nobody asked what is freed: %d", *it.Freed)
+	}
+	s.call("GET", "/buildspaces/work/iterations/1?fix="+it.Blockers[0].Build.ID+","+beta.ID, nil, 200, &it)
+	if it.Freed == nil || *it.Freed != 1 {
+		t.Errorf("freed: %v", it.Freed)
+	}
+	s.wantProblem(s.call("GET", "/buildspaces/work/iterations/1?fix=lib", nil, 404, nil), 404, "no build")
 }
 
 func TestRetryAndCancelOneAndAll(t *testing.T) {

@@ -81,6 +81,21 @@ func (a *API) iteration(c *fiber.Ctx) error {
 		return err
 	}
 	w := a.wireIteration(row)
+	if c.Query("fix") != "" {
+		var fixed []int64
+		for _, text := range strings.Split(c.Query("fix"), ",") {
+			id, err := buildbtw.ParseBuildID(text)
+			if err != nil {
+				return err
+			}
+			fixed = append(fixed, id)
+		}
+		freed, err := a.Store.Freed(c.UserContext(), row.ID, fixed)
+		if err != nil {
+			return err
+		}
+		w.Freed = &freed
+	}
 	w.Blocked = blocked[row.ID].Builds
 	verdicts, err := a.Store.Verdicts(c.UserContext(), row.ID)
 	if err != nil {

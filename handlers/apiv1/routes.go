@@ -131,6 +131,7 @@ func (a *API) iterationRoutes() []route {
 		{
 			method: "GET", path: iterations + "/{number}", summary: "One iteration, by number or latest", may: buildbtw.User.MayRead,
 			handler: a.iteration, answer: api.Iteration{},
+			query: []parameter{{"fix", "ids of builds, separated by commas: freed is what fixing all of them is worth"}},
 		},
 		{
 			method: "GET", path: iterations + "/{number}/graph", summary: "The build graph of one architecture", may: buildbtw.User.MayRead,
