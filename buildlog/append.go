@@ -110,6 +110,7 @@ func (l *Logs) append(attempt buildbtw.AttemptName, offset int64, chunk io.Reade
 	}
 	end, err = l.write(f, size, chunk)
 	if end > size {
+		l.stamp(attempt, size)
 		g.wake()
 		l.growth.Publish([]int64{attempt.ID})
 	}

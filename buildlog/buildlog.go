@@ -21,6 +21,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/internal/hints"
+	"buildbtw/internal/lru"
 )
 
 // MaxSize is the maximum size of a log in bytes. The rest is dropped, with a
@@ -40,7 +41,13 @@ type Logs struct {
 	open map[buildbtw.AttemptName]*log // those in use at the moment
 
 	growth hints.Feed[[]int64]
+
+	Now     func() time.Time // when pieces of logs come
+	stamped *lru.Cache[buildbtw.AttemptName, lastStamp]
 }
+
+// stampedLogs is how many logs that are written to need not look when they last were.
+const stampedLogs = 4096
 
 // log is the state shared by goroutines that use the same attempt's log. It lives as
 // long as one of them holds it.
@@ -64,6 +71,7 @@ func Open(dir string) (*Logs, error) {
 	}
 	return &Logs{
 		dir: dir, maxSize: MaxSize, finder: newFinder(), scans: make(chan struct{}, maxScans), patient: searchTime,
+		Now: time.Now, stamped: lru.New[buildbtw.AttemptName, lastStamp](stampedLogs),
 		open: map[buildbtw.AttemptName]*log{}, growth: hints.Feed[[]int64]{Merge: mergeAttempts},
 	}, nil
 }

@@ -25,7 +25,7 @@ type stored struct {
 }
 
 // indexVersion changes with the rules and the form of the file.
-const indexVersion = 2
+const indexVersion = 3
 
 func (l *Logs) indexPath(attempt buildbtw.AttemptName) string {
 	path := l.path(attempt)

@@ -10,9 +10,10 @@ import (
 
 // Mark is a line that matters: an error, or the beginning of a phase.
 type Mark struct {
-	Line int64  `json:"line"` // from 1
-	Kind string `json:"kind"` // who says so: makepkg, compiler, linker, …
-	Text string `json:"text"` // the line, cut where it is long
+	Line   int64  `json:"line"`   // from 1
+	Offset int64  `json:"offset"` // of the line's first byte in the log
+	Kind   string `json:"kind"`   // who says so: makepkg, compiler, linker, …
+	Text   string `json:"text"`   // the line, cut where it is long
 }
 
 // phase is the kind of marks at which a phase of the build begins.
@@ -197,6 +198,6 @@ func (x *index) findMarks(f *finder, lines []byte) {
 		}
 		line += int64(bytes.Count(lines[counted:start], newline))
 		counted, at = start, end
-		x.add(Mark{Line: line, Kind: known.kind, Text: says})
+		x.add(Mark{Line: line, Offset: x.Scanned + int64(start), Kind: known.kind, Text: says})
 	}
 }

@@ -18,6 +18,9 @@ type View struct {
 	index *index
 	logs  *Logs
 	free  func()
+
+	attempt buildbtw.AttemptName
+	stamps  []stamp // nil until they are asked for
 }
 
 // logFile is a file, or nothing in the place of one.
@@ -35,7 +38,7 @@ func (*emptyFile) Close() error { return nil }
 // is not indexed yet. A log that does not exist is an empty one.
 func (l *Logs) View(ctx context.Context, attempt buildbtw.AttemptName) (*View, error) {
 	g := l.hold(attempt)
-	v := &View{logs: l, free: func() { l.release(attempt, g) }}
+	v := &View{attempt: attempt, logs: l, free: func() { l.release(attempt, g) }}
 	g.indexing.Lock()
 	err := v.open(ctx, attempt, g)
 	g.indexing.Unlock()
@@ -150,6 +153,7 @@ func (v *View) Phases() []Mark { return v.index.Phases }
 // Line is one line of a log.
 type Line struct {
 	Number int64  // from 1
+	Offset int64  // of its first byte in the log
 	Text   []byte // raw, without the newline; of a long line a part
 	Size   int64  // bytes of the whole line, without the newline
 }
@@ -285,7 +289,7 @@ func (r *lineReader) next() (Line, error) {
 		size = end - r.at.Offset
 	}
 	text, err := r.keep(size)
-	line := Line{Number: r.at.Line, Text: text, Size: size}
+	line := Line{Number: r.at.Line, Offset: r.at.Offset, Text: text, Size: size}
 	r.buf = r.buf[min(size+1, int64(len(r.buf))):]
 	r.at = start{r.at.Line + 1, r.at.Offset + size + 1}
 	return line, err
