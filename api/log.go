@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // LogState is the size of an attempt's log with its errors and phases.
@@ -22,6 +23,8 @@ type LogMark struct {
 	Line int64  `json:"line"` // from 1
 	Kind string `json:"kind"` // makepkg, compiler, linker, …, or phase
 	Text string `json:"text"`
+
+	At *time.Time `json:"at,omitempty"` // of a phase: about when it began; absent when that is not known
 }
 
 // LogLines is a window of a log.
@@ -35,6 +38,8 @@ type LogLine struct {
 	Line int64  `json:"line"`
 	Text string `json:"text"` // of a long line only a part
 	Size int64  `json:"size"` // bytes of the whole line as it was written
+
+	At *time.Time `json:"at,omitempty"` // about when it came; absent when that is not known
 }
 
 // LogHits are the hits of a search.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/a-h/templ"
 	"github.com/gofiber/fiber/v2"
@@ -88,13 +90,13 @@ func (a *App) logLive(c *fiber.Ctx, id int64, number int) (*livePage, error) {
 	marks, found := log.Errors()
 	v.Finds = views.LogFinds{
 		Place: views.LogPlace{Build: id, Attempt: attempt.Number}, State: attempt.State, Outcome: attempt.Outcome,
-		Message: attempt.Message, Errors: logMarks(marks), Found: found, Phases: logMarks(log.Phases()),
+		Message: attempt.Message, Errors: logMarks(marks), Found: found, Phases: a.logPhases(log, attempt),
 	}
 	for _, t := range attempts {
 		v.Attempts = append(v.Attempts, views.LogAttempt{Number: t.Number, State: t.State, Outcome: t.Outcome})
 	}
 	if !wantsPart(c) {
-		if v.Window, err = logWindow(c, log, v.Place); err != nil {
+		if v.Window, err = logWindow(c, log, v.Place, attempt.StartedAt); err != nil {
 			return nil, err
 		}
 		if v.Place.Query.Text != "" {
@@ -164,7 +166,7 @@ func (a *App) logLines(c *fiber.Ctx) error {
 		return err
 	}
 	defer log.Close()
-	w, err := logWindow(c, log, views.LogPlace{Build: attempt.BuildID, Attempt: attempt.Number})
+	w, err := logWindow(c, log, views.LogPlace{Build: attempt.BuildID, Attempt: attempt.Number}, attempt.StartedAt)
 	if err != nil {
 		return err
 	}
@@ -198,8 +200,8 @@ func logQuery(c *fiber.Ctx) views.LogQuery {
 }
 
 // logWindow reads the lines that a request asks for: around line, from one on,
-// before one, or the last.
-func logWindow(c *fiber.Ctx, log *buildlog.View, place views.LogPlace) (views.LogWindow, error) {
+// before one, or the last. Their times count from the start of the attempt.
+func logWindow(c *fiber.Ctx, log *buildlog.View, place views.LogPlace, started time.Time) (views.LogWindow, error) {
 	w := views.LogWindow{Place: place, Total: log.Lines()}
 	at := map[string]int64{}
 	for _, name := range []string{"line", "from", "before", "limit"} {
@@ -232,10 +234,35 @@ func logWindow(c *fiber.Ctx, log *buildlog.View, place views.LogPlace) (views.Lo
 		lines, err = log.Before(log.Lines()+1, n)
 	}
 	for _, l := range lines {
-		w.Lines = append(w.Lines, views.LogLine{Number: l.Number, Spans: ansi.Line(l.Text), Left: l.Size - int64(len(l.Text))})
+		line := views.LogLine{Number: l.Number, Spans: ansi.Line(l.Text), Left: l.Size - int64(len(l.Text))}
+		if at := log.Time(l.Offset); !at.IsZero() {
+			line.After = views.Elapsed(at.Sub(started))
+		}
+		w.Lines = append(w.Lines, line)
 	}
 	w.Chosen = at["line"]
 	return w, err
+}
+
+// logPhases returns the phases of an attempt, each with how long it took: until the next
+// one begins, or until the attempt ended.
+func (a *App) logPhases(log *buildlog.View, attempt buildbtw.Attempt) []views.LogPhase {
+	marks := log.Phases()
+	phases := make([]views.LogPhase, len(marks))
+	end := a.Now()
+	if attempt.FinishedAt != nil {
+		end = *attempt.FinishedAt
+	}
+	last := log.Lines()
+	for i, m := range slices.Backward(marks) {
+		phases[i].Line, phases[i].Text, phases[i].Lines = m.Line, m.Text, last-m.Line+1
+		begin := log.Time(m.Offset)
+		if !begin.IsZero() && !end.IsZero() {
+			phases[i].Took = views.Took(max(0, end.Sub(begin)))
+		}
+		end, last = begin, m.Line-1
+	}
+	return phases
 }
 
 func logMarks(marks []buildlog.Mark) []views.LogMark {

@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -164,5 +165,23 @@ func TestALongLineIsCutAndSaysSo(t *testing.T) {
 	page.wants(t, "#L3", "end")
 	if len(page.body) > 60<<10 {
 		t.Errorf("the page has %d bytes", len(page.body))
+	}
+}
+
+// Beside each line stands when it came, and at each phase how long it took.
+func TestALogShowsWhenItsLinesCame(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	path, _ := s.running(t, "==> Starting build()...\ncc x.c\n==> Starting check()...\nok\n")
+	page := s.get(t, path+"/log")
+	if n := page.Find("#log-box.timed .log-line .log-time").Length(); n != 4 {
+		t.Errorf("%d of 4 lines have times", n)
+	}
+	if after := page.Find("#L1 .log-time").Text(); !regexp.MustCompile(`^(\d+:)?\d+:\d\d$`).MatchString(after) {
+		t.Errorf("the first line came after %q", after)
+	}
+	phases := page.Find("[aria-labelledby=h-log-phases] .log-phase")
+	if words := strings.Join(strings.Fields(phases.First().Text()), " "); !regexp.MustCompile(`^2 lines in \d+ .+`).MatchString(words) || phases.Length() != 2 {
+		t.Errorf("%d phases, the first %q", phases.Length(), words)
 	}
 }

@@ -100,6 +100,7 @@ func newSiteWith(t testing.TB, sources map[string]string, change ...func(*handle
 	s := &site{db: storetest.NewWith(t, func(o *store.Options) { o.CanCompare = true })}
 	change = append([]func(*handlers.Deps){func(d *handlers.Deps) {
 		d.Store, d.Now, s.logs = s.db.Store, s.db.Clock.Now, d.Logs
+		d.Logs.Now = d.Now
 		d.Auth = newAuth(d.Store, d.Now, true)
 		d.Publisher.Store = s.db.Store
 		c := d.Catalog.Config

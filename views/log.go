@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/a-h/templ"
 
@@ -122,7 +123,17 @@ func (w LogWindow) Last() int64 { return w.First() + int64(len(w.Lines)) - 1 }
 type LogLine struct {
 	Number int64
 	Spans  []ansi.Span
-	Left   int64 // bytes of the line that are left out
+	Left   int64  // bytes of the line that are left out
+	After  string // how long after the start of the attempt; empty when that is not known
+}
+
+// Elapsed is a duration as a clock shows it: "1:02:03", or "2:03" below an hour.
+func Elapsed(d time.Duration) string {
+	seconds := int(max(0, d).Seconds())
+	if seconds < 3600 {
+		return fmt.Sprintf("%d:%02d", seconds/60, seconds%60)
+	}
+	return fmt.Sprintf("%d:%02d:%02d", seconds/3600, seconds/60%60, seconds%60)
 }
 
 // LogFinds is what the lines of a log tell, and how its attempt stands.
@@ -133,7 +144,14 @@ type LogFinds struct {
 	Message string
 	Errors  []LogMark // the first ones and the last
 	Found   int       // so many there are
-	Phases  []LogMark
+	Phases  []LogPhase
+}
+
+// LogPhase is a part of the build: the line with which it begins, and how much it is.
+type LogPhase struct {
+	LogMark
+	Lines int64  // of the log
+	Took  string // empty when that is not known
 }
 
 // LogMark is a line that matters.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"buildbtw"
 	"buildbtw/api"
@@ -42,7 +43,8 @@ func colours() []string {
 func rows(first int64, text []string) []views.LogLine {
 	var lines []views.LogLine
 	for i, t := range text {
-		lines = append(lines, views.LogLine{Number: first + int64(i), Spans: ansi.Line([]byte(t))})
+		n := first + int64(i)
+		lines = append(lines, views.LogLine{Number: n, Spans: ansi.Line([]byte(t)), After: views.Elapsed(time.Duration(n) * 130 * time.Millisecond)})
 	}
 	return lines
 }
@@ -85,8 +87,9 @@ func failedLog() views.LogPage {
 		{Line: 136, Kind: "make", Text: text[135]},
 		{Line: 137, Kind: "makepkg", Text: text[136]},
 	}
-	v.Finds.Phases = []views.LogMark{
-		{Line: 1, Text: "==> Starting build()..."}, {Line: 20, Text: "==> Starting check()..."},
+	v.Finds.Phases = []views.LogPhase{
+		{LogMark: views.LogMark{Line: 1, Text: "==> Starting build()..."}, Lines: 19, Took: "1 min 3 s"},
+		{LogMark: views.LogMark{Line: 20, Text: "==> Starting check()..."}, Lines: 118, Took: "12 s"},
 	}
 	return v
 }
@@ -97,7 +100,7 @@ func colouredLog() views.LogPage {
 
 func runningLog() views.LogPage {
 	v := logPage(buildbtw.AttemptRunning, "", rows(hugeLines-399, made(hugeLines-399, 400)))
-	v.Finds.Phases = []views.LogMark{{Line: 3, Text: "==> Starting build()..."}}
+	v.Finds.Phases = []views.LogPhase{{LogMark: views.LogMark{Line: 3, Text: "==> Starting build()..."}, Lines: hugeLines - 2}}
 	return v
 }
 

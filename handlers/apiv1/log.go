@@ -174,7 +174,7 @@ func (a *API) logLines(c *fiber.Ctx) error {
 		return err
 	}
 	return send(c, api.LogLines{Total: v.Lines(), Lines: list(lines, func(l buildlog.Line) api.LogLine {
-		return api.LogLine{Line: l.Number, Text: string(ansi.Plain(l.Text)), Size: l.Size}
+		return api.LogLine{Line: l.Number, Text: string(ansi.Plain(l.Text)), Size: l.Size, At: known(v.Time(l.Offset))}
 	})})
 }
 
@@ -237,6 +237,9 @@ func (a *API) logState(c *fiber.Ctx) error {
 		state := stateOf(attempt, v)
 		list, _ := v.Errors()
 		state.Errors, state.Phases = wireMarks(list), wireMarks(v.Phases())
+		for i, m := range v.Phases() {
+			state.Phases[i].At = known(v.Time(m.Offset))
+		}
 		return send(c, state)
 	}
 	c.Set(fiber.HeaderCacheControl, "no-cache")
@@ -268,6 +271,14 @@ func stateOf(attempt buildbtw.Attempt, v *buildlog.View) api.LogState {
 
 func wireMarks(marks []buildlog.Mark) []api.LogMark {
 	return list(marks, func(m buildlog.Mark) api.LogMark { return api.LogMark{Line: m.Line, Kind: m.Kind, Text: m.Text} })
+}
+
+// known returns nil for a time that is not known.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 // stateStream is the state that was last sent to one reader, and when.

@@ -83,6 +83,10 @@ function start(viewer) {
   byId("log-position").addEventListener("input", (event) => rows.show(event.target.valueAsNumber));
   byId("log-follow")?.addEventListener("click", () => (following ? follow(false) : rows.end()));
   byId("log-wrap").addEventListener("click", () => wrap(byId("log-wrap").ariaPressed !== "true"));
+  byId("log-times").addEventListener("click", ({ currentTarget }) => {
+    const on = rows.box.classList.toggle("timed");
+    currentTarget.setAttribute("aria-pressed", String(on));
+  });
   addEventListener("hashchange", () => chosen.read() && rows.show(chosen.from));
 
   function wrap(on) {
@@ -108,7 +112,7 @@ function start(viewer) {
 
   const keys = {
     n: () => stepTo("error", 1), p: () => stepTo("error", -1), N: () => stepTo("hit", 1), P: () => stepTo("hit", -1),
-    w: () => byId("log-wrap").click(), f: () => byId("log-follow")?.click(),
+    w: () => byId("log-wrap").click(), t: () => byId("log-times").click(), f: () => byId("log-follow")?.click(),
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input, textarea, select")) return;
