@@ -155,7 +155,7 @@ func (a *App) tokenFromForm(c *fiber.Ctx, kind buildbtw.UserKind) (made views.Ma
 }
 
 // endAccess calls end for the session or token that the path names, and goes back.
-func endAccess(end func(c *fiber.Ctx, id int64) error, back string) fiber.Handler {
+func (a *App) endAccess(end func(c *fiber.Ctx, id int64) error, back string) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		id, err := strconv.ParseInt(c.Params("id"), 10, 64)
 		if err != nil {
@@ -164,7 +164,7 @@ func endAccess(end func(c *fiber.Ctx, id int64) error, back string) fiber.Handle
 		if err := end(c, id); err != nil {
 			return err
 		}
-		return seeOther(c, back)
+		return a.seeOtherWith(c, back, views.Word{Text: "Ended: it lets nobody in any more."})
 	}
 }
 

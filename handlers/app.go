@@ -84,6 +84,7 @@ type App struct {
 	diffs    *lru.Cache[diffKey, views.Diff]   // between iterations, for the pages
 	pkgInfos *lru.Cache[string, *alpm.PkgInfo] // of package files, by digest
 	parts    *lru.Cache[string, *cachedParts]  // of the pages that are polled
+	words    *lru.Cache[string, saidWord]      // that pages begin with after a form
 	news     *news                             // what changes, for the pages that show it
 	graphs   graphs                            // that people look at
 	grids    *progress.Grids                   // of packages
@@ -122,7 +123,7 @@ func New(d Deps) (*App, error) {
 	a := &App{
 		Deps: d, hosts: accepted, https: strings.HasPrefix(d.Settings.ServerURL, "https://"), cookie: newCookie(d.Settings), assets: assets, metrics: newMetrics(), parts: lru.New[string, *cachedParts](cachedPages), diffs: lru.New[diffKey, views.Diff](cachedDiffs),
 		pkgInfos: lru.New[string, *alpm.PkgInfo](cachedInfos), graphs: graphs{recent: lru.New[graphKey, *shownGraph](cachedGraphs)},
-		grids: progress.NewGrids(), times: lru.New[progress.TimeRequest, progress.Timeline](cachedTimes), news: newNews(d.Store, d.Logs, d.Now()),
+		grids: progress.NewGrids(), words: lru.New[string, saidWord](waitingWords), times: lru.New[progress.TimeRequest, progress.Timeline](cachedTimes), news: newNews(d.Store, d.Logs, d.Now()),
 	}
 	if a.MaxConnections == 0 {
 		a.MaxConnections = defaultConnections

@@ -75,18 +75,19 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 }
 
 // changeBuild calls change for the build that the path names, wakes the
-// scheduler, and redirects to the build's page.
-func (a *App) changeBuild(change func(ctx context.Context, actor string, id int64) (store.BuildRow, error)) fiber.Handler {
+// scheduler, and redirects to the build's page, which begins with what was done.
+func (a *App) changeBuild(change func(ctx context.Context, actor string, id int64) (store.BuildRow, error), done string) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		id, err := buildbtw.ParseBuildID(c.Params("id"))
 		if err != nil {
 			return err
 		}
-		if _, err := change(c.UserContext(), user(c).Name, id); err != nil {
+		row, err := change(c.UserContext(), user(c).Name, id)
+		if err != nil {
 			return err
 		}
 		a.Wake()
-		return seeOther(c, views.BuildURL(id))
+		return a.seeOtherWith(c, views.BuildURL(id), buildWord(row, done))
 	}
 }
 

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -53,70 +52,23 @@ func (a *App) newIteration(ctx context.Context, actor, name string) (struct{}, e
 }
 
 // changeBuildspace calls change for the buildspace that the path names, wakes the
-// scheduler, and redirects to the buildspace's page.
-func changeBuildspace[T any](a *App, change func(ctx context.Context, actor, name string) (T, error)) fiber.Handler {
+// scheduler, and redirects to the buildspace's page, which begins with a word about the
+// result.
+func changeBuildspace[T any](a *App, change func(ctx context.Context, actor, name string) (T, error), word func(name string, result T) views.Word) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		name, err := param(c, "name")
 		if err != nil {
 			return err
 		}
-		if _, err := change(c.UserContext(), user(c).Name, name); err != nil {
+		result, err := change(c.UserContext(), user(c).Name, name)
+		if err != nil {
 			return err
 		}
 		a.Wake()
-		return seeOther(c, views.BuildspaceURL(name))
+		return a.seeOtherWith(c, views.BuildspaceURL(name), word(name, result))
 	}
 }
 
 // seeOther redirects a browser from a form that was sent to a page, so that loading
 // it again sends nothing twice.
 func seeOther(c *fiber.Ctx, url string) error { return c.Redirect(url, fiber.StatusSeeOther) }
-
-// activityEvents is how many events a page of the history has.
-const activityEvents = 100
-
-// activityPage shows the history of a buildspace, newest first.
-func (a *App) activityPage(c *fiber.Ctx) error {
-	name, err := param(c, "name")
-	if err != nil {
-		return err
-	}
-	w := watched{topics: []string{topicBuildspace(name)}, query: []string{"all", "before"}, seconds: 5}
-	return a.renderLive(c, w, func() (*livePage, error) {
-		row, err := a.Store.Buildspace(c.UserContext(), name)
-		if err != nil {
-			return nil, err
-		}
-		v := views.Activity{Buildspace: name, Everything: c.Query("all") != ""}
-		if row.Latest != nil {
-			v.Number = row.Latest.Number
-			if v.Architectures, err = a.Store.Architectures(c.UserContext(), row.Latest.ID); err != nil {
-				return nil, err
-			}
-		}
-		before := c.QueryInt("before")
-		if before < 0 {
-			return nil, buildbtw.Invalid("%d is no event; take the address from the page before", before)
-		}
-		f := store.EventFilter{Buildspace: name, Before: int64(before), Limit: activityEvents, Newest: true}
-		v.Toggle = self(c, map[string]string{"all": "", "before": ""})
-		if !v.Everything {
-			f.Without = byItself()
-			v.Toggle = self(c, map[string]string{"all": "yes", "before": ""})
-		}
-		rows, err := a.Store.Events(c.UserContext(), f)
-		if err != nil {
-			return nil, err
-		}
-		v.Events = a.eventLines(rows, true)
-		if before != 0 {
-			v.Newest = self(c, map[string]string{"before": ""})
-		}
-		if len(rows) == activityEvents {
-			v.Older = self(c, map[string]string{"before": strconv.FormatInt(rows[len(rows)-1].ID, 10)})
-		}
-		s := a.shell(c, views.NavBuildspaces, "Activity of "+name)
-		s.Crumbs = views.BuildspaceCrumbs(name, views.Crumb{Label: "Activity"})
-		return onePart(s, views.ActivityContent(v)), nil
-	})
-}

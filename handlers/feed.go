@@ -1,7 +1,10 @@
 package handlers
 
 import (
+	"context"
+	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +23,14 @@ const (
 	mimeSVG     = "image/svg+xml; charset=utf-8"
 )
 
-// buildspaceFeed answers with an Atom feed (RFC 4287) of a buildspace's events.
+// feed answers with an Atom feed (RFC 4287) of what needs somebody, and what is done, in
+// all buildspaces.
+func (a *App) feed(c *fiber.Ctx) error {
+	page := a.Settings.ServerURL + "/activity"
+	return a.sendNews(c, views.Feed{ID: page, Title: "buildbtw", Page: page, Self: a.Settings.ServerURL + "/feed.atom", Updated: time.Unix(0, 0)}, "")
+}
+
+// buildspaceFeed answers with the same of one buildspace.
 func (a *App) buildspaceFeed(c *fiber.Ctx) error {
 	name, err := param(c, "name")
 	if err != nil {
@@ -30,42 +40,139 @@ func (a *App) buildspaceFeed(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	// What follows by itself from something else needs nobody's attention.
-	without := append(byItself(), buildbtw.CauseLeased, buildbtw.CauseDispatched, buildbtw.CauseReleased, buildbtw.CauseSuperseded)
-	events, err := a.Store.Events(c.UserContext(), store.EventFilter{Buildspace: name, Newest: true, Limit: feedEntries, Without: without})
-	if err != nil {
-		return err
-	}
 	page := a.Settings.ServerURL + views.BuildspaceURL(name)
 	feed := views.Feed{
 		ID: page, Title: "buildbtw: " + name, Page: page, Self: page + "/feed.atom", Updated: row.CreatedAt,
 		Subtitle: a.buildspaceView(row).Summary(),
+	}
+	return a.sendNews(c, feed, name)
+}
+
+// sendNews fills a feed with the news of a buildspace, or of all, and answers with it:
+// failures, with what they block, ends of iterations, and what happened to buildspaces and
+// workers. A package that is built is no news.
+func (a *App) sendNews(c *fiber.Ctx, feed views.Feed, buildspace string) error {
+	overview, err := a.Store.ActiveOverview(c.UserContext())
+	if err != nil {
+		return err
+	}
+	events, err := a.newsEvents(c.UserContext(), buildspace)
+	if err != nil {
+		return err
+	}
+	failed := map[int64]bool{} // iterations
+	for _, e := range events {
+		failed[e.IterationID] = failed[e.IterationID] || e.BuildID != 0
+	}
+	blocks := map[int64]int{} // by build
+	for _, row := range overview {
+		if row.Latest == nil || buildspace != "" && row.Name != buildspace {
+			continue
+		}
+		if entry, over := a.endEntry(row); over {
+			feed.Entries = append(feed.Entries, entry)
+		}
+		if !failed[row.Latest.ID] {
+			continue
+		}
+		blockers, err := a.Store.Blockers(c.UserContext(), row.Latest.ID, maxBlockers)
+		if err != nil {
+			return err
+		}
+		for _, b := range blockers {
+			blocks[b.Build.ID] = b.Blocks
+		}
 	}
 	rows, err := a.Store.FailedOf(c.UserContext(), events)
 	if err != nil {
 		return err
 	}
 	for _, e := range events {
-		entry := views.FeedEntry{ // an entry's id never changes, as an event's does not
-			ID: a.Settings.ServerURL + "/events/" + strconv.FormatInt(e.ID, 10), Updated: e.At, Author: e.Actor, Summary: e.Message,
-			Page: a.Settings.ServerURL + views.BuildspaceURL(e.Buildspace),
-		}
-		switch {
-		case e.BuildID != 0:
-			entry.Title = e.Pkgbase + " " + string(e.To) + " (" + e.Buildspace + " #" + strconv.Itoa(e.Iteration) + ", " + e.Architecture + ")"
-			entry.Page = a.Settings.ServerURL + views.BuildURL(e.BuildID)
-			if r, failed := rows[e.BuildID]; failed && e.To == r.Status && e.To == buildbtw.StatusFailed {
-				entry.Summary += " " + r.Pkgbase + ": " + r.VerdictWords() + "."
-			}
-		case e.Iteration != 0:
-			entry.Title = e.Buildspace + " #" + strconv.Itoa(e.Iteration) + ": " + e.Message
-			entry.Page = a.Settings.ServerURL + views.IterationURL(e.Buildspace, e.Iteration)
-		default:
-			entry.Title = e.Buildspace + ": " + e.Message
+		entry := a.eventEntry(e, blocks[e.BuildID])
+		if r, failed := rows[e.BuildID]; failed && e.To == r.Status && e.To == buildbtw.StatusFailed {
+			entry.Summary += " " + r.Pkgbase + ": " + r.VerdictWords() + "."
 		}
 		feed.Entries = append(feed.Entries, entry)
 	}
+	slices.SortStableFunc(feed.Entries, func(x, y views.FeedEntry) int { return y.Updated.Compare(x.Updated) })
+	feed.Entries = feed.Entries[:min(len(feed.Entries), feedEntries)]
 	return a.sendFeed(c, feed)
+}
+
+// endEntry returns the news that nothing of a buildspace's iteration is left to do.
+func (a *App) endEntry(row store.ActiveRow) (views.FeedEntry, bool) {
+	counts := row.Latest.Counts.Shown(row.Blocked.Builds)
+	status := row.Latest.Status()
+	title := fmt.Sprintf("%s #%d: ", row.Name, row.Latest.Number)
+	switch status {
+	case buildbtw.IterationStatusBuilt:
+		title += "all done"
+	case buildbtw.IterationStatusFailed:
+		title += "stopped by " + views.Plural(counts[buildbtw.StatusFailed], "failure")
+	default:
+		return views.FeedEntry{}, false
+	}
+	page := a.Settings.ServerURL + views.IterationURL(row.Name, row.Latest.Number)
+	return views.FeedEntry{
+		ID:    fmt.Sprintf("%s#%s-%d", page, status, row.Changed.Unix()), // the next end is another
+		Title: title, Page: page, Updated: row.Changed, Author: buildbtw.System, Summary: views.CountWords(counts),
+	}, true
+}
+
+// eventEntry returns an event as an entry of a feed. Its id never changes, as an event's
+// does not.
+func (a *App) eventEntry(e store.EventRow, blocks int) views.FeedEntry {
+	entry := views.FeedEntry{
+		ID: a.Settings.ServerURL + "/events/" + strconv.FormatInt(e.ID, 10), Updated: e.At, Author: e.Actor, Summary: e.Message,
+		Title: e.Message, Page: a.Settings.ServerURL + "/workers",
+	}
+	switch {
+	case e.BuildID != 0:
+		entry.Title = e.Pkgbase + " " + string(e.To) + " (" + e.Buildspace + " #" + strconv.Itoa(e.Iteration) + ", " + e.Architecture + ")"
+		entry.Page = a.Settings.ServerURL + views.BuildURL(e.BuildID)
+		if blocks > 0 {
+			entry.Summary += " It blocks " + views.Plural(blocks, "build") + "."
+		}
+	case e.Iteration != 0:
+		entry.Title = e.Buildspace + " #" + strconv.Itoa(e.Iteration) + ": " + e.Message
+		entry.Page = a.Settings.ServerURL + views.IterationURL(e.Buildspace, e.Iteration)
+	case e.Buildspace != "":
+		entry.Title = e.Buildspace + ": " + e.Message
+		entry.Page = a.Settings.ServerURL + views.BuildspaceURL(e.Buildspace)
+	}
+	return entry
+}
+
+const (
+	newsPage  = 500 // events that are read at once
+	newsPages = 4   // that are read at most for one feed
+)
+
+// newsEvents returns the newest events that are news by themselves.
+func (a *App) newsEvents(ctx context.Context, buildspace string) (news []store.EventRow, err error) {
+	f := store.EventFilter{Buildspace: buildspace, Newest: true, Limit: newsPage, Without: noNews()}
+	for range newsPages {
+		rows, err := a.Store.Events(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range rows {
+			if e.Kind == buildbtw.EventBuild && e.To == buildbtw.StatusFailed || e.Kind != buildbtw.EventBuild && e.BuildID == 0 {
+				news = append(news, e)
+			}
+		}
+		if len(rows) < newsPage || len(news) >= feedEntries {
+			break
+		}
+		f.Before = rows[len(rows)-1].ID
+	}
+	return news[:min(len(news), feedEntries)], nil
+}
+
+// noNews returns the causes after which no build needs somebody who was not there.
+func noNews() []buildbtw.Cause {
+	return append(whatMatters(), buildbtw.CauseFinished, buildbtw.CauseReused, buildbtw.CauseUnchanged, buildbtw.CauseExcluded,
+		buildbtw.CauseRetried, buildbtw.CauseResumed, buildbtw.CauseForced, buildbtw.CauseCancelled, buildbtw.CauseStopped)
 }
 
 // packageFeed answers with an Atom feed of the finished builds of a package, in all

@@ -82,25 +82,44 @@ func TestTheFeedOfABuildspaceTellsWhatEnded(t *testing.T) {
 		titles = append(titles, e.Title)
 	}
 	all := strings.Join(titles, "\n")
-	for _, want := range []string{"app failed (lib #1, x86_64)", "lib built (lib #1, x86_64)"} {
+	for _, want := range []string{"app failed (lib #1, x86_64)", "lib #1: stopped by 1 failure", "lib #1: Iteration 1 was created"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is missing in:\n%s", want, all)
 		}
 	}
-	if strings.Contains(all, "building") || strings.Contains(all, "pending") {
-		t.Errorf("it tells what nobody need act on:\n%s", all)
+	for _, noNews := range []string{"building", "pending", "lib built"} {
+		if strings.Contains(all, noNews) {
+			t.Errorf("it tells what nobody need act on:\n%s", all)
+		}
+	}
+	for _, e := range before.Entries {
+		if strings.HasPrefix(e.Title, "app failed") && !strings.Contains(e.Summary, "It blocks 1 build.") {
+			t.Errorf("a blocker does not tell what it blocks: %q", e.Summary)
+		}
+	}
+	if global := s.feed(t, "/feed.atom"); len(global.Entries) != len(before.Entries) || global.Entries[0].ID != before.Entries[0].ID {
+		t.Errorf("the feed of all: %+v", global.Entries)
 	}
 	s.db.Clock.Advance(time.Hour)
 	_, err := s.db.RetryBuild(t.Context(), hostile, s.build(t, "app").ID)
 	must(t, err)
-	after := s.feed(t, "/buildspaces/lib/feed.atom")
-	if len(after.Entries) != len(before.Entries)+1 || after.Entries[0].Author != hostile || after.Updated <= before.Updated {
-		t.Errorf("after a retry: %+v", after)
-	}
-	for i, e := range before.Entries {
-		if after.Entries[i+1].ID != e.ID {
-			t.Errorf("entry %d has another id now: %s", i, after.Entries[i+1].ID)
+	ids := map[string]bool{}
+	for _, e := range s.feed(t, "/buildspaces/lib/feed.atom").Entries {
+		ids[e.ID] = true
+		if strings.Contains(e.Title, "stopped by") {
+			t.Error("it ended, and goes on since a retry")
 		}
+	}
+	for _, e := range before.Entries {
+		if !ids[e.ID] && !strings.Contains(e.Title, "stopped by") {
+			t.Errorf("%s has another id after a retry", e.Title)
+		}
+	}
+	s.db.Clock.Advance(time.Hour)
+	s.db.End(t, s.db.Claim(t, "w1"), buildbtw.OutcomeFailed)
+	after := s.feed(t, "/buildspaces/lib/feed.atom")
+	if len(after.Entries) != len(before.Entries)+1 || ids[after.Entries[0].ID] || ids[after.Entries[1].ID] || after.Updated <= before.Updated {
+		t.Errorf("after it failed again: %+v", after)
 	}
 	s.get(t, "/buildspaces/none/feed.atom").wantsStatus(t, http.StatusNotFound)
 }

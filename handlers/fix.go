@@ -58,7 +58,7 @@ func (a *App) fix(c *fiber.Ctx, buildspace string, f buildbtw.Fix) error {
 		return err
 	}
 	a.Wake()
-	return seeOther(c, views.BuildspaceURL(buildspace))
+	return a.seeOtherWith(c, views.BuildspaceURL(buildspace), views.Word{Text: "Your fix is taken. " + calculating})
 }
 
 // fixable returns failed builds as pages show them, in their order: why each failed, and what

@@ -359,7 +359,7 @@ func (a *App) events(ctx context.Context, db *store.Reader, f store.EventFilter)
 func (a *App) eventLines(rows []store.EventRow, named bool) []views.EventLine {
 	lines := make([]views.EventLine, 0, len(rows))
 	for _, row := range rows {
-		line := views.EventLine{At: a.moment(row.At), Actor: row.Actor, From: row.From, To: row.To, Message: row.Message}
+		line := views.EventLine{At: a.moment(row.At), Actor: row.Actor, From: row.From, To: row.To, Message: row.Message, Buildspace: row.Buildspace, Iteration: row.Iteration}
 		if row.BuildID != 0 && named {
 			line.Build = &views.BuildLink{ID: row.BuildID, Pkgbase: row.Pkgbase, Architecture: row.Architecture, Status: row.To}
 		}

@@ -152,8 +152,8 @@ func TestAMeaninglessQueryIsTheSamePage(t *testing.T) {
 	if at := tag.AttrOr("hx-get", ""); at != "/buildspaces/lib?q=a" {
 		t.Errorf("the page asks %q", at)
 	}
-	if link := s.get(t, "/buildspaces/lib/activity?x=1").Find(".actions a").AttrOr("href", ""); link != "/buildspaces/lib/activity?all=yes" {
-		t.Errorf("a link repeats what means nothing: %s", link)
+	if at := s.get(t, "/buildspaces/lib/activity?x=1&kind=failed").Find("#live").AttrOr("hx-get", ""); at != "/buildspaces/lib/activity?kind=failed" {
+		t.Errorf("the page repeats what means nothing: %s", at)
 	}
 	first := s.poll(t, "/buildspaces/lib", "").header.Get("ETag")
 	before := looks.Load()
@@ -192,8 +192,7 @@ func TestThePagesOfAnIterationAreReached(t *testing.T) {
 	events := s.get(t, "/buildspaces/lib/activity")
 	events.wants(t, ".events", "app", "failed", "said the test")
 	events.wantsNone(t, ".events .word-blocked")
-	all, _ := events.Find(".actions a").Attr("href")
-	s.get(t, all).wants(t, ".events", "blocked")
+	s.get(t, "/buildspaces/lib/activity?kind=all").wants(t, ".events", "blocked")
 	s.get(t, "/buildspaces/none/activity").wantsStatus(t, http.StatusNotFound)
 	s.get(t, "/buildspaces/lib/activity?before=-1").wantsStatus(t, http.StatusUnprocessableEntity)
 	for _, link := range []string{"/buildspaces/lib/3/x86_64/graph", "/compare?a=lib/2&b=lib/3", "/buildspaces/lib/activity"} {

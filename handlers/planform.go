@@ -122,7 +122,7 @@ func (a *App) createBuildspace(c *fiber.Ctx) error {
 		row, createErr := a.Catalog.Create(c.UserContext(), user(c), n)
 		if createErr == nil {
 			a.Wake()
-			return seeOther(c, views.BuildspaceURL(row.Name))
+			return a.seeOtherWith(c, views.BuildspaceURL(row.Name), views.Word{Text: row.Name + " is created. " + calculating})
 		}
 		err = createErr
 	}
@@ -151,7 +151,7 @@ func (a *App) editBuildspace(c *fiber.Ctx) error {
 		return a.refuseForm(c, f, err, in)
 	}
 	a.Wake()
-	return seeOther(c, views.BuildspaceURL(in.editing))
+	return a.seeOtherWith(c, views.BuildspaceURL(in.editing), views.Word{Text: "Saved. " + calculating})
 }
 
 // readForm reads what a packager filled in; the path names the buildspace that is

@@ -29,7 +29,7 @@ func (a *App) shell(c *fiber.Ctx, nav views.Nav, title string) views.Shell {
 	}
 	return views.Shell{
 		Trouble: trouble, Title: title, Nav: nav, User: user(c), SingleUser: a.Settings.SingleUser, Version: a.Settings.Version,
-		Assets: views.NewAssets(a.assets.URL),
+		Assets: views.NewAssets(a.assets.URL), Word: a.word(c), Feed: "/feed.atom",
 	}
 }
 

@@ -60,12 +60,12 @@ func (a *App) accountPages(r fiber.Router) {
 	own, admin := allow(buildbtw.User.MayOwnAccount), allow(buildbtw.User.MayAdminister)
 	r.Get("/account", own, a.accountPage)
 	r.Post("/account/tokens", own, a.createToken)
-	r.Post("/account/tokens/:id/end", own, endAccess(a.revokeToken, "/account"))
-	r.Post("/account/sessions/:id/end", own, endAccess(a.endSession, "/account"))
+	r.Post("/account/tokens/:id/end", own, a.endAccess(a.revokeToken, "/account"))
+	r.Post("/account/sessions/:id/end", own, a.endAccess(a.endSession, "/account"))
 	r.Get("/admin", admin, a.adminPage)
 	r.Post("/admin/tokens", admin, a.createMachineToken)
-	r.Post("/admin/tokens/:id/end", admin, endAccess(a.revokeToken, "/admin"))
-	r.Post("/admin/accounts/:id/end", admin, endAccess(a.endAccountAccess, "/admin"))
+	r.Post("/admin/tokens/:id/end", admin, a.endAccess(a.revokeToken, "/admin"))
+	r.Post("/admin/accounts/:id/end", admin, a.endAccess(a.endAccountAccess, "/admin"))
 }
 
 // pages registers the pages for people. Whoever may look may GET; the forms
@@ -78,6 +78,8 @@ func (a *App) pages(r fiber.Router) {
 	changeSpace := a.allowBuildspace
 	r.Get("/", look, a.home)
 	r.Get("/hints", look, a.hints)
+	r.Get("/activity", look, a.activityPage)
+	r.Get("/feed.atom", look, a.feed)
 	r.Get("/search", look, a.searchPage)
 	r.Get("/search/suggest", look, a.suggestions)
 	r.Get("/search/go", look, a.goOptions)
@@ -105,14 +107,14 @@ func (a *App) pages(r fiber.Router) {
 	r.Get("/buildspaces/:name/edit", changeSpace, a.editForm)
 	r.Post("/buildspaces/:name/edit", changeSpace, a.previewPlan)
 	r.Post("/buildspaces/:name/save", changeSpace, a.editBuildspace)
-	r.Post("/buildspaces/:name/stop", changeSpace, changeBuildspace(a, a.Store.StopBuildspace))
-	r.Post("/buildspaces/:name/start", changeSpace, changeBuildspace(a, a.Store.StartBuildspace))
-	r.Post("/buildspaces/:name/retry", changeSpace, changeBuildspace(a, a.Store.RetryBuilds))
+	r.Post("/buildspaces/:name/stop", changeSpace, changeBuildspace(a, a.Store.StopBuildspace, stopWord))
+	r.Post("/buildspaces/:name/start", changeSpace, changeBuildspace(a, a.Store.StartBuildspace, startWord))
+	r.Post("/buildspaces/:name/retry", changeSpace, changeBuildspace(a, a.Store.RetryBuilds, retryWord))
 	r.Post("/buildspaces/:name/fix", changeSpace, a.fixBuilds)
-	r.Post("/buildspaces/:name/cancel", changeSpace, changeBuildspace(a, a.Store.CancelBuilds))
-	r.Post("/buildspaces/:name/iterations", changeSpace, changeBuildspace(a, a.newIteration))
+	r.Post("/buildspaces/:name/cancel", changeSpace, changeBuildspace(a, a.Store.CancelBuilds, cancelWord))
+	r.Post("/buildspaces/:name/iterations", changeSpace, changeBuildspace(a, a.newIteration, iterationWord))
 	r.Get("/buildspaces/:name/halt", look, a.haltOf)
-	r.Get("/buildspaces/:name/activity", look, a.activityPage)
+	r.Get("/buildspaces/:name/activity", look, a.buildspaceActivityPage)
 	r.Get("/buildspaces/:name/time", look, a.machinesPage)
 	r.Get("/buildspaces/:name/packages", look, a.gridPage)
 	r.Get("/buildspaces/:name/:number", look, a.iterationPage)
@@ -133,9 +135,9 @@ func (a *App) workerPages(r fiber.Router) {
 	r.Get("/workers", look, a.workersPage)
 	r.Get("/workers/time", look, a.machinesPage)
 	r.Get("/workers/time/bars", look, a.machineBars)
-	r.Post("/workers/:name/drain", admin, a.changeWorker(a.Store.DrainWorker))
-	r.Post("/workers/:name/resume", admin, a.changeWorker(a.Store.ResumeWorker))
-	r.Post("/workers/:name/forget", admin, a.changeWorker(a.Store.ForgetWorker))
+	r.Post("/workers/:name/drain", admin, a.changeWorker(a.Store.DrainWorker, "gets no new builds; what it builds now it finishes", "resume"))
+	r.Post("/workers/:name/resume", admin, a.changeWorker(a.Store.ResumeWorker, "gets builds again", "drain"))
+	r.Post("/workers/:name/forget", admin, a.changeWorker(a.Store.ForgetWorker, "is forgotten, until it asks for work again", ""))
 }
 
 // buildPages registers the pages of single builds.
@@ -150,12 +152,12 @@ func (a *App) buildPages(r fiber.Router) {
 	r.Get("/builds/:id/log/hits", look, a.logHits)
 	r.Get("/builds/:id/dependencies", look, a.neighbourPage(store.SideDependencies))
 	r.Get("/builds/:id/dependents", look, a.neighbourPage(store.SideDependents))
-	r.Post("/builds/:id/retry", changeBuild, a.changeBuild(a.Store.RetryBuild))
+	r.Post("/builds/:id/retry", changeBuild, a.changeBuild(a.Store.RetryBuild, "will be built again"))
 	r.Post("/builds/:id/fix", changeBuild, a.fixBuild)
-	r.Post("/builds/:id/baseline", changeBuild, a.changeBuild(a.Store.CompareBuild))
-	r.Post("/builds/:id/rebuild", changeBuild, a.changeBuild(a.Store.RebuildBuild))
-	r.Post("/builds/:id/cancel", changeBuild, a.changeBuild(a.Store.CancelBuild))
-	r.Post("/builds/:id/abandon", allow(buildbtw.User.MayAdminister), a.changeBuild(a.Publisher.Abandon))
+	r.Post("/builds/:id/baseline", changeBuild, a.changeBuild(a.Store.CompareBuild, "will be built on the base alone"))
+	r.Post("/builds/:id/rebuild", changeBuild, a.changeBuild(a.Store.RebuildBuild, "and what depends on it will be built again"))
+	r.Post("/builds/:id/cancel", changeBuild, a.changeBuild(a.Store.CancelBuild, "was cancelled"))
+	r.Post("/builds/:id/abandon", allow(buildbtw.User.MayAdminister), a.changeBuild(a.Publisher.Abandon, "is not published any more and will be built again"))
 }
 
 // peopleOnly refuses what comes over the listener for build machines.

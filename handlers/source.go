@@ -157,7 +157,11 @@ func (a *App) lookAtSource(c *fiber.Ctx) error {
 	if err := a.LookAt(c.UserContext(), slug); err != nil {
 		return err
 	}
-	return seeOther(c, back)
+	word := views.Word{Text: "All sources are being looked at; what was pushed is here in a moment."}
+	if slug != "" {
+		word.Text = slug + " was looked at: what is shown is what is there now."
+	}
+	return a.seeOtherWith(c, back, word)
 }
 
 // sourceView reads the packages of a source and the buildspaces that change it.

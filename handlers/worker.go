@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"net/url"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -33,8 +34,9 @@ func (a *App) workersPage(c *fiber.Ctx) error {
 // recentAttempts is how many finished attempts the page shows of each machine.
 const recentAttempts = 12
 
-// changeWorker answers a form that drains, resumes or forgets a worker.
-func (a *App) changeWorker(change func(ctx context.Context, actor, name string) error) fiber.Handler {
+// changeWorker answers a form that drains, resumes or forgets a worker, with what was
+// done and the call that takes it back, if there is one.
+func (a *App) changeWorker(change func(ctx context.Context, actor, name string) error, done, undo string) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		name, err := param(c, "name")
 		if err != nil {
@@ -43,7 +45,11 @@ func (a *App) changeWorker(change func(ctx context.Context, actor, name string) 
 		if err := change(c.UserContext(), user(c).Name, name); err != nil {
 			return err
 		}
-		return seeOther(c, "/workers")
+		word := views.Word{Text: name + " " + done + "."}
+		if undo != "" {
+			word.Undo = views.BuildAction{Label: "Take it back", URL: "/workers/" + url.PathEscape(name) + "/" + undo, Class: "button small"}
+		}
+		return a.seeOtherWith(c, "/workers", word)
 	}
 }
 

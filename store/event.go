@@ -31,6 +31,8 @@ type EventFilter struct {
 	Newest     bool             // newest first; else oldest first
 	Only       []buildbtw.Cause // nothing but these; all when empty
 	Without    []buildbtw.Cause // leaves these out: what follows by itself from other events
+	Kinds      []buildbtw.EventKind
+	Actor      string // a user, a worker, or buildbtw.System
 }
 
 // record writes an event that is not about a build's status; move does those.
@@ -179,6 +181,12 @@ func (q *Reader) storedEvents(ctx context.Context, f EventFilter, limit int) (ro
 	}
 	if len(f.Without) > 0 {
 		w.add("e.cause NOT IN (SELECT value FROM json_each(?))", textList(f.Without))
+	}
+	if len(f.Kinds) > 0 {
+		w.add("e.kind IN (SELECT value FROM json_each(?))", textList(f.Kinds))
+	}
+	if f.Actor != "" {
+		w.add("e.actor = ?", f.Actor)
 	}
 	order := " ORDER BY e.id"
 	if f.Newest {

@@ -21,26 +21,43 @@ type Moment struct{ At, Now time.Time }
 // Known reports whether there is a time to show.
 func (m Moment) Known() bool { return !m.At.IsZero() }
 
-// Age says in words how long ago the moment was. static/src/ages.js keeps it
-// right in the browser and has the same steps.
+// aged is how old something is that shows its date and not its age: "5 d ago" tells
+// little beside "5 d ago".
+const aged = 2 * 24 * time.Hour
+
+// Age says in words how long ago the moment was, or when it was, if that is days ago.
+// static/src/ages.js keeps it right in the browser and has the same steps.
 func (m Moment) Age() string {
 	switch age := m.Now.Sub(m.At); {
 	case !m.Known():
 		return "never"
 	case age < 5*time.Second:
 		return "now"
+	case age >= aged && m.At.Year() != m.Now.Year():
+		return m.At.In(m.Now.Location()).Format("2 Jan 2006")
+	case age >= aged:
+		return m.At.In(m.Now.Location()).Format("2 Jan, 15:04")
 	default:
 		return coarse(age) + " ago"
 	}
 }
 
-// Clock is the time of day, with the day where it is not that of Now.
+// Clock is the time of day in the server's zone, which is that of Now, with the day
+// where it is not that of Now. Browsers with scripts show it in theirs.
 func (m Moment) Clock() string {
-	at, now := m.At.UTC(), m.Now.UTC()
-	if at.Format(time.DateOnly) != now.Format(time.DateOnly) {
-		return at.Format("Mon 2 Jan 15:04 UTC")
+	at := m.At.In(m.Now.Location())
+	if at.Format(time.DateOnly) != m.Now.Format(time.DateOnly) {
+		return at.Format("Mon 2 Jan 15:04 MST")
 	}
-	return at.Format("15:04 UTC")
+	return at.Format("15:04 MST")
+}
+
+// ClockIn is the time of day in the zone of a day.
+func (m Moment) ClockIn(day time.Time) string { return m.At.In(day.Location()).Format("15:04") }
+
+// DateTime is the point in time in the server's zone, for those who want to know exactly.
+func (m Moment) DateTime() string {
+	return m.At.In(m.Now.Location()).Format("2006-01-02 15:04:05 MST")
 }
 
 // coarse gives a duration in its largest unit, rounded down.

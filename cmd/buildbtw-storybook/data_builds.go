@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -67,16 +68,33 @@ func forecast() views.Forecast {
 }
 
 func activity() views.Activity {
-	return views.Activity{Buildspace: "openssl-3.6", Number: 4, Architectures: []string{"x86_64"}, Events: events(), Toggle: "?all=yes", Older: "?before=1"}
+	return views.Activity{
+		Buildspace: "openssl-3.6", Number: 4, Architectures: []string{"x86_64"}, Days: views.ActivityDays(events(), time.UTC),
+		Base: "/iteration/activity", Feed: "/feed.atom", Older: "?before=1",
+	}
+}
+
+// activityOfAll has a group of builds, and other buildspaces.
+func activityOfAll() views.Activity {
+	list := events()
+	for i := range 37 {
+		b := link(int64(100+i), fmt.Sprintf("python-module-%d", i), buildbtw.StatusBuilt)
+		list = append(list, views.EventLine{
+			At: ago(27*time.Hour + time.Duration(i)*11*time.Second), Actor: fmt.Sprintf("build%02d", i%4), Build: &b, To: buildbtw.StatusBuilt, Buildspace: "python-3.14", Iteration: 2,
+		})
+	}
+	list = append(list, views.EventLine{At: ago(28 * time.Hour), Actor: buildbtw.System, Message: "Iteration 2 was created. push by anna", Buildspace: "python-3.14", Iteration: 2},
+		views.EventLine{At: ago(29 * time.Hour), Actor: "root", Message: "build07: Drained."})
+	return views.Activity{Days: views.ActivityDays(list, time.UTC), Base: "/activity/all", Feed: "/feed.atom", Filter: views.ActivityFilter{Person: "anna"}, Newest: "?"}
 }
 
 func events() []views.EventLine {
 	nodejs, curl := link(12, "nodejs", buildbtw.StatusFailed), link(2, "curl", buildbtw.StatusBuilding)
 	return []views.EventLine{
-		{At: ago(20 * time.Second), Actor: "build01", Build: &nodejs, From: buildbtw.StatusBuilding, To: buildbtw.StatusFailed, Message: "build() failed with exit code 4"},
-		{At: ago(42 * time.Second), Actor: "build02", Build: &curl, From: buildbtw.StatusPending, To: buildbtw.StatusBuilding, Message: "attempt 1"},
-		{At: ago(2 * time.Hour), Actor: buildbtw.System, Message: "iteration 4: 6,885 builds"},
-		{At: ago(26 * time.Hour), Actor: "anna", Message: "created the buildspace"},
+		{At: ago(20 * time.Second), Actor: "build01", Build: &nodejs, From: buildbtw.StatusBuilding, To: buildbtw.StatusFailed, Message: "build() failed with exit code 4", Buildspace: "openssl-3.6", Iteration: 4},
+		{At: ago(42 * time.Second), Actor: "build02", Build: &curl, From: buildbtw.StatusPending, To: buildbtw.StatusBuilding, Message: "attempt 1", Buildspace: "openssl-3.6", Iteration: 4},
+		{At: ago(2 * time.Hour), Actor: buildbtw.System, Message: "iteration 4: 6,885 builds", Buildspace: "openssl-3.6", Iteration: 4},
+		{At: ago(26 * time.Hour), Actor: "anna", Message: "created the buildspace", Buildspace: "openssl-3.6"},
 	}
 }
 

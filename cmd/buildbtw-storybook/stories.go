@@ -78,6 +78,11 @@ func formStories(s views.Shell) []story {
 func iterationStories(s, reader views.Shell) []story {
 	s.Nav, s.Crumbs, s.Mood = views.NavBuildspaces, views.BuildspaceCrumbs("openssl-3.6"), views.MoodFailed
 	reader.Nav, reader.Crumbs = s.Nav, views.IterationCrumbs("openssl-3.6", 3)
+	told := s
+	told.Word = views.Word{
+		Text: "openssl-3.6 is stopped: nothing of it is built, and pushes start no new iteration.",
+		Undo: views.BuildAction{Label: "Take it back", URL: "/buildspaces/openssl-3.6/start", Class: "button small"},
+	}
 	return []story{
 		{"/iteration/building", page(s, views.IterationContent(iteration()))},
 		{"/iteration/failed", page(s, views.IterationContent(failedIteration()))},
@@ -87,6 +92,9 @@ func iterationStories(s, reader views.Shell) []story {
 		{"/iteration/stopped", page(s, views.IterationContent(stoppedIteration()))},
 		{"/iteration/superseded", page(reader, views.IterationContent(supersededIteration()))},
 		{"/iteration/activity", page(s, views.ActivityContent(activity()))},
+		{"/activity/all", page(s, views.ActivityContent(activityOfAll()))},
+		{"/activity/none", page(s, views.ActivityContent(views.Activity{Base: "/activity/none", Feed: "/feed.atom", Filter: views.ActivityFilter{Kind: "workers"}}))},
+		{"/iteration/stopped-now", page(told, views.IterationContent(stoppedIteration()))},
 		{"/iteration/release", page(s, views.ReleaseContent(releasePage()))},
 		{"/iteration/release-all", page(s, views.ReleaseContent(releaseOfAll()))},
 		{"/iteration/release-nothing", page(s, views.ReleaseContent(releaseOfNothing()))},

@@ -28,7 +28,11 @@ await story(async (visit) => {
 
   await page.locator("summary", { hasText: "More" }).click();
   await visit.look();
-  await press(visit, "Stop");
+  await page.locator("summary", { hasText: "Stop…" }).click();
+  await visit.sees(page.getByText("Stop walls? 2 builds are running or waiting."));
+  await visit.look();
+  await press(visit, "Stop walls");
+  await visit.says(page.locator(".word"), "walls is stopped", "Take it back");
   await visit.says(page.locator(".note"), "This buildspace is stopped");
   await visit.says(visit.row("zeppelin"), "skipped: stopped");
   await visit.look();

@@ -60,7 +60,9 @@ await story(async (visit) => {
   await reach(page, page.locator("summary", { hasText: "More" }));
   await keys.press("Enter");
   await visit.sees(page.getByText("What is built stays."));
-  await enter(visit, page.getByRole("button", { name: "Stop", exact: true }), "**/buildspaces/bump");
+  await reach(page, page.locator("summary", { hasText: "Stop…" }));
+  await keys.press("Enter");
+  await enter(visit, page.getByRole("button", { name: "Stop bump", exact: true }), "**/buildspaces/bump");
   await visit.says(page.locator(".note"), "This buildspace is stopped");
 });
 

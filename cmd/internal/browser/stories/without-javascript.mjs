@@ -29,7 +29,9 @@ await story(async (visit) => {
   await visit.follow(page.getByRole("button", { name: "Save and start a new iteration" }), "**/buildspaces/airship");
   await until(visit, () => page.getByRole("heading", { level: 1, name: /airship #2/ }));
   await page.locator("summary", { hasText: "More" }).click();
-  await page.getByRole("button", { name: "Stop", exact: true }).click();
+  await page.locator("summary", { hasText: "Stop…" }).click();
+  await page.getByRole("button", { name: "Stop airship", exact: true }).click();
+  await visit.says(page.locator(".word"), "airship is stopped");
   await visit.says(page.locator(".note"), "This buildspace is stopped");
   await page.getByRole("button", { name: "Start again" }).click();
   await until(visit, () => page.getByRole("heading", { level: 1, name: /airship #2/ }));
