@@ -68,7 +68,7 @@ func TestStopAndCancelAskWithTheNumber(t *testing.T) {
 	s := newSite(t)
 	s.db.Iterate(t, s.db.NewBuildspace(t, "wait"), storetest.Plan("x", "y: x", "z"))
 	page := s.get(t, "/buildspaces/wait")
-	page.wants(t, ".menu", "Stop wait? 3 builds are running or waiting.", "Cancel what is left of wait? 3 builds are running or waiting.")
+	page.wants(t, ".menu", "Cancel what is left of wait? 3 builds are running or waiting.", "Stop wait? 3 builds are running or waiting.")
 	if page.Find(".menu-list > li > form[action$='/stop'], .menu-list > li > form[action$='/cancel']").Length() > 0 {
 		t.Error("a press on the menu stops or cancels at once")
 	}
