@@ -37,6 +37,42 @@ type Worker struct {
 	Instance    string     `bun:"instance"`
 	Address     string     `bun:"address"`
 	ConnectedAt *time.Time `bun:"connected_at"`
+
+	MachineState
+	MeasuredAt *time.Time `bun:"measured_at"` // when MachineState was reported; nil when it never was
+}
+
+// MachineState is how much a worker's machine has to do, and what it has left. Sizes are in
+// bytes.
+type MachineState struct {
+	Load        float64 `bun:"load"` // tasks that run or wait for a processor or a disk, the mean of a minute
+	Cores       int     `bun:"cores"`
+	MemoryTotal int64   `bun:"memory_total"`
+	MemoryFree  int64   `bun:"memory_free"` // that programs can get: MemAvailable of /proc/meminfo
+	DiskTotal   int64   `bun:"disk_total"`  // of the file system on which it builds
+	DiskFree    int64   `bun:"disk_free"`
+}
+
+// Bounds of what a machine may report.
+const (
+	maxLoad  = 1e6
+	maxCores = 1 << 20
+	maxSize  = 1 << 60
+)
+
+// Validate returns an error for what no machine has.
+func (m MachineState) Validate() error {
+	switch {
+	case !(m.Load >= 0 && m.Load <= maxLoad): // NaN is neither
+		return Invalid("no machine has a load of %g", m.Load)
+	case m.Cores < 1 || m.Cores > maxCores:
+		return Invalid("no machine has %d cores", m.Cores)
+	case m.MemoryFree < 0 || m.MemoryFree > m.MemoryTotal || m.MemoryTotal > maxSize:
+		return Invalid("no machine has %d of %d bytes of memory free", m.MemoryFree, m.MemoryTotal)
+	case m.DiskFree < 0 || m.DiskFree > m.DiskTotal || m.DiskTotal > maxSize:
+		return Invalid("no machine has %d of %d bytes of disk free", m.DiskFree, m.DiskTotal)
+	}
+	return nil
 }
 
 // WorkerPresence is how long after it last asked for work a worker counts as

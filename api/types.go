@@ -482,6 +482,10 @@ type Worker struct {
 
 	DrainingSince *time.Time `json:"draining_since,omitempty"` // it gets no new builds, because a person said so
 	NoBuilds      string     `json:"no_builds,omitempty"`      // that it is draining or quarantined, and what ends it
+
+	Machine    *Machine   `json:"machine,omitempty"`     // as it last reported; absent when it never did
+	MeasuredAt *time.Time `json:"measured_at,omitempty"` // when it did
+	Busy       float64    `json:"busy"`                  // share of the last 24 hours, or since it was first seen, in which it built something: 0 to 1
 }
 
 // WorkerTime lists the attempts that ran on each slot of the workers between two times

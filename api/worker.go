@@ -20,6 +20,8 @@ type ClaimRequest struct {
 	// worker is there, claims under it need the same secret. Instance tells a
 	// copy of the work directory apart: it is the same after a restart of the
 	// program, and another one on another machine.
+	Machine *Machine `json:"machine,omitempty"` // how it stands; absent when that cannot be measured
+
 	Secret   string `json:"secret,omitempty"`   // 32 to 128 bytes
 	Instance string `json:"instance,omitempty"` // at most 128 bytes
 
@@ -29,6 +31,22 @@ type ClaimRequest struct {
 	Build    string `json:"build,omitempty"`
 	Pipeline int64  `json:"pipeline,omitempty"`
 	Job      int64  `json:"job,omitempty"`
+}
+
+// HeartbeatRequest may come with a heartbeat.
+type HeartbeatRequest struct {
+	Machine *Machine `json:"machine,omitempty"`
+}
+
+// Machine is how much a worker's machine has to do, and what it has left. Sizes are in
+// bytes.
+type Machine struct {
+	Load        float64 `json:"load"` // tasks that run or wait for a processor or a disk, the mean of a minute
+	Cores       int     `json:"cores"`
+	MemoryTotal int64   `json:"memory_total"`
+	MemoryFree  int64   `json:"memory_free"` // that programs can get
+	DiskTotal   int64   `json:"disk_total"`  // of the file system on which it builds
+	DiskFree    int64   `json:"disk_free"`
 }
 
 // MaxWait bounds the long poll of a claim, in seconds.

@@ -57,9 +57,12 @@ func (c *Client) Claim(ctx context.Context, r ClaimRequest) (job *Job, none stri
 
 // Heartbeat extends a lease and returns whether to go on. It is tried once: the
 // next one follows soon anyway. Kind conflict means that the lease is over.
-func (c *Client) Heartbeat(ctx context.Context, lease string) (HeartbeatAnswer, error) {
+func (c *Client) Heartbeat(ctx context.Context, lease string, r HeartbeatRequest) (HeartbeatAnswer, error) {
 	var answer HeartbeatAnswer
 	k := call{method: http.MethodPost, path: leasePath(lease, "heartbeat"), limit: answerTimeout / 2}
+	if err := k.jsonBody(r); err != nil {
+		return answer, err
+	}
 	err := c.once(ctx, k, &answer)
 	return answer, err
 }

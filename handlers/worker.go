@@ -3,10 +3,12 @@ package handlers
 import (
 	"context"
 	"net/url"
+	"slices"
 
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
+	"buildbtw/progress"
 	"buildbtw/store"
 	"buildbtw/views"
 )
@@ -23,9 +25,13 @@ func (a *App) workersPage(c *fiber.Ctx) error {
 		if err != nil {
 			return nil, err
 		}
+		busy, err := progress.Busy(c.UserContext(), &a.Store.Reader, rows, a.Now())
+		if err != nil {
+			return nil, err
+		}
 		v := views.Workers{CanManage: user(c).MayAdminister() == nil, ServerURL: a.Settings.ServerURL}
 		for _, row := range rows {
-			v.Machines = append(v.Machines, a.workerCard(row, history))
+			v.Machines = append(v.Machines, a.workerCard(row, history, busy[row.Name]))
 		}
 		return onePart(a.shell(c, views.NavWorkers, v.Title()), views.WorkersContent(v)), nil
 	})
@@ -33,6 +39,40 @@ func (a *App) workersPage(c *fiber.Ctx) error {
 
 // recentAttempts is how many finished attempts the page shows of each machine.
 const recentAttempts = 12
+
+// workerAttempts is how many finished attempts the page of one machine shows.
+const workerAttempts = 50
+
+// workerPage shows one build machine.
+func (a *App) workerPage(c *fiber.Ctx) error {
+	name, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	w := watched{topics: []string{topicAll}, period: presencePeriod, seconds: 5}
+	return a.renderLive(c, w, func() (*livePage, error) {
+		rows, err := a.Store.Workers(c.UserContext())
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(rows, func(w store.WorkerRow) bool { return w.Name == name })
+		if i < 0 {
+			return nil, buildbtw.NotFound("there is no worker %.80q", name)
+		}
+		history, err := a.Store.WorkerHistory(c.UserContext(), workerAttempts)
+		if err != nil {
+			return nil, err
+		}
+		busy, err := progress.Busy(c.UserContext(), &a.Store.Reader, rows[i:i+1], a.Now())
+		if err != nil {
+			return nil, err
+		}
+		v := views.WorkerPage{WorkerCard: a.workerCard(rows[i], history, busy[name]), CanManage: user(c).MayAdminister() == nil}
+		s := a.shell(c, views.NavWorkers, v.Title())
+		s.Crumbs = []views.Crumb{{Label: "Workers", URL: "/workers"}, {Label: name}}
+		return onePart(s, views.WorkerContent(v)), nil
+	})
+}
 
 // changeWorker answers a form that drains, resumes or forgets a worker, with what was
 // done and the call that takes it back, if there is one.
@@ -55,11 +95,11 @@ func (a *App) changeWorker(change func(ctx context.Context, actor, name string) 
 
 // workerCard returns a build machine with the builds that it leases now and those
 // that it finished last.
-func (a *App) workerCard(row store.WorkerRow, history store.WorkerHistory) views.WorkerCard {
+func (a *App) workerCard(row store.WorkerRow, history store.WorkerHistory, busy float64) views.WorkerCard {
 	card := views.WorkerCard{
 		Name: row.Name, Architectures: row.Architectures, Runners: row.Runners, Labels: row.Labels, Version: row.Version,
 		FirstSeen: a.moment(row.FirstSeen), SetAside: row.SetAside, Draining: a.momentOf(row.DrainingSince),
-		Gone: !row.Present(a.Now()),
+		Gone: !row.Present(a.Now()), Machine: row.MachineState, Measured: a.momentOf(row.MeasuredAt), Busy: busy,
 	}
 	for _, t := range history.Leases {
 		if t.Worker == row.Name {

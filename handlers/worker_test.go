@@ -66,3 +66,24 @@ func TestWorkersAreDrainedAndForgottenOnThePage(t *testing.T) {
 	s.post(t, "/workers/w1/forget", nil).wantsStatus(t, http.StatusSeeOther)
 	s.get(t, "/workers").wants(t, ".empty", "No worker has asked for work yet")
 }
+
+// A machine has a page of its own, which shows how it stands and what it did.
+func TestAWorkerHasAPage(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("a", "b", "c"))
+	s.db.End(t, s.db.Claim(t, "w1"), buildbtw.OutcomeFailed)
+	s.db.Clock.Advance(time.Hour)
+	s.get(t, "/workers/w1").wantsNone(t, ".machine dt:contains('Load')")
+	lease := s.db.Claim(t, "w1").Attempt.Lease
+	must(t, s.db.NoteMachine(t.Context(), "", lease, &buildbtw.MachineState{Load: 3.25, Cores: 8, MemoryTotal: 16 << 30, MemoryFree: 5 << 30, DiskTotal: 100 << 30, DiskFree: 41 << 30}))
+	page := s.get(t, "/workers/w1")
+	page.wants(t, "h1", "w1", "building")
+	page.wants(t, ".machine", "Load 3.2 of 8 cores", "Memory free 5.0 GiB of 16.0 GiB", "Disk free 41.0 GiB of 100.0 GiB", "Busy 0% of the last day")
+	page.wants(t, "[aria-labelledby=h-now]", "lib #1", "slot 1")
+	page.wants(t, "[aria-labelledby=h-recent]", "0 of 1 built", "failed a")
+	page.wants(t, ".actions form[action='/workers/w1/drain'] button", "Drain")
+	s.get(t, "/workers").wants(t, "#worker-w1 .machine", "Load 3.2 of 8 cores")
+	s.get(t, "/workers").wants(t, "#worker-w1 a[href='/workers/w1']", "w1")
+	s.get(t, "/workers/nobody").wantsStatus(t, http.StatusNotFound)
+}

@@ -142,7 +142,7 @@ CREATE TABLE workers (
     first_seen    TIMESTAMP NOT NULL,
     last_seen     TIMESTAMP NOT NULL,
     set_aside     TEXT NOT NULL DEFAULT ''
-, trusted_at TIMESTAMP, secret_hash TEXT NOT NULL DEFAULT '' CHECK (length(secret_hash) IN (0, 64)), instance TEXT NOT NULL DEFAULT '', address TEXT NOT NULL DEFAULT '', connected_at TIMESTAMP, draining_since TIMESTAMP) WITHOUT ROWID;
+, trusted_at TIMESTAMP, secret_hash TEXT NOT NULL DEFAULT '' CHECK (length(secret_hash) IN (0, 64)), instance TEXT NOT NULL DEFAULT '', address TEXT NOT NULL DEFAULT '', connected_at TIMESTAMP, draining_since TIMESTAMP, load REAL NOT NULL DEFAULT 0, cores INTEGER NOT NULL DEFAULT 0, memory_total INTEGER NOT NULL DEFAULT 0, memory_free INTEGER NOT NULL DEFAULT 0, disk_total INTEGER NOT NULL DEFAULT 0, disk_free INTEGER NOT NULL DEFAULT 0, measured_at TIMESTAMP) WITHOUT ROWID;
 
 CREATE TABLE events (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -57,7 +57,7 @@ func (t *attempt) beat() {
 		if t.lease.ctx.Err() != nil {
 			return
 		}
-		answer, err := t.agent.Client.Heartbeat(t.lease.ctx, t.job.Lease)
+		answer, err := t.agent.Client.Heartbeat(t.lease.ctx, t.job.Lease, api.HeartbeatRequest{Machine: t.agent.machine()})
 		switch {
 		case err == nil:
 			if away {

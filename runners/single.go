@@ -42,7 +42,7 @@ func (a *Agent) RunSingle(ctx context.Context, s Single) (Report, error) {
 	job, _, err := a.Client.Claim(asking, api.ClaimRequest{
 		Worker: a.Worker, Architectures: a.Architectures, Runners: a.runnerNames(),
 		Labels: a.Labels, Version: a.Version, Slot: s.Slot, Build: s.Build, Pipeline: s.Pipeline, Job: s.Job,
-		Secret: a.identity.secret, Instance: a.identity.instance,
+		Secret: a.identity.secret, Instance: a.identity.instance, Machine: a.machine(),
 	})
 	switch {
 	case err != nil:

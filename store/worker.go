@@ -54,6 +54,23 @@ func (t *tx) touchWorker(ctx context.Context, c Claim) (known buildbtw.Worker, e
 	return known, err
 }
 
+// NoteMachine keeps what a worker, or the one that has a lease, reports of its machine;
+// nil is nothing. It is as exact as touchWorker, wakes nobody and is no event.
+func (s *Store) NoteMachine(ctx context.Context, worker, lease string, m *buildbtw.MachineState) error {
+	if m == nil {
+		return nil
+	}
+	now := s.now()
+	_, err := queries{statements: s.writing}.exec(ctx, "note_machine", args{
+		"worker": worker, "lease": lease, "now": now, "before": now.Add(-touchEvery), "load": m.Load, "cores": m.Cores,
+		"memory_total": m.MemoryTotal, "memory_free": m.MemoryFree, "disk_total": m.DiskTotal, "disk_free": m.DiskFree,
+	})
+	if err != nil {
+		return fmt.Errorf("note the machine of a worker: %w", err)
+	}
+	return nil
+}
+
 func sameWorker(a, b buildbtw.Worker) bool {
 	return slices.Equal(a.Architectures, b.Architectures) && slices.Equal(a.Runners, b.Runners) &&
 		slices.Equal(a.Labels, b.Labels) && a.Version == b.Version &&

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -195,5 +196,51 @@ func TestWhoIsNotSetAside(t *testing.T) {
 			}
 			f.Check(t)
 		})
+	}
+}
+
+// What a machine reports is written at most every five seconds, for the worker that is named
+// or has the lease, and for no other.
+func TestMachinesAreNotedNowAndThen(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	db.Iterate(t, db.NewBuildspace(t, "lib"), storetest.Plan("a", "b"))
+	lease := db.Claim(t, "w1").Attempt.Lease
+	db.Claim(t, "w2")
+	load := func() string {
+		t.Helper()
+		workers, err := db.Workers(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var words []string
+		for _, w := range workers {
+			words = append(words, fmt.Sprint(w.Name, " ", w.Load, " ", w.MeasuredAt != nil))
+		}
+		return strings.Join(words, ", ")
+	}
+	note := func(worker, lease string, load float64) {
+		t.Helper()
+		if err := db.NoteMachine(t.Context(), worker, lease, &buildbtw.MachineState{Load: load, Cores: 4}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, step := range []struct {
+		note func()
+		want string
+	}{
+		{func() {}, "w1 0 false, w2 0 false"},
+		{func() { note("w1", "", 1) }, "w1 1 true, w2 0 false"},
+		{func() { note("", lease, 2) }, "w1 1 true, w2 0 false"},
+		{func() { db.Clock.Advance(6 * time.Second); note("", lease, 3) }, "w1 3 true, w2 0 false"},
+		{func() { note("w2", "no lease", 4) }, "w1 3 true, w2 4 true"},
+		{func() { note("", "no lease", 5); note("w3", "", 5) }, "w1 3 true, w2 4 true"},
+	} {
+		if step.note(); load() != step.want {
+			t.Errorf("%s, want %s", load(), step.want)
+		}
+	}
+	if err := db.NoteMachine(t.Context(), "w1", "", nil); err != nil {
+		t.Error(err)
 	}
 }

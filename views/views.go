@@ -186,7 +186,7 @@ func PackageURL(pkgname string) string { return "/packages/" + url.PathEscape(pk
 func SourceURL(slug string) string { return "/sources/" + url.PathEscape(slug) }
 
 // WorkerURL is where the page of the workers shows one of them.
-func WorkerURL(name string) string { return "/workers#" + url.PathEscape(WorkerID(name)) }
+func WorkerURL(name string) string { return "/workers/" + url.PathEscape(name) }
 
 // WorkerID is the id of the element that shows a worker.
 func WorkerID(name string) string { return "worker-" + name }

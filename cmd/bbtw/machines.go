@@ -88,6 +88,16 @@ func (a *app) workersCommand() *cobra.Command {
 			}
 			return "drained"
 		}},
+		{name: "BUSY", wide: true, text: func(w row) string { return fmt.Sprintf("%.0f%%", 100*w.Busy) }, by: func(a, b row) int { return cmp.Compare(a.Busy, b.Busy) }},
+		{name: "LOAD", wide: true, text: func(w row) string {
+			return ofMachine(w, func(m api.Machine) string { return fmt.Sprintf("%.1f of %d", m.Load, m.Cores) })
+		}},
+		{name: "MEMORY FREE", wide: true, text: func(w row) string {
+			return ofMachine(w, func(m api.Machine) string { return free(m.MemoryFree, m.MemoryTotal) })
+		}},
+		{name: "DISK FREE", wide: true, text: func(w row) string {
+			return ofMachine(w, func(m api.Machine) string { return free(m.DiskFree, m.DiskTotal) })
+		}},
 		{name: "LABELS", wide: true, text: func(w row) string { return strings.Join(w.Labels, " ") }},
 		{name: "VERSION", wide: true, text: func(w row) string { return w.Version }},
 		{name: "SINCE", wide: true, text: func(w row) string { return age(w.FirstSeen, time.Now()) + " ago" }, by: func(a, b row) int { return a.FirstSeen.Compare(b.FirstSeen) }},
@@ -96,6 +106,7 @@ func (a *app) workersCommand() *cobra.Command {
 		Use:   "workers",
 		Short: "List the workers, and what each builds now",
 		Example: `  bbtw workers
+  bbtw workers -o wide --sort=-busy
   bbtw workers drain build-3
   bbtw workers resume build-3
   bbtw workers forget old-laptop`,
@@ -115,6 +126,19 @@ func (a *app) workersCommand() *cobra.Command {
 	l.register(cmd.Flags())
 	cmd.AddCommand(a.drainWorkerCommand(), a.resumeWorkerCommand(), a.forgetWorkerCommand())
 	return cmd
+}
+
+// ofMachine describes the machine of a worker, if it has reported one.
+func ofMachine(w api.Worker, words func(api.Machine) string) string {
+	if w.Machine == nil {
+		return ""
+	}
+	return words(*w.Machine)
+}
+
+// free returns how much of a size in bytes is free.
+func free(bytes, of int64) string {
+	return fmt.Sprintf("%.1f of %.1f GiB", float64(bytes)/(1<<30), float64(of)/(1<<30))
 }
 
 // workerNote returns why a worker gets no new builds.

@@ -75,12 +75,16 @@ func workerList() views.Workers {
 		recent = append(recent, views.WorkerAttempt{Pkgbase: madeUp(i), URL: "/build/built", Outcome: outcome, Finished: ago(time.Duration(i+1) * time.Hour), Took: "4 min 7 s"})
 	}
 	return views.Workers{ServerURL: "https://buildbtw.example.org", CanManage: true, Machines: []views.WorkerCard{
-		{Name: "build01", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"pkgctl"}, Labels: buildbtw.Names{"big", "kvm"}, Version: "0.1.0", FirstSeen: ago(2000 * time.Hour), LastSeen: ago(2 * time.Second), Leases: leases, Recent: recent},
-		{Name: "build02", Architectures: buildbtw.Names{"x86_64", "aarch64"}, Runners: buildbtw.Names{"makepkg"}, Version: "0.1.0", LastSeen: ago(9 * time.Second), Recent: recent[:1]},
+		{Name: "build01", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"pkgctl"}, Labels: buildbtw.Names{"big", "kvm"}, Version: "0.1.0", FirstSeen: ago(2000 * time.Hour), LastSeen: ago(2 * time.Second), Leases: leases, Recent: recent, Machine: machine(), Measured: ago(2 * time.Second), Busy: 0.914},
+		{Name: "build02", Architectures: buildbtw.Names{"x86_64", "aarch64"}, Runners: buildbtw.Names{"makepkg"}, Version: "0.1.0", LastSeen: ago(9 * time.Second), Recent: recent[:1], Busy: 0.07},
 		{Name: "build03", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"pkgctl"}, LastSeen: ago(4 * time.Second), Draining: ago(20 * time.Minute), Leases: leases[:1]},
 		{Name: "old-laptop", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"makepkg"}, LastSeen: ago(49 * time.Hour), Gone: true},
 		{Name: "flaky", Architectures: buildbtw.Names{"x86_64"}, Runners: buildbtw.Names{"vm"}, LastSeen: ago(30 * time.Second), SetAside: "Five builds in a row ended with an infrastructure error: no space left on device."},
 	}}
+}
+
+func machine() buildbtw.MachineState {
+	return buildbtw.MachineState{Load: 29.7, Cores: 32, MemoryTotal: 128 << 30, MemoryFree: 51 << 30, DiskTotal: 2 << 40, DiskFree: 340 << 30}
 }
 
 func packageDetail() views.PackageDetail {

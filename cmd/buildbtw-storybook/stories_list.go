@@ -20,6 +20,8 @@ func listStories(s views.Shell) []story {
 		{"/source/one", page(one, views.SourceContent(source()))},
 		{"/source/broken", page(one, views.SourceContent(brokenSource()))},
 		{"/workers/some", page(workers, views.WorkersContent(workerList()))},
+		{"/worker/busy", page(workers, views.WorkerContent(views.WorkerPage{WorkerCard: workerList().Machines[0], CanManage: true}))},
+		{"/worker/drained", page(workers, views.WorkerContent(views.WorkerPage{WorkerCard: workerList().Machines[2], CanManage: true}))},
 		{"/workers/none", page(workers, views.WorkersContent(views.Workers{ServerURL: "https://buildbtw.example.org"}))},
 		{"/package/known", page(pack, views.PackageContent(packageDetail()))},
 		{"/package/unknown", page(one, views.PackageContent(bare))},

@@ -41,7 +41,7 @@ func (a *API) workerRoutes() []route {
 		},
 		{
 			method: "POST", path: lease + "/heartbeat", summary: "Keep the lease; learn whether to go on",
-			may: buildbtw.User.MayClaim, handler: a.held(a.heartbeat), answer: api.HeartbeatAnswer{},
+			may: buildbtw.User.MayClaim, handler: a.held(a.heartbeat), body: api.HeartbeatRequest{}, answer: api.HeartbeatAnswer{},
 		},
 		{
 			method: "PATCH", path: lease + "/log", summary: "Append to the log; 409 with the right offset when it differs",
@@ -118,6 +118,10 @@ func (a *API) claim(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	machine, err := machineOf(r.Machine)
+	if err != nil {
+		return err
+	}
 	claim.Holder, claim.Address = caller.Name, caller.Address
 	wait := time.Duration(r.Wait) * time.Second
 	if claim.Build != 0 {
@@ -134,6 +138,9 @@ func (a *API) claim(c *fiber.Ctx) error {
 	claimed, err := a.waitForBuild(ctx, a.Caller(c), claim, wait)
 	if err != nil && ctx.Err() != nil && c.UserContext().Err() == nil {
 		return c.SendStatus(fiber.StatusNoContent) // the machine has left; nobody hears it
+	}
+	if err == nil { // the name is this machine's
+		err = a.Store.NoteMachine(c.UserContext(), claim.Worker.Name, "", machine)
 	}
 	if err != nil {
 		return err
@@ -280,8 +287,28 @@ func (a *API) job(ctx context.Context, claimed store.Claimed) (api.Job, error) {
 	}, nil
 }
 
+// machineOf checks what a worker reports of its machine; nil when it reports nothing.
+func machineOf(m *api.Machine) (*buildbtw.MachineState, error) {
+	if m == nil {
+		return nil, nil
+	}
+	machine := buildbtw.MachineState(*m)
+	return &machine, machine.Validate()
+}
+
 // heartbeat extends the lease, and answers whether to go on building.
 func (a *API) heartbeat(c *fiber.Ctx, _ store.HeldLease) error {
+	r, err := decodeOptional[api.HeartbeatRequest](c)
+	if err != nil {
+		return err
+	}
+	machine, err := machineOf(r.Machine)
+	if err != nil {
+		return err
+	}
+	if err := a.Store.NoteMachine(c.UserContext(), "", c.Params("lease"), machine); err != nil {
+		return err
+	}
 	stop, err := a.Store.Heartbeat(c.UserContext(), c.Params("lease"), a.Settings.Lease)
 	if err != nil {
 		return err

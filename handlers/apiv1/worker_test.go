@@ -325,6 +325,51 @@ func jsonBody(t *testing.T, v any) io.Reader {
 	return bytes.NewReader(text)
 }
 
+// What a machine reports with claims and heartbeats is shown; what no machine has is refused.
+func TestWorkersReportTheirMachine(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.space("work", "libalpha")
+	claim := claimRequest("w9")
+	claim.Machine = &api.Machine{Load: -1, Cores: 8}
+	s.wantProblem(s.call("POST", "/worker/claim", claim, http.StatusUnprocessableEntity, nil), http.StatusUnprocessableEntity)
+	claim.Machine = nil
+	var job api.Job
+	s.call("POST", "/worker/claim", claim, http.StatusOK, &job)
+	reported := func(name string) *api.Machine {
+		t.Helper()
+		var workers api.Page[api.Worker]
+		s.call("GET", "/workers", nil, http.StatusOK, &workers)
+		for _, w := range workers.Items {
+			if w.Name == name {
+				if (w.Machine == nil) != (w.MeasuredAt == nil) {
+					t.Error("nobody knows when it was measured")
+				}
+				return w.Machine
+			}
+		}
+		t.Fatalf("no worker %s", name)
+		return nil
+	}
+	if got := reported("w9"); got != nil {
+		t.Errorf("it has reported nothing, and is shown with %+v", got)
+	}
+	beat := api.HeartbeatRequest{Machine: &api.Machine{Load: 7.5, Cores: 8, MemoryTotal: 16 << 30, DiskTotal: 1 << 40}}
+	s.call("POST", lease(job, "heartbeat"), beat, http.StatusOK, nil)
+	if got := reported("w9"); got == nil || *got != *beat.Machine {
+		t.Errorf("after the heartbeat: %+v", got)
+	}
+	other := claimRequest("w8")
+	other.Machine = &api.Machine{Load: 0.5, Cores: 8, MemoryTotal: 16 << 30, MemoryFree: 9 << 30, DiskTotal: 1 << 40, DiskFree: 1 << 39}
+	s.call("POST", "/worker/claim", other, http.StatusNoContent, nil) // a worker is known by then
+	s.call("POST", "/worker/claim", other, http.StatusNoContent, nil)
+	if got := reported("w8"); got == nil || *got != *other.Machine {
+		t.Errorf("after a claim: %+v", got)
+	}
+	beat.Machine.DiskFree = 1 << 41
+	s.wantProblem(s.call("POST", lease(job, "heartbeat"), beat, http.StatusUnprocessableEntity, nil), http.StatusUnprocessableEntity)
+}
+
 func TestCancelledBuildTellsTheWorkerToStop(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

@@ -19,7 +19,15 @@ func (a *API) workers(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return send(c, api.Page[api.Worker]{Items: list(rows, a.wireWorker)})
+	busy, err := progress.Busy(c.UserContext(), &a.Store.Reader, rows, a.Now())
+	if err != nil {
+		return err
+	}
+	return send(c, api.Page[api.Worker]{Items: list(rows, func(row store.WorkerRow) api.Worker {
+		w := a.wireWorker(row)
+		w.Busy = busy[row.Name]
+		return w
+	})})
 }
 
 // changeWorker answers a call that drains or resumes a worker. Doing it again
@@ -41,7 +49,13 @@ func (a *API) changeWorker(change func(ctx context.Context, actor, name string) 
 		if i < 0 {
 			return buildbtw.NotFound("there is no worker %.80q", name)
 		}
-		return send(c, a.wireWorker(rows[i]))
+		busy, err := progress.Busy(c.UserContext(), &a.Store.Reader, rows[i:i+1], a.Now())
+		if err != nil {
+			return err
+		}
+		w := a.wireWorker(rows[i])
+		w.Busy = busy[name]
+		return send(c, w)
 	}
 }
 
@@ -115,6 +129,10 @@ func (a *API) wireWorker(row store.WorkerRow) api.Worker {
 	if row.DrainingSince != nil {
 		since := row.DrainingSince.UTC()
 		w.DrainingSince = &since
+	}
+	if row.MeasuredAt != nil {
+		machine, at := api.Machine(row.MachineState), row.MeasuredAt.UTC()
+		w.Machine, w.MeasuredAt = &machine, &at
 	}
 	return w
 }

@@ -14,7 +14,7 @@ function words(date) {
   if (seconds >= aged) {
     const options = { day: "numeric", month: "short" };
     if (date.getFullYear() !== new Date().getFullYear()) return date.toLocaleDateString("en-GB", { ...options, year: "numeric" });
-    return date.toLocaleString("en-GB", { ...options, hour: "2-digit", minute: "2-digit", hour12: false });
+    return date.toLocaleString("en-GB", { ...options, hour: "2-digit", minute: "2-digit", hour12: false }).replace("Sept", "Sep"); // as Go has it
   }
   const [, unit, name] = steps.find(([limit]) => seconds < limit);
   return `${Math.floor(seconds / unit)} ${name} ago`;

@@ -51,6 +51,19 @@ SET architectures = :architectures,
     last_seen = :now
 WHERE name = :name;
 
+-- What a worker reports of its machine; it is named, or by its lease.
+-- name: note_machine
+UPDATE workers
+SET load = :load,
+    cores = :cores,
+    memory_total = :memory_total,
+    memory_free = :memory_free,
+    disk_total = :disk_total,
+    disk_free = :disk_free,
+    measured_at = :now
+WHERE name = coalesce((SELECT worker FROM attempts WHERE lease = :lease), :worker)
+  AND (measured_at IS NULL OR measured_at <= :before);
+
 -- name: drain_worker
 UPDATE workers
 SET draining_since = :now

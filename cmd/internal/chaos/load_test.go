@@ -165,7 +165,7 @@ func (w *loadWorker) build(ctx context.Context, job *api.Job) error {
 // report is a heartbeat and five pieces of log.
 func (w *loadWorker) report(ctx context.Context, job *api.Job, offset *int64) error {
 	err := w.timed(func() error {
-		_, err := w.client.Heartbeat(ctx, job.Lease)
+		_, err := w.client.Heartbeat(ctx, job.Lease, api.HeartbeatRequest{})
 		return err
 	})
 	for range 5 {
@@ -310,7 +310,7 @@ func (f *fan) reportUntil(ctx context.Context, w *loadWorker, job *api.Job) erro
 		begin := time.Now()
 		err := w.timed(func() (err error) {
 			if n%4 == 0 {
-				_, err = w.client.Heartbeat(ctx, job.Lease)
+				_, err = w.client.Heartbeat(ctx, job.Lease, api.HeartbeatRequest{})
 			} else {
 				offset, err = w.client.AppendLog(ctx, job.Lease, offset, []byte("gcc -O2 -c file.c -o file.o\n"))
 			}
