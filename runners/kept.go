@@ -27,8 +27,8 @@ type Sheller interface {
 
 	// Shell runs a command there, or without one an interactive shell, with this
 	// process's standard input and outputs, and returns the exit code. The job has the
-	// directories of the build, and no lease.
-	Shell(ctx context.Context, job Job, command []string) (code int, err error)
+	// directories of the build, and no lease. terminal is the value of TERM in the shell.
+	Shell(ctx context.Context, job Job, terminal string, command []string) (code int, err error)
 }
 
 // Bounds of the failed builds whose directories a worker keeps. The oldest go first, also

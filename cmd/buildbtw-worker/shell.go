@@ -68,7 +68,7 @@ func openShell(cmd *cobra.Command, s *settings, kept *runners.Kept, command []st
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s %s, attempt %d; kept until %s. There is no network. Ctrl-D leaves.\n",
 			kept.Job.Pkgbase, kept.Job.Version, kept.Job.Attempt, kept.Until.Local().Format("2006-01-02 15:04"))
 	}
-	code, err := shell.Shell(cmd.Context(), kept.Build(), command)
+	code, err := shell.Shell(cmd.Context(), kept.Build(), os.Getenv("TERM"), command)
 	if err == nil && code != 0 {
 		err = cli.WithCode(cli.ErrSilent, code)
 	}

@@ -36,7 +36,7 @@ func (r *Runner) Shells() error {
 }
 
 // Shell implements runners.Sheller.
-func (r *Runner) Shell(ctx context.Context, job runners.Job, command []string) (code int, err error) {
+func (r *Runner) Shell(ctx context.Context, job runners.Job, terminal string, command []string) (code int, err error) {
 	if err := r.Shells(); err != nil {
 		return 0, err
 	}
@@ -54,7 +54,7 @@ func (r *Runner) Shell(ctx context.Context, job runners.Job, command []string) (
 	defer func() { err = errors.Join(err, b.takeBack(ctx)) }()
 	s := step{
 		args: []string{b.tools.bash, "-c", shellScript, "shell", b.place.conf + "/makepkg.conf", b.place.tree, b.place.build, job.Pkgbase},
-		env:  append(b.makepkgEnv(), "TERM="+os.Getenv("TERM")), dir: b.place.tree, overlay: true,
+		env:  append(b.makepkgEnv(), "TERM="+terminal), dir: b.place.tree, overlay: true,
 		terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())),
 	}
 	if s.args = append(s.args, command...); len(command) == 0 {

@@ -34,7 +34,7 @@ func TestAShellIsInTheBoxOfTheBuild(t *testing.T) {
 		test -w /usr && echo usr
 	} >answers 2>&1; exit 7`, token, r.port(t))
 	for range 2 { // what one leaves the next finds
-		code, err := run.Shell(t.Context(), job, []string{"bash", "-c", script})
+		code, err := run.Shell(t.Context(), job, "dumb", []string{"bash", "-c", script})
 		if err != nil || code != 7 {
 			t.Fatalf("exit code %d, %v", code, err)
 		}
