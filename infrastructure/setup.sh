@@ -36,6 +36,7 @@ test=(
 	caddy:caddy:caddy
 	ip:iproute2:iproute2
 	openssl:openssl:openssl
+	rsync:rsync:rsync
 )
 devtools=(
 	"${demo[@]}"
