@@ -159,7 +159,7 @@ func TestNoDeadLinkToABuildOnTheBase(t *testing.T) {
 		t.Errorf("only %d pages were looked at: %q", len(all), all)
 	}
 	for _, path := range []string{
-		"/buildspaces/_base/time", "/buildspaces/_base/packages", "/buildspaces/_base/activity", "/buildspaces/_base/feed.atom", "/buildspaces/_base/1/diff",
+		"/buildspaces/_base/time", "/buildspaces/_base/packages", "/buildspaces/_base/activity", "/buildspaces/_base/feed.atom",
 		"/buildspaces/_base/1/x86_64/graph", "/repo/_base_1", "/repo/latest/_base", "/api/v1/buildspaces/_base/iterations", "/api/v1/buildspaces/_base/iterations/1", "/api/v1/builds?buildspace=_base",
 	} {
 		s.get(t, path).wantsStatus(t, http.StatusNotFound)

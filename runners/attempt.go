@@ -86,7 +86,7 @@ func (t *attempt) run(slot int) (api.FinishRequest, error) {
 		if kept != nil {
 			err := t.agent.work.keep(dir, *kept)
 			if err == nil {
-				_, err = t.agent.work.sweepKept(time.Now(), t.agent.KeepFailed)
+				_, err = t.agent.work.sweepKept(time.Now, t.agent.KeepFailed)
 			}
 			if err == nil {
 				return

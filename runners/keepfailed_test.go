@@ -21,7 +21,7 @@ type sheller struct {
 
 func (s sheller) Shells() error { return s.not }
 
-func (s sheller) Shell(context.Context, runners.Job, []string) (int, error) { return 0, s.not }
+func (s sheller) Shell(context.Context, runners.Job, string, []string) (int, error) { return 0, s.not }
 
 func TestFailedBuildsAreKept(t *testing.T) {
 	t.Parallel()
@@ -73,3 +73,5 @@ func TestFailedBuildsAreKept(t *testing.T) {
 		})
 	}
 }
+
+var _ runners.Sheller = sheller{}

@@ -162,10 +162,11 @@ func bytesOnDisk(dir string) (n int64) {
 // sweepKept removes kept attempts whose time is over, and the first to end while there are
 // more than may be kept, or little room is left. None may be kept for longer than longest.
 // One in which a shell is open stays until the next sweep. It returns when that is due.
-func (w *workDir) sweepKept(now time.Time, longest time.Duration) (next time.Time, err error) {
+func (w *workDir) sweepKept(clock func() time.Time, longest time.Duration) (next time.Time, err error) {
 	w.sweeping.Lock()
 	defer w.sweeping.Unlock()
 	all, err := readKept(w.path)
+	now := clock() // not before those that were read were kept
 	var bytes int64
 	for _, k := range all {
 		bytes += k.Bytes
@@ -198,7 +199,7 @@ func (w *workDir) sweepKept(now time.Time, longest time.Duration) (next time.Tim
 // sweepKept removes what is no longer to be kept until ctx ends.
 func (a *Agent) sweepKept(ctx context.Context) {
 	for ctx.Err() == nil {
-		next, err := a.work.sweepKept(time.Now(), a.KeepFailed)
+		next, err := a.work.sweepKept(time.Now, a.KeepFailed)
 		if err != nil {
 			a.Log.Error("failed builds that were kept are left", "error", err)
 		}

@@ -55,7 +55,7 @@ func TestKeptBuildsEnd(t *testing.T) {
 	if err != nil || strings.Contains(string(text), "hush") || isThere(filepath.Join(old, "log")) {
 		t.Errorf("something of the worker's is kept: %s, %v", text, err)
 	}
-	next, err := w.sweepKept(now, time.Hour)
+	next, err := w.sweepKept(at(now), time.Hour)
 	if err != nil || !isThere(old) || !isThere(other) || isThere(forged) || !next.Equal(now.Add(time.Minute).Round(0)) {
 		t.Errorf("before any is over: %v, next %v", err, next)
 	}
@@ -70,13 +70,13 @@ func TestKeptBuildsEnd(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 	after := now.Add(2 * time.Minute)
-	if _, err := w.sweepKept(after, time.Hour); err != nil || !isThere(old) {
+	if _, err := w.sweepKept(at(after), time.Hour); err != nil || !isThere(old) {
 		t.Errorf("removed from below an open shell: %v", err)
 	}
 	if err := open.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.sweepKept(after, time.Hour); err != nil || isThere(old) || !isThere(other) {
+	if _, err := w.sweepKept(at(after), time.Hour); err != nil || isThere(old) || !isThere(other) {
 		t.Errorf("after one is over: %v", err)
 	}
 	if _, err := OpenKept(path, "1"); buildbtw.KindOf(err) != buildbtw.KindNotFound || !strings.Contains(err.Error(), "there are 2") {
@@ -96,7 +96,7 @@ func TestFewBuildsAreKept(t *testing.T) {
 	for i := range keptMost + 2 {
 		dirs = append(dirs, keptDir(t, w, strconv.Itoa(i), now.Add(time.Duration(i+1)*time.Minute)))
 	}
-	if _, err := w.sweepKept(now, time.Hour); err != nil {
+	if _, err := w.sweepKept(at(now), time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	for i, dir := range dirs {
@@ -111,7 +111,7 @@ func TestFewBuildsAreKept(t *testing.T) {
 		err = os.WriteFile(filepath.Join(dirs[2], keptName), text, 0o600)
 	}
 	if err == nil {
-		_, err = w.sweepKept(now, time.Hour)
+		_, err = w.sweepKept(at(now), time.Hour)
 	}
 	if err != nil || isThere(dirs[2]) || !isThere(dirs[3]) {
 		t.Errorf("a large one is kept: %v", err)
@@ -141,3 +141,6 @@ func TestAKilledWorkerLeavesNothingForEver(t *testing.T) {
 		t.Error("a worker without --keep-failed keeps a failed build")
 	}
 }
+
+// at is a clock that stands still.
+func at(t time.Time) func() time.Time { return func() time.Time { return t } }

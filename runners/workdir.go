@@ -64,7 +64,7 @@ func openWorkDir(path string, keep time.Duration) (*workDir, error) {
 	if err != nil {
 		return w, fmt.Errorf("look for old attempts in %s: %w", path, err)
 	}
-	if _, err := w.sweepKept(time.Now(), keep); err != nil {
+	if _, err := w.sweepKept(time.Now, keep); err != nil {
 		return w, err
 	}
 	kept, err := readKept(path)

@@ -149,6 +149,7 @@ JOIN buildspaces AS s ON s.id = i.buildspace_id
 WHERE b.pkgbase = :pkgbase
   AND b.architecture = :architecture
   AND b.status IN ('built', 'failed')
+  AND NOT s.hidden
   AND b.reused_from = 0
   AND b.started_at IS NOT NULL
   AND b.finished_at IS NOT NULL
