@@ -134,7 +134,7 @@ func BenchmarkComparePage(b *testing.B) {
 		must(b, errors.Join(w.Close(), z.Close(), s.db.SaveInterfaces(b.Context(), faces)))
 		must(b, os.WriteFile(filepath.Join(s.dir, id.Repository, "os", "x86_64", "bench.db.tar.zst"), file.Bytes(), 0o600))
 	}
-	answer, err := http.Get(s.url + "/compare?a=bench/1&b=bench/2") //nolint:noctx // of the test
+	answer, err := http.Get(s.url + "/compare?a=bench/1&b=bench/2")
 	must(b, err)
 	body, err := io.ReadAll(answer.Body)
 	must(b, errors.Join(err, answer.Body.Close()))

@@ -30,6 +30,7 @@ func (a *App) routes(r *fiber.App, registerAPI func(fiber.Router)) {
 	r.Get("/metrics", a.showMetrics)
 	a.accountPages(r)
 	a.pages(r)
+	a.iterationPages(r)
 	a.workerPages(r)
 	a.buildPages(r)
 	a.repositoryPages(r)
@@ -117,6 +118,11 @@ func (a *App) pages(r fiber.Router) {
 	r.Get("/buildspaces/:name/activity", look, a.buildspaceActivityPage)
 	r.Get("/buildspaces/:name/time", look, a.machinesPage)
 	r.Get("/buildspaces/:name/packages", look, a.gridPage)
+}
+
+// iterationPages registers the pages of iterations, with their graphs.
+func (a *App) iterationPages(r fiber.Router) {
+	look := allow(buildbtw.User.MayRead)
 	r.Get("/buildspaces/:name/:number", look, a.iterationPage)
 	r.Get("/buildspaces/:name/:number/diff", look, redirectDiff)
 	r.Get("/buildspaces/:name/:number/release", look, a.releasePage)

@@ -149,14 +149,14 @@ func (c comparison) compare(t *testing.T, a, b string) (Comparison, map[buildbtw
 	for list, lines := range r.Lists {
 		var words []string
 		for _, d := range lines {
-			word := d.Name
+			word := []string{d.Name}
 			for _, s := range d.Added {
-				word += " +" + s
+				word = append(word, "+"+s)
 			}
 			for _, s := range d.Removed {
-				word += " -" + s
+				word = append(word, "-"+s)
 			}
-			words = append(words, word)
+			words = append(words, strings.Join(word, " "))
 		}
 		lists[list] = strings.Join(words, ", ")
 	}

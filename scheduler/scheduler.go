@@ -131,11 +131,7 @@ func New(c Config) *Scheduler {
 		},
 	}
 	if c.Auth != nil {
-		table = append(table, Loop{
-			Name:        "roles",
-			Description: "asks the OIDC provider who is still in which groups, and ends the roles that nobody vouches for",
-			Period:      c.Auth.RolePeriod(), Pass: c.Auth.CheckRoles,
-		})
+		table = append(table, rolesLoop(c))
 	}
 	for i := range pushers {
 		table = append(table, Loop{
@@ -150,6 +146,15 @@ func New(c Config) *Scheduler {
 	c.Forge.OnWork(s.wakeAll)
 	c.Mirror.OnLate(s.Loop("sync").Wake)
 	return s
+}
+
+// rolesLoop ends roles that the OIDC provider no longer confirms.
+func rolesLoop(c Config) Loop {
+	return Loop{
+		Name:        "roles",
+		Description: "asks the OIDC provider who is still in which groups, and ends the roles that nobody vouches for",
+		Period:      c.Auth.RolePeriod(), Pass: c.Auth.CheckRoles,
+	}
 }
 
 // Loop returns the loop of that name. There must be one.

@@ -3,6 +3,8 @@ package views
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,11 +31,11 @@ func TestActivityIsSortedIntoDaysAndGroups(t *testing.T) {
 	}
 	var got []string
 	for _, day := range ActivityDays(events, zone) {
-		line := day.Day.Format("2 Jan 15:04 MST")
+		line := []string{day.Day.Format("2 Jan 15:04 MST")}
 		for _, g := range day.Groups {
-			line += fmt.Sprintf(" %d", len(g.Events))
+			line = append(line, strconv.Itoa(len(g.Events)))
 		}
-		got = append(got, line)
+		got = append(got, strings.Join(line, " "))
 	}
 	if want := []string{"30 Nov 00:00 CET 3 1 1 1 1", "29 Nov 00:00 CET 1 1 3"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
