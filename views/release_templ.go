@@ -400,7 +400,7 @@ func ReleaseContent(v ReleasePage) templ.Component {
 			}
 		}
 		if len(v.Result.WaysOut) > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 33, "<section aria-labelledby=\"h-ways\"><h2 id=\"h-ways\">Ways out</h2><div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Ways out\"><table><thead><tr><th scope=\"col\">Do this</th><th scope=\"col\" class=\"num\">Can go then</th><th scope=\"col\">For</th></tr></thead> <tbody>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 33, "<section aria-labelledby=\"h-ways\"><h2 id=\"h-ways\">Ways out</h2><div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Table of ways out\"><table><thead><tr><th scope=\"col\">Do this</th><th scope=\"col\" class=\"num\">Can go then</th><th scope=\"col\">For</th></tr></thead> <tbody>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -29,7 +29,7 @@ await story(async (visit) => {
   await page.locator("summary", { hasText: "More" }).click();
   await visit.look();
   await page.locator("summary", { hasText: "Stop…" }).click();
-  await visit.sees(page.getByText("Stop walls? 2 builds are running or waiting."));
+  await visit.sees(page.getByText("Stop walls? 3 builds are running or waiting."));
   await visit.look();
   await press(visit, "Stop walls");
   await visit.says(page.locator(".word"), "walls is stopped", "Take it back");
