@@ -73,9 +73,9 @@ func (v Verdict) Words(base time.Time) string {
 	return "not compared yet"
 }
 
-// BaselineVerdict returns the verdict about a build that has failed twice, by what became
-// of the same commit on the base. It is VerdictNone while that has not ended, and when it
-// ended by no fault of the package.
+// BaselineVerdict returns the verdict about a build that has failed twice, by the result of
+// the same commit on the base. It is VerdictNone while that build has not ended, and when
+// it failed by no fault of the package.
 func BaselineVerdict(base Build) Verdict {
 	switch {
 	case base.Status == StatusBuilt:

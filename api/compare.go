@@ -7,14 +7,14 @@ import (
 	"buildbtw"
 )
 
-// Comparison is the difference between what came out of A and of B: two iterations of any
+// Comparison lists the differences between the results of A and B: two iterations of any
 // buildspaces, or an iteration and the base repositories.
 type Comparison struct {
 	A       string         `json:"a"` // demo#3, or base
 	B       string         `json:"b"`
 	Lists   []ComparedList `json:"lists"`
 	Same    int            `json:"same"`              // packages that are the same file in both
-	Unknown int            `json:"unknown"`           // packages of which it is not recorded what they offer
+	Unknown int            `json:"unknown"`           // packages whose sonames and provides are not recorded
 	Missing []string       `json:"missing,omitempty"` // why sizes and dependencies are not compared
 	URL     string         `json:"url"`               // of the page
 }

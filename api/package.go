@@ -64,7 +64,7 @@ type PackageSpace struct {
 	Builds     []Build `json:"builds"`
 }
 
-// PastBuild is a build of a package that has ended, with what it took.
+// PastBuild is an ended build of a package, with its duration, memory and size.
 type PastBuild struct {
 	ID         string          `json:"id"`
 	Buildspace string          `json:"buildspace"`

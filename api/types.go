@@ -289,8 +289,8 @@ type SinceBuilt struct {
 	Commit       string `json:"commit"` // of the source that was built
 	CommitBefore string `json:"commit_before,omitempty"`
 
-	// Recorded: it is known of both what was installed. Packages are those that changed:
-	// first those whose sonames did, then those that the build depends on itself.
+	// Recorded: the installed packages of both attempts are known. Packages are those that
+	// changed: first those with other sonames, then direct dependencies, then the rest.
 	Recorded bool                     `json:"recorded"`
 	Packages []buildbtw.PackageChange `json:"packages"`
 }

@@ -38,7 +38,7 @@ type HeartbeatRequest struct {
 	Machine *Machine `json:"machine,omitempty"`
 }
 
-// Machine is how much a worker's machine has to do, and what it has left. Sizes are in
+// Machine has the load, free memory and free disk of a worker's machine. Sizes are in
 // bytes.
 type Machine struct {
 	Load        float64 `json:"load"` // tasks that run or wait for a processor or a disk, the mean of a minute

@@ -11,9 +11,8 @@ import (
 	"buildbtw"
 )
 
-// stamp is when a log got what it has from Offset on. A log has no times of its own:
-// they are those at which its pieces came from the worker, which sends them while it
-// builds.
+// stamp is the time at which the bytes of a log from Offset on arrived. A log itself has no
+// times: these are the arrivals of its pieces, which the worker sends while it builds.
 type stamp struct {
 	Offset int64
 	At     time.Time
@@ -40,9 +39,9 @@ func (l *Logs) stampPath(attempt buildbtw.AttemptName) string {
 	return path[:len(path)-len(filepath.Ext(path))] + ".times"
 }
 
-// stamp records that what follows offset came now. It is called with the log's writing
-// lock. Without the stamp lines have older times, or none, and nothing else is missed:
-// the log does not end because of it.
+// stamp records that the bytes from offset on arrived now. It is called with the log's
+// writing lock. Errors are ignored: lines then have older times, or none, and the log goes
+// on.
 func (l *Logs) stamp(attempt buildbtw.AttemptName, offset int64) {
 	now := l.Now()
 	last, known := l.stamped.Get(attempt)
@@ -98,8 +97,8 @@ func (l *Logs) readStamps(attempt buildbtw.AttemptName) []stamp {
 	return stamps
 }
 
-// Time returns about when the log got what it has at an offset: up to a second after
-// the build printed it, and in builds of hours up to some ten. It is zero where it is not
+// Time returns about when the bytes at an offset arrived: up to a second after the build
+// printed them, and in builds of hours up to some ten. It is zero where it is not
 // known, as in logs that are older than the records of it.
 func (v *View) Time(offset int64) time.Time {
 	if v.stamps == nil {

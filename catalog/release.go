@@ -36,7 +36,8 @@ type releaseBase struct {
 	base      *release.Base
 }
 
-// Release computes what could be released of an iteration. It changes nothing.
+// Release computes the largest set of an iteration's packages that could be released. It
+// changes nothing.
 func (c *Catalog) Release(ctx context.Context, buildspace string, number int) (Release, error) {
 	var r Release
 	row, err := c.Store.Iteration(ctx, buildspace, number)
@@ -145,7 +146,7 @@ func (c *Catalog) lastStages(ctx context.Context, it store.IterationRow) (map[st
 	}
 }
 
-// units returns what an iteration built and is to build, by pkgbase.
+// units returns the builds of an iteration as units, by pkgbase.
 func (c *Catalog) units(ctx context.Context, r *Release) ([]release.Unit, error) {
 	changesets, err := c.Store.IterationChangesets(ctx, r.Iteration.ID)
 	if err != nil {

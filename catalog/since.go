@@ -22,7 +22,7 @@ type SinceBuilt struct {
 	Packages []buildbtw.PackageChange
 }
 
-// Recorded reports whether it is known for both attempts what was installed.
+// Recorded reports whether the installed packages of both attempts are known.
 func (s SinceBuilt) Recorded() bool { return s.Packages != nil }
 
 // SinceBuilt compares the latest result of a build with the last success before it; nil when

@@ -15,9 +15,10 @@ import (
 // are one line of it.
 const activityEvents = 500
 
-// whatMatters returns the causes that are left out of the history and of feeds, unless
-// somebody asks for every change: what follows by itself, and steps on the way to an end.
-func whatMatters() []buildbtw.Cause {
+// minorCauses returns the causes that are left out of the history and of feeds, unless
+// somebody asks for every change: those that follow from others, and steps of a build
+// before its end.
+func minorCauses() []buildbtw.Cause {
 	return append(byItself(), buildbtw.CauseLeased, buildbtw.CauseDispatched, buildbtw.CauseReleased, buildbtw.CauseSuperseded)
 }
 
@@ -26,7 +27,7 @@ func activityFilter(f views.ActivityFilter) (store.EventFilter, error) {
 	e := store.EventFilter{Buildspace: f.Buildspace, Actor: f.Person, Newest: true}
 	switch f.Kind {
 	case "":
-		e.Without = whatMatters()
+		e.Without = minorCauses()
 	case "failed":
 		e.Only = []buildbtw.Cause{buildbtw.CauseFailed, buildbtw.CauseInfrastructure, buildbtw.CauseLost}
 	case "built":

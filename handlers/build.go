@@ -351,7 +351,7 @@ func (a *App) addComparison(ctx context.Context, db *store.Reader, v *views.Buil
 	return nil
 }
 
-// addSince adds what changed since the build's package was last built.
+// addSince adds the packages that changed since the build's package was last built.
 func (a *App) addSince(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
 	since, err := a.Catalog.SinceBuilt(ctx, db, row)
 	if since == nil || err != nil {

@@ -83,8 +83,8 @@ func (a *App) comparePage(c *fiber.Ctx) error {
 	return a.render(c, s, views.CompareContent(v))
 }
 
-// compared compares the two that the request names. What is wrong with their names
-// goes to the form in which they were written.
+// compared compares the two iterations that the request names. An error in a name is shown
+// in the form.
 func (a *App) compared(c *fiber.Ctx, v *views.Compare) (progress.Comparison, error) {
 	sides, err := compareSides(c)
 	var r progress.Comparison

@@ -23,8 +23,7 @@ const (
 	mimeSVG     = "image/svg+xml; charset=utf-8"
 )
 
-// feed answers with an Atom feed (RFC 4287) of what needs somebody, and what is done, in
-// all buildspaces.
+// feed answers with an Atom feed (RFC 4287) of the failures and ends in all buildspaces.
 func (a *App) feed(c *fiber.Ctx) error {
 	page := a.Settings.ServerURL + "/activity"
 	return a.sendNews(c, views.Feed{ID: page, Title: "buildbtw", Page: page, Self: a.Settings.ServerURL + "/feed.atom", Updated: time.Unix(0, 0)}, "")
@@ -171,7 +170,7 @@ func (a *App) newsEvents(ctx context.Context, buildspace string) (news []store.E
 
 // noNews returns the causes after which no build needs somebody who was not there.
 func noNews() []buildbtw.Cause {
-	return append(whatMatters(), buildbtw.CauseFinished, buildbtw.CauseReused, buildbtw.CauseUnchanged, buildbtw.CauseExcluded,
+	return append(minorCauses(), buildbtw.CauseFinished, buildbtw.CauseReused, buildbtw.CauseUnchanged, buildbtw.CauseExcluded,
 		buildbtw.CauseRetried, buildbtw.CauseResumed, buildbtw.CauseForced, buildbtw.CauseCancelled, buildbtw.CauseStopped)
 }
 

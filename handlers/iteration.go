@@ -129,7 +129,8 @@ func (a *App) iterationView(c *fiber.Ctx, name string, number int) (views.Iterat
 	return v, err
 }
 
-// haltOf answers whether a buildspace goes on, and else what stopped it, for static/src/notify.js.
+// haltOf answers static/src/notify.js whether a buildspace still builds, and if not, why it
+// stopped.
 func (a *App) haltOf(c *fiber.Ctx) error {
 	name, err := param(c, "name")
 	if err != nil {
@@ -317,7 +318,8 @@ func (a *App) addBlockers(ctx context.Context, v *views.Iteration, iteration int
 	return nil
 }
 
-// addFreed counts what fixing some of the listed blockers is worth, and all blockers.
+// addFreed counts the builds that fixing the ticked blockers would free, and those that
+// fixing all blockers would.
 func (a *App) addFreed(ctx context.Context, v *views.Iteration, iteration int64, blockers []store.Blocker, fix [][]byte) (err error) {
 	if len(v.Blockers) < 2 {
 		return nil

@@ -12,8 +12,8 @@ import (
 	"buildbtw/views"
 )
 
-// releasePage shows what could be released of an iteration; with ?names=, one of its lists
-// as plain text.
+// releasePage shows the packages of an iteration that could be released; with ?names=, one
+// of the page's lists as plain text.
 func (a *App) releasePage(c *fiber.Ctx) error {
 	number, err := iterationNumber(c)
 	if err != nil {

@@ -38,8 +38,8 @@ func (a *App) suggestions(c *fiber.Ctx) error {
 	return sendView(c.UserContext(), c, views.Suggestions(searchView(found)))
 }
 
-// goOptions are what somebody may mean who types into the dialog that Ctrl+K opens: pages, buildspaces
-// and packages.
+// goOptions lists the pages, buildspaces and packages that match the text in the dialog that
+// Ctrl+K opens.
 func (a *App) goOptions(c *fiber.Ctx) error {
 	found, err := a.Catalog.Suggest(c.UserContext(), c.Query("q"))
 	if err != nil {

@@ -38,7 +38,7 @@ func (a *App) seeOtherWith(c *fiber.Ctx, url string, word views.Word) error {
 	return seeOther(c, url)
 }
 
-// word returns what the page that is asked for begins with, once.
+// word returns the word about the caller's last form, once, for the top of a page.
 func (a *App) word(c *fiber.Ctx) views.Word {
 	if c.Method() != fiber.MethodGet || wantsPart(c) {
 		return views.Word{}
@@ -55,7 +55,7 @@ func (a *App) word(c *fiber.Ctx) views.Word {
 	return said.word
 }
 
-// buildWord returns what is told after a build was changed: how it stands then.
+// buildWord returns the word after a build was changed, with its new status.
 func buildWord(b store.BuildRow, done string) views.Word {
 	w := views.Word{Text: fmt.Sprintf("%s %s. It is %s now.", b.Pkgbase, done, b.Status)}
 	if b.SkipReason == buildbtw.CauseCancelled && b.CanRetry() == nil {

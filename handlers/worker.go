@@ -74,8 +74,8 @@ func (a *App) workerPage(c *fiber.Ctx) error {
 	})
 }
 
-// changeWorker answers a form that drains, resumes or forgets a worker, with what was
-// done and the call that takes it back, if there is one.
+// changeWorker handles a form that drains, resumes or forgets a worker. done is the rest of
+// the sentence that is shown afterwards, undo the call that takes it back, if there is one.
 func (a *App) changeWorker(change func(ctx context.Context, actor, name string) error, done, undo string) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		name, err := param(c, "name")

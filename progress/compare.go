@@ -14,9 +14,9 @@ import (
 	"buildbtw/store"
 )
 
-// Comparison is the difference between what came out of A and of B: two iterations of any
+// Comparison lists the differences between the results of A and B: two iterations of any
 // buildspaces, or an iteration and the base repositories. Packages of the base that the
-// iteration does not build are not in it.
+// iteration does not build are left out.
 type Comparison struct {
 	A, B  buildbtw.IterationName // with the numbers of the iterations
 	Lists map[buildbtw.CompareList][]Difference

@@ -98,7 +98,7 @@ func (q *Reader) GridCells(ctx context.Context, iteration int64, arch string) ([
 	return cells, rows.Err()
 }
 
-// PastBuild is a build of a package that has ended, with what it took.
+// PastBuild is an ended build of a package, with its duration, memory and size.
 type PastBuild struct {
 	ID         int64           `bun:"id"`
 	Buildspace string          `bun:"buildspace"`

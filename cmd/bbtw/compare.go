@@ -158,7 +158,7 @@ func sideWords(l buildbtw.CompareList, s *api.ComparedSide) string {
 	return string(s.Status)
 }
 
-// changes returns what was added and removed, with signs.
+// changes returns the added texts with + and the removed ones with -.
 func changes(d api.Difference) string {
 	var words []string
 	for _, s := range d.Added {

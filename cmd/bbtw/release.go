@@ -122,7 +122,8 @@ func (a *app) printRelease(r api.Release) {
 	}
 }
 
-// needs says what is missing of a change.
+// needs returns a sentence with the number of pkgbases that must go together with a change,
+// and those of them that cannot.
 func needs(c api.ReleaseChange) string {
 	words := fmt.Sprintf("%s needs %d pkgbases to go together", c.Pkgbase, c.Needs)
 	if len(c.Missing) == 0 {

@@ -45,7 +45,7 @@ func searchStories(s views.Shell) []story {
 	}
 }
 
-// goRoute answers what the dialog asks for that Ctrl+K opens.
+// goRoute serves the options of the dialog that Ctrl+K opens.
 func goRoute(mux *http.ServeMux) {
 	mux.HandleFunc("GET /search/go", func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query().Get("q")

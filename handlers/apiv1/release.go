@@ -9,7 +9,7 @@ import (
 	"buildbtw/release"
 )
 
-// release answers what could be released of an iteration.
+// release answers with the packages of an iteration that could be released.
 func (a *API) release(c *fiber.Ctx) error {
 	row, err := a.namedIteration(c)
 	if err != nil {

@@ -287,7 +287,7 @@ func (a *API) job(ctx context.Context, claimed store.Claimed) (api.Job, error) {
 	}, nil
 }
 
-// machineOf checks what a worker reports of its machine; nil when it reports nothing.
+// machineOf validates a worker's report about its machine; nil when there is none.
 func machineOf(m *api.Machine) (*buildbtw.MachineState, error) {
 	if m == nil {
 		return nil, nil

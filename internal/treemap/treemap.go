@@ -46,7 +46,7 @@ func worstRatio(largest, smallest, sum, side float64) float64 {
 	return max(side*side*largest/(sum*sum), sum*sum/(side*side*smallest))
 }
 
-// row places rectangles along the shorter side and returns what is left of the whole.
+// row places rectangles along the shorter side of whole and returns the rest of it.
 func row(rects []Rect, areas []float64, scale, thick float64, whole Rect) Rect {
 	if thick <= 0 {
 		return whole // nothing of it is seen

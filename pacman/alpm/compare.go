@@ -125,8 +125,8 @@ func CompareDepends(wasVersion string, was []string, nowVersion string, now []st
 	return compareTexts(was, now, normal(wasVersion), normal(nowVersion))
 }
 
-// compareTexts returns what was added and removed; texts are the same when they are the
-// same in normal form.
+// compareTexts returns the added and removed texts; two are the same when their normal
+// forms are equal.
 func compareTexts(was, now []string, normalWas, normalNow func(string) string) []Difference {
 	before, after := map[string]bool{}, map[string]bool{}
 	for _, s := range was {

@@ -53,8 +53,8 @@ func MergeInstalled(lists ...[]Installed) []Installed {
 // MaxBuildInfo is the size in bytes of a .BUILDINFO that is read; the rest is ignored.
 const MaxBuildInfo = 1 << 20
 
-// ReadBuildInfo returns what a .BUILDINFO lists as installed (BUILDINFO(5)), sorted by
-// name, without what is no package.
+// ReadBuildInfo returns the installed packages of a .BUILDINFO (BUILDINFO(5)), sorted by
+// name. Lines that name no package are left out.
 func ReadBuildInfo(r io.Reader) ([]Installed, error) {
 	text, err := io.ReadAll(io.LimitReader(r, MaxBuildInfo))
 	if err != nil {
