@@ -206,14 +206,19 @@ const tokenPatience = time.Minute
 // serve claims and builds for one slot until ctx ends.
 func (a *Agent) serve(ctx context.Context, slot int) error {
 	var remind reminder
-	known := time.Now() // when the token was last not refused
+	var refused time.Time // when the token was first refused since it was last accepted
 	for ctx.Err() == nil {
 		job, err := a.claim(ctx, slot)
 		kind := buildbtw.KindOf(err)
+		if kind != buildbtw.KindUnauthenticated {
+			refused = time.Time{}
+		} else if refused.IsZero() {
+			refused = time.Now()
+		}
 		switch {
 		case ctx.Err() != nil && job == nil:
 			return nil
-		case kind == buildbtw.KindUnauthenticated && a.answered.Load() && time.Since(known) < min(tokenPatience, a.GiveUp):
+		case kind == buildbtw.KindUnauthenticated && a.answered.Load() && time.Since(refused) < min(tokenPatience, a.GiveUp):
 			// A server that was started again has left a new token, or is about to.
 			a.Log.Warn("the server does not know the token; reading it again")
 			Pause(ctx, a.Retry)
@@ -229,7 +234,6 @@ func (a *Agent) serve(ctx context.Context, slot int) error {
 		case job != nil:
 			a.runAttempt(slot, *job)
 		}
-		known = time.Now()
 	}
 	return nil
 }

@@ -504,7 +504,8 @@ func TestWrongTokenEndsTheWorker(t *testing.T) {
 }
 
 // A server that was started again has a new token for workers of the same user, which
-// they find a moment later; one that does not know the worker any more ends it.
+// they find a moment later, however long the claim before had waited; one that does not
+// know the worker any more ends it.
 func TestATokenMayChangeWithTheServer(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -516,8 +517,11 @@ func TestATokenMayChangeWithTheServer(t *testing.T) {
 	s.setFault(func(w http.ResponseWriter, r *http.Request, handle http.HandlerFunc) {
 		s.mu.Lock()
 		refused++
-		known := refused > 3
+		first, known := refused == 1, refused > 3
 		s.mu.Unlock()
+		if first { // a claim that waited for a build when the server ended
+			<-time.After(o.GiveUp)
+		}
 		if !known {
 			problem(w, buildbtw.Unauthenticated("the token is not known here"), nil)
 			return
