@@ -74,6 +74,10 @@ func TestEveryColumnHasAField(t *testing.T) {
 	check("source_groups", &[]buildbtw.SourceGroup{})
 	check("mirrored_projects", &[]buildbtw.MirroredProject{})
 	check("events", &[]storedEvent{})
+	check("targets", &[]buildbtw.Target{})
+	check("releases", &[]buildbtw.Release{})
+	check("release_units", &[]buildbtw.ReleaseUnit{})
+	check("generations", &[]buildbtw.Generation{})
 }
 
 func TestNewerDatabaseIsRefused(t *testing.T) {

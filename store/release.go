@@ -1,0 +1,248 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"buildbtw"
+)
+
+// ReleaseRow is a release with the names of what it is about.
+type ReleaseRow struct {
+	buildbtw.Release
+	Target       string `bun:"target"`
+	Buildspace   string `bun:"buildspace"`
+	BuildspaceID int64  `bun:"buildspace_id"`
+	Iteration    int    `bun:"iteration"` // its number
+	Owner        string `bun:"owner"`     // of the buildspace
+}
+
+// ReleaseFilter selects releases; 0 selects all.
+type ReleaseFilter struct {
+	Iteration int64 // id
+	Target    int64 // id
+	Limit     int   // 50 when 0, at most 500
+}
+
+// Release returns a release; NotFound when there is none of that id.
+func (q *Reader) Release(ctx context.Context, id int64) (ReleaseRow, error) {
+	return q.release(ctx, id)
+}
+
+func (q queries) release(ctx context.Context, id int64) (ReleaseRow, error) {
+	var row ReleaseRow
+	err := q.get(ctx, &row, "release", args{"id": id})
+	if errors.Is(err, sql.ErrNoRows) {
+		return row, buildbtw.NotFound("there is no release %d", id)
+	}
+	if err != nil {
+		return row, fmt.Errorf("load release %d: %w", id, err)
+	}
+	return row, nil
+}
+
+// Releases lists releases, the newest first.
+func (q *Reader) Releases(ctx context.Context, f ReleaseFilter) ([]ReleaseRow, error) {
+	limit, err := pageLimit(f.Limit)
+	if err != nil {
+		return nil, err
+	}
+	rows := []ReleaseRow{}
+	if err := q.list(ctx, &rows, "releases_of", args{"iteration": f.Iteration, "target": f.Target, "limit": limit}); err != nil {
+		return nil, fmt.Errorf("list releases: %w", err)
+	}
+	return rows, nil
+}
+
+// HandingOver lists the releases that are on their way into their targets, in the order in
+// which they were confirmed. The error names those that cannot be read.
+func (q *Reader) HandingOver(ctx context.Context) ([]ReleaseRow, error) {
+	rows, err := readable[ReleaseRow](ctx, q.queries, "handing_over", nil)
+	if err != nil {
+		return rows, fmt.Errorf("list what is being handed over: %w", err)
+	}
+	return rows, nil
+}
+
+// ReleaseUnits lists the pkgbases of a release, by name: those that go and those that are held.
+func (q *Reader) ReleaseUnits(ctx context.Context, id int64) ([]buildbtw.ReleaseUnit, error) {
+	units := []buildbtw.ReleaseUnit{}
+	if err := q.list(ctx, &units, "release_units", args{"id": id}); err != nil {
+		return nil, fmt.Errorf("list the packages of release %d: %w", id, err)
+	}
+	return units, nil
+}
+
+// CreateRelease stores a set that was computed. With confirmed it is handed over as soon as
+// possible, else somebody has to confirm it. The error is Conflict when a release of the same
+// iteration is on its way to the same target.
+func (s *Store) CreateRelease(ctx context.Context, actor string, r buildbtw.Release, units []buildbtw.ReleaseUnit, confirmed bool) (ReleaseRow, error) {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		var other int64
+		err := t.get(ctx, &other, "same_release", args{"iteration": r.IterationID, "target": r.TargetID})
+		if err == nil {
+			return buildbtw.Conflict("release %d of the same iteration is being handed over; wait until it has ended", other)
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if _, err := t.exec(ctx, "supersede_checked", args{"iteration": r.IterationID, "target": r.TargetID, "now": t.now}); err != nil {
+			return err
+		}
+		r.State, r.CreatedBy, r.CreatedAt = buildbtw.ReleaseChecked, actor, t.now
+		if confirmed {
+			r.State, r.ConfirmedBy, r.ConfirmedAt = buildbtw.ReleaseHandingOver, actor, &t.now
+		}
+		if err := t.insert(ctx, &r); err != nil {
+			return err
+		}
+		if err := t.putReleaseUnits(ctx, r.ID, units); err != nil {
+			return err
+		}
+		return t.recordRelease(ctx, actor, r.ID, r.State)
+	})
+	if err != nil {
+		return ReleaseRow{}, fmt.Errorf("create a release: %w", err)
+	}
+	return s.Release(ctx, r.ID)
+}
+
+func (t *tx) putReleaseUnits(ctx context.Context, id int64, units []buildbtw.ReleaseUnit) error {
+	if _, err := t.exec(ctx, "forget_release_units", args{"id": id}); err != nil {
+		return err
+	}
+	type row struct {
+		Pkgbase  string         `json:"pkgbase"`
+		Goes     bool           `json:"goes"`
+		Version  string         `json:"version"`
+		Pkgnames buildbtw.Names `json:"pkgnames"`
+		Reason   string         `json:"reason"`
+		Build    int64          `json:"build"`
+	}
+	rows := make([]row, len(units))
+	for i, u := range units {
+		rows[i] = row{u.Pkgbase, u.Goes, u.Version, append(buildbtw.Names{}, u.Pkgnames...), u.Reason, u.BuildID}
+	}
+	text, err := json.Marshal(rows)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "add_release_units", args{"id": id, "units": string(text)})
+	return err
+}
+
+// ConfirmRelease hands a release over as soon as possible. The digest is that of the set that
+// the actor has seen; the error is Conflict when the release has another one by now, or its
+// state does not allow it.
+func (s *Store) ConfirmRelease(ctx context.Context, actor string, id int64, digest string) (ReleaseRow, error) {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		r, err := t.release(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !r.State.MayBecome(buildbtw.ReleaseHandingOver) {
+			return buildbtw.Conflict("release %d is %s", id, r.State.Words())
+		}
+		n, err := t.exec(ctx, "confirm_release", args{"id": id, "actor": actor, "digest": digest, "now": t.now})
+		if err != nil {
+			return err
+		}
+		if n != 1 {
+			return buildbtw.Conflict("the set of release %d is another one than the one that you have seen; look at it again", id)
+		}
+		return t.recordRelease(ctx, actor, id, buildbtw.ReleaseHandingOver)
+	})
+	if err != nil {
+		return ReleaseRow{}, fmt.Errorf("confirm release %d: %w", id, err)
+	}
+	return s.Release(ctx, id)
+}
+
+// RecheckRelease gives a release that was to be handed over the set that may go today. It has
+// to be confirmed again; r.Message says how the set has changed.
+func (s *Store) RecheckRelease(ctx context.Context, r buildbtw.Release, units []buildbtw.ReleaseUnit) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		n, err := t.exec(ctx, "recheck_release", args{
+			"id": r.ID, "digest": r.Digest, "base": r.Base, "generation": r.Generation, "units": r.Units, "packages": r.Packages,
+			"proven": r.Proven, "at_most": r.AtMost, "message": r.Message,
+		})
+		if err != nil {
+			return err
+		}
+		if n != 1 {
+			return t.refuseRelease(ctx, r.ID)
+		}
+		if err := t.putReleaseUnits(ctx, r.ID, units); err != nil {
+			return err
+		}
+		return t.recordRelease(ctx, buildbtw.System, r.ID, buildbtw.ReleaseChecked)
+	})
+	if err != nil {
+		return fmt.Errorf("recheck release %d: %w", r.ID, err)
+	}
+	return nil
+}
+
+// EndRelease ends a release of which nothing is shown: as failed, or given up before it was
+// handed over. The message says why.
+func (s *Store) EndRelease(ctx context.Context, actor string, id int64, state buildbtw.ReleaseState, message string) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		r, err := t.release(ctx, id)
+		if err != nil {
+			return err
+		}
+		if r.State == buildbtw.ReleaseReleased {
+			return buildbtw.Conflict("release %d is released", id)
+		}
+		return t.endRelease(ctx, actor, id, state, message)
+	})
+	if err != nil {
+		return fmt.Errorf("end release %d: %w", id, err)
+	}
+	return nil
+}
+
+// endRelease changes the state of a release to one that is final for now.
+func (t *tx) endRelease(ctx context.Context, actor string, id int64, state buildbtw.ReleaseState, message string) error {
+	n, err := t.exec(ctx, "end_release", args{"id": id, "state": state, "message": message, "from": textList(state.From()), "now": t.now})
+	if err != nil {
+		return err
+	}
+	if n != 1 {
+		return t.refuseRelease(ctx, id)
+	}
+	return t.recordRelease(ctx, actor, id, state)
+}
+
+func (t *tx) refuseRelease(ctx context.Context, id int64) error {
+	r, err := t.release(ctx, id)
+	if err != nil {
+		return err
+	}
+	return buildbtw.Conflict("release %d is %s", id, r.State.Words())
+}
+
+// recordRelease writes the event of a release's new state, which is one of its iteration.
+func (t *tx) recordRelease(ctx context.Context, actor string, id int64, state buildbtw.ReleaseState) error {
+	r, err := t.release(ctx, id)
+	if err != nil {
+		return err
+	}
+	var words string
+	switch state {
+	case buildbtw.ReleaseReleased:
+		words = "Release " + fmt.Sprint(id) + ": " + buildbtw.ReleasedWords(r.Packages, r.Target) + "."
+	case buildbtw.ReleaseWithdrawn:
+		words = fmt.Sprintf("Release %d to %s: withdrawn.", id, r.Target)
+	case buildbtw.ReleaseFailed:
+		words = fmt.Sprintf("Release %d to %s failed: %s", id, r.Target, r.Message)
+	case buildbtw.ReleaseHandingOver:
+		words = fmt.Sprintf("Release %d to %s: confirmed.", id, r.Target)
+	default:
+		words = fmt.Sprintf("Release %d to %s: waits for confirmation. %s", id, r.Target, r.Message)
+	}
+	return t.record(ctx, buildbtw.Event{Actor: actor, BuildspaceID: r.BuildspaceID, IterationID: r.IterationID, Kind: buildbtw.EventIteration, Message: words})
+}

@@ -1,0 +1,217 @@
+-- Targets, what is released into them, and the states that they had.
+
+-- name: put_target
+INSERT INTO targets (
+    name,
+    kind,
+    path,
+    after,
+    configured
+)
+VALUES (
+    :name,
+    :kind,
+    :path,
+    :after,
+    TRUE
+)
+ON CONFLICT (name) DO UPDATE
+SET kind = EXCLUDED.kind,
+    path = EXCLUDED.path,
+    after = EXCLUDED.after,
+    configured = TRUE;
+
+-- name: retire_targets
+-- What they had, and who released it, stays.
+UPDATE targets
+SET configured = FALSE
+WHERE name NOT IN (SELECT value FROM json_each(:names));
+
+-- name: targets
+-- Those of today's settings, with what they show.
+SELECT
+    t.*,
+    coalesce(g.packages, 0) AS packages,
+    g.created_at AS since
+FROM targets AS t
+LEFT JOIN generations AS g ON g.target_id = t.id AND g.number = t.generation
+WHERE t.configured
+  AND (:name = '' OR t.name = :name)
+ORDER BY t.id;
+
+-- name: generations_of_target
+SELECT *
+FROM generations
+WHERE target_id = :target
+ORDER BY number DESC
+LIMIT :limit;
+
+-- name: generation
+SELECT *
+FROM generations
+WHERE target_id = :target
+  AND number = :number;
+
+-- name: writing_generation
+SELECT *
+FROM generations
+WHERE target_id = :target
+  AND state = 'writing';
+
+-- name: last_generation
+SELECT coalesce(max(number), 0)
+FROM generations
+WHERE target_id = :target;
+
+-- name: complete_generation
+UPDATE generations
+SET state = 'complete',
+    digest = :digest,
+    packages = :packages
+WHERE id = :id
+  AND state = 'writing';
+
+-- name: show_generation
+UPDATE targets
+SET generation = :number
+WHERE id = :target;
+
+-- name: drop_generation
+-- The one that is shown stays.
+UPDATE generations
+SET state = 'gone'
+WHERE id = :id
+  AND state <> 'gone'
+  AND number <> (SELECT generation FROM targets WHERE id = target_id);
+
+-- name: release
+SELECT
+    r.*,
+    t.name AS target,
+    s.name AS buildspace,
+    s.created_by AS owner,
+    s.id AS buildspace_id,
+    i.number AS iteration
+FROM releases AS r
+JOIN targets AS t ON t.id = r.target_id
+JOIN iterations AS i ON i.id = r.iteration_id
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE r.id = :id;
+
+-- name: handing_over
+-- The oldest first: each is computed again on what the one before has left.
+SELECT
+    r.*,
+    t.name AS target,
+    s.name AS buildspace,
+    s.created_by AS owner,
+    s.id AS buildspace_id,
+    i.number AS iteration
+FROM releases AS r
+JOIN targets AS t ON t.id = r.target_id
+JOIN iterations AS i ON i.id = r.iteration_id
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE r.state = 'handing-over'
+ORDER BY r.confirmed_at, r.id;
+
+-- name: releases_of
+-- The newest first, of an iteration or of a target.
+SELECT
+    r.*,
+    t.name AS target,
+    s.name AS buildspace,
+    s.created_by AS owner,
+    s.id AS buildspace_id,
+    i.number AS iteration
+FROM releases AS r
+JOIN targets AS t ON t.id = r.target_id
+JOIN iterations AS i ON i.id = r.iteration_id
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE (:iteration = 0 OR r.iteration_id = :iteration)
+  AND (:target = 0 OR r.target_id = :target)
+ORDER BY r.id DESC
+LIMIT :limit;
+
+-- name: same_release
+-- Of the same iteration to the same target, that is on its way.
+SELECT id
+FROM releases
+WHERE iteration_id = :iteration
+  AND target_id = :target
+  AND state = 'handing-over';
+
+-- name: supersede_checked
+-- What waits for a confirmation while another set of the same is asked for is given up.
+UPDATE releases
+SET state = 'withdrawn',
+    message = 'Another set was released in its place.',
+    finished_at = :now
+WHERE iteration_id = :iteration
+  AND target_id = :target
+  AND state = 'checked';
+
+-- name: confirm_release
+-- Nobody's yes is taken for another set than the one that was shown.
+UPDATE releases
+SET state = 'handing-over',
+    confirmed_by = :actor,
+    confirmed_at = :now,
+    message = ''
+WHERE id = :id
+  AND state = 'checked'
+  AND digest = :digest;
+
+-- name: recheck_release
+UPDATE releases
+SET state = 'checked',
+    digest = :digest,
+    base = :base,
+    generation = :generation,
+    units = :units,
+    packages = :packages,
+    proven = :proven,
+    at_most = :at_most,
+    message = :message,
+    confirmed_by = '',
+    confirmed_at = NULL
+WHERE id = :id
+  AND state = 'handing-over';
+
+-- name: end_release
+-- The states from which it may come are those of buildbtw.ReleaseState.From.
+UPDATE releases
+SET state = :state,
+    message = :message,
+    finished_at = :now
+WHERE id = :id
+  AND state IN (SELECT value FROM json_each(:from));
+
+-- name: release_units
+SELECT *
+FROM release_units
+WHERE release_id = :id
+ORDER BY pkgbase;
+
+-- name: forget_release_units
+DELETE FROM release_units
+WHERE release_id = :id;
+
+-- name: add_release_units
+INSERT INTO release_units (
+    release_id,
+    pkgbase,
+    goes,
+    version,
+    pkgnames,
+    reason,
+    build_id
+)
+SELECT
+    :id,
+    u.value ->> 'pkgbase',
+    u.value ->> 'goes',
+    u.value ->> 'version',
+    u.value ->> 'pkgnames',
+    u.value ->> 'reason',
+    u.value ->> 'build'
+FROM json_each(:units) AS u;
