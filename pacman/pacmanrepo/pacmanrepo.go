@@ -230,10 +230,17 @@ func (r *Repos) PkgInfo(repository, architecture, file string) (*alpm.PkgInfo, e
 	return info, nil
 }
 
-// Packages returns what the database of a repository has of its packages, by name: name,
-// pkgbase, version, architecture, and the packages that each depends on, provides,
-// conflicts with and replaces. There are none when the repository does not exist.
-func (r *Repos) Packages(ctx context.Context, id ID) ([]alpm.PkgInfo, error) {
+// Stored is a package as a repository's database describes it.
+type Stored struct {
+	alpm.PkgInfo // what it depends on, provides, conflicts with and replaces; name, pkgbase, version and architecture
+	Filename     string
+	SHA256       string
+	FileSize     int64 // bytes
+}
+
+// Packages returns what the database of a repository has of its packages, by name. There
+// are none when the repository does not exist.
+func (r *Repos) Packages(ctx context.Context, id ID) ([]Stored, error) {
 	if err := id.check(); err != nil {
 		return nil, err
 	}
@@ -241,9 +248,13 @@ func (r *Repos) Packages(ctx context.Context, id ID) ([]alpm.PkgInfo, error) {
 	if err != nil || d == nil {
 		return nil, err
 	}
-	list := make([]alpm.PkgInfo, 0, len(d.entries))
+	return d.stored(), nil
+}
+
+func (d *database) stored() []Stored {
+	list := make([]Stored, 0, len(d.entries))
 	for _, e := range d.sorted() {
-		var p alpm.PkgInfo
+		p := Stored{Filename: e.filename, SHA256: e.sha256, FileSize: e.size}
 		one := map[string]*string{"NAME": &p.Name, "BASE": &p.Base, "VERSION": &p.Version, "ARCH": &p.Arch}
 		many := map[string]*[]string{"DEPENDS": &p.Depends, "PROVIDES": &p.Provides, "CONFLICTS": &p.Conflicts, "REPLACES": &p.Replaces}
 		for field, value := range alpm.DescValues(e.desc) {
@@ -255,7 +266,7 @@ func (r *Repos) Packages(ctx context.Context, id ID) ([]alpm.PkgInfo, error) {
 		}
 		list = append(list, p)
 	}
-	return list, nil
+	return list
 }
 
 // PacmanConf returns the section of pacman.conf for the repository that the
