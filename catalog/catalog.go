@@ -36,12 +36,13 @@ type Config struct {
 	Mirror        *gitmirror.Mirror
 	Store         *store.Store
 	Repos         *pacmanrepo.Repos
-	Bases         baserepo.Bases // may be empty: then nothing is known of the base
-	BaseRef       string         // the branch at which sources are read
-	Architectures []string       // for which plans are made
-	Prefer        []string       // slugs of sources, or names of their directories and groups, that win where two define the same package
-	IgnoreArch    bool           // see buildgraph.Options
-	ConfirmAbove  int            // more builds than this are created only when confirmed
+	Bases         baserepo.Bases          // may be empty: then nothing is known of the base
+	Generations   *pacmanrepo.Generations // what targets have; nil: there are none
+	BaseRef       string                  // the branch at which sources are read
+	Architectures []string                // for which plans are made
+	Prefer        []string                // slugs of sources, or names of their directories and groups, that win where two define the same package
+	IgnoreArch    bool                    // see buildgraph.Options
+	ConfirmAbove  int                     // more builds than this are created only when confirmed
 }
 
 // Catalog holds every source at the base ref, parsed, and the index over them.
@@ -62,7 +63,7 @@ type Catalog struct {
 	broken   map[string]map[string]error // by directory or group, then slug: why the mirror could not read it
 	existing existing                    // that the index was made with
 
-	released releaseBase // what releases are computed against
+	views targetViews // what releases are computed against
 }
 
 type parsed struct {

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"buildbtw"
 	"buildbtw/pacman/alpm"
@@ -16,29 +15,30 @@ import (
 	"buildbtw/store"
 )
 
-// Release is which packages of an iteration could go into the base repositories now, and
-// why the others could not.
+// Release is which packages of an iteration could go into a target now, and why the others
+// could not.
 type Release struct {
 	*release.Result
 	Iteration     store.IterationRow
+	Target        store.TargetRow
 	Architectures []string
 	Builds        int                 // that the iteration has, without those that were skipped as unchanged
 	Versions      map[string]string   // by pkgbase: of the packages that were built
 	Pkgnames      map[string][]string // by pkgbase: of the packages that were built, sorted
 	IDs           map[string]int64    // by pkgbase: a build of it, of the first architecture that has one
+
+	Present []string                                 // pkgbases whose packages the target has already
+	Files   map[string]map[string][]buildbtw.Package // by pkgbase and architecture: of the packages that were built
+	Digest  string                                   // of the set that can go: pkgbases, versions and files
+	Base    string                                   // of the base repositories that it was computed against
+	NoBase  bool                                     // this server has no base repositories, so that only what was built here is looked at
+
+	planned map[string]bool // pkgnames and pkgbases of all builds
 }
 
-// releaseBase is the index of the base repositories, as long as they are the same. To
-// index 13,000 packages takes longer than all the rest.
-type releaseBase struct {
-	mu        sync.Mutex
-	snapshots map[string]*baserepo.Snapshot
-	base      *release.Base
-}
-
-// Release computes the largest set of an iteration's packages that could be released. It
-// changes nothing.
-func (c *Catalog) Release(ctx context.Context, buildspace string, number int) (Release, error) {
+// Release computes the largest set of an iteration's packages that could be released to a
+// target; an empty name means the first of the settings. It changes nothing.
+func (c *Catalog) Release(ctx context.Context, buildspace string, number int, target string) (Release, error) {
 	var r Release
 	row, err := c.Store.Iteration(ctx, buildspace, number)
 	if err != nil {
@@ -51,47 +51,41 @@ func (c *Catalog) Release(ctx context.Context, buildspace string, number int) (R
 	if len(architectures) == 0 {
 		return r, buildbtw.Conflict("%s #%d has no builds, so that nothing can be released", buildspace, row.Number)
 	}
-	base, err := c.releaseBase(architectures)
+	r = Release{
+		Iteration: row, Architectures: architectures, Versions: map[string]string{}, Pkgnames: map[string][]string{}, IDs: map[string]int64{},
+		Files: map[string]map[string][]buildbtw.Package{}, planned: map[string]bool{},
+	}
+	if r.Target, err = c.ReleaseTarget(ctx, target); err != nil {
+		return r, err
+	}
+	view, err := c.viewOfTarget(ctx, r.Target, r.Target.Generation, architectures)
 	if err != nil {
 		return r, err
 	}
-	r = Release{Iteration: row, Architectures: architectures, Versions: map[string]string{}, Pkgnames: map[string][]string{}, IDs: map[string]int64{}}
 	units, err := c.units(ctx, &r)
 	if err != nil {
 		return r, err
 	}
-	r.Result = base.Largest(release.Problem{Units: units})
+	r.Base, r.NoBase = view.state, len(c.Bases) == 0
+	units = r.withoutPresent(units, view)
+	if r.NoBase {
+		r.forgetUnknown(units, view)
+	}
+	for i := range units {
+		units[i].Repository = r.Target.Name
+	}
+	r.Result = view.base.Largest(release.Problem{Units: units})
+	r.Digest = r.digest()
 	return r, nil
 }
 
-// releaseBase returns the index of the base repositories of architectures.
-func (c *Catalog) releaseBase(architectures []string) (*release.Base, error) {
-	now := map[string]*baserepo.Snapshot{}
-	for _, arch := range architectures {
-		base, ok := c.Bases[arch]
-		if !ok {
-			return nil, buildbtw.Conflict("this server has no base repositories for %s, so that it cannot know what a release would break; start it with --base-repo", arch)
-		}
-		now[arch] = base.Snapshot()
-		if !now[arch].Known() {
-			return nil, buildbtw.Unavailable("the base repositories of %s have not been read yet; try again in a minute", arch)
-		}
-	}
-	c.released.mu.Lock()
-	defer c.released.mu.Unlock()
-	if !maps.Equal(now, c.released.snapshots) {
-		views := make([]release.View, len(architectures))
-		for i, arch := range architectures {
-			views[i] = viewOf(arch, now[arch])
-		}
-		c.released.base, c.released.snapshots = release.NewBase(views), now
-	}
-	return c.released.base, nil
-}
-
-func viewOf(arch string, s *baserepo.Snapshot) release.View {
-	v := release.View{Name: arch, Architecture: arch}
+// addBase puts the packages of the base repositories behind those of a view's targets,
+// without those that these have taken the place of.
+func addBase(v *release.View, s *baserepo.Snapshot, replaced map[string]bool) {
 	for e, i := range s.Installed() {
+		if replaced[nameKey+e.Name] || replaced[e.Base] {
+			continue
+		}
 		n := len(v.Repositories) - 1
 		if n < 0 || v.Repositories[n].Name != e.Repo {
 			v.Repositories = append(v.Repositories, release.Repository{Name: e.Repo})
@@ -103,7 +97,6 @@ func viewOf(arch string, s *baserepo.Snapshot) release.View {
 			Sonames: i.Sonames, Links: linksOf(i),
 		})
 	}
-	return v
 }
 
 // linksOf returns the sonames that a package links with, without the versions of symbols
@@ -168,6 +161,10 @@ func (c *Catalog) units(ctx context.Context, r *Release) ([]release.Unit, error)
 		r.Builds += len(builds)
 		for _, arch := range slices.Sorted(maps.Keys(builds)) {
 			b := builds[arch]
+			r.planned[b.Pkgbase] = true
+			for _, name := range b.Pkgnames {
+				r.planned[name] = true
+			}
 			u.Changeset = u.Changeset || changed[b.Source]
 			r.Versions[pkgbase], r.IDs[pkgbase] = cmp.Or(b.BuiltVersion, b.Version), cmp.Or(r.IDs[pkgbase], b.ID)
 			if b.Status == buildbtw.StatusBuilt {
@@ -193,13 +190,14 @@ func (c *Catalog) units(ctx context.Context, r *Release) ([]release.Unit, error)
 			if u == nil || last[p.Base][arch].Status != buildbtw.StatusBuilt || p.Name == alpm.DebugName(p.Base) {
 				continue
 			}
+			if r.Files[p.Base] == nil {
+				r.Files[p.Base] = map[string][]buildbtw.Package{}
+			}
+			r.Files[p.Base][arch] = append(r.Files[p.Base][arch], fileOf(p))
 			if slices.ContainsFunc(u.Packages, func(q release.Package) bool { return q.Name == p.Name && q.Architecture == p.Arch }) {
 				continue // an `any` package, which is in the repositories of all architectures
 			}
-			q := release.Package{
-				Name: p.Name, Base: p.Base, Version: p.Version, Architecture: p.Arch,
-				Depends: p.Depends, Provides: p.Provides, Conflicts: p.Conflicts, Replaces: p.Replaces,
-			}
+			q := packageOf(p)
 			for _, i := range interfaces[last[p.Base][arch].ID] {
 				if i.Pkgname == p.Name && i.Unknown == "" {
 					q.Sonames, q.Links = i.Sonames, linksOf(i)

@@ -23,7 +23,7 @@ func (a *App) releasePage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	r, err := a.Catalog.Release(c.UserContext(), name, number)
+	r, err := a.Catalog.Release(c.UserContext(), name, number, c.Query("target"))
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ func (a *API) release(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	r, err := a.Catalog.Release(c.UserContext(), row.Buildspace, row.Number)
+	r, err := a.Catalog.Release(c.UserContext(), row.Buildspace, row.Number, c.Query("target"))
 	if err != nil {
 		return err
 	}

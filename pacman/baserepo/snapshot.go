@@ -2,7 +2,11 @@ package baserepo
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +28,9 @@ type Snapshot struct {
 
 	graphOnce    sync.Once
 	packageGraph *packageGraph // made by the first who asks for digests
+
+	stateOnce sync.Once
+	state     string // made by the first who asks for it
 }
 
 func newSnapshot(repos []*repository, architecture string) *Snapshot {
@@ -82,6 +89,21 @@ func (s *Snapshot) groupByBase() {
 
 // Packages returns the number of entries in all repositories.
 func (s *Snapshot) Packages() int { return s.count }
+
+// State returns a digest of what the databases of the repositories say: another one when a
+// package was added, removed or changed.
+func (s *Snapshot) State() string {
+	s.stateOnce.Do(func() {
+		sum := sha256.New()
+		for _, name := range slices.Sorted(maps.Keys(s.byName)) {
+			for _, e := range s.byName[name] {
+				fmt.Fprintf(sum, "%s %s %s %s %s\n%q %q %q %q\n", e.Repo, e.Name, e.Base, e.Version, e.Filename, e.Depends, e.Provides, e.Conflicts, e.Replaces)
+			}
+		}
+		s.state = hex.EncodeToString(sum.Sum(nil))
+	})
+	return s.state
+}
 
 // Package returns the package that pacman would install by this name: that of
 // the first repository which has it, with any version.

@@ -1,0 +1,265 @@
+package catalog
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"buildbtw"
+	"buildbtw/pacman/alpm"
+	"buildbtw/pacman/baserepo"
+	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/release"
+	"buildbtw/store"
+)
+
+// targetView is what the users of a target see: its own packages, those of the targets behind
+// it, and the base repositories.
+type targetView struct {
+	base     *release.Base
+	state    string                       // digest of the base repositories
+	has      map[string]map[string]string // by architecture and file name: digest, of its own packages
+	provided map[string]bool              // names that packages of targets have or provide, and their sonames
+	sonames  map[string]bool
+
+	generation int
+	snapshots  map[string]*baserepo.Snapshot // by architecture
+	behind     string                        // names and generations of the targets behind it
+}
+
+// targetViews are the views that were asked for last, by target. To index 13,000 packages
+// takes longer than all the rest.
+type targetViews struct {
+	mu  sync.Mutex
+	all map[string]*targetView
+}
+
+// ReleaseTarget returns the target of that name; an empty one means the first of the settings.
+func (c *Catalog) ReleaseTarget(ctx context.Context, name string) (store.TargetRow, error) {
+	if name != "" {
+		return c.Store.Target(ctx, name)
+	}
+	all, err := c.Store.Targets(ctx)
+	if err != nil || len(all) == 0 {
+		return store.TargetRow{}, err
+	}
+	return all[0], nil
+}
+
+// viewOfTarget returns the view of a target with one of its generations, of these
+// architectures.
+func (c *Catalog) viewOfTarget(ctx context.Context, t store.TargetRow, generation int, architectures []string) (*targetView, error) {
+	v := &targetView{generation: generation, snapshots: map[string]*baserepo.Snapshot{}}
+	for _, arch := range architectures {
+		base, ok := c.Bases[arch]
+		switch {
+		case !ok && len(c.Bases) == 0:
+			v.snapshots[arch] = nil
+			continue
+		case !ok:
+			return nil, buildbtw.Conflict("this server has no base repositories for %s, so that it cannot know what a release would break; start it with --base-repo", arch)
+		}
+		v.snapshots[arch] = base.Snapshot()
+		if !v.snapshots[arch].Known() {
+			return nil, buildbtw.Unavailable("the base repositories of %s have not been read yet; try again in a minute", arch)
+		}
+	}
+	layers := []store.TargetRow{t}
+	layers[0].Generation = generation
+	for after := t.After; after != ""; {
+		next, err := c.Store.Target(ctx, after)
+		if err != nil {
+			return nil, err
+		}
+		layers, after = append(layers, next), next.After
+		v.behind += fmt.Sprintf("%s %d ", next.Name, next.Generation)
+	}
+	c.views.mu.Lock()
+	defer c.views.mu.Unlock()
+	key := fmt.Sprintf("%s %d", t.Name, generation)
+	if old := c.views.all[key]; old != nil && old.behind == v.behind && maps.Equal(old.snapshots, v.snapshots) {
+		return old, nil
+	}
+	if err := c.fillView(ctx, v, layers, architectures); err != nil {
+		return nil, err
+	}
+	if c.views.all == nil || len(c.views.all) >= keptViews {
+		c.views.all = map[string]*targetView{}
+	}
+	c.views.all[key] = v
+	return v, nil
+}
+
+// keptViews bounds the memory: one of 13,000 packages takes some 30 MB.
+const keptViews = 4
+
+// nameKey tells pkgnames from pkgbases in one set.
+const nameKey = "name "
+
+func (c *Catalog) fillView(ctx context.Context, v *targetView, layers []store.TargetRow, architectures []string) error {
+	v.has, v.provided, v.sonames = map[string]map[string]string{}, map[string]bool{}, map[string]bool{}
+	views := make([]release.View, len(architectures))
+	var states strings.Builder
+	for i, arch := range architectures {
+		views[i] = release.View{Name: arch, Architecture: arch}
+		v.has[arch] = map[string]string{}
+		replaced := map[string]bool{}
+		for depth, t := range layers {
+			if c.Generations == nil || t.Generation == 0 {
+				views[i].Repositories = append(views[i].Repositories, release.Repository{Name: t.Name})
+				continue
+			}
+			repository, err := c.layer(ctx, v, t, arch, replaced, depth == 0)
+			if err != nil {
+				return err
+			}
+			views[i].Repositories = append(views[i].Repositories, repository)
+		}
+		if s := v.snapshots[arch]; s != nil {
+			addBase(&views[i], s, replaced)
+			states.WriteString(arch + " " + s.State() + "\n")
+		}
+	}
+	v.state = textDigest(states.String())
+	v.base = release.NewBase(views)
+	return nil
+}
+
+// layer returns the packages that a target has for an architecture, without those that the
+// targets before it have taken the place of.
+func (c *Catalog) layer(ctx context.Context, v *targetView, t store.TargetRow, arch string, replaced map[string]bool, own bool) (release.Repository, error) {
+	repository := release.Repository{Name: t.Name}
+	list, err := c.Generations.Packages(t.Name, t.Generation, arch)
+	if err != nil {
+		return repository, err
+	}
+	digests := make([]string, len(list))
+	for i, p := range list {
+		digests[i] = p.SHA256
+		if own {
+			v.has[arch][p.Filename] = p.SHA256
+		}
+	}
+	interfaces, err := c.Store.InterfacesOfFiles(ctx, digests)
+	if err != nil {
+		return repository, err
+	}
+	for _, p := range list {
+		if replaced[nameKey+p.Name] || replaced[p.Base] {
+			continue
+		}
+		q := packageOf(p)
+		if i, known := interfaces[p.SHA256]; known && i.Unknown == "" {
+			q.Sonames, q.Links = i.Sonames, linksOf(i)
+		}
+		v.note(q)
+		repository.Packages = append(repository.Packages, q)
+	}
+	for _, p := range list {
+		replaced[nameKey+p.Name], replaced[p.Base] = true, true
+	}
+	return repository, nil
+}
+
+// note remembers what a package has.
+func (v *targetView) note(p release.Package) {
+	v.provided[p.Name] = true
+	for _, text := range p.Provides {
+		v.provided[provideName(text)] = true
+	}
+	for _, soname := range p.Sonames {
+		v.sonames[soname] = true
+	}
+}
+
+func provideName(text string) string {
+	if p, err := alpm.ParseProvide(text); err == nil {
+		return p.Name
+	}
+	return text
+}
+
+func packageOf(p pacmanrepo.Stored) release.Package {
+	return release.Package{
+		Name: p.Name, Base: p.Base, Version: p.Version, Architecture: p.Arch,
+		Depends: p.Depends, Provides: p.Provides, Conflicts: p.Conflicts, Replaces: p.Replaces,
+	}
+}
+
+func fileOf(p pacmanrepo.Stored) buildbtw.Package {
+	return buildbtw.Package{Pkgname: p.Name, Version: p.Version, Architecture: p.Arch, Filename: p.Filename, SHA256: p.SHA256, Size: p.FileSize}
+}
+
+// withoutPresent returns the units of which the target has not all files already. It depends
+// on those as on all that it has.
+func (r *Release) withoutPresent(units []release.Unit, v *targetView) []release.Unit {
+	return slices.DeleteFunc(units, func(u release.Unit) bool {
+		if u.NotReady != "" || len(u.Packages) == 0 {
+			return false
+		}
+		for arch, files := range r.Files[u.Pkgbase] {
+			for _, f := range files {
+				if v.has[arch][f.Filename] != f.SHA256 {
+					return false
+				}
+			}
+		}
+		r.Present = append(r.Present, u.Pkgbase)
+		return true
+	})
+}
+
+// forgetUnknown takes away the dependencies on what was never built here, where there is no
+// base to look them up in.
+func (r *Release) forgetUnknown(units []release.Unit, v *targetView) {
+	known := &targetView{provided: maps.Clone(v.provided), sonames: maps.Clone(v.sonames)}
+	maps.Copy(known.provided, r.planned)
+	for _, u := range units {
+		for _, p := range u.Packages {
+			known.note(p)
+		}
+	}
+	for _, u := range units {
+		for i := range u.Packages {
+			p := &u.Packages[i]
+			p.Depends = slices.DeleteFunc(slices.Clone(p.Depends), func(text string) bool {
+				d, err := alpm.ParseDep(text)
+				return err == nil && !known.provided[d.Name]
+			})
+			p.Links = slices.DeleteFunc(slices.Clone(p.Links), func(soname string) bool { return !known.sonames[soname] })
+		}
+	}
+}
+
+// digest identifies the set that can go.
+func (r *Release) digest() string {
+	var b strings.Builder
+	for _, pkgbase := range r.Goes {
+		fmt.Fprintf(&b, "%s %s\n", pkgbase, r.Versions[pkgbase])
+		for _, arch := range slices.Sorted(maps.Keys(r.Files[pkgbase])) {
+			for _, f := range r.Files[pkgbase][arch] {
+				fmt.Fprintf(&b, "\t%s %s %s\n", arch, f.Filename, f.SHA256)
+			}
+		}
+	}
+	return textDigest(b.String())
+}
+
+func textDigest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// Broken lists what is broken for the users of a target as it is with one of its generations.
+func (c *Catalog) Broken(ctx context.Context, t store.TargetRow, generation int) ([]release.Broken, error) {
+	v, err := c.viewOfTarget(ctx, t, generation, c.Architectures)
+	if err != nil {
+		return nil, err
+	}
+	return v.base.Broken(), nil
+}
