@@ -125,6 +125,7 @@ func (s *Store) BeginGeneration(ctx context.Context, g buildbtw.Generation) (bui
 }
 
 // checkGeneration refuses to begin a generation for a release whose state does not ask for it.
+// One that is released already may be shown once more.
 func (t *tx) checkGeneration(ctx context.Context, g buildbtw.Generation) error {
 	id, to := g.ReleaseID, buildbtw.ReleaseReleased
 	if g.Undoes != 0 {
@@ -137,7 +138,7 @@ func (t *tx) checkGeneration(ctx context.Context, g buildbtw.Generation) error {
 	if err != nil {
 		return err
 	}
-	if !r.State.MayBecome(to) {
+	if r.State != to && !r.State.MayBecome(to) || r.State == to && g.Undoes != 0 {
 		return buildbtw.Conflict("release %d is %s", r.ID, r.State.Words())
 	}
 	return nil
@@ -165,18 +166,29 @@ func (s *Store) CompleteGeneration(ctx context.Context, g buildbtw.Generation) e
 		if _, err := t.exec(ctx, "show_generation", args{"target": g.TargetID, "number": g.Number}); err != nil {
 			return err
 		}
-		switch {
-		case g.Undoes != 0:
-			return t.endRelease(ctx, g.CreatedBy, g.Undoes, buildbtw.ReleaseWithdrawn, "")
-		case g.ReleaseID != 0:
-			return t.endRelease(ctx, g.CreatedBy, g.ReleaseID, buildbtw.ReleaseReleased, "")
-		}
-		t.note(Change{Everything: true})
-		return nil
+		return t.endShown(ctx, g)
 	})
 	if err != nil {
 		return fmt.Errorf("complete generation %d: %w", g.Number, err)
 	}
+	return nil
+}
+
+// endShown changes the state of the release that a generation has made visible, or has undone.
+func (t *tx) endShown(ctx context.Context, g buildbtw.Generation) error {
+	if g.Undoes != 0 {
+		return t.endRelease(ctx, g.CreatedBy, g.Undoes, buildbtw.ReleaseWithdrawn, "")
+	}
+	if g.ReleaseID != 0 {
+		r, err := t.release(ctx, g.ReleaseID)
+		if err != nil {
+			return err
+		}
+		if r.State != buildbtw.ReleaseReleased {
+			return t.endRelease(ctx, g.CreatedBy, g.ReleaseID, buildbtw.ReleaseReleased, "")
+		}
+	}
+	t.note(Change{Everything: true})
 	return nil
 }
 

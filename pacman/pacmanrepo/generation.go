@@ -92,6 +92,9 @@ func (g *Generations) Write(ctx context.Context, n NextGeneration) (GenerationSu
 		a := n.Add[missing[0]]
 		return s, buildbtw.Conflict("%s is not in repository %s any more", a.Files[0].Filename, a.From.Repository)
 	}
+	if shown, err := g.Shown(n.Target); err != nil || shown == n.Number {
+		return s, cmp.Or(err, fmt.Errorf("write generation %d of target %s: it is shown", n.Number, n.Target))
+	}
 	hidden := filepath.Join(g.targetDir(n.Target), ".writing")
 	for _, dir := range []string{hidden, g.generationDir(n.Target, n.Number)} {
 		if err := g.disk.removeAll(dir); err != nil {
@@ -114,17 +117,13 @@ func (g *Generations) Write(ctx context.Context, n NextGeneration) (GenerationSu
 		if err != nil {
 			return s, fmt.Errorf("write generation %d of target %s for %s: %w", n.Number, n.Target, arch, err)
 		}
-		for _, e := range d.entries {
-			lines = append(lines, arch+" "+e.filename+" "+e.sha256)
-		}
+		lines = append(lines, d.lines()...)
 	}
 	// A package that was built again under its old name meanwhile is another file.
 	if _, missing, err := g.repos.adoptedItems(ctx, n.Add); err != nil || len(missing) > 0 {
 		return s, cmp.Or(err, buildbtw.Conflict("packages were built again while they were released; try again"))
 	}
-	slices.Sort(lines)
-	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
-	s = GenerationSummary{Digest: hex.EncodeToString(sum[:]), Packages: len(lines)}
+	s = summarize(lines)
 	for _, dir := range []string{filepath.Join(hidden, "os"), hidden} {
 		if err := g.disk.syncDir(dir); err != nil {
 			return s, err
@@ -134,6 +133,38 @@ func (g *Generations) Write(ctx context.Context, n NextGeneration) (GenerationSu
 		return s, err
 	}
 	return s, g.disk.syncDir(g.targetDir(n.Target))
+}
+
+// lines describes the files of a generation's database.
+func (d *database) lines() []string {
+	lines := make([]string, 0, len(d.entries))
+	for _, e := range d.entries {
+		lines = append(lines, d.id.Architecture+" "+e.filename+" "+e.sha256)
+	}
+	return lines
+}
+
+func summarize(lines []string) GenerationSummary {
+	slices.Sort(lines)
+	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
+	return GenerationSummary{Digest: hex.EncodeToString(sum[:]), Packages: len(lines)}
+}
+
+// Summary reads what is in a generation.
+func (g *Generations) Summary(target string, number int) (GenerationSummary, error) {
+	architectures, err := g.Architectures(target, number)
+	if err != nil {
+		return GenerationSummary{}, err
+	}
+	var lines []string
+	for _, arch := range architectures {
+		d, err := g.read(ID{target, target, arch}, number)
+		if err != nil {
+			return GenerationSummary{}, err
+		}
+		lines = append(lines, d.lines()...)
+	}
+	return summarize(lines), nil
 }
 
 func (n NextGeneration) check() error {
