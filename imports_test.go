@@ -26,7 +26,7 @@ var layers = [][]string{
 	{"store/invariants", "git/gitlab/gitlabtest", "auth/oidctest"},
 	{"store/storetest"},
 	{"catalog", "progress", "auth", "internal/reproduce"},
-	{"publish"},
+	{"publish", "handover"},
 	{"forge"},
 	{"handlers/transfer"},
 	{"handlers/apiv1", "scheduler", "runners"},

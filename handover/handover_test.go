@@ -1,0 +1,308 @@
+package handover_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"buildbtw"
+	"buildbtw/handover"
+	"buildbtw/store"
+)
+
+func TestReleasesFollowEachOtherAndAreWithdrawn(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.must(f.Advance(t.Context()))
+	empty := f.state()
+	if len(empty.target) != 0 || empty.bytes == "" {
+		t.Fatalf("a new target has %v, or no database", empty.target)
+	}
+	first := f.release()
+	one := f.state()
+	f.iterate("lib", "2")
+	second := f.release()
+	two := f.state()
+	if first.Units != 2 || first.Packages != 2 || two.target["lib"].one("VERSION") != "2-1" || two.bytes == one.bytes {
+		t.Errorf("released %+v, then %v", first, two.target)
+	}
+	if _, err := f.Withdraw(t.Context(), "bob", first.ID, false); buildbtw.KindOf(err) != buildbtw.KindConflict || !strings.Contains(err.Error(), fmt.Sprintf("release %d came", second.ID)) {
+		t.Errorf("what came later is still there: %v", err)
+	}
+	for _, c := range []struct {
+		id   int64
+		want string
+	}{{second.ID, one.bytes}, {first.ID, empty.bytes}} {
+		row, err := f.Withdraw(t.Context(), "bob", c.id, false)
+		f.must(err)
+		if row.State != buildbtw.ReleaseWithdrawn || f.state().bytes != c.want {
+			t.Errorf("withdrawing release %d left it %s, and not the bytes of before", c.id, row.State)
+		}
+		if _, err := f.Withdraw(t.Context(), "bob", c.id, false); buildbtw.KindOf(err) != buildbtw.KindConflict {
+			t.Errorf("withdrawn twice: %v", err)
+		}
+	}
+	if again := f.release(); again.Units != 2 {
+		t.Errorf("released again: %+v", again)
+	}
+}
+
+func TestWhatIsReleasedAlreadyIsNoObstacle(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "NAME outsider VERSION 1-1 DEPENDS app=0.9-1")
+	row := f.release()
+	if row.Units != 1 {
+		t.Fatalf("lib alone can go: %+v", row)
+	}
+	units, err := f.Store.ReleaseUnits(t.Context(), row.ID)
+	f.must(err)
+	if units[0].Pkgbase != "app" || units[0].Goes || !strings.Contains(units[0].Reason, "outsider 1-1 in the repositories needs app=0.9-1") {
+		t.Errorf("app is held for %+v", units[0])
+	}
+	f.writeBase("NAME lib VERSION 0.9-1", "NAME app VERSION 0.9-1 DEPENDS lib", "NAME outsider VERSION 1-2 DEPENDS app")
+	f.restart()
+	set, err := f.Catalog.Release(t.Context(), "work", 0, "stable")
+	f.must(err)
+	if !slices.Equal(set.Goes, []string{"app"}) || !slices.Equal(set.Present, []string{"lib"}) {
+		t.Errorf("then %v can go, and %v is there", set.Goes, set.Present)
+	}
+	f.release()
+	if _, err := f.Create(t.Context(), "alice", handover.Wish{Buildspace: "work"}); buildbtw.KindOf(err) != buildbtw.KindConflict {
+		t.Errorf("nothing is left: %v", err)
+	}
+}
+
+func TestAnotherSetThanTheConfirmedOneIsNeverHandedOver(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	row := f.begin()
+	before := f.state()
+	f.writeBase("NAME lib VERSION 0.9-1", "NAME app VERSION 0.9-1 DEPENDS lib", "NAME outsider VERSION 1-1 DEPENDS app=0.9-1")
+	f.must(f.Advance(t.Context()))
+	row = f.row(row.ID)
+	if row.State != buildbtw.ReleaseChecked || row.Units != 1 || !strings.Contains(row.Message, "app is held: outsider 1-1") {
+		t.Fatalf("the base moved: %+v", row)
+	}
+	if now := f.state(); len(now.target) != len(before.target) {
+		t.Errorf("the target has %v", now.target)
+	}
+	if _, err := f.Confirm(t.Context(), "alice", row.ID, "of before"); buildbtw.KindOf(err) != buildbtw.KindConflict {
+		t.Errorf("the old set was confirmed: %v", err)
+	}
+	_, err := f.Confirm(t.Context(), "alice", row.ID, row.Digest)
+	f.must(err)
+	f.must(f.Advance(t.Context()))
+	if row = f.row(row.ID); row.State != buildbtw.ReleaseReleased {
+		t.Errorf("confirmed again: %+v", row)
+	}
+	_, err = f.Create(t.Context(), "alice", handover.Wish{Buildspace: "work", Digest: "of before", Shown: []string{"app 1-1", "lib 1-1", "gone 1-1"}})
+	for _, words := range []string{"app is held", "lib has been released already", "gone 1-1 cannot go any more"} {
+		if buildbtw.KindOf(err) != buildbtw.KindConflict || !strings.Contains(err.Error(), words) {
+			t.Errorf("the difference is told as %v, without %q", err, words)
+		}
+	}
+}
+
+func TestTwoReleasesAtOnceGoOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.Push(t, "alone", "pkgbase = alone\n\tpkgver = 1\n\tpkgrel = 1\n\tarch = x86_64\n\npkgname = alone\n")
+	f.SpaceWith(t, "other", func(s *buildbtw.Settings) { s.Scope = buildbtw.ScopeAll }, "alone", "lib")
+	f.Settle(t)
+	f.work()
+	var rows []store.ReleaseRow
+	for _, name := range []string{"work", "other"} {
+		set, err := f.Catalog.Release(t.Context(), name, 0, "")
+		f.must(err)
+		row, err := f.Create(t.Context(), "alice", handover.Wish{Buildspace: name, Digest: set.Digest})
+		f.must(err)
+		rows = append(rows, row)
+		if _, err := f.Create(t.Context(), "alice", handover.Wish{Buildspace: name, Digest: set.Digest}); buildbtw.KindOf(err) != buildbtw.KindConflict {
+			t.Errorf("pressed twice: %v", err)
+		}
+	}
+	ended := make(chan error, 2)
+	for range 2 {
+		go func() { ended <- f.Advance(t.Context()) }()
+	}
+	f.must(<-ended)
+	f.must(<-ended)
+	first, second := f.row(rows[0].ID), f.row(rows[1].ID)
+	if first.State != buildbtw.ReleaseReleased || second.State != buildbtw.ReleaseChecked || second.Units != 1 || !strings.Contains(second.Message, "lib has been released already") {
+		t.Errorf("first %+v\nsecond %+v", first, second)
+	}
+	if now := f.state(); now.target["alone"] != nil || len(now.target) != 2 {
+		t.Errorf("the target has %v", now.target)
+	}
+}
+
+func TestAFullDiskFailsTheReleaseAndShowsNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.release()
+	before := f.state()
+	f.iterate("lib", "2")
+	row := f.begin()
+	f.step = func(op, _ string) error {
+		if op == "database" {
+			return syscall.ENOSPC
+		}
+		return nil
+	}
+	f.must(f.Advance(t.Context()))
+	row = f.row(row.ID)
+	if row.State != buildbtw.ReleaseFailed || !strings.Contains(row.Message, "disk is full") || f.state().bytes != before.bytes {
+		t.Errorf("%+v", row)
+	}
+	f.step = nil
+	f.release()
+	if _, err := f.Withdraw(t.Context(), "bob", row.ID, true); buildbtw.KindOf(err) != buildbtw.KindConflict {
+		t.Errorf("a failed one was withdrawn: %v", err)
+	}
+}
+
+// TestACrashAtAnyStepIsRolledForward ends the program before each change of the disk.
+func TestACrashAtAnyStepIsRolledForward(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.release()
+	for _, what := range []string{"release", "withdraw"} {
+		for steps := 1; ; steps++ {
+			var row store.ReleaseRow
+			if what == "release" {
+				f.iterate("lib", fmt.Sprint(steps+1))
+				row = f.begin()
+			} else {
+				f.iterate("lib", fmt.Sprint(steps+1000))
+				row = f.release()
+			}
+			before := f.state()
+			left := steps
+			f.step = func(string, string) error {
+				if left--; left == 0 {
+					panic("crash")
+				}
+				return nil
+			}
+			crashed := f.run(what, row.ID)
+			f.step = nil
+			f.restart()
+			f.seenWhole(before, f.state(), steps)
+			f.must(f.Advance(t.Context()))
+			row = f.row(row.ID)
+			if what == "release" {
+				f.checkAfter(row, before)
+			}
+			if want := map[string]buildbtw.ReleaseState{"release": buildbtw.ReleaseReleased, "withdraw": buildbtw.ReleaseWithdrawn}[what]; row.State != want && crashed {
+				t.Fatalf("%s, after a crash at step %d: %s (%s)", what, steps, row.State, row.Message)
+			}
+			if _, writing, err := f.Store.WritingGeneration(t.Context(), row.TargetID); writing || err != nil {
+				t.Errorf("%s, after a crash at step %d a generation is still being written (%v)", what, steps, err)
+			}
+			if !crashed {
+				if steps < 10 {
+					t.Errorf("%s has only %d steps", what, steps)
+				}
+				break
+			}
+		}
+	}
+}
+
+// run does it and reports whether the program crashed meanwhile.
+func (f *fixture) run(what string, id int64) (crashed bool) {
+	f.t.Helper()
+	defer func() {
+		if recover() != nil {
+			crashed = true
+		}
+	}()
+	var err error
+	if what == "release" {
+		err = f.Advance(f.t.Context())
+	} else {
+		_, err = f.Withdraw(f.t.Context(), "bob", id, true)
+	}
+	if err != nil && !strings.Contains(err.Error(), "panic: crash") {
+		f.t.Fatal(err)
+	}
+	return err != nil
+}
+
+// seenWhole checks that a target shows what it showed before, or what it is to show, and
+// never a part.
+func (f *fixture) seenWhole(before, now state, step int) {
+	f.t.Helper()
+	if len(now.target) != len(before.target) {
+		f.t.Errorf("after a crash at step %d the target has %d packages instead of %d", step, len(now.target), len(before.target))
+	}
+	for _, d := range now.target {
+		f.checkFile(d)
+	}
+}
+
+func TestWithdrawingSaysWhatItWouldBreak(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	row := f.release()
+	// Somebody needs the new one by now.
+	f.writeBase("NAME lib VERSION 0.9-1", "NAME app VERSION 0.9-1 DEPENDS lib", "NAME user VERSION 1-1 DEPENDS lib=1-1")
+	f.restart()
+	_, err := f.Withdraw(t.Context(), "bob", row.ID, false)
+	if buildbtw.KindOf(err) != buildbtw.KindUnconfirmed || !strings.Contains(err.Error(), "user 1-1 needs lib=1-1") {
+		t.Errorf("without a yes: %v", err)
+	}
+	if broken, err := f.Check(t.Context(), "stable"); err != nil || len(broken) != 0 {
+		t.Errorf("%v, %v", broken, err)
+	}
+	_, err = f.Withdraw(t.Context(), "bob", row.ID, true)
+	f.must(err)
+	if broken, err := f.Check(t.Context(), "stable"); err != nil || len(broken) != 1 || broken[0].Dependency != "lib=1-1" {
+		t.Errorf("%v, %v", broken, err)
+	}
+}
+
+func TestOldGenerationsGoAfterHours(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	var rows []store.ReleaseRow
+	for i := range 9 {
+		f.iterate("lib", fmt.Sprint(i+2))
+		rows = append(rows, f.release())
+	}
+	f.must(f.Prune(t.Context()))
+	if kept, err := f.Generations.Kept("stable"); err != nil || len(kept) != 10 {
+		t.Errorf("at once %v are kept (%v)", kept, err)
+	}
+	f.DB.Clock.Advance(7 * time.Hour)
+	f.must(f.Prune(t.Context()))
+	if kept, err := f.Generations.Kept("stable"); err != nil || !slices.Equal(kept, []int{5, 6, 7, 8, 9, 10}) {
+		t.Errorf("after hours %v are kept (%v)", kept, err)
+	}
+	for i := 8; i >= 4; i-- {
+		_, err := f.Withdraw(t.Context(), "bob", rows[i].ID, true)
+		f.must(err)
+	}
+	if _, err := f.Withdraw(t.Context(), "bob", rows[3].ID, true); buildbtw.KindOf(err) != buildbtw.KindConflict || !strings.Contains(err.Error(), "not kept any more") {
+		t.Errorf("what it showed before is gone: %v", err)
+	}
+}
+
+func TestAReleaseThatNobodyConfirmsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	row, err := f.Create(t.Context(), "alice", handover.Wish{Buildspace: "work"})
+	f.must(err)
+	f.must(f.Advance(t.Context()))
+	if row = f.row(row.ID); row.State != buildbtw.ReleaseChecked {
+		t.Errorf("%+v", row)
+	}
+	row, err = f.Withdraw(t.Context(), "alice", row.ID, false)
+	f.must(err)
+	if row.State != buildbtw.ReleaseWithdrawn || len(f.state().target) != 0 {
+		t.Errorf("%+v", row)
+	}
+}

@@ -1,0 +1,359 @@
+package handover
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"buildbtw"
+	"buildbtw/catalog"
+	"buildbtw/internal/guard"
+	"buildbtw/pacman/pacmanrepo"
+	"buildbtw/release"
+	"buildbtw/store"
+)
+
+// handOver makes a target show the packages of a confirmed release. Base repositories and
+// target are read again: another set than the confirmed one is never handed over.
+func (h *Handover) handOver(ctx context.Context, id int64, target string) error {
+	unlock, err := h.lock(ctx, target)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	r, err := h.Store.Release(ctx, id)
+	if err != nil || r.State != buildbtw.ReleaseHandingOver {
+		return err // somebody else has done it
+	}
+	t, err := h.Store.Target(ctx, target)
+	if err != nil {
+		return h.fail(ctx, r, err)
+	}
+	g, writing, err := h.Store.WritingGeneration(ctx, t.ID)
+	if err != nil {
+		return err
+	}
+	if writing && g.ReleaseID != r.ID {
+		return buildbtw.Unavailable("generation %d of target %s is being written", g.Number, t.Name)
+	}
+	if shown, err := h.Generations.Shown(target); err != nil || writing && shown == g.Number {
+		if err != nil {
+			return err
+		}
+		return h.write(ctx, t, g, pacmanrepo.NextGeneration{}) // a crash came after the pointer
+	}
+	h.refresh(ctx)
+	set, err := h.Catalog.Release(ctx, r.Buildspace, r.Iteration, target)
+	if err != nil {
+		return h.fail(ctx, r, err)
+	}
+	if set.Digest != r.Digest {
+		return h.recheck(ctx, r, set, g, writing)
+	}
+	g, err = h.Store.BeginGeneration(ctx, buildbtw.Generation{TargetID: t.ID, Parent: t.Generation, ReleaseID: r.ID, CreatedBy: r.ConfirmedBy})
+	if err != nil {
+		return err
+	}
+	err = h.write(ctx, t, g, pacmanrepo.NextGeneration{From: t.Generation, Add: added(set)})
+	if err == nil {
+		return nil
+	}
+	return h.abort(ctx, r, g, err)
+}
+
+// refreshTime bounds how long a hand-over waits for the servers of the base repositories:
+// what they do not say in it counts as unchanged.
+const refreshTime = time.Minute
+
+// refresh reads the base repositories again.
+func (h *Handover) refresh(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, refreshTime)
+	defer cancel()
+	for _, arch := range slices.Sorted(maps.Keys(h.Bases)) {
+		for _, result := range h.Bases[arch].Refresh(ctx) {
+			if result.Warning != "" {
+				h.Log.WarnContext(ctx, "a release is checked against an older state of a base repository", "repository", result.Repo, "warning", result.Warning)
+			}
+		}
+	}
+}
+
+// recheck gives a release whose set has changed back to whoever confirms it.
+func (h *Handover) recheck(ctx context.Context, r store.ReleaseRow, set catalog.Release, g buildbtw.Generation, writing bool) error {
+	if writing {
+		if err := h.drop(ctx, r.Target, g); err != nil {
+			return err
+		}
+	}
+	units, err := h.Store.ReleaseUnits(ctx, r.ID)
+	if err != nil {
+		return err
+	}
+	var shown []string
+	for _, u := range units {
+		if u.Goes {
+			shown = append(shown, u.Pkgbase+" "+u.Version)
+		}
+	}
+	next := releaseOf(set)
+	next.ID = r.ID
+	next.Message = "What can go has changed since it was confirmed: " + difference(shown, set) + "."
+	if len(set.Goes) == 0 {
+		return h.Store.EndRelease(ctx, buildbtw.System, r.ID, buildbtw.ReleaseFailed, next.Message+" Nothing is left that can go.")
+	}
+	return h.Store.RecheckRelease(ctx, next, unitsOf(set))
+}
+
+// added returns the packages of a set, by pkgbase and architecture.
+func added(r catalog.Release) []pacmanrepo.Adopted {
+	var list []pacmanrepo.Adopted
+	repository := buildbtw.RepositoryName(r.Iteration.Buildspace, r.Iteration.Number)
+	for _, pkgbase := range r.Goes {
+		for _, arch := range slices.Sorted(maps.Keys(r.Files[pkgbase])) {
+			list = append(list, pacmanrepo.Adopted{
+				From:  pacmanrepo.ID{Repository: repository, DB: r.Iteration.Buildspace, Architecture: arch},
+				Files: r.Files[pkgbase][arch], Architectures: []string{arch},
+			})
+		}
+	}
+	return list
+}
+
+// abort ends a release whose generation could not be written, unless it can be seen already:
+// then the next pass completes it. After a crash, or when the server stops, it goes on.
+func (h *Handover) abort(ctx context.Context, r store.ReleaseRow, g buildbtw.Generation, cause error) error {
+	var crash *guard.PanicError
+	if ctx.Err() != nil || errors.As(cause, &crash) {
+		return cause
+	}
+	if shown, err := h.Generations.Shown(r.Target); err != nil || shown == g.Number {
+		return errors.Join(cause, err)
+	}
+	if err := h.drop(ctx, r.Target, g); err != nil {
+		return errors.Join(cause, err)
+	}
+	return h.fail(ctx, r, cause)
+}
+
+// drop gives a generation up that nobody has seen.
+func (h *Handover) drop(ctx context.Context, target string, g buildbtw.Generation) error {
+	if err := h.Store.DropGeneration(ctx, g.ID); err != nil {
+		return err
+	}
+	return h.Generations.Remove(target, g.Number)
+}
+
+// fail ends a release of which nothing was shown, in words, unless the cause may pass.
+func (h *Handover) fail(ctx context.Context, r store.ReleaseRow, cause error) error {
+	if ctx.Err() != nil || buildbtw.KindOf(cause) == buildbtw.KindUnavailable {
+		return cause
+	}
+	words := buildbtw.MessageOf(cause)
+	if errors.Is(cause, syscall.ENOSPC) || errors.Is(cause, syscall.EDQUOT) {
+		words = "the server's disk is full; free some space and release again"
+	}
+	if buildbtw.KindOf(cause) == buildbtw.KindInternal {
+		guard.Log(ctx, h.Log, "a release could not be handed over", cause, "release", r.ID)
+	}
+	return h.Store.EndRelease(ctx, buildbtw.System, r.ID, buildbtw.ReleaseFailed, strings.TrimSuffix(words, ".")+". Nothing of it is shown.")
+}
+
+// Confirm hands a release over that waits for it. The digest is that of the set that the
+// actor has seen.
+func (h *Handover) Confirm(ctx context.Context, actor string, id int64, digest string) (store.ReleaseRow, error) {
+	return h.Store.ConfirmRelease(ctx, actor, id, digest)
+}
+
+// Withdraw makes a target show again what it showed before a release. One that nobody has
+// seen yet is given up. The error is Conflict when another release came after it, or what was
+// shown before is not kept any more, and Unconfirmed when something would break that the
+// actor has not confirmed: its message says what.
+func (h *Handover) Withdraw(ctx context.Context, actor string, id int64, confirmed bool) (store.ReleaseRow, error) {
+	r, err := h.Store.Release(ctx, id)
+	if err != nil {
+		return r, err
+	}
+	unlock, err := h.lock(ctx, r.Target)
+	if err != nil {
+		return r, err
+	}
+	defer unlock()
+	if r, err = h.Store.Release(ctx, id); err != nil {
+		return r, err
+	}
+	if r.State == buildbtw.ReleaseChecked {
+		err = h.Store.EndRelease(ctx, actor, id, buildbtw.ReleaseWithdrawn, "Given up before it was handed over.")
+	} else {
+		err = h.withdraw(ctx, actor, r, confirmed)
+	}
+	if err != nil {
+		return r, err
+	}
+	return h.Store.Release(ctx, id)
+}
+
+func (h *Handover) withdraw(ctx context.Context, actor string, r store.ReleaseRow, confirmed bool) error {
+	if !r.State.MayBecome(buildbtw.ReleaseWithdrawn) {
+		return buildbtw.Conflict("release %d is %s", r.ID, r.State.Words())
+	}
+	t, err := h.Store.Target(ctx, r.Target)
+	if err != nil {
+		return err
+	}
+	now, err := h.shown(ctx, t)
+	if err != nil {
+		return err
+	}
+	if now.ReleaseID != r.ID {
+		return buildbtw.Conflict("release %d came to %s after it; withdraw that first", now.ReleaseID, t.Name)
+	}
+	before, err := h.Store.Generation(ctx, t.ID, now.Parent)
+	if err != nil || before.State != buildbtw.GenerationComplete {
+		return buildbtw.Conflict("what %s showed before release %d is not kept any more; release the older commits with a higher pkgrel instead", t.Name, r.ID)
+	}
+	if !confirmed {
+		broken, err := h.newlyBroken(ctx, t, before.Number)
+		if err != nil {
+			return err
+		}
+		if len(broken) > 0 {
+			return buildbtw.Unconfirmed("withdrawing release %d would break what works now: %s; confirm it if that is wanted", r.ID, broken.Summary())
+		}
+	}
+	g, err := h.Store.BeginGeneration(ctx, buildbtw.Generation{
+		TargetID: t.ID, Parent: before.Parent, ReleaseID: before.ReleaseID, Undoes: r.ID, CreatedBy: actor,
+	})
+	if err != nil {
+		return err
+	}
+	if err := h.restore(ctx, t, g); err != nil {
+		if shown, lookErr := h.Generations.Shown(t.Name); lookErr == nil && shown != g.Number && ctx.Err() == nil {
+			err = errors.Join(err, h.drop(ctx, t.Name, g))
+		}
+		return err
+	}
+	return nil
+}
+
+// restore makes the generation that withdraws a release the one that is shown: with the
+// packages and the bytes of the one before.
+func (h *Handover) restore(ctx context.Context, t store.TargetRow, g buildbtw.Generation) error {
+	now, err := h.shown(ctx, t)
+	if err != nil {
+		return err
+	}
+	return h.write(ctx, t, g, pacmanrepo.NextGeneration{From: now.Parent})
+}
+
+// newlyBroken lists what would not work with another generation of a target that works with
+// the one that is shown.
+func (h *Handover) newlyBroken(ctx context.Context, t store.TargetRow, other int) (buildbtw.Names, error) {
+	now, err := h.Catalog.Broken(ctx, t, t.Generation)
+	if err != nil {
+		return nil, err
+	}
+	then, err := h.Catalog.Broken(ctx, t, other)
+	if err != nil {
+		return nil, err
+	}
+	known := map[release.Broken]bool{}
+	for _, b := range now {
+		known[b] = true
+	}
+	var words buildbtw.Names
+	for _, b := range then {
+		if !known[b] {
+			words = append(words, b.Package+" "+b.Reason())
+		}
+	}
+	return words, nil
+}
+
+// Check lists what is broken in a target today.
+func (h *Handover) Check(ctx context.Context, target string) ([]release.Broken, error) {
+	t, err := h.Store.Target(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	return h.Catalog.Broken(ctx, t, t.Generation)
+}
+
+// Old generations are kept for clients that hold an older database, and so that a release
+// can be withdrawn.
+const (
+	keptFor     = 6 * time.Hour
+	keptParents = 5 // of the one that is shown: so many releases can be withdrawn, one after the other
+	keptRows    = 1000
+)
+
+// Prune removes the files of generations that nobody needs any more: not of the one that is
+// shown, nor of those to which withdrawing goes back.
+func (h *Handover) Prune(ctx context.Context) error {
+	targets, err := h.Store.Targets(ctx)
+	failures := []error{err}
+	for _, t := range targets {
+		failures = append(failures, guard.Run(func() error { return h.prune(ctx, t.Name) }))
+	}
+	return errors.Join(failures...)
+}
+
+func (h *Handover) prune(ctx context.Context, name string) error {
+	unlock, err := h.lock(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	t, err := h.Store.Target(ctx, name)
+	if err != nil {
+		return err
+	}
+	rows, err := h.Store.Generations(ctx, t.ID, keptRows)
+	if err != nil {
+		return err
+	}
+	byNumber := map[int]buildbtw.Generation{}
+	for _, g := range rows {
+		byNumber[g.Number] = g
+	}
+	keep := map[int]bool{}
+	for i, n := 0, t.Generation; i <= keptParents && n != 0; i, n = i+1, byNumber[n].Parent {
+		keep[n] = true
+	}
+	ended := h.Now().Add(-keptFor)
+	for i, g := range rows {
+		// It was shown until the one after it came.
+		since := g.CreatedAt
+		if i > 0 {
+			since = rows[i-1].CreatedAt
+		}
+		if keep[g.Number] || g.State != buildbtw.GenerationComplete || since.After(ended) {
+			continue
+		}
+		if err := h.Store.DropGeneration(ctx, g.ID); err != nil {
+			return err
+		}
+		byNumber[g.Number] = buildbtw.Generation{}
+	}
+	return h.sweep(name, byNumber)
+}
+
+// sweep removes the files of generations that are not kept.
+func (h *Handover) sweep(target string, rows map[int]buildbtw.Generation) error {
+	numbers, err := h.Generations.Kept(target)
+	if err != nil {
+		return err
+	}
+	for _, n := range numbers {
+		if g := rows[n]; g.State == buildbtw.GenerationComplete || g.State == buildbtw.GenerationWriting {
+			continue
+		}
+		if err := h.Generations.Remove(target, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
