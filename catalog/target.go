@@ -155,7 +155,7 @@ func (c *Catalog) layer(ctx context.Context, v *targetView, t store.TargetRow, a
 		}
 		q := packageOf(p)
 		if i, known := interfaces[p.SHA256]; known && i.Unknown == "" {
-			q.Sonames, q.Links = i.Sonames, linksOf(i)
+			q.Sonames, q.Links = append([]string{}, i.Sonames...), append([]string{}, linksOf(i)...) // known, even when there are none
 		}
 		v.note(q)
 		repository.Packages = append(repository.Packages, q)
