@@ -11,7 +11,11 @@ import (
 
 // prunePass removes data that nothing refers to any more.
 func (s *Scheduler) prunePass(ctx context.Context) error {
-	return errors.Join(s.Publisher.Prune(ctx), s.retainBumps(ctx))
+	failures := []error{s.Publisher.Prune(ctx), s.retainBumps(ctx)}
+	if s.Handover != nil {
+		failures = append(failures, s.Handover.Prune(ctx))
+	}
+	return errors.Join(failures...)
 }
 
 // retainBumps lets go of the bumps of iterations that are not there any more, and makes

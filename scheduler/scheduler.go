@@ -17,6 +17,7 @@ import (
 	"buildbtw/catalog"
 	"buildbtw/forge"
 	"buildbtw/git/gitmirror"
+	"buildbtw/handover"
 	"buildbtw/internal/guard"
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
@@ -24,7 +25,7 @@ import (
 	"buildbtw/store"
 )
 
-// Config has the parts that the scheduler calls. All fields but Bases and Auth are
+// Config has the parts that the scheduler calls. All fields but Bases, Handover and Auth are
 // required.
 type Config struct {
 	Store     *store.Store
@@ -33,6 +34,7 @@ type Config struct {
 	Bases     baserepo.Bases // the base repositories; may be empty: then nothing is known of the base
 	Catalog   *catalog.Catalog
 	Publisher *publish.Publisher
+	Handover  *handover.Handover // nil: nothing is released
 	Forge     *forge.Forge
 	Auth      *auth.Auth // nil: there are no accounts to look after
 	Log       *slog.Logger
@@ -133,6 +135,13 @@ func New(c Config) *Scheduler {
 	if c.Auth != nil {
 		table = append(table, rolesLoop(c))
 	}
+	if c.Handover != nil {
+		table = append(table, Loop{
+			Name:        "release",
+			Description: "hands confirmed releases over to their targets",
+			Period:      10 * time.Second, Pass: c.Handover.Advance,
+		})
+	}
 	for i := range pushers {
 		table = append(table, Loop{
 			Name:        fmt.Sprintf("push-%d", i+1),
@@ -186,6 +195,7 @@ func (s *Scheduler) Prepare(ctx context.Context) error {
 		do   func(context.Context) error
 	}{
 		{"complete what the end of the server before cut off", s.rescuePass},
+		{"finish what is being handed over", s.handOver},
 		{"load the state of the groups in GitLab", s.Forge.Prepare},
 		{"read the sources as they were mirrored", func(ctx context.Context) error {
 			s.prepareSources(ctx)
@@ -201,6 +211,15 @@ func (s *Scheduler) Prepare(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// handOver finishes the releases that a crash cut off, and gives new targets their first
+// databases.
+func (s *Scheduler) handOver(ctx context.Context) error {
+	if s.Handover == nil {
+		return nil
+	}
+	return s.Handover.Advance(ctx)
 }
 
 // States returns how the passes of the loops went.
@@ -227,6 +246,7 @@ func (s *Scheduler) Run(ctx context.Context) {
 				s.Loop("reuse").Wake()
 				s.Loop("dispatch").Wake()
 				s.Loop("compare").Wake()
+				s.wakeAll("release")
 			}
 		}
 	})

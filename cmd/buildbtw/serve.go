@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/term"
 
+	"buildbtw"
 	"buildbtw/auth"
 	"buildbtw/cmd/internal/cli"
 	"buildbtw/cmd/internal/local"
@@ -35,6 +36,7 @@ type serveFlags struct {
 	prefer          []string
 	ignoreArch      bool
 	baseRepos       []string
+	targets         []string
 	baseline        bool
 	repoTool        string
 	workers         int
@@ -101,6 +103,7 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	flags.StringVar(&f.baseRef, "base-ref", "main", "branch at which sources are read")
 	flags.StringSliceVar(&f.architectures, "architectures", []string{"x86_64"}, "architectures to build for")
 	flags.StringArrayVar(&f.baseRepos, "base-repo", nil, "a base repository as NAME=URL, in the order of pacman.conf; $repo and $arch are replaced (repeatable)")
+	flags.StringArrayVar(&f.targets, "target", []string{buildbtw.DefaultTarget}, "where packages are released to, as NAME[=served|directory:PATH][,after=OTHER]; served under /repo/target/NAME (repeatable)")
 	flags.BoolVar(&f.baseline, "baseline", true, "compare failed builds with the base by themselves, in idle slots and at most a tenth of the busy ones; a buildspace can have it switched off")
 	flags.StringSliceVar(&f.prefer, "prefer", nil, preferUsage)
 	flags.BoolVar(&f.ignoreArch, "ignore-arch", false, ignoreArchUsage)
@@ -153,6 +156,9 @@ func (f serveFlags) validate() error {
 	if _, err := f.bases(); err != nil {
 		return err
 	}
+	if _, err := f.releaseTargets(); err != nil {
+		return cli.Usage(err)
+	}
 	dirs, groups, err := splitSources(f.sources)
 	if err != nil {
 		return err
@@ -171,6 +177,24 @@ func (f serveFlags) bases() ([]baserepo.Repo, error) {
 		repos = append(repos, baserepo.Repo{Name: name, URL: url})
 	}
 	return repos, nil
+}
+
+// releaseTargets returns the targets of --target.
+func (f serveFlags) releaseTargets() ([]buildbtw.Target, error) {
+	targets := make([]buildbtw.Target, 0, len(f.targets))
+	for _, text := range f.targets {
+		t, err := buildbtw.ParseTarget(text)
+		if err != nil {
+			return nil, err
+		}
+		for _, base := range f.baseRepos {
+			if name, _, _ := strings.Cut(base, "="); name == t.Name {
+				return nil, buildbtw.Invalid("target %s has the name of a base repository; pacman knows one of them only", t.Name)
+			}
+		}
+		targets = append(targets, t)
+	}
+	return targets, buildbtw.CheckTargets(targets)
 }
 
 // splitSources returns the directories and the groups of --sources.

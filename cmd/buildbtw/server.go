@@ -22,6 +22,7 @@ import (
 	"buildbtw/forge"
 	"buildbtw/git/gitmirror"
 	"buildbtw/handlers"
+	"buildbtw/handover"
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
@@ -98,6 +99,10 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	generations, err := repos.Generations(filepath.Join(f.dataDir, "targets"), nil)
+	if err != nil {
+		return err
+	}
 	logs, err := buildlog.Open(filepath.Join(f.dataDir, "logs"))
 	if err != nil {
 		return err
@@ -111,10 +116,20 @@ func (s *server) join(ctx context.Context) error {
 		return err
 	}
 	sources := catalog.New(catalog.Config{
-		Mirror: mirror, Store: s.store, Repos: repos, Bases: bases, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: preferred(f.prefer), IgnoreArch: f.ignoreArch,
+		Mirror: mirror, Store: s.store, Repos: repos, Bases: bases, Generations: generations, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: preferred(f.prefer), IgnoreArch: f.ignoreArch,
 		ConfirmAbove: f.confirmAbove,
 	})
 	publisher := publish.New(publish.Config{Store: s.store, Repos: repos, Mirror: mirror, Log: s.log, Baseline: bases.Interfaces})
+	targets, err := f.releaseTargets()
+	if err != nil {
+		return err
+	}
+	releases, err := handover.New(ctx, handover.Config{
+		Store: s.store, Catalog: sources, Generations: generations, Bases: bases, Architectures: f.architectures, Targets: targets, Log: s.log, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
 	gitlab.Store, gitlab.Mirror, gitlab.Catalog, gitlab.Log, gitlab.Now = s.store, mirror, sources, s.log, time.Now
 	gitlab.Architectures = f.architectures
 	gitlabForge := forge.New(gitlab)
@@ -133,12 +148,12 @@ func (s *server) join(ctx context.Context) error {
 		OIDC: f.oidc.config(f.publicURL),
 	})
 	s.scheduler = scheduler.New(scheduler.Config{
-		Store: s.store, Mirror: mirror, Repos: repos, Bases: bases, Catalog: sources, Publisher: publisher, Forge: gitlabForge, Auth: s.auth,
+		Store: s.store, Mirror: mirror, Repos: repos, Bases: bases, Catalog: sources, Publisher: publisher, Handover: releases, Forge: gitlabForge, Auth: s.auth,
 		Log: s.log, Now: time.Now, SourceDirs: dirs,
 		Lease: f.lease, SyncPeriod: f.syncPeriod, GroupPeriod: f.gitlab.period, Debounce: f.debounce,
 	})
 	s.app, err = handlers.New(handlers.Deps{
-		Store: s.store, Catalog: sources, Forecasts: &progress.Forecasts{Pipelines: progress.Pipelines{Most: gitlab.MaxPipelines, Architectures: gitlab.Architectures}}, Publisher: publisher, Forge: gitlabForge, Sources: mirror,
+		Store: s.store, Catalog: sources, Forecasts: &progress.Forecasts{Pipelines: progress.Pipelines{Most: gitlab.MaxPipelines, Architectures: gitlab.Architectures}}, Publisher: publisher, Handover: releases, Forge: gitlabForge, Sources: mirror,
 		Repos: repos, Logs: logs, Settings: f.settings(), Log: s.log, Wake: s.scheduler.Wake, LookAt: s.scheduler.LookAt,
 		Loops: s.scheduler.States, Fit: s.fit, Now: time.Now, Auth: s.auth,
 		Proxies: proxies, MaxConnections: connections,

@@ -21,6 +21,7 @@ import (
 	"buildbtw/forge"
 	"buildbtw/git/gitmirror"
 	"buildbtw/handlers/transfer"
+	"buildbtw/handover"
 	"buildbtw/internal/quota"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
@@ -34,7 +35,8 @@ type Deps struct {
 	Catalog   *catalog.Catalog
 	Forecasts *progress.Forecasts
 	Publisher *publish.Publisher
-	Forge     *forge.Forge // nil: there is no GitLab
+	Handover  *handover.Handover // nil: nothing is released
+	Forge     *forge.Forge       // nil: there is no GitLab
 	Sources   *gitmirror.Mirror
 	Repos     *pacmanrepo.Repos
 	Logs      *buildlog.Logs
