@@ -124,12 +124,6 @@ func (c *Client) Forecast(ctx context.Context, name string, number int) (Forecas
 	return f, c.get(ctx, iterationPath(name, number)+"/forecast", nil, &f)
 }
 
-// Release returns the packages of an iteration, or of the Latest, that could be released.
-func (c *Client) Release(ctx context.Context, name string, number int) (Release, error) {
-	var r Release
-	return r, c.get(ctx, iterationPath(name, number)+"/release", nil, &r)
-}
-
 // DrainWorker gives a worker no new builds until ResumeWorker.
 func (c *Client) DrainWorker(ctx context.Context, name string) (Worker, error) {
 	var w Worker

@@ -565,11 +565,15 @@ type Forecast struct {
 	Blockers     []HeldWork      `json:"blockers"` // most blocked work first; at most 20
 }
 
-// Release is which packages of an iteration could go into the base repositories together,
-// and why the others could not. Nothing is changed by asking.
+// Release is which packages of an iteration could go into a target together, and why the
+// others could not. Nothing is changed by asking.
 type Release struct {
 	Buildspace    string          `json:"buildspace"`
 	Iteration     int             `json:"iteration"`
+	Target        string          `json:"target"`
+	Digest        string          `json:"digest"`  // of the set that can go: NewRelease.Digest
+	Present       []string        `json:"present"` // pkgbases whose packages the target has already
+	NoBase        bool            `json:"no_base"` // the server has no base repositories: only what was built here was looked at
 	Architectures []string        `json:"architectures"`
 	Goes          []ReleaseUnit   `json:"goes"`       // by pkgbase
 	Held          []HeldUnit      `json:"held"`       // by pkgbase

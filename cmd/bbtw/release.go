@@ -2,10 +2,11 @@ package main
 
 import (
 	"cmp"
-	"errors"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,53 +15,51 @@ import (
 	"buildbtw/cmd/internal/cli"
 )
 
-func (a *app) releaseCommand() *cobra.Command {
-	var dryRun, names bool
-	iteration := api.Latest
-	cmd := &cobra.Command{
-		Use:   "release NAME --dry-run | release why NAME/PKGBASE",
-		Short: "Show what could go into the base repositories, and why the rest could not",
-		Long: `Computes which packages of a buildspace can go into the base repositories
-together, so that no dependency there is left unmet and everything that can be
-installed now still can. It is the largest such set. Of the others it prints the
-reason, and what would let them go.
+// releaseFlags are what 'bbtw release' was told.
+type releaseFlags struct {
+	dryRun, names, yes bool
+	to                 string
+	iteration          int
+}
 
-buildbtw does not hand packages over yet, so --dry-run is needed. Nothing is changed.
+func (a *app) releaseCommand() *cobra.Command {
+	f := releaseFlags{iteration: api.Latest}
+	cmd := &cobra.Command{
+		Use:   "release NAME | release why NAME/PKGBASE | release withdraw ID",
+		Short: "Release what can go to a target, and say why the rest cannot",
+		Long: `Computes which packages of a buildspace can go to a target together, so that no
+dependency there is left unmet and everything that can be installed now still can.
+It is the largest such set. Of the others it prints the reason, and what would let
+them go. Then it asks, hands the packages over, and waits until the target shows
+them: all of them at once, or none.
+
 docs/release.md explains the rules.`,
-		Example: `  bbtw release curl-openssl-4 --dry-run
+		Example: `  bbtw release curl-openssl-4 --dry-run            # only show what could go
   bbtw release curl-openssl-4 --dry-run --names    # what can go, for a script
-  bbtw release why curl-openssl-4/mpv              # why does mpv stay?`,
+  bbtw release curl-openssl-4 --to testing --yes
+  bbtw release why curl-openssl-4/mpv              # why does mpv stay?
+  bbtw release withdraw 12                         # show again what was before it`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !dryRun {
-				return cli.Usage(errors.New("buildbtw does not hand packages over yet; add --dry-run to see what could go"))
-			}
 			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
-			r, err := c.Release(cmd.Context(), args[0], iteration)
-			if err != nil {
-				return err
-			}
-			switch {
-			case a.json:
-				return a.printJSON(r)
-			case names:
-				for _, u := range r.Goes {
-					fmt.Fprintln(a.out, u.Pkgbase)
-				}
-			default:
-				a.printRelease(r)
-			}
-			return nil
+			return a.release(cmd.Context(), c, args[0], f)
 		},
 		ValidArgsFunction: a.complete(buildspaceNames),
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only compute what could go")
-	cmd.Flags().BoolVar(&names, "names", false, "print the pkgbases that can go, one per line, and nothing else")
-	cli.Number(cmd.PersistentFlags(), &iteration, "iteration", api.Latest, 0, cli.Many, "number of the iteration (default: the latest)")
-	cmd.AddCommand(&cobra.Command{
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only compute what could go")
+	cmd.Flags().BoolVar(&f.names, "names", false, "print the pkgbases that can go, one per line, and nothing else")
+	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
+	cmd.PersistentFlags().StringVar(&f.to, "to", "", "the target (default: the server's first)")
+	cli.Number(cmd.PersistentFlags(), &f.iteration, "iteration", api.Latest, 0, cli.Many, "number of the iteration (default: the latest)")
+	cmd.AddCommand(a.releaseWhyCommand(&f), a.withdrawCommand())
+	return cmd
+}
+
+func (a *app) releaseWhyCommand(f *releaseFlags) *cobra.Command {
+	return &cobra.Command{
 		Use:   "why NAME/PKGBASE",
 		Short: "Why can the packages of a pkgbase not go, and where does the chain of reasons end?",
 		Example: `  bbtw release why curl-openssl-4/mpv
@@ -75,19 +74,166 @@ docs/release.md explains the rules.`,
 			if err != nil {
 				return err
 			}
-			r, err := c.Release(cmd.Context(), name, iteration)
+			r, err := c.Release(cmd.Context(), name, f.iteration, f.to)
 			if err != nil {
 				return err
 			}
 			return a.releaseWhy(r, pkgbase)
 		},
 		ValidArgsFunction: a.complete(buildNames),
-	})
+	}
+}
+
+func (a *app) withdrawCommand() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "withdraw ID",
+		Short: "Make a target show again what it showed before a release",
+		Long: `Makes a target show again what it showed before a release, or gives a release up
+that waits for confirmation. It says what would break by that, and then asks.
+pacman does not downgrade who has upgraded meanwhile: for them release the older
+commits with a higher pkgrel.`,
+		Example: `  bbtw release withdraw 12
+  bbtw release withdraw 12 --yes    # whatever breaks by it`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			r, err := c.WithdrawRelease(cmd.Context(), args[0], yes)
+			if buildbtw.KindOf(err) == buildbtw.KindUnconfirmed {
+				ok, askErr := a.confirm(buildbtw.MessageOf(err) + " Withdraw it?")
+				if askErr != nil || !ok {
+					return buildbtw.Unconfirmed("%w. --yes confirms it", err)
+				}
+				r, err = c.WithdrawRelease(cmd.Context(), args[0], true)
+			}
+			if err != nil {
+				return err
+			}
+			return a.printStoredRelease(r)
+		},
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask, whatever breaks by it")
 	return cmd
 }
 
+func (a *app) checkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check TARGET",
+		Short: "What is broken in a target today?",
+		Long: `Lists the packages that the users of a target cannot install as it is: a
+dependency that nothing meets, or packages that conflict. The exit code is 1 when
+there are any.`,
+		Example: `  bbtw check stable
+  bbtw check stable --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			t, err := c.CheckTarget(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(t)
+			}
+			for _, b := range t.Broken {
+				fmt.Fprintln(a.out, plain(b.View+": "+b.Package+" "+b.Reason))
+			}
+			if len(t.Broken) > 0 {
+				return fmt.Errorf("%d packages of %s are broken", len(t.Broken), t.Target)
+			}
+			fmt.Fprintln(a.out, "nothing is broken in "+plain(t.Target))
+			return nil
+		},
+	}
+}
+
+// release shows what can go, and hands it over when that is wanted.
+func (a *app) release(ctx context.Context, c *api.Client, name string, f releaseFlags) error {
+	r, err := c.Release(ctx, name, f.iteration, f.to)
+	if err != nil {
+		return err
+	}
+	switch {
+	case f.dryRun && a.json:
+		return a.printJSON(r)
+	case f.names:
+		for _, u := range r.Goes {
+			fmt.Fprintln(a.out, u.Pkgbase)
+		}
+	case !a.json:
+		a.printRelease(r)
+	}
+	if f.dryRun {
+		return nil
+	}
+	if len(r.Goes) == 0 {
+		return buildbtw.Conflict("nothing of %s #%d can go to %s now", r.Buildspace, r.Iteration, r.Target)
+	}
+	if !f.yes {
+		ok, err := a.confirm(fmt.Sprintf("Release %d pkgbases to %s?", len(r.Goes), r.Target))
+		if err != nil || !ok {
+			return cmp.Or(err, buildbtw.Unconfirmed("nothing was released; --yes confirms it, and --dry-run only shows what could go"))
+		}
+	}
+	shown := make([]string, len(r.Goes))
+	for i, u := range r.Goes {
+		shown[i] = u.Pkgbase + " " + u.Version
+	}
+	stored, err := c.CreateRelease(ctx, name, r.Iteration, api.NewRelease{Target: r.Target, Digest: r.Digest, Shown: shown})
+	if err != nil {
+		return err
+	}
+	if stored, err = awaitRelease(ctx, c, stored); err != nil {
+		return err
+	}
+	if err := a.printStoredRelease(stored); err != nil {
+		return err
+	}
+	if stored.State != "released" {
+		return fmt.Errorf("release %s is %s: %s", stored.ID, stored.State, plain(stored.Message))
+	}
+	return nil
+}
+
+// awaitRelease waits until a release changes only when somebody asks for it.
+func awaitRelease(ctx context.Context, c *api.Client, r api.StoredRelease) (api.StoredRelease, error) {
+	ticker := time.NewTicker(pollPause)
+	defer ticker.Stop()
+	for !r.Over() {
+		select {
+		case <-ctx.Done():
+			return r, ctx.Err()
+		case <-ticker.C:
+		}
+		var err error
+		if r, err = c.StoredRelease(ctx, r.ID); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+func (a *app) printStoredRelease(r api.StoredRelease) error {
+	if a.json {
+		return a.printJSON(r)
+	}
+	switch r.State {
+	case "released":
+		fmt.Fprintln(a.out, plain("release "+r.ID+": "+buildbtw.ReleasedWords(r.Packages, r.Target)))
+	default:
+		fmt.Fprintln(a.out, plain("release "+r.ID+" to "+r.Target+" is "+r.State))
+	}
+	return nil
+}
+
 func (a *app) printRelease(r api.Release) {
-	fmt.Fprintf(a.out, "%d of %d pkgbases of %s #%d can go", len(r.Goes), len(r.Goes)+len(r.Held), r.Buildspace, r.Iteration)
+	fmt.Fprintf(a.out, "%d of %d pkgbases of %s #%d can go to %s", len(r.Goes), len(r.Goes)+len(r.Held), r.Buildspace, r.Iteration, plain(r.Target))
 	if !r.Proven {
 		fmt.Fprintf(a.out, " (at most %d: the choices were too many to try all)", r.AtMost)
 	}
@@ -116,6 +262,12 @@ func (a *app) printRelease(r api.Release) {
 			line += ", replaced by " + l.ReplacedBy
 		}
 		fmt.Fprintln(a.out, plain(line))
+	}
+	if len(r.Present) > 0 {
+		fmt.Fprintf(a.out, "%d are there already\n", len(r.Present))
+	}
+	if r.NoBase {
+		fmt.Fprintln(a.out, "not checked: dependencies on what was not built here, because the server has no --base-repo")
 	}
 	if r.LinksUnknown > 0 {
 		fmt.Fprintf(a.out, "not known of %d packages of the base: which libraries their programs link with\n", r.LinksUnknown)

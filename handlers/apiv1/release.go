@@ -5,8 +5,11 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/handover"
 	"buildbtw/release"
+	"buildbtw/store"
 )
 
 // release answers with the packages of an iteration that could be released.
@@ -22,6 +25,7 @@ func (a *API) release(c *fiber.Ctx) error {
 	id := func(pkgbase string) string { return strconv.FormatInt(r.IDs[pkgbase], 10) }
 	return send(c, api.Release{
 		Buildspace: row.Buildspace, Iteration: row.Number, Architectures: r.Architectures,
+		Target: r.Target.Name, Digest: r.Digest, Present: names(r.Present), NoBase: r.NoBase,
 		Goes: list(r.Goes, func(pkgbase string) api.ReleaseUnit {
 			return api.ReleaseUnit{Pkgbase: pkgbase, Version: r.Versions[pkgbase], Pkgnames: names(r.Pkgnames[pkgbase]), Build: id(pkgbase)}
 		}),
@@ -43,4 +47,102 @@ func (a *API) release(c *fiber.Ctx) error {
 		Leaves:       list(r.Leaves, func(l release.Leaving) api.LeavingName { return api.LeavingName(l) }),
 		LinksUnknown: r.LinksUnknown, FilesUnknown: r.FilesUnknown,
 	})
+}
+
+// createRelease answers POST …/releases: it stores what can go, and hands it over when it is
+// what was shown.
+func (a *API) createRelease(c *fiber.Ctx) error {
+	row, err := a.namedIteration(c)
+	if err != nil {
+		return err
+	}
+	n, err := decode[api.NewRelease](c)
+	if err != nil {
+		return err
+	}
+	r, err := a.Handover.Create(c.UserContext(), a.User(c).Name, handover.Wish{
+		Buildspace: row.Buildspace, Iteration: row.Number, Target: n.Target, Digest: n.Digest, Shown: n.Shown,
+	})
+	if err != nil {
+		return err
+	}
+	c.Status(fiber.StatusCreated)
+	return a.sendRelease(c, r)
+}
+
+// releaseID reads the id of a release in the path.
+func releaseID(c *fiber.Ctx) (int64, error) {
+	id, err := strconv.ParseInt(c.Params("id"), 10, 64)
+	if err != nil || id <= 0 {
+		return 0, buildbtw.NotFound("there is no release %.40q", c.Params("id"))
+	}
+	return id, nil
+}
+
+func (a *API) storedRelease(c *fiber.Ctx) error {
+	id, err := releaseID(c)
+	if err != nil {
+		return err
+	}
+	r, err := a.Store.Release(c.UserContext(), id)
+	if err != nil {
+		return err
+	}
+	return a.sendRelease(c, r)
+}
+
+// editRelease confirms or withdraws a release.
+func (a *API) editRelease(c *fiber.Ctx) error {
+	id, err := releaseID(c)
+	if err != nil {
+		return err
+	}
+	e, err := decode[api.EditRelease](c)
+	if err != nil {
+		return err
+	}
+	r, err := a.Store.Release(c.UserContext(), id)
+	if err != nil {
+		return err
+	}
+	if err := a.User(c).MayRelease(r.Owner); err != nil {
+		return err
+	}
+	switch buildbtw.ReleaseState(e.State) {
+	case buildbtw.ReleaseHandingOver:
+		r, err = a.Handover.Confirm(c.UserContext(), a.User(c).Name, id, e.Digest)
+	case buildbtw.ReleaseWithdrawn:
+		r, err = a.Handover.Withdraw(c.UserContext(), a.User(c).Name, id, e.Confirmed)
+	default:
+		return buildbtw.Invalid("a release cannot be made %.40q; ask for handing-over or withdrawn", e.State)
+	}
+	if err != nil {
+		return err
+	}
+	return a.sendRelease(c, r)
+}
+
+// sendRelease answers with a release and its packages.
+func (a *API) sendRelease(c *fiber.Ctx, r store.ReleaseRow) error {
+	units, err := a.Store.ReleaseUnits(c.UserContext(), r.ID)
+	if err != nil {
+		return err
+	}
+	wire := a.wireRelease(r)
+	for _, u := range units {
+		if u.Goes {
+			wire.Goes = append(wire.Goes, api.ReleaseUnit{Pkgbase: u.Pkgbase, Version: u.Version, Pkgnames: names(u.Pkgnames), Build: formatID(u.BuildID)})
+		} else {
+			wire.Held = append(wire.Held, api.StoredHeld{Pkgbase: u.Pkgbase, Reason: u.Reason})
+		}
+	}
+	return send(c, wire)
+}
+
+func (a *API) wireRelease(r store.ReleaseRow) api.StoredRelease {
+	return api.StoredRelease{
+		ID: formatID(r.ID), Buildspace: r.Buildspace, Iteration: r.Iteration, Target: r.Target, State: string(r.State), Digest: r.Digest,
+		Units: r.Units, Packages: r.Packages, Message: r.Message, CreatedBy: r.CreatedBy, CreatedAt: r.CreatedAt,
+		ConfirmedBy: r.ConfirmedBy, ConfirmedAt: r.ConfirmedAt, FinishedAt: r.FinishedAt, URL: a.page("releases", formatID(r.ID)),
+	}
 }

@@ -58,7 +58,7 @@ const (
 func (a *API) table() []route {
 	var all []route
 	for _, part := range [][]route{
-		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.compareRoutes(), a.buildRoutes(), a.logRoutes(), a.listRoutes(), a.workerRoutes(), a.accountRoutes(), a.webhookRoutes(),
+		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.releaseRoutes(), a.compareRoutes(), a.buildRoutes(), a.logRoutes(), a.listRoutes(), a.workerRoutes(), a.accountRoutes(), a.webhookRoutes(),
 	} {
 		all = append(all, part...)
 	}
@@ -146,8 +146,38 @@ func (a *API) iterationRoutes() []route {
 			handler: a.diff, answer: api.Diff{}, query: []parameter{{"to", "number of the other iteration, or latest"}},
 		},
 		{
-			method: "GET", path: iterations + "/{number}/release", summary: "What could go into the base repositories, and why the rest could not; 409 when the server has none",
-			may: buildbtw.User.MayRead, handler: a.release, answer: api.Release{},
+			method: "GET", path: iterations + "/{number}/release", summary: "What could go into a target, and why the rest could not",
+			may: buildbtw.User.MayRead, handler: a.release, answer: api.Release{}, query: []parameter{{"target", "the server's first when absent"}},
+		},
+		{
+			method: "POST", path: iterations + "/{number}/releases", summary: "Release what can go to a target; 409 when that is not what was shown, with the difference in words",
+			may: buildbtw.User.MayChange, handler: a.createRelease, body: api.NewRelease{}, answer: api.StoredRelease{}, status: fiber.StatusCreated,
+		},
+	}
+}
+
+// Routes of what was released, and where to.
+func (a *API) releaseRoutes() []route {
+	return []route{
+		{
+			method: "GET", path: "/releases/{id}", summary: "One release, with what goes and what was held",
+			may: buildbtw.User.MayRead, handler: a.storedRelease, answer: api.StoredRelease{},
+		},
+		{
+			method: "PATCH", path: "/releases/{id}", summary: "Confirm or withdraw a release; 428 when something would break by that and it was not confirmed",
+			may: buildbtw.User.MayChange, handler: a.editRelease, body: api.EditRelease{}, answer: api.StoredRelease{}, time: finishTime,
+		},
+		{
+			method: "GET", path: "/targets", summary: "Where packages are released to, in the order of the settings",
+			may: buildbtw.User.MayRead, handler: a.targets, answer: api.Page[api.Target]{},
+		},
+		{
+			method: "GET", path: "/targets/{name}", summary: "One target, with its newest generations and releases",
+			may: buildbtw.User.MayRead, handler: a.target, answer: api.TargetDetail{},
+		},
+		{
+			method: "GET", path: "/targets/{name}/check", summary: "What is broken for the users of a target as it is",
+			may: buildbtw.User.MayRead, handler: a.checkTarget, answer: api.TargetCheck{},
 		},
 	}
 }

@@ -288,6 +288,9 @@ Server = %s/repo/%s/os/$arch
 // iteration is served, in the place of an iteration's own.
 func Latest(buildspace string) string { return "latest/" + buildspace }
 
+// OfTarget is the name under which a target's repository is served.
+func OfTarget(name string) string { return "target/" + name }
+
 // IsDatabase reports whether a file of a repository is one of its databases, under
 // either name.
 func IsDatabase(db, file string) bool {

@@ -1,0 +1,138 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// NewRelease asks for a release of what can go from an iteration to a target.
+type NewRelease struct {
+	Target string `json:"target,omitempty"` // empty: the server's first
+
+	// Digest is that of the set that was shown (Release.Digest). Without one the set is
+	// computed, and waits for somebody to confirm it.
+	Digest string   `json:"digest,omitempty"`
+	Shown  []string `json:"shown,omitempty"` // "PKGBASE VERSION" of what was shown, to say how it differs from what can go now
+}
+
+// EditRelease confirms a release, or withdraws it.
+type EditRelease struct {
+	State     string `json:"state"`               // handing-over or withdrawn
+	Digest    string `json:"digest,omitempty"`    // of the set that is confirmed
+	Confirmed bool   `json:"confirmed,omitempty"` // withdraw although something breaks by it
+}
+
+// StoredRelease is a set of packages that goes into a target, as a whole or not at all.
+type StoredRelease struct {
+	ID          string        `json:"id"`
+	Buildspace  string        `json:"buildspace"`
+	Iteration   int           `json:"iteration"`
+	Target      string        `json:"target"`
+	State       string        `json:"state"` // checked, handing-over, released, failed or withdrawn
+	Digest      string        `json:"digest"`
+	Units       int           `json:"units"`    // pkgbases that go
+	Packages    int           `json:"packages"` // package files that go
+	Message     string        `json:"message"`  // why it failed, or how the set has changed
+	CreatedBy   string        `json:"created_by"`
+	CreatedAt   time.Time     `json:"created_at"`
+	ConfirmedBy string        `json:"confirmed_by,omitempty"`
+	ConfirmedAt *time.Time    `json:"confirmed_at,omitempty"`
+	FinishedAt  *time.Time    `json:"finished_at,omitempty"`
+	Goes        []ReleaseUnit `json:"goes,omitempty"` // of one release only, not in lists
+	Held        []StoredHeld  `json:"held,omitempty"` // likewise
+	URL         string        `json:"url"`
+}
+
+// Over reports whether a release will not change by itself any more.
+func (r StoredRelease) Over() bool {
+	return r.State == "released" || r.State == "failed" || r.State == "withdrawn" || r.State == "checked"
+}
+
+// StoredHeld is a pkgbase that a release left behind, with the reason in words.
+type StoredHeld struct {
+	Pkgbase string `json:"pkgbase"`
+	Reason  string `json:"reason"`
+}
+
+// Target is a repository into which packages are released.
+type Target struct {
+	Name       string     `json:"name"`
+	Kind       string     `json:"kind"`            // served or directory
+	After      string     `json:"after,omitempty"` // the target that stands behind it in pacman.conf
+	Generation int        `json:"generation"`      // number of the one that is shown; 0: none yet
+	Packages   int        `json:"packages"`        // files, of all architectures
+	Since      *time.Time `json:"since,omitempty"` // when that was shown first
+	PacmanConf string     `json:"pacman_conf"`     // the section of pacman.conf
+	URL        string     `json:"url"`
+}
+
+// TargetDetail is a target with what it was.
+type TargetDetail struct {
+	Target
+	Generations []Generation    `json:"generations"` // the newest first
+	Releases    []StoredRelease `json:"releases"`    // likewise
+}
+
+// Generation is one complete state of a target.
+type Generation struct {
+	Number    int       `json:"number"`
+	Parent    int       `json:"parent,omitempty"` // to which withdrawing its release goes back
+	State     string    `json:"state"`            // writing, complete or gone
+	Release   string    `json:"release,omitempty"`
+	Undoes    string    `json:"undoes,omitempty"` // the release that was withdrawn by it
+	Packages  int       `json:"packages"`
+	CreatedBy string    `json:"created_by"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// TargetCheck is what is broken for the users of a target as it is.
+type TargetCheck struct {
+	Target string          `json:"target"`
+	Broken []BrokenPackage `json:"broken"`
+}
+
+// BrokenPackage is a package that cannot be installed.
+type BrokenPackage struct {
+	View       string `json:"view"` // the architecture
+	Package    string `json:"package"`
+	Pkgbase    string `json:"pkgbase"`
+	Dependency string `json:"dependency,omitempty"` // that nothing meets
+	Reason     string `json:"reason"`               // in words
+}
+
+// CreateRelease releases what can go from an iteration, or from the Latest.
+func (c *Client) CreateRelease(ctx context.Context, name string, number int, n NewRelease) (StoredRelease, error) {
+	var r StoredRelease
+	return r, c.send(ctx, http.MethodPost, iterationPath(name, number)+"/releases", n, &r)
+}
+
+// StoredRelease returns a release by its id.
+func (c *Client) StoredRelease(ctx context.Context, id string) (StoredRelease, error) {
+	var r StoredRelease
+	return r, c.get(ctx, "/releases/"+url.PathEscape(id), nil, &r)
+}
+
+// WithdrawRelease makes a target show what it showed before a release.
+func (c *Client) WithdrawRelease(ctx context.Context, id string, confirmed bool) (StoredRelease, error) {
+	var r StoredRelease
+	return r, c.send(ctx, http.MethodPatch, "/releases/"+url.PathEscape(id), EditRelease{State: "withdrawn", Confirmed: confirmed}, &r)
+}
+
+// CheckTarget returns what is broken in a target.
+func (c *Client) CheckTarget(ctx context.Context, name string) (TargetCheck, error) {
+	var t TargetCheck
+	return t, c.get(ctx, "/targets/"+url.PathEscape(name)+"/check", nil, &t)
+}
+
+// Release returns the packages of an iteration, or of the Latest, that could be released to
+// a target; an empty name means the server's first.
+func (c *Client) Release(ctx context.Context, name string, number int, target string) (Release, error) {
+	var r Release
+	q := url.Values{}
+	if target != "" {
+		q.Set("target", target)
+	}
+	return r, c.get(ctx, iterationPath(name, number)+"/release", q, &r)
+}
