@@ -2,19 +2,27 @@ package handlers
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/a-h/templ"
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
 	"buildbtw/catalog"
+	"buildbtw/handlers/transfer"
+	"buildbtw/handover"
 	"buildbtw/release"
+	"buildbtw/store"
 	"buildbtw/views"
 )
 
-// releasePage shows the packages of an iteration that could be released; with ?names=, one
-// of the page's lists as plain text.
-func (a *App) releasePage(c *fiber.Ctx) error {
+// releasePage shows the packages of an iteration that could be released to a target; with
+// ?names=, one of the page's lists as plain text.
+func (a *App) releasePage(c *fiber.Ctx) error { return a.showRelease(c, c.Query("target"), nil) }
+
+// showRelease is releasePage after a form was refused, too; then it says why.
+func (a *App) showRelease(c *fiber.Ctx, target string, refused error) error {
 	number, err := iterationNumber(c)
 	if err != nil {
 		return err
@@ -23,14 +31,31 @@ func (a *App) releasePage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	r, err := a.Catalog.Release(c.UserContext(), name, number, c.Query("target"))
+	r, err := a.Catalog.Release(c.UserContext(), name, number, target)
 	if err != nil {
 		return err
 	}
 	if list := c.Query("names"); list != "" {
 		return sendNames(c, r, list)
 	}
-	v := views.ReleasePage{Buildspace: name, Number: number, Architectures: r.Architectures, Result: r.Result, IDs: r.IDs}
+	v, err := a.releaseView(c, r)
+	if err != nil {
+		return err
+	}
+	if refused != nil {
+		v.Refused = buildbtw.MessageOf(refused)
+		c.Status(buildbtw.KindOf(refused).HTTPStatus())
+	}
+	s := a.shell(c, views.NavBuildspaces, v.Title())
+	s.Crumbs = views.IterationCrumbs(name, number, views.Crumb{Label: "Release"})
+	return a.render(c, s, views.ReleaseContent(v))
+}
+
+func (a *App) releaseView(c *fiber.Ctx, r catalog.Release) (views.ReleasePage, error) {
+	v := views.ReleasePage{
+		Buildspace: r.Iteration.Buildspace, Number: r.Iteration.Number, Architectures: r.Architectures, Result: r.Result, IDs: r.IDs,
+		Target: r.Target.Name, Digest: r.Digest, Present: len(r.Present), NoBase: r.NoBase,
+	}
 	for _, pkgbase := range r.Goes {
 		v.Goes = append(v.Goes, views.ReleaseUnit{Pkgbase: pkgbase, Version: r.Versions[pkgbase], Pkgnames: r.Pkgnames[pkgbase]})
 	}
@@ -39,9 +64,151 @@ func (a *App) releasePage(c *fiber.Ctx) error {
 			v.Building++
 		}
 	}
-	s := a.shell(c, views.NavBuildspaces, v.Title())
-	s.Crumbs = views.IterationCrumbs(name, number, views.Crumb{Label: "Release"})
-	return a.render(c, s, views.ReleaseContent(v))
+	space, err := a.Store.Buildspace(c.UserContext(), v.Buildspace)
+	if err != nil {
+		return v, err
+	}
+	if err := user(c).MayRelease(space.CreatedBy); err != nil {
+		v.WhyNot = buildbtw.MessageOf(err)
+	} else {
+		v.CanRelease = true
+	}
+	targets, err := a.Store.Targets(c.UserContext())
+	if err != nil {
+		return v, err
+	}
+	for _, t := range targets {
+		v.Targets = append(v.Targets, t.Name)
+	}
+	v.Releases, err = a.releaseLines(c.UserContext(), store.ReleaseFilter{Iteration: r.Iteration.ID, Limit: shownReleases})
+	return v, err
+}
+
+// createRelease releases what the page showed. When something else can go by now, the page
+// says how that differs.
+func (a *App) createRelease(c *fiber.Ctx) error {
+	if err := transfer.ReadBody(c, maxShown); err != nil {
+		return err
+	}
+	number, err := iterationNumber(c)
+	if err != nil {
+		return err
+	}
+	name, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	w := handover.Wish{Buildspace: name, Iteration: number, Target: c.FormValue("target"), Digest: c.FormValue("digest")}
+	if w.Digest == "" {
+		return buildbtw.Invalid("the form does not say which packages it showed; load the page again")
+	}
+	for line := range strings.Lines(c.FormValue("shown")) {
+		w.Shown = append(w.Shown, strings.TrimSpace(line))
+	}
+	r, err := a.Handover.Create(c.UserContext(), user(c).Name, w)
+	if buildbtw.KindOf(err) == buildbtw.KindConflict {
+		return a.showRelease(c, w.Target, err)
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(c, views.ReleaseURL(r.ID, ""))
+}
+
+// maxShown bounds the form in bytes: pkgbases and versions of a whole distribution.
+const maxShown = 1 << 20
+
+// storedRelease returns the release that the path names, and its id.
+func (a *App) storedRelease(c *fiber.Ctx) (store.ReleaseRow, error) {
+	id, err := strconv.ParseInt(c.Params("id"), 10, 64)
+	if err != nil || id <= 0 {
+		return store.ReleaseRow{}, buildbtw.NotFound("there is no release %.40q", c.Params("id"))
+	}
+	return a.Store.Release(c.UserContext(), id)
+}
+
+// storedReleasePage shows a release, and how far it has come.
+func (a *App) storedReleasePage(c *fiber.Ctx) error {
+	r, err := a.storedRelease(c)
+	if err != nil {
+		return err
+	}
+	w := watched{topics: []string{topicBuildspace(r.Buildspace), topicAll}, seconds: 3}
+	return a.renderLive(c, w, func() (*livePage, error) {
+		s, content, err := a.storedReleaseView(c, "")
+		if err != nil {
+			return nil, err
+		}
+		return onePart(s, content), nil
+	})
+}
+
+// storedReleaseView reads a release; asks is what is to be confirmed before it is withdrawn.
+func (a *App) storedReleaseView(c *fiber.Ctx, asks string) (s views.Shell, content templ.Component, err error) {
+	r, err := a.storedRelease(c)
+	if err != nil {
+		return s, nil, err
+	}
+	v := views.StoredRelease{
+		ReleaseLine: a.releaseLine(r), Message: r.Message, ConfirmedBy: r.ConfirmedBy, Digest: r.Digest,
+		CanRelease: user(c).MayRelease(r.Owner) == nil, Asks: asks, Finished: a.momentOf(r.FinishedAt),
+	}
+	if v.Units, err = a.Store.ReleaseUnits(c.UserContext(), r.ID); err != nil {
+		return s, nil, err
+	}
+	if t, err := a.Store.Target(c.UserContext(), r.Target); err == nil { // it may be none of today's
+		if g, err := a.Store.Generation(c.UserContext(), t.ID, t.Generation); err == nil && g.ReleaseID == r.ID {
+			v.Generation = g.Number
+		}
+	}
+	s = a.shell(c, views.NavBuildspaces, v.Title())
+	s.Crumbs = views.IterationCrumbs(r.Buildspace, r.Iteration,
+		views.Crumb{Label: "Release", URL: views.IterationURL(r.Buildspace, r.Iteration, "release")}, views.Crumb{Label: strconv.FormatInt(r.ID, 10)})
+	s.Mood = views.ReleaseMood(r.State)
+	return s, views.StoredReleaseContent(v), nil
+}
+
+// confirmRelease hands a release over whose set the reader has seen.
+func (a *App) confirmRelease(c *fiber.Ctx) error {
+	return a.changeRelease(c, func(r store.ReleaseRow) error {
+		_, err := a.Handover.Confirm(c.UserContext(), user(c).Name, r.ID, c.FormValue("digest"))
+		return err
+	})
+}
+
+// withdrawRelease makes the target show what it showed before. What would break by that is
+// asked first.
+func (a *App) withdrawRelease(c *fiber.Ctx) error {
+	return a.changeRelease(c, func(r store.ReleaseRow) error {
+		_, err := a.Handover.Withdraw(c.UserContext(), user(c).Name, r.ID, c.FormValue("confirmed") == "yes")
+		return err
+	})
+}
+
+func (a *App) changeRelease(c *fiber.Ctx, change func(store.ReleaseRow) error) error {
+	if err := transfer.ReadBody(c, maxForm); err != nil {
+		return err
+	}
+	r, err := a.storedRelease(c)
+	if err != nil {
+		return err
+	}
+	if err := user(c).MayRelease(r.Owner); err != nil {
+		return err
+	}
+	err = change(r)
+	if buildbtw.KindOf(err) == buildbtw.KindUnconfirmed {
+		s, content, viewErr := a.storedReleaseView(c, buildbtw.MessageOf(err))
+		if viewErr != nil {
+			return viewErr
+		}
+		c.Status(buildbtw.KindUnconfirmed.HTTPStatus())
+		return a.render(c, s, content)
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(c, views.ReleaseURL(r.ID, ""))
 }
 
 // sendNames answers with a list of names, one per line, for scripts and todo lists.

@@ -26,6 +26,7 @@ func (a *App) routes(r *fiber.App, registerAPI func(fiber.Router)) {
 	registerAPI(r.Group(apiPrefix))
 	r.Get("/repo/:repository/os/:architecture/:file", allow(a.mayFetch), a.repositoryFile)
 	r.Get("/repo/latest/:name/os/:architecture/:file", allow(a.mayFetch), a.latestFile)
+	r.Get("/repo/target/:name/os/:architecture/:file", allow(a.mayFetch), a.targetFile)
 	r.Use(peopleOnly) // what follows
 	r.Get("/metrics", a.showMetrics)
 	a.accountPages(r)
@@ -34,6 +35,18 @@ func (a *App) routes(r *fiber.App, registerAPI func(fiber.Router)) {
 	a.workerPages(r)
 	a.buildPages(r)
 	a.repositoryPages(r)
+	a.releasePages(r)
+}
+
+// releasePages registers the pages of releases and of where they go.
+func (a *App) releasePages(r fiber.Router) {
+	look, change := allow(buildbtw.User.MayRead), allow(buildbtw.User.MayChange)
+	r.Post("/buildspaces/:name/:number/release", a.allowBuildspace, a.createRelease)
+	r.Get("/releases/:id", look, a.storedReleasePage)
+	r.Post("/releases/:id/confirm", change, a.confirmRelease)
+	r.Post("/releases/:id/withdraw", change, a.withdrawRelease)
+	r.Get("/targets", look, a.targetsPage)
+	r.Get("/targets/:name", look, a.targetPage)
 }
 
 // repositoryPages registers the pages that list what is in repositories.
@@ -41,6 +54,7 @@ func (a *App) repositoryPages(r fiber.Router) {
 	look, fetch := allow(buildbtw.User.MayRead), allow(a.mayFetch)
 	for _, path := range []string{"", "/os/:architecture"} {
 		r.Get("/repo/latest/:name"+path, look, fetch, a.latestIndex)
+		r.Get("/repo/target/:name"+path, look, fetch, a.targetPage)
 		r.Get("/repo/:repository"+path, look, fetch, a.iterationIndex)
 	}
 }
