@@ -3,7 +3,8 @@
 #
 # Starts a server with two workers, rebuilds a library and everything on it,
 # installs a program from the result with pacman, breaks the library's ABI,
-# shows what fails and what waits for it, pushes the fix, and upgrades with pacman -Syu. Stays up until
+# shows what fails and what waits for it, pushes the fix, and upgrades with pacman -Syu. Then the
+# packages are released into the server's own repository, and a machine upgrades from there. Stays up until
 # Ctrl-C; with --once it ends, with exit code 0 only if every step held.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -46,6 +47,12 @@ answer=$(install_and_run 1 calc version)
 echo "$answer"
 [ "$answer" = 'calc with libcalc 1' ] || die "calc says something else"
 
+say "Releasing it into the server's own repository, from which a machine installs"
+bbtw release demo --yes || die "iteration 1 was not released"
+answer=$(install_released calc version)
+echo "$answer"
+[ "$answer" = 'calc with libcalc 1' ] || die "calc says something else"
+
 say "libcalc 2.0.0 with a new soname is pushed: a new iteration makes itself"
 commit libcalc 1-libcalc-soname 'Version 2.0.0: new soname, calc_legacy_sum is gone'
 if bbtw wait demo --iteration 2 --timeout 3m; then die "iteration 2 should have a failure"; fi
@@ -57,6 +64,9 @@ bbtw show demo --status failed,blocked
 say "Why does town wait?"
 bbtw why demo/town
 bbtw log --tail 8 demo/abacus
+
+say "What of it could be released? One failed user of the library holds all of its users"
+bbtw release demo --iteration 2 --dry-run
 
 say "The fix for abacus is pushed, and abacus becomes a changeset of the buildspace"
 commit abacus 2-abacus-fix 'Build with libcalc 2'
@@ -75,6 +85,14 @@ answer=$(install_and_run 3 abacus)
 echo "$answer"
 [ "$answer" = '15 beads' ] || die "abacus says something else"
 
+say "Releasing iteration 3: what can go together, and why the rest cannot"
+bbtw release demo --yes || die "iteration 3 was not released"
+bbtw check stable || die "something is broken in stable"
+say "The machine upgrades with a plain pacman -Syu from /repo/target/stable"
+answer=$(upgrade_released calc version)
+echo "$answer"
+[ "$answer" = 'calc with libcalc 2' ] || die "calc says something else"
+
 if [ "$once" = --once ]; then
 	say "Every step held."
 	exit 0
@@ -86,6 +104,7 @@ cat <<E2
   $BUILDBTW_SERVER_URL/                        what runs now
   $BUILDBTW_SERVER_URL/buildspaces/demo        the buildspace
   $BUILDBTW_SERVER_URL/buildspaces/demo/3/x86_64/graph   its build graph
+  $BUILDBTW_SERVER_URL/targets/stable          what was released
 
   Try it yourself:
     export PATH=\$PWD/bin:\$PATH

@@ -54,6 +54,25 @@ upgrade_and_run() {
 	run_in_root "$root" "$@"
 }
 
+# install_released PROGRAM ARGUMENT...: installs the program's package from what was released
+# into an empty directory with pacman, and runs it.
+install_released() {
+	local root=$work/root-released
+	rm -rf "$root" && mkdir -p "$root/var/lib/pacman" "$root/cache"
+	{
+		printf '[options]\nArchitecture = %s\nSigLevel = Never\n\n' "$(uname -m)"
+		printf '[stable]\nServer = %s/repo/target/stable/os/$arch\n' "$BUILDBTW_SERVER_URL"
+	} >"$root/pacman.conf"
+	in_root "$root" -Sy "$1"
+	run_in_root "$root" "$@"
+}
+
+# upgrade_released PROGRAM ARGUMENT...: upgrades that directory with a plain pacman -Syu.
+upgrade_released() {
+	in_root "$work/root-released" -Syu
+	run_in_root "$work/root-released" "$@"
+}
+
 # use_iteration ROOT ITERATION: writes the directory's pacman.conf.
 use_iteration() {
 	printf '[options]\nArchitecture = %s\nSigLevel = Never\n\n' "$(uname -m)" >"$1/pacman.conf"
