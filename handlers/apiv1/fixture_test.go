@@ -23,6 +23,7 @@ import (
 	"buildbtw/catalog"
 	"buildbtw/git/gitmirror"
 	"buildbtw/handlers"
+	"buildbtw/handover"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
 	"buildbtw/publish"
@@ -37,16 +38,17 @@ const (
 // server is a running server on real parts; only the loops are left out, so
 // that a test says when an iteration is made.
 type server struct {
-	t       testing.TB
-	url     string
-	app     *handlers.App
-	store   *store.Store
-	repos   *pacmanrepo.Repos
-	logs    *buildlog.Logs
-	catalog *catalog.Catalog
-	mirror  *gitmirror.Mirror
-	data    string // directory of the repositories and the rest
-	sources string // directory of the git repositories
+	t        testing.TB
+	url      string
+	app      *handlers.App
+	store    *store.Store
+	repos    *pacmanrepo.Repos
+	logs     *buildlog.Logs
+	catalog  *catalog.Catalog
+	mirror   *gitmirror.Mirror
+	handover *handover.Handover
+	data     string // directory of the repositories and the rest
+	sources  string // directory of the git repositories
 }
 
 // newServer starts a server over the sources libalpha, beta (which needs
@@ -77,14 +79,18 @@ func newServer(t testing.TB, change ...func(*handlers.Deps)) *server {
 	s.must(err)
 
 	quiet := slog.New(slog.DiscardHandler)
+	generations, err := s.repos.Generations(filepath.Join(dir, "targets"), nil)
+	s.must(err)
 	s.catalog = catalog.New(catalog.Config{
-		Mirror: mirror, Store: s.store, Repos: s.repos, BaseRef: "main", Architectures: []string{"x86_64"}, ConfirmAbove: 500,
+		Mirror: mirror, Store: s.store, Repos: s.repos, Generations: generations, BaseRef: "main", Architectures: []string{"x86_64"}, ConfirmAbove: 500,
 	})
 	publisher := publish.New(publish.Config{Store: s.store, Repos: s.repos, Mirror: mirror, Log: quiet})
 	s.mirror = mirror
 	s.must(s.catalog.Refresh(t.Context()))
+	s.handover, err = handover.New(t.Context(), handoverConfig(s.catalog))
+	s.must(err)
 	s.serve(handlers.Deps{
-		Store: s.store, Catalog: s.catalog, Forecasts: &progress.Forecasts{}, Publisher: publisher, Sources: mirror, Repos: s.repos, Logs: s.logs,
+		Store: s.store, Catalog: s.catalog, Forecasts: &progress.Forecasts{}, Publisher: publisher, Handover: s.handover, Sources: mirror, Repos: s.repos, Logs: s.logs,
 		Log: quiet, Wake: func() {}, LookAt: func(context.Context, string) error { return nil }, Now: time.Now,
 		Auth: auth.New(auth.Config{
 			Store: s.store, Now: time.Now, Log: quiet, Operator: "anna", OperatorToken: adminToken, WorkerTokens: []string{workerToken}, AnonymousRead: true,
@@ -92,6 +98,14 @@ func newServer(t testing.TB, change ...func(*handlers.Deps)) *server {
 		Settings: buildbtw.ServerSettings{Version: "test", SingleUser: true, Lease: time.Minute},
 	}, change)
 	return s
+}
+
+// handoverConfig is that of a server with one target, stable.
+func handoverConfig(c *catalog.Catalog) handover.Config {
+	return handover.Config{
+		Store: c.Store, Catalog: c, Generations: c.Generations, Bases: c.Bases, Architectures: c.Architectures,
+		Targets: []buildbtw.Target{{Name: buildbtw.DefaultTarget, Kind: buildbtw.TargetServed}}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+	}
 }
 
 func (s *server) serve(d handlers.Deps, change []func(*handlers.Deps)) {
@@ -103,6 +117,7 @@ func (s *server) serve(d handlers.Deps, change []func(*handlers.Deps)) {
 	for _, f := range change {
 		f(&d)
 	}
+	s.handover = d.Handover
 	s.app, err = handlers.New(d)
 	s.must(err)
 	served := make(chan error, 1)

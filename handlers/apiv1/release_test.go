@@ -14,6 +14,7 @@ import (
 	"buildbtw/api"
 	"buildbtw/catalog"
 	"buildbtw/handlers"
+	"buildbtw/handover"
 	"buildbtw/pacman/baserepo"
 )
 
@@ -64,6 +65,9 @@ func withBase(t *testing.T, packages ...string) func(*handlers.Deps) {
 		if err := d.Catalog.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		if d.Handover, err = handover.New(t.Context(), handoverConfig(d.Catalog)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -104,7 +108,7 @@ func TestReleaseNamesWhatCanGoAndWhyTheRestCannot(t *testing.T) {
 		}
 	}
 	page := s.fetch(s.url + "/buildspaces/work/1/release")
-	for _, want := range []string{"0 of 2 sources can go", "needs 2 sources to go together; 1 is missing: other (not in the set)", "does not hand packages over yet", beta.Reason} {
+	for _, want := range []string{"0 of 2 sources can go", "needs 2 sources to go together; 1 is missing: other (not in the set)", "Nothing can go to stable", beta.Reason} {
 		if page.StatusCode != http.StatusOK || !strings.Contains(string(page.body), want) {
 			t.Errorf("the page, %s, lacks %q", page.Status, want)
 		}
@@ -129,10 +133,17 @@ func TestReleaseOfAllUsersGoesWhole(t *testing.T) {
 	}
 }
 
-func TestReleaseNeedsABase(t *testing.T) {
+// TestReleaseWithoutABase looks only at what was built here.
+func TestReleaseWithoutABase(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	s.space("work", "libalpha")
-	s.wantProblem(s.call("GET", "/buildspaces/work/iterations/1/release", nil, http.StatusConflict, nil), http.StatusConflict, "--base-repo")
+	s.buildWith("2")
+	var r api.Release
+	s.call("GET", "/buildspaces/work/iterations/1/release", nil, http.StatusOK, &r)
+	if !r.NoBase || len(r.Goes) != 2 || r.Target != "stable" || r.Digest == "" {
+		t.Errorf("without a base: %+v", r)
+	}
+	s.wantProblem(s.call("GET", "/buildspaces/work/iterations/1/release?target=none", nil, http.StatusNotFound, nil), http.StatusNotFound, "none")
 	s.wantProblem(s.call("GET", "/buildspaces/none/iterations/1/release", nil, http.StatusNotFound, nil), http.StatusNotFound, "none")
 }
