@@ -125,6 +125,15 @@ func (c *Catalog) fillView(ctx context.Context, v *targetView, layers []store.Ta
 			states.WriteString(arch + " " + s.State() + "\n")
 		}
 	}
+	if len(c.Bases) == 0 {
+		for i := range views {
+			for r := range views[i].Repositories {
+				for j := range views[i].Repositories[r].Packages {
+					v.forgetUnknown(&views[i].Repositories[r].Packages[j])
+				}
+			}
+		}
+	}
 	v.state = textDigest(states.String())
 	v.base = release.NewBase(views)
 	return nil
@@ -214,7 +223,7 @@ func (r *Release) withoutPresent(units []release.Unit, v *targetView) []release.
 	})
 }
 
-// forgetUnknown takes away the dependencies on what was never built here, where there is no
+// forgetUnknown takes away the dependencies of units on what was never built here, where there is no
 // base to look them up in.
 func (r *Release) forgetUnknown(units []release.Unit, v *targetView) {
 	known := &targetView{provided: maps.Clone(v.provided), sonames: maps.Clone(v.sonames)}
@@ -226,14 +235,18 @@ func (r *Release) forgetUnknown(units []release.Unit, v *targetView) {
 	}
 	for _, u := range units {
 		for i := range u.Packages {
-			p := &u.Packages[i]
-			p.Depends = slices.DeleteFunc(slices.Clone(p.Depends), func(text string) bool {
-				d, err := alpm.ParseDep(text)
-				return err == nil && !known.provided[d.Name]
-			})
-			p.Links = slices.DeleteFunc(slices.Clone(p.Links), func(soname string) bool { return !known.sonames[soname] })
+			known.forgetUnknown(&u.Packages[i])
 		}
 	}
+}
+
+// forgetUnknown takes away the dependencies of a package on what nothing has or provides.
+func (v *targetView) forgetUnknown(p *release.Package) {
+	p.Depends = slices.DeleteFunc(slices.Clone(p.Depends), func(text string) bool {
+		d, err := alpm.ParseDep(text)
+		return err == nil && !v.provided[d.Name]
+	})
+	p.Links = slices.DeleteFunc(slices.Clone(p.Links), func(soname string) bool { return !v.sonames[soname] })
 }
 
 // digest identifies the set that can go.
