@@ -279,8 +279,14 @@ func (h *Handover) write(ctx context.Context, t store.TargetRow, g buildbtw.Gene
 	} else {
 		summary, err = h.Generations.Write(ctx, n)
 		if err == nil {
+			err = h.putFiles(ctx, t, g)
+		}
+		if err == nil {
 			err = h.Generations.Show(t.Name, g.Number)
 		}
+	}
+	if err == nil {
+		err = h.switchDirectory(ctx, t, g)
 	}
 	if err != nil {
 		return err

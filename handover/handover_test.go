@@ -2,6 +2,8 @@ package handover_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -304,5 +306,69 @@ func TestAReleaseThatNobodyConfirmsIsGivenUp(t *testing.T) {
 	f.must(err)
 	if row.State != buildbtw.ReleaseWithdrawn || len(f.state().target) != 0 {
 		t.Errorf("%+v", row)
+	}
+}
+
+func TestATargetInADirectoryElsewhere(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	elsewhere := t.TempDir()
+	target := buildbtw.Target{Name: "stable", Kind: buildbtw.TargetDirectory, Path: elsewhere}
+	f.restart(target)
+	f.must(f.Advance(t.Context()))
+	list := func() []string {
+		t.Helper()
+		var names []string
+		for name, d := range readDatabase(t, filepath.Join(elsewhere, "os", "x86_64", "stable.db.tar.zst")) {
+			if _, err := os.Stat(filepath.Join(elsewhere, "os", "x86_64", d.one("FILENAME"))); err != nil {
+				t.Error(err)
+			}
+			names = append(names, name+" "+d.one("VERSION"))
+		}
+		slices.Sort(names)
+		return names
+	}
+	if got := list(); len(got) != 0 {
+		t.Errorf("at the beginning: %v", got)
+	}
+	row := f.release()
+	f.iterate("lib", "2")
+	f.begin()
+	// The crash comes between the pointer and the databases of the directory.
+	f.step = func(op, path string) error {
+		if op == "database" && strings.HasPrefix(path, elsewhere) {
+			panic("crash")
+		}
+		return nil
+	}
+	if err := f.Advance(t.Context()); err == nil || !slices.Equal(list(), []string{"app 1-1", "lib 1-1"}) {
+		t.Errorf("before the databases: %v, %v", list(), err)
+	}
+	f.step = nil
+	f.restart(target)
+	f.must(f.Advance(t.Context()))
+	if got := list(); !slices.Equal(got, []string{"app 1-2", "lib 2-1"}) {
+		t.Errorf("rolled forward: %v", got)
+	}
+	_, err := f.Withdraw(t.Context(), "bob", row.ID+1, true)
+	f.must(err)
+	if got := list(); !slices.Equal(got, []string{"app 1-1", "lib 1-1"}) {
+		t.Errorf("withdrawn: %v", got)
+	}
+	for range 8 {
+		f.DB.Clock.Advance(7 * time.Hour)
+		f.must(f.Prune(t.Context()))
+	}
+	if files, err := filepath.Glob(filepath.Join(elsewhere, "os", "x86_64", "lib-*")); err != nil || len(files) != 1 {
+		t.Errorf("after hours there are %v", files)
+	}
+
+	// Somebody else's repository is not taken over.
+	other := t.TempDir()
+	f.must(os.MkdirAll(filepath.Join(other, "os", "x86_64"), 0o755))
+	f.must(os.WriteFile(filepath.Join(other, "os", "x86_64", "mine.db.tar.gz"), nil, 0o644))
+	f.restart(buildbtw.Target{Name: "mine", Kind: buildbtw.TargetDirectory, Path: other})
+	if err := f.Advance(t.Context()); err == nil || !strings.Contains(err.Error(), "buildbtw did not make") {
+		t.Errorf("a foreign repository: %v", err)
 	}
 }

@@ -37,6 +37,9 @@ func (h *Handover) handOver(ctx context.Context, id int64, target string) error 
 	if err != nil {
 		return err
 	}
+	if t.Generation == 0 {
+		return buildbtw.Unavailable("target %s has no generation yet", t.Name)
+	}
 	if writing && g.ReleaseID != r.ID {
 		return buildbtw.Unavailable("generation %d of target %s is being written", g.Number, t.Name)
 	}
@@ -338,20 +341,27 @@ func (h *Handover) prune(ctx context.Context, name string) error {
 		}
 		byNumber[g.Number] = buildbtw.Generation{}
 	}
-	return h.sweep(name, byNumber)
+	return h.sweep(t, byNumber)
 }
 
 // sweep removes the files of generations that are not kept.
-func (h *Handover) sweep(target string, rows map[int]buildbtw.Generation) error {
-	numbers, err := h.Generations.Kept(target)
+func (h *Handover) sweep(t store.TargetRow, rows map[int]buildbtw.Generation) error {
+	numbers, err := h.Generations.Kept(t.Name)
 	if err != nil {
 		return err
 	}
+	kept := slices.DeleteFunc(slices.Clone(numbers), func(n int) bool {
+		state := rows[n].State
+		return state != buildbtw.GenerationComplete && state != buildbtw.GenerationWriting
+	})
 	for _, n := range numbers {
-		if g := rows[n]; g.State == buildbtw.GenerationComplete || g.State == buildbtw.GenerationWriting {
+		if slices.Contains(kept, n) {
 			continue
 		}
-		if err := h.Generations.Remove(target, n); err != nil {
+		if err := h.removeFromDirectory(t, n, kept); err != nil {
+			return err
+		}
+		if err := h.Generations.Remove(t.Name, n); err != nil {
 			return err
 		}
 	}

@@ -248,7 +248,7 @@ func (g *Generations) writeArchitecture(ctx context.Context, n NextGeneration, i
 		if before != nil && len(added) == 0 {
 			write = g.copyOf(filepath.Join(archDirOf(g.generationDir(n.Target, n.From), arch), archiveName(id.DB, kind)))
 		}
-		if err := g.writeDatabase(path, write, modified); err != nil {
+		if err := writeDatabase(g.disk, path, write, modified); err != nil {
 			return nil, err
 		}
 		if err := g.disk.symlink(archiveName(id.DB, kind), filepath.Join(dir, id.DB+"."+kind)); err != nil {
@@ -258,14 +258,14 @@ func (g *Generations) writeArchitecture(ctx context.Context, n NextGeneration, i
 	return next, g.disk.syncDir(dir)
 }
 
-func (g *Generations) writeDatabase(path string, write func(io.Writer) error, modified time.Time) error {
-	if err := g.disk.step("database", path); err != nil {
+func writeDatabase(d disk, path string, write func(io.Writer) error, modified time.Time) error {
+	if err := d.step("database", path); err != nil {
 		return err
 	}
-	if err := g.disk.writeFile(path, write); err != nil {
+	if err := d.writeFile(path, write); err != nil {
 		return err
 	}
-	return g.disk.chtimes(path, modified)
+	return d.chtimes(path, modified)
 }
 
 func (g *Generations) copyOf(path string) func(io.Writer) error {
