@@ -31,6 +31,7 @@ type Release struct {
 	Files   map[string]map[string][]buildbtw.Package // by pkgbase and architecture: of the packages that were built
 	Digest  string                                   // of the set that can go: pkgbases, versions and files
 	Base    string                                   // of the base repositories that it was computed against
+	Names   map[string]int                           // by architecture: packages that users of the target have to choose from
 	NoBase  bool                                     // this server has no base repositories, so that only what was built here is looked at
 
 	planned map[string]bool // pkgnames and pkgbases of all builds
@@ -66,7 +67,7 @@ func (c *Catalog) Release(ctx context.Context, buildspace string, number int, ta
 	if err != nil {
 		return r, err
 	}
-	r.Base, r.NoBase = view.state, len(c.Bases) == 0
+	r.Base, r.Names, r.NoBase = view.state, view.names, len(c.Bases) == 0
 	units = r.withoutPresent(units, view)
 	if r.NoBase {
 		r.forgetUnknown(units, view)

@@ -26,6 +26,7 @@ type targetView struct {
 	has      map[string]map[string]string // by architecture and file name: digest, of its own packages
 	provided map[string]bool              // names that packages of targets have or provide, and their sonames
 	sonames  map[string]bool
+	names    map[string]int // by architecture: packages
 
 	generation int
 	snapshots  map[string]*baserepo.Snapshot // by architecture
@@ -102,7 +103,7 @@ const keptViews = 4
 const nameKey = "name "
 
 func (c *Catalog) fillView(ctx context.Context, v *targetView, layers []store.TargetRow, architectures []string) error {
-	v.has, v.provided, v.sonames = map[string]map[string]string{}, map[string]bool{}, map[string]bool{}
+	v.has, v.provided, v.sonames, v.names = map[string]map[string]string{}, map[string]bool{}, map[string]bool{}, map[string]int{}
 	views := make([]release.View, len(architectures))
 	var states strings.Builder
 	for i, arch := range architectures {
@@ -123,6 +124,9 @@ func (c *Catalog) fillView(ctx context.Context, v *targetView, layers []store.Ta
 		if s := v.snapshots[arch]; s != nil {
 			addBase(&views[i], s, replaced)
 			states.WriteString(arch + " " + s.State() + "\n")
+		}
+		for _, r := range views[i].Repositories {
+			v.names[arch] += len(r.Packages)
 		}
 	}
 	if len(c.Bases) == 0 {

@@ -99,7 +99,34 @@ func (h *Handover) Create(ctx context.Context, actor string, w Wish) (store.Rele
 	case len(r.Goes) == 0:
 		return store.ReleaseRow{}, buildbtw.Conflict("nothing of %s #%d can go to %s now", w.Buildspace, r.Iteration.Number, r.Target.Name)
 	}
+	if err := shrinks(r); err != nil {
+		return store.ReleaseRow{}, err
+	}
 	return h.Store.CreateRelease(ctx, actor, releaseOf(r), unitsOf(r), w.Digest != "")
+}
+
+// What a release may take away: so many names of an architecture, or so large a part of them.
+const (
+	mayLeave     = 5
+	mayLeavePart = 100 // one of so many
+)
+
+// shrinks refuses a set by which so many packages would leave that it is more likely a fault:
+// those that a person has dropped do not count.
+func shrinks(r catalog.Release) error {
+	gone := map[string][]string{}
+	for _, l := range r.Leaves {
+		if l.ReplacedBy == "" && !slices.Contains(r.Dropped, l.Pkgname) {
+			gone[l.View] = append(gone[l.View], l.Pkgname)
+		}
+	}
+	for _, arch := range r.Architectures {
+		if n := len(gone[arch]); n > max(mayLeave, r.Names[arch]/mayLeavePart) {
+			return buildbtw.Conflict("%d of %d packages for %s would leave, which is too many to be meant: %s. Release them in smaller parts, or let the builds make these packages again",
+				n, r.Names[arch], arch, buildbtw.Names(gone[arch]).Summary())
+		}
+	}
+	return nil
 }
 
 // releaseOf describes a computed set.

@@ -372,3 +372,18 @@ func TestATargetInADirectoryElsewhere(t *testing.T) {
 		t.Errorf("a foreign repository: %v", err)
 	}
 }
+
+func TestWhatTakesAwayTooMuchIsRefused(t *testing.T) {
+	t.Parallel()
+	var more []string
+	for i := range 6 {
+		more = append(more, fmt.Sprintf("NAME lib-%d VERSION 0.9-1 BASE lib", i))
+	}
+	f := newFixture(t, more...)
+	if _, err := f.Create(t.Context(), "alice", handover.Wish{Buildspace: "work"}); buildbtw.KindOf(err) != buildbtw.KindConflict || !strings.Contains(err.Error(), "6 of 8 packages for x86_64 would leave") {
+		t.Errorf("six names leave: %v", err)
+	}
+	f.writeBase(append(more[1:], "NAME lib VERSION 0.9-1", "NAME app VERSION 0.9-1 DEPENDS lib")...)
+	f.restart()
+	f.release()
+}

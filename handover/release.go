@@ -57,6 +57,9 @@ func (h *Handover) handOver(ctx context.Context, id int64, target string) error 
 	if set.Digest != r.Digest {
 		return h.recheck(ctx, r, set, g, writing)
 	}
+	if err := shrinks(set); err != nil {
+		return h.fail(ctx, r, err)
+	}
 	g, err = h.Store.BeginGeneration(ctx, buildbtw.Generation{TargetID: t.ID, Parent: t.Generation, ReleaseID: r.ID, CreatedBy: r.ConfirmedBy})
 	if err != nil {
 		return err
