@@ -227,7 +227,7 @@ func (h *Handover) withdraw(ctx context.Context, actor string, r store.ReleaseRo
 			return err
 		}
 		if len(broken) > 0 {
-			return buildbtw.Unconfirmed("withdrawing release %d would break what works now: %s; confirm it if that is wanted", r.ID, broken.Summary())
+			return buildbtw.Unconfirmed("Withdrawing release %d would break what works now: %s; confirm it if that is wanted", r.ID, broken.Summary())
 		}
 	}
 	g, err := h.Store.BeginGeneration(ctx, buildbtw.Generation{

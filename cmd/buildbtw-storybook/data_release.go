@@ -1,6 +1,9 @@
 package main
 
 import (
+	"time"
+
+	"buildbtw"
 	"buildbtw/release"
 	"buildbtw/views"
 )
@@ -33,6 +36,7 @@ func releasePage() views.ReleasePage {
 	}})
 	v := views.ReleasePage{
 		Buildspace: "openssl-4", Number: 3, Architectures: []string{"x86_64"}, Result: result, Building: 1,
+		Target: "stable", Targets: []string{"stable", "testing"}, CanRelease: true, Digest: "0", Present: 2, Releases: releaseLines(),
 		IDs: map[string]int64{"openssl": 1, "curl": 2, "mpv": 3, "zlib-ng": 4, "aalib": 5, "cacalib": 6, "tool": 7},
 	}
 	versions := map[string]string{"zlib-ng": "2.3.1-1", "aalib": "1.4rc5-19", "cacalib": "1.1-7"}
@@ -55,7 +59,74 @@ func releaseOfAll() views.ReleasePage {
 
 // releaseOfNothing has a choice that was too large to be tried.
 func releaseOfNothing() views.ReleasePage {
-	return views.ReleasePage{Buildspace: "openssl-4", Number: 3, Architectures: []string{"x86_64"}, Result: &release.Result{
-		AtMost: 1, Held: []release.Held{{Pkgbase: "openssl", Changeset: true, Kind: release.NotNewer, Package: "openssl 3.6-1", View: "x86_64", Dependency: "core has 3.6-1", Root: "openssl", RootKind: release.NotNewer}},
-	}}
+	return views.ReleasePage{Buildspace: "openssl-4", Number: 3, Architectures: []string{"x86_64"}, Target: "stable", NoBase: true,
+		Refused: "what can go has changed since you looked: curl is held: its build failed. Nothing was released; look again", Result: &release.Result{
+			AtMost: 1, Held: []release.Held{{Pkgbase: "openssl", Changeset: true, Kind: release.NotNewer, Package: "openssl 3.6-1", View: "x86_64", Dependency: "core has 3.6-1", Root: "openssl", RootKind: release.NotNewer}},
+		}}
+}
+
+func releaseLines() []views.ReleaseLine {
+	at := func(hours int) views.Moment {
+		return views.Moment{At: time.Now().Add(-time.Duration(hours) * time.Hour), Now: time.Now()}
+	}
+	return []views.ReleaseLine{
+		{ID: 14, Buildspace: "openssl-4", Iteration: 3, Target: "stable", State: buildbtw.ReleaseReleased, Packages: 332, By: "anna", At: at(1)},
+		{ID: 13, Buildspace: "openssl-4", Iteration: 3, Target: "stable", State: buildbtw.ReleaseWithdrawn, Packages: 12, By: "bertram", At: at(20)},
+		{ID: 12, Buildspace: "openssl-4", Iteration: 3, Target: "testing", State: buildbtw.ReleaseFailed, Packages: 1, By: "anna", At: at(70)},
+	}
+}
+
+// storedRelease is a release in one of its states.
+func storedRelease(state buildbtw.ReleaseState) views.StoredRelease {
+	r := views.StoredRelease{ReleaseLine: releaseLines()[0], ConfirmedBy: "bertram", Generation: 9, CanRelease: true, Digest: "0"}
+	r.State = state
+	switch state {
+	case buildbtw.ReleaseFailed:
+		r.Message = "the server's disk is full; free some space and release again. Nothing of it is shown."
+	case buildbtw.ReleaseChecked:
+		r.Message = "What can go has changed since it was confirmed: mpv is held: its build failed."
+	case buildbtw.ReleaseReleased:
+		r.Finished = r.At
+	}
+	for i := range 8 {
+		r.Units = append(r.Units, buildbtw.ReleaseUnit{Pkgbase: madeUp(i), Goes: true, Version: "1.0-2", BuildID: int64(i + 1)})
+	}
+	r.Units = append(r.Units, buildbtw.ReleaseUnit{Pkgbase: "nginx", Reason: "nginx 1.0-1 in the repositories needs libssl.so=3-64, which would be gone, and was not rebuilt"})
+	return r
+}
+
+func releaseThatAsks() views.StoredRelease {
+	r := storedRelease(buildbtw.ReleaseReleased)
+	r.Asks = "Withdrawing release 14 would break what works now: user 1-1 needs libssl.so=4-64, which nothing in x86_64 has; confirm it if that is wanted"
+	return r
+}
+
+func targetLines() []views.TargetLine {
+	since := releaseLines()[0].At
+	return []views.TargetLine{
+		{Name: "stable", Kind: buildbtw.TargetServed, Generation: 9, Packages: 4604, Since: since},
+		{Name: "testing", Kind: buildbtw.TargetServed, After: "stable", Generation: 2, Packages: 12, Since: since},
+		{Name: "mirror", Kind: buildbtw.TargetDirectory},
+	}
+}
+
+func target() views.Target {
+	line := func(number, packages int, state buildbtw.GenerationState, release, undoes int64) views.GenerationLine {
+		return views.GenerationLine{
+			Generation: buildbtw.Generation{Number: number, State: state, ReleaseID: release, Undoes: undoes, Packages: packages, CreatedBy: "anna"},
+			At:         releaseLines()[1].At, Current: number == 9,
+		}
+	}
+	return views.Target{
+		TargetLine: targetLines()[0], Releases: releaseLines(),
+		Pacman: views.Pacman{Conf: "[stable]\nSigLevel = Never\nServer = http://localhost:8080/repo/target/stable/os/$arch\n", Words: "pacman installs it as any other upgrade:", Command: "sudo pacman -Syu"},
+		Generations: []views.GenerationLine{
+			line(9, 4604, buildbtw.GenerationComplete, 14, 0), line(8, 4272, buildbtw.GenerationComplete, 11, 13),
+			line(7, 4280, buildbtw.GenerationGone, 13, 0), line(1, 0, buildbtw.GenerationGone, 0, 0),
+		},
+		Architectures: []views.RepositoryArchitecture{{
+			Architecture: "x86_64", URL: "/repo/target/stable/os/x86_64/", More: 4602,
+			Files: []views.RepositoryFile{{Name: "a52dec-0.8.0-3-x86_64.pkg.tar.zst", Size: 61_000}, {Name: "aalib-1.4rc5-19-x86_64.pkg.tar.zst", Size: 80_000}},
+		}},
+	}
 }
