@@ -1,0 +1,2 @@
+-- Stands in for the migration of targets, which another branch has. Not to be merged.
+SELECT 1;
