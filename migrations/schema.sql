@@ -442,3 +442,15 @@ LEFT JOIN bumps AS m ON m.commit_id = b.commit_id
 WHERE a.state = 'finished'
   AND a.outcome IN ('built', 'failed', 'timed-out', 'stalled')
   AND NOT s.hidden;
+
+CREATE TABLE waivers (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    buildspace_id INTEGER NOT NULL REFERENCES buildspaces (id) ON DELETE CASCADE,
+    kind          TEXT NOT NULL CHECK (kind IN ('break', 'drop', 'hold', 'together')),
+    name          TEXT NOT NULL,
+    other         TEXT NOT NULL DEFAULT '' CHECK ((other <> '') = (kind = 'together')),
+    reason        TEXT NOT NULL CHECK (reason <> ''),
+    by            TEXT NOT NULL,
+    at            TIMESTAMP NOT NULL,
+    UNIQUE (buildspace_id, kind, name, other)
+);

@@ -74,6 +74,7 @@ func TestEveryColumnHasAField(t *testing.T) {
 	check("source_groups", &[]buildbtw.SourceGroup{})
 	check("mirrored_projects", &[]buildbtw.MirroredProject{})
 	check("events", &[]storedEvent{})
+	check("waivers", &[]buildbtw.Waiver{})
 }
 
 func TestNewerDatabaseIsRefused(t *testing.T) {
