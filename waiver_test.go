@@ -7,7 +7,7 @@ import (
 	"buildbtw"
 )
 
-func TestNewWaiver(t *testing.T) {
+func TestNewWaivers(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		kind   buildbtw.WaiverKind
@@ -20,25 +20,33 @@ func TestNewWaiver(t *testing.T) {
 		{"drop", []string{"old"}, "dead", "drops old"},
 		{"together", []string{"qt6-base", "kde"}, "tested so", "releases kde and qt6-base only together"},
 		{"keep", []string{"a"}, "x", "choose break, drop, hold or together"},
-		{"hold", nil, "x", "takes 1 name"},
-		{"hold", []string{"a", "b"}, "x", "takes 1 name"},
-		{"together", []string{"a"}, "x", "takes 2 name"},
-		{"together", []string{"a", "a"}, "x", "with itself"},
+		{"hold", nil, "x", "name 1 to 200"},
+		{"hold", []string{"a", "b"}, "x", "holds a, holds b"},
+		{"hold", []string{"a", "a"}, "x", "twice"},
+		{"together", []string{"a"}, "x", "takes two names"},
+		{"together", []string{"a", "a"}, "x", "twice"},
 		{"hold", []string{"../a"}, "x", "no package name"},
 		{"hold", []string{"-a"}, "x", "no package name"},
 		{"hold", []string{"a"}, " \t", "needs a reason"},
 		{"hold", []string{"a"}, "one\ntwo", "one line"},
 		{"hold", []string{"a"}, strings.Repeat("x", buildbtw.MaxWaiverReason+1), "at most 500"},
 	} {
-		w, err := buildbtw.NewWaiver(c.kind, c.names, c.reason)
-		got := w.String()
+		list, err := buildbtw.NewWaivers(c.kind, c.names, c.reason)
+		var words []string
+		for _, w := range list {
+			words = append(words, w.String())
+			if w.Reason != strings.TrimSpace(c.reason) {
+				t.Errorf("%s %v: the reason is %q", c.kind, c.names, w.Reason)
+			}
+		}
+		got := strings.Join(words, ", ")
 		if err != nil {
 			got = err.Error()
 			if buildbtw.KindOf(err) != buildbtw.KindInvalid {
 				t.Errorf("%s %v: %v is no fault of the caller", c.kind, c.names, err)
 			}
 		}
-		if !strings.Contains(got, c.want) || err == nil && w.Reason != strings.TrimSpace(c.reason) {
+		if !strings.Contains(got, c.want) {
 			t.Errorf("%s %v, %q: %s; want %s", c.kind, c.names, c.reason, got, c.want)
 		}
 	}

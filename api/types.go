@@ -578,9 +578,29 @@ type Release struct {
 	Changesets    []ReleaseChange `json:"changesets"` // those that are held
 	WaysOut       []WayOut        `json:"ways_out"`   // the one that frees most first
 	Leaves        []LeavingName   `json:"leaves"`     // packages that nothing takes the place of
+	Waivers       []Waiver        `json:"waivers"`    // that were taken into account, oldest first
 
 	LinksUnknown int `json:"links_unknown"` // packages of the base of which it is not known what their programs link with
 	FilesUnknown int `json:"files_unknown"` // packages of the base whose files were not compared
+}
+
+// NewWaiver is a request to record what somebody decided about what a buildspace releases.
+type NewWaiver struct {
+	Kind   buildbtw.WaiverKind `json:"kind"`   // break, drop, hold or together
+	Names  []string            `json:"names"`  // pkgnames to break or to drop, pkgbases to hold, or the two of together
+	Reason string              `json:"reason"` // a line of text
+}
+
+// Waiver is a recorded decision of a person.
+type Waiver struct {
+	ID     string              `json:"id"`
+	Kind   buildbtw.WaiverKind `json:"kind"`
+	Name   string              `json:"name"`
+	Other  string              `json:"other,omitempty"` // of together, the second pkgbase
+	Reason string              `json:"reason"`
+	By     string              `json:"by"`
+	At     time.Time           `json:"at"`
+	Words  string              `json:"words"` // the decision without the reason: "holds libfoo"
 }
 
 // ReleaseUnit is all packages of one pkgbase; they go together.

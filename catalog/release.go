@@ -22,6 +22,7 @@ type Release struct {
 	*release.Result
 	Iteration     store.IterationRow
 	Architectures []string
+	Waivers       []buildbtw.Waiver   // of the buildspace, oldest first
 	Builds        int                 // that the iteration has, without those that were skipped as unchanged
 	Versions      map[string]string   // by pkgbase: of the packages that were built
 	Pkgnames      map[string][]string // by pkgbase: of the packages that were built, sorted
@@ -60,7 +61,10 @@ func (c *Catalog) Release(ctx context.Context, buildspace string, number int) (R
 	if err != nil {
 		return r, err
 	}
-	r.Result = base.Largest(release.Problem{Units: units})
+	if r.Waivers, err = c.Store.Waivers(ctx, buildspace); err != nil {
+		return r, err
+	}
+	r.Result = base.Largest(release.Problem{Units: units, Waivers: waiversOf(r.Waivers)})
 	return r, nil
 }
 

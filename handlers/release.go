@@ -15,11 +15,7 @@ import (
 // releasePage shows the packages of an iteration that could be released; with ?names=, one
 // of the page's lists as plain text.
 func (a *App) releasePage(c *fiber.Ctx) error {
-	number, err := iterationNumber(c)
-	if err != nil {
-		return err
-	}
-	name, err := param(c, "name")
+	name, number, err := iterationOf(c)
 	if err != nil {
 		return err
 	}
@@ -31,6 +27,10 @@ func (a *App) releasePage(c *fiber.Ctx) error {
 		return sendNames(c, r, list)
 	}
 	v := views.ReleasePage{Buildspace: name, Number: number, Architectures: r.Architectures, Result: r.Result, IDs: r.IDs}
+	v.CanChange = a.Auth.MayChangeBuildspace(c.UserContext(), user(c), name) == nil
+	for _, w := range r.Waivers {
+		v.Waivers = append(v.Waivers, views.WaiverLine{ID: w.ID, By: w.By, Words: w.String(), Reason: w.Reason, At: a.moment(w.At)})
+	}
 	for _, pkgbase := range r.Goes {
 		v.Goes = append(v.Goes, views.ReleaseUnit{Pkgbase: pkgbase, Version: r.Versions[pkgbase], Pkgnames: r.Pkgnames[pkgbase]})
 	}

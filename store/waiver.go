@@ -25,10 +25,11 @@ func (q *Reader) Waivers(ctx context.Context, buildspace string) ([]buildbtw.Wai
 	return list, nil
 }
 
-// AddWaiver records a waiver of a buildspace, with one event, and returns it with its id.
-// Who and when are the actor and now. The error is a Conflict when the buildspace has the same
-// one already, or buildbtw.MaxWaivers.
-func (s *Store) AddWaiver(ctx context.Context, actor, buildspace string, w buildbtw.Waiver) (buildbtw.Waiver, error) {
+// AddWaivers records waivers of a buildspace, all or none, with one event each, and returns
+// them with their ids. Who and when are the actor and now. The error is a Conflict when the
+// buildspace has one of them already, or would have more than buildbtw.MaxWaivers.
+func (s *Store) AddWaivers(ctx context.Context, actor, buildspace string, add []buildbtw.Waiver) ([]buildbtw.Waiver, error) {
+	add = slices.Clone(add)
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		b, err := t.buildspace(ctx, buildspace)
 		if err != nil {
@@ -38,23 +39,29 @@ func (s *Store) AddWaiver(ctx context.Context, actor, buildspace string, w build
 		if err := t.list(ctx, &list, "waivers", args{"buildspace": buildspace}); err != nil {
 			return err
 		}
-		same := func(o buildbtw.Waiver) bool { return o.Kind == w.Kind && o.Name == w.Name && o.Other == w.Other }
-		if i := slices.IndexFunc(list, same); i >= 0 {
-			return buildbtw.Conflict("%s %s already (waiver %d): %s", list[i].By, list[i], list[i].ID, list[i].Reason)
+		if n := len(list); n+len(add) > buildbtw.MaxWaivers {
+			return buildbtw.Conflict("%s has %d waivers, and at most %d are kept; remove some first", buildspace, n, buildbtw.MaxWaivers)
 		}
-		if len(list) >= buildbtw.MaxWaivers {
-			return buildbtw.Conflict("%s has %d waivers, and no more are kept; remove one first", buildspace, len(list))
+		for i := range add {
+			w := &add[i]
+			same := func(o buildbtw.Waiver) bool { return o.Kind == w.Kind && o.Name == w.Name && o.Other == w.Other }
+			if i := slices.IndexFunc(list, same); i >= 0 {
+				return buildbtw.Conflict("%s %s already (waiver %d): %s", list[i].By, list[i], list[i].ID, list[i].Reason)
+			}
+			w.ID, w.BuildspaceID, w.By, w.At = 0, b.ID, actor, t.now
+			if err := t.insert(ctx, w); err != nil {
+				return err
+			}
+			if err := t.recordBuildspace(ctx, actor, b.ID, actor+" "+w.String()+": "+w.Reason); err != nil {
+				return err
+			}
 		}
-		w.ID, w.BuildspaceID, w.By, w.At = 0, b.ID, actor, t.now
-		if err := t.insert(ctx, &w); err != nil {
-			return err
-		}
-		return t.recordBuildspace(ctx, actor, b.ID, actor+" "+w.String()+": "+w.Reason)
+		return nil
 	})
 	if err != nil {
-		return buildbtw.Waiver{}, fmt.Errorf("add a waiver to %s: %w", buildspace, err)
+		return nil, fmt.Errorf("add waivers to %s: %w", buildspace, err)
 	}
-	return w, nil
+	return add, nil
 }
 
 // RemoveWaiver takes back a waiver of a buildspace, with one event. The error is NotFound when

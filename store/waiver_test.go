@@ -14,8 +14,8 @@ func TestWaiversAreRecordedWithOneEventEach(t *testing.T) {
 	db, ctx := storetest.New(t), t.Context()
 	db.NewBuildspace(t, "work")
 	db.NewBuildspace(t, "other")
-	waiver := func(kind buildbtw.WaiverKind, names ...string) buildbtw.Waiver {
-		w, err := buildbtw.NewWaiver(kind, names, "upstream asked")
+	waivers := func(kind buildbtw.WaiverKind, names ...string) []buildbtw.Waiver {
+		w, err := buildbtw.NewWaivers(kind, names, "upstream asked")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,14 +32,18 @@ func TestWaiversAreRecordedWithOneEventEach(t *testing.T) {
 		return list
 	}
 	before := len(messages())
-	w, err := db.AddWaiver(ctx, "anna", "work", waiver(buildbtw.WaiverTogether, "b", "a"))
-	if err != nil || w.ID == 0 || w.By != "anna" || w.At.IsZero() || w.Name != "a" || w.Other != "b" {
-		t.Fatalf("%+v, %v", w, err)
+	added, err := db.AddWaivers(ctx, "anna", "work", waivers(buildbtw.WaiverTogether, "b", "a"))
+	if err != nil || len(added) != 1 {
+		t.Fatalf("%+v, %v", added, err)
 	}
-	if _, err := db.AddWaiver(ctx, "bob", "work", waiver(buildbtw.WaiverTogether, "a", "b")); buildbtw.KindOf(err) != buildbtw.KindConflict || !strings.Contains(err.Error(), "anna") {
+	w := added[0]
+	if w.ID == 0 || w.By != "anna" || w.At.IsZero() || w.Name != "a" || w.Other != "b" {
+		t.Fatalf("%+v", w)
+	}
+	if _, err := db.AddWaivers(ctx, "bob", "work", waivers(buildbtw.WaiverTogether, "a", "b")); buildbtw.KindOf(err) != buildbtw.KindConflict || !strings.Contains(err.Error(), "anna") {
 		t.Errorf("the same again: %v", err)
 	}
-	if _, err := db.AddWaiver(ctx, "anna", "none", waiver(buildbtw.WaiverHold, "a")); buildbtw.KindOf(err) != buildbtw.KindNotFound {
+	if _, err := db.AddWaivers(ctx, "anna", "none", waivers(buildbtw.WaiverHold, "a")); buildbtw.KindOf(err) != buildbtw.KindNotFound {
 		t.Errorf("of no buildspace: %v", err)
 	}
 	if _, err := db.Waivers(ctx, "none"); buildbtw.KindOf(err) != buildbtw.KindNotFound {
@@ -73,14 +77,25 @@ func TestWaiversAreBounded(t *testing.T) {
 	t.Parallel()
 	db, ctx := storetest.New(t), t.Context()
 	db.NewBuildspace(t, "work")
-	for i := range buildbtw.MaxWaivers + 1 {
-		w, err := buildbtw.NewWaiver(buildbtw.WaiverHold, []string{"p" + strings.Repeat("x", i)}, "no")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = db.AddWaiver(ctx, "anna", "work", w)
-		if full := i == buildbtw.MaxWaivers; full != (buildbtw.KindOf(err) == buildbtw.KindConflict) || !full && err != nil {
-			t.Fatalf("waiver %d: %v", i, err)
-		}
+	var names []string
+	for i := range buildbtw.MaxWaivers {
+		names = append(names, "p"+strings.Repeat("x", i))
+	}
+	all, err := buildbtw.NewWaivers(buildbtw.WaiverHold, names, "no")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.AddWaivers(ctx, "anna", "work", all[1:]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.AddWaivers(ctx, "anna", "work", all[:2]); buildbtw.KindOf(err) != buildbtw.KindConflict {
+		t.Fatalf("too many: %v", err)
+	}
+	if _, err := db.AddWaivers(ctx, "anna", "work", all[:1]); err != nil {
+		t.Fatal(err)
+	}
+	twice := []buildbtw.Waiver{{Kind: buildbtw.WaiverDrop, Name: "a", Reason: "no"}}
+	if _, err := db.AddWaivers(ctx, "anna", "work", twice); buildbtw.KindOf(err) != buildbtw.KindConflict {
+		t.Fatalf("one more than are kept: %v", err)
 	}
 }

@@ -18,7 +18,7 @@ func (a *app) releaseCommand() *cobra.Command {
 	var dryRun, names bool
 	iteration := api.Latest
 	cmd := &cobra.Command{
-		Use:   "release NAME --dry-run | release why NAME/PKGBASE",
+		Use:   "release NAME --dry-run | release why NAME/PKGBASE | release waive NAME …",
 		Short: "Show what could go into the base repositories, and why the rest could not",
 		Long: `Computes which packages of a buildspace can go into the base repositories
 together, so that no dependency there is left unmet and everything that can be
@@ -60,7 +60,7 @@ docs/release.md explains the rules.`,
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only compute what could go")
 	cmd.Flags().BoolVar(&names, "names", false, "print the pkgbases that can go, one per line, and nothing else")
 	cli.Number(cmd.PersistentFlags(), &iteration, "iteration", api.Latest, 0, cli.Many, "number of the iteration (default: the latest)")
-	cmd.AddCommand(&cobra.Command{
+	cmd.AddCommand(a.waiveCommand(), &cobra.Command{
 		Use:   "why NAME/PKGBASE",
 		Short: "Why can the packages of a pkgbase not go, and where does the chain of reasons end?",
 		Example: `  bbtw release why curl-openssl-4/mpv
@@ -109,6 +109,9 @@ func (a *app) printRelease(r api.Release) {
 	}
 	for _, w := range r.WaysOut {
 		fmt.Fprintln(a.out, plain(fmt.Sprintf("  %s %s: up to %d more can go", w.Do, buildbtw.Names(w.Names).Summary(), w.Frees)))
+	}
+	for _, w := range r.Waivers {
+		fmt.Fprintln(a.out, plain("waiver "+w.ID+": "+w.By+" "+w.Words+": "+w.Reason))
 	}
 	for _, l := range r.Leaves {
 		line := "leaves the repositories: " + l.Pkgname + " (" + l.View + ")"

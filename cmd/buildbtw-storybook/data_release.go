@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"buildbtw/release"
 	"buildbtw/views"
 )
@@ -34,6 +36,11 @@ func releasePage() views.ReleasePage {
 	v := views.ReleasePage{
 		Buildspace: "openssl-4", Number: 3, Architectures: []string{"x86_64"}, Result: result, Building: 1,
 		IDs: map[string]int64{"openssl": 1, "curl": 2, "mpv": 3, "zlib-ng": 4, "aalib": 5, "cacalib": 6, "tool": 7},
+	}
+	v.CanChange = true
+	v.Waivers = []views.WaiverLine{
+		{ID: 1, By: "anna", Words: "holds nginx", Reason: "crashes at start with the new library; upstream knows", At: ago(2 * time.Hour)},
+		{ID: 2, By: "bert", Words: "releases aalib and cacalib only together", Reason: "tested so", At: ago(20 * time.Minute)},
 	}
 	versions := map[string]string{"zlib-ng": "2.3.1-1", "aalib": "1.4rc5-19", "cacalib": "1.1-7"}
 	for _, pkgbase := range result.Goes {

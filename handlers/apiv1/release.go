@@ -41,6 +41,7 @@ func (a *API) release(c *fiber.Ctx) error {
 			return api.WayOut{Do: string(w.Do), Names: names(w.Names), Frees: w.Frees, For: w.For}
 		}),
 		Leaves:       list(r.Leaves, func(l release.Leaving) api.LeavingName { return api.LeavingName(l) }),
+		Waivers:      list(r.Waivers, wireWaiver),
 		LinksUnknown: r.LinksUnknown, FilesUnknown: r.FilesUnknown,
 	})
 }

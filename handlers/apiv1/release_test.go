@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/catalog"
 	"buildbtw/handlers"
@@ -114,6 +115,53 @@ func TestReleaseNamesWhatCanGoAndWhyTheRestCannot(t *testing.T) {
 	}
 	if got := s.fetch(s.url + "/buildspaces/work/1/release?names=all"); got.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("a list that is not there: %s", got.Status)
+	}
+}
+
+func TestWaiversChangeWhatGoes(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, withBase(t,
+		"NAME libalpha VERSION 0.9-1 PROVIDES libalpha.so=1-64", "NAME beta VERSION 1.0-1 DEPENDS libalpha.so=1-64", "NAME other VERSION 1-1 DEPENDS libalpha.so=1-64"))
+	s.space("work", "libalpha")
+	s.buildWith("2")
+	const path = "/buildspaces/work/waivers"
+	goes := func() (r api.Release) {
+		t.Helper()
+		s.call("GET", "/buildspaces/work/iterations/latest/release", nil, http.StatusOK, &r)
+		return r
+	}
+	waive := func(kind buildbtw.WaiverKind, names ...string) []api.Waiver {
+		t.Helper()
+		var page api.Page[api.Waiver]
+		s.call("POST", path, api.NewWaiver{Kind: kind, Names: names, Reason: "nobody uses it"}, http.StatusCreated, &page)
+		return page.Items
+	}
+	dropped := waive("drop", "other")
+	r := goes()
+	if len(r.Goes) != 2 || len(r.Leaves) != 1 || r.Leaves[0].Pkgname != "other" || len(r.Waivers) != 1 || r.Waivers[0].Words != "drops other" || r.Waivers[0].By == "" {
+		t.Errorf("with other dropped: %+v", r)
+	}
+	held := waive("hold", "beta")
+	if r := goes(); len(r.Goes) != 0 || r.Held[0].Kind != "by hand" {
+		t.Errorf("with beta held: %+v", r)
+	}
+	page := string(s.fetch(s.url + "/buildspaces/work/1/release").body)
+	for _, want := range []string{"holds beta", "nobody uses it"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	s.wantProblem(s.call("POST", path, api.NewWaiver{Kind: "hold", Names: []string{"beta"}, Reason: "x"}, http.StatusConflict, nil), http.StatusConflict, "already")
+	s.wantProblem(s.call("POST", path, api.NewWaiver{Kind: "hold", Names: []string{"bta"}, Reason: "x"}, http.StatusNotFound, nil), http.StatusNotFound, "did you mean beta?")
+	s.wantProblem(s.call("POST", path, api.NewWaiver{Kind: "drop", Names: []string{"oter"}, Reason: "x"}, http.StatusNotFound, nil), http.StatusNotFound, "did you mean other?")
+	s.wantProblem(s.call("POST", path, api.NewWaiver{Kind: "hold", Names: []string{"beta"}}, http.StatusUnprocessableEntity, nil), http.StatusUnprocessableEntity, "reason")
+	s.call("DELETE", path+"/"+held[0].ID, nil, http.StatusNoContent, nil)
+	s.call("DELETE", path+"/"+dropped[0].ID, nil, http.StatusNoContent, nil)
+	s.wantProblem(s.call("DELETE", path+"/"+held[0].ID, nil, http.StatusNotFound, nil), http.StatusNotFound, "no waiver")
+	var page2 api.Page[api.Waiver]
+	s.call("GET", path, nil, http.StatusOK, &page2)
+	if r := goes(); len(page2.Items) != 0 || len(r.Held) != 2 || len(r.Waivers) != 0 {
+		t.Errorf("with no waivers any more: %+v, %+v", page2, r)
 	}
 }
 

@@ -3,6 +3,7 @@ package baserepo
 import (
 	"cmp"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -92,6 +93,9 @@ func (s *Snapshot) Package(name string) (Entry, bool) {
 	}
 	return *entries[0], true
 }
+
+// Names returns the names of all packages, in no order.
+func (s *Snapshot) Names() iter.Seq[string] { return maps.Keys(s.byName) }
 
 // Installed returns the packages that pacman would install by their names, with their
 // interfaces, in the order of the repositories and by name.
