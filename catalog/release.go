@@ -52,7 +52,7 @@ func (c *Catalog) Release(ctx context.Context, buildspace string, number int) (R
 	if len(architectures) == 0 {
 		return r, buildbtw.Conflict("%s #%d has no builds, so that nothing can be released", buildspace, row.Number)
 	}
-	base, err := c.releaseBase(architectures)
+	base, err := c.releaseBase(ctx, architectures)
 	if err != nil {
 		return r, err
 	}
@@ -69,7 +69,7 @@ func (c *Catalog) Release(ctx context.Context, buildspace string, number int) (R
 }
 
 // releaseBase returns the index of the base repositories of architectures.
-func (c *Catalog) releaseBase(architectures []string) (*release.Base, error) {
+func (c *Catalog) releaseBase(ctx context.Context, architectures []string) (*release.Base, error) {
 	now := map[string]*baserepo.Snapshot{}
 	for _, arch := range architectures {
 		base, ok := c.Bases[arch]
@@ -86,16 +86,37 @@ func (c *Catalog) releaseBase(architectures []string) (*release.Base, error) {
 	if !maps.Equal(now, c.released.snapshots) {
 		views := make([]release.View, len(architectures))
 		for i, arch := range architectures {
-			views[i] = viewOf(arch, now[arch])
+			known, err := c.lookedInto(ctx, now[arch])
+			if err != nil {
+				return nil, err
+			}
+			views[i] = viewOf(arch, now[arch], known)
 		}
 		c.released.base, c.released.snapshots = release.NewBase(views), now
 	}
 	return c.released.base, nil
 }
 
-func viewOf(arch string, s *baserepo.Snapshot) release.View {
+// lookedInto returns the interfaces of the packages of the base that were built or read here, by
+// the digests of their files.
+func (c *Catalog) lookedInto(ctx context.Context, s *baserepo.Snapshot) (map[string]alpm.Interface, error) {
+	var digests []string
+	for e := range s.Entries() {
+		if e.SHA256 != "" {
+			digests = append(digests, e.SHA256)
+		}
+	}
+	return c.Store.InterfacesOfFiles(ctx, digests)
+}
+
+// viewOf returns the view of an architecture; known are interfaces by the digests of files.
+func viewOf(arch string, s *baserepo.Snapshot, known map[string]alpm.Interface) release.View {
 	v := release.View{Name: arch, Architecture: arch}
 	for e, i := range s.Installed() {
+		if read, ok := known[e.SHA256]; ok && read.Unknown == "" {
+			i = read
+			i.Sonames, i.Links = append([]string{}, i.Sonames...), append([]string{}, i.Links...) // none is known, too
+		}
 		n := len(v.Repositories) - 1
 		if n < 0 || v.Repositories[n].Name != e.Repo {
 			v.Repositories = append(v.Repositories, release.Repository{Name: e.Repo})
@@ -104,7 +125,7 @@ func viewOf(arch string, s *baserepo.Snapshot) release.View {
 		v.Repositories[n].Packages = append(v.Repositories[n].Packages, release.Package{
 			Name: e.Name, Base: e.Base, Version: e.Version, Architecture: e.Arch,
 			Depends: e.Depends, Provides: e.Provides, Conflicts: e.Conflicts, Replaces: e.Replaces,
-			Sonames: i.Sonames, Links: linksOf(i),
+			Sonames: i.Sonames, Links: linksOf(i), Exports: i.Exports,
 		})
 	}
 	return v
@@ -206,7 +227,7 @@ func (c *Catalog) units(ctx context.Context, r *Release) ([]release.Unit, error)
 			}
 			for _, i := range interfaces[last[p.Base][arch].ID] {
 				if i.Pkgname == p.Name && i.Unknown == "" {
-					q.Sonames, q.Links = i.Sonames, linksOf(i)
+					q.Sonames, q.Links, q.Exports = i.Sonames, linksOf(i), i.Exports
 				}
 			}
 			u.Packages = append(u.Packages, q)

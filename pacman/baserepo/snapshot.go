@@ -100,6 +100,18 @@ func (s *Snapshot) Names() iter.Seq[string] { return maps.Keys(s.byName) }
 // Installed returns the packages that pacman would install by their names, with their
 // interfaces, in the order of the repositories and by name.
 func (s *Snapshot) Installed() iter.Seq2[Entry, alpm.Interface] {
+	return func(yield func(Entry, alpm.Interface) bool) {
+		for e := range s.Entries() {
+			if !yield(*e, s.interfaceOf(e)) {
+				return
+			}
+		}
+	}
+}
+
+// Entries returns the packages that pacman would install by their names, in the order of the
+// repositories and by name. They must not be changed.
+func (s *Snapshot) Entries() iter.Seq[*Entry] {
 	list := make([]*Entry, 0, len(s.byName))
 	for _, entries := range s.byName {
 		list = append(list, entries[0])
@@ -107,13 +119,7 @@ func (s *Snapshot) Installed() iter.Seq2[Entry, alpm.Interface] {
 	slices.SortFunc(list, func(a, b *Entry) int {
 		return cmp.Or(s.order[a.Repo]-s.order[b.Repo], strings.Compare(a.Name, b.Name))
 	})
-	return func(yield func(Entry, alpm.Interface) bool) {
-		for _, e := range list {
-			if !yield(*e, s.interfaceOf(e)) {
-				return
-			}
-		}
-	}
+	return slices.Values(list)
 }
 
 // Interfaces returns the interfaces of the packages of a pkgbase that pacman
