@@ -63,6 +63,7 @@ type Catalog struct {
 	existing existing                    // that the index was made with
 
 	released releaseBase // what releases are computed against
+	paths    pathDigests // of the packages that could be released
 }
 
 type parsed struct {

@@ -64,7 +64,11 @@ func (c *Catalog) Release(ctx context.Context, buildspace string, number int) (R
 	if r.Waivers, err = c.Store.Waivers(ctx, buildspace); err != nil {
 		return r, err
 	}
-	r.Result = base.Largest(release.Problem{Units: units, Waivers: waiversOf(r.Waivers)})
+	owned, err := c.compareFiles(ctx, r.Iteration, architectures, units)
+	if err != nil {
+		return r, err
+	}
+	r.Result = base.Largest(release.Problem{Units: units, Waivers: waiversOf(r.Waivers), Owned: owned})
 	return r, nil
 }
 
@@ -122,8 +126,12 @@ func viewOf(arch string, s *baserepo.Snapshot, known map[string]alpm.Interface) 
 			v.Repositories = append(v.Repositories, release.Repository{Name: e.Repo})
 			n++
 		}
+		var files []string // nil: not known
+		if s.ListsFiles(e.Repo) {
+			files = []string{} // those that matter are in Problem.Owned
+		}
 		v.Repositories[n].Packages = append(v.Repositories[n].Packages, release.Package{
-			Name: e.Name, Base: e.Base, Version: e.Version, Architecture: e.Arch,
+			Files: files, Name: e.Name, Base: e.Base, Version: e.Version, Architecture: e.Arch,
 			Depends: e.Depends, Provides: e.Provides, Conflicts: e.Conflicts, Replaces: e.Replaces,
 			Sonames: i.Sonames, Links: linksOf(i), Exports: i.Exports,
 		})

@@ -49,6 +49,7 @@ func withBase(t *testing.T, packages ...string) func(*handlers.Deps) {
 	if err := os.WriteFile(filepath.Join(dir, "core.db"), archive.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	writeFileLists(t, dir, packages)
 	base, err := baserepo.Open(filepath.Join(dir, "copies"), []baserepo.Repo{{Name: "core", URL: "file://" + dir}}, baserepo.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -64,6 +65,62 @@ func withBase(t *testing.T, packages ...string) func(*handlers.Deps) {
 		d.Catalog = catalog.New(c)
 		if err := d.Catalog.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// writeFileLists writes core.files for packages some of which have files: "… FILES usr/bin/a".
+func writeFileLists(t *testing.T, dir string, packages []string) {
+	t.Helper()
+	if !strings.Contains(strings.Join(packages, " "), " FILES ") {
+		return
+	}
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for _, p := range packages {
+		words, text := strings.Fields(p), "%FILES%\nusr/\n"
+		for i := 0; i < len(words); i += 2 {
+			if words[i] == "FILES" {
+				text += words[i+1] + "\n"
+			}
+		}
+		if err := w.WriteHeader(&tar.Header{Name: words[1] + "-" + words[3] + "/files", Mode: 0o644, Size: int64(len(text))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "core.files"), archive.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAFileOfAnotherPackageOfTheBaseHoldsANewOne(t *testing.T) {
+	t.Parallel()
+	const file = "usr/share/beta/content"
+	for owner, held := range map[string]bool{"other": true, "beta": false} { // a package may keep its own files
+		files := map[string]string{"other": "usr/bin/other", "beta": "usr/bin/beta"}
+		files[owner] = file
+		s := newServer(t, withBase(t, "NAME libalpha VERSION 0.9-1 FILES usr/lib/a", "NAME beta VERSION 1.0-1 FILES "+files["beta"], "NAME other VERSION 1.1-1 FILES "+files["other"]))
+		s.space("work", "libalpha")
+		s.buildWith("2")
+		var r api.Release
+		s.call("GET", "/buildspaces/work/iterations/1/release", nil, http.StatusOK, &r)
+		if r.FilesUnknown != 0 {
+			t.Errorf("%s: files of %d packages are not known", owner, r.FilesUnknown)
+		}
+		if !held {
+			if len(r.Goes) != 2 {
+				t.Errorf("its own: %+v", r)
+			}
+			continue
+		}
+		if len(r.Held) != 1 || r.Held[0].Kind != "files" || r.Held[0].Pkgbase != "beta" || r.Held[0].Dependency != file {
+			t.Errorf("of another: %+v", r)
 		}
 	}
 }

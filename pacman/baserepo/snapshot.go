@@ -122,6 +122,9 @@ func (s *Snapshot) Entries() iter.Seq[*Entry] {
 	return slices.Values(list)
 }
 
+// ListsFiles reports whether it is known which files the packages of a repository have.
+func (s *Snapshot) ListsFiles(repo string) bool { return s.files[repo] != nil }
+
 // Interfaces returns the interfaces of the packages of a pkgbase that pacman
 // would install: those that dependents outside of a buildspace were last built
 // against. It is not ok when the base repositories do not have the pkgbase, or
