@@ -64,6 +64,7 @@ type Catalog struct {
 
 	released releaseBase // what releases are computed against
 	paths    pathDigests // of the packages that could be released
+	views    checkViews  // what built packages are compared with
 }
 
 type parsed struct {

@@ -26,6 +26,15 @@ type pathDigests struct {
 
 const keptPaths = 8 << 20 // of all packages together, 8 bytes each
 
+// begin makes what is empty at first.
+func (d *pathDigests) begin() *pathDigests {
+	d.once.Do(func() {
+		d.seed = maphash.MakeSeed()
+		d.known = lru.NewWeighted[string](keptPaths, func(list []uint64) int64 { return int64(len(list)) + 8 })
+	})
+	return d
+}
+
 func (d *pathDigests) of(l pacmanrepo.FileList) []uint64 {
 	return d.known.GetOrPut(l.SHA256, func() []uint64 {
 		var list []uint64
@@ -42,10 +51,7 @@ func (d *pathDigests) of(l pacmanrepo.FileList) []uint64 {
 // compareFiles sets the Files of the packages of units to the paths that other packages have,
 // too, and returns those of packages of the base among them, by architecture and pkgname.
 func (c *Catalog) compareFiles(ctx context.Context, it store.IterationRow, architectures []string, units []release.Unit) (map[string]map[string][]string, error) {
-	c.paths.once.Do(func() {
-		c.paths.seed = maphash.MakeSeed()
-		c.paths.known = lru.NewWeighted[string](keptPaths, func(list []uint64) int64 { return int64(len(list)) + 8 })
-	})
+	paths := c.paths.begin()
 	owned := map[string]map[string][]string{}
 	for _, arch := range architectures {
 		lists, err := c.Repos.FileLists(ctx, pacmanrepo.ID{Repository: buildbtw.RepositoryName(it.Buildspace, it.Number), DB: it.Buildspace, Architecture: arch})
@@ -53,11 +59,11 @@ func (c *Catalog) compareFiles(ctx context.Context, it store.IterationRow, archi
 			return nil, err
 		}
 		base := c.Bases[arch]
-		index, err := base.FileIndex(ctx, base.Snapshot(), c.paths.seed)
+		index, err := base.FileIndex(ctx, base.Snapshot(), paths.seed)
 		if err != nil {
 			return nil, err
 		}
-		v := fileView{paths: &c.paths, packages: map[string]*release.Package{}}
+		v := fileView{paths: paths, packages: map[string]*release.Package{}}
 		for u := range units {
 			for i := range units[u].Packages {
 				if p := &units[u].Packages[i]; p.Architecture == arch || p.Architecture == "any" {

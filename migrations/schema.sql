@@ -454,3 +454,11 @@ CREATE TABLE waivers (
     at            TIMESTAMP NOT NULL,
     UNIQUE (buildspace_id, kind, name, other)
 );
+
+CREATE TABLE check_results (
+    build_id INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
+    kind     TEXT NOT NULL,
+    outcome  TEXT NOT NULL CHECK (outcome IN ('ok', 'found', 'unknown')),
+    detail   TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(detail)), -- lines that differ
+    PRIMARY KEY (build_id, kind)
+) WITHOUT ROWID;

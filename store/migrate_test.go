@@ -75,6 +75,7 @@ func TestEveryColumnHasAField(t *testing.T) {
 	check("mirrored_projects", &[]buildbtw.MirroredProject{})
 	check("events", &[]storedEvent{})
 	check("waivers", &[]buildbtw.Waiver{})
+	check("check_results", &[]CheckResult{})
 }
 
 func TestNewerDatabaseIsRefused(t *testing.T) {

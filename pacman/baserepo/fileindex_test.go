@@ -74,6 +74,15 @@ func TestFileIndexFindsOwners(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("owners: %q; want %q", got, want)
 	}
+	lists := map[string][]string{}
+	for e := range base.Snapshot().Entries() {
+		if lists[e.Name], err = x.Files(e.Name); err != nil {
+			t.Error(err)
+		}
+	}
+	if !slices.Equal(lists["a"], []string{"usr/", "usr/bin/", "usr/bin/a", "usr/share/one"}) || !slices.Equal(lists["both"], []string{"usr/bin/core"}) || lists["d"] != nil {
+		t.Errorf("lists: %q", lists)
+	}
 	if base.Snapshot().ListsFiles("more") || !base.Snapshot().ListsFiles("extra") {
 		t.Error("it is not told which repositories list files")
 	}
@@ -85,7 +94,9 @@ func BenchmarkFileIndex(b *testing.B) {
 	const packages, files, asked = 13_000, 400, 3_000
 	dir := b.TempDir()
 	var descs, lists []member
-	path := func(p, f int) string { return fmt.Sprintf("usr/share/package-%05d/part-%02d/file-%04d.txt", p, f/50, f) }
+	path := func(p, f int) string {
+		return fmt.Sprintf("usr/share/package-%05d/part-%02d/file-%04d.txt", p, f/50, f)
+	}
 	for p := range packages {
 		id := fmt.Sprintf("p%05d-1-1", p)
 		descs = append(descs, member{id + "/desc", fmt.Sprintf("%%NAME%%\np%05d\n\n%%VERSION%%\n1-1\n\n%%ARCH%%\nx86_64\n\n%%FILENAME%%\n%s-x86_64.pkg.tar.zst\n\n", p, id)})

@@ -36,6 +36,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -231,7 +232,7 @@ func (r *Repos) PkgInfo(repository, architecture, file string) (*alpm.PkgInfo, e
 }
 
 // Packages returns what the database of a repository has of its packages, by name: name,
-// pkgbase, version, architecture, and the packages that each depends on, provides,
+// pkgbase, version, architecture, size, and the packages that each depends on, provides,
 // conflicts with and replaces. There are none when the repository does not exist.
 func (r *Repos) Packages(ctx context.Context, id ID) ([]alpm.PkgInfo, error) {
 	if err := id.check(); err != nil {
@@ -247,7 +248,9 @@ func (r *Repos) Packages(ctx context.Context, id ID) ([]alpm.PkgInfo, error) {
 		one := map[string]*string{"NAME": &p.Name, "BASE": &p.Base, "VERSION": &p.Version, "ARCH": &p.Arch}
 		many := map[string]*[]string{"DEPENDS": &p.Depends, "PROVIDES": &p.Provides, "CONFLICTS": &p.Conflicts, "REPLACES": &p.Replaces}
 		for field, value := range alpm.DescValues(e.desc) {
-			if into := one[field]; into != nil {
+			if field == "ISIZE" {
+				p.Size, _ = strconv.ParseInt(string(value), 10, 64) // 0: not known
+			} else if into := one[field]; into != nil {
 				*into = string(value)
 			} else if into := many[field]; into != nil {
 				*into = append(*into, string(value))

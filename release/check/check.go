@@ -117,6 +117,9 @@ func All(b Build) []Finding {
 	list := make([]Finding, 0, len(run))
 	for _, kind := range Kinds() {
 		f := finding{Finding: Finding{Kind: kind, Outcome: OK}}
+		if len(b.Packages) == 0 {
+			f.Outcome, f.Lines = Unknown, []string{"its packages are not there any more"}
+		}
 		for i := range b.Packages {
 			p := &b.Packages[i]
 			f.pkgname = p.Name
