@@ -275,6 +275,7 @@ type BuildDetail struct {
 	Dependents []BuildRef  `json:"dependents"`
 	Cuts       []Cut       `json:"cuts"` // dependencies that the base provides because of a cycle
 	Packages   []Package   `json:"packages"`
+	Checks     []Check     `json:"checks"`    // of its packages; empty before they were compared with the base
 	Pipelines  []Pipeline  `json:"pipelines"` // in GitLab, newest first
 
 	SinceBuilt *SinceBuilt `json:"since_built,omitempty"` // of a build that has a result of its own
@@ -609,6 +610,8 @@ type ReleaseUnit struct {
 	Version  string   `json:"version"`
 	Pkgnames []string `json:"pkgnames"`
 	Build    string   `json:"build"` // id of a build of it
+
+	Checks []Check `json:"checks,omitempty"` // those that found something
 }
 
 // HeldUnit is a pkgbase whose packages stay.
@@ -625,6 +628,16 @@ type HeldUnit struct {
 	Root       string   `json:"root"`                 // the pkgbase where the chain of reasons ends
 	RootKind   string   `json:"root_kind,omitempty"`  // why that one stays; absent: it is not in the buildspace
 	Build      string   `json:"build"`
+
+	Checks []Check `json:"checks,omitempty"` // those that found something
+}
+
+// Check is the result of a check of built packages: how they differ from those of the base.
+type Check struct {
+	Kind    string   `json:"kind"`    // sonames, files, setuid …
+	Outcome string   `json:"outcome"` // ok, found or unknown
+	Lines   []string `json:"lines"`   // what differs
+	Blocks  bool     `json:"blocks"`  // it keeps the packages from being released
 }
 
 // ReleaseChange is a changeset that is held, with all that has to go with it.

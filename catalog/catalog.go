@@ -27,6 +27,7 @@ import (
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/pacman/srcinfo"
+	"buildbtw/release/check"
 	"buildbtw/store"
 )
 
@@ -42,6 +43,7 @@ type Config struct {
 	Prefer        []string       // slugs of sources, or names of their directories and groups, that win where two define the same package
 	IgnoreArch    bool           // see buildgraph.Options
 	ConfirmAbove  int            // more builds than this are created only when confirmed
+	Checks        check.Policy   // what findings about built packages mean; nil: all are only shown
 }
 
 // Catalog holds every source at the base ref, parsed, and the index over them.

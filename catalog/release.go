@@ -13,6 +13,7 @@ import (
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/release"
+	"buildbtw/release/check"
 	"buildbtw/store"
 )
 
@@ -22,11 +23,14 @@ type Release struct {
 	*release.Result
 	Iteration     store.IterationRow
 	Architectures []string
-	Waivers       []buildbtw.Waiver   // of the buildspace, oldest first
-	Builds        int                 // that the iteration has, without those that were skipped as unchanged
-	Versions      map[string]string   // by pkgbase: of the packages that were built
-	Pkgnames      map[string][]string // by pkgbase: of the packages that were built, sorted
-	IDs           map[string]int64    // by pkgbase: a build of it, of the first architecture that has one
+	Waivers       []buildbtw.Waiver          // of the buildspace, oldest first
+	Checks        map[string][]check.Finding // by pkgbase: what checks found that are not off
+
+	built    map[string][]int64  // by pkgbase: builds that have packages
+	Builds   int                 // that the iteration has, without those that were skipped as unchanged
+	Versions map[string]string   // by pkgbase: of the packages that were built
+	Pkgnames map[string][]string // by pkgbase: of the packages that were built, sorted
+	IDs      map[string]int64    // by pkgbase: a build of it, of the first architecture that has one
 }
 
 // releaseBase is the index of the base repositories, as long as they are the same. To
@@ -56,12 +60,15 @@ func (c *Catalog) Release(ctx context.Context, buildspace string, number int) (R
 	if err != nil {
 		return r, err
 	}
-	r = Release{Iteration: row, Architectures: architectures, Versions: map[string]string{}, Pkgnames: map[string][]string{}, IDs: map[string]int64{}}
+	r = Release{Iteration: row, Architectures: architectures, Versions: map[string]string{}, Pkgnames: map[string][]string{}, IDs: map[string]int64{}, built: map[string][]int64{}}
 	units, err := c.units(ctx, &r)
 	if err != nil {
 		return r, err
 	}
 	if r.Waivers, err = c.Store.Waivers(ctx, buildspace); err != nil {
+		return r, err
+	}
+	if err := c.addChecks(ctx, &r, units); err != nil {
 		return r, err
 	}
 	owned, err := c.compareFiles(ctx, r.Iteration, architectures, units)
@@ -205,6 +212,7 @@ func (c *Catalog) units(ctx context.Context, r *Release) ([]release.Unit, error)
 			r.Versions[pkgbase], r.IDs[pkgbase] = cmp.Or(b.BuiltVersion, b.Version), cmp.Or(r.IDs[pkgbase], b.ID)
 			if b.Status == buildbtw.StatusBuilt {
 				built = append(built, b.ID)
+				r.built[pkgbase] = append(r.built[pkgbase], b.ID)
 			} else if u.NotReady == "" {
 				notReady(u, b, len(r.Architectures) > 1)
 			}

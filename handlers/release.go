@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -28,6 +29,9 @@ func (a *App) releasePage(c *fiber.Ctx) error {
 	}
 	v := views.ReleasePage{Buildspace: name, Number: number, Architectures: r.Architectures, Result: r.Result, IDs: r.IDs}
 	v.CanChange = a.Auth.MayChangeBuildspace(c.UserContext(), user(c), name) == nil
+	for _, pkgbase := range slices.Sorted(maps.Keys(r.Checks)) {
+		v.Checks = append(v.Checks, views.ReleaseCheck{Pkgbase: pkgbase, Words: catalog.CheckWords(r.Checks[pkgbase])})
+	}
 	for _, w := range r.Waivers {
 		v.Waivers = append(v.Waivers, views.WaiverLine{ID: w.ID, By: w.By, Words: w.String(), Reason: w.Reason, At: a.moment(w.At)})
 	}

@@ -93,13 +93,13 @@ func (a *app) printRelease(r api.Release) {
 	}
 	fmt.Fprintln(a.out)
 	for _, u := range r.Goes {
-		fmt.Fprintln(a.out, plain("  "+u.Pkgbase+" "+u.Version))
+		fmt.Fprintln(a.out, plain("  "+u.Pkgbase+" "+u.Version+checkWords(u.Checks)))
 	}
 	if len(r.Held) > 0 {
 		fmt.Fprintln(a.out, "held:")
 	}
 	for _, h := range r.Held {
-		fmt.Fprintln(a.out, plain("  "+h.Pkgbase+": "+h.Reason))
+		fmt.Fprintln(a.out, plain("  "+h.Pkgbase+": "+h.Reason+checkWords(h.Checks)))
 	}
 	for _, c := range r.Changesets {
 		fmt.Fprintln(a.out, plain(needs(c)))
@@ -123,6 +123,20 @@ func (a *app) printRelease(r api.Release) {
 	if r.LinksUnknown > 0 {
 		fmt.Fprintf(a.out, "not known of %d packages of the base: which libraries their programs link with\n", r.LinksUnknown)
 	}
+}
+
+// checkWords returns which checks found something: " [files, size]".
+func checkWords(checks []api.Check) string {
+	var kinds []string
+	for _, c := range checks {
+		if !slices.Contains(kinds, c.Kind) {
+			kinds = append(kinds, c.Kind)
+		}
+	}
+	if len(kinds) == 0 {
+		return ""
+	}
+	return " [" + strings.Join(kinds, ", ") + "]"
 }
 
 // needs returns a sentence with the number of pkgbases that must go together with a change,

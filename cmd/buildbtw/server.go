@@ -26,6 +26,7 @@ import (
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
 	"buildbtw/publish"
+	"buildbtw/release/check"
 	"buildbtw/scheduler"
 	"buildbtw/store"
 )
@@ -110,9 +111,13 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	checks, err := check.ParsePolicy(f.checks)
+	if err != nil {
+		return err
+	}
 	sources := catalog.New(catalog.Config{
 		Mirror: mirror, Store: s.store, Repos: repos, Bases: bases, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: preferred(f.prefer), IgnoreArch: f.ignoreArch,
-		ConfirmAbove: f.confirmAbove,
+		ConfirmAbove: f.confirmAbove, Checks: checks,
 	})
 	publisher := publish.New(publish.Config{Store: s.store, Repos: repos, Mirror: mirror, Log: s.log, Baseline: bases.Interfaces})
 	gitlab.Store, gitlab.Mirror, gitlab.Catalog, gitlab.Log, gitlab.Now = s.store, mirror, sources, s.log, time.Now

@@ -7,6 +7,7 @@ import (
 
 	"buildbtw/api"
 	"buildbtw/release"
+	"buildbtw/release/check"
 )
 
 // release answers with the packages of an iteration that could be released.
@@ -23,12 +24,12 @@ func (a *API) release(c *fiber.Ctx) error {
 	return send(c, api.Release{
 		Buildspace: row.Buildspace, Iteration: row.Number, Architectures: r.Architectures,
 		Goes: list(r.Goes, func(pkgbase string) api.ReleaseUnit {
-			return api.ReleaseUnit{Pkgbase: pkgbase, Version: r.Versions[pkgbase], Pkgnames: names(r.Pkgnames[pkgbase]), Build: id(pkgbase)}
+			return api.ReleaseUnit{Pkgbase: pkgbase, Version: r.Versions[pkgbase], Pkgnames: names(r.Pkgnames[pkgbase]), Build: id(pkgbase), Checks: a.wireChecks(r.Checks[pkgbase])}
 		}),
 		Held: list(r.Held, func(h release.Held) api.HeldUnit {
 			return api.HeldUnit{
 				Pkgbase: h.Pkgbase, Changeset: h.Changeset, Kind: string(h.Kind), Reason: h.Reason(), View: h.View, Package: h.Package,
-				Dependency: h.Dependency, Via: h.Via, Others: h.Others, Root: h.Root, RootKind: string(h.RootKind), Build: id(h.Pkgbase),
+				Dependency: h.Dependency, Via: h.Via, Others: h.Others, Root: h.Root, RootKind: string(h.RootKind), Build: id(h.Pkgbase), Checks: a.wireChecks(r.Checks[h.Pkgbase]),
 			}
 		}),
 		Proven: r.Proven, AtMost: r.AtMost,
@@ -43,5 +44,11 @@ func (a *API) release(c *fiber.Ctx) error {
 		Leaves:       list(r.Leaves, func(l release.Leaving) api.LeavingName { return api.LeavingName(l) }),
 		Waivers:      list(r.Waivers, wireWaiver),
 		LinksUnknown: r.LinksUnknown, FilesUnknown: r.FilesUnknown,
+	})
+}
+
+func (a *API) wireChecks(findings []check.Finding) []api.Check {
+	return list(a.Catalog.Checks.Shows(findings), func(f check.Finding) api.Check {
+		return api.Check{Kind: string(f.Kind), Outcome: string(f.Outcome), Lines: names(f.Lines), Blocks: a.Catalog.Checks.Blocks(f)}
 	})
 }
