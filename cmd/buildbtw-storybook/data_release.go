@@ -38,6 +38,7 @@ func releasePage() views.ReleasePage {
 		IDs: map[string]int64{"openssl": 1, "curl": 2, "mpv": 3, "zlib-ng": 4, "aalib": 5, "cacalib": 6, "tool": 7},
 	}
 	v.CanChange = true
+	v.Checks = []views.ReleaseCheck{{Pkgbase: "curl", Words: "dependencies (2), files (31)"}, {Pkgbase: "openssl", Words: "sonames (2), size (1)"}}
 	v.Waivers = []views.WaiverLine{
 		{ID: 1, By: "anna", Words: "holds nginx", Reason: "crashes at start with the new library; upstream knows", At: ago(2 * time.Hour)},
 		{ID: 2, By: "bert", Words: "releases aalib and cacalib only together", Reason: "tested so", At: ago(20 * time.Minute)},

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"buildbtw/catalog"
 	"buildbtw/handlers"
 	"buildbtw/pacman/baserepo"
+	"buildbtw/release/check"
 )
 
 // withBase gives a server a base repository with these packages: each is the fields of its
@@ -172,6 +174,53 @@ func TestReleaseNamesWhatCanGoAndWhyTheRestCannot(t *testing.T) {
 	}
 	if got := s.fetch(s.url + "/buildspaces/work/1/release?names=all"); got.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("a list that is not there: %s", got.Status)
+	}
+}
+
+// TestAFindingOfABlockingCheckHoldsAUnit has a base whose beta had files of which the new one has
+// none, and whose libalpha depended on something else.
+func TestAFindingOfABlockingCheckHoldsAUnit(t *testing.T) {
+	t.Parallel()
+	base := withBase(t, "NAME libalpha VERSION 0.9-1 DEPENDS glibc FILES usr/share/libalpha/content", "NAME beta VERSION 1.0-1 DEPENDS libalpha.so=2-64 FILES usr/bin/beta", "NAME glibc VERSION 1-1 FILES usr/lib/libc.so.6")
+	s := newServer(t, func(d *handlers.Deps) {
+		base(d)
+		c := d.Catalog.Config
+		c.Checks = check.Policy{check.Files: check.Blocking, check.Size: check.Off}
+		d.Catalog = catalog.New(c)
+		if err := d.Catalog.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	s.space("work", "libalpha")
+	s.buildWith("2")
+	var r api.Release
+	s.call("GET", "/buildspaces/work/iterations/1/release", nil, http.StatusOK, &r)
+	if len(r.Held) != 1 || r.Held[0].Kind != "check" || r.Held[0].Reason != "the check files blocks: beta: usr/bin/beta" || len(r.Held[0].Checks) != 1 || !r.Held[0].Checks[0].Blocks {
+		t.Errorf("held: %+v", r.Held)
+	}
+	if len(r.Goes) != 1 || len(r.Goes[0].Checks) != 1 || r.Goes[0].Checks[0].Kind != "dependencies" || r.Goes[0].Checks[0].Blocks {
+		t.Errorf("goes: %+v", r.Goes)
+	}
+	var b api.BuildDetail
+	s.call("GET", "/builds/"+r.Held[0].Build, nil, http.StatusOK, &b)
+	outcomes := map[string]string{}
+	for _, c := range b.Checks {
+		outcomes[c.Kind] = c.Outcome
+	}
+	want := map[string]string{
+		"sonames": "ok", "dependencies": "ok", "files": "found", "setuid": "ok", "install": "ok", "links": "ok", "owners": "ok", "empty": "ok", "debug": "ok",
+	}
+	if !maps.Equal(outcomes, want) {
+		t.Errorf("checks of beta: %v; want %v; %+v", outcomes, want, b.Checks)
+	}
+	page := string(s.fetch(s.url + "/builds/" + r.Held[0].Build).body)
+	for _, want := range []string{"Compared with the base", "beta: usr/bin/beta", "blocks its release"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page of the build lacks %q", want)
+		}
+	}
+	if page := string(s.fetch(s.url + "/buildspaces/work/1/release").body); !strings.Contains(page, "Checks found something in 2 sources") {
+		t.Error("the page of the release does not say what checks found")
 	}
 }
 

@@ -165,6 +165,16 @@ func TestAnOlderPackageIsNotCompared(t *testing.T) {
 	}
 }
 
+// TestPackagesThatAreGoneHaveNoFindings is of a build whose repository was pruned.
+func TestPackagesThatAreGoneHaveNoFindings(t *testing.T) {
+	t.Parallel()
+	for _, f := range check.All(check.Build{}) {
+		if f.Outcome != check.Unknown || !slices.Equal(f.Lines, []string{"its packages are not there any more"}) {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 func TestFindingsAreBounded(t *testing.T) {
 	t.Parallel()
 	before := plain("1-1")
@@ -191,7 +201,7 @@ func TestEveryKindHasWords(t *testing.T) {
 		}
 		seen[kind.Words()] = true
 	}
-	if n := len(check.All(check.Build{})); n != len(seen) {
+	if n := len(check.All(build(plain("1-1")))); n != len(seen) {
 		t.Errorf("%d checks of %d kinds", n, len(seen))
 	}
 }
