@@ -84,6 +84,25 @@ func (c *Client) CancelBuilds(ctx context.Context, name string) (int, error) {
 	return n.Builds, err
 }
 
+// Waivers returns what people decided about what a buildspace releases, oldest first.
+func (c *Client) Waivers(ctx context.Context, name string) ([]Waiver, error) {
+	var page Page[Waiver]
+	return page.Items, c.get(ctx, "/buildspaces/"+url.PathEscape(name)+"/waivers", nil, &page)
+}
+
+// Waive records waivers, one for each name or one for the two of together, all or none. The
+// error is a Conflict when one is recorded already.
+func (c *Client) Waive(ctx context.Context, name string, n NewWaiver) ([]Waiver, error) {
+	var page Page[Waiver]
+	err := c.send(ctx, http.MethodPost, "/buildspaces/"+url.PathEscape(name)+"/waivers", n, &page)
+	return page.Items, err
+}
+
+// RemoveWaiver takes a waiver back.
+func (c *Client) RemoveWaiver(ctx context.Context, name, id string) error {
+	return c.once(ctx, call{method: http.MethodDelete, path: "/buildspaces/" + url.PathEscape(name) + "/waivers/" + url.PathEscape(id)}, nil)
+}
+
 // Latest names the newest iteration.
 const Latest = 0
 

@@ -275,6 +275,7 @@ type BuildDetail struct {
 	Dependents []BuildRef  `json:"dependents"`
 	Cuts       []Cut       `json:"cuts"` // dependencies that the base provides because of a cycle
 	Packages   []Package   `json:"packages"`
+	Checks     []Check     `json:"checks"`    // of its packages; empty before they were compared with the base
 	Pipelines  []Pipeline  `json:"pipelines"` // in GitLab, newest first
 
 	SinceBuilt *SinceBuilt `json:"since_built,omitempty"` // of a build that has a result of its own
@@ -582,9 +583,29 @@ type Release struct {
 	Changesets    []ReleaseChange `json:"changesets"` // those that are held
 	WaysOut       []WayOut        `json:"ways_out"`   // the one that frees most first
 	Leaves        []LeavingName   `json:"leaves"`     // packages that nothing takes the place of
+	Waivers       []Waiver        `json:"waivers"`    // that were taken into account, oldest first
 
 	LinksUnknown int `json:"links_unknown"` // packages of the base of which it is not known what their programs link with
 	FilesUnknown int `json:"files_unknown"` // packages of the base whose files were not compared
+}
+
+// NewWaiver is a request to record what somebody decided about what a buildspace releases.
+type NewWaiver struct {
+	Kind   buildbtw.WaiverKind `json:"kind"`   // break, drop, hold or together
+	Names  []string            `json:"names"`  // pkgnames to break or to drop, pkgbases to hold, or the two of together
+	Reason string              `json:"reason"` // a line of text
+}
+
+// Waiver is a recorded decision of a person.
+type Waiver struct {
+	ID     string              `json:"id"`
+	Kind   buildbtw.WaiverKind `json:"kind"`
+	Name   string              `json:"name"`
+	Other  string              `json:"other,omitempty"` // of together, the second pkgbase
+	Reason string              `json:"reason"`
+	By     string              `json:"by"`
+	At     time.Time           `json:"at"`
+	Words  string              `json:"words"` // the decision without the reason: "holds libfoo"
 }
 
 // ReleaseUnit is all packages of one pkgbase; they go together.
@@ -593,6 +614,8 @@ type ReleaseUnit struct {
 	Version  string   `json:"version"`
 	Pkgnames []string `json:"pkgnames"`
 	Build    string   `json:"build"` // id of a build of it
+
+	Checks []Check `json:"checks,omitempty"` // those that found something
 }
 
 // HeldUnit is a pkgbase whose packages stay.
@@ -609,6 +632,16 @@ type HeldUnit struct {
 	Root       string   `json:"root"`                 // the pkgbase where the chain of reasons ends
 	RootKind   string   `json:"root_kind,omitempty"`  // why that one stays; absent: it is not in the buildspace
 	Build      string   `json:"build"`
+
+	Checks []Check `json:"checks,omitempty"` // those that found something
+}
+
+// Check is the result of a check of built packages: how they differ from those of the base.
+type Check struct {
+	Kind    string   `json:"kind"`    // sonames, files, setuid …
+	Outcome string   `json:"outcome"` // ok, found or unknown
+	Lines   []string `json:"lines"`   // what differs
+	Blocks  bool     `json:"blocks"`  // it keeps the packages from being released
 }
 
 // ReleaseChange is a changeset that is held, with all that has to go with it.

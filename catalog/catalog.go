@@ -27,6 +27,7 @@ import (
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/pacman/srcinfo"
+	"buildbtw/release/check"
 	"buildbtw/store"
 )
 
@@ -43,6 +44,7 @@ type Config struct {
 	Prefer        []string                // slugs of sources, or names of their directories and groups, that win where two define the same package
 	IgnoreArch    bool                    // see buildgraph.Options
 	ConfirmAbove  int                     // more builds than this are created only when confirmed
+	Checks        check.Policy            // what findings about built packages mean; nil: all are only shown
 }
 
 // Catalog holds every source at the base ref, parsed, and the index over them.
@@ -63,7 +65,9 @@ type Catalog struct {
 	broken   map[string]map[string]error // by directory or group, then slug: why the mirror could not read it
 	existing existing                    // that the index was made with
 
-	views targetViews // what releases are computed against
+	views   targetViews // what releases are computed against
+	paths   pathDigests // of the packages that could be released
+	checked checkViews  // what built packages are compared with
 }
 
 type parsed struct {

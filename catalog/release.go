@@ -12,6 +12,7 @@ import (
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/release"
+	"buildbtw/release/check"
 	"buildbtw/store"
 )
 
@@ -22,10 +23,12 @@ type Release struct {
 	Iteration     store.IterationRow
 	Target        store.TargetRow
 	Architectures []string
-	Builds        int                 // that the iteration has, without those that were skipped as unchanged
-	Versions      map[string]string   // by pkgbase: of the packages that were built
-	Pkgnames      map[string][]string // by pkgbase: of the packages that were built, sorted
-	IDs           map[string]int64    // by pkgbase: a build of it, of the first architecture that has one
+	Builds        int                        // that the iteration has, without those that were skipped as unchanged
+	Versions      map[string]string          // by pkgbase: of the packages that were built
+	Pkgnames      map[string][]string        // by pkgbase: of the packages that were built, sorted
+	IDs           map[string]int64           // by pkgbase: a build of it, of the first architecture that has one
+	Waivers       []buildbtw.Waiver          // of the buildspace, oldest first
+	Checks        map[string][]check.Finding // by pkgbase: what checks found that are not off
 
 	Present []string                                 // pkgbases whose packages the target has already
 	Files   map[string]map[string][]buildbtw.Package // by pkgbase and architecture: of the packages that were built
@@ -34,7 +37,8 @@ type Release struct {
 	Names   map[string]int                           // by architecture: packages that users of the target have to choose from
 	NoBase  bool                                     // this server has no base repositories, so that only what was built here is looked at
 
-	planned map[string]bool // pkgnames and pkgbases of all builds
+	planned map[string]bool    // pkgnames and pkgbases of all builds
+	built   map[string][]int64 // by pkgbase: builds that have packages
 }
 
 // Release computes the largest set of an iteration's packages that could be released to a
@@ -54,7 +58,7 @@ func (c *Catalog) Release(ctx context.Context, buildspace string, number int, ta
 	}
 	r = Release{
 		Iteration: row, Architectures: architectures, Versions: map[string]string{}, Pkgnames: map[string][]string{}, IDs: map[string]int64{},
-		Files: map[string]map[string][]buildbtw.Package{}, planned: map[string]bool{},
+		Files: map[string]map[string][]buildbtw.Package{}, planned: map[string]bool{}, built: map[string][]int64{},
 	}
 	if r.Target, err = c.ReleaseTarget(ctx, target); err != nil {
 		return r, err
@@ -75,27 +79,58 @@ func (c *Catalog) Release(ctx context.Context, buildspace string, number int, ta
 	for i := range units {
 		units[i].Repository = r.Target.Name
 	}
-	r.Result = view.base.Largest(release.Problem{Units: units})
+	if r.Waivers, err = c.Store.Waivers(ctx, buildspace); err != nil {
+		return r, err
+	}
+	if err := c.addChecks(ctx, &r, units); err != nil {
+		return r, err
+	}
+	owned, err := c.compareFiles(ctx, row, view, units)
+	if err != nil {
+		return r, err
+	}
+	r.Result = view.base.Largest(release.Problem{Units: units, Waivers: waiversOf(r.Waivers), Owned: owned})
 	r.Digest = r.digest()
 	return r, nil
 }
 
+// lookedInto returns the interfaces of the packages of the base that were built or read here, by
+// the digests of their files.
+func (c *Catalog) lookedInto(ctx context.Context, s *baserepo.Snapshot) (map[string]alpm.Interface, error) {
+	var digests []string
+	for e := range s.Entries() {
+		if e.SHA256 != "" {
+			digests = append(digests, e.SHA256)
+		}
+	}
+	return c.Store.InterfacesOfFiles(ctx, digests)
+}
+
 // addBase puts the packages of the base repositories behind those of a view's targets,
-// without those that these have taken the place of.
-func addBase(v *release.View, s *baserepo.Snapshot, replaced map[string]bool) {
+// without those that these have taken the place of. known are interfaces by the digests of
+// files.
+func addBase(v *release.View, s *baserepo.Snapshot, known map[string]alpm.Interface, replaced map[string]bool) {
 	for e, i := range s.Installed() {
 		if replaced[nameKey+e.Name] || replaced[e.Base] {
 			continue
+		}
+		if read, ok := known[e.SHA256]; ok && read.Unknown == "" {
+			i = read
+			i.Sonames, i.Links = append([]string{}, i.Sonames...), append([]string{}, i.Links...) // none is known, too
 		}
 		n := len(v.Repositories) - 1
 		if n < 0 || v.Repositories[n].Name != e.Repo {
 			v.Repositories = append(v.Repositories, release.Repository{Name: e.Repo})
 			n++
 		}
+		var files []string // nil: not known
+		if s.ListsFiles(e.Repo) {
+			files = []string{} // those that matter are in Problem.Owned
+		}
 		v.Repositories[n].Packages = append(v.Repositories[n].Packages, release.Package{
-			Name: e.Name, Base: e.Base, Version: e.Version, Architecture: e.Arch,
+			Files: files, Name: e.Name, Base: e.Base, Version: e.Version, Architecture: e.Arch,
 			Depends: e.Depends, Provides: e.Provides, Conflicts: e.Conflicts, Replaces: e.Replaces,
-			Sonames: i.Sonames, Links: linksOf(i),
+			Sonames: i.Sonames, Links: linksOf(i), Exports: i.Exports,
 		})
 	}
 }
@@ -170,6 +205,7 @@ func (c *Catalog) units(ctx context.Context, r *Release) ([]release.Unit, error)
 			r.Versions[pkgbase], r.IDs[pkgbase] = cmp.Or(b.BuiltVersion, b.Version), cmp.Or(r.IDs[pkgbase], b.ID)
 			if b.Status == buildbtw.StatusBuilt {
 				built = append(built, b.ID)
+				r.built[pkgbase] = append(r.built[pkgbase], b.ID)
 			} else if u.NotReady == "" {
 				notReady(u, b, len(r.Architectures) > 1)
 			}
@@ -201,7 +237,7 @@ func (c *Catalog) units(ctx context.Context, r *Release) ([]release.Unit, error)
 			q := packageOf(p)
 			for _, i := range interfaces[last[p.Base][arch].ID] {
 				if i.Pkgname == p.Name && i.Unknown == "" {
-					q.Sonames, q.Links = i.Sonames, linksOf(i)
+					q.Sonames, q.Links, q.Exports = i.Sonames, linksOf(i), i.Exports
 				}
 			}
 			u.Packages = append(u.Packages, q)

@@ -26,7 +26,8 @@ type targetView struct {
 	has      map[string]map[string]string // by architecture and file name: digest, of its own packages
 	provided map[string]bool              // names that packages of targets have or provide, and their sonames
 	sonames  map[string]bool
-	names    map[string]int // by architecture: packages
+	names    map[string]int             // by architecture: packages
+	replaced map[string]map[string]bool // by architecture: names and pkgbases of the base whose place targets have taken
 
 	generation int
 	snapshots  map[string]*baserepo.Snapshot // by architecture
@@ -104,12 +105,14 @@ const nameKey = "name "
 
 func (c *Catalog) fillView(ctx context.Context, v *targetView, layers []store.TargetRow, architectures []string) error {
 	v.has, v.provided, v.sonames, v.names = map[string]map[string]string{}, map[string]bool{}, map[string]bool{}, map[string]int{}
+	v.replaced = map[string]map[string]bool{}
 	views := make([]release.View, len(architectures))
 	var states strings.Builder
 	for i, arch := range architectures {
 		views[i] = release.View{Name: arch, Architecture: arch}
 		v.has[arch] = map[string]string{}
 		replaced := map[string]bool{}
+		v.replaced[arch] = replaced
 		for depth, t := range layers {
 			if c.Generations == nil || t.Generation == 0 {
 				views[i].Repositories = append(views[i].Repositories, release.Repository{Name: t.Name})
@@ -122,7 +125,11 @@ func (c *Catalog) fillView(ctx context.Context, v *targetView, layers []store.Ta
 			views[i].Repositories = append(views[i].Repositories, repository)
 		}
 		if s := v.snapshots[arch]; s != nil {
-			addBase(&views[i], s, replaced)
+			known, err := c.lookedInto(ctx, s)
+			if err != nil {
+				return err
+			}
+			addBase(&views[i], s, known, replaced)
 			states.WriteString(arch + " " + s.State() + "\n")
 		}
 		for _, r := range views[i].Repositories {
@@ -168,6 +175,7 @@ func (c *Catalog) layer(ctx context.Context, v *targetView, t store.TargetRow, a
 		}
 		q := packageOf(p)
 		if i, known := interfaces[p.SHA256]; known && i.Unknown == "" {
+			q.Exports = i.Exports
 			q.Sonames, q.Links = append([]string{}, i.Sonames...), append([]string{}, linksOf(i)...) // known, even when there are none
 		}
 		v.note(q)

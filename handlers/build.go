@@ -144,7 +144,7 @@ func (a *App) buildView(ctx context.Context, db *store.Reader, row store.BuildRo
 		v.Reused = &views.ReusedBuild{ID: from.ID, Buildspace: from.Buildspace, Iteration: from.Iteration, SameInput: row.InputKey != ""}
 	}
 	for _, add := range []func(context.Context, *store.Reader, *views.BuildDetail, store.BuildRow) error{
-		a.addCauses, a.addNeighbours, a.addAttempts, a.addFailure, a.addComparison, a.addSince, a.addPackages,
+		a.addCauses, a.addNeighbours, a.addAttempts, a.addFailure, a.addComparison, a.addSince, a.addPackages, a.addChecks,
 	} {
 		if err := add(ctx, db, &v, row); err != nil {
 			return v, err

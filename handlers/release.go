@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,11 +24,7 @@ func (a *App) releasePage(c *fiber.Ctx) error { return a.showRelease(c, c.Query(
 
 // showRelease is releasePage after a form was refused, too; then it says why.
 func (a *App) showRelease(c *fiber.Ctx, target string, refused error) error {
-	number, err := iterationNumber(c)
-	if err != nil {
-		return err
-	}
-	name, err := param(c, "name")
+	name, number, err := iterationOf(c)
 	if err != nil {
 		return err
 	}
@@ -55,6 +52,13 @@ func (a *App) releaseView(c *fiber.Ctx, r catalog.Release) (views.ReleasePage, e
 	v := views.ReleasePage{
 		Buildspace: r.Iteration.Buildspace, Number: r.Iteration.Number, Architectures: r.Architectures, Result: r.Result, IDs: r.IDs,
 		Target: r.Target.Name, Digest: r.Digest, Present: len(r.Present), NoBase: r.NoBase,
+	}
+	v.CanChange = a.Auth.MayChangeBuildspace(c.UserContext(), user(c), v.Buildspace) == nil
+	for _, pkgbase := range slices.Sorted(maps.Keys(r.Checks)) {
+		v.Checks = append(v.Checks, views.ReleaseCheck{Pkgbase: pkgbase, Words: catalog.CheckWords(r.Checks[pkgbase])})
+	}
+	for _, w := range r.Waivers {
+		v.Waivers = append(v.Waivers, views.WaiverLine{ID: w.ID, By: w.By, Words: w.String(), Reason: w.Reason, At: a.moment(w.At)})
 	}
 	for _, pkgbase := range r.Goes {
 		v.Goes = append(v.Goes, views.ReleaseUnit{Pkgbase: pkgbase, Version: r.Versions[pkgbase], Pkgnames: r.Pkgnames[pkgbase]})

@@ -140,6 +140,8 @@ func (a *App) iterationPages(r fiber.Router) {
 	r.Get("/buildspaces/:name/:number", look, a.iterationPage)
 	r.Get("/buildspaces/:name/:number/diff", look, redirectDiff)
 	r.Get("/buildspaces/:name/:number/release", look, a.releasePage)
+	r.Post("/buildspaces/:name/:number/release/waivers", a.allowBuildspace, a.waive)
+	r.Post("/buildspaces/:name/:number/release/waivers/:id/remove", a.allowBuildspace, a.removeWaiver)
 	r.Get("/buildspaces/:name/:number/:arch/graph", look, a.graphPage)
 	r.Get("/buildspaces/:name/:number/:arch/treemap", look, a.treemapPage)
 	r.Get("/buildspaces/:name/:number/:arch/graph.svg", look, a.graphSVG)

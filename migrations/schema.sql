@@ -506,3 +506,23 @@ CREATE TABLE generations (
 );
 
 CREATE UNIQUE INDEX generations_writing ON generations (target_id) WHERE state = 'writing';
+
+CREATE TABLE waivers (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    buildspace_id INTEGER NOT NULL REFERENCES buildspaces (id) ON DELETE CASCADE,
+    kind          TEXT NOT NULL CHECK (kind IN ('break', 'drop', 'hold', 'together')),
+    name          TEXT NOT NULL,
+    other         TEXT NOT NULL DEFAULT '' CHECK ((other <> '') = (kind = 'together')),
+    reason        TEXT NOT NULL CHECK (reason <> ''),
+    by            TEXT NOT NULL,
+    at            TIMESTAMP NOT NULL,
+    UNIQUE (buildspace_id, kind, name, other)
+);
+
+CREATE TABLE check_results (
+    build_id INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
+    kind     TEXT NOT NULL,
+    outcome  TEXT NOT NULL CHECK (outcome IN ('ok', 'found', 'unknown')),
+    detail   TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(detail)), -- lines that differ
+    PRIMARY KEY (build_id, kind)
+) WITHOUT ROWID;

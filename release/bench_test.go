@@ -116,6 +116,40 @@ func BenchmarkIndex(b *testing.B) {
 	}
 }
 
+// BenchmarkLargestWithFiles has three files of each new package in one of the base, and half of
+// the rebuilt libraries export what they exported before.
+func BenchmarkLargestWithFiles(b *testing.B) {
+	views, units := distribution(benchPackages, benchUnits, benchFailed)
+	owned := map[string]map[string][]string{"x86_64": {}}
+	same := func(p *release.Package) {
+		for i, soname := range p.Sonames {
+			if i%2 == 0 {
+				p.Exports = map[string]string{soname: "same"}
+			}
+		}
+	}
+	for i := range views[0].Repositories[0].Packages {
+		p := &views[0].Repositories[0].Packages[i]
+		p.Files = []string{}
+		same(p)
+	}
+	for u := range units {
+		for i := range units[u].Packages {
+			p := &units[u].Packages[i]
+			same(p)
+			for f := range 3 {
+				p.Files = append(p.Files, fmt.Sprintf("usr/share/%s/%d", p.Name, f))
+			}
+			owned["x86_64"][p.Name] = p.Files // its own, as most are
+		}
+	}
+	base := release.NewBase(views)
+	for b.Loop() {
+		r := base.Largest(release.Problem{Units: units, Owned: owned})
+		b.ReportMetric(float64(len(r.Goes)), "units-go")
+	}
+}
+
 func BenchmarkLargest(b *testing.B) {
 	for _, failed := range []int{0, benchFailed} {
 		b.Run(fmt.Sprintf("failed=%d", failed), func(b *testing.B) {

@@ -28,8 +28,9 @@ type question struct {
 	held    []Held           // by unit: why it is no candidate; Kind is empty when it is one
 	clauses []clause
 	worlds  []*world
-	waived  map[string]bool // pkgnames whose dependencies may become unmet
-	doubt   bool            // of a package it was not found out whether it can be installed
+	waived  map[string]bool                // pkgnames whose dependencies may become unmet
+	owned   map[string]map[string][]string // see Problem
+	doubt   bool                           // of a package it was not found out whether it can be installed
 }
 
 // replacer returns the unit that takes the place of a package of a view, going; -1 for none.
@@ -47,6 +48,7 @@ func (q *question) replacer(p *Package) int32 {
 func newQuestion(b *Base, p Problem) *question {
 	q := &question{
 		base: b, units: slices.Clone(p.Units), real: len(p.Units), index: map[string]int32{}, held: make([]Held, len(p.Units)), waived: map[string]bool{},
+		owned: p.Owned,
 	}
 	slices.SortStableFunc(q.units, func(x, y Unit) int { return strings.Compare(x.Pkgbase, y.Pkgbase) })
 	for i, u := range q.units {
@@ -358,17 +360,14 @@ func (t *translator) shareFiles() {
 		return
 	}
 	before := map[[2]int32]bool{} // names of packages that shared a file already
+	owned := t.owned[t.Name]
 	for i := range t.nodes {
-		for _, file := range t.nodes[i].Files {
-			if list, ok := owners[file]; ok {
-				for _, j := range list {
-					if int(j) < len(t.nodes) {
-						x, y := t.nodes[i].name, t.nodes[j].name
-						before[[2]int32{x, y}], before[[2]int32{y, x}] = true, true
-					}
-				}
-				owners[file] = append(list, int32(i))
-			}
+		n := &t.nodes[i]
+		for _, file := range n.Files {
+			t.alsoOwns(int32(i), file, owners, before)
+		}
+		for _, file := range owned[n.Name] {
+			t.alsoOwns(int32(i), file, owners, before)
 		}
 	}
 	done := map[[2]int32]bool{}
@@ -394,6 +393,22 @@ func (t *translator) shareFiles() {
 			}
 		}
 	}
+}
+
+// alsoOwns adds a package of the repositories to the owners of a file that units have, and
+// its pairs with others of the repositories to before.
+func (t *translator) alsoOwns(i int32, file string, owners map[string][]int32, before map[[2]int32]bool) {
+	list, ok := owners[file]
+	if !ok {
+		return
+	}
+	for _, j := range list {
+		if int(j) < len(t.nodes) {
+			x, y := t.nodes[i].name, t.nodes[j].name
+			before[[2]int32{x, y}], before[[2]int32{y, x}] = true, true
+		}
+	}
+	owners[file] = append(list, i)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -82,6 +82,10 @@ type Waivers struct {
 type Problem struct {
 	Units   []Unit
 	Waivers Waivers
+	// Owned are, by view and pkgname, paths that packages of the repositories have besides
+	// their Package.Files. A caller who knows which paths the units have gives only the ones
+	// that both have.
+	Owned map[string]map[string][]string
 }
 
 // Kind is why a unit is held.

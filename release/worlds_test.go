@@ -264,3 +264,29 @@ func TestMadeUpWorlds(t *testing.T) {
 		})
 	}
 }
+
+// TestFilesOfTheRepositoriesMayBeGivenWithTheProblem takes them out of the made-up worlds.
+func TestFilesOfTheRepositoriesMayBeGivenWithTheProblem(t *testing.T) {
+	t.Parallel()
+	moved := 0
+	for _, w := range worlds() {
+		owned := map[string]map[string][]string{}
+		for _, v := range w.views {
+			owned[v.Name] = map[string][]string{}
+			for _, r := range v.Repositories {
+				for i := range r.Packages {
+					p := &r.Packages[i]
+					moved += len(p.Files)
+					owned[v.Name][p.Name], p.Files = p.Files, []string{}
+				}
+			}
+		}
+		r := release.NewBase(w.views).Largest(release.Problem{Units: w.units, Waivers: w.waive, Owned: owned})
+		if got := strings.Join(r.Goes, " "); got != w.goes {
+			t.Errorf("%s: %q goes, want %q", w.name, got, w.goes)
+		}
+	}
+	if moved == 0 {
+		t.Error("no world has files")
+	}
+}

@@ -78,6 +78,8 @@ func TestEveryColumnHasAField(t *testing.T) {
 	check("releases", &[]buildbtw.Release{})
 	check("release_units", &[]buildbtw.ReleaseUnit{})
 	check("generations", &[]buildbtw.Generation{})
+	check("waivers", &[]buildbtw.Waiver{})
+	check("check_results", &[]CheckResult{})
 }
 
 func TestNewerDatabaseIsRefused(t *testing.T) {

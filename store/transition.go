@@ -93,6 +93,11 @@ func (t *tx) followMoves(ctx context.Context, from buildbtw.Status, moved []int6
 			return err
 		}
 	}
+	if from == buildbtw.StatusBuilt {
+		if _, err := t.exec(ctx, "forget_checks", args{"builds": ids}); err != nil {
+			return err
+		}
+	}
 	if c.to == buildbtw.StatusBuilt || c.to == buildbtw.StatusFailed || c.to == buildbtw.StatusSkipped {
 		if err := t.judge(ctx, moved, c.message); err != nil {
 			return err

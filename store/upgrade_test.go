@@ -104,6 +104,7 @@ func oldDatabaseGoesOn(t *testing.T, db *storetest.DB, version olderVersion) {
 			db.Finish(t, c)
 		}
 	}
+	wantNoFindings(t, db)
 	it, err := db.Iteration(ctx, "old", 1)
 	if err != nil || it.Counts[buildbtw.StatusBuilt] != 16 {
 		t.Errorf("in the end: %v, %v; want 16 built", it.Counts, err)
@@ -114,6 +115,23 @@ func oldDatabaseGoesOn(t *testing.T, db *storetest.DB, version olderVersion) {
 		}
 	}
 	wantDraining(t, db, nil)
+}
+
+// wantNoFindings asserts that nothing was found in the packages of before, and that all are
+// still to be looked at.
+func wantNoFindings(t *testing.T, db *storetest.DB) {
+	t.Helper()
+	builds, err := db.UncheckedBuilds(t.Context(), 0, []string{"aarch64", "x86_64"}, 500)
+	if err != nil || len(builds) != 14 { // two have the packages of another
+		t.Errorf("%d builds are to be checked, %v; want 14", len(builds), err)
+	}
+	var ids []int64
+	for _, b := range builds {
+		ids = append(ids, b.ID)
+	}
+	if found, err := db.Checks(t.Context(), ids); err != nil || len(found) != 0 {
+		t.Errorf("checks of before: %v, %v", found, err)
+	}
 }
 
 func wantDraining(t *testing.T, db *storetest.DB, want []string) {

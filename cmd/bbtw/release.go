@@ -25,7 +25,7 @@ type releaseFlags struct {
 func (a *app) releaseCommand() *cobra.Command {
 	f := releaseFlags{iteration: api.Latest}
 	cmd := &cobra.Command{
-		Use:   "release NAME | release why NAME/PKGBASE | release withdraw ID",
+		Use:   "release NAME | release why NAME/PKGBASE | release waive NAME … | release withdraw ID",
 		Short: "Release what can go to a target, and say why the rest cannot",
 		Long: `Computes which packages of a buildspace can go to a target together, so that no
 dependency there is left unmet and everything that can be installed now still can.
@@ -54,7 +54,7 @@ docs/release.md explains the rules.`,
 	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	cmd.PersistentFlags().StringVar(&f.to, "to", "", "the target (default: the server's first)")
 	cli.Number(cmd.PersistentFlags(), &f.iteration, "iteration", api.Latest, 0, cli.Many, "number of the iteration (default: the latest)")
-	cmd.AddCommand(a.releaseWhyCommand(&f), a.withdrawCommand())
+	cmd.AddCommand(a.releaseWhyCommand(&f), a.waiveCommand(), a.withdrawCommand())
 	return cmd
 }
 
@@ -239,13 +239,13 @@ func (a *app) printRelease(r api.Release) {
 	}
 	fmt.Fprintln(a.out)
 	for _, u := range r.Goes {
-		fmt.Fprintln(a.out, plain("  "+u.Pkgbase+" "+u.Version))
+		fmt.Fprintln(a.out, plain("  "+u.Pkgbase+" "+u.Version+checkWords(u.Checks)))
 	}
 	if len(r.Held) > 0 {
 		fmt.Fprintln(a.out, "held:")
 	}
 	for _, h := range r.Held {
-		fmt.Fprintln(a.out, plain("  "+h.Pkgbase+": "+h.Reason))
+		fmt.Fprintln(a.out, plain("  "+h.Pkgbase+": "+h.Reason+checkWords(h.Checks)))
 	}
 	for _, c := range r.Changesets {
 		fmt.Fprintln(a.out, plain(needs(c)))
@@ -255,6 +255,9 @@ func (a *app) printRelease(r api.Release) {
 	}
 	for _, w := range r.WaysOut {
 		fmt.Fprintln(a.out, plain(fmt.Sprintf("  %s %s: up to %d more can go", w.Do, buildbtw.Names(w.Names).Summary(), w.Frees)))
+	}
+	for _, w := range r.Waivers {
+		fmt.Fprintln(a.out, plain("waiver "+w.ID+": "+w.By+" "+w.Words+": "+w.Reason))
 	}
 	for _, l := range r.Leaves {
 		line := "leaves the repositories: " + l.Pkgname + " (" + l.View + ")"
@@ -272,6 +275,20 @@ func (a *app) printRelease(r api.Release) {
 	if r.LinksUnknown > 0 {
 		fmt.Fprintf(a.out, "not known of %d packages of the base: which libraries their programs link with\n", r.LinksUnknown)
 	}
+}
+
+// checkWords returns which checks found something: " [files, size]".
+func checkWords(checks []api.Check) string {
+	var kinds []string
+	for _, c := range checks {
+		if !slices.Contains(kinds, c.Kind) {
+			kinds = append(kinds, c.Kind)
+		}
+	}
+	if len(kinds) == 0 {
+		return ""
+	}
+	return " [" + strings.Join(kinds, ", ") + "]"
 }
 
 // needs returns a sentence with the number of pkgbases that must go together with a change,

@@ -7,6 +7,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/pacman/alpm"
+	"buildbtw/release/check"
 	"buildbtw/views"
 )
 
@@ -55,6 +56,7 @@ func build(status buildbtw.Status) views.BuildDetail {
 		v.Comparison = comparison(v.Verdict, buildbtw.StatusBuilt)
 		v.Log = &views.Log{Build: 7, Attempt: 2, Text: logText(20) + "==> ERROR: A failure occurred in build().\n    Aborting...\n", End: 4000}
 	case buildbtw.StatusBuilt:
+		v.Checks = checks()
 		v.Attempts = []views.AttemptLine{attempt(1, buildbtw.OutcomeBuilt, "")}
 		v.Log = &views.Log{Build: 7, Attempt: 1, Text: logText(8), End: 600}
 		v.Packages = packages()
@@ -264,4 +266,25 @@ func packages() views.PackageList {
 			},
 		},
 	}
+}
+
+// checks are of a build that misses files and of which one thing is not known.
+func checks() []views.CheckLine {
+	list := []views.CheckLine{}
+	for _, kind := range check.Kinds() {
+		c := views.CheckLine{Finding: check.Finding{Kind: kind, Outcome: check.OK}}
+		switch kind {
+		case check.Files:
+			c.Outcome, c.Blocks = check.Found, true
+			for i := range 12 {
+				c.Lines = append(c.Lines, fmt.Sprintf("yarn: usr/lib/node_modules/yarn/lib/cli-%02d.js", i))
+			}
+		case check.Size:
+			c.Outcome, c.Lines = check.Found, []string{"yarn: 4.8 MiB before, now 9.1 MiB"}
+		case check.Setuid:
+			c.Outcome, c.Lines = check.Unknown, []string{"yarn: usr/bin/yarn-helper 4755, before not known"}
+		}
+		list = append(list, c)
+	}
+	return list
 }

@@ -39,6 +39,12 @@ func releasePage() views.ReleasePage {
 		Target: "stable", Targets: []string{"stable", "testing"}, CanRelease: true, Digest: "0", Present: 2, Releases: releaseLines(),
 		IDs: map[string]int64{"openssl": 1, "curl": 2, "mpv": 3, "zlib-ng": 4, "aalib": 5, "cacalib": 6, "tool": 7},
 	}
+	v.CanChange = true
+	v.Checks = []views.ReleaseCheck{{Pkgbase: "curl", Words: "dependencies (2), files (31)"}, {Pkgbase: "openssl", Words: "sonames (2), size (1)"}}
+	v.Waivers = []views.WaiverLine{
+		{ID: 1, By: "anna", Words: "holds nginx", Reason: "crashes at start with the new library; upstream knows", At: ago(2 * time.Hour)},
+		{ID: 2, By: "bert", Words: "releases aalib and cacalib only together", Reason: "tested so", At: ago(20 * time.Minute)},
+	}
 	versions := map[string]string{"zlib-ng": "2.3.1-1", "aalib": "1.4rc5-19", "cacalib": "1.1-7"}
 	for _, pkgbase := range result.Goes {
 		v.Goes = append(v.Goes, views.ReleaseUnit{Pkgbase: pkgbase, Version: versions[pkgbase], Pkgnames: []string{pkgbase}})

@@ -21,6 +21,7 @@ import (
 	"buildbtw/cmd/internal/cli"
 	"buildbtw/cmd/internal/local"
 	"buildbtw/pacman/baserepo"
+	"buildbtw/release/check"
 )
 
 // serveFlags are the server's settings as they were given.
@@ -37,6 +38,7 @@ type serveFlags struct {
 	ignoreArch      bool
 	baseRepos       []string
 	targets         []string
+	checks          []string
 	baseline        bool
 	repoTool        string
 	workers         int
@@ -104,6 +106,7 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	flags.StringSliceVar(&f.architectures, "architectures", []string{"x86_64"}, "architectures to build for")
 	flags.StringArrayVar(&f.baseRepos, "base-repo", nil, "a base repository as NAME=URL, in the order of pacman.conf; $repo and $arch are replaced (repeatable)")
 	flags.StringArrayVar(&f.targets, "target", []string{buildbtw.DefaultTarget}, "where packages are released to, as NAME[=served|directory:PATH][,after=OTHER]; served under /repo/target/NAME (repeatable)")
+	flags.StringArrayVar(&f.checks, "check", nil, "KIND=blocking, KIND=shown or KIND=off: what a finding about built packages means; kinds are in docs/release.md (repeatable; default: empty=blocking, all others shown)")
 	flags.BoolVar(&f.baseline, "baseline", true, "compare failed builds with the base by themselves, in idle slots and at most a tenth of the busy ones; a buildspace can have it switched off")
 	flags.StringSliceVar(&f.prefer, "prefer", nil, preferUsage)
 	flags.BoolVar(&f.ignoreArch, "ignore-arch", false, ignoreArchUsage)
@@ -158,6 +161,9 @@ func (f serveFlags) validate() error {
 	}
 	if _, err := f.releaseTargets(); err != nil {
 		return cli.Usage(err)
+	}
+	if _, err := check.ParsePolicy(f.checks); err != nil {
+		return cli.Usage(fmt.Errorf("--check: %w", err))
 	}
 	dirs, groups, err := splitSources(f.sources)
 	if err != nil {

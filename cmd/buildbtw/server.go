@@ -27,6 +27,7 @@ import (
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
 	"buildbtw/publish"
+	"buildbtw/release/check"
 	"buildbtw/scheduler"
 	"buildbtw/store"
 )
@@ -115,9 +116,13 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	checks, err := check.ParsePolicy(f.checks)
+	if err != nil {
+		return err
+	}
 	sources := catalog.New(catalog.Config{
 		Mirror: mirror, Store: s.store, Repos: repos, Bases: bases, Generations: generations, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: preferred(f.prefer), IgnoreArch: f.ignoreArch,
-		ConfirmAbove: f.confirmAbove,
+		ConfirmAbove: f.confirmAbove, Checks: checks,
 	})
 	publisher := publish.New(publish.Config{Store: s.store, Repos: repos, Mirror: mirror, Log: s.log, Baseline: bases.Interfaces})
 	targets, err := f.releaseTargets()

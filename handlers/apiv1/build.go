@@ -99,6 +99,11 @@ func (a *API) build(c *fiber.Ctx) error {
 		return api.Cut{From: b.From.Pkgbase, To: b.To.Pkgbase, Kinds: b.Kinds.Names(), Cycle: names(b.Cycle)}
 	})
 	d.Packages = list(packages, func(p buildbtw.Package) api.Package { return a.wirePackage(row.ID, p) })
+	checks, err := a.Store.Checks(c.UserContext(), []int64{row.ID})
+	if err != nil {
+		return err
+	}
+	d.Checks = a.wireChecks(checks[row.ID])
 	since, err := a.Catalog.SinceBuilt(c.UserContext(), &a.Store.Reader, row)
 	if err != nil {
 		return err

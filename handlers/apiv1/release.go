@@ -9,6 +9,7 @@ import (
 	"buildbtw/api"
 	"buildbtw/handover"
 	"buildbtw/release"
+	"buildbtw/release/check"
 	"buildbtw/store"
 )
 
@@ -27,12 +28,12 @@ func (a *API) release(c *fiber.Ctx) error {
 		Buildspace: row.Buildspace, Iteration: row.Number, Architectures: r.Architectures,
 		Target: r.Target.Name, Digest: r.Digest, Present: names(r.Present), NoBase: r.NoBase,
 		Goes: list(r.Goes, func(pkgbase string) api.ReleaseUnit {
-			return api.ReleaseUnit{Pkgbase: pkgbase, Version: r.Versions[pkgbase], Pkgnames: names(r.Pkgnames[pkgbase]), Build: id(pkgbase)}
+			return api.ReleaseUnit{Pkgbase: pkgbase, Version: r.Versions[pkgbase], Pkgnames: names(r.Pkgnames[pkgbase]), Build: id(pkgbase), Checks: a.wireChecks(r.Checks[pkgbase])}
 		}),
 		Held: list(r.Held, func(h release.Held) api.HeldUnit {
 			return api.HeldUnit{
 				Pkgbase: h.Pkgbase, Changeset: h.Changeset, Kind: string(h.Kind), Reason: h.Reason(), View: h.View, Package: h.Package,
-				Dependency: h.Dependency, Via: h.Via, Others: h.Others, Root: h.Root, RootKind: string(h.RootKind), Build: id(h.Pkgbase),
+				Dependency: h.Dependency, Via: h.Via, Others: h.Others, Root: h.Root, RootKind: string(h.RootKind), Build: id(h.Pkgbase), Checks: a.wireChecks(r.Checks[h.Pkgbase]),
 			}
 		}),
 		Proven: r.Proven, AtMost: r.AtMost,
@@ -45,6 +46,7 @@ func (a *API) release(c *fiber.Ctx) error {
 			return api.WayOut{Do: string(w.Do), Names: names(w.Names), Frees: w.Frees, For: w.For}
 		}),
 		Leaves:       list(r.Leaves, func(l release.Leaving) api.LeavingName { return api.LeavingName(l) }),
+		Waivers:      list(r.Waivers, wireWaiver),
 		LinksUnknown: r.LinksUnknown, FilesUnknown: r.FilesUnknown,
 	})
 }
@@ -145,4 +147,11 @@ func (a *API) wireRelease(r store.ReleaseRow) api.StoredRelease {
 		Units: r.Units, Packages: r.Packages, Message: r.Message, CreatedBy: r.CreatedBy, CreatedAt: r.CreatedAt,
 		ConfirmedBy: r.ConfirmedBy, ConfirmedAt: r.ConfirmedAt, FinishedAt: r.FinishedAt, URL: a.page("releases", formatID(r.ID)),
 	}
+}
+
+// wireChecks converts findings about a build that are not off.
+func (a *API) wireChecks(findings []check.Finding) []api.Check {
+	return list(a.Catalog.Checks.Shows(findings), func(f check.Finding) api.Check {
+		return api.Check{Kind: string(f.Kind), Outcome: string(f.Outcome), Lines: names(f.Lines), Blocks: a.Catalog.Checks.Blocks(f)}
+	})
 }

@@ -5,17 +5,20 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/catalog"
 	"buildbtw/handlers"
 	"buildbtw/handover"
 	"buildbtw/pacman/baserepo"
+	"buildbtw/release/check"
 )
 
 // withBase gives a server a base repository with these packages: each is the fields of its
@@ -49,6 +52,7 @@ func withBase(t *testing.T, packages ...string) func(*handlers.Deps) {
 	if err := os.WriteFile(filepath.Join(dir, "core.db"), archive.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	writeFileLists(t, dir, packages)
 	base, err := baserepo.Open(filepath.Join(dir, "copies"), []baserepo.Repo{{Name: "core", URL: "file://" + dir}}, baserepo.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -67,6 +71,62 @@ func withBase(t *testing.T, packages ...string) func(*handlers.Deps) {
 		}
 		if d.Handover, err = handover.New(t.Context(), handoverConfig(d.Catalog)); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// writeFileLists writes core.files for packages some of which have files: "… FILES usr/bin/a".
+func writeFileLists(t *testing.T, dir string, packages []string) {
+	t.Helper()
+	if !strings.Contains(strings.Join(packages, " "), " FILES ") {
+		return
+	}
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for _, p := range packages {
+		words, text := strings.Fields(p), "%FILES%\nusr/\n"
+		for i := 0; i < len(words); i += 2 {
+			if words[i] == "FILES" {
+				text += words[i+1] + "\n"
+			}
+		}
+		if err := w.WriteHeader(&tar.Header{Name: words[1] + "-" + words[3] + "/files", Mode: 0o644, Size: int64(len(text))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "core.files"), archive.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAFileOfAnotherPackageOfTheBaseHoldsANewOne(t *testing.T) {
+	t.Parallel()
+	const file = "usr/share/beta/content"
+	for owner, held := range map[string]bool{"other": true, "beta": false} { // a package may keep its own files
+		files := map[string]string{"other": "usr/bin/other", "beta": "usr/bin/beta"}
+		files[owner] = file
+		s := newServer(t, withBase(t, "NAME libalpha VERSION 0.9-1 FILES usr/lib/a", "NAME beta VERSION 1.0-1 FILES "+files["beta"], "NAME other VERSION 1.1-1 FILES "+files["other"]))
+		s.space("work", "libalpha")
+		s.buildWith("2")
+		var r api.Release
+		s.call("GET", "/buildspaces/work/iterations/1/release", nil, http.StatusOK, &r)
+		if r.FilesUnknown != 0 {
+			t.Errorf("%s: files of %d packages are not known", owner, r.FilesUnknown)
+		}
+		if !held {
+			if len(r.Goes) != 2 {
+				t.Errorf("its own: %+v", r)
+			}
+			continue
+		}
+		if len(r.Held) != 1 || r.Held[0].Kind != "files" || r.Held[0].Pkgbase != "beta" || r.Held[0].Dependency != file {
+			t.Errorf("of another: %+v", r)
 		}
 	}
 }
@@ -118,6 +178,100 @@ func TestReleaseNamesWhatCanGoAndWhyTheRestCannot(t *testing.T) {
 	}
 	if got := s.fetch(s.url + "/buildspaces/work/1/release?names=all"); got.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("a list that is not there: %s", got.Status)
+	}
+}
+
+// TestAFindingOfABlockingCheckHoldsAUnit has a base whose beta had files of which the new one has
+// none, and whose libalpha depended on something else.
+func TestAFindingOfABlockingCheckHoldsAUnit(t *testing.T) {
+	t.Parallel()
+	base := withBase(t, "NAME libalpha VERSION 0.9-1 DEPENDS glibc FILES usr/share/libalpha/content", "NAME beta VERSION 1.0-1 DEPENDS libalpha.so=2-64 FILES usr/bin/beta", "NAME glibc VERSION 1-1 FILES usr/lib/libc.so.6")
+	s := newServer(t, func(d *handlers.Deps) {
+		base(d)
+		c := d.Catalog.Config
+		c.Checks = check.Policy{check.Files: check.Blocking, check.Size: check.Off}
+		d.Catalog = catalog.New(c)
+		if err := d.Catalog.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	s.space("work", "libalpha")
+	s.buildWith("2")
+	var r api.Release
+	s.call("GET", "/buildspaces/work/iterations/1/release", nil, http.StatusOK, &r)
+	if len(r.Held) != 1 || r.Held[0].Kind != "check" || r.Held[0].Reason != "the check files blocks: beta: usr/bin/beta" || len(r.Held[0].Checks) != 1 || !r.Held[0].Checks[0].Blocks {
+		t.Errorf("held: %+v", r.Held)
+	}
+	if len(r.Goes) != 1 || len(r.Goes[0].Checks) != 1 || r.Goes[0].Checks[0].Kind != "dependencies" || r.Goes[0].Checks[0].Blocks {
+		t.Errorf("goes: %+v", r.Goes)
+	}
+	var b api.BuildDetail
+	s.call("GET", "/builds/"+r.Held[0].Build, nil, http.StatusOK, &b)
+	outcomes := map[string]string{}
+	for _, c := range b.Checks {
+		outcomes[c.Kind] = c.Outcome
+	}
+	want := map[string]string{
+		"sonames": "ok", "dependencies": "ok", "files": "found", "setuid": "ok", "install": "ok", "links": "ok", "owners": "ok", "empty": "ok", "debug": "ok",
+	}
+	if !maps.Equal(outcomes, want) {
+		t.Errorf("checks of beta: %v; want %v; %+v", outcomes, want, b.Checks)
+	}
+	page := string(s.fetch(s.url + "/builds/" + r.Held[0].Build).body)
+	for _, want := range []string{"Compared with the base", "beta: usr/bin/beta", "blocks its release"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page of the build lacks %q", want)
+		}
+	}
+	if page := string(s.fetch(s.url + "/buildspaces/work/1/release").body); !strings.Contains(page, "Checks found something in 2 sources") {
+		t.Error("the page of the release does not say what checks found")
+	}
+}
+
+func TestWaiversChangeWhatGoes(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, withBase(t,
+		"NAME libalpha VERSION 0.9-1 PROVIDES libalpha.so=1-64", "NAME beta VERSION 1.0-1 DEPENDS libalpha.so=1-64", "NAME other VERSION 1-1 DEPENDS libalpha.so=1-64"))
+	s.space("work", "libalpha")
+	s.buildWith("2")
+	const path = "/buildspaces/work/waivers"
+	goes := func() (r api.Release) {
+		t.Helper()
+		s.call("GET", "/buildspaces/work/iterations/latest/release", nil, http.StatusOK, &r)
+		return r
+	}
+	waive := func(kind buildbtw.WaiverKind, names ...string) []api.Waiver {
+		t.Helper()
+		var page api.Page[api.Waiver]
+		s.call("POST", path, api.NewWaiver{Kind: kind, Names: names, Reason: "nobody uses it"}, http.StatusCreated, &page)
+		return page.Items
+	}
+	dropped := waive("drop", "other")
+	r := goes()
+	if len(r.Goes) != 2 || len(r.Leaves) != 1 || r.Leaves[0].Pkgname != "other" || len(r.Waivers) != 1 || r.Waivers[0].Words != "drops other" || r.Waivers[0].By == "" {
+		t.Errorf("with other dropped: %+v", r)
+	}
+	held := waive("hold", "beta")
+	if r := goes(); len(r.Goes) != 0 || r.Held[0].Kind != "by hand" {
+		t.Errorf("with beta held: %+v", r)
+	}
+	page := string(s.fetch(s.url + "/buildspaces/work/1/release").body)
+	for _, want := range []string{"holds beta", "nobody uses it"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	s.wantProblem(s.call("POST", path, api.NewWaiver{Kind: "hold", Names: []string{"beta"}, Reason: "x"}, http.StatusConflict, nil), http.StatusConflict, "already")
+	s.wantProblem(s.call("POST", path, api.NewWaiver{Kind: "hold", Names: []string{"bta"}, Reason: "x"}, http.StatusNotFound, nil), http.StatusNotFound, "did you mean beta?")
+	s.wantProblem(s.call("POST", path, api.NewWaiver{Kind: "drop", Names: []string{"oter"}, Reason: "x"}, http.StatusNotFound, nil), http.StatusNotFound, "did you mean other?")
+	s.wantProblem(s.call("POST", path, api.NewWaiver{Kind: "hold", Names: []string{"beta"}}, http.StatusUnprocessableEntity, nil), http.StatusUnprocessableEntity, "reason")
+	s.call("DELETE", path+"/"+held[0].ID, nil, http.StatusNoContent, nil)
+	s.call("DELETE", path+"/"+dropped[0].ID, nil, http.StatusNoContent, nil)
+	s.wantProblem(s.call("DELETE", path+"/"+held[0].ID, nil, http.StatusNotFound, nil), http.StatusNotFound, "no waiver")
+	var page2 api.Page[api.Waiver]
+	s.call("GET", path, nil, http.StatusOK, &page2)
+	if r := goes(); len(page2.Items) != 0 || len(r.Held) != 2 || len(r.Waivers) != 0 {
+		t.Errorf("with no waivers any more: %+v, %+v", page2, r)
 	}
 }
 

@@ -114,6 +114,18 @@ func (a *API) buildspaceRoutes() []route {
 			method: "POST", path: "/buildspaces/{name}/cancel", summary: "Cancel every unfinished build of the latest iteration",
 			may: buildbtw.User.MayChange, handler: a.changeBuilds(a.Store.CancelBuilds), answer: api.Count{},
 		},
+		{
+			method: "GET", path: "/buildspaces/{name}/waivers", summary: "What people decided about what is released, oldest first",
+			may: buildbtw.User.MayRead, handler: a.waivers, answer: api.Page[api.Waiver]{},
+		},
+		{
+			method: "POST", path: "/buildspaces/{name}/waivers", summary: "Break, drop or hold packages, or release two pkgbases only together; 409 when that is recorded already",
+			may: buildbtw.User.MayChange, handler: a.waive, body: api.NewWaiver{}, answer: api.Page[api.Waiver]{}, status: fiber.StatusCreated,
+		},
+		{
+			method: "DELETE", path: "/buildspaces/{name}/waivers/{id}", summary: "Take such a decision back",
+			may: buildbtw.User.MayChange, handler: a.removeWaiver, status: fiber.StatusNoContent,
+		},
 	}
 }
 

@@ -40,6 +40,8 @@ type library struct {
 	needed   []string // DT_NEEDED: sonames
 	versions []string // that its symbols have: Qt_6, Qt_6_PRIVATE_API@ and a digest of the names that have it
 	private  []string // versions that it needs and that promise nothing, as soname:version
+	exports  string   // a digest of what it exports, if it has a soname; empty when not known
+	buildID  string   // in hexadecimal
 }
 
 func isELF(head []byte) bool { return bytes.HasPrefix(head, []byte(elf.ELFMAG)) }
@@ -52,12 +54,15 @@ func readLibrary(r io.ReaderAt, size int64) (library, error) {
 	if err != nil || typ != elf.ET_DYN && typ != elf.ET_EXEC {
 		return library{}, err
 	}
+	lib := library{}
 	for _, s := range f.segments {
 		if elf.ProgType(s.Type) == elf.PT_DYNAMIC {
-			return f.dynamic(s)
+			lib, err = f.dynamic(s)
+			break
 		}
 	}
-	return library{}, nil
+	lib.buildID = f.buildID()
+	return lib, err
 }
 
 func (f *elfFile) bits() string {
@@ -195,7 +200,9 @@ func (f *elfFile) dynamic(segment elf.Prog64) (lib library, err error) {
 	if lib.private, err = f.privateNeeds(tags, names); err != nil || lib.soname == "" {
 		return lib, err
 	}
-	lib.versions, err = f.symbolVersions(tags, names)
+	if lib.versions, err = f.symbolVersions(tags, names); err == nil {
+		lib.exports = f.exports(tags, names)
+	}
 	return lib, err
 }
 

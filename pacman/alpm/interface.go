@@ -39,6 +39,13 @@ type Interface struct {
 	// (libQt6Core.so=6-64:Qt_6_PRIVATE_API), sorted.
 	Links []string `json:"links"`
 
+	// Exports are digests of the symbols that its libraries export, by soname. A
+	// library whose symbols are not known has none, nor have those of interfaces that an
+	// older buildbtw read.
+	Exports map[string]string `json:"exports,omitempty"`
+	// Content is what else checks compare; nil when not known.
+	Content *Content `json:"content,omitempty"`
+
 	// Derived means that the sonames were concluded from a list of files. Then
 	// libraries without a version which nothing links with are not among them, and
 	// Symbols are not known. Directories and Links are nil when not known.
@@ -49,6 +56,13 @@ type Interface struct {
 	// Unknown is why this is not the whole interface. Such a one differs from
 	// every other, even from itself. Empty when all is known.
 	Unknown string `json:"unknown,omitempty"`
+}
+
+// Content is what checks compare of a package besides its interface.
+type Content struct {
+	Install    string   `json:"install,omitempty"`    // SHA-256 of its .INSTALL script, in hexadecimal; empty when it has none
+	Privileged []string `json:"privileged,omitempty"` // files with setuid or setgid, and their modes: "usr/bin/su 4755"; sorted
+	BuildIDs   []string `json:"build_ids,omitempty"`  // of its programs and libraries, in hexadecimal, with the file: "0a1b… usr/bin/su"; sorted
 }
 
 // interfaceFormat is the version of the stored form of Interface. Interfaces are stored

@@ -96,7 +96,7 @@ func TestSonamesAreThoseOfSharedLibraries(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := readInterface(t, append([]entry{fooInfo}, c.entries...)...)
-			got.Directories, got.Links, got.Symbols = nil, nil, nil // other tests'
+			got.Directories, got.Links, got.Symbols, got.Exports, got.Content = nil, nil, nil, nil, nil // other tests'
 			want := alpm.Interface{Pkgname: "foo", Version: "1:1.0-2", Sonames: c.want}
 			if d := cmp.Diff(want, got); d != "" {
 				t.Errorf("(-want +got):\n%s", d)

@@ -4,6 +4,8 @@ import (
 	"archive/tar"
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +28,7 @@ func ReadInterface(r io.Reader, tempDir string) (*Package, Interface, error) {
 // it is empty). A library that cannot be read is no error: Interface.Unknown is
 // then the reason.
 func (l Limits) ReadInterface(r io.Reader, tempDir string) (*Package, Interface, error) {
-	reader := libraryReader{limits: l, tempDir: tempDir, links: map[string]bool{}}
+	reader := libraryReader{limits: l, tempDir: tempDir, links: map[string]bool{}, exports: map[string]string{}}
 	p, err := l.readPackage(r, reader.look)
 	if err != nil {
 		return nil, Interface{}, err
@@ -43,6 +45,7 @@ func (l Limits) ReadInterface(r io.Reader, tempDir string) (*Package, Interface,
 		Pkgname: p.Info.Name, Version: p.Info.Version,
 		Provides: sortUnique(slices.Clone(p.Info.Provides)), Sonames: sortUnique(reader.sonames),
 		Directories: DirectoriesOf(names, p.Info.Version), Symbols: sortUnique(reader.symbolsOf(p.Info.Version)), Links: reader.foreign(),
+		Exports: reader.exported(), Content: reader.contentOf(),
 		Debug: p.Info.XData["pkgtype"] == "debug", Unknown: reader.trouble,
 	}
 	return p, i, nil
@@ -57,7 +60,10 @@ type libraryReader struct {
 	symbols    []string
 	unnumbered []unnumbered
 	links      map[string]bool
-	bytes      int    // of all names above
+	bytes      int // of all names above
+	exports    map[string]string
+	unread     map[string]bool // sonames of libraries of which it is not known what they export
+	content    Content
 	trouble    string // the first library that could not be read, and why
 }
 
@@ -90,6 +96,63 @@ func (l *libraryReader) symbolsOf(version string) []string {
 	return list
 }
 
+// exported returns Interface.Exports: nil when nothing is known.
+func (l *libraryReader) exported() map[string]string {
+	for soname := range l.unread {
+		delete(l.exports, soname)
+	}
+	if len(l.exports) == 0 {
+		return nil
+	}
+	return l.exports
+}
+
+// export notes what a library exports. Where two have one soname, as for two kinds of
+// processors, a change of either counts.
+func (l *libraryReader) export(soname, digest string) {
+	before, twice := l.exports[soname]
+	switch {
+	case digest == "":
+		if l.unread == nil {
+			l.unread = map[string]bool{}
+		}
+		l.unread[soname] = true
+	case !twice:
+		l.exports[soname] = digest
+	case before != digest:
+		l.exports[soname] = ShortDigest(min(before, digest) + max(before, digest))
+	}
+}
+
+// contentOf returns Interface.Content.
+func (l *libraryReader) contentOf() *Content {
+	slices.Sort(l.content.Privileged)
+	slices.Sort(l.content.BuildIDs)
+	return &l.content
+}
+
+const (
+	setUser, setGroup = 0o4000, 0o2000 // in the mode of a file
+	installScript     = ".INSTALL"     // in a package
+	privilegedBits    = setUser | setGroup
+)
+
+// note keeps what Content has of a file.
+func (l *libraryReader) note(header *tar.Header) error {
+	if header.Mode&privilegedBits != 0 {
+		l.bytes += len(header.Name)
+		l.content.Privileged = append(l.content.Privileged, fmt.Sprintf("%s %o", header.Name, header.Mode&0o7777))
+	}
+	return l.bounded()
+}
+
+func (l *libraryReader) bounded() error {
+	if l.bytes > maxInterface {
+		return fmt.Errorf("%w: sonames and names of programs of more than %d bytes", ErrLimit, maxInterface)
+	}
+	return nil
+}
+
 // foreign returns the libraries that the package links with and does not contain, sorted.
 func (l *libraryReader) foreign() []string {
 	for _, own := range l.sonames {
@@ -111,8 +174,16 @@ func (l *libraryReader) look(header *tar.Header, content io.Reader) error {
 		return nil
 	case named && header.Typeflag == tar.TypeLink && !IsLibraryName(header.Linkname):
 		return l.unreadable(header.Name, fmt.Errorf("a hard link to %q", shorten(header.Linkname)))
+	case header.Name == installScript && isFile(header):
+		sum := sha256.New()
+		_, err := io.Copy(sum, content)
+		l.content.Install = hex.EncodeToString(sum.Sum(nil))
+		return err
 	case !isFile(header):
 		return nil
+	}
+	if err := l.note(header); err != nil {
+		return err
 	}
 	lib, err := l.read(content, header.Size)
 	var system *fs.PathError
@@ -142,6 +213,7 @@ func (l *libraryReader) add(name string, lib library) error {
 		soname := SonameOf(lib.soname, lib.bits)
 		l.bytes += len(soname)
 		l.sonames = append(l.sonames, soname)
+		l.export(soname, lib.exports)
 		for _, version := range lib.versions {
 			l.bytes += len(soname) + len(version)
 			l.symbols = append(l.symbols, soname+":"+version)
@@ -150,10 +222,11 @@ func (l *libraryReader) add(name string, lib library) error {
 			l.unnumbered = append(l.unnumbered, unnumbered{soname, dir})
 		}
 	}
-	if l.bytes > maxInterface {
-		return fmt.Errorf("%w: sonames of more than %d bytes", ErrLimit, maxInterface)
+	if lib.buildID != "" {
+		l.bytes += len(name) + len(lib.buildID)
+		l.content.BuildIDs = append(l.content.BuildIDs, lib.buildID+" "+name)
 	}
-	return nil
+	return l.bounded()
 }
 
 func (l *libraryReader) link(name string) {

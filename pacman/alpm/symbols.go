@@ -48,38 +48,19 @@ var errVersions = errors.New("the ELF versions of symbols cannot be read")
 // symbolVersions returns the versions that the symbols of a library have, sorted.
 // A private one has behind it the digest of the names of its symbols.
 func (f *elfFile) symbolVersions(tags map[elf.DynTag]uint64, names stringTable) ([]string, error) {
-	at, ok := f.offset(tags[elf.DT_VERDEF])
-	if !ok || tags[elf.DT_VERDEF] == 0 {
-		return nil, nil
-	}
 	private := map[uint16]string{}
 	var list []string
-	for n := range tags[elf.DT_VERDEFNUM] {
-		if n >= maxVersions {
-			return nil, fmt.Errorf("%w: more than %d versions of symbols", ErrLimit, maxVersions)
-		}
-		var def verdef
-		if err := f.decode(at, &def); err != nil {
-			return nil, err
-		}
-		var aux verdaux
-		if err := f.decode(at+uint64(def.Aux), &aux); err != nil {
-			return nil, err
-		}
-		name, err := names.at(uint64(aux.Name))
+	err := f.eachVersion(tags, names, func(def verdef, name string) {
 		switch {
-		case err != nil:
-			return nil, err
 		case def.Flags&baseVersion != 0:
 		case isPrivate(name):
 			private[def.Index&0x7fff] = name
 		default:
 			list = append(list, name)
 		}
-		if def.Next == 0 {
-			break
-		}
-		at += uint64(def.Next)
+	})
+	if err != nil {
+		return nil, err
 	}
 	if len(private) > 0 {
 		digests, err := f.privateSymbols(tags, names, private)
@@ -89,6 +70,57 @@ func (f *elfFile) symbolVersions(tags map[elf.DynTag]uint64, names stringTable) 
 		list = append(list, digests...)
 	}
 	return sortUnique(list), nil
+}
+
+// eachVersion calls found for each version that the library defines, with its name.
+func (f *elfFile) eachVersion(tags map[elf.DynTag]uint64, names stringTable, found func(verdef, string)) error {
+	at, ok := f.offset(tags[elf.DT_VERDEF])
+	if !ok || tags[elf.DT_VERDEF] == 0 {
+		return nil
+	}
+	for n := range tags[elf.DT_VERDEFNUM] {
+		if n >= maxVersions {
+			return fmt.Errorf("%w: more than %d versions of symbols", ErrLimit, maxVersions)
+		}
+		var def verdef
+		if err := f.decode(at, &def); err != nil {
+			return err
+		}
+		var aux verdaux
+		if err := f.decode(at+uint64(def.Aux), &aux); err != nil {
+			return err
+		}
+		name, err := names.at(uint64(aux.Name))
+		if err != nil {
+			return err
+		}
+		found(def, name)
+		if def.Next == 0 {
+			break
+		}
+		at += uint64(def.Next)
+	}
+	return nil
+}
+
+// versionNames returns the names of the versions that the library defines, by index.
+func (f *elfFile) versionNames(tags map[elf.DynTag]uint64, names stringTable) (map[uint16]string, error) {
+	by := map[uint16]string{}
+	err := f.eachVersion(tags, names, func(def verdef, name string) {
+		if def.Flags&baseVersion == 0 {
+			by[def.Index&0x7fff] = name
+		}
+	})
+	return by, err
+}
+
+// nameAt returns a symbol's name in the table of strings.
+func nameAt(text []byte, at uint32) ([]byte, error) {
+	if uint64(at) >= uint64(len(text)) {
+		return nil, errVersions
+	}
+	name, _, _ := bytes.Cut(text[at:], []byte{0})
+	return name, nil
 }
 
 // privateSymbols returns each private version, by its index, with a digest of
@@ -126,11 +158,10 @@ func (f *elfFile) privateSymbols(tags map[elf.DynTag]uint64, names stringTable, 
 		if !ok {
 			continue
 		}
-		at := f.order.Uint32(table[i*size:])
-		if uint64(at) >= uint64(len(text)) {
-			return nil, errVersions
+		name, err := nameAt(text, f.order.Uint32(table[i*size:]))
+		if err != nil {
+			return nil, err
 		}
-		name, _, _ := bytes.Cut(text[at:], []byte{0})
 		if left -= len(name); left < 0 {
 			return nil, fmt.Errorf("%w: names of symbols of more than %d bytes", ErrLimit, maxStrings)
 		}

@@ -94,6 +94,7 @@ type Base struct {
 	repos    []*repository
 	refresh  sync.Mutex // held while repos change
 	snapshot atomic.Pointer[Snapshot]
+	indexes  fileIndexes
 }
 
 // repository is one base repository with its copies.

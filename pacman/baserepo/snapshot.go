@@ -115,9 +115,24 @@ func (s *Snapshot) Package(name string) (Entry, bool) {
 	return *entries[0], true
 }
 
+// Names returns the names of all packages, in no order.
+func (s *Snapshot) Names() iter.Seq[string] { return maps.Keys(s.byName) }
+
 // Installed returns the packages that pacman would install by their names, with their
 // interfaces, in the order of the repositories and by name.
 func (s *Snapshot) Installed() iter.Seq2[Entry, alpm.Interface] {
+	return func(yield func(Entry, alpm.Interface) bool) {
+		for e := range s.Entries() {
+			if !yield(*e, s.interfaceOf(e)) {
+				return
+			}
+		}
+	}
+}
+
+// Entries returns the packages that pacman would install by their names, in the order of the
+// repositories and by name. They must not be changed.
+func (s *Snapshot) Entries() iter.Seq[*Entry] {
 	list := make([]*Entry, 0, len(s.byName))
 	for _, entries := range s.byName {
 		list = append(list, entries[0])
@@ -125,14 +140,11 @@ func (s *Snapshot) Installed() iter.Seq2[Entry, alpm.Interface] {
 	slices.SortFunc(list, func(a, b *Entry) int {
 		return cmp.Or(s.order[a.Repo]-s.order[b.Repo], strings.Compare(a.Name, b.Name))
 	})
-	return func(yield func(Entry, alpm.Interface) bool) {
-		for _, e := range list {
-			if !yield(*e, s.interfaceOf(e)) {
-				return
-			}
-		}
-	}
+	return slices.Values(list)
 }
+
+// ListsFiles reports whether it is known which files the packages of a repository have.
+func (s *Snapshot) ListsFiles(repo string) bool { return s.files[repo] != nil }
 
 // Interfaces returns the interfaces of the packages of a pkgbase that pacman
 // would install: those that dependents outside of a buildspace were last built

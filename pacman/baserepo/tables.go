@@ -27,6 +27,7 @@ type Entry struct {
 	Depends, MakeDepends, Provides      []string
 	Conflicts, Replaces                 []string
 	Size                                int64  // installed, in bytes; 0: not known
+	SHA256                              string // of the file, in hexadecimal; empty when not known
 	Repo                                string // the name of the base repository
 }
 
@@ -192,6 +193,8 @@ func (e *Entry) field(name string) (one *string, list *[]string) {
 		return &e.Version, nil
 	case "FILENAME":
 		return &e.Filename, nil
+	case "SHA256SUM":
+		return &e.SHA256, nil
 	case "ARCH":
 		return &e.Arch, nil
 	case "DEPENDS":

@@ -3,9 +3,12 @@ package pacmanrepo
 import (
 	"archive/tar"
 	"bufio"
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -117,4 +120,38 @@ func (r *Repos) fileList(id ID, pkgname, version string) ([]byte, error) {
 			return io.ReadAll(t)
 		}
 	}
+}
+
+// FileList is the names of a package's files.
+type FileList struct {
+	Pkgname, SHA256 string // of the package
+	text            []byte
+}
+
+// Names returns the names, sorted; directories end in a slash. They are good until the next.
+func (l FileList) Names() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for line := range bytes.Lines(bytes.TrimPrefix(l.text, []byte("%FILES%\n"))) {
+			if line = bytes.TrimSuffix(line, []byte("\n")); len(line) > 0 && !yield(line) {
+				return
+			}
+		}
+	}
+}
+
+// FileLists returns the lists of files of all packages of a repository. There are none when it
+// does not exist.
+func (r *Repos) FileLists(ctx context.Context, id ID) ([]FileList, error) {
+	if err := id.check(); err != nil {
+		return nil, err
+	}
+	d, err := r.loadLocked(ctx, id)
+	if err != nil || d == nil {
+		return nil, err
+	}
+	list := make([]FileList, 0, len(d.entries))
+	for _, e := range d.entries {
+		list = append(list, FileList{e.name, e.sha256, e.files})
+	}
+	return list, nil
 }

@@ -36,6 +36,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -258,7 +259,9 @@ func (d *database) stored() []Stored {
 		one := map[string]*string{"NAME": &p.Name, "BASE": &p.Base, "VERSION": &p.Version, "ARCH": &p.Arch}
 		many := map[string]*[]string{"DEPENDS": &p.Depends, "PROVIDES": &p.Provides, "CONFLICTS": &p.Conflicts, "REPLACES": &p.Replaces}
 		for field, value := range alpm.DescValues(e.desc) {
-			if into := one[field]; into != nil {
+			if field == "ISIZE" {
+				p.Size, _ = strconv.ParseInt(string(value), 10, 64) // 0: not known
+			} else if into := one[field]; into != nil {
 				*into = string(value)
 			} else if into := many[field]; into != nil {
 				*into = append(*into, string(value))

@@ -1,0 +1,21 @@
+package handlers
+
+import (
+	"context"
+
+	"buildbtw/store"
+	"buildbtw/views"
+)
+
+// addChecks adds how the packages of a build differ from those of the base.
+func (a *App) addChecks(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
+	checks, err := db.Checks(ctx, []int64{row.ID})
+	if err != nil {
+		return err
+	}
+	policy := a.Catalog.Checks
+	for _, f := range policy.Shows(checks[row.ID]) {
+		v.Checks = append(v.Checks, views.CheckLine{Finding: f, Blocks: policy.Blocks(f)})
+	}
+	return nil
+}
