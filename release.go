@@ -25,6 +25,10 @@ type Target struct {
 	Path  string     `bun:"path"`  // of a directory; empty for others
 	After string     `bun:"after"` // the target that stands behind it in pacman.conf; empty: only the base does
 
+	// Packages need a signature by one of the public keys in this file; empty: they are not
+	// signed. It is a setting only.
+	Keys string `bun:"-"`
+
 	Configured bool `bun:"configured"` // in the settings with which the server runs
 	Generation int  `bun:"generation"` // number of the one that is shown; 0: there is none yet
 }
@@ -33,10 +37,10 @@ type Target struct {
 const DefaultTarget = "stable"
 
 // ParseTarget reads the setting of a target: NAME, NAME=served or NAME=directory:PATH, and
-// after it ,after=OTHER.
+// after it ,after=OTHER and ,sign=required,keys=FILE.
 func ParseTarget(text string) (Target, error) {
-	first, rest, more := strings.Cut(text, ",")
-	name, kind, _ := strings.Cut(first, "=")
+	parts := strings.Split(text, ",")
+	name, kind, _ := strings.Cut(parts[0], "=")
 	t := Target{Name: name, Kind: TargetServed, Configured: true}
 	if err := CheckTargetName(name); err != nil {
 		return t, err
@@ -55,14 +59,29 @@ func ParseTarget(text string) (Target, error) {
 	default:
 		return t, Invalid("target %s: %.40q is no kind; choose served or directory:PATH", name, kind)
 	}
-	if more {
-		other, ok := strings.CutPrefix(rest, "after=")
-		if !ok {
-			return t, Invalid("target %s: cannot read %.40q; write after=OTHER", name, rest)
+	return t, t.parseOptions(parts[1:])
+}
+
+// parseOptions reads what follows the kind of a target.
+func (t *Target) parseOptions(options []string) error {
+	required := false
+	for _, option := range options {
+		key, value, _ := strings.Cut(option, "=")
+		switch {
+		case key == "after" && value != "":
+			t.After = value
+		case key == "sign" && value == "required":
+			required = true
+		case key == "keys" && filepath.IsAbs(value):
+			t.Keys = filepath.Clean(value)
+		default:
+			return Invalid("target %s: cannot read %.40q; write after=OTHER, sign=required, or keys=FILE with an absolute path", t.Name, option)
 		}
-		t.After = other
 	}
-	return t, nil
+	if required != (t.Keys != "") {
+		return Invalid("target %s: sign=required and keys=FILE, with the public keys that are accepted, go together", t.Name)
+	}
+	return nil
 }
 
 // CheckTargets returns an error for settings of targets that contradict each other.
@@ -96,6 +115,7 @@ type ReleaseState string
 const (
 	ReleaseNew         ReleaseState = ""             // before it exists
 	ReleaseChecked     ReleaseState = "checked"      // its set is known and waits for somebody to confirm it
+	ReleaseSigning     ReleaseState = "signing"      // confirmed; its packages wait for signatures
 	ReleaseHandingOver ReleaseState = "handing-over" // confirmed; its packages are on their way into the target
 	ReleaseReleased    ReleaseState = "released"     // the target shows its packages
 	ReleaseFailed      ReleaseState = "failed"       // nothing of it was shown
@@ -104,7 +124,7 @@ const (
 
 // ReleaseStates returns all states, in the order in which a release may have them.
 func ReleaseStates() []ReleaseState {
-	return []ReleaseState{ReleaseChecked, ReleaseHandingOver, ReleaseReleased, ReleaseFailed, ReleaseWithdrawn}
+	return []ReleaseState{ReleaseChecked, ReleaseSigning, ReleaseHandingOver, ReleaseReleased, ReleaseFailed, ReleaseWithdrawn}
 }
 
 // releaseWays returns the table of transitions: for each state those that may follow.
@@ -112,7 +132,8 @@ func releaseWays() map[ReleaseState][]ReleaseState {
 	return map[ReleaseState][]ReleaseState{
 		ReleaseNew:         {ReleaseChecked, ReleaseHandingOver},
 		ReleaseChecked:     {ReleaseHandingOver, ReleaseWithdrawn},
-		ReleaseHandingOver: {ReleaseReleased, ReleaseChecked, ReleaseFailed},
+		ReleaseSigning:     {ReleaseHandingOver, ReleaseWithdrawn},
+		ReleaseHandingOver: {ReleaseReleased, ReleaseChecked, ReleaseSigning, ReleaseFailed},
 		ReleaseReleased:    {ReleaseWithdrawn},
 	}
 }
@@ -136,6 +157,8 @@ func (s ReleaseState) Words() string {
 	switch s {
 	case ReleaseChecked:
 		return "waits for confirmation"
+	case ReleaseSigning:
+		return "waits for signatures"
 	case ReleaseHandingOver:
 		return "being handed over"
 	}

@@ -18,6 +18,7 @@ import (
 	"buildbtw/catalog"
 	"buildbtw/git/gitmirror"
 	"buildbtw/handlers"
+	"buildbtw/handover"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
 	"buildbtw/publish"
@@ -65,6 +66,8 @@ func newFrame(t testing.TB, change ...func(*handlers.Deps)) *frame {
 	must(t, err)
 	mirror, err := gitmirror.Open(t.Context(), filepath.Join(dir, "sources.git"))
 	must(t, err)
+	generations, err := f.repos.Generations(filepath.Join(dir, "targets"), nil)
+	must(t, err)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	f.address = ln.Addr().String()
@@ -74,7 +77,7 @@ func newFrame(t testing.TB, change ...func(*handlers.Deps)) *frame {
 		Log: slog.New(slog.NewTextHandler(f.log, nil)), Wake: func() {}, LookAt: func(context.Context, string) error { return nil }, Now: time.Now, Auth: newAuth(db, time.Now, true),
 		Settings: buildbtw.ServerSettings{ServerURL: f.url, SingleUser: true, Lease: time.Minute, Version: "test"},
 		Catalog: catalog.New(catalog.Config{
-			Mirror: mirror, Store: db, Repos: f.repos, BaseRef: "main", Architectures: []string{"x86_64"}, ConfirmAbove: 500,
+			Mirror: mirror, Store: db, Repos: f.repos, Generations: generations, BaseRef: "main", Architectures: []string{"x86_64"}, ConfirmAbove: 500,
 		}),
 	}
 	deps.Catalog.SetComplete() // it has no sources
@@ -88,6 +91,11 @@ func newFrame(t testing.TB, change ...func(*handlers.Deps)) *frame {
 func (f *frame) start(t testing.TB, deps handlers.Deps, ln net.Listener) {
 	t.Helper()
 	var err error
+	deps.Handover, err = handover.New(t.Context(), handover.Config{
+		Store: deps.Store, Catalog: deps.Catalog, Generations: deps.Catalog.Generations, Architectures: deps.Catalog.Architectures, Bases: deps.Catalog.Bases,
+		Targets: []buildbtw.Target{{Name: buildbtw.DefaultTarget, Kind: buildbtw.TargetServed}}, Log: deps.Log, Now: deps.Now,
+	})
+	must(t, err)
 	f.app, err = handlers.New(deps)
 	must(t, err)
 	served := make(chan error, 1)

@@ -80,6 +80,8 @@ func TestEveryColumnHasAField(t *testing.T) {
 	check("generations", &[]buildbtw.Generation{})
 	check("waivers", &[]buildbtw.Waiver{})
 	check("check_results", &[]CheckResult{})
+	check("signatures", &[]buildbtw.Signature{})
+	check("signing_files", &[]buildbtw.SigningFile{})
 }
 
 func TestNewerDatabaseIsRefused(t *testing.T) {

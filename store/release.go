@@ -143,7 +143,7 @@ func (s *Store) ConfirmRelease(ctx context.Context, actor string, id int64, dige
 		if err != nil {
 			return err
 		}
-		if !r.State.MayBecome(buildbtw.ReleaseHandingOver) {
+		if r.State != buildbtw.ReleaseChecked {
 			return buildbtw.Conflict("release %d is %s", id, r.State.Words())
 		}
 		n, err := t.exec(ctx, "confirm_release", args{"id": id, "actor": actor, "digest": digest, "now": t.now})
@@ -241,6 +241,8 @@ func (t *tx) recordRelease(ctx context.Context, actor string, id int64, state bu
 		words = fmt.Sprintf("Release %d to %s failed: %s", id, r.Target, r.Message)
 	case buildbtw.ReleaseHandingOver:
 		words = fmt.Sprintf("Release %d to %s: confirmed.", id, r.Target)
+	case buildbtw.ReleaseSigning:
+		words = fmt.Sprintf("Release %d to %s: waits for signatures.", id, r.Target)
 	default:
 		words = fmt.Sprintf("Release %d to %s: waits for confirmation. %s", id, r.Target, r.Message)
 	}

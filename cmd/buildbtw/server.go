@@ -129,8 +129,12 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	signer, err := f.releaseSigner()
+	if err != nil {
+		return err
+	}
 	releases, err := handover.New(ctx, handover.Config{
-		Store: s.store, Catalog: sources, Generations: generations, Bases: bases, Architectures: f.architectures, Targets: targets, Log: s.log, Now: time.Now,
+		Store: s.store, Catalog: sources, Generations: generations, Bases: bases, Architectures: f.architectures, Targets: targets, Signer: signer, Log: s.log, Now: time.Now,
 	})
 	if err != nil {
 		return err
