@@ -1,6 +1,18 @@
 package scheduler
 
-import "context"
+import (
+	"context"
+	"time"
+)
+
+// checkLoop runs the checks of what was built.
+func (s *Scheduler) checkLoop() Loop {
+	return Loop{
+		Name:        "check",
+		Description: "compares built packages with those of the base that they would replace",
+		Period:      10 * time.Second, Pass: s.checkPass,
+	}
+}
 
 // checkedInAPass bounds the builds of one pass, so that the loop ends soon when it has to.
 const checkedInAPass = 200

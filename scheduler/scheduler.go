@@ -111,10 +111,6 @@ func New(c Config) *Scheduler {
 			Description: "has failed builds that are not known on the base built on it, and ends what nobody compares with any more",
 			Period:      10 * time.Second, Pass: s.comparePass,
 		}, {
-			Name:        "check",
-			Description: "compares built packages with those of the base that they would replace",
-			Period:      10 * time.Second, Pass: s.checkPass,
-		}, {
 			Name:        "base",
 			Description: "reads the databases of the base repositories when they have changed",
 			Period:      time.Hour, Pass: s.basePass,
@@ -136,6 +132,7 @@ func New(c Config) *Scheduler {
 			Period:      time.Minute, Pass: c.Forge.SetCIConfigs,
 		},
 	}
+	table = append(table, s.checkLoop())
 	if c.Auth != nil {
 		table = append(table, rolesLoop(c))
 	}

@@ -99,6 +99,15 @@ func (a *API) build(c *fiber.Ctx) error {
 		return api.Cut{From: b.From.Pkgbase, To: b.To.Pkgbase, Kinds: b.Kinds.Names(), Cycle: names(b.Cycle)}
 	})
 	d.Packages = list(packages, func(p buildbtw.Package) api.Package { return a.wirePackage(row.ID, p) })
+	if err := a.addResult(c, &d, row); err != nil {
+		return err
+	}
+	return send(c, d)
+}
+
+// addResult adds how what a build made differs from the base, and what changed since the last
+// time.
+func (a *API) addResult(c *fiber.Ctx, d *api.BuildDetail, row store.BuildRow) error {
 	checks, err := a.Store.Checks(c.UserContext(), []int64{row.ID})
 	if err != nil {
 		return err
@@ -117,7 +126,7 @@ func (a *API) build(c *fiber.Ctx) error {
 			d.SinceBuilt.CommitBefore = since.Last.Commit
 		}
 	}
-	return send(c, d)
+	return nil
 }
 
 func wireResult(t *store.EndedAttempt) *api.Result {

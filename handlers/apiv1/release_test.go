@@ -84,12 +84,14 @@ func writeFileLists(t *testing.T, dir string, packages []string) {
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
 	for _, p := range packages {
-		words, text := strings.Fields(p), "%FILES%\nusr/\n"
+		words := strings.Fields(p)
+		lines := []string{"%FILES%", "usr/"}
 		for i := 0; i < len(words); i += 2 {
 			if words[i] == "FILES" {
-				text += words[i+1] + "\n"
+				lines = append(lines, words[i+1])
 			}
 		}
+		text := strings.Join(lines, "\n") + "\n"
 		if err := w.WriteHeader(&tar.Header{Name: words[1] + "-" + words[3] + "/files", Mode: 0o644, Size: int64(len(text))}); err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,7 @@
 -- Results of the checks of builds.
 
 -- name: unchecked_builds
--- Of iterations that nothing takes the place of. A twin has the packages of the build
+-- Of one iteration, or of all that nothing takes the place of. A twin has the packages of the build
 -- that it is a twin of, and its results.
 SELECT b.id
 FROM builds AS b
@@ -9,9 +9,8 @@ JOIN iterations AS i ON i.id = b.iteration_id
 JOIN buildspaces AS s ON s.id = i.buildspace_id
 WHERE b.status = 'built'
   AND b.twin_of = 0
-  AND i.state <> 'superseded'
   AND NOT s.hidden
-  AND (:iteration = 0 OR i.id = :iteration)
+  AND (i.id = :iteration OR :iteration = 0 AND i.state <> 'superseded')
   AND b.architecture IN (SELECT value FROM json_each(:architectures))
   AND NOT EXISTS (SELECT 1 FROM check_results AS r WHERE r.build_id = b.id)
 ORDER BY b.id DESC
