@@ -68,4 +68,6 @@ func (v *view) after(units []Unit) View {
 }
 
 // has reports whether a package is one for the view's architecture.
-func (v *view) has(p Package) bool { return p.Architecture == v.Architecture || p.Architecture == "any" }
+func (v *view) has(p Package) bool {
+	return p.Architecture == v.Architecture || p.Architecture == "any"
+}
