@@ -286,6 +286,9 @@ func (a *App) addIteration(ctx context.Context, v *views.Iteration, number int, 
 			return err
 		}
 	}
+	if err := a.addOverlaps(ctx, v, row); err != nil {
+		return err
+	}
 	return a.addForecast(ctx, v, row)
 }
 

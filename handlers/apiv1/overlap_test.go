@@ -50,6 +50,21 @@ func TestWhoeverIsReleasedFirstTakesFromTheOther(t *testing.T) {
 		t.Errorf("all overlaps: %+v", all.Items)
 	}
 
+	page := func(path string, wants ...string) {
+		t.Helper()
+		got := s.fetch(s.url + path)
+		for _, want := range wants {
+			if got.StatusCode != http.StatusOK || !strings.Contains(string(got.body), want) {
+				t.Errorf("%s: %s, without %q", path, got.Status, want)
+			}
+		}
+	}
+	page("/buildspaces/second", "Overlaps with first #1: second changes beta, which first rebuilds.")
+	page("/buildspaces", `href="/overlaps"`)
+	page("/overlaps", "Overlaps with second #1: second changes beta, which first rebuilds.", "/buildspaces/first/overlaps")
+	page("/buildspaces/second/overlaps", "If first is released first, second loses 1 of 1 source that can go, and needs a new iteration: beta.",
+		"If second is released first, first loses 2 of 2 sources that can go", "<td>changed</td><td>rebuilt</td>")
+
 	var space api.Buildspace
 	s.call("POST", "/buildspaces/first/merge", api.Merge{With: "second"}, http.StatusOK, &space)
 	if !slices.Equal(space.Changesets, []string{"beta", "libalpha"}) {
