@@ -60,7 +60,7 @@ docs/release.md explains the rules.`,
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only compute what could go")
 	cmd.Flags().BoolVar(&names, "names", false, "print the pkgbases that can go, one per line, and nothing else")
 	cli.Number(cmd.PersistentFlags(), &iteration, "iteration", api.Latest, 0, cli.Many, "number of the iteration (default: the latest)")
-	cmd.AddCommand(&cobra.Command{
+	cmd.AddCommand(a.pushCommand(&iteration), &cobra.Command{
 		Use:   "why NAME/PKGBASE",
 		Short: "Why can the packages of a pkgbase not go, and where does the chain of reasons end?",
 		Example: `  bbtw release why curl-openssl-4/mpv
