@@ -70,7 +70,7 @@ func (a *app) printOverlaps(o api.Overlaps) {
 	for _, x := range o.With {
 		line("%s", x.Words)
 		for _, words := range conflictWords(o.Buildspace, x) {
-			line("  %s", words)
+			line("%s", words)
 		}
 	}
 	for _, b := range o.Behind {
@@ -108,7 +108,7 @@ func loses(name, first string, lost []string, of int) string {
 	if len(lost) == 0 {
 		return fmt.Sprintf("if %s is released first, %s loses nothing", first, name)
 	}
-	return fmt.Sprintf("if %s is released first, %s loses %d of %d pkgbases: %s", first, name, len(lost), of, buildbtw.Names(lost).Summary())
+	return fmt.Sprintf("if %s is released first, %s loses %d of %s: %s", first, name, len(lost), plural(of, "pkgbase"), buildbtw.Names(lost).Summary())
 }
 
 func (a *app) rebaseCommand() *cobra.Command {
