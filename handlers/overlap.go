@@ -90,7 +90,7 @@ func (a *App) addOverlaps(ctx context.Context, v *views.Iteration, row store.Ite
 	if row.State != buildbtw.IterationReady || row.Counts.Total() == 0 {
 		return nil
 	}
-	o, err := a.Catalog.Overlaps(ctx, v.Buildspace)
+	o, err := a.Catalog.RecentOverlaps(ctx, row, a.Now())
 	if buildbtw.KindOf(err) == buildbtw.KindUnavailable {
 		return nil // the sources are being read for the first time
 	}
