@@ -30,3 +30,17 @@ func (c *Client) CommitBundle(ctx context.Context, build string, w io.Writer) er
 	}
 	return nil
 }
+
+// ReleasedSet is the part of a release that says which commits were released.
+type ReleasedSet struct {
+	Buildspace string        `json:"buildspace"`
+	Iteration  int           `json:"iteration"`
+	State      string        `json:"state"`
+	Goes       []ReleaseUnit `json:"goes"`
+}
+
+// ReleasedSet returns what a release released, by its id.
+func (c *Client) ReleasedSet(ctx context.Context, id string) (ReleasedSet, error) {
+	var r ReleasedSet
+	return r, c.get(ctx, "/releases/"+url.PathEscape(id), nil, &r)
+}

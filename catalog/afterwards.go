@@ -2,12 +2,10 @@ package catalog
 
 import (
 	"context"
-	"maps"
 	"slices"
 
 	"buildbtw"
 	"buildbtw/release"
-	"buildbtw/store"
 )
 
 // maxExact bounds the overlaps that are computed exactly for one answer: each takes two
@@ -31,14 +29,6 @@ type Conflict struct {
 // released first.
 func (x Conflict) Rebase() (here, there bool) { return len(x.Loses) > 0, len(x.OtherLose) > 0 }
 
-// released is a buildspace's latest iteration with the units that can be released now.
-type released struct {
-	architectures []string
-	base          *release.Base
-	units         []release.Unit
-	goes          map[string]bool
-}
-
 // Conflicts computes for each overlapping buildspace, the most serious first, what releasing
 // one takes from the other: it releases one in thought and computes the other again.
 // Nothing is stored.
@@ -51,7 +41,7 @@ func (c *Catalog) Conflicts(ctx context.Context, buildspace string) (Overlaps, [
 	if len(list) == 0 {
 		return o, list, nil
 	}
-	here, err := c.releasable(ctx, buildspace, o.Iteration)
+	here, err := c.Release(ctx, buildspace, o.Iteration)
 	for i, with := range o.With {
 		x := &list[i]
 		x.Overlap = with
@@ -62,7 +52,7 @@ func (c *Catalog) Conflicts(ctx context.Context, buildspace string) (Overlaps, [
 		if i >= maxExact {
 			continue
 		}
-		there, err := c.releasable(ctx, with.Buildspace, with.Iteration)
+		there, err := c.Release(ctx, with.Buildspace, with.Iteration)
 		if err != nil {
 			x.Unknown = buildbtw.MessageOf(err)
 			continue
@@ -70,8 +60,8 @@ func (c *Catalog) Conflicts(ctx context.Context, buildspace string) (Overlaps, [
 		if ctx.Err() != nil {
 			return o, nil, context.Cause(ctx)
 		}
-		x.Exact, x.Goes, x.OtherGoes = true, len(here.goes), len(there.goes)
-		x.Loses, x.OtherLose = here.loses(there), there.loses(here)
+		x.Exact, x.Goes, x.OtherGoes = true, len(here.Goes), len(there.Goes)
+		x.Loses, x.OtherLose = here.loses(&there), there.loses(&here)
 	}
 	if ctx.Err() != nil {
 		return o, nil, context.Cause(ctx)
@@ -79,46 +69,19 @@ func (c *Catalog) Conflicts(ctx context.Context, buildspace string) (Overlaps, [
 	return o, list, nil
 }
 
-// releasable computes what of an iteration can be released now.
-func (c *Catalog) releasable(ctx context.Context, buildspace string, number int) (released, error) {
-	row, err := c.Store.Iteration(ctx, buildspace, number)
-	if err != nil {
-		return released{}, err
-	}
-	return c.releasableRow(ctx, row)
-}
-
-func (c *Catalog) releasableRow(ctx context.Context, row store.IterationRow) (r released, err error) {
-	if r.architectures, err = c.Store.Architectures(ctx, row.ID); err != nil {
-		return r, err
-	}
-	if len(r.architectures) == 0 {
-		return r, buildbtw.Conflict("%s #%d has no builds, so that nothing can be released", row.Buildspace, row.Number)
-	}
-	if r.base, err = c.releaseBase(r.architectures); err != nil {
-		return r, err
-	}
-	scratch := Release{Iteration: row, Architectures: r.architectures, Versions: map[string]string{}, Pkgnames: map[string][]string{}, IDs: map[string]int64{}}
-	if r.units, err = c.units(ctx, &scratch); err != nil {
-		return r, err
-	}
-	r.goes = map[string]bool{}
-	for _, pkgbase := range r.base.Largest(release.Problem{Units: r.units}).Goes {
-		r.goes[pkgbase] = true
-	}
-	return r, nil
-}
-
-// loses returns the units that go now and do not once those of another buildspace that go
-// have been released.
-func (r released) loses(other released) []string {
-	if len(other.goes) == 0 {
+// loses returns the units of one release that go now and do not once those of another
+// that go have been released.
+func (r *Release) loses(other *Release) []string {
+	if len(other.Goes) == 0 {
 		return nil
 	}
-	first := slices.DeleteFunc(slices.Clone(other.units), func(u release.Unit) bool { return !other.goes[u.Pkgbase] })
-	left := maps.Clone(r.goes)
-	for _, pkgbase := range r.base.After(first).Largest(release.Problem{Units: r.units}).Goes {
-		delete(left, pkgbase)
-	}
-	return slices.Sorted(maps.Keys(left))
+	first := slices.DeleteFunc(slices.Clone(other.problem.Units), func(u release.Unit) bool {
+		_, goes := slices.BinarySearch(other.Goes, u.Pkgbase)
+		return !goes
+	})
+	still := r.base.After(first).Largest(r.problem).Goes
+	return slices.DeleteFunc(slices.Clone(r.Goes), func(pkgbase string) bool {
+		_, goes := slices.BinarySearch(still, pkgbase)
+		return goes
+	})
 }

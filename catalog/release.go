@@ -26,6 +26,9 @@ type Release struct {
 	Versions      map[string]string   // by pkgbase: of the packages that were built
 	Pkgnames      map[string][]string // by pkgbase: of the packages that were built, sorted
 	IDs           map[string]int64    // by pkgbase: a build of it, of the first architecture that has one
+
+	base    *release.Base // that Result was computed with
+	problem release.Problem
 }
 
 // releaseBase is the index of the base repositories, as long as they are the same. To
@@ -60,7 +63,8 @@ func (c *Catalog) Release(ctx context.Context, buildspace string, number int) (R
 	if err != nil {
 		return r, err
 	}
-	r.Result = base.Largest(release.Problem{Units: units})
+	r.base, r.problem = base, release.Problem{Units: units}
+	r.Result = base.Largest(r.problem)
 	return r, nil
 }
 

@@ -4,8 +4,8 @@ import "slices"
 
 // After returns the base as it is once units have been released: their packages are there,
 // and what they replace, by pkgbase or pkgname, is gone. A package goes to the repository
-// that has its pkgbase or its name now, a new one to the last. Units that are not ready
-// change nothing.
+// that its unit names, else to the one that has its pkgbase or its name now, a new one to
+// the last. Units that are not ready change nothing.
 func (b *Base) After(units []Unit) *Base {
 	views := make([]View, len(b.views))
 	for i, v := range b.views {
@@ -54,7 +54,11 @@ func (v *view) after(units []Unit) View {
 			if !v.has(p) {
 				continue
 			}
-			r, known := home["base "+u.Pkgbase]
+			r := slices.IndexFunc(out.Repositories, func(r Repository) bool { return r.Name == u.Repository && u.Repository != "" })
+			known := r >= 0
+			if !known {
+				r, known = home["base "+u.Pkgbase]
+			}
 			if !known {
 				r, known = home["name "+p.Name]
 			}

@@ -96,3 +96,27 @@ func BenchmarkAfter(b *testing.B) {
 		})
 	}
 }
+
+// TestAReleaseGoesToTheRepositoryThatItNames: what stands before it in pacman.conf hides it.
+func TestAReleaseGoesToTheRepositoryThatItNames(t *testing.T) {
+	t.Parallel()
+	views := []release.View{{Name: "x86_64", Architecture: "x86_64", Repositories: []release.Repository{
+		{Name: "testing"}, {Name: "extra", Packages: pkgs("a 1-1", "b 1-1")},
+	}}}
+	base := release.NewBase(views)
+	first := units("a 2-1")
+	first[0].Repository = "testing"
+	second := units("a 3-1")
+	second[0].Repository = "extra"
+	if got := base.Largest(release.Problem{Units: second}).Goes; len(got) != 1 {
+		t.Fatalf("%v go at first", got)
+	}
+	got := base.After(first).Largest(release.Problem{Units: second})
+	if len(got.Held) != 1 || got.Held[0].Kind != release.Hidden {
+		t.Errorf("afterwards: %+v", got)
+	}
+	second[0].Repository = "testing"
+	if got := base.After(first).Largest(release.Problem{Units: second}).Goes; len(got) != 1 {
+		t.Errorf("%v go to the same repository", got)
+	}
+}

@@ -54,10 +54,10 @@ type pushFlags struct {
 func (a *app) pushCommand(iteration *int) *cobra.Command {
 	var f pushFlags
 	cmd := &cobra.Command{
-		Use:   "push NAME --remote TEMPLATE",
+		Use:   "push NAME|RELEASE-ID --remote TEMPLATE",
 		Short: "Push the commits that were built to their projects, with signed tags",
-		Long: `For each pkgbase that can go it fast-forwards the main branch of its project to the
-commit that was built, and pushes a tag of the version that you sign. It is done on this
+		Long: `For each pkgbase that was released, or by the name of a buildspace for each that can
+go from its newest iteration, it fast-forwards the main branch of its project to the that was built, and pushes a tag of the version that you sign. It is done on this
 machine with your git, keys and agents, one project after the other. Where the pkgrel
 was raised, the commit comes from the server, and is looked at: it may change the pkgrel
 and nothing else.
@@ -68,6 +68,7 @@ pushed: that pkgbase needs a new iteration. Where main is protected, a merge req
 asked for. Exit code 1 when something was left.`,
 		Example: `  bbtw release push curl-openssl-4 --remote 'git@gitlab.example.org:packages/{pkgbase}.git' --dry-run
   bbtw release push curl-openssl-4 --remote 'ssh://git@git.example.org/{source}' --pause 2s
+  bbtw release push 12 --remote 'git@gitlab.example.org:packages/{pkgbase}.git'      # release 12
   bbtw release push curl-openssl-4 --only curl,git --no-sign`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -78,7 +79,7 @@ asked for. Exit code 1 when something was left.`,
 			if err != nil {
 				return err
 			}
-			f.client, f.sign, f.request, f.branch = c, !f.noSign, !f.noRequest, "buildbtw/"+args[0]
+			f.client, f.sign, f.request = c, !f.noSign, !f.noRequest
 			return a.pushAll(cmd.Context(), f, args[0], *iteration)
 		},
 	}
@@ -103,9 +104,10 @@ func (a *app) pushAll(ctx context.Context, f pushFlags, name string, iteration i
 		return err
 	}
 	defer list.Close()
+	f.branch = "buildbtw/" + list.state.Buildspace
 	units := list.chosen(f.only)
 	if len(units) == 0 {
-		return buildbtw.NotFound("nothing of %s #%d is to be pushed", list.state.Buildspace, list.state.Iteration)
+		return buildbtw.NotFound("nothing of %s #%d can go now; of what was released give the release's id", list.state.Buildspace, list.state.Iteration)
 	}
 	all := []pushed{}
 	left := 0
@@ -172,43 +174,74 @@ type pushList struct {
 	dry   bool // nothing is written
 }
 
-// openPushList opens the list of an iteration, and makes it from what can go if there is
-// none.
+// openPushList opens the list of a release or an iteration, and makes it from what was
+// released, or from what can go, if there is none.
 func (a *app) openPushList(ctx context.Context, f pushFlags, name string, iteration int) (*pushList, error) {
-	space, err := f.client.Buildspace(ctx, name)
+	fresh, file, err := f.find(ctx, name, iteration)
 	if err != nil {
 		return nil, err
-	}
-	if iteration == api.Latest {
-		if space.Latest == nil {
-			return nil, buildbtw.NotFound("%s has no iteration yet", name)
-		}
-		iteration = space.Latest.Number
 	}
 	state, err := local.Dir()
 	if err != nil {
 		return nil, err
 	}
-	digest := sha256.Sum256([]byte(space.URL)) // lists of two servers are two
+	digest := sha256.Sum256([]byte(fresh.Server)) // lists of two servers are two
 	dir := filepath.Join(state, "push", hex.EncodeToString(digest[:6]))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	l := &pushList{path: filepath.Join(dir, name+"-"+strconv.Itoa(iteration)+".json"), dry: f.dryRun}
+	l := &pushList{path: filepath.Join(dir, file+".json"), dry: f.dryRun, state: fresh}
 	if l.lock, err = os.OpenFile(l.path+".lock", os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, err
 	}
 	if err := syscall.Flock(int(l.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(buildbtw.Conflict("another bbtw pushes %s #%d", name, iteration), l.lock.Close())
+		return nil, errors.Join(buildbtw.Conflict("another bbtw pushes %s", name), l.lock.Close())
 	}
-	if err := l.load(ctx, f, space.URL, name, iteration); err != nil {
+	if err := l.load(ctx, f); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
 
-// load reads the list, or makes it.
-func (l *pushList) load(ctx context.Context, f pushFlags, server, name string, iteration int) error {
+// find returns what is to be pushed, without units where these are what can go now, and the
+// name of its file.
+func (f *pushFlags) find(ctx context.Context, name string, iteration int) (s pushState, file string, err error) {
+	s = pushState{Begun: time.Now().UTC(), Units: []pushUnit{}, Done: []string{}}
+	if isNumber(name) {
+		r, err := f.client.ReleasedSet(ctx, name)
+		switch {
+		case err != nil:
+			return s, "", err
+		case r.State != "released":
+			return s, "", buildbtw.Conflict("release %s is %s; what was released is pushed", name, r.State)
+		}
+		s.Buildspace, s.Iteration = r.Buildspace, r.Iteration
+		s.add(r.Goes)
+		file = "release-" + name + "-"
+		name, iteration = r.Buildspace, r.Iteration
+	}
+	space, err := f.client.Buildspace(ctx, name)
+	if err != nil {
+		return s, "", err
+	}
+	if iteration == api.Latest {
+		if space.Latest == nil {
+			return s, "", buildbtw.NotFound("%s has no iteration yet", name)
+		}
+		iteration = space.Latest.Number
+	}
+	s.Server, s.Buildspace, s.Iteration = space.URL, name, iteration
+	return s, file + name + "-" + strconv.Itoa(iteration), nil
+}
+
+func (s *pushState) add(goes []api.ReleaseUnit) {
+	for _, u := range goes {
+		s.Units = append(s.Units, pushUnit{Pkgbase: u.Pkgbase, Version: u.Version, Build: u.Build})
+	}
+}
+
+// load reads the list of an earlier run, or makes it.
+func (l *pushList) load(ctx context.Context, f pushFlags) error {
 	text, err := os.ReadFile(l.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -219,13 +252,12 @@ func (l *pushList) load(ctx context.Context, f pushFlags, server, name string, i
 		}
 		return nil
 	}
-	r, err := f.client.Release(ctx, name, iteration)
-	if err != nil {
-		return err
-	}
-	l.state = pushState{Server: server, Buildspace: name, Iteration: r.Iteration, Begun: time.Now().UTC(), Units: []pushUnit{}, Done: []string{}}
-	for _, u := range r.Goes {
-		l.state.Units = append(l.state.Units, pushUnit{Pkgbase: u.Pkgbase, Version: u.Version, Build: u.Build})
+	if len(l.state.Units) == 0 {
+		r, err := f.client.Release(ctx, l.state.Buildspace, l.state.Iteration)
+		if err != nil {
+			return err
+		}
+		l.state.add(r.Goes)
 	}
 	return l.save()
 }

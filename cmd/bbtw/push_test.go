@@ -33,6 +33,7 @@ type pushWorld struct {
 	gpgHome string
 
 	gone   atomic.Bool // nothing can go any more
+	state  string      // of release 7
 	mu     sync.Mutex
 	builds []api.Build
 	parent map[string]string // by id: the commit that the bundle lies on
@@ -41,7 +42,7 @@ type pushWorld struct {
 
 func newPushWorld(t *testing.T) *pushWorld {
 	t.Helper()
-	w := &pushWorld{t: t, dir: t.TempDir(), parent: map[string]string{}}
+	w := &pushWorld{t: t, dir: t.TempDir(), parent: map[string]string{}, state: "released"}
 	w.remote = "file://" + w.dir + "/remotes/{pkgbase}.git"
 	config := filepath.Join(w.dir, "gitconfig")
 	w.write(config, "[user]\n\tname = Anna\n\temail = anna@example.org\n[init]\n\tdefaultBranch = main\n")
@@ -66,6 +67,9 @@ func newPushWorld(t *testing.T) *pushWorld {
 			r.Goes = append(r.Goes, api.ReleaseUnit{Pkgbase: b.Pkgbase, Version: b.Version, Build: b.ID})
 		}
 		return r
+	})
+	answer("/releases/7", func(*http.Request) any {
+		return api.ReleasedSet{Buildspace: "work", Iteration: 1, State: w.state, Goes: []api.ReleaseUnit{{Pkgbase: w.builds[0].Pkgbase, Version: w.builds[0].Version, Build: w.builds[0].ID}}}
 	})
 	answer("/builds/{id}", func(r *http.Request) any { return api.BuildDetail{Build: *w.build(r.PathValue("id"))} })
 	mux.HandleFunc("GET "+api.Prefix+"/builds/{id}/commit.bundle", func(rw http.ResponseWriter, r *http.Request) {
@@ -145,7 +149,12 @@ func (w *pushWorld) addBuild(name, commit string) string {
 // push runs bbtw release push, and returns its exit code and the lines of its output.
 func (w *pushWorld) push(args ...string) (code int, out string) {
 	w.t.Helper()
-	cmd := exec.CommandContext(w.t.Context(), "bbtw", append([]string{"release", "push", "work", "--remote", w.remote, "--pause", "0s"}, args...)...)
+	return w.pushNamed("work", args...)
+}
+
+func (w *pushWorld) pushNamed(name string, args ...string) (code int, out string) {
+	w.t.Helper()
+	cmd := exec.CommandContext(w.t.Context(), "bbtw", append([]string{"release", "push", name, "--remote", w.remote, "--pause", "0s"}, args...)...)
 	cmd.Env = w.env
 	text, _ := cmd.CombinedOutput() // the exit code tells
 	return cmd.ProcessState.ExitCode(), string(text)
@@ -212,6 +221,27 @@ func TestPushFastForwardsMainAndTags(t *testing.T) {
 	w.git(w.source("hello"), "push", "--quiet", w.bare("hello"), "main")
 	code, out = w.push("--no-sign", "--only", "hello")
 	w.want(code, out, 0, "hello 1:1.0-2: already there")
+}
+
+// TestPushOfARelease pushes what was released, whatever can go now.
+func TestPushOfARelease(t *testing.T) {
+	t.Parallel()
+	w := newPushWorld(t)
+	commit := w.project("hello")
+	w.project("other")
+	w.gone.Store(true)
+	code, out := w.push("--no-sign")
+	w.want(code, out, 1, "nothing of work #1 can go now; of what was released give the release's id")
+	code, out = w.pushNamed("7", "--no-sign")
+	w.want(code, out, 0, "hello 1:1.0-2: pushed")
+	if strings.Contains(out, "other") || w.git(w.bare("hello"), "rev-parse", "main") != commit {
+		t.Errorf("it pushed something else:\n%s", out)
+	}
+	w.mu.Lock()
+	w.state = "withdrawn"
+	w.mu.Unlock()
+	code, out = w.pushNamed("7", "--no-sign")
+	w.want(code, out, 1, "release 7 is withdrawn")
 }
 
 // TestPushLooksAtWhatTheServerMade: what changes more than the pkgrel is not signed.
