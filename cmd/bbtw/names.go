@@ -118,12 +118,19 @@ func (a *app) resolveList(ctx context.Context, c *api.Client, f fromFlags, liste
 		}
 		unknown = append(unknown, words)
 	}
-	for _, words := range unknown[:min(len(unknown), toldNames)] {
-		fmt.Fprintln(a.errors, plain(f.from+": "+words))
+	told := unknown[:min(len(unknown), toldNames)]
+	for _, words := range told {
+		if !a.json {
+			fmt.Fprintln(a.errors, plain(f.from+": "+words))
+		}
 	}
 	switch {
 	case len(unknown) > 0 && !f.skipUnknown:
-		return nil, buildbtw.NotFound("%d of the %s in %s are not known; mend the list, or leave them out with --skip-unknown", len(unknown), plural(len(all), "name"), f.from)
+		words := fmt.Sprintf("%d of the %s in %s are not known; mend the list, or leave them out with --skip-unknown", len(unknown), plural(len(all), "name"), f.from)
+		if a.json {
+			words += ": " + strings.Join(told, "; ")
+		}
+		return nil, buildbtw.NotFound("%s", words)
 	case len(known) == 0:
 		return nil, buildbtw.NotFound("no source makes any of the %s in %s", plural(len(all), "name"), f.from)
 	}
