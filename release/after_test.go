@@ -71,9 +71,12 @@ func TestWhatASecondReleaseLoses(t *testing.T) {
 		units []release.Unit
 		goes  string
 	}{
-		{base, first, "l user"}, {base, second, "m only user"},
-		{base.After(first), second, ""}, {base.After(second), first, ""},
-		{base.After([]release.Unit{failed("l")}), second, "m only user"}, {base.After(nil), first, "l user"},
+		{base, first, "l user"},
+		{base, second, "m only user"},
+		{base.After(first), second, ""},
+		{base.After(second), first, ""},
+		{base.After([]release.Unit{failed("l")}), second, "m only user"},
+		{base.After(nil), first, "l user"},
 	} {
 		if got := strings.Join(c.base.Largest(release.Problem{Units: c.units}).Goes, " "); got != c.goes {
 			t.Errorf("%q go, want %q", got, c.goes)

@@ -103,7 +103,7 @@ func (a *app) pushAll(ctx context.Context, f pushFlags, name string, iteration i
 	if err != nil {
 		return err
 	}
-	defer list.Close()
+	defer func() { _ = list.Close() }() // what matters was synced
 	f.branch = "buildbtw/" + list.state.Buildspace
 	units := list.chosen(f.only)
 	if len(units) == 0 {

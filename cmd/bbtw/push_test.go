@@ -25,12 +25,11 @@ import (
 // pushWorld is projects with their remotes, a mirror that has made bumps of them, and a
 // server that tells of the builds.
 type pushWorld struct {
-	t       *testing.T
-	dir     string // remotes/NAME.git, sources/NAME
-	server  *httptest.Server
-	env     []string // of bbtw
-	remote  string
-	gpgHome string
+	t      *testing.T
+	dir    string // remotes/NAME.git, sources/NAME
+	server *httptest.Server
+	env    []string // of bbtw
+	remote string
 
 	gone   atomic.Bool // nothing can go any more
 	state  string      // of release 7
