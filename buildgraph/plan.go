@@ -127,6 +127,10 @@ const (
 	// WarnVersion means that a rebuild has no higher version than the package that it
 	// replaces, or may have none.
 	WarnVersion WarningKind = "version"
+	// WarnOverlap means that another open buildspace builds the same packages, or that a
+	// changeset lacks commits that its source has. Previews have it, not plans that are
+	// stored: it changes with the others.
+	WarnOverlap WarningKind = "overlap"
 )
 
 // Warning is something a packager should know before trusting the plan.

@@ -24,6 +24,7 @@ import (
 	"buildbtw/buildgraph"
 	"buildbtw/git/gitmirror"
 	"buildbtw/internal/directory"
+	"buildbtw/internal/lru"
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/pacman/srcinfo"
@@ -65,9 +66,10 @@ type Catalog struct {
 	broken   map[string]map[string]error // by directory or group, then slug: why the mirror could not read it
 	existing existing                    // that the index was made with
 
-	views   targetViews // what releases are computed against
-	paths   pathDigests // of the packages that could be released
-	checked checkViews  // what built packages are compared with
+	views    targetViews               // what releases are computed against
+	paths    pathDigests               // of the packages that could be released
+	checked  checkViews                // what built packages are compared with
+	overlaps *lru.Cache[int64, recent] // by iteration
 }
 
 type parsed struct {
@@ -102,7 +104,7 @@ type snapshot struct {
 // New makes a catalog that has not read its sources yet: until the first
 // Refresh that finds some it answers Unavailable.
 func New(c Config) *Catalog {
-	k := &Catalog{Config: c, scans: map[string]Root{}, looks: map[string]map[string]gitmirror.Look{}, parsed: map[string]parsed{}, broken: map[string]map[string]error{}}
+	k := &Catalog{Config: c, overlaps: lru.New[int64, recent](recentOverlaps), scans: map[string]Root{}, looks: map[string]map[string]gitmirror.Look{}, parsed: map[string]parsed{}, broken: map[string]map[string]error{}}
 	k.current.Store(&snapshot{revision: 1, index: buildgraph.NewIndex(nil, k.options(existing{})), directory: k.directoryOf(nil)})
 	return k
 }

@@ -39,6 +39,9 @@ type Release struct {
 
 	planned map[string]bool    // pkgnames and pkgbases of all builds
 	built   map[string][]int64 // by pkgbase: builds that have packages
+
+	base    *release.Base // that Result was computed with
+	problem release.Problem
 }
 
 // Release computes the largest set of an iteration's packages that could be released to a
@@ -89,7 +92,8 @@ func (c *Catalog) Release(ctx context.Context, buildspace string, number int, ta
 	if err != nil {
 		return r, err
 	}
-	r.Result = view.base.Largest(release.Problem{Units: units, Waivers: waiversOf(r.Waivers), Owned: owned})
+	r.base, r.problem = view.base, release.Problem{Units: units, Waivers: waiversOf(r.Waivers), Owned: owned}
+	r.Result = view.base.Largest(r.problem)
 	r.Digest = r.digest()
 	return r, nil
 }

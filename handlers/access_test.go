@@ -51,7 +51,7 @@ func needOf(method, path string) need {
 		"POST /api/v1/webhooks/gitlab":                 needSecret,
 		"GET /repo/:repository/os/:architecture/:file": needAnyToken, "GET /repo/latest/:name/os/:architecture/:file": needAnyToken,
 		"GET /buildspaces/new": needChange, "GET /buildspaces/new/name": needChange, "GET /buildspaces/:name/edit": needChange,
-		"POST /api/v1/plans": needRead, "POST /api/v1/plans/explain": needRead, // store nothing
+		"POST /api/v1/plans": needRead, "POST /api/v1/plans/explain": needRead, "POST /api/v1/names": needRead, // store nothing
 		"POST /workers/:name/resume": needAdmin, "POST /api/v1/workers/:worker/resume": needAdmin,
 		"POST /workers/:name/drain": needAdmin, "POST /api/v1/workers/:worker/drain": needAdmin,
 		"POST /workers/:name/forget": needAdmin, "DELETE /api/v1/workers/:worker": needAdmin,

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -286,7 +287,7 @@ func (a *App) addIteration(ctx context.Context, v *views.Iteration, number int, 
 			return err
 		}
 	}
-	return a.addForecast(ctx, v, row)
+	return errors.Join(a.addOverlaps(ctx, v, row), a.addForecast(ctx, v, row))
 }
 
 // addBlockers adds the failed builds that block most, what fixing them is worth and

@@ -221,6 +221,9 @@ func (a *App) addPlan(ctx context.Context, f *views.PlanForm, in planInput) erro
 	if err != nil {
 		return err
 	}
+	if err := a.Catalog.WarnOverlaps(ctx, plan, in.editing); err != nil {
+		return err
+	}
 	summary := views.Summarize(plan)
 	f.Plan, f.Planned = &summary, catalog.PlanDigest(changesets, in.settings, plan)
 	time, err := a.Catalog.PlanTime(ctx, plan, a.Now())

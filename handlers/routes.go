@@ -31,6 +31,7 @@ func (a *App) routes(r *fiber.App, registerAPI func(fiber.Router)) {
 	r.Get("/metrics", a.showMetrics)
 	a.accountPages(r)
 	a.pages(r)
+	a.overlapPages(r)
 	a.iterationPages(r)
 	a.workerPages(r)
 	a.buildPages(r)

@@ -31,6 +31,8 @@ func commandLines() [][]string {
 		{"diff", "work"},                 // has one iteration only
 		{"release", "work", "--dry-run"}, // the server has no base
 		{"release", "why", "work/app"},
+		{"release", "push", "work", "--remote", "file:///nowhere/{pkgbase}.git"},
+		{"overlaps", "work"},
 		{"compare", "base", "work"},
 		{"compare", "work#1", "work", "--list", "versions"},
 		{"compare", "base", "work", "--files", "lib"}, // is not in the base
@@ -64,6 +66,8 @@ func commandLines() [][]string {
 		{"cancel", "work"},
 		{"abandon", "work/lib"}, // publishes nothing
 		{"iterate", "work"},
+		{"rebase", "work"},
+		{"merge", "work", "other", "--yes"}, // is not there
 		{"stop", "work"},
 		{"start", "work"},
 		{"auth", "status"},

@@ -15,6 +15,7 @@ import (
 
 func (a *app) listCommand() *cobra.Command {
 	var f api.BuildspaceFilter
+	var names, overlaps bool
 	type row = api.Buildspace
 	l := listing[row]{name: func(s row) string { return s.Name }, columns: []column[row]{
 		{name: "NAME", text: func(s row) string { return s.Name }},
@@ -37,16 +38,25 @@ func (a *app) listCommand() *cobra.Command {
 		Example: `  bbtw list
   bbtw list --source openssl
   bbtw list --sort=-failed -o wide
-  bbtw list --status active --json`,
+  bbtw list --status active --json
+  bbtw list --overlaps
+  bbtw list --names                       # one per line, for scripts`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
+			if overlaps {
+				return a.listOverlaps(cmd.Context(), c)
+			}
 			spaces, err := c.Buildspaces(cmd.Context(), f)
 			if err != nil {
 				return err
+			}
+			if names {
+				l.sorted(spaces)
+				return printNames(a, spaces, func(s row) string { return s.Name })
 			}
 			if len(spaces) == 0 && isTerminal(a.out) && !a.isJSON(l.output) {
 				fmt.Fprintln(a.out, "No buildspaces yet. 'bbtw new CHANGESET' creates one.")
@@ -58,6 +68,8 @@ func (a *app) listCommand() *cobra.Command {
 	cli.Word(cmd.Flags(), &f.Status, "status", "", "only active or stopped ones", string(buildbtw.BuildspaceActive), string(buildbtw.BuildspaceStopped))
 	cmd.Flags().StringVar(&f.Source, "source", "", "only those with a changeset of this source")
 	cmd.Flags().StringVarP(&f.Query, "query", "q", "", "only those whose name contains this")
+	cmd.Flags().BoolVar(&names, "names", false, "print the names, one per line, and nothing else")
+	cmd.Flags().BoolVar(&overlaps, "overlaps", false, "instead list what open buildspaces have in common, and what has moved since they were planned")
 	l.register(cmd.Flags())
 	a.completeFlag(cmd, "source", sourceNames)
 	return cmd

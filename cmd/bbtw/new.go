@@ -14,6 +14,7 @@ import (
 // newFlags are the flags of "bbtw new".
 type newFlags struct {
 	settingsFlags
+	fromFlags
 	name      string
 	yes, wait bool
 }
@@ -21,16 +22,21 @@ type newFlags struct {
 func (a *app) newCommand() *cobra.Command {
 	var f newFlags
 	cmd := &cobra.Command{
-		Use:   "new CHANGESET...",
+		Use:   "new [CHANGESET...] [--from FILE|-|URL]",
 		Short: "Create a buildspace: rebuild what a change makes necessary",
 		Long: `Creates a buildspace for the changesets and everything that depends on them. A
 push to one of them makes a new iteration by itself.
 
+With --from it builds the packages of a list: as changesets when none is given, else in
+addition to them. Their dependents are built only if --scope says so.
+
 A large buildspace asks for confirmation; --yes gives it.`,
 		Example: `  bbtw new curl/openssl-4
   bbtw new -n poppler-25 poppler --scope direct --exclude libreoffice-still
-  bbtw new libcalc --wait --yes`,
-		Args: cobra.MinimumNArgs(1),
+  bbtw new libcalc --wait --yes
+  sogrep -r all libcalc.so | bbtw new libcalc/2.0 --from -
+  bbtw new -n python-rebuild --from https://archlinux.org/todo/python-314/json`,
+		Args: f.args,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.create(cmd.Context(), f, api.NewBuildspace{
 				Name: f.name, Changesets: args, Settings: f.settings(cmd.Flags()), Confirm: f.yes,
@@ -38,7 +44,8 @@ A large buildspace asks for confirmation; --yes gives it.`,
 		},
 	}
 	flags := cmd.Flags()
-	f.register(flags)
+	f.settingsFlags.register(flags)
+	f.fromFlags.register(cmd)
 	f.registerReuse(flags)
 	flags.StringSliceVar(&f.add, "add", nil, "more pkgbases to build")
 	f.registerFollow(flags)
@@ -55,6 +62,9 @@ A large buildspace asks for confirmation; --yes gives it.`,
 func (a *app) create(ctx context.Context, f newFlags, n api.NewBuildspace) error {
 	c, err := a.client(ctx)
 	if err != nil {
+		return err
+	}
+	if n.Changesets, err = a.applyList(ctx, c, f.fromFlags, n.Changesets, &n.Settings); err != nil {
 		return err
 	}
 	plan, err := c.Plan(ctx, api.PlanRequest{Changesets: n.Changesets, Settings: n.Settings})

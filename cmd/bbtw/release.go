@@ -54,7 +54,7 @@ docs/release.md explains the rules.`,
 	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	cmd.PersistentFlags().StringVar(&f.to, "to", "", "the target (default: the server's first)")
 	cli.Number(cmd.PersistentFlags(), &f.iteration, "iteration", api.Latest, 0, cli.Many, "number of the iteration (default: the latest)")
-	cmd.AddCommand(a.releaseWhyCommand(&f), a.waiveCommand(), a.releaseSignCommand(), a.withdrawCommand())
+	cmd.AddCommand(a.releaseWhyCommand(&f), a.waiveCommand(), a.releaseSignCommand(), a.pushCommand(&f.iteration), a.withdrawCommand())
 	return cmd
 }
 

@@ -20,6 +20,7 @@ import (
 func (a *app) showCommand() *cobra.Command {
 	var iteration int
 	var status, verdict string
+	var names bool
 	l := buildListing()
 	cmd := &cobra.Command{
 		Use:   "show NAME",
@@ -29,19 +30,30 @@ func (a *app) showCommand() *cobra.Command {
   bbtw show curl-openssl-4 -o name --status failed | xargs -n1 bbtw log --tail 20
   bbtw show curl-openssl-4 --sort=-duration | head     # the slowest builds
   bbtw show curl-openssl-4 --verdict yours
-  bbtw show curl-openssl-4 --iteration 2`,
+  bbtw show curl-openssl-4 --iteration 2
+  bbtw show curl-openssl-4 --names --status failed     # pkgbases, as bbtw new --from reads them`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return a.show(cmd.Context(), c, api.BuildFilter{Buildspace: args[0], Iteration: iteration, Status: status, Verdict: verdict}, &l)
+			f := api.BuildFilter{Buildspace: args[0], Iteration: iteration, Status: status, Verdict: verdict}
+			if !names {
+				return a.show(cmd.Context(), c, f, &l)
+			}
+			builds, err := c.Builds(cmd.Context(), f)
+			if err != nil {
+				return err
+			}
+			l.sorted(builds)
+			return printNames(a, builds, func(b api.Build) string { return b.Pkgbase })
 		},
 	}
 	cli.Number(cmd.Flags(), &iteration, "iteration", api.Latest, 0, cli.Many, "number of the iteration (default: the latest)")
 	cli.Words(cmd.Flags(), &status, "status", "only builds with one of these statuses, separated by commas", statusNames()...)
 	cli.Word(cmd.Flags(), &verdict, "verdict", "", "only failed builds of which this is known: yours, already-broken, flaky, infrastructure or not-compared", verdictWords()...)
+	cmd.Flags().BoolVar(&names, "names", false, "print the pkgbases, one per line and each once, and nothing else")
 	l.register(cmd.Flags())
 	cmd.ValidArgsFunction = a.complete(buildspaceNames)
 	return cmd

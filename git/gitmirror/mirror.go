@@ -51,6 +51,7 @@ type Mirror struct {
 	srcinfos   *lru.Cache[string, Srcinfo] // by commit, so that handing out a build starts no process
 	commits    *lru.Cache[string, Commit]  // by id
 	recipes    *lru.Cache[string, Recipe]  // by commit, so that a plan is seen again without a process
+	behind     *lru.Cache[string, int]     // by two commits: see Behind
 
 	syncing   sync.Mutex                       // held during a pass and RetainDirs: one at a time; guards the fields below
 	scans     map[string]chan any              // by directory: the list of its sources, which is being made
@@ -88,6 +89,7 @@ func Open(ctx context.Context, dir string) (*Mirror, error) {
 		commits:    lru.New[string, Commit](keptCommits),
 		srcinfos:   lru.NewWeighted[string](maxSrcinfos, func(i Srcinfo) int64 { return int64(len(i.Text)) }),
 		recipes:    lru.New[string, Recipe](maxRecipes),
+		behind:     lru.New[string, int](keptBehind),
 		histories:  map[string]*history{},
 		scans:      map[string]chan any{}, reported: map[string]map[string]sourceRefs{},
 	}

@@ -247,6 +247,9 @@ func (a *API) plan(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	if err := a.Catalog.WarnOverlaps(c.UserContext(), plan, ""); err != nil {
+		return err
+	}
 	return send(c, plan)
 }
 

@@ -58,7 +58,7 @@ func Print(w io.Writer, p *buildgraph.Plan, o Options) error {
 func PrintSummary(w io.Writer, p *buildgraph.Plan) error {
 	out := &printer{w: w, limit: few}
 	out.summary(p)
-	out.unknown(p)
+	out.of(p, buildgraph.WarnUnknown, buildgraph.WarnOverlap)
 	return out.err
 }
 
@@ -66,14 +66,15 @@ func PrintSummary(w io.Writer, p *buildgraph.Plan) error {
 // probably mistyped.
 func PrintUnknown(w io.Writer, p *buildgraph.Plan) error {
 	out := &printer{w: w, limit: few}
-	out.unknown(p)
+	out.of(p, buildgraph.WarnUnknown)
 	return out.err
 }
 
-func (o *printer) unknown(p *buildgraph.Plan) {
+// of lists the warnings of some kinds.
+func (o *printer) of(p *buildgraph.Plan, kinds ...buildgraph.WarningKind) {
 	var lines []string
 	for _, w := range p.Warnings {
-		if w.Kind == buildgraph.WarnUnknown {
+		if slices.Contains(kinds, w.Kind) {
 			lines = append(lines, fmt.Sprintf("%s: %s", w.Kind, w.Message))
 		}
 	}
