@@ -1,0 +1,49 @@
+package gitmirror
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// MaxNewest is how many branches NewestTips returns.
+	MaxNewest = 500
+
+	newestPeriod = 5 * time.Second // for which an answer holds: reading all branches of a distribution takes a tenth of a second
+)
+
+// newestTips is the last answer of NewestTips.
+type newestTips struct {
+	mu   sync.Mutex // held while git reads, so that many who ask wait for one answer
+	at   time.Time
+	tips []Tip
+}
+
+// NewestTips returns the branches of all sources whose commits were made last, by the
+// committer's date, the latest first. Sources that were read ahead are left out until they
+// are in the mirror.
+func (m *Mirror) NewestTips(ctx context.Context) ([]Tip, error) {
+	n := &m.newest
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if now := m.now(); n.tips != nil && now.Sub(n.at) < newestPeriod {
+		return n.tips, nil
+	}
+	out, err := m.git.output(ctx, "for-each-ref", "--sort=-committerdate", "--count="+strconv.Itoa(MaxNewest), "--format=%(objectname) %(refname)", refRoot+"*/"+headsPrefix+"**")
+	if err != nil {
+		return nil, fmt.Errorf("read the newest branches of the mirror: %w", err)
+	}
+	tips := []Tip{}
+	for line := range strings.Lines(out) {
+		commit, ref, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		if slug, name, ok := splitRef(ref); ok {
+			tips = append(tips, Tip{Slug: slug, Ref: strings.TrimPrefix(name, headsPrefix), Commit: commit})
+		}
+	}
+	n.at, n.tips = m.now(), tips
+	return tips, nil
+}
