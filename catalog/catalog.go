@@ -42,6 +42,8 @@ type Config struct {
 	Prefer        []string       // slugs of sources, or names of their directories and groups, that win where two define the same package
 	IgnoreArch    bool           // see buildgraph.Options
 	ConfirmAbove  int            // more builds than this are created only when confirmed
+	CommitURL     buildbtw.CommitURL
+	GitLabURL     string // of the sources from GitLab, where CommitURL is empty; empty: there are none
 }
 
 // Catalog holds every source at the base ref, parsed, and the index over them.

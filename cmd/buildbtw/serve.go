@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/term"
 
+	"buildbtw"
 	"buildbtw/auth"
 	"buildbtw/cmd/internal/cli"
 	"buildbtw/cmd/internal/local"
@@ -31,6 +32,7 @@ type serveFlags struct {
 	sources         []string
 	sourceLinks     []string
 	baseRef         string
+	commitURL       string
 	architectures   []string
 	prefer          []string
 	ignoreArch      bool
@@ -99,6 +101,7 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	flags.StringArrayVar(&f.sources, "sources", nil, "where the packages' sources are: dir:PATH, a directory with one git repository or PKGBUILD directory per source, or gitlab:GROUP, a group of projects with its subgroups (repeatable)")
 	flags.StringArrayVar(&f.sourceLinks, "source-links", nil, "directory in which links, worktrees and alternates of sources may end, besides the directory of sources that they are in (repeatable)")
 	flags.StringVar(&f.baseRef, "base-ref", "main", "branch at which sources are read")
+	flags.StringVar(&f.commitURL, "commit-url", "", "address at which commits are shown, such as https://git.example.org/{source}/commit/{commit} (default: GitLab's, for --sources gitlab:GROUP)")
 	flags.StringSliceVar(&f.architectures, "architectures", []string{"x86_64"}, "architectures to build for")
 	flags.StringArrayVar(&f.baseRepos, "base-repo", nil, "a base repository as NAME=URL, in the order of pacman.conf; $repo and $arch are replaced (repeatable)")
 	flags.BoolVar(&f.baseline, "baseline", true, "compare failed builds with the base by themselves, in idle slots and at most a tenth of the busy ones; a buildspace can have it switched off")
@@ -153,6 +156,9 @@ func (f serveFlags) validate() error {
 	if _, err := f.bases(); err != nil {
 		return err
 	}
+	if _, err := f.commitLink(); err != nil {
+		return err
+	}
 	dirs, groups, err := splitSources(f.sources)
 	if err != nil {
 		return err
@@ -171,6 +177,18 @@ func (f serveFlags) bases() ([]baserepo.Repo, error) {
 		repos = append(repos, baserepo.Repo{Name: name, URL: url})
 	}
 	return repos, nil
+}
+
+// commitLink returns the address of --commit-url; empty without one.
+func (f serveFlags) commitLink() (buildbtw.CommitURL, error) {
+	if f.commitURL == "" {
+		return "", nil
+	}
+	u, err := buildbtw.ParseCommitURL(f.commitURL)
+	if err != nil {
+		return "", cli.Usage(fmt.Errorf("--commit-url: %w", err))
+	}
+	return u, nil
 }
 
 // splitSources returns the directories and the groups of --sources.
