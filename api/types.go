@@ -114,6 +114,8 @@ type Commit struct {
 	Subject string     `json:"subject,omitempty"` // first line of the message
 	Author  string     `json:"author,omitempty"`  // name, without the address
 	At      *time.Time `json:"at,omitempty"`
+	Missing bool       `json:"missing,omitempty"` // it is not in the mirror any more
+	URL     string     `json:"url,omitempty"`     // at which the forge shows it
 }
 
 // NewIteration asks for an iteration by hand.
@@ -153,8 +155,9 @@ type Iteration struct {
 	ReasonText string                   `json:"reason_text,omitempty"`
 	Error      string                   `json:"error,omitempty"`
 	CreatedAt  time.Time                `json:"created_at"`
-	Counts     buildbtw.Counts          `json:"counts"`            // builds by status
-	Blocked    int                      `json:"blocked,omitempty"` // of the builds with the status blocked, those that wait for one that failed or was cancelled; not in lists
+	Changesets []ChangesetCommit        `json:"changesets,omitempty"` // with their commits; not in lists
+	Counts     buildbtw.Counts          `json:"counts"`               // builds by status
+	Blocked    int                      `json:"blocked,omitempty"`    // of the builds with the status blocked, those that wait for one that failed or was cancelled; not in lists
 	Total      int                      `json:"total"`
 	Failures   map[string]int           `json:"failures,omitempty"` // failed and flaky builds by the word of their verdict; not in lists
 	Blockers   []Blocker                `json:"blockers,omitempty"`
@@ -163,6 +166,13 @@ type Iteration struct {
 	Latest     *LatestRepository        `json:"latest_repository,omitempty"` // nil while no iteration of the buildspace is complete
 	Upgrade    *Upgrade                 `json:"upgrade,omitempty"`
 	URL        string                   `json:"url"`
+}
+
+// ChangesetCommit is a changeset of an iteration with the commit at which it stands.
+type ChangesetCommit struct {
+	Source string `json:"source"`
+	Ref    string `json:"ref,omitempty"` // empty: the base ref
+	Commit Commit `json:"commit"`
 }
 
 // Blocker is a build that others wait for in vain, with how many.
@@ -277,6 +287,7 @@ type BuildDetail struct {
 	Packages   []Package   `json:"packages"`
 	Pipelines  []Pipeline  `json:"pipelines"` // in GitLab, newest first
 
+	CommitInfo Commit      `json:"commit_info"`           // of its source
 	SinceBuilt *SinceBuilt `json:"since_built,omitempty"` // of a build that has a result of its own
 }
 
@@ -288,6 +299,9 @@ type SinceBuilt struct {
 
 	Commit       string `json:"commit"` // of the source that was built
 	CommitBefore string `json:"commit_before,omitempty"`
+
+	Commits     []Commit `json:"commits,omitempty"`      // that Commit has and CommitBefore does not have, the newest first; the first hundred
+	MoreCommits int      `json:"more_commits,omitempty"` // older ones that are not listed
 
 	// Recorded: the installed packages of both attempts are known. Packages are those that
 	// changed: first those with other sonames, then direct dependencies, then the rest.
@@ -418,10 +432,13 @@ type DiffArch struct {
 // DiffChange is a build whose commit moved.
 type DiffChange struct {
 	Pkgbase     string `json:"pkgbase"`
+	Source      string `json:"source"`
 	FromCommit  string `json:"from_commit"`
 	ToCommit    string `json:"to_commit"`
 	FromVersion string `json:"from_version"`
 	ToVersion   string `json:"to_version"`
+
+	To *Commit `json:"to,omitempty"` // what is known of to_commit; of the first builds only
 }
 
 // DiffEdge is an edge by pkgbase.
@@ -433,9 +450,12 @@ type DiffEdge struct {
 
 // Source is a source as the mirror knows it.
 type Source struct {
-	Slug    string    `json:"slug"`
-	Ref     string    `json:"ref"`
-	Commit  string    `json:"commit"`
+	Slug   string `json:"slug"`
+	Ref    string `json:"ref"`
+	Commit string `json:"commit"`
+
+	CommitInfo *Commit `json:"commit_info,omitempty"` // absent without a commit
+
 	Pkgbase string    `json:"pkgbase,omitempty"`
 	Version string    `json:"version,omitempty"`
 	Error   string    `json:"error,omitempty"` // why it cannot be planned: file, line and reason

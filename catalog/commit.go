@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -19,8 +20,9 @@ type CommitInfo struct {
 	URL     string // at which the forge shows it; empty when there is none
 }
 
-// DescribeCommits returns what is known of commits of sources, with one question to the mirror. There
-// is an entry for each.
+// DescribeCommits returns what is known of commits of sources, with one question to the mirror.
+// There is an entry for each; of one that the server made for a higher version it is about the
+// source's commit.
 func (c *Catalog) DescribeCommits(ctx context.Context, wanted []SourceCommit) (map[SourceCommit]CommitInfo, error) {
 	infos := make(map[SourceCommit]CommitInfo, len(wanted))
 	var ids, sources []string
@@ -38,15 +40,36 @@ func (c *Catalog) DescribeCommits(ctx context.Context, wanted []SourceCommit) (m
 	if err != nil {
 		return infos, err
 	}
+	of, err := c.unbumped(ctx, ids)
+	if err != nil {
+		return infos, err
+	}
+	for i, id := range ids {
+		ids[i] = cmp.Or(of[id], id)
+	}
 	known, err := c.Mirror.Commits(ctx, ids)
 	for w, info := range infos {
-		info.URL = links(w)
-		if found, ok := known[w.Commit]; ok {
+		info.ID = cmp.Or(of[w.Commit], w.Commit)
+		info.URL = links(SourceCommit{w.Source, info.ID})
+		if found, ok := known[info.ID]; ok {
 			info.Commit, info.Missing = found, false
+		} else {
+			info.Missing = !c.Mirror.Coming(info.ID)
 		}
 		infos[w] = info
 	}
 	return infos, err
+}
+
+// unbumped returns the commits of sources of which those of the commits were made that the
+// server made itself, for a higher version.
+func (c *Catalog) unbumped(ctx context.Context, commits []string) (map[string]string, error) {
+	made, err := c.Store.BumpsMade(ctx, commits)
+	of := make(map[string]string, len(made))
+	for _, b := range made {
+		of[b.Commit] = b.SourceCommit
+	}
+	return of, err
 }
 
 // commitLinks returns a function with the addresses at which the forge shows commits of
@@ -98,6 +121,11 @@ func (c *Catalog) Log(ctx context.Context, slug, from, to string) (SourceLog, er
 			return l, err
 		}
 	}
+	of, err := c.unbumped(ctx, []string{from, to})
+	if err != nil {
+		return l, err
+	}
+	from, to = cmp.Or(of[from], from), cmp.Or(of[to], to)
 	r, err := c.Mirror.Between(ctx, from, to)
 	if err != nil {
 		return l, err

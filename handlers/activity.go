@@ -101,7 +101,11 @@ func (a *App) activity(c *fiber.Ctx, nav views.Nav, v views.Activity) (*livePage
 	if err != nil {
 		return nil, err
 	}
-	v.Days = views.ActivityDays(a.eventLines(rows, true), a.Now().Location())
+	lines := a.eventLines(rows, true)
+	if err := a.addEventCommits(c.UserContext(), &a.Store.Reader, rows, lines); err != nil {
+		return nil, err
+	}
+	v.Days = views.ActivityDays(lines, a.Now().Location())
 	if before != 0 {
 		v.Newest = self(c, map[string]string{"before": ""})
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 const (
@@ -82,6 +83,23 @@ func (q *Reader) Followers(ctx context.Context, sources []string) ([]Follower, e
 	err := q.list(ctx, &rows, "followers", args{"sources": textList(sources), "limit": maxCaused})
 	if err != nil {
 		return nil, fmt.Errorf("list what follows %d sources: %w", len(sources), err)
+	}
+	return rows, nil
+}
+
+// NewChangeset is a changeset with the iteration that was made of it.
+type NewChangeset struct {
+	Pushed
+	IterationID int64     `bun:"iteration_id"`
+	CreatedAt   time.Time `bun:"created_at"` // of the iteration
+}
+
+// NewChangesets lists the changesets of iterations, by iteration and source; those of the
+// last ones are missing where there are thousands.
+func (q *Reader) NewChangesets(ctx context.Context, iterations []int64) ([]NewChangeset, error) {
+	rows := []NewChangeset{}
+	if err := q.list(ctx, &rows, "changesets_of_new_iterations", args{"iterations": idList(iterations), "limit": maxCaused}); err != nil {
+		return nil, fmt.Errorf("list the changesets of %d iterations: %w", len(iterations), err)
 	}
 	return rows, nil
 }

@@ -47,3 +47,11 @@ func (m *Mirror) NewestTips(ctx context.Context) ([]Tip, error) {
 	n.at, n.tips = m.now(), tips
 	return tips, nil
 }
+
+// Coming reports whether a commit is the one of a branch that was read ahead: it is not in the
+// mirror yet.
+func (m *Mirror) Coming(commit string) bool {
+	m.ahead.mu.Lock()
+	defer m.ahead.mu.Unlock()
+	return m.ahead.byCommit[commit] != nil
+}

@@ -13,6 +13,7 @@ import (
 	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/buildlog"
+	"buildbtw/catalog"
 	"buildbtw/handlers/transfer"
 	"buildbtw/internal/reproduce"
 	"buildbtw/progress"
@@ -73,6 +74,8 @@ func (a *API) build(c *fiber.Ctx) error {
 		return err
 	}
 	d := api.BuildDetail{Build: a.wireBuild(row)}
+	commit := cmp.Or(row.SourceCommit, row.Commit)
+	d.CommitInfo = a.commits(c.UserContext(), catalog.SourceCommit{Source: row.Source, Commit: commit})(row.Source, commit)
 	place, err := a.Forecasts.Place(c.UserContext(), a.Store, row, a.Now())
 	if err != nil {
 		return err
@@ -110,6 +113,7 @@ func (a *API) build(c *fiber.Ctx) error {
 		}
 		if since.Last != nil {
 			d.SinceBuilt.CommitBefore = since.Last.Commit
+			a.addSpan(c.UserContext(), row.Source, d.SinceBuilt)
 		}
 	}
 	return send(c, d)

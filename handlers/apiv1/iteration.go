@@ -9,6 +9,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/catalog"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
 	"buildbtw/store"
@@ -81,6 +82,18 @@ func (a *API) iteration(c *fiber.Ctx) error {
 		return err
 	}
 	w := a.wireIteration(row)
+	planned, err := a.Store.IterationChangesets(c.UserContext(), row.ID)
+	if err != nil {
+		return err
+	}
+	wanted := make([]catalog.SourceCommit, len(planned))
+	for i, p := range planned {
+		wanted[i] = catalog.SourceCommit{Source: p.Source, Commit: p.Commit}
+	}
+	known := a.commits(c.UserContext(), wanted...)
+	for _, p := range planned {
+		w.Changesets = append(w.Changesets, api.ChangesetCommit{Source: p.Source, Ref: p.Ref, Commit: known(p.Source, p.Commit)})
+	}
 	if c.Query("fix") != "" {
 		var fixed []int64
 		for _, text := range strings.Split(c.Query("fix"), ",") {
@@ -189,6 +202,13 @@ func (a *API) diff(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	var wanted []catalog.SourceCommit
+	for _, part := range d.Architectures {
+		for _, b := range part.Changed[:min(len(part.Changed), namedCommits)] {
+			wanted = append(wanted, catalog.SourceCommit{Source: b.Source, Commit: b.ToCommit})
+		}
+	}
+	known := a.commits(c.UserContext(), wanted...)
 	w := api.Diff{From: d.From, To: d.To, Architectures: make(map[string]api.DiffArch, len(d.Architectures))}
 	edge := func(e store.EdgeChange) api.DiffEdge {
 		return api.DiffEdge{From: e.From, To: e.To, Kinds: e.Kinds.Names()}
@@ -196,7 +216,7 @@ func (a *API) diff(c *fiber.Ctx) error {
 	for arch, part := range d.Architectures {
 		w.Architectures[arch] = api.DiffArch{
 			Added: names(part.Added), Removed: names(part.Removed),
-			Changed:    list(part.Changed, func(b store.BuildChange) api.DiffChange { return api.DiffChange(b) }),
+			Changed:    wireChanges(part.Changed, known),
 			EdgesAdded: list(part.EdgesAdded, edge), EdgesRemoved: list(part.EdgesRemoved, edge),
 		}
 	}
@@ -266,4 +286,19 @@ func (a *API) wireIteration(row store.IterationRow) api.Iteration {
 		CreatedAt: row.CreatedAt.UTC(), Counts: counts, Total: counts.Total(),
 		URL: a.page("buildspaces", row.Buildspace, strconv.Itoa(row.Number)),
 	}
+}
+
+// wireChanges returns the builds whose commits moved, the first ones with what is known of the
+// commit that they have now.
+func wireChanges(changed []store.BuildChange, known func(source, commit string) api.Commit) []api.DiffChange {
+	moved := list(changed, func(b store.BuildChange) api.DiffChange {
+		return api.DiffChange{
+			Pkgbase: b.Pkgbase, Source: b.Source, FromCommit: b.FromCommit, ToCommit: b.ToCommit, FromVersion: b.FromVersion, ToVersion: b.ToVersion,
+		}
+	})
+	for i := range moved[:min(len(moved), namedCommits)] {
+		to := known(moved[i].Source, moved[i].ToCommit)
+		moved[i].To = &to
+	}
+	return moved
 }

@@ -296,6 +296,17 @@ func (a *API) listRoutes() []route {
 				parameter{"q", "part of the slug"}, parameter{"broken", "true: only those that cannot be planned"}),
 		},
 		{
+			method: "GET", path: "/sources/{slug}/commits", summary: "The commits of a source between two, with the diff of PKGBUILD and the other files that changed",
+			may: buildbtw.User.MayRead, handler: a.sourceCommits, answer: api.SourceLog{}, query: []parameter{
+				{"from", "a branch, tag or commit, which is not listed; from the beginning when absent"},
+				{"to", "a branch, tag or commit; the branch that is built when absent"},
+			},
+		},
+		{
+			method: "GET", path: "/pushes", summary: "The newest commits of all sources, and the iterations that each caused",
+			may: buildbtw.User.MayRead, handler: a.pushes, answer: api.Page[api.Push]{}, query: paged(),
+		},
+		{
 			method: "GET", path: "/mirror", summary: "How mirroring the sources stands", may: buildbtw.User.MayRead,
 			handler: a.mirror, answer: api.Mirror{},
 		},

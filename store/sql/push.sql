@@ -47,6 +47,20 @@ WHERE s.status = 'active'
 ORDER BY s.name, c.source
 LIMIT :limit;
 
+-- name: changesets_of_new_iterations
+-- With the time at which each iteration was made, which is that of the event that tells of it.
+SELECT
+    c.iteration_id,
+    i.created_at,
+    c.source,
+    c.ref,
+    c.commit_id
+FROM iteration_changesets AS c
+JOIN iterations AS i ON i.id = c.iteration_id
+WHERE c.iteration_id IN (SELECT value FROM json_each(:iterations))
+ORDER BY c.iteration_id, c.source
+LIMIT :limit;
+
 -- name: project_paths
 SELECT
     slug,
