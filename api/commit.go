@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/url"
+	"strconv"
 
 	"buildbtw"
 )
@@ -64,4 +65,10 @@ type PushCause struct {
 func (c *Client) SourceLog(ctx context.Context, source, from, to string) (SourceLog, error) {
 	var l SourceLog
 	return l, c.get(ctx, "/sources/"+url.PathEscape(source)+"/commits", values("from", from, "to", to), &l)
+}
+
+// Pushes returns the newest commits of all sources, at most so many, newest first.
+func (c *Client) Pushes(ctx context.Context, limit int) ([]Push, error) {
+	var page Page[Push]
+	return page.Items, c.get(ctx, "/pushes", values("limit", strconv.Itoa(limit)), &page)
 }

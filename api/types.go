@@ -391,6 +391,22 @@ type Attempt struct {
 	Memory int64 `json:"memory,omitempty"`
 }
 
+// WorkerAttempt is an attempt that ended on a worker.
+type WorkerAttempt struct {
+	BuildID    string           `json:"build_id"`
+	Number     int              `json:"number"`
+	Pkgbase    string           `json:"pkgbase"`
+	OfBase     bool             `json:"of_base,omitempty"` // a build on the base alone, in no buildspace
+	Buildspace string           `json:"buildspace"`
+	Iteration  int              `json:"iteration"`
+	Slot       int              `json:"slot"`
+	Runner     string           `json:"runner"`
+	Outcome    buildbtw.Outcome `json:"outcome"`
+	StartedAt  time.Time        `json:"started_at"`
+	FinishedAt *time.Time       `json:"finished_at,omitempty"`
+	URL        string           `json:"url"` // of the build
+}
+
 // Reproduction holds three bash scripts. Each builds the commit of a build once more,
 // with the same packages and options, on a machine of the reader's.
 type Reproduction struct {
@@ -404,6 +420,17 @@ type Graph struct {
 	Builds []Build     `json:"builds"`
 	Edges  []GraphEdge `json:"edges"`
 	Cuts   []Cut       `json:"cuts"`
+
+	Times      []BuildTime `json:"times"`                // of the builds that a machine builds, the longest first
+	Unmeasured int         `json:"unmeasured,omitempty"` // builds without a time: they were reused or skipped
+}
+
+// BuildTime is how long a build took or, while it has not ended, how long it is thought to
+// take.
+type BuildTime struct {
+	Build    string  `json:"build"` // id
+	Seconds  float64 `json:"seconds"`
+	Expected bool    `json:"expected,omitempty"` // it has not ended
 }
 
 // GraphEdge is the order of two builds, by id: From must be built before To.

@@ -144,6 +144,7 @@ func (a *App) workerPages(r fiber.Router) {
 	r.Get("/workers/time", look, a.machinesPage)
 	r.Get("/workers/time/bars", look, a.machineBars)
 	r.Get("/workers/:name", look, a.workerPage)
+	r.Get("/workers/named/:name", look, a.workerPage)
 	r.Post("/workers/:name/drain", admin, a.changeWorker(a.Store.DrainWorker, "gets no new builds; what it builds now it finishes", "resume"))
 	r.Post("/workers/:name/resume", admin, a.changeWorker(a.Store.ResumeWorker, "gets builds again", "drain"))
 	r.Post("/workers/:name/forget", admin, a.changeWorker(a.Store.ForgetWorker, "is forgotten, until it asks for work again", ""))

@@ -33,6 +33,7 @@ type Deps struct {
 	Store     *store.Store
 	Catalog   *catalog.Catalog
 	Forecasts *progress.Forecasts
+	Grids     *progress.Grids
 	Publisher *publish.Publisher
 	Forge     *forge.Forge // nil: there is no GitLab
 	Sources   *gitmirror.Mirror

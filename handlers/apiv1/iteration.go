@@ -245,6 +245,10 @@ func (a *API) graph(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	times, unmeasured, err := a.Grids.BuildTimes(c.UserContext(), &a.Store.Reader, row, arch)
+	if err != nil {
+		return err
+	}
 	pkgbase := make(map[int64]string, len(g.Builds))
 	for _, b := range g.Builds {
 		pkgbase[b.ID] = b.Pkgbase
@@ -259,6 +263,10 @@ func (a *API) graph(c *fiber.Ctx) error {
 		Cuts: list(g.Cuts, func(e buildbtw.Cut) api.Cut {
 			return api.Cut{From: pkgbase[e.From], To: pkgbase[e.To], Kinds: e.Kinds.Names(), Cycle: names(e.Cycle)}
 		}),
+		Times: list(times, func(t progress.BuildTime) api.BuildTime {
+			return api.BuildTime{Build: formatID(t.ID), Seconds: t.Time, Expected: t.Expected}
+		}),
+		Unmeasured: unmeasured,
 	})
 }
 

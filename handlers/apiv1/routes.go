@@ -134,7 +134,7 @@ func (a *API) iterationRoutes() []route {
 			query: []parameter{{"fix", "ids of builds, separated by commas: freed is what fixing all of them is worth"}},
 		},
 		{
-			method: "GET", path: iterations + "/{number}/graph", summary: "The build graph of one architecture", may: buildbtw.User.MayRead,
+			method: "GET", path: iterations + "/{number}/graph", summary: "The build graph of one architecture, with how long its builds take", may: buildbtw.User.MayRead,
 			handler: a.graph, answer: api.Graph{}, query: []parameter{{"arch", "the architecture; the first when there is none"}},
 		},
 		{
@@ -331,6 +331,10 @@ func (a *API) listRoutes() []route {
 			},
 		},
 		{
+			method: "GET", path: "/workers/{worker}/attempts", summary: "The attempts that ended on a worker, newest first", may: buildbtw.User.MayRead,
+			handler: a.workerAttempts, answer: api.Page[api.WorkerAttempt]{}, query: paged(),
+		},
+		{
 			method: "POST", path: "/workers/{worker}/drain", summary: "Give a worker no new builds; what it runs goes on",
 			may: buildbtw.User.MayAdminister, handler: a.changeWorker(a.Store.DrainWorker), answer: api.Worker{},
 		},
@@ -346,6 +350,8 @@ func (a *API) listRoutes() []route {
 			method: "GET", path: "/events", summary: "The history, oldest first; as Server-Sent Events when these are accepted",
 			may: buildbtw.User.MayRead, handler: a.events, answer: api.Page[api.Event]{}, query: []parameter{
 				{"buildspace", "of this buildspace"},
+				{"kind", "matters (what people do and how builds end), failed, built, iterations, buildspaces, workers or all; all when absent"},
+				{"actor", "by this person or worker"},
 				{"build", "of the build with this id"},
 				{"since", "only after the event with this id"},
 				{"newest", "true: the newest first"},
