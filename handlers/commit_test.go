@@ -136,3 +136,23 @@ func TestPushesShowWhatTheyCaused(t *testing.T) {
 		t.Errorf("%d pushes, want the tips of two branches and the commit of the first iteration:\n%s", n, page.Find(".pushes").Text())
 	}
 }
+
+// TestCommitsOfAGroupLeadToItsProjects, wherever in the group they are, and those of a
+// directory nowhere.
+func TestCommitsOfAGroupLeadToItsProjects(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(d *handlers.Deps) {
+		c := d.Catalog.Config
+		c.GitLabURL = "https://gitlab.example.org/"
+		d.Catalog = catalog.New(c)
+		must(t, d.Catalog.Refresh(t.Context()))
+	})
+	must(t, s.db.RetainGroups(t.Context(), []string{"g"}))
+	_, err := s.db.NoteProjects(t.Context(), "g", []buildbtw.Project{{ID: 1, Path: "arch/sub/lib", ActiveAt: s.db.Clock.Now()}})
+	must(t, err)
+	page := s.get(t, "/sources")
+	link := page.Find("a.commit-link")
+	if href := link.AttrOr("href", ""); link.Length() != 1 || href != "https://gitlab.example.org/arch/sub/lib/-/commit/"+s.commitOf(t, "lib") {
+		t.Errorf("%d links to the forge, the first to %q", link.Length(), href)
+	}
+}
