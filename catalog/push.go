@@ -35,7 +35,7 @@ const early = time.Hour
 // tips of branches and the commits of iterations, at most some hundred of each. Part of them
 // is described with what it caused by Causes.
 func (c *Catalog) Pushes(ctx context.Context, now time.Time) ([]Push, error) {
-	tips, err := c.Mirror.NewestTips(ctx)
+	tips, err := c.Mirror.NewestTips(ctx, c.current.Load().revision)
 	if err != nil {
 		return nil, err
 	}

@@ -154,11 +154,20 @@ func TestNewestTips(t *testing.T) {
 	id := commitText(t, filepath.Join(root, "new"), "later")
 	m := openMirror(t)
 	mustSync(t, m, root)
-	tips, err := m.NewestTips(t.Context())
+	tips, err := m.NewestTips(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(tips) != 3 || tips[0] != (gitmirror.Tip{Slug: "new", Ref: "topic/x", Commit: id}) {
 		t.Errorf("%+v", tips)
+	}
+	commitFile(t, filepath.Join(root, "old"), "x", "y")
+	gitIn(t, filepath.Join(root, "old"), "checkout", "--quiet", "-b", "more")
+	mustSync(t, m, root)
+	if tips, err = m.NewestTips(t.Context(), 1); err != nil || len(tips) != 3 {
+		t.Errorf("the same state: %+v, %v", tips, err)
+	}
+	if tips, err = m.NewestTips(t.Context(), 2); err != nil || len(tips) != 4 {
+		t.Errorf("after a push: %+v, %v", tips, err)
 	}
 }
