@@ -156,7 +156,7 @@ func (f serveFlags) validate() error {
 	if _, err := f.bases(); err != nil {
 		return err
 	}
-	if _, err := f.commitLink(); err != nil {
+	if err := f.checkCommitURL(); err != nil {
 		return err
 	}
 	dirs, groups, err := splitSources(f.sources)
@@ -179,16 +179,15 @@ func (f serveFlags) bases() ([]baserepo.Repo, error) {
 	return repos, nil
 }
 
-// commitLink returns the address of --commit-url; empty without one.
-func (f serveFlags) commitLink() (buildbtw.CommitURL, error) {
+// checkCommitURL returns an error for an address that --commit-url may not be.
+func (f serveFlags) checkCommitURL() error {
 	if f.commitURL == "" {
-		return "", nil
+		return nil
 	}
-	u, err := buildbtw.ParseCommitURL(f.commitURL)
-	if err != nil {
-		return "", cli.Usage(fmt.Errorf("--commit-url: %w", err))
+	if _, err := buildbtw.ParseCommitURL(f.commitURL); err != nil {
+		return cli.Usage(fmt.Errorf("--commit-url: %w", err))
 	}
-	return u, nil
+	return nil
 }
 
 // splitSources returns the directories and the groups of --sources.

@@ -110,13 +110,9 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	commitURL, err := f.commitLink()
-	if err != nil {
-		return err
-	}
 	sources := catalog.New(catalog.Config{
 		Mirror: mirror, Store: s.store, Repos: repos, Bases: bases, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: preferred(f.prefer), IgnoreArch: f.ignoreArch,
-		ConfirmAbove: f.confirmAbove, CommitURL: commitURL, GitLabURL: f.gitlab.url,
+		ConfirmAbove: f.confirmAbove, CommitURL: buildbtw.CommitURL(f.commitURL), GitLabURL: f.gitlab.url,
 	})
 	publisher := publish.New(publish.Config{Store: s.store, Repos: repos, Mirror: mirror, Log: s.log, Baseline: bases.Interfaces})
 	gitlab.Store, gitlab.Mirror, gitlab.Catalog, gitlab.Log, gitlab.Now = s.store, mirror, sources, s.log, time.Now

@@ -102,21 +102,28 @@ func (a *API) build(c *fiber.Ctx) error {
 		return api.Cut{From: b.From.Pkgbase, To: b.To.Pkgbase, Kinds: b.Kinds.Names(), Cycle: names(b.Cycle)}
 	})
 	d.Packages = list(packages, func(p buildbtw.Package) api.Package { return a.wirePackage(row.ID, p) })
-	since, err := a.Catalog.SinceBuilt(c.UserContext(), &a.Store.Reader, row)
-	if err != nil {
+	if d.SinceBuilt, err = a.sinceBuilt(c.UserContext(), row); err != nil {
 		return err
 	}
-	if since != nil {
-		d.SinceBuilt = &api.SinceBuilt{
-			LastBuilt: wireResult(since.Last), FirstFailure: wireResult(since.FirstFailure), Commit: since.This.Commit,
-			Recorded: since.Recorded(), Packages: slices.Concat([]buildbtw.PackageChange{}, since.Packages),
-		}
-		if since.Last != nil {
-			d.SinceBuilt.CommitBefore = since.Last.Commit
-			a.addSpan(c.UserContext(), row.Source, d.SinceBuilt)
-		}
-	}
 	return send(c, d)
+}
+
+// sinceBuilt returns what changed since the package of a build was last built; nil when it has
+// no result of its own.
+func (a *API) sinceBuilt(ctx context.Context, row store.BuildRow) (*api.SinceBuilt, error) {
+	since, err := a.Catalog.SinceBuilt(ctx, &a.Store.Reader, row)
+	if since == nil || err != nil {
+		return nil, err
+	}
+	w := &api.SinceBuilt{
+		LastBuilt: wireResult(since.Last), FirstFailure: wireResult(since.FirstFailure), Commit: since.This.Commit,
+		Recorded: since.Recorded(), Packages: slices.Concat([]buildbtw.PackageChange{}, since.Packages),
+	}
+	if since.Last != nil {
+		w.CommitBefore = since.Last.Commit
+		a.addSpan(ctx, row.Source, w)
+	}
+	return w, nil
 }
 
 func wireResult(t *store.EndedAttempt) *api.Result {

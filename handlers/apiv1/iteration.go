@@ -1,6 +1,7 @@
 package apiv1
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/buildgraph"
 	"buildbtw/catalog"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
@@ -82,17 +84,8 @@ func (a *API) iteration(c *fiber.Ctx) error {
 		return err
 	}
 	w := a.wireIteration(row)
-	planned, err := a.Store.IterationChangesets(c.UserContext(), row.ID)
-	if err != nil {
+	if w.Changesets, err = a.changesets(c.UserContext(), row.ID); err != nil {
 		return err
-	}
-	wanted := make([]catalog.SourceCommit, len(planned))
-	for i, p := range planned {
-		wanted[i] = catalog.SourceCommit{Source: p.Source, Commit: p.Commit}
-	}
-	known := a.commits(c.UserContext(), wanted...)
-	for _, p := range planned {
-		w.Changesets = append(w.Changesets, api.ChangesetCommit{Source: p.Source, Ref: p.Ref, Commit: known(p.Source, p.Commit)})
 	}
 	if c.Query("fix") != "" {
 		var fixed []int64
@@ -309,4 +302,19 @@ func wireChanges(changed []store.BuildChange, known func(source, commit string) 
 		moved[i].To = &to
 	}
 	return moved
+}
+
+// changesets returns the changesets of an iteration with their commits.
+func (a *API) changesets(ctx context.Context, iteration int64) ([]api.ChangesetCommit, error) {
+	planned, err := a.Store.IterationChangesets(ctx, iteration)
+	if err != nil {
+		return nil, err
+	}
+	wanted := list(planned, func(p buildgraph.PlannedChangeset) catalog.SourceCommit {
+		return catalog.SourceCommit{Source: p.Source, Commit: p.Commit}
+	})
+	known := a.commits(ctx, wanted...)
+	return list(planned, func(p buildgraph.PlannedChangeset) api.ChangesetCommit {
+		return api.ChangesetCommit{Source: p.Source, Ref: p.Ref, Commit: known(p.Source, p.Commit)}
+	}), nil
 }

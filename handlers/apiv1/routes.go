@@ -58,7 +58,7 @@ const (
 func (a *API) table() []route {
 	var all []route
 	for _, part := range [][]route{
-		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.compareRoutes(), a.buildRoutes(), a.logRoutes(), a.listRoutes(), a.workerRoutes(), a.accountRoutes(), a.webhookRoutes(),
+		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.compareRoutes(), a.buildRoutes(), a.logRoutes(), a.packageRoutes(), a.sourceRoutes(), a.machineRoutes(), a.workerRoutes(), a.accountRoutes(), a.webhookRoutes(),
 	} {
 		all = append(all, part...)
 	}
@@ -264,8 +264,7 @@ func (a *API) logRoutes() []route {
 	}
 }
 
-// Routes of what is only listed.
-func (a *API) listRoutes() []route {
+func (a *API) packageRoutes() []route {
 	return []route{
 		{
 			method: "GET", path: "/packages/{pkgname}", summary: "A package in sources, base and buildspaces, by pkgname or pkgbase",
@@ -290,6 +289,12 @@ func (a *API) listRoutes() []route {
 				{"of", "python3.13, perl5/5.40, libssl.so.3"}, {"arch", "the architecture; the first when there is none"},
 			},
 		},
+	}
+}
+
+// Routes of sources and what is pushed to them.
+func (a *API) sourceRoutes() []route {
+	return []route{
 		{
 			method: "GET", path: "/sources", summary: "Sources at their base ref", may: buildbtw.User.MayRead,
 			handler: a.sources, answer: api.Page[api.Source]{}, query: paged(
@@ -318,6 +323,12 @@ func (a *API) listRoutes() []route {
 			method: "POST", path: "/sources/{slug}/look", summary: "Look at a source at once, also in its pause after failures",
 			may: buildbtw.User.MayChange, handler: a.lookAtSource, answer: api.Source{}, status: fiber.StatusAccepted,
 		},
+	}
+}
+
+// Routes of build machines, as people see them, and of the history.
+func (a *API) machineRoutes() []route {
+	return []route{
 		{
 			method: "GET", path: "/workers", summary: "Build machines", may: buildbtw.User.MayRead,
 			handler: a.workers, answer: api.Page[api.Worker]{},
