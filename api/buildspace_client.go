@@ -179,21 +179,29 @@ func (c *Client) Workers(ctx context.Context) ([]Worker, error) {
 	return pages[Worker](ctx, c, "/workers", url.Values{})
 }
 
+// WorkerAttempts returns the attempts that ended on a worker, at most so many, newest first.
+func (c *Client) WorkerAttempts(ctx context.Context, name string, limit int) ([]WorkerAttempt, error) {
+	var page Page[WorkerAttempt]
+	return page.Items, c.get(ctx, "/workers/"+url.PathEscape(name)+"/attempts", values("limit", strconv.Itoa(limit)), &page)
+}
+
 // EventFilter selects events.
 type EventFilter struct {
 	Buildspace string
+	Kind       string // what happened: matters, failed, built, iterations, buildspaces, workers; empty: all
+	Actor      string // a person or a worker
 	Since      string // id of the last event that is known
 	Limit      int    // of NewestEvents; 0: 50
 }
 
 // Events returns the events after Since, oldest first.
 func (c *Client) Events(ctx context.Context, f EventFilter) ([]Event, error) {
-	return pages[Event](ctx, c, "/events", values("buildspace", f.Buildspace, "since", f.Since))
+	return pages[Event](ctx, c, "/events", values("buildspace", f.Buildspace, "kind", f.Kind, "actor", f.Actor, "since", f.Since))
 }
 
 // NewestEvents returns the last events, newest first.
 func (c *Client) NewestEvents(ctx context.Context, f EventFilter) ([]Event, error) {
-	query := values("buildspace", f.Buildspace, "newest", "true")
+	query := values("buildspace", f.Buildspace, "kind", f.Kind, "actor", f.Actor, "newest", "true")
 	if f.Limit > 0 {
 		query.Set("limit", strconv.Itoa(f.Limit))
 	}

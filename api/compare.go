@@ -41,9 +41,13 @@ type ComparedSide struct {
 	BuildID string          `json:"build_id,omitempty"` // absent in the base
 	Status  buildbtw.Status `json:"status"`             // waiting and blocked apart; built also when it needed no build
 	Commit  string          `json:"commit,omitempty"`
-	Version string          `json:"version"`
-	Seconds *int            `json:"seconds,omitempty"` // that the build took; absent when it was reused or has not ended
-	Size    int64           `json:"size,omitempty"`    // of the installed package in bytes, in the list of sizes
+	Source  string          `json:"source,omitempty"`
+
+	CommitInfo *Commit `json:"commit_info,omitempty"` // in the list of other commits
+
+	Version string `json:"version"`
+	Seconds *int   `json:"seconds,omitempty"` // that the build took; absent when it was reused or has not ended
+	Size    int64  `json:"size,omitempty"`    // of the installed package in bytes, in the list of sizes
 }
 
 func comparedQuery(a, b string) url.Values { return values("a", a, "b", b) }

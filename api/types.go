@@ -114,6 +114,8 @@ type Commit struct {
 	Subject string     `json:"subject,omitempty"` // first line of the message
 	Author  string     `json:"author,omitempty"`  // name, without the address
 	At      *time.Time `json:"at,omitempty"`
+	Missing bool       `json:"missing,omitempty"` // it is not in the mirror any more
+	URL     string     `json:"url,omitempty"`     // at which the forge shows it
 }
 
 // NewIteration asks for an iteration by hand.
@@ -153,8 +155,9 @@ type Iteration struct {
 	ReasonText string                   `json:"reason_text,omitempty"`
 	Error      string                   `json:"error,omitempty"`
 	CreatedAt  time.Time                `json:"created_at"`
-	Counts     buildbtw.Counts          `json:"counts"`            // builds by status
-	Blocked    int                      `json:"blocked,omitempty"` // of the builds with the status blocked, those that wait for one that failed or was cancelled; not in lists
+	Changesets []ChangesetCommit        `json:"changesets,omitempty"` // with their commits; not in lists
+	Counts     buildbtw.Counts          `json:"counts"`               // builds by status
+	Blocked    int                      `json:"blocked,omitempty"`    // of the builds with the status blocked, those that wait for one that failed or was cancelled; not in lists
 	Total      int                      `json:"total"`
 	Failures   map[string]int           `json:"failures,omitempty"` // failed and flaky builds by the word of their verdict; not in lists
 	Blockers   []Blocker                `json:"blockers,omitempty"`
@@ -163,6 +166,13 @@ type Iteration struct {
 	Latest     *LatestRepository        `json:"latest_repository,omitempty"` // nil while no iteration of the buildspace is complete
 	Upgrade    *Upgrade                 `json:"upgrade,omitempty"`
 	URL        string                   `json:"url"`
+}
+
+// ChangesetCommit is a changeset of an iteration with the commit at which it stands.
+type ChangesetCommit struct {
+	Source string `json:"source"`
+	Ref    string `json:"ref,omitempty"` // empty: the base ref
+	Commit Commit `json:"commit"`
 }
 
 // Blocker is a build that others wait for in vain, with how many.
@@ -278,6 +288,7 @@ type BuildDetail struct {
 	Checks     []Check     `json:"checks"`    // of its packages; empty before they were compared with the base
 	Pipelines  []Pipeline  `json:"pipelines"` // in GitLab, newest first
 
+	CommitInfo Commit      `json:"commit_info"`           // of its source
 	SinceBuilt *SinceBuilt `json:"since_built,omitempty"` // of a build that has a result of its own
 }
 
@@ -289,6 +300,9 @@ type SinceBuilt struct {
 
 	Commit       string `json:"commit"` // of the source that was built
 	CommitBefore string `json:"commit_before,omitempty"`
+
+	Commits     []Commit `json:"commits,omitempty"`      // that Commit has and CommitBefore does not have, the newest first; the first hundred
+	MoreCommits int      `json:"more_commits,omitempty"` // older ones that are not listed
 
 	// Recorded: the installed packages of both attempts are known. Packages are those that
 	// changed: first those with other sonames, then direct dependencies, then the rest.
@@ -378,6 +392,22 @@ type Attempt struct {
 	Memory int64 `json:"memory,omitempty"`
 }
 
+// WorkerAttempt is an attempt that ended on a worker.
+type WorkerAttempt struct {
+	BuildID    string           `json:"build_id"`
+	Number     int              `json:"number"`
+	Pkgbase    string           `json:"pkgbase"`
+	OfBase     bool             `json:"of_base,omitempty"` // a build on the base alone, in no buildspace
+	Buildspace string           `json:"buildspace"`
+	Iteration  int              `json:"iteration"`
+	Slot       int              `json:"slot"`
+	Runner     string           `json:"runner"`
+	Outcome    buildbtw.Outcome `json:"outcome"`
+	StartedAt  time.Time        `json:"started_at"`
+	FinishedAt *time.Time       `json:"finished_at,omitempty"`
+	URL        string           `json:"url"` // of the build
+}
+
 // Reproduction holds three bash scripts. Each builds the commit of a build once more,
 // with the same packages and options, on a machine of the reader's.
 type Reproduction struct {
@@ -391,6 +421,17 @@ type Graph struct {
 	Builds []Build     `json:"builds"`
 	Edges  []GraphEdge `json:"edges"`
 	Cuts   []Cut       `json:"cuts"`
+
+	Times      []BuildTime `json:"times"`                // of the builds that a machine builds, the longest first
+	Unmeasured int         `json:"unmeasured,omitempty"` // builds without a time: they were reused or skipped
+}
+
+// BuildTime is how long a build took or, while it has not ended, how long it is thought to
+// take.
+type BuildTime struct {
+	Build    string  `json:"build"` // id
+	Seconds  float64 `json:"seconds"`
+	Expected bool    `json:"expected,omitempty"` // it has not ended
 }
 
 // GraphEdge is the order of two builds, by id: From must be built before To.
@@ -419,10 +460,13 @@ type DiffArch struct {
 // DiffChange is a build whose commit moved.
 type DiffChange struct {
 	Pkgbase     string `json:"pkgbase"`
+	Source      string `json:"source"`
 	FromCommit  string `json:"from_commit"`
 	ToCommit    string `json:"to_commit"`
 	FromVersion string `json:"from_version"`
 	ToVersion   string `json:"to_version"`
+
+	To *Commit `json:"to,omitempty"` // what is known of to_commit; of the first builds only
 }
 
 // DiffEdge is an edge by pkgbase.
@@ -434,9 +478,12 @@ type DiffEdge struct {
 
 // Source is a source as the mirror knows it.
 type Source struct {
-	Slug    string    `json:"slug"`
-	Ref     string    `json:"ref"`
-	Commit  string    `json:"commit"`
+	Slug   string `json:"slug"`
+	Ref    string `json:"ref"`
+	Commit string `json:"commit"`
+
+	CommitInfo *Commit `json:"commit_info,omitempty"` // absent without a commit
+
 	Pkgbase string    `json:"pkgbase,omitempty"`
 	Version string    `json:"version,omitempty"`
 	Error   string    `json:"error,omitempty"` // why it cannot be planned: file, line and reason

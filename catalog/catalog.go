@@ -46,6 +46,8 @@ type Config struct {
 	IgnoreArch    bool                    // see buildgraph.Options
 	ConfirmAbove  int                     // more builds than this are created only when confirmed
 	Checks        check.Policy            // what findings about built packages mean; nil: all are only shown
+	CommitURL     buildbtw.CommitURL
+	GitLabURL     string // of the sources from GitLab, where CommitURL is empty; empty: there are none
 }
 
 // Catalog holds every source at the base ref, parsed, and the index over them.

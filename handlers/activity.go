@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -14,40 +15,6 @@ import (
 // activityEvents is how many events a page of the history has; builds that changed alike
 // are one line of it.
 const activityEvents = 500
-
-// minorCauses returns the causes that are left out of the history and of feeds, unless
-// somebody asks for every change: those that follow from others, and steps of a build
-// before its end.
-func minorCauses() []buildbtw.Cause {
-	return append(byItself(), buildbtw.CauseLeased, buildbtw.CauseDispatched, buildbtw.CauseReleased, buildbtw.CauseSuperseded)
-}
-
-// activityFilter returns the events of a choice that the page of the history offers.
-func activityFilter(f views.ActivityFilter) (store.EventFilter, error) {
-	e := store.EventFilter{Buildspace: f.Buildspace, Actor: f.Person, Newest: true}
-	switch f.Kind {
-	case "":
-		e.Without = minorCauses()
-	case "failed":
-		e.Only = []buildbtw.Cause{buildbtw.CauseFailed, buildbtw.CauseInfrastructure, buildbtw.CauseLost}
-	case "built":
-		e.Only = []buildbtw.Cause{buildbtw.CauseFinished, buildbtw.CauseReused}
-	case "iterations":
-		e.Kinds = []buildbtw.EventKind{buildbtw.EventIteration}
-	case "buildspaces":
-		e.Kinds = []buildbtw.EventKind{buildbtw.EventBuildspace}
-	case "workers":
-		e.Kinds = []buildbtw.EventKind{buildbtw.EventWorker}
-	case "all":
-	default:
-		var kinds []string
-		for _, k := range views.ActivityKinds() {
-			kinds = append(kinds, k.Kind)
-		}
-		return e, buildbtw.Invalid("%.40q is no kind of activity; there are %s", f.Kind, strings.Join(kinds[1:], ", "))
-	}
-	return e, nil
-}
 
 // activityPage shows the history of all, newest first.
 func (a *App) activityPage(c *fiber.Ctx) error {
@@ -92,7 +59,7 @@ func (a *App) activity(c *fiber.Ctx, nav views.Nav, v views.Activity) (*livePage
 	if v.Buildspace != "" {
 		chosen.Buildspace = v.Buildspace
 	}
-	f, err := activityFilter(chosen)
+	f, err := store.EventFilter{Buildspace: chosen.Buildspace, Actor: chosen.Person, Newest: true}.OfKind(cmp.Or(chosen.Kind, "matters"))
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +68,11 @@ func (a *App) activity(c *fiber.Ctx, nav views.Nav, v views.Activity) (*livePage
 	if err != nil {
 		return nil, err
 	}
-	v.Days = views.ActivityDays(a.eventLines(rows, true), a.Now().Location())
+	lines := a.eventLines(rows, true)
+	if err := a.addEventCommits(c.UserContext(), &a.Store.Reader, rows, lines); err != nil {
+		return nil, err
+	}
+	v.Days = views.ActivityDays(lines, a.Now().Location())
 	if before != 0 {
 		v.Newest = self(c, map[string]string{"before": ""})
 	}

@@ -40,7 +40,7 @@ func TestActivityIsFiltered(t *testing.T) {
 		"kind=built":                         {"4 builds built", "failed", 2},
 		"kind=iterations":                    {"Iteration 1 was created", "failed", 2},
 		"kind=buildspaces&buildspace=other":  {"Created.", "app", 1},
-		"buildspace=other":                   {"4 builds built", "lib", 3},
+		"buildspace=other":                   {"4 builds built", "lib #", 3},
 		"person=" + url.QueryEscape(hostile): {"app", "4 builds", 1},
 		"kind=all&buildspace=lib":            {"blocked", "4 builds", -1},
 	} {

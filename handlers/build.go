@@ -11,6 +11,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildlog"
+	"buildbtw/catalog"
 	"buildbtw/internal/reproduce"
 	"buildbtw/progress"
 	"buildbtw/store"
@@ -124,10 +125,12 @@ func whyNot(rules ...error) string {
 func (a *App) buildView(ctx context.Context, db *store.Reader, row store.BuildRow) (views.BuildDetail, error) {
 	v := views.BuildDetail{
 		BuildLink: linkOf(row), Buildspace: row.Buildspace, Iteration: row.Iteration, Source: row.Source,
-		Commit: cmp.Or(row.SourceCommit, row.Commit), Version: row.VersionWords(), Pkgnames: row.Pkgnames, NotOwned: row.NotOwned, Level: row.Level, NoCheck: row.NoCheck,
+		Version: row.VersionWords(), Pkgnames: row.Pkgnames, NotOwned: row.NotOwned, Level: row.Level, NoCheck: row.NoCheck,
 		TwinOf: row.TwinOf, Changed: a.moment(row.ChangedAt), Retry: row.RetryWords(row.LastTry, a.Now(), clock),
 		Held: row.Held.String(), Reproduce: a.recipes(row),
 	}
+	commit := cmp.Or(row.SourceCommit, row.Commit)
+	v.Commit = a.commitLines(ctx, catalog.SourceCommit{Source: row.Source, Commit: commit})(row.Source, commit)
 	v.Times.Started, v.Times.Finished = a.momentOf(row.StartedAt), a.momentOf(row.FinishedAt)
 	v.Times.Took, v.Times.TimesUsual = a.tookSoFar(row), row.TimesUsual(row.Usual(), a.Now())
 	if row.Status.Running() {
@@ -358,12 +361,13 @@ func (a *App) addSince(ctx context.Context, db *store.Reader, v *views.BuildDeta
 		return err
 	}
 	v.Since = &views.SinceBuilt{
-		Last: a.resultLink(since.Last), FirstFailure: a.resultLink(since.FirstFailure), Commit: views.CommitLine{ID: since.This.Commit},
+		Last: a.resultLink(since.Last), FirstFailure: a.resultLink(since.FirstFailure), Commit: v.Commit,
 		Recorded: since.Recorded(), Packages: since.Packages,
 	}
 	v.Since.First = since.FirstFailure != nil && since.FirstFailure.BuildID == row.ID
 	if since.Last != nil && since.Last.Commit != since.This.Commit {
-		v.Since.Before = &views.CommitLine{ID: since.Last.Commit}
+		before := a.commitLines(ctx, catalog.SourceCommit{Source: row.Source, Commit: since.Last.Commit})(row.Source, since.Last.Commit)
+		v.Since.Before, v.Since.Span = &before, a.commitSpan(ctx, row.Source, since.Last.Commit, since.This.Commit)
 	}
 	return nil
 }

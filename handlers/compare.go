@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"errors"
 	"strings"
 
@@ -67,9 +68,7 @@ func (a *App) comparePage(c *fiber.Ctx) error {
 		default:
 			lines = nil
 		}
-		for _, d := range lines {
-			list.Lines = append(list.Lines, compareLine(d))
-		}
+		list.Lines = a.compareLines(c.UserContext(), l, lines)
 		v.Lists = append(v.Lists, list)
 	}
 	if err := a.addCompareChoice(c, &v); err != nil {
@@ -145,6 +144,26 @@ func (a *App) addCompareChoice(c *fiber.Ctx, v *views.Compare) error {
 	}
 	v.Choice = append(v.Choice, views.CompareChoice{Name: buildbtw.IterationName{Base: true}.String(), Words: "the base repositories"})
 	return add("")
+}
+
+// compareLines returns lines of a list as the page shows them; builds of other commits with
+// what is known of the second one.
+func (a *App) compareLines(ctx context.Context, l buildbtw.CompareList, lines []progress.Difference) []views.CompareLine {
+	var shown []views.CompareLine
+	for _, d := range lines {
+		shown = append(shown, compareLine(d))
+	}
+	if l != buildbtw.CompareOtherCommit {
+		return shown
+	}
+	moves := make([]commitMove, len(lines))
+	for i, d := range lines {
+		moves[i] = commitMove{d.B.Source, d.A.Commit, d.B.Commit}
+	}
+	for i, line := range a.movedTo(ctx, moves) {
+		shown[i].B.Line = line
+	}
+	return shown
 }
 
 func compareLine(d progress.Difference) views.CompareLine {

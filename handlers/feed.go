@@ -170,7 +170,7 @@ func (a *App) newsEvents(ctx context.Context, buildspace string) (news []store.E
 
 // noNews returns the causes after which no build needs somebody who was not there.
 func noNews() []buildbtw.Cause {
-	return append(minorCauses(), buildbtw.CauseFinished, buildbtw.CauseReused, buildbtw.CauseUnchanged, buildbtw.CauseExcluded,
+	return append(store.MinorCauses(), buildbtw.CauseFinished, buildbtw.CauseReused, buildbtw.CauseUnchanged, buildbtw.CauseExcluded,
 		buildbtw.CauseRetried, buildbtw.CauseResumed, buildbtw.CauseForced, buildbtw.CauseCancelled, buildbtw.CauseStopped)
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildlog"
-	"buildbtw/git/gitmirror"
 	"buildbtw/handlers/transfer"
 	"buildbtw/store"
 	"buildbtw/views"
@@ -68,12 +67,18 @@ func (a *App) fixable(ctx context.Context, failed []store.FixableBuild) []views.
 	if err != nil {
 		a.Log.WarnContext(ctx, "newer commits of failed builds cannot be read", "error", err)
 	}
+	var moves []commitMove
+	for _, b := range failed {
+		if commit, pushed := newer[b.ID]; pushed {
+			moves = append(moves, commitMove{b.Source, b.Commit, commit.ID})
+		}
+	}
+	lines := a.movedTo(ctx, moves)
 	list := make([]views.FixableBuild, len(failed))
 	for i, b := range failed {
 		list[i] = views.FixableBuild{Build: buildLink(b.BuildRef), Source: b.Source, Commit: b.Commit, Error: errorLink(b.ID, b.FirstError)}
-		if commit, pushed := newer[b.ID]; pushed {
-			line := a.commitLine(commit)
-			list[i].Newer = &line
+		if _, pushed := newer[b.ID]; pushed {
+			list[i].Newer, lines = &lines[0], lines[1:]
 		}
 	}
 	return list
@@ -128,12 +133,4 @@ func (a *App) addFixes(ctx context.Context, needs []views.Need) ([]views.Need, e
 		shown = append(shown, n)
 	}
 	return shown, nil
-}
-
-func (a *App) commitLine(c gitmirror.Commit) views.CommitLine {
-	line := views.CommitLine{ID: c.ID, Subject: c.Subject, Author: c.Author}
-	if !c.Time.IsZero() {
-		line.At = a.moment(c.Time)
-	}
-	return line
 }

@@ -13,6 +13,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/buildgraph"
+	"buildbtw/catalog"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 	"buildbtw/views"
@@ -116,6 +117,7 @@ func (a *App) iterationView(c *fiber.Ctx, name string, number int) (views.Iterat
 			if err != nil {
 				return v, err
 			}
+			diff = a.withCommits(c.UserContext(), diff)
 			v.Diff = &diff
 		}
 		iterations, err := a.Store.Iterations(c.UserContext(), name)
@@ -249,9 +251,7 @@ func (a *App) addIteration(ctx context.Context, v *views.Iteration, number int, 
 	if len(planned) > 0 { // else there is no plan, and v has the changesets of the buildspace
 		v.Changesets = nil
 	}
-	for _, p := range planned {
-		v.Changesets = append(v.Changesets, views.IterationChangeset{Source: p.Source, Ref: p.Ref, Commit: p.Commit})
-	}
+	a.addChangesets(ctx, v, planned)
 	warnings, err := a.Store.Warnings(ctx, row.ID)
 	if err != nil {
 		return err
@@ -288,6 +288,18 @@ func (a *App) addIteration(ctx context.Context, v *views.Iteration, number int, 
 		}
 	}
 	return errors.Join(a.addOverlaps(ctx, v, row), a.addForecast(ctx, v, row))
+}
+
+// addChangesets adds the changesets of an iteration with their commits.
+func (a *App) addChangesets(ctx context.Context, v *views.Iteration, planned []buildgraph.PlannedChangeset) {
+	wanted := make([]catalog.SourceCommit, len(planned))
+	for i, p := range planned {
+		wanted[i] = catalog.SourceCommit{Source: p.Source, Commit: p.Commit}
+	}
+	line := a.commitLines(ctx, wanted...)
+	for _, p := range planned {
+		v.Changesets = append(v.Changesets, views.IterationChangeset{Source: p.Source, Ref: p.Ref, Commit: line(p.Source, p.Commit)})
+	}
 }
 
 // addBlockers adds the failed builds that block most, what fixing them is worth and
@@ -354,7 +366,11 @@ func (a *App) iterationLines(rows []store.IterationRow) []views.IterationLine {
 // events returns a part of the history as pages show it.
 func (a *App) events(ctx context.Context, db *store.Reader, f store.EventFilter) ([]views.EventLine, error) {
 	rows, err := db.Events(ctx, f)
-	return a.eventLines(rows, f.BuildID == 0), err
+	if err != nil {
+		return nil, err
+	}
+	lines := a.eventLines(rows, f.BuildID == 0)
+	return lines, a.addEventCommits(ctx, db, rows, lines)
 }
 
 // eventLines returns events as pages show them; with named each has a link to its
@@ -476,7 +492,9 @@ func (a *App) diff(ctx context.Context, buildspace string, from, to int) (views.
 			EdgesAdded: len(changes.EdgesAdded), EdgesRemoved: len(changes.EdgesRemoved),
 		}
 		for _, c := range changes.Changed {
-			one.Changed = append(one.Changed, views.DiffChange(c))
+			one.Changed = append(one.Changed, views.DiffChange{
+				Pkgbase: c.Pkgbase, Source: c.Source, FromCommit: c.FromCommit, ToCommit: c.ToCommit, FromVersion: c.FromVersion, ToVersion: c.ToVersion,
+			})
 		}
 		diff.Architectures = append(diff.Architectures, one)
 	}

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"net/url"
 	"slices"
 	"strings"
@@ -33,7 +34,7 @@ func (a *App) packagePage(c *fiber.Ctx) error {
 	// A push passes the catalog, not the store.
 	w := watched{topics: []string{topicAll}, query: []string{"arch"}, period: sourcesPeriod, seconds: 10}
 	return a.renderLive(c, w, func() (*livePage, error) {
-		v := a.packageView(info)
+		v := a.packageView(c.UserContext(), info)
 		if p := info.Source; p != nil {
 			v.Users = usersOf(p.Users[:min(len(p.Users), pageUsers)])
 			if user(c).MayChange() == nil {
@@ -71,13 +72,14 @@ func (a *App) sourceInstead(c *fiber.Ctx, otherwise error) error {
 }
 
 // packageView returns a package as its page shows it.
-func (a *App) packageView(info catalog.PackageInfo) views.PackageDetail {
+func (a *App) packageView(ctx context.Context, info catalog.PackageInfo) views.PackageDetail {
 	v := views.PackageDetail{
 		Name: info.Name, Pkgbase: info.Pkgbase, Architecture: info.Architecture, Architectures: a.Catalog.Architectures,
 		Provides: info.Provides, Sonames: info.Sonames, Links: info.Links, FeedURL: views.PackageURL(info.Name) + "/feed.atom",
 	}
 	if p := info.Source; p != nil {
-		v.Source, v.Commit, v.Version, v.Description, v.Homepage = p.Source, p.Commit, p.Version, p.Desc, p.URL
+		v.Source, v.Version, v.Description, v.Homepage = p.Source, p.Version, p.Desc, p.URL
+		v.Commit = a.commitLines(ctx, catalog.SourceCommit{Source: p.Source, Commit: p.Commit})(p.Source, p.Commit)
 		v.Pkgnames, v.Optional, v.UserTotal = p.Pkgnames, p.Optional, len(p.Users)
 		for _, n := range p.Needs {
 			v.Needs = append(v.Needs, views.NeedLine{Dependency: n.Dependency, Kinds: n.Kinds.Names(), By: n.By})
@@ -153,7 +155,7 @@ func (a *App) packageUsersPage(c *fiber.Ctx) error {
 		next = users[usersPerPage-1].Pkgbase
 	}
 	v := views.PackageUsers{
-		Package: a.packageView(info), Users: usersOf(users), Kind: kind, First: firstPage(c, cursor), Next: nextPage(c, next),
+		Package: a.packageView(c.UserContext(), info), Users: usersOf(users), Kind: kind, First: firstPage(c, cursor), Next: nextPage(c, next),
 	}
 	s := a.shell(c, views.NavSources, v.Title())
 	s.Crumbs = []views.Crumb{{Label: "Sources", URL: "/sources"}, {Label: info.Name, URL: views.PackageURL(info.Name)}, {Label: "Dependents"}}

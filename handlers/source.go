@@ -77,12 +77,12 @@ func (a *App) sourcesLive(c *fiber.Ctx) (*livePage, error) {
 	v.First = firstPage(c, cursor)
 	if v.BrokenOnly {
 		part, next := partOf(broken, cursor)
-		v.Broken, v.Next = a.sourceLines(part), nextPage(c, next)
+		v.Broken, v.Next = a.sourceLines(c.UserContext(), part), nextPage(c, next)
 	} else {
 		part, next := partOf(readable, cursor)
-		v.Lines, v.Next = a.sourceLines(part), nextPage(c, next)
+		v.Lines, v.Next = a.sourceLines(c.UserContext(), part), nextPage(c, next)
 		if cursor == "" {
-			v.Broken = a.sourceLines(broken[:min(len(broken), firstBroken)])
+			v.Broken = a.sourceLines(c.UserContext(), broken[:min(len(broken), firstBroken)])
 			v.BrokenLeft = len(broken) - len(v.Broken)
 		}
 	}
@@ -102,18 +102,23 @@ func partOf(list []catalog.Source, cursor string) (part []catalog.Source, next s
 	return list[:sourcesPerPage], list[sourcesPerPage-1].Slug
 }
 
-func (a *App) sourceLines(list []catalog.Source) []views.SourceLine {
+func (a *App) sourceLines(ctx context.Context, list []catalog.Source) []views.SourceLine {
+	wanted := make([]catalog.SourceCommit, len(list))
+	for i, s := range list {
+		wanted[i] = catalog.SourceCommit{Source: s.Slug, Commit: s.Commit}
+	}
+	line := a.commitLines(ctx, wanted...)
 	var lines []views.SourceLine
 	for _, s := range list {
-		lines = append(lines, a.sourceLine(s))
+		lines = append(lines, a.sourceLine(s, line(s.Slug, s.Commit)))
 	}
 	return lines
 }
 
-func (a *App) sourceLine(s catalog.Source) views.SourceLine {
+func (a *App) sourceLine(s catalog.Source, commit views.CommitLine) views.SourceLine {
 	look := a.Catalog.Look(s.Slug)
 	return views.SourceLine{
-		Slug: s.Slug, Ref: s.Ref, Commit: s.Commit, Pkgbase: s.Pkgbase, Version: s.Version, Error: s.Error,
+		Slug: s.Slug, Ref: s.Ref, Commit: commit, Pkgbase: s.Pkgbase, Version: s.Version, Error: s.Error,
 		Since: a.moment(look.Since), Next: a.moment(look.Next),
 	}
 }
@@ -166,14 +171,7 @@ func (a *App) lookAtSource(c *fiber.Ctx) error {
 
 // sourceView reads the packages of a source and the buildspaces that change it.
 func (a *App) sourceView(ctx context.Context, s catalog.Source) (views.SourceDetail, error) {
-	v := views.SourceDetail{SourceLine: a.sourceLine(s), Notes: s.Notes}
-	if s.Commit != "" {
-		read, err := a.Sources.ReadSrcinfos(ctx, []string{s.Commit})
-		if err != nil {
-			return v, err
-		}
-		v.Committed = a.moment(read[s.Commit].Time)
-	}
+	v := views.SourceDetail{SourceLine: a.sourceLines(ctx, []catalog.Source{s})[0], Notes: s.Notes}
 	names := map[string]bool{}
 	for _, arch := range a.Catalog.Architectures {
 		p, err := a.Catalog.Package(arch, s.Pkgbase)

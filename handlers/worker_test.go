@@ -7,6 +7,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/store/storetest"
+	"buildbtw/views"
 )
 
 func TestWithoutWorkersThePageTellsHowToStartOne(t *testing.T) {
@@ -86,4 +87,8 @@ func TestAWorkerHasAPage(t *testing.T) {
 	s.get(t, "/workers").wants(t, "#worker-w1 .machine", "Load 3.2 of 8 cores")
 	s.get(t, "/workers").wants(t, "#worker-w1 a[href='/workers/w1']", "w1")
 	s.get(t, "/workers/nobody").wantsStatus(t, http.StatusNotFound)
+	s.get(t, "/workers/named/w1").wants(t, "h1", "w1") // so that one called time has a page
+	if views.WorkerURL("time") != "/workers/named/time" || views.WorkerURL("w1") != "/workers/w1" {
+		t.Error("a worker called time has the address of what all of them did")
+	}
 }

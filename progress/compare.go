@@ -48,6 +48,7 @@ type Difference struct {
 type ComparedSide struct {
 	BuildID int64           // 0: none, as in the base
 	Status  buildbtw.Status // as people read it; built for packages of the base
+	Source  string
 	Commit  string
 	Version string
 	Seconds int   // that the build took; -1: unknown, or its packages were reused
@@ -145,7 +146,7 @@ func (s *compared) load(ctx context.Context, db *store.Reader) error {
 	byID, stages := make(map[int64]ComparedSide, len(builds)), map[int64]int{}
 	for _, b := range builds {
 		_, is := slices.BinarySearch(stuck, b.ID)
-		side := ComparedSide{BuildID: b.ID, Status: b.Status.Shown(is), Commit: b.Commit, Version: b.Version, Seconds: b.Seconds}
+		side := ComparedSide{BuildID: b.ID, Status: b.Status.Shown(is), Source: b.Source, Commit: b.Commit, Version: b.Version, Seconds: b.Seconds}
 		if b.Status.Satisfies(b.SkipReason) { // what is skipped as unchanged has packages that will do
 			side.Status = buildbtw.StatusBuilt
 		}

@@ -15,6 +15,7 @@ type ComparedBuild struct {
 	Architecture string
 	Pkgbase      string
 	Stage        int
+	Source       string
 	Commit       string
 	Version      string
 	Status       buildbtw.Status
@@ -34,7 +35,7 @@ func (q *Reader) ComparedBuilds(ctx context.Context, iteration int64) ([]Compare
 	var list []ComparedBuild
 	for rows.Next() {
 		var b ComparedBuild
-		err := rows.Scan(&b.ID, &b.Architecture, &b.Pkgbase, &b.Stage, &b.Commit, &b.Version, &b.Status, &b.SkipReason, &b.Reused, &b.Seconds)
+		err := rows.Scan(&b.ID, &b.Architecture, &b.Pkgbase, &b.Stage, &b.Source, &b.Commit, &b.Version, &b.Status, &b.SkipReason, &b.Reused, &b.Seconds)
 		if err != nil {
 			return nil, fmt.Errorf("list the builds of iteration %d: %w", iteration, err)
 		}

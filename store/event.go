@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/uptrace/bun"
 
@@ -33,6 +34,43 @@ type EventFilter struct {
 	Without    []buildbtw.Cause // leaves these out: what follows by itself from other events
 	Kinds      []buildbtw.EventKind
 	Actor      string // a user, a worker, or buildbtw.System
+}
+
+// MinorCauses returns the causes that are left out of the history and of feeds, unless
+// somebody asks for every change: those that follow from others, and steps of a build
+// before its end.
+func MinorCauses() []buildbtw.Cause {
+	return []buildbtw.Cause{
+		buildbtw.CausePlanned, buildbtw.CauseReady, buildbtw.CauseLeased, buildbtw.CauseDispatched, buildbtw.CauseReleased, buildbtw.CauseSuperseded,
+	}
+}
+
+// ActivityKinds are the choices of what happened; the first is what people do and how builds
+// end.
+func ActivityKinds() []string {
+	return []string{"matters", "failed", "built", "iterations", "buildspaces", "workers", "all"}
+}
+
+// OfKind returns the filter for a choice of ActivityKinds. The error is Invalid.
+func (f EventFilter) OfKind(kind string) (EventFilter, error) {
+	switch kind {
+	case "matters":
+		f.Without = MinorCauses()
+	case "failed":
+		f.Only = []buildbtw.Cause{buildbtw.CauseFailed, buildbtw.CauseInfrastructure, buildbtw.CauseLost}
+	case "built":
+		f.Only = []buildbtw.Cause{buildbtw.CauseFinished, buildbtw.CauseReused}
+	case "iterations":
+		f.Kinds = []buildbtw.EventKind{buildbtw.EventIteration}
+	case "buildspaces":
+		f.Kinds = []buildbtw.EventKind{buildbtw.EventBuildspace}
+	case "workers":
+		f.Kinds = []buildbtw.EventKind{buildbtw.EventWorker}
+	case "all":
+	default:
+		return f, buildbtw.Invalid("%.40q is no kind of activity; there are %s", kind, strings.Join(ActivityKinds(), ", "))
+	}
+	return f, nil
 }
 
 // record writes an event that is not about a build's status; move does those.

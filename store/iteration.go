@@ -251,6 +251,7 @@ type ArchDiff struct {
 // BuildChange is a build whose commit moved.
 type BuildChange struct {
 	Pkgbase     string
+	Source      string
 	FromCommit  string
 	ToCommit    string
 	FromVersion string
@@ -301,7 +302,7 @@ type snapshot struct {
 	edges  map[edgeName]buildbtw.EdgeKinds
 }
 
-type version struct{ commit, version string }
+type version struct{ source, commit, version string }
 
 type edgeName struct{ from, to string }
 
@@ -310,6 +311,7 @@ func snapshots(ctx context.Context, q *Reader, iteration int64) (map[string]snap
 		ID           int64  `bun:"id"`
 		Architecture string `bun:"architecture"`
 		Name         string `bun:"name"`
+		Source       string `bun:"source"`
 		Commit       string `bun:"commit_id"`
 		Version      string `bun:"version"`
 	}
@@ -323,7 +325,7 @@ func snapshots(ctx context.Context, q *Reader, iteration int64) (map[string]snap
 		if _, found := all[b.Architecture]; !found {
 			all[b.Architecture] = snapshot{map[string]version{}, map[edgeName]buildbtw.EdgeKinds{}}
 		}
-		all[b.Architecture].builds[b.Name] = version{b.Commit, b.Version}
+		all[b.Architecture].builds[b.Name] = version{b.Source, b.Commit, b.Version}
 		place[b.ID] = i
 	}
 	var edges []struct {
@@ -358,7 +360,7 @@ func compare(before, after snapshot) ArchDiff {
 	for _, name := range slices.Sorted(maps.Keys(after.builds)) {
 		a, b := before.builds[name], after.builds[name]
 		if _, found := before.builds[name]; found && a.commit != b.commit {
-			d.Changed = append(d.Changed, BuildChange{name, a.commit, b.commit, a.version, b.version})
+			d.Changed = append(d.Changed, BuildChange{name, b.source, a.commit, b.commit, a.version, b.version})
 		}
 	}
 	return d

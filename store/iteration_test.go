@@ -249,7 +249,7 @@ func TestDiffNamesWhatChanged(t *testing.T) {
 	}
 	want := store.Diff{From: 1, To: 2, Architectures: map[string]store.ArchDiff{"x86_64": {
 		Added: []string{"new", "new@2"}, Removed: []string{"old"},
-		Changed:      []store.BuildChange{{Pkgbase: "lib", FromCommit: second.Changesets[0].Commit, ToCommit: "b", FromVersion: "1.0-1", ToVersion: "2.0-1"}},
+		Changed:      []store.BuildChange{{Pkgbase: "lib", Source: "lib", FromCommit: second.Changesets[0].Commit, ToCommit: "b", FromVersion: "1.0-1", ToVersion: "2.0-1"}},
 		EdgesAdded:   []store.EdgeChange{{From: "app", To: "new", Kinds: buildbtw.EdgeDepends}, {From: "new", To: "new@2", Kinds: buildbtw.EdgeDepends}},
 		EdgesRemoved: []store.EdgeChange{{From: "lib", To: "old", Kinds: buildbtw.EdgeDepends}, {From: "old", To: "app", Kinds: buildbtw.EdgeDepends}},
 	}}}

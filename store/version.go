@@ -58,6 +58,15 @@ func (q *Reader) BumpsOfCommits(ctx context.Context, commits []string) ([]Bump, 
 	return list, nil
 }
 
+// BumpsMade lists those of the commits that are bumps.
+func (q *Reader) BumpsMade(ctx context.Context, commits []string) ([]Bump, error) {
+	var list []Bump
+	if err := q.list(ctx, &list, "bumps_made", args{"commits": textList(commits)}); err != nil {
+		return nil, fmt.Errorf("list the bumps among %d commits: %w", len(commits), err)
+	}
+	return list, nil
+}
+
 // BumpedIteration is an iteration, with whether bumps must be kept for it.
 type BumpedIteration struct {
 	ID         int64  `bun:"id"`

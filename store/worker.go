@@ -274,6 +274,7 @@ func (t *tx) quarantine(ctx context.Context, c quarantineChange) error {
 // WorkerAttempt is an attempt with the build that it was made for. One on the base alone
 // has no buildspace and iteration.
 type WorkerAttempt struct {
+	ID          int64                 `bun:"id"` // of those of one worker only
 	Worker      string                `bun:"worker"`
 	Slot        int                   `bun:"slot"`
 	Number      int                   `bun:"number"`
@@ -323,6 +324,32 @@ func (q *Reader) WorkerHistory(ctx context.Context, recent int) (WorkerHistory, 
 		return h, fmt.Errorf("list what workers did: %w", err)
 	}
 	return h, nil
+}
+
+// WorkerAttempts lists the finished attempts of a worker, the newest first, from the one after
+// that with the id before; 0 begins with the newest. It returns NotFound for a worker that
+// neither is known nor has finished one.
+func (q *Reader) WorkerAttempts(ctx context.Context, worker string, before int64, limit int) ([]WorkerAttempt, error) {
+	limit, err := pageLimit(limit)
+	if err != nil {
+		return nil, err
+	}
+	rows := []WorkerAttempt{}
+	err = q.list(ctx, &rows, "attempts_of_worker", args{"worker": worker, "before": before, "limit": limit})
+	if err != nil {
+		return nil, fmt.Errorf("list the attempts of worker %s: %w", worker, err)
+	}
+	if len(rows) > 0 || before != 0 {
+		return rows, nil
+	}
+	workers, err := q.Workers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(workers, func(w WorkerRow) bool { return w.Name == worker }) {
+		return nil, buildbtw.NotFound("there is no worker %.80q", worker)
+	}
+	return rows, nil
 }
 
 const (

@@ -19,10 +19,10 @@ import (
 type PackageDetail struct {
 	Name, Pkgbase  string
 	Architecture   string
-	Architectures  []string // that the server builds for
-	Source         string   // slug; empty when no source makes it
-	Commit         string
-	Version        string // in the sources
+	Architectures  []string   // that the server builds for
+	Source         string     // slug; empty when no source makes it
+	Commit         CommitLine // zero without a source
+	Version        string     // in the sources
 	Description    string
 	Homepage       string
 	BaseRepository string // that has it; empty when the base does not
@@ -334,7 +334,7 @@ func packageFacts(v PackageDetail) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = Commit(v.Commit).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = commitWords(v.Commit).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

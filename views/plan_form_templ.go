@@ -513,7 +513,7 @@ func planCompared(d Diff) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = diffBody(d, diffShown).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = diffBody(d, DiffShown).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -185,8 +185,14 @@ func PackageURL(pkgname string) string { return "/packages/" + url.PathEscape(pk
 // SourceURL is the address of a source's page.
 func SourceURL(slug string) string { return "/sources/" + url.PathEscape(slug) }
 
-// WorkerURL is where the page of the workers shows one of them.
-func WorkerURL(name string) string { return "/workers/" + url.PathEscape(name) }
+// WorkerURL is the address of a worker's page. One called "time" has another address than
+// all others: /workers/time shows what all of them did.
+func WorkerURL(name string) string {
+	if name == "time" {
+		return "/workers/named/time"
+	}
+	return "/workers/" + url.PathEscape(name)
+}
 
 // WorkerID is the id of the element that shows a worker.
 func WorkerID(name string) string { return "worker-" + name }

@@ -135,7 +135,7 @@ func TestTextOfOthersStaysText(t *testing.T) {
 	t.Parallel()
 	const evil = `"><script>alert(1)</script><img src=x onerror=alert(2)>`
 	b := BuildDetail{
-		BuildLink: BuildLink{Pkgbase: evil, Architecture: evil, Status: buildbtw.StatusFailed}, Buildspace: evil, Source: evil, Commit: evil,
+		BuildLink: BuildLink{Pkgbase: evil, Architecture: evil, Status: buildbtw.StatusFailed}, Buildspace: evil, Source: evil, Commit: CommitLine{ID: evil, Subject: evil, Author: evil},
 		Version: evil, Pkgnames: []string{evil}, Chain: []ReasonLink{{Reason: evil}},
 		Attempts: []AttemptLine{{Worker: evil, Runner: evil, Message: evil, Outcome: evil}}, Log: &Log{Text: evil},
 		Packages: PackageList{
@@ -163,6 +163,35 @@ func TestTextOfOthersStaysText(t *testing.T) {
 	}
 	if !strings.Contains(document.Find("h1").Text(), evil) {
 		t.Error("the text itself is gone")
+	}
+}
+
+// So is the text of commits, on each page that shows it, and the address of the forge runs
+// nothing.
+func TestTextOfCommitsStaysText(t *testing.T) {
+	t.Parallel()
+	const evil = `"><script>alert(1)</script><img src=x onerror=alert(2)>`
+	c := CommitLine{ID: evil, Subject: evil, Author: evil, URL: "javascript:alert(3)"}
+	for name, content := range map[string]templ.Component{
+		"commits": SourceCommitsContent(SourceCommits{
+			Slug: evil, From: &c, To: c, Commits: []CommitLine{c}, Behind: 1, Diff: []CodeLine{{Kind: "+", Text: evil}, {Kind: evil, Text: evil}},
+			Files: []ChangedFile{{Path: evil, Status: evil}},
+		}),
+		"pushes": PushesContent(Pushes{Lines: []PushLine{{Source: evil, Ref: evil, Commit: c, Followers: []string{evil}, Caused: []PushCause{{Buildspace: evil}}}}}),
+		"since":  sinceBuilt(&SinceBuilt{Last: &ResultLink{Buildspace: evil}, Before: &c, Commit: c, Span: &CommitSpan{Total: 1, Commits: []CommitLine{c}, URL: "/"}}),
+		"diff":   diffBody(Diff{Architectures: []DiffArch{{Architecture: evil, Changed: []DiffChange{{Pkgbase: evil, Source: evil, To: c}}}}}, DiffShown),
+		"event":  eventWords(EventLine{Commits: []EventCommit{{Source: evil, Commit: c}}}),
+	} {
+		document := render(t, content)
+		if n := document.Find("script, img, [onerror], a[href^='javascript:']").Length(); n != 0 {
+			t.Errorf("%s: %d elements came out of text", name, n)
+		}
+		if !strings.Contains(document.Find(".subject").Text(), evil) {
+			t.Errorf("%s: the text itself is gone", name)
+		}
+		if document.Find("a.commit-link[rel~=noopener]").Length() == 0 {
+			t.Errorf("%s: no link to the forge", name)
+		}
 	}
 }
 

@@ -22,9 +22,11 @@ func (a *app) activityCommand() *cobra.Command {
 		Use:   "activity [NAME]",
 		Short: "Show what happened: of a buildspace, or of all",
 		Long: `Shows the latest events, the newest last: who did what, which builds started, ended
-and were skipped, what happened to workers. --follow goes on as they happen.`,
+and were skipped, what happened to workers. --kind and --by choose some of them; --follow
+goes on as they happen.`,
 		Example: `  bbtw activity curl-openssl-4
   bbtw activity -n 200 -o wide
+  bbtw activity --kind failed --by build-3
   bbtw activity --follow --json | jq -r .message`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,6 +51,8 @@ and were skipped, what happened to workers. --follow goes on as they happen.`,
 		},
 	}
 	cli.ShortNumber(cmd.Flags(), &f.Limit, "number", "n", 50, 1, 500, "how many events")
+	cli.Word(cmd.Flags(), &f.Kind, "kind", "", "what happened: matters for what people do and how builds end, failed, built, iterations, buildspaces or workers (default: all)", "matters", "failed", "built", "iterations", "buildspaces", "workers", "all")
+	cmd.Flags().StringVar(&f.Actor, "by", "", "only what this person or worker did")
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on as events happen; with --json one document after the other")
 	l.register(cmd.Flags())
 	cmd.ValidArgsFunction = a.complete(buildspaceNames)

@@ -113,7 +113,11 @@ func (a *app) printDiff(d api.Diff) {
 func diffLines(d api.DiffArch) []string {
 	var lines []string
 	for _, c := range d.Changed {
-		lines = append(lines, fmt.Sprintf("~ %s %s → %s (%.7s → %.7s)", c.Pkgbase, c.FromVersion, c.ToVersion, c.FromCommit, c.ToCommit))
+		line := fmt.Sprintf("~ %s %s → %s (%.7s → %.7s)", c.Pkgbase, c.FromVersion, c.ToVersion, c.FromCommit, c.ToCommit)
+		if c.To != nil {
+			line += commitText(*c.To)
+		}
+		lines = append(lines, line)
 	}
 	for _, name := range d.Added {
 		lines = append(lines, "+ "+name)

@@ -45,9 +45,12 @@ func commandLines() [][]string {
 		{"log", "--grep", "lib", "work/lib"},
 		{"log", "999"},
 		{"activity", "work"},
+		{"commits", "lib"},
+		{"pushes"},
 		{"sources"},
 		{"sources", "look", "lib"},
 		{"workers"},
+		{"workers", "attempts", "one"},
 		{"workers", "drain", "one"},
 		{"workers", "resume", "one"},
 		{"workers", "forget", "one"}, // is connected

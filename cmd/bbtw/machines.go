@@ -3,12 +3,14 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"buildbtw/api"
+	"buildbtw/cmd/internal/cli"
 	"buildbtw/pacman/alpm"
 )
 
@@ -20,6 +22,8 @@ func (a *app) sourcesCommand() *cobra.Command {
 		{name: "VERSION", text: func(s row) string { return s.Version }, by: func(a, b row) int { return alpm.Vercmp(a.Version, b.Version) }},
 		{name: "COMMIT", text: func(s row) string { return fmt.Sprintf("%.12s", s.Commit) }},
 		{name: "TROUBLE", text: func(s row) string { return cmp.Or(s.Error, strings.Join(s.Notes, "; ")) }, status: func(row) string { return "broken" }},
+		{name: "SUBJECT", wide: true, text: func(s row) string { return sourceCommit(s).Subject }},
+		{name: "AUTHOR", wide: true, text: func(s row) string { return sourceCommit(s).Author }},
 		{name: "PKGBASE", wide: true, text: func(s row) string { return s.Pkgbase }},
 		{name: "REF", wide: true, text: func(s row) string { return s.Ref }},
 		{name: "READ", wide: true, text: func(s row) string { return age(s.Read, time.Now()) + " ago" }, by: func(a, b row) int { return a.Read.Compare(b.Read) }},
@@ -74,6 +78,14 @@ func (a *app) sourcesCommand() *cobra.Command {
 	return cmd
 }
 
+// sourceCommit is what is known of a source's commit.
+func sourceCommit(s api.Source) api.Commit {
+	if s.CommitInfo == nil {
+		return api.Commit{}
+	}
+	return *s.CommitInfo
+}
+
 func (a *app) workersCommand() *cobra.Command {
 	type row = api.Worker
 	l := listing[row]{name: func(w row) string { return w.Name }, columns: []column[row]{
@@ -107,6 +119,7 @@ func (a *app) workersCommand() *cobra.Command {
 		Short: "List the workers, and what each builds now",
 		Example: `  bbtw workers
   bbtw workers -o wide --sort=-busy
+  bbtw workers attempts build-3
   bbtw workers drain build-3
   bbtw workers resume build-3
   bbtw workers forget old-laptop`,
@@ -124,8 +137,62 @@ func (a *app) workersCommand() *cobra.Command {
 		},
 	}
 	l.register(cmd.Flags())
-	cmd.AddCommand(a.drainWorkerCommand(), a.resumeWorkerCommand(), a.forgetWorkerCommand())
+	cmd.AddCommand(a.workerAttemptsCommand(), a.drainWorkerCommand(), a.resumeWorkerCommand(), a.forgetWorkerCommand())
 	return cmd
+}
+
+func (a *app) workerAttemptsCommand() *cobra.Command {
+	limit := 0
+	type row = api.WorkerAttempt
+	l := listing[row]{columns: []column[row]{
+		{name: "ENDED", text: func(t row) string { return endedAgo(t) }},
+		{name: "BUILD", text: func(t row) string {
+			return buildName(api.Build{Buildspace: t.Buildspace, Pkgbase: t.Pkgbase, OfBase: t.OfBase})
+		}},
+		{name: "ATTEMPT", text: func(t row) string { return strconv.Itoa(t.Number) }},
+		{name: "OUTCOME", text: func(t row) string { return string(t.Outcome) }, status: func(t row) string { return string(t.Outcome) }},
+		{name: "TOOK", text: func(t row) string { return inWords(attemptSeconds(t)) }, by: func(a, b row) int { return cmp.Compare(attemptSeconds(a), attemptSeconds(b)) }},
+		{name: "ID", wide: true, text: func(t row) string { return t.BuildID }},
+		{name: "SLOT", wide: true, text: func(t row) string { return strconv.Itoa(t.Slot + 1) }},
+		{name: "RUNNER", wide: true, text: func(t row) string { return t.Runner }},
+	}}
+	cmd := &cobra.Command{
+		Use:   "attempts NAME",
+		Short: "List the attempts that ended on a worker, newest first",
+		Example: `  bbtw workers attempts build-3
+  bbtw workers attempts build-3 -n 500 --json | jq 'map(select(.outcome == "lost")) | length'`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			attempts, err := c.WorkerAttempts(cmd.Context(), args[0], limit)
+			if err != nil {
+				return err
+			}
+			return l.print(a, attempts)
+		},
+		ValidArgsFunction: a.complete(workerNames),
+	}
+	cli.ShortNumber(cmd.Flags(), &limit, "number", "n", 50, 1, 500, "how many attempts")
+	l.register(cmd.Flags())
+	return cmd
+}
+
+func endedAgo(t api.WorkerAttempt) string {
+	if t.FinishedAt == nil {
+		return ""
+	}
+	return age(*t.FinishedAt, time.Now()) + " ago"
+}
+
+// attemptSeconds returns how long an attempt took.
+func attemptSeconds(t api.WorkerAttempt) float64 {
+	if t.FinishedAt == nil {
+		return 0
+	}
+	return t.FinishedAt.Sub(t.StartedAt).Seconds()
 }
 
 // ofMachine describes the machine of a worker, if it has reported one.

@@ -182,6 +182,9 @@ func (a *app) printShown(all shown, l *listing[api.Build]) error {
 	}
 	it := all.Iteration
 	fmt.Fprintf(a.out, "iteration %d: %s, %s\n", it.Number, a.painted(string(it.Status)), plain(strings.TrimSuffix(fmt.Sprintf("%s: %s", it.Reason, it.ReasonText), ": ")))
+	for _, c := range it.Changesets[:min(len(it.Changesets), shownChangesets)] {
+		fmt.Fprintf(a.out, "  %s at %s\n", c.Source, commitWords(c.Commit))
+	}
 	if it.Error != "" {
 		fmt.Fprintln(a.out, plain(it.Error))
 	}
@@ -204,6 +207,9 @@ func (a *app) printShown(all shown, l *listing[api.Build]) error {
 	fmt.Fprintln(a.out)
 	return l.print(a, all.Builds)
 }
+
+// shownChangesets is how many changesets are printed with their commits.
+const shownChangesets = 10
 
 // blocksWords says how many builds one blocks, and what fixing it alone is worth.
 func blocksWords(b api.Blocker) string {

@@ -84,6 +84,7 @@ func (a *app) why(ctx context.Context, c *api.Client, name, arch string) error {
 	} else {
 		a.printFailure(b, *f)
 	}
+	fmt.Fprintf(a.out, "built from %s at %s\n", b.Source, commitWords(b.CommitInfo))
 	a.printSinceBuilt(b)
 	for _, name := range slices.Sorted(maps.Keys(b.NotOwned)) {
 		fmt.Fprintln(a.out, plain(b.NotOwned.Why(name)))
@@ -252,6 +253,7 @@ func (a *app) printSinceBuilt(b api.BuildDetail) {
 			commit = "own commit " + buildbtw.ShortCommit(s.CommitBefore) + " → " + buildbtw.ShortCommit(s.Commit)
 		}
 		fmt.Fprintf(a.out, "last built in %s; since then: %s\n", when(*s.LastBuilt), commit)
+		a.printNewCommits(b.Source, *s)
 	}
 	if f := s.FirstFailure; f != nil && f.Build != b.ID {
 		fmt.Fprintf(a.out, "first failure since in %s (build %s)\n", when(*f), f.Build)
@@ -281,8 +283,18 @@ func (a *app) printSinceBuilt(b api.BuildDetail) {
 	}
 }
 
+// printNewCommits prints the first commits since a build's package was last built.
+func (a *app) printNewCommits(source string, s api.SinceBuilt) {
+	for _, c := range s.Commits[:min(len(s.Commits), otherChanges)] {
+		fmt.Fprintln(a.out, "  "+commitWords(c))
+	}
+	if more := len(s.Commits) + s.MoreCommits - otherChanges; more > 0 {
+		fmt.Fprintf(a.out, "  and %s; see 'bbtw commits %s %s..%s'\n", plural(more, "older commit"), source, buildbtw.ShortCommit(s.CommitBefore), buildbtw.ShortCommit(s.Commit))
+	}
+}
+
 // otherChanges is how many changed packages are printed when the build depends on none of
-// them itself.
+// them itself, and how many commits.
 const otherChanges = 5
 
 // inParentheses returns the chain to the changeset, when it has more than one link.

@@ -68,7 +68,10 @@ func noMachine() views.Home {
 
 // newer is a commit that was pushed to the source of what failed.
 func newer() *views.CommitLine {
-	return &views.CommitLine{ID: strings.Repeat("d2", 20), Subject: "Fix build with libcalc 2", Author: "Anna", At: ago(6 * time.Minute)}
+	return &views.CommitLine{
+		ID: strings.Repeat("d2", 20), Subject: "Fix build with libcalc 2", Author: "Anna", At: ago(6 * time.Minute), Since: "/source/commits",
+		URL: "https://gitlab.archlinux.org/archlinux/packaging/packages/yarn/-/commit/" + strings.Repeat("d2", 20),
+	}
 }
 
 // calcError says why builds failed.

@@ -13,7 +13,7 @@ import (
 
 func build(status buildbtw.Status) views.BuildDetail {
 	v := views.BuildDetail{
-		BuildLink: link(7, "yarn", status), Buildspace: "openssl-3.6", Iteration: 4, Source: "yarn", Commit: strings.Repeat("4b", 20),
+		BuildLink: link(7, "yarn", status), Buildspace: "openssl-3.6", Iteration: 4, Source: "yarn", Commit: commit("4b"),
 		Version: "1.22.22-2", Pkgnames: []string{"yarn", "yarn-docs"}, Level: 3, Changed: ago(42 * time.Second),
 		Chain: []views.ReasonLink{
 			{BuildLink: link(7, "yarn", status), Reason: "depends on nodejs"},
@@ -103,6 +103,8 @@ func sinceBuilt() *views.SinceBuilt {
 		Last:         &views.ResultLink{BuildID: 5, Buildspace: "openssl-3.6", Iteration: 3, At: ago(24 * time.Minute)},
 		FirstFailure: &views.ResultLink{BuildID: 6, Buildspace: "nodejs-24", Iteration: 1, At: ago(9 * time.Minute)},
 		Recorded:     true,
+		Before:       &views.CommitLine{ID: strings.Repeat("3a", 20)}, Commit: commit("4b"),
+		Span: &views.CommitSpan{Total: 5, URL: "/source/commits", Commits: []views.CommitLine{commit("4b"), commit("5d"), hostileCommit()}},
 		Packages: []buildbtw.PackageChange{
 			{Name: "libcalc", From: "1.4.0-1", To: "2.0.0-1", FromBuildspace: true, ToBuildspace: true, Direct: true, Sonames: []buildbtw.SonameChange{{Library: "libcalc.so", From: "1", To: "2"}}},
 			{Name: "icu", From: "76.1-1", To: "78.1-1", Sonames: []buildbtw.SonameChange{{Library: "libicudata.so", From: "76", To: "78"}, {Library: "libicui18n.so", From: "76", To: "78"}, {Library: "libicuuc.so", From: "76", To: "78"}}},
@@ -179,7 +181,7 @@ func hostileBuild() views.BuildDetail {
 func crowdedBuild() views.BuildDetail {
 	v := build(buildbtw.StatusBuilt)
 	v.Pkgbase, v.Buildspace = strings.Repeat("a-very-long-package-name-", 8), strings.Repeat("long-", 12)+"buildspace"
-	v.Commit, v.Version = strings.Repeat("4b", 20), "20261125.r12345.g0123456789abcdef-1"
+	v.Commit, v.Version = commit("4b"), "20261125.r12345.g0123456789abcdef-1"
 	var lines []views.NeighbourLine
 	for i := range 30 {
 		lines = append(lines, neighbour(int64(100+i), madeUp(i)+strings.Repeat("-long", i), buildbtw.Statuses()[i%7], "depends"))

@@ -15,8 +15,8 @@ func iteration() views.Iteration {
 		Number: 4, Latest: 4, Status: buildbtw.IterationStatusBuilding, ReasonText: "openssl/main moved from 1a2b3c4 to 5d6e7f8", Made: ago(2 * time.Hour),
 		Counts: largeCounts(), Architectures: []string{"x86_64"}, CanChange: true,
 		Changesets: []views.IterationChangeset{
-			{Source: "openssl", Ref: "main", Commit: strings.Repeat("5d", 20)},
-			{Source: "python-cryptography", Ref: "openssl-3.6", Commit: strings.Repeat("c1", 20)},
+			{Source: "openssl", Ref: "main", Commit: commit("5d")},
+			{Source: "python-cryptography", Ref: "openssl-3.6", Commit: commit("c1")},
 		},
 		Pacman: views.Pacman{
 			Conf:  "[openssl-3.6]\nSigLevel = Never\nServer = http://127.0.0.1:8080/repo/openssl-3.6_4/os/$arch",
@@ -34,7 +34,7 @@ func iteration() views.Iteration {
 		Forecast: forecast(), Cuts: []views.CutLine{views.NewCutLine("curl", "krb5", []string{"makedepends"}, []string{"curl", "krb5"})},
 		Diff: &views.Diff{From: 3, To: 4, Architectures: []views.DiffArch{{
 			Architecture: "x86_64", Added: []string{"aws-lc", "s2n-tls"}, Removed: []string{"stunnel"}, EdgesAdded: 5, EdgesRemoved: 1,
-			Changed: []views.DiffChange{{Pkgbase: "openssl", FromVersion: "3.5.4-1", ToVersion: "3.6.0-1"}, {Pkgbase: "curl", FromCommit: strings.Repeat("1", 40), ToCommit: strings.Repeat("2", 40)}},
+			Changed: []views.DiffChange{{Pkgbase: "openssl", Source: "openssl", FromVersion: "3.5.4-1", ToVersion: "3.6.0-1", To: commit("5d")}, {Pkgbase: "curl", FromCommit: strings.Repeat("1", 40), ToCommit: strings.Repeat("2", 40), Source: "curl", To: views.CommitLine{ID: strings.Repeat("2", 40), Missing: true}}},
 		}}},
 		Iterations: []views.IterationLine{
 			{Number: 4, Status: buildbtw.IterationStatusBuilding, ReasonText: "openssl/main moved from 1a2b3c4 to 5d6e7f8", Made: ago(2 * time.Hour)},

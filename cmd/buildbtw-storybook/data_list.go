@@ -17,13 +17,13 @@ func sourceList() views.Sources {
 			{Name: "overlay", Synced: ago(21 * time.Second), Took: "4ms", Sources: 4, Error: "open overlay: permission denied"},
 		},
 		Broken: []views.SourceLine{
-			{Slug: "kodi-addon-vfs", Ref: "main", Commit: strings.Repeat("3f", 20), Error: ".SRCINFO line 7: pkgrel is missing"},
-			{Slug: "xorg-xempty", Ref: "main", Commit: strings.Repeat("a0", 20), Error: "there is no .SRCINFO at this commit"},
+			{Slug: "kodi-addon-vfs", Ref: "main", Commit: commit("3f"), Error: ".SRCINFO line 7: pkgrel is missing"},
+			{Slug: "xorg-xempty", Ref: "main", Commit: commit("a0"), Error: "there is no .SRCINFO at this commit"},
 		},
 	}
 	for i := range 20 {
 		name := madeUp(i)
-		v.Lines = append(v.Lines, views.SourceLine{Slug: name, Ref: "main", Commit: strings.Repeat("9c", 20), Pkgbase: name, Version: "1.2.3-1"})
+		v.Lines = append(v.Lines, views.SourceLine{Slug: name, Ref: "main", Commit: commit("9c"), Pkgbase: name, Version: "1.2.3-1"})
 	}
 	return v
 }
@@ -53,14 +53,14 @@ func fillingSources() views.Sources {
 
 func source() views.SourceDetail {
 	return views.SourceDetail{
-		SourceLine: views.SourceLine{Slug: "openssl", Ref: "main", Commit: strings.Repeat("7d", 20), Pkgbase: "openssl", Version: "3.6.0-1"},
-		Committed:  ago(27 * time.Hour), Pkgnames: []string{"openssl", "openssl-docs"}, PlanURL: "/buildspaces/new?changesets=openssl",
+		SourceLine: views.SourceLine{Slug: "openssl", Ref: "main", Commit: commit("7d"), Pkgbase: "openssl", Version: "3.6.0-1"},
+		Pkgnames:   []string{"openssl", "openssl-docs"}, PlanURL: "/buildspaces/new?changesets=openssl",
 		Spaces: []views.SourceSpace{{Card: cards()[0], Ref: "openssl-3.6"}, {Card: cards()[1]}},
 	}
 }
 
 func brokenSource() views.SourceDetail {
-	return views.SourceDetail{SourceLine: views.SourceLine{Slug: "kodi-addon-vfs", Ref: "main", Commit: strings.Repeat("3f", 20), Error: ".SRCINFO line 7: " + script}}
+	return views.SourceDetail{SourceLine: views.SourceLine{Slug: "kodi-addon-vfs", Ref: "main", Commit: commit("3f"), Error: ".SRCINFO line 7: " + script}}
 }
 
 func workerList() views.Workers {
@@ -89,7 +89,7 @@ func machine() buildbtw.MachineState {
 
 func packageDetail() views.PackageDetail {
 	v := views.PackageDetail{
-		Name: "openssl", Pkgbase: "openssl", Architecture: "x86_64", Architectures: []string{"x86_64"}, Source: "openssl", Commit: strings.Repeat("7d", 20),
+		Name: "openssl", Pkgbase: "openssl", Architecture: "x86_64", Architectures: []string{"x86_64"}, Source: "openssl", Commit: commit("7d"),
 		Version: "3.6.0-1", Description: "The Open Source toolkit for Secure Sockets Layer and Transport Layer Security", Homepage: "https://www.openssl.org",
 		BaseRepository: "core", BaseVersion: "3.5.4-1", Pkgnames: []string{"openssl", "openssl-docs"}, Provides: []string{"libcrypto.so", "libssl.so"},
 		Optional: []string{"perl: for c_rehash"}, Sonames: []string{"libcrypto.so=3-64", "libssl.so=3-64"}, Links: []string{"libz.so=1-64"},

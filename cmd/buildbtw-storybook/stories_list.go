@@ -7,6 +7,8 @@ func listStories(s views.Shell) []story {
 	sources.Nav, workers.Nav = views.NavSources, views.NavWorkers
 	one := sources
 	one.Crumbs = []views.Crumb{{Label: "Sources", URL: "/sources/some-broken"}, {Label: "openssl"}}
+	pushed := sources
+	pushed.Crumbs = []views.Crumb{{Label: "Pushes"}}
 	one.Feed = "/packages/openssl/feed.atom"
 	pack := one
 	pack.Script = s.Assets.Pictures
@@ -19,6 +21,11 @@ func listStories(s views.Shell) []story {
 		{"/sources/nothing-found", page(sources, views.SourcesContent(views.Sources{Query: "zzz", Total: 7}))},
 		{"/source/one", page(one, views.SourceContent(source()))},
 		{"/source/broken", page(one, views.SourceContent(brokenSource()))},
+		{"/source/commits", page(one, views.SourceCommitsContent(sourceCommits()))},
+		{"/source/history", page(one, views.SourceCommitsContent(sourceHistory()))},
+		{"/source/no-diff", page(one, views.SourceCommitsContent(noDiff()))},
+		{"/pushes/some", page(pushed, views.PushesContent(pushes()))},
+		{"/pushes/none", page(pushed, views.PushesContent(views.Pushes{}))},
 		{"/workers/some", page(workers, views.WorkersContent(workerList()))},
 		{"/worker/busy", page(workers, views.WorkerContent(views.WorkerPage{WorkerCard: workerList().Machines[0], CanManage: true}))},
 		{"/worker/drained", page(workers, views.WorkerContent(views.WorkerPage{WorkerCard: workerList().Machines[2], CanManage: true}))},

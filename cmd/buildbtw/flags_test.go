@@ -2,6 +2,7 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"buildbtw/cmd/internal/cli"
 )
@@ -11,5 +12,19 @@ func TestFlagsHaveBounds(t *testing.T) {
 	t.Parallel()
 	for _, err := range cli.CheckFlags(command()) {
 		t.Error(err)
+	}
+}
+
+// The address of commits is checked before anything is opened.
+func TestTheAddressOfCommitsIsChecked(t *testing.T) {
+	t.Parallel()
+	for address, good := range map[string]bool{
+		"": true, "https://git.example.org/{source}/commit/{commit}": true, "https://git.example.org/{source}": false, "javascript:{commit}": false,
+	} {
+		f := serveFlags{sources: []string{"dir:" + t.TempDir()}, architectures: []string{"x86_64"}, commitURL: address}
+		f.gitlab.period, f.gitlab.maxPipelines = time.Minute, 1
+		if err := f.validate(); (err == nil) != good {
+			t.Errorf("%q: %v", address, err)
+		}
 	}
 }

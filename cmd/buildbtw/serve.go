@@ -35,6 +35,7 @@ type serveFlags struct {
 	sources         []string
 	sourceLinks     []string
 	baseRef         string
+	commitURL       string
 	architectures   []string
 	prefer          []string
 	ignoreArch      bool
@@ -106,6 +107,7 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	flags.StringArrayVar(&f.sources, "sources", nil, "where the packages' sources are: dir:PATH, a directory with one git repository or PKGBUILD directory per source, or gitlab:GROUP, a group of projects with its subgroups (repeatable)")
 	flags.StringArrayVar(&f.sourceLinks, "source-links", nil, "directory in which links, worktrees and alternates of sources may end, besides the directory of sources that they are in (repeatable)")
 	flags.StringVar(&f.baseRef, "base-ref", "main", "branch at which sources are read")
+	flags.StringVar(&f.commitURL, "commit-url", "", "address at which commits are shown, such as https://git.example.org/{source}/commit/{commit} (default: GitLab's, for --sources gitlab:GROUP)")
 	flags.StringSliceVar(&f.architectures, "architectures", []string{"x86_64"}, "architectures to build for")
 	flags.StringArrayVar(&f.baseRepos, "base-repo", nil, "a base repository as NAME=URL, in the order of pacman.conf; $repo and $arch are replaced (repeatable)")
 	flags.StringArrayVar(&f.targets, "target", []string{buildbtw.DefaultTarget}, "where packages are released to, as NAME[=served|directory:PATH][,after=OTHER][,sign=required,keys=FILE]; served under /repo/target/NAME (repeatable)")
@@ -172,6 +174,9 @@ func (f serveFlags) validate() error {
 	if _, err := f.releaseSigner(); err != nil {
 		return cli.Usage(fmt.Errorf("--signer: %w", err))
 	}
+	if err := f.checkCommitURL(); err != nil {
+		return err
+	}
 	dirs, groups, err := splitSources(f.sources)
 	if err != nil {
 		return err
@@ -216,6 +221,17 @@ func (f serveFlags) releaseSigner() (signing.Signer, error) {
 		return nil, nil
 	}
 	return remote.Parse(f.signer)
+}
+
+// checkCommitURL returns an error for an address that --commit-url may not be.
+func (f serveFlags) checkCommitURL() error {
+	if f.commitURL == "" {
+		return nil
+	}
+	if _, err := buildbtw.ParseCommitURL(f.commitURL); err != nil {
+		return cli.Usage(fmt.Errorf("--commit-url: %w", err))
+	}
+	return nil
 }
 
 // splitSources returns the directories and the groups of --sources.

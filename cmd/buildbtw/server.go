@@ -122,7 +122,7 @@ func (s *server) join(ctx context.Context) error {
 	}
 	sources := catalog.New(catalog.Config{
 		Mirror: mirror, Store: s.store, Repos: repos, Bases: bases, Generations: generations, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: preferred(f.prefer), IgnoreArch: f.ignoreArch,
-		ConfirmAbove: f.confirmAbove, Checks: checks,
+		ConfirmAbove: f.confirmAbove, Checks: checks, CommitURL: buildbtw.CommitURL(f.commitURL), GitLabURL: f.gitlab.url,
 	})
 	publisher := publish.New(publish.Config{Store: s.store, Repos: repos, Mirror: mirror, Log: s.log, Baseline: bases.Interfaces})
 	targets, err := f.releaseTargets()

@@ -11,10 +11,11 @@ import (
 
 // Commit identifies a commit with its subject, author and author date, for lists.
 type Commit struct {
-	ID      string
-	Subject string // first line of its message, at most maxSubject bytes
-	Author  string // name, without the address
-	Time    time.Time
+	ID        string
+	Subject   string // first line of its message, at most maxSubject bytes
+	Author    string // name, without the address
+	Time      time.Time
+	Committed time.Time // the committer's date, which a push of an old patch renews
 }
 
 const (
@@ -24,7 +25,8 @@ const (
 )
 
 // Commits returns the commits with these ids, by id. It leaves out an id that is not one of
-// a commit in the mirror, and a commit of more than 64 KiB. The error is that of git.
+// a commit in the mirror. Of a commit of more than 64 KiB only the id is there. The error is
+// that of git.
 func (m *Mirror) Commits(ctx context.Context, ids []string) (map[string]Commit, error) {
 	known := make(map[string]Commit, len(ids))
 	var unknown []string
@@ -43,10 +45,13 @@ func (m *Mirror) Commits(ctx context.Context, ids []string) (map[string]Commit, 
 		return nil, fmt.Errorf("read commits: %w", err)
 	}
 	for _, o := range objects {
-		if o.kind != "commit" || o.text == nil {
+		if o.kind != "commit" {
 			continue
 		}
-		c := parseCommit(o.id, o.text)
+		c := Commit{ID: o.id}
+		if o.text != nil {
+			c = parseCommit(o.id, o.text)
+		}
 		m.commits.Put(o.id, c)
 		known[o.id] = c
 	}
@@ -60,6 +65,7 @@ func parseCommit(id string, text []byte) Commit {
 	c := Commit{ID: id}
 	subject, _, _ := strings.Cut(strings.TrimLeft(message, "\n"), "\n")
 	c.Subject = readable(subject)
+	c.Committed, _ = committerTime(text) // zero when it does not say
 	for line := range strings.Lines(head) {
 		if who, ok := strings.CutPrefix(line, "author "); ok {
 			name, rest, _ := strings.Cut(who, " <")
@@ -77,10 +83,10 @@ func parseCommit(id string, text []byte) Commit {
 }
 
 // readable returns a text of a commit as one line of at most maxSubject bytes, without
-// control characters.
+// characters that are not seen or turn the direction of others.
 func readable(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+		if r == utf8.RuneError || hidden(r) {
 			return -1
 		}
 		return r

@@ -52,6 +52,8 @@ type Mirror struct {
 	commits    *lru.Cache[string, Commit]  // by id
 	recipes    *lru.Cache[string, Recipe]  // by commit, so that a plan is seen again without a process
 	behind     *lru.Cache[string, int]     // by two commits: see Behind
+	ranges     *lru.Cache[string, Range]   // by FROM..TO
+	newest     newestTips
 
 	syncing   sync.Mutex                       // held during a pass and RetainDirs: one at a time; guards the fields below
 	scans     map[string]chan any              // by directory: the list of its sources, which is being made
@@ -87,6 +89,7 @@ func Open(ctx context.Context, dir string) (*Mirror, error) {
 		footprints: footprints{of: map[string]footprint{}},
 		ahead:      ahead{of: map[string]*unmirrored{}, byCommit: map[string]*unmirrored{}, found: map[string]int{}, settled: map[string]bool{}},
 		commits:    lru.New[string, Commit](keptCommits),
+		ranges:     lru.New[string, Range](keptRanges),
 		srcinfos:   lru.NewWeighted[string](maxSrcinfos, func(i Srcinfo) int64 { return int64(len(i.Text)) }),
 		recipes:    lru.New[string, Recipe](maxRecipes),
 		behind:     lru.New[string, int](keptBehind),

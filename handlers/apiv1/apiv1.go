@@ -34,6 +34,7 @@ type Deps struct {
 	Store     *store.Store
 	Catalog   *catalog.Catalog
 	Forecasts *progress.Forecasts
+	Grids     *progress.Grids
 	Publisher *publish.Publisher
 	Handover  *handover.Handover // nil: nothing is released
 	Forge     *forge.Forge       // nil: there is no GitLab

@@ -13,6 +13,7 @@ import (
 	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/buildlog"
+	"buildbtw/catalog"
 	"buildbtw/handlers/transfer"
 	"buildbtw/internal/reproduce"
 	"buildbtw/progress"
@@ -73,6 +74,8 @@ func (a *API) build(c *fiber.Ctx) error {
 		return err
 	}
 	d := api.BuildDetail{Build: a.wireBuild(row)}
+	commit := cmp.Or(row.SourceCommit, row.Commit)
+	d.CommitInfo = a.commits(c.UserContext(), catalog.SourceCommit{Source: row.Source, Commit: commit})(row.Source, commit)
 	place, err := a.Forecasts.Place(c.UserContext(), a.Store, row, a.Now())
 	if err != nil {
 		return err
@@ -99,34 +102,33 @@ func (a *API) build(c *fiber.Ctx) error {
 		return api.Cut{From: b.From.Pkgbase, To: b.To.Pkgbase, Kinds: b.Kinds.Names(), Cycle: names(b.Cycle)}
 	})
 	d.Packages = list(packages, func(p buildbtw.Package) api.Package { return a.wirePackage(row.ID, p) })
-	if err := a.addResult(c, &d, row); err != nil {
-		return err
-	}
-	return send(c, d)
-}
-
-// addResult adds how what a build made differs from the base, and what changed since the last
-// time.
-func (a *API) addResult(c *fiber.Ctx, d *api.BuildDetail, row store.BuildRow) error {
 	checks, err := a.Store.Checks(c.UserContext(), []int64{row.ID})
 	if err != nil {
 		return err
 	}
 	d.Checks = a.wireChecks(checks[row.ID])
-	since, err := a.Catalog.SinceBuilt(c.UserContext(), &a.Store.Reader, row)
-	if err != nil {
+	if d.SinceBuilt, err = a.sinceBuilt(c.UserContext(), row); err != nil {
 		return err
 	}
-	if since != nil {
-		d.SinceBuilt = &api.SinceBuilt{
-			LastBuilt: wireResult(since.Last), FirstFailure: wireResult(since.FirstFailure), Commit: since.This.Commit,
-			Recorded: since.Recorded(), Packages: slices.Concat([]buildbtw.PackageChange{}, since.Packages),
-		}
-		if since.Last != nil {
-			d.SinceBuilt.CommitBefore = since.Last.Commit
-		}
+	return send(c, d)
+}
+
+// sinceBuilt returns what changed since the package of a build was last built; nil when it has
+// no result of its own.
+func (a *API) sinceBuilt(ctx context.Context, row store.BuildRow) (*api.SinceBuilt, error) {
+	since, err := a.Catalog.SinceBuilt(ctx, &a.Store.Reader, row)
+	if since == nil || err != nil {
+		return nil, err
 	}
-	return nil
+	w := &api.SinceBuilt{
+		LastBuilt: wireResult(since.Last), FirstFailure: wireResult(since.FirstFailure), Commit: since.This.Commit,
+		Recorded: since.Recorded(), Packages: slices.Concat([]buildbtw.PackageChange{}, since.Packages),
+	}
+	if since.Last != nil {
+		w.CommitBefore = since.Last.Commit
+		a.addSpan(ctx, row.Source, w)
+	}
+	return w, nil
 }
 
 func wireResult(t *store.EndedAttempt) *api.Result {

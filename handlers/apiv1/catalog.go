@@ -176,6 +176,14 @@ func (a *API) sources(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	wanted := list(page.Items, func(s api.Source) catalog.SourceCommit { return catalog.SourceCommit{Source: s.Slug, Commit: s.Commit} })
+	known := a.commits(c.UserContext(), wanted...)
+	for i, w := range wanted {
+		if w.Commit != "" {
+			info := known(w.Source, w.Commit)
+			page.Items[i].CommitInfo = &info
+		}
+	}
 	return send(c, page)
 }
 

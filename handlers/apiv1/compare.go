@@ -1,12 +1,14 @@
 package apiv1
 
 import (
+	"context"
 	"net/url"
 
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/catalog"
 	"buildbtw/progress"
 )
 
@@ -45,7 +47,7 @@ func (a *API) compare(c *fiber.Ctx) error {
 	}
 	for _, l := range buildbtw.CompareLists() {
 		lines := r.Lists[l]
-		w.Lists = append(w.Lists, api.ComparedList{List: l, Total: len(lines), First: list(lines[:min(len(lines), listedDifferences)], wireDifference)})
+		w.Lists = append(w.Lists, api.ComparedList{List: l, Total: len(lines), First: a.differences(c.UserContext(), l, lines[:min(len(lines), listedDifferences)])})
 	}
 	return send(c, w)
 }
@@ -63,7 +65,7 @@ func (a *API) compareList(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return send(c, api.Page[api.Difference]{Items: list(page.Items, wireDifference), Cursor: page.Cursor})
+	return send(c, api.Page[api.Difference]{Items: a.differences(c.UserContext(), l, page.Items), Cursor: page.Cursor})
 }
 
 func (a *API) compareFiles(c *fiber.Ctx) error {
@@ -82,6 +84,25 @@ func (a *API) compareFiles(c *fiber.Ctx) error {
 	return send(c, wireDifference(d))
 }
 
+// differences returns lines of a list; builds of other commits with what is known of the
+// second one.
+func (a *API) differences(ctx context.Context, l buildbtw.CompareList, lines []progress.Difference) []api.Difference {
+	found := list(lines, wireDifference)
+	if l != buildbtw.CompareOtherCommit {
+		return found
+	}
+	wanted := make([]catalog.SourceCommit, len(lines))
+	for i, d := range lines {
+		wanted[i] = catalog.SourceCommit{Source: d.B.Source, Commit: d.B.Commit}
+	}
+	known := a.commits(ctx, wanted...)
+	for i, w := range wanted {
+		info := known(w.Source, w.Commit)
+		found[i].B.CommitInfo = &info
+	}
+	return found
+}
+
 func wireDifference(d progress.Difference) api.Difference {
 	return api.Difference{Name: d.Name, Architecture: d.Architecture, A: wireSide(d.A), B: wireSide(d.B), Added: d.Added, Removed: d.Removed}
 }
@@ -90,7 +111,7 @@ func wireSide(s progress.ComparedSide) *api.ComparedSide {
 	if s.Status == "" {
 		return nil
 	}
-	w := &api.ComparedSide{Status: s.Status, Commit: s.Commit, Version: s.Version, Size: s.Size}
+	w := &api.ComparedSide{Status: s.Status, Source: s.Source, Commit: s.Commit, Version: s.Version, Size: s.Size}
 	if s.BuildID != 0 {
 		w.BuildID = formatID(s.BuildID)
 	}

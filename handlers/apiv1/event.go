@@ -24,7 +24,10 @@ const (
 // events answers with the history after an event: a page of it as JSON, or every
 // later event as Server-Sent Events.
 func (a *API) events(c *fiber.Ctx) error {
-	f := store.EventFilter{Buildspace: c.Query("buildspace")}
+	f, err := store.EventFilter{Buildspace: c.Query("buildspace"), Actor: c.Query("actor")}.OfKind(cmp.Or(c.Query("kind"), "all"))
+	if err != nil {
+		return err
+	}
 	// The cursor of a page and the id that a browser remembers mean the same.
 	since, err := count(c, "since")
 	if err != nil {

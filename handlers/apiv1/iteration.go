@@ -1,6 +1,7 @@
 package apiv1
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +10,8 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/buildgraph"
+	"buildbtw/catalog"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
 	"buildbtw/store"
@@ -81,6 +84,9 @@ func (a *API) iteration(c *fiber.Ctx) error {
 		return err
 	}
 	w := a.wireIteration(row)
+	if w.Changesets, err = a.changesets(c.UserContext(), row.ID); err != nil {
+		return err
+	}
 	if c.Query("fix") != "" {
 		var fixed []int64
 		for _, text := range strings.Split(c.Query("fix"), ",") {
@@ -189,6 +195,13 @@ func (a *API) diff(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	var wanted []catalog.SourceCommit
+	for _, part := range d.Architectures {
+		for _, b := range part.Changed[:min(len(part.Changed), namedCommits)] {
+			wanted = append(wanted, catalog.SourceCommit{Source: b.Source, Commit: b.ToCommit})
+		}
+	}
+	known := a.commits(c.UserContext(), wanted...)
 	w := api.Diff{From: d.From, To: d.To, Architectures: make(map[string]api.DiffArch, len(d.Architectures))}
 	edge := func(e store.EdgeChange) api.DiffEdge {
 		return api.DiffEdge{From: e.From, To: e.To, Kinds: e.Kinds.Names()}
@@ -196,7 +209,7 @@ func (a *API) diff(c *fiber.Ctx) error {
 	for arch, part := range d.Architectures {
 		w.Architectures[arch] = api.DiffArch{
 			Added: names(part.Added), Removed: names(part.Removed),
-			Changed:    list(part.Changed, func(b store.BuildChange) api.DiffChange { return api.DiffChange(b) }),
+			Changed:    wireChanges(part.Changed, known),
 			EdgesAdded: list(part.EdgesAdded, edge), EdgesRemoved: list(part.EdgesRemoved, edge),
 		}
 	}
@@ -225,6 +238,10 @@ func (a *API) graph(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	times, unmeasured, err := a.Grids.BuildTimes(c.UserContext(), &a.Store.Reader, row, arch)
+	if err != nil {
+		return err
+	}
 	pkgbase := make(map[int64]string, len(g.Builds))
 	for _, b := range g.Builds {
 		pkgbase[b.ID] = b.Pkgbase
@@ -239,6 +256,10 @@ func (a *API) graph(c *fiber.Ctx) error {
 		Cuts: list(g.Cuts, func(e buildbtw.Cut) api.Cut {
 			return api.Cut{From: pkgbase[e.From], To: pkgbase[e.To], Kinds: e.Kinds.Names(), Cycle: names(e.Cycle)}
 		}),
+		Times: list(times, func(t progress.BuildTime) api.BuildTime {
+			return api.BuildTime{Build: formatID(t.ID), Seconds: t.Time, Expected: t.Expected}
+		}),
+		Unmeasured: unmeasured,
 	})
 }
 
@@ -266,4 +287,34 @@ func (a *API) wireIteration(row store.IterationRow) api.Iteration {
 		CreatedAt: row.CreatedAt.UTC(), Counts: counts, Total: counts.Total(),
 		URL: a.page("buildspaces", row.Buildspace, strconv.Itoa(row.Number)),
 	}
+}
+
+// wireChanges returns the builds whose commits moved, the first ones with what is known of the
+// commit that they have now.
+func wireChanges(changed []store.BuildChange, known func(source, commit string) api.Commit) []api.DiffChange {
+	moved := list(changed, func(b store.BuildChange) api.DiffChange {
+		return api.DiffChange{
+			Pkgbase: b.Pkgbase, Source: b.Source, FromCommit: b.FromCommit, ToCommit: b.ToCommit, FromVersion: b.FromVersion, ToVersion: b.ToVersion,
+		}
+	})
+	for i := range moved[:min(len(moved), namedCommits)] {
+		to := known(moved[i].Source, moved[i].ToCommit)
+		moved[i].To = &to
+	}
+	return moved
+}
+
+// changesets returns the changesets of an iteration with their commits.
+func (a *API) changesets(ctx context.Context, iteration int64) ([]api.ChangesetCommit, error) {
+	planned, err := a.Store.IterationChangesets(ctx, iteration)
+	if err != nil {
+		return nil, err
+	}
+	wanted := list(planned, func(p buildgraph.PlannedChangeset) catalog.SourceCommit {
+		return catalog.SourceCommit{Source: p.Source, Commit: p.Commit}
+	})
+	known := a.commits(ctx, wanted...)
+	return list(planned, func(p buildgraph.PlannedChangeset) api.ChangesetCommit {
+		return api.ChangesetCommit{Source: p.Source, Ref: p.Ref, Commit: known(p.Source, p.Commit)}
+	}), nil
 }

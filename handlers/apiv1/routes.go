@@ -59,7 +59,7 @@ const (
 func (a *API) table() []route {
 	var all []route
 	for _, part := range [][]route{
-		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.releaseRoutes(), a.compareRoutes(), a.buildRoutes(), a.logRoutes(), a.listRoutes(), a.nameRoutes(), a.overlapRoutes(), a.bundleRoutes(), a.workerRoutes(), a.accountRoutes(), a.webhookRoutes(),
+		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.releaseRoutes(), a.compareRoutes(), a.buildRoutes(), a.logRoutes(), a.packageRoutes(), a.sourceRoutes(), a.machineRoutes(), a.nameRoutes(), a.overlapRoutes(), a.bundleRoutes(), a.workerRoutes(), a.accountRoutes(), a.webhookRoutes(),
 	} {
 		all = append(all, part...)
 	}
@@ -147,7 +147,7 @@ func (a *API) iterationRoutes() []route {
 			query: []parameter{{"fix", "ids of builds, separated by commas: freed is what fixing all of them is worth"}},
 		},
 		{
-			method: "GET", path: iterations + "/{number}/graph", summary: "The build graph of one architecture", may: buildbtw.User.MayRead,
+			method: "GET", path: iterations + "/{number}/graph", summary: "The build graph of one architecture, with how long its builds take", may: buildbtw.User.MayRead,
 			handler: a.graph, answer: api.Graph{}, query: []parameter{{"arch", "the architecture; the first when there is none"}},
 		},
 		{
@@ -315,8 +315,7 @@ func (a *API) logRoutes() []route {
 	}
 }
 
-// Routes of what is only listed.
-func (a *API) listRoutes() []route {
+func (a *API) packageRoutes() []route {
 	return []route{
 		{
 			method: "GET", path: "/packages/{pkgname}", summary: "A package in sources, base and buildspaces, by pkgname or pkgbase",
@@ -341,10 +340,27 @@ func (a *API) listRoutes() []route {
 				{"of", "python3.13, perl5/5.40, libssl.so.3"}, {"arch", "the architecture; the first when there is none"},
 			},
 		},
+	}
+}
+
+// Routes of sources and what is pushed to them.
+func (a *API) sourceRoutes() []route {
+	return []route{
 		{
 			method: "GET", path: "/sources", summary: "Sources at their base ref", may: buildbtw.User.MayRead,
 			handler: a.sources, answer: api.Page[api.Source]{}, query: paged(
 				parameter{"q", "part of the slug"}, parameter{"broken", "true: only those that cannot be planned"}),
+		},
+		{
+			method: "GET", path: "/sources/{slug}/commits", summary: "The commits of a source between two, with the diff of PKGBUILD and the other files that changed",
+			may: buildbtw.User.MayRead, handler: a.sourceCommits, answer: api.SourceLog{}, query: []parameter{
+				{"from", "a branch, tag or commit, which is not listed; from the beginning when absent"},
+				{"to", "a branch, tag or commit; the branch that is built when absent"},
+			},
+		},
+		{
+			method: "GET", path: "/pushes", summary: "The newest commits of all sources, and the iterations that each caused",
+			may: buildbtw.User.MayRead, handler: a.pushes, answer: api.Page[api.Push]{}, query: paged(),
 		},
 		{
 			method: "GET", path: "/mirror", summary: "How mirroring the sources stands", may: buildbtw.User.MayRead,
@@ -358,6 +374,12 @@ func (a *API) listRoutes() []route {
 			method: "POST", path: "/sources/{slug}/look", summary: "Look at a source at once, also in its pause after failures",
 			may: buildbtw.User.MayChange, handler: a.lookAtSource, answer: api.Source{}, status: fiber.StatusAccepted,
 		},
+	}
+}
+
+// Routes of build machines, as people see them, and of the history.
+func (a *API) machineRoutes() []route {
+	return []route{
 		{
 			method: "GET", path: "/workers", summary: "Build machines", may: buildbtw.User.MayRead,
 			handler: a.workers, answer: api.Page[api.Worker]{},
@@ -369,6 +391,10 @@ func (a *API) listRoutes() []route {
 				{"from", "the beginning, RFC 3339; a day before the end when absent"},
 				{"until", "the end; now when absent. What lies after now is a forecast"},
 			},
+		},
+		{
+			method: "GET", path: "/workers/{worker}/attempts", summary: "The attempts that ended on a worker, newest first", may: buildbtw.User.MayRead,
+			handler: a.workerAttempts, answer: api.Page[api.WorkerAttempt]{}, query: paged(),
 		},
 		{
 			method: "POST", path: "/workers/{worker}/drain", summary: "Give a worker no new builds; what it runs goes on",
@@ -386,6 +412,8 @@ func (a *API) listRoutes() []route {
 			method: "GET", path: "/events", summary: "The history, oldest first; as Server-Sent Events when these are accepted",
 			may: buildbtw.User.MayRead, handler: a.events, answer: api.Page[api.Event]{}, query: []parameter{
 				{"buildspace", "of this buildspace"},
+				{"kind", "matters (what people do and how builds end), failed, built, iterations, buildspaces, workers or all; all when absent"},
+				{"actor", "by this person or worker"},
 				{"build", "of the build with this id"},
 				{"since", "only after the event with this id"},
 				{"newest", "true: the newest first"},

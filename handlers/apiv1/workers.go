@@ -1,6 +1,7 @@
 package apiv1
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -57,6 +58,37 @@ func (a *API) changeWorker(change func(ctx context.Context, actor, name string) 
 		w.Busy = busy[name]
 		return send(c, w)
 	}
+}
+
+// workerAttempts answers GET /workers/{worker}/attempts.
+func (a *API) workerAttempts(c *fiber.Ctx) error {
+	name, err := param(c, "worker")
+	if err != nil {
+		return err
+	}
+	before, err := count(c, "cursor")
+	if err != nil {
+		return err
+	}
+	n, err := limit(c)
+	if err != nil {
+		return err
+	}
+	n = cmp.Or(n, defaultLimit)
+	rows, err := a.Store.WorkerAttempts(c.UserContext(), name, before, n)
+	if err != nil {
+		return err
+	}
+	page := api.Page[api.WorkerAttempt]{Items: list(rows, func(t store.WorkerAttempt) api.WorkerAttempt {
+		return api.WorkerAttempt{
+			BuildID: formatID(t.BuildID), Number: t.Number, Pkgbase: t.Pkgbase, OfBase: t.OfBase, Buildspace: t.Buildspace, Iteration: t.Iteration,
+			Slot: t.Slot, Runner: t.Runner, Outcome: t.Outcome, StartedAt: t.StartedAt.UTC(), FinishedAt: utc(t.FinishedAt), URL: a.page("builds", formatID(t.BuildID)),
+		}
+	})}
+	if len(rows) == n {
+		page.Cursor = formatID(rows[n-1].ID)
+	}
+	return send(c, page)
 }
 
 // forgetWorker removes a worker that is gone.

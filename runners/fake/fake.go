@@ -72,6 +72,7 @@ func (w wish) build(ctx context.Context, job runners.Job, log io.Writer) runners
 //
 //	sleep=2s            work that long
 //	log-lines=1000      print that many lines meanwhile
+//	phase=build         before that say that the phase begins; each has these lines; may be repeated
 //	outcome=failed      built (default), failed, infrastructure, hang, exit0-no-package
 //	outcome.1=failed    the same for one attempt only
 //	outcome.base=built  the same for the build on the base alone
@@ -84,6 +85,7 @@ func (w wish) build(ctx context.Context, job runners.Job, log io.Writer) runners
 type wish struct {
 	sleep    time.Duration
 	lines    int
+	phases   []string
 	outcome  string
 	message  string
 	version  string
@@ -142,6 +144,8 @@ func (w *wish) set(key, value string) (err error) {
 		w.sleep, err = time.ParseDuration(value)
 	case "log-lines":
 		w.lines, err = strconv.Atoi(value)
+	case "phase":
+		w.phases = append(w.phases, value)
 	case "size":
 		w.size, err = strconv.ParseInt(value, 10, 64)
 	case "version":
@@ -189,8 +193,17 @@ func checkOutcome(value string) error {
 // work prints and sleeps; false means that ctx ended. A hang lasts until then.
 func (w *wish) work(ctx context.Context, log io.Writer) bool {
 	out := bufio.NewWriter(log)
-	for i := range w.lines {
-		fmt.Fprintf(out, "line %d of %d\n", i+1, w.lines)
+	phases := w.phases
+	if len(phases) == 0 {
+		phases = []string{""}
+	}
+	for _, phase := range phases {
+		if phase != "" {
+			fmt.Fprintf(out, "==> Starting %s()...\n", phase)
+		}
+		for i := range w.lines {
+			fmt.Fprintf(out, "line %d of %d\n", i+1, w.lines)
+		}
 	}
 	if out.Flush() != nil {
 		return false

@@ -7,6 +7,7 @@ SELECT
     architecture,
     pkgbase,
     stage,
+    source,
     commit_id,
     version,
     status,

@@ -102,6 +102,7 @@ SELECT
     id,
     architecture,
     CASE stage WHEN 2 THEN pkgbase || '@2' ELSE pkgbase END AS name,
+    source,
     commit_id,
     version
 FROM builds

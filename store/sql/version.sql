@@ -78,6 +78,11 @@ SELECT *
 FROM bumps
 WHERE source_commit IN (SELECT value FROM json_each(:commits));
 
+-- name: bumps_made
+SELECT *
+FROM bumps
+WHERE commit_id IN (SELECT value FROM json_each(:commits));
+
 -- name: iterations_with_bumps
 -- All iterations, and which of them have something to do that needs bumps.
 SELECT

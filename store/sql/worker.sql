@@ -232,3 +232,32 @@ FROM (
 )
 WHERE last_seen > :present_since
    OR running > 0;
+
+-- name: attempts_of_worker
+-- Finished ones before another, the newest first.
+SELECT
+    a.id,
+    a.worker,
+    a.slot,
+    a.number,
+    a.runner,
+    a.state,
+    a.outcome,
+    a.started_at,
+    a.heartbeat_at,
+    a.deadline,
+    a.finished_at,
+    a.build_id,
+    b.pkgbase,
+    s.hidden AS of_base,
+    iif(s.hidden, '', s.name) AS buildspace,
+    iif(s.hidden, 0, i.number) AS iteration
+FROM attempts AS a
+JOIN builds AS b ON b.id = a.build_id
+JOIN iterations AS i ON i.id = b.iteration_id
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE a.worker = :worker
+  AND a.state = 'finished'
+  AND (:before = 0 OR (a.finished_at, a.id) < (SELECT l.finished_at, l.id FROM attempts AS l WHERE l.id = :before))
+ORDER BY a.finished_at DESC, a.id DESC
+LIMIT :limit;

@@ -28,7 +28,8 @@ function start(viewer) {
     const position = byId("log-position");
     position.max = byId("log-line").max = Math.max(rows.total, 1);
     if (document.activeElement !== position) position.value = rows.bottom();
-    follow(rows.last === rows.total && rows.atBottom());
+    follow(rows.ended() && rows.atBottom());
+    byId("log-folds")?.setAttribute("aria-pressed", String(rows.phases.some));
     rows.fill();
   }
 
@@ -37,12 +38,13 @@ function start(viewer) {
     byId("log-follow")?.setAttribute("aria-pressed", String(on));
   }
 
-  async function go(line) {
+  async function go(line, open = false) {
     if (!(line >= 1)) return;
     const wanted = Math.min(line, Math.max(rows.total, 1));
     follow(false);
     chosen.set(wanted);
     await rows.show(wanted);
+    if (open && rows.phases.folded.has(wanted)) await rows.toggle(wanted);
   }
 
   /** Goes to the next or previous of the listed lines. */
@@ -66,6 +68,8 @@ function start(viewer) {
 
   viewer.addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+    const fold = event.target.closest(".log-fold");
+    if (fold) return rows.toggle(Number(fold.parentElement.id.slice(1)));
     const button = event.target.closest("button[data-step]");
     if (button) return stepTo(button.dataset.of, Number(button.dataset.step));
     const link = event.target.closest("a[data-line]");
@@ -73,14 +77,15 @@ function start(viewer) {
     event.preventDefault();
     if (link.dataset.line === "end") rows.end();
     else if (link.dataset.kind) take([...viewer.querySelectorAll(`a[data-kind="${link.dataset.kind}"]`)], link);
-    else go(Number(link.dataset.line));
+    else go(Number(link.dataset.line), link.closest("[data-phase]"));
   });
 
   byId("log-jump").addEventListener("submit", (event) => {
     event.preventDefault();
     go(byId("log-line").valueAsNumber);
   });
-  byId("log-position").addEventListener("input", (event) => rows.show(event.target.valueAsNumber));
+  byId("log-position").addEventListener("input", (event) => rows.show(rows.phases.before(event.target.valueAsNumber + 1)));
+  byId("log-folds")?.addEventListener("click", ({ currentTarget }) => rows.foldAll(currentTarget.ariaPressed !== "true"));
   byId("log-follow")?.addEventListener("click", () => (following ? follow(false) : rows.end()));
   byId("log-wrap").addEventListener("click", () => wrap(byId("log-wrap").ariaPressed !== "true"));
   byId("log-times").addEventListener("click", ({ currentTarget }) => {
@@ -112,7 +117,7 @@ function start(viewer) {
 
   const keys = {
     n: () => stepTo("error", 1), p: () => stepTo("error", -1), N: () => stepTo("hit", 1), P: () => stepTo("hit", -1),
-    w: () => byId("log-wrap").click(), t: () => byId("log-times").click(), f: () => byId("log-follow")?.click(),
+    z: () => byId("log-folds")?.click(), w: () => byId("log-wrap").click(), t: () => byId("log-times").click(), f: () => byId("log-follow")?.click(),
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input, textarea, select")) return;
@@ -140,6 +145,7 @@ function start(viewer) {
     const found = Number(now.errors);
     if (found > Number(known.errors) && (Date.now() - saidAt > pause || ended)) say(`${found} lines tell of errors`);
     known = now;
+    rows.readPhases();
     if (following) rows.more();
     else {
       rows.total = Number(now.lines);
