@@ -19,11 +19,11 @@ var layers = [][]string{
 		"", "pacman/srcinfo", "pacman/alpm", "internal/ansi", "internal/atomicfile", "internal/distribution", "internal/editdistance",
 		"internal/flock", "internal/graph", "internal/guard", "internal/lru", "internal/proc", "internal/shell",
 	},
-	{"buildgraph/internal/link", "internal/limit", "pacman/pkgrel", "buildgraph/internal/feedback", "internal/graphlayout", "internal/treemap", "internal/directory", "internal/quota", "forecast", "release", "migrations", "static", "infrastructure"},
+	{"buildgraph/internal/link", "internal/limit", "pacman/pkgrel", "buildgraph/internal/feedback", "internal/graphlayout", "internal/treemap", "internal/directory", "internal/quota", "forecast", "release", "signing", "migrations", "static", "infrastructure"},
 	{"buildgraph/internal/order", "internal/graphview", "internal/hints"},
 	{"buildgraph"},
-	{"store", "git/gitmirror", "git/gitlab", "pacman/pacmanrepo", "pacman/baserepo", "buildlog", "api", "views"},
-	{"store/invariants", "git/gitlab/gitlabtest", "auth/oidctest"},
+	{"store", "git/gitmirror", "git/gitlab", "pacman/pacmanrepo", "pacman/baserepo", "buildlog", "api", "views", "signing/keyring", "signing/agent", "signing/remote"},
+	{"store/invariants", "git/gitlab/gitlabtest", "auth/oidctest", "signing/gpgtest"},
 	{"store/storetest"},
 	{"catalog", "progress", "auth", "internal/reproduce"},
 	{"publish", "handover"},
@@ -49,7 +49,8 @@ var only = map[string][]string{
 	"golang.org/x/oauth2":                 {"auth"},
 	"github.com/zitadel/oidc/v3":          {"auth/oidctest"},
 	"github.com/go-jose/go-jose/v4":       {"auth/oidctest"},
-	"os/exec":                             {"git/gitmirror", "pacman/pacmanrepo", "git/gitlab/gitlabtest", "runners", "runners/*", "internal/proc", "internal/limit", "cmd/*", "scheduler/schedulertest", "cmd/internal/cmdtest", "cmd/internal/gitlabrunner"},
+	"github.com/ProtonMail/go-crypto":     {"signing/keyring"},
+	"os/exec":                             {"git/gitmirror", "pacman/pacmanrepo", "git/gitlab/gitlabtest", "runners", "runners/*", "signing/agent", "signing/remote", "signing/gpgtest", "internal/proc", "internal/limit", "cmd/*", "scheduler/schedulertest", "cmd/internal/cmdtest", "cmd/internal/gitlabrunner"},
 	"github.com/prometheus/client_golang": {"handlers"},
 
 	// Wire types are one door's and the clients': whatever lies below speaks of
@@ -66,6 +67,7 @@ var light = map[string][]string{
 	"cmd/bbtw":                  {"store", "handlers", "scheduler", "views", "runners"},
 	"cmd/buildbtw-worker":       {"store", "handlers", "scheduler", "views"},
 	"cmd/buildbtw-executor":     {"store", "handlers", "scheduler", "views"},
+	"cmd/buildbtw-signer":       {"store", "handlers", "scheduler", "views", "runners", "signing/keyring"},
 	"cmd/buildbtw-repo-updater": {"store", "handlers", "scheduler", "views", "runners"},
 }
 
