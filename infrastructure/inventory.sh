@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-programs=(bbtw buildbtw buildbtw-executor buildbtw-repo-updater buildbtw-worker) # that are installed
+programs=(bbtw buildbtw buildbtw-executor buildbtw-repo-updater buildbtw-signer buildbtw-worker) # that are installed
 modules() {
 	GOOS=linux CGO_ENABLED=0 go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' "${programs[@]/#/./cmd/}" | LC_ALL=C sort -u
 }

@@ -95,14 +95,15 @@ func (c command) Sign(ctx context.Context, l signing.List) ([]signing.Signature,
 	case buildbtw.KindOf(parsed) == buildbtw.KindConflict: // it says why it refused, and may end with any code
 		return nil, parsed
 	case err != nil:
-		return nil, buildbtw.Unavailable("the signer %s failed: %v: %s", c[0], err, lastLine(trouble.String()))
+		return nil, buildbtw.Unavailable("the signer %s failed: %v: %s", c[0], err, lastLines(trouble.String()))
 	}
 	return signatures, parsed
 }
 
-func lastLine(s string) string {
-	s = strings.TrimSpace(s)
-	return s[strings.LastIndexByte(s, '\n')+1:]
+// lastLines returns the end of what a program printed, in one line.
+func lastLines(s string) string {
+	lines := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' })
+	return strings.Join(lines[max(0, len(lines)-3):], "; ")
 }
 
 // Serve answers one request: it reads a list, has it signed, and writes the answer. An

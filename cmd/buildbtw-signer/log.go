@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"buildbtw/signing"
+)
+
+// log is a file with a line for each list that was signed or refused. Lines are appended
+// and never changed, so that the file may be one that only allows that (chattr +a).
+type log struct{ path string }
+
+// entry is a line of the log.
+type entry struct {
+	signing.Record
+
+	Refused string `json:"refused,omitempty"` // why nothing was signed
+	Torn    bool   `json:"torn,omitempty"`    // the line before is not whole: the program ended while it was written
+}
+
+// read returns what was signed according to the log. A damaged log is an error: nothing is
+// signed without knowing what was.
+func (l log) read() (*signing.History, error) {
+	h := &signing.History{}
+	f, err := os.Open(l.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return h, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the log: %w", err)
+	}
+	defer f.Close()
+	in := bufio.NewReaderSize(f, 1<<20)
+	var damaged error // in the line before
+	for number := 1; ; number++ {
+		line, err := in.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			// A line without an end was never whole, and its signatures were given to nobody.
+			return h, damaged
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the log: %w", err)
+		}
+		var e entry
+		err = json.Unmarshal(line, &e)
+		if err == nil && e.Torn {
+			damaged = nil
+			continue
+		}
+		if damaged != nil {
+			return nil, damaged
+		}
+		if err == nil && e.Refused == "" {
+			err = h.Add(e.Record)
+		}
+		if err != nil {
+			damaged = fmt.Errorf("line %d of %s is damaged, so that it is not known what was signed: %w", number, l.path, err)
+		}
+	}
+}
+
+// append writes a line and makes it durable. A line that was not finished by a process
+// before is ended first, with a mark.
+func (l log) append(e entry) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("write the log: %w", err)
+		}
+	}()
+	text, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if last := make([]byte, 1); info.Size() > 0 {
+		if _, err := f.ReadAt(last, info.Size()-1); err != nil {
+			return err
+		}
+		if last[0] != '\n' {
+			text = append([]byte("\n{\"torn\":true}\n"), text...)
+		}
+	}
+	if _, err := io.Copy(f, bytes.NewReader(append(text, '\n'))); err != nil {
+		return err
+	}
+	return f.Sync()
+}
