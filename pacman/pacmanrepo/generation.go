@@ -56,6 +56,10 @@ type NextGeneration struct {
 	Shown         int // number of the one that is shown now, after whose time its own comes; 0: none
 	Architectures []string
 	Add           []Adopted // take the place of all packages of the same pkgbases and pkgnames
+
+	// Signatures are detached OpenPGP signatures by the SHA-256 of their files. With any,
+	// each file of Add needs one.
+	Signatures map[string][]byte
 }
 
 // GenerationSummary describes what is in a generation.
@@ -222,17 +226,24 @@ func (g *Generations) writeArchitecture(ctx context.Context, n NextGeneration, i
 	if err != nil {
 		return nil, err
 	}
+	if added, err = n.sign(added); err != nil {
+		return nil, err
+	}
 	next := before.replaced(id, added)
 	paths := map[string]string{}
 	for _, i := range added {
 		paths[i.entry.name] = i.path
 	}
+	beforeDir := archDirOf(g.generationDir(n.Target, n.From), arch)
 	for _, e := range next.sorted() {
-		from := cmp.Or(paths[e.name], filepath.Join(archDirOf(g.generationDir(n.Target, n.From), arch), e.filename))
+		from := cmp.Or(paths[e.name], filepath.Join(beforeDir, e.filename))
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		if err := g.disk.link(from, filepath.Join(dir, e.filename)); err != nil {
+			return nil, err
+		}
+		if err := g.putSignature(n, e, paths[e.name] != "", beforeDir, dir); err != nil {
 			return nil, err
 		}
 	}
@@ -246,7 +257,7 @@ func (g *Generations) writeArchitecture(ctx context.Context, n NextGeneration, i
 		path := filepath.Join(dir, archiveName(id.DB, kind))
 		write := next.archive(g.repos.packer, which)
 		if before != nil && len(added) == 0 {
-			write = g.copyOf(filepath.Join(archDirOf(g.generationDir(n.Target, n.From), arch), archiveName(id.DB, kind)))
+			write = g.copyOf(filepath.Join(beforeDir, archiveName(id.DB, kind)))
 		}
 		if err := writeDatabase(g.disk, path, write, modified); err != nil {
 			return nil, err

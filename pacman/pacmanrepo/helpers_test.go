@@ -8,9 +8,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +38,8 @@ type pkg struct {
 	info                      []string // further lines of .PKGINFO
 	files                     []string // besides usr/ and usr/share/
 	salt                      string   // changes the bytes and nothing else
+
+	contents map[string]string // of further files, by path
 }
 
 func (p pkg) withDefaults() pkg {
@@ -91,6 +95,9 @@ func (p pkg) bytes(tb testing.TB) []byte {
 	put(tar.Header{Name: "usr/share/" + p.name + "/text", Mode: 0o644}, "text of "+p.name+p.salt)
 	for _, name := range p.files {
 		put(tar.Header{Name: name, Mode: 0o644}, "")
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.contents)) {
+		put(tar.Header{Name: name, Mode: 0o644}, p.contents[name])
 	}
 	if err := t.Close(); err != nil {
 		tb.Fatal(err)
