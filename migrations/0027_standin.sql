@@ -1,0 +1,2 @@
+-- In the place of waivers, which another branch has.
+SELECT 1;
