@@ -96,6 +96,7 @@ type ReleaseState string
 const (
 	ReleaseNew         ReleaseState = ""             // before it exists
 	ReleaseChecked     ReleaseState = "checked"      // its set is known and waits for somebody to confirm it
+	ReleaseSigning     ReleaseState = "signing"      // confirmed; its packages wait for signatures
 	ReleaseHandingOver ReleaseState = "handing-over" // confirmed; its packages are on their way into the target
 	ReleaseReleased    ReleaseState = "released"     // the target shows its packages
 	ReleaseFailed      ReleaseState = "failed"       // nothing of it was shown
@@ -104,7 +105,7 @@ const (
 
 // ReleaseStates returns all states, in the order in which a release may have them.
 func ReleaseStates() []ReleaseState {
-	return []ReleaseState{ReleaseChecked, ReleaseHandingOver, ReleaseReleased, ReleaseFailed, ReleaseWithdrawn}
+	return []ReleaseState{ReleaseChecked, ReleaseSigning, ReleaseHandingOver, ReleaseReleased, ReleaseFailed, ReleaseWithdrawn}
 }
 
 // releaseWays returns the table of transitions: for each state those that may follow.
@@ -112,7 +113,8 @@ func releaseWays() map[ReleaseState][]ReleaseState {
 	return map[ReleaseState][]ReleaseState{
 		ReleaseNew:         {ReleaseChecked, ReleaseHandingOver},
 		ReleaseChecked:     {ReleaseHandingOver, ReleaseWithdrawn},
-		ReleaseHandingOver: {ReleaseReleased, ReleaseChecked, ReleaseFailed},
+		ReleaseSigning:     {ReleaseHandingOver, ReleaseWithdrawn},
+		ReleaseHandingOver: {ReleaseReleased, ReleaseChecked, ReleaseSigning, ReleaseFailed},
 		ReleaseReleased:    {ReleaseWithdrawn},
 	}
 }
@@ -136,6 +138,8 @@ func (s ReleaseState) Words() string {
 	switch s {
 	case ReleaseChecked:
 		return "waits for confirmation"
+	case ReleaseSigning:
+		return "waits for signatures"
 	case ReleaseHandingOver:
 		return "being handed over"
 	}

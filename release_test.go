@@ -10,13 +10,14 @@ import (
 
 // releaseGrid is the table of transitions, written a second time.
 const releaseGrid = `
-              checked handing-over released failed withdrawn
-(new)         yes     yes          -        -      -
-checked       -       yes          -        -      yes
-handing-over  yes     -            yes      yes    -
-released      -       -            -        -      yes
-failed        -       -            -        -      -
-withdrawn     -       -            -        -      -`
+              checked signing handing-over released failed withdrawn
+(new)         yes     -       yes          -        -      -
+checked       -       -       yes          -        -      yes
+signing       -       -       yes          -        -      yes
+handing-over  yes     yes     -            yes      yes    -
+released      -       -       -            -        -      yes
+failed        -       -       -            -        -      -
+withdrawn     -       -       -            -        -      -`
 
 func TestReleaseStatesFollowTheTable(t *testing.T) {
 	t.Parallel()

@@ -15,7 +15,7 @@ CREATE TABLE releases (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
     iteration_id INTEGER NOT NULL REFERENCES iterations (id) ON DELETE CASCADE,
     target_id    INTEGER NOT NULL REFERENCES targets (id),
-    state        TEXT NOT NULL CHECK (state IN ('checked', 'handing-over', 'released', 'failed', 'withdrawn')),
+    state        TEXT NOT NULL CHECK (state IN ('checked', 'signing', 'handing-over', 'released', 'failed', 'withdrawn')),
     digest       TEXT NOT NULL, -- of the set: pkgbases, versions and files
     base         TEXT NOT NULL, -- digest of the base repositories that it was computed against
     generation   INTEGER NOT NULL, -- number of the target's generation that it was computed against

@@ -457,7 +457,7 @@ CREATE TABLE releases (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
     iteration_id INTEGER NOT NULL REFERENCES iterations (id) ON DELETE CASCADE,
     target_id    INTEGER NOT NULL REFERENCES targets (id),
-    state        TEXT NOT NULL CHECK (state IN ('checked', 'handing-over', 'released', 'failed', 'withdrawn')),
+    state        TEXT NOT NULL CHECK (state IN ('checked', 'signing', 'handing-over', 'released', 'failed', 'withdrawn')),
     digest       TEXT NOT NULL, -- of the set: pkgbases, versions and files
     base         TEXT NOT NULL, -- digest of the base repositories that it was computed against
     generation   INTEGER NOT NULL, -- number of the target's generation that it was computed against
@@ -506,3 +506,23 @@ CREATE TABLE generations (
 );
 
 CREATE UNIQUE INDEX generations_writing ON generations (target_id) WHERE state = 'writing';
+
+CREATE TABLE signatures (
+    file_sha256 TEXT NOT NULL,
+    key         TEXT NOT NULL, -- fingerprint of the key, or subkey, that made it
+    signature   BLOB NOT NULL, -- an OpenPGP packet
+    by          TEXT NOT NULL,
+    at          TIMESTAMP NOT NULL,
+    PRIMARY KEY (file_sha256, key)
+) WITHOUT ROWID;
+
+CREATE TABLE signing_files (
+    release_id INTEGER NOT NULL REFERENCES releases (id) ON DELETE CASCADE,
+    name       TEXT NOT NULL,
+    sha256     TEXT NOT NULL,
+    size       INTEGER NOT NULL,
+    state      BLOB NOT NULL,
+    PRIMARY KEY (release_id, name)
+) WITHOUT ROWID;
+
+CREATE INDEX signing_files_sha256 ON signing_files (sha256);

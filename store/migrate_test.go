@@ -78,6 +78,8 @@ func TestEveryColumnHasAField(t *testing.T) {
 	check("releases", &[]buildbtw.Release{})
 	check("release_units", &[]buildbtw.ReleaseUnit{})
 	check("generations", &[]buildbtw.Generation{})
+	check("signatures", &[]buildbtw.Signature{})
+	check("signing_files", &[]buildbtw.SigningFile{})
 }
 
 func TestNewerDatabaseIsRefused(t *testing.T) {

@@ -241,6 +241,8 @@ func (t *tx) recordRelease(ctx context.Context, actor string, id int64, state bu
 		words = fmt.Sprintf("Release %d to %s failed: %s", id, r.Target, r.Message)
 	case buildbtw.ReleaseHandingOver:
 		words = fmt.Sprintf("Release %d to %s: confirmed.", id, r.Target)
+	case buildbtw.ReleaseSigning:
+		words = fmt.Sprintf("Release %d to %s: waits for signatures.", id, r.Target)
 	default:
 		words = fmt.Sprintf("Release %d to %s: waits for confirmation. %s", id, r.Target, r.Message)
 	}

@@ -94,6 +94,25 @@ func (k *Keyring) Fingerprints() []string {
 	return list
 }
 
+// Valid returns the fingerprints of the keys, and subkeys, that may sign at a time.
+func (k *Keyring) Valid(now time.Time) []string {
+	var list []string
+	add := func(key openpgp.Key) {
+		bind := key.SelfSignature
+		if bind != nil && bind.FlagsValid && bind.FlagSign && key.PublicKey.Version == 4 && valid(key, now) == nil {
+			list = append(list, fingerprint(key.PublicKey))
+		}
+	}
+	for _, e := range k.keys {
+		primary, _ := e.PrimarySelfSignature()
+		add(openpgp.Key{Entity: e, PublicKey: e.PrimaryKey, SelfSignature: primary, Revocations: e.Revocations})
+		for _, sub := range e.Subkeys {
+			add(openpgp.Key{Entity: e, PublicKey: sub.PublicKey, SelfSignature: sub.Sig, Revocations: sub.Revocations})
+		}
+	}
+	return list
+}
+
 // Verify returns the fingerprint of the key that made a detached signature over a file. It
 // returns an error of kind invalid unless the signature is of version 4, over the bytes of
 // a document, with SHA-512, by a key that is accepted and valid now, and nothing follows

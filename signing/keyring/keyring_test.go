@@ -46,7 +46,7 @@ func TestSignaturesOfGpg(t *testing.T) {
 	expired, revoked := h.Key("ed25519", "1d", past...), h.Key("ed25519", "0")
 	const content = "a package"
 	sign := func(key string, more ...string) []byte {
-		return h.Run([]byte(content), append([]string{"--digest-algo", "SHA512", "--local-user", key}, append(more, "--detach-sign")...)...)
+		return h.Run([]byte(content), append([]string{"--digest-algo", "SHA512", "--local-user", key + "!"}, append(more, "--detach-sign")...)...)
 	}
 	ofRevoked := sign(revoked)
 	h.Revoke(revoked)
@@ -58,6 +58,13 @@ func TestSignaturesOfGpg(t *testing.T) {
 	accepted := read(t, h.Public(good, rsa, expired, revoked))
 	if got := accepted.Fingerprints(); len(got) != 4 || !slices.Contains(got, good) {
 		t.Errorf("fingerprints: %v", got)
+	}
+	if got := accepted.Valid(time.Now()); len(got) != 2 || !slices.Contains(got, good) || !slices.Contains(got, rsa) {
+		t.Errorf("valid: %v", got)
+	}
+	h.Run(nil, "--quick-add-key", good, "ed25519", "sign", "0")
+	if got := read(t, h.Public(good)).Valid(time.Now()); len(got) != 2 {
+		t.Errorf("valid with a subkey: %v", got)
 	}
 	for name, c := range map[string]struct {
 		signature []byte

@@ -138,7 +138,7 @@ SELECT id
 FROM releases
 WHERE iteration_id = :iteration
   AND target_id = :target
-  AND state = 'handing-over';
+  AND state IN ('signing', 'handing-over');
 
 -- name: supersede_checked
 -- What waits for a confirmation while another set of the same is asked for is given up.
