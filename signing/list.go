@@ -39,21 +39,21 @@ const (
 	MaxList   = 64 << 20 // bytes of a list: 100,000 files are about 50 MB
 	MaxAnswer = 128 << 20
 	maxFiles  = 100_000
-	maxBases  = 1_000
 )
 
 var sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// List is what a signer is asked to sign: all files of a release, with the databases that
-// the release was computed against.
+// List is what a signer is asked to sign: all files of a release, with what the release was
+// computed against.
 type List struct {
-	Format     int               `json:"format"`
-	Release    int64             `json:"release"`
-	Target     string            `json:"target"`
-	Buildspace string            `json:"buildspace"`
-	Iteration  int               `json:"iteration"`
-	Bases      map[string]string `json:"bases"` // SHA-256 of the databases, by repository and architecture
-	Files      []File            `json:"files"` // by name
+	Format     int    `json:"format"`
+	Release    int64  `json:"release"`
+	Target     string `json:"target"`
+	Buildspace string `json:"buildspace"`
+	Iteration  int    `json:"iteration"`
+	Set        string `json:"set"`   // SHA-256 of the pkgbases, versions and files that go
+	Base       string `json:"base"`  // SHA-256 of what the databases of the base repositories had
+	Files      []File `json:"files"` // by name
 }
 
 // File is a package file of a release.
@@ -194,19 +194,14 @@ func (l List) Validate() error {
 		return buildbtw.Invalid("release %d has no files", l.Release)
 	case len(l.Files) > maxFiles:
 		return buildbtw.Invalid("release %d has %d files; at most %d are signed at once", l.Release, len(l.Files), maxFiles)
-	case len(l.Bases) > maxBases:
-		return buildbtw.Invalid("release %d has %d databases; at most %d are allowed", l.Release, len(l.Bases), maxBases)
+	case !sha256Hex.MatchString(l.Set) || !sha256Hex.MatchString(l.Base):
+		return buildbtw.Invalid("release %d has no digest of its set, or of its base", l.Release)
 	}
 	if err := buildbtw.CheckSlug(l.Target); err != nil {
 		return buildbtw.Invalid("%.100q is no target's name", l.Target)
 	}
 	if err := buildbtw.CheckBuildspaceName(l.Buildspace); err != nil {
 		return err
-	}
-	for name, digest := range l.Bases {
-		if name == "" || len(name) > 300 || !sha256Hex.MatchString(digest) {
-			return buildbtw.Invalid("the database %.100q has no SHA-256 digest", name)
-		}
 	}
 	for i, f := range l.Files {
 		if i > 0 && cmp.Compare(l.Files[i-1].Name, f.Name) >= 0 {
@@ -232,7 +227,7 @@ func (f File) validate() error {
 
 // Digest returns the SHA-256 of the list, which names it in logs.
 func (l List) Digest() string {
-	text, err := json.Marshal(l) // the keys of Bases in order
+	text, err := json.Marshal(l)
 	if err != nil {
 		return "" // a struct of numbers and strings can be written
 	}

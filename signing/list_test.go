@@ -33,7 +33,7 @@ func file(t testing.TB, name, content string) signing.File {
 // listOf returns a list of packages with version 1.0-2.
 func listOf(t testing.TB, release int64, names ...string) signing.List {
 	t.Helper()
-	l := signing.List{Format: signing.Format, Release: release, Target: "stable", Buildspace: "openssl", Iteration: 2, Bases: map[string]string{"core/x86_64": strings.Repeat("0a", 32)}}
+	l := signing.List{Format: signing.Format, Release: release, Target: "stable", Buildspace: "openssl", Iteration: 2, Set: strings.Repeat("0a", 32), Base: strings.Repeat("0b", 32)}
 	for _, n := range names {
 		l.Files = append(l.Files, file(t, n+"-1.0-2-x86_64.pkg.tar.zst", n))
 	}
@@ -76,7 +76,8 @@ func TestListsThatNobodySigns(t *testing.T) {
 		"no files":            func(l *signing.List) { l.Files = nil },
 		"not in order":        func(l *signing.List) { l.Files[0], l.Files[1] = l.Files[1], l.Files[0] },
 		"a file twice":        func(l *signing.List) { l.Files[1] = l.Files[0] },
-		"a base's digest":     func(l *signing.List) { l.Bases["core/x86_64"] = "none" },
+		"no base":             func(l *signing.List) { l.Base = "none" },
+		"no set":              func(l *signing.List) { l.Set = "" },
 		"no package":          func(l *signing.List) { l.Files[0].Name = "a.txt" },
 		"a path":              func(l *signing.List) { l.Files[0].Name = "../a-1.0-2-x86_64.pkg.tar.zst" },
 		"a file's digest":     func(l *signing.List) { l.Files[0].SHA256 = strings.Repeat("A", 64) },

@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 // listOf returns a list with a file for each name, whose content is its name.
 func listOf(t *testing.T, release int64, names ...string) signing.List {
 	t.Helper()
-	l := signing.List{Format: signing.Format, Release: release, Target: "stable", Buildspace: "openssl", Iteration: 2}
+	l := signing.List{Format: signing.Format, Release: release, Target: "stable", Buildspace: "openssl", Iteration: 2, Set: strings.Repeat("0a", 32), Base: strings.Repeat("0b", 32)}
 	for _, n := range names {
 		h := sha512.New()
 		h.Write([]byte(n))

@@ -27,7 +27,7 @@ func signatures(t *testing.T, h *gpgtest.Home, key, dir string, files ...buildbt
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := signing.List{Format: signing.Format, Release: 1, Target: "stable", Buildspace: "space", Iteration: 1}
+	l := signing.List{Format: signing.Format, Release: 1, Target: "stable", Buildspace: "space", Iteration: 1, Set: strings.Repeat("0a", 32), Base: strings.Repeat("0b", 32)}
 	for _, f := range files {
 		file, err := os.Open(archFile(dir, x86, f.Filename))
 		if err != nil {

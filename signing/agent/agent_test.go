@@ -24,7 +24,7 @@ import (
 // listOf returns a list of files with contents, and the contents by name.
 func listOf(t testing.TB, contents ...string) (signing.List, map[string][]byte) {
 	t.Helper()
-	l := signing.List{Format: signing.Format, Release: 7, Target: "stable", Buildspace: "openssl", Iteration: 2}
+	l := signing.List{Format: signing.Format, Release: 7, Target: "stable", Buildspace: "openssl", Iteration: 2, Set: strings.Repeat("0a", 32), Base: strings.Repeat("0b", 32)}
 	byName := map[string][]byte{}
 	for i, c := range contents {
 		h := sha512.New()

@@ -23,7 +23,7 @@ func list(t *testing.T) signing.List {
 		t.Fatal(err)
 	}
 	return signing.List{
-		Format: signing.Format, Release: 7, Target: "stable", Buildspace: "openssl", Iteration: 1,
+		Format: signing.Format, Release: 7, Target: "stable", Buildspace: "openssl", Iteration: 1, Set: strings.Repeat("0a", 32), Base: strings.Repeat("0b", 32),
 		Files: []signing.File{{Name: "a-1-1-any.pkg.tar.zst", SHA256: strings.Repeat("0", 64), State: state}},
 	}
 }
