@@ -25,6 +25,10 @@ type Target struct {
 	Path  string     `bun:"path"`  // of a directory; empty for others
 	After string     `bun:"after"` // the target that stands behind it in pacman.conf; empty: only the base does
 
+	// Packages need a signature by one of the public keys in this file; empty: they are not
+	// signed. It is a setting only.
+	Keys string `bun:"-"`
+
 	Configured bool `bun:"configured"` // in the settings with which the server runs
 	Generation int  `bun:"generation"` // number of the one that is shown; 0: there is none yet
 }
@@ -33,10 +37,10 @@ type Target struct {
 const DefaultTarget = "stable"
 
 // ParseTarget reads the setting of a target: NAME, NAME=served or NAME=directory:PATH, and
-// after it ,after=OTHER.
+// after it ,after=OTHER and ,sign=required,keys=FILE.
 func ParseTarget(text string) (Target, error) {
-	first, rest, more := strings.Cut(text, ",")
-	name, kind, _ := strings.Cut(first, "=")
+	parts := strings.Split(text, ",")
+	name, kind, _ := strings.Cut(parts[0], "=")
 	t := Target{Name: name, Kind: TargetServed, Configured: true}
 	if err := CheckTargetName(name); err != nil {
 		return t, err
@@ -55,14 +59,29 @@ func ParseTarget(text string) (Target, error) {
 	default:
 		return t, Invalid("target %s: %.40q is no kind; choose served or directory:PATH", name, kind)
 	}
-	if more {
-		other, ok := strings.CutPrefix(rest, "after=")
-		if !ok {
-			return t, Invalid("target %s: cannot read %.40q; write after=OTHER", name, rest)
+	return t, t.parseOptions(parts[1:])
+}
+
+// parseOptions reads what follows the kind of a target.
+func (t *Target) parseOptions(options []string) error {
+	required := false
+	for _, option := range options {
+		key, value, _ := strings.Cut(option, "=")
+		switch {
+		case key == "after" && value != "":
+			t.After = value
+		case key == "sign" && value == "required":
+			required = true
+		case key == "keys" && filepath.IsAbs(value):
+			t.Keys = filepath.Clean(value)
+		default:
+			return Invalid("target %s: cannot read %.40q; write after=OTHER, sign=required, or keys=FILE with an absolute path", t.Name, option)
 		}
-		t.After = other
 	}
-	return t, nil
+	if required != (t.Keys != "") {
+		return Invalid("target %s: sign=required and keys=FILE, with the public keys that are accepted, go together", t.Name)
+	}
+	return nil
 }
 
 // CheckTargets returns an error for settings of targets that contradict each other.

@@ -54,6 +54,8 @@ func TestTargetsAreReadFromSettings(t *testing.T) {
 		"stable=served":                         {Name: "stable", Kind: buildbtw.TargetServed},
 		"testing,after=stable":                  {Name: "testing", Kind: buildbtw.TargetServed, After: "stable"},
 		"mirror=directory:/srv/repo/,after=a.b": {Name: "mirror", Kind: buildbtw.TargetDirectory, Path: "/srv/repo", After: "a.b"},
+		"stable,sign=required,keys=/etc/k.asc":  {Name: "stable", Kind: buildbtw.TargetServed, Keys: "/etc/k.asc"},
+		"a,keys=/k,after=b,sign=required":       {Name: "a", Kind: buildbtw.TargetServed, After: "b", Keys: "/k"},
 	} {
 		want.Configured = true
 		if got, err := buildbtw.ParseTarget(text); err != nil || got != want {
@@ -63,6 +65,7 @@ func TestTargetsAreReadFromSettings(t *testing.T) {
 	for text, words := range map[string]string{
 		"": "missing", "a b": "no target name", ".hidden": "no target name", "options": "pacman keeps", "x=ftp": "choose served",
 		"x=directory": "absolute path", "x=directory:here": "absolute path", "x=served:/srv": "no path", "x,before=y": "after=OTHER",
+		"x,sign=required": "go together", "x,keys=/k": "go together", "x,sign=required,keys=k": "absolute path", "x,sign=perhaps": "cannot read",
 	} {
 		if _, err := buildbtw.ParseTarget(text); buildbtw.KindOf(err) != buildbtw.KindInvalid || err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%q: %v, want one about %q", text, err, words)

@@ -24,6 +24,7 @@ import (
 	"buildbtw/runners"
 	"buildbtw/runners/fake"
 	"buildbtw/scheduler/schedulertest"
+	"buildbtw/signing"
 	"buildbtw/store"
 )
 
@@ -34,6 +35,8 @@ type fixture struct {
 	t    *testing.T
 	dir  string
 	step func(op, path string) error // called before each change of the targets' disk
+
+	signer signing.Signer // of the next restart
 }
 
 // newFixture has a base with lib and app 0.9-1, which needs it, and sources of both.
@@ -72,7 +75,7 @@ func (f *fixture) restart(targets ...buildbtw.Target) {
 		targets = []buildbtw.Target{{Name: "stable", Kind: buildbtw.TargetServed}}
 	}
 	f.Handover, err = handover.New(f.t.Context(), handover.Config{
-		Store: f.DB.Store, Generations: generations, Bases: bases, Architectures: archs, Targets: targets, Log: slog.New(slog.DiscardHandler), Now: f.DB.Clock.Now,
+		Store: f.DB.Store, Generations: generations, Bases: bases, Architectures: archs, Targets: targets, Signer: f.signer, Log: slog.New(slog.DiscardHandler), Now: f.DB.Clock.Now,
 		Catalog: catalog.New(catalog.Config{
 			Mirror: f.Mirror, Store: f.DB.Store, Repos: f.Repos, Bases: bases, Generations: generations, BaseRef: "main", Architectures: archs,
 		}),

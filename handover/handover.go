@@ -24,6 +24,8 @@ import (
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/release"
+	"buildbtw/signing"
+	"buildbtw/signing/keyring"
 	"buildbtw/store"
 )
 
@@ -35,6 +37,7 @@ type Config struct {
 	Bases         baserepo.Bases
 	Architectures []string
 	Targets       []buildbtw.Target // of the settings
+	Signer        signing.Signer    // asked for signatures; nil: packagers send them
 	Log           *slog.Logger
 	Now           func() time.Time
 }
@@ -45,6 +48,8 @@ type Handover struct {
 	mu    sync.Mutex
 	locks map[string]chan struct{} // by target: has an element while somebody works on it
 	later map[int64]time.Time      // by release that could not be handed over: not before
+
+	unsigned guard.Items[int64] // releases that the signer did not sign
 }
 
 // pause is how long a release that could not be handed over rests: every change of the
@@ -53,6 +58,14 @@ const pause = 10 * time.Second
 
 // New makes the targets those of the settings.
 func New(ctx context.Context, c Config) (*Handover, error) {
+	for _, t := range c.Targets {
+		if t.Keys == "" {
+			continue
+		}
+		if _, err := keyring.Load(t.Keys); err != nil {
+			return nil, fmt.Errorf("target %s: %w", t.Name, err)
+		}
+	}
 	if _, err := c.Store.SetTargets(ctx, c.Targets); err != nil {
 		return nil, err
 	}

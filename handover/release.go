@@ -60,11 +60,19 @@ func (h *Handover) handOver(ctx context.Context, id int64, target string) error 
 	if err := shrinks(set); err != nil {
 		return h.fail(ctx, r, err)
 	}
+	add := added(set)
+	signatures, waits, err := h.signatures(ctx, r, add)
+	switch {
+	case err != nil:
+		return h.fail(ctx, r, err)
+	case waits:
+		return nil
+	}
 	g, err = h.Store.BeginGeneration(ctx, buildbtw.Generation{TargetID: t.ID, Parent: t.Generation, ReleaseID: r.ID, CreatedBy: r.ConfirmedBy})
 	if err != nil {
 		return err
 	}
-	err = h.write(ctx, t, g, pacmanrepo.NextGeneration{From: t.Generation, Add: added(set)})
+	err = h.write(ctx, t, g, pacmanrepo.NextGeneration{From: t.Generation, Add: add, Signatures: signatures})
 	if err == nil {
 		return nil
 	}
@@ -191,7 +199,7 @@ func (h *Handover) Withdraw(ctx context.Context, actor string, id int64, confirm
 	if r, err = h.Store.Release(ctx, id); err != nil {
 		return r, err
 	}
-	if r.State == buildbtw.ReleaseChecked {
+	if r.State == buildbtw.ReleaseChecked || r.State == buildbtw.ReleaseSigning {
 		err = h.Store.EndRelease(ctx, actor, id, buildbtw.ReleaseWithdrawn, "Given up before it was handed over.")
 	} else {
 		err = h.withdraw(ctx, actor, r, confirmed)

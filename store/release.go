@@ -143,7 +143,7 @@ func (s *Store) ConfirmRelease(ctx context.Context, actor string, id int64, dige
 		if err != nil {
 			return err
 		}
-		if !r.State.MayBecome(buildbtw.ReleaseHandingOver) {
+		if r.State != buildbtw.ReleaseChecked {
 			return buildbtw.Conflict("release %d is %s", id, r.State.Words())
 		}
 		n, err := t.exec(ctx, "confirm_release", args{"id": id, "actor": actor, "digest": digest, "now": t.now})

@@ -90,10 +90,25 @@ func (s *Store) AddSignatures(ctx context.Context, actor string, id int64, signa
 		if err != nil || n == 0 {
 			return err
 		}
-		return t.recordRelease(ctx, actor, id, buildbtw.ReleaseHandingOver)
+		return t.record(ctx, buildbtw.Event{
+			Actor: actor, BuildspaceID: r.BuildspaceID, IterationID: r.IterationID, Kind: buildbtw.EventIteration,
+			Message: fmt.Sprintf("Release %d to %s: its packages are signed.", id, r.Target),
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("store signatures of release %d: %w", id, err)
+	}
+	return nil
+}
+
+// NoteSigning notes why a release that waits has no signatures yet.
+func (s *Store) NoteSigning(ctx context.Context, id int64, message string) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, "note_signing", args{"id": id, "message": message})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note why release %d is not signed: %w", id, err)
 	}
 	return nil
 }

@@ -2,13 +2,24 @@ package pacmanrepo
 
 import (
 	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"runtime"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"buildbtw"
+	"buildbtw/signing"
 )
 
 // signatureSuffix is what pacman adds to the name of a file for its detached signature.
@@ -76,4 +87,53 @@ func (g *Generations) putSignature(n NextGeneration, e *entry, added bool, befor
 		return nil
 	}
 	return err
+}
+
+// SigningFiles reads packages, each file once, and describes them for a signer: with the
+// state of SHA-512 after their bytes. The error is Conflict when a file is not there any more,
+// or has other bytes than its repository says.
+func (g *Generations) SigningFiles(ctx context.Context, add []Adopted) ([]buildbtw.SigningFile, error) {
+	items, missing, err := g.repos.adoptedItems(ctx, add)
+	if err != nil {
+		return nil, err
+	}
+	if len(missing) > 0 {
+		return nil, buildbtw.Conflict("%s is not in its repository any more", add[missing[0]].Files[0].Filename)
+	}
+	byName := map[string]item{}
+	for _, i := range slices.Concat(items...) {
+		byName[i.entry.filename] = i // a package for any machine is in the repositories of all architectures
+	}
+	names := slices.Sorted(maps.Keys(byName))
+	files := make([]buildbtw.SigningFile, len(names))
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for n, name := range names {
+		work.Go(func() (err error) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			files[n], err = g.signingFile(byName[name])
+			return err
+		})
+	}
+	return files, work.Wait()
+}
+
+func (g *Generations) signingFile(i item) (buildbtw.SigningFile, error) {
+	f := buildbtw.SigningFile{Name: i.entry.filename, SHA256: i.entry.sha256}
+	file, err := g.disk.open(i.path)
+	if err != nil {
+		return f, err
+	}
+	defer file.Close()
+	known, signed := sha256.New(), sha512.New()
+	if f.Size, err = io.Copy(io.MultiWriter(known, signed), file); err != nil {
+		return f, fmt.Errorf("read %s: %w", f.Name, err)
+	}
+	if hex.EncodeToString(known.Sum(nil)) != f.SHA256 {
+		return f, buildbtw.Conflict("%s is damaged: its digest is another one than its repository says", f.Name)
+	}
+	f.State, err = signing.State(signed)
+	return f, err
 }

@@ -9,7 +9,8 @@ WHERE id = :id
 -- name: end_signing
 -- Only what has a signature of each file, by one of the keys, goes on.
 UPDATE releases
-SET state = 'handing-over'
+SET state = 'handing-over',
+    message = ''
 WHERE id = :id
   AND state = 'signing'
   AND NOT EXISTS (
@@ -23,6 +24,12 @@ WHERE id = :id
               AND g.key IN (SELECT value FROM json_each(:keys))
         )
   );
+
+-- name: note_signing
+UPDATE releases
+SET message = :message
+WHERE id = :id
+  AND state = 'signing';
 
 -- name: forget_signing_files
 -- Those of the release, and of all that do not wait any more.
