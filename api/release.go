@@ -26,28 +26,29 @@ type EditRelease struct {
 
 // StoredRelease is a set of packages that goes into a target, as a whole or not at all.
 type StoredRelease struct {
-	ID          string        `json:"id"`
-	Buildspace  string        `json:"buildspace"`
-	Iteration   int           `json:"iteration"`
-	Target      string        `json:"target"`
-	State       string        `json:"state"` // checked, handing-over, released, failed or withdrawn
-	Digest      string        `json:"digest"`
-	Units       int           `json:"units"`    // pkgbases that go
-	Packages    int           `json:"packages"` // package files that go
-	Message     string        `json:"message"`  // why it failed, or how the set has changed
-	CreatedBy   string        `json:"created_by"`
-	CreatedAt   time.Time     `json:"created_at"`
-	ConfirmedBy string        `json:"confirmed_by,omitempty"`
-	ConfirmedAt *time.Time    `json:"confirmed_at,omitempty"`
-	FinishedAt  *time.Time    `json:"finished_at,omitempty"`
-	Goes        []ReleaseUnit `json:"goes,omitempty"` // of one release only, not in lists
-	Held        []StoredHeld  `json:"held,omitempty"` // likewise
-	URL         string        `json:"url"`
+	ID          string           `json:"id"`
+	Buildspace  string           `json:"buildspace"`
+	Iteration   int              `json:"iteration"`
+	Target      string           `json:"target"`
+	State       string           `json:"state"` // checked, signing, handing-over, released, failed or withdrawn
+	Digest      string           `json:"digest"`
+	Units       int              `json:"units"`    // pkgbases that go
+	Packages    int              `json:"packages"` // package files that go
+	Message     string           `json:"message"`  // why it failed, or how the set has changed
+	CreatedBy   string           `json:"created_by"`
+	CreatedAt   time.Time        `json:"created_at"`
+	ConfirmedBy string           `json:"confirmed_by,omitempty"`
+	ConfirmedAt *time.Time       `json:"confirmed_at,omitempty"`
+	FinishedAt  *time.Time       `json:"finished_at,omitempty"`
+	Goes        []ReleaseUnit    `json:"goes,omitempty"`    // of one release only, not in lists
+	Held        []StoredHeld     `json:"held,omitempty"`    // likewise
+	Signing     *SigningProgress `json:"signing,omitempty"` // likewise, while it waits for signatures
+	URL         string           `json:"url"`
 }
 
-// Over reports whether a release will not change by itself any more.
+// Over reports whether a release will not change by itself any more, or waits for somebody.
 func (r StoredRelease) Over() bool {
-	return r.State == "released" || r.State == "failed" || r.State == "withdrawn" || r.State == "checked"
+	return r.State == "released" || r.State == "failed" || r.State == "withdrawn" || r.State == "checked" || r.State == "signing"
 }
 
 // StoredHeld is a pkgbase that a release left behind, with the reason in words.

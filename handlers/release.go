@@ -156,6 +156,13 @@ func (a *App) storedReleaseView(c *fiber.Ctx, asks string) (s views.Shell, conte
 	if v.Units, err = a.Store.ReleaseUnits(c.UserContext(), r.ID); err != nil {
 		return s, nil, err
 	}
+	if r.State == buildbtw.ReleaseSigning {
+		p, err := a.Handover.Waiting(c.UserContext(), r)
+		if err != nil {
+			return s, nil, err
+		}
+		v.Files, v.Signed = p.Files, p.Signed
+	}
 	if t, err := a.Store.Target(c.UserContext(), r.Target); err == nil { // it may be none of today's
 		if g, err := a.Store.Generation(c.UserContext(), t.ID, t.Generation); err == nil && g.ReleaseID == r.ID {
 			v.Generation = g.Number

@@ -62,6 +62,9 @@ func (a *App) targetPage(c *fiber.Ctx) error {
 		return err
 	}
 	v := views.Target{TargetLine: a.targetLine(t), Pacman: a.pacmanView(t.Name, true, pacmanrepo.OfTarget(t.Name))}
+	if a.Handover.Signs(t.Name) {
+		v.Pacman.Conf = pacmanrepo.SignedPacmanConf(t.Name, a.Settings.ServerURL, pacmanrepo.OfTarget(t.Name))
+	}
 	generations, err := a.Store.Generations(ctx, t.ID, shownReleases)
 	if err != nil {
 		return err

@@ -30,6 +30,11 @@ func (h *Handover) acceptedKeys(target string) (*keyring.Keyring, error) {
 	return keys, nil
 }
 
+// Signs reports whether the packages of a target need signatures.
+func (h *Handover) Signs(target string) bool {
+	return slices.ContainsFunc(h.Targets, func(t buildbtw.Target) bool { return t.Name == target && t.Keys != "" })
+}
+
 // signatures returns the signatures of the packages of a release, by the SHA-256 of their
 // files, by keys that are valid now. When some lack one, the release waits for signatures
 // from now on.

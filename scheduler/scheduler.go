@@ -159,6 +159,10 @@ func optionalLoops(c Config) []Loop {
 			Name:        "release",
 			Description: "hands confirmed releases over to their targets",
 			Period:      10 * time.Second, Pass: c.Handover.Advance,
+		}, Loop{
+			Name:        "sign",
+			Description: "asks the signer for signatures of releases that wait for them",
+			Period:      10 * time.Second, Pass: c.Handover.Sign,
 		})
 	}
 	return loops
@@ -254,6 +258,7 @@ func (s *Scheduler) Run(ctx context.Context) {
 				s.Loop("dispatch").Wake()
 				s.Loop("compare").Wake()
 				s.wakeAll("release")
+				s.wakeAll("sign")
 			}
 		}
 	})

@@ -104,8 +104,18 @@ func (s *Store) AddSignatures(ctx context.Context, actor string, id int64, signa
 // NoteSigning notes why a release that waits has no signatures yet.
 func (s *Store) NoteSigning(ctx context.Context, id int64, message string) error {
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, "note_signing", args{"id": id, "message": message})
-		return err
+		n, err := t.exec(ctx, "note_signing", args{"id": id, "message": message})
+		if err != nil || n == 0 {
+			return err
+		}
+		r, err := t.release(ctx, id)
+		if err != nil {
+			return err
+		}
+		return t.record(ctx, buildbtw.Event{
+			Actor: buildbtw.System, BuildspaceID: r.BuildspaceID, IterationID: r.IterationID, Kind: buildbtw.EventIteration,
+			Message: fmt.Sprintf("Release %d to %s: %s", id, r.Target, message),
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("note why release %d is not signed: %w", id, err)

@@ -54,7 +54,7 @@ docs/release.md explains the rules.`,
 	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	cmd.PersistentFlags().StringVar(&f.to, "to", "", "the target (default: the server's first)")
 	cli.Number(cmd.PersistentFlags(), &f.iteration, "iteration", api.Latest, 0, cli.Many, "number of the iteration (default: the latest)")
-	cmd.AddCommand(a.releaseWhyCommand(&f), a.withdrawCommand())
+	cmd.AddCommand(a.releaseWhyCommand(&f), a.releaseSignCommand(), a.withdrawCommand())
 	return cmd
 }
 
@@ -195,7 +195,7 @@ func (a *app) release(ctx context.Context, c *api.Client, name string, f release
 	if err := a.printStoredRelease(stored); err != nil {
 		return err
 	}
-	if stored.State != "released" {
+	if stored.State != "released" && stored.State != "signing" {
 		return fmt.Errorf("release %s is %s: %s", stored.ID, stored.State, plain(stored.Message))
 	}
 	return nil
@@ -226,6 +226,8 @@ func (a *app) printStoredRelease(r api.StoredRelease) error {
 	switch r.State {
 	case "released":
 		fmt.Fprintln(a.out, plain("release "+r.ID+": "+buildbtw.ReleasedWords(r.Packages, r.Target)))
+	case "signing":
+		fmt.Fprintln(a.out, plain("release "+r.ID+" to "+r.Target+" waits for signatures: bbtw release sign "+r.ID))
 	default:
 		fmt.Fprintln(a.out, plain("release "+r.ID+" to "+r.Target+" is "+r.State))
 	}

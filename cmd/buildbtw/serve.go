@@ -21,6 +21,8 @@ import (
 	"buildbtw/cmd/internal/cli"
 	"buildbtw/cmd/internal/local"
 	"buildbtw/pacman/baserepo"
+	"buildbtw/signing"
+	"buildbtw/signing/remote"
 )
 
 // serveFlags are the server's settings as they were given.
@@ -37,6 +39,7 @@ type serveFlags struct {
 	ignoreArch      bool
 	baseRepos       []string
 	targets         []string
+	signer          string
 	baseline        bool
 	repoTool        string
 	workers         int
@@ -103,7 +106,8 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	flags.StringVar(&f.baseRef, "base-ref", "main", "branch at which sources are read")
 	flags.StringSliceVar(&f.architectures, "architectures", []string{"x86_64"}, "architectures to build for")
 	flags.StringArrayVar(&f.baseRepos, "base-repo", nil, "a base repository as NAME=URL, in the order of pacman.conf; $repo and $arch are replaced (repeatable)")
-	flags.StringArrayVar(&f.targets, "target", []string{buildbtw.DefaultTarget}, "where packages are released to, as NAME[=served|directory:PATH][,after=OTHER]; served under /repo/target/NAME (repeatable)")
+	flags.StringArrayVar(&f.targets, "target", []string{buildbtw.DefaultTarget}, "where packages are released to, as NAME[=served|directory:PATH][,after=OTHER][,sign=required,keys=FILE]; served under /repo/target/NAME (repeatable)")
+	flags.StringVar(&f.signer, "signer", "", "who is asked to sign what targets with sign=required get: unix:SOCKET of buildbtw-signer, ssh:HOST, or command:PROGRAM (default: packagers do, with 'bbtw release sign')")
 	flags.BoolVar(&f.baseline, "baseline", true, "compare failed builds with the base by themselves, in idle slots and at most a tenth of the busy ones; a buildspace can have it switched off")
 	flags.StringSliceVar(&f.prefer, "prefer", nil, preferUsage)
 	flags.BoolVar(&f.ignoreArch, "ignore-arch", false, ignoreArchUsage)
@@ -159,6 +163,9 @@ func (f serveFlags) validate() error {
 	if _, err := f.releaseTargets(); err != nil {
 		return cli.Usage(err)
 	}
+	if _, err := f.releaseSigner(); err != nil {
+		return cli.Usage(fmt.Errorf("--signer: %w", err))
+	}
 	dirs, groups, err := splitSources(f.sources)
 	if err != nil {
 		return err
@@ -195,6 +202,14 @@ func (f serveFlags) releaseTargets() ([]buildbtw.Target, error) {
 		targets = append(targets, t)
 	}
 	return targets, buildbtw.CheckTargets(targets)
+}
+
+// releaseSigner returns the signer of --signer, or nil.
+func (f serveFlags) releaseSigner() (signing.Signer, error) {
+	if f.signer == "" {
+		return nil, nil
+	}
+	return remote.Parse(f.signer)
 }
 
 // splitSources returns the directories and the groups of --sources.

@@ -165,9 +165,13 @@ func (s *server) openTargets(ctx context.Context, sources *catalog.Catalog) (*ha
 	if err != nil {
 		return nil, err
 	}
+	signer, err := s.flags.releaseSigner()
+	if err != nil {
+		return nil, err
+	}
 	return handover.New(ctx, handover.Config{
 		Store: s.store, Catalog: sources, Generations: sources.Generations, Bases: sources.Bases, Architectures: s.flags.architectures,
-		Targets: targets, Log: s.log, Now: time.Now,
+		Targets: targets, Signer: signer, Log: s.log, Now: time.Now,
 	})
 }
 

@@ -129,6 +129,13 @@ func (a *API) sendRelease(c *fiber.Ctx, r store.ReleaseRow) error {
 		return err
 	}
 	wire := a.wireRelease(r)
+	if r.State == buildbtw.ReleaseSigning {
+		p, err := a.Handover.Waiting(c.UserContext(), r)
+		if err != nil {
+			return err
+		}
+		wire.Signing = &api.SigningProgress{Files: p.Files, Signed: p.Signed}
+	}
 	for _, u := range units {
 		if u.Goes {
 			wire.Goes = append(wire.Goes, api.ReleaseUnit{Pkgbase: u.Pkgbase, Version: u.Version, Pkgnames: names(u.Pkgnames), Build: formatID(u.BuildID)})

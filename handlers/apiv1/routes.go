@@ -11,6 +11,7 @@ import (
 	"buildbtw/api"
 	"buildbtw/buildgraph"
 	"buildbtw/handlers/transfer"
+	"buildbtw/signing"
 )
 
 // route is one thing that the API answers. The same table registers the routes
@@ -166,6 +167,14 @@ func (a *API) releaseRoutes() []route {
 		{
 			method: "PATCH", path: "/releases/{id}", summary: "Confirm or withdraw a release; 428 when something would break by that and it was not confirmed",
 			may: buildbtw.User.MayChange, handler: a.editRelease, body: api.EditRelease{}, answer: api.StoredRelease{}, time: finishTime,
+		},
+		{
+			method: "GET", path: "/releases/{id}/signing-list", summary: "What a signer signs of a release that waits for signatures: its files, each with the state of SHA-512 after its bytes",
+			may: buildbtw.User.MayRead, handler: a.signingList, answer: signing.List{},
+		},
+		{
+			method: "PUT", path: "/releases/{id}/signatures", summary: "Detached OpenPGP signatures of a release's files, all of which are verified; with the last one it is handed over",
+			may: buildbtw.User.MayChange, handler: a.putSignatures, body: api.Signatures{}, answer: api.SigningProgress{}, raw: true, time: finishTime,
 		},
 		{
 			method: "GET", path: "/targets", summary: "Where packages are released to, in the order of the settings",

@@ -24,9 +24,13 @@ func (a *API) targets(c *fiber.Ctx) error {
 }
 
 func (a *API) wireTarget(t store.TargetRow) api.Target {
+	conf := pacmanrepo.PacmanConf
+	if a.Handover.Signs(t.Name) {
+		conf = pacmanrepo.SignedPacmanConf
+	}
 	return api.Target{
 		Name: t.Name, Kind: string(t.Kind), After: t.After, Generation: t.Generation, Packages: t.Packages, Since: t.Since,
-		PacmanConf: pacmanrepo.PacmanConf(t.Name, a.Settings.ServerURL, pacmanrepo.OfTarget(t.Name)), URL: a.page("targets", t.Name),
+		PacmanConf: conf(t.Name, a.Settings.ServerURL, pacmanrepo.OfTarget(t.Name)), URL: a.page("targets", t.Name),
 	}
 }
 

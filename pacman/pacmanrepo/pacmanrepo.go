@@ -277,11 +277,21 @@ func (d *database) stored() []Stored {
 // section carries its own SigLevel; devtools' global default would refuse them,
 // and with Never pacman does not ask for signatures that do not exist.
 func PacmanConf(db, serverURL, repository string) string {
+	return pacmanConf(db, serverURL, repository, "Never")
+}
+
+// SignedPacmanConf is PacmanConf for a target whose packages are signed. Its databases are
+// not.
+func SignedPacmanConf(db, serverURL, repository string) string {
+	return pacmanConf(db, serverURL, repository, "Required DatabaseOptional")
+}
+
+func pacmanConf(db, serverURL, repository, level string) string {
 	return fmt.Sprintf(`# Put this section before [core]: pacman takes the first repository that has a name.
 [%s]
-SigLevel = Never
+SigLevel = %s
 Server = %s/repo/%s/os/$arch
-`, db, strings.TrimRight(serverURL, "/"), repository)
+`, db, level, strings.TrimRight(serverURL, "/"), repository)
 }
 
 // Latest is the name under which the repository of a buildspace's newest complete
