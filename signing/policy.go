@@ -155,7 +155,7 @@ func (p Policy) checkRate(files int, h *History, now time.Time) error {
 			break
 		}
 		if recent += t.files; recent+files > p.PerHour {
-			return fmt.Errorf("%d files more would be over %d in an hour (--max-per-hour); try again after %s",
+			return fmt.Errorf("with %d more it would be over %d files in an hour (--max-per-hour); try again after %s",
 				files, p.PerHour, t.at.Add(time.Hour).UTC().Format(time.RFC3339))
 		}
 	}
