@@ -69,12 +69,14 @@ func (d *Directory) PutFiles(ctx context.Context, number int) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if now.lists(e) {
-				continue
-			}
-			from := filepath.Join(archDirOf(d.generations.generationDir(d.target, number), arch), e.filename)
-			if err := d.put(from, filepath.Join(dir, e.filename)); err != nil {
-				return fmt.Errorf("put %s into the directory: %w", e.filename, err)
+			generation := archDirOf(d.generations.generationDir(d.target, number), arch)
+			for _, name := range d.disk.withSignature(generation, e.filename) {
+				if name == e.filename && now.lists(e) {
+					continue
+				}
+				if err := d.put(filepath.Join(generation, name), filepath.Join(dir, name)); err != nil {
+					return fmt.Errorf("put %s into the directory: %w", name, err)
+				}
 			}
 		}
 		return d.disk.syncDir(dir)
@@ -123,9 +125,11 @@ func (d *Directory) Switch(ctx context.Context, number int) error {
 		dir, generation := archDirOf(d.dir, arch), archDirOf(d.generations.generationDir(d.target, number), arch)
 		var late []string
 		for _, e := range next.sorted() {
-			path := filepath.Join(dir, e.filename)
-			if _, err := d.disk.stat(waitingName(path)); err == nil {
-				late = append(late, path)
+			for _, name := range d.disk.withSignature(generation, e.filename) {
+				path := filepath.Join(dir, name)
+				if _, err := d.disk.stat(waitingName(path)); err == nil {
+					late = append(late, path)
+				}
 			}
 		}
 		for _, kind := range kinds() {
@@ -207,8 +211,10 @@ func (d *Directory) Remove(number int, kept []int) error {
 			if needed[arch+"/"+e.filename] || !strings.Contains(e.filename, ".pkg.tar") {
 				continue
 			}
-			if err := d.disk.remove(filepath.Join(archDirOf(d.dir, arch), e.filename)); err != nil {
-				return err
+			for _, name := range []string{e.filename, e.filename + signatureSuffix} {
+				if err := d.disk.remove(filepath.Join(archDirOf(d.dir, arch), name)); err != nil {
+					return err
+				}
 			}
 		}
 		return nil

@@ -89,6 +89,15 @@ func (g *Generations) putSignature(n NextGeneration, e *entry, added bool, befor
 	return err
 }
 
+// withSignature returns the names of a file in a directory, and of its signature when there
+// is one.
+func (d disk) withSignature(dir, file string) []string {
+	if _, err := d.stat(filepath.Join(dir, file+signatureSuffix)); err != nil {
+		return []string{file}
+	}
+	return []string{file, file + signatureSuffix}
+}
+
 // SigningFiles reads packages, each file once, and describes them for a signer: with the
 // state of SHA-512 after their bytes. The error is Conflict when a file is not there any more,
 // or has other bytes than its repository says.

@@ -131,6 +131,32 @@ func TestSignaturesStandWhereRepoAddPutsThem(t *testing.T) {
 	}
 }
 
+func TestADirectoryElsewhereHasTheSignatures(t *testing.T) {
+	t.Parallel()
+	r := newReleases(t)
+	key := r.gpg.Key("ed25519", "0")
+	elsewhere := t.TempDir()
+	d, err := r.targets.Directory("stable", elsewhere)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for number, version := range []string{"1.0-1", "2.0-1"} {
+		files := r.show(t, key, pkg{name: "foo", version: version, ext: "zst"})
+		if err := d.Switch(t.Context(), number+1); err != nil {
+			t.Fatal(err)
+		}
+		if number > 0 {
+			if err := d.Remove(number, []int{number + 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := []string{files[0].Filename, files[0].Filename + ".sig", "stable.db", "stable.db.tar.zst", "stable.files", "stable.files.tar.zst"}
+		if diff := cmp.Diff(want, namesIn(t, elsewhere)); diff != "" {
+			t.Errorf("the directory (-want +got):\n%s", diff)
+		}
+	}
+}
+
 func TestAFileWithoutItsSignatureIsNotShown(t *testing.T) {
 	t.Parallel()
 	r, dir := open(t, pacmanrepo.Options{})
