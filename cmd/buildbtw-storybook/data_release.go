@@ -88,6 +88,9 @@ func storedRelease(state buildbtw.ReleaseState) views.StoredRelease {
 		r.Message = "the server's disk is full; free some space and release again. Nothing of it is shown."
 	case buildbtw.ReleaseChecked:
 		r.Message = "What can go has changed since it was confirmed: mpv is held: its build failed."
+	case buildbtw.ReleaseSigning:
+		r.Files, r.Signed = 12, 3
+		r.Message = "Not signed yet: the signer refused: with 9 more it would be over 5 files in an hour (--max-per-hour); try again after 2026-12-01T12:30:00Z"
 	case buildbtw.ReleaseReleased:
 		r.Finished = r.At
 	}

@@ -100,6 +100,7 @@ func iterationStories(s, reader views.Shell) []story {
 		{"/iteration/release-nothing", page(s, views.ReleaseContent(releaseOfNothing()))},
 		{"/release/released", page(s, views.StoredReleaseContent(storedRelease(buildbtw.ReleaseReleased)))},
 		{"/release/checked", page(s, views.StoredReleaseContent(storedRelease(buildbtw.ReleaseChecked)))},
+		{"/release/signing", page(s, views.StoredReleaseContent(storedRelease(buildbtw.ReleaseSigning)))},
 		{"/release/handing-over", page(s, views.StoredReleaseContent(storedRelease(buildbtw.ReleaseHandingOver)))},
 		{"/release/failed", page(s, views.StoredReleaseContent(storedRelease(buildbtw.ReleaseFailed)))},
 		{"/release/asks", page(s, views.StoredReleaseContent(releaseThatAsks()))},
