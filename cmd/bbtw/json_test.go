@@ -51,6 +51,7 @@ func commandLines() [][]string {
 		{"workers", "forget", "one"}, // is connected
 		{"reproduce", "work/lib"},
 		{"open", "--no-browser"},
+		{"release", "sign", "1"}, // there is none
 		{"repo", "work"},
 		{"download", "work", "-d", "packages"},
 		{"edit", "work", "--exclude", "nobody"},

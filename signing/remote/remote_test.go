@@ -82,16 +82,18 @@ func sign(t *testing.T, setting string) ([]signing.Signature, error) {
 
 func TestASignerBehindASocket(t *testing.T) {
 	t.Parallel()
-	var served error
-	setting := serve(t, func(conn net.Conn) { served = remote.Serve(t.Context(), conn, conn, constant{packet: "yes"}) })
-	if got, err := sign(t, setting); err != nil || len(got) != 1 || string(got[0].Packet) != "yes" || served != nil {
-		t.Errorf("%v, %v, %v", got, err, served)
+	served := make(chan error, 1)
+	setting := serve(t, func(conn net.Conn) { served <- remote.Serve(t.Context(), conn, conn, constant{packet: "yes"}) })
+	got, err := sign(t, setting)
+	if failed := <-served; err != nil || len(got) != 1 || string(got[0].Packet) != "yes" || failed != nil {
+		t.Errorf("%v, %v, %v", got, err, failed)
 	}
 	setting = serve(t, func(conn net.Conn) {
-		served = remote.Serve(t.Context(), conn, conn, constant{err: errors.New("not on Sundays")})
+		served <- remote.Serve(t.Context(), conn, conn, constant{err: errors.New("not on Sundays")})
 	})
-	if _, err := sign(t, setting); buildbtw.KindOf(err) != buildbtw.KindConflict || !strings.Contains(err.Error(), "refused: not on Sundays") || served == nil {
-		t.Errorf("%v, %v", err, served)
+	_, err = sign(t, setting)
+	if failed := <-served; buildbtw.KindOf(err) != buildbtw.KindConflict || !strings.Contains(err.Error(), "refused: not on Sundays") || failed == nil {
+		t.Errorf("%v, %v", err, failed)
 	}
 }
 
