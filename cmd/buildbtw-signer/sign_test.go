@@ -98,7 +98,7 @@ func TestAListIsSignedOnce(t *testing.T) {
 		"without x-1-1":            listOf(t, 7, "a-1.0-1", "x-1-1"), // of another release
 		"other contents":           renamed(listOf(t, 8, "other"), "a-1.0-1"),
 		"older than 1.0-1":         listOf(t, 8, "a-0.9-1"),
-		"over 4 files in an hour":        listOf(t, 8, "x-1-1", "y-1-1"),
+		"over 4 files in an hour":  listOf(t, 8, "x-1-1", "y-1-1"),
 		"sign for the target core": func() signing.List { l := listOf(t, 8, "x-1-1"); l.Target = "core"; return l }(),
 	} {
 		if _, err := s.Sign(t.Context(), l); err == nil || !strings.Contains(err.Error(), why) {
