@@ -80,7 +80,7 @@ func listen(ctx context.Context, path string) (net.Listener, error) {
 	if u, ok := l.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(false)
 	}
-	if err := errors.Join(os.Chmod(temp, 0o660), os.Rename(temp, path)); err != nil {
+	if err := errors.Join(os.Chmod(temp, 0o660), os.Rename(temp, path)); err != nil { //nolint:gosec // the group of the server connects
 		return nil, errors.Join(err, l.Close(), os.Remove(temp))
 	}
 	return l, nil
