@@ -14,7 +14,9 @@ import (
 )
 
 // Programs are the programs that Build makes.
-func Programs() []string { return []string{"buildbtw", "bbtw", "buildbtw-worker", "buildbtw-executor", "buildbtw-signer"} }
+func Programs() []string {
+	return []string{"buildbtw", "bbtw", "buildbtw-worker", "buildbtw-executor", "buildbtw-signer"}
+}
 
 // Build builds the programs into dir. Tests call it once, in TestMain.
 func Build(dir string) error {
