@@ -201,10 +201,7 @@ func (c *Catalog) units(ctx context.Context, r *Release) ([]release.Unit, error)
 		r.Builds += len(builds)
 		for _, arch := range slices.Sorted(maps.Keys(builds)) {
 			b := builds[arch]
-			r.planned[b.Pkgbase] = true
-			for _, name := range b.Pkgnames {
-				r.planned[name] = true
-			}
+			r.plan(b)
 			u.Changeset = u.Changeset || changed[b.Source]
 			r.Versions[pkgbase], r.IDs[pkgbase] = cmp.Or(b.BuiltVersion, b.Version), cmp.Or(r.IDs[pkgbase], b.ID)
 			if b.Status == buildbtw.StatusBuilt {
@@ -231,10 +228,7 @@ func (c *Catalog) units(ctx context.Context, r *Release) ([]release.Unit, error)
 			if u == nil || last[p.Base][arch].Status != buildbtw.StatusBuilt || p.Name == alpm.DebugName(p.Base) {
 				continue
 			}
-			if r.Files[p.Base] == nil {
-				r.Files[p.Base] = map[string][]buildbtw.Package{}
-			}
-			r.Files[p.Base][arch] = append(r.Files[p.Base][arch], fileOf(p))
+			r.addFile(arch, p)
 			if slices.ContainsFunc(u.Packages, func(q release.Package) bool { return q.Name == p.Name && q.Architecture == p.Arch }) {
 				continue // an `any` package, which is in the repositories of all architectures
 			}

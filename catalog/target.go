@@ -216,6 +216,22 @@ func fileOf(p pacmanrepo.Stored) buildbtw.Package {
 	return buildbtw.Package{Pkgname: p.Name, Version: p.Version, Architecture: p.Arch, Filename: p.Filename, SHA256: p.SHA256, Size: p.FileSize}
 }
 
+// plan notes the names that a build makes.
+func (r *Release) plan(b store.BuildRow) {
+	r.planned[b.Pkgbase] = true
+	for _, name := range b.Pkgnames {
+		r.planned[name] = true
+	}
+}
+
+// addFile notes a package that was built.
+func (r *Release) addFile(arch string, p pacmanrepo.Stored) {
+	if r.Files[p.Base] == nil {
+		r.Files[p.Base] = map[string][]buildbtw.Package{}
+	}
+	r.Files[p.Base][arch] = append(r.Files[p.Base][arch], fileOf(p))
+}
+
 // withoutPresent returns the units of which the target has not all files already. It depends
 // on those as on all that it has.
 func (r *Release) withoutPresent(units []release.Unit, v *targetView) []release.Unit {

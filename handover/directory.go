@@ -27,8 +27,8 @@ func (h *Handover) putFiles(ctx context.Context, t store.TargetRow, g buildbtw.G
 	if d == nil || err != nil {
 		return err
 	}
-	if t.Generation == 0 && d.Foreign(h.Architectures) {
-		return buildbtw.Conflict("the directory of target %s has a repository %s that buildbtw did not make; name an empty directory, or release its packages from a buildspace first", t.Name, t.Name)
+	if d.Foreign(h.Architectures) {
+		return buildbtw.Conflict("the directory of target %s has a repository %s that buildbtw did not make; name a directory without it", t.Name, t.Name)
 	}
 	return d.PutFiles(ctx, g.Number)
 }

@@ -47,9 +47,14 @@ type Handover struct {
 	Config
 	mu    sync.Mutex
 	locks map[string]chan struct{} // by target: has an element while somebody works on it
+	later map[int64]time.Time      // by release that could not be handed over: not before
 
 	unsigned guard.Items[int64] // releases that the signer did not sign
 }
+
+// pause is how long a release that could not be handed over rests: every change of the
+// database starts a pass, and each asks the servers of the base repositories.
+const pause = 10 * time.Second
 
 // New makes the targets those of the settings.
 func New(ctx context.Context, c Config) (*Handover, error) {
@@ -64,7 +69,7 @@ func New(ctx context.Context, c Config) (*Handover, error) {
 	if _, err := c.Store.SetTargets(ctx, c.Targets); err != nil {
 		return nil, err
 	}
-	return &Handover{Config: c, locks: map[string]chan struct{}{}}, nil
+	return &Handover{Config: c, locks: map[string]chan struct{}{}, later: map[int64]time.Time{}}, nil
 }
 
 // lock waits until nobody else works on a target.
@@ -235,12 +240,28 @@ func (h *Handover) Advance(ctx context.Context) error {
 	releases, err := h.Store.HandingOver(ctx)
 	failures = append(failures, err)
 	for _, r := range releases {
+		if h.rests(r.ID) {
+			continue
+		}
 		err := guard.Run(func() error { return h.handOver(ctx, r.ID, r.Target) })
 		if err != nil {
+			h.rest(r.ID)
 			failures = append(failures, fmt.Errorf("hand release %d over to %s: %w", r.ID, r.Target, err))
 		}
 	}
 	return errors.Join(failures...)
+}
+
+func (h *Handover) rests(release int64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.Now().Before(h.later[release])
+}
+
+func (h *Handover) rest(release int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.later[release] = h.Now().Add(pause)
 }
 
 // prepare finishes a generation that belongs to no release that is being handed over, and

@@ -30,9 +30,10 @@ func (h *Handover) acceptedKeys(target string) (*keyring.Keyring, error) {
 	return keys, nil
 }
 
-// Signs reports whether the packages of a target need signatures.
+// Signs reports whether the packages of a target need signatures. Without a Handover
+// nothing is released.
 func (h *Handover) Signs(target string) bool {
-	return slices.ContainsFunc(h.Targets, func(t buildbtw.Target) bool { return t.Name == target && t.Keys != "" })
+	return h != nil && slices.ContainsFunc(h.Targets, func(t buildbtw.Target) bool { return t.Name == target && t.Keys != "" })
 }
 
 // signatures returns the signatures of the packages of a release, by the SHA-256 of their

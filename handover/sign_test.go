@@ -257,6 +257,7 @@ func TestKeysThatCannotBeRead(t *testing.T) {
 		t.Error("a start without keys")
 	}
 	s.accept(s.key)
+	s.Now = func() time.Time { return time.Now().Add(time.Minute) } // it has rested
 	s.must(s.Advance(t.Context()))
 	s.wants(r.ID, buildbtw.ReleaseSigning)
 }

@@ -133,20 +133,7 @@ func New(c Config) *Scheduler {
 		},
 	}
 	table = append(table, s.checkLoop())
-	if c.Auth != nil {
-		table = append(table, rolesLoop(c))
-	}
-	if c.Handover != nil {
-		table = append(table, Loop{
-			Name:        "release",
-			Description: "hands confirmed releases over to their targets",
-			Period:      10 * time.Second, Pass: c.Handover.Advance,
-		}, Loop{
-			Name:        "sign",
-			Description: "asks the signer for signatures of releases that wait for them",
-			Period:      10 * time.Second, Pass: c.Handover.Sign,
-		})
-	}
+	table = append(table, optionalLoops(c)...)
 	for i := range pushers {
 		table = append(table, Loop{
 			Name:        fmt.Sprintf("push-%d", i+1),
@@ -160,6 +147,26 @@ func New(c Config) *Scheduler {
 	c.Forge.OnWork(s.wakeAll)
 	c.Mirror.OnLate(s.Loop("sync").Wake)
 	return s
+}
+
+// optionalLoops are those of parts that a server may lack.
+func optionalLoops(c Config) []Loop {
+	var loops []Loop
+	if c.Auth != nil {
+		loops = append(loops, rolesLoop(c))
+	}
+	if c.Handover != nil {
+		loops = append(loops, Loop{
+			Name:        "release",
+			Description: "hands confirmed releases over to their targets",
+			Period:      10 * time.Second, Pass: c.Handover.Advance,
+		}, Loop{
+			Name:        "sign",
+			Description: "asks the signer for signatures of releases that wait for them",
+			Period:      10 * time.Second, Pass: c.Handover.Sign,
+		})
+	}
+	return loops
 }
 
 // rolesLoop ends roles that the OIDC provider no longer confirms.

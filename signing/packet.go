@@ -73,15 +73,15 @@ func (k Key) prepare(f File, at time.Time) (Unsigned, error) {
 	sub = append(sub, 2+byte(len(k.Fingerprint)), subIssuerFull, signatureV4) // length, type, version of the key
 	sub = append(sub, k.Fingerprint[:]...)
 	sub = append(sub, 5, subCreated)
-	sub = binary.BigEndian.AppendUint32(sub, uint32(seconds)) //nolint:gosec // bounded above
+	sub = binary.BigEndian.AppendUint32(sub, uint32(seconds))
 
 	hashed := []byte{signatureV4, overBinary, byte(k.Algorithm), hashSHA512}
-	hashed = binary.BigEndian.AppendUint16(hashed, uint16(len(sub))) //nolint:gosec // 29 bytes
+	hashed = binary.BigEndian.AppendUint16(hashed, uint16(len(sub)))
 	hashed = append(hashed, sub...)
 
 	h.Write(hashed)
 	h.Write([]byte{signatureV4, 0xff})
-	h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(hashed)))) //nolint:gosec // 35 bytes
+	h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(hashed))))
 	return Unsigned{Digest: h.Sum(nil), key: k, hashed: hashed}, nil
 }
 
@@ -100,12 +100,12 @@ func (u Unsigned) Packet(values [][]byte) ([]byte, error) {
 		if len(v) == 0 || len(v) > 2048 {
 			return nil, fmt.Errorf("a value of the signature has %d bytes", len(v))
 		}
-		body = binary.BigEndian.AppendUint16(body, uint16(8*len(v)-bits.LeadingZeros8(v[0]))) //nolint:gosec // bounded above
+		body = binary.BigEndian.AppendUint16(body, uint16(8*len(v)-bits.LeadingZeros8(v[0])))
 		body = append(body, v...)
 	}
 	if len(body) < 256 {
 		return append([]byte{0x80 | tagSignature<<2, byte(len(body))}, body...), nil
 	}
-	header := binary.BigEndian.AppendUint16([]byte{0x80 | tagSignature<<2 | 1}, uint16(len(body))) //nolint:gosec // 2 values of 2 KiB
+	header := binary.BigEndian.AppendUint16([]byte{0x80 | tagSignature<<2 | 1}, uint16(len(body)))
 	return append(header, body...), nil
 }

@@ -241,13 +241,13 @@ func (a *app) printRelease(r api.Release) {
 	}
 	fmt.Fprintln(a.out)
 	for _, u := range r.Goes {
-		fmt.Fprintln(a.out, plain("  "+u.Pkgbase+" "+u.Version+checkWords(u.Checks)))
+		fmt.Fprintln(a.out, "  "+plain(u.Pkgbase+" "+u.Version+checkWords(u.Checks)))
 	}
 	if len(r.Held) > 0 {
 		fmt.Fprintln(a.out, "held:")
 	}
 	for _, h := range r.Held {
-		fmt.Fprintln(a.out, plain("  "+h.Pkgbase+": "+h.Reason+checkWords(h.Checks)))
+		fmt.Fprintln(a.out, "  "+plain(h.Pkgbase+": "+h.Reason+checkWords(h.Checks)))
 	}
 	for _, c := range r.Changesets {
 		fmt.Fprintln(a.out, plain(needs(c)))
@@ -256,7 +256,7 @@ func (a *app) printRelease(r api.Release) {
 		fmt.Fprintln(a.out, "ways out:")
 	}
 	for _, w := range r.WaysOut {
-		fmt.Fprintln(a.out, plain(fmt.Sprintf("  %s %s: up to %d more can go", w.Do, buildbtw.Names(w.Names).Summary(), w.Frees)))
+		fmt.Fprintln(a.out, "  "+plain(fmt.Sprintf("%s %s: up to %d more can go", w.Do, buildbtw.Names(w.Names).Summary(), w.Frees)))
 	}
 	for _, w := range r.Waivers {
 		fmt.Fprintln(a.out, plain("waiver "+w.ID+": "+w.By+" "+w.Words+": "+w.Reason))

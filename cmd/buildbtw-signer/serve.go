@@ -63,7 +63,7 @@ socket and by its group: it is made with mode 0660.`,
 // of one that answers. It gets its permissions before it gets its name.
 func listen(ctx context.Context, path string) (net.Listener, error) {
 	if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path); err == nil {
-		conn.Close()
+		_ = conn.Close()
 		return nil, fmt.Errorf("another process answers at %s", path)
 	}
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != os.ModeSocket {
@@ -80,7 +80,7 @@ func listen(ctx context.Context, path string) (net.Listener, error) {
 	if u, ok := l.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(false)
 	}
-	if err := errors.Join(os.Chmod(temp, 0o660), os.Rename(temp, path)); err != nil { //nolint:gosec // the server's group connects
+	if err := errors.Join(os.Chmod(temp, 0o660), os.Rename(temp, path)); err != nil { //nolint:gosec // the group of the server connects
 		return nil, errors.Join(err, l.Close(), os.Remove(temp))
 	}
 	return l, nil
@@ -89,7 +89,7 @@ func listen(ctx context.Context, path string) (net.Listener, error) {
 // accept answers connections one after the other until ctx ends: gpg-agent signs one file
 // at a time, too.
 func accept(ctx context.Context, l net.Listener, s signing.Signer, logger *slog.Logger) error {
-	stop := context.AfterFunc(ctx, func() { l.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() }) // Accept returns
 	defer stop()
 	for {
 		conn, err := l.Accept()
@@ -106,8 +106,8 @@ func accept(ctx context.Context, l net.Listener, s signing.Signer, logger *slog.
 }
 
 func answer(ctx context.Context, conn net.Conn, s signing.Signer) error {
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer func() { _ = conn.Close() }() // the other side sees whether the answer is whole
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	if err := conn.SetReadDeadline(time.Now().Add(requestTime)); err != nil {
 		return err

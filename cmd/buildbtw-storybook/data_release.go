@@ -65,10 +65,13 @@ func releaseOfAll() views.ReleasePage {
 
 // releaseOfNothing has a choice that was too large to be tried.
 func releaseOfNothing() views.ReleasePage {
-	return views.ReleasePage{Buildspace: "openssl-4", Number: 3, Architectures: []string{"x86_64"}, Target: "stable", NoBase: true,
-		Refused: "what can go has changed since you looked: curl is held: its build failed. Nothing was released; look again", Result: &release.Result{
-			AtMost: 1, Held: []release.Held{{Pkgbase: "openssl", Changeset: true, Kind: release.NotNewer, Package: "openssl 3.6-1", View: "x86_64", Dependency: "core has 3.6-1", Root: "openssl", RootKind: release.NotNewer}},
-		}}
+	return views.ReleasePage{
+		Buildspace: "openssl-4", Number: 3, Architectures: []string{"x86_64"}, Target: "stable", NoBase: true,
+		Refused: "what can go has changed since you looked: curl is held: its build failed. Nothing was released; look again",
+		Result: &release.Result{AtMost: 1, Held: []release.Held{{
+			Pkgbase: "openssl", Changeset: true, Kind: release.NotNewer, Package: "openssl 3.6-1", View: "x86_64", Dependency: "core has 3.6-1", Root: "openssl", RootKind: release.NotNewer,
+		}}},
+	}
 }
 
 func releaseLines() []views.ReleaseLine {

@@ -100,10 +100,6 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	generations, err := repos.Generations(filepath.Join(f.dataDir, "targets"), nil)
-	if err != nil {
-		return err
-	}
 	logs, err := buildlog.Open(filepath.Join(f.dataDir, "logs"))
 	if err != nil {
 		return err
@@ -120,22 +116,16 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	generations, err := repos.Generations(filepath.Join(f.dataDir, "targets"), nil)
+	if err != nil {
+		return err
+	}
 	sources := catalog.New(catalog.Config{
 		Mirror: mirror, Store: s.store, Repos: repos, Bases: bases, Generations: generations, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: preferred(f.prefer), IgnoreArch: f.ignoreArch,
 		ConfirmAbove: f.confirmAbove, Checks: checks, CommitURL: buildbtw.CommitURL(f.commitURL), GitLabURL: f.gitlab.url,
 	})
 	publisher := publish.New(publish.Config{Store: s.store, Repos: repos, Mirror: mirror, Log: s.log, Baseline: bases.Interfaces})
-	targets, err := f.releaseTargets()
-	if err != nil {
-		return err
-	}
-	signer, err := f.releaseSigner()
-	if err != nil {
-		return err
-	}
-	releases, err := handover.New(ctx, handover.Config{
-		Store: s.store, Catalog: sources, Generations: generations, Bases: bases, Architectures: f.architectures, Targets: targets, Signer: signer, Log: s.log, Now: time.Now,
-	})
+	releases, err := s.openTargets(ctx, sources)
 	if err != nil {
 		return err
 	}
@@ -172,6 +162,22 @@ func (s *server) join(ctx context.Context) error {
 		fetchAllow: f.fetchAllow, dataDir: f.dataDir, log: s.log,
 	}
 	return err
+}
+
+// openTargets makes the targets of the settings those of the store.
+func (s *server) openTargets(ctx context.Context, sources *catalog.Catalog) (*handover.Handover, error) {
+	targets, err := s.flags.releaseTargets()
+	if err != nil {
+		return nil, err
+	}
+	signer, err := s.flags.releaseSigner()
+	if err != nil {
+		return nil, err
+	}
+	return handover.New(ctx, handover.Config{
+		Store: s.store, Catalog: sources, Generations: sources.Generations, Bases: sources.Bases, Architectures: s.flags.architectures,
+		Targets: targets, Signer: signer, Log: s.log, Now: time.Now,
+	})
 }
 
 // operator returns the name of the user who runs the server, as events show it.

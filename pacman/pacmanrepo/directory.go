@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -37,9 +38,15 @@ func (d *Directory) archive(arch, kind string) string {
 	return filepath.Join(archDirOf(d.dir, arch), archiveName(d.target, kind))
 }
 
-// Foreign reports whether the directory has a database of the target's name. The first
-// generation must not take the place of what somebody else has put there.
+// mark is the path of a file that says whose repository it is.
+func (d *Directory) mark() string { return filepath.Join(d.dir, ".buildbtw-"+d.target) }
+
+// Foreign reports whether the directory has a database of the target's name that somebody
+// else has put there.
 func (d *Directory) Foreign(architectures []string) bool {
+	if _, err := d.disk.stat(d.mark()); err == nil {
+		return false
+	}
 	for _, arch := range architectures {
 		found, err := d.disk.glob(archDirOf(d.dir, arch), d.target+".db*")
 		if err != nil || len(found) > 0 {
@@ -109,6 +116,9 @@ func (d *database) lists(e *entry) bool {
 // Switch makes the databases of a generation those of the directory, each by rename.
 func (d *Directory) Switch(ctx context.Context, number int) error {
 	if err := d.PutFiles(ctx, number); err != nil {
+		return err
+	}
+	if err := d.disk.writeFile(d.mark(), func(io.Writer) error { return nil }); err != nil {
 		return err
 	}
 	return d.each(number, func(arch string, next, _ *database) error {

@@ -100,7 +100,7 @@ func (d disk) withSignature(dir, file string) []string {
 
 // SigningFiles reads packages, each file once, and describes them for a signer: with the
 // state of SHA-512 after their bytes. The error is Conflict when a file is not there any more,
-// or has other bytes than its repository says.
+// has other bytes than its repository says, or than a file of its name for another architecture.
 func (g *Generations) SigningFiles(ctx context.Context, add []Adopted) ([]buildbtw.SigningFile, error) {
 	items, missing, err := g.repos.adoptedItems(ctx, add)
 	if err != nil {
@@ -111,7 +111,12 @@ func (g *Generations) SigningFiles(ctx context.Context, add []Adopted) ([]buildb
 	}
 	byName := map[string]item{}
 	for _, i := range slices.Concat(items...) {
-		byName[i.entry.filename] = i // a package for any machine is in the repositories of all architectures
+		// A package for any machine is in the repositories of all architectures. A list of
+		// files to be signed cannot have two of one name.
+		if other, ok := byName[i.entry.filename]; ok && other.entry.sha256 != i.entry.sha256 {
+			return nil, buildbtw.Conflict("%s has other bytes for another architecture; raise its pkgrel, and build it once", i.entry.filename)
+		}
+		byName[i.entry.filename] = i
 	}
 	names := slices.Sorted(maps.Keys(byName))
 	files := make([]buildbtw.SigningFile, len(names))

@@ -239,7 +239,7 @@ func TestPacmanRequiresSignaturesAndLearnsNewKeys(t *testing.T) {
 	first, second := r.gpg.Key("ed25519", "0"), r.gpg.Key("rsa2048", "0")
 	p := newPacman(t, fmt.Sprintf("[stable]\nSigLevel = Required DatabaseOptional\nServer = %s\n", serveTarget(t, r.targets)))
 	home := filepath.Join(p.root, "gnupg")
-	if err := os.Chmod(home, 0o700); err != nil { //nolint:gosec // a directory
+	if err := os.Chmod(home, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = command(t, "gpgconf", "--homedir", home, "--kill", "all") })

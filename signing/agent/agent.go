@@ -65,7 +65,7 @@ func run(ctx context.Context, program, home string, arguments ...string) ([]byte
 	if home != "" {
 		arguments = append([]string{"--homedir", home}, arguments...)
 	}
-	cmd := exec.CommandContext(ctx, program, arguments...) //nolint:gosec // gpg or gpgconf
+	cmd := exec.CommandContext(ctx, program, arguments...)
 	out, trouble := proc.NewHead(limit), proc.NewTail(2000)
 	cmd.Stdout, cmd.Stderr = out, trouble
 	err := proc.Run(ctx, cmd, time.Second)

@@ -38,7 +38,7 @@ func dial(ctx context.Context, socket string) (*connection, error) {
 		return nil, buildbtw.Unavailable("gpg-agent does not answer at %s: %v", socket, err)
 	}
 	c := &connection{conn: conn, in: bufio.NewReaderSize(conn, maxLine+1)}
-	c.stop = context.AfterFunc(ctx, func() { conn.Close() })
+	c.stop = context.AfterFunc(ctx, func() { _ = conn.Close() })
 	if _, err := c.response(); err != nil { // its greeting
 		c.close()
 		return nil, err
@@ -48,7 +48,7 @@ func dial(ctx context.Context, socket string) (*connection, error) {
 
 func (c *connection) close() {
 	c.stop()
-	c.conn.Close()
+	_ = c.conn.Close() // nothing waits to be written
 }
 
 // command sends a line and returns the data of the response.

@@ -69,7 +69,7 @@ func (h *Home) gpg(stdin []byte, arguments ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	arguments = append([]string{"--homedir", h.Dir, "--batch", "--yes", "--no-tty", "--pinentry-mode", "loopback", "--passphrase", ""}, arguments...)
-	cmd := exec.CommandContext(ctx, "gpg", arguments...) //nolint:gosec // a test's own arguments
+	cmd := exec.CommandContext(ctx, "gpg", arguments...)
 	var out, trouble bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &out, &trouble
 	if err := cmd.Run(); err != nil {
@@ -138,7 +138,7 @@ func (h *Home) Status(content, signature []byte) (words []string, validBy string
 // Forget makes gpg-agent forget passphrases.
 func (h *Home) Forget() {
 	h.tb.Helper()
-	if err := exec.CommandContext(context.Background(), "gpgconf", "--homedir", h.Dir, "--reload", "gpg-agent").Run(); err != nil { //nolint:gosec // the test's own directory
+	if err := exec.CommandContext(context.Background(), "gpgconf", "--homedir", h.Dir, "--reload", "gpg-agent").Run(); err != nil {
 		h.tb.Fatal(err)
 	}
 }

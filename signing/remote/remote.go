@@ -52,8 +52,8 @@ func (s socket) Sign(ctx context.Context, l signing.List) ([]signing.Signature, 
 	if err != nil {
 		return nil, buildbtw.Unavailable("the signer does not answer at %s: %v", string(s), errors.Unwrap(err))
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	signatures, err := exchange(conn.(*net.UnixConn), l)
 	if err != nil && ctx.Err() != nil {
@@ -86,7 +86,7 @@ func (c command) Sign(ctx context.Context, l signing.List) ([]signing.Signature,
 	if err != nil {
 		return nil, fmt.Errorf("write the list of release %d: %w", l.Release, err)
 	}
-	cmd := exec.CommandContext(ctx, c[0], c[1:]...) //nolint:gosec // an administrator's setting
+	cmd := exec.CommandContext(ctx, c[0], c[1:]...)
 	out, trouble := proc.NewHead(signing.MaxAnswer+1), proc.NewTail(2000)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(text), out, trouble
 	err = proc.Run(ctx, cmd, 5*time.Second)
