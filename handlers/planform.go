@@ -29,9 +29,21 @@ type planInput struct {
 	changed    bool   // another plan was shown
 }
 
-// newBuildspace shows the empty form; the query may fill in changesets.
+// maxRebuild bounds the sources that a form is filled with.
+const maxRebuild = 500
+
+// newBuildspace shows the empty form; the query may fill in changesets: by name, or all
+// that link with a library.
 func (a *App) newBuildspace(c *fiber.Ctx) error {
 	in := planInput{changesets: fields(c.Query("changesets")), settings: buildbtw.DefaultSettings()}
+	if library := c.Query("links"); library != "" {
+		users, err := a.Catalog.Users(c.UserContext(), library, c.Query("arch"))
+		if err != nil {
+			return err
+		}
+		sources, _ := users.Sources(c.Query("unknown") != "")
+		in.changesets, in.settings.Scope = sources[:min(len(sources), maxRebuild)], buildbtw.ScopeNone
+	}
 	return a.renderForm(c, a.planForm(in))
 }
 
