@@ -63,6 +63,7 @@ type Catalog struct {
 	existing existing                    // that the index was made with
 
 	released releaseBase // what releases are computed against
+	pushed   pushed      // what the form of a new buildspace suggests
 }
 
 type parsed struct {

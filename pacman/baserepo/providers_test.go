@@ -72,4 +72,7 @@ func TestDependentsAndWhoseLinksAreKnown(t *testing.T) {
 			t.Errorf("links of %s known: %t, want %t", pkgbase, got, want)
 		}
 	}
+	if known, nothing := s.Packed("openssl"), s.Packed("nothing"); known <= 0 || nothing != 0 {
+		t.Errorf("the file of openssl has %d bytes, of nothing %d", known, nothing)
+	}
 }

@@ -27,6 +27,7 @@ type Entry struct {
 	Depends, MakeDepends, Provides      []string
 	Conflicts, Replaces                 []string
 	Size                                int64  // installed, in bytes; 0: not known
+	Packed                              int64  // of the file, in bytes; 0: not known
 	Repo                                string // the name of the base repository
 }
 
@@ -162,8 +163,12 @@ func (e *Entry) read(text *lines) error {
 			return fmt.Errorf("%w: more than %d bytes", alpm.ErrLimit, maxMember)
 		}
 		field := desc.Value(line)
-		if field == "ISIZE" {
+		switch field {
+		case "ISIZE":
 			e.Size, _ = strconv.ParseInt(string(line), 10, 64)
+			continue
+		case "CSIZE":
+			e.Packed, _ = strconv.ParseInt(string(line), 10, 64)
 			continue
 		}
 		one, list := e.field(field)
