@@ -199,14 +199,14 @@ func TestNoListHasABlankBeforeItsCommas(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
-	lone := regexp.MustCompile(`(?m)^\s*([,.;]|\{ ", " \})\s*$`)
+	lone := regexp.MustCompile(`(?m)^[ \t]*(,|\{ ", " \})[ \t]*$`)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if place := lone.FindIndex(text); place != nil {
-			t.Errorf("%s:%d: a comma on a line of its own", file, 2+strings.Count(string(text[:place[0]]), "\n"))
+			t.Errorf("%s:%d: a comma on a line of its own", file, 1+strings.Count(string(text[:place[0]]), "\n"))
 		}
 	}
 }
