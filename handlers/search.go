@@ -104,17 +104,12 @@ func searchLibrary(l catalog.FoundLibrary) *views.SearchLibrary {
 	for _, p := range l.Providers {
 		v.Providers = append(v.Providers, views.SearchProvider{Pkgname: p.Pkgname, Version: p.Version, URL: views.PackageURL(p.Pkgname), Words: p.Words()})
 	}
-	for _, u := range l.Users[:min(len(l.Users), shownUsers)] {
-		where := u.Repository
-		if where == "" {
-			where = fmt.Sprintf("%s #%d", u.Buildspace, u.Iteration)
-		}
-		v.Users = append(v.Users, views.SearchUser{Package: u.Pkgname, Uses: u.Name, Where: "in " + where, URL: views.PackageURL(u.Pkgname)})
-	}
+	users := onePerPackage(l.Users)
+	v.Users = users[:min(len(users), shownUsers)]
 	for _, u := range l.Unknown[:min(len(l.Unknown), shownUsers)] {
 		v.Unknown = append(v.Unknown, views.SearchUser{Package: u.Pkgbase, Uses: u.Dependency, URL: views.PackageURL(u.Pkgbase)})
 	}
-	v.More, v.MoreUnknown = l.More+len(l.Users)-len(v.Users), len(l.Unknown)-len(v.Unknown)
+	v.More, v.MoreUnknown = l.More+len(users)-len(v.Users), len(l.Unknown)-len(v.Unknown)
 	sources, left := l.Sources(false)
 	all, _ := l.Sources(true)
 	v.Rebuild, v.RebuildAll, v.NoSource = len(sources), len(all), left
@@ -125,6 +120,27 @@ func searchLibrary(l catalog.FoundLibrary) *views.SearchLibrary {
 		v.RebuildAllURL = views.RebuildURL(l.Soname, true)
 	}
 	return v
+}
+
+// onePerPackage makes one line of each package that links with a library, by pkgname: it may
+// do so in the base and in many buildspaces.
+func onePerPackage(users []catalog.NameUser) []views.SearchUser {
+	var list []views.SearchUser
+	more := 0
+	for i, u := range users {
+		where := "in " + u.Repository
+		if u.Repository == "" {
+			where = fmt.Sprintf("in %s #%d", u.Buildspace, u.Iteration)
+		}
+		if i > 0 && users[i-1].Pkgname == u.Pkgname {
+			more++
+		} else {
+			more = 0
+			list = append(list, views.SearchUser{Package: u.Pkgname, Uses: u.Name, Where: where, URL: views.PackageURL(u.Pkgname)})
+		}
+		list[len(list)-1].Places = more
+	}
+	return list
 }
 
 func (a *App) searchNames(names []catalog.FoundName) []views.SearchName {

@@ -17,7 +17,7 @@ func searchStories(s views.Shell) []story {
 			Providers: []views.SearchProvider{{Pkgname: "curl", Version: "8.17.0-2", URL: "/package/known", Words: "has /usr/lib/libcurl.so.4 in core"}},
 			Users: []views.SearchUser{
 				{Package: "git", Uses: "libcurl.so=4-64", Where: "in curl-openssl-4 #3", URL: "/package/known"},
-				{Package: "mpv", Uses: "lib:libcurl.so.4", Where: "in extra", URL: "/package/known"},
+				{Package: "mpv", Uses: "lib:libcurl.so.4", Where: "in extra", Places: 2, URL: "/package/known"},
 			},
 			Unknown: []views.SearchUser{{Package: "r-curl", Uses: "curl>=8", URL: "/package/known"}, {Package: "php", Uses: "curl", URL: "/package/known"}},
 			Rebuild: 290, RebuildAll: 299, NoSource: 1, RebuildURL: "/buildspaces/new", RebuildAllURL: "/buildspaces/new",
