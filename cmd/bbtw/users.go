@@ -80,8 +80,8 @@ func (a *app) usersCommand(library bool, cmd *cobra.Command) *cobra.Command {
 		if names {
 			return a.printSources(u, unknown)
 		}
-		a.tellProviders(u)
-		if library {
+		if l.output != "name" { // names are of packages that are known to link with it
+			a.tellProviders(u)
 			u.Users = append(u.Users, asUsers(u.Unknown)...)
 		}
 		if len(u.Users) == 0 {
@@ -137,7 +137,7 @@ func (a *app) printSources(u api.NameUsers, unknown bool) error {
 		fmt.Fprintf(a.errors, "No source here makes %s.\n", plain(strings.Join(slices.Sorted(maps.Keys(missing)), ", ")))
 	}
 	if !unknown && len(u.Unknown) > 0 {
-		fmt.Fprintf(a.errors, "Of %d more packages it is not known what they link with; --unknown adds them.\n", len(u.Unknown))
+		fmt.Fprintf(a.errors, "%d more may link with it, which is not known; --unknown adds them.\n", len(u.Unknown))
 	}
 	return unknownPart(a, u)
 }
