@@ -42,12 +42,11 @@ func TestEveryStoryIsASoundPage(t *testing.T) {
 	}
 }
 
-// blankBefore is a blank before a comma or a full stop, with the words around it. templ makes
-// a blank of the line break between an element and what follows it.
-var blankBefore = regexp.MustCompile(`\S+\s+[,;.](\s+\S+|\s*$)`) //nolint:gochecknoglobals // a constant
-
+// checkBlanks looks for a blank before a comma or a full stop: templ makes one of the line
+// break between an element and what follows it.
 func checkBlanks(t *testing.T, page *goquery.Document) {
 	t.Helper()
+	blankBefore := regexp.MustCompile(`\S+\s+[,;.](\s+\S+|\s*$)`)
 	main := page.Find("main").Clone()
 	main.Find("pre, code, textarea, script, svg, .log").SetText("code")
 	for _, found := range blankBefore.FindAllString(main.Text(), -1) {
