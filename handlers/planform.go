@@ -196,13 +196,20 @@ func (a *App) readForm(c *fiber.Ctx) (planInput, error) {
 		s.Architectures = nil // all of them, which is the default
 	}
 	changesets := fields(c.FormValue("changesets"))
-	if clicked := c.FormValue("changeset_also"); clicked != "" && !slices.Contains(changesets, clicked) {
-		changesets = append(changesets, clicked)
+	if clicked := c.FormValue("changeset_also"); clicked != "" { // in the place of another ref of its source
+		source := sourceOf(clicked)
+		changesets = append(slices.DeleteFunc(changesets, func(s string) bool { return sourceOf(s) == source }), clicked)
 	}
 	return planInput{
 		editing: editing, name: strings.TrimSpace(c.FormValue("name")), changesets: changesets,
 		settings: s, confirm: c.FormValue("confirm") != "", planned: c.FormValue("planned"),
 	}, nil
+}
+
+// sourceOf is the source that a changeset names as people write it.
+func sourceOf(changeset string) string {
+	source, _, _ := strings.Cut(changeset, "/")
+	return source
 }
 
 // choose takes a choice that was made; an absent one leaves the default.
@@ -299,7 +306,7 @@ const suggestedPushes = 8
 // form works without them: what keeps them from being found is logged.
 func (a *App) addSuggested(c *fiber.Ctx, f *views.PlanForm) {
 	pushed, err := a.Catalog.Pushed(c.UserContext(), 2*suggestedPushes)
-	if err != nil && buildbtw.KindOf(err) != buildbtw.KindUnavailable {
+	if err != nil && buildbtw.KindOf(err) != buildbtw.KindUnavailable && c.UserContext().Err() == nil {
 		a.Log.Warn("find the newest commits of sources", slog.Any("error", err))
 	}
 	chosen := fields(f.Changesets)

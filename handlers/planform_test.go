@@ -217,6 +217,8 @@ func TestABranchBecomesAChangesetByAClick(t *testing.T) {
 	plan := s.post(t, "/buildspaces/new", form)
 	plan.wants(t, "#changesets", "lib tool")
 	plan.wantsNone(t, ".suggested button[value=tool]")
+	form.Set("changesets", "lib tool/main") // a buildspace has each source once
+	s.post(t, "/buildspaces/new", form).wants(t, "#changesets", "lib tool")
 }
 
 func TestAPlanSaysWhatItTakesOnDiskAndWhatIsYours(t *testing.T) {
