@@ -70,6 +70,27 @@ func (ix *Index) Package(arch, name string) (Package, bool) {
 	return p, true
 }
 
+// Brief is a pkgbase in a few words.
+type Brief struct {
+	Source     string   // slug
+	Version    string   // of the source
+	Pkgnames   []string // that come out of it
+	Dependents int      // pkgbases that depend on it in any way
+}
+
+// Brief finds a pkgbase without looking at each of its dependents, as Package does.
+func (ix *Index) Brief(arch, pkgbase string) (Brief, bool) {
+	g := ix.graph(arch)
+	if g == nil {
+		return Brief{}, false
+	}
+	v, ok := g.Find(pkgbase)
+	if !ok {
+		return Brief{}, false
+	}
+	return Brief{Source: ix.source(g, v).Slug, Version: g.Nodes[v].Version, Pkgnames: g.Nodes[v].Pkgnames, Dependents: len(g.Users.Row(v))}, true
+}
+
 // about looks at some packages of a node.
 type about struct {
 	g        *link.Graph

@@ -10,6 +10,7 @@ import (
 	"buildbtw"
 	"buildbtw/internal/directory"
 	"buildbtw/pacman/alpm"
+	"buildbtw/pacman/baserepo"
 	"buildbtw/store"
 )
 
@@ -18,7 +19,6 @@ const (
 	foundNames      = 50
 	foundSpaces     = 20
 	foundCommits    = 20
-	foundUsers      = 200
 	shortestCommit  = 5  // characters from which a query may be the beginning of a commit
 	longestCommit   = 64 // characters of a commit
 	suggestedNames  = 8
@@ -64,33 +64,33 @@ const (
 const KindBase directory.Kind = "base"
 
 // FoundName is a name that has the query in it.
-type FoundName struct{ directory.Entry }
+type FoundName struct {
+	directory.Entry
+	Also       []directory.Entry // further names of the same pkgbase that have the query in them
+	Pkgnames   []string          // that come out of the pkgbase
+	Dependents int               // pkgbases that depend on the pkgbase
+	InBase     *baserepo.Entry   // nil: the base does not have it
+	Newest     *store.NewestBuild
+}
 
 // Subject is the package that has the name or provides it, or the source.
-func (n FoundName) Subject() Subject {
-	switch n.Kind {
+func (n FoundName) Subject() Subject { return subjectOf(n.Entry) }
+
+func subjectOf(e directory.Entry) Subject {
+	switch e.Kind {
 	case directory.KindSource:
-		return Subject{Kind: SubjectSource, Name: n.Source}
+		return Subject{Kind: SubjectSource, Name: e.Source}
 	case directory.KindPkgbase:
-		return Subject{Kind: SubjectPackage, Name: n.Pkgbase}
+		return Subject{Kind: SubjectPackage, Name: e.Pkgbase}
 	default:
-		return Subject{Kind: SubjectPackage, Name: n.Pkgname}
+		return Subject{Kind: SubjectPackage, Name: e.Pkgname}
 	}
 }
 
 // FoundLibrary is a library with who provides it and who links with it.
 type FoundLibrary struct {
-	Soname    string
-	Providers []FoundName
-	Users     []FoundUser
-	More      int // users that are not listed
-}
-
-// FoundUser is a package that depends on a library.
-type FoundUser struct {
-	Package    string
-	Dependency string // as written
-	InBase     bool   // from the base's package, not from a source
+	Soname string
+	UsersOf
 }
 
 // FoundCommit is a commit of a source at the base ref or, with a buildspace, of
@@ -134,10 +134,12 @@ func (c *Catalog) Suggest(ctx context.Context, query string) (Found, error) {
 	if err != nil || s.Query == "" {
 		return s.Found, err
 	}
-	if err := s.names(suggestedNames)(ctx); err != nil {
-		return s.Found, err
+	for _, part := range []func(context.Context) error{s.names(suggestedNames), s.spaces(suggestedSpaces)} {
+		if err := part(ctx); err != nil {
+			return s.Found, err
+		}
 	}
-	return s.Found, s.spaces(suggestedSpaces)(ctx)
+	return s.Found, nil
 }
 
 // Near lists names that are a slip of the pen away from one that nothing has.
@@ -146,7 +148,7 @@ func (c *Catalog) Near(name string, limit int) []FoundName {
 	if err != nil {
 		return nil
 	}
-	return foundNamesOf(d.Near(name, limit))
+	return foundNamesOf(directory.Group(d.Near(name, limit)))
 }
 
 // search collects the result of one query.
@@ -173,68 +175,84 @@ func (c *Catalog) newSearch(query string) (*search, error) {
 
 // names finds entries of the directory, and a package that only the base has.
 func (s *search) names(limit int) func(context.Context) error {
-	return func(context.Context) error {
-		entries, more := s.directory.Find(s.Query, limit)
-		if len(entries) == 0 && len(s.Query) >= shortestSlip {
-			entries = s.directory.Near(s.Query, guessedNames)
+	return func(ctx context.Context) error {
+		hits, more := s.directory.Find(s.Query, limit)
+		if len(hits) == 0 && len(s.Query) >= shortestSlip {
+			hits = directory.Group(s.directory.Near(s.Query, guessedNames))
 		}
-		s.Names, s.MoreNames = foundNamesOf(entries), more
+		s.Names, s.MoreNames = foundNamesOf(hits), more
 		if len(s.directory.Named(s.Query)) == 0 {
 			for _, arch := range s.Architectures {
 				if p, ok := s.Bases.Package(arch, s.Query); ok {
-					s.Names = append(s.Names, FoundName{directory.Entry{Name: p.Name, Kind: KindBase, Pkgname: p.Name, Pkgbase: p.Base, Version: p.Version}})
+					e := directory.Entry{Name: p.Name, Kind: KindBase, Pkgname: p.Name, Pkgbase: p.Base, Version: p.Version}
+					s.Names = append(s.Names, FoundName{Entry: e})
 					break
 				}
 			}
 		}
 		for _, n := range s.Names {
-			if n.Name == s.Query {
-				s.exact[n.Subject()] = true
+			for _, e := range append([]directory.Entry{n.Entry}, n.Also...) {
+				if e.Name == s.Query {
+					s.exact[subjectOf(e)] = true
+				}
 			}
 		}
-		return nil
+		return s.standing(ctx)
 	}
 }
 
-func foundNamesOf(entries []directory.Entry) []FoundName {
-	names := make([]FoundName, len(entries))
-	for i, e := range entries {
-		names[i] = FoundName{e}
+// standing adds to each hit where its package is now: in the base, in the newest build,
+// and how much depends on it.
+func (s *search) standing(ctx context.Context) error {
+	var pkgbases []string
+	index := s.current.Load().index
+	for i := range s.Names {
+		n := &s.Names[i]
+		if n.Pkgbase == "" {
+			continue
+		}
+		pkgbases = append(pkgbases, n.Pkgbase)
+		for _, arch := range s.Architectures {
+			if brief, ok := index.Brief(arch, n.Pkgbase); ok && n.Pkgnames == nil {
+				n.Pkgnames, n.Dependents = brief.Pkgnames, brief.Dependents
+			}
+			for _, pkgname := range append([]string{n.Pkgname, n.Pkgbase}, n.Pkgnames...) {
+				if p, ok := s.Bases.Package(arch, pkgname); ok && n.InBase == nil {
+					n.InBase = &p
+				}
+			}
+		}
+	}
+	newest, err := s.Store.NewestBuilds(ctx, pkgbases)
+	if err != nil {
+		return err
+	}
+	for i, n := range s.Names {
+		if b, ok := newest[n.Pkgbase]; ok {
+			s.Names[i].Newest = &b
+		}
+	}
+	return nil
+}
+
+func foundNamesOf(hits []directory.Hit) []FoundName {
+	names := make([]FoundName, len(hits))
+	for i, h := range hits {
+		names[i] = FoundName{Entry: h.Entry, Also: h.Also}
 	}
 	return names
 }
 
-// library finds who provides and who links a soname. Sources mostly leave the
-// version to makepkg, so the base's packages tell of more.
-func (s *search) library(context.Context) error {
-	soname, ok := alpm.ParseSoname(s.Query)
-	if !ok {
+// library finds who provides and who links a soname.
+func (s *search) library(ctx context.Context) error {
+	if _, ok := alpm.ParseSoname(s.Query); !ok {
 		return nil
 	}
-	s.Library = &FoundLibrary{Soname: s.Query, Providers: foundNamesOf(s.directory.Providers(soname))}
-	var users []FoundUser
-	seen := map[string]bool{}
-	for _, u := range s.directory.Users(soname) {
-		users = append(users, FoundUser{Package: u.Pkgbase, Dependency: u.Dependency})
-		seen[u.Pkgbase] = true
+	users, err := s.Users(ctx, s.Query, "")
+	if err != nil {
+		return err
 	}
-	for _, arch := range s.Architectures {
-		for _, p := range s.Bases.Linkers(arch, soname) {
-			if seen[p.Name] || seen[p.Base] {
-				continue
-			}
-			seen[p.Name] = true
-			user := FoundUser{Package: p.Name, InBase: true}
-			for _, text := range p.Depends {
-				if n, ok := alpm.ParseSoname(text); ok && n.Matches(soname) {
-					user.Dependency = text
-				}
-			}
-			users = append(users, user)
-		}
-	}
-	s.Library.Users = users[:min(len(users), foundUsers)]
-	s.Library.More = len(users) - len(s.Library.Users)
+	s.Library = &FoundLibrary{Soname: s.Query, UsersOf: users}
 	return nil
 }
 

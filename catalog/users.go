@@ -3,6 +3,7 @@ package catalog
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -18,11 +19,39 @@ type UsersOf struct {
 	Users        []NameUser
 	More         int  // that are not listed
 	Whole        bool // everything is known of the base; else packages may be missing
+
+	// Of a library only:
+	Providers []NameProvider
+	Unknown   []UnknownUser // that may link with it
+}
+
+// Sources returns the sources of the users, and with unknown those of packages that may
+// be users, sorted. left is how many pkgbases have no source here.
+func (u UsersOf) Sources(unknown bool) (slugs []string, left int) {
+	bases := map[string]string{}
+	for _, n := range u.Users {
+		bases[n.Pkgbase] = n.Source
+	}
+	if unknown {
+		for _, n := range u.Unknown {
+			bases[n.Pkgbase] = n.Source
+		}
+	}
+	for _, source := range bases {
+		if source == "" {
+			left++
+			continue
+		}
+		slugs = append(slugs, source)
+	}
+	slices.Sort(slugs)
+	return slices.Compact(slugs), left
 }
 
 // NameUser is a package that uses a directory or a library.
 type NameUser struct {
 	Pkgname, Pkgbase, Version string
+	Source                    string // that makes the pkgbase now; empty when none does
 	Name                      string // what it uses: usr/lib/python3.13/, libssl.so=3-64
 	Repository                string // the base repository that has it; empty for a built package
 	Buildspace                string // where it was built
@@ -40,6 +69,36 @@ func (u NameUser) Reason() string {
 
 // maxUsers bounds the users in one answer.
 const maxUsers = 5000
+
+// maxProviders bounds the providers of a library in one answer.
+const maxProviders = 50
+
+// NameProvider is a package that has a library.
+type NameProvider struct {
+	Pkgname, Pkgbase, Version string
+	File                      string // in the base; empty where its files are not listed
+	Repository                string // the base repository that has it
+	Buildspace                string // where it was built
+	Iteration                 int
+	Declared                  bool // only its source says so, mostly without a version
+}
+
+// Words returns how it is known that the package has the library, as a clause.
+func (p NameProvider) Words() string {
+	switch {
+	case p.File != "":
+		return "has /" + p.File + " in " + p.Repository
+	case p.Repository != "":
+		return "names it in its provides in " + p.Repository
+	case p.Buildspace != "":
+		return fmt.Sprintf("built in %s #%d", p.Buildspace, p.Iteration)
+	}
+	return "by its source; no file was looked into"
+}
+
+// UnknownUser is a package that depends on a library, or on a package that provides it, and
+// of which it is not known what it links with.
+type UnknownUser struct{ Pkgbase, Source, Dependency string }
 
 // Users returns the packages that have files in a versioned directory
 // (python3.13, perl5/5.40, /usr/lib/ruby/gems/3.3.0), or that link with a library
@@ -69,6 +128,15 @@ func (c *Catalog) Users(ctx context.Context, name, arch string) (UsersOf, error)
 			u.Users = append(u.Users, NameUser{
 				Pkgname: p.Pkgname, Pkgbase: p.Pkgbase, Version: p.Version, Name: names[i], Buildspace: p.Buildspace, Iteration: p.Iteration, Build: p.BuildID,
 			})
+		}
+	}
+	for i := range u.Users {
+		brief, _ := c.current.Load().index.Brief(u.Architecture, u.Users[i].Pkgbase)
+		u.Users[i].Source = brief.Source
+	}
+	if u.Library {
+		if err := c.addLibrary(ctx, &u, built); err != nil {
+			return u, err
 		}
 	}
 	slices.SortStableFunc(u.Users, func(a, b NameUser) int { return strings.Compare(a.Pkgname, b.Pkgname) })

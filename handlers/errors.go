@@ -170,13 +170,13 @@ func (a *App) addGuesses(c *fiber.Ctx, v *views.ErrorDetail) {
 	if err != nil {
 		return
 	}
-	guesses := searchView(found)
+	guesses := a.searchView(found)
 	for _, b := range guesses.Buildspaces {
 		v.Guesses = append(v.Guesses, views.SearchName{Name: b.Name, Kind: "buildspace", URL: b.URL})
 	}
 	v.Guesses = append(v.Guesses, guesses.Names...)
 	if len(v.Guesses) == 0 {
-		v.Guesses = searchNames(a.Catalog.Near(name, guessed))
+		v.Guesses = a.searchNames(a.Catalog.Near(name, guessed))
 	}
 	v.Guesses = v.Guesses[:min(len(v.Guesses), guessed)]
 }

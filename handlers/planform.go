@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -29,9 +30,21 @@ type planInput struct {
 	changed    bool   // another plan was shown
 }
 
-// newBuildspace shows the empty form; the query may fill in changesets.
+// maxRebuild bounds the sources that a form is filled with.
+const maxRebuild = 500
+
+// newBuildspace shows the empty form; the query may fill in changesets: by name, or all
+// that link with a library.
 func (a *App) newBuildspace(c *fiber.Ctx) error {
 	in := planInput{changesets: fields(c.Query("changesets")), settings: buildbtw.DefaultSettings()}
+	if library := c.Query("links"); library != "" {
+		users, err := a.Catalog.Users(c.UserContext(), library, c.Query("arch"))
+		if err != nil {
+			return err
+		}
+		sources, _ := users.Sources(c.Query("unknown") != "")
+		in.changesets, in.settings.Scope = sources[:min(len(sources), maxRebuild)], buildbtw.ScopeNone
+	}
 	return a.renderForm(c, a.planForm(in))
 }
 
@@ -62,7 +75,7 @@ func (a *App) previewPlan(c *fiber.Ctx) error {
 	if err := a.Catalog.NameTaken(c.UserContext(), in.name); err != nil {
 		return a.refuseForm(c, f, err, in)
 	}
-	if err := a.addPlan(c.UserContext(), &f, in); err != nil {
+	if err := a.addPlan(c.UserContext(), &f, user(c), in); err != nil {
 		return a.refuseForm(c, f, err, in)
 	}
 	return a.renderForm(c, f)
@@ -110,7 +123,7 @@ func (a *App) createBuildspace(c *fiber.Ctx) error {
 	if err := a.Catalog.NameTaken(c.UserContext(), in.name); err != nil {
 		return a.refuseForm(c, f, err, in)
 	}
-	if err := a.addPlan(c.UserContext(), &f, in); err != nil {
+	if err := a.addPlan(c.UserContext(), &f, user(c), in); err != nil {
 		return a.refuseForm(c, f, err, in)
 	}
 	if err := in.notShown(f.Planned); err != nil {
@@ -136,7 +149,7 @@ func (a *App) editBuildspace(c *fiber.Ctx) error {
 		return err
 	}
 	f := a.planForm(in)
-	if err := a.addPlan(c.UserContext(), &f, in); err != nil {
+	if err := a.addPlan(c.UserContext(), &f, user(c), in); err != nil {
 		return a.refuseForm(c, f, err, in)
 	}
 	if err := in.notShown(f.Planned); err != nil {
@@ -182,10 +195,21 @@ func (a *App) readForm(c *fiber.Ctx) (planInput, error) {
 	if len(s.Architectures) == len(a.Catalog.Architectures) {
 		s.Architectures = nil // all of them, which is the default
 	}
+	changesets := fields(c.FormValue("changesets"))
+	if clicked := c.FormValue("changeset_also"); clicked != "" { // in the place of another ref of its source
+		source := sourceOf(clicked)
+		changesets = append(slices.DeleteFunc(changesets, func(s string) bool { return sourceOf(s) == source }), clicked)
+	}
 	return planInput{
-		editing: editing, name: strings.TrimSpace(c.FormValue("name")), changesets: fields(c.FormValue("changesets")),
+		editing: editing, name: strings.TrimSpace(c.FormValue("name")), changesets: changesets,
 		settings: s, confirm: c.FormValue("confirm") != "", planned: c.FormValue("planned"),
 	}, nil
+}
+
+// sourceOf is the source that a changeset names as people write it.
+func sourceOf(changeset string) string {
+	source, _, _ := strings.Cut(changeset, "/")
+	return source
 }
 
 // choose takes a choice that was made; an absent one leaves the default.
@@ -212,7 +236,7 @@ func (a *App) planForm(in planInput) views.PlanForm {
 
 // addPlan adds the plan and, for a buildspace that has an iteration, which builds
 // it has more or fewer.
-func (a *App) addPlan(ctx context.Context, f *views.PlanForm, in planInput) error {
+func (a *App) addPlan(ctx context.Context, f *views.PlanForm, u buildbtw.User, in planInput) error {
 	changesets, err := buildbtw.ParseChangesets(in.changesets)
 	if err != nil {
 		return err
@@ -233,6 +257,9 @@ func (a *App) addPlan(ctx context.Context, f *views.PlanForm, in planInput) erro
 	f.Work, f.Chain, f.Slots, f.Unknown = about(time.Seconds), about(time.Chain), time.Slots, summary.Builds()-time.Known
 	if least := time.Least(); least > 0 {
 		f.Least = about(least)
+	}
+	if err := a.addPlanSize(ctx, f, u, plan); err != nil {
+		return err
 	}
 	f.NeedsConfirm = f.Editing == "" && summary.Builds() > f.ConfirmAbove
 	if f.Editing == "" {
@@ -262,6 +289,40 @@ func (a *App) addPlan(ctx context.Context, f *views.PlanForm, in planInput) erro
 	return nil
 }
 
+// addPlanSize adds how much space the packages take, and which builds are the user's own.
+func (a *App) addPlanSize(ctx context.Context, f *views.PlanForm, u buildbtw.User, plan *buildgraph.Plan) error {
+	size, err := a.Catalog.PlanSize(ctx, plan)
+	if err != nil {
+		return err
+	}
+	if size.Known > 0 {
+		f.Disk, f.DiskUnknown = views.Bytes(size.Bytes), f.Plan.Builds()-size.Known
+	}
+	f.Own, err = a.Catalog.OwnBuilds(ctx, u, plan)
+	return err
+}
+
+// suggestedPushes is how many branches the form suggests.
+const suggestedPushes = 8
+
+// addSuggested adds the branches with the newest commits that are no changesets yet. The
+// form works without them: what keeps them from being found is logged.
+func (a *App) addSuggested(c *fiber.Ctx, f *views.PlanForm) {
+	pushed, err := a.Catalog.Pushed(c.UserContext(), 2*suggestedPushes)
+	if err != nil && buildbtw.KindOf(err) != buildbtw.KindUnavailable && c.UserContext().Err() == nil {
+		a.Log.Warn("find the newest commits of sources", slog.Any("error", err))
+	}
+	chosen := fields(f.Changesets)
+	for _, p := range pushed {
+		if slices.Contains(chosen, p.Changeset.String()) || len(f.Suggested) == suggestedPushes {
+			continue
+		}
+		f.Suggested = append(f.Suggested, views.SuggestedChangeset{
+			Changeset: p.Changeset.String(), Subject: p.Commit.Subject, Author: p.Commit.Author, At: a.moment(p.Commit.Time),
+		})
+	}
+}
+
 // comparePlan tells, by architecture, the names of builds that a plan has and an
 // iteration had not, and the other way round.
 func comparePlan(before map[string]map[string]bool, plan *buildgraph.Plan) views.Diff {
@@ -288,6 +349,7 @@ func comparePlan(before map[string]map[string]bool, plan *buildgraph.Plan) views
 }
 
 func (a *App) renderForm(c *fiber.Ctx, f views.PlanForm) error {
+	a.addSuggested(c, &f)
 	s := a.shell(c, views.NavBuildspaces, f.Title())
 	s.Crumbs = []views.Crumb{{Label: "Buildspaces", URL: "/buildspaces"}, {Label: "New"}}
 	if f.Editing != "" {

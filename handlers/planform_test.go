@@ -198,6 +198,43 @@ func TestABuildIsExcludedByAClickInThePlan(t *testing.T) {
 	}
 }
 
+// TestABranchBecomesAChangesetByAClick: the form lists the newest commits, and works without
+// a script. Enter in a field still presses "Show plan", the first button of the form.
+func TestABranchBecomesAChangesetByAClick(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	page := s.get(t, "/buildspaces/new?changesets=lib")
+	page.wants(t, ".suggested", "Newest commits", "app", "T", "tool")
+	button := page.Find(".suggested button[value=tool]")
+	if page.Find(".suggested button[value=lib]").Length() != 0 || button.AttrOr("form", "") != "plan-form" {
+		t.Error("a changeset is suggested again, or a button is of no form")
+	}
+	if first := words(page.Find("#plan-form button, button[form=plan-form]").First()); first != "Show plan" {
+		t.Errorf("Enter presses %q", first)
+	}
+	form := sent(page)
+	form.Set(button.AttrOr("name", ""), button.AttrOr("value", ""))
+	plan := s.post(t, "/buildspaces/new", form)
+	plan.wants(t, "#changesets", "lib tool")
+	plan.wantsNone(t, ".suggested button[value=tool]")
+	form.Set("changesets", "lib tool/main") // a buildspace has each source once
+	s.post(t, "/buildspaces/new", form).wants(t, "#changesets", "lib tool")
+}
+
+func TestAPlanSaysWhatItTakesOnDiskAndWhatIsYours(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	ask := url.Values{"changesets": {"lib"}, "scope": {"all"}}
+	s.post(t, "/buildspaces/new", ask).wants(t, "#plan-result", "How much disk space the packages take is not known")
+	s.failing(t) // lib is built
+	plan := s.post(t, "/buildspaces/new", ask)
+	plan.wants(t, "#plan-result", "About 2.9 KiB of packages on disk", "The sizes of 2 builds are guessed")
+	plan.wantsNone(t, "#plan-result .own")
+	created := s.post(t, "/buildspaces", sent(s.post(t, "/buildspaces/new", url.Values{"changesets": {"app"}, "name": {"mine"}, "scope": {"none"}})))
+	created.wantsStatus(t, http.StatusSeeOther)
+	s.post(t, "/buildspaces/new", ask).wants(t, "#plan-result .own", "1 package of yours", "app")
+}
+
 func TestATakenNameIsToldWhileItIsTyped(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

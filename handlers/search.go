@@ -1,11 +1,13 @@
 package handlers
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/gofiber/fiber/v2"
 
 	"buildbtw/catalog"
+	"buildbtw/internal/directory"
 	"buildbtw/views"
 )
 
@@ -19,7 +21,7 @@ func (a *App) searchPage(c *fiber.Ctx) error {
 	if found.Exact.Kind != catalog.NoSubject && c.Query("all") == "" {
 		return seeOther(c, subjectURL(found.Exact))
 	}
-	v := searchView(found)
+	v := a.searchView(found)
 	if v.Query != "" {
 		v.Actions = views.Actions(v.Query, user(c))
 	}
@@ -35,7 +37,7 @@ func (a *App) suggestions(c *fiber.Ctx) error {
 		return err
 	}
 	c.Set(fiber.HeaderCacheControl, "no-cache")
-	return sendView(c.UserContext(), c, views.Suggestions(searchView(found)))
+	return sendView(c.UserContext(), c, views.Suggestions(a.searchView(found)))
 }
 
 // goOptions lists the pages, buildspaces and packages that match the text in the dialog that
@@ -45,7 +47,7 @@ func (a *App) goOptions(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	v := searchView(found)
+	v := a.searchView(found)
 	v.Actions = views.Actions(c.Query("q"), user(c))
 	c.Set(fiber.HeaderCacheControl, "no-cache")
 	return sendView(c.UserContext(), c, views.PaletteOptions(v))
@@ -69,8 +71,8 @@ func subjectURL(s catalog.Subject) string {
 	return ""
 }
 
-func searchView(f catalog.Found) views.Search {
-	v := views.Search{Query: f.Query, MoreNames: f.MoreNames, Names: searchNames(f.Names)}
+func (a *App) searchView(f catalog.Found) views.Search {
+	v := views.Search{Query: f.Query, MoreNames: f.MoreNames, Names: a.searchNames(f.Names)}
 	for _, row := range f.Buildspaces {
 		b := views.SearchBuildspace{Name: row.Name, URL: views.BuildspaceURL(row.Name)}
 		if row.Latest != nil {
@@ -88,21 +90,83 @@ func searchView(f catalog.Found) views.Search {
 			Commit: m.Commit, Source: m.Source, Buildspace: m.Buildspace, Iteration: m.Iteration, URL: subjectURL(m.Subject()),
 		})
 	}
-	if l := f.Library; l != nil {
-		v.Library = &views.SearchLibrary{Soname: l.Soname, More: l.More, Providers: searchNames(l.Providers)}
-		for _, u := range l.Users {
-			v.Library.Users = append(v.Library.Users, views.SearchUser{Package: u.Package, Dependency: u.Dependency, InBase: u.InBase, URL: views.PackageURL(u.Package)})
-		}
+	if f.Library != nil {
+		v.Library = searchLibrary(*f.Library)
 	}
 	return v
 }
 
-func searchNames(names []catalog.FoundName) []views.SearchName {
-	var list []views.SearchName
-	for _, n := range names {
-		list = append(list, views.SearchName{
-			Name: n.Name, Kind: string(n.Kind), Pkgname: n.Pkgname, Pkgbase: n.Pkgbase, Source: n.Source, Version: n.Version, URL: subjectURL(n.Subject()),
-		})
+// shownUsers bounds the packages of each list of a library's page.
+const shownUsers = 200
+
+func searchLibrary(l catalog.FoundLibrary) *views.SearchLibrary {
+	v := &views.SearchLibrary{Soname: l.Soname, Whole: l.Whole, RebuildMost: maxRebuild}
+	for _, p := range l.Providers {
+		v.Providers = append(v.Providers, views.SearchProvider{Pkgname: p.Pkgname, Version: p.Version, URL: views.PackageURL(p.Pkgname), Words: p.Words()})
+	}
+	users := onePerPackage(l.Users)
+	v.Users = users[:min(len(users), shownUsers)]
+	for _, u := range l.Unknown[:min(len(l.Unknown), shownUsers)] {
+		v.Unknown = append(v.Unknown, views.SearchUser{Package: u.Pkgbase, Uses: u.Dependency, URL: views.PackageURL(u.Pkgbase)})
+	}
+	v.More, v.MoreUnknown = l.More+len(users)-len(v.Users), len(l.Unknown)-len(v.Unknown)
+	sources, left := l.Sources(false)
+	all, _ := l.Sources(true)
+	v.Rebuild, v.RebuildAll, v.NoSource = len(sources), len(all), left
+	if len(sources) <= maxRebuild {
+		v.RebuildURL = views.RebuildURL(l.Soname, false)
+	}
+	if len(all) <= maxRebuild {
+		v.RebuildAllURL = views.RebuildURL(l.Soname, true)
+	}
+	return v
+}
+
+// onePerPackage makes one line of each package that links with a library, by pkgname: it may
+// do so in the base and in many buildspaces.
+func onePerPackage(users []catalog.NameUser) []views.SearchUser {
+	var list []views.SearchUser
+	more := 0
+	for i, u := range users {
+		where := "in " + u.Repository
+		if u.Repository == "" {
+			where = fmt.Sprintf("in %s #%d", u.Buildspace, u.Iteration)
+		}
+		if i > 0 && users[i-1].Pkgname == u.Pkgname {
+			more++
+		} else {
+			more = 0
+			list = append(list, views.SearchUser{Package: u.Pkgname, Uses: u.Name, Where: where, URL: views.PackageURL(u.Pkgname)})
+		}
+		list[len(list)-1].Places = more
 	}
 	return list
+}
+
+func (a *App) searchNames(names []catalog.FoundName) []views.SearchName {
+	var list []views.SearchName
+	for _, n := range names {
+		v := searchEntry(n.Entry)
+		v.Pkgnames, v.Dependents = n.Pkgnames, n.Dependents
+		for _, e := range n.Also {
+			v.Also = append(v.Also, searchEntry(e))
+		}
+		v.NotInBase = n.InBase == nil && len(a.Catalog.Bases) > 0
+		if n.InBase != nil {
+			v.Base = n.InBase.Version + " in " + n.InBase.Repo
+		}
+		if b := n.Newest; b != nil {
+			v.Newest = &views.SearchBuild{
+				Status: b.Status, Version: b.Version, Buildspace: b.Buildspace, Iteration: b.Iteration, URL: views.BuildURL(b.BuildID),
+			}
+		}
+		list = append(list, v)
+	}
+	return list
+}
+
+func searchEntry(e directory.Entry) views.SearchName {
+	return views.SearchName{
+		Name: e.Name, Kind: string(e.Kind), Pkgname: e.Pkgname, Pkgbase: e.Pkgbase, Source: e.Source, Version: e.Version, URL: subjectURL(catalog.FoundName{Entry: e}.Subject()),
+	}
 }

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/PuerkitoBio/goquery"
 
 	"buildbtw"
+	"buildbtw/internal/distribution"
 	"buildbtw/store/storetest"
 	"buildbtw/views"
 )
@@ -37,10 +39,14 @@ func TestSearchLeadsStraightToTheOnlyThingOfThatName(t *testing.T) {
 	both := s.get(t, "/search?q=lib")                                       // a package and a buildspace
 	both.wantsStatus(t, http.StatusOK)
 	both.wants(t, "[aria-labelledby=h-spaces]", "lib", "failed")
-	both.wants(t, "[aria-labelledby=h-names]", "lib", "package", "liblib.so", "provided by lib")
+	both.wants(t, "[aria-labelledby=h-names]", "lib", "package", "newest build: built 1.0-1 in lib #1", "1 dependent", "also liblib.so")
 	all := s.get(t, "/search?q=app&all=1")
 	all.wants(t, "h1", "Search for app")
-	all.wants(t, "[aria-labelledby=h-names] li", "app 1.0-1 package", "app-docs 1.0-1 package of app")
+	all.wants(t, "[aria-labelledby=h-names] li", "app 1.0-1 package", "newest build: failed", "also app-docs", "app makes app, app-docs")
+	if n := all.Find("[aria-labelledby=h-names] .row-head").Length(); n != 1 {
+		t.Errorf("a split package is %d hits, want one", n)
+	}
+	s.get(t, "/search?q=extra&all=1").wants(t, "[aria-labelledby=h-names] li", "never built here", "0 dependents")
 	if value, _ := all.Find("#site-q").Attr("value"); value != "app" {
 		t.Errorf("the field says %q", value)
 	}
@@ -50,8 +56,42 @@ func TestSearchNamesWhoLinksALibrary(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	page := s.get(t, "/search?q=liblib.so%3D1-64")
-	page.wants(t, "[aria-labelledby=h-library]", "liblib.so=1-64", "Provided by lib", "Linked by 1 package", "app liblib.so")
-	s.get(t, "/search?q=libnothing.so%3D1-64").wants(t, "[aria-labelledby=h-library]", "No source provides it", "are unknown")
+	page.wants(t, "[aria-labelledby=h-library]", "liblib.so=1-64", "Provided by", "lib 1.0-1 by its source", "No package whose files were looked into links with it",
+		"1 package with links not known", "app liblib.so", "Packages of the base may be missing", "--names --unknown")
+	to, _ := page.Find("[aria-labelledby=h-library] .actions a").Attr("href")
+	form := s.get(t, to)
+	form.wants(t, "#changesets", "app")
+	if n := form.Find("#scope-none[checked]").Length(); n != 1 {
+		t.Errorf("the form at %q does not say that only these are built", to)
+	}
+	s.get(t, "/search?q=libnothing.so%3D1-64").wants(t, "[aria-labelledby=h-library]", "no source provides it")
+	s.get(t, "/buildspaces/new?links=nothing").wants(t, "#changesets", "")
+}
+
+// TestSearchOfAWholeDistribution asks the sources of a distribution for what packagers asked.
+func TestSearchOfAWholeDistribution(t *testing.T) {
+	t.Parallel()
+	sources := map[string]string{}
+	for _, f := range distribution.FirstOfEachPkgbase(distribution.Whole(t)) {
+		sources[f.Source] = string(f.Text)
+	}
+	s := newSiteWith(t, sources)
+	ssl := s.get(t, "/search?all=1&q=ssl")
+	if first := words(ssl.Find("[aria-labelledby=h-names] .row-head a").First()); first != "openssl" {
+		t.Errorf("ssl finds %q first", first)
+	}
+	ssl.wants(t, "[aria-labelledby=h-names] li", "openssl 3.6.3-1 package", "282 dependents", "also libssl.so")
+	page := s.get(t, "/search?q=libssl.so.3")
+	providers := words(page.Find("[aria-labelledby=h-library] .rows"))
+	if !strings.Contains(providers, "openssl 3.6.3") || strings.Contains(providers, "openssl-1.1") {
+		t.Errorf("libssl.so.3 is provided by %q, want openssl 3", providers)
+	}
+	page.wants(t, "[aria-labelledby=h-library]", "links not known", "curl libssl.so", "postgresql")
+	to, _ := page.Find("[aria-labelledby=h-library] .actions a").Attr("href")
+	changesets := strings.Fields(s.get(t, to).Find("#changesets").Text())
+	if n := len(changesets); n < 250 || n > 400 || !slices.Contains(changesets, "curl") || slices.Contains(changesets, "openssl") {
+		t.Errorf("%d sources are to be rebuilt: %.20q", n, changesets)
+	}
 }
 
 func TestSearchFindsCommitsByTheirBeginning(t *testing.T) {

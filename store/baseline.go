@@ -361,7 +361,7 @@ func (q *Reader) Verdicts(ctx context.Context, iterations ...int64) (map[int64]m
 		if counts[r.Iteration] == nil {
 			counts[r.Iteration] = map[buildbtw.Verdict]int{}
 		}
-		counts[r.Iteration][r.Verdict] = r.Builds
+		counts[r.Iteration][r.Verdict] += r.Builds
 	}
 	return counts, nil
 }

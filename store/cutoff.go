@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"buildbtw"
 	"buildbtw/pacman/alpm"
@@ -274,6 +275,58 @@ func (q *Reader) PackagesWith(ctx context.Context, architecture, text string) ([
 		return nil, fmt.Errorf("list packages with %.80q: %w", text, err)
 	}
 	return list, nil
+}
+
+// LinksKnown returns those of these pkgbases that were built in iterations that are not
+// superseded, and of which it is known what they link with.
+func (q *Reader) LinksKnown(ctx context.Context, architecture string, pkgbases []string) ([]string, error) {
+	text, err := json.Marshal(pkgbases)
+	if err != nil {
+		return nil, err
+	}
+	var known []string
+	if err := q.list(ctx, &known, "links_known", args{"architecture": architecture, "pkgbases": string(text)}); err != nil {
+		return nil, fmt.Errorf("find of which of %d packages the links are known: %w", len(pkgbases), err)
+	}
+	return known, nil
+}
+
+// NewestBuild is the newest build of a pkgbase in any buildspace.
+type NewestBuild struct {
+	BuildID     int64           `bun:"build_id"`
+	Pkgbase     string          `bun:"pkgbase"`
+	Status      buildbtw.Status `bun:"status"` // as people read it
+	Version     string          `bun:"version"`
+	IterationID int64           `bun:"iteration_id"`
+	Iteration   int             `bun:"iteration"`
+	Buildspace  string          `bun:"buildspace"`
+}
+
+// NewestBuilds returns the newest build of each of these pkgbases that has one, by pkgbase.
+func (q *Reader) NewestBuilds(ctx context.Context, pkgbases []string) (map[string]NewestBuild, error) {
+	text, err := json.Marshal(pkgbases)
+	if err != nil {
+		return nil, err
+	}
+	var rows []NewestBuild
+	if err := q.list(ctx, &rows, "newest_builds", args{"pkgbases": string(text)}); err != nil {
+		return nil, fmt.Errorf("find the newest builds of %d packages: %w", len(pkgbases), err)
+	}
+	newest := make(map[string]NewestBuild, len(rows))
+	stuck := map[int64][]int64{} // by iteration
+	for _, b := range rows {
+		if b.Status == buildbtw.StatusBlocked {
+			if _, loaded := stuck[b.IterationID]; !loaded {
+				if stuck[b.IterationID], err = q.BlockedBuilds(ctx, b.IterationID); err != nil {
+					return nil, err
+				}
+			}
+			_, is := slices.BinarySearch(stuck[b.IterationID], b.BuildID)
+			b.Status = b.Status.Shown(is)
+		}
+		newest[b.Pkgbase] = b
+	}
+	return newest, nil
 }
 
 // SaveInterfaces stores the interfaces of packages, by the SHA-256 of their files.

@@ -172,6 +172,10 @@ func TestQueueQuestionsUseTheirIndexes(t *testing.T) {
 		"latest_pipeline_of_build": {args{"build": 1}, []string{"pipelines_build (build_id=?)"}},
 		"newest_results":           {args{"keys": "[]"}, []string{"builds_key (input_key=?)"}},
 		"moves_since":              {args{"buildspace": 1, "event": 1, "iteration": 1, "limit": 1}, []string{"events_buildspace (buildspace_id=? AND id>?)"}},
+		"count_verdicts":           {args{"iterations": "[1]"}, []string{"builds_status (iteration_id=? AND status=?)", "builds_verdict (iteration_id=? AND verdict=?)"}},
+		"newest_builds":            {args{"pkgbases": "[]"}, []string{"builds_pkgbase (pkgbase=?)"}},
+		"package_sizes":            {args{"pkgbases": "[]", "architecture": "x86_64"}, []string{"builds_pkgbase (pkgbase=?)"}},
+		"links_known":              {args{"pkgbases": "[]", "architecture": "x86_64"}, []string{"builds_pkgbase (pkgbase=?)", "f USING PRIMARY KEY (sha256=?)"}},
 		"builds_of_status":         {args{"iteration": 1, "status": "failed", "limit": 1, "skip": 0}, []string{"COVERING INDEX builds_status (iteration_id=? AND status=?)"}},
 	}
 	for name, q := range questions {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -121,4 +122,41 @@ func (q *Reader) PastBuilds(ctx context.Context, pkgbase, arch string, limit int
 		return nil, fmt.Errorf("list past builds of %s: %w", pkgbase, err)
 	}
 	return list, nil
+}
+
+// PackageSizes returns the bytes of the packages of the newest build of each of these
+// pkgbases. One that was never built is left out.
+func (q *Reader) PackageSizes(ctx context.Context, architecture string, pkgbases []string) (map[string]int64, error) {
+	if len(pkgbases) == 0 {
+		return nil, nil
+	}
+	text, err := json.Marshal(pkgbases)
+	if err != nil {
+		return nil, err
+	}
+	var rows []struct {
+		Pkgbase string `bun:"pkgbase"`
+		Bytes   *int64 `bun:"bytes"`
+	}
+	err = q.list(ctx, &rows, "package_sizes", args{"architecture": architecture, "pkgbases": string(text)})
+	if err != nil {
+		return nil, fmt.Errorf("find the sizes of %d packages: %w", len(pkgbases), err)
+	}
+	sizes := make(map[string]int64, len(rows))
+	for _, r := range rows {
+		if r.Bytes != nil {
+			sizes[r.Pkgbase] = *r.Bytes
+		}
+	}
+	return sizes, nil
+}
+
+// SourcesOf returns the sources that are changesets of buildspaces that somebody created,
+// sorted.
+func (q *Reader) SourcesOf(ctx context.Context, user string) ([]string, error) {
+	var sources []string
+	if err := q.list(ctx, &sources, "sources_of", args{"name": user}); err != nil {
+		return nil, fmt.Errorf("list the sources of %.80q: %w", user, err)
+	}
+	return sources, nil
 }

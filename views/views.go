@@ -139,6 +139,15 @@ func Count(n int) string {
 	return sign + s
 }
 
+// commaAfter is what stands behind the i-th of n things in a list. It must follow its
+// element on the same line: templ makes a blank of a line break, "a , b".
+func commaAfter(i, n int) string {
+	if i+1 < n {
+		return ", "
+	}
+	return ""
+}
+
 // Plural writes a number with its noun; the plural adds an s.
 func Plural(n int, noun string) string {
 	if n == 1 {

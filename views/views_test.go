@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -213,6 +216,26 @@ func TestAClockHasTheDayWhenItIsAnother(t *testing.T) {
 	for want, after := range map[string]time.Duration{"23:30 UTC": 90 * time.Minute, "Tue 1 Dec 00:10 UTC": 130 * time.Minute} {
 		if got := (Moment{At: now.Add(after), Now: now}).Clock(); got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// TestNoListHasABlankBeforeItsCommas: templ makes a blank of the line break between an element
+// and what follows it, so that a comma on a line of its own gives "a , b". See commaAfter.
+func TestNoListHasABlankBeforeItsCommas(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.templ")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	lone := regexp.MustCompile(`(?m)^[ \t]*(,|\{ ", " \})[ \t]*$`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if place := lone.FindIndex(text); place != nil {
+			t.Errorf("%s:%d: a comma on a line of its own", file, 1+strings.Count(string(text[:place[0]]), "\n"))
 		}
 	}
 }

@@ -38,6 +38,7 @@ func commandLines() [][]string {
 		{"compare", "base", "work", "--files", "lib"}, // is not in the base
 		{"why", "work/app"},
 		{"links", "libssl.so.3"},
+		{"search", "lib"},
 		{"files", "python3.13"},
 		{"log", "work/app"},
 		{"log", "--errors", "work/lib"},

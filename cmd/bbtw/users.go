@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,9 +21,13 @@ func (a *app) linksCommand() *cobra.Command {
 		Short: "Which packages link with a library?",
 		Long: `Lists the packages that link with a library, as sogrep does: those of the base
 repositories and those that were built in buildspaces, by what their programs and
-libraries need. For the directory of an interpreter there is 'bbtw files'.`,
+libraries need. Packages that depend on the library, or on a package that provides it,
+and whose files were not looked into, stand below as "links not known". With --names
+the sources of all that link with it are listed for 'bbtw new', with --unknown also
+those whose links are not known. For the directory of an interpreter there is 'bbtw files'.`,
 		Example: `  bbtw links libssl.so.3
   bbtw links libperl.so          # of any version: its name has none
+  bbtw new --scope none $(bbtw links libssl.so.3 --names)
   bbtw links libssl.so --json`,
 	})
 }
@@ -43,6 +49,7 @@ knows them. For a library there is 'bbtw links'.`,
 
 func (a *app) usersCommand(library bool, cmd *cobra.Command) *cobra.Command {
 	var arch string
+	var names, unknown bool
 	type row = api.NameUser
 	l := listing[row]{name: func(u row) string { return u.Pkgname }, columns: []column[row]{
 		{name: "PACKAGE", text: func(u row) string { return u.Pkgname }},
@@ -70,6 +77,13 @@ func (a *app) usersCommand(library bool, cmd *cobra.Command) *cobra.Command {
 			l.sorted(u.Users)
 			return a.printJSON(u)
 		}
+		if names {
+			return a.printSources(u, unknown)
+		}
+		if l.output != "name" { // names are of packages that are known to link with it
+			a.tellProviders(u)
+			u.Users = append(u.Users, asUsers(u.Unknown)...)
+		}
 		if len(u.Users) == 0 {
 			fmt.Fprintf(a.errors, "No package of %s that is known uses %s.\n", u.Architecture, plain(u.Name))
 			return unknownPart(a, u)
@@ -84,8 +98,64 @@ func (a *app) usersCommand(library bool, cmd *cobra.Command) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&arch, "arch", "", "architecture (default: the server's first)")
 	a.completeFlag(cmd, "arch", architectureNames)
+	if library {
+		cmd.Flags().BoolVar(&names, "names", false, "only the sources of the packages, one per line, as 'bbtw new' takes them")
+		cmd.Flags().BoolVar(&unknown, "unknown", false, "with --names: also packages whose links are not known")
+	}
 	l.register(cmd.Flags())
 	return cmd
+}
+
+// printSources prints the sources of the packages that link with a library, and with
+// unknown of those that may, once each.
+func (a *app) printSources(u api.NameUsers, unknown bool) error {
+	var slugs []string
+	missing := map[string]bool{}
+	add := func(source, pkgbase string) {
+		if source == "" {
+			missing[pkgbase] = true
+			return
+		}
+		slugs = append(slugs, source)
+	}
+	for _, n := range u.Users {
+		add(n.Source, n.Pkgbase)
+	}
+	if unknown {
+		for _, n := range u.Unknown {
+			add(n.Source, n.Pkgbase)
+		}
+	}
+	slices.Sort(slugs)
+	for _, slug := range slices.Compact(slugs) {
+		fmt.Fprintln(a.out, plain(slug))
+	}
+	if u.More > 0 {
+		fmt.Fprintf(a.errors, "%d more packages are not listed.\n", u.More)
+	}
+	if len(missing) > 0 {
+		fmt.Fprintf(a.errors, "No source here makes %s.\n", plain(strings.Join(slices.Sorted(maps.Keys(missing)), ", ")))
+	}
+	if !unknown && len(u.Unknown) > 0 {
+		fmt.Fprintf(a.errors, "%d more may link with it, which is not known; --unknown adds them.\n", len(u.Unknown))
+	}
+	return unknownPart(a, u)
+}
+
+// tellProviders says which packages have a library, and how that is known.
+func (a *app) tellProviders(u api.NameUsers) {
+	for _, p := range u.Providers {
+		fmt.Fprintf(a.errors, "%s is provided by %s %s (%s).\n", plain(u.Name), plain(p.Pkgname), plain(p.Version), plain(p.Words))
+	}
+}
+
+// asUsers makes lines of the list of packages whose links are not known.
+func asUsers(unknown []api.UnknownUser) []api.NameUser {
+	list := make([]api.NameUser, len(unknown))
+	for i, n := range unknown {
+		list[i] = api.NameUser{Pkgname: n.Pkgbase, Pkgbase: n.Pkgbase, Source: n.Source, Uses: n.Dependency, Reason: "links not known; depends on " + n.Dependency}
+	}
+	return list
 }
 
 // unknownPart says that packages may be missing.
@@ -100,6 +170,9 @@ func unknownPart(a *app, u api.NameUsers) error {
 // userFrom is the repository of the base that has the package, or the buildspace and
 // iteration that built it.
 func userFrom(u api.NameUser) string {
+	if u.Repository == "" && u.Buildspace == "" {
+		return "sources"
+	}
 	if u.Repository != "" {
 		return u.Repository
 	}

@@ -122,11 +122,17 @@ func largeCounts() buildbtw.Counts {
 func form(p *buildgraph.Plan) views.PlanForm {
 	f := views.PlanForm{
 		Settings: buildbtw.DefaultSettings(), Architectures: []string{"x86_64", "aarch64"}, ConfirmAbove: 500,
+		Suggested: []views.SuggestedChangeset{
+			{Changeset: "libcalc", Subject: "Fix build with libcalc 2", Author: "Anna", At: ago(6 * time.Minute)},
+			{Changeset: "openssl/3.6", Subject: "openssl 3.6.0", Author: "Levente", At: ago(3 * time.Hour)},
+			{Changeset: "python-" + strings.Repeat("a-long-name-", 4), Subject: strings.Repeat("A subject that goes on and on ", 5), Author: "Robin", At: ago(50 * time.Hour)},
+		},
 	}
 	if p != nil {
 		summary := views.Summarize(p)
 		f.Plan, f.Changesets = &summary, "x264/soname-165\nchromaprint"
 		f.Planned, f.Work, f.Chain, f.Least, f.Slots, f.Unknown = "0123456789abcdef", "6.2 h", "1.4 h", "1.6 h", 4, 2
+		f.Disk, f.DiskUnknown, f.Own = "3.2 GB", 1, []string{"x264", "ffmpeg"}
 	}
 	return f
 }

@@ -29,7 +29,7 @@ func build(status buildbtw.Status) views.BuildDetail {
 	case buildbtw.StatusBlocked:
 		failed := link(12, "nodejs", buildbtw.StatusFailed)
 		v.Dependencies = neighbours("Dependencies in this iteration", views.NeighbourLine{BuildLink: failed, Kinds: []string{"depends"}})
-		v.Roots, v.WaitingFor, v.Events = []views.RootCause{{BuildLink: failed, Blocks: 412}}, []views.BuildLink{failed}, nil
+		v.Roots, v.WaitingFor, v.Events = []views.RootCause{{BuildLink: failed, Blocks: 412}, {BuildLink: link(13, "go", buildbtw.StatusFailed), Blocks: 1}}, []views.BuildLink{failed}, nil
 	case buildbtw.StatusPending:
 		v.Queue = &views.QueuePlace{
 			Number: 43, Of: 145, Start: ago(-2 * time.Hour), More: 39, Higher: 12,

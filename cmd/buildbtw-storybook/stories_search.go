@@ -13,15 +13,23 @@ func searchStories(s views.Shell) []story {
 	full := views.Search{
 		Query: "libcurl.so=4-64", MoreNames: true,
 		Library: &views.SearchLibrary{
-			Soname: "libcurl.so=4-64", More: 312,
-			Providers: []views.SearchName{{Name: "libcurl.so", Kind: "provides", Pkgname: "curl", Pkgbase: "curl", Version: "8.17.0-2", URL: "/package/known"}},
+			Soname: "libcurl.so=4-64", More: 312, MoreUnknown: 7, RebuildMost: 500,
+			Providers: []views.SearchProvider{{Pkgname: "curl", Version: "8.17.0-2", URL: "/package/known", Words: "has /usr/lib/libcurl.so.4 in core"}},
 			Users: []views.SearchUser{
-				{Package: "git", Dependency: "libcurl.so=4-64", URL: "/package/known"}, {Package: "mpv", Dependency: "lib:libcurl.so.4", InBase: true, URL: "/package/known"},
+				{Package: "git", Uses: "libcurl.so=4-64", Where: "in curl-openssl-4 #3", URL: "/package/known"},
+				{Package: "mpv", Uses: "lib:libcurl.so.4", Where: "in extra", Places: 2, URL: "/package/known"},
 			},
+			Unknown: []views.SearchUser{{Package: "r-curl", Uses: "curl>=8", URL: "/package/known"}, {Package: "php", Uses: "curl", URL: "/package/known"}},
+			Rebuild: 290, RebuildAll: 299, NoSource: 1, RebuildURL: "/buildspaces/new", RebuildAllURL: "/buildspaces/new",
 		},
 		Names: []views.SearchName{
-			{Name: "curl", Kind: "package", Pkgname: "curl", Pkgbase: "curl", Version: "8.17.0-2", URL: "/package/known"},
-			{Name: "curl-docs", Kind: "package", Pkgname: "curl-docs", Pkgbase: "curl", Version: "8.17.0-2", URL: "/package/known"},
+			{
+				Name: "curl", Kind: "package", Pkgname: "curl", Pkgbase: "curl", Version: "8.17.0-2", URL: "/package/known", Dependents: 1141,
+				Also: []views.SearchName{{Name: "curl-docs", URL: "/package/known"}, {Name: "libcurl.so", URL: "/package/known"}}, Pkgnames: []string{"curl", "curl-docs"},
+				Base:   "8.16.0-1 in core",
+				Newest: &views.SearchBuild{Status: buildbtw.StatusFailed, Version: "8.17.0-2", Buildspace: "curl-openssl-4", Iteration: 3, URL: "/build/failed"},
+			},
+			{Name: "libcurl-gnutls", Kind: "package", Pkgname: "libcurl-gnutls", Pkgbase: "libcurl-gnutls", Version: "8.17.0-1", URL: "/package/known", Dependents: 1},
 			{Name: strings.Repeat("a-very-long-name-", 8) + "curl", Kind: "source", URL: "/sources/one"},
 			{Name: "glibc", Kind: "base", Version: "2.42-1", URL: "/package/unknown"},
 		},

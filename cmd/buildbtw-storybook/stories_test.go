@@ -3,6 +3,8 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/PuerkitoBio/goquery"
@@ -35,7 +37,20 @@ func TestEveryStoryIsASoundPage(t *testing.T) {
 				t.Errorf("%d inline scripts or styles", n)
 			}
 			checkIDs(t, page)
+			checkBlanks(t, page)
 		})
+	}
+}
+
+// checkBlanks looks for a blank before a comma or a full stop: templ makes one of the line
+// break between an element and what follows it.
+func checkBlanks(t *testing.T, page *goquery.Document) {
+	t.Helper()
+	blankBefore := regexp.MustCompile(`\S+\s+[,;.](\s+\S+|\s*$)`)
+	main := page.Find("main").Clone()
+	main.Find("pre, code, textarea, script, svg, .log").SetText("code")
+	for _, found := range blankBefore.FindAllString(main.Text(), -1) {
+		t.Errorf("a blank before a comma or full stop: %q", strings.Join(strings.Fields(found), " "))
 	}
 }
 

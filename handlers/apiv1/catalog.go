@@ -101,10 +101,8 @@ func (a *API) search(c *fiber.Ctx) error {
 		return api.FoundCommit{Commit: m.Commit, Source: m.Source, Buildspace: m.Buildspace, Iteration: m.Iteration, URL: a.subjectURL(m.Subject())}
 	})
 	if l := f.Library; l != nil {
-		w.Library = &api.FoundLibrary{Soname: l.Soname, Providers: list(l.Providers, a.wireName), More: l.More}
-		w.Library.Users = list(l.Users, func(u catalog.FoundUser) api.FoundUser {
-			return api.FoundUser{Package: u.Package, Dependency: u.Dependency, InBase: u.InBase, URL: a.page("packages", u.Package)}
-		})
+		u := a.wireUsers(l.UsersOf)
+		w.Library = &api.FoundLibrary{Soname: l.Soname, Providers: u.Providers, Users: u.Users, More: u.More, Unknown: u.Unknown, Whole: u.Whole}
 	}
 	return send(c, w)
 }
@@ -115,11 +113,15 @@ func (a *API) nameUsers(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return send(c, api.NameUsers{
+	return send(c, a.wireUsers(u))
+}
+
+func (a *API) wireUsers(u catalog.UsersOf) api.NameUsers {
+	return api.NameUsers{
 		Name: u.Name, Architecture: u.Architecture, More: u.More, Whole: u.Whole,
 		Users: list(u.Users, func(n catalog.NameUser) api.NameUser {
 			w := api.NameUser{
-				Pkgname: n.Pkgname, Pkgbase: n.Pkgbase, Version: n.Version, Uses: n.Name, Reason: n.Reason(),
+				Pkgname: n.Pkgname, Pkgbase: n.Pkgbase, Version: n.Version, Source: n.Source, Uses: n.Name, Reason: n.Reason(),
 				Repository: n.Repository, Buildspace: n.Buildspace, Iteration: n.Iteration,
 			}
 			if n.Build != 0 {
@@ -127,13 +129,33 @@ func (a *API) nameUsers(c *fiber.Ctx) error {
 			}
 			return w
 		}),
-	})
+		Providers: list(u.Providers, func(p catalog.NameProvider) api.LibraryProvider {
+			return api.LibraryProvider{
+				Pkgname: p.Pkgname, Pkgbase: p.Pkgbase, Version: p.Version, File: p.File, Repository: p.Repository,
+				Buildspace: p.Buildspace, Iteration: p.Iteration, Declared: p.Declared, Words: p.Words(),
+			}
+		}),
+		Unknown: list(u.Unknown, func(n catalog.UnknownUser) api.UnknownUser {
+			return api.UnknownUser{Pkgbase: n.Pkgbase, Source: n.Source, Dependency: n.Dependency}
+		}),
+	}
 }
 
 func (a *API) wireName(n catalog.FoundName) api.FoundName {
-	return api.FoundName{
+	w := api.FoundName{
 		Name: n.Name, Kind: string(n.Kind), Pkgname: n.Pkgname, Pkgbase: n.Pkgbase, Source: n.Source, Version: n.Version, URL: a.subjectURL(n.Subject()),
+		Pkgnames: n.Pkgnames, Dependents: n.Dependents,
 	}
+	for _, e := range n.Also {
+		w.Also = append(w.Also, e.Name)
+	}
+	if n.InBase != nil {
+		w.Base = &api.BasePackage{Repository: n.InBase.Repo, Version: n.InBase.Version}
+	}
+	if b := n.Newest; b != nil {
+		w.Newest = &api.NewestBuild{Build: formatID(b.BuildID), Status: b.Status, Version: b.Version, Buildspace: b.Buildspace, Iteration: b.Iteration}
+	}
+	return w
 }
 
 // subjectURL returns the full URL of a search result's page, or nothing for none.

@@ -106,6 +106,58 @@ func TestUsersAreThoseWithFilesInADirectoryOrALinkToALibrary(t *testing.T) {
 	}
 }
 
+// TestALibraryHasProvidersUsersAndThoseOfWhomItIsNotKnown: the base has the files of a
+// library and of a program that links with it; of the sources that depend on the library's
+// package nothing was built yet.
+func TestALibraryHasProvidersUsersAndThoseOfWhomItIsNotKnown(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	lists := map[string]map[string]string{"core.db": {}, "core.files": {}, "core.links.tar.gz": {}}
+	for name, p := range map[string]struct{ depends, files, needs string }{
+		"libalpha":   {"", "usr/lib/libalpha.so.2\nusr/lib/libalpha.so", "libc.so.6"},
+		"libalpha-1": {"", "usr/lib/libalpha.so.1", "libc.so.6"},
+		"bundler":    {"", "opt/bundler/libalpha.so.2", "libc.so.6"},
+		"linker":     {"libalpha", "usr/bin/linker", "libalpha.so.2"},
+		"shell":      {"libalpha", "usr/bin/shell", "libc.so.6"}, // only runs a program of it
+	} {
+		lists["core.db"][name+"-1-1/desc"] = fmt.Sprintf("%%FILENAME%%\n%[1]s-1-1-x86_64.pkg.tar.zst\n\n%%NAME%%\n%[1]s\n\n%%BASE%%\n%[1]s\n\n%%VERSION%%\n1-1\n\n%%ARCH%%\nx86_64\n\n%%DEPENDS%%\n%[2]s\n", name, p.depends)
+		lists["core.files"][name+"-1-1/files"] = "%FILES%\n" + p.files + "\n"
+		lists["core.links.tar.gz"][name+"-1-1/links"] = p.needs + "\n"
+	}
+	for name, members := range lists {
+		if err := writeArchive(filepath.Join(dir, name), members); err != nil {
+			t.Fatal(err)
+		}
+	}
+	base, err := baserepo.Open(t.TempDir(), []baserepo.Repo{{Name: "core", URL: "file://" + dir}}, baserepo.Options{Architecture: "x86_64"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base.Refresh(t.Context())
+	s := newServer(t, func(d *handlers.Deps) { d.Catalog.Bases = baserepo.Bases{"x86_64": base} })
+	var found api.Found
+	s.call("GET", "/search?q=libalpha.so.2", nil, 200, &found)
+	l := found.Library
+	if l == nil || len(l.Providers) != 1 || l.Providers[0].Pkgname != "libalpha" || l.Providers[0].Words != "has /usr/lib/libalpha.so.2 in core" {
+		t.Fatalf("provided by %+v, want libalpha alone", l)
+	}
+	if len(l.Users) != 1 || l.Users[0].Pkgname != "linker" || !l.Whole {
+		t.Errorf("linked by %+v, want linker alone", l.Users)
+	}
+	if len(l.Unknown) != 1 || l.Unknown[0].Pkgbase != "beta" || l.Unknown[0].Source != "beta" || l.Unknown[0].Dependency != "libalpha" {
+		t.Errorf("not known of %+v, want beta alone: it was never built", l.Unknown)
+	}
+	s.call("GET", "/search?q=libalpha", nil, 200, &found)
+	if n := found.Names[0]; n.Base == nil || n.Base.Version != "1-1" || n.Base.Repository != "core" || n.Newest != nil || n.Dependents != 1 {
+		t.Errorf("libalpha stands at %+v", n)
+	}
+	s.space("work", "libalpha")
+	s.call("GET", "/search?q=libalpha", nil, 200, &found)
+	if b := found.Names[0].Newest; b == nil || b.Buildspace != "work" || b.Iteration != 1 || b.Status != "pending" {
+		t.Errorf("its newest build is %+v", b)
+	}
+}
+
 func TestUsersOfWhatWasAskedWrongly(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

@@ -56,7 +56,9 @@ type Directory struct {
 	commits []Entry  // sources by commit, which is their Name
 
 	dependents map[string]int // by name: the sources that depend on it by this name
+	provided   map[string]int // by name: the entries that provide it
 	users      map[string][]use
+	providers  map[string][]provider // by library
 }
 
 // use is a dependency on a library.
@@ -65,9 +67,15 @@ type use struct {
 	User
 }
 
+// provider is a package that provides a library.
+type provider struct {
+	soname alpm.Soname
+	Entry
+}
+
 // New makes a directory.
 func New(sources []Source) *Directory {
-	d := &Directory{users: map[string][]use{}, dependents: map[string]int{}}
+	d := &Directory{users: map[string][]use{}, dependents: map[string]int{}, providers: map[string][]provider{}}
 	for _, s := range sources {
 		d.add(s)
 	}
@@ -119,9 +127,13 @@ func (d *Directory) addPackages(s Source, own Entry) {
 		d.entries = append(d.entries, e)
 		hasBase = hasBase || p.Name == s.Info.Pkgbase
 		for _, provide := range p.Provides {
+			if n, ok := soname(provide.Text); ok {
+				d.providers[n.Library] = append(d.providers[n.Library], provider{n, e})
+			}
 			if name := provided(provide.Text); name != p.Name {
-				e.Name, e.Kind = name, KindProvides
-				d.entries = append(d.entries, e)
+				alias := e
+				alias.Name, alias.Kind = name, KindProvides
+				d.entries = append(d.entries, alias)
 			}
 		}
 	}
@@ -192,13 +204,23 @@ func nameEnd(dependency string) int {
 	return len(dependency)
 }
 
-// Dependents returns how many sources depend on an entry by its name.
-func (d *Directory) Dependents(e Entry) int { return d.dependents[e.Name] }
+// Dependents returns how many sources depend on an entry by its name. It is none for a
+// name that several packages provide: which of them is meant, the name does not say.
+func (d *Directory) Dependents(e Entry) int {
+	if e.Kind == KindProvides && d.provided[e.Name] > 1 {
+		return 0
+	}
+	return d.dependents[e.Name]
+}
 
 // index prepares the search for parts of names.
 func (d *Directory) index() {
 	var text strings.Builder
+	d.provided = map[string]int{}
 	for _, e := range d.entries {
+		if e.Kind == KindProvides {
+			d.provided[e.Name]++
+		}
 		folded := strings.ToLower(e.Name)
 		d.starts = append(d.starts, text.Len())
 		d.folded = append(d.folded, folded)

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"buildbtw/internal/directory"
+	"buildbtw/internal/distribution"
 	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/srcinfo"
 )
@@ -40,10 +41,15 @@ func sample(tb testing.TB) *directory.Directory {
 	})
 }
 
-func words(entries []directory.Entry) []string {
+// words names the hits, and behind each its further names.
+func words(hits []directory.Hit) []string {
 	var list []string
-	for _, e := range entries {
-		list = append(list, string(e.Kind)+" "+e.Name)
+	for _, h := range hits {
+		text := string(h.Kind) + " " + h.Name
+		for _, e := range h.Also {
+			text += " + " + e.Name
+		}
+		list = append(list, text)
 	}
 	return list
 }
@@ -52,11 +58,11 @@ func TestExactNamesComeBeforePrefixesBeforeParts(t *testing.T) {
 	t.Parallel()
 	d := sample(t)
 	for query, want := range map[string][]string{
-		"curl":     {"package curl", "provides libcurl.so", "source broken-curl", "package libcurl-gnutls", "provides libcurl-gnutls.so"},
-		" CURL ":   {"package curl", "provides libcurl.so", "source broken-curl", "package libcurl-gnutls", "provides libcurl-gnutls.so"},
-		"java":     {"pkgbase java", "provides java-environment", "provides java-runtime"},
-		"jdk":      {"source jdk", "package jdk-openjdk", "package jre-openjdk"},
-		"openjdk":  {"package jdk-openjdk", "package jre-openjdk"},
+		"curl":     {"package curl + libcurl.so", "source broken-curl", "package libcurl-gnutls + libcurl-gnutls.so"},
+		" CURL ":   {"package curl + libcurl.so", "source broken-curl", "package libcurl-gnutls + libcurl-gnutls.so"},
+		"java":     {"pkgbase java + java-environment + java-runtime"},
+		"jdk":      {"source jdk + jdk-openjdk + jre-openjdk"},
+		"openjdk":  {"package jdk-openjdk + jre-openjdk"},
 		"nothing":  nil,
 		"":         nil,
 		"git\nold": nil,
@@ -87,10 +93,10 @@ func TestWhatMuchDependsOnComesFirst(t *testing.T) {
 		source(t, "curl", "curl", "depends = openssl", "makedepends = openssl-1.1"),
 	})
 	found, _ := d.Find("ssl", 3)
-	if got := words(found); !slices.Equal(got, []string{"package openssl", "package openssl-1.1", "package ssl-cert-check"}) {
+	if got := words(found); !slices.Equal(got, []string{"package openssl + libssl.so", "package openssl-1.1 + libssl.so", "package ssl-cert-check"}) {
 		t.Errorf("got %q", got)
 	}
-	if n := d.Dependents(found[0]); n != 3 {
+	if n := d.Dependents(found[0].Entry); n != 3 {
 		t.Errorf("%d sources depend on openssl, want 3: one that says so twice counts once", n)
 	}
 }
@@ -115,6 +121,77 @@ func TestALibraryNamesWhoLinksIt(t *testing.T) {
 	n, _ := alpm.ParseSoname("libcurl.so=4-64")
 	if p := d.Providers(n); len(p) != 1 || p[0].Pkgname != "curl" {
 		t.Errorf("providers: %+v", p)
+	}
+}
+
+// TestTheProviderIsNoOldCopy: sources do not say which version of a library they make, and
+// an old copy is told by its name. "libssl.so.3" was answered with openssl-1.1.
+func TestTheProviderIsNoOldCopy(t *testing.T) {
+	t.Parallel()
+	d := directory.New([]directory.Source{
+		source(t, "openssl-1.1", "openssl-1.1", "provides = libssl.so"), source(t, "openssl", "openssl", "provides = libssl.so"),
+		source(t, "other/openssl", "openssl", "provides = libssl.so"), source(t, "lib32-openssl", "lib32-openssl", "provides = libssl.so"),
+		source(t, "lua54", "lua54", "provides = liblua.so"), source(t, "lua", "lua", "provides = liblua.so"),
+		source(t, "said", "said", "provides = libsaid.so=2-64"), source(t, "said-devel", "said-devel", "provides = libsaid.so=3-64"),
+	})
+	for text, want := range map[string][]string{
+		"libssl.so.3":    {"lib32-openssl", "openssl"},
+		"libssl.so=3-64": {"openssl"},
+		"libssl.so.1.1":  {"lib32-openssl", "openssl-1.1"},
+		"libssl.so":      {"lib32-openssl", "openssl", "openssl-1.1"},
+		"liblua.so.5.4":  {"lua54"},
+		"liblua.so.5.5":  {"lua"},
+		"libsaid.so.3":   {"said-devel"},
+		"libnone.so.1":   nil,
+	} {
+		n, _ := alpm.ParseSoname(text)
+		var got []string
+		for _, e := range d.Providers(n) {
+			got = append(got, e.Pkgname)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestTheWholeDistributionIsFound: what people type, asked of all sources of a distribution.
+func TestTheWholeDistributionIsFound(t *testing.T) {
+	t.Parallel()
+	var sources []directory.Source
+	for _, f := range distribution.Whole(t) {
+		info, err := srcinfo.Parse(f.Text)
+		if err != nil {
+			t.Fatalf("%s: %v", f.Source, err)
+		}
+		sources = append(sources, directory.Source{Slug: f.Source, Info: info})
+	}
+	d := directory.New(sources)
+	for query, want := range map[string]string{"ssl": "openssl", "python": "python", "curl": "curl", "jpeg": "libjpeg-turbo"} {
+		found, _ := d.Find(query, 50)
+		if len(found) == 0 || found[0].Pkgbase != want {
+			t.Errorf("%q finds %.5q first, want %s", query, words(found), want)
+		}
+		seen := map[string]bool{}
+		for _, h := range found {
+			if seen[h.Pkgbase] {
+				t.Errorf("%q finds %s twice", query, h.Pkgbase)
+			}
+			seen[h.Pkgbase] = h.Pkgbase != ""
+		}
+	}
+	if near := directory.Group(d.Near("crul", 5)); len(near) == 0 || near[0].Name != "curl" {
+		t.Errorf("crul may mean %q, want curl first", words(near))
+	}
+	for text, want := range map[string]string{"libssl.so=3-64": "[openssl]", "libssl.so=1.1-64": "[openssl-1.1]"} {
+		n, _ := alpm.ParseSoname(text)
+		var got []string
+		for _, e := range d.Providers(n) {
+			got = append(got, e.Pkgname)
+		}
+		if fmt.Sprint(got) != want {
+			t.Errorf("%s is provided by %q, want %s", text, got, want)
+		}
 	}
 }
 
@@ -143,8 +220,8 @@ func TestFindMissesNothing(t *testing.T) {
 			t.Fatal("there cannot be more")
 		}
 		for i, e := range found {
-			if !strings.Contains(e.Name, query) {
-				t.Fatalf("%q does not have %q", e.Name, query)
+			if !strings.Contains(e.Name, query) || len(e.Also) > 0 {
+				t.Fatalf("%q does not have %q, or is several", e.Name, query)
 			}
 			if i > 0 && strings.HasPrefix(e.Name, query) && !strings.HasPrefix(found[i-1].Name, query) {
 				t.Fatalf("%q comes after %q", e.Name, found[i-1].Name)

@@ -8,10 +8,20 @@ import (
 	"buildbtw/pacman/alpm"
 )
 
-// Find returns at most limit names that contain the query, ignoring case: the exact one
-// first, then those on which most sources depend, then those that begin with it, each by
-// name. more reports whether there are further ones.
-func (d *Directory) Find(query string, limit int) (found []Entry, more bool) {
+// Hit is what a search found of one pkgbase, or of a source that cannot be read: the name
+// that fits best, and the others.
+type Hit struct {
+	Entry
+	Also []Entry // further names of the same pkgbase that fit, best first
+}
+
+// maxAlso bounds Hit.Also: some sources make a hundred packages.
+const maxAlso = 100
+
+// Find returns at most limit pkgbases with names that contain the query, ignoring case: the
+// exact name first, then those on which most sources depend, then those that begin with the
+// query, each by name. more reports whether there are further ones.
+func (d *Directory) Find(query string, limit int) (found []Hit, more bool) {
 	query = strings.ToLower(strings.TrimSpace(query))
 	if query == "" || strings.Contains(query, "\n") {
 		return nil, false
@@ -32,10 +42,50 @@ func (d *Directory) Find(query string, limit int) (found []Entry, more bool) {
 	slices.SortFunc(hits, func(x, y hit) int {
 		return cmp.Or(after(x.exact, y.exact), cmp.Compare(y.dependents, x.dependents), after(x.begins, y.begins), cmp.Compare(x.entry, y.entry))
 	})
-	for _, h := range hits[:min(len(hits), limit)] {
-		found = append(found, d.entries[h.entry])
+	entries := make([]Entry, len(hits))
+	for i, h := range hits {
+		entries[i] = d.entries[h.entry]
 	}
-	return found, len(hits) > limit
+	found = Group(entries)
+	for i := range found {
+		found[i].nameWell(query)
+	}
+	return found[:min(len(found), limit)], len(found) > limit
+}
+
+// nameWell lets the hit have the name of the package instead of one that it provides,
+// unless the query is that name.
+func (h *Hit) nameWell(query string) {
+	if h.Kind != KindProvides || strings.EqualFold(h.Name, query) {
+		return
+	}
+	if i := slices.IndexFunc(h.Also, func(e Entry) bool { return e.Kind != KindProvides }); i >= 0 {
+		h.Entry, h.Also[i] = h.Also[i], h.Entry
+	}
+}
+
+// Group makes one hit of the names of each pkgbase, in the order of the first of them. Of
+// two sources that make the same package the first counts.
+func Group(entries []Entry) []Hit {
+	var hits []Hit
+	places := map[string]int{}
+	for _, e := range entries {
+		key := e.Pkgbase
+		if key == "" {
+			key = "source " + e.Source
+		}
+		i, known := places[key]
+		if !known {
+			places[key] = len(hits)
+			hits = append(hits, Hit{Entry: e})
+			continue
+		}
+		same := func(o Entry) bool { return o.Name == e.Name && o.Pkgname == e.Pkgname }
+		if h := &hits[i]; !same(h.Entry) && !slices.ContainsFunc(h.Also, same) && len(h.Also) < maxAlso {
+			h.Also = append(h.Also, e)
+		}
+	}
+	return hits
 }
 
 // hit is an entry whose name contains a query.
@@ -109,6 +159,3 @@ func (d *Directory) Users(soname alpm.Soname) []User {
 	slices.SortFunc(list, func(a, b User) int { return strings.Compare(a.Pkgbase+"\n"+a.Dependency, b.Pkgbase+"\n"+b.Dependency) })
 	return list
 }
-
-// Providers lists the packages that provide a library, by name.
-func (d *Directory) Providers(soname alpm.Soname) []Entry { return d.Named(soname.Library) }

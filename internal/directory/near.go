@@ -9,9 +9,9 @@ import (
 )
 
 // Near lists names that a person who mistyped may have meant: those that are
-// two slips away at most (one for short ones), the nearest first, at most limit
-// of them. A slip is a letter too many, missing, wrong, or swapped with the
-// next.
+// two slips away at most (one for short ones), at most limit of them. The nearest come
+// first, and of these the ones that most sources depend on. A slip is a letter too many,
+// missing, wrong, or swapped with the next.
 func (d *Directory) Near(name string, limit int) []Entry {
 	name = strings.ToLower(name)
 	slips := 2
@@ -28,7 +28,7 @@ func (d *Directory) Near(name string, limit int) []Entry {
 		}
 	}
 	slices.SortStableFunc(list, func(a, b near) int {
-		return cmp.Or(cmp.Compare(a.slips, b.slips), cmp.Compare(rank(a.Kind), rank(b.Kind)))
+		return cmp.Or(cmp.Compare(a.slips, b.slips), cmp.Compare(d.Dependents(b.Entry), d.Dependents(a.Entry)), cmp.Compare(rank(a.Kind), rank(b.Kind)))
 	})
 	entries := make([]Entry, 0, limit)
 	for _, n := range list[:min(len(list), limit)] {

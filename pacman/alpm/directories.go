@@ -181,6 +181,16 @@ func moduleRoot(name string) string {
 	return ""
 }
 
+// InLibraryDirectory reports whether a file of a package lies where the dynamic linker
+// looks for libraries by default, not in a directory below.
+func InLibraryDirectory(name string) bool {
+	switch path.Dir(name) {
+	case "usr/lib", "usr/lib32", "usr/lib64", "lib", "lib64":
+		return true
+	}
+	return false
+}
+
 // hasModules reports whether directories with versions in a directory of usr/lib
 // or usr/share may have modules of an interpreter. In usr/share most have
 // documentation, pictures or data.

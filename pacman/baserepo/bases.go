@@ -29,14 +29,13 @@ func (b Bases) Package(architecture, pkgname string) (Entry, bool) {
 	return base.Snapshot().Package(pkgname)
 }
 
-// Linkers lists the packages that depend on a library in a form that means the
-// soname, by name.
-func (b Bases) Linkers(architecture string, soname alpm.Soname) []Entry {
+// Snapshot returns the base of an architecture as it is now; an empty one when it has none.
+func (b Bases) Snapshot(architecture string) *Snapshot {
 	base, ok := b[architecture]
 	if !ok {
-		return nil
+		return &Snapshot{}
 	}
-	return base.Snapshot().Linkers(soname)
+	return base.Snapshot()
 }
 
 // Repository reports whether a base repository has this name.

@@ -199,6 +199,15 @@ func (s *Snapshot) linksOf(e *Entry) []string {
 	return list
 }
 
+// Packed returns the size in bytes of the files of a pkgbase's packages; 0 when the base does
+// not have it, or does not tell.
+func (s *Snapshot) Packed(pkgbase string) (bytes int64) {
+	for _, e := range s.byBase[pkgbase] {
+		bytes += max(0, e.Packed)
+	}
+	return bytes
+}
+
 // Versions returns the versions that the repositories have of a pkgbase's packages and
 // of packages with these names, also those that a repository before them hides: a
 // machine may not have that one.

@@ -28,6 +28,7 @@ type Entry struct {
 	Conflicts, Replaces                 []string
 	Size                                int64  // installed, in bytes; 0: not known
 	SHA256                              string // of the file, in hexadecimal; empty when not known
+	Packed                              int64  // of the file, in bytes; 0: not known
 	Repo                                string // the name of the base repository
 }
 
@@ -163,8 +164,12 @@ func (e *Entry) read(text *lines) error {
 			return fmt.Errorf("%w: more than %d bytes", alpm.ErrLimit, maxMember)
 		}
 		field := desc.Value(line)
-		if field == "ISIZE" {
+		switch field {
+		case "ISIZE":
 			e.Size, _ = strconv.ParseInt(string(line), 10, 64)
+			continue
+		case "CSIZE":
+			e.Packed, _ = strconv.ParseInt(string(line), 10, 64)
 			continue
 		}
 		one, list := e.field(field)

@@ -261,12 +261,24 @@ SET state = 'stopped'
 WHERE id = :iteration;
 
 -- name: count_verdicts
--- Failed builds and flaky ones.
+-- Failed builds and flaky ones, each by an index of its own: with OR all builds of the
+-- iterations were read.
 SELECT
     iteration_id,
     verdict,
     count(*) AS builds
 FROM builds
 WHERE iteration_id IN (SELECT value FROM json_each(:iterations))
-  AND (status = 'failed' OR verdict = 'flaky' AND status = 'built')
+  AND status = 'failed'
+GROUP BY iteration_id, verdict
+UNION ALL
+SELECT
+    iteration_id,
+    verdict,
+    count(*) AS builds
+FROM builds
+WHERE iteration_id IN (SELECT value FROM json_each(:iterations))
+  AND verdict <> ''
+  AND verdict = 'flaky'
+  AND status = 'built'
 GROUP BY iteration_id, verdict;

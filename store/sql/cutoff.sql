@@ -169,6 +169,36 @@ WHERE i.state <> 'superseded'
 ORDER BY p.pkgname, b.id DESC
 LIMIT :limit;
 
+-- name: links_known
+-- Whose links are part of a result: interfaces of before links were read have none.
+SELECT DISTINCT b.pkgbase
+FROM json_each(:pkgbases) AS n
+JOIN builds AS b ON b.pkgbase = n.value AND b.status = 'built' AND b.architecture = :architecture
+JOIN iterations AS i ON i.id = b.iteration_id AND i.state <> 'superseded'
+JOIN packages AS p ON p.build_id = CASE b.twin_of WHEN 0 THEN b.id ELSE b.twin_of END AND p.published
+JOIN interfaces AS f ON f.sha256 = p.sha256 AND json_type(f.interface, '$.links') = 'array' AND json_extract(f.interface, '$.unknown') IS NULL;
+
+-- name: newest_builds
+SELECT
+    b.id AS build_id,
+    b.pkgbase,
+    b.status,
+    b.version,
+    i.id AS iteration_id,
+    i.number AS iteration,
+    s.name AS buildspace
+FROM (
+    SELECT max(nb.id) AS id
+    FROM json_each(:pkgbases) AS n
+    JOIN builds AS nb ON nb.pkgbase = n.value
+    JOIN iterations AS ni ON ni.id = nb.iteration_id
+    JOIN buildspaces AS ns ON ns.id = ni.buildspace_id AND NOT ns.hidden
+    GROUP BY nb.pkgbase
+) AS newest
+JOIN builds AS b ON b.id = newest.id
+JOIN iterations AS i ON i.id = b.iteration_id
+JOIN buildspaces AS s ON s.id = i.buildspace_id;
+
 -- name: previous_result
 -- The newest earlier one in the buildspace, whatever its commit.
 SELECT

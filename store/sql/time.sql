@@ -155,3 +155,30 @@ WHERE b.pkgbase = :pkgbase
   AND b.finished_at IS NOT NULL
 ORDER BY b.finished_at DESC, b.id DESC
 LIMIT :limit;
+
+-- name: package_sizes
+-- Of the newest build of each pkgbase that has packages.
+SELECT
+    n.value AS pkgbase,
+    (
+        SELECT sum(p.size)
+        FROM packages AS p
+        WHERE p.published
+          AND p.build_id = (
+            SELECT max(b.id)
+            FROM builds AS b
+            WHERE b.pkgbase = n.value
+              AND b.architecture = :architecture
+              AND b.status = 'built'
+              AND b.twin_of = 0
+        )
+    ) AS bytes
+FROM json_each(:pkgbases) AS n;
+
+-- name: sources_of
+SELECT DISTINCT c.source
+FROM changesets AS c
+JOIN buildspaces AS s ON s.id = c.buildspace_id
+WHERE s.created_by = :name
+  AND NOT s.hidden
+ORDER BY c.source;
