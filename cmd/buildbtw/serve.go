@@ -51,6 +51,7 @@ type serveFlags struct {
 	stallTimeout    time.Duration
 	confirmAbove    int
 	syncPeriod      time.Duration
+	basePeriod      time.Duration
 	debounce        time.Duration
 	maxRunning      int
 	caps            map[string]int
@@ -101,6 +102,7 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	flags.StringVar(&f.baseRef, "base-ref", "main", "branch at which sources are read")
 	flags.StringSliceVar(&f.architectures, "architectures", []string{"x86_64"}, "architectures to build for")
 	flags.StringArrayVar(&f.baseRepos, "base-repo", nil, "a base repository as NAME=URL, in the order of pacman.conf; $repo and $arch are replaced (repeatable)")
+	cli.Time(flags, &f.basePeriod, "base-period", time.Hour, time.Second, 7*24*time.Hour, "time between looks at the base repositories")
 	flags.BoolVar(&f.baseline, "baseline", true, "compare failed builds with the base by themselves, in idle slots and at most a tenth of the busy ones; a buildspace can have it switched off")
 	flags.StringSliceVar(&f.prefer, "prefer", nil, preferUsage)
 	flags.BoolVar(&f.ignoreArch, "ignore-arch", false, ignoreArchUsage)
