@@ -27,15 +27,6 @@ push() {
 		die "$1 could not be pushed"
 }
 
-# until_true WHAT COMMAND…: waits for up to a minute until a command succeeds.
-until_true() {
-	local i
-	for i in $(seq 300); do
-		! "${@:2}" >/dev/null 2>&1 || return 0
-		sleep 0.2
-	done
-	die "$1 did not happen within a minute"
-}
 all_sources() { [ "$(bbtw sources --json | grep -c '"slug"')" = 17 ]; }
 iteration() { bbtw show demo --iteration "$1"; }
 
