@@ -213,7 +213,7 @@ func (s *Store) StartBaseline(ctx context.Context, n Baseline) error {
 			return err
 		}
 		t.note(Change{Builds: []int64{n.Failed, l.Build}})
-		return t.judge(ctx, []int64{l.Build}, "")
+		return t.judge(ctx, []int64{l.Build}, change{})
 	})
 	if err != nil {
 		return fmt.Errorf("build %d on the base alone: %w", n.Failed, err)
@@ -248,9 +248,9 @@ func (t *tx) insertBaseline(ctx context.Context, failed BuildRow, n Baseline) (i
 	return id, t.insertGraph(ctx, it, next, buildbtw.Settings{})
 }
 
-// judge ends what waits for builds on the base alone that have come to their end, with the
-// words for how.
-func (t *tx) judge(ctx context.Context, builds []int64, how string) error {
+// judge ends what waits for builds on the base alone that have come to their end by a
+// change. One that a person cancelled is not begun anew before somebody asks for it.
+func (t *tx) judge(ctx context.Context, builds []int64, c change) error {
 	var ended []struct {
 		buildbtw.Build
 		NotChecked buildbtw.Names `bun:"not_checked"`
@@ -262,13 +262,14 @@ func (t *tx) judge(ctx context.Context, builds []int64, how string) error {
 		if _, err := t.exec(ctx, "end_baseline_iteration", args{"iteration": b.IterationID}); err != nil {
 			return err
 		}
-		if b.Status == buildbtw.StatusSkipped { // who needs it again builds it again
-			continue
-		}
 		verdict, why := buildbtw.BaselineVerdict(b.Build), ""
 		switch {
+		case b.Status == buildbtw.StatusSkipped && c.cause != buildbtw.CauseCancelled:
+			continue // who needs it again builds it again
+		case b.Status == buildbtw.StatusSkipped:
+			why = "The comparison with the base was cancelled by " + c.actor + "."
 		case verdict == buildbtw.VerdictNone:
-			why = "The base could not be tried. " + how
+			why = "The base could not be tried. " + c.message
 		case verdict == buildbtw.VerdictBroken && len(b.NotChecked) > 0:
 			// It failed without packages that the base may have.
 			verdict, why = buildbtw.VerdictNone, "The machine has no "+strings.Join(b.NotChecked, ", ")+" without this change, so its failure there tells nothing."

@@ -439,3 +439,58 @@ func TestVerdictsAreCounted(t *testing.T) {
 		t.Errorf("%v, %v; want one flaky and one not compared", got, err)
 	}
 }
+
+// TestACancelledComparisonStaysCancelled until somebody asks for it again; what a person
+// cancels is not built again because it is still needed.
+func TestACancelledComparisonStaysCancelled(t *testing.T) {
+	t.Parallel()
+	for _, running := range []bool{false, true} {
+		t.Run(fmt.Sprint(running), func(t *testing.T) {
+			t.Parallel()
+			db := comparing(t)
+			var ids []int64
+			for _, name := range []string{"one", "two"} {
+				db.Iterate(t, db.NewBuildspace(t, name), storetest.Plan("lib"))
+				ids = append(ids, failTwice(t, db))
+			}
+			startBaselines(t, db, "k")
+			row, err := db.Build(t.Context(), ids[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			base := row.BaselineBuild
+			if running && db.Claim(t, "w1") == nil {
+				t.Fatal("the build on the base is not handed out")
+			}
+			if _, err := db.CancelBuild(t.Context(), "anna", base); err != nil {
+				t.Fatal(err)
+			}
+			if n := startBaselines(t, db, "k"); n != 0 || db.Claim(t, "w2") != nil {
+				t.Errorf("%d comparisons begin again that were cancelled", n)
+			}
+			for _, id := range ids {
+				row, err := db.Build(t.Context(), id)
+				if err != nil || row.Comparing || row.NotCompared != "The comparison with the base was cancelled by anna." {
+					t.Errorf("build %d: comparing %v, %q, %v", id, row.Comparing, row.NotCompared, err)
+				}
+			}
+			if _, err := db.RetryBuild(t.Context(), "anna", base); buildbtw.KindOf(err) != buildbtw.KindConflict || strings.Contains(buildbtw.MessageOf(err), store.HiddenBuildspace) {
+				t.Errorf("retry the build on the base: %v, want a conflict without the hidden buildspace", err)
+			}
+			if _, err := db.CompareBuild(t.Context(), "bob", ids[1]); err != nil {
+				t.Fatal(err)
+			}
+			if n := startBaselines(t, db, "k"); n != 1 {
+				t.Errorf("%d comparisons begin, want the one that was asked for", n)
+			}
+			c := db.Claim(t, "w3")
+			if c == nil || c.Build.BaselineID == 0 || c.Build.ID == base {
+				t.Fatalf("claimed %+v, want a new build on the base", c)
+			}
+			finishBaseline(t, db, c)
+			if got := standing(t, db, ids[1]); got != "failed yours" {
+				t.Errorf("it is %s", got)
+			}
+		})
+	}
+}
