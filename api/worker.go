@@ -1,6 +1,10 @@
 package api
 
-import "buildbtw"
+import (
+	"strings"
+
+	"buildbtw"
+)
 
 // ClaimRequest is a worker's request for a build.
 type ClaimRequest struct {
@@ -80,6 +84,10 @@ type Job struct {
 	Srcinfo    string     `json:"srcinfo"`    // the .SRCINFO at the commit, so that nobody evaluates the PKGBUILD to learn it
 	Repository Repository `json:"repository"` // the iteration's own pacman repository
 }
+
+// OfBase reports whether the build is one on the base alone, which a failure is compared
+// with. Its buildspace is no person's, and hidden: people's names begin with a letter or digit.
+func (j Job) OfBase() bool { return strings.HasPrefix(j.Buildspace, "_") }
 
 // Repository is where a pacman repository is served.
 type Repository struct {

@@ -144,7 +144,7 @@ func (a *App) buildView(ctx context.Context, db *store.Reader, row store.BuildRo
 		v.Reused = &views.ReusedBuild{ID: from.ID, Buildspace: from.Buildspace, Iteration: from.Iteration, SameInput: row.InputKey != ""}
 	}
 	for _, add := range []func(context.Context, *store.Reader, *views.BuildDetail, store.BuildRow) error{
-		a.addCauses, a.addNeighbours, a.addAttempts, a.addFailure, a.addComparison, a.addSince, a.addPackages,
+		a.addCauses, a.addNeighbours, a.addAttempts, a.addFailure, a.addBaselineCheck, a.addSince, a.addPackages,
 	} {
 		if err := add(ctx, db, &v, row); err != nil {
 			return v, err
@@ -335,10 +335,10 @@ func (a *App) addFailure(ctx context.Context, db *store.Reader, v *views.BuildDe
 	return nil
 }
 
-// addComparison adds whose fault it is that the build failed, and the build on the base alone
+// addBaselineCheck adds whose fault it is that the build failed, and the build on the base alone
 // that says so.
-func (a *App) addComparison(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
-	v.Comparison = views.Comparison{Words: row.VerdictWords(), Comparing: row.Comparing, NotCompared: row.NotCompared}
+func (a *App) addBaselineCheck(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
+	v.BaselineCheck = views.BaselineCheck{Words: row.VerdictWords(), Comparing: row.Comparing, NotCompared: row.NotCompared}
 	if row.BaselineBuild == 0 {
 		return nil
 	}
@@ -347,7 +347,7 @@ func (a *App) addComparison(ctx context.Context, db *store.Reader, v *views.Buil
 		return err
 	}
 	link := linkOf(base)
-	v.Comparison.Base, v.Comparison.BaseError = &link, errorLink(base.ID, base.FirstError)
+	v.BaselineCheck.Base, v.BaselineCheck.BaseError = &link, errorLink(base.ID, base.FirstError)
 	return nil
 }
 

@@ -45,7 +45,11 @@ type Report struct {
 // wrong, unless the lease has ended.
 func (a *Agent) runAttempt(slot int, claimed api.Job) Report {
 	log := a.Log.With("build", claimed.BuildID, "pkgbase", claimed.Pkgbase, "attempt", claimed.Attempt)
-	log.Info("build begins", "buildspace", claimed.Buildspace, "iteration", claimed.Iteration, "architecture", claimed.Architecture)
+	if claimed.OfBase() {
+		log.Info("comparison with the base begins", "architecture", claimed.Architecture)
+	} else {
+		log.Info("build begins", "buildspace", claimed.Buildspace, "iteration", claimed.Iteration, "architecture", claimed.Architecture)
+	}
 	start := time.Now()
 	t := &attempt{agent: a, job: Job{Job: claimed, Authorize: a.Client.Authorize}, log: log, lease: newLeaseState()}
 	defer t.lease.over(nil)

@@ -16,8 +16,8 @@ import (
 // can have it: names of buildspaces begin with a letter or digit.
 const HiddenBuildspace = "_base"
 
-// Comparison is how far a failed build has been compared with the base.
-type Comparison struct {
+// BaselineCheck is how far a failed build has been compared with the base.
+type BaselineCheck struct {
 	BuildID       int64      `bun:"build_id"`
 	Asked         bool       `bun:"asked"`          // by a person
 	Again         int        `bun:"again"`          // number of the attempt that builds it once more; 0: it has not begun
@@ -29,14 +29,14 @@ type Comparison struct {
 	BaseAt        *time.Time `bun:"base_at"`        // when the base was read
 }
 
-// Comparison returns how far a build has been compared; false when it is not compared.
-func (q *Reader) Comparison(ctx context.Context, build int64) (c Comparison, ok bool, err error) {
+// BaselineCheck returns how far a build has been compared; false when it is not compared.
+func (q *Reader) BaselineCheck(ctx context.Context, build int64) (c BaselineCheck, ok bool, err error) {
 	err = q.get(ctx, &c, "comparison", args{"build": build})
 	if errors.Is(err, sql.ErrNoRows) {
-		return Comparison{}, false, nil
+		return BaselineCheck{}, false, nil
 	}
 	if err != nil {
-		return Comparison{}, false, fmt.Errorf("load the comparison of build %d: %w", build, err)
+		return BaselineCheck{}, false, fmt.Errorf("load the comparison of build %d: %w", build, err)
 	}
 	return c, true, nil
 }
@@ -84,9 +84,9 @@ func (t *tx) compare(ctx context.Context, a *buildbtw.Attempt) error {
 	return nil
 }
 
-// bestComparison returns the build that a worker may begin for a comparison, or 0: any when
+// bestBaselineCheck returns the build that a worker may begin for a comparison, or 0: any when
 // nothing else waits for the slot, else as long as comparisons have little.
-func (t *tx) bestComparison(ctx context.Context, architectures []string, idle bool) (int64, error) {
+func (t *tx) bestBaselineCheck(ctx context.Context, architectures []string, idle bool) (int64, error) {
 	var best struct {
 		ID     int64           `bun:"id"`
 		Status buildbtw.Status `bun:"status"`
@@ -289,9 +289,9 @@ func (t *tx) judge(ctx context.Context, builds []int64, c change) error {
 	return nil
 }
 
-// GiveUpComparison ends the comparison of a build that cannot be compared, with the reason
+// GiveUpBaselineCheck ends the comparison of a build that cannot be compared, with the reason
 // for people.
-func (s *Store) GiveUpComparison(ctx context.Context, build int64, why string) error {
+func (s *Store) GiveUpBaselineCheck(ctx context.Context, build int64, why string) error {
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		t.note(Change{Builds: []int64{build}})
 		_, err := t.exec(ctx, "give_up_comparison", args{"build": build, "message": why})

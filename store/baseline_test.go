@@ -123,9 +123,9 @@ func TestVerdicts(t *testing.T) {
 			if got := standing(t, db, id); got != c.want {
 				t.Errorf("it is %q, want %q", got, c.want)
 			}
-			comparison, _, err := db.Comparison(t.Context(), id)
-			if err != nil || !strings.Contains(comparison.Message, c.message) || c.message == "" && comparison.Message != "" {
-				t.Errorf("%+v, %v; want a message with %q", comparison, err, c.message)
+			check, _, err := db.BaselineCheck(t.Context(), id)
+			if err != nil || !strings.Contains(check.Message, c.message) || c.message == "" && check.Message != "" {
+				t.Errorf("%+v, %v; want a message with %q", check, err, c.message)
 			}
 		})
 	}
@@ -219,7 +219,7 @@ func TestWhatAPersonAsksForIsComparedFirst(t *testing.T) {
 		db.End(t, c, buildbtw.OutcomeFailed)
 		db.Clock.Advance(1e9)
 	}
-	if _, ok, err := db.Comparison(t.Context(), ids["b"]); ok || err != nil {
+	if _, ok, err := db.BaselineCheck(t.Context(), ids["b"]); ok || err != nil {
 		t.Errorf("a build is compared although its buildspace has that switched off: %v", err)
 	}
 	for range 2 { // asking again changes nothing
@@ -311,7 +311,7 @@ func TestBaselinesThatNobodyNeedsEnd(t *testing.T) {
 				db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("lib"))
 				id := failTwice(t, db)
 				startBaselines(t, db, "k")
-				comparison, _, err := db.Comparison(t.Context(), id)
+				check, _, err := db.BaselineCheck(t.Context(), id)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -328,7 +328,7 @@ func TestBaselinesThatNobodyNeedsEnd(t *testing.T) {
 				if n, err := db.EndUnneeded(t.Context()); n != 1 || err != nil {
 					t.Errorf("%d were ended, %v; want 1", n, err)
 				}
-				if got := standing(t, db, comparison.BaselineBuild); got != "skipped" {
+				if got := standing(t, db, check.BaselineBuild); got != "skipped" {
 					t.Errorf("the build on the base is %s", got)
 				}
 				if running {
