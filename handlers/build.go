@@ -59,7 +59,7 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 			return nil, err
 		}
 		v.Queue = a.queuePlace(row, place)
-		v.Actions = buildActions(mayChange, row.Build, v.Newer != nil)
+		v.Actions = buildActions(mayChange, a.Store.CanCompare(), row.Build, v.Newer != nil)
 		if user(c).MayAdminister() == nil && len(v.Attempts) > 0 && v.Attempts[0].State == buildbtw.AttemptPublishing {
 			v.Actions = append(v.Actions, views.BuildAction{Label: "Abandon publication", URL: views.BuildURL(id) + "/abandon", Class: "button danger"})
 		}
@@ -92,12 +92,13 @@ func (a *App) changeBuild(change func(ctx context.Context, actor string, id int6
 }
 
 // buildActions returns the buttons of a build; one that is not allowed now has the
-// reason. mayChange is why whoever looks may change nothing of it, or nil.
+// reason. mayChange is why whoever looks may change nothing of it, and canCompare why nothing
+// is compared here, or nil.
 // newer is whether something was pushed to its source since it failed: then a retry, which
 // builds the old commit, is not what people want first.
-func buildActions(mayChange error, b buildbtw.Build, newer bool) []views.BuildAction {
+func buildActions(mayChange, canCompare error, b buildbtw.Build, newer bool) []views.BuildAction {
 	url := views.BuildURL(b.ID)
-	compare := views.BuildAction{Label: "Compare with the base", URL: url + "/baseline", Class: "button", WhyNot: whyNot(mayChange, b.CanCompare())}
+	compare := views.BuildAction{Label: "Compare with the base", URL: url + "/baseline", Class: "button", WhyNot: whyNot(mayChange, canCompare, b.CanCompare())}
 	retry := views.BuildAction{Label: "Retry", URL: url + "/retry", Class: "button primary", WhyNot: whyNot(mayChange, b.CanRetry())}
 	fix := views.BuildAction{Label: "Build with my fix", URL: url + "/fix", Class: "button", WhyNot: whyNot(mayChange, b.CanFix())}
 	if newer {
@@ -338,6 +339,7 @@ func (a *App) addFailure(ctx context.Context, db *store.Reader, v *views.BuildDe
 // addBaselineCheck adds whose fault it is that the build failed, and the build on the base alone
 // that says so.
 func (a *App) addBaselineCheck(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
+	a.Store.AddWhyNotCompared(&row)
 	v.BaselineCheck = views.BaselineCheck{Words: row.VerdictWords(), Comparing: row.Comparing, NotCompared: row.NotCompared}
 	if row.BaselineBuild == 0 {
 		return nil

@@ -49,8 +49,8 @@ func (s *Store) CompareBuild(ctx context.Context, actor string, id int64) (Build
 		if err != nil {
 			return err
 		}
-		if !t.opts.CanCompare {
-			return buildbtw.Conflict("builds are made by pipelines of GitLab here; only workers build on the base alone")
+		if err := s.CanCompare(); err != nil {
+			return err
 		}
 		if err := row.CanCompare(); err != nil {
 			return err
@@ -71,6 +71,23 @@ func (s *Store) CompareBuild(ctx context.Context, actor string, id int64) (Build
 		return BuildRow{}, fmt.Errorf("compare build %d with the base for %s: %w", id, actor, err)
 	}
 	return s.Build(ctx, id)
+}
+
+// CanCompare returns nil when failed builds can be compared with the base here, and else why
+// not.
+func (s *Store) CanCompare() error {
+	if s.opts.CanCompare {
+		return nil
+	}
+	return buildbtw.Conflict("builds are made by pipelines of GitLab here; only workers build on the base alone")
+}
+
+// AddWhyNotCompared sets the reason for which there will be no verdict about a failed build
+// when nothing is compared here.
+func (s *Store) AddWhyNotCompared(row *BuildRow) {
+	if s.CanCompare() != nil && row.Status == buildbtw.StatusFailed && row.Verdict == buildbtw.VerdictNone {
+		row.NotCompared = "Builds are made by pipelines of GitLab here; only workers build on the base alone."
+	}
 }
 
 // compare notes that a build failed by the package's own fault in an attempt.
