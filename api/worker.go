@@ -145,6 +145,11 @@ type FinishRequest struct {
 	// Memory is the most memory in bytes that one process of the build had; 0 when the
 	// worker does not know.
 	Memory int64 `json:"memory,omitempty"`
+
+	// KeptSeconds is for how long from now the worker keeps the directories of a build that
+	// failed, for 'buildbtw-worker shell'; 0: not at all.
+	KeptSeconds float64 `json:"kept_seconds,omitempty"`
+
 	// Installed are the packages that were installed when the build ran, as pacman -Q
 	// prints them: "libcalc 2.0.0-1", each name once, at most MaxInstalled. Empty when
 	// that is not known.

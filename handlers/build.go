@@ -273,6 +273,9 @@ func (a *App) addAttempts(ctx context.Context, db *store.Reader, v *views.BuildD
 			Started: a.moment(t.StartedAt), Finished: a.momentOf(t.FinishedAt), Took: views.Took(end.Sub(t.StartedAt)),
 			LogURL: views.LogURL(t.BuildID, t.Number), LogBytes: size,
 		}
+		if t.KeptUntil != nil && t.KeptUntil.After(a.Now()) {
+			line.Kept, line.Build = a.moment(*t.KeptUntil), strconv.FormatInt(t.BuildID, 10)
+		}
 		if i < explainedAttempts {
 			a.explain(ctx, &line, t)
 		}

@@ -310,7 +310,7 @@ func (a *API) attempts(c *fiber.Ctx) error {
 		}
 		page.Items = append(page.Items, api.Attempt{
 			Number: t.Number, Worker: t.Worker, Runner: t.Runner, State: t.State, Outcome: t.Outcome, Message: t.Message,
-			StartedAt: t.StartedAt.UTC(), FinishedAt: utc(t.FinishedAt), LogSize: size, NotChecked: t.NotChecked, Memory: t.Memory,
+			StartedAt: t.StartedAt.UTC(), FinishedAt: utc(t.FinishedAt), LogSize: size, NotChecked: t.NotChecked, Memory: t.Memory, KeptUntil: utc(t.KeptUntil),
 		})
 	}
 	return send(c, page)
