@@ -273,7 +273,7 @@ func (a *App) addAttempts(ctx context.Context, db *store.Reader, v *views.BuildD
 			Started: a.moment(t.StartedAt), Finished: a.momentOf(t.FinishedAt), Took: views.Took(end.Sub(t.StartedAt)),
 			LogURL: views.LogURL(t.BuildID, t.Number), LogBytes: size,
 		}
-		if t.KeptUntil != nil && t.KeptUntil.After(a.Now()) {
+		if i == 0 && t.KeptUntil != nil && t.KeptUntil.After(a.Now()) { // the shell is that of the newest
 			line.Kept, line.Build = a.moment(*t.KeptUntil), strconv.FormatInt(t.BuildID, 10)
 		}
 		if i < explainedAttempts {

@@ -362,7 +362,7 @@ func TestABuildSaysWhereItIsKept(t *testing.T) {
 	must(t, s.db.NoteKept(t.Context(), c.Attempt.Lease, time.Hour))
 	s.db.End(t, c, buildbtw.OutcomeFailed)
 	path := fmt.Sprintf("/builds/%d", c.Build.ID)
-	s.get(t, path).wants(t, ".kept", "kept on w1 until", fmt.Sprintf("buildbtw-worker shell %d", c.Build.ID))
+	s.get(t, path).wants(t, ".kept", "Kept on w1 until", fmt.Sprintf("buildbtw-worker shell %d", c.Build.ID))
 	s.db.Clock.Advance(2 * time.Hour)
 	if n := s.get(t, path).Find(".kept").Length(); n != 0 {
 		t.Error("the page says that it is kept when that is over")
