@@ -50,6 +50,7 @@ func build(status buildbtw.Status) views.BuildDetail {
 		v.ErrorLines = []views.QuotedLine{{Text: "cc -O2 -c calc.c"}, {Text: calcError().Text, Error: true}, {Text: "   12 | #include <calc.h>"}, {Text: "compilation terminated."}}
 		v.Attempts = []views.AttemptLine{attempt(2, buildbtw.OutcomeFailed, "build() failed with exit code 4"), attempt(1, buildbtw.OutcomeLost, "the worker stopped answering")}
 		v.Attempts[0].FirstErrorURL = "/log#L20"
+		v.Attempts[0].Kept, v.Attempts[0].Build = ago(-4*time.Hour), "7"
 		v.Attempts[0].FirstError = "src/module_19.c:41:9: error: implicit declaration of function 'SSL_CTX_set_ecdh_auto'"
 		v.Verdict = buildbtw.VerdictYours
 		v.BaselineCheck = baselineCheck(v.Verdict, buildbtw.StatusBuilt)
