@@ -581,6 +581,7 @@ type Attempt struct {
 	InputKey    string       `bun:"input_key"`   // under which its packages are a result for others; empty when they are not
 	ErrorLine   int64        `bun:"error_line"`  // number of the line of its log that says why it failed; 0 when none does, or it is not known
 	ErrorText   string       `bun:"error_text"`  // that line
+	KeptUntil   *time.Time   `bun:"kept_until"`  // when its worker removes its directories, or before; nil: they are not kept
 
 	InstalledID int64 `bun:"installed_id"` // the set of packages that was installed where it ran; 0 when that was not recorded
 }

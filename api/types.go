@@ -390,6 +390,11 @@ type Attempt struct {
 	// Memory is the most memory in bytes that one process of the build had; 0 when that
 	// is not known.
 	Memory int64 `json:"memory,omitempty"`
+
+	// KeptUntil is when the worker removes the directories of a failure, or before when it
+	// needs the room. Until then 'buildbtw-worker shell BUILD' on its machine opens a shell
+	// there.
+	KeptUntil *time.Time `json:"kept_until,omitempty"`
 }
 
 // WorkerAttempt is an attempt that ended on a worker.

@@ -1,6 +1,10 @@
 package api
 
-import "buildbtw"
+import (
+	"strings"
+
+	"buildbtw"
+)
 
 // ClaimRequest is a worker's request for a build.
 type ClaimRequest struct {
@@ -81,6 +85,10 @@ type Job struct {
 	Repository Repository `json:"repository"` // the iteration's own pacman repository
 }
 
+// OfBase reports whether the build is one on the base alone, which a failure is compared
+// with. Its buildspace is no person's, and hidden: people's names begin with a letter or digit.
+func (j Job) OfBase() bool { return strings.HasPrefix(j.Buildspace, "_") }
+
 // Repository is where a pacman repository is served.
 type Repository struct {
 	Name string `json:"name"` // section name in pacman.conf, and name of the .db
@@ -137,6 +145,11 @@ type FinishRequest struct {
 	// Memory is the most memory in bytes that one process of the build had; 0 when the
 	// worker does not know.
 	Memory int64 `json:"memory,omitempty"`
+
+	// KeptSeconds is for how long from now the worker keeps the directories of a build that
+	// failed, for 'buildbtw-worker shell'; 0: not at all.
+	KeptSeconds float64 `json:"kept_seconds,omitempty"`
+
 	// Installed are the packages that were installed when the build ran, as pacman -Q
 	// prints them: "libcalc 2.0.0-1", each name once, at most MaxInstalled. Empty when
 	// that is not known.

@@ -170,3 +170,20 @@ func TestNoDeadLinkToABuildOnTheBase(t *testing.T) {
 		}
 	}
 }
+
+// TestThePageSaysWhyNothingIsCompared where builds are made by pipelines of GitLab.
+func TestThePageSaysWhyNothingIsCompared(t *testing.T) {
+	t.Parallel()
+	s := newSiteOn(t, storetest.New(t), smallSources())
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("sad"))
+	s.db.End(t, s.db.Claim(t, "w1"), buildbtw.OutcomeFailed)
+	id := s.build(t, "sad").ID
+	page := s.get(t, fmt.Sprintf("/builds/%d", id))
+	page.wants(t, ".whose-fault", "sad is not compared. Builds are made by pipelines of GitLab here; only workers build on the base alone.")
+	if page.Find(".actions button:contains('Compare')").Length() != 0 {
+		t.Error("the page offers to compare what is not compared")
+	}
+	if body := s.get(t, fmt.Sprintf("/api/v1/builds/%d", id)).body; !strings.Contains(body, `"not_compared":"Builds are made by pipelines of GitLab here`) {
+		t.Errorf("the API says %s", body)
+	}
+}

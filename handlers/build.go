@@ -60,7 +60,7 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 			return nil, err
 		}
 		v.Queue = a.queuePlace(row, place)
-		v.Actions = buildActions(mayChange, row.Build, v.Newer != nil)
+		v.Actions = buildActions(mayChange, a.Store.CanCompare(), row.Build, v.Newer != nil)
 		if user(c).MayAdminister() == nil && len(v.Attempts) > 0 && v.Attempts[0].State == buildbtw.AttemptPublishing {
 			v.Actions = append(v.Actions, views.BuildAction{Label: "Abandon publication", URL: views.BuildURL(id) + "/abandon", Class: "button danger"})
 		}
@@ -93,12 +93,13 @@ func (a *App) changeBuild(change func(ctx context.Context, actor string, id int6
 }
 
 // buildActions returns the buttons of a build; one that is not allowed now has the
-// reason. mayChange is why whoever looks may change nothing of it, or nil.
+// reason. mayChange is why whoever looks may change nothing of it, and canCompare why nothing
+// is compared here, or nil.
 // newer is whether something was pushed to its source since it failed: then a retry, which
 // builds the old commit, is not what people want first.
-func buildActions(mayChange error, b buildbtw.Build, newer bool) []views.BuildAction {
+func buildActions(mayChange, canCompare error, b buildbtw.Build, newer bool) []views.BuildAction {
 	url := views.BuildURL(b.ID)
-	compare := views.BuildAction{Label: "Compare with the base", URL: url + "/baseline", Class: "button", WhyNot: whyNot(mayChange, b.CanCompare())}
+	compare := views.BuildAction{Label: "Compare with the base", URL: url + "/baseline", Class: "button", WhyNot: whyNot(mayChange, canCompare, b.CanCompare())}
 	retry := views.BuildAction{Label: "Retry", URL: url + "/retry", Class: "button primary", WhyNot: whyNot(mayChange, b.CanRetry())}
 	fix := views.BuildAction{Label: "Build with my fix", URL: url + "/fix", Class: "button", WhyNot: whyNot(mayChange, b.CanFix())}
 	if newer {
@@ -147,7 +148,7 @@ func (a *App) buildView(ctx context.Context, db *store.Reader, row store.BuildRo
 		v.Reused = &views.ReusedBuild{ID: from.ID, Buildspace: from.Buildspace, Iteration: from.Iteration, SameInput: row.InputKey != ""}
 	}
 	for _, add := range []func(context.Context, *store.Reader, *views.BuildDetail, store.BuildRow) error{
-		a.addCauses, a.addNeighbours, a.addAttempts, a.addFailure, a.addComparison, a.addSince, a.addPackages, a.addChecks,
+		a.addCauses, a.addNeighbours, a.addAttempts, a.addFailure, a.addBaselineCheck, a.addSince, a.addPackages, a.addChecks,
 	} {
 		if err := add(ctx, db, &v, row); err != nil {
 			return v, err
@@ -275,6 +276,9 @@ func (a *App) addAttempts(ctx context.Context, db *store.Reader, v *views.BuildD
 			Started: a.moment(t.StartedAt), Finished: a.momentOf(t.FinishedAt), Took: views.Took(end.Sub(t.StartedAt)),
 			LogURL: views.LogURL(t.BuildID, t.Number), LogBytes: size,
 		}
+		if i == 0 && t.KeptUntil != nil && t.KeptUntil.After(a.Now()) { // the shell is that of the newest
+			line.Kept, line.Build = a.moment(*t.KeptUntil), strconv.FormatInt(t.BuildID, 10)
+		}
 		if i < explainedAttempts {
 			a.explain(ctx, &line, t)
 		}
@@ -338,10 +342,11 @@ func (a *App) addFailure(ctx context.Context, db *store.Reader, v *views.BuildDe
 	return nil
 }
 
-// addComparison adds whose fault it is that the build failed, and the build on the base alone
+// addBaselineCheck adds whose fault it is that the build failed, and the build on the base alone
 // that says so.
-func (a *App) addComparison(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
-	v.Comparison = views.Comparison{Words: row.VerdictWords(), Comparing: row.Comparing, NotCompared: row.NotCompared}
+func (a *App) addBaselineCheck(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
+	a.Store.AddWhyNotCompared(&row)
+	v.BaselineCheck = views.BaselineCheck{Words: row.VerdictWords(), Comparing: row.Comparing, NotCompared: row.NotCompared}
 	if row.BaselineBuild == 0 {
 		return nil
 	}
@@ -350,7 +355,7 @@ func (a *App) addComparison(ctx context.Context, db *store.Reader, v *views.Buil
 		return err
 	}
 	link := linkOf(base)
-	v.Comparison.Base, v.Comparison.BaseError = &link, errorLink(base.ID, base.FirstError)
+	v.BaselineCheck.Base, v.BaselineCheck.BaseError = &link, errorLink(base.ID, base.FirstError)
 	return nil
 }
 

@@ -353,3 +353,18 @@ func TestABuildNamesWhatWasTakenForGranted(t *testing.T) {
 	s.db.Finish(t, c)
 	s.get(t, fmt.Sprintf("/builds/%d", c.Build.ID)).wants(t, ".note", "Dependencies not checked: no-such-thing (nothing here provides it).")
 }
+
+func TestABuildSaysWhereItIsKept(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "lib"), storetest.Plan("lib"))
+	c := s.db.Claim(t, "w1")
+	must(t, s.db.NoteKept(t.Context(), c.Attempt.Lease, time.Hour))
+	s.db.End(t, c, buildbtw.OutcomeFailed)
+	path := fmt.Sprintf("/builds/%d", c.Build.ID)
+	s.get(t, path).wants(t, ".kept", "Kept on w1 until", fmt.Sprintf("buildbtw-worker shell %d", c.Build.ID))
+	s.db.Clock.Advance(2 * time.Hour)
+	if n := s.get(t, path).Find(".kept").Length(); n != 0 {
+		t.Error("the page says that it is kept when that is over")
+	}
+}

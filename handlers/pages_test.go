@@ -97,7 +97,12 @@ func unread(d *handlers.Deps) { d.Catalog = catalog.New(d.Catalog.Config) }
 
 func newSiteWith(t testing.TB, sources map[string]string, change ...func(*handlers.Deps)) *site {
 	t.Helper()
-	s := &site{db: storetest.NewWith(t, func(o *store.Options) { o.CanCompare = true })}
+	return newSiteOn(t, storetest.NewWith(t, func(o *store.Options) { o.CanCompare = true }), sources, change...)
+}
+
+func newSiteOn(t testing.TB, db *storetest.DB, sources map[string]string, change ...func(*handlers.Deps)) *site {
+	t.Helper()
+	s := &site{db: db}
 	change = append([]func(*handlers.Deps){func(d *handlers.Deps) {
 		d.Store, d.Now, s.logs = s.db.Store, s.db.Clock.Now, d.Logs
 		d.Logs.Now = d.Now

@@ -80,7 +80,7 @@ func TestAWorkerHasAPage(t *testing.T) {
 	must(t, s.db.NoteMachine(t.Context(), "", lease, &buildbtw.MachineState{Load: 3.25, Cores: 8, MemoryTotal: 16 << 30, MemoryFree: 5 << 30, DiskTotal: 100 << 30, DiskFree: 41 << 30}))
 	page := s.get(t, "/workers/w1")
 	page.wants(t, "h1", "w1", "building")
-	page.wants(t, ".machine", "Load 3.2 of 8 cores", "Memory free 5.0 GiB of 16.0 GiB", "Disk free 41.0 GiB of 100.0 GiB", "Busy 0% of the last day")
+	page.wants(t, ".machine", "Load 3.2 of 8 cores", "Memory free 5.0 GiB of 16.0 GiB", "Disk free 41.0 GiB of 100.0 GiB", "Busy 0 % since it was first seen")
 	page.wants(t, "[aria-labelledby=h-now]", "lib #1", "slot 1")
 	page.wants(t, "[aria-labelledby=h-recent]", "0 of 1 built", "failed a")
 	page.wants(t, ".actions form[action='/workers/w1/drain'] button", "Drain")

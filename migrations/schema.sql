@@ -119,7 +119,7 @@ CREATE TABLE attempts (
     deadline     TIMESTAMP NOT NULL,
     started_at   TIMESTAMP NOT NULL,
     heartbeat_at TIMESTAMP NOT NULL,
-    finished_at  TIMESTAMP, input_key TEXT NOT NULL DEFAULT '', random TEXT NOT NULL DEFAULT '' CHECK (random NOT GLOB '*[^0-9a-f]*'), holder TEXT NOT NULL DEFAULT '', blameless BOOLEAN NOT NULL DEFAULT FALSE, not_checked TEXT NOT NULL DEFAULT '[]', error_line INTEGER NOT NULL DEFAULT 0, error_text TEXT NOT NULL DEFAULT '', installed_id INTEGER NOT NULL DEFAULT 0, memory INTEGER NOT NULL DEFAULT 0 CHECK (memory >= 0),
+    finished_at  TIMESTAMP, input_key TEXT NOT NULL DEFAULT '', random TEXT NOT NULL DEFAULT '' CHECK (random NOT GLOB '*[^0-9a-f]*'), holder TEXT NOT NULL DEFAULT '', blameless BOOLEAN NOT NULL DEFAULT FALSE, not_checked TEXT NOT NULL DEFAULT '[]', error_line INTEGER NOT NULL DEFAULT 0, error_text TEXT NOT NULL DEFAULT '', installed_id INTEGER NOT NULL DEFAULT 0, memory INTEGER NOT NULL DEFAULT 0 CHECK (memory >= 0), kept_until TIMESTAMP,
     UNIQUE (build_id, number),
     CHECK ((state = 'running') = (outcome = '')),
     CHECK ((state = 'finished') = (finished_at IS NOT NULL))

@@ -69,6 +69,7 @@ type Report struct {
 
 	NotChecked buildbtw.Names   // dependencies that were taken for granted
 	Installed  []alpm.Installed // when the build ran, by name; empty when that is not known
+	Kept       time.Duration    // for how long its worker keeps the directories of a failure; 0: not at all
 	Memory     int64            // bytes that the largest process of the build had; 0: unknown
 }
 
@@ -84,6 +85,11 @@ func (p *Publisher) Finish(ctx context.Context, lease string, r Report) (buildbt
 	}
 	if len(r.Installed) > 0 {
 		if err := p.Store.NoteInstalled(ctx, lease, r.Installed); err != nil {
+			return "", err
+		}
+	}
+	if r.Kept > 0 {
+		if err := p.Store.NoteKept(ctx, lease, r.Kept); err != nil {
 			return "", err
 		}
 	}

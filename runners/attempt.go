@@ -45,7 +45,11 @@ type Report struct {
 // wrong, unless the lease has ended.
 func (a *Agent) runAttempt(slot int, claimed api.Job) Report {
 	log := a.Log.With("build", claimed.BuildID, "pkgbase", claimed.Pkgbase, "attempt", claimed.Attempt)
-	log.Info("build begins", "buildspace", claimed.Buildspace, "iteration", claimed.Iteration, "architecture", claimed.Architecture)
+	if claimed.OfBase() {
+		log.Info("comparison with the base begins", "architecture", claimed.Architecture)
+	} else {
+		log.Info("build begins", "buildspace", claimed.Buildspace, "iteration", claimed.Iteration, "architecture", claimed.Architecture)
+	}
 	start := time.Now()
 	t := &attempt{agent: a, job: Job{Job: claimed, Authorize: a.Client.Authorize}, log: log, lease: newLeaseState()}
 	defer t.lease.over(nil)
@@ -76,7 +80,7 @@ const deliverGrace = 20 * time.Second
 
 // run does everything between claim and finish, and leaves nothing on disk but a failed
 // build that is kept. The error means that the lease has ended.
-func (t *attempt) run(slot int) (api.FinishRequest, error) {
+func (t *attempt) run(slot int) (request api.FinishRequest, err error) {
 	dir, err := t.agent.work.attempt(slot)
 	if err != nil {
 		return finishRequest(Infrastructure("the worker has no room to build: %v", err), nil), nil
@@ -89,6 +93,7 @@ func (t *attempt) run(slot int) (api.FinishRequest, error) {
 				_, err = t.agent.work.sweepKept(time.Now, t.agent.KeepFailed)
 			}
 			if err == nil {
+				request.KeptSeconds = time.Until(kept.Until).Seconds()
 				return
 			}
 			t.log.Error("a failed build cannot be kept", "error", err)
@@ -119,7 +124,7 @@ func (t *attempt) run(slot int) (api.FinishRequest, error) {
 		}
 	}()
 
-	request, err := t.buildAndUpload()
+	request, err = t.buildAndUpload()
 	if err == nil && t.keeps(request.Outcome) {
 		kept = &Kept{Job: t.job.Job, Runner: t.runner.Name(), Until: time.Now().Add(t.agent.KeepFailed)}
 		t.spool.Printf("kept on %s until %s: buildbtw-worker shell %s opens a shell there", t.agent.Worker, kept.Until.UTC().Format("2006-01-02 15:04 MST"), t.job.BuildID)

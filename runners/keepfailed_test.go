@@ -52,6 +52,9 @@ func TestFailedBuildsAreKept(t *testing.T) {
 			s.mu.Lock()
 			log := string(l.log)
 			s.mu.Unlock()
+			if said := l.finished.KeptSeconds; (said > 0) != c.want || said > c.keep.Seconds() {
+				t.Errorf("the server is told that it is kept for %g s", said)
+			}
 			if !c.want {
 				left, _ := filepath.Glob(filepath.Join(w.dir, "attempt-*"))
 				if buildbtw.KindOf(err) != buildbtw.KindNotFound || len(left) > 0 || strings.Contains(log, "buildbtw-worker shell") {

@@ -27,7 +27,7 @@ func (s *Scheduler) comparePass(ctx context.Context) error {
 		})
 		switch buildbtw.KindOf(err) {
 		case buildbtw.KindNotFound, buildbtw.KindInvalid:
-			failures = append(failures, s.Store.GiveUpComparison(ctx, b.ID, buildbtw.MessageOf(err)))
+			failures = append(failures, s.Store.GiveUpBaselineCheck(ctx, b.ID, buildbtw.MessageOf(err)))
 		}
 	}
 	return errors.Join(failures...)

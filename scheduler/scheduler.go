@@ -4,6 +4,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -44,6 +45,7 @@ type Config struct {
 	Lease       time.Duration // how long a lease lasts without a heartbeat
 	SyncPeriod  time.Duration // between looks at the directories of sources
 	GroupPeriod time.Duration // between requests for the activity of groups of projects; 0: a minute
+	BasePeriod  time.Duration // between looks at the base repositories; 0: an hour
 	Debounce    time.Duration // how long a changeset must rest before its push makes an iteration
 }
 
@@ -70,9 +72,7 @@ const pushers = 4
 // New prepares a scheduler; Run starts it.
 func New(c Config) *Scheduler {
 	s := &Scheduler{Config: c, moved: moves{}, followed: map[int64]uint64{}}
-	if s.GroupPeriod == 0 {
-		s.GroupPeriod = time.Minute
-	}
+	s.GroupPeriod, s.BasePeriod = cmp.Or(s.GroupPeriod, time.Minute), cmp.Or(s.BasePeriod, time.Hour)
 	table := []Loop{
 		{
 			Name:        "rescue",
@@ -113,7 +113,7 @@ func New(c Config) *Scheduler {
 		}, {
 			Name:        "base",
 			Description: "reads the databases of the base repositories when they have changed",
-			Period:      time.Hour, Pass: s.basePass,
+			Period:      s.BasePeriod, Pass: s.basePass,
 		}, {
 			Name:        "dispatch",
 			Description: "hands pending builds to GitLab",

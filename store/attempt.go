@@ -142,6 +142,19 @@ func (s *Store) NoteFinish(ctx context.Context, lease string, notChecked buildbt
 	return nil
 }
 
+// NoteKept stores for how long from now the worker keeps the directories of a running attempt,
+// which is about to end.
+func (s *Store) NoteKept(ctx context.Context, lease string, kept time.Duration) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, "note_kept", args{"lease": lease, "until": t.now.Add(kept)})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note that a failed build is kept: %w", err)
+	}
+	return nil
+}
+
 // NoteError stores which line of its log says why a running attempt failed.
 func (s *Store) NoteError(ctx context.Context, lease string, line int64, text string) error {
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {

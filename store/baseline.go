@@ -16,8 +16,8 @@ import (
 // can have it: names of buildspaces begin with a letter or digit.
 const HiddenBuildspace = "_base"
 
-// Comparison is how far a failed build has been compared with the base.
-type Comparison struct {
+// BaselineCheck is how far a failed build has been compared with the base.
+type BaselineCheck struct {
 	BuildID       int64      `bun:"build_id"`
 	Asked         bool       `bun:"asked"`          // by a person
 	Again         int        `bun:"again"`          // number of the attempt that builds it once more; 0: it has not begun
@@ -29,14 +29,14 @@ type Comparison struct {
 	BaseAt        *time.Time `bun:"base_at"`        // when the base was read
 }
 
-// Comparison returns how far a build has been compared; false when it is not compared.
-func (q *Reader) Comparison(ctx context.Context, build int64) (c Comparison, ok bool, err error) {
+// BaselineCheck returns how far a build has been compared; false when it is not compared.
+func (q *Reader) BaselineCheck(ctx context.Context, build int64) (c BaselineCheck, ok bool, err error) {
 	err = q.get(ctx, &c, "comparison", args{"build": build})
 	if errors.Is(err, sql.ErrNoRows) {
-		return Comparison{}, false, nil
+		return BaselineCheck{}, false, nil
 	}
 	if err != nil {
-		return Comparison{}, false, fmt.Errorf("load the comparison of build %d: %w", build, err)
+		return BaselineCheck{}, false, fmt.Errorf("load the comparison of build %d: %w", build, err)
 	}
 	return c, true, nil
 }
@@ -49,8 +49,8 @@ func (s *Store) CompareBuild(ctx context.Context, actor string, id int64) (Build
 		if err != nil {
 			return err
 		}
-		if !t.opts.CanCompare {
-			return buildbtw.Conflict("builds are made by pipelines of GitLab here; only workers build on the base alone")
+		if err := s.CanCompare(); err != nil {
+			return err
 		}
 		if err := row.CanCompare(); err != nil {
 			return err
@@ -73,6 +73,23 @@ func (s *Store) CompareBuild(ctx context.Context, actor string, id int64) (Build
 	return s.Build(ctx, id)
 }
 
+// CanCompare returns nil when failed builds can be compared with the base here, and else why
+// not.
+func (s *Store) CanCompare() error {
+	if s.opts.CanCompare {
+		return nil
+	}
+	return buildbtw.Conflict("builds are made by pipelines of GitLab here; only workers build on the base alone")
+}
+
+// AddWhyNotCompared sets the reason for which there will be no verdict about a failed build
+// when nothing is compared here.
+func (s *Store) AddWhyNotCompared(row *BuildRow) {
+	if s.CanCompare() != nil && row.Status == buildbtw.StatusFailed && row.Verdict == buildbtw.VerdictNone {
+		row.NotCompared = "Builds are made by pipelines of GitLab here; only workers build on the base alone."
+	}
+}
+
 // compare notes that a build failed by the package's own fault in an attempt.
 func (t *tx) compare(ctx context.Context, a *buildbtw.Attempt) error {
 	_, err := t.exec(ctx, "begin_comparison", args{
@@ -84,9 +101,9 @@ func (t *tx) compare(ctx context.Context, a *buildbtw.Attempt) error {
 	return nil
 }
 
-// bestComparison returns the build that a worker may begin for a comparison, or 0: any when
+// bestBaselineCheck returns the build that a worker may begin for a comparison, or 0: any when
 // nothing else waits for the slot, else as long as comparisons have little.
-func (t *tx) bestComparison(ctx context.Context, architectures []string, idle bool) (int64, error) {
+func (t *tx) bestBaselineCheck(ctx context.Context, architectures []string, idle bool) (int64, error) {
 	var best struct {
 		ID     int64           `bun:"id"`
 		Status buildbtw.Status `bun:"status"`
@@ -213,7 +230,7 @@ func (s *Store) StartBaseline(ctx context.Context, n Baseline) error {
 			return err
 		}
 		t.note(Change{Builds: []int64{n.Failed, l.Build}})
-		return t.judge(ctx, []int64{l.Build}, "")
+		return t.judge(ctx, []int64{l.Build}, change{})
 	})
 	if err != nil {
 		return fmt.Errorf("build %d on the base alone: %w", n.Failed, err)
@@ -248,9 +265,9 @@ func (t *tx) insertBaseline(ctx context.Context, failed BuildRow, n Baseline) (i
 	return id, t.insertGraph(ctx, it, next, buildbtw.Settings{})
 }
 
-// judge ends what waits for builds on the base alone that have come to their end, with the
-// words for how.
-func (t *tx) judge(ctx context.Context, builds []int64, how string) error {
+// judge ends what waits for builds on the base alone that have come to their end by a
+// change. One that a person cancelled is not begun anew before somebody asks for it.
+func (t *tx) judge(ctx context.Context, builds []int64, c change) error {
 	var ended []struct {
 		buildbtw.Build
 		NotChecked buildbtw.Names `bun:"not_checked"`
@@ -262,13 +279,14 @@ func (t *tx) judge(ctx context.Context, builds []int64, how string) error {
 		if _, err := t.exec(ctx, "end_baseline_iteration", args{"iteration": b.IterationID}); err != nil {
 			return err
 		}
-		if b.Status == buildbtw.StatusSkipped { // who needs it again builds it again
-			continue
-		}
 		verdict, why := buildbtw.BaselineVerdict(b.Build), ""
 		switch {
+		case b.Status == buildbtw.StatusSkipped && c.cause != buildbtw.CauseCancelled:
+			continue // who needs it again builds it again
+		case b.Status == buildbtw.StatusSkipped:
+			why = "The comparison with the base was cancelled by " + c.actor + "."
 		case verdict == buildbtw.VerdictNone:
-			why = "The base could not be tried. " + how
+			why = "The base could not be tried. " + c.message
 		case verdict == buildbtw.VerdictBroken && len(b.NotChecked) > 0:
 			// It failed without packages that the base may have.
 			verdict, why = buildbtw.VerdictNone, "The machine has no "+strings.Join(b.NotChecked, ", ")+" without this change, so its failure there tells nothing."
@@ -288,9 +306,9 @@ func (t *tx) judge(ctx context.Context, builds []int64, how string) error {
 	return nil
 }
 
-// GiveUpComparison ends the comparison of a build that cannot be compared, with the reason
+// GiveUpBaselineCheck ends the comparison of a build that cannot be compared, with the reason
 // for people.
-func (s *Store) GiveUpComparison(ctx context.Context, build int64, why string) error {
+func (s *Store) GiveUpBaselineCheck(ctx context.Context, build int64, why string) error {
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		t.note(Change{Builds: []int64{build}})
 		_, err := t.exec(ctx, "give_up_comparison", args{"build": build, "message": why})

@@ -123,9 +123,9 @@ func TestVerdicts(t *testing.T) {
 			if got := standing(t, db, id); got != c.want {
 				t.Errorf("it is %q, want %q", got, c.want)
 			}
-			comparison, _, err := db.Comparison(t.Context(), id)
-			if err != nil || !strings.Contains(comparison.Message, c.message) || c.message == "" && comparison.Message != "" {
-				t.Errorf("%+v, %v; want a message with %q", comparison, err, c.message)
+			check, _, err := db.BaselineCheck(t.Context(), id)
+			if err != nil || !strings.Contains(check.Message, c.message) || c.message == "" && check.Message != "" {
+				t.Errorf("%+v, %v; want a message with %q", check, err, c.message)
 			}
 		})
 	}
@@ -219,7 +219,7 @@ func TestWhatAPersonAsksForIsComparedFirst(t *testing.T) {
 		db.End(t, c, buildbtw.OutcomeFailed)
 		db.Clock.Advance(1e9)
 	}
-	if _, ok, err := db.Comparison(t.Context(), ids["b"]); ok || err != nil {
+	if _, ok, err := db.BaselineCheck(t.Context(), ids["b"]); ok || err != nil {
 		t.Errorf("a build is compared although its buildspace has that switched off: %v", err)
 	}
 	for range 2 { // asking again changes nothing
@@ -311,7 +311,7 @@ func TestBaselinesThatNobodyNeedsEnd(t *testing.T) {
 				db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("lib"))
 				id := failTwice(t, db)
 				startBaselines(t, db, "k")
-				comparison, _, err := db.Comparison(t.Context(), id)
+				check, _, err := db.BaselineCheck(t.Context(), id)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -328,7 +328,7 @@ func TestBaselinesThatNobodyNeedsEnd(t *testing.T) {
 				if n, err := db.EndUnneeded(t.Context()); n != 1 || err != nil {
 					t.Errorf("%d were ended, %v; want 1", n, err)
 				}
-				if got := standing(t, db, comparison.BaselineBuild); got != "skipped" {
+				if got := standing(t, db, check.BaselineBuild); got != "skipped" {
 					t.Errorf("the build on the base is %s", got)
 				}
 				if running {
@@ -437,5 +437,60 @@ func TestVerdictsAreCounted(t *testing.T) {
 	counts, err := db.Verdicts(t.Context(), it.ID)
 	if got := counts[it.ID]; err != nil || got[buildbtw.VerdictFlaky] != 1 || got[buildbtw.VerdictNone] != 1 {
 		t.Errorf("%v, %v; want one flaky and one not compared", got, err)
+	}
+}
+
+// TestACancelledComparisonStaysCancelled until somebody asks for it again; what a person
+// cancels is not built again because it is still needed.
+func TestACancelledComparisonStaysCancelled(t *testing.T) {
+	t.Parallel()
+	for _, running := range []bool{false, true} {
+		t.Run(fmt.Sprint(running), func(t *testing.T) {
+			t.Parallel()
+			db := comparing(t)
+			var ids []int64
+			for _, name := range []string{"one", "two"} {
+				db.Iterate(t, db.NewBuildspace(t, name), storetest.Plan("lib"))
+				ids = append(ids, failTwice(t, db))
+			}
+			startBaselines(t, db, "k")
+			row, err := db.Build(t.Context(), ids[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			base := row.BaselineBuild
+			if running && db.Claim(t, "w1") == nil {
+				t.Fatal("the build on the base is not handed out")
+			}
+			if _, err := db.CancelBuild(t.Context(), "anna", base); err != nil {
+				t.Fatal(err)
+			}
+			if n := startBaselines(t, db, "k"); n != 0 || db.Claim(t, "w2") != nil {
+				t.Errorf("%d comparisons begin again that were cancelled", n)
+			}
+			for _, id := range ids {
+				row, err := db.Build(t.Context(), id)
+				if err != nil || row.Comparing || row.NotCompared != "The comparison with the base was cancelled by anna." {
+					t.Errorf("build %d: comparing %v, %q, %v", id, row.Comparing, row.NotCompared, err)
+				}
+			}
+			if _, err := db.RetryBuild(t.Context(), "anna", base); buildbtw.KindOf(err) != buildbtw.KindConflict || strings.Contains(buildbtw.MessageOf(err), store.HiddenBuildspace) {
+				t.Errorf("retry the build on the base: %v, want a conflict without the hidden buildspace", err)
+			}
+			if _, err := db.CompareBuild(t.Context(), "bob", ids[1]); err != nil {
+				t.Fatal(err)
+			}
+			if n := startBaselines(t, db, "k"); n != 1 {
+				t.Errorf("%d comparisons begin, want the one that was asked for", n)
+			}
+			c := db.Claim(t, "w3")
+			if c == nil || c.Build.BaselineID == 0 || c.Build.ID == base {
+				t.Fatalf("claimed %+v, want a new build on the base", c)
+			}
+			finishBaseline(t, db, c)
+			if got := standing(t, db, ids[1]); got != "failed yours" {
+				t.Errorf("it is %s", got)
+			}
+		})
 	}
 }

@@ -77,6 +77,8 @@ func (b BuildRow) VerdictWords() string {
 	switch {
 	case b.Status != buildbtw.StatusFailed && b.Verdict == buildbtw.VerdictNone:
 		return ""
+	case b.Verdict == buildbtw.VerdictNone && b.NotCompared != "":
+		return "not compared"
 	case b.BaseAt != nil:
 		return b.Verdict.Words(*b.BaseAt)
 	}

@@ -113,12 +113,12 @@ func (t *tx) claim(ctx context.Context, c Claim, none string) (*buildbtw.Attempt
 		return nil, err
 	}
 	for {
-		best, err := t.bestComparison(ctx, c.Worker.Architectures, false)
+		best, err := t.bestBaselineCheck(ctx, c.Worker.Architectures, false)
 		if err == nil && best == 0 {
 			best, err = t.bestPending(ctx, c.Worker.Architectures)
 		}
 		if err == nil && best == 0 { // the slot is idle
-			best, err = t.bestComparison(ctx, c.Worker.Architectures, true)
+			best, err = t.bestBaselineCheck(ctx, c.Worker.Architectures, true)
 		}
 		if err != nil || best == 0 {
 			return nil, err

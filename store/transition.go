@@ -99,7 +99,7 @@ func (t *tx) followMoves(ctx context.Context, from buildbtw.Status, moved []int6
 		}
 	}
 	if c.to == buildbtw.StatusBuilt || c.to == buildbtw.StatusFailed || c.to == buildbtw.StatusSkipped {
-		if err := t.judge(ctx, moved, c.message); err != nil {
+		if err := t.judge(ctx, moved, c); err != nil {
 			return err
 		}
 	}

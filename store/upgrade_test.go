@@ -196,3 +196,59 @@ func wantStatuses(t *testing.T, db *storetest.DB, want map[string]buildbtw.Statu
 		t.Errorf("%d builds, want %d", len(got), len(want))
 	}
 }
+
+// TestAnOlderDatabasesComparisonsGoOn opens what 9d74831 left with a failed build in each step
+// of its comparison with the base.
+func TestAnOlderDatabasesComparisonsGoOn(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	db := storetest.NewOf(t, "testdata/9d74831.sqlite.gz")
+	db.Check(t)
+	want := map[string]string{"yours": "failed yours", "broken": "failed already-broken", "once-more": "building", "on-base": "failed", "waiting": "failed", "failed": "failed"}
+	builds := map[string]int64{}
+	for name, is := range want {
+		rows, _, err := db.Builds(ctx, store.BuildFilter{Buildspace: name})
+		if err != nil || len(rows) != 1 {
+			t.Fatalf("%s: %d builds, %v", name, len(rows), err)
+		}
+		builds[name] = rows[0].ID
+		if got := standing(t, db, rows[0].ID); got != is {
+			t.Errorf("%s is %s, want %s", name, got, is)
+		}
+	}
+	history, err := db.WorkerHistory(ctx, 10)
+	if err != nil || len(history.Leases) != 2 {
+		t.Fatalf("leases: %+v, %v", history.Leases, err)
+	}
+	for _, running := range history.Leases {
+		attempts, err := db.Attempts(ctx, running.BuildID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lease, err := db.Lease(ctx, attempts[0].Lease)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &store.Claimed{Build: lease.Build, Attempt: lease.Attempt}
+		if lease.Build.BaselineID != 0 {
+			finishBaseline(t, db, c)
+		} else {
+			db.Finish(t, c)
+		}
+	}
+	for range 10 {
+		for c := db.Claim(t, "new"); c != nil; c = db.Claim(t, "new") {
+			db.End(t, c, buildbtw.OutcomeFailed)
+		}
+		startBaselines(t, db, "k2")
+	}
+	want = map[string]string{
+		"yours": "failed yours", "broken": "failed already-broken", "once-more": "built flaky", "on-base": "failed yours",
+		"waiting": "failed already-broken", "failed": "failed already-broken",
+	}
+	for name, is := range want {
+		if got := standing(t, db, builds[name]); got != is {
+			t.Errorf("in the end %s is %s, want %s", name, got, is)
+		}
+	}
+}

@@ -74,8 +74,8 @@ func VerdictMark(b BuildLink) templ.Component {
 	})
 }
 
-// Comparison is what is known of a failed build that is compared with the base.
-type Comparison struct {
+// BaselineCheck is what is known of a failed build that is compared with the base.
+type BaselineCheck struct {
 	Words       string      // the verdict as a clause about the build; empty for builds that did not fail
 	Comparing   bool        // there will be a verdict, or is one
 	NotCompared string      // why there will be none
@@ -84,7 +84,7 @@ type Comparison struct {
 }
 
 // next says what comes before there is a verdict.
-func (c Comparison) next(v buildbtw.Verdict) string {
+func (c BaselineCheck) next(v buildbtw.Verdict) string {
 	switch {
 	case !c.Comparing || v != buildbtw.VerdictNone:
 		return ""
@@ -117,7 +117,7 @@ func whoseFault(v BuildDetail) templ.Component {
 			templ_7745c5c3_Var5 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		if c := v.Comparison; c.Words != "" {
+		if c := v.BaselineCheck; c.Words != "" {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "<p class=\"whose-fault\"><b>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -18,45 +18,45 @@ import (
 // BuildDetail is all that is known of one build.
 type BuildDetail struct {
 	BuildLink
-	Buildspace   string
-	Iteration    int
-	Source       string
-	Commit       CommitLine
-	Version      string
-	Pkgnames     []string
-	NotOwned     buildbtw.Owners // packages that are not published from it
-	Retry        string          // that it is being tried again, in words; else empty
-	Level        int
-	NoCheck      bool
-	TwinOf       int64 // the build that does the work for this one, or zero
-	Changed      Moment
-	Times        BuildTimes
-	Chain        []ReasonLink // from this build to the changeset that brought it in
-	Roots        []RootCause
-	WaitingFor   []BuildLink
-	Attempts     []AttemptLine // newest first
-	NotChecked   []string      // dependencies that the latest attempt took for granted
-	Pipelines    []PipelineLine
-	Log          *Log // of the latest attempt; nil before the first
-	Packages     PackageList
-	Checks       []CheckLine // how its packages differ from those of the base; empty before they were compared
-	Dependencies NeighbourList
-	Dependents   NeighbourList
-	FirstError   *FirstError  // why the latest attempt failed; nil when no line of its log says so
-	ErrorLines   []QuotedLine // of the log: that line with some around it
-	Newer        *CommitLine  // at which the source stands now; nil when nothing was pushed since it failed
-	Blocks       int          // builds that cannot start because it failed, directly or through others
-	Frees        int          // those of them that nothing else blocks
-	Cuts         []CutLine    // what it takes from the base, because of a cycle
-	CutsFrom     []CutLine    // what takes its packages from the base, because of a cycle
-	Reproduce    []Recipe
-	Events       []EventLine
-	Since        *SinceBuilt // what changed since its package was last built; nil when the build has no result of its own
-	Actions      []BuildAction
-	Comparison   Comparison   // with the base, of a failed build
-	Held         string       // in words, why a pending build does not start; else empty
-	Queue        *QueuePlace  // of a pending build that a machine could take
-	Reused       *ReusedBuild // whose packages it has; nil when it has its own
+	Buildspace    string
+	Iteration     int
+	Source        string
+	Commit        CommitLine
+	Version       string
+	Pkgnames      []string
+	NotOwned      buildbtw.Owners // packages that are not published from it
+	Retry         string          // that it is being tried again, in words; else empty
+	Level         int
+	NoCheck       bool
+	TwinOf        int64 // the build that does the work for this one, or zero
+	Changed       Moment
+	Times         BuildTimes
+	Chain         []ReasonLink // from this build to the changeset that brought it in
+	Roots         []RootCause
+	WaitingFor    []BuildLink
+	Attempts      []AttemptLine // newest first
+	NotChecked    []string      // dependencies that the latest attempt took for granted
+	Pipelines     []PipelineLine
+	Log           *Log // of the latest attempt; nil before the first
+	Packages      PackageList
+	Checks        []CheckLine // how its packages differ from those of the base; empty before they were compared
+	Dependencies  NeighbourList
+	Dependents    NeighbourList
+	FirstError    *FirstError  // why the latest attempt failed; nil when no line of its log says so
+	ErrorLines    []QuotedLine // of the log: that line with some around it
+	Newer         *CommitLine  // at which the source stands now; nil when nothing was pushed since it failed
+	Blocks        int          // builds that cannot start because it failed, directly or through others
+	Frees         int          // those of them that nothing else blocks
+	Cuts          []CutLine    // what it takes from the base, because of a cycle
+	CutsFrom      []CutLine    // what takes its packages from the base, because of a cycle
+	Reproduce     []Recipe
+	Events        []EventLine
+	Since         *SinceBuilt // what changed since its package was last built; nil when the build has no result of its own
+	Actions       []BuildAction
+	BaselineCheck BaselineCheck // of a failed build
+	Held          string        // in words, why a pending build does not start; else empty
+	Queue         *QueuePlace   // of a pending build that a machine could take
+	Reused        *ReusedBuild  // whose packages it has; nil when it has its own
 }
 
 // BuildTimes is when things happened to a build and how long they took.
@@ -620,9 +620,9 @@ func buildState(v BuildDetail) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var20 string
-			templ_7745c5c3_Var20, templ_7745c5c3_Err = templ.JoinStringErrs(v.Comparison.Words)
+			templ_7745c5c3_Var20, templ_7745c5c3_Err = templ.JoinStringErrs(v.BaselineCheck.Words)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/build.templ`, Line: 278, Col: 54}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/build.templ`, Line: 278, Col: 57}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var20))
 			if templ_7745c5c3_Err != nil {

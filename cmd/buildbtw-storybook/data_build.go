@@ -51,9 +51,10 @@ func build(status buildbtw.Status) views.BuildDetail {
 		v.ErrorLines = []views.QuotedLine{{Text: "cc -O2 -c calc.c"}, {Text: calcError().Text, Error: true}, {Text: "   12 | #include <calc.h>"}, {Text: "compilation terminated."}}
 		v.Attempts = []views.AttemptLine{attempt(2, buildbtw.OutcomeFailed, "build() failed with exit code 4"), attempt(1, buildbtw.OutcomeLost, "the worker stopped answering")}
 		v.Attempts[0].FirstErrorURL = "/log#L20"
+		v.Attempts[0].Kept, v.Attempts[0].Build = ago(-4*time.Hour), "7"
 		v.Attempts[0].FirstError = "src/module_19.c:41:9: error: implicit declaration of function 'SSL_CTX_set_ecdh_auto'"
 		v.Verdict = buildbtw.VerdictYours
-		v.Comparison = comparison(v.Verdict, buildbtw.StatusBuilt)
+		v.BaselineCheck = baselineCheck(v.Verdict, buildbtw.StatusBuilt)
 		v.Log = &views.Log{Build: 7, Attempt: 2, Text: logText(20) + "==> ERROR: A failure occurred in build().\n    Aborting...\n", End: 4000}
 	case buildbtw.StatusBuilt:
 		v.Checks = checks()
@@ -68,23 +69,23 @@ func build(status buildbtw.Status) views.BuildDetail {
 }
 
 // comparison is of a failed build whose commit has that status on the base alone.
-func comparison(v buildbtw.Verdict, base buildbtw.Status) views.Comparison {
+func baselineCheck(v buildbtw.Verdict, base buildbtw.Status) views.BaselineCheck {
 	on := link(41, "yarn", base)
-	return views.Comparison{Words: v.Words(ago(10 * 24 * time.Hour).At), Comparing: true, Base: &on}
+	return views.BaselineCheck{Words: v.Words(ago(10 * 24 * time.Hour).At), Comparing: true, Base: &on}
 }
 
 // comparedBuild has failed, and so has its commit on the base, for another reason.
 func comparedBuild() views.BuildDetail {
 	v := build(buildbtw.StatusFailed)
-	v.Verdict, v.Comparison = buildbtw.VerdictBroken, comparison(buildbtw.VerdictBroken, buildbtw.StatusFailed)
-	v.Comparison.BaseError = &views.FirstError{Text: "src/lexer.c:88:3: error: 'yylineno' undeclared (first use in this function)", URL: "/builds/41/log?attempt=1#L212"}
+	v.Verdict, v.BaselineCheck = buildbtw.VerdictBroken, baselineCheck(buildbtw.VerdictBroken, buildbtw.StatusFailed)
+	v.BaselineCheck.BaseError = &views.FirstError{Text: "src/lexer.c:88:3: error: 'yylineno' undeclared (first use in this function)", URL: "/builds/41/log?attempt=1#L212"}
 	return v
 }
 
 // comparingBuild has failed and waits for a machine.
 func comparingBuild() views.BuildDetail {
 	v := build(buildbtw.StatusFailed)
-	v.Verdict, v.Comparison = buildbtw.VerdictNone, views.Comparison{Words: buildbtw.VerdictNone.Words(time.Time{}), Comparing: true}
+	v.Verdict, v.BaselineCheck = buildbtw.VerdictNone, views.BaselineCheck{Words: buildbtw.VerdictNone.Words(time.Time{}), Comparing: true}
 	return v
 }
 

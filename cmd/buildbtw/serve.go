@@ -59,6 +59,7 @@ type serveFlags struct {
 	stallTimeout    time.Duration
 	confirmAbove    int
 	syncPeriod      time.Duration
+	basePeriod      time.Duration
 	debounce        time.Duration
 	maxRunning      int
 	caps            map[string]int
@@ -113,6 +114,7 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	flags.StringArrayVar(&f.targets, "target", []string{buildbtw.DefaultTarget}, "where packages are released to, as NAME[=served|directory:PATH][,after=OTHER][,sign=required,keys=FILE]; served under /repo/target/NAME (repeatable)")
 	flags.StringArrayVar(&f.checks, "check", nil, "KIND=blocking, KIND=shown or KIND=off: what a finding about built packages means; kinds are in docs/release.md (repeatable; default: empty=blocking, all others shown)")
 	flags.StringVar(&f.signer, "signer", "", "who is asked to sign what targets with sign=required get: unix:SOCKET of buildbtw-signer, ssh:HOST, or command:PROGRAM (default: packagers do, with 'bbtw release sign')")
+	cli.Time(flags, &f.basePeriod, "base-period", time.Hour, time.Second, 7*24*time.Hour, "time between looks at the base repositories")
 	flags.BoolVar(&f.baseline, "baseline", true, "compare failed builds with the base by themselves, in idle slots and at most a tenth of the busy ones; a buildspace can have it switched off")
 	flags.StringSliceVar(&f.prefer, "prefer", nil, preferUsage)
 	flags.BoolVar(&f.ignoreArch, "ignore-arch", false, ignoreArchUsage)

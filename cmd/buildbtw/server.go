@@ -149,7 +149,7 @@ func (s *server) join(ctx context.Context) error {
 	s.scheduler = scheduler.New(scheduler.Config{
 		Store: s.store, Mirror: mirror, Repos: repos, Bases: bases, Catalog: sources, Publisher: publisher, Handover: releases, Forge: gitlabForge, Auth: s.auth,
 		Log: s.log, Now: time.Now, SourceDirs: dirs,
-		Lease: f.lease, SyncPeriod: f.syncPeriod, GroupPeriod: f.gitlab.period, Debounce: f.debounce,
+		Lease: f.lease, SyncPeriod: f.syncPeriod, GroupPeriod: f.gitlab.period, BasePeriod: f.basePeriod, Debounce: f.debounce,
 	})
 	s.app, err = handlers.New(handlers.Deps{
 		Store: s.store, Catalog: sources, Forecasts: &progress.Forecasts{Pipelines: progress.Pipelines{Most: gitlab.MaxPipelines, Architectures: gitlab.Architectures}}, Publisher: publisher, Handover: releases, Forge: gitlabForge, Sources: mirror,

@@ -193,13 +193,14 @@ func (a *API) wireBuild(row store.BuildRow) api.Build {
 		ChangedAt: row.ChangedAt.UTC(), StartedAt: utc(row.StartedAt), FinishedAt: utc(row.FinishedAt),
 		TookSeconds: row.Took(a.Now()).Seconds(), UsualSeconds: row.UsualSeconds, TimesUsual: row.TimesUsual(row.Usual(), a.Now()),
 		Error:      wireError(row.FirstError),
-		Failure:    wireFailure(row),
+		Failure:    a.wireFailure(row),
 		RootCauses: list(row.RootCauses, wireRef),
 		URL:        a.page("builds", formatID(row.ID)),
 	}
 }
 
-func wireFailure(row store.BuildRow) *api.Failure {
+func (a *API) wireFailure(row store.BuildRow) *api.Failure {
+	a.Store.AddWhyNotCompared(&row)
 	words := row.VerdictWords()
 	if words == "" {
 		return nil
@@ -325,7 +326,7 @@ func (a *API) attempts(c *fiber.Ctx) error {
 		}
 		page.Items = append(page.Items, api.Attempt{
 			Number: t.Number, Worker: t.Worker, Runner: t.Runner, State: t.State, Outcome: t.Outcome, Message: t.Message,
-			StartedAt: t.StartedAt.UTC(), FinishedAt: utc(t.FinishedAt), LogSize: size, NotChecked: t.NotChecked, Memory: t.Memory,
+			StartedAt: t.StartedAt.UTC(), FinishedAt: utc(t.FinishedAt), LogSize: size, NotChecked: t.NotChecked, Memory: t.Memory, KeptUntil: utc(t.KeptUntil),
 		})
 	}
 	return send(c, page)

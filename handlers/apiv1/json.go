@@ -19,13 +19,24 @@ import (
 // decode reads a JSON body into a T. What a T does not know, what follows it,
 // and what is no JSON is refused with its name or place.
 func decode[T any](c *fiber.Ctx) (T, error) {
+	return decodeBody[T](c, (*json.Decoder).DisallowUnknownFields)
+}
+
+// decodeReport is decode for calls of workers. A worker may be newer than the server: what it
+// reports beyond a T is left out, so that machines can be updated in any order. People's calls
+// are strict, because there it is a slip of the pen.
+func decodeReport[T any](c *fiber.Ctx) (T, error) {
+	return decodeBody[T](c, func(*json.Decoder) {})
+}
+
+func decodeBody[T any](c *fiber.Ctx, prepare func(*json.Decoder)) (T, error) {
 	var v T
 	body := c.Body()
 	if len(bytes.TrimSpace(body)) == 0 {
 		return v, buildbtw.Invalid("the body is empty; send a JSON object")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
+	prepare(d)
 	if err := d.Decode(&v); err != nil {
 		return v, badJSON(err, d.InputOffset())
 	}

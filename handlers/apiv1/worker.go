@@ -106,7 +106,7 @@ func (a *API) claim(c *fiber.Ctx) error {
 	if err := errors.Join(a.goesOn(), a.Fit()); err != nil {
 		return err
 	}
-	r, err := decode[api.ClaimRequest](c)
+	r, err := decodeReport[api.ClaimRequest](c)
 	if err != nil {
 		return err
 	}
@@ -298,9 +298,12 @@ func machineOf(m *api.Machine) (*buildbtw.MachineState, error) {
 
 // heartbeat extends the lease, and answers whether to go on building.
 func (a *API) heartbeat(c *fiber.Ctx, _ store.HeldLease) error {
-	r, err := decodeOptional[api.HeartbeatRequest](c)
-	if err != nil {
-		return err
+	var r api.HeartbeatRequest
+	if len(c.Body()) > 0 {
+		var err error
+		if r, err = decodeReport[api.HeartbeatRequest](c); err != nil {
+			return err
+		}
 	}
 	machine, err := machineOf(r.Machine)
 	if err != nil {
@@ -460,7 +463,7 @@ const (
 // finish ends the attempt with the outcome that the worker reports, and publishes
 // the packages of a build that succeeded.
 func (a *API) finish(c *fiber.Ctx, lease store.HeldLease) error {
-	r, err := decode[api.FinishRequest](c)
+	r, err := decodeReport[api.FinishRequest](c)
 	if err != nil {
 		return err
 	}
@@ -471,6 +474,8 @@ func (a *API) finish(c *fiber.Ctx, lease store.HeldLease) error {
 		return buildbtw.Invalid("a build that is built has at least one package; name every uploaded file")
 	case len(r.Files) > maxFiles:
 		return buildbtw.Invalid("%d files are named; a build has at most %d packages", len(r.Files), maxFiles)
+	case r.KeptSeconds < 0 || r.KeptSeconds > maxKept.Seconds():
+		return buildbtw.Invalid("a failed build cannot be kept for %g seconds", r.KeptSeconds)
 	case r.Memory < 0:
 		return buildbtw.Invalid("a build cannot have had %d bytes of memory", r.Memory)
 	case len(r.Reason) > maxFinishText:
@@ -482,7 +487,7 @@ func (a *API) finish(c *fiber.Ctx, lease store.HeldLease) error {
 	}
 	report := publish.Report{
 		Outcome: r.Outcome, Reason: r.Reason, Doubtful: r.Doubtful, Blameless: r.Blameless, NotChecked: notChecked(r.NotChecked),
-		Installed: installed, Memory: r.Memory, Files: make([]store.PackageFile, len(r.Files)),
+		Installed: installed, Memory: r.Memory, Kept: time.Duration(r.KeptSeconds * float64(time.Second)), Files: make([]store.PackageFile, len(r.Files)),
 	}
 	for i, f := range r.Files {
 		report.Files[i] = store.PackageFile{Filename: f.Name, SHA256: f.SHA256}
@@ -497,6 +502,9 @@ func (a *API) finish(c *fiber.Ctx, lease store.HeldLease) error {
 	a.Wake()
 	return send(c, api.FinishAnswer{Status: status})
 }
+
+// maxKept bounds for how long a worker keeps a failed build.
+const maxKept = 10 * 365 * 24 * time.Hour
 
 // readInstalled returns the packages that a worker reports as installed, by name.
 func readInstalled(lines []string) ([]alpm.Installed, error) {

@@ -451,3 +451,52 @@ func TestALogSaysWhereAResumedAttemptBeginsAnew(t *testing.T) {
 		t.Errorf("log %q, want %q", log(), want)
 	}
 }
+
+// TestAnOlderServerTakesWhatANewerWorkerReports: what it does not know it leaves out, in each
+// call of a worker that has a body. A person's call is refused for the same.
+func TestAnOlderServerTakesWhatANewerWorkerReports(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.space("work", "libalpha")
+	with := func(v any) map[string]any {
+		t.Helper()
+		text, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := map[string]any{}
+		if err := json.Unmarshal(text, &body); err != nil {
+			t.Fatal(err)
+		}
+		body["of_the_future"] = map[string]int{"x": 1}
+		return body
+	}
+	var job api.Job
+	s.call("POST", "/worker/claim", with(claimRequest("w9")), http.StatusOK, &job)
+	beat := api.HeartbeatRequest{Machine: &api.Machine{Load: 1, Cores: 8}}
+	s.call("POST", lease(job, "heartbeat"), with(beat), http.StatusOK, nil)
+	var answer api.FinishAnswer
+	s.call("POST", lease(job, "finish"), with(api.FinishRequest{Outcome: buildbtw.OutcomeFailed, Reason: "no"}), http.StatusOK, &answer)
+	if answer.Status != buildbtw.StatusFailed {
+		t.Errorf("%+v", answer)
+	}
+	s.wantProblem(s.call("POST", "/plans", with(api.PlanRequest{}), http.StatusUnprocessableEntity, nil), http.StatusUnprocessableEntity)
+}
+
+// TestAnAttemptTellsHowLongItIsKept on its worker's machine, by the server's clock.
+func TestAnAttemptTellsHowLongItIsKept(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.space("work", "libalpha")
+	job := s.claim()
+	request := api.FinishRequest{Outcome: buildbtw.OutcomeFailed, Reason: "no", KeptSeconds: -1}
+	s.wantProblem(s.call("POST", lease(job, "finish"), request, http.StatusUnprocessableEntity, nil), http.StatusUnprocessableEntity)
+	request.KeptSeconds = 3600
+	s.call("POST", lease(job, "finish"), request, http.StatusOK, nil)
+	var attempts api.Page[api.Attempt]
+	s.call("GET", "/builds/"+job.BuildID+"/attempts", nil, http.StatusOK, &attempts)
+	a := attempts.Items[0]
+	if a.KeptUntil == nil || a.FinishedAt == nil || a.KeptUntil.Sub(*a.FinishedAt).Round(time.Minute) != time.Hour {
+		t.Errorf("kept until %v, ended at %v", a.KeptUntil, a.FinishedAt)
+	}
+}

@@ -27,16 +27,8 @@ push() {
 		die "$1 could not be pushed"
 }
 
-# until_true WHAT COMMAND…: waits for up to a minute until a command succeeds.
-until_true() {
-	local i
-	for i in $(seq 300); do
-		! "${@:2}" >/dev/null 2>&1 || return 0
-		sleep 0.2
-	done
-	die "$1 did not happen within a minute"
-}
 all_sources() { [ "$(bbtw sources --json | grep -c '"slug"')" = 17 ]; }
+jobs_succeeded() { [ "$(grep -c '^job .*: success$' "$work/gitlab.log")" = "$1" ]; }
 iteration() { bbtw show demo --iteration "$1"; }
 
 say "Preparing 17 packages in $work/sources"
@@ -75,8 +67,7 @@ bbtw new libcalc --name demo --yes
 bbtw watch demo
 bbtw wait demo || die "iteration 1 was not built"
 [ "$(count built)" = 17 ] || die "17 builds should be built, $(count built) are"
-jobs=$(grep -c '^job .*: success$' "$work/gitlab.log" || :)
-[ "$jobs" = 17 ] || die "17 jobs of GitLab should have succeeded, $jobs have"
+until_true "the success of 17 jobs of GitLab" jobs_succeeded 17 # the last one ends after its build
 
 say "Installing calc from the finished repository with pacman, and running it"
 answer=$(install_and_run 1 calc version)
@@ -92,7 +83,7 @@ bbtw show demo --status failed,blocked
 [ "$(names failed)" = 'abacus ' ] || die "abacus alone should have failed, but: $(names failed)"
 [ "$(names blocked)" = 'counting-house town ' ] || die "counting-house and town should be blocked, but: $(names blocked)"
 bbtw log --tail 8 demo/abacus
-grep -q '^job .* of packages/abacus: failed script_failure$' "$work/gitlab.log" || die "GitLab has not heard that abacus failed"
+until_true "GitLab's hearing that abacus failed" grep -q '^job .* of packages/abacus: failed script_failure$' "$work/gitlab.log"
 
 say "The fix for abacus is pushed, and abacus becomes a changeset of the buildspace"
 commit abacus 2-abacus-fix 'Build with libcalc 2'

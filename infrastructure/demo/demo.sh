@@ -3,8 +3,9 @@
 #
 # Starts a server with two workers, rebuilds a library and everything on it,
 # installs a program from the result with pacman, breaks the library's ABI,
-# shows what fails and what waits for it, pushes the fix, and upgrades with pacman -Syu. Then the
-# packages are released into the server's own repository, and a machine upgrades from there. Stays up until
+# shows what fails, what of that fails without the change, too, and what waits for it,
+# pushes the fix, and upgrades with pacman -Syu. Then the packages are released into the
+# server's own repository, and a machine upgrades from there. Stays up until
 # Ctrl-C; with --once it ends, with exit code 0 only if every step held.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -27,8 +28,22 @@ for dir in "$work"/sources/*; do
 	commit "$(basename "$dir")" - 'First version'
 done
 
+# release_base ITERATION: puts the packages of an iteration into the base repository.
+release_base() {
+	local arch
+	arch=$(uname -m)
+	cp "$work/data/repos/demo_$1/os/$arch/"*.pkg.tar.zst "$work/base/"
+	repo-add -q "$work/base/base.db.tar.gz" "$work/base/"*.pkg.tar.zst
+	until_true "reading the base repository" grep -q 'base repository read.*packages=1[0-9]' "$work/server.log"
+}
+
+source_known() { bbtw sources --json | grep -q "\"$1\""; }
+compared() { [ -z "$(bbtw show demo --status failed --verdict not-compared -o name)" ]; }
+
 say "Starting the server with two workers: $BUILDBTW_SERVER_URL"
-buildbtw serve --listen "$listen" --public-url "$BUILDBTW_SERVER_URL" --data-dir "$work/data" \
+mkdir "$work/base" && repo-add -q "$work/base/base.db.tar.gz" # with no packages yet
+BUILDBTW_INSTALL_FROM=base=file://$work/base \
+	buildbtw serve --base-repo "base=file://$work/base" --base-period 1s --listen "$listen" --public-url "$BUILDBTW_SERVER_URL" --data-dir "$work/data" \
 	--sources "dir:$work/sources" --workers 2 --sync-period 1s --debounce 1s >"$work/server.log" 2>&1 &
 processes+=($!)
 await_server $!
@@ -53,24 +68,40 @@ answer=$(install_released calc version)
 echo "$answer"
 [ "$answer" = 'calc with libcalc 1' ] || die "calc says something else"
 
+say "These packages become the base that users have, and what builds without a change are compared with"
+release_base 1
+
+say "A colleague adds sundial, which nobody has built yet"
+git init -q -b main "$work/sources/sundial"
+commit sundial 1-sundial 'First version'
+until_true "reading the new source" source_known sundial
+
 say "libcalc 2.0.0 with a new soname is pushed: a new iteration makes itself"
 commit libcalc 1-libcalc-soname 'Version 2.0.0: new soname, calc_legacy_sum is gone'
 if bbtw wait demo --iteration 2 --timeout 3m; then die "iteration 2 should have a failure"; fi
 bbtw diff demo
 bbtw show demo --status failed,blocked
-[ "$(names failed)" = 'abacus ' ] || die "abacus alone should have failed, but: $(names failed)"
+[ "$(names failed)" = 'abacus sundial ' ] || die "abacus and sundial should have failed, but: $(names failed)"
 [ "$(names blocked)" = 'counting-house town ' ] || die "counting-house and town should be blocked, but: $(names blocked)"
 
 say "Why does town wait?"
 bbtw why demo/town
 bbtw log --tail 8 demo/abacus
 
+say "Whose fault is it? Idle workers build both once more, and then without the change"
+until_true "comparing both failures with the base" compared
+bbtw show demo --status failed
+bbtw why demo/abacus
+bbtw why demo/sundial
+[ "$(bbtw show demo --verdict yours -o name)" = demo/abacus ] || die "abacus alone fails because of the change"
+[ "$(bbtw show demo --verdict already-broken -o name)" = demo/sundial ] || die "sundial alone was broken before"
+
 say "What of it could be released? One failed user of the library holds all of its users"
 bbtw release demo --iteration 2 --dry-run
 
-say "The fix for abacus is pushed, and abacus becomes a changeset of the buildspace"
+say "sundial was broken before and is excluded. The fix for abacus is pushed; it becomes a changeset of the buildspace"
 commit abacus 2-abacus-fix 'Build with libcalc 2'
-bbtw edit demo --add abacus
+bbtw edit demo --add abacus --exclude sundial
 bbtw watch demo --iteration 3
 bbtw wait demo --iteration 3 --timeout 3m || die "iteration 3 was not built"
 [ "$(count built)" = 17 ] || die "17 builds should be built, $(count built) are"
@@ -103,6 +134,7 @@ cat <<E2
                                                signs your browser in: once, within two minutes; later: bbtw open
   $BUILDBTW_SERVER_URL/                        what runs now
   $BUILDBTW_SERVER_URL/buildspaces/demo        the buildspace
+  $BUILDBTW_SERVER_URL/buildspaces/demo/2      what failed on the way, and whose fault it was
   $BUILDBTW_SERVER_URL/buildspaces/demo/3/x86_64/graph   its build graph
   $BUILDBTW_SERVER_URL/targets/stable          what was released
 

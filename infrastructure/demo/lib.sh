@@ -27,6 +27,16 @@ commit() {
 	git -C "$dir" -c user.name='Demo' -c user.email=demo@localhost -c commit.gpgsign=false commit -q -m "$3"
 }
 
+# until_true WHAT COMMAND…: waits for up to a minute until a command succeeds.
+until_true() {
+	local i
+	for i in $(seq 300); do
+		! "${@:2}" >/dev/null 2>&1 || return 0
+		sleep 0.2
+	done
+	die "$1 did not happen within a minute"
+}
+
 # count STATUS: how many builds of the latest iteration have it.
 count() { bbtw show demo --status "$1" --json | grep -c '"pkgbase"' || :; }
 

@@ -125,7 +125,7 @@ func readWish(job runners.Job) (wish, error) {
 			continue
 		}
 		key, value, found := strings.Cut(line, "=")
-		if key == own || key == "outcome.base" && strings.HasPrefix(job.Buildspace, "_") {
+		if key == own || key == "outcome.base" && job.OfBase() {
 			key = "outcome"
 		}
 		if !found {

@@ -27,14 +27,15 @@ const (
 	maxDescription = 4 << 20 // bytes of one package's entry
 )
 
-// database is the content of the iteration's repository.
+// database is the content of the iteration's repository and of those in
+// Options.InstallFrom.
 type database struct {
 	entries   []entry
 	providers map[string][]int // name, or something provided, to entries
-	files     map[string]bool  // names of the packages' files
+	files     map[string]bool  // names of the packages' files, after the name of their repository and a slash
 }
 
-// entry is one package of the repository.
+// entry is one package of a repository.
 type entry struct {
 	name     string
 	file     string
@@ -42,37 +43,36 @@ type entry struct {
 	depends  []string
 }
 
-// readDatabase reads a sync database that pacman has downloaded.
-func readDatabase(file string) (*database, error) {
+// read adds the packages of a repository's sync database, which lies in a file.
+func (db *database) read(repository, file string) error {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, fmt.Errorf("open the database: %w", err)
+		return fmt.Errorf("open the database: %w", err)
 	}
 	defer f.Close()
 	unpacked, err := decompress(bufio.NewReaderSize(f, 64<<10))
 	if err != nil {
-		return nil, fmt.Errorf("unpack the database: %w", err)
+		return fmt.Errorf("unpack the database: %w", err)
 	}
-	db := &database{providers: map[string][]int{}, files: map[string]bool{}}
 	archive := tar.NewReader(io.LimitReader(unpacked, maxDatabase))
 	for {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
-			return db, nil
+			return nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the database: %w", err)
+			return fmt.Errorf("read the database: %w", err)
 		}
 		if path.Base(header.Name) != "desc" {
 			continue
 		}
 		text, err := io.ReadAll(io.LimitReader(archive, maxDescription))
 		if err != nil {
-			return nil, fmt.Errorf("read %s of the database: %w", header.Name, err)
+			return fmt.Errorf("read %s of the database: %w", header.Name, err)
 		}
 		e := parseDesc(text)
 		db.entries = append(db.entries, e)
-		db.files[e.file] = !strings.Contains(e.file, "/")
+		db.files[repository+"/"+e.file] = !strings.Contains(e.file, "/")
 		for _, name := range append([]string{e.name}, e.provides...) {
 			db.providers[bareName(name)] = append(db.providers[bareName(name)], len(db.entries)-1)
 		}
@@ -136,7 +136,7 @@ func (db *database) names() []string {
 }
 
 // external returns the dependencies, direct and indirect, of the wanted packages
-// that the repository does not have, as arguments of --assume-installed: the host
+// that no repository has, as arguments of --assume-installed: the host
 // provides them.
 func (db *database) external(wanted []string) []string {
 	var assumed []string

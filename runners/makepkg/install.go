@@ -6,30 +6,45 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"buildbtw"
+	"buildbtw/api"
 	"buildbtw/pacman/alpm"
 	"buildbtw/runners"
 	"buildbtw/runners/fetch"
 )
 
-// fetchDatabase downloads the database of the iteration's repository.
-func (b *build) fetchDatabase(ctx context.Context) (runners.Result, bool) {
+// repositories returns what packages are installed from, in the order of pacman.conf: the
+// first that has a name wins.
+func (b *build) repositories() []api.Repository {
+	list := []api.Repository{b.job.Repository}
+	for _, r := range b.options.InstallFrom {
+		r.URL = strings.NewReplacer("$repo", r.Name, "$arch", b.job.Architecture).Replace(r.URL)
+		list = append(list, r)
+	}
+	return list
+}
+
+// fetchDatabases downloads the databases of all repositories.
+func (b *build) fetchDatabases(ctx context.Context) (runners.Result, bool) {
 	sync := filepath.Join(b.job.Work, "root/var/lib/pacman/sync")
 	if err := publicDir(sync); err != nil {
 		return runners.Infrastructure("prepare the build: %v", err), true
 	}
-	name := b.job.Repository.Name + ".db"
-	if result, failed := b.download(ctx, name, filepath.Join(sync, name)); failed {
-		return result, true
-	}
-	var err error
-	if b.db, err = readDatabase(filepath.Join(sync, name)); err != nil {
-		return runners.Infrastructure("read the repository %s: %v", b.job.Repository.Name, err), true
+	b.db = &database{providers: map[string][]int{}, files: map[string]bool{}}
+	for _, r := range b.repositories() {
+		file := filepath.Join(sync, r.Name+".db")
+		if result, failed := b.download(ctx, r, r.Name+".db", file); failed {
+			return result, true
+		}
+		if err := b.db.read(r.Name, file); err != nil {
+			return runners.Infrastructure("read the repository %s: %v", r.Name, err), true
+		}
 	}
 	if err := writePublic(filepath.Join(b.job.Work, "conf/have"), []byte(strings.Join(b.db.names(), "\n")+"\n"), 0o644); err != nil {
 		return runners.Infrastructure("prepare the build: %v", err), true
@@ -37,8 +52,8 @@ func (b *build) fetchDatabase(ctx context.Context) (runners.Result, bool) {
 	return runners.Result{}, false
 }
 
-// checkHere says which dependencies are taken for granted: makepkg asks for none that
-// the iteration's repository does not have (see pacmanWrapper).
+// checkHere says which dependencies are taken for granted: makepkg asks for none that no
+// repository has (see pacmanWrapper).
 func (b *build) checkHere(ctx context.Context) (runners.Result, bool) {
 	b.unchecked = runners.MissingHere(ctx, slices.DeleteFunc(b.dependencies(), b.db.has))
 	for _, dep := range b.unchecked {
@@ -47,12 +62,12 @@ func (b *build) checkHere(ctx context.Context) (runners.Result, bool) {
 	return runners.Result{}, false
 }
 
-// install installs the iteration's packages that the build depends on into the
-// private root. This program downloads them; pacman has no network.
+// install installs the packages that the build depends on, as far as the repositories have
+// them, into the private root. This program downloads them; pacman has no network.
 func (b *build) install(ctx context.Context) (runners.Result, bool) {
 	db := b.db
 	wanted := slices.DeleteFunc(b.dependencies(), func(dep string) bool { return !db.has(dep) })
-	fmt.Fprintf(b.log, "==> From the iteration's repository: %s\n", cmp.Or(strings.Join(wanted, " "), "nothing"))
+	fmt.Fprintf(b.log, "==> From %s: %s\n", b.from(), cmp.Or(strings.Join(wanted, " "), "nothing"))
 	if len(wanted) == 0 {
 		return runners.Result{}, false
 	}
@@ -62,14 +77,18 @@ func (b *build) install(ctx context.Context) (runners.Result, bool) {
 	}
 	args = append(append(args, "--"), wanted...)
 	var list bytes.Buffer
-	if result, failed := b.pacman(ctx, &list, append([]string{"--print", "--print-format", "%l"}, args...)...); failed {
+	if result, failed := b.pacman(ctx, &list, append([]string{"--print", "--print-format", "%r %l"}, args...)...); failed {
 		return result, true
 	}
 	for line := range strings.Lines(list.String()) {
-		if file := path.Base(strings.TrimSpace(line)); db.files[file] {
-			if result, failed := b.download(ctx, file, filepath.Join(b.job.Work, "packages", file)); failed {
-				return result, true
-			}
+		name, address, _ := strings.Cut(strings.TrimSpace(line), " ")
+		file := path.Base(address)
+		i := slices.IndexFunc(b.repositories(), func(r api.Repository) bool { return r.Name == name && db.files[name+"/"+file] })
+		if i < 0 {
+			continue // a message of pacman
+		}
+		if result, failed := b.download(ctx, b.repositories()[i], file, filepath.Join(b.job.Work, "packages", file)); failed {
+			return result, true
 		}
 	}
 	return b.pacman(ctx, io.Discard, append([]string{"--noscriptlet"}, args...)...)
@@ -82,16 +101,52 @@ func (b *build) listInstalled(context.Context) (runners.Result, bool) {
 	return runners.Result{}, false
 }
 
-// download fetches a file of the iteration's repository.
-func (b *build) download(ctx context.Context, name, file string) (runners.Result, bool) {
-	err := fetch.Download(ctx, b.job, name, file, b.options.Pauses, b.log)
+// from names the repositories, for the log.
+func (b *build) from() string {
+	words := "the iteration's repository"
+	for _, r := range b.options.InstallFrom {
+		words += ", " + r.Name
+	}
+	return words
+}
+
+// download fetches a file of a repository. Only the iteration's gets the worker's token.
+func (b *build) download(ctx context.Context, from api.Repository, name, file string) (runners.Result, bool) {
+	job := b.job
+	if from != job.Repository {
+		job.Repository, job.Authorize = from, nil
+	}
+	var err error
+	if dir, local := strings.CutPrefix(from.URL, "file://"); local && from != b.job.Repository {
+		err = copyFile(filepath.Join(dir, name), file)
+	} else {
+		err = fetch.Download(ctx, job, name, file, b.options.Pauses, b.log)
+	}
 	switch {
 	case ctx.Err() != nil:
 		return b.common(ctx, runners.Exit{}, nil)
 	case err != nil:
-		return runners.Unreachable("the repository %s: %v", b.job.Repository.Name, err), true
+		return runners.Unreachable("the repository %s: %v", from.Name, err), true
 	}
 	return runners.Result{}, false
+}
+
+// copyFile copies a file of a repository on this machine, which may be changed at any time.
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	if _, err := io.Copy(out, in); err != nil {
+		return err
+	}
+	return out.Close()
 }
 
 // dependencies returns those that makepkg checks before it builds, of the pkgbase

@@ -1,8 +1,8 @@
 // Package makepkg is the runner that builds with real makepkg on any Linux
 // machine, Arch or not: as an unprivileged user, in a sandbox without network,
-// against the packages of the iteration's repository. Real pacman installs those
-// into a private root, which is mounted read-only over the host's /usr; everything
-// that the repository does not have comes from the host.
+// against the packages of the iteration's repository, and of those that are given as the
+// base. Real pacman installs them into a private root, which is mounted read-only over the
+// host's /usr; everything that no repository has comes from the host.
 //
 // Arrangement and measurements: docs/toolchain.md, sections 1, 2, 8.
 package makepkg
@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/api"
 	"buildbtw/internal/limit"
 	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/srcinfo"
@@ -51,6 +52,11 @@ type Options struct {
 
 	// ShowEtc are patterns of files below /etc that builds see besides shownEtc.
 	ShowEtc []string
+
+	// InstallFrom has the repositories whose packages builds get where the iteration's has
+	// none: the base. What none of them has comes from this machine. In URLs, file:// ones
+	// too, $repo and $arch are replaced. Signatures are not checked.
+	InstallFrom []api.Repository
 
 	Limits limit.Limits // of each program of a build
 
@@ -107,7 +113,7 @@ type build struct {
 	log   io.Writer
 	watch *runners.LogWatch
 
-	db         *database // of the iteration's repository
+	db         *database // of all repositories
 	unverified string    // why signatures of sources are not verified; empty: they are
 	unchecked  []string  // see runners.Result.NotChecked
 	memory     int64     // see runners.Result.Memory
@@ -134,7 +140,7 @@ func (r *Runner) Build(ctx context.Context, job runners.Job, log io.Writer) (res
 		return runners.Infrastructure("prepare the build: %v", err)
 	}
 	fmt.Fprintf(b.log, "==> Limits: %s\n", b.options.Limits)
-	for _, step := range []func(context.Context) (runners.Result, bool){b.fetchDatabase, b.fetch, b.giveAway, b.checkHere, b.install, b.listInstalled, b.importKeys, b.makepkg} {
+	for _, step := range []func(context.Context) (runners.Result, bool){b.fetchDatabases, b.fetch, b.giveAway, b.checkHere, b.install, b.listInstalled, b.importKeys, b.makepkg} {
 		if result, done := step(ctx); done {
 			return result.WithNotChecked(b.unchecked).WithInstalled(b.installed)
 		}

@@ -73,8 +73,8 @@ type confFile struct {
 }
 
 // configuration returns the files that the programs of the build read instead of
-// the host's configuration. The list of names in the repository is written when
-// its database is known.
+// the host's configuration. The list of names in the repositories is written when
+// their databases are known.
 func (b *build) configuration() map[string]confFile {
 	return map[string]confFile{
 		"makepkg.conf": {b.makepkgConf(), 0o644},
@@ -84,16 +84,19 @@ func (b *build) configuration() map[string]confFile {
 	}
 }
 
-// pacmanConf names the iteration's repository and no other. The worker trusts the
-// server that it builds for; its packages are not signed.
+// pacmanConf names the repositories. The worker trusts the server that it builds for, whose
+// packages are not signed, and who named the others.
 func (b *build) pacmanConf() string {
-	return fmt.Sprintf("[options]\nArchitecture = %s\nSigLevel = Never\nHoldPkg =\n\n[%s]\nSigLevel = Never\nServer = %s\n",
-		b.job.Architecture, b.job.Repository.Name, b.job.Repository.URL)
+	conf := fmt.Sprintf("[options]\nArchitecture = %s\nSigLevel = Never\nHoldPkg =\n", b.job.Architecture)
+	for _, r := range b.repositories() {
+		conf += fmt.Sprintf("\n[%s]\nSigLevel = Never\nServer = %s\n", r.Name, r.URL)
+	}
+	return conf
 }
 
 // pacmanWrapper returns the script that replaces pacman for makepkg: the real one
-// lists missing dependencies, and those of which the iteration's repository has no
-// package are expected on the host. So a version clash inside the iteration is a
+// lists missing dependencies, and those of which no repository has a package are expected
+// on the host. So a version clash inside the iteration is a
 // real failure.
 func (b *build) pacmanWrapper() string {
 	return fmt.Sprintf(`#!/bin/bash

@@ -148,6 +148,12 @@ SET not_checked = :not_checked,
 WHERE lease = :lease
   AND state = 'running';
 
+-- name: note_kept
+UPDATE attempts
+SET kept_until = :until
+WHERE lease = :lease
+  AND state = 'running';
+
 -- name: note_error
 UPDATE attempts
 SET error_line = :line,

@@ -111,6 +111,9 @@ func runStory(t *testing.T, path, chromium string) {
 	if strings.Contains(path, "machines-and-packages") || strings.Contains(path, "graph-of-failures") {
 		prepare = append(prepare, (*stage).addHistory)
 	}
+	if strings.Contains(path, "already-broken") {
+		prepare = append(prepare, (*stage).compareFailures)
+	}
 	if strings.Contains(path, "provider") {
 		prepare = append(prepare, (*stage).addProvider)
 	}

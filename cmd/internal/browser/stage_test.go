@@ -89,6 +89,12 @@ func (s *stage) addProvider() (err error) {
 	return nil
 }
 
+// compareFailures has the server compare failed builds with the base by itself.
+func (s *stage) compareFailures() error {
+	s.args = append(s.args, "--baseline")
+	return nil
+}
+
 func (s *stage) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

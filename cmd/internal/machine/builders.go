@@ -2,8 +2,10 @@ package machine
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"os/user"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -11,8 +13,10 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
+	"buildbtw/api"
 	"buildbtw/cmd/internal/cli"
 	"buildbtw/internal/limit"
+	"buildbtw/pacman/alpm"
 	"buildbtw/runners"
 	"buildbtw/runners/fake"
 	"buildbtw/runners/fetch"
@@ -31,6 +35,7 @@ type Builders struct {
 	DebugPackages bool
 	FetchAllow    []string // HOST:PORT of mirrors that sources may come from, whatever their address
 	ShowEtc       []string
+	InstallFrom   []string // NAME=URL of repositories
 	Limits        limit.Limits
 	VM            VM
 }
@@ -45,6 +50,7 @@ func (b *Builders) Flags(f *pflag.FlagSet, preferred string) {
 	f.StringVar(&b.Packager, "packager", "", "packager named in packages, \"Name <mail>\"")
 	f.BoolVar(&b.DebugPackages, "debug-packages", false, "of runner makepkg: make -debug packages")
 	f.StringArrayVar(&b.ShowEtc, "show-etc", nil, "of runner makepkg: file or directory of /etc, as a pattern, that builds see besides the usual ones; repeatable")
+	f.StringArrayVar(&b.InstallFrom, "install-from", nil, "of runner makepkg: pacman repository as NAME=URL, from which builds get what the iteration's repository does not have, before this machine's own programs; its signatures are not checked; $repo and $arch are replaced (repeatable)")
 	b.Limits = limit.Limits{Processes: 4096, Disk: 100 << 30, Memory: -1}
 	f.Var((*size)(&b.Limits.Memory), "max-memory", "of runner makepkg: memory of a build, like 16GiB; 0: no limit (default: 3/4 of the machine's divided by builds at a time)")
 	cli.Number(f, &b.Limits.Processes, "max-processes", b.Limits.Processes, 0, cli.Many, "of runner makepkg: processes and threads of a build; 0: no limit")
@@ -142,11 +148,30 @@ func (b *Builders) makepkg() (runners.Runner, error) {
 	}
 	o := makepkg.Options{Isolation: isolation, Packager: b.Packager, Jobs: b.MakeJobs, Debug: b.DebugPackages, ShowEtc: b.ShowEtc, Limits: b.Limits}
 	var err error
+	if o.InstallFrom, err = repositories(b.InstallFrom); err != nil {
+		return nil, err
+	}
 	if o.UID, o.GID, err = b.buildUser(); err != nil {
 		return nil, err
 	}
 	o.Fetcher, err = b.fetcher(isolation == makepkg.None)
 	return makepkg.New(o), err
+}
+
+// repositories returns those of --install-from.
+func repositories(list []string) ([]api.Repository, error) {
+	var repositories []api.Repository
+	for _, text := range list {
+		name, address, _ := strings.Cut(text, "=")
+		u, err := url.Parse(address)
+		web := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+		here := err == nil && u.Scheme == "file" && u.Host == "" && filepath.IsAbs(u.Path)
+		if d, wrong := alpm.ParseDep(name); wrong != nil || d.Name != name || strings.Contains(name, ":") || !web && !here {
+			return nil, cli.Usage(fmt.Errorf("--install-from %.80q cannot be read; write NAME=URL with a URL that begins with http://, https:// or file:///", text))
+		}
+		repositories = append(repositories, api.Repository{Name: name, URL: strings.TrimRight(address, "/")})
+	}
+	return repositories, nil
 }
 
 // buildUser returns the ids of the user who was named to build when this program
