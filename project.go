@@ -7,11 +7,14 @@ import (
 
 // Project is a source's home on a GitLab, as GitLab describes it.
 type Project struct {
-	ID           int64     `bun:"id,pk" json:"id"`                      // stays when the project is renamed or moved
-	Path         string    `bun:"path" json:"path"`                     // with all groups above: archlinux/packaging/packages/gtkplus
-	SSHURL       string    `bun:"ssh_url" json:"ssh_url"`               // where git finds it over SSH
-	CIConfigPath string    `bun:"ci_config_path" json:"ci_config_path"` // where its pipelines are described; empty: GitLab's default
-	ActiveAt     time.Time `bun:"active_at" json:"active_at"`           // of the latest push that GitLab took notice of: see ActivityDelay
+	ID           int64  `bun:"id,pk" json:"id"`                      // stays when the project is renamed or moved
+	Path         string `bun:"path" json:"path"`                     // with all groups above: archlinux/packaging/packages/gtkplus
+	SSHURL       string `bun:"ssh_url" json:"ssh_url"`               // where git finds it over SSH
+	CIConfigPath string `bun:"ci_config_path" json:"ci_config_path"` // where its pipelines are described; empty: GitLab's default
+	// VariablesRole is the least role that may set variables of its pipelines, in GitLab's
+	// word; empty when GitLab does not show it to the token.
+	VariablesRole string    `bun:"variables_role" json:"variables_role"`
+	ActiveAt      time.Time `bun:"active_at" json:"active_at"` // of the latest push that GitLab took notice of: see ActivityDelay
 }
 
 // Slug names the source: the last part of the path.
@@ -28,23 +31,29 @@ const (
 	// have noted. Webhooks tell sooner.
 	recheckPause = 5 * time.Minute
 
+	// fetchAnyway is after how long a project is fetched whatever its activity: GitLab
+	// does not note the creation of branches and tags, and may lose a push altogether.
+	fetchAnyway = 24 * time.Hour
+
 	// Pauses after a fetch that failed, the first and the longest.
 	firstPause = time.Minute
 	lastPause  = time.Hour
 )
 
 // NextFetch returns when a project must be fetched again even if GitLab shows no
-// further activity, after a fetch that began at a time: as long as a push may go
-// unnoticed. False means that activity will show.
-func (p Project) NextFetch(began time.Time) (time.Time, bool) {
+// further activity, after a fetch that began at a time: soon while a push may go
+// unnoticed, else within a day. Projects that were fetched at the same time come
+// at different ones.
+func (p Project) NextFetch(began time.Time) time.Time {
 	shows := p.ActiveAt.Add(ActivityDelay)
-	if !began.Before(shows) {
-		return time.Time{}, false
+	again := began.Add(recheckPause)
+	switch {
+	case !began.Before(shows):
+		return began.Add(fetchAnyway - time.Duration(p.ID%720)*time.Minute)
+	case again.Before(shows):
+		return again
 	}
-	if again := began.Add(recheckPause); again.Before(shows) {
-		return again, true
-	}
-	return shows, true
+	return shows
 }
 
 // RetryFetch returns when to try again after the nth failure in a row.
@@ -78,5 +87,6 @@ type SourceGroup struct {
 	ListedAt  *time.Time `bun:"listed_at"` // when all projects were listed last
 	FilledAt  *time.Time `bun:"filled_at"` // when every project had been tried for the first time
 	AskedAt   *time.Time `bun:"asked_at"`  // when GitLab last answered a query about the group
+	HookAt    *time.Time `bun:"hook_at"`   // when GitLab last called a webhook about one of its projects; to the minute
 	Message   string     `bun:"message"`   // why it does not answer now; empty when it does
 }

@@ -15,16 +15,18 @@ func TestNextFetchUntilActivityShows(t *testing.T) {
 	for _, test := range []struct{ began, next time.Duration }{
 		{0, 5 * time.Minute},
 		{30 * time.Minute, 35 * time.Minute},
-		{61 * time.Minute, 65 * time.Minute}, // the last look, just when a push would show
-		{65 * time.Minute, -1},
-		{24 * time.Hour, -1},
+		{61 * time.Minute, 65 * time.Minute},             // the last look, just when a push would show
+		{65 * time.Minute, 25*time.Hour + 4*time.Minute}, // within a day, by the project's ID
+		{24 * time.Hour, 47*time.Hour + 59*time.Minute},
 	} {
-		at, again := p.NextFetch(active.Add(test.began))
-		switch {
-		case !again && test.next >= 0:
-			t.Errorf("fetched after %v: never again", test.began)
-		case again && at.Sub(active) != test.next:
-			t.Errorf("fetched after %v: again after %v, want %v", test.began, at.Sub(active), test.next)
+		if got := p.NextFetch(active.Add(test.began)).Sub(active); got != test.next {
+			t.Errorf("fetched after %v: again after %v, want %v", test.began, got, test.next)
+		}
+	}
+	for id := range int64(2000) {
+		p.ID = id
+		if pause := p.NextFetch(active.Add(2 * time.Hour)).Sub(active.Add(2 * time.Hour)); pause <= 12*time.Hour || pause > 24*time.Hour {
+			t.Fatalf("project %d is fetched again after %v", id, pause)
 		}
 	}
 }

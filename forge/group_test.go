@@ -186,6 +186,7 @@ func TestProjectsThatGoAwayAreNoSources(t *testing.T) {
 		"archived": func(f *fixture, id int64) { f.gitlab.ArchiveProject(id, true) },
 		"deleted":  func(f *fixture, id int64) { _ = f.gitlab.DeleteProject(id) },
 		"moved":    func(f *fixture, id int64) { f.gitlab.MoveProject(id, "attic/a") },
+		"going":    func(f *fixture, id int64) { f.gitlab.ScheduleDeletion(id) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -59,9 +59,13 @@ func (w *pushes) done(id int64) {
 // HandlePush is called for a webhook about a push to a project, of which only the
 // id and the path need be known. It returns at once: the project is fetched by a
 // loop. NotFound means that the project is in none of the groups.
-func (f *Forge) HandlePush(_ context.Context, p buildbtw.Project) error {
-	if f.groupOf(p.Path) == nil {
+func (f *Forge) HandlePush(ctx context.Context, p buildbtw.Project) error {
+	g := f.groupOf(p.Path)
+	if g == nil {
 		return buildbtw.NotFound("project %s is in none of the groups of --sources", p.Path)
+	}
+	if err := f.Store.HookCame(ctx, g.Name()); err != nil {
+		return err
 	}
 	if f.pushes.add(p) {
 		f.wakeLoop("push")

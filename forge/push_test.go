@@ -167,3 +167,46 @@ func TestCIConfigIsSetGently(t *testing.T) {
 		t.Errorf("%d failed in one pass, %v", failed, err)
 	}
 }
+
+// GitLab loses some pushes: neither activity nor webhook shows them.
+func TestAPushThatNothingShowsIsFetchedWithinADay(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	id := f.project(t, "a")
+	f.mustMirror(t)
+	f.DB.Clock.Advance(2 * time.Hour)
+	f.mustMirror(t)
+	active := f.DB.Clock.Now().Add(-2 * time.Hour)
+	f.pushTo(t, id, gitlabtest.Change{Files: map[string]string{".SRCINFO": schedulertest.Srcinfo("a", "2.0")}})
+	f.gitlab.SetActivity(id, active)
+	f.mustMirror(t)
+	f.wantSources(t, "a 1.0-1")
+	f.DB.Clock.Advance(24 * time.Hour)
+	f.gitlab.SetActivity(id, active)
+	f.mustMirror(t)
+	f.wantSources(t, "a 2.0-1")
+}
+
+func TestProjectsWhereNobodyMaySetVariablesAreChanged(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	ids := []int64{f.gitlab.CreateProject(groupPath + "/a"), f.gitlab.CreateProject(groupPath + "/b")}
+	f.Forge.CIConfig = "ci.yml@arch/ci"
+	f.gitlab.SetVariablesRole(ids[0], gitlabtest.RoleNobody)
+	f.mustMirror(t)
+	f.Pass(t, "ci-config")
+	f.gitlab.SetVariablesRole(ids[1], gitlabtest.RoleNobody) // a migration of the group, later
+	f.DB.Clock.Advance(listEvery)
+	f.mustMirror(t)
+	f.Pass(t, "ci-config")
+	for _, id := range ids {
+		if got := f.gitlab.VariablesRole(id); got != gitlabtest.RoleMaintainer {
+			t.Errorf("project %d: %s may set variables, want %s", id, got, gitlabtest.RoleMaintainer)
+		}
+	}
+	f.gitlab.Requests()
+	f.Pass(t, "ci-config")
+	if asked := f.gitlab.Requests(); len(asked) != 0 {
+		t.Errorf("set again: %v", asked)
+	}
+}

@@ -57,6 +57,9 @@ func (a *App) sourcesLive(c *fiber.Ctx) (*livePage, error) {
 		if r.AskedAt != nil {
 			g.Asked = a.moment(*r.AskedAt)
 		}
+		if r.HookAt != nil {
+			g.Hook = a.moment(*r.HookAt)
+		}
 		v.Groups = append(v.Groups, g)
 	}
 	query := strings.ToLower(v.Query)

@@ -19,5 +19,9 @@ func TestSourcesPageShowsHowAGroupStands(t *testing.T) {
 	page := s.get(t, "/sources")
 	page.wants(t, "section[aria-labelledby=h-groups] li", "2 projects", "0 of 2 fetched")
 	page.wants(t, "section[aria-labelledby=h-groups] .message", "GitLab does not accept the token")
+	must(t, s.db.GroupFetched(t.Context(), group, time.Now()))
+	s.get(t, "/sources").wants(t, "section[aria-labelledby=h-groups] li", "No webhook has come")
+	must(t, s.db.HookCame(t.Context(), group))
+	s.get(t, "/sources").wants(t, "section[aria-labelledby=h-groups] li", "last webhook")
 	s.get(t, "/sources?q=lib").wants(t, "section[aria-labelledby=h-groups] li", "2 projects")
 }

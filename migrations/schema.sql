@@ -217,7 +217,7 @@ CREATE TABLE pipelines (
     pinned     BOOLEAN NOT NULL DEFAULT TRUE, -- ref may be in GitLab
     created_at TIMESTAMP NOT NULL,
     seen_at    TIMESTAMP,
-    ended_at   TIMESTAMP,
+    ended_at   TIMESTAMP, cancels INTEGER NOT NULL DEFAULT 0, cancelled_at TIMESTAMP,
     CHECK ((state = 'ended') = (ended_at IS NOT NULL))
 );
 
@@ -236,7 +236,7 @@ CREATE TABLE source_groups (
     filled_at  TIMESTAMP,
     asked_at   TIMESTAMP,
     message    TEXT NOT NULL DEFAULT ''
-) WITHOUT ROWID;
+, hook_at TIMESTAMP) WITHOUT ROWID;
 
 CREATE TABLE mirrored_projects (
     id             INTEGER PRIMARY KEY,
@@ -252,7 +252,7 @@ CREATE TABLE mirrored_projects (
     failures       INTEGER NOT NULL DEFAULT 0,
     message        TEXT NOT NULL DEFAULT '',
     ci_message     TEXT NOT NULL DEFAULT ''
-, missing_at TIMESTAMP);
+, missing_at TIMESTAMP, variables_role TEXT NOT NULL DEFAULT '');
 
 CREATE INDEX mirrored_projects_due ON mirrored_projects (group_name, next_at) WHERE next_at IS NOT NULL;
 

@@ -37,7 +37,7 @@ func (s *Store) NoteProjects(ctx context.Context, group string, list []buildbtw.
 func (t *tx) noteProjects(ctx context.Context, group string, list []buildbtw.Project) (int64, error) {
 	rows := make([][]any, len(list))
 	for i, p := range list {
-		rows[i] = []any{p.ID, p.Slug(), p.Path, p.SSHURL, p.CIConfigPath, timeText(p.ActiveAt)}
+		rows[i] = []any{p.ID, p.Slug(), p.Path, p.SSHURL, p.CIConfigPath, timeText(p.ActiveAt), p.VariablesRole}
 	}
 	text, err := json.Marshal(rows)
 	if err != nil {
@@ -93,12 +93,9 @@ func (s *Store) NoteFetch(ctx context.Context, f Fetched) error {
 }
 
 func (t *tx) noteSuccess(ctx context.Context, f Fetched) error {
-	var next any
-	if at, ok := f.Project.NextFetch(f.Began); ok {
-		next = at.UTC()
-	}
 	_, err := t.exec(ctx, "note_fetched", args{
-		"project": f.Project.ID, "began": f.Began.UTC(), "active_at": f.Project.ActiveAt, "path": f.Project.Path, "next": next,
+		"project": f.Project.ID, "began": f.Began.UTC(), "active_at": f.Project.ActiveAt, "path": f.Project.Path,
+		"next": f.Project.NextFetch(f.Began).UTC(),
 	})
 	return err
 }
@@ -178,7 +175,8 @@ func (q *Reader) ProjectOfSource(ctx context.Context, slug string) (buildbtw.Mir
 }
 
 // ProjectsWithOtherCI lists projects whose pipelines are described elsewhere than
-// in path, up to a limit; those for which setting it failed before come last.
+// in path, or that let nobody set variables of pipelines, up to a limit; those for
+// which setting it failed before come last.
 func (q *Reader) ProjectsWithOtherCI(ctx context.Context, path string, limit int) ([]buildbtw.MirroredProject, error) {
 	var list []buildbtw.MirroredProject
 	err := q.list(ctx, &list, "projects_with_other_ci", args{"path": path, "limit": limit})
@@ -188,15 +186,15 @@ func (q *Reader) ProjectsWithOtherCI(ctx context.Context, path string, limit int
 	return list, nil
 }
 
-// NoteCIConfig keeps where a project's pipelines are described now, or why that
-// could not be changed.
-func (s *Store) NoteCIConfig(ctx context.Context, id int64, path, failure string) error {
+// NoteCIConfig records the CI settings that a project has now, or why they could not
+// be changed.
+func (s *Store) NoteCIConfig(ctx context.Context, p buildbtw.Project, failure string) error {
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, "note_ci_config", args{"project": id, "path": path, "message": failure})
+		_, err := t.exec(ctx, "note_ci_config", args{"project": p.ID, "path": p.CIConfigPath, "role": p.VariablesRole, "message": failure})
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("note the CI configuration of project %d: %w", id, err)
+		return fmt.Errorf("note the CI configuration of project %d: %w", p.ID, err)
 	}
 	return nil
 }
@@ -291,6 +289,12 @@ func (s *Store) GroupListed(ctx context.Context, name string) error {
 // called after that: what a crash cuts off is asked for again.
 func (s *Store) GroupFetched(ctx context.Context, name string, until time.Time) error {
 	return s.setGroup(ctx, "note_group_fetched", args{"name": name, "now": s.now(), "until": until.UTC()})
+}
+
+// HookCame records that a webhook about a project of a group came.
+func (s *Store) HookCame(ctx context.Context, group string) error {
+	now := s.now()
+	return s.setGroup(ctx, "note_hook", args{"name": group, "now": now, "before": now.Add(-time.Minute)})
 }
 
 func (s *Store) setGroup(ctx context.Context, statement string, a args) error {

@@ -227,12 +227,16 @@ func TestProjectsWithOtherCI(t *testing.T) {
 	if diff := cmp.Diff([]int64{2, 3}, other()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	m.must(m.NoteCIConfig(t.Context(), 2, "", "the token may not"))
+	m.must(m.NoteCIConfig(t.Context(), buildbtw.Project{ID: 2}, "the token may not"))
 	if diff := cmp.Diff([]int64{3, 2}, other()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	m.must(m.NoteCIConfig(t.Context(), 3, "ci.yml", ""))
+	m.must(m.NoteCIConfig(t.Context(), buildbtw.Project{ID: 3, CIConfigPath: "ci.yml"}, ""))
 	if diff := cmp.Diff([]int64{2}, other()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	m.must(m.NoteCIConfig(t.Context(), buildbtw.Project{ID: 3, CIConfigPath: "ci.yml", VariablesRole: "no_one_allowed"}, ""))
+	if diff := cmp.Diff([]int64{3, 2}, other()); diff != "" {
+		t.Errorf("nobody may set variables (-want +got):\n%s", diff)
 	}
 }

@@ -331,10 +331,7 @@ func (u *updater) count(c *clone, began time.Time, what gitmirror.Clone, err err
 		return
 	}
 	u.fetched++
-	c.Failures, c.FetchedAt, c.NextAt = 0, began, time.Time{}
-	if next, again := c.NextFetch(began); again {
-		c.NextAt = next
-	}
+	c.Failures, c.FetchedAt, c.NextAt = 0, began, c.NextFetch(began)
 	if what.Changed {
 		u.changed++
 		c.ChangedAt = time.Now()

@@ -114,6 +114,10 @@ func TroubleOf(err error) Trouble {
 	return ""
 }
 
+// tooManyPipelines is how GitLab begins to say, with status 400, that its limit of new
+// pipelines is reached (lib/gitlab/ci/pipeline/chain/limit/rate_limit.rb).
+const tooManyPipelines = "Too many pipelines created"
+
 // failed makes the library's error ours. Nil stays nil, and a call that was
 // ended by its own context stays just that.
 func (c *Client) failed(ctx context.Context, err error, doing string, args ...any) error {
@@ -128,6 +132,9 @@ func (c *Client) failed(ctx context.Context, err error, doing string, args ...an
 	var answer *gitlab.ErrorResponse
 	if errors.As(err, &answer) {
 		e.Trouble, e.Said = troubleOfStatus(answer.Response.StatusCode), saidBy(answer)
+		if e.Trouble == Refused && strings.Contains(e.Said, tooManyPipelines) {
+			e.Trouble = RateLimited
+		}
 	}
 	if e.Trouble == RateLimited {
 		if wait, until := c.pause.left(); wait > 0 {

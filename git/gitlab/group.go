@@ -85,6 +85,8 @@ func (g *Group) Project(ctx context.Context, id int64) (buildbtw.Project, error)
 		return found, check(found)
 	case p.Archived:
 		return found, &Error{Trouble: Gone, Doing: "look at project " + found.Path, Said: "it is archived"}
+	case p.MarkedForDeletionAt != nil:
+		return found, &Error{Trouble: Gone, Doing: "look at project " + found.Path, Said: "it is being deleted"}
 	case !g.Holds(found.Path):
 		return found, &Error{Trouble: Gone, Doing: "look at project " + found.Path, Said: "it is not in group " + g.path}
 	}
@@ -111,6 +113,9 @@ func (g *Group) pages(ctx context.Context, list *gitlab.ListGroupProjectsOptions
 		}
 		page := make([]buildbtw.Project, 0, len(found))
 		for _, p := range found {
+			if p.MarkedForDeletionAt != nil {
+				continue // it is listed for weeks under another name, name-deletion_scheduled-ID
+			}
 			known := project(p)
 			if err := check(known); err != nil {
 				return err
@@ -130,7 +135,7 @@ func (g *Group) pages(ctx context.Context, list *gitlab.ListGroupProjectsOptions
 
 // project converts the library's project.
 func project(p *gitlab.Project) buildbtw.Project {
-	known := buildbtw.Project{ID: int64(p.ID), Path: p.PathWithNamespace, SSHURL: p.SSHURLToRepo, CIConfigPath: p.CIConfigPath}
+	known := buildbtw.Project{ID: int64(p.ID), Path: p.PathWithNamespace, SSHURL: p.SSHURLToRepo, CIConfigPath: p.CIConfigPath, VariablesRole: p.CIPipelineVariablesMinimumOverrideRole}
 	if p.LastActivityAt != nil {
 		known.ActiveAt = p.LastActivityAt.UTC()
 	}
@@ -203,9 +208,14 @@ func (c *Client) page(path string) string {
 	return c.URL() + "/" + (&url.URL{Path: path}).EscapedPath()
 }
 
-// SetCIConfig makes GitLab read a project's pipelines from a file of another
-// name. Saying it again changes nothing.
-func (c *Client) SetCIConfig(ctx context.Context, id int64, path string) error {
-	_, _, err := c.read.Projects.EditProject(int(id), &gitlab.EditProjectOptions{CIConfigPath: &path}, gitlab.WithContext(ctx))
-	return c.failed(ctx, err, "set the CI configuration of project %d", id)
+// SetCIConfig makes GitLab read a project's pipelines from the file that p names, and
+// lets those who have p's role set variables of its pipelines; an empty role is left
+// as it is. Saying it again changes nothing.
+func (c *Client) SetCIConfig(ctx context.Context, p buildbtw.Project) error {
+	options := &gitlab.EditProjectOptions{CIConfigPath: &p.CIConfigPath}
+	if p.VariablesRole != "" {
+		options.CIPipelineVariablesMinimumOverrideRole = &p.VariablesRole
+	}
+	_, _, err := c.read.Projects.EditProject(int(p.ID), options, gitlab.WithContext(ctx))
+	return c.failed(ctx, err, "set the CI configuration of project %d", p.ID)
 }

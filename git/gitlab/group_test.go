@@ -135,12 +135,18 @@ func TestSetCIConfigNeedsATokenThatMay(t *testing.T) {
 	t.Parallel()
 	server, client := connect(t, gitlabtest.Options{})
 	id := server.CreateProject("arch/a")
-	if err := client.SetCIConfig(t.Context(), id, "ci.yml@arch/ci"); err != nil || server.CIConfig(id) != "ci.yml@arch/ci" {
-		t.Errorf("got %q, %v", server.CIConfig(id), err)
+	want := buildbtw.Project{ID: id, CIConfigPath: "ci.yml@arch/ci"}
+	server.SetVariablesRole(id, gitlabtest.RoleNobody)
+	if err := client.SetCIConfig(t.Context(), want); err != nil || server.CIConfig(id) != "ci.yml@arch/ci" || server.VariablesRole(id) != gitlabtest.RoleNobody {
+		t.Errorf("got %q and %s, %v", server.CIConfig(id), server.VariablesRole(id), err)
+	}
+	want.VariablesRole = gitlabtest.RoleMaintainer
+	if err := client.SetCIConfig(t.Context(), want); err != nil || server.VariablesRole(id) != gitlabtest.RoleMaintainer {
+		t.Errorf("got %s, %v", server.VariablesRole(id), err)
 	}
 	server.Allow("reader", gitlabtest.ReadOnly)
 	reader := newClient(t, server, gitlab.Config{Token: "reader"})
-	if err := reader.SetCIConfig(t.Context(), id, "x"); gitlab.TroubleOf(err) != gitlab.Forbidden {
+	if err := reader.SetCIConfig(t.Context(), want); gitlab.TroubleOf(err) != gitlab.Forbidden {
 		t.Errorf("got %v", err)
 	}
 }

@@ -2,8 +2,8 @@
 -- that was found first is the source: there can be one of a name.
 
 -- name: note_projects
--- :projects are arrays of id, slug, path, SSH URL, CI configuration and time of the
--- last push. What another group has found already stays with it.
+-- :projects are arrays of id, slug, path, SSH URL, CI configuration, time of the
+-- last push, and role that may set variables. What another group has found already stays with it.
 INSERT INTO mirrored_projects (
     id,
     slug,
@@ -11,6 +11,7 @@ INSERT INTO mirrored_projects (
     ssh_url,
     ci_config_path,
     active_at,
+    variables_role,
     group_name,
     next_at
 )
@@ -21,6 +22,7 @@ SELECT
     value ->> 3,
     value ->> 4,
     value ->> 5,
+    value ->> 6,
     :group,
     :now
 FROM json_each(:projects)
@@ -31,6 +33,7 @@ SET slug = EXCLUDED.slug,
     ssh_url = EXCLUDED.ssh_url,
     ci_config_path = EXCLUDED.ci_config_path,
     active_at = EXCLUDED.active_at,
+    variables_role = EXCLUDED.variables_role,
     missing_at = NULL,
     next_at = CASE
         WHEN mirrored_projects.active_at <> EXCLUDED.active_at
@@ -45,12 +48,14 @@ WHERE mirrored_projects.group_name = EXCLUDED.group_name
     mirrored_projects.ssh_url,
     mirrored_projects.ci_config_path,
     mirrored_projects.active_at,
+    mirrored_projects.variables_role,
     mirrored_projects.missing_at
   ) IS NOT (
     EXCLUDED.path,
     EXCLUDED.ssh_url,
     EXCLUDED.ci_config_path,
     EXCLUDED.active_at,
+    EXCLUDED.variables_role,
     NULL
   );
 
@@ -88,6 +93,7 @@ ORDER BY id;
 SELECT *
 FROM mirrored_projects
 WHERE ci_config_path <> :path
+   OR variables_role IN ('no_one_allowed', 'owner')
 ORDER BY ci_message <> '', id
 LIMIT :limit;
 
@@ -133,6 +139,7 @@ WHERE id = :project;
 -- name: note_ci_config
 UPDATE mirrored_projects
 SET ci_config_path = :path,
+    variables_role = :role,
     ci_message = :message
 WHERE id = :project;
 
@@ -215,3 +222,10 @@ UPDATE source_groups
 SET filled_at = coalesce(filled_at, :now),
     seen_until = :until
 WHERE name = :name;
+
+-- name: note_hook
+-- Not more than one write a minute.
+UPDATE source_groups
+SET hook_at = :now
+WHERE name = :name
+  AND (hook_at IS NULL OR hook_at < :before);

@@ -22,7 +22,16 @@ type project struct {
 	created  time.Time
 	active   time.Time
 	archived bool
+	role     string // the least one that may set variables of pipelines
+	deletion string // day on which it was marked for deletion
 }
+
+// The roles that may be the least one to set variables of pipelines, as far as they are
+// known here.
+const (
+	RoleNobody     = "no_one_allowed"
+	RoleMaintainer = "maintainer"
+)
 
 // activityInterval is how often GitLab writes the time of a project's activity.
 const activityInterval = time.Hour
@@ -40,7 +49,7 @@ func (s *Server) CreateProject(path string) int64 {
 	defer s.mu.Unlock()
 	s.nextID++
 	now := s.now()
-	s.projects[s.nextID] = &project{id: s.nextID, path: path, created: now, active: now}
+	s.projects[s.nextID] = &project{id: s.nextID, path: path, created: now, active: now, role: RoleMaintainer}
 	return s.nextID
 }
 
@@ -67,6 +76,27 @@ func (s *Server) DeleteProject(id int64) error {
 	delete(s.projects, id)
 	s.mu.Unlock()
 	return os.RemoveAll(s.repository(id))
+}
+
+// ScheduleDeletion marks a project for deletion, as GitLab does for a month before it
+// deletes one: it is listed under another name.
+func (s *Server) ScheduleDeletion(id int64) {
+	s.change(id, func(p *project) {
+		p.path += "-deletion_scheduled-" + formatID(id)
+		p.deletion = s.now().Format(time.DateOnly)
+		p.active = s.now()
+	})
+}
+
+// SetVariablesRole sets the least role that may set variables of a project's pipelines.
+func (s *Server) SetVariablesRole(id int64, role string) {
+	s.change(id, func(p *project) { p.role = role })
+}
+
+// VariablesRole returns the least role that may set variables of a project's pipelines.
+func (s *Server) VariablesRole(id int64) (role string) {
+	s.change(id, func(p *project) { role = p.role })
+	return role
 }
 
 // SetActivity sets when a project seems to have been active last.
@@ -207,7 +237,12 @@ func atoi(text string) int {
 
 // describe gives a project as the API shows it.
 func (s *Server) describe(p project) any {
+	var deletion any
+	if p.deletion != "" {
+		deletion = p.deletion
+	}
 	return map[string]any{
+		"ci_pipeline_variables_minimum_override_role": p.role, "marked_for_deletion_at": deletion,
 		"id": p.id, "name": path.Base(p.path), "path": path.Base(p.path), "path_with_namespace": p.path,
 		"namespace":      map[string]any{"full_path": path.Dir(p.path), "kind": "group"},
 		"default_branch": "main", "visibility": "public", "archived": p.archived, "ci_config_path": p.ciConfig,
@@ -229,7 +264,8 @@ func (s *Server) getProject(w http.ResponseWriter, r *http.Request) {
 // project").
 func (s *Server) editProject(w http.ResponseWriter, r *http.Request) {
 	var wanted struct {
-		CIConfigPath *string `json:"ci_config_path"`
+		CIConfigPath  *string `json:"ci_config_path"`
+		VariablesRole *string `json:"ci_pipeline_variables_minimum_override_role"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&wanted); err != nil {
 		refuse(w, http.StatusBadRequest, "400 Bad request - "+err.Error())
@@ -243,6 +279,9 @@ func (s *Server) editProject(w http.ResponseWriter, r *http.Request) {
 	s.change(p.id, func(p *project) {
 		if wanted.CIConfigPath != nil {
 			p.ciConfig = *wanted.CIConfigPath
+		}
+		if wanted.VariablesRole != nil {
+			p.role = *wanted.VariablesRole
 		}
 	})
 	s.getProject(w, r)
