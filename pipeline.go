@@ -42,9 +42,39 @@ type Pipeline struct {
 	Job       int64         `bun:"job"`        // GitLab's ID of the job that began it; 0 when not known
 	Message   string        `bun:"message"`    // why it ended without an attempt, in words
 	Pinned    bool          `bun:"pinned"`     // Ref may still be in GitLab
+	Cancels   int           `bun:"cancels"`    // how often GitLab was asked to cancel it
 	CreatedAt time.Time     `bun:"created_at"`
 	SeenAt    *time.Time    `bun:"seen_at"` // when GitLab last reported on it
 	EndedAt   *time.Time    `bun:"ended_at"`
+
+	CancelledAt *time.Time `bun:"cancelled_at"` // when GitLab was last asked to cancel it
+}
+
+const (
+	// CancelledPause is how long a build waits whose job somebody cancelled in GitLab:
+	// long enough for them to cancel it here, too.
+	CancelledPause = 10 * time.Minute
+
+	firstCancelPause = 10 * time.Second
+	lastCancelPause  = 10 * time.Minute
+)
+
+// CancelledInGitLab reports whether a person cancelled the pipeline, and not the server.
+func (p Pipeline) CancelledInGitLab() bool {
+	return p.CancelledAt == nil && (p.Status == "canceled" || p.Status == "canceling")
+}
+
+// NextCancel returns when to ask GitLab to cancel it: at once, then at growing pauses,
+// since a job whose runner was killed stays "canceling" for an hour.
+func (p Pipeline) NextCancel() time.Time {
+	if p.CancelledAt == nil {
+		return time.Time{}
+	}
+	pause := firstCancelPause
+	for range p.Cancels - 1 {
+		pause = min(3*pause, lastCancelPause)
+	}
+	return p.CancelledAt.Add(pause)
 }
 
 // JobURL returns the page of the job that began the latest attempt; empty when it is

@@ -143,8 +143,15 @@ func (f *Forge) dispatchSome(ctx context.Context) (int, error) {
 // createPipeline asks GitLab for one pipeline. When nobody knows whether it was
 // made, the stored intention stays, and recoverPipelines looks for it.
 func (f *Forge) createPipeline(ctx context.Context, d store.Dispatched) error {
+	cancelled, err := f.cancelledByHand(ctx, d)
+	if err != nil {
+		return err
+	}
+	if cancelled {
+		return f.Store.UndispatchBuild(ctx, d.Pipeline.ID, store.Undispatched{Message: cancelledMessage, Site: true, Pause: buildbtw.CancelledPause})
+	}
 	var status buildbtw.PipelineStatus
-	err := f.pushBump(ctx, d)
+	err = f.pushBump(ctx, d)
 	if err == nil {
 		status, err = f.Client.CreatePipeline(ctx, f.pipelineRequest(d))
 	}
@@ -156,6 +163,35 @@ func (f *Forge) createPipeline(ctx context.Context, d store.Dispatched) error {
 	}
 	f.Log.WarnContext(ctx, "GitLab makes no pipeline for a build; it is tried again", "build", d.Build.ID, "project", d.Pipeline.Project, "error", err)
 	return f.Store.UndispatchBuild(ctx, d.Pipeline.ID, store.Undispatched{Message: buildbtw.MessageOf(err)})
+}
+
+// cancelledMessage is for who cancelled a job where it is not wanted any more, and who
+// does not know that a job that ends is begun again.
+const cancelledMessage = "Its job was cancelled in GitLab. It is built again after a pause; to end it, cancel the build here."
+
+// cancelledByHand reports whether a person has just cancelled the build's pipeline
+// before this one in GitLab. Its executor hands the build back before GitLab shows that.
+func (f *Forge) cancelledByHand(ctx context.Context, d store.Dispatched) (bool, error) {
+	all, err := f.Store.BuildPipelines(ctx, d.Build.ID)
+	if err != nil || len(all) < 2 {
+		return false, err
+	}
+	before := all[1] // of two; the first is the new one
+	switch before.State {
+	case buildbtw.PipelineCreated:
+		seen, err := f.Client.SeePipelines(ctx, []buildbtw.Pipeline{before})
+		if err != nil {
+			return false, nil // what GitLab cannot tell now holds up no build
+		}
+		before.Status = seen[before.ID].Status
+	case buildbtw.PipelineEnded:
+		if before.EndedAt == nil || f.Now().Sub(*before.EndedAt) >= buildbtw.CancelledPause {
+			return false, nil
+		}
+	case buildbtw.PipelineCreating:
+		return false, nil
+	}
+	return before.AttemptID != 0 && before.CancelledInGitLab(), nil
 }
 
 // pushBump makes the pipeline's branch of a build whose commit was made here for a higher

@@ -3,6 +3,7 @@ package forge_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -180,6 +181,7 @@ func TestPipelineFaults(t *testing.T) {
 		{"401 to a pipeline", create, gitlabtest.Status(401), true, []buildbtw.Status{scheduled, scheduled}},
 		{"403 to a pipeline", create, gitlabtest.Status(403), false, []buildbtw.Status{pending, pending}},
 		{"404 to a pipeline", create, gitlabtest.Status(404), false, []buildbtw.Status{pending, pending}},
+		{"too many pipelines", create, tooManyPipelines, true, []buildbtw.Status{scheduled, scheduled}},
 		{"429 to a pipeline", create, gitlabtest.TooMany(300), true, []buildbtw.Status{scheduled, scheduled}},
 		{"500 to a pipeline", create, gitlabtest.Status(500), true, []buildbtw.Status{scheduled, scheduled}},
 		{"HTML to a pipeline", create, gitlabtest.HTML(200), true, []buildbtw.Status{scheduled, scheduled}},
@@ -218,6 +220,13 @@ func TestPipelineFaults(t *testing.T) {
 			s.pipelines(2)
 		})
 	}
+}
+
+// tooManyPipelines is how GitLab's own limit of new pipelines answers: not with 429.
+func tooManyPipelines(_ *gitlabtest.Server, w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusBadRequest)
+	_, _ = w.Write([]byte(`{"message":{"base":["Too many pipelines created in the last minute. Try again later."]}}`))
 }
 
 func TestLostAnswerMakesNoSecondPipeline(t *testing.T) {
@@ -357,6 +366,96 @@ func TestCancelledBuildsEndTheirPipelines(t *testing.T) {
 	s.statuses(skipped, skipped)
 }
 
+// A weekend without runners: GitLab drops jobs, and the builds wait.
+func TestJobsThatNoRunnerTakesCostNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1)
+	for range 10 {
+		s.passes()
+		list := s.gitlab.Pipelines()
+		s.gitlab.DropJob(list[len(list)-1].ID)
+		s.Pass(t, "observe")
+		s.DB.Clock.Advance(time.Hour)
+	}
+	s.statuses(pending, pending)
+	if n := len(s.gitlab.Pipelines()); n != 10 {
+		t.Errorf("%d pipelines in ten hours, want one each", n)
+	}
+	events, err := s.DB.Events(t.Context(), store.EventFilter{})
+	s.must(err)
+	want := "No runner took its job in time: is one with the tag " + forge.DefaultRunnerTag + " online and not protected?"
+	if !slices.ContainsFunc(events, func(e store.EventRow) bool { return e.Message == want }) {
+		t.Errorf("no event says %q", want)
+	}
+	for _, b := range s.builds() {
+		if b.Retries != 0 {
+			t.Errorf("%s has used %d of its retries", b.Pkgbase, b.Retries)
+		}
+	}
+}
+
+// The executor hands its build back before GitLab shows that the job was cancelled.
+func TestAJobCancelledInGitLabIsNotBegunAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, observed := range []bool{false, true} {
+		s := newSite(t, 1)
+		s.passes()
+		p := s.pipelines(1)[0]
+		c, err := s.claim(p)
+		s.must(err)
+		s.gitlab.SetPipelineStatus(p.ID, "canceling")
+		s.DB.End(t, c, buildbtw.OutcomeReleased)
+		s.gitlab.SetPipelineStatus(p.ID, "canceled")
+		if observed {
+			s.Pass(t, "observe")
+		}
+		for range 3 {
+			s.DB.Clock.Advance(20 * time.Second)
+			_ = s.Loop("dispatch").Pass(t.Context())
+			_ = s.Loop("observe").Pass(t.Context())
+		}
+		for _, q := range s.gitlab.Pipelines()[1:] {
+			if q.Variables["BUILDBTW_COMMIT"] == p.Variables["BUILDBTW_COMMIT"] {
+				t.Errorf("observed first: %v; a minute later there is another pipeline", observed)
+			}
+		}
+		s.DB.Clock.Advance(2 * buildbtw.CancelledPause)
+		s.passes()
+		if n := len(s.gitlab.Pipelines()); n != 2 {
+			t.Errorf("observed first: %v; %d pipelines after the pause, want another one", observed, n)
+		}
+	}
+}
+
+// A job whose runner was killed stays "canceling" for an hour.
+func TestCancellingIsRepeatedAtGrowingPauses(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1)
+	s.passes()
+	p := s.pipelines(1)[0]
+	s.gitlab.SetPipelineStatus(p.ID, "running")
+	_, err := s.DB.CancelBuild(t.Context(), "alice", s.builds()[0].ID)
+	s.must(err)
+	if s.builds()[0].Status == scheduled {
+		_, err = s.DB.CancelBuild(t.Context(), "alice", s.builds()[1].ID)
+		s.must(err)
+	}
+	s.gitlab.Requests()
+	cancels := 0
+	for range 360 {
+		s.DB.Clock.Advance(10 * time.Second)
+		s.Pass(t, "observe")
+	}
+	for _, r := range s.gitlab.Requests() {
+		if strings.HasSuffix(r, "/cancel") {
+			cancels++
+		}
+	}
+	if cancels < 5 || cancels > 12 {
+		t.Errorf("GitLab was asked %d times in an hour to cancel it", cancels)
+	}
+}
+
 func TestJobRetriedByHandIsASecondAttempt(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1)
@@ -387,8 +486,8 @@ func TestWebhookLooksAtOnePipelineAtOnce(t *testing.T) {
 	s.must(s.Forge.HandlePipelineEvent(t.Context(), list[0].ID)) // twice
 	s.must(s.Forge.HandlePipelineEvent(t.Context(), 99999))      // not ours
 	s.Pass(t, "observe")
-	if asked := s.gitlab.Requests(); len(asked) != 1 {
-		t.Errorf("GitLab was asked %v, want one question", asked)
+	if asked := s.gitlab.Requests(); len(asked) != 2 || !strings.HasSuffix(asked[1], "/jobs") {
+		t.Errorf("GitLab was asked %v, want one question, and why the job failed", asked)
 	}
 	got := s.DB.Statuses(t, "space")
 	if got["a"] == got["b"] {

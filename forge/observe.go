@@ -80,18 +80,13 @@ func (f *Forge) Observe(ctx context.Context) error {
 			continue
 		}
 		list = append(list, p.Pipeline)
-		if !p.Wanted {
+		if !p.Wanted && !p.NextCancel().After(f.Now()) {
 			unwanted = append(unwanted, p.Pipeline)
 		}
 	}
 	failures := []error{unreadable}
-	for _, p := range unwanted {
-		if err := guard.Run(func() error { return f.Client.CancelPipeline(ctx, p) }); err != nil {
-			failures = append(failures, fmt.Errorf("cancel pipeline %d: %w", p.Number, err))
-			if !ofOneProject(err) {
-				break
-			}
-		}
+	if len(unwanted) > 0 {
+		failures = append(failures, f.cancel(ctx, unwanted))
 	}
 	if len(list) > 0 {
 		seen, err := f.Client.SeePipelines(ctx, list)
@@ -105,6 +100,22 @@ func (f *Forge) Observe(ctx context.Context) error {
 		return fmt.Errorf("observe the pipelines: %w", err)
 	}
 	return nil
+}
+
+// cancel asks GitLab to cancel pipelines.
+func (f *Forge) cancel(ctx context.Context, unwanted []buildbtw.Pipeline) error {
+	var asked []int64
+	var failures []error
+	for _, p := range unwanted {
+		asked = append(asked, p.ID)
+		if err := guard.Run(func() error { return f.Client.CancelPipeline(ctx, p) }); err != nil {
+			failures = append(failures, fmt.Errorf("cancel pipeline %d: %w", p.Number, err))
+			if !ofOneProject(err) {
+				break
+			}
+		}
+	}
+	return errors.Join(append(failures, f.Store.CancelAsked(ctx, asked))...)
 }
 
 // removeBranches removes the branches of pipelines that are over. One that GitLab

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"buildbtw"
 )
@@ -116,9 +117,10 @@ func (s *Store) PipelineCreated(ctx context.Context, id int64, st buildbtw.Pipel
 type Undispatched struct {
 	Message string // in words, for people
 
-	// Site says that all of GitLab is at fault: the build waits, and the
+	// Site is set when the site is at fault and not the build: that waits, and the
 	// failure does not count towards giving it up.
-	Site bool
+	Site  bool
+	Pause time.Duration // the least, when Site; it grows with each pipeline that comes to nothing
 }
 
 // UndispatchBuild ends a pipeline that could not be made, and makes its build
@@ -171,7 +173,11 @@ func (t *tx) endPipeline(ctx context.Context, p *buildbtw.Pipeline, why Undispat
 	}
 	c := change{cause: buildbtw.CauseLost, only: []buildbtw.Status{buildbtw.StatusScheduled}, actor: buildbtw.System, message: why.Message}
 	if why.Site {
-		return t.postpone(ctx, b.ID, firstPause, c)
+		var empty int
+		if err := t.get(ctx, &empty, "count_empty_pipelines", args{"build": b.ID}); err != nil {
+			return err
+		}
+		return t.postpone(ctx, b.ID, max(why.Pause, pause(empty-1)), c)
 	}
 	return t.tryAgain(ctx, b.ID, t.opts.MaxRetries, c)
 }
@@ -193,6 +199,18 @@ func (q *Reader) OpenPipelines(ctx context.Context) ([]OpenPipeline, error) {
 		return rows, fmt.Errorf("list open pipelines: %w", err)
 	}
 	return rows, nil
+}
+
+// CancelAsked records that GitLab was asked to cancel pipelines.
+func (s *Store) CancelAsked(ctx context.Context, ids []int64) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, "note_cancels", args{"pipelines": idList(ids), "now": t.now})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note the pipelines that GitLab was asked to cancel: %w", err)
+	}
+	return nil
 }
 
 // PinnedPipelines lists pipelines that have ended and whose refs may still be in
@@ -275,7 +293,11 @@ func (t *tx) see(ctx context.Context, p *buildbtw.Pipeline, st buildbtw.Pipeline
 		p.URL = st.URL
 	}
 	if st.Over {
-		return t.endPipeline(ctx, p, Undispatched{Message: st.Message})
+		why := Undispatched{Message: st.Message, Site: true}
+		if p.CancelledInGitLab() {
+			why.Pause = buildbtw.CancelledPause
+		}
+		return t.endPipeline(ctx, p, why)
 	}
 	return t.savePipeline(ctx, p, "status", "url", "seen_at")
 }

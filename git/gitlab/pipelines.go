@@ -51,7 +51,47 @@ func (c *Client) SeePipelines(ctx context.Context, list []buildbtw.Pipeline) (ma
 			unseen = append(unseen, p)
 		}
 	}
-	return seen, errors.Join(err, c.seeSingles(ctx, unseen, seen))
+	return seen, errors.Join(err, c.seeSingles(ctx, unseen, seen), c.explain(ctx, list, seen))
+}
+
+// explain adds GitLab's reason to the messages of pipelines that failed without an
+// attempt. What cannot be learned leaves the message as it is.
+func (c *Client) explain(ctx context.Context, list []buildbtw.Pipeline, seen map[int64]buildbtw.PipelineStatus) error {
+	asked := 0
+	for _, p := range list {
+		st := seen[p.ID]
+		if st.Status != "failed" || p.AttemptID != 0 || asked >= maxSingles {
+			continue
+		}
+		asked++
+		jobs, _, err := c.read.Jobs.ListPipelineJobs(int(p.ProjectID), int(p.Number), nil, gitlab.WithContext(ctx))
+		if err != nil {
+			return c.failed(ctx, err, "look at the jobs of pipeline %d of %s", p.Number, p.Project)
+		}
+		for _, job := range jobs {
+			if text := reason(job); text != "" {
+				st.Message = text
+				seen[p.ID] = st
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// reason returns why GitLab ended a job before a runner's script began, in words; empty
+// when it was nothing of the kind.
+func reason(job *gitlab.Job) string {
+	switch job.FailureReason {
+	case "stuck_or_timeout_failure", "runner_provisioning_timeout":
+		if len(job.TagList) == 0 {
+			return "No runner took its job in time: is one online that takes jobs without tags and is not protected?"
+		}
+		return fmt.Sprintf("No runner took its job in time: is one with the tag %s online and not protected?", strings.Join(job.TagList, " and "))
+	case "", "script_failure":
+		return ""
+	}
+	return "Its job failed before anything was built; GitLab says: " + strings.ReplaceAll(job.FailureReason, "_", " ") + "."
 }
 
 func projectsOf(list []buildbtw.Pipeline) []int64 {

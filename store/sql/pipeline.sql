@@ -18,6 +18,20 @@ WHERE build_id = :build
 ORDER BY id DESC
 LIMIT 1;
 
+-- name: count_empty_pipelines
+-- Those that ended without an attempt, since the last that had one.
+SELECT count(*)
+FROM pipelines
+WHERE build_id = :build
+  AND state = 'ended'
+  AND id > coalesce((SELECT max(id) FROM pipelines WHERE build_id = :build AND attempt_id <> 0), 0);
+
+-- name: note_cancels
+UPDATE pipelines
+SET cancels = cancels + 1,
+    cancelled_at = :now
+WHERE id IN (SELECT value FROM json_each(:pipelines));
+
 -- name: count_wanted_pipelines
 -- Of builds that still wait for what comes of them.
 SELECT count(DISTINCT b.id)

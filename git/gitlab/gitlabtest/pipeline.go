@@ -108,6 +108,7 @@ func (s *Server) pipelineRoutes() {
 	s.api("POST "+project+"/pipeline", Everything, s.createPipeline)
 	s.api("GET "+project+"/pipelines", ReadOnly, s.listPipelines)
 	s.api("GET "+project+"/pipelines/{pipeline}", ReadOnly, s.getPipeline)
+	s.api("GET "+project+"/pipelines/{pipeline}/jobs", ReadOnly, s.listJobs)
 	s.api("POST "+project+"/pipelines/{pipeline}/cancel", Everything, s.cancelPipeline)
 	s.AnswerQuery("pipelines", s.queryPipelines)
 	s.jobRoutes()
@@ -190,6 +191,10 @@ func (s *Server) createPipeline(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusBadRequest, map[string]any{"message": map[string]any{"base": []string{"Reference not found"}}})
 		return
 	}
+	if project.role == RoleNobody && len(asked.Variables) > 0 {
+		answer(w, http.StatusBadRequest, map[string]any{"message": map[string]any{"base": []string{"Insufficient permissions to set pipeline variables"}}})
+		return
+	}
 	p := pipeline{project: project.id, ref: asked.Ref, sha: sha, variables: map[string]string{}, created: s.now()}
 	for _, v := range asked.Variables {
 		p.variables[v.Key] = v.Value
@@ -260,6 +265,31 @@ func (s *Server) getPipeline(w http.ResponseWriter, r *http.Request) {
 	if p, ok := s.pipelineOf(w, r); ok {
 		answer(w, http.StatusOK, s.describePipeline(p))
 	}
+}
+
+// DropJob has the job of a pipeline fail because no runner took it, as GitLab does
+// after an hour when none with its tags is online.
+func (s *Server) DropJob(id int64) {
+	s.changePipeline(id, func(p *pipeline) {
+		p.setStatus("failed")
+		p.job.reason = "stuck_or_timeout_failure"
+	})
+}
+
+// listJobs lists the one job of a pipeline.
+func (s *Server) listJobs(w http.ResponseWriter, r *http.Request) {
+	p, ok := s.pipelineOf(w, r)
+	if !ok {
+		return
+	}
+	job := map[string]any{"id": p.job.id, "name": "build", "status": p.job.status, "failure_reason": nil, "tag_list": []string{}}
+	if p.job.reason != "" {
+		job["failure_reason"] = p.job.reason
+	}
+	if tag := p.variables["BUILDBTW_RUNNER_TAG"]; tag != "" {
+		job["tag_list"] = []string{tag}
+	}
+	answer(w, http.StatusOK, []any{job})
 }
 
 // cancelPipeline cancels a pipeline. A job that a runner executes is "canceling" until
