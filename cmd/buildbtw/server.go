@@ -94,7 +94,7 @@ func (s *server) join(ctx context.Context) error {
 	}
 	mirror.SetLinks(f.sourceLinks)
 	if !mirror.Confined(ctx) {
-		s.log.Warn("bubblewrap cannot be used: PKGBUILDs of plain directories without a .SRCINFO are evaluated without a sandbox; install bubblewrap and allow user namespaces")
+		s.log.Warn("bubblewrap cannot be used: plain directories need a .SRCINFO, since no PKGBUILD is run without it; install bubblewrap and allow user namespaces")
 	}
 	repos, err := pacmanrepo.Open(filepath.Join(f.dataDir, "repos"), pacmanrepo.Options{Tool: pacmanrepo.Tool(f.repoTool), Log: s.log})
 	if err != nil {

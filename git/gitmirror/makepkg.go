@@ -74,7 +74,10 @@ func (m *Mirror) printSrcinfo(ctx context.Context, files []file) ([]byte, error)
 	stdout, stderr := proc.NewHead(MaxSrcinfo), proc.NewTail(4<<10)
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	cmd, watch := m.sandboxed(ctx, dir, program, "--printsrcinfo")
+	cmd, watch, err := m.sandboxed(ctx, dir, program, "--printsrcinfo")
+	if err != nil {
+		return nil, err
+	}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	mark := "BUILDBTW_SRCINFO_IN=" + dir + "/" // a box that is ended while it is made can leave its inner half behind
 	cmd.Env = append(cmd.Env, mark)

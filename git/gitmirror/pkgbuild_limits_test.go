@@ -39,24 +39,19 @@ func TestAPkgbuildHasLimits(t *testing.T) {
 			"head -c 40M /dev/zero >/dev/shm/big; sleep 1000\n", "used more than 32 MiB of disk",
 		},
 	} {
-		for how, m := range map[string]*gitmirror.Mirror{"boxed": openMirror(t), "not boxed": withoutBubblewrap(t)} {
-			t.Run(name+" "+how, func(t *testing.T) {
-				t.Parallel()
-				if m.Confined(t.Context()) != (how == "boxed") {
-					t.Skip("bubblewrap is not installed or not allowed here")
-				}
-				if how == "not boxed" && (os.Geteuid() != 0 || strings.Contains(test.script, "/dev/shm")) {
-					t.Skip("without a box it is the machine's shared memory, and the tests' own user")
-				}
-				m.LimitPkgbuilds(limit.Limits{Memory: 300 << 20, Processes: 60, Disk: 32 << 20})
-				dir := t.TempDir()
-				write(t, filepath.Join(dir, "hello", "PKGBUILD"), test.script+testPKGBUILD)
-				err := syncDir(t, m, dir).Broken["hello"]
-				if err == nil || !strings.Contains(buildbtw.MessageOf(err), test.message) {
-					t.Errorf("got %v, want %q", err, test.message)
-				}
-			})
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, dir := openMirror(t), t.TempDir()
+			if !m.Confined(t.Context()) {
+				t.Skip("bubblewrap is not installed or not allowed here")
+			}
+			m.LimitPkgbuilds(limit.Limits{Memory: 300 << 20, Processes: 60, Disk: 32 << 20})
+			write(t, filepath.Join(dir, "hello", "PKGBUILD"), test.script+testPKGBUILD)
+			err := syncDir(t, m, dir).Broken["hello"]
+			if err == nil || !strings.Contains(buildbtw.MessageOf(err), test.message) {
+				t.Errorf("got %v, want %q", err, test.message)
+			}
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"buildbtw"
 	"buildbtw/internal/limit"
 	"buildbtw/internal/proc"
 )
@@ -27,28 +28,21 @@ const (
 )
 
 // sandboxed prepares a program that anybody may have written, to run in dir, and
-// the watch over it. It never runs as root. With bubblewrap it sees the system's
-// programs and dir and nothing else, has no network, can write to dir alone, makes
-// no user namespaces, and dies with all its children. Without, it runs
-// as the user nobody if this process is root's, else as its own user: see
-// Confined.
-func (m *Mirror) sandboxed(ctx context.Context, dir string, command ...string) (*exec.Cmd, limit.Watch) {
-	seenDir := dir
+// the watch over it. Bubblewrap shows it the system's programs and dir and nothing else,
+// without a network; it can write to dir alone, makes no user namespaces, is never
+// root, and dies with all its children. Where bubblewrap cannot be used nothing is run:
+// the error is Unavailable.
+func (m *Mirror) sandboxed(ctx context.Context, dir string, command ...string) (*exec.Cmd, limit.Watch, error) {
 	watch := limit.Watch{Limits: m.limits, Dirs: []string{dir}}
-	if box := m.bubblewrap(ctx); box != nil {
-		seenDir = boxDir
-		command = slices.Concat(box, []string{"--bind", dir, boxDir, "--bind", dir, "/tmp", "--bind", dir, "/dev/shm", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", boxDir, "--"}, command)
-		if os.Geteuid() != 0 && slices.Contains(box, "--map-root-user") {
-			watch.Become = box[:slices.Index(box, "--")]
-		}
-	} else if bash, err := m.findProgram("bash"); err == nil {
-		limits := m.limits
-		if os.Geteuid() != 0 {
-			limits.Processes = 0 // the kernel would count the user's others, too
-		}
-		command = append(limited(bash, limits, ""), command...)
+	box := m.bubblewrap(ctx)
+	if box == nil {
+		return nil, watch, buildbtw.Unavailable("the .SRCINFO is missing, older than the PKGBUILD or of another version, and a PKGBUILD is only run in bubblewrap, which cannot be used here; commit a .SRCINFO (makepkg --printsrcinfo > .SRCINFO), or install bubblewrap and allow user namespaces")
 	}
-	return unprivileged(ctx, dir, seenDir, command), watch
+	command = slices.Concat(box, []string{"--bind", dir, boxDir, "--bind", dir, "/tmp", "--bind", dir, "/dev/shm", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", boxDir, "--"}, command)
+	if os.Geteuid() != 0 && slices.Contains(box, "--map-root-user") {
+		watch.Become = box[:slices.Index(box, "--")]
+	}
+	return unprivileged(ctx, dir, boxDir, command), watch, nil
 }
 
 // limited returns the beginning of a command line that is held to limits.
@@ -71,9 +65,8 @@ func unprivileged(ctx context.Context, dir, home string, command []string) *exec
 	return cmd
 }
 
-// Confined reports whether bubblewrap keeps the PKGBUILDs of plain directories,
-// which must be executed to make a .SRCINFO, away from everything else. If not,
-// a server that does not run as root executes them with its own rights.
+// Confined reports whether bubblewrap can be used. If not, a plain directory without
+// a fitting .SRCINFO is a broken source: to make one its PKGBUILD would have to be run.
 func (m *Mirror) Confined(ctx context.Context) bool { return m.bubblewrap(ctx) != nil }
 
 // bubblewrap returns the command line up to the program's own directory, or nil
