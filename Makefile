@@ -24,6 +24,21 @@ setup: ## install everything that development and tests need (Debian, Arch)
 build: ## build all programs into bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(addprefix ./cmd/,$(COMMANDS))
 
+PREFIX ?= /usr/local
+PROGRAMS ?=
+
+.PHONY: install
+install: ## install what `make build` built, man pages, completions and units; DESTDIR=, PREFIX=/usr/local, PROGRAMS=
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' infrastructure/install.sh $(PROGRAMS)
+
+.PHONY: arch-packages
+arch-packages: ## build packages for Arch Linux with makepkg into tmp/arch
+	@infrastructure/packaging/arch.sh
+
+.PHONY: debian-packages
+debian-packages: build ## build packages for Debian with dpkg-deb into tmp/deb
+	@infrastructure/packaging/deb.sh
+
 .PHONY: demo
 demo: ## rebuild a changed library and all that needs it, on this machine, and stay up
 	@infrastructure/setup.sh demo

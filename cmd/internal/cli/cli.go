@@ -78,6 +78,8 @@ func prepare(root *cobra.Command) {
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return ReadEnvironment(cmd) }
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
+	root.DisableAutoGenTag = true
+	root.AddCommand(manCommand(root))
 	checkHelp(root)
 	wrapArgs(root)
 }
