@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/term"
 
@@ -74,6 +75,7 @@ type serveFlags struct {
 
 func serveCommand() *cobra.Command {
 	var f serveFlags
+	var check bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
@@ -96,10 +98,19 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
     buildbtw serve --sources gitlab:archlinux/packaging/packages --gitlab-url https://gitlab.archlinux.org`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if check {
+				if err := f.validate(); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), "The settings can be used.")
+				return err
+			}
 			return serve(cmd.Context(), f, cli.FromEnvironment(cmd.Flag("server-url")))
 		},
 	}
 	flags := cmd.Flags()
+	cli.ConfigFile(flags)
+	flags.BoolVar(&check, "check-config", false, "only check the settings, and exit")
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "address to listen on: HOST:PORT or unix:PATH; a socket passed by systemd wins")
 	flags.StringVar(&f.publicURL, "public-url", "", "URL under which people and workers reach the server (default: http:// and the address)")
 	flags.StringVar(&f.serverURL, "server-url", "", "old name of --public-url")
@@ -144,6 +155,35 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	cli.Word(flags, &f.logFormat, "log-format", "text", "text or json", "text", "json")
 	f.gitlab.register(flags)
 	f.oidc.register(flags)
+	cli.Secret(flags, "gitlab-token", "gitlab-webhook-secret", "oidc-client-secret", "session-key")
+	return cmd
+}
+
+// configCommand prints what serve would use.
+func configCommand() *cobra.Command {
+	serve := serveCommand()
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Print the settings that serve would use, and where each comes from",
+		Long: `Prints the settings that 'buildbtw serve' would use with the same flags, environment
+and file, as a file for --config. Secrets are masked.`,
+		Example: `  buildbtw config --config /etc/buildbtw/server.toml
+  buildbtw config --sources dir:./packages >server.toml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			text, err := cli.Settings(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprint(cmd.OutOrStdout(), text)
+			return err
+		},
+	}
+	serve.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Name != "check-config" {
+			cmd.Flags().AddFlag(f)
+		}
+	})
 	return cmd
 }
 

@@ -120,10 +120,14 @@ func wrapArgs(cmd *cobra.Command) {
 	}
 }
 
-// ReadEnvironment sets the flags that were not given from the environment. Run
-// does so for every command that has no PersistentPreRunE of its own.
+// ReadEnvironment sets the flags that were not given from the environment, and those that
+// are not there either from the file of --config. Run does so for every command that has no
+// PersistentPreRunE of its own.
 func ReadEnvironment(cmd *cobra.Command) error {
-	return fromEnvironment(cmd.Flags(), os.LookupEnv, os.ReadFile)
+	if err := fromEnvironment(cmd.Flags(), os.LookupEnv, os.ReadFile); err != nil {
+		return err
+	}
+	return fromConfig(cmd.Flags())
 }
 
 type usageError struct{ error }
@@ -247,10 +251,7 @@ func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool), r
 			failure = Usage(fmt.Errorf("environment variable %s: %w", name, err))
 			return
 		}
-		if f.Annotations == nil {
-			f.Annotations = map[string][]string{}
-		}
-		f.Annotations[environment] = []string{name}
+		annotate(f, environment, name)
 	})
 	return failure
 }
