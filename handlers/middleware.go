@@ -46,6 +46,8 @@ func (a *App) observe(c *fiber.Ctx) error {
 	}
 	level := slog.LevelInfo
 	switch {
+	case isRoutine(c.Path(), status):
+		level = slog.LevelDebug
 	case status == fiber.StatusServiceUnavailable: // passes by itself, as while sources are first read
 		level = slog.LevelWarn
 	case status >= fiber.StatusInternalServerError:
@@ -59,6 +61,20 @@ func (a *App) observe(c *fiber.Ctx) error {
 	}
 	a.Log.LogAttrs(c.UserContext(), level, "request", attrs...)
 	return nil
+}
+
+// isRoutine reports whether a request is one of those that machines and open pages repeat
+// all the time, to hear that nothing has changed: a line each would bury the others.
+func isRoutine(path string, status int) bool {
+	switch {
+	case status >= fiber.StatusBadRequest:
+		return false
+	case status == fiber.StatusNotModified, path == "/hints":
+		return true
+	case path == apiPrefix+"/worker/claim":
+		return status == fiber.StatusNoContent
+	}
+	return strings.HasPrefix(path, leases) && (strings.HasSuffix(path, "/heartbeat") || strings.HasSuffix(path, "/log"))
 }
 
 // leases is the path below which every address begins with a secret.

@@ -25,7 +25,7 @@ it as gitlab-runner's user, with the environment of gitlab-runner.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s.builders.Complete(1)
 			return machine.Doctor{
-				Program: program, Server: &s.server, Builders: &s.builders, LogFormat: s.logFormat, Secrets: s.secrets(),
+				Program: program, Server: &s.server, Builders: &s.builders, Log: s.log, Secrets: s.secrets(),
 				Directory: "state directory " + s.stateDir, CheckDirectory: s.checkState,
 			}.Run(cmd.Context(), cmd.OutOrStdout())
 		},

@@ -22,14 +22,14 @@ const program = "buildbtw-executor"
 // settings are the flags of all stages, which get them from the environment of
 // gitlab-runner.
 type settings struct {
-	server    machine.Server
-	builders  machine.Builders
-	name      string
-	stateDir  string
-	logFormat string
-	grace     time.Duration
-	patience  time.Duration
-	tail      int
+	server   machine.Server
+	builders machine.Builders
+	name     string
+	stateDir string
+	log      cli.LogFlags
+	grace    time.Duration
+	patience time.Duration
+	tail     int
 }
 
 func (s *settings) flags(f *pflag.FlagSet) {
@@ -37,7 +37,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	s.builders.Flags(f, "vm")
 	f.StringVar(&s.name, "name", "gitlab-"+machine.Hostname(), "name of this machine for the server; each needs its own")
 	f.StringVar(&s.stateDir, "state-dir", "/var/tmp/buildbtw-executor", "directory for jobs and their builds, for gitlab-runner's user alone")
-	cli.Word(f, &s.logFormat, "log-format", "text", "text or json", "text", "json")
+	s.log.Register(f)
 	cli.Time(f, &s.grace, "grace", 30*time.Second, 0, cli.Long, "how long before GitLab's time limit a build is ended, so that it can be reported")
 	cli.Time(f, &s.patience, "patience", time.Minute, 0, cli.Long, "how long prepare waits for a server that does not answer; gitlab-runner calls it three times")
 	cli.Number(f, &s.tail, "tail", 4096, 0, 1<<20, "bytes of the build's log that are repeated in GitLab's; the server has all of it")
@@ -45,7 +45,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 
 // client makes a client that repeats calls so.
 func (s *settings) client(backoff func(*slog.Logger) api.Backoff) (*api.Client, *slog.Logger, error) {
-	log, err := cli.NewLogger(os.Stderr, s.logFormat)
+	log, err := s.log.New(os.Stderr)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -20,7 +20,7 @@ with 1 when something is.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s.complete()
 			return machine.Doctor{
-				Program: program, Server: &s.server, Builders: &s.builders, LogFormat: s.logFormat, Secrets: s.server.Secrets(s.workDir),
+				Program: program, Server: &s.server, Builders: &s.builders, Log: s.log, Secrets: s.server.Secrets(s.workDir),
 				Directory: "work directory " + s.workDir, CheckDirectory: func() error { return machine.CheckDirectory(s.workDir) },
 			}.Run(cmd.Context(), cmd.OutOrStdout())
 		},

@@ -33,7 +33,7 @@ once.`,
   buildbtw-worker run --runner fake --name test-1`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := cli.NewLogger(cmd.ErrOrStderr(), s.logFormat)
+			log, err := s.log.New(cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}

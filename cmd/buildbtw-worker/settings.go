@@ -15,13 +15,14 @@ const program = "buildbtw-worker"
 
 // settings are the flags that run and doctor share.
 type settings struct {
-	server                   machine.Server
-	builders                 machine.Builders
-	name, workDir, logFormat string
-	labels                   []string
-	slots                    int
-	drain, keepFailed        time.Duration
-	exitWithParent           bool
+	server            machine.Server
+	builders          machine.Builders
+	name, workDir     string
+	log               cli.LogFlags
+	labels            []string
+	slots             int
+	drain, keepFailed time.Duration
+	exitWithParent    bool
 }
 
 func (s *settings) flags(f *pflag.FlagSet) {
@@ -31,7 +32,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringSliceVar(&s.labels, "labels", nil, "labels of this worker, for the server's limits")
 	cli.Number(f, &s.slots, "jobs", 1, 1, 1024, "builds at the same time")
 	f.StringVar(&s.workDir, "work-dir", "", "directory for builds, for this worker alone (default: buildbtw-worker-NAME in /var/tmp)")
-	cli.Word(f, &s.logFormat, "log-format", "text", "text or json", "text", "json")
+	s.log.Register(f)
 }
 
 // complete sets the defaults that follow from other settings.

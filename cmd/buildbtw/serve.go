@@ -64,7 +64,7 @@ type serveFlags struct {
 	debounce        time.Duration
 	maxRunning      int
 	caps            map[string]int
-	logFormat       string
+	log             cli.LogFlags
 	listenWorkers   string
 	workersURL      string
 	tlsCert, tlsKey string
@@ -152,7 +152,7 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	flags.StringVar(&f.tlsCert, "tls-cert", "", "file with the server's certificate and its chain (PEM); it speaks TLS then, and reads the file again when it changes")
 	flags.StringVar(&f.tlsKey, "tls-key", "", "file with the key of --tls-cert (PEM)")
 	flags.StringSliceVar(&f.trustedProxies, "trusted-proxies", nil, "addresses or networks of reverse proxies whose X-Forwarded-For or Forwarded is believed; unix for those that use the Unix socket")
-	cli.Word(flags, &f.logFormat, "log-format", "text", "text or json", "text", "json")
+	f.log.Register(flags)
 	f.gitlab.register(flags)
 	f.oidc.register(flags)
 	cli.Secret(flags, "gitlab-token", "gitlab-webhook-secret", "oidc-client-secret", "session-key")
@@ -310,7 +310,7 @@ func serve(ctx context.Context, f serveFlags, oldVariable bool) error {
 	if err := f.validate(); err != nil {
 		return err
 	}
-	log, err := cli.NewLogger(os.Stderr, f.logFormat)
+	log, err := f.log.New(os.Stderr)
 	if err != nil {
 		return err
 	}

@@ -4,15 +4,31 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+
+	"github.com/spf13/pflag"
 )
 
-// NewLogger makes a logger for a --log-format of text or json.
-func NewLogger(w io.Writer, format string) (*slog.Logger, error) {
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(w, nil)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(w, nil)), nil
+// LogFlags are how a program writes its log.
+type LogFlags struct{ Format, Level string }
+
+// Register adds --log-format and --log-level.
+func (l *LogFlags) Register(flags *pflag.FlagSet) {
+	Word(flags, &l.Format, "log-format", "text", "text or json", "text", "json")
+	Word(flags, &l.Level, "log-level", "info", "the least that is logged: debug, info, warn or error", "debug", "info", "warn", "error")
+}
+
+// New returns a logger that writes to w.
+func (l LogFlags) New(w io.Writer) (*slog.Logger, error) {
+	var o slog.HandlerOptions
+	if l.Level != "" {
+		var level slog.Level
+		if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+			return nil, Usage(fmt.Errorf("unknown log level %q; choose debug, info, warn or error", l.Level))
+		}
+		o.Level = level
 	}
-	return nil, Usage(fmt.Errorf("unknown log format %q; choose text or json", format))
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, &o)), nil
+	}
+	return slog.New(slog.NewTextHandler(w, &o)), nil
 }

@@ -16,10 +16,10 @@ import (
 
 // Doctor checks whether a machine is ready to build.
 type Doctor struct {
-	Program   string
-	Server    *Server
-	Builders  *Builders
-	LogFormat string
+	Program  string
+	Server   *Server
+	Builders *Builders
+	Log      cli.LogFlags
 
 	Secrets []string // files that no build may read; those that are not there do not matter
 
@@ -34,7 +34,7 @@ func (d Doctor) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	log, err := cli.NewLogger(os.Stderr, d.LogFormat)
+	log, err := d.Log.New(os.Stderr)
 	if err != nil {
 		return err
 	}
