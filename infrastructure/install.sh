@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 prefix=${DESTDIR:-}${PREFIX:-/usr/local}
 programs=("$@")
 if ((${#programs[@]} == 0)); then
-	programs=(bbtw buildbtw buildbtw-worker buildbtw-executor buildbtw-repo-updater)
+	programs=(bbtw buildbtw buildbtw-worker buildbtw-executor buildbtw-repo-updater buildbtw-signer)
 fi
 # A page's date is that of the commit, so that two builds of it are the same.
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}

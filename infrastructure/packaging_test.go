@@ -14,7 +14,7 @@ import (
 
 // programs are what packages are made of.
 func programs() []string {
-	return []string{"bbtw", "buildbtw", "buildbtw-worker", "buildbtw-executor", "buildbtw-repo-updater"}
+	return []string{"bbtw", "buildbtw", "buildbtw-worker", "buildbtw-executor", "buildbtw-repo-updater", "buildbtw-signer"}
 }
 
 // needSlow skips what compiles programs in a quick run, or needs programs that are missing.

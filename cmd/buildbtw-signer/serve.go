@@ -24,7 +24,8 @@ const requestTime = time.Minute
 
 func serveCommand() *cobra.Command {
 	var s settings
-	var socket, format string
+	var socket string
+	var log cli.LogFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Sign lists that arrive at a Unix socket",
@@ -37,7 +38,7 @@ socket and by its group: it is made with mode 0660.`,
 			if socket == "" {
 				return cli.Usage(errors.New("--listen is missing: the path of the socket"))
 			}
-			logger, err := cli.NewLogger(cmd.ErrOrStderr(), format)
+			logger, err := log.New(cmd.ErrOrStderr())
 			if err != nil {
 				return cli.Usage(err)
 			}
@@ -55,7 +56,7 @@ socket and by its group: it is made with mode 0660.`,
 	}
 	s.flags(cmd.Flags())
 	cmd.Flags().StringVar(&socket, "listen", "", "path of the socket")
-	cmd.Flags().StringVar(&format, "log-format", "text", "format of messages: text or json")
+	log.Register(cmd.Flags())
 	return cmd
 }
 

@@ -54,3 +54,4 @@ package buildbtw git "bubblewrap, makepkg" "server of buildbtw: rebuilds what de
 package buildbtw-worker "bubblewrap, curl, git, gnupg, makepkg, pacman-package-manager, fakeroot" qemu-system-x86 "worker of buildbtw: builds pacman packages"
 package buildbtw-executor "bubblewrap, curl, git, gnupg" "gitlab-runner, qemu-system-x86" "custom executor of gitlab-runner that builds for buildbtw"
 package buildbtw-repo-updater git "" "keeps clones of all package sources of a GitLab group fresh"
+package buildbtw-signer gnupg "" "signs releases of buildbtw by rules of its own"
