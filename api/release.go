@@ -121,6 +121,11 @@ func (c *Client) WithdrawRelease(ctx context.Context, id string, confirmed bool)
 	return r, c.send(ctx, http.MethodPatch, "/releases/"+url.PathEscape(id), EditRelease{State: "withdrawn", Confirmed: confirmed}, &r)
 }
 
+// Targets lists where packages are released to.
+func (c *Client) Targets(ctx context.Context) ([]Target, error) {
+	return pages[Target](ctx, c, "/targets", url.Values{})
+}
+
 // CheckTarget returns what is broken in a target.
 func (c *Client) CheckTarget(ctx context.Context, name string) (TargetCheck, error) {
 	var t TargetCheck

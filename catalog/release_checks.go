@@ -47,7 +47,7 @@ func (c *Catalog) addChecks(ctx context.Context, r *Release, units []release.Uni
 		u := &units[i]
 		for _, id := range r.built[u.Pkgbase] {
 			findings, checked := results[id]
-			if !checked && u.NotReady == "" && c.Checks.BlocksAny() {
+			if !checked && u.NotReady == "" && c.Checks.BlocksAny() && len(c.Bases) > 0 { // without a base nothing is compared
 				u.NotReady, u.Detail = release.Check, "its packages are not checked yet"
 			}
 			for _, f := range c.Checks.Shows(findings) {

@@ -160,7 +160,7 @@ func TestTheNewestResultTellsTheSonames(t *testing.T) {
 	}
 	s.get(t, "/packages/lib").wants(t, "[aria-labelledby=h-sonames]", "liblib.so=1-64")
 	// The base knows a package that its source does not tell of; app is known already.
-	s.get(t, "/search?q=liblib.so%3D1-64").wants(t, "[aria-labelledby=h-library]", "Linked by 2 packages", "app liblib.so", "viewer liblib.so=1-64 in the base")
+	s.get(t, "/search?q=liblib.so%3D1-64").wants(t, "[aria-labelledby=h-library]", "Linked by 2 packages", "app liblib.so", "viewer liblib.so=1-64 in core")
 	// The build is compared with the base when the buildspace has nothing older.
 	s.get(t, buildPath(s.build(t, "lib"))).wants(t, "[aria-labelledby=h-packages]", "0.9-1 in the base", "liblib.so=0-64 removed", "liblib.so=1-64 added")
 }

@@ -123,6 +123,11 @@ func pkgbaseNames(ctx context.Context, c *api.Client, _ string) ([]string, error
 	return namesOf(list, func(s api.Source) string { return s.Pkgbase }), err
 }
 
+func targetNames(ctx context.Context, c *api.Client, _ string) ([]string, error) {
+	list, err := c.Targets(ctx)
+	return namesOf(list, func(t api.Target) string { return t.Name }), err
+}
+
 func workerNames(ctx context.Context, c *api.Client, _ string) ([]string, error) {
 	list, err := c.Workers(ctx)
 	return namesOf(list, func(w api.Worker) string { return w.Name }), err

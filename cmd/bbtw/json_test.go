@@ -28,8 +28,8 @@ func commandLines() [][]string {
 		{"show", "work"},
 		{"watch", "work"},
 		{"wait", "work"},
-		{"diff", "work"},                 // has one iteration only
-		{"release", "work", "--dry-run"}, // the server has no base
+		{"diff", "work"}, // has one iteration only
+		{"release", "work", "--dry-run"},
 		{"release", "why", "work/app"},
 		{"release", "push", "work", "--remote", "file:///nowhere/{pkgbase}.git"},
 		{"overlaps", "work"},
@@ -57,7 +57,9 @@ func commandLines() [][]string {
 		{"workers", "forget", "one"}, // is connected
 		{"reproduce", "work/lib"},
 		{"open", "--no-browser"},
-		{"release", "sign", "1"}, // there is none
+		{"release", "sign", "1"},     // there is none
+		{"release", "withdraw", "1"}, // there is none
+		{"check", "stable"},
 		{"repo", "work"},
 		{"download", "work", "-d", "packages"},
 		{"release", "waive", "work", "hold", "lib", "--reason", "no"},

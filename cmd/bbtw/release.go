@@ -53,6 +53,7 @@ docs/release.md explains the rules.`,
 	cmd.Flags().BoolVar(&f.names, "names", false, "print the pkgbases that can go, one per line, and nothing else")
 	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	cmd.PersistentFlags().StringVar(&f.to, "to", "", "the target (default: the server's first)")
+	a.completeFlag(cmd, "to", targetNames)
 	cli.Number(cmd.PersistentFlags(), &f.iteration, "iteration", api.Latest, 0, cli.Many, "number of the iteration (default: the latest)")
 	cmd.AddCommand(a.releaseWhyCommand(&f), a.waiveCommand(), a.releaseSignCommand(), a.pushCommand(&f.iteration), a.withdrawCommand())
 	return cmd
@@ -150,6 +151,7 @@ there are any.`,
 			fmt.Fprintln(a.out, "nothing is broken in "+plain(t.Target))
 			return nil
 		},
+		ValidArgsFunction: a.complete(targetNames),
 	}
 }
 

@@ -195,7 +195,7 @@ func TestABombThroughTheDoorIsRefused(t *testing.T) {
 			for i := range 200 {
 				p.file(fmt.Sprintf("usr/lib/lib%d.so.1", i), manyNames(t, i))
 			}
-		}, nil, "sonames of more than", 64, false},
+		}, nil, "names of programs of more than", 64, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s.t = t

@@ -42,6 +42,10 @@ func TestEntriesSayWhatRepoAddWrote(t *testing.T) {
 			"depend = glibc", "depend = bar>=1", "makedepend = cmake", "provides = libfoo.so=2-64", "provides = api", "license = %NAME%",
 		}})
 		got, ok := kept(t, map[string][]byte{"core.db": db}, "core").Package("foo")
+		if len(got.SHA256) != 64 || got.Packed <= 0 { // of a file that is packed anew each time
+			t.Errorf("%s: digest %q of %d bytes", format, got.SHA256, got.Packed)
+		}
+		got.SHA256, got.Packed = "", 0
 		if d := cmp.Diff(want, got); d != "" || !ok {
 			t.Errorf("%s (-want +got):\n%s", format, d)
 		}

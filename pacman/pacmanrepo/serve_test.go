@@ -386,6 +386,8 @@ func TestOnlyDiskTouchesFiles(t *testing.T) {
 	harmless := map[string][]string{
 		"pacmanrepo.go": {"os.MkdirAll(", "os.Stat("}, // of the two directories; for the words of an error
 		"publish.go":    {"os.SameFile("},             // compares what was asked before
+		"generation.go": {"os.MkdirAll("},             // of its own directory, before there is a disk
+		"directory.go":  {"os.Stat("},                 // likewise
 	}
 	for _, name := range files {
 		if name == "disk.go" || strings.HasSuffix(name, "_test.go") {
