@@ -181,7 +181,7 @@ func (f *Forge) cancelledByHand(ctx context.Context, d store.Dispatched) (bool, 
 	case buildbtw.PipelineCreated:
 		seen, err := f.Client.SeePipelines(ctx, []buildbtw.Pipeline{before})
 		if err != nil {
-			return false, nil // what GitLab cannot tell now holds up no build
+			return false, nil //nolint:nilerr // what GitLab cannot tell now holds up no build
 		}
 		before.Status = seen[before.ID].Status
 	case buildbtw.PipelineEnded:

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -445,7 +446,7 @@ func TestVerdictsAreCounted(t *testing.T) {
 func TestACancelledComparisonStaysCancelled(t *testing.T) {
 	t.Parallel()
 	for _, running := range []bool{false, true} {
-		t.Run(fmt.Sprint(running), func(t *testing.T) {
+		t.Run(strconv.FormatBool(running), func(t *testing.T) {
 			t.Parallel()
 			db := comparing(t)
 			var ids []int64

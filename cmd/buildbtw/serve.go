@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -99,11 +100,7 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if check {
-				if err := f.validate(); err != nil {
-					return err
-				}
-				_, err := fmt.Fprintln(cmd.OutOrStdout(), "The settings can be used.")
-				return err
+				return f.check(cmd.OutOrStdout())
 			}
 			return serve(cmd.Context(), f, cli.FromEnvironment(cmd.Flag("server-url")))
 		},
@@ -157,6 +154,15 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	f.oidc.register(flags)
 	cli.Secret(flags, "gitlab-token", "gitlab-webhook-secret", "oidc-client-secret", "session-key")
 	return cmd
+}
+
+// check says whether the settings can be used.
+func (f serveFlags) check(out io.Writer) error {
+	if err := f.validate(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(out, "The settings can be used.")
+	return err
 }
 
 // configCommand prints what serve would use.

@@ -88,13 +88,9 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	mirror, err := gitmirror.Open(ctx, filepath.Join(f.dataDir, "sources.git"))
+	mirror, err := s.openMirror(ctx)
 	if err != nil {
 		return err
-	}
-	mirror.SetLinks(f.sourceLinks)
-	if !mirror.Confined(ctx) {
-		s.log.Warn("bubblewrap cannot be used: plain directories need a .SRCINFO, since no PKGBUILD is run without it; install bubblewrap and allow user namespaces")
 	}
 	repos, err := pacmanrepo.Open(filepath.Join(f.dataDir, "repos"), pacmanrepo.Options{Tool: pacmanrepo.Tool(f.repoTool), Log: s.log})
 	if err != nil {
@@ -162,6 +158,19 @@ func (s *server) join(ctx context.Context) error {
 		fetchAllow: f.fetchAllow, dataDir: f.dataDir, log: s.log,
 	}
 	return err
+}
+
+// openMirror opens the mirror of all sources.
+func (s *server) openMirror(ctx context.Context) (*gitmirror.Mirror, error) {
+	mirror, err := gitmirror.Open(ctx, filepath.Join(s.flags.dataDir, "sources.git"))
+	if err != nil {
+		return nil, err
+	}
+	mirror.SetLinks(s.flags.sourceLinks)
+	if !mirror.Confined(ctx) {
+		s.log.Warn("bubblewrap cannot be used: plain directories need a .SRCINFO, since no PKGBUILD is run without it; install bubblewrap and allow user namespaces")
+	}
+	return mirror, nil
 }
 
 // openTargets makes the targets of the settings those of the store.

@@ -181,7 +181,7 @@ func (m *Mirror) Changes(ctx context.Context, from, to string) (Changes, error) 
 		return c, err
 	}
 	for i, f := range files {
-		files[i].Path = visible(f.Path, maxDiffLine)
+		files[i].Path = visible(f.Path)
 	}
 	c.Files = slices.DeleteFunc(files, func(f ChangedFile) bool { return f.Path == pkgbuild })
 	return c, m.recipeDiff(ctx, &c, from, to)
@@ -289,13 +289,13 @@ func diffLines(text string) []DiffLine {
 			if _, rest, ok := strings.Cut(line, " +"); ok {
 				_, _ = fmt.Sscanf(rest, "%d", &after)
 			}
-			lines = append(lines, DiffLine{Kind: DiffPlace, Text: visible(line, maxDiffLine)})
+			lines = append(lines, DiffLine{Kind: DiffPlace, Text: visible(line)})
 			continue
 		}
 		if len(lines) == 0 || line == "" {
 			continue // the head
 		}
-		l := DiffLine{Kind: DiffKind(line[0]), Text: visible(line[1:], maxDiffLine)}
+		l := DiffLine{Kind: DiffKind(line[0]), Text: visible(line[1:])}
 		switch l.Kind {
 		case DiffAdded:
 			l.New = after
@@ -307,21 +307,21 @@ func diffLines(text string) []DiffLine {
 			l.Old, l.New = before, after
 			before, after = before+1, after+1
 		default: // "\ No newline at end of file"
-			l = DiffLine{Kind: DiffPlace, Text: visible(line, maxDiffLine)}
+			l = DiffLine{Kind: DiffPlace, Text: visible(line)}
 		}
 		lines = append(lines, l)
 	}
 	return lines
 }
 
-// visible returns a line of at most so many characters in which everything can be seen:
+// visible returns a line of at most maxDiffLine characters in which everything can be seen:
 // control and formatting characters, which could make a line look like another one, are
 // written as <U+202E>, and what is no UTF-8 as <FF>.
-func visible(s string, limit int) string {
+func visible(s string) string {
 	var b strings.Builder
 	n := 0
 	for len(s) > 0 {
-		if n == limit {
+		if n == maxDiffLine {
 			b.WriteString("…")
 			break
 		}

@@ -45,11 +45,11 @@ func sample(tb testing.TB) *directory.Directory {
 func words(hits []directory.Hit) []string {
 	var list []string
 	for _, h := range hits {
-		text := string(h.Kind) + " " + h.Name
+		names := []string{h.Name}
 		for _, e := range h.Also {
-			text += " + " + e.Name
+			names = append(names, e.Name)
 		}
-		list = append(list, text)
+		list = append(list, string(h.Kind)+" "+strings.Join(names, " + "))
 	}
 	return list
 }

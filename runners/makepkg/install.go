@@ -103,11 +103,11 @@ func (b *build) listInstalled(context.Context) (runners.Result, bool) {
 
 // from names the repositories, for the log.
 func (b *build) from() string {
-	words := "the iteration's repository"
+	names := []string{"the iteration's repository"}
 	for _, r := range b.options.InstallFrom {
-		words += ", " + r.Name
+		names = append(names, r.Name)
 	}
-	return words
+	return strings.Join(names, ", ")
 }
 
 // download fetches a file of a repository. Only the iteration's gets the worker's token.

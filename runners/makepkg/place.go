@@ -87,11 +87,12 @@ func (b *build) configuration() map[string]confFile {
 // pacmanConf names the repositories. The worker trusts the server that it builds for, whose
 // packages are not signed, and who named the others.
 func (b *build) pacmanConf() string {
-	conf := fmt.Sprintf("[options]\nArchitecture = %s\nSigLevel = Never\nHoldPkg =\n", b.job.Architecture)
+	var conf strings.Builder
+	fmt.Fprintf(&conf, "[options]\nArchitecture = %s\nSigLevel = Never\nHoldPkg =\n", b.job.Architecture)
 	for _, r := range b.repositories() {
-		conf += fmt.Sprintf("\n[%s]\nSigLevel = Never\nServer = %s\n", r.Name, r.URL)
+		fmt.Fprintf(&conf, "\n[%s]\nSigLevel = Never\nServer = %s\n", r.Name, r.URL)
 	}
-	return conf
+	return conf.String()
 }
 
 // pacmanWrapper returns the script that replaces pacman for makepkg: the real one
