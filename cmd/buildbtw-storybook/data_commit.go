@@ -28,7 +28,8 @@ func sourceCommits() views.SourceCommits {
 		Slug: "openssl", From: &from, To: commit("5d"), More: 1204, Behind: 2, ReverseURL: "/source/commits", DiffCut: true, MoreFiles: true,
 		Commits: []views.CommitLine{commit("5d"), hostileCommit(), commit("9e"), {ID: strings.Repeat("ab", 20), Missing: true}},
 		Files: []views.ChangedFile{
-			{Path: ".SRCINFO", Status: "changed", Before: 1320, After: 1324}, {Path: "ca-dir.patch", Status: "removed", Before: 904},
+			{Path: ".SRCINFO", Status: "changed", Before: 1320, After: 1324},
+			{Path: "ca-dir.patch", Status: "removed", Before: 904},
 			{Path: "keys/pgp/" + strings.Repeat("EFC0A467D613CB83C7ED6D30D894E2CE8B3D79F5", 3) + ".asc", Status: "added", After: 30 << 10},
 		},
 	}

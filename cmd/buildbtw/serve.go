@@ -119,9 +119,7 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	flags.StringVar(&f.commitURL, "commit-url", "", "address at which commits are shown, such as https://git.example.org/{source}/commit/{commit} (default: GitLab's, for --sources gitlab:GROUP)")
 	flags.StringSliceVar(&f.architectures, "architectures", []string{"x86_64"}, "architectures to build for")
 	flags.StringArrayVar(&f.baseRepos, "base-repo", nil, "a base repository as NAME=URL, in the order of pacman.conf; $repo and $arch are replaced (repeatable)")
-	flags.StringArrayVar(&f.targets, "target", []string{buildbtw.DefaultTarget}, "where packages are released to, as NAME[=served|directory:PATH][,after=OTHER][,sign=required,keys=FILE]; served under /repo/target/NAME (repeatable)")
-	flags.StringArrayVar(&f.checks, "check", nil, "KIND=blocking, KIND=shown or KIND=off: what a finding about built packages means; kinds are in docs/release.md (repeatable; default: empty=blocking, all others shown)")
-	flags.StringVar(&f.signer, "signer", "", "who is asked to sign what targets with sign=required get: unix:SOCKET of buildbtw-signer, ssh:HOST, or command:PROGRAM (default: packagers do, with 'bbtw release sign')")
+	f.registerRelease(flags)
 	cli.Time(flags, &f.basePeriod, "base-period", time.Hour, time.Second, 7*24*time.Hour, "time between looks at the base repositories")
 	flags.BoolVar(&f.baseline, "baseline", true, "compare failed builds with the base by themselves, in idle slots and at most a tenth of the busy ones; a buildspace can have it switched off")
 	flags.StringSliceVar(&f.prefer, "prefer", nil, preferUsage)
@@ -154,6 +152,13 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	f.oidc.register(flags)
 	cli.Secret(flags, "gitlab-token", "gitlab-webhook-secret", "oidc-client-secret", "session-key")
 	return cmd
+}
+
+// registerRelease adds the flags about what is released.
+func (f *serveFlags) registerRelease(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&f.targets, "target", []string{buildbtw.DefaultTarget}, "where packages are released to, as NAME[=served|directory:PATH][,after=OTHER][,sign=required,keys=FILE]; served under /repo/target/NAME (repeatable)")
+	flags.StringArrayVar(&f.checks, "check", nil, "KIND=blocking, KIND=shown or KIND=off: what a finding about built packages means; kinds are in docs/release.md (repeatable; default: empty=blocking, all others shown)")
+	flags.StringVar(&f.signer, "signer", "", "who is asked to sign what targets with sign=required get: unix:SOCKET of buildbtw-signer, ssh:HOST, or command:PROGRAM (default: packagers do, with 'bbtw release sign')")
 }
 
 // check says whether the settings can be used.
