@@ -64,23 +64,24 @@ upgrade_and_run() {
 	run_in_root "$root" "$@"
 }
 
-# install_released PROGRAM ARGUMENT...: installs the program's package from what was released
-# into an empty directory with pacman, and runs it.
-install_released() {
-	local root=$work/root-released
+# install_as_user PROGRAM ARGUMENT...: installs the program's package into an empty directory
+# with pacman, from what was released and the base, and runs it.
+install_as_user() {
+	local root=$work/root-user
 	rm -rf "$root" && mkdir -p "$root/var/lib/pacman" "$root/cache"
 	{
 		printf '[options]\nArchitecture = %s\nSigLevel = Never\n\n' "$(uname -m)"
-		printf '[stable]\nServer = %s/repo/target/stable/os/$arch\n' "$BUILDBTW_SERVER_URL"
+		printf '[stable]\nServer = %s/repo/target/stable/os/$arch\n\n' "$BUILDBTW_SERVER_URL"
+		printf '[base]\nServer = file://%s\n' "$work/base"
 	} >"$root/pacman.conf"
 	in_root "$root" -Sy "$1"
 	run_in_root "$root" "$@"
 }
 
-# upgrade_released PROGRAM ARGUMENT...: upgrades that directory with a plain pacman -Syu.
-upgrade_released() {
-	in_root "$work/root-released" -Syu
-	run_in_root "$work/root-released" "$@"
+# upgrade_user PROGRAM ARGUMENT...: upgrades that directory with a plain pacman -Syu.
+upgrade_user() {
+	in_root "$work/root-user" -Syu
+	run_in_root "$work/root-user" "$@"
 }
 
 # use_iteration ROOT ITERATION: writes the directory's pacman.conf.
