@@ -57,7 +57,7 @@ func (c *Catalog) checkView(ctx context.Context, arch string) (*checkView, error
 			i = read
 		}
 		v.all, v.listed = v.all && i.Unknown == "", v.listed && s.ListsFiles(e.Repo)
-		for _, soname := range i.Sonames {
+		for _, soname := range librariesOf(e.Provides, i.Sonames) {
 			v.libraries[soname] = true
 		}
 	}
@@ -66,6 +66,18 @@ func (c *Catalog) checkView(ctx context.Context, arch string) (*checkView, error
 	}
 	c.checked.by[arch] = v
 	return v, nil
+}
+
+// librariesOf returns the sonames of a package of the base: those of its libraries, as far as
+// anybody has looked into it, and those that its provides name.
+func librariesOf(provides, sonames []string) []string {
+	all := slices.Clone(sonames)
+	for _, text := range provides {
+		if _, ok := alpm.ParseSoname(text); ok {
+			all = append(all, text)
+		}
+	}
+	return all
 }
 
 // before returns the package of a name that the view has.

@@ -96,3 +96,11 @@ func TestALibraryThatExportsTheSameHoldsNobody(t *testing.T) {
 		}
 	}
 }
+
+func TestProvidedSonamesAreLibraries(t *testing.T) {
+	t.Parallel()
+	got := librariesOf([]string{"sh", "libc.so=6-64", "virtual=2"}, []string{"libm.so=6-64"})
+	if want := []string{"libm.so=6-64", "libc.so=6-64"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
