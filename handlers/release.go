@@ -64,7 +64,7 @@ func (a *App) releaseView(c *fiber.Ctx, r catalog.Release) (views.ReleasePage, e
 		v.Goes = append(v.Goes, views.ReleaseUnit{Pkgbase: pkgbase, Version: r.Versions[pkgbase], Pkgnames: r.Pkgnames[pkgbase]})
 	}
 	for _, h := range r.Held {
-		if h.Kind == release.NotBuilt {
+		if h.Kind == release.NotBuilt && r.Iteration.State == buildbtw.IterationReady {
 			v.Building++
 		}
 	}
