@@ -92,7 +92,7 @@ func (c *Catalog) Release(ctx context.Context, buildspace string, number int, ta
 	if err != nil {
 		return r, err
 	}
-	r.base, r.problem = view.base, release.Problem{Units: units, Waivers: waiversOf(r.Waivers), Owned: owned}
+	r.base, r.problem = view.base, release.Problem{Units: units, Waivers: waiversOf(r.Waivers, view.own), Owned: owned}
 	r.Result = view.base.Largest(r.problem)
 	r.Digest = r.digest()
 	return r, nil

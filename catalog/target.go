@@ -24,6 +24,7 @@ type targetView struct {
 	base     *release.Base
 	state    string                       // digest of the base repositories
 	has      map[string]map[string]string // by architecture and file name: digest, of its own packages
+	own      map[string]bool              // pkgnames of its own packages
 	provided map[string]bool              // names that packages of targets have or provide, and their sonames
 	sonames  map[string]bool
 	names    map[string]int             // by architecture: packages
@@ -105,7 +106,7 @@ const nameKey = "name "
 
 func (c *Catalog) fillView(ctx context.Context, v *targetView, layers []store.TargetRow, architectures []string) error {
 	v.has, v.provided, v.sonames, v.names = map[string]map[string]string{}, map[string]bool{}, map[string]bool{}, map[string]int{}
-	v.replaced = map[string]map[string]bool{}
+	v.replaced, v.own = map[string]map[string]bool{}, map[string]bool{}
 	views := make([]release.View, len(architectures))
 	var states strings.Builder
 	for i, arch := range architectures {
@@ -163,6 +164,7 @@ func (c *Catalog) layer(ctx context.Context, v *targetView, t store.TargetRow, a
 		digests[i] = p.SHA256
 		if own {
 			v.has[arch][p.Filename] = p.SHA256
+			v.own[p.Name] = true
 		}
 	}
 	interfaces, err := c.Store.InterfacesOfFiles(ctx, digests)
@@ -287,6 +289,9 @@ func (r *Release) digest() string {
 				fmt.Fprintf(&b, "\t%s %s %s\n", arch, f.Filename, f.SHA256)
 			}
 		}
+	}
+	for _, name := range r.Dropped {
+		fmt.Fprintf(&b, "without %s\n", name)
 	}
 	return textDigest(b.String())
 }

@@ -82,15 +82,21 @@ func meant(name string, known map[string]bool) string {
 	return "; did you mean " + strings.Join(names, " or ") + "?"
 }
 
-// waiversOf returns recorded waivers as the engine takes them.
-func waiversOf(list []buildbtw.Waiver) release.Waivers {
+// waiversOf returns recorded waivers as the engine takes them. Only packages that the target
+// has itself, in own, can leave it: one of the base stays there until its own tools remove
+// it, so that to drop it is to break it.
+func waiversOf(list []buildbtw.Waiver, own map[string]bool) release.Waivers {
 	var w release.Waivers
 	for _, one := range list {
 		switch one.Kind {
 		case buildbtw.WaiverBreak:
 			w.Break = append(w.Break, one.Name)
 		case buildbtw.WaiverDrop:
-			w.Drop = append(w.Drop, one.Name)
+			if own[one.Name] {
+				w.Drop = append(w.Drop, one.Name)
+			} else {
+				w.Break = append(w.Break, one.Name)
+			}
 		case buildbtw.WaiverHold:
 			w.Hold = append(w.Hold, one.Name)
 		case buildbtw.WaiverTogether:

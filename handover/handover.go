@@ -255,7 +255,11 @@ func (h *Handover) Advance(ctx context.Context) error {
 func (h *Handover) rests(release int64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.Now().Before(h.later[release])
+	if h.Now().Before(h.later[release]) {
+		return true
+	}
+	delete(h.later, release)
+	return false
 }
 
 func (h *Handover) rest(release int64) {

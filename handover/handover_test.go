@@ -387,3 +387,35 @@ func TestWhatTakesAwayTooMuchIsRefused(t *testing.T) {
 	f.restart()
 	f.release()
 }
+
+// A package that somebody drops leaves the target with the release; one of the base stays
+// there, and is only broken.
+func TestWhatIsDroppedLeaves(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "NAME other VERSION 1-1 DEPENDS lib")
+	f.release()
+	space, err := f.Store.Buildspace(t.Context(), "work")
+	f.must(err)
+	space.Settings.Exclude = buildbtw.Names{"app"}
+	_, err = f.Store.EditBuildspace(t.Context(), "alice", "work", store.Edit{Settings: &space.Settings})
+	f.must(err)
+	f.iterate("lib", "2")
+	_, err = f.Store.AddWaivers(t.Context(), "alice", "work", []buildbtw.Waiver{
+		{Kind: buildbtw.WaiverDrop, Name: "app", Reason: "nobody uses it"}, {Kind: buildbtw.WaiverDrop, Name: "other", Reason: "likewise"},
+	})
+	f.must(err)
+	set, err := f.Catalog.Release(t.Context(), "work", 0, "")
+	f.must(err)
+	if !slices.Equal(set.Goes, []string{"lib"}) || !slices.Equal(set.Dropped, []string{"app"}) {
+		t.Fatalf("goes %v, dropped %v", set.Goes, set.Dropped)
+	}
+	row := f.begin()
+	f.must(f.Advance(t.Context()))
+	now := f.state()
+	if f.row(row.ID).State != buildbtw.ReleaseReleased || now.target["app"] != nil || now.target["lib"].one("VERSION") != "2-1" {
+		t.Errorf("release %s; the target has %v", f.row(row.ID).State, now.target)
+	}
+	if _, err := os.Stat(filepath.Join(f.dir, "targets", "stable", "current", "os", "x86_64", "app-1-1-x86_64.pkg.tar.zst")); err == nil {
+		t.Error("the file is still there")
+	}
+}

@@ -72,7 +72,7 @@ func (h *Handover) handOver(ctx context.Context, id int64, target string) error 
 	if err != nil {
 		return err
 	}
-	err = h.write(ctx, t, g, pacmanrepo.NextGeneration{From: t.Generation, Add: add, Signatures: signatures})
+	err = h.write(ctx, t, g, pacmanrepo.NextGeneration{From: t.Generation, Add: add, Drop: set.Dropped, Signatures: signatures})
 	if err == nil {
 		return nil
 	}

@@ -32,6 +32,7 @@ jobs_succeeded() { [ "$(grep -c '^job .*: success$' "$work/gitlab.log")" = "$1" 
 iteration() { bbtw show demo --iteration "$1"; }
 
 say "Preparing 17 packages in $work/sources"
+alone
 rm -rf "$work" && mkdir -p "$work"
 cp -r "$here/sources" "$work/sources"
 projects=()

@@ -21,6 +21,7 @@ processes=()
 . "$here/lib.sh"
 
 say "Preparing 17 packages in $work/sources"
+alone
 rm -rf "$work" && mkdir -p "$work"
 cp -r "$here/sources" "$work/sources"
 for dir in "$work"/sources/*; do
@@ -53,6 +54,7 @@ BUILDBTW_INSTALL_FROM=base=file://$work/base \
 	--sources "dir:$work/sources" --workers 2 --sync-period 1s --debounce 1s >"$work/server.log" 2>&1 &
 processes+=($!)
 await_server $!
+check_machine
 
 say "What would a change of libcalc rebuild?"
 bbtw plan libcalc

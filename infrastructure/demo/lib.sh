@@ -19,6 +19,24 @@ stop() { # ends everything, the last one first
 trap stop EXIT
 trap 'exit 130' INT TERM
 
+# alone: ends the demo when another one uses its directory, or a server its address.
+alone() {
+	mkdir -p "$(dirname "$work")"
+	exec 9>"$work.lock"
+	flock -n 9 || die "another demo runs in $work; end it (Ctrl-C), or choose another directory and address: BUILDBTW_DEMO_DIR=/tmp/demo BUILDBTW_LISTEN=127.0.0.1:9000"
+	if curl -sS -o /dev/null --max-time 2 "$BUILDBTW_SERVER_URL/" 2>/dev/null; then
+		die "something answers at $BUILDBTW_SERVER_URL already; end it, or choose another address: BUILDBTW_LISTEN=127.0.0.1:9000"
+	fi
+}
+
+# check_machine: ends the demo, in words, when this machine cannot build.
+check_machine() {
+	buildbtw-worker doctor --name demo --work-dir "$work/doctor" >"$work/doctor.log" 2>&1 || {
+		cat "$work/doctor.log" >&2
+		die "builds cannot run on this machine: see above"
+	}
+}
+
 # commit SLUG CHANGE|- MESSAGE: puts the files of a change into a source.
 commit() {
 	local dir=$work/sources/$1

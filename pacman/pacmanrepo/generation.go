@@ -56,6 +56,7 @@ type NextGeneration struct {
 	Shown         int // number of the one that is shown now, after whose time its own comes; 0: none
 	Architectures []string
 	Add           []Adopted // take the place of all packages of the same pkgbases and pkgnames
+	Drop          []string  // pkgnames that leave, unless they are among Add
 
 	// Signatures are detached OpenPGP signatures by the SHA-256 of their files. With any,
 	// each file of Add needs one.
@@ -230,6 +231,11 @@ func (g *Generations) writeArchitecture(ctx context.Context, n NextGeneration, i
 		return nil, err
 	}
 	next := before.replaced(id, added)
+	for _, name := range n.Drop {
+		if e := next.entries[name]; e != nil && before != nil && before.entries[name] == e {
+			delete(next.entries, name)
+		}
+	}
 	paths := map[string]string{}
 	for _, i := range added {
 		paths[i.entry.name] = i.path
@@ -256,7 +262,7 @@ func (g *Generations) writeArchitecture(ctx context.Context, n NextGeneration, i
 	for which, kind := range kinds() {
 		path := filepath.Join(dir, archiveName(id.DB, kind))
 		write := next.archive(g.repos.packer, which)
-		if before != nil && len(added) == 0 {
+		if before != nil && len(added) == 0 && len(next.entries) == len(before.entries) {
 			write = g.copyOf(filepath.Join(beforeDir, archiveName(id.DB, kind)))
 		}
 		if err := writeDatabase(g.disk, path, write, modified); err != nil {
