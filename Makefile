@@ -70,7 +70,7 @@ dev: build ## run the server on the demo's sources and restart it when a file ch
 .PHONY: test
 test: ## install what is missing and run every test, with the race detector
 	@infrastructure/setup.sh test
-	CGO_ENABLED=1 $(TESTS) -race -timeout 30m ./...
+	CGO_ENABLED=1 $(TESTS) -race -timeout 50m ./...
 
 .PHONY: test-short
 test-short: ## run the tests that take a moment each, in a minute
