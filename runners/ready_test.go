@@ -31,6 +31,12 @@ func (l *safeLog) count(text string) int {
 	return strings.Count(l.text.String(), text)
 }
 
+func (l *safeLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // A worker says at once that its server does not answer, once and not at every try, and
 // that it is ready only when the server has answered; so it does when another machine
 // has its name.
@@ -63,13 +69,16 @@ func TestAWorkerIsReadyAfterTheFirstAnswer(t *testing.T) {
 	s.start(s.address)
 	waitFor(t, "the other machine", func() bool { return log.count("worker test-worker is connected from 10.0.0.9") > 0 })
 	if n := log.count("worker is ready"); n > 0 {
-		t.Errorf("it is ready without an answer:\n%s", &log.text)
+		t.Errorf("it is ready without an answer:\n%s", log)
 	}
 	s.change(func() { taken = false })
 	waitFor(t, "an answer", func() bool { return log.count("worker is ready") > 0 })
 	s.until("a claim that waits for work", func() bool { return s.claims[len(s.claims)-1].Wait > 0 })
-	if s.claims[0].Wait != 0 || log.count("worker is ready") != 1 || log.count("does not answer") != 1 {
-		t.Errorf("the first claim waits %d s; the log:\n%s", s.claims[0].Wait, &log.text)
+	s.mu.Lock()
+	wait := s.claims[0].Wait
+	s.mu.Unlock()
+	if wait != 0 || log.count("worker is ready") != 1 || log.count("does not answer") != 1 {
+		t.Errorf("the first claim waits %d s; the log:\n%s", wait, log)
 	}
 }
 
@@ -96,6 +105,6 @@ func TestAWorkerSaysOnceThatItIsDraining(t *testing.T) {
 	s.change(func() { draining = false })
 	waitFor(t, "the line that it gets builds", func() bool { return log.count("gets new builds again") == 1 })
 	if n := log.count(why); n != 1 {
-		t.Errorf("%d lines say that it is draining:\n%s", n, &log.text)
+		t.Errorf("%d lines say that it is draining:\n%s", n, log)
 	}
 }

@@ -19,7 +19,17 @@ type pacman struct {
 func newPacman(t *testing.T, section string) pacman {
 	t.Helper()
 	need(t, "pacman", "fakeroot")
-	p := pacman{root: t.TempDir()}
+	// Not TempDir, whose path may be too long for the sockets of gpg-agent (unix(7): 108 bytes).
+	root, err := os.MkdirTemp("", "pacman")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(root); err != nil {
+			t.Error(err)
+		}
+	})
+	p := pacman{root: root}
 	for _, dir := range []string{"var/lib/pacman", "cache", "hooks", "gnupg"} {
 		if err := os.MkdirAll(filepath.Join(p.root, dir), 0o755); err != nil {
 			t.Fatal(err)
