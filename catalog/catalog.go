@@ -72,7 +72,6 @@ type Catalog struct {
 	paths    pathDigests               // of the packages that could be released
 	checked  checkViews                // what built packages are compared with
 	overlaps *lru.Cache[int64, recent] // by iteration
-	pushed   pushed                    // what the form of a new buildspace suggests
 }
 
 type parsed struct {

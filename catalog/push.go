@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"buildbtw"
+	"buildbtw/git/gitmirror"
 	"buildbtw/store"
 )
 
@@ -31,11 +33,52 @@ type PushCause struct {
 // does not stand before all others for ever.
 const early = time.Hour
 
+// PushedBranch is a branch of a source, as a changeset names it, with the commit it has.
+type PushedBranch struct {
+	buildbtw.Changeset
+	Commit gitmirror.Commit
+}
+
+// PushedBranches returns the branches whose commits were made last, by the committer's date,
+// latest first, at most limit of them. A branch that stands where its source's base ref does
+// is left out.
+func (c *Catalog) PushedBranches(ctx context.Context, now time.Time, limit int) ([]PushedBranch, error) {
+	tips, err := c.Mirror.NewestTips(ctx, c.Revision())
+	if err != nil {
+		return nil, err
+	}
+	based := atBase(tips, c.BaseRef)
+	ids := make([]string, len(tips))
+	for i, t := range tips {
+		ids[i] = t.Commit
+	}
+	commits, err := c.Mirror.Commits(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	branches := make([]PushedBranch, 0, limit)
+	for _, t := range tips {
+		commit, known := commits[t.Commit]
+		if len(branches) == limit {
+			break
+		}
+		if !known || commit.Committed.After(now.Add(early)) || t.Ref != c.BaseRef && based[t.Slug].Commit == t.Commit {
+			continue
+		}
+		change := buildbtw.Changeset{Source: t.Slug, Ref: t.Ref}
+		if t.Ref == c.BaseRef {
+			change.Ref = ""
+		}
+		branches = append(branches, PushedBranch{change, commit})
+	}
+	return branches, nil
+}
+
 // Pushes returns the newest commits of all sources, by the committer's date, latest first: the
 // tips of branches and the commits of iterations, at most some hundred of each. Part of them
 // is described with what it caused by Causes.
 func (c *Catalog) Pushes(ctx context.Context, now time.Time) ([]Push, error) {
-	tips, err := c.Mirror.NewestTips(ctx, c.current.Load().revision)
+	tips, err := c.Mirror.NewestTips(ctx, c.Revision())
 	if err != nil {
 		return nil, err
 	}

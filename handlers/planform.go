@@ -308,7 +308,7 @@ const suggestedPushes = 8
 // addSuggested adds the branches with the newest commits that are no changesets yet. The
 // form works without them: what keeps them from being found is logged.
 func (a *App) addSuggested(c *fiber.Ctx, f *views.PlanForm) {
-	pushed, err := a.Catalog.Pushed(c.UserContext(), 2*suggestedPushes)
+	pushed, err := a.Catalog.PushedBranches(c.UserContext(), a.Now(), 2*suggestedPushes)
 	if err != nil && buildbtw.KindOf(err) != buildbtw.KindUnavailable && c.UserContext().Err() == nil {
 		a.Log.Warn("find the newest commits of sources", slog.Any("error", err))
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"buildbtw/catalog"
 	"buildbtw/git/gitmirror"
@@ -43,7 +44,7 @@ func TestTheNewestCommitsComeFirst(t *testing.T) {
 		if err := c.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		list, err := c.Pushed(t.Context(), 3)
+		list, err := c.PushedBranches(t.Context(), time.Unix(1_700_000_000+5*day, 0), 3)
 		var got []string
 		for _, p := range list {
 			got = append(got, p.Changeset.String()+": "+p.Commit.Subject)
@@ -55,4 +56,14 @@ func TestTheNewestCommitsComeFirst(t *testing.T) {
 	wants("curl/openssl-4: Try openssl 4", "curl: Update", "git: Rebuild")
 	pushTo(t, dir, "old", "main", 1_700_000_000+4*day, "Not any more")
 	wants("old: Not any more", "curl/openssl-4: Try openssl 4", "curl: Update")
+	// What claims to be of the future does not stand first for ever.
+	pushTo(t, dir, "git", "later", 1_700_000_000+300*day, "From a clock that is wrong")
+	wants("old: Not any more", "curl/openssl-4: Try openssl 4", "curl: Update")
+	// A branch that stands where the base does is nothing to choose.
+	pushTo(t, dir, "git", "same", 1_700_000_000+4*day+60, "Same")
+	cmd := exec.CommandContext(t.Context(), "git", "--git-dir", dir, "update-ref", "refs/sources/git/heads/main", "refs/sources/git/heads/same")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("git update-ref: %v\n%s", err, out)
+	}
+	wants("git: Same", "old: Not any more", "curl/openssl-4: Try openssl 4")
 }
