@@ -1,10 +1,8 @@
 package catalog
 
 import (
-	"cmp"
 	"context"
 	"maps"
-	"slices"
 	"strings"
 
 	"buildbtw"
@@ -61,23 +59,9 @@ const maxSlip = 2
 
 // meant suggests names that are written alike: "; did you mean libfoo?".
 func meant(name string, known map[string]bool) string {
-	type near struct {
-		name string
-		far  int
-	}
-	var list []near
-	for other := range maps.Keys(known) {
-		if far := editdistance.Between(name, other, maxSlip+1); far <= maxSlip {
-			list = append(list, near{other, far})
-		}
-	}
-	if len(list) == 0 {
+	names := editdistance.Nearest(name, maps.Keys(known), maxSlip, suggestedNames)
+	if len(names) == 0 {
 		return ""
-	}
-	slices.SortFunc(list, func(a, b near) int { return cmp.Or(a.far-b.far, strings.Compare(a.name, b.name)) })
-	names := make([]string, 0, suggestedNames)
-	for _, n := range list[:min(len(list), suggestedNames)] {
-		names = append(names, n.name)
 	}
 	return "; did you mean " + strings.Join(names, " or ") + "?"
 }

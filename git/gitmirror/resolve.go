@@ -1,7 +1,6 @@
 package gitmirror
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -114,14 +113,13 @@ func suggest(intro, wanted string, names []string) string {
 	if len(names) == 0 {
 		return intro + " none"
 	}
-	slices.SortStableFunc(names, func(a, b string) int {
-		far := max(len(wanted), len(a), len(b))
-		return cmp.Or(editdistance.Between(wanted, a, far)-editdistance.Between(wanted, b, far), strings.Compare(a, b))
-	})
+	farthest := len(wanted)
+	for _, name := range names {
+		farthest = max(farthest, len(name))
+	}
 	more := ""
 	if len(names) > maxSuggestions {
 		more = fmt.Sprintf(" and %d more", len(names)-maxSuggestions)
-		names = names[:maxSuggestions]
 	}
-	return intro + " " + strings.Join(names, ", ") + more
+	return intro + " " + strings.Join(editdistance.Nearest(wanted, slices.Values(names), farthest, maxSuggestions), ", ") + more
 }

@@ -1,6 +1,31 @@
 // Package editdistance compares names that people may have mistyped.
 package editdistance
 
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// Nearest returns the names that are at most most changes away from the wanted one, as
+// Between counts them: the nearest first, of equally near ones by the alphabet, and at most
+// limit of them.
+func Nearest(wanted string, names iter.Seq[string], most, limit int) []string {
+	far := map[string]int{}
+	for name := range names {
+		if n := Between(wanted, name, most); n <= most {
+			far[name] = n
+		}
+	}
+	list := make([]string, 0, len(far))
+	for name := range far {
+		list = append(list, name)
+	}
+	slices.SortFunc(list, func(a, b string) int { return cmp.Or(far[a]-far[b], strings.Compare(a, b)) })
+	return list[:min(len(list), limit)]
+}
+
 // Between returns the number of bytes to be inserted, removed, replaced or
 // swapped with their neighbour to turn a into b (optimal string alignment: Boytsov
 // 2011, "Indexing methods for approximate dictionary searching", 2.1), or any

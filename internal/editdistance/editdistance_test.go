@@ -1,6 +1,7 @@
 package editdistance_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +36,26 @@ func TestBetween(t *testing.T) {
 			if got := editdistance.Between(c.a, c.b, 1); got <= 1 {
 				t.Errorf("%q to %q, at most 1: %d", c.a, c.b, got)
 			}
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	t.Parallel()
+	names := []string{"curry", "carl", "curl", "crul", "git", "curls", "curl"}
+	for _, c := range []struct {
+		wanted      string
+		most, limit int
+		want        []string
+	}{
+		{"curl", 0, 9, []string{"curl"}},
+		{"curl", 1, 9, []string{"curl", "carl", "crul", "curls"}},
+		{"curl", 2, 9, []string{"curl", "carl", "crul", "curls", "curry"}},
+		{"curl", 2, 2, []string{"curl", "carl"}},
+		{"openssl", 2, 9, []string{}},
+	} {
+		if got := editdistance.Nearest(c.wanted, slices.Values(names), c.most, c.limit); !slices.Equal(got, c.want) {
+			t.Errorf("Nearest(%q, %d, %d) = %q, want %q", c.wanted, c.most, c.limit, got, c.want)
 		}
 	}
 }

@@ -166,13 +166,16 @@ const farthest = 3
 
 // nearest names the setting that may be meant, for the end of a sentence.
 func nearest(name string, flags *pflag.FlagSet) string {
-	words, best := "", farthest+1
+	var names []string
 	flags.VisitAll(func(f *pflag.Flag) {
-		if d := editdistance.Between(name, f.Name, farthest+1); d < best && !f.Hidden && f.Name != configFlag && f.Name != "help" {
-			words, best = "; do you mean "+f.Name+"?", d
+		if !f.Hidden && f.Name != configFlag && f.Name != "help" {
+			names = append(names, f.Name)
 		}
 	})
-	return words
+	for _, meant := range editdistance.Nearest(name, slices.Values(names), farthest, 1) {
+		return "; do you mean " + meant + "?"
+	}
+	return ""
 }
 
 // lineOf returns the number of the line that sets a name, from 1.
