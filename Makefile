@@ -12,7 +12,7 @@ TESTS := $(GO) tool -modfile=tools/go.mod gotestsum --format pkgname --format-ic
 
 # The race detector watches all of our code and of Go's libraries, but not the inside of
 # SQLite, which is C translated to Go: with it the tests of the store take 5 times as long.
-RACE := -race -gcflags='modernc.org/sqlite/lib=-race=false' -gcflags='modernc.org/libc=-race=false'
+RACE := -race $(foreach p,sqlite/lib libc memory,-gcflags='modernc.org/$(p)=-race=false')
 
 export CGO_ENABLED ?= 0
 
