@@ -222,6 +222,52 @@ func TestKilledRunner(t *testing.T) {
 	}
 }
 
+// A network that is away for longer than a lease costs nothing: the build goes on, its
+// result is taken, and there is one attempt.
+func TestNetworkThatIsAwayForLongerThanALease(t *testing.T) {
+	t.Parallel()
+	for name, wish := range map[string]string{
+		"ends meanwhile":         "sleep=2s\nsize=100000",
+		"goes on, and ends then": "sleep=12s",
+		"fails meanwhile":        "sleep=2s\noutcome=failed",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSiteWithLease(t, map[string]string{"tool": wish}, "2s")
+			wire, err := cmdtest.NewWire(t.Context(), strings.TrimPrefix(s.server.URL, "http://"))
+			s.must(err)
+			defer wire.Close()
+			s.runner.Env = append(s.runner.Env, "BUILDBTW_SERVER_URL="+wire.URL())
+			go func() {
+				s.until("the build has begun", func() bool {
+					list, err := s.client.Attempts(t.Context(), s.build("tool").ID)
+					return err == nil && len(list) == 1 && list[0].LogSize > 0
+				})
+				wire.Cut()
+				s.until("the lease has run out", func() bool { return s.outcome("tool") == buildbtw.OutcomeLost })
+				wire.Mend()
+			}()
+			state, status := "success", buildbtw.StatusBuilt
+			if strings.Contains(wish, "failed") {
+				state, status = "failed", buildbtw.StatusFailed
+			}
+			if result := s.play(s.job("tool"), nil); result.State != state {
+				t.Errorf("%+v\n%s", result, s.log)
+			}
+			attempts, err := s.client.Attempts(t.Context(), s.build("tool").ID)
+			s.must(err)
+			if b := s.build("tool"); b.Status != status || b.Retries != 0 || len(attempts) != 1 {
+				t.Errorf("the build is %+v, of attempts %+v", b, attempts)
+			}
+			events, err := s.client.Events(t.Context(), api.EventFilter{})
+			s.must(err)
+			if !slices.ContainsFunc(events, func(e api.Event) bool { return e.Cause == buildbtw.CauseReturned }) {
+				t.Error("the lease did not run out")
+			}
+		})
+	}
+}
+
 // withStandIn has the runner build in virtual machines that a stand-in of vmexec
 // makes.
 func (s *site) withStandIn(fault, script string) {
