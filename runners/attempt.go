@@ -291,7 +291,7 @@ func (t *attempt) upload(ctx context.Context, files []File) (api.FinishRequest, 
 			return finishRequest(resultOf(t.job.Job, context.Cause(ctx)), nil), t.lease.ended()
 		}
 		result := Infrastructure("%s could not be uploaded: %v", f.Name, err)
-		if kind := buildbtw.KindOf(err); kind == buildbtw.KindInvalid || kind == buildbtw.KindTooLarge {
+		if kind := buildbtw.KindOf(err); !api.Foreign(err) && (kind == buildbtw.KindInvalid || kind == buildbtw.KindTooLarge) {
 			result = Failed("the server refused %s: %v", f.Name, err)
 		}
 		t.spool.Printf("%s: %s", result.Outcome, result.Message)
@@ -312,7 +312,7 @@ func (t *attempt) finish(request api.FinishRequest) (buildbtw.Status, error) {
 	}
 	request.Reason = clip(request.Reason)
 	answer, err := t.finishUntilAnswered(ctx, request)
-	if err != nil && request.Outcome == buildbtw.OutcomeBuilt && buildbtw.KindOf(err) == buildbtw.KindInvalid {
+	if err != nil && request.Outcome == buildbtw.OutcomeBuilt && buildbtw.KindOf(err) == buildbtw.KindInvalid && !api.Foreign(err) {
 		refused := finishRequest(Failed("%s", clip("the server refused the result: "+err.Error())), nil)
 		refused.Installed = request.Installed
 		request = refused
@@ -324,7 +324,7 @@ func (t *attempt) finish(request api.FinishRequest) (buildbtw.Status, error) {
 func (t *attempt) finishUntilAnswered(ctx context.Context, request api.FinishRequest) (api.FinishAnswer, error) {
 	for {
 		answer, err := t.agent.Client.Finish(ctx, t.job.Lease, request)
-		if err == nil || ctx.Err() != nil || !api.Temporary(err) {
+		if err == nil || ctx.Err() != nil || !api.Temporary(err) && !api.Foreign(err) {
 			return answer, err
 		}
 		t.log.Warn("the result is reported again", "error", err)
