@@ -50,6 +50,9 @@ func TestJobBuildsAndReports(t *testing.T) {
 	if strings.Contains(log, token) {
 		t.Error("the token is in the job's log")
 	}
+	if strings.Contains(log, "level=") {
+		t.Errorf("lines for programs are in the job's log:\n%s", log)
+	}
 	full, err := s.client.Log(t.Context(), api.LogRequest{Build: b.ID})
 	s.must(err)
 	text, err := io.ReadAll(full)
@@ -188,14 +191,47 @@ func TestBuildThatTheServerStops(t *testing.T) {
 }
 
 // A build is ended before GitLab's time limit, so that it can be reported.
+// What GitLab's limit for a job ends has not failed: the server lets it run for longer.
 func TestTimeLimit(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, map[string]string{"tool": "outcome=hang"})
-	raw := bytes.Replace(s.response("tool", nil), []byte(`"timeout":60`), []byte(`"timeout":6`), 1)
-	job := s.parse(raw)
-	result := s.play(job, nil)
-	if result.Reason != "script_failure" || result.ExitCode != 124 || s.outcome("tool") != buildbtw.OutcomeTimedOut {
+	job := func(seconds string) gitlabrunner.Job {
+		return s.parse(bytes.Replace(s.response("tool", nil), []byte(`"timeout":60`), []byte(`"timeout":`+seconds), 1))
+	}
+	result := s.play(job("6"), nil)
+	if result.Reason != "runner_system_failure" || s.outcome("tool") != buildbtw.OutcomeInfrastructure || s.build("tool").Status != buildbtw.StatusPending {
 		t.Errorf("%+v, %s", result, s.outcome("tool"))
+	}
+	for _, words := range []string{"which is GitLab's limit for this job", "the server lets builds run for 12h0m0s"} {
+		if !strings.Contains(s.log.String(), words) {
+			t.Errorf("the job's log has no %q", words)
+		}
+	}
+	attempts := s.build("tool").Attempts
+	result = s.play(job("3"), nil)
+	if result.Reason != "runner_system_failure" || slices.Contains(result.Stages(), "build_script") || !strings.Contains(s.log.String(), "nothing can be built") {
+		t.Errorf("a job that has no time: %+v", result)
+	}
+	if got := s.build("tool").Attempts; got != attempts {
+		t.Errorf("a job that has no time made attempt %d", got)
+	}
+}
+
+// A machine without room takes no job: that costs no attempt.
+func TestFullDiskTakesNoJob(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, map[string]string{"tool": ""})
+	s.must(os.MkdirAll(s.path("state"), 0o700))
+	if err := syscall.Mount("tmpfs", s.path("state"), "tmpfs", 0, "size=100m,mode=700"); err != nil {
+		t.Skipf("nothing can be mounted here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(s.path("state"), syscall.MNT_DETACH) })
+	result := s.play(s.job("tool"), nil)
+	if result.Reason != "runner_system_failure" || slices.Contains(result.Stages(), "build_script") || !strings.Contains(s.log.String(), "a build needs at least 256 MiB to begin") {
+		t.Errorf("%+v", result)
+	}
+	if b := s.build("tool"); b.Attempts != 0 || b.Status != buildbtw.StatusPending {
+		t.Errorf("the build is %s after %d attempts", b.Status, b.Attempts)
 	}
 }
 
@@ -215,6 +251,13 @@ func TestKilledRunner(t *testing.T) {
 	s.until("the build is handed back", func() bool { return s.build("tool").Status == buildbtw.StatusPending })
 	if got := s.outcome("tool"); got != buildbtw.OutcomeReleased {
 		t.Errorf("the attempt is %s\n%s", got, runner.Log())
+	}
+	left := s.path("tmp/custom-executor1")
+	s.must(os.Mkdir(left, 0o700))
+	for _, name := range []string{"response.json", "script.sh"} {
+		text, err := os.ReadFile(file)
+		s.must(err)
+		s.must(os.WriteFile(filepath.Join(left, name), text, 0o600))
 	}
 	result := s.play(s.job("tool"), nil)
 	if result.State != "success" || !strings.Contains(s.log.String(), "cleaned up after job") {

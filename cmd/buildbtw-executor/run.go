@@ -109,6 +109,7 @@ func (s *settings) execute(ctx context.Context, e execution) (runners.Report, er
 	report, err := agent.RunSingle(ctx, runners.Single{
 		Build: e.job.Build, Pipeline: e.job.Pipeline, Job: e.job.ID, Commit: e.job.Commit, Slot: e.slot,
 		Deadline: s.deadline(e.state),
+		Limit:    fmt.Sprintf("GitLab's limit for this job (less --grace %s): raise the runner's maximum job timeout and the timeout of the project's CI/CD settings", s.grace),
 		Leased:   func(leased api.Job) error { return s.leased(e, leased) },
 	})
 	if err != nil {
@@ -132,6 +133,9 @@ func (s *settings) deadline(st state) time.Time {
 func (s *settings) leased(e execution, job api.Job) error {
 	say("building %s %s for %s, attempt %d", job.Pkgbase, job.Version, job.Architecture, job.Attempt)
 	say("log and packages: %s", s.buildURL(job.BuildID))
+	if left, most := time.Until(s.deadline(e.state)), time.Duration(job.TimeoutSeconds*float64(time.Second)); !e.state.Until.IsZero() && (most == 0 || left < most) {
+		say("warning: GitLab's limit leaves this job %s; the server's limit for a build is %s (0s: none)", left.Round(time.Second), most)
+	}
 	e.state.Lease = job.Lease
 	return e.dir.writeState(e.state)
 }

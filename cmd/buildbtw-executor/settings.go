@@ -45,9 +45,12 @@ func (s *settings) flags(f *pflag.FlagSet) {
 
 // client makes a client that repeats calls so.
 func (s *settings) client(backoff func(*slog.Logger) api.Backoff) (*api.Client, *slog.Logger, error) {
-	log, err := s.log.New(os.Stderr)
-	if err != nil {
-		return nil, nil, err
+	log := slog.New(jobLog{})
+	if s.log.Format == "json" || s.log.Level == "debug" {
+		var err error
+		if log, err = s.log.New(os.Stderr); err != nil {
+			return nil, nil, err
+		}
 	}
 	client, err := s.server.Client(program, log, backoff(log))
 	return client, log, err
