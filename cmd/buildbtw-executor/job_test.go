@@ -311,6 +311,55 @@ func TestNetworkThatIsAwayForLongerThanALease(t *testing.T) {
 	}
 }
 
+// Two gitlab-runners with state directories of their own do not shoot each other's builds
+// down: by default each has a name of its own, and a name that both were given is the one's
+// who had it first.
+func TestExecutorsWithStateDirectoriesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, map[string]string{"one": "outcome=hang", "two": "", "three": ""})
+	env := slices.Clone(s.runner.Env)
+	second := func(job gitlabrunner.Job, more ...string) gitlabrunner.Result {
+		t.Helper()
+		runner := s.runner
+		runner.Env = append(slices.Clone(env), append([]string{"BUILDBTW_STATE_DIR=" + s.path("state2")}, more...)...)
+		return runner.Play(job, nil, s.log)
+	}
+	for _, test := range []struct {
+		names    []string
+		other    string
+		succeeds bool
+	}{
+		{nil, "two", true},
+		{[]string{"BUILDBTW_NAME=shared"}, "three", false},
+	} {
+		s.runner.Env = append(slices.Clone(env), test.names...)
+		cancel, first := make(chan string, 1), make(chan gitlabrunner.Result, 1)
+		job := s.job("one")
+		go func() { first <- s.runner.Play(job, cancel, s.log) }()
+		running := func() bool { return s.build("one").Status == buildbtw.StatusBuilding }
+		s.until("the first one builds", running)
+		attempts := s.build("one").Attempts
+		result := second(s.job(test.other), test.names...)
+		if (result.State == "success") != test.succeeds {
+			t.Errorf("%v: the second executor: %+v\n%s", test.names, result, s.log)
+		}
+		if b := s.build("one"); !running() || b.Attempts != attempts {
+			t.Errorf("%v: the first build is %s, attempt %d", test.names, b.Status, b.Attempts)
+		}
+		cancel <- gitlabrunner.Canceled
+		<-first
+		s.until("the first one is handed back", func() bool { return s.build("one").Status == buildbtw.StatusPending })
+	}
+	if b := s.build("three"); b.Attempts != 0 || !strings.Contains(s.log.String(), "worker shared is connected from") || !strings.Contains(s.log.String(), "--name") {
+		t.Errorf("the second of a name made %d attempts:\n%s", b.Attempts, s.log)
+	}
+	workers, err := s.client.Workers(t.Context())
+	s.must(err)
+	if len(workers) != 3 || workers[0].Name == workers[1].Name || !strings.HasPrefix(workers[0].Name, "gitlab-") {
+		t.Errorf("workers %+v", workers)
+	}
+}
+
 // withStandIn has the runner build in virtual machines that a stand-in of vmexec
 // makes.
 func (s *site) withStandIn(fault, script string) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/cmd/internal/machine"
 	"buildbtw/runners"
 )
 
@@ -32,7 +34,7 @@ SCRIPT, which GitLab has made of the job, is never executed.`,
 		case "build_script", "step_script":
 			return build(cmd.Context(), s)
 		case "prepare_script":
-			say("%s %s on %s", program, cli.Version(), s.name)
+			say("%s %s on %s", program, cli.Version(), cmp.Or(s.name, machine.Hostname()))
 		case "get_sources":
 			say("the source is fetched inside the isolation; nothing is checked out here")
 		default: // there is nothing to do, and no stage of a future runner may fail
@@ -98,8 +100,12 @@ func (s *settings) execute(ctx context.Context, e execution) (runners.Report, er
 	if err != nil {
 		return runners.Report{}, err
 	}
+	name, err := s.workerName(e.machine)
+	if err != nil {
+		return runners.Report{}, err
+	}
 	agent, err := runners.NewAgent(runners.Options{
-		Client: client, Worker: s.name, Architectures: s.builders.Architectures, Version: cli.Version(),
+		Client: client, Worker: name, Architectures: s.builders.Architectures, Version: cli.Version(),
 		Runners: list, WorkDir: e.dir.work(), SecretDir: string(e.machine), Log: log, Tail: int64(s.tail),
 	})
 	if err != nil {
