@@ -65,6 +65,7 @@ const (
 	CauseFailed         Cause = "failed"         // an attempt ended by the package's own fault
 	CauseInfrastructure Cause = "infrastructure" // an attempt ended with an infrastructure error
 	CauseLost           Cause = "lost"           // the lease ran out, or the pipeline is gone
+	CauseReturned       Cause = "returned"       // the worker of a lost attempt reports again, and no other has begun
 	CauseReleased       Cause = "released"       // the worker handed the build back before finishing it
 	CauseRetried        Cause = "retried"        // a person asked for another attempt
 	CauseResumed        Cause = "resumed"        // a person took back that it was cancelled or stopped
@@ -108,12 +109,12 @@ func Transitions() []Transition {
 		{StatusNew, StatusSkipped, skips()},
 		{StatusBlocked, StatusPending, []Cause{CauseReady}},
 		{StatusBlocked, StatusSkipped, skips()},
-		{StatusPending, StatusBuilding, []Cause{CauseLeased}},
+		{StatusPending, StatusBuilding, []Cause{CauseLeased, CauseReturned}},
 		{StatusPending, StatusScheduled, []Cause{CauseDispatched}},
 		{StatusPending, StatusBuilt, []Cause{CauseReused}},
 		{StatusPending, StatusSkipped, skips()},
 		{StatusPending, StatusBlocked, []Cause{CauseForced}},
-		{StatusScheduled, StatusBuilding, []Cause{CauseLeased}},
+		{StatusScheduled, StatusBuilding, []Cause{CauseLeased, CauseReturned}},
 		{StatusScheduled, StatusPending, []Cause{CauseLost}},
 		{StatusScheduled, StatusFailed, []Cause{CauseFailed}},
 		{StatusScheduled, StatusSkipped, skips()},
@@ -511,6 +512,17 @@ func (o Outcome) Reportable() bool {
 	case OutcomeBuilt, OutcomeFailed, OutcomeInfrastructure, OutcomeTimedOut, OutcomeStalled, OutcomeCancelled, OutcomeReleased:
 		return true
 	case OutcomeLost:
+	}
+	return false
+}
+
+// Result reports whether an attempt that ended so says something about the package.
+// After the others the build is handed out again as if there had been none.
+func (o Outcome) Result() bool {
+	switch o {
+	case OutcomeBuilt, OutcomeFailed, OutcomeTimedOut, OutcomeStalled:
+		return true
+	case OutcomeInfrastructure, OutcomeLost, OutcomeCancelled, OutcomeReleased:
 	}
 	return false
 }

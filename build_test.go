@@ -17,7 +17,7 @@ import (
 
 var allCauses = []buildbtw.Cause{
 	buildbtw.CausePlanned, buildbtw.CauseReady, buildbtw.CauseLeased, buildbtw.CauseDispatched, buildbtw.CauseReused,
-	buildbtw.CauseFinished, buildbtw.CauseFailed, buildbtw.CauseInfrastructure, buildbtw.CauseLost, buildbtw.CauseReleased,
+	buildbtw.CauseFinished, buildbtw.CauseFailed, buildbtw.CauseInfrastructure, buildbtw.CauseLost, buildbtw.CauseReturned, buildbtw.CauseReleased,
 	buildbtw.CauseRetried, buildbtw.CauseResumed, buildbtw.CauseForced, buildbtw.CauseCancelled, buildbtw.CauseStopped, buildbtw.CauseSuperseded,
 	buildbtw.CauseUnchanged, buildbtw.CauseExcluded,
 }
@@ -28,8 +28,8 @@ const grid = `
             blocked pending     scheduled  building built    failed skipped
 (new)       planned planned     -          -        reused   -      SKIP
 blocked     -       ready       -          -        -        -      SKIP
-pending     forced  -           dispatched leased   reused   -      SKIP
-scheduled   forced  lost        -          leased   -        failed SKIP
+pending     forced  -           dispatched START    reused   -      SKIP
+scheduled   forced  lost        -          START    -        failed SKIP
 building    forced  AGAIN       -          -        finished failed SKIP
 built       forced  forced      -          -        -        -      -
 failed      forced  retried     -          -        -        -      -
@@ -37,6 +37,7 @@ skipped     BACK    resumed     -          -        -        -      -`
 
 var gridSets = map[string]string{
 	"-":     "",
+	"START": "leased returned",
 	"SKIP":  "stopped superseded unchanged excluded cancelled",
 	"BACK":  "forced resumed",
 	"AGAIN": "lost infrastructure released retried",

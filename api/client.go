@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"buildbtw"
 )
@@ -280,26 +281,69 @@ func innermost(err error) error {
 	return err
 }
 
-// problem turns an error answer into an error of the root package. An answer
-// that is no problem document (a proxy's page) is described by its status.
+// problem turns an error answer into an error of the root package. An answer that is no
+// problem document of buildbtw (a proxy's page) is described by its status.
 func (c *Client) problem(answer *http.Response) error {
 	body, _ := io.ReadAll(io.LimitReader(answer.Body, maxProblem)) // after a read error, the part before it
 	kind := buildbtw.KindOfHTTPStatus(answer.StatusCode)
 	if answer.StatusCode < http.StatusBadRequest {
-		return &buildbtw.Error{Kind: buildbtw.KindInvalid, Message: fmt.Sprintf("the server at %s sends this on to %q; use that address", c.base.Host, answer.Header.Get("Location"))}
+		words := fmt.Sprintf("the server at %s sends this on to %q; use that address", c.base.Host, answer.Header.Get("Location"))
+		return &buildbtw.Error{Kind: buildbtw.KindInvalid, Message: words, Err: &foreignError{answer.StatusCode}}
 	}
 	if answer.StatusCode == http.StatusBadRequest && c.base.Scheme == "http" && wantsTLS(body) {
 		return c.wrongScheme("https")
 	}
 	var p Problem
-	if json.Unmarshal(body, &p) != nil || p.Detail == "" && p.Title == "" {
-		return &buildbtw.Error{Kind: kind, Message: fmt.Sprintf("the server at %s answered %s", c.base.Host, answer.Status)}
+	if json.Unmarshal(body, &p) != nil || !strings.HasPrefix(p.Type, ProblemType) {
+		return c.foreign(answer, kind)
 	}
-	err := error(&buildbtw.Error{Kind: kind, Message: cmp.Or(p.Detail, p.Title)})
+	err := error(&buildbtw.Error{Kind: kind, Message: cmp.Or(p.Detail, p.Title, answer.Status)})
 	if p.Offset != nil && kind == buildbtw.KindConflict {
 		return &OffsetError{Offset: *p.Offset, Err: err}
 	}
 	return err
+}
+
+// foreignError marks an error for an answer that is not buildbtw's: of a proxy, or of
+// another server at that address.
+type foreignError struct{ status int }
+
+func (e *foreignError) Error() string { return fmt.Sprintf("status %d", e.status) }
+
+// Foreign reports whether an error is an answer that did not come from buildbtw. It says
+// nothing about what was asked for: no build, lease or token is at fault.
+func Foreign(err error) bool {
+	var foreign *foreignError
+	return errors.As(err, &foreign)
+}
+
+// foreign describes an answer that is not buildbtw's. One that refuses is of kind
+// unavailable, whatever its status: that a proxy knows no such page does not mean that
+// there is no such lease.
+func (c *Client) foreign(answer *http.Response, kind buildbtw.Kind) error {
+	if !kind.Passes() {
+		kind = buildbtw.KindUnavailable
+	}
+	by := ""
+	if name := clip(answer.Header.Get("Server")); name != "" {
+		by = " (" + name + ")"
+	}
+	words := fmt.Sprintf("%s answered %s, and that is no answer of buildbtw%s: look at the address, and at the proxies on the way", c.base.Host, answer.Status, by)
+	if answer.StatusCode == http.StatusRequestEntityTooLarge {
+		words = fmt.Sprintf("something between this machine and the server at %s%s refused the upload with %s: let it pass bodies of any size (nginx: client_max_body_size 0, see \"Behind nginx or Caddy\" in docs/operations.md)", c.base.Host, by, answer.Status)
+	}
+	return &buildbtw.Error{Kind: kind, Message: words, Err: &foreignError{answer.StatusCode}}
+}
+
+// clip returns the printable beginning of what another program calls itself.
+func clip(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(name, ""))
+	return strings.ToValidUTF8(name[:min(len(name), 60)], "")
 }
 
 // cancelBody ends the call's time limit when the answer has been read.

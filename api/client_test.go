@@ -59,18 +59,23 @@ func TestAnswersBecomeErrorsOfTheirKind(t *testing.T) {
 		message  string
 		requests int64
 	}{
-		{"problem", 409, `{"title":"conflict","detail":"the lease is over"}`, "conflict", "the lease is over", 1},
-		{"title only", 422, `{"title":"invalid"}`, "invalid", "invalid", 1},
-		{"no token", 401, `{"detail":"unknown token"}`, "unauthenticated", "unknown token", 1},
+		{"problem", 409, `{"type":"urn:buildbtw:conflict","title":"conflict","detail":"the lease is over"}`, "conflict", "the lease is over", 1},
+		{"title only", 422, `{"type":"urn:buildbtw:invalid","title":"invalid"}`, "invalid", "invalid", 1},
+		{"no token", 401, `{"type":"urn:buildbtw:unauthenticated","detail":"unknown token"}`, "unauthenticated", "unknown token", 1},
 		{"a proxy's page", 502, "<html>", "unavailable", "answered 502 Bad Gateway", 4},
-		{"later", 503, `{"detail":"starting"}`, "unavailable", "starting", 4},
-		{"fault of the server", 500, `{"detail":"internal error"}`, "internal", "internal error", 3},
+		{"later", 503, `{"type":"urn:buildbtw:unavailable","detail":"starting"}`, "unavailable", "starting", 4},
+		{"fault of the server", 500, `{"type":"urn:buildbtw:internal","detail":"internal error"}`, "internal", "internal error", 3},
 		{"redirect", 302, "", "invalid", "use that address", 1},
-		{"huge", 404, strings.Repeat("x", 10<<20), "not-found", "answered 404 Not Found", 1},
+		{"huge", 404, strings.Repeat("x", 10<<20), "unavailable", "answered 404 Not Found, and that is no answer of buildbtw", 4},
+		{"a proxy's 403", 403, "<html>", "unavailable", "answered 403 Forbidden", 4},
+		{"a problem of others", 409, `{"type":"about:blank","title":"Conflict"}`, "unavailable", "no answer of buildbtw (nginx/1.2)", 4},
+		{"a proxy's rate limit", 429, "slow down", "too-many", "429 Too Many Requests", 4},
+		{"a proxy's limit of sizes", 413, "<html>", "unavailable", "client_max_body_size 0", 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			url, requests := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Location", "http://127.0.0.1:1/")
+				w.Header().Set("Server", "nginx/1.2")
 				w.WriteHeader(test.status)
 				io.WriteString(w, test.body)
 			})
@@ -184,10 +189,10 @@ func TestLogOffsetsComeBack(t *testing.T) {
 		switch r.Header.Get(api.HeaderOffset) {
 		case "5":
 			w.WriteHeader(http.StatusConflict)
-			io.WriteString(w, `{"detail":"the log ends at 3","offset":3}`)
+			io.WriteString(w, `{"type":"urn:buildbtw:conflict","detail":"the log ends at 3","offset":3}`)
 		case "7":
 			w.WriteHeader(http.StatusConflict)
-			io.WriteString(w, `{"detail":"the lease is over"}`)
+			io.WriteString(w, `{"type":"urn:buildbtw:conflict","detail":"the lease is over"}`)
 		default:
 			io.WriteString(w, `{"offset":12}`)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"buildbtw"
@@ -40,7 +41,7 @@ func (c *Client) repeat(ctx context.Context, try func() error) error {
 	var waited time.Duration
 	for failures := 0; ; {
 		err := try()
-		if err == nil || ctx.Err() != nil || !Temporary(err) || errors.Is(err, errScheme) {
+		if err == nil || ctx.Err() != nil || !Temporary(err) || errors.Is(err, errScheme) || isTooLarge(err) {
 			return err
 		}
 		if !b.waits(err, waited) {
@@ -58,6 +59,13 @@ func (c *Client) repeat(ctx context.Context, try func() error) error {
 		}
 		waited += pause
 	}
+}
+
+// isTooLarge reports whether a proxy refuses a body for its size: the same one again is
+// refused, too.
+func isTooLarge(err error) bool {
+	var foreign *foreignError
+	return errors.As(err, &foreign) && foreign.status == http.StatusRequestEntityTooLarge
 }
 
 // Temporary reports whether the same call may succeed later: no answer came,

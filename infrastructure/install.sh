@@ -66,6 +66,13 @@ for program in "${programs[@]}"; do
 		put 644 "$man/users" "$prefix/lib/sysusers.d" buildbtw-worker.conf
 		put 644 infrastructure/systemd/tmpfiles.conf "$prefix/lib/tmpfiles.d" buildbtw-worker.conf
 		;;
+	buildbtw-signer)
+		unit buildbtw-signer.service
+		grep '^u buildbtw-signer ' infrastructure/systemd/sysusers.conf >"$man/users"
+		echo 'g buildbtw -' >>"$man/users" # also on a host without the server: the socket's group
+		put 644 "$man/users" "$prefix/lib/sysusers.d" buildbtw-signer.conf
+		put 644 infrastructure/systemd/tmpfiles-signer.conf "$prefix/lib/tmpfiles.d" buildbtw-signer.conf
+		;;
 	buildbtw-executor)
 		put 755 infrastructure/buildbtw-executor.sh "$prefix/share/buildbtw-executor"
 		put 644 infrastructure/gitlab-runner/config.toml "$prefix/share/buildbtw-executor"

@@ -78,13 +78,13 @@ func TestInstalledFilesAreWhole(t *testing.T) {
 		}
 	}
 	units, err := filepath.Glob(filepath.Join(prefix, "lib/systemd/system/*"))
-	if err != nil || len(units) != 3 {
+	if err != nil || len(units) != 4 {
 		t.Fatalf("units: %v, %v", units, err)
 	}
 	if said := run(t, dir, nil, slices.Concat([]string{"systemd-analyze", "verify", "--man=no"}, units)...); said != "" {
 		t.Errorf("systemd-analyze verify says %s", said)
 	}
-	for unit, most := range map[string]string{"buildbtw.service": "40", "buildbtw-worker.service": "75"} {
+	for unit, most := range map[string]string{"buildbtw.service": "40", "buildbtw-worker.service": "75", "buildbtw-signer.service": "15"} {
 		run(t, dir, nil, "systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold="+most, filepath.Join(prefix, "lib/systemd/system", unit))
 	}
 }
@@ -153,8 +153,10 @@ func TestArchPackagesInstall(t *testing.T) {
 			t.Errorf("%s says %q", program, got)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(root, "usr/lib/systemd/system/buildbtw.service")); err != nil {
-		t.Error(err)
+	for _, file := range []string{"systemd/system/buildbtw.service", "systemd/system/buildbtw-signer.service", "sysusers.d/buildbtw-signer.conf", "tmpfiles.d/buildbtw-signer.conf"} {
+		if _, err := os.Stat(filepath.Join(root, "usr/lib", file)); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

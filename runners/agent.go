@@ -208,6 +208,13 @@ func (a *Agent) serve(ctx context.Context, slot int) error {
 	var remind reminder
 	var refused time.Time // when the token was first refused since it was last accepted
 	for ctx.Err() == nil {
+		if err := CheckRoom(a.work.path); err != nil {
+			if remind.due(err.Error()) {
+				a.Log.Error("the disk is full", "error", err)
+			}
+			Pause(ctx, a.Retry)
+			continue
+		}
 		job, err := a.claim(ctx, slot)
 		kind := buildbtw.KindOf(err)
 		if kind != buildbtw.KindUnauthenticated {
@@ -232,7 +239,7 @@ func (a *Agent) serve(ctx context.Context, slot int) error {
 			}
 			Pause(ctx, a.Retry)
 		case job != nil:
-			a.runAttempt(slot, *job)
+			a.runAttempt(slot, *job, "")
 		}
 	}
 	return nil

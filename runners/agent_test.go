@@ -467,6 +467,57 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// What a proxy on the way answers says nothing about a package, nor about a lease.
+func TestProxiesThatRefuse(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, method, path string
+		status, times      int // how often it is answered so, then the server is asked
+		outcome            buildbtw.Outcome
+		reason             string
+	}{
+		{"upload that is too large", "PUT", "/packages/", 413, 1 << 30, "infrastructure", "it-a-1-1-x86_64.pkg.tar.zst could not be uploaded: something between this machine and the server at "},
+		{"upload that is sent on", "PUT", "/packages/", 302, 1 << 30, "infrastructure", "it-a-1-1-x86_64.pkg.tar.zst could not be uploaded: the server at "},
+		{"upload that it forbids", "PUT", "/packages/", 403, 1 << 30, "infrastructure", "answered 403 Forbidden, and that is no answer of buildbtw"},
+		{"upload while it has no such page", "PUT", "/packages/", 404, 2, "built", ""},
+		{"result", "POST", "/finish", 422, 2, "built", ""},
+		{"result that is too large", "POST", "/finish", 413, 2, "built", ""},
+		{"heartbeats", "POST", "/heartbeat", 404, 1 << 30, "built", ""},
+		{"log", "PATCH", "/log", 409, 2, "built", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t)
+			asked := 0
+			s.setFault(func(w http.ResponseWriter, r *http.Request, handle http.HandlerFunc) {
+				if r.Method == test.method && strings.Contains(r.URL.Path, test.path) {
+					refuse := false
+					s.change(func() { asked++; refuse = asked <= test.times })
+					if refuse {
+						w.Header().Set("Server", "nginx")
+						w.Header().Set("Location", "https://elsewhere.example.org/")
+						w.WriteHeader(test.status)
+						return
+					}
+				}
+				handle(w, r)
+			})
+			fake := ""
+			if test.name == "heartbeats" {
+				fake = "sleep=1s"
+			}
+			l := s.add(task{name: "it", fake: fake})
+			startWorker(t, options(t, s))
+			if got := s.outcome(l); got.Outcome != test.outcome || !strings.Contains(got.Reason, test.reason) {
+				t.Errorf("got %s %q, want %s %q", got.Outcome, got.Reason, test.outcome, test.reason)
+			}
+			if asked == 0 {
+				t.Error("the proxy refused nothing")
+			}
+		})
+	}
+}
+
 func TestSuccessThatTheServerRefusesIsAFailure(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

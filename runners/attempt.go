@@ -27,6 +27,7 @@ type attempt struct {
 	lease  leaseState
 	hide   *strings.Replacer // see hideDirs
 	tail   []byte            // the end of the log, when Options.Tail asks for it
+	cut    string            // whose time limit ends the build before the server's does; usually empty
 }
 
 // Report is how an attempt ended, and the server's answer to that.
@@ -42,8 +43,9 @@ type Report struct {
 }
 
 // runAttempt executes one claimed build and reports the result, whatever goes
-// wrong, unless the lease has ended.
-func (a *Agent) runAttempt(slot int, claimed api.Job) Report {
+// wrong, unless the lease has ended. Cut says whose time limit the job has, when that is
+// not the server's.
+func (a *Agent) runAttempt(slot int, claimed api.Job, cut string) Report {
 	log := a.Log.With("build", claimed.BuildID, "pkgbase", claimed.Pkgbase, "attempt", claimed.Attempt)
 	if claimed.OfBase() {
 		log.Info("comparison with the base begins", "architecture", claimed.Architecture)
@@ -51,7 +53,7 @@ func (a *Agent) runAttempt(slot int, claimed api.Job) Report {
 		log.Info("build begins", "buildspace", claimed.Buildspace, "iteration", claimed.Iteration, "architecture", claimed.Architecture)
 	}
 	start := time.Now()
-	t := &attempt{agent: a, job: Job{Job: claimed, Authorize: a.Client.Authorize}, log: log, lease: newLeaseState()}
+	t := &attempt{agent: a, job: Job{Job: claimed, Authorize: a.Client.Authorize}, log: log, lease: newLeaseState(), cut: cut}
 	defer t.lease.over(nil)
 	stopGrace := a.afterRelease(deliverGrace, func() { t.lease.over(errReleased) })
 	defer stopGrace()
@@ -152,7 +154,7 @@ func (t *attempt) buildAndUpload() (api.FinishRequest, error) {
 	result := t.build(ctx)
 	installed := result.Installed
 	if cause := context.Cause(ctx); ctx.Err() != nil {
-		result = resultOf(t.job.Job, cause)
+		result = t.resultOf(cause)
 	}
 	if err := t.spool.Err(); err != nil {
 		result = Infrastructure("the log could not be kept: %v", err)
@@ -190,6 +192,16 @@ func (t *attempt) buildContext() (context.Context, context.CancelFunc) {
 		cancelRelease()
 		limit()
 	}
+}
+
+// resultOf returns the result of an attempt whose context ended for a cause.
+func (t *attempt) resultOf(cause error) Result {
+	if t.cut != "" && errors.Is(cause, errTimedOut) {
+		r := Infrastructure("not done after %.0f s, which is %s", t.job.TimeoutSeconds, t.cut)
+		r.Blameless = true
+		return r
+	}
+	return resultOf(t.job.Job, cause)
 }
 
 // build fetches the source and runs the runner.
@@ -288,10 +300,10 @@ func (t *attempt) upload(ctx context.Context, files []File) (api.FinishRequest, 
 			t.spool.Printf("uploaded %s (%d bytes)", f.Name, f.Size)
 			continue
 		case ctx.Err() != nil:
-			return finishRequest(resultOf(t.job.Job, context.Cause(ctx)), nil), t.lease.ended()
+			return finishRequest(t.resultOf(context.Cause(ctx)), nil), t.lease.ended()
 		}
 		result := Infrastructure("%s could not be uploaded: %v", f.Name, err)
-		if kind := buildbtw.KindOf(err); kind == buildbtw.KindInvalid || kind == buildbtw.KindTooLarge {
+		if kind := buildbtw.KindOf(err); !api.Foreign(err) && (kind == buildbtw.KindInvalid || kind == buildbtw.KindTooLarge) {
 			result = Failed("the server refused %s: %v", f.Name, err)
 		}
 		t.spool.Printf("%s: %s", result.Outcome, result.Message)
@@ -312,7 +324,7 @@ func (t *attempt) finish(request api.FinishRequest) (buildbtw.Status, error) {
 	}
 	request.Reason = clip(request.Reason)
 	answer, err := t.finishUntilAnswered(ctx, request)
-	if err != nil && request.Outcome == buildbtw.OutcomeBuilt && buildbtw.KindOf(err) == buildbtw.KindInvalid {
+	if err != nil && request.Outcome == buildbtw.OutcomeBuilt && buildbtw.KindOf(err) == buildbtw.KindInvalid && !api.Foreign(err) {
 		refused := finishRequest(Failed("%s", clip("the server refused the result: "+err.Error())), nil)
 		refused.Installed = request.Installed
 		request = refused
@@ -324,7 +336,7 @@ func (t *attempt) finish(request api.FinishRequest) (buildbtw.Status, error) {
 func (t *attempt) finishUntilAnswered(ctx context.Context, request api.FinishRequest) (api.FinishAnswer, error) {
 	for {
 		answer, err := t.agent.Client.Finish(ctx, t.job.Lease, request)
-		if err == nil || ctx.Err() != nil || !api.Temporary(err) {
+		if err == nil || ctx.Err() != nil || !api.Temporary(err) && !api.Foreign(err) {
 			return answer, err
 		}
 		t.log.Warn("the result is reported again", "error", err)

@@ -111,6 +111,16 @@ func (w *roomWatch) end() room {
 	return tightest
 }
 
+// CheckRoom returns why no build may be asked for: a directory for builds has too little
+// room. What cannot be asked has enough.
+func CheckRoom(dir string) error {
+	free, err := Room(dir)
+	if err != nil || free >= roomToBegin {
+		return nil
+	}
+	return fmt.Errorf("no build is taken: %s are free in %s, and a build needs at least %s to begin; make room there", limit.Bytes(free), dir, limit.Bytes(roomToBegin))
+}
+
 // enoughRoom returns why a build cannot begin in a directory. Other builds of this
 // worker may have taken the room: then the machine is not to blame.
 func (t *attempt) enoughRoom(dir string) (Result, bool) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,8 +38,34 @@ func (f filler) Build(_ context.Context, job runners.Job, log io.Writer) runners
 	return runners.PackageFailed("build() failed")
 }
 
-// Whether a disk was full is asked of the file system, and only one that was full before
-// the build began counts against the machine.
+// A worker whose disk is full takes no build, says so, and takes one when there is room.
+func TestAFullDiskTakesNoBuild(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	log := &safeLog{}
+	o := options(t, s)
+	o.Log = slog.New(slog.NewTextHandler(log, nil))
+	if err := syscall.Mount("tmpfs", o.WorkDir, "tmpfs", 0, "size=100m"); err != nil {
+		t.Skipf("nothing can be mounted here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(o.WorkDir, syscall.MNT_DETACH) })
+	l := s.add(task{name: "it"})
+	startWorker(t, o)
+	waitFor(t, "the line that the disk is full", func() bool { return log.count("no build is taken") > 0 })
+	s.mu.Lock()
+	claims := len(s.claims)
+	s.mu.Unlock()
+	if claims > 0 || log.count("no build is taken") != 1 {
+		t.Errorf("%d claims; the log:\n%s", claims, log)
+	}
+	if err := syscall.Mount("tmpfs", o.WorkDir, "tmpfs", syscall.MS_REMOUNT, "size=2g"); err != nil {
+		t.Fatal(err)
+	}
+	checkBuilt(t, s, l)
+}
+
+// Whether a disk was full is asked of the file system: what a build filled does not count
+// against the machine.
 func TestTheFileSystemIsAskedForItsRoom(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -48,7 +75,6 @@ func TestTheFileSystemIsAskedForItsRoom(t *testing.T) {
 		outcome   api.FinishRequest
 		beginning bool // the reason begins so
 	}{
-		{"full before it begins", "100m", 0, api.FinishRequest{Outcome: "infrastructure", Reason: "the worker has no room to build: "}, true},
 		{"filled by the build", "300m", 400, api.FinishRequest{Outcome: "infrastructure", Blameless: true, Reason: "the disk was full: "}, true},
 		{"perhaps full", "600m", 0, api.FinishRequest{Outcome: "infrastructure", Doubtful: true, Reason: "perhaps the disk is full (build() failed)"}, false},
 		{"never full", "2g", 100, api.FinishRequest{Outcome: "failed", Reason: "build() failed"}, false},

@@ -2,6 +2,8 @@ package runners
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -49,6 +51,18 @@ func openIdentity(dir string) (identity, error) {
 		return identity{}, fmt.Errorf("look at the directory of the secret: %w", err)
 	}
 	return identity{secret, fmt.Sprintf("%s %d %d", strings.TrimSpace(string(boot)), info.Dev, info.Ino)}, nil
+}
+
+// Suffix returns six letters and digits that tell the worker whose secret is in a directory
+// from others: they follow from the secret, which is made if there is none, and do not give
+// it away.
+func Suffix(dir string) (string, error) {
+	id, err := openIdentity(dir)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte("suffix of a name " + id.secret))
+	return hex.EncodeToString(sum[:3]), nil
 }
 
 // makeSecret writes a new secret, unless another process has just done so.

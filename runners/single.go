@@ -2,6 +2,7 @@ package runners
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -20,8 +21,10 @@ type Single struct {
 	Slot     int
 
 	// Deadline ends the build, whatever the server allows: then whoever started
-	// this program kills it. Zero: none.
+	// this program kills it. Zero: none. Limit says in words whose limit that is; a
+	// build that it ends, and not the server's own limit, has not failed by itself.
 	Deadline time.Time
+	Limit    string
 
 	// Leased is called with the job before anything else is done with it.
 	Leased func(api.Job) error
@@ -34,6 +37,9 @@ const claimGrace = 5 * time.Second
 // the build is handed back. The error means that there was no lease: of kind
 // conflict or not found when the server does not hand the build out.
 func (a *Agent) RunSingle(ctx context.Context, s Single) (Report, error) {
+	if err := CheckRoom(a.work.path); err != nil {
+		return Report{}, err
+	}
 	// A job that is cancelled while the server grants its claim is to hand the build
 	// back, so the answer is waited for a while longer.
 	asking, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -53,15 +59,24 @@ func (a *Agent) RunSingle(ctx context.Context, s Single) (Report, error) {
 	if err := a.check(s, *job); err != nil {
 		return a.refuse(asking, s, *job, err), nil
 	}
-	if !s.Deadline.IsZero() {
-		left := max(time.Until(s.Deadline).Seconds(), 1)
-		if job.TimeoutSeconds <= 0 || left < job.TimeoutSeconds {
-			job.TimeoutSeconds = left
-		}
-	}
 	stop := context.AfterFunc(ctx, a.Release)
 	defer stop()
-	return a.runAttempt(s.Slot, *job), nil
+	return a.runAttempt(s.Slot, *job, s.shorten(job)), nil
+}
+
+// shorten lets a job end at the deadline. It returns whose limit that is, and nothing when
+// the server's own is not later.
+func (s Single) shorten(job *api.Job) (cut string) {
+	left := max(time.Until(s.Deadline).Seconds(), 1)
+	if s.Deadline.IsZero() || job.TimeoutSeconds > 0 && left >= job.TimeoutSeconds {
+		return ""
+	}
+	cut = s.Limit
+	if job.TimeoutSeconds > 0 {
+		cut += fmt.Sprintf(", though the server lets builds run for %s", seconds(job.TimeoutSeconds))
+	}
+	job.TimeoutSeconds = left
+	return cut
 }
 
 // check compares the leased build with the requested one.

@@ -67,8 +67,10 @@ func (q *Reader) Lease(ctx context.Context, lease string) (LeaseRow, error) {
 // HeldLease is what every call of a worker needs of its lease.
 type HeldLease struct {
 	buildbtw.AttemptName
-	Holder string `bun:"holder"` // name of the user who claimed it; empty when that is not known
-	Valid  bool   `bun:"valid"`  // false: the attempt has ended, or is to stop
+	Holder   string    `bun:"holder"` // name of the user who claimed it; empty when that is not known
+	Deadline time.Time `bun:"deadline"`
+	Valid    bool      `bun:"valid"` // false: the attempt has ended, or is to stop
+	Lost     bool      `bun:"lost"`  // the attempt has ended for want of heartbeats; ReturnLease may make it valid again
 }
 
 // Attempt returns the attempt that the lease was given for. The error is a Conflict when
@@ -91,6 +93,54 @@ func (q *Reader) HeldLease(ctx context.Context, lease string) (h HeldLease, err 
 		return h, fmt.Errorf("look up a lease: %w", err)
 	}
 	return h, nil
+}
+
+// ReturnLease makes a lease valid for another while that ran out, or is about to, when
+// its worker reports again: a network that was away for longer than a lease costs nothing.
+// The attempt goes on, and its loss is neither a retry of the build nor held against
+// the worker. It is false, and changes nothing, once another attempt has begun, the
+// worker's slot has another build, or nobody waits for the build any more.
+func (s *Store) ReturnLease(ctx context.Context, lease string, extend time.Duration) (bool, error) {
+	returned := false
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		deadline := t.now.Add(extend).Truncate(time.Microsecond)
+		renewed, err := t.exec(ctx, "renew_lease", args{"lease": lease, "deadline": deadline})
+		if err != nil || renewed == 1 {
+			returned = renewed == 1
+			return err
+		}
+		a := new(buildbtw.Attempt)
+		err = t.get(ctx, a, "returnable_attempt", args{"lease": lease})
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		returned = true
+		return t.returnAttempt(ctx, a, deadline)
+	})
+	if err != nil {
+		return false, fmt.Errorf("return the lease of an attempt: %w", err)
+	}
+	return returned, nil
+}
+
+// returnAttempt lets a lost attempt go on.
+func (t *tx) returnAttempt(ctx context.Context, a *buildbtw.Attempt, deadline time.Time) error {
+	err := t.writeAttempt(ctx, a, "return_attempt", args{"attempt": a.ID, "deadline": deadline, "now": t.now})
+	if err != nil {
+		return err
+	}
+	err = t.moveOne(ctx, a.BuildID, change{
+		to: buildbtw.StatusBuilding, cause: buildbtw.CauseReturned, actor: a.Worker,
+		message: fmt.Sprintf("%s reports again; attempt %d goes on.", a.Worker, a.Number),
+		set:     []string{"retries = max(0, retries - 1)", "not_before = NULL", "finished_at = NULL"},
+	})
+	if err != nil {
+		return err
+	}
+	return t.trustAgain(ctx, a.Worker)
 }
 
 // Heartbeat keeps a lease for another while and says whether the worker is to

@@ -41,7 +41,7 @@ type EventFilter struct {
 // before its end.
 func MinorCauses() []buildbtw.Cause {
 	return []buildbtw.Cause{
-		buildbtw.CausePlanned, buildbtw.CauseReady, buildbtw.CauseLeased, buildbtw.CauseDispatched, buildbtw.CauseReleased, buildbtw.CauseSuperseded,
+		buildbtw.CausePlanned, buildbtw.CauseReady, buildbtw.CauseLeased, buildbtw.CauseDispatched, buildbtw.CauseReturned, buildbtw.CauseReleased, buildbtw.CauseSuperseded,
 	}
 }
 

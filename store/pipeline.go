@@ -191,7 +191,8 @@ type OpenPipeline struct {
 
 // OpenPipelines lists every pipeline that has not ended, the oldest first. One is
 // unwanted while no executor has begun and its build does not wait for it any
-// more; or when what its executor began was told to stop, or given up as lost.
+// more; or when what its executor began was told to stop, or was lost and cannot return
+// since another attempt has begun or nobody needs the build.
 // What has come to an end with a result ends in GitLab by itself.
 func (q *Reader) OpenPipelines(ctx context.Context) ([]OpenPipeline, error) {
 	rows, err := readable[OpenPipeline](ctx, q.queries, "open_pipelines", nil)

@@ -32,6 +32,7 @@ func TestNoOrderOfCallsBreaksAnInvariant(t *testing.T) {
 			"complete":  w.complete,
 			"end":       w.end,
 			"heartbeat": w.heartbeat,
+			"return":    w.returns,
 			"cancel":    w.cancel,
 			"retry":     w.retry,
 			"rebuild":   w.rebuild,
@@ -144,6 +145,35 @@ func (w *world) end(r *rapid.T) {
 func (w *world) heartbeat(r *rapid.T) {
 	_, err := w.db.Heartbeat(context.Background(), w.some(r).Attempt.Lease, storetest.Lease)
 	allow(r, "heartbeat", err)
+}
+
+// returns is a worker that reports again, maybe long after its lease ran out. Its attempt
+// goes on exactly when it runs, or was lost and no other one of its build has begun since.
+func (w *world) returns(r *rapid.T) {
+	c := w.some(r)
+	before := w.attempts(r, c)
+	returned, err := w.db.ReturnLease(context.Background(), c.Attempt.Lease, storetest.Lease)
+	if err != nil {
+		r.Fatalf("return: %v", err)
+	}
+	own := before[c.Attempt.Number-1]
+	could := own.State == buildbtw.AttemptRunning || own.Outcome == buildbtw.OutcomeLost && len(before) == own.Number
+	if returned && !could {
+		r.Fatalf("attempt %d returned after %+v", own.Number, before)
+	}
+	if after := w.attempts(r, c)[own.Number-1]; returned != (after.State == buildbtw.AttemptRunning) {
+		r.Fatalf("returned: %v, and the attempt is %+v", returned, after)
+	}
+}
+
+// attempts lists the attempts of a build, the first one first.
+func (w *world) attempts(r *rapid.T, c *store.Claimed) []buildbtw.Attempt {
+	list, err := w.db.Attempts(context.Background(), c.Build.ID)
+	if err != nil {
+		r.Fatal(err)
+	}
+	slices.SortFunc(list, func(a, b buildbtw.Attempt) int { return a.Number - b.Number })
+	return list
 }
 
 // someBuild draws any build of the latest iteration.

@@ -380,8 +380,33 @@ func (t *tx) checkHealth(ctx context.Context, a *buildbtw.Attempt) error {
 	if err != nil || peer == "" {
 		return err
 	}
-	why := fmt.Sprintf("It lost or broke %d builds in a row, while %s finished others; the latest: %s", failures, peer, words(*a))
+	why := fmt.Sprintf(unhealthy+"%d builds in a row, while %s finished others; the latest: %s", failures, peer, words(*a))
 	return t.quarantine(ctx, quarantineChange{buildbtw.System, w.Name, why})
+}
+
+// unhealthy begins the reason for which checkHealth sets a worker aside.
+const unhealthy = "It lost or broke "
+
+// trustAgain takes back that checkHealth has set a worker aside when that is no longer
+// so: of the attempts that it lost one has returned.
+func (t *tx) trustAgain(ctx context.Context, name string) error {
+	var w buildbtw.Worker
+	err := t.get(ctx, &w, "worker", args{"name": name})
+	if errors.Is(err, sql.ErrNoRows) { // forgotten meanwhile
+		return nil
+	}
+	if err != nil || !strings.HasPrefix(w.SetAside, unhealthy) {
+		return err
+	}
+	failures, _, err := t.failuresInARow(ctx, w)
+	if err != nil || failures >= tooManyFailures {
+		return err
+	}
+	w.SetAside = ""
+	if _, err := t.NewUpdate().Model(&w).Column("set_aside").WherePK().Exec(ctx); err != nil {
+		return err
+	}
+	return t.record(ctx, buildbtw.Event{Actor: buildbtw.System, Kind: buildbtw.EventWorker, Message: name + ": No longer set aside: it reports again, with the builds that seemed lost."})
 }
 
 func words(a buildbtw.Attempt) string {

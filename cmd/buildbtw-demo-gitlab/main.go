@@ -18,6 +18,7 @@ import (
 
 	"buildbtw/cmd/internal/cli"
 	"buildbtw/cmd/internal/gitlabrunner"
+	"buildbtw/forge"
 	"buildbtw/git/gitlab/gitlabtest"
 )
 
@@ -28,6 +29,7 @@ type options struct {
 	token, executor string
 	hook, secret    string
 	runners         int
+	tags            []string
 }
 
 func main() {
@@ -51,7 +53,8 @@ signs in; it is for demonstrations and tests on this machine.`,
 	f.StringVar(&o.token, "token", gitlabtest.Token, "token that may do everything")
 	f.StringVar(&o.hook, "hook", "", "address that is told of pushes and pipelines")
 	f.StringVar(&o.secret, "hook-secret", "", "what is presented there")
-	cli.Number(f, &o.runners, "runners", 2, 1, 1024, "jobs at the same time")
+	cli.Number(f, &o.runners, "runners", 2, 0, 1024, "jobs at the same time; 0 leaves all jobs to a gitlab-runner of yours")
+	f.StringArrayVar(&o.tags, "runner-tag", []string{forge.DefaultRunnerTag}, "tag of the runners (repeatable)")
 	f.StringVar(&o.executor, "executor", "buildbtw-executor", "program that executes jobs; its settings are this program's environment")
 	os.Exit(cli.Run(root))
 }
@@ -60,7 +63,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if host, _, err := net.SplitHostPort(o.listen); err != nil || net.ParseIP(host) == nil || !net.ParseIP(host).IsLoopback() {
 		return cli.Usage(fmt.Errorf("--listen %q must be an address of this machine alone, such as 127.0.0.1:8081", o.listen))
 	}
-	server, err := gitlabtest.New(filepath.Join(o.dir, "repositories"), gitlabtest.Options{})
+	server, err := gitlabtest.New(filepath.Join(o.dir, "repositories"), gitlabtest.Options{Tags: o.tags, JobEnded: reporter(out)})
 	if err != nil {
 		return err
 	}
@@ -101,7 +104,9 @@ func (o options) serve(ctx context.Context, url string, out io.Writer, ended <-c
 	defer cancel()
 	r := gitlabrunner.Runner{Executor: o.executor, Env: os.Environ(), TempDir: dir}
 	for range o.runners {
-		runners.Go(func() { r.Serve(ctx, gitlabrunner.GitLab{URL: url, Token: gitlabtest.RunnerToken}, reporter(out)) })
+		runners.Go(func() {
+			r.Serve(ctx, gitlabrunner.GitLab{URL: url, Token: gitlabtest.RunnerToken}, func(gitlabrunner.Job, gitlabrunner.Result) {})
+		})
 	}
 	select {
 	case <-ctx.Done():
@@ -111,9 +116,12 @@ func (o options) serve(ctx context.Context, url string, out io.Writer, ended <-c
 	}
 }
 
-// reporter prints a line for each job.
-func reporter(out io.Writer) func(gitlabrunner.Job, gitlabrunner.Result) {
-	return func(j gitlabrunner.Job, r gitlabrunner.Result) {
-		fmt.Fprintln(out, strings.TrimSpace(fmt.Sprintf("job %d of %s: %s %s", j.ID, j.Variables["CI_PROJECT_PATH"], r.State, r.Reason)))
+// reporter prints a line for each job that a runner has ended, this program's or another one.
+func reporter(out io.Writer) func(gitlabtest.EndedJob) {
+	var mu sync.Mutex
+	return func(j gitlabtest.EndedJob) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintln(out, strings.TrimSpace(fmt.Sprintf("job %d of %s: %s %s", j.ID, j.Project, j.Status, j.Reason)))
 	}
 }

@@ -50,6 +50,9 @@ func TestJobBuildsAndReports(t *testing.T) {
 	if strings.Contains(log, token) {
 		t.Error("the token is in the job's log")
 	}
+	if strings.Contains(log, "level=") {
+		t.Errorf("lines for programs are in the job's log:\n%s", log)
+	}
 	full, err := s.client.Log(t.Context(), api.LogRequest{Build: b.ID})
 	s.must(err)
 	text, err := io.ReadAll(full)
@@ -188,14 +191,47 @@ func TestBuildThatTheServerStops(t *testing.T) {
 }
 
 // A build is ended before GitLab's time limit, so that it can be reported.
+// What GitLab's limit for a job ends has not failed: the server lets it run for longer.
 func TestTimeLimit(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, map[string]string{"tool": "outcome=hang"})
-	raw := bytes.Replace(s.response("tool", nil), []byte(`"timeout":60`), []byte(`"timeout":6`), 1)
-	job := s.parse(raw)
-	result := s.play(job, nil)
-	if result.Reason != "script_failure" || result.ExitCode != 124 || s.outcome("tool") != buildbtw.OutcomeTimedOut {
+	job := func(seconds string) gitlabrunner.Job {
+		return s.parse(bytes.Replace(s.response("tool", nil), []byte(`"timeout":60`), []byte(`"timeout":`+seconds), 1))
+	}
+	result := s.play(job("6"), nil)
+	if result.Reason != "runner_system_failure" || s.outcome("tool") != buildbtw.OutcomeInfrastructure || s.build("tool").Status != buildbtw.StatusPending {
 		t.Errorf("%+v, %s", result, s.outcome("tool"))
+	}
+	for _, words := range []string{"which is GitLab's limit for this job", "the server lets builds run for 12h0m0s"} {
+		if !strings.Contains(s.log.String(), words) {
+			t.Errorf("the job's log has no %q", words)
+		}
+	}
+	attempts := s.build("tool").Attempts
+	result = s.play(job("3"), nil)
+	if result.Reason != "runner_system_failure" || slices.Contains(result.Stages(), "build_script") || !strings.Contains(s.log.String(), "nothing can be built") {
+		t.Errorf("a job that has no time: %+v", result)
+	}
+	if got := s.build("tool").Attempts; got != attempts {
+		t.Errorf("a job that has no time made attempt %d", got)
+	}
+}
+
+// A machine without room takes no job: that costs no attempt.
+func TestFullDiskTakesNoJob(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, map[string]string{"tool": ""})
+	s.must(os.MkdirAll(s.path("state"), 0o700))
+	if err := syscall.Mount("tmpfs", s.path("state"), "tmpfs", 0, "size=100m,mode=700"); err != nil {
+		t.Skipf("nothing can be mounted here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(s.path("state"), syscall.MNT_DETACH) })
+	result := s.play(s.job("tool"), nil)
+	if result.Reason != "runner_system_failure" || slices.Contains(result.Stages(), "build_script") || !strings.Contains(s.log.String(), "a build needs at least 256 MiB to begin") {
+		t.Errorf("%+v", result)
+	}
+	if b := s.build("tool"); b.Attempts != 0 || b.Status != buildbtw.StatusPending {
+		t.Errorf("the build is %s after %d attempts", b.Status, b.Attempts)
 	}
 }
 
@@ -216,9 +252,111 @@ func TestKilledRunner(t *testing.T) {
 	if got := s.outcome("tool"); got != buildbtw.OutcomeReleased {
 		t.Errorf("the attempt is %s\n%s", got, runner.Log())
 	}
+	left := s.path("tmp/custom-executor1")
+	s.must(os.Mkdir(left, 0o700))
+	for _, name := range []string{"response.json", "script.sh"} {
+		text, err := os.ReadFile(file)
+		s.must(err)
+		s.must(os.WriteFile(filepath.Join(left, name), text, 0o600))
+	}
 	result := s.play(s.job("tool"), nil)
 	if result.State != "success" || !strings.Contains(s.log.String(), "cleaned up after job") {
 		t.Errorf("%+v\n%s", result, s.log)
+	}
+}
+
+// A network that is away for longer than a lease costs nothing: the build goes on, its
+// result is taken, and there is one attempt.
+func TestNetworkThatIsAwayForLongerThanALease(t *testing.T) {
+	t.Parallel()
+	for name, wish := range map[string]string{
+		"ends meanwhile":         "sleep=2s\nsize=100000",
+		"goes on, and ends then": "sleep=12s",
+		"fails meanwhile":        "sleep=2s\noutcome=failed",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSiteWithLease(t, map[string]string{"tool": wish}, "2s")
+			wire, err := cmdtest.NewWire(t.Context(), strings.TrimPrefix(s.server.URL, "http://"))
+			s.must(err)
+			defer wire.Close()
+			s.runner.Env = append(s.runner.Env, "BUILDBTW_SERVER_URL="+wire.URL())
+			go func() {
+				s.until("the build has begun", func() bool {
+					list, err := s.client.Attempts(t.Context(), s.build("tool").ID)
+					return err == nil && len(list) == 1 && list[0].LogSize > 0
+				})
+				wire.Cut()
+				s.until("the lease has run out", func() bool { return s.outcome("tool") == buildbtw.OutcomeLost })
+				wire.Mend()
+			}()
+			state, status := "success", buildbtw.StatusBuilt
+			if strings.Contains(wish, "failed") {
+				state, status = "failed", buildbtw.StatusFailed
+			}
+			if result := s.play(s.job("tool"), nil); result.State != state {
+				t.Errorf("%+v\n%s", result, s.log)
+			}
+			attempts, err := s.client.Attempts(t.Context(), s.build("tool").ID)
+			s.must(err)
+			if b := s.build("tool"); b.Status != status || b.Retries != 0 || len(attempts) != 1 {
+				t.Errorf("the build is %+v, of attempts %+v", b, attempts)
+			}
+			events, err := s.client.Events(t.Context(), api.EventFilter{})
+			s.must(err)
+			if !slices.ContainsFunc(events, func(e api.Event) bool { return e.Cause == buildbtw.CauseReturned }) {
+				t.Error("the lease did not run out")
+			}
+		})
+	}
+}
+
+// Two gitlab-runners with state directories of their own do not shoot each other's builds
+// down: by default each has a name of its own, and a name that both were given is the one's
+// who had it first.
+func TestExecutorsWithStateDirectoriesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, map[string]string{"one": "outcome=hang", "two": "", "three": ""})
+	env := slices.Clone(s.runner.Env)
+	second := func(job gitlabrunner.Job, more ...string) gitlabrunner.Result {
+		t.Helper()
+		runner := s.runner
+		runner.Env = append(slices.Clone(env), append([]string{"BUILDBTW_STATE_DIR=" + s.path("state2")}, more...)...)
+		return runner.Play(job, nil, s.log)
+	}
+	for _, test := range []struct {
+		names    []string
+		other    string
+		succeeds bool
+	}{
+		{nil, "two", true},
+		{[]string{"BUILDBTW_NAME=shared"}, "three", false},
+	} {
+		s.runner.Env = append(slices.Clone(env), test.names...)
+		cancel, first := make(chan string, 1), make(chan gitlabrunner.Result, 1)
+		job := s.job("one")
+		go func() { first <- s.runner.Play(job, cancel, s.log) }()
+		running := func() bool { return s.build("one").Status == buildbtw.StatusBuilding }
+		s.until("the first one builds", running)
+		attempts := s.build("one").Attempts
+		result := second(s.job(test.other), test.names...)
+		if (result.State == "success") != test.succeeds {
+			t.Errorf("%v: the second executor: %+v\n%s", test.names, result, s.log)
+		}
+		if b := s.build("one"); !running() || b.Attempts != attempts {
+			t.Errorf("%v: the first build is %s, attempt %d", test.names, b.Status, b.Attempts)
+		}
+		cancel <- gitlabrunner.Canceled
+		<-first
+		s.until("the first one is handed back", func() bool { return s.build("one").Status == buildbtw.StatusPending })
+	}
+	if b := s.build("three"); b.Attempts != 0 || !strings.Contains(s.log.String(), "worker shared is connected from") || !strings.Contains(s.log.String(), "--name") {
+		t.Errorf("the second of a name made %d attempts:\n%s", b.Attempts, s.log)
+	}
+	workers, err := s.client.Workers(t.Context())
+	s.must(err)
+	if len(workers) != 3 || workers[0].Name == workers[1].Name || !strings.HasPrefix(workers[0].Name, "gitlab-") {
+		t.Errorf("workers %+v", workers)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/cmd/internal/machine"
 	"buildbtw/runners"
 )
 
@@ -32,7 +34,7 @@ SCRIPT, which GitLab has made of the job, is never executed.`,
 		case "build_script", "step_script":
 			return build(cmd.Context(), s)
 		case "prepare_script":
-			say("%s %s on %s", program, cli.Version(), s.name)
+			say("%s %s on %s", program, cli.Version(), cmp.Or(s.name, machine.Hostname()))
 		case "get_sources":
 			say("the source is fetched inside the isolation; nothing is checked out here")
 		default: // there is nothing to do, and no stage of a future runner may fail
@@ -98,8 +100,12 @@ func (s *settings) execute(ctx context.Context, e execution) (runners.Report, er
 	if err != nil {
 		return runners.Report{}, err
 	}
+	name, err := s.workerName(e.machine)
+	if err != nil {
+		return runners.Report{}, err
+	}
 	agent, err := runners.NewAgent(runners.Options{
-		Client: client, Worker: s.name, Architectures: s.builders.Architectures, Version: cli.Version(),
+		Client: client, Worker: name, Architectures: s.builders.Architectures, Version: cli.Version(),
 		Runners: list, WorkDir: e.dir.work(), SecretDir: string(e.machine), Log: log, Tail: int64(s.tail),
 	})
 	if err != nil {
@@ -109,6 +115,7 @@ func (s *settings) execute(ctx context.Context, e execution) (runners.Report, er
 	report, err := agent.RunSingle(ctx, runners.Single{
 		Build: e.job.Build, Pipeline: e.job.Pipeline, Job: e.job.ID, Commit: e.job.Commit, Slot: e.slot,
 		Deadline: s.deadline(e.state),
+		Limit:    fmt.Sprintf("GitLab's limit for this job (less --grace %s): raise the runner's maximum job timeout and the timeout of the project's CI/CD settings", s.grace),
 		Leased:   func(leased api.Job) error { return s.leased(e, leased) },
 	})
 	if err != nil {
@@ -132,6 +139,9 @@ func (s *settings) deadline(st state) time.Time {
 func (s *settings) leased(e execution, job api.Job) error {
 	say("building %s %s for %s, attempt %d", job.Pkgbase, job.Version, job.Architecture, job.Attempt)
 	say("log and packages: %s", s.buildURL(job.BuildID))
+	if left, most := time.Until(s.deadline(e.state)), time.Duration(job.TimeoutSeconds*float64(time.Second)); !e.state.Until.IsZero() && (most == 0 || left < most) {
+		say("warning: GitLab's limit leaves this job %s; the server's limit for a build is %s (0s: none)", left.Round(time.Second), most)
+	}
 	e.state.Lease = job.Lease
 	return e.dir.writeState(e.state)
 }

@@ -14,6 +14,7 @@ import (
 	"buildbtw/api"
 	"buildbtw/cmd/internal/cli"
 	"buildbtw/cmd/internal/machine"
+	"buildbtw/runners"
 )
 
 // program is how this one calls itself to the server.
@@ -35,7 +36,7 @@ type settings struct {
 func (s *settings) flags(f *pflag.FlagSet) {
 	s.server.Flags(f)
 	s.builders.Flags(f, "vm")
-	f.StringVar(&s.name, "name", "gitlab-"+machine.Hostname(), "name of this machine for the server; each needs its own")
+	f.StringVar(&s.name, "name", "", "name of this machine for the server; each state directory needs its own (default: gitlab-, the host's name, and six characters that follow from the secret in the state directory)")
 	f.StringVar(&s.stateDir, "state-dir", "/var/tmp/buildbtw-executor", "directory for jobs and their builds, for gitlab-runner's user alone")
 	s.log.Register(f)
 	cli.Time(f, &s.grace, "grace", 30*time.Second, 0, cli.Long, "how long before GitLab's time limit a build is ended, so that it can be reported")
@@ -45,12 +46,25 @@ func (s *settings) flags(f *pflag.FlagSet) {
 
 // client makes a client that repeats calls so.
 func (s *settings) client(backoff func(*slog.Logger) api.Backoff) (*api.Client, *slog.Logger, error) {
-	log, err := s.log.New(os.Stderr)
-	if err != nil {
-		return nil, nil, err
+	log := slog.New(jobLog{})
+	if s.log.Format == "json" || s.log.Level == "debug" {
+		var err error
+		if log, err = s.log.New(os.Stderr); err != nil {
+			return nil, nil, err
+		}
 	}
 	client, err := s.server.Client(program, log, backoff(log))
 	return client, log, err
+}
+
+// workerName returns how this machine is called on the server. Hosts of one name, and
+// gitlab-runners of one host with state directories of their own, do not share it.
+func (s *settings) workerName(dir stateDir) (string, error) {
+	if s.name != "" {
+		return s.name, nil
+	}
+	suffix, err := runners.Suffix(string(dir))
+	return "gitlab-" + machine.Hostname() + "-" + suffix, err
 }
 
 // briefly repeats calls for as long as a stage may take that does not build.

@@ -85,6 +85,11 @@ func (b *buffer) String() string {
 // for what its text says, and makes a buildspace of each.
 func newSite(t *testing.T, sources map[string]string) *site {
 	t.Helper()
+	return newSiteWithLease(t, sources, "20s")
+}
+
+func newSiteWithLease(t *testing.T, sources map[string]string, lease string) *site {
+	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), log: &buffer{}, lastID: 4710}
 	for name, wish := range sources {
 		if wish == demoSource {
@@ -99,7 +104,7 @@ func newSite(t *testing.T, sources map[string]string) *site {
 	s.must(os.WriteFile(s.path("token"), []byte(token+"\n"), 0o600))
 	s.must(os.MkdirAll(s.path("tmp"), 0o700))
 	server, err := cmdtest.StartServer(t.Context(), "", cmdtest.Spec{
-		Args: []string{"--data-dir", s.path("data"), "--sources", "dir:" + s.path("sources"), "--worker-token-file", s.path("token"), "--lease", "20s"},
+		Args: []string{"--data-dir", s.path("data"), "--sources", "dir:" + s.path("sources"), "--worker-token-file", s.path("token"), "--lease", lease},
 		Log:  s.path("server.log"),
 	})
 	s.must(err)

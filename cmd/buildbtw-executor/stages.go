@@ -107,6 +107,9 @@ func prepare(cmd *cobra.Command, s *settings) error {
 		return err
 	}
 	s.sweep(cmd.Context(), dir, job.ID)
+	if err := errors.Join(runners.CheckRoom(string(dir)), s.checkLimit(job)); err != nil {
+		return err
+	}
 	st := state{Job: job.ID, Build: job.Build, Runner: runner, Begun: time.Now()}
 	if job.Timeout > 0 {
 		st.Until = st.Begun.Add(job.Timeout)
@@ -134,6 +137,18 @@ func prepare(cmd *cobra.Command, s *settings) error {
 		}
 	}
 	return s.checkBuild(cmd, job)
+}
+
+// shortest is the least time that a build must have: no package is built and uploaded in less.
+const shortest = 3 * time.Second
+
+// checkLimit returns why GitLab's time limit of a job is too short for any build.
+func (s *settings) checkLimit(job gitlabJob) error {
+	if job.Timeout <= 0 || job.Timeout >= s.grace+shortest {
+		return nil
+	}
+	return fmt.Errorf("GitLab's limit for this job is %s, and a build is ended %s (--grace) before it: nothing can be built; "+
+		"raise the runner's maximum job timeout and the timeout of the project's CI/CD settings above the server's --build-timeout", job.Timeout, s.grace)
 }
 
 // checkBuild asks the server for the build, so that a job that cannot succeed

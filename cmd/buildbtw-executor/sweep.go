@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"buildbtw"
@@ -47,6 +48,32 @@ func (s *settings) sweep(ctx context.Context, dir stateDir, except int64) {
 			continue
 		}
 		say("cleaned up after job %d, whose runner is gone", st.Job)
+		removeResponses(os.Getenv("JOB_RESPONSE_FILE"), st.Job)
+	}
+}
+
+// removeResponses removes the directories that a killed gitlab-runner has left of a job, beside
+// the one of the job that runs now: GitLab's answer in them has the job's token.
+func removeResponses(own string, job int64) {
+	if own == "" || job == 0 {
+		return
+	}
+	dirs, err := filepath.Glob(filepath.Join(filepath.Dir(filepath.Dir(own)), "custom-executor*"))
+	if err != nil {
+		return // a directory whose name is a pattern
+	}
+	for _, dir := range dirs {
+		file := filepath.Join(dir, filepath.Base(own))
+		info, err := os.Lstat(file)
+		if dir == filepath.Dir(own) || err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		if r, err := readResponse(file); err != nil || r.ID != job {
+			continue
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			say("what gitlab-runner has left of job %d cannot be removed: %v", job, err)
+		}
 	}
 }
 

@@ -134,7 +134,7 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	flags.BoolVar(&f.anonymousRead, "anonymous-read", true, "whoever does not sign in may look at pages, lists and logs")
 	flags.BoolVar(&f.repoRead, "repo-read", true, "whoever does not sign in may fetch from the pacman repositories; else pacman needs a token as password in its URL")
 	cli.Word(flags, &f.packagersChange, "packagers-change", changeAll, "which buildspaces packagers may change: all, or own for those that they created", changeAll, changeOwn)
-	cli.Time(flags, &f.lease, "lease", time.Minute, time.Second, 24*time.Hour, "how long after its last heartbeat an attempt is given up as lost")
+	cli.Time(flags, &f.lease, "lease", 0, 0, 24*time.Hour, "how long after its last heartbeat an attempt is given up as lost; 0 for 1m, or 5m with --dispatch gitlab")
 	cli.Time(flags, &f.buildTimeout, "build-timeout", 12*time.Hour, 0, cli.Long, "wall clock limit of one attempt; 0 for none")
 	cli.Time(flags, &f.stallTimeout, "stall-timeout", 30*time.Minute, 0, cli.Long, "an attempt without output and CPU use for this long is ended; 0 for never")
 	cli.Number(flags, &f.confirmAbove, "confirm-above", 500, 0, cli.Many, "ask for confirmation before creating more builds than this")
@@ -206,6 +206,8 @@ func (f serveFlags) validate() error {
 	switch {
 	case len(f.sources) == 0:
 		return cli.Usage(errors.New("no sources given; name a directory of packages with --sources dir:PATH"))
+	case f.lease != 0 && f.lease < time.Second:
+		return cli.Usage(fmt.Errorf("--lease %s is too short to be kept; give at least 1s, or 0 for the usual one", f.lease))
 	case len(f.architectures) == 0:
 		return cli.Usage(errors.New("no architecture given; use for example --architectures x86_64"))
 	case f.workersURL != "" && f.listenWorkers == "":
@@ -235,6 +237,21 @@ func (f serveFlags) validate() error {
 		return err
 	}
 	return errors.Join(checkDirs(dirs), f.gitlab.validate(groups), f.oidc.validate())
+}
+
+// Leases of --lease 0. Where GitLab builds, the way to a build machine is longer and a new
+// attempt costs a pipeline.
+const (
+	workerLease = time.Minute
+	gitlabLease = 5 * time.Minute
+)
+
+// leaseTime returns how long a lease lasts without a heartbeat.
+func (f serveFlags) leaseTime() time.Duration {
+	if f.gitlab.dispatch == "gitlab" {
+		return cmp.Or(f.lease, gitlabLease)
+	}
+	return cmp.Or(f.lease, workerLease)
 }
 
 // bases returns the base repositories of --base-repo.

@@ -145,7 +145,7 @@ func (s *server) join(ctx context.Context) error {
 	s.scheduler = scheduler.New(scheduler.Config{
 		Store: s.store, Mirror: mirror, Repos: repos, Bases: bases, Catalog: sources, Publisher: publisher, Handover: releases, Forge: gitlabForge, Auth: s.auth,
 		Log: s.log, Now: time.Now, SourceDirs: dirs,
-		Lease: f.lease, SyncPeriod: f.syncPeriod, GroupPeriod: f.gitlab.period, BasePeriod: f.basePeriod, Debounce: f.debounce,
+		Lease: f.leaseTime(), SyncPeriod: f.syncPeriod, GroupPeriod: f.gitlab.period, BasePeriod: f.basePeriod, Debounce: f.debounce,
 	})
 	s.app, err = handlers.New(handlers.Deps{
 		Store: s.store, Catalog: sources, Forecasts: &progress.Forecasts{Pipelines: progress.Pipelines{Most: gitlab.MaxPipelines, Architectures: gitlab.Architectures}}, Publisher: publisher, Handover: releases, Forge: gitlabForge, Sources: mirror,
@@ -217,7 +217,7 @@ func (s *server) openBases() (baserepo.Bases, error) {
 func (f serveFlags) settings() buildbtw.ServerSettings {
 	return buildbtw.ServerSettings{
 		ServerURL: strings.TrimRight(f.publicURL, "/"), WorkersURL: strings.TrimRight(f.workersURL, "/"), Version: cli.Version(), SingleUser: !f.peopleSignIn(), AuthHeader: f.authHeader, ClosedRepositories: !f.repoRead,
-		Lease: f.lease, Timeout: f.buildTimeout, Stall: f.stallTimeout, WebhookSecret: f.gitlab.webhookSecret,
+		Lease: f.leaseTime(), Timeout: f.buildTimeout, Stall: f.stallTimeout, WebhookSecret: f.gitlab.webhookSecret,
 	}
 }
 

@@ -59,7 +59,7 @@ func (a *API) workerRoutes() []route {
 		},
 		{
 			method: "POST", path: lease + "/finish", summary: "End the attempt; the same again gets the same answer",
-			may: buildbtw.User.MayClaim, handler: a.held(a.finish), body: api.FinishRequest{}, answer: api.FinishAnswer{}, time: finishTime,
+			may: buildbtw.User.MayClaim, handler: a.owned(a.finish), body: api.FinishRequest{}, answer: api.FinishAnswer{}, time: finishTime,
 		},
 	}
 	for i := range routes {
@@ -85,9 +85,21 @@ const (
 	waitingPerWorker = 256
 )
 
-// held lets a call on when it comes from the user who claimed the lease: a lease that
-// leaked is of no use with the token of another machine.
+// held lets a call on when it comes from the user who claimed the lease. A worker that
+// sends something after its lease ran out gets its build back, unless another attempt has
+// begun.
 func (a *API) held(handler func(*fiber.Ctx, store.HeldLease) error) fiber.Handler {
+	return a.owned(func(c *fiber.Ctx, lease store.HeldLease) error {
+		if err := a.returnLease(c, &lease); err != nil {
+			return err
+		}
+		return handler(c, lease)
+	})
+}
+
+// owned is held for calls that do not renew a lease: one that leaked is of no use with
+// the token of another machine.
+func (a *API) owned(handler func(*fiber.Ctx, store.HeldLease) error) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		lease, err := a.Store.HeldLease(c.UserContext(), c.Params("lease"))
 		if err != nil {
@@ -99,6 +111,26 @@ func (a *API) held(handler func(*fiber.Ctx, store.HeldLease) error) fiber.Handle
 		return handler(c, lease)
 	}
 }
+
+// returnLease makes the lease of a call valid again if it ran out and may return, or is
+// about to run out.
+func (a *API) returnLease(c *fiber.Ctx, lease *store.HeldLease) (err error) {
+	ending := lease.Valid && lease.Deadline.Before(a.Now().Add(a.Settings.Lease/leaseReserve))
+	if ending || lease.Lost {
+		lease.Valid, err = a.Store.ReturnLease(c.UserContext(), c.Params("lease"), a.Settings.Lease)
+	}
+	return err
+}
+
+// Parts of a lease.
+const (
+	leaseBeats   = 4  // heartbeats are due so often in it
+	leaseReserve = 10 // within its last tenth it is renewed before a call: it shall not run out in the middle of one
+)
+
+// maxBeat is the longest time between heartbeats: a worker learns from their answers that
+// its build was cancelled.
+const maxBeat = 15 * time.Second
 
 // claim leases a build to a worker, waiting for one as long as the worker asks. A
 // server that stops leases nothing: its own workers are handing builds back.
@@ -274,7 +306,7 @@ func (a *API) job(ctx context.Context, claimed store.Claimed) (api.Job, error) {
 		repository = buildbtw.RepositoryName(b.Buildspace, 0) // in which there is never anything
 	}
 	return api.Job{
-		Lease: claimed.Attempt.Lease, LeaseSeconds: s.Lease.Seconds(), Heartbeat: (s.Lease / 4).Seconds(),
+		Lease: claimed.Attempt.Lease, LeaseSeconds: s.Lease.Seconds(), Heartbeat: min(s.Lease/leaseBeats, maxBeat).Seconds(),
 		TimeoutSeconds: s.Timeout.Seconds(), StallSeconds: s.Stall.Seconds(),
 		BuildID: formatID(b.ID), Attempt: claimed.Attempt.Number, Buildspace: b.Buildspace, Iteration: b.Iteration,
 		Pkgbase: b.Pkgbase, Source: b.Source, Commit: b.Commit, Version: b.Version, Pkgnames: names(b.Pkgnames), NotOwned: b.NotOwned,
@@ -491,6 +523,11 @@ func (a *API) finish(c *fiber.Ctx, lease store.HeldLease) error {
 	}
 	for i, f := range r.Files {
 		report.Files[i] = store.PackageFile{Filename: f.Name, SHA256: f.SHA256}
+	}
+	if r.Outcome.Result() { // what has none is handed back by the loss already
+		if err := a.returnLease(c, &lease); err != nil {
+			return err
+		}
 	}
 	if attempt, over := lease.Attempt(); over == nil && r.Outcome != buildbtw.OutcomeBuilt {
 		a.noteError(c.UserContext(), c.Params("lease"), attempt)

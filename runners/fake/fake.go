@@ -99,7 +99,7 @@ type wish struct {
 // Limits of the values in a .fake file.
 const (
 	maxLines = 10_000_000
-	maxSize  = 1 << 30
+	maxSize  = 4 << 30
 )
 
 func readWish(job runners.Job) (wish, error) {

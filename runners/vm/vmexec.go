@@ -78,7 +78,7 @@ func (v *vmexec) probe(ctx context.Context) error {
 		return nil
 	}
 	if err := v.tryGuest(ctx); err != nil {
-		return fmt.Errorf("vmexec cannot start a guest: %w. Is the image there (vmexec pull %s) and can this user use /dev/kvm?", err, v.Image)
+		return fmt.Errorf("vmexec cannot start a guest: %w. Is the image there (vmexec pull %s) and can this user use /dev/kvm?%s", err, v.Image, v.lacking(thisHost()))
 	}
 	notes.write(key, "works")
 	return nil

@@ -19,9 +19,46 @@ SELECT
     id,
     random,
     holder,
-    state = 'running' AND NOT stop AS valid
+    deadline,
+    state = 'running' AND NOT stop AS valid,
+    outcome = 'lost' AS lost
 FROM attempts
 WHERE lease = :lease;
+
+-- name: returnable_attempt
+-- The lost attempt of a lease whose build still waits for another one to begin; the
+-- same rule is in unfinished_attempts and open_pipelines. A slot has one running
+-- attempt: what another one took the slot of does not return while that lasts.
+SELECT a.*
+FROM attempts AS a
+JOIN builds AS b ON b.id = a.build_id
+WHERE a.lease = :lease
+  AND a.state = 'finished'
+  AND a.outcome = 'lost'
+  AND a.number = b.attempts
+  AND b.status IN ('pending', 'scheduled')
+  AND b.held = ''
+  AND NOT EXISTS (
+    SELECT 1
+    FROM attempts AS o
+    WHERE o.worker = a.worker
+      AND o.slot = a.slot
+      AND o.state = 'running'
+  );
+
+-- name: return_attempt
+UPDATE attempts
+SET state = 'running',
+    outcome = '',
+    message = '',
+    blameless = FALSE,
+    result = '',
+    finished_at = NULL,
+    heartbeat_at = :now,
+    deadline = :deadline
+WHERE id = :attempt
+  AND state = 'finished'
+  AND outcome = 'lost';
 
 -- name: attempt
 SELECT *
@@ -35,11 +72,22 @@ WHERE build_id = :build
 ORDER BY number DESC;
 
 -- name: unfinished_attempts
--- Those whose staged files are still needed.
-SELECT id,
-       random
+-- Those whose staged files are still needed, also by a lost one that may return.
+SELECT
+    id,
+    random
 FROM attempts
 WHERE state <> 'finished'
+UNION
+SELECT
+    a.id,
+    a.random
+FROM builds AS b
+JOIN attempts AS a ON a.build_id = b.id AND a.number = b.attempts
+WHERE b.status IN ('pending', 'scheduled')
+  AND b.held = ''
+  AND a.state = 'finished'
+  AND a.outcome = 'lost'
 ORDER BY id;
 
 -- name: heartbeat
@@ -51,6 +99,12 @@ SET heartbeat_at = :now,
 WHERE lease = :lease
   AND state = 'running'
 RETURNING stop;
+
+-- name: renew_lease
+UPDATE attempts
+SET deadline = :deadline
+WHERE lease = :lease
+  AND state = 'running';
 
 -- name: running_attempts
 SELECT id

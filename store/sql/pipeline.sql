@@ -42,7 +42,8 @@ WHERE p.state <> 'ended'
 
 -- name: open_pipelines
 -- One is unwanted while no executor has begun and its build does not wait for it
--- any more; or when what its executor began was told to stop, or is lost.
+-- any more; or when what its executor began was told to stop, or is lost and cannot
+-- return, as returnable_attempt has it.
 SELECT
     p.*,
     b.commit_id,
@@ -53,7 +54,8 @@ SELECT
             WHERE l.build_id = b.id
               AND l.id > p.id
         )
-        ELSE NOT (a.state = 'running' AND a.stop OR a.outcome = 'lost')
+        WHEN a.outcome = 'lost' THEN a.number = b.attempts AND b.status IN ('pending', 'scheduled') AND b.held = ''
+        ELSE NOT (a.state = 'running' AND a.stop)
     END AS wanted
 FROM pipelines AS p
 JOIN builds AS b ON b.id = p.build_id

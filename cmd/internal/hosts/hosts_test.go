@@ -49,6 +49,9 @@ type site struct {
 	dir            string // everybody may enter it, as the proxies' users must
 	server, client host
 	authority      authority
+	upload         int64         // bytes of the package big
+	waits          bool          // a claim waits for as long as it may
+	patience       time.Duration // bounds the wait for what must happen
 }
 
 // newSite makes the hosts, certificates for the first, and sources.
@@ -65,7 +68,7 @@ func newSite(t *testing.T) *site {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, dir: dir, authority: newAuthority(t)}
+	s := &site{t: t, dir: dir, authority: newAuthority(t), upload: 3_000_000, patience: patience}
 	id := filepath.Base(dir)
 	s.write("ca.pem", string(s.authority.pem))
 	s.server, s.client = s.host(id+"-a", "server"), s.host(id+"-b", "client")
@@ -73,6 +76,27 @@ func newSite(t *testing.T) *site {
 	s.certify(1)
 	s.source("live", "outcome=hang\nlog-lines=3\n")
 	s.source("big", "size=3000000\n")
+	return s
+}
+
+// envUpload makes the tests of nginx and Caddy heavy: the size in bytes of the package
+// that goes through them, and a claim waits for as long as it may.
+const envUpload = "BUILDBTW_TEST_UPLOAD"
+
+// behindProxy is newSite for a proxy in front of the server: the package is larger than what
+// proxies take as they come, and than what they hold in memory.
+func behindProxy(t *testing.T) *site {
+	t.Helper()
+	s := newSite(t)
+	s.upload = 64 << 20
+	if text := os.Getenv(envUpload); text != "" {
+		var err error
+		if s.upload, err = strconv.ParseInt(text, 10, 64); err != nil {
+			t.Fatalf("%s: %v", envUpload, err)
+		}
+		s.waits, s.patience = true, 10*time.Minute
+	}
+	s.source("big", fmt.Sprintf("size=%d\n", s.upload))
 	return s
 }
 
@@ -183,7 +207,7 @@ func (s *site) serve(spec cmdtest.Spec, wrap ...string) {
 // until waits until something is so.
 func (s *site) until(what string, is func() bool) {
 	s.t.Helper()
-	err := cmdtest.Poll(s.t.Context(), cmdtest.OnBusyMachine(patience), func() (bool, error) { return is(), nil })
+	err := cmdtest.Poll(s.t.Context(), cmdtest.OnBusyMachine(s.patience), func() (bool, error) { return is(), nil })
 	if err != nil {
 		s.t.Fatalf("%s: %v", what, err)
 	}

@@ -11,7 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"buildbtw/api"
 	"buildbtw/cmd/internal/cmdtest"
 )
 
@@ -19,7 +21,7 @@ import (
 func TestNginx(t *testing.T) {
 	t.Parallel()
 	needs(t, "nginx", "curl", "openssl")
-	s := newSite(t)
+	s := behindProxy(t)
 	workers := userOfNginx(t)
 	s.behindSocket(workers)
 	var people strings.Builder
@@ -30,6 +32,37 @@ func TestNginx(t *testing.T) {
 	s.example("nginx.conf", "site.conf", "/etc/buildbtw/", s.dir+"/", "/run/buildbtw.sock", s.path("buildbtw.sock"))
 	s.nginx(workers)
 	s.story()
+}
+
+// With nginx as it comes, which lets bodies of 1 MiB pass, no package fails: the build is
+// tried again, and the words say what is to be changed in nginx.
+func TestNginxWithItsOwnLimit(t *testing.T) {
+	t.Parallel()
+	needs(t, "nginx", "curl", "openssl")
+	s := newSite(t)
+	workers := userOfNginx(t)
+	s.behindSocket(workers)
+	s.write("htpasswd", "alice:"+output(t, "openssl", "passwd", "-apr1", "secret of alice")+"\n")
+	s.example("nginx.conf", "site.conf", "/etc/buildbtw/", s.dir+"/", "/run/buildbtw.sock", s.path("buildbtw.sock"), "client_max_body_size", "# client_max_body_size")
+	s.nginx(workers)
+	s.until("the server behind the proxy is ready", func() bool { return s.curl("/api/v1/ready").status == 200 })
+	alice := s.secret("alice", s.token("alice:secret of alice", `{"name":"laptop"}`))
+	s.work(serverURL, s.secret("b1", s.token("alice:secret of alice", `{"kind":"worker","name":"b1"}`)))
+	s.until("the source is known", func() bool { return strings.Contains(s.curl("/api/v1/sources").text, `"big"`) })
+	s.bbtw(alice, "new", "big", "--name", "big")
+	var attempts string
+	s.until("an attempt has ended", func() bool {
+		attempts = s.curl("/api/v1/builds/1/attempts").text
+		return strings.Contains(attempts, `"outcome"`)
+	})
+	for _, words := range []string{`"infrastructure"`, "refused the upload with 413", "nginx", "client_max_body_size 0"} {
+		if !strings.Contains(attempts, words) {
+			t.Errorf("the attempts do not say %s: %s", words, attempts)
+		}
+	}
+	if a := s.want(200, "/api/v1/builds/1"); !strings.Contains(a.text, `"status":"pending"`) {
+		t.Errorf("the build is not tried again: %s", a.text)
+	}
 }
 
 // userOfNginx returns as whom nginx works.
@@ -68,7 +101,7 @@ func temporary(dir string) string {
 func TestCaddy(t *testing.T) {
 	t.Parallel()
 	needs(t, "caddy", "curl", "openssl")
-	s := newSite(t)
+	s := behindProxy(t)
 	s.behindSocket(nil)
 	var people strings.Builder
 	for _, name := range []string{"alice", "bob", eve} {
@@ -249,11 +282,13 @@ func (s *site) token(login, body string) string {
 func (s *site) build() {
 	t := s.t
 	t.Helper()
+	if s.waits {
+		s.longPoll()
+	}
 	bob := s.secret("bob", s.token("bob:secret of bob", `{"name":"laptop"}`))
 	worker := s.secret("b1", s.token("alice:secret of alice", `{"kind":"worker","name":"b1"}`))
 	admin := s.secret("alice", s.token("alice:secret of alice", `{"name":"laptop"}`))
 	s.watchAndBuild(serverURL, bob, worker)
-
 	var entries []string
 	for _, line := range strings.Split(s.want(200, "/api/v1/audit?format=jsonl", "-H", "Authorization: Bearer "+s.read(admin),
 		"-H", "X-Forwarded-For: 198.51.100.7", "-H", "Forwarded: for=198.51.100.8").text, "\n") {
@@ -267,6 +302,18 @@ func (s *site) build() {
 	}
 }
 
+// longPoll has a claim wait for as long as it may, when nothing is to be built.
+func (s *site) longPoll() {
+	s.t.Helper()
+	token := s.token("alice:secret of alice", `{"kind":"worker","name":"idle"}`)
+	begun := time.Now()
+	body := fmt.Sprintf(`{"worker":"idle","architectures":["x86_64"],"runners":["fake"],"wait":%d}`, api.MaxWait)
+	a := s.curl("/api/v1/worker/claim", post(body, "-H", "Authorization: Bearer "+token, "--max-time", "120")...)
+	if took := time.Since(begun); a.status != 204 || took < api.MaxWait*time.Second {
+		s.t.Errorf("a claim that waits is answered %d after %s: %s", a.status, took, a.text)
+	}
+}
+
 func (s *site) read(path string) string {
 	s.t.Helper()
 	text, err := os.ReadFile(path)
@@ -277,7 +324,7 @@ func (s *site) read(path string) string {
 }
 
 // watchAndBuild rebuilds both sources by a worker on the client's host: one is watched
-// while it lasts, the other is a package of 3 MB.
+// while it lasts, the other is a large package.
 func (s *site) watchAndBuild(workersURL, packager, worker string) {
 	t := s.t
 	t.Helper()
@@ -299,7 +346,9 @@ func (s *site) watchAndBuild(workersURL, packager, worker string) {
 	s.until("events come as they happen", func() bool { return strings.Contains(events.Log(), "live") && !events.Ended() })
 	s.bbtw(packager, "cancel", "live/live")
 
+	begun := time.Now()
 	s.bbtw(packager, "new", "big", "--name", "big", "--wait")
+	t.Logf("a package of %d bytes was built and uploaded in %s", s.upload, time.Since(begun).Round(time.Second))
 	s.want(200, "/repo/big_1/os/x86_64/big.db", "-o", s.path("big.db"), "-H", "Authorization: Bearer "+s.read(packager))
 	s.bbtw(packager, "download", "big", "--dir", s.path("downloads"))
 	files, err := filepath.Glob(s.path("downloads/big-1-1-x86_64.pkg.tar*"))
@@ -307,7 +356,7 @@ func (s *site) watchAndBuild(workersURL, packager, worker string) {
 		entries, _ := os.ReadDir(s.path("downloads"))
 		t.Fatalf("downloaded %v, %v", entries, err)
 	}
-	if info, err := os.Stat(files[0]); err != nil || info.Size() < 3_000_000 {
-		t.Errorf("%s is not the package of 3 MB: %v, %v", files[0], info, err)
+	if info, err := os.Stat(files[0]); err != nil || info.Size() < s.upload {
+		t.Errorf("%s is not the package of %d bytes: %v, %v", files[0], s.upload, info, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -152,5 +153,74 @@ func TestActivityIsNotedOnceAnHour(t *testing.T) {
 		if got := p.active.Sub(p.created); got != step.want {
 			t.Errorf("pushed after %v: active after %v, want %v", step.at, got, step.want)
 		}
+	}
+}
+
+// A runner takes the jobs with its tags alone, hears that it is to report each minute, and
+// whoever looks is told how its jobs end; more pipelines than a project may have are
+// refused with 400.
+func TestRunnersAndRates(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var ended []EndedJob
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	s := Start(t, Options{
+		Tags: []string{"buildbtw"}, PipelinesPerMinute: 3, Now: func() time.Time { return now },
+		JobEnded: func(j EndedJob) { mu.Lock(); ended = append(ended, j); mu.Unlock() },
+	})
+	id := s.CreateProject("arch/zlib")
+	if _, err := s.Push(t.Context(), id, Change{Files: map[string]string{"a": "1"}}); err != nil {
+		t.Fatal(err)
+	}
+	call := func(method, path, body string) (int, http.Header, map[string]any) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, s.URL()+"/api/v4"+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Private-Token", Token)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		var out map[string]any
+		_ = json.NewDecoder(answer.Body).Decode(&out)
+		return answer.StatusCode, answer.Header, out
+	}
+	create := func(tag string) int {
+		t.Helper()
+		status, _, _ := call("POST", "/projects/"+formatID(id)+"/pipeline", `{"ref":"main","variables":[{"key":"BUILDBTW_RUNNER_TAG","value":"`+tag+`"}]}`)
+		return status
+	}
+	for _, tag := range []string{"other", "", "buildbtw"} {
+		if status := create(tag); status != http.StatusCreated {
+			t.Fatalf("a pipeline with tag %q: %d", tag, status)
+		}
+	}
+	if status := create("buildbtw"); status != http.StatusBadRequest {
+		t.Errorf("the fourth pipeline in a minute: %d", status)
+	}
+	now = now.Add(time.Minute)
+	if status := create("third"); status != http.StatusCreated {
+		t.Errorf("the first pipeline in the next minute: %d", status)
+	}
+	const ask = `{"token":"` + RunnerToken + `"}`
+	status, _, job := call("POST", "/jobs/request", ask)
+	if status != http.StatusCreated {
+		t.Fatalf("no job for the runner: %d", status)
+	}
+	if status, _, _ := call("POST", "/jobs/request", ask); status != http.StatusNoContent {
+		t.Errorf("a job that is not tagged for the runner: %d", status)
+	}
+	number := strconv.FormatFloat(job["id"].(float64), 'f', 0, 64)
+	status, header, _ := call("PUT", "/jobs/"+number, `{"token":"`+job["token"].(string)+`","state":"failed","failure_reason":"script_failure"}`)
+	if status != http.StatusOK || header.Get("X-GitLab-Trace-Update-Interval") != "60" {
+		t.Errorf("the end of the job: %d, %v", status, header)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(ended) != 1 || ended[0].Project != "arch/zlib" || ended[0].Status != "failed" || ended[0].Reason != "script_failure" {
+		t.Errorf("ended: %+v", ended)
 	}
 }

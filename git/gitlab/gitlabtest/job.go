@@ -64,7 +64,9 @@ func (s *Server) requestJob(w http.ResponseWriter, r *http.Request) {
 func (s *Server) takeJob() (pipeline, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := slices.IndexFunc(s.pipelines.all, func(p *pipeline) bool { return p.job.status == "pending" })
+	i := slices.IndexFunc(s.pipelines.all, func(p *pipeline) bool {
+		return p.job.status == "pending" && (s.options.Tags == nil || slices.Contains(s.options.Tags, p.tag()))
+	})
 	if i < 0 {
 		return pipeline{}, false
 	}
@@ -72,6 +74,13 @@ func (s *Server) takeJob() (pipeline, bool) {
 	p.setStatus("running")
 	return *p, true
 }
+
+// tag returns the tag of a pipeline's job; empty when it has none.
+func (p *pipeline) tag() string { return p.variables["BUILDBTW_RUNNER_TAG"] }
+
+// updateInterval is after how many seconds a runner reports again while nobody looks at the
+// job's log: so long may it take to learn that the job was cancelled.
+const updateInterval = "60"
 
 // describeJob returns the job as a runner receives it. Its script is that of
 // infrastructure/gitlab-ci.yml.
@@ -123,7 +132,7 @@ func (s *Server) changeJob(w http.ResponseWriter, r *http.Request, token string,
 	}
 	p, ok := s.changePipeline(pipelineID, do)
 	w.Header().Set("Job-Status", p.job.status)
-	w.Header().Set("X-GitLab-Trace-Update-Interval", "1")
+	w.Header().Set("X-GitLab-Trace-Update-Interval", updateInterval)
 	return p, ok
 }
 
@@ -164,7 +173,10 @@ func (s *Server) updateJob(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "400 Bad request")
 		return
 	}
-	_, ok := s.changeJob(w, r, said.Token, func(p *pipeline) {
+	ended := false
+	p, ok := s.changeJob(w, r, said.Token, func(p *pipeline) {
+		before := p.status
+		defer func() { ended = p.status != before }()
 		switch {
 		case said.State != "success" && said.State != "failed":
 		case p.status == "canceling":
@@ -174,6 +186,10 @@ func (s *Server) updateJob(w http.ResponseWriter, r *http.Request) {
 			p.job.reason, p.job.exit = said.FailureReason, said.ExitCode
 		}
 	})
+	if ended && s.options.JobEnded != nil {
+		project, _, _ := s.find(formatID(p.project))
+		s.options.JobEnded(EndedJob{ID: p.job.id, Project: project.path, Status: p.status, Reason: p.job.reason})
+	}
 	if ok {
 		w.WriteHeader(http.StatusOK)
 	}

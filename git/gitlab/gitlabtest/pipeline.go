@@ -195,6 +195,10 @@ func (s *Server) createPipeline(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusBadRequest, map[string]any{"message": map[string]any{"base": []string{"Insufficient permissions to set pipeline variables"}}})
 		return
 	}
+	if s.tooManyPipelines(project.id) {
+		answer(w, http.StatusBadRequest, map[string]any{"message": map[string]any{"base": []string{"Too many pipelines created in the last minute. Try again later."}}})
+		return
+	}
 	p := pipeline{project: project.id, ref: asked.Ref, sha: sha, variables: map[string]string{}, created: s.now()}
 	for _, v := range asked.Variables {
 		p.variables[v.Key] = v.Value
@@ -202,6 +206,17 @@ func (s *Server) createPipeline(w http.ResponseWriter, r *http.Request) {
 	p = s.addPipeline(p)
 	s.tellPipeline(p)
 	answer(w, http.StatusCreated, s.describePipeline(p))
+}
+
+// tooManyPipelines reports whether a project may have no pipeline more in this minute.
+func (s *Server) tooManyPipelines(project int64) bool {
+	lately := 0
+	for _, p := range s.pipelinesOf(project) {
+		if s.now().Sub(p.created) < time.Minute {
+			lately++
+		}
+	}
+	return s.options.PipelinesPerMinute > 0 && lately >= s.options.PipelinesPerMinute
 }
 
 func (s *Server) addPipeline(p pipeline) pipeline {
@@ -286,7 +301,7 @@ func (s *Server) listJobs(w http.ResponseWriter, r *http.Request) {
 	if p.job.reason != "" {
 		job["failure_reason"] = p.job.reason
 	}
-	if tag := p.variables["BUILDBTW_RUNNER_TAG"]; tag != "" {
+	if tag := p.tag(); tag != "" {
 		job["tag_list"] = []string{tag}
 	}
 	answer(w, http.StatusOK, []any{job})

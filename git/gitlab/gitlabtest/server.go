@@ -28,6 +28,24 @@ type Options struct {
 	PerPage int               // the most that a page of a list has; 100 when 0
 	Limit   int               // requests a minute to the API; 0: any number
 	Log     func(text string) // is told of every request and webhook; nil: nobody
+
+	// Tags are those of the runner, which takes no untagged jobs; nil: it takes all.
+	Tags []string
+
+	// PipelinesPerMinute bounds the pipelines of each project; 0: any number. More are refused
+	// with 400.
+	PipelinesPerMinute int
+
+	// JobEnded is told of every job that a runner ends; nil: nobody.
+	JobEnded func(EndedJob)
+}
+
+// EndedJob is a job that a runner has ended.
+type EndedJob struct {
+	ID      int64
+	Project string // path
+	Status  string // success, failed or canceled
+	Reason  string // why it failed, in GitLab's words
 }
 
 // Server is a GitLab without people. Its methods do the work of people and
