@@ -92,6 +92,13 @@ func (c *Client) RemoveOrphans(ctx context.Context, r RemoveOrphans) (Orphans, e
 	return o, c.send(ctx, http.MethodPost, "/retention/remove-orphans", r, &o)
 }
 
+// Kept is what Keep has done.
+type Kept struct {
+	Buildspace string `json:"buildspace"`
+	Iteration  int    `json:"iteration,omitempty"` // 0: the whole buildspace
+	Action     string `json:"action"`
+}
+
 // Keep does one of pin, unpin, archive and delete to a buildspace, or to one of its iterations;
 // 0 is the buildspace.
 func (c *Client) Keep(ctx context.Context, action, name string, iteration int) error {

@@ -64,9 +64,10 @@ func (a *app) keepCommand(use, past, short, question string) *cobra.Command {
 			if err := c.Keep(cmd.Context(), use, name, iteration); err != nil {
 				return err
 			}
-			if !a.json {
-				fmt.Fprintf(a.out, "%s is %s\n", args[0], past)
+			if a.json {
+				return a.printJSON(api.Kept{Buildspace: name, Iteration: iteration, Action: use})
 			}
+			fmt.Fprintf(a.out, "%s is %s\n", args[0], past)
 			return nil
 		},
 		ValidArgsFunction: a.complete(buildspaceNames),
