@@ -73,7 +73,10 @@ type Buildspace struct {
 	WantedText string          `bun:"wanted_text"`
 	WantedAt   *time.Time      `bun:"wanted_at"`
 
-	// Hidden is of the one buildspace that has the builds on the base alone, each in an
+	Pinned    bool       `bun:"pinned"`     // nothing of it, or of its iterations, is ever removed
+	DeletedAt *time.Time `bun:"deleted_at"` // since when all of it is being removed; nil: it is not
+
+	// Hidden is also of a buildspace that is being removed. It is of the one buildspace that has the builds on the base alone, each in an
 	// iteration of its own. People never see it, and its builds start in another order.
 	Hidden bool `bun:"hidden"`
 

@@ -26,7 +26,7 @@ var layers = [][]string{
 	{"store/invariants", "git/gitlab/gitlabtest", "auth/oidctest", "signing/gpgtest"},
 	{"store/storetest"},
 	{"catalog", "progress", "auth", "internal/reproduce"},
-	{"publish", "handover"},
+	{"publish", "handover", "retention"},
 	{"forge"},
 	{"handlers/transfer"},
 	{"handlers/apiv1", "scheduler", "runners"},

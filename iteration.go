@@ -48,6 +48,12 @@ type Iteration struct {
 	// shared by iterations with the same order. Both are 0 without builds.
 	GraphID    int64 `bun:"graph_id"`
 	FirstBuild int64 `bun:"first_build"`
+
+	Pinned        bool       `bun:"pinned"`          // nothing of it is ever removed
+	ArchivedAt    *time.Time `bun:"archived_at"`     // since when its packages are not kept any more; nil: they are
+	LogsRemovedAt *time.Time `bun:"logs_removed_at"` // since when its logs are not kept any more; nil: they are
+	DeletedAt     *time.Time `bun:"deleted_at"`      // since when all of it is being removed; nil: it is not
+	FilesLeft     string     `bun:"files_left"`      // name of the repository whose files are still to be removed
 }
 
 // RepositoryName is the name under which an iteration's pacman repositories lie

@@ -83,8 +83,13 @@ func (l *Logs) append(attempt buildbtw.AttemptName, offset int64, chunk io.Reade
 	defer g.writing.Unlock()
 
 	f, size, err := l.openWith(attempt, appending) // once for each of thousands of pieces
+	if f == nil && err == nil {
+		if err = l.expand(attempt); err == nil {
+			f, size, err = l.openWith(attempt, appending)
+		}
+	}
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, fmt.Errorf("append to log %s at %d: %w", attempt, offset, err)
 	}
 	defer func() {
 		if f != nil {

@@ -1,6 +1,6 @@
 // Package buildlog keeps the log of every attempt in a file of its own:
 // appended to in chunks with offsets, read from any place, by byte and by line,
-// searched, followed while it grows.
+// searched, followed while it grows, and compressed when its attempt is over.
 //
 // The size of the file is the truth about where a log ends, so a crash in the
 // middle of an append leaves a shorter log, and the worker is told from where to
@@ -137,13 +137,17 @@ func (l *Logs) Size(attempt buildbtw.AttemptName) (int64, error) {
 		info, err = dir.Stat(l.path(attempt))
 		return err
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+	if err == nil {
+		return info.Size(), nil
 	}
-	if err != nil {
+	if !errors.Is(err, fs.ErrNotExist) {
 		return 0, fmt.Errorf("size of log %s: %w", attempt, err)
 	}
-	return info.Size(), nil
+	f, size, err := l.openFile(attempt) // a compressed one, or none
+	if f != nil {
+		_ = f.Close() // nothing was written with it
+	}
+	return size, err
 }
 
 // Reader opens the log for random access and returns its size at this moment. A
@@ -154,18 +158,65 @@ func (l *Logs) Reader(attempt buildbtw.AttemptName) (io.ReadSeekCloser, int64, e
 		return nil, 0, err
 	}
 	if f == nil {
-		return emptyLog{io.NewSectionReader(nil, 0, 0)}, 0, nil
+		return &section{io.NewSectionReader(nil, 0, 0), io.NopCloser(nil)}, 0, nil
 	}
-	return f, size, nil
+	if plain, ok := f.(io.ReadSeekCloser); ok {
+		return plain, size, nil
+	}
+	return &section{io.NewSectionReader(f, 0, size), f}, size, nil
+}
+
+// section is a part of a file, which it closes.
+type section struct {
+	*io.SectionReader
+	io.Closer
+}
+
+// logFile is a log that is open for reading, compressed or not.
+type logFile interface {
+	io.ReaderAt
+	io.Closer
 }
 
 // openFile opens a log for reading and returns its size; a nil file when there is no
 // such log.
-func (l *Logs) openFile(attempt buildbtw.AttemptName) (*os.File, int64, error) {
-	return l.openWith(attempt, os.O_RDONLY)
+func (l *Logs) openFile(attempt buildbtw.AttemptName) (logFile, int64, error) {
+	for range 2 { // somebody appended to a compressed one between the two looks
+		f, size, err := l.openWith(attempt, os.O_RDONLY)
+		if f != nil || err != nil {
+			return f, size, err
+		}
+		c, err := l.openCompressed(attempt)
+		if err != nil {
+			return nil, 0, fmt.Errorf("open log %s: %w", attempt, err)
+		}
+		if c != nil {
+			return c, c.size, nil
+		}
+	}
+	return nil, 0, nil
 }
 
-// openWith is openFile with flags as those of os.OpenFile.
+// openCompressed opens a compressed log; nil when there is none.
+func (l *Logs) openCompressed(attempt buildbtw.AttemptName) (c *compressed, err error) {
+	err = l.within(func(dir *os.Root) error {
+		f, err := dir.Open(l.compressedPath(attempt))
+		if err != nil {
+			return err
+		}
+		if c, err = openCompressed(f); err != nil {
+			return errors.Join(err, f.Close())
+		}
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return c, err
+}
+
+// openWith opens a log that is not compressed, with flags as those of os.OpenFile; a nil file
+// when there is none.
 func (l *Logs) openWith(attempt buildbtw.AttemptName, flags int) (*os.File, int64, error) {
 	var f *os.File
 	err := l.within(func(dir *os.Root) (err error) {
@@ -184,8 +235,3 @@ func (l *Logs) openWith(attempt buildbtw.AttemptName, flags int) (*os.File, int6
 	}
 	return f, info.Size(), nil
 }
-
-// emptyLog is a reader of nothing.
-type emptyLog struct{ io.ReadSeeker }
-
-func (emptyLog) Close() error { return nil }

@@ -107,7 +107,7 @@ func (l *Logs) give(attempt buildbtw.AttemptName, offset *int64, buf []byte, yie
 	if f == nil {
 		return *offset == 0, nil
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // nothing was written with it
 	for *offset < size {
 		n, err := f.ReadAt(buf[:min(int64(len(buf)), size-*offset)], *offset)
 		*offset += int64(n)

@@ -22,7 +22,7 @@ func (l *Logs) Tail(attempt buildbtw.AttemptName, lines int) (text []byte, offse
 	if err != nil || f == nil {
 		return nil, 0, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // nothing was written with it
 	offset, err = startOfLines(f, size, lines)
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the end of log %s: %w", attempt, err)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"buildbtw"
@@ -21,12 +20,6 @@ type View struct {
 
 	attempt buildbtw.AttemptName
 	stamps  []stamp // nil until they are asked for
-}
-
-// logFile is a file, or nothing in the place of one.
-type logFile interface {
-	io.ReaderAt
-	io.Closer
 }
 
 // emptyFile is the file of a log that does not exist.

@@ -35,6 +35,7 @@ import (
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
 	"buildbtw/publish"
+	"buildbtw/retention"
 	"buildbtw/static"
 	"buildbtw/store"
 	"buildbtw/views"
@@ -47,6 +48,7 @@ type Deps struct {
 	Forecasts *progress.Forecasts
 	Publisher *publish.Publisher
 	Handover  *handover.Handover // nil: nothing is released
+	Retention *retention.Keeper  // nil: nothing is ever removed
 	Forge     *forge.Forge       // nil: there is no GitLab
 	Sources   *gitmirror.Mirror
 	Repos     *pacmanrepo.Repos
@@ -137,7 +139,7 @@ func New(d Deps) (*App, error) {
 	a.begin = sync.OnceFunc(func() { go a.news.run(a.serving, a.Log) })
 	a.problem = apiv1.Problem
 	jsonAPI := apiv1.New(apiv1.Deps{
-		Store: d.Store, Catalog: d.Catalog, Forecasts: d.Forecasts, Grids: a.grids, Publisher: d.Publisher, Handover: d.Handover, Forge: d.Forge, Sources: d.Sources,
+		Store: d.Store, Catalog: d.Catalog, Forecasts: d.Forecasts, Grids: a.grids, Publisher: d.Publisher, Handover: d.Handover, Retention: d.Retention, Forge: d.Forge, Sources: d.Sources,
 		Repos: d.Repos, Logs: d.Logs, Settings: d.Settings, Log: d.Log, Wake: d.Wake, LookAt: d.LookAt, Now: d.Now, Auth: d.Auth,
 	}, apiv1.Edge{Caller: caller, CountedAs: countedAs, Refused: a.metrics.refuse, Stopping: a.serving.Done(), Fit: d.Fit})
 	a.fiber = fiber.New(fiber.Config{

@@ -25,6 +25,7 @@ type metrics struct {
 	refused  *prometheus.CounterVec
 	failing  *prometheus.GaugeVec
 	failed   *prometheus.GaugeVec
+	disk     *prometheus.GaugeVec
 }
 
 func newMetrics() *metrics {
@@ -50,7 +51,10 @@ func newMetrics() *metrics {
 	m.failed = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "buildbtw_loop_failed_passes", Help: "Passes of a loop that failed since the server was started.",
 	}, []string{"loop"})
-	m.registry.MustRegister(m.requests, m.seconds, m.builds, m.refused, m.failing, m.failed, collectors.NewGoCollector(),
+	m.disk = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "buildbtw_disk_bytes", Help: "What is kept on disk, by kind, measured once an hour. Files that several iterations have are counted once.",
+	}, []string{"kind"})
+	m.registry.MustRegister(m.disk, m.requests, m.seconds, m.builds, m.refused, m.failing, m.failed, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -99,6 +103,16 @@ func (a *App) showMetrics(c *fiber.Ctx) error {
 	}
 	for _, status := range buildbtw.Statuses() {
 		a.metrics.builds.WithLabelValues(string(status)).Set(float64(counts[status]))
+	}
+	if a.Retention != nil {
+		if kept, ok := a.Retention.Kept(); ok {
+			for kind, bytes := range map[string]int64{
+				"database": kept.Database, "repositories": kept.Repositories.Bytes, "targets": kept.Targets.Frees,
+				"uploads": kept.Uploads.Bytes, "logs": kept.LogBytes, "orphans": kept.Orphans.Frees,
+			} {
+				a.metrics.disk.WithLabelValues(kind).Set(float64(bytes))
+			}
+		}
 	}
 	if a.Loops != nil {
 		for _, l := range a.Loops() {

@@ -24,7 +24,7 @@ CREATE TABLE buildspaces (
     wanted_text   TEXT NOT NULL DEFAULT '',
     wanted_at     TIMESTAMP,
     revision      INTEGER NOT NULL DEFAULT 0
-, reuse BOOLEAN NOT NULL DEFAULT TRUE, cut_off BOOLEAN NOT NULL DEFAULT TRUE, served_at TIMESTAMP, lost TEXT NOT NULL DEFAULT '', follow_fixes BOOLEAN NOT NULL DEFAULT FALSE, bump BOOLEAN NOT NULL DEFAULT FALSE, baseline BOOLEAN NOT NULL DEFAULT TRUE, hidden BOOLEAN NOT NULL DEFAULT FALSE);
+, reuse BOOLEAN NOT NULL DEFAULT TRUE, cut_off BOOLEAN NOT NULL DEFAULT TRUE, served_at TIMESTAMP, lost TEXT NOT NULL DEFAULT '', follow_fixes BOOLEAN NOT NULL DEFAULT FALSE, bump BOOLEAN NOT NULL DEFAULT FALSE, baseline BOOLEAN NOT NULL DEFAULT TRUE, hidden BOOLEAN NOT NULL DEFAULT FALSE, pinned BOOLEAN NOT NULL DEFAULT FALSE, deleted_at TIMESTAMP);
 
 CREATE TABLE changesets (
     buildspace_id INTEGER NOT NULL REFERENCES buildspaces (id) ON DELETE CASCADE,
@@ -41,7 +41,7 @@ CREATE TABLE iterations (
     reason        TEXT NOT NULL,
     reason_text   TEXT NOT NULL DEFAULT '',
     error         TEXT NOT NULL DEFAULT '',
-    created_at    TIMESTAMP NOT NULL, plan_digest TEXT NOT NULL DEFAULT '', graph_id INTEGER NOT NULL DEFAULT 0, first_build INTEGER NOT NULL DEFAULT 0,
+    created_at    TIMESTAMP NOT NULL, plan_digest TEXT NOT NULL DEFAULT '', graph_id INTEGER NOT NULL DEFAULT 0, first_build INTEGER NOT NULL DEFAULT 0, pinned BOOLEAN NOT NULL DEFAULT FALSE, archived_at TIMESTAMP, logs_removed_at TIMESTAMP, deleted_at TIMESTAMP, files_left TEXT NOT NULL DEFAULT '',
     UNIQUE (buildspace_id, number)
 );
 
@@ -546,3 +546,15 @@ CREATE TABLE signing_files (
 ) WITHOUT ROWID;
 
 CREATE INDEX signing_files_sha256 ON signing_files (sha256);
+
+CREATE INDEX iterations_files_left ON iterations (id) WHERE files_left <> '';
+
+CREATE INDEX iterations_deleted ON iterations (id) WHERE deleted_at IS NOT NULL;
+
+CREATE INDEX events_iteration ON events (iteration_id) WHERE iteration_id IS NOT NULL;
+
+CREATE INDEX events_alone ON events (at) WHERE iteration_id IS NULL;
+
+CREATE INDEX packages_attempt ON packages (attempt_id);
+
+CREATE INDEX builds_reused ON builds (reused_from) WHERE reused_from <> 0;

@@ -23,11 +23,12 @@ import (
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/publish"
+	"buildbtw/retention"
 	"buildbtw/store"
 )
 
-// Config has the parts that the scheduler calls. All fields but Bases, Handover and Auth are
-// required.
+// Config has the parts that the scheduler calls. All fields but Bases, Handover, Retention and
+// Auth are required.
 type Config struct {
 	Store     *store.Store
 	Mirror    *gitmirror.Mirror
@@ -36,6 +37,7 @@ type Config struct {
 	Catalog   *catalog.Catalog
 	Publisher *publish.Publisher
 	Handover  *handover.Handover // nil: nothing is released
+	Retention *retention.Keeper  // nil: nothing is ever removed
 	Forge     *forge.Forge
 	Auth      *auth.Auth // nil: there are no accounts to look after
 	Log       *slog.Logger
@@ -145,6 +147,9 @@ func New(c Config) *Scheduler {
 		s.loops = append(s.loops, NewLoop(l))
 	}
 	c.Forge.OnWork(s.wakeAll)
+	if c.Retention != nil {
+		c.Retention.OnMarked(s.Loop("retention").Wake)
+	}
 	c.Mirror.OnLate(s.Loop("sync").Wake)
 	return s
 }
@@ -154,6 +159,13 @@ func optionalLoops(c Config) []Loop {
 	var loops []Loop
 	if c.Auth != nil {
 		loops = append(loops, rolesLoop(c))
+	}
+	if c.Retention != nil {
+		loops = append(loops, Loop{
+			Name:        "retention",
+			Description: "removes what the policy keeps no longer and what people deleted, and compresses logs",
+			Period:      10 * time.Minute, Pass: c.Retention.Pass,
+		})
 	}
 	if c.Handover != nil {
 		loops = append(loops, Loop{

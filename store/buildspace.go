@@ -244,6 +244,9 @@ func (s *Store) CreateBuildspace(ctx context.Context, actor string, b buildbtw.B
 		if buildbtw.KindOf(err) != buildbtw.KindNotFound {
 			return err
 		}
+		if err := t.isDeleted(ctx, b.Name); err != nil {
+			return err
+		}
 		b = buildbtw.Buildspace{
 			Name: b.Name, Status: buildbtw.BuildspaceActive, Settings: b.Settings, CreatedBy: actor, CreatedAt: t.now,
 			Wanted: buildbtw.IterationCreated, WantedText: "Created by " + actor + ".", WantedAt: &t.now, Revision: 1,

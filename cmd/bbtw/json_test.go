@@ -74,6 +74,12 @@ func commandLines() [][]string {
 		{"iterate", "work"},
 		{"rebase", "work"},
 		{"merge", "work", "other", "--yes"}, // is not there
+		{"pin", "work#1"},
+		{"archive", "work#1", "--yes"}, // is pinned
+		{"unpin", "work#1"},
+		{"delete", "work#9", "--yes"}, // is not there
+		{"retention"},
+		{"retention", "orphans"},
 		{"stop", "work"},
 		{"start", "work"},
 		{"auth", "status"},

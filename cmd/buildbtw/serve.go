@@ -26,6 +26,7 @@ import (
 	"buildbtw/release/check"
 	"buildbtw/signing"
 	"buildbtw/signing/remote"
+	"buildbtw/store"
 )
 
 // serveFlags are the server's settings as they were given.
@@ -70,6 +71,7 @@ type serveFlags struct {
 	workersURL      string
 	tlsCert, tlsKey string
 	trustedProxies  []string
+	retention       store.RetentionPolicy
 	gitlab          gitlabFlags
 	oidc            oidcFlags
 }
@@ -120,6 +122,7 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	flags.StringSliceVar(&f.architectures, "architectures", []string{"x86_64"}, "architectures to build for")
 	flags.StringArrayVar(&f.baseRepos, "base-repo", nil, "a base repository as NAME=URL, in the order of pacman.conf; $repo and $arch are replaced (repeatable)")
 	f.registerRelease(flags)
+	f.registerRetention(flags)
 	cli.Time(flags, &f.basePeriod, "base-period", time.Hour, time.Second, 7*24*time.Hour, "time between looks at the base repositories")
 	flags.BoolVar(&f.baseline, "baseline", true, "compare failed builds with the base by themselves, in idle slots and at most a tenth of the busy ones; a buildspace can have it switched off")
 	flags.StringSliceVar(&f.prefer, "prefer", nil, preferUsage)
@@ -159,6 +162,16 @@ func (f *serveFlags) registerRelease(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.targets, "target", []string{buildbtw.DefaultTarget}, "where packages are released to, as NAME[=served|directory:PATH][,after=OTHER][,sign=required,keys=FILE]; served under /repo/target/NAME (repeatable)")
 	flags.StringArrayVar(&f.checks, "check", nil, "KIND=blocking, KIND=shown or KIND=off: what a finding about built packages means; kinds are in docs/release.md (repeatable; default: empty=blocking, all others shown)")
 	flags.StringVar(&f.signer, "signer", "", "who is asked to sign what targets with sign=required get: unix:SOCKET of buildbtw-signer, ssh:HOST, or command:PROGRAM (default: packagers do, with 'bbtw release sign')")
+}
+
+// registerRetention adds the flags about what is kept.
+func (f *serveFlags) registerRetention(flags *pflag.FlagSet) {
+	d := store.DefaultRetention()
+	cli.Number(flags, &f.retention.Newest, "retention-newest", d.Newest, 1, cli.Many, "newest iterations of each buildspace of which nothing is removed")
+	cli.Time(flags, &f.retention.Packages, "retention-packages", d.Packages, 0, cli.Long, "how long after an older iteration ended its packages and repositories are removed; 0 for never")
+	cli.Time(flags, &f.retention.Logs, "retention-logs", d.Logs, 0, cli.Long, "the same of its logs")
+	cli.Time(flags, &f.retention.History, "retention-history", d.History, 0, cli.Long, "the same of all that is known of it, and of events that are in no iteration")
+	cli.Time(flags, &f.retention.Workers, "retention-workers", d.Workers, 0, cli.Long, "after how long a worker is forgotten that was not heard of; 0 for never")
 }
 
 // check says whether the settings can be used.
@@ -216,6 +229,9 @@ func (f serveFlags) validate() error {
 		return cli.Usage(errors.New("--auth-header is believed only when a proxy of --trusted-proxies sends it, and there is none: nobody could sign in; name the proxy's address"))
 	case f.authHeader == "" && len(f.admins) > 0:
 		return cli.Usage(errors.New("--admins are among those whom --auth-header names; give that too"))
+	}
+	if err := f.retention.Validate(); err != nil {
+		return cli.Usage(err)
 	}
 	if _, err := f.bases(); err != nil {
 		return err

@@ -28,6 +28,7 @@ import (
 	"buildbtw/progress"
 	"buildbtw/publish"
 	"buildbtw/release/check"
+	"buildbtw/retention"
 	"buildbtw/scheduler"
 	"buildbtw/store"
 )
@@ -142,13 +143,16 @@ func (s *server) join(ctx context.Context) error {
 		HeaderRole: buildbtw.Role(f.authHeaderRole), Admins: f.admins,
 		OIDC: f.oidc.config(f.publicURL),
 	})
+	keeper := retention.New(retention.Config{
+		Store: s.store, Repos: repos, Generations: generations, Logs: logs, Policy: f.retention, Log: s.log, Now: time.Now,
+	})
 	s.scheduler = scheduler.New(scheduler.Config{
-		Store: s.store, Mirror: mirror, Repos: repos, Bases: bases, Catalog: sources, Publisher: publisher, Handover: releases, Forge: gitlabForge, Auth: s.auth,
+		Store: s.store, Mirror: mirror, Repos: repos, Bases: bases, Catalog: sources, Publisher: publisher, Handover: releases, Retention: keeper, Forge: gitlabForge, Auth: s.auth,
 		Log: s.log, Now: time.Now, SourceDirs: dirs,
 		Lease: f.leaseTime(), SyncPeriod: f.syncPeriod, GroupPeriod: f.gitlab.period, BasePeriod: f.basePeriod, Debounce: f.debounce,
 	})
 	s.app, err = handlers.New(handlers.Deps{
-		Store: s.store, Catalog: sources, Forecasts: &progress.Forecasts{Pipelines: progress.Pipelines{Most: gitlab.MaxPipelines, Architectures: gitlab.Architectures}}, Publisher: publisher, Handover: releases, Forge: gitlabForge, Sources: mirror,
+		Store: s.store, Catalog: sources, Forecasts: &progress.Forecasts{Pipelines: progress.Pipelines{Most: gitlab.MaxPipelines, Architectures: gitlab.Architectures}}, Publisher: publisher, Handover: releases, Retention: keeper, Forge: gitlabForge, Sources: mirror,
 		Repos: repos, Logs: logs, Settings: f.settings(), Log: s.log, Wake: s.scheduler.Wake, LookAt: s.scheduler.LookAt,
 		Loops: s.scheduler.States, Fit: s.fit, Now: time.Now, Auth: s.auth,
 		Proxies: proxies, MaxConnections: connections,

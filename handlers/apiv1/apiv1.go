@@ -26,6 +26,7 @@ import (
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
 	"buildbtw/publish"
+	"buildbtw/retention"
 	"buildbtw/store"
 )
 
@@ -37,6 +38,7 @@ type Deps struct {
 	Grids     *progress.Grids
 	Publisher *publish.Publisher
 	Handover  *handover.Handover // nil: nothing is released
+	Retention *retention.Keeper  // nil: nothing is ever removed
 	Forge     *forge.Forge       // nil: there is no GitLab
 	Sources   *gitmirror.Mirror
 	Repos     *pacmanrepo.Repos

@@ -87,14 +87,14 @@ AND NOT EXISTS (SELECT 1 FROM comparisons AS c JOIN builds AS o ON o.baseline_id
 		{"the numbers of builds by status are those of the builds", `
 SELECT 'iteration ' || c.iteration_id || ' is said to have ' || c.builds || ' ' || c.status || ', really ' || c.really FROM (
     SELECT *, (SELECT count(*) FROM builds AS b WHERE b.iteration_id = n.iteration_id AND b.status = n.status) AS really FROM build_counts AS n) AS c
-WHERE c.builds <> c.really`},
+WHERE c.builds <> c.really AND c.iteration_id NOT IN (SELECT id FROM iterations WHERE deleted_at IS NOT NULL)`},
 		{"the builds of every iteration are counted", `
 SELECT DISTINCT iteration_id FROM builds WHERE iteration_id NOT IN (SELECT iteration_id FROM build_counts)`},
 		{"an event about a build names its iteration and buildspace", `
 SELECT e.id FROM (` + events + `) AS e JOIN builds AS b ON b.id = e.build_id JOIN iterations AS i ON i.id = b.iteration_id
-WHERE e.iteration_id IS NOT i.id OR e.buildspace_id IS NOT i.buildspace_id`},
+WHERE i.deleted_at IS NULL AND (e.iteration_id IS NOT i.id OR e.buildspace_id IS NOT i.buildspace_id)`},
 		{"an event has as many builds as it says, and no other has its ids", `
-SELECT e.id FROM events AS e WHERE e.builds <> CASE e.build_ranges WHEN '' THEN 1 ELSE (
+SELECT e.id FROM events AS e WHERE e.iteration_id NOT IN (SELECT id FROM iterations WHERE deleted_at IS NOT NULL) AND e.builds <> CASE e.build_ranges WHEN '' THEN 1 ELSE (
     SELECT count(*) FROM json_each(e.build_ranges) AS r CROSS JOIN builds AS b ON b.id BETWEEN r.value ->> 0 AND r.value ->> 1) END
 OR EXISTS (SELECT 1 FROM events AS o WHERE o.id < e.id AND o.id > e.id - e.builds)`},
 	}

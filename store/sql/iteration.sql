@@ -195,6 +195,7 @@ RETURNING
 UPDATE iterations
 SET state = 'ready'
 WHERE state = 'stopped'
+  AND archived_at IS NULL
   AND id = (
     SELECT max(id)
     FROM iterations
@@ -241,6 +242,7 @@ JOIN iterations AS i ON i.buildspace_id = s.id
 WHERE s.name = :buildspace
   AND NOT s.hidden
   AND i.number > :after
+  AND i.archived_at IS NULL
   AND i.state IN ('ready', 'superseded', 'stopped')
   AND EXISTS (SELECT 1 FROM build_counts AS c WHERE c.iteration_id = i.id AND c.builds > 0)
   AND NOT EXISTS (

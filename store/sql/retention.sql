@@ -1,0 +1,346 @@
+-- What is removed, and what must stay.
+
+-- name: retained_iterations
+-- All iterations, the newest of each buildspace first.
+SELECT
+    i.*,
+    s.name AS buildspace,
+    i.pinned OR s.pinned AS kept,
+    coalesce((SELECT sum(c.builds) FROM build_counts AS c WHERE c.iteration_id = i.id), 0) AS builds
+FROM iterations AS i
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE NOT s.hidden
+ORDER BY i.buildspace_id, i.number DESC;
+
+-- name: needs_of_iteration
+-- What needs an iteration. An open release needs its packages, and one that was handed over
+-- for as long as a target may go back to it; what was released stays known for good. Others
+-- have packages of it when they reused them: then its builds' runs and logs are theirs, too.
+SELECT
+    i.state IN ('calculating', 'ready') AS goes_on,
+    i.pinned OR s.pinned AS pinned,
+    EXISTS (
+        SELECT 1
+        FROM builds AS b
+        JOIN attempts AS a ON a.build_id = b.id
+        WHERE b.iteration_id = i.id
+          AND (a.state <> 'finished' OR a.kept_until > :now)
+    ) OR EXISTS (
+        SELECT 1
+        FROM builds AS b
+        JOIN pipelines AS p ON p.build_id = b.id
+        WHERE b.iteration_id = i.id
+          AND (p.state <> 'ended' OR p.pinned)
+    ) AS running,
+    EXISTS (
+        SELECT 1
+        FROM builds AS h
+        JOIN builds AS f ON f.id = h.reused_from
+        WHERE h.held = 'linking'
+          AND h.held <> ''
+          AND f.iteration_id = i.id
+    ) AS linked,
+    EXISTS (
+        SELECT 1
+        FROM latest_repositories AS l
+        WHERE l.buildspace_id = i.buildspace_id
+          AND i.number IN (l.iteration, l.previous)
+    ) AS served,
+    EXISTS (
+        SELECT 1
+        FROM releases AS r
+        WHERE r.iteration_id = i.id
+          AND (
+            r.state IN ('checked', 'signing', 'handing-over')
+            OR EXISTS (SELECT 1 FROM generations AS g WHERE g.release_id = r.id AND g.state <> 'gone')
+          )
+    ) AS releasing,
+    EXISTS (SELECT 1 FROM releases AS r WHERE r.iteration_id = i.id AND r.state IN ('released', 'withdrawn')) AS released,
+    EXISTS (
+        SELECT 1
+        FROM builds AS b
+        JOIN attempts AS a ON a.build_id = b.id
+        JOIN packages AS p ON p.attempt_id = a.id
+        JOIN builds AS o ON o.id = p.build_id
+        JOIN iterations AS oi ON oi.id = o.iteration_id
+        WHERE b.iteration_id = i.id
+          AND oi.id <> i.id
+          AND oi.deleted_at IS NULL
+          AND (NOT :space OR oi.buildspace_id <> i.buildspace_id)
+    ) AS reused
+FROM iterations AS i
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE i.id = :iteration;
+
+-- name: size_of_iteration
+-- Files that reuse shares are counted by each iteration that has them.
+SELECT
+    count(*) AS packages,
+    coalesce(sum(p.size), 0) AS bytes
+FROM builds AS b
+JOIN packages AS p ON p.build_id = b.id AND p.published
+WHERE b.iteration_id = :iteration;
+
+-- name: archive_iteration
+UPDATE iterations
+SET archived_at = :now,
+    files_left = :repository
+WHERE id = :iteration
+  AND archived_at IS NULL;
+
+-- name: unserve_iteration
+-- Of a buildspace whose served iteration is archived nothing is served.
+DELETE FROM latest_repositories
+WHERE buildspace_id = :buildspace
+  AND :number IN (iteration, previous);
+
+-- name: delete_iteration
+-- It leaves its buildspace at once: for a hidden one, whose rows nobody sees.
+UPDATE iterations
+SET deleted_at = :now,
+    buildspace_id = :into,
+    number = CASE WHEN buildspace_id = :into THEN number ELSE id END,
+    state = CASE WHEN state = 'invalid' THEN 'invalid' ELSE 'superseded' END
+WHERE id = :iteration
+  AND deleted_at IS NULL;
+
+-- name: hide_buildspace
+UPDATE buildspaces
+SET hidden = TRUE,
+    deleted_at = :now,
+    wanted = '',
+    wanted_text = '',
+    wanted_at = NULL
+WHERE id = :buildspace
+  AND status = 'stopped'
+  AND deleted_at IS NULL;
+
+-- name: deleted_buildspace
+SELECT id
+FROM buildspaces
+WHERE name = :name
+  AND deleted_at IS NOT NULL;
+
+-- name: deleted_buildspaces
+-- Those of which no iteration is left.
+SELECT s.id
+FROM buildspaces AS s
+WHERE s.deleted_at IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM iterations AS i WHERE i.buildspace_id = s.id)
+ORDER BY s.id;
+
+-- name: iterations_of_buildspace
+SELECT i.*
+FROM iterations AS i
+WHERE i.buildspace_id = :buildspace
+ORDER BY i.number;
+
+-- name: pin_iteration
+UPDATE iterations
+SET pinned = :pinned
+WHERE id = :iteration
+  AND pinned <> :pinned;
+
+-- name: pin_buildspace
+UPDATE buildspaces
+SET pinned = :pinned
+WHERE id = :buildspace
+  AND pinned <> :pinned;
+
+-- name: files_left
+SELECT
+    id,
+    files_left
+FROM iterations
+WHERE files_left <> ''
+ORDER BY id;
+
+-- name: builds_with_results
+SELECT id
+FROM builds
+WHERE iteration_id = :iteration
+  AND input_key <> ''
+ORDER BY id
+LIMIT :limit;
+
+-- name: linked_from
+SELECT EXISTS (
+    SELECT 1
+    FROM builds AS h
+    JOIN builds AS f ON f.id = h.reused_from
+    WHERE h.held = 'linking'
+      AND h.held <> ''
+      AND f.iteration_id = :iteration
+);
+
+-- name: files_removed
+UPDATE iterations
+SET files_left = ''
+WHERE id = :iteration
+  AND files_left = :repository;
+
+-- name: deleted_iterations
+SELECT id
+FROM iterations
+WHERE deleted_at IS NOT NULL
+  AND files_left = ''
+ORDER BY id;
+
+-- name: own_attempts
+-- Those whose packages no other iteration has; and, of an iteration that is deleted, those of
+-- others without logs that stayed for it alone.
+SELECT
+    a.id,
+    a.random
+FROM builds AS b
+JOIN attempts AS a ON a.build_id = b.id
+WHERE b.iteration_id = :iteration
+  AND NOT EXISTS (
+    SELECT 1
+    FROM packages AS p
+    JOIN builds AS o ON o.id = p.build_id
+    JOIN iterations AS oi ON oi.id = o.iteration_id
+    WHERE p.attempt_id = a.id
+      AND o.iteration_id <> b.iteration_id
+      AND oi.deleted_at IS NULL
+  )
+UNION
+SELECT
+    a.id,
+    a.random
+FROM iterations AS x
+JOIN builds AS xb ON xb.iteration_id = x.id
+JOIN packages AS xp ON xp.build_id = xb.id
+JOIN attempts AS a ON a.id = xp.attempt_id
+JOIN builds AS b ON b.id = a.build_id
+JOIN iterations AS i ON i.id = b.iteration_id
+WHERE x.id = :iteration
+  AND x.deleted_at IS NOT NULL
+  AND i.id <> x.id
+  AND i.logs_removed_at IS NOT NULL
+  AND NOT EXISTS (
+    SELECT 1
+    FROM packages AS p
+    JOIN builds AS o ON o.id = p.build_id
+    JOIN iterations AS oi ON oi.id = o.iteration_id
+    WHERE p.attempt_id = a.id
+      AND o.iteration_id <> b.iteration_id
+      AND oi.deleted_at IS NULL
+  )
+ORDER BY 1;
+
+-- name: logs_removed
+UPDATE iterations
+SET logs_removed_at = :now
+WHERE id = :iteration
+  AND logs_removed_at IS NULL;
+
+-- name: last_builds
+SELECT id
+FROM builds
+WHERE iteration_id = :iteration
+ORDER BY id DESC
+LIMIT :limit;
+
+-- name: relink_reused
+-- Who reused from a build that goes has the packages of that from which it took them.
+UPDATE builds
+SET reused_from = (SELECT r.reused_from FROM builds AS r WHERE r.id = builds.reused_from)
+WHERE reused_from <> 0
+  AND reused_from IN (SELECT value FROM json_each(:builds))
+  AND id NOT IN (SELECT value FROM json_each(:builds));
+
+-- name: remove_builds
+DELETE FROM builds
+WHERE id IN (SELECT value FROM json_each(:builds));
+
+-- name: remove_events_of_iteration
+DELETE FROM events
+WHERE id IN (
+    SELECT id
+    FROM events
+    WHERE iteration_id = :iteration
+      AND iteration_id IS NOT NULL
+    LIMIT :limit
+);
+
+-- name: remove_edges
+-- Of a graph that no other iteration has.
+DELETE FROM graph_edges
+WHERE (graph_id, from_place, to_place) IN (
+    SELECT
+        e.graph_id,
+        e.from_place,
+        e.to_place
+    FROM graph_edges AS e
+    WHERE e.graph_id = :graph
+      AND NOT EXISTS (SELECT 1 FROM iterations AS i WHERE i.graph_id = :graph AND i.deleted_at IS NULL)
+    LIMIT :limit
+);
+
+-- name: remove_graph
+DELETE FROM graphs
+WHERE id = :graph
+  AND NOT EXISTS (SELECT 1 FROM iterations AS i WHERE i.graph_id = :graph AND i.id <> :iteration);
+
+-- name: remove_iteration
+DELETE FROM iterations
+WHERE id = :iteration
+  AND deleted_at IS NOT NULL;
+
+-- name: remove_events_of_buildspace
+DELETE FROM events
+WHERE id IN (
+    SELECT id
+    FROM events
+    WHERE buildspace_id = :buildspace
+    LIMIT :limit
+);
+
+-- name: remove_buildspace
+DELETE FROM buildspaces
+WHERE id = :buildspace
+  AND deleted_at IS NOT NULL;
+
+-- name: remove_old_events
+-- Of what is in no iteration: of machines, and of buildspaces.
+DELETE FROM events
+WHERE id IN (
+    SELECT id
+    FROM events
+    WHERE at < :before
+      AND iteration_id IS NULL
+    LIMIT :limit
+);
+
+-- name: gone_workers
+-- Machines that a person drained, and those that the server gives no builds, stay.
+SELECT name
+FROM workers
+WHERE last_seen < :before
+  AND draining_since IS NULL
+  AND set_aside = ''
+ORDER BY name;
+
+-- name: count_iterations
+SELECT
+    count(*) AS iterations,
+    count(i.archived_at) AS archived
+FROM iterations AS i
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE NOT s.hidden;
+
+-- name: known_attempts
+SELECT
+    id,
+    random
+FROM attempts
+WHERE id IN (SELECT value FROM json_each(:attempts));
+
+-- name: known_repositories
+SELECT
+    s.name AS buildspace,
+    i.number,
+    i.files_left
+FROM iterations AS i
+JOIN buildspaces AS s ON s.id = i.buildspace_id;
