@@ -135,13 +135,15 @@ func roomForCopy(path, dir string) error {
 	return nil
 }
 
-func (s *Store) schemaVersion(ctx context.Context) (version int, err error) {
-	const table = `CREATE TABLE IF NOT EXISTS schema_migrations (
+// schemaTable has a row for each migration that a database has seen.
+const schemaTable = `CREATE TABLE IF NOT EXISTS schema_migrations (
     version    INTEGER PRIMARY KEY,
     name       TEXT NOT NULL,
     applied_at TIMESTAMP NOT NULL
 )`
-	if _, err := s.write.DB.ExecContext(ctx, table); err != nil {
+
+func (s *Store) schemaVersion(ctx context.Context) (version int, err error) {
+	if _, err := s.write.DB.ExecContext(ctx, schemaTable); err != nil {
 		return 0, err
 	}
 	err = s.write.DB.QueryRowContext(ctx, `SELECT coalesce(max(version), 0) FROM schema_migrations`).Scan(&version)
