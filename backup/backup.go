@@ -273,10 +273,10 @@ func (w *writer) addDatabase(ctx context.Context, path string) error {
 }
 
 // leftOut reports whether an entry of the data directory is not in backups: the database is
-// there already, locks and the reserve belong to a running server, directories of builds
+// there already (a hidden directory of its name is Litestream's), locks and the reserve belong to a running server, directories of builds
 // and workers' secrets to machines, and the rest are copies of before.
 func leftOut(name string) bool {
-	return strings.HasPrefix(name, database) || name == "reserve" || name == "workers" || name == "lost+found" ||
+	return strings.HasPrefix(strings.TrimPrefix(name, "."), database) || name == "reserve" || name == "workers" || name == "lost+found" ||
 		strings.HasPrefix(name, asidePrefix) || name == unfinished || name == store.MigrationCopies
 }
 
