@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"strings"
@@ -290,8 +291,17 @@ func (h *Handover) prepare(ctx context.Context, name string) error {
 		if going, err := h.handingOver(ctx, g.ReleaseID); err != nil || going {
 			return err // handOver goes on with it
 		}
-	case t.Generation != 0:
+	}
+	if !writing {
+		if err := h.align(ctx, t); err != nil {
+			return err
+		}
+	}
+	if !writing && t.Generation != 0 {
 		has, err := h.Generations.Architectures(t.Name, t.Generation)
+		if errors.Is(err, fs.ErrNotExist) {
+			return lostGeneration(t)
+		}
 		if err != nil {
 			return err
 		}

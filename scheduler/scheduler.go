@@ -134,7 +134,7 @@ func New(c Config) *Scheduler {
 			Period:      time.Minute, Pass: c.Forge.SetCIConfigs,
 		},
 	}
-	table = append(table, s.checkLoop())
+	table = append(table, s.checkLoop(), s.integrityLoop())
 	table = append(table, optionalLoops(c)...)
 	for i := range pushers {
 		table = append(table, Loop{
@@ -219,6 +219,7 @@ func (s *Scheduler) Prepare(ctx context.Context) error {
 		do   func(context.Context) error
 	}{
 		{"complete what the end of the server before cut off", s.rescuePass},
+		{"make the repositories what the database says", s.Publisher.Restore},
 		{"finish what is being handed over", s.handOver},
 		{"load the state of the groups in GitLab", s.Forge.Prepare},
 		{"read the sources as they were mirrored", func(ctx context.Context) error {

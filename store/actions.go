@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"buildbtw"
 )
@@ -163,7 +164,7 @@ func (s *Store) RebuildBuild(ctx context.Context, actor string, id int64) (Build
 		if err := t.checkReady(ctx, row); err != nil {
 			return err
 		}
-		return t.rebuild(ctx, actor, row)
+		return t.rebuild(ctx, actor, row, fmt.Sprintf("Rebuild forced by %s.", actor), "by the wish of "+actor)
 	})
 	if err != nil {
 		return BuildRow{}, fmt.Errorf("rebuild build %d: %w", id, err)
@@ -171,7 +172,45 @@ func (s *Store) RebuildBuild(ctx context.Context, actor string, id int64) (Build
 	return s.Build(ctx, id)
 }
 
-func (t *tx) rebuild(ctx context.Context, actor string, row BuildRow) error {
+// RebuildLost has a build built again, and with it everything above it, because files of
+// packages that it has published are not there any more. It changes nothing and returns false
+// when the build has other packages by now, or is not built, or its iteration is over. Conflict
+// when something above it is being published at this moment.
+func (s *Store) RebuildLost(ctx context.Context, id int64, lost []buildbtw.Package) (rebuilt bool, err error) {
+	err = s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		row, err := t.buildRow(ctx, id)
+		if err != nil {
+			return err
+		}
+		if row.CanRebuild() != nil || t.checkReady(ctx, row) != nil {
+			return nil
+		}
+		published, err := publishedFiles(ctx, &Reader{queries: t.queries}, []int64{id})
+		if err != nil {
+			return err
+		}
+		var names buildbtw.Names
+		for _, p := range lost {
+			if slices.ContainsFunc(published[id], func(f buildbtw.Package) bool { return f.Filename == p.Filename && f.SHA256 == p.SHA256 }) {
+				names = append(names, p.Filename)
+			}
+		}
+		if len(names) == 0 {
+			return nil
+		}
+		rebuilt = true
+		words := fmt.Sprintf("Built again: lost from the server's disk, or damaged there: %s.", names.Summary())
+		return t.rebuild(ctx, buildbtw.System, row, words, "whose packages were lost")
+	})
+	if err != nil {
+		return false, fmt.Errorf("rebuild build %d, whose packages are lost: %w", id, err)
+	}
+	return rebuilt, nil
+}
+
+// rebuild moves a build to pending and what is above it to blocked. The event of the build has
+// words, those of the others why.
+func (t *tx) rebuild(ctx context.Context, actor string, row BuildRow, words, why string) error {
 	var above []int64
 	if err := t.list(ctx, &above, "dependents_of_build", args{"build": row.ID}); err != nil {
 		return fmt.Errorf("list what is above build %d: %w", row.ID, err)
@@ -189,14 +228,14 @@ func (t *tx) rebuild(ctx context.Context, actor string, row BuildRow) error {
 	}
 	err := t.moveOne(ctx, row.ID, change{
 		to: buildbtw.StatusPending, cause: buildbtw.CauseForced, only: []buildbtw.Status{buildbtw.StatusBuilt},
-		actor: actor, message: "Rebuild forced by " + actor + ".", set: []string{"forced = TRUE", "retries = 0", "not_before = NULL"},
+		actor: actor, message: words, set: []string{"forced = TRUE", "retries = 0", "not_before = NULL"},
 	})
 	if err != nil {
 		return err
 	}
 	_, err = t.move(ctx, above, change{
 		to: buildbtw.StatusBlocked, cause: buildbtw.CauseForced, actor: actor,
-		message: fmt.Sprintf("Is built again after %s, by the wish of %s.", row.Pkgbase, actor),
+		message: fmt.Sprintf("Is built again after %s, %s.", row.Pkgbase, why),
 		set: []string{
 			"forced = TRUE", "may_skip = FALSE", "retries = 0", "not_before = NULL", "input_key = ''", "output_digest = ''",
 		},

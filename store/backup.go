@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
+	"strings"
 
 	"buildbtw"
 )
@@ -19,7 +21,7 @@ func Backup(ctx context.Context, path, target string) error {
 	if _, err := os.Stat(target); !errors.Is(err, os.ErrNotExist) {
 		return buildbtw.Conflict("%s exists already; choose another file", target)
 	}
-	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro&_pragma=busy_timeout(5000)")
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro&_pragma=busy_timeout(5000)")
 	if err != nil {
 		return fmt.Errorf("open the database at %s: %w", path, err)
 	}
@@ -42,6 +44,69 @@ func Backup(ctx context.Context, path, target string) error {
 func removeIncomplete(target string) error {
 	if err := os.Remove(target); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
+	}
+	return nil
+}
+
+// CheckFile reads a whole database that nobody writes to, such as a copy, and returns its
+// schema. The error is Invalid when it is damaged, or no database of buildbtw's.
+func CheckFile(ctx context.Context, path string) (schema int, err error) {
+	if _, err := os.Stat(path); err != nil {
+		return 0, buildbtw.Invalid("there is no database at %s", path)
+	}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro&immutable=1")
+	if err != nil {
+		return 0, fmt.Errorf("open the database at %s: %w", path, err)
+	}
+	defer func() { _ = db.Close() }() // it only read
+	found, err := integrity(ctx, db)
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	if err == nil && len(found) > 0 {
+		err = errors.New(found[0])
+	}
+	if err == nil {
+		err = db.QueryRowContext(ctx, `SELECT max(version) FROM schema_migrations`).Scan(&schema)
+	}
+	if err != nil {
+		return 0, buildbtw.Invalid("the database at %s is damaged, or is not buildbtw's: %w", path, err)
+	}
+	return schema, nil
+}
+
+// maxDamage bounds what is listed of a damaged database.
+const maxDamage = 5
+
+// integrity reads a whole database and lists what is damaged.
+func integrity(ctx context.Context, db *sql.DB) ([]string, error) {
+	rows, err := db.QueryContext(ctx, fmt.Sprintf(`PRAGMA integrity_check(%d)`, maxDamage))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var found []string
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return nil, err
+		}
+		if line != "ok" {
+			found = append(found, line)
+		}
+	}
+	return found, rows.Err()
+}
+
+// CheckIntegrity reads the whole database while it is used and returns Unavailable, in words,
+// when it is damaged.
+func (q *Reader) CheckIntegrity(ctx context.Context) error {
+	found, err := integrity(ctx, q.statements.pool.DB)
+	if err == nil && len(found) > 0 {
+		err = &buildbtw.Error{Kind: buildbtw.KindUnavailable, Message: damaged, Err: fmt.Errorf("integrity_check: %s", strings.Join(found, "; "))}
+	}
+	if err != nil {
+		return fmt.Errorf("check the database: %w", forPeople(err))
 	}
 	return nil
 }

@@ -211,6 +211,22 @@ func (q *Reader) ReadyRepositories(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
+// ArchRepository is the pacman repository of an iteration for one architecture.
+type ArchRepository struct {
+	Buildspace   string `bun:"buildspace"`
+	Iteration    int    `bun:"iteration"`
+	Architecture string `bun:"architecture"`
+}
+
+// ArchRepositories lists the repositories of ReadyRepositories for each architecture.
+func (q *Reader) ArchRepositories(ctx context.Context) ([]ArchRepository, error) {
+	var rows []ArchRepository
+	if err := q.list(ctx, &rows, "ready_repositories", nil); err != nil {
+		return nil, fmt.Errorf("list the repositories in use: %w", err)
+	}
+	return rows, nil
+}
+
 // ChangesetCommit is a commit at which an iteration has a changeset.
 type ChangesetCommit struct {
 	Buildspace string `bun:"name"`

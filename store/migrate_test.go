@@ -1,9 +1,13 @@
 package store
 
 import (
+	"database/sql"
 	"flag"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -208,4 +212,168 @@ func explain(t *testing.T, s *Store, statement string, a args) string {
 		t.Fatal(err)
 	}
 	return plan.String()
+}
+
+// atSchema makes a database of a released schema, with rows in it.
+func atSchema(t *testing.T, version int) string {
+	t.Helper()
+	list, err := loadMigrations(migrations.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "buildbtw.sqlite")
+	db, err := sql.Open("sqlite", dsn(path, "_pragma=journal_mode(WAL)"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	statements := []string{schemaTable}
+	for _, m := range list[:version] {
+		statements = append(statements, m.sql, `INSERT INTO schema_migrations VALUES (`+strconv.Itoa(m.version)+`, '`+m.name+`', '2026-01-01')`)
+		if m.version == 1 { // so that every later migration meets rows
+			rows, err := os.ReadFile("testdata/schema-0001-rows.sql")
+			if err != nil {
+				t.Fatal(err)
+			}
+			statements = append(statements, string(rows))
+		}
+	}
+	for _, s := range statements {
+		if _, err := db.ExecContext(t.Context(), s); err != nil {
+			t.Fatalf("%v in %.300s", err, s)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestEverySchemaIsBroughtUpToDate upgrades a database of each schema so far: every row is
+// there afterwards with its values, the schema is the one of a new database, and a copy of
+// before lies beside it.
+func TestEverySchemaIsBroughtUpToDate(t *testing.T) {
+	t.Parallel()
+	newest, err := NewestSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := sortedStatements(dump(t, openTemp(t)))
+	for version := 1; version <= newest; version++ {
+		path := atSchema(t, version)
+		s, err := Open(t.Context(), path, Options{Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Errorf("from %d: %v", version, err)
+			continue
+		}
+		if d := cmp.Diff(want, sortedStatements(dump(t, s))); d != "" {
+			t.Errorf("from %d: another schema than a new database's:\n%s", version, d)
+		}
+		builds, _, err := s.Builds(t.Context(), BuildFilter{Buildspace: "work"})
+		got := map[string]string{}
+		for _, b := range builds {
+			got[b.Pkgbase] = strings.Join([]string{string(b.Status), b.Commit, b.Version, strconv.Itoa(b.Waiting), strconv.Itoa(b.Attempts)}, " ")
+		}
+		if d := cmp.Diff(map[string]string{"lib": "built c1 1-1 0 1", "app": "failed c2 2-1 0 1", "leaf": "blocked c3 3-1 1 0"}, got); d != "" || err != nil {
+			t.Errorf("from %d: builds, %v:\n%s", version, err, d)
+		}
+		it, err := s.Iteration(t.Context(), "work", 1)
+		if err != nil || it.Counts[buildbtw.StatusBuilt] != 1 || it.Counts[buildbtw.StatusFailed] != 1 || it.Counts[buildbtw.StatusBlocked] != 1 {
+			t.Errorf("from %d: counts %v, %v", version, it.Counts, err)
+		}
+		packages, err := s.RepositoryPackages(t.Context(), "work_1", "x86_64")
+		if err != nil || len(packages) != 1 || packages[0].Filename != "lib-1-1-x86_64.pkg.tar.zst" || packages[0].Size != 123 {
+			t.Errorf("from %d: packages %+v, %v", version, packages, err)
+		}
+		attempts, err := s.Attempts(t.Context(), 2)
+		if err != nil || len(attempts) != 1 || attempts[0].Outcome != buildbtw.OutcomeFailed || attempts[0].Message != "check() failed" || attempts[0].Name().String() != "2" {
+			t.Errorf("from %d: attempts %+v, %v", version, attempts, err)
+		}
+		if err := s.CheckIntegrity(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		wantCopies(t, path, version, newest)
+	}
+}
+
+// wantCopies asserts that a migration has copied the database as it was, and that none was
+// copied when there was nothing to do.
+func wantCopies(t *testing.T, path string, version, newest int) {
+	t.Helper()
+	copies, err := filepath.Glob(filepath.Join(filepath.Dir(path), MigrationCopies, "*"))
+	if err != nil || (len(copies) == 1) != (version < newest) {
+		t.Errorf("from %d: copies %v, %v", version, copies, err)
+		return
+	}
+	if version < newest {
+		schema, err := CheckFile(t.Context(), copies[0])
+		info, statErr := os.Stat(copies[0])
+		if err != nil || schema != version || statErr != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("the copy has schema %d, want %d; %v, %v", schema, version, err, statErr)
+		}
+	}
+}
+
+// sortedStatements lists the statements of a dump without their order: tables that a migration
+// made again are elsewhere.
+func sortedStatements(text string) []string {
+	list := strings.Split(text, ";\n")
+	slices.Sort(list)
+	return list
+}
+
+// TestAFailedMigrationLeavesTheDatabaseAsItWas has a migration meet what it cannot work with,
+// after another one that went well: nothing of either stays.
+func TestAFailedMigrationLeavesTheDatabaseAsItWas(t *testing.T) {
+	t.Parallel()
+	const before = 28
+	path := atSchema(t, before)
+	db, err := sql.Open("sqlite", dsn(path, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A column that 0030 adds has been added by hand.
+	if _, err := db.ExecContext(t.Context(), `ALTER TABLE source_groups ADD COLUMN hook_at TIMESTAMP`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), path, Options{Log: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		t.Fatal("it was migrated", s.Close())
+	}
+	if !strings.Contains(err.Error(), "as it was") || !strings.Contains(err.Error(), "0030_gitlab.sql") {
+		t.Errorf("it says %v", err)
+	}
+	if schema, err := CheckFile(t.Context(), path); err != nil || schema != before {
+		t.Errorf("schema %d, %v; want %d", schema, err, before)
+	}
+}
+
+func TestOldCopiesOfTheDatabaseGo(t *testing.T) {
+	t.Parallel()
+	path := atSchema(t, 1)
+	dir := filepath.Join(filepath.Dir(path), MigrationCopies)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"20200101T000000-schema-0001.sqlite", "20210101T000000-schema-0002.sqlite", "20220101T000000-schema-0003.sqlite", "unfinished", "mine"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := Open(t.Context(), path, Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 4 || entries[0].Name()[:4] != "2021" || entries[3].Name() != "mine" {
+		t.Errorf("left: %v, %v", entries, err)
+	}
 }

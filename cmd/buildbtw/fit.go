@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"buildbtw"
+	"buildbtw/backup"
 	"buildbtw/internal/atomicfile"
 )
 
@@ -68,6 +69,9 @@ func (s *server) watch(ctx context.Context) error {
 // reason is clear when that cannot be done. A full disk is no reason not to
 // start: what is there can be read, and people see what to delete.
 func checkDataDir(dir string, log logger) error {
+	if err := backup.Unfinished(dir); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("make the data directory: %w; choose another one with --data-dir", err)
 	}

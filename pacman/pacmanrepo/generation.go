@@ -246,6 +246,13 @@ func (g *Generations) writeArchitecture(ctx context.Context, n NextGeneration, i
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		info, err := g.disk.stat(from)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() != e.size {
+			return nil, buildbtw.Conflict("%s of generation %d is lost or was cut on the server's disk; put it back from a backup, or build it again and release it", e.filename, n.From)
+		}
+		if err != nil {
+			return nil, err
+		}
 		if err := g.disk.link(from, filepath.Join(dir, e.filename)); err != nil {
 			return nil, err
 		}

@@ -37,7 +37,13 @@ func (r *Repos) Remake(ctx context.Context, id ID, packages []buildbtw.Package) 
 	missing := map[string]string{} // by pkgname
 	for _, p := range packages {
 		e := before.entries[p.Pkgname]
-		if e == nil || e.filename != p.Filename || e.sha256 != p.SHA256 {
+		is := e != nil && e.filename == p.Filename && e.sha256 == p.SHA256
+		if is {
+			if is, err = r.isThere(filepath.Join(r.archDir(id.Repository, id.Architecture), p.Filename), e.size); err != nil {
+				return nil, err
+			}
+		}
+		if !is {
 			if e, err = r.readEntry(ctx, id, p); err != nil {
 				return nil, err
 			}

@@ -83,6 +83,20 @@ WHERE i.state = 'ready'
   AND NOT s.hidden
 ORDER BY i.id;
 
+-- name: ready_repositories
+-- One for each architecture that builds of the iteration are for.
+SELECT
+    s.name AS buildspace,
+    i.number AS iteration,
+    b.architecture
+FROM iterations AS i
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+JOIN builds AS b ON b.iteration_id = i.id
+WHERE i.state = 'ready'
+  AND NOT s.hidden
+GROUP BY i.id, b.architecture
+ORDER BY i.id, b.architecture;
+
 -- name: changeset_commits
 SELECT
     s.name,
