@@ -1,0 +1,1 @@
+-- Another branch's migration has this number; this file is a stand-in until then.
