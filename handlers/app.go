@@ -31,6 +31,7 @@ import (
 	"buildbtw/handlers/transfer"
 	"buildbtw/handover"
 	"buildbtw/internal/lru"
+	"buildbtw/notify"
 	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
@@ -59,7 +60,8 @@ type Deps struct {
 	Fit       func() error                                 // Unavailable while nothing new can be kept, such as on a full disk; nil: it always can
 	Now       func() time.Time
 	Auth      *auth.Auth
-	Who       Who // who is asking; nil: Auth says it
+	Notifier  *notify.Notifier // nil: nobody is told anything
+	Who       Who              // who is asking; nil: Auth says it
 
 	Proxies        Proxies // that are believed when they say from where a request comes
 	MaxConnections int     // at the same time, over all listeners; 0: defaultConnections

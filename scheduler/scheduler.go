@@ -20,14 +20,15 @@ import (
 	"buildbtw/git/gitmirror"
 	"buildbtw/handover"
 	"buildbtw/internal/guard"
+	"buildbtw/notify"
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/publish"
 	"buildbtw/store"
 )
 
-// Config has the parts that the scheduler calls. All fields but Bases, Handover and Auth are
-// required.
+// Config has the parts that the scheduler calls. All fields but Bases, Handover, Auth and
+// Notifier are required.
 type Config struct {
 	Store     *store.Store
 	Mirror    *gitmirror.Mirror
@@ -37,7 +38,8 @@ type Config struct {
 	Publisher *publish.Publisher
 	Handover  *handover.Handover // nil: nothing is released
 	Forge     *forge.Forge
-	Auth      *auth.Auth // nil: there are no accounts to look after
+	Auth      *auth.Auth       // nil: there are no accounts to look after
+	Notifier  *notify.Notifier // nil: nobody is told anything
 	Log       *slog.Logger
 	Now       func() time.Time
 
@@ -164,6 +166,13 @@ func optionalLoops(c Config) []Loop {
 			Name:        "sign",
 			Description: "asks the signer for signatures of releases that wait for them",
 			Period:      10 * time.Second, Pass: c.Handover.Sign,
+		})
+	}
+	if c.Notifier != nil {
+		loops = append(loops, Loop{
+			Name:        "notify",
+			Description: "tells those who follow a buildspace about its turns",
+			Period:      5 * time.Second, Pass: c.Notifier.Pass, Next: c.Notifier.Next,
 		})
 	}
 	return loops
