@@ -178,11 +178,11 @@ func DeliveryPause(tries int) time.Duration {
 // Delivery is a message to a channel.
 type Delivery struct {
 	ID           int64          `bun:"id,pk,autoincrement"`
-	MessageID    string         `bun:"message_id"` // the same in every try
-	Channel      string         `bun:"channel"`    // of the server's by name; of a person's "user:" and its id
-	ChannelID    int64          `bun:"channel_id,nullzero"`
-	BuildspaceID int64          `bun:"buildspace_id,nullzero"` // 0 of a test
-	Message      string         `bun:"message"`                // as JSON
+	MessageID    string         `bun:"message_id"`    // the same in every try
+	Channel      string         `bun:"channel"`       // of the server's by name; of a person's "user:" and its id
+	ChannelID    *int64         `bun:"channel_id"`    // nil: it is the server's
+	BuildspaceID *int64         `bun:"buildspace_id"` // nil: a test
+	Message      string         `bun:"message"`       // as JSON
 	Status       DeliveryStatus `bun:"status"`
 	Tries        int            `bun:"tries"`
 	CreatedAt    time.Time      `bun:"created_at"`

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -137,26 +138,27 @@ func (n *Notifier) Test(ctx context.Context, who buildbtw.User, channel string) 
 }
 
 // find returns the name in the outbox of a channel that a person may test.
-func (n *Notifier) find(ctx context.Context, who buildbtw.User, channel string) (name string, id int64, err error) {
+func (n *Notifier) find(ctx context.Context, who buildbtw.User, channel string) (name string, id *int64, err error) {
 	if strings.Trim(channel, "0123456789") != "" {
 		for _, c := range n.channels {
 			if c.Name == channel {
-				return c.Name, 0, who.MayAdminister()
+				return c.Name, nil, who.MayAdminister()
 			}
 		}
-		return "", 0, buildbtw.NotFound("there is no channel %.40q; 'bbtw notify list' shows them", channel)
+		return "", nil, buildbtw.NotFound("there is no channel %.40q; 'bbtw notify list' shows them", channel)
 	}
 	if err := mayHaveChannels(who); err != nil {
-		return "", 0, err
+		return "", nil, err
 	}
-	if _, err := fmt.Sscan(channel, &id); err != nil {
-		return "", 0, buildbtw.NotFound("there is no channel %.40q", channel)
+	number, err := strconv.ParseInt(channel, 10, 64)
+	if err != nil {
+		return "", nil, buildbtw.NotFound("there is no channel %.40q", channel)
 	}
-	c, err := n.Store.Channel(ctx, who.ID, id)
+	c, err := n.Store.Channel(ctx, who.ID, number)
 	if err == nil && c.ConfirmedAt == nil {
-		err = buildbtw.Conflict("channel %d is not confirmed yet; enter the code that was sent to %s", id, c.Address)
+		err = buildbtw.Conflict("channel %d is not confirmed yet; enter the code that was sent to %s", number, c.Address)
 	}
-	return userChannel(id), id, err
+	return userChannel(number), &number, err
 }
 
 // Replay lets a delivery of a person's channel or, for administrators, of the server's be
@@ -166,7 +168,7 @@ func (n *Notifier) Replay(ctx context.Context, who buildbtw.User, id int64) (sto
 	switch {
 	case err != nil:
 		return d, err
-	case d.ChannelID == 0:
+	case d.ChannelID == nil:
 		err = who.MayAdminister()
 	case d.AccountID != who.ID || who.ID == 0:
 		err = buildbtw.NotFound("there is no delivery %d", id)

@@ -3,7 +3,6 @@ package notify
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -99,7 +98,7 @@ func withoutURL(err error) error {
 	case errors.Is(err, errClosed):
 		return &failure{words: "the address was refused: " + errClosed.Error(), permanent: true}
 	case errors.Is(err, context.DeadlineExceeded):
-		return &failure{words: fmt.Sprintf("no answer within %s", tryTime)}
+		return &failure{words: "the receiver did not answer in time"}
 	}
 	return err
 }

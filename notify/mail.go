@@ -118,7 +118,7 @@ func (m *Mail) deliver(ctx context.Context, to string, text []byte) error {
 	defer stop()
 	if err := m.converse(conn, host, to, text); err != nil {
 		if ctx.Err() != nil {
-			return &failure{words: fmt.Sprintf("the mail server did not finish within %s", tryTime)}
+			return &failure{words: "the mail server did not answer in time"}
 		}
 		return mailFailure(err)
 	}

@@ -22,7 +22,7 @@ import (
 	"buildbtw/store"
 )
 
-// Config has what a Notifier needs. All fields but Patience and Batch are required.
+// Config has what a Notifier needs. All fields but Patience, Batch and Limit are required.
 type Config struct {
 	Store    *store.Store
 	Settings Settings
@@ -35,6 +35,7 @@ type Config struct {
 
 	Patience time.Duration // after which an iteration that cannot go on is blocked; 0: four hours
 	Batch    time.Duration // the turns of so long are one message; 0: a minute
+	Limit    time.Duration // of a try, at most 20 s; 0: these
 }
 
 // Notifier tells people about turns.
@@ -106,10 +107,10 @@ func (n *Notifier) tellBuildspace(ctx context.Context, turns []store.TurnRow) er
 	}
 	var list []store.NewDelivery
 	for _, c := range n.channels {
-		list = append(list, newDelivery(message, c.Name, 0))
+		list = append(list, newDelivery(message, c.Name, nil))
 	}
 	for _, c := range followers {
-		list = append(list, newDelivery(message, userChannel(c.ID), c.ID))
+		list = append(list, newDelivery(message, userChannel(c.ID), &c.ID))
 	}
 	ids := make([]int64, len(turns))
 	for i, t := range turns {
@@ -123,7 +124,7 @@ func (n *Notifier) tellBuildspace(ctx context.Context, turns []store.TurnRow) er
 func userChannel(id int64) string { return fmt.Sprintf("user:%d", id) }
 
 // newDelivery gives a message an id of its own.
-func newDelivery(m Message, channel string, id int64) store.NewDelivery {
+func newDelivery(m Message, channel string, id *int64) store.NewDelivery {
 	m.ID = "msg_" + strings.ToLower(rand.Text())
 	text, err := json.Marshal(m)
 	if err != nil {
@@ -184,7 +185,7 @@ func (n *Notifier) try(ctx context.Context, id int64) (buildbtw.Delivery, error)
 
 // attempt sends a delivery that is claimed.
 func (n *Notifier) attempt(ctx context.Context, d buildbtw.Delivery) (buildbtw.Delivery, error) {
-	sending, cancel := context.WithTimeout(ctx, tryTime)
+	sending, cancel := context.WithTimeout(ctx, cmp.Or(n.Limit, tryTime))
 	defer cancel()
 	err := guard.Run(func() error { return n.send(sending, d) })
 	if err != nil && ctx.Err() != nil {
@@ -221,7 +222,7 @@ func (n *Notifier) send(ctx context.Context, d buildbtw.Delivery) error {
 }
 
 func (n *Notifier) senderOf(ctx context.Context, d buildbtw.Delivery) (sender, error) {
-	if d.ChannelID == 0 {
+	if d.ChannelID == nil {
 		for _, c := range n.channels {
 			if c.Name == d.Channel {
 				return c.sender, nil
@@ -229,7 +230,7 @@ func (n *Notifier) senderOf(ctx context.Context, d buildbtw.Delivery) (sender, e
 		}
 		return nil, &failure{words: "the server has no channel of this name any more", permanent: true}
 	}
-	c, err := n.Store.ChannelByID(ctx, d.ChannelID)
+	c, err := n.Store.ChannelByID(ctx, *d.ChannelID)
 	if err != nil {
 		return nil, err
 	}

@@ -179,7 +179,7 @@ func (q *Reader) UntoldTurns(ctx context.Context, before time.Time) ([]TurnRow, 
 type NewDelivery struct {
 	MessageID string
 	Channel   string
-	ChannelID int64 // 0: a channel of the server
+	ChannelID *int64 // nil: a channel of the server
 	Message   string
 }
 
@@ -218,7 +218,7 @@ func (t *tx) addDelivery(ctx context.Context, buildspace int64, m NewDelivery, n
 		return err
 	}
 	row := buildbtw.Delivery{
-		MessageID: m.MessageID, Channel: m.Channel, ChannelID: m.ChannelID, BuildspaceID: buildspace, Message: m.Message,
+		MessageID: m.MessageID, Channel: m.Channel, ChannelID: m.ChannelID, BuildspaceID: &buildspace, Message: m.Message,
 		Status: buildbtw.DeliveryWaiting, CreatedAt: t.now, NextAt: next,
 	}
 	if waiting >= maxWaiting {
