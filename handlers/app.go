@@ -140,7 +140,7 @@ func New(d Deps) (*App, error) {
 	a.problem = apiv1.Problem
 	jsonAPI := apiv1.New(apiv1.Deps{
 		Store: d.Store, Catalog: d.Catalog, Forecasts: d.Forecasts, Grids: a.grids, Publisher: d.Publisher, Handover: d.Handover, Forge: d.Forge, Sources: d.Sources,
-		Repos: d.Repos, Logs: d.Logs, Settings: d.Settings, Log: d.Log, Wake: d.Wake, LookAt: d.LookAt, Now: d.Now, Auth: d.Auth,
+		Repos: d.Repos, Logs: d.Logs, Settings: d.Settings, Log: d.Log, Wake: d.Wake, LookAt: d.LookAt, Now: d.Now, Auth: d.Auth, Notifier: d.Notifier,
 	}, apiv1.Edge{Caller: caller, CountedAs: countedAs, Refused: a.metrics.refuse, Stopping: a.serving.Done(), Fit: d.Fit})
 	a.fiber = fiber.New(fiber.Config{
 		CaseSensitive:                true,

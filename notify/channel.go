@@ -64,7 +64,7 @@ func (n *Notifier) sendCode(ctx context.Context, who buildbtw.User, c buildbtw.C
 	if err == nil {
 		err = to.(*mailbox).deliver(ctx, c.Address, to.(*mailbox).write(Message{
 			ID: "msg_" + strings.ToLower(rand.Text()), Type: messageCode, Subject: "buildbtw: is this your address?",
-			Summary: fmt.Sprintf("%s wants messages of buildbtw here. If that is you, confirm it with the code\n\n    %s\n\nat %s/account/notifications, or by\n\n    bbtw notify confirm %d %s\n\nIf not, do nothing: no other message comes here.", who.Name, c.Secret, n.HomeURL, c.ID, c.Secret),
+			Summary: fmt.Sprintf("%s wants messages of buildbtw here. If that is you, confirm it:\n\n    bbtw notify confirm %d %s\n\nIf not, do nothing: no other message comes here.", who.Name, c.ID, c.Secret),
 			URL:     n.HomeURL,
 		}))
 	}
