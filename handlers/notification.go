@@ -17,7 +17,7 @@ func (a *App) Standing(ctx context.Context, name string) (notify.Standing, error
 		return notify.Standing{}, err
 	}
 	s := notify.Standing{Iteration: v.Number, Summary: views.CountWords(v.Counts), URL: a.Settings.ServerURL + views.BuildspaceURL(name)}
-	if halt := v.Halt(); !halt.Going && v.Status != buildbtw.IterationStatusBuilt {
+	if halt := v.Halt(); !halt.Going && (v.Stopped || v.Status == buildbtw.IterationStatusInvalid || v.Counts[buildbtw.StatusBlocked] > 0) {
 		s.Summary += " " + halt.Words
 	}
 	if row.Latest == nil || v.Status != buildbtw.IterationStatusBuilding && v.Status != buildbtw.IterationStatusFailed {

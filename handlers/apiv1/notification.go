@@ -68,14 +68,10 @@ func wireChannel(c buildbtw.Channel) api.Channel {
 }
 
 func (a *API) channels(c *fiber.Ctx) error {
-	n, err := a.notifier()
-	if err != nil {
-		return err
-	}
 	who := a.User(c)
 	var all []api.Channel
-	if who.MayAdminister() == nil {
-		for _, s := range n.Channels() {
+	if a.Notifier != nil && who.MayAdminister() == nil {
+		for _, s := range a.Notifier.Channels() {
 			all = append(all, api.Channel{ID: s.Name, Kind: s.Kind, Address: buildbtw.ShownAddress(s.Kind, s.Address), Server: true, Confirmed: true})
 		}
 	}
