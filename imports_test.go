@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"store", "git/gitmirror", "git/gitlab", "pacman/pacmanrepo", "pacman/baserepo", "buildlog", "api", "views", "signing/keyring", "signing/agent", "signing/remote"},
 	{"store/invariants", "git/gitlab/gitlabtest", "auth/oidctest", "signing/gpgtest"},
 	{"store/storetest"},
-	{"catalog", "progress", "auth", "backup", "internal/reproduce"},
+	{"catalog", "progress", "auth", "backup", "notify", "internal/reproduce"},
 	{"publish", "handover", "retention"},
 	{"forge"},
 	{"handlers/transfer"},

@@ -31,6 +31,7 @@ import (
 	"buildbtw/handlers/transfer"
 	"buildbtw/handover"
 	"buildbtw/internal/lru"
+	"buildbtw/notify"
 	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
@@ -61,7 +62,8 @@ type Deps struct {
 	Fit       func() error                                 // Unavailable while nothing new can be kept, such as on a full disk; nil: it always can
 	Now       func() time.Time
 	Auth      *auth.Auth
-	Who       Who // who is asking; nil: Auth says it
+	Notifier  *notify.Notifier // nil: nobody is told anything
+	Who       Who              // who is asking; nil: Auth says it
 
 	Proxies        Proxies // that are believed when they say from where a request comes
 	MaxConnections int     // at the same time, over all listeners; 0: defaultConnections
@@ -140,7 +142,7 @@ func New(d Deps) (*App, error) {
 	a.problem = apiv1.Problem
 	jsonAPI := apiv1.New(apiv1.Deps{
 		Store: d.Store, Catalog: d.Catalog, Forecasts: d.Forecasts, Grids: a.grids, Publisher: d.Publisher, Handover: d.Handover, Retention: d.Retention, Forge: d.Forge, Sources: d.Sources,
-		Repos: d.Repos, Logs: d.Logs, Settings: d.Settings, Log: d.Log, Wake: d.Wake, LookAt: d.LookAt, Now: d.Now, Auth: d.Auth,
+		Repos: d.Repos, Logs: d.Logs, Settings: d.Settings, Log: d.Log, Wake: d.Wake, LookAt: d.LookAt, Now: d.Now, Auth: d.Auth, Notifier: d.Notifier,
 	}, apiv1.Edge{Caller: caller, CountedAs: countedAs, Refused: a.metrics.refuse, Stopping: a.serving.Done(), Fit: d.Fit})
 	a.fiber = fiber.New(fiber.Config{
 		CaseSensitive:                true,

@@ -139,27 +139,38 @@ func (a *App) haltOf(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	row, err := a.Store.Buildspace(c.UserContext(), name)
+	_, v, err := a.halted(c.UserContext(), name)
 	if err != nil {
 		return err
 	}
-	v := a.buildspaceView(row)
-	if it := row.Latest; it != nil {
-		blocked, err := a.Store.Blocked(c.UserContext(), []store.IterationRow{*it})
-		if err != nil {
-			return err
-		}
-		v.Number, v.Status, v.Counts = it.Number, it.Status(), it.Counts.Shown(blocked[it.ID].Builds)
-		blockers, err := a.Store.Blockers(c.UserContext(), it.ID, pageBlockers)
-		if err != nil {
-			return err
-		}
-		for _, b := range blockers {
-			v.Blockers = append(v.Blockers, views.Blocker{Build: buildLink(b.Build), Blocks: b.Blocks})
-		}
-	}
 	c.Set(fiber.HeaderCacheControl, "no-cache")
 	return c.JSON(v.Halt())
+}
+
+// halted returns what tells of a buildspace whether it goes on.
+func (a *App) halted(ctx context.Context, name string) (row store.BuildspaceRow, v views.Iteration, err error) {
+	row, err = a.Store.Buildspace(ctx, name)
+	if err != nil {
+		return row, v, err
+	}
+	v = a.buildspaceView(row)
+	it := row.Latest
+	if it == nil {
+		return row, v, nil
+	}
+	blocked, err := a.Store.Blocked(ctx, []store.IterationRow{*it})
+	if err != nil {
+		return row, v, err
+	}
+	v.Number, v.Status, v.Counts = it.Number, it.Status(), it.Counts.Shown(blocked[it.ID].Builds)
+	blockers, err := a.Store.Blockers(ctx, it.ID, pageBlockers)
+	if err != nil {
+		return row, v, err
+	}
+	for _, b := range blockers {
+		v.Blockers = append(v.Blockers, views.Blocker{Build: buildLink(b.Build), Blocks: b.Blocks})
+	}
+	return row, v, nil
 }
 
 // byItself returns the causes of changes that follow from other changes: there are

@@ -20,6 +20,7 @@ import (
 	"buildbtw/git/gitmirror"
 	"buildbtw/handover"
 	"buildbtw/internal/guard"
+	"buildbtw/notify"
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/publish"
@@ -27,8 +28,8 @@ import (
 	"buildbtw/store"
 )
 
-// Config has the parts that the scheduler calls. All fields but Bases, Handover, Retention and
-// Auth are required.
+// Config has the parts that the scheduler calls. All fields but Bases, Handover, Retention,
+// Auth and Notifier are required.
 type Config struct {
 	Store     *store.Store
 	Mirror    *gitmirror.Mirror
@@ -39,7 +40,8 @@ type Config struct {
 	Handover  *handover.Handover // nil: nothing is released
 	Retention *retention.Keeper  // nil: nothing is ever removed
 	Forge     *forge.Forge
-	Auth      *auth.Auth // nil: there are no accounts to look after
+	Auth      *auth.Auth       // nil: there are no accounts to look after
+	Notifier  *notify.Notifier // nil: nobody is told anything
 	Log       *slog.Logger
 	Now       func() time.Time
 
@@ -176,6 +178,13 @@ func optionalLoops(c Config) []Loop {
 			Name:        "sign",
 			Description: "asks the signer for signatures of releases that wait for them",
 			Period:      10 * time.Second, Pass: c.Handover.Sign,
+		})
+	}
+	if c.Notifier != nil {
+		loops = append(loops, Loop{
+			Name:        "notify",
+			Description: "tells those who follow a buildspace about its turns",
+			Period:      5 * time.Second, Pass: c.Notifier.Pass, Next: c.Notifier.Next,
 		})
 	}
 	return loops

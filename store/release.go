@@ -232,10 +232,13 @@ func (t *tx) recordRelease(ctx context.Context, actor string, id int64, state bu
 		return err
 	}
 	var words string
+	var cause buildbtw.Cause
 	switch state {
 	case buildbtw.ReleaseReleased:
+		cause = buildbtw.CauseHandedOver
 		words = "Release " + fmt.Sprint(id) + ": " + buildbtw.ReleasedWords(r.Packages, r.Target) + "."
 	case buildbtw.ReleaseWithdrawn:
+		cause = buildbtw.CauseWithdrawn
 		words = fmt.Sprintf("Release %d to %s: withdrawn.", id, r.Target)
 	case buildbtw.ReleaseFailed:
 		words = fmt.Sprintf("Release %d to %s failed: %s", id, r.Target, r.Message)
@@ -246,5 +249,5 @@ func (t *tx) recordRelease(ctx context.Context, actor string, id int64, state bu
 	default:
 		words = fmt.Sprintf("Release %d to %s: waits for confirmation. %s", id, r.Target, r.Message)
 	}
-	return t.record(ctx, buildbtw.Event{Actor: actor, BuildspaceID: r.BuildspaceID, IterationID: r.IterationID, Kind: buildbtw.EventIteration, Message: words})
+	return t.record(ctx, buildbtw.Event{Actor: actor, BuildspaceID: r.BuildspaceID, IterationID: r.IterationID, Kind: buildbtw.EventIteration, Cause: cause, Message: words})
 }

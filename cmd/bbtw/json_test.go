@@ -80,6 +80,15 @@ func commandLines() [][]string {
 		{"delete", "work#9", "--yes"}, // is not there
 		{"retention"},
 		{"retention", "orphans"},
+		{"follow", "work"},
+		{"mute", "work"},
+		{"notify", "add", "webhook", "https://127.0.0.1:1/"},
+		{"notify", "list"},
+		{"notify", "confirm", "1", "code"}, // is
+		{"notify", "test", "1"},            // leads to this machine
+		{"notify", "deliveries"},
+		{"notify", "replay", "1"},
+		{"notify", "remove", "1"},
 		{"stop", "work"},
 		{"start", "work"},
 		{"auth", "status"},

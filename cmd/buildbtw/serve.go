@@ -74,6 +74,7 @@ type serveFlags struct {
 	retention       store.RetentionPolicy
 	gitlab          gitlabFlags
 	oidc            oidcFlags
+	notify          notifyFlags
 }
 
 func serveCommand() *cobra.Command {
@@ -153,7 +154,8 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	f.log.Register(flags)
 	f.gitlab.register(flags)
 	f.oidc.register(flags)
-	cli.Secret(flags, "gitlab-token", "gitlab-webhook-secret", "oidc-client-secret", "session-key")
+	f.notify.register(flags)
+	cli.Secret(flags, "gitlab-token", "gitlab-webhook-secret", "oidc-client-secret", "session-key", "smtp-password", "matrix-token")
 	return cmd
 }
 
@@ -250,6 +252,9 @@ func (f serveFlags) validate() error {
 	}
 	dirs, groups, err := splitSources(f.sources)
 	if err != nil {
+		return err
+	}
+	if _, err := f.notify.channels(f.publicURL); err != nil {
 		return err
 	}
 	return errors.Join(checkDirs(dirs), f.gitlab.validate(groups), f.oidc.validate())

@@ -146,15 +146,19 @@ func (s *server) join(ctx context.Context) error {
 	keeper := retention.New(retention.Config{
 		Store: s.store, Repos: repos, Generations: generations, Logs: logs, Policy: f.retention, Log: s.log, Now: time.Now,
 	})
+	notifier, err := s.openNotifier()
+	if err != nil {
+		return err
+	}
 	s.scheduler = scheduler.New(scheduler.Config{
-		Store: s.store, Mirror: mirror, Repos: repos, Bases: bases, Catalog: sources, Publisher: publisher, Handover: releases, Retention: keeper, Forge: gitlabForge, Auth: s.auth,
+		Store: s.store, Mirror: mirror, Repos: repos, Bases: bases, Catalog: sources, Publisher: publisher, Handover: releases, Retention: keeper, Forge: gitlabForge, Auth: s.auth, Notifier: notifier,
 		Log: s.log, Now: time.Now, SourceDirs: dirs,
 		Lease: f.leaseTime(), SyncPeriod: f.syncPeriod, GroupPeriod: f.gitlab.period, BasePeriod: f.basePeriod, Debounce: f.debounce,
 	})
 	s.app, err = handlers.New(handlers.Deps{
 		Store: s.store, Catalog: sources, Forecasts: &progress.Forecasts{Pipelines: progress.Pipelines{Most: gitlab.MaxPipelines, Architectures: gitlab.Architectures}}, Publisher: publisher, Handover: releases, Retention: keeper, Forge: gitlabForge, Sources: mirror,
 		Repos: repos, Logs: logs, Settings: f.settings(), Log: s.log, Wake: s.scheduler.Wake, LookAt: s.scheduler.LookAt,
-		Loops: s.scheduler.States, Fit: s.fit, Now: time.Now, Auth: s.auth,
+		Loops: s.scheduler.States, Fit: s.fit, Now: time.Now, Auth: s.auth, Notifier: notifier,
 		Proxies: proxies, MaxConnections: connections,
 	})
 	s.workers = &children{

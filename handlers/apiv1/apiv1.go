@@ -23,6 +23,7 @@ import (
 	"buildbtw/handlers/transfer"
 	"buildbtw/handover"
 	"buildbtw/internal/quota"
+	"buildbtw/notify"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
 	"buildbtw/publish"
@@ -30,7 +31,7 @@ import (
 	"buildbtw/store"
 )
 
-// Deps is what the API stands on. Every field but Forge is needed.
+// Deps is what the API stands on. Every field but Forge and Notifier is needed.
 type Deps struct {
 	Store     *store.Store
 	Catalog   *catalog.Catalog
@@ -49,6 +50,7 @@ type Deps struct {
 	LookAt    func(ctx context.Context, slug string) error // looks at a source at once, or at all when slug is empty
 	Now       func() time.Time
 	Auth      *auth.Auth
+	Notifier  *notify.Notifier // nil: nobody is told anything
 }
 
 // Prefix is the path under which the API lies.

@@ -46,6 +46,9 @@ func TestDocumentKnowsEveryRouteOfTheContract(t *testing.T) {
 		"patch /worker/leases/{lease}/log", "put /worker/leases/{lease}/packages/{file}", "post /worker/leases/{lease}/finish",
 		"post /sign-in-codes", "post /logins", "post /logins/finish", "get /tokens", "post /tokens", "delete /tokens/{id}", "get /sessions",
 		"delete /sessions/{id}", "get /accounts", "post /accounts/{id}/end-access", "get /audit",
+		"get /notifications/channels", "post /notifications/channels", "delete /notifications/channels/{id}", "post /notifications/channels/{id}/confirm",
+		"post /notifications/channels/{id}/test", "get /notifications/deliveries", "post /notifications/deliveries/{id}/replay",
+		"get /buildspaces/{name}/follow", "put /buildspaces/{name}/follow",
 	} {
 		method, path, _ := strings.Cut(want, " ")
 		o, ok := d.Paths[path][method]
