@@ -231,6 +231,7 @@ func (t *tx) end(ctx context.Context, a *buildbtw.Attempt, e ending) (buildbtw.S
 // finishAttempt is the only way to the state finished.
 func (t *tx) finishAttempt(ctx context.Context, a *buildbtw.Attempt, e ending, result buildbtw.Status) error {
 	before := a.State
+	t.seen.ended = append(t.seen.ended, e.outcome)
 	a.State, a.Outcome, a.Message, a.Blameless, a.Result, a.FinishedAt = buildbtw.AttemptFinished, e.outcome, e.message, e.blameless, result, &t.now
 	return t.writeAttempt(ctx, a, "finish_attempt", args{
 		"attempt": a.ID, "before": before, "outcome": a.Outcome, "message": a.Message, "blameless": a.Blameless, "result": a.Result, "now": t.now,

@@ -205,6 +205,10 @@ func (t *tx) bestPending(ctx context.Context, architectures []string) (id int64,
 // lease makes a build building and begins its next attempt; nil when its status
 // does not allow it.
 func (t *tx) lease(ctx context.Context, build int64, c Claim) (*buildbtw.Attempt, error) {
+	before, err := t.build(ctx, build)
+	if err != nil {
+		return nil, err
+	}
 	ids, err := t.move(ctx, []int64{build}, change{
 		to: buildbtw.StatusBuilding, cause: buildbtw.CauseLeased,
 		actor: c.Worker.Name, message: "Started on " + c.Worker.Name + ".",
@@ -229,8 +233,21 @@ func (t *tx) lease(ctx context.Context, build int64, c Claim) (*buildbtw.Attempt
 	if err != nil {
 		return nil, err
 	}
+	t.noteWait(before)
 	_, err = t.exec(ctx, "note_served", args{"iteration": b.IterationID, "now": t.now})
 	return a, err
+}
+
+// noteWait tells the observer how long a build waited that is handed out now.
+func (t *tx) noteWait(before buildbtw.Build) {
+	if before.Status != buildbtw.StatusPending { // its pipeline has it already
+		return
+	}
+	since := before.ChangedAt
+	if before.NotBefore != nil && before.NotBefore.After(since) {
+		since = *before.NotBefore
+	}
+	t.seen.leased = append(t.seen.leased, t.now.Sub(since))
 }
 
 // labelFull reports whether the workers with one of this worker's labels run as

@@ -60,6 +60,10 @@ func (t *tx) dispatch(ctx context.Context, d Dispatch, out **Dispatched) (more b
 	if err != nil || best == 0 {
 		return false, err
 	}
+	before, err := t.build(ctx, best)
+	if err == nil {
+		t.noteWait(before)
+	}
 	err = t.moveOne(ctx, best, change{
 		to: buildbtw.StatusScheduled, cause: buildbtw.CauseDispatched, actor: buildbtw.System,
 		message: "Handed to GitLab.", set: []string{"not_before = NULL"},
