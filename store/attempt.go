@@ -67,8 +67,9 @@ func (q *Reader) Lease(ctx context.Context, lease string) (LeaseRow, error) {
 // HeldLease is what every call of a worker needs of its lease.
 type HeldLease struct {
 	buildbtw.AttemptName
-	Holder string `bun:"holder"` // name of the user who claimed it; empty when that is not known
-	Valid  bool   `bun:"valid"`  // false: the attempt has ended, or is to stop
+	BuildID int64  `bun:"build_id"`
+	Holder  string `bun:"holder"` // name of the user who claimed it; empty when that is not known
+	Valid   bool   `bun:"valid"`  // false: the attempt has ended, or is to stop
 }
 
 // Attempt returns the attempt that the lease was given for. The error is a Conflict when
