@@ -249,7 +249,8 @@ func (f serveFlags) validate() error {
 // checkURLs returns an error for an address under which the server cannot be reached. Pages,
 // feeds and the API link to each other from the root of a host.
 func (f serveFlags) checkURLs() error {
-	for flag, text := range map[string]string{"--public-url": cmp.Or(f.publicURL, f.serverURL), "--workers-url": f.workersURL} {
+	for _, named := range [][2]string{{"--public-url", cmp.Or(f.publicURL, f.serverURL)}, {"--workers-url", f.workersURL}} {
+		flag, text := named[0], named[1]
 		if text == "" {
 			continue
 		}
