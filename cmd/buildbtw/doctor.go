@@ -48,6 +48,7 @@ changes nothing. It ends with 1 when the server would not work.`,
 		},
 	}
 	f.register(cmd.Flags())
+	completeFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

@@ -34,27 +34,25 @@ const (
 )
 
 // newNotifier returns what tells the systemd of these two variables of its environment.
-func newNotifier(getenv func(string) string, log logger) (*notifier, error) {
+func newNotifier(getenv func(string) string, log logger) *notifier {
 	n := &notifier{log: log, ended: make(chan struct{})}
 	path := getenv("NOTIFY_SOCKET")
 	if path == "" {
-		return n, nil
+		return n
 	}
-	if path[0] != '/' && path[0] != '@' {
-		return nil, fmt.Errorf("NOTIFY_SOCKET %q is no socket of systemd; start the server without it", path)
-	}
-	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Net: "unixgram", Name: path})
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Net: "unixgram", Name: path}) // "@" begins an abstract name, in Go, too
 	if err != nil {
-		return nil, fmt.Errorf("reach systemd: %w", err)
+		log.Warn("systemd cannot be told how the server stands", "socket", path, "error", err)
+		return n
 	}
 	n.conn = conn
 	if pid := getenv("WATCHDOG_PID"); pid != "" && pid != strconv.Itoa(os.Getpid()) {
-		return n, nil
+		return n
 	}
 	if micros, err := strconv.ParseInt(getenv("WATCHDOG_USEC"), 10, 64); err == nil && micros > 0 {
 		n.watchdog = time.Duration(micros) * time.Microsecond
 	}
-	return n, nil
+	return n
 }
 
 // send tells systemd these assignments. What cannot be told is logged: the server goes on.

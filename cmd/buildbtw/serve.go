@@ -109,7 +109,30 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	}
 	cmd.Flags().BoolVar(&check, "check-config", false, "only check the settings, and exit")
 	f.register(cmd.Flags())
+	completeFlags(cmd)
 	return cmd
+}
+
+// completeFlags makes shells complete values of the flags of register that no other rule
+// completes.
+func completeFlags(cmd *cobra.Command) {
+	var kinds []string
+	for _, kind := range check.Kinds() {
+		for _, meaning := range []string{"blocking", "shown", "off"} {
+			kinds = append(kinds, fmt.Sprintf("%s=%s", kind, meaning))
+		}
+	}
+	lists := map[string][]string{"check": kinds, "sources": {"dir:", "gitlab:"}, "listen": {"127.0.0.1:8080", "unix:"}, "debug-listen": {"127.0.0.1:6060"}, "signer": {"unix:", "ssh:", "command:"}}
+	for name, list := range lists {
+		directive := cobra.ShellCompDirectiveNoFileComp
+		if name != "check" {
+			directive |= cobra.ShellCompDirectiveNoSpace
+		}
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(list, directive)) // it fails for a flag that is not there: a test asks for each
+	}
+	_ = cmd.MarkFlagDirname("data-dir") // likewise
+	_ = cmd.MarkFlagDirname("source-links")
+	_ = cmd.MarkFlagFilename("config", "toml")
 }
 
 // register adds all flags but those that say what is to be done.
@@ -198,6 +221,7 @@ and file, as a file for --config. Secrets are masked.`,
 		},
 	}
 	f.register(cmd.Flags())
+	completeFlags(cmd)
 	return cmd
 }
 
@@ -354,10 +378,7 @@ func serve(ctx context.Context, f serveFlags, oldVariable bool) error {
 		return err
 	}
 	f.takeOldName(log, oldVariable)
-	notify, err := newNotifier(os.Getenv, log)
-	if err != nil {
-		return err
-	}
+	notify := newNotifier(os.Getenv, log)
 	defer notify.close()
 	notifying, ended := context.WithCancel(ctx)
 	defer ended()
