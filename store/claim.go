@@ -205,7 +205,7 @@ func (t *tx) bestPending(ctx context.Context, architectures []string) (id int64,
 // lease makes a build building and begins its next attempt; nil when its status
 // does not allow it.
 func (t *tx) lease(ctx context.Context, build int64, c Claim) (*buildbtw.Attempt, error) {
-	before, err := t.build(ctx, build)
+	waited, err := t.waited(ctx, build)
 	if err != nil {
 		return nil, err
 	}
@@ -233,21 +233,24 @@ func (t *tx) lease(ctx context.Context, build int64, c Claim) (*buildbtw.Attempt
 	if err != nil {
 		return nil, err
 	}
-	t.noteWait(before)
+	t.seen.leased = append(t.seen.leased, waited...)
 	_, err = t.exec(ctx, "note_served", args{"iteration": b.IterationID, "now": t.now})
 	return a, err
 }
 
-// noteWait tells the observer how long a build waited that is handed out now.
-func (t *tx) noteWait(before buildbtw.Build) {
-	if before.Status != buildbtw.StatusPending { // its pipeline has it already
-		return
+// waited returns how long a build that is to be handed out has waited for that; nothing for
+// one that a pipeline has already. It reads no more of the build than that takes: what
+// cannot be read of it is found when it has been moved.
+func (t *tx) waited(ctx context.Context, build int64) ([]time.Duration, error) {
+	var since []time.Time
+	if err := t.list(ctx, &since, "waiting_since", args{"build": build}); err != nil {
+		return nil, err
 	}
-	since := before.ChangedAt
-	if before.NotBefore != nil && before.NotBefore.After(since) {
-		since = *before.NotBefore
+	var list []time.Duration
+	for _, at := range since {
+		list = append(list, t.now.Sub(at))
 	}
-	t.seen.leased = append(t.seen.leased, t.now.Sub(since))
+	return list, nil
 }
 
 // labelFull reports whether the workers with one of this worker's labels run as
