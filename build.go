@@ -505,6 +505,13 @@ const (
 	OutcomeReleased       Outcome = "released"       // handed back by a worker that is shutting down
 )
 
+// Outcomes returns all outcomes.
+func Outcomes() []Outcome {
+	return []Outcome{
+		OutcomeBuilt, OutcomeFailed, OutcomeInfrastructure, OutcomeLost, OutcomeTimedOut, OutcomeStalled, OutcomeCancelled, OutcomeReleased,
+	}
+}
+
 // Reportable reports whether a worker may say that an attempt ended so; only the
 // server itself can find that one is lost.
 func (o Outcome) Reportable() bool {

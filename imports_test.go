@@ -17,7 +17,7 @@ import (
 var layers = [][]string{
 	{
 		"", "pacman/srcinfo", "pacman/alpm", "internal/ansi", "internal/atomicfile", "internal/distribution", "internal/editdistance",
-		"internal/flock", "internal/graph", "internal/guard", "internal/lru", "internal/proc", "internal/shell",
+		"internal/flock", "internal/graph", "internal/guard", "internal/logattr", "internal/lru", "internal/proc", "internal/shell",
 	},
 	{"buildgraph/internal/link", "internal/limit", "pacman/pkgrel", "buildgraph/internal/feedback", "internal/graphlayout", "internal/treemap", "internal/directory", "internal/quota", "forecast", "release", "release/check", "signing", "migrations", "static", "infrastructure"},
 	{"buildgraph/internal/order", "internal/graphview", "internal/hints"},

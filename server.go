@@ -2,6 +2,7 @@ package buildbtw
 
 import (
 	"cmp"
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -48,4 +49,27 @@ type LoopState struct {
 	Failed     int    // passes in a row that failed
 	Panics     int    // of them, the last ones that panicked
 	FailedEver int    // passes that failed since the server was started
+
+	Period    time.Duration // between passes when nothing calls for one sooner
+	Limit     time.Duration // a pass that takes longer hangs
+	Began     time.Time     // the pass under way; zero while there is none
+	Ended     time.Time     // the last pass; zero before the first
+	Took      time.Duration // the last pass
+	Succeeded time.Time     // end of the last pass without an error; zero before the first
+}
+
+// Lateness is how much later than its period a loop may begin a pass: it pauses for
+// minutes after a panic.
+const Lateness = 15 * time.Minute
+
+// Hangs returns a sentence when the loop does not go on, and "" when it does, be it with
+// errors, and before it has begun.
+func (l LoopState) Hangs(now time.Time) string {
+	switch {
+	case !l.Began.IsZero() && now.Sub(l.Began) > l.Limit:
+		return fmt.Sprintf("loop %s hangs: its pass has taken %s", l.Name, now.Sub(l.Began).Round(time.Second))
+	case l.Began.IsZero() && !l.Ended.IsZero() && now.Sub(l.Ended) > 2*l.Period+Lateness:
+		return fmt.Sprintf("loop %s has not begun a pass for %s", l.Name, now.Sub(l.Ended).Round(time.Second))
+	}
+	return ""
 }

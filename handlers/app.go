@@ -58,7 +58,9 @@ type Deps struct {
 	Log       *slog.Logger
 	Wake      func()                                       // tells the scheduler that there is something to do
 	LookAt    func(ctx context.Context, slug string) error // looks at a source at once, or at all when slug is empty
-	Loops     func() []buildbtw.LoopState                  // for the metrics; nil: there are none
+	Loops     func() []buildbtw.LoopState                  // how their passes went; nil: there are none
+	Disks     func() []Disk                                // of the data directory, for the metrics; nil: nothing is known of them
+	Metrics   *Metrics                                     // nil: those of this App alone
 	Fit       func() error                                 // Unavailable while nothing new can be kept, such as on a full disk; nil: it always can
 	Now       func() time.Time
 	Auth      *auth.Auth
@@ -83,7 +85,9 @@ type App struct {
 	hosts    hosts
 	https    bool // people reach the server by https, whoever speaks it
 	cookie   cookie
-	metrics  *metrics
+	metrics  *Metrics
+	ready    func(context.Context) error // see apiv1
+	answers  func(context.Context) error // likewise
 	limits   limits
 	open     *transfer.Connections
 	assets   *static.Assets                    // styles and scripts of the pages
@@ -126,8 +130,11 @@ func New(d Deps) (*App, error) {
 	if d.Who == nil {
 		d.Who = d.Auth.Who
 	}
+	if d.Metrics == nil {
+		d.Metrics = NewMetrics()
+	}
 	a := &App{
-		Deps: d, hosts: accepted, https: strings.HasPrefix(d.Settings.ServerURL, "https://"), cookie: newCookie(d.Settings), assets: assets, metrics: newMetrics(), parts: lru.New[string, *cachedParts](cachedPages), diffs: lru.New[diffKey, views.Diff](cachedDiffs),
+		Deps: d, hosts: accepted, https: strings.HasPrefix(d.Settings.ServerURL, "https://"), cookie: newCookie(d.Settings), assets: assets, metrics: d.Metrics, parts: lru.New[string, *cachedParts](cachedPages), diffs: lru.New[diffKey, views.Diff](cachedDiffs),
 		pkgInfos: lru.New[string, *alpm.PkgInfo](cachedInfos), graphs: graphs{recent: lru.New[graphKey, *shownGraph](cachedGraphs)},
 		grids: progress.NewGrids(), words: lru.New[string, saidWord](waitingWords), times: lru.New[progress.TimeRequest, progress.Timeline](cachedTimes), news: newNews(d.Store, d.Logs, d.Now()),
 	}
@@ -136,14 +143,14 @@ func New(d Deps) (*App, error) {
 	}
 	a.limits = newLimits(a.MaxConnections)
 	a.open = transfer.NewConnections(a.MaxConnections, perAddress(a.MaxConnections), a.sharedAddress, a.refusedConnection())
-	a.metrics.watch(a.open)
 	a.serving, a.stop = context.WithCancel(context.Background())
 	a.begin = sync.OnceFunc(func() { go a.news.run(a.serving, a.Log) })
 	a.problem = apiv1.Problem
 	jsonAPI := apiv1.New(apiv1.Deps{
 		Store: d.Store, Catalog: d.Catalog, Forecasts: d.Forecasts, Grids: a.grids, Publisher: d.Publisher, Handover: d.Handover, Retention: d.Retention, Forge: d.Forge, Sources: d.Sources,
 		Repos: d.Repos, Logs: d.Logs, Settings: d.Settings, Log: d.Log, Wake: d.Wake, LookAt: d.LookAt, Now: d.Now, Auth: d.Auth, Notifier: d.Notifier,
-	}, apiv1.Edge{Caller: caller, CountedAs: countedAs, Refused: a.metrics.refuse, Stopping: a.serving.Done(), Fit: d.Fit})
+	}, apiv1.Edge{Caller: caller, CountedAs: countedAs, Refused: a.metrics.refuse, Stopping: a.serving.Done(), Fit: d.Fit, Loops: d.Loops, About: noteBuild})
+	a.ready, a.answers = jsonAPI.Ready, jsonAPI.Answers
 	a.fiber = fiber.New(fiber.Config{
 		CaseSensitive:                true,
 		Immutable:                    true, // strings of a request outlive their handler
@@ -259,6 +266,13 @@ func (a *App) serve(own *transfer.Listener, config *tls.Config) error {
 	}
 	return nil
 }
+
+// Ready returns nil when the server can do its work, else Unavailable with a sentence for
+// each part that is not ready: what /api/v1/ready answers.
+func (a *App) Ready(ctx context.Context) error { return a.ready(ctx) }
+
+// Answers returns an error when the database or a loop hangs, which a restart may mend.
+func (a *App) Answers(ctx context.Context) error { return a.answers(ctx) }
 
 // EndStreams ends long polls, event streams and followed logs, and gives out no
 // more builds. Everything else is still answered.

@@ -166,7 +166,7 @@ func (a *App) tooOften(c *fiber.Ctx, reason string, wait time.Duration, rate int
 
 // countRefusal counts an answer that says that a bound was passed, where no other
 // place has.
-func (m *metrics) countRefusal(status int) {
+func (m *Metrics) countRefusal(status int) {
 	switch status {
 	case fiber.StatusRequestTimeout:
 		m.refuse(refusedSlow)

@@ -17,6 +17,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/handlers/transfer"
+	"buildbtw/internal/logattr"
 )
 
 // requestTime bounds what one request may work. Long polls, streams and uploads
@@ -27,8 +28,9 @@ const requestTime = 30 * time.Second
 // it, and writes the one line of the access log, with an error of the server.
 func (a *App) observe(c *fiber.Ctx) error {
 	began := a.Now()
-	id := rand.Text()[:12]
+	id := a.requestID(c)
 	c.Set(fiber.HeaderXRequestID, id)
+	c.Locals(requestKey{}, id)
 	c.Locals(addressKey{}, a.Proxies.Client(c.Context()))
 	err := c.Next()
 	if err != nil {
@@ -43,6 +45,9 @@ func (a *App) observe(c *fiber.Ctx) error {
 	attrs := []slog.Attr{
 		slog.String("method", c.Method()), slog.String("path", loggedPath(c.Path())), slog.Int("status", status),
 		slog.Duration("took", took), slog.String("id", id), slog.String("from", addressName(address(c))),
+	}
+	if build, ok := c.Locals(buildKey{}).(int64); ok {
+		attrs = append(attrs, slog.Int64("build", build))
 	}
 	level := slog.LevelInfo
 	switch {
@@ -61,6 +66,38 @@ func (a *App) observe(c *fiber.Ctx) error {
 	}
 	a.Log.LogAttrs(c.UserContext(), level, "request", attrs...)
 	return nil
+}
+
+// requestKey is where observe leaves the id of a request, and buildKey where noteBuild leaves
+// that of the build that it is about.
+type (
+	requestKey struct{}
+	buildKey   struct{}
+)
+
+// requestID returns the id of a request in the log: that which a trusted proxy has given it,
+// so that its log and ours tell of the same, or a new one.
+func (a *App) requestID(c *fiber.Ctx) string {
+	if given := c.Get(fiber.HeaderXRequestID); isRequestID(given) && a.Proxies.Trust(transfer.PeerAddress(c.Context().RemoteAddr())) {
+		return given
+	}
+	return rand.Text()[:12]
+}
+
+// isRequestID reports whether a text is an id that proxies make: hexadecimal digits, a UUID.
+func isRequestID(text string) bool {
+	for _, r := range text {
+		if r != '-' && r != '_' && r != '.' && !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z') {
+			return false
+		}
+	}
+	return len(text) >= 8 && len(text) <= 64
+}
+
+// noteBuild says that a request is about a build whose id its address does not have.
+func noteBuild(c *fiber.Ctx, build int64) {
+	c.Locals(buildKey{}, build)
+	c.SetUserContext(logattr.With(c.UserContext(), slog.Int64("build", build)))
 }
 
 // isRoutine reports whether a request is one of those that machines and open pages repeat
@@ -117,7 +154,8 @@ func (a *App) secureHeaders(c *fiber.Ctx) error {
 
 // deadline gives the request a context that ends, for everything that it calls.
 func deadline(c *fiber.Ctx) error {
-	ctx, cancel := context.WithTimeout(context.Background(), requestTime)
+	id, _ := c.Locals(requestKey{}).(string)
+	ctx, cancel := context.WithTimeout(logattr.With(context.Background(), slog.String("id", id)), requestTime)
 	defer cancel()
 	c.SetUserContext(ctx)
 	return c.Next()

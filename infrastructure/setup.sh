@@ -37,6 +37,7 @@ test=(
 	ip:iproute2:iproute2
 	openssl:openssl:openssl
 	rsync:rsync:rsync
+	promtool:prometheus:prometheus
 )
 devtools=(
 	"${demo[@]}"

@@ -10,6 +10,7 @@ func (s *Scheduler) checkLoop() Loop {
 	return Loop{
 		Name:        "check",
 		Description: "compares built packages with those of the base that they would replace",
+		Limit:       longLimit,
 		Period:      10 * time.Second, Pass: s.checkPass,
 	}
 }

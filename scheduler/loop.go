@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -24,6 +25,9 @@ type Loop struct {
 	// an error too, after which the pauses grow.
 	Pass func(ctx context.Context) error
 
+	// Limit is how long a pass may take before the loop counts as hanging; 0: usualLimit.
+	Limit time.Duration
+
 	// Next, when set, returns the time of the next pass if that is sooner than
 	// the period.
 	Next func(ctx context.Context) (time.Time, bool, error)
@@ -41,9 +45,19 @@ type loopState struct {
 // NewLoop makes a loop; Run runs it.
 func NewLoop(l Loop) *Loop {
 	l.wake = make(chan struct{}, 1)
-	l.state = &loopState{LoopState: buildbtw.LoopState{Name: l.Name}}
+	l.Limit = cmp.Or(l.Limit, usualLimit)
+	l.state = &loopState{LoopState: buildbtw.LoopState{Name: l.Name, Period: l.Period, Limit: l.Limit}}
 	return &l
 }
+
+const (
+	// usualLimit is far above what a pass takes that works on the database alone.
+	usualLimit = 30 * time.Minute
+
+	// longLimit is for passes that wait for other machines or go through all packages: the
+	// first copy of a distribution's sources takes hours.
+	longLimit = 12 * time.Hour
+)
 
 // Wake makes the loop start a pass at once, or another one after the pass that
 // is under way. After a panic it waits for the end of the pause.
@@ -89,6 +103,7 @@ const (
 
 // pass makes a pass and returns how long to pause after it.
 func (l *Loop) pass(ctx context.Context, log *slog.Logger) time.Duration {
+	l.begin()
 	err := guard.Run(func() error { return l.Pass(ctx) })
 	panics, failed := l.note(ctx, log, err), err != nil
 	if panics > 0 {
@@ -113,11 +128,23 @@ func (l *Loop) pass(ctx context.Context, log *slog.Logger) time.Duration {
 	return pause
 }
 
+// begin records that a pass begins.
+func (l *Loop) begin() {
+	l.state.Lock()
+	defer l.state.Unlock()
+	l.state.Began = time.Now()
+}
+
 // note records the result of a pass, and logs it if it differs from the last one. It
 // returns how many passes in a row have panicked.
 func (l *Loop) note(ctx context.Context, log *slog.Logger, err error) (panics int) {
 	l.state.Lock()
 	defer l.state.Unlock()
+	l.state.Ended = time.Now()
+	l.state.Took, l.state.Began = l.state.Ended.Sub(l.state.Began), time.Time{}
+	if err == nil {
+		l.state.Succeeded = l.state.Ended
+	}
 	before := l.state.Error
 	switch {
 	case ctx.Err() != nil:

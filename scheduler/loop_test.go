@@ -154,3 +154,44 @@ func TestALoopLogsAnErrorOnceAndThatItIsOver(t *testing.T) {
 		}
 	})
 }
+
+func TestLoopTellsHowItsPassesWent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var l *scheduler.Loop
+		l = scheduler.NewLoop(scheduler.Loop{Name: "test", Period: time.Minute, Pass: func(ctx context.Context) error {
+			if state := l.State(); !state.Began.Equal(time.Now()) || state.Hangs(time.Now().Add(time.Minute)) != "" {
+				t.Errorf("within a pass: %+v", state)
+			}
+			time.Sleep(3 * time.Second)
+			if time.Since(began) < time.Minute {
+				return nil
+			}
+			<-ctx.Done() // it hangs
+			return ctx.Err()
+		}})
+		if said := l.State().Hangs(began.Add(24 * time.Hour)); said != "" {
+			t.Errorf("before it runs: %s", said)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		go l.Run(ctx, slog.New(slog.DiscardHandler))
+		time.Sleep(30 * time.Second)
+		state := l.State()
+		if state.Took != 3*time.Second || !state.Ended.Equal(began.Add(3*time.Second)) || !state.Succeeded.Equal(state.Ended) || !state.Began.IsZero() || state.Period != time.Minute {
+			t.Errorf("after a pass: %+v", state)
+		}
+		if said := state.Hangs(state.Ended.Add(20 * time.Minute)); !strings.Contains(said, "loop test has not begun a pass for 20m0s") {
+			t.Errorf("a loop that begins none: %q", said)
+		}
+		time.Sleep(5 * time.Minute)
+		if said := l.State().Hangs(time.Now()); said != "" {
+			t.Errorf("a long pass: %s", said)
+		}
+		time.Sleep(40 * time.Minute)
+		if said := l.State().Hangs(time.Now()); !strings.Contains(said, "loop test hangs: its pass has taken 44m") {
+			t.Errorf("a pass that hangs: %q", said)
+		}
+	})
+}

@@ -85,6 +85,7 @@ func New(c Config) *Scheduler {
 		}, {
 			Name:        "sync",
 			Description: "brings the mirror up to date with the sources and reads their .SRCINFO",
+			Limit:       longLimit,
 			Period:      c.SyncPeriod, Pass: s.syncPass,
 		}, {
 			Name:        "iterate",
@@ -93,6 +94,7 @@ func New(c Config) *Scheduler {
 		}, {
 			Name:        "prune",
 			Description: "removes uploads, packages and commits of rebuilds that nothing needs any more",
+			Limit:       longLimit,
 			Period:      10 * time.Minute, Pass: s.prunePass, Next: s.nextPrune,
 		}, {
 			Name:        "access",
@@ -117,22 +119,27 @@ func New(c Config) *Scheduler {
 		}, {
 			Name:        "base",
 			Description: "reads the databases of the base repositories when they have changed",
+			Limit:       longLimit,
 			Period:      s.BasePeriod, Pass: s.basePass,
 		}, {
 			Name:        "dispatch",
 			Description: "hands pending builds to GitLab",
+			Limit:       longLimit,
 			Period:      10 * time.Second, Pass: c.Forge.Dispatch, Next: c.Forge.NextDispatch,
 		}, {
 			Name:        "observe",
 			Description: "looks how the pipelines in GitLab stand, and cancels those that nobody wants",
+			Limit:       longLimit,
 			Period:      forge.ObservePeriod, Pass: c.Forge.Observe,
 		}, {
 			Name:        "groups",
 			Description: "fetches the projects of GitLab groups in which something happened",
+			Limit:       longLimit,
 			Period:      s.GroupPeriod, Pass: c.Forge.MirrorGroups,
 		}, {
 			Name:        "ci-config",
 			Description: "sets where projects describe their pipelines, a few at a time",
+			Limit:       longLimit,
 			Period:      time.Minute, Pass: c.Forge.SetCIConfigs,
 		},
 	}
@@ -142,6 +149,7 @@ func New(c Config) *Scheduler {
 		table = append(table, Loop{
 			Name:        fmt.Sprintf("push-%d", i+1),
 			Description: "fetches at once the project that a webhook named",
+			Limit:       longLimit,
 			Period:      time.Minute, Pass: c.Forge.FetchPushed,
 		})
 	}
@@ -173,10 +181,12 @@ func optionalLoops(c Config) []Loop {
 		loops = append(loops, Loop{
 			Name:        "release",
 			Description: "hands confirmed releases over to their targets",
+			Limit:       longLimit,
 			Period:      10 * time.Second, Pass: c.Handover.Advance,
 		}, Loop{
 			Name:        "sign",
 			Description: "asks the signer for signatures of releases that wait for them",
+			Limit:       longLimit,
 			Period:      10 * time.Second, Pass: c.Handover.Sign,
 		})
 	}
@@ -195,6 +205,7 @@ func rolesLoop(c Config) Loop {
 	return Loop{
 		Name:        "roles",
 		Description: "asks the OIDC provider who is still in which groups, and ends the roles that nobody vouches for",
+		Limit:       longLimit,
 		Period:      c.Auth.RolePeriod(), Pass: c.Auth.CheckRoles,
 	}
 }

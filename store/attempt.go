@@ -67,6 +67,7 @@ func (q *Reader) Lease(ctx context.Context, lease string) (LeaseRow, error) {
 // HeldLease is what every call of a worker needs of its lease.
 type HeldLease struct {
 	buildbtw.AttemptName
+	BuildID  int64     `bun:"build_id"`
 	Holder   string    `bun:"holder"` // name of the user who claimed it; empty when that is not known
 	Deadline time.Time `bun:"deadline"`
 	Valid    bool      `bun:"valid"` // false: the attempt has ended, or is to stop
@@ -281,6 +282,7 @@ func (t *tx) end(ctx context.Context, a *buildbtw.Attempt, e ending) (buildbtw.S
 // finishAttempt is the only way to the state finished.
 func (t *tx) finishAttempt(ctx context.Context, a *buildbtw.Attempt, e ending, result buildbtw.Status) error {
 	before := a.State
+	t.seen.ended = append(t.seen.ended, e.outcome)
 	a.State, a.Outcome, a.Message, a.Blameless, a.Result, a.FinishedAt = buildbtw.AttemptFinished, e.outcome, e.message, e.blameless, result, &t.now
 	return t.writeAttempt(ctx, a, "finish_attempt", args{
 		"attempt": a.ID, "before": before, "outcome": a.Outcome, "message": a.Message, "blameless": a.Blameless, "result": a.Result, "now": t.now,

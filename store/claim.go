@@ -205,6 +205,10 @@ func (t *tx) bestPending(ctx context.Context, architectures []string) (id int64,
 // lease makes a build building and begins its next attempt; nil when its status
 // does not allow it.
 func (t *tx) lease(ctx context.Context, build int64, c Claim) (*buildbtw.Attempt, error) {
+	waited, err := t.waited(ctx, build)
+	if err != nil {
+		return nil, err
+	}
 	ids, err := t.move(ctx, []int64{build}, change{
 		to: buildbtw.StatusBuilding, cause: buildbtw.CauseLeased,
 		actor: c.Worker.Name, message: "Started on " + c.Worker.Name + ".",
@@ -229,8 +233,24 @@ func (t *tx) lease(ctx context.Context, build int64, c Claim) (*buildbtw.Attempt
 	if err != nil {
 		return nil, err
 	}
+	t.seen.leased = append(t.seen.leased, waited...)
 	_, err = t.exec(ctx, "note_served", args{"iteration": b.IterationID, "now": t.now})
 	return a, err
+}
+
+// waited returns how long a build that is to be handed out has waited for that; nothing for
+// one that a pipeline has already. It reads no more of the build than that takes: what
+// cannot be read of it is found when it has been moved.
+func (t *tx) waited(ctx context.Context, build int64) ([]time.Duration, error) {
+	var since []time.Time
+	if err := t.list(ctx, &since, "waiting_since", args{"build": build}); err != nil {
+		return nil, err
+	}
+	var list []time.Duration
+	for _, at := range since {
+		list = append(list, t.now.Sub(at))
+	}
+	return list, nil
 }
 
 // labelFull reports whether the workers with one of this worker's labels run as

@@ -181,6 +181,7 @@ func (s *Store) ApplyCutoff(ctx context.Context, list []CutoffResult) error {
 			}
 			skipped = append(skipped, ids...)
 		}
+		t.seen.saved(buildbtw.CauseUnchanged, len(skipped))
 		return t.unblock(ctx, skipped...)
 	})
 	if err != nil {

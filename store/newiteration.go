@@ -291,7 +291,9 @@ func (t *tx) recordPlanned(ctx context.Context, it *buildbtw.Iteration, builds [
 		}
 		alike[e] = append(alike[e], b.ID)
 	}
+	t.seen.saved(buildbtw.CauseReused, len(reused))
 	for _, e := range begins {
+		t.seen.moves = append(t.seen.moves, movedBuilds{e.To, e.Cause, len(alike[e])})
 		if err := t.recordMany(ctx, alike[e], e); err != nil {
 			return err
 		}

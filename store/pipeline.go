@@ -60,6 +60,11 @@ func (t *tx) dispatch(ctx context.Context, d Dispatch, out **Dispatched) (more b
 	if err != nil || best == 0 {
 		return false, err
 	}
+	waited, err := t.waited(ctx, best)
+	if err != nil {
+		return false, err
+	}
+	t.seen.leased = append(t.seen.leased, waited...)
 	err = t.moveOne(ctx, best, change{
 		to: buildbtw.StatusScheduled, cause: buildbtw.CauseDispatched, actor: buildbtw.System,
 		message: "Handed to GitLab.", set: []string{"not_before = NULL"},

@@ -15,7 +15,10 @@ import (
 const projectChunk = 1000
 
 // timeText writes a time as the driver does, so that it compares as text.
-func timeText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.999999999-07:00") }
+func timeText(t time.Time) string { return t.UTC().Format(writtenTime) }
+
+// writtenTime is how times stand in the database (dsn).
+const writtenTime = "2006-01-02 15:04:05.999999999-07:00"
 
 // NoteProjects takes notice of projects that were listed in a group. Those that
 // are new, were active or have another path become due to be fetched. What

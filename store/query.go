@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/jmoiron/sqlx/reflectx"
@@ -38,6 +39,7 @@ func (a args) list() []any {
 type statements struct {
 	texts map[string]string // by name
 	pool  *sqlx.DB
+	took  func(time.Duration) // is told how long a statement took that is not in a transaction
 
 	mu       sync.Mutex
 	prepared map[string]*sqlx.Stmt // by text
@@ -79,7 +81,7 @@ func loadStatements() (map[string]string, error) {
 func newStatements(pool *sql.DB, texts map[string]string) *statements {
 	db := sqlx.NewDb(pool, "sqlite3")
 	db.Mapper = reflectx.NewMapperTagFunc("bun", strings.ToLower, nil) // columns to fields, as bun names them
-	return &statements{texts: texts, pool: db, prepared: map[string]*sqlx.Stmt{}}
+	return &statements{texts: texts, pool: db, took: func(time.Duration) {}, prepared: map[string]*sqlx.Stmt{}}
 }
 
 func (s *statements) find(text string) *sqlx.Stmt {
@@ -139,6 +141,13 @@ func (q queries) prepared(ctx context.Context, text string) (*sqlx.Stmt, error) 
 	return stmt, nil
 }
 
+// timed tells how long a statement outside of a transaction took that began at a time.
+func (q queries) timed(began time.Time) {
+	if q.tx == nil {
+		q.statements.took(time.Since(began))
+	}
+}
+
 func (q queries) text(name string) (string, error) {
 	text, found := q.statements.texts[name]
 	if !found {
@@ -158,6 +167,7 @@ func (q queries) list(ctx context.Context, dst any, name string, a args) error {
 
 // run is list for a statement that is composed in Go.
 func (q queries) run(ctx context.Context, dst any, text string, a args) error {
+	defer q.timed(time.Now())
 	stmt, err := q.prepared(ctx, text) //nolint:sqlclosecheck // lives as long as the pool
 	switch {
 	case err != nil:
@@ -201,6 +211,7 @@ func readable[T any](ctx context.Context, q queries, name string, a args) ([]T, 
 // get reads the one row of a statement of store/sql; sql.ErrNoRows when there
 // is none.
 func (q queries) get(ctx context.Context, dst any, name string, a args) error {
+	defer q.timed(time.Now())
 	text, err := q.text(name)
 	if err != nil {
 		return err
@@ -250,11 +261,13 @@ func (q queries) rows(ctx context.Context, name string, a args) (*sql.Rows, erro
 
 // listText reads the rows of a list whose conditions are composed in Go.
 func (q queries) listText(ctx context.Context, dst any, text string, values ...any) error {
+	defer q.timed(time.Now())
 	return forPeople(sqlx.SelectContext(ctx, q.db(), dst, text, values...))
 }
 
 // getText is listText for one row; sql.ErrNoRows when there is none.
 func (q queries) getText(ctx context.Context, dst any, text string, values ...any) error {
+	defer q.timed(time.Now())
 	return forPeople(sqlx.GetContext(ctx, q.db(), dst, text, values...))
 }
 
@@ -310,5 +323,6 @@ func (q *Reader) Snapshot(ctx context.Context, fn func(*Reader) error) error {
 	in, keep := q.statements.in(tx)
 	defer keep(ctx)
 	defer tx.Rollback() // it only read
+	defer (queries{statements: q.statements}).timed(time.Now())
 	return fn(&Reader{queries: in, shared: q.shared})
 }

@@ -304,6 +304,7 @@ func (s *Store) CompleteReuse(ctx context.Context, builds []int64) error {
 			}
 			done = append(done, moved...)
 		}
+		t.seen.saved(buildbtw.CauseReused, len(done))
 		if err := t.takePackages(ctx, done); err != nil {
 			return err
 		}

@@ -45,6 +45,7 @@ type Options struct {
 	CanCompare  bool                              // workers build on the base alone
 	Compare     bool                              // failed builds are compared with the base by themselves, unless their buildspace has that switched off
 	AfterCommit func()                            // called after every writing transaction; tests check the invariants in it
+	Observer    Observer                          // for metrics; nobody when nil
 	Log         *slog.Logger                      // late reports are noted here; slog.Default when nil
 }
 
@@ -69,6 +70,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.Observer == nil {
+		o.Observer = nobody{}
 	}
 	return o
 }
@@ -169,6 +173,7 @@ func (s *Store) connect(ctx context.Context, path string) error {
 	w.SetMaxOpenConns(1)
 	s.write = bun.NewDB(w, sqlitedialect.New())
 	s.writing = newStatements(w, texts)
+	s.writing.took = func(time.Duration) {} // transactions are timed as a whole
 	if err := s.check(ctx); err != nil {
 		return err
 	}
@@ -184,7 +189,9 @@ func (s *Store) connect(ctx context.Context, path string) error {
 	}
 	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
-	s.Reader = Reader{queries: queries{statements: newStatements(r, texts)}, shared: newShared()}
+	reading := newStatements(r, texts)
+	reading.took = func(d time.Duration) { s.opts.Observer.Took(TimingRead, d) }
+	s.Reader = Reader{queries: queries{statements: reading}, shared: newShared()}
 	return nil
 }
 

@@ -80,6 +80,7 @@ func sqlTexts(words []buildbtw.Cause) string {
 // numbers of builds by status, and what is held of those with the same input.
 func (t *tx) followMoves(ctx context.Context, from buildbtw.Status, moved []int64, c change) error {
 	t.changed.add(Change{Builds: moved})
+	t.seen.moves = append(t.seen.moves, movedBuilds{c.to, c.cause, len(moved)})
 	t.claimable = t.claimable || !slices.Contains([]buildbtw.Cause{buildbtw.CauseLeased, buildbtw.CauseReturned, buildbtw.CauseDispatched}, c.cause)
 	if err := t.recordMoves(ctx, from, moved, c); err != nil {
 		return err

@@ -27,6 +27,7 @@ type tx struct {
 	// write builds, attempts, pipelines and events note it.
 	changed   Change
 	claimable bool // there may be more for a worker to claim, not only less
+	seen      seen // for the observer
 }
 
 // note is for all changes but those after which workers find only less.
@@ -43,7 +44,10 @@ func (s *Store) now() time.Time { return s.opts.Now().UTC().Truncate(time.Micros
 func (s *Store) inTx(ctx context.Context, fn func(context.Context, *tx) error) error {
 	t := &tx{opts: &s.opts, now: s.now()}
 	keep := func(context.Context) {}
+	asked := time.Now()
+	var began time.Time
 	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, btx bun.Tx) error {
+		began = time.Now()
 		t.Tx = btx
 		t.queries, keep = s.writing.in(&sqlx.Tx{Tx: btx.Tx, Mapper: s.writing.pool.Mapper})
 		if err := fn(ctx, t); err != nil {
@@ -51,6 +55,10 @@ func (s *Store) inTx(ctx context.Context, fn func(context.Context, *tx) error) e
 		}
 		return s.InPlace()
 	})
+	if !began.IsZero() {
+		s.opts.Observer.Took(TimingWait, began.Sub(asked))
+		s.opts.Observer.Took(TimingWrite, time.Since(began))
+	}
 	keep(ctx)
 	if err != nil {
 		return forPeople(err)
@@ -58,6 +66,7 @@ func (s *Store) inTx(ctx context.Context, fn func(context.Context, *tx) error) e
 	if s.opts.AfterCommit != nil {
 		s.opts.AfterCommit()
 	}
+	t.seen.tell(s.opts.Observer)
 	if t.changed.some() {
 		s.changes.Publish(t.changed)
 		if t.claimable {

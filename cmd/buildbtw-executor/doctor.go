@@ -13,6 +13,7 @@ import (
 
 func doctorCommand() *cobra.Command {
 	var s settings
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say whether this machine is ready to execute jobs, a line per check",
@@ -26,11 +27,12 @@ it as gitlab-runner's user, with the environment of gitlab-runner.`,
 			s.builders.Complete(1)
 			return machine.Doctor{
 				Program: program, Server: &s.server, Builders: &s.builders, Log: s.log, Secrets: s.secrets(),
-				Directory: "state directory " + s.stateDir, CheckDirectory: s.checkState,
+				Directory: "state directory " + s.stateDir, JSON: asJSON, CheckDirectory: s.checkState,
 			}.Run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
 	s.flags(cmd.Flags())
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 

@@ -8,6 +8,7 @@ import (
 
 func doctorCommand() *cobra.Command {
 	var s settings
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say whether this machine is ready to build, a line per check",
@@ -21,10 +22,11 @@ with 1 when something is.`,
 			s.complete()
 			return machine.Doctor{
 				Program: program, Server: &s.server, Builders: &s.builders, Log: s.log, Secrets: s.server.Secrets(s.workDir),
-				Directory: "work directory " + s.workDir, CheckDirectory: func() error { return machine.CheckDirectory(s.workDir) },
+				Directory: "work directory " + s.workDir, JSON: asJSON, CheckDirectory: func() error { return machine.CheckDirectory(s.workDir) },
 			}.Run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
 	s.flags(cmd.Flags())
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

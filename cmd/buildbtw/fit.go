@@ -12,6 +12,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/backup"
+	"buildbtw/handlers"
 	"buildbtw/internal/atomicfile"
 )
 
@@ -35,6 +36,20 @@ func free(dir string) (bytes uint64, ok bool) {
 		return 0, false
 	}
 	return s.Bavail * uint64(s.Bsize), true
+}
+
+// disks returns the room of the file systems of the data directory: parts of it may be mounts
+// of their own.
+func (s *server) disks() []handlers.Disk {
+	var disks []handlers.Disk
+	for _, dir := range []string{".", "sources.git", "repos", "staging", "targets", "logs", "base", "workers"} {
+		var fs syscall.Statfs_t
+		if err := syscall.Statfs(filepath.Join(s.flags.dataDir, dir), &fs); err != nil {
+			continue // it is not there, or nothing is known of it
+		}
+		disks = append(disks, handlers.Disk{Directory: dir, Free: fs.Bavail * uint64(fs.Bsize), Size: fs.Blocks * uint64(fs.Bsize)})
+	}
+	return disks
 }
 
 // fit returns Unavailable, with words, while the server cannot keep anything new.

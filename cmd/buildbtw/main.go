@@ -31,6 +31,6 @@ BUILDBTW_DATA_DIR. Secrets can be read from a file: BUILDBTW_<FLAG>_FILE.`,
   # what would be rebuilt for a change of curl, without a server
   buildbtw plan --sources dir:./packages curl`,
 	}
-	root.AddCommand(serveCommand(), configCommand(), planCommand(), simulateCommand(), migrateCommand(), backupCommand(), restoreCommand(), cli.VersionCommand())
+	root.AddCommand(serveCommand(), configCommand(), planCommand(), simulateCommand(), doctorCommand(), migrateCommand(), backupCommand(), restoreCommand(), cli.VersionCommand())
 	return root
 }

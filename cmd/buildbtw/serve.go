@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -67,6 +68,7 @@ type serveFlags struct {
 	maxRunning      int
 	caps            map[string]int
 	log             cli.LogFlags
+	debugListen     string
 	listenWorkers   string
 	workersURL      string
 	tlsCert, tlsKey string
@@ -108,9 +110,37 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 			return serve(cmd.Context(), f, cli.FromEnvironment(cmd.Flag("server-url")))
 		},
 	}
-	flags := cmd.Flags()
+	cmd.Flags().BoolVar(&check, "check-config", false, "only check the settings, and exit")
+	f.register(cmd.Flags())
+	completeFlags(cmd)
+	return cmd
+}
+
+// completeFlags makes shells complete values of the flags of register that no other rule
+// completes.
+func completeFlags(cmd *cobra.Command) {
+	var kinds []string
+	for _, kind := range check.Kinds() {
+		for _, meaning := range []string{"blocking", "shown", "off"} {
+			kinds = append(kinds, fmt.Sprintf("%s=%s", kind, meaning))
+		}
+	}
+	lists := map[string][]string{"check": kinds, "sources": {"dir:", "gitlab:"}, "listen": {"127.0.0.1:8080", "unix:"}, "debug-listen": {"127.0.0.1:6060"}, "signer": {"unix:", "ssh:", "command:"}}
+	for name, list := range lists {
+		directive := cobra.ShellCompDirectiveNoFileComp
+		if name != "check" {
+			directive |= cobra.ShellCompDirectiveNoSpace
+		}
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(list, directive)) // it fails for a flag that is not there: a test asks for each
+	}
+	_ = cmd.MarkFlagDirname("data-dir") // likewise
+	_ = cmd.MarkFlagDirname("source-links")
+	_ = cmd.MarkFlagFilename("config", "toml")
+}
+
+// register adds all flags but those that say what is to be done.
+func (f *serveFlags) register(flags *pflag.FlagSet) {
 	cli.ConfigFile(flags)
-	flags.BoolVar(&check, "check-config", false, "only check the settings, and exit")
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "address to listen on: HOST:PORT or unix:PATH; a socket passed by systemd wins")
 	flags.StringVar(&f.publicURL, "public-url", "", "URL under which people and workers reach the server (default: http:// and the address)")
 	flags.StringVar(&f.serverURL, "server-url", "", "old name of --public-url")
@@ -151,12 +181,12 @@ Whoever can reach it may look, unless --anonymous-read=false.`,
 	flags.StringVar(&f.tlsCert, "tls-cert", "", "file with the server's certificate and its chain (PEM); it speaks TLS then, and reads the file again when it changes")
 	flags.StringVar(&f.tlsKey, "tls-key", "", "file with the key of --tls-cert (PEM)")
 	flags.StringSliceVar(&f.trustedProxies, "trusted-proxies", nil, "addresses or networks of reverse proxies whose X-Forwarded-For or Forwarded is believed; unix for those that use the Unix socket")
+	flags.StringVar(&f.debugListen, "debug-listen", "", "loopback address, such as 127.0.0.1:6060, for profiles of this process (/debug/pprof/; default: none)")
 	f.log.Register(flags)
 	f.gitlab.register(flags)
 	f.oidc.register(flags)
 	f.notify.register(flags)
 	cli.Secret(flags, "gitlab-token", "gitlab-webhook-secret", "oidc-client-secret", "session-key", "smtp-password", "matrix-token")
-	return cmd
 }
 
 // registerRelease adds the flags about what is released.
@@ -187,7 +217,7 @@ func (f serveFlags) check(out io.Writer) error {
 
 // configCommand prints what serve would use.
 func configCommand() *cobra.Command {
-	serve := serveCommand()
+	var f serveFlags
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Print the settings that serve would use, and where each comes from",
@@ -205,11 +235,8 @@ and file, as a file for --config. Secrets are masked.`,
 			return err
 		},
 	}
-	serve.Flags().VisitAll(func(f *pflag.Flag) {
-		if f.Name != "check-config" {
-			cmd.Flags().AddFlag(f)
-		}
-	})
+	f.register(cmd.Flags())
+	completeFlags(cmd)
 	return cmd
 }
 
@@ -234,6 +261,12 @@ func (f serveFlags) validate() error {
 	}
 	if err := f.retention.Validate(); err != nil {
 		return cli.Usage(err)
+	}
+	if err := f.checkURLs(); err != nil {
+		return err
+	}
+	if err := checkDebug(f.debugListen); err != nil {
+		return err
 	}
 	if _, err := f.bases(); err != nil {
 		return err
@@ -275,15 +308,34 @@ func (f serveFlags) leaseTime() time.Duration {
 	return cmp.Or(f.lease, workerLease)
 }
 
+// checkURLs returns an error for an address under which the server cannot be reached. Pages,
+// feeds and the API link to each other from the root of a host.
+func (f serveFlags) checkURLs() error {
+	for _, named := range [][2]string{{"--public-url", cmp.Or(f.publicURL, f.serverURL)}, {"--workers-url", f.workersURL}} {
+		flag, text := named[0], named[1]
+		if text == "" {
+			continue
+		}
+		u, err := url.Parse(text)
+		switch {
+		case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+			return cli.Usage(fmt.Errorf("cannot read %s %q; write a URL such as https://buildbtw.example.org", flag, text))
+		case strings.Trim(u.Path, "/") != "":
+			return cli.Usage(fmt.Errorf("%s %s: the server does not work below a path; give it a host name of its own, such as %s://buildbtw.%s, and let the proxy pass all of that on", flag, text, u.Scheme, u.Host))
+		}
+	}
+	return nil
+}
+
 // bases returns the base repositories of --base-repo.
 func (f serveFlags) bases() ([]baserepo.Repo, error) {
 	repos := make([]baserepo.Repo, 0, len(f.baseRepos))
 	for _, s := range f.baseRepos {
-		name, url, ok := strings.Cut(s, "=")
-		if !ok || name == "" || url == "" {
+		name, address, ok := strings.Cut(s, "=")
+		if !ok || name == "" || address == "" {
 			return nil, cli.Usage(fmt.Errorf("cannot read --base-repo %q; write NAME=URL", s))
 		}
-		repos = append(repos, baserepo.Repo{Name: name, URL: url})
+		repos = append(repos, baserepo.Repo{Name: name, URL: address})
 	}
 	return repos, nil
 }
@@ -364,6 +416,11 @@ func serve(ctx context.Context, f serveFlags, oldVariable bool) error {
 		return err
 	}
 	f.takeOldName(log, oldVariable)
+	notify := newNotifier(os.Getenv, log)
+	defer notify.close()
+	notifying, ended := context.WithCancel(ctx)
+	defer ended()
+	go notify.run(notifying)
 	ln, err := listen(ctx, f.listen, f.peopleSignIn())
 	if err != nil {
 		return err
@@ -384,10 +441,17 @@ func serve(ctx context.Context, f serveFlags, oldVariable bool) error {
 		defer func() { _ = doors.machines.Close() }() // likewise
 		f.workersURL = cmp.Or(f.workersURL, defaultURL(doors.machines.Addr(), doors.tls != nil))
 	}
+	if doors.debug, err = listenDebug(ctx, f.debugListen); err != nil {
+		return err
+	}
+	if doors.debug != nil {
+		defer func() { _ = doors.debug.Close() }() // likewise
+	}
 	srv, err := newServer(ctx, f, ln.Addr(), log)
 	if err != nil {
 		return err
 	}
+	srv.notify = notify
 	defer srv.close()
 	return srv.run(ctx, doors)
 }
@@ -452,6 +516,11 @@ func (s *server) run(ctx context.Context, doors listeners) error {
 	if doors.machines != nil {
 		group.Go(func() error { return s.app.ServeMachines(doors.machines, doors.tls) })
 	}
+	if doors.debug != nil {
+		s.log.Info("profiles are served", "url", "http://"+doors.debug.Addr().String()+"/debug/pprof/")
+		group.Go(func() error { return serveDebug(ctx, doors.debug) })
+	}
+	s.notify.app.Store(&checks{s.app.Ready, s.app.Answers})
 	workersEnded := make(chan struct{})
 	group.Go(func() error {
 		defer close(workersEnded)
@@ -459,6 +528,7 @@ func (s *server) run(ctx context.Context, doors listeners) error {
 	})
 	group.Go(func() error {
 		<-ctx.Done()
+		s.notify.stopping()
 		s.app.EndStreams()
 		<-workersEnded
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
@@ -480,6 +550,7 @@ func (s *server) run(ctx context.Context, doors listeners) error {
 type listeners struct {
 	people   net.Listener
 	machines net.Listener // nil: they use that of people
+	debug    net.Listener // for profiles; nil: none
 	tls      *tls.Config  // of both; nil: they speak HTTP
 }
 

@@ -43,6 +43,8 @@ type server struct {
 	auth      *auth.Auth
 	own       local.Server // what the programs of this user find
 	workers   *children
+	metrics   *handlers.Metrics
+	notify    *notifier
 }
 
 // newServer opens the data directory and joins the parts. It starts nothing. What
@@ -52,8 +54,10 @@ func newServer(ctx context.Context, f serveFlags, addr net.Addr, log logger) (*s
 	if err := checkDataDir(f.dataDir, log); err != nil {
 		return nil, err
 	}
+	metrics := handlers.NewMetrics()
 	db, err := store.Open(ctx, databasePath(f.dataDir), store.Options{
 		Log: log, MaxRunning: f.maxRunning, LabelCaps: f.caps, CanCompare: f.gitlab.dispatch != "gitlab", Compare: f.baseline,
+		Observer: metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -62,7 +66,7 @@ func newServer(ctx context.Context, f serveFlags, addr net.Addr, log logger) (*s
 	if err != nil {
 		log.Warn("bbtw and workers of this user do not find the server by themselves, and 'bbtw open' cannot sign in; let the server's user have a state directory: set XDG_STATE_HOME and start again", "error", err)
 	}
-	s := &server{flags: f, own: own, log: log, store: db}
+	s := &server{flags: f, own: own, log: log, store: db, metrics: metrics}
 	if err := s.join(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -158,7 +162,7 @@ func (s *server) join(ctx context.Context) error {
 	s.app, err = handlers.New(handlers.Deps{
 		Store: s.store, Catalog: sources, Forecasts: &progress.Forecasts{Pipelines: progress.Pipelines{Most: gitlab.MaxPipelines, Architectures: gitlab.Architectures}}, Publisher: publisher, Handover: releases, Retention: keeper, Forge: gitlabForge, Sources: mirror,
 		Repos: repos, Logs: logs, Settings: f.settings(), Log: s.log, Wake: s.scheduler.Wake, LookAt: s.scheduler.LookAt,
-		Loops: s.scheduler.States, Fit: s.fit, Now: time.Now, Auth: s.auth, Notifier: notifier,
+		Loops: s.scheduler.States, Disks: s.disks, Metrics: s.metrics, Fit: s.fit, Now: time.Now, Auth: s.auth, Notifier: notifier,
 		Proxies: proxies, MaxConnections: connections,
 	})
 	s.workers = &children{

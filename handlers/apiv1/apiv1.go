@@ -61,8 +61,10 @@ type Edge struct {
 	Caller    func(*fiber.Ctx) auth.Caller // who is asking
 	CountedAs func(*fiber.Ctx) string      // under which name what he asks for is counted
 	Refused   func(reason string)          // is told when a bound was passed
+	About     func(*fiber.Ctx, int64)      // is told which build a request is about when its address does not say
 	Stopping  <-chan struct{}              // closed when the server stops
 	Fit       func() error                 // Unavailable, with words, while nothing new can be kept: a full disk
+	Loops     func() []buildbtw.LoopState  // how their passes went; nil: there are none
 }
 
 // API holds the handlers.
@@ -74,6 +76,7 @@ type API struct {
 	uploads *quota.Slots  // of packages
 	claims  chan struct{} // holds a token for every claim that looks for a build
 	openapi func() ([]byte, error)
+	written written
 }
 
 // New makes the API; Register puts it into a server.
@@ -89,28 +92,6 @@ func (a *API) User(c *fiber.Ctx) buildbtw.User { return a.Caller(c).User }
 // health answers as long as the process does.
 func (a *API) health(c *fiber.Ctx) error {
 	return send(c, api.Health{Status: "ok", Version: a.Settings.Version})
-}
-
-// ready answers when the database does, the sources have been read, and the
-// server is not about to stop.
-func (a *API) ready(c *fiber.Ctx) error {
-	if err := a.goesOn(); err != nil {
-		return err
-	}
-	if err := a.Fit(); err != nil {
-		return err
-	}
-	_, _, err := a.Store.NextWake(c.UserContext())
-	if buildbtw.KindOf(err) == buildbtw.KindUnavailable { // it says why
-		return err
-	}
-	if err != nil {
-		return buildbtw.Unavailable("the database does not answer; the server's log says why")
-	}
-	if _, err := a.Catalog.Sources(c.UserContext()); err != nil {
-		return err
-	}
-	return send(c, api.Health{Status: "ready", Version: a.Settings.Version})
 }
 
 // goesOn returns an error when the server has been told to stop.

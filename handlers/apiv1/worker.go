@@ -108,6 +108,7 @@ func (a *API) owned(handler func(*fiber.Ctx, store.HeldLease) error) fiber.Handl
 		if lease.Holder != "" && lease.Holder != a.User(c).Name {
 			return buildbtw.Forbidden("this lease was given to another user; claim a build with the token that you have")
 		}
+		a.About(c, lease.BuildID)
 		return handler(c, lease)
 	}
 }
@@ -187,9 +188,10 @@ func (a *API) claim(c *fiber.Ctx) error {
 		}
 		return c.SendStatus(fiber.StatusNoContent)
 	}
+	a.About(c, claimed.Build.ID)
 	if claimed.Resumed {
 		if err := a.Logs.Resume(claimed.Attempt.Name(), claimed.Attempt.Worker, a.Now()); err != nil { // the build goes on without it
-			a.Log.Warn("no line in the log says that the attempt begins anew", slog.Int64("build", claimed.Build.ID), slog.Any("error", err))
+			a.Log.WarnContext(c.UserContext(), "no line in the log says that the attempt begins anew", slog.Any("error", err))
 		}
 	}
 	job, err := a.job(c.UserContext(), *claimed)
@@ -198,7 +200,7 @@ func (a *API) claim(c *fiber.Ctx) error {
 		// nobody knows.
 		const message = "the server could not read the source; its log says why"
 		if _, err := a.Store.EndBlameless(c.UserContext(), claimed.Attempt.Lease, message); err != nil {
-			a.Log.Error("cannot hand back a build", slog.Int64("build", claimed.Build.ID), slog.Any("error", err))
+			a.Log.ErrorContext(c.UserContext(), "cannot hand back a build", slog.Any("error", err))
 		}
 		return fmt.Errorf("put together the job for build %d: %w", claimed.Build.ID, err)
 	}

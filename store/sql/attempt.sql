@@ -18,6 +18,7 @@ WHERE lease = :lease
 SELECT
     id,
     random,
+    build_id,
     holder,
     deadline,
     state = 'running' AND NOT stop AS valid,

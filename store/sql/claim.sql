@@ -54,6 +54,21 @@ ORDER BY
     b.id
 LIMIT 1;
 
+-- name: waiting_since
+-- Since when a pending build could be handed out. One row has the end of its pause, if it had
+-- one; else the other has the last change of its status. Columns keep their type so.
+SELECT not_before
+FROM builds
+WHERE id = :build
+  AND status = 'pending'
+  AND not_before > changed_at
+UNION ALL
+SELECT changed_at
+FROM builds
+WHERE id = :build
+  AND status = 'pending'
+  AND coalesce(not_before, '') <= changed_at;
+
 -- name: attempt_of_slot
 SELECT *
 FROM attempts

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 
 	"github.com/spf13/pflag"
+
+	"buildbtw/internal/logattr"
 )
 
 // LogFlags are how a program writes its log.
@@ -17,7 +19,7 @@ func (l *LogFlags) Register(flags *pflag.FlagSet) {
 	Word(flags, &l.Level, "log-level", "info", "the least that is logged: debug, info, warn or error", "debug", "info", "warn", "error")
 }
 
-// New returns a logger that writes to w.
+// New returns a logger that writes to w, and with each line what its context is about.
 func (l LogFlags) New(w io.Writer) (*slog.Logger, error) {
 	var o slog.HandlerOptions
 	if l.Level != "" {
@@ -28,7 +30,7 @@ func (l LogFlags) New(w io.Writer) (*slog.Logger, error) {
 		o.Level = level
 	}
 	if l.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, &o)), nil
+		return slog.New(logattr.Handler(slog.NewJSONHandler(w, &o))), nil
 	}
-	return slog.New(slog.NewTextHandler(w, &o)), nil
+	return slog.New(logattr.Handler(slog.NewTextHandler(w, &o))), nil
 }

@@ -25,6 +25,8 @@ type Doctor struct {
 
 	Directory      string // for builds, as it is called on the line of its check
 	CheckDirectory func() error
+
+	JSON bool // one document instead of lines
 }
 
 // Run prints a line per check, and what to do where one failed. It returns
@@ -38,32 +40,26 @@ func (d Doctor) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var failed error
-	report := func(what string, err error) {
-		if err != nil {
-			failed = cli.ErrSilent
-			fmt.Fprintf(out, "FAIL  %s: %v\n", what, err)
-			return
-		}
-		fmt.Fprintf(out, "ok    %s\n", what)
-	}
-	report("server "+d.Server.URL, d.Server.Check(ctx, d.Program, log))
-	report(d.Directory, d.CheckDirectory())
-	report("secrets", CheckSecrets(list, d.Secrets))
+	checks := cli.Checklist{Out: out, JSON: d.JSON}
+	checks.Report("server "+d.Server.URL, d.Server.Check(ctx, d.Program, log))
+	checks.Report(d.Directory, d.CheckDirectory())
+	checks.Report("secrets", CheckSecrets(list, d.Secrets))
 	for _, r := range list {
 		err := r.Probe(ctx)
-		report("runner "+r.Name(), err)
-		if noter, ok := r.(runners.Noter); ok && err == nil {
-			for _, note := range noter.Notes() {
-				word := "     "
-				if note.Warning {
-					word = "WARN "
-				}
-				fmt.Fprintf(out, "%s %s: %s\n", word, r.Name(), note.Text)
+		checks.Report("runner "+r.Name(), err)
+		noter, ok := r.(runners.Noter)
+		if !ok || err != nil {
+			continue
+		}
+		for _, note := range noter.Notes() {
+			if note.Warning {
+				checks.Warn(r.Name(), note.Text)
+			} else {
+				checks.Note(r.Name(), note.Text)
 			}
 		}
 	}
-	return failed
+	return checks.End()
 }
 
 // roomWanted is the free space below which a machine is not ready to build, in

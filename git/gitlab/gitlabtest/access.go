@@ -65,6 +65,15 @@ func (s *Server) api(pattern string, needs Access, handle http.HandlerFunc) {
 	})
 }
 
+// getOwnToken answers what the token of the request may do.
+func (s *Server) getOwnToken(w http.ResponseWriter, r *http.Request) {
+	scopes := []string{"read_api", "read_repository"}
+	if s.access(r) == Everything {
+		scopes = []string{"api", "write_repository"}
+	}
+	answer(w, http.StatusOK, map[string]any{"id": 1, "name": "buildbtw", "active": true, "scopes": scopes, "expires_at": nil})
+}
+
 // note remembers a request for Requests.
 func (s *Server) note(r *http.Request) {
 	s.mu.Lock()

@@ -154,6 +154,7 @@ func deref(p *project) project {
 func (s *Server) projectRoutes() {
 	s.api("GET /api/v4/groups/{group}/projects", ReadOnly, s.groupProjects)
 	s.api("GET /api/v4/projects/{project}", ReadOnly, s.getProject)
+	s.api("GET /api/v4/personal_access_tokens/self", ReadOnly, s.getOwnToken)
 	s.api("PUT /api/v4/projects/{project}", Everything, s.editProject)
 }
 
