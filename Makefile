@@ -85,6 +85,10 @@ test-vm: ## build a whole package in a virtual machine that QEMU emulates (minut
 test-devtools: ## build with the devtools in BUILDBTW_DEVTOOLS, for a small distribution of their own (as root)
 	@infrastructure/devtools/test.sh $(RUN)
 
+.PHONY: fresh
+fresh: ## run README's commands on bare Debian systems, as root and with sudo; hours (as root); CASES=, STEPS=demo
+	@infrastructure/fresh.sh $(CASES)
+
 .PHONY: check
 check: ## formatting, lint, generated files as they would be made anew
 	@infrastructure/check.sh
