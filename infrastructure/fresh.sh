@@ -234,6 +234,7 @@ for case; do
 	[[ $case =~ ^(bookworm|trixie)-(root|user)$ ]] || { echo "$case is no case: SUITE-root or SUITE-user, with SUITE bookworm or trixie" >&2; exit 2; }
 done
 mkdir -p "$work"
+echo 'module systems // so that ./... has nothing of it' >"$work/go.mod"
 
 printf 'README of %s' "$(git describe --always --dirty)"
 [ -z "$(git status --porcelain)" ] || printf ' (what is not committed is left out)'
