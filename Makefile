@@ -125,6 +125,13 @@ SEED ?= 1
 chaos: ## 500 builds while server and workers are killed 200 times; SEED=n chooses when
 	$(GO) test ./cmd/internal/chaos -run TestChaos -count=1 -v -timeout 30m -args -chaos.seed=$(SEED) -chaos.builds=500 -chaos.kills=200
 
+SOAK ?= 10m
+SOAK_REPORT ?= docs
+
+.PHONY: soak
+soak: ## builds, pushes, readers, backups and dying workers for SOAK=10m; fails when anything grows; writes SOAK_REPORT=docs
+	$(GO) test ./cmd/internal/chaos -run 'TestSoak$$' -count=1 -v -timeout 5h -args -soak.time=$(SOAK) -soak.report=$(abspath $(SOAK_REPORT))
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf $(BIN) data tmp
