@@ -30,7 +30,7 @@ var series = [...]struct {
 	{name: "goroutines", unitName: "", metric: "go_goroutines", unit: 1, growth: 0.1, slack: 10},
 	{name: "open files", unitName: "", metric: "process_open_fds", unit: 1, growth: 0.1, slack: 8},
 	{name: "write-ahead log", unitName: "MB", file: "-wal", unit: 1e6, growth: 0.1, slack: 4},
-	{name: "database", unitName: "MB", file: "", unit: 1e6, perBuild: 0.008},
+	{name: "database", unitName: "MB", file: "", unit: 1e6, perBuild: 0.004},
 }
 
 // soakBar is what 99 of 100 answers may take on an idle machine.
@@ -69,11 +69,11 @@ func (k *soak) judge() soakResult {
 		r.load = k.load[len(k.load)/2]
 	}
 	r.stretch = max(1, r.load/float64(runtime.NumCPU()))
-	begun, err := k.begun(context.Background())
+	begun, failed, err := k.begun(context.Background())
 	if err != nil {
 		begun = 0 // then the database's bar is 0, and fails
 	}
-	r.did["builds begun"] = begun
+	r.did["builds begun"], r.did["builds failed"] = begun, failed
 	for i, one := range series {
 		var times, values []float64
 		for _, s := range k.samples {
@@ -88,15 +88,15 @@ func (k *soak) judge() soakResult {
 	return r
 }
 
-// begun returns how many attempts the database has.
-func (k *soak) begun(ctx context.Context) (n int64, err error) {
+// begun returns how many attempts the database has, and how many of them failed.
+func (k *soak) begun(ctx context.Context) (all, failed int64, err error) {
 	db, err := openReadOnly(k.site.database())
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer db.Close()
-	err = db.QueryRowContext(ctx, "SELECT count(*) FROM attempts").Scan(&n)
-	return n, err
+	err = db.QueryRowContext(ctx, "SELECT count(*), count(*) FILTER (WHERE outcome = 'failed') FROM attempts").Scan(&all, &failed)
+	return all, failed, err
 }
 
 // trendOf fits a straight line to what comes after the first third. bound is what may be
