@@ -268,6 +268,6 @@ if [ ${#failed[@]} -gt 0 ]; then
 	printf '\nFailed: %s\n' "${failed[*]}"
 	exit 1
 fi
-printf '\nEvery command of README held.\n'
+printf '\nEvery command that was run held (parts: %s).\n' "$steps"
 exit 0
 }
