@@ -35,6 +35,14 @@ PROGRAMS ?=
 install: ## install what `make build` built, man pages, completions and units; DESTDIR=, PREFIX=/usr/local, PROGRAMS=
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' infrastructure/install.sh $(PROGRAMS)
 
+.PHONY: uninstall
+uninstall: ## remove what `make install` installed, with the same DESTDIR=, PREFIX= and PROGRAMS=; says what stays
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' infrastructure/uninstall.sh $(PROGRAMS)
+
+.PHONY: dist
+dist: ## all files of a version, with SHA256SUMS, into tmp/dist; see docs/releasing.md
+	@infrastructure/dist.sh
+
 .PHONY: arch-packages
 arch-packages: ## build packages for Arch Linux with makepkg into tmp/arch
 	@infrastructure/packaging/arch.sh
@@ -89,6 +97,16 @@ test-vm: ## build a whole package in a virtual machine that QEMU emulates (minut
 test-devtools: ## build with the devtools in BUILDBTW_DEVTOOLS, for a small distribution of their own (as root)
 	@infrastructure/devtools/test.sh $(RUN)
 
+.PHONY: fresh
+fresh: ## run README's commands on bare Debian systems, as root and with sudo; hours (as root); CASES=, STEPS=demo
+	@infrastructure/fresh.sh $(CASES)
+
+.PHONY: test-tutorial
+test-tutorial: ## run every command of docs/tutorial.md
+	@infrastructure/setup.sh demo
+	@$(MAKE) --no-print-directory build
+	@infrastructure/tutorial.sh
+
 .PHONY: check
 check: ## formatting, lint, generated files as they would be made anew
 	@infrastructure/check.sh
@@ -110,10 +128,10 @@ sbom: build ## list what is in the programs for machines: bin/buildbtw.cdx.json 
 	@infrastructure/inventory.sh sbom
 
 .PHONY: screenshots
-screenshots: build ## take a picture of every page into tmp/screenshots; README's two are copied to docs
+screenshots: build ## take a picture of every page into tmp/screenshots; those of README and docs are copied there
 	@test -d node_modules/playwright-core || npm ci --ignore-scripts --no-audit --no-fund
 	node cmd/buildbtw-storybook/screenshots.mjs $(BIN)/buildbtw-storybook tmp/screenshots
-	cp tmp/screenshots/iteration.png tmp/screenshots/graph.png docs/screenshots/
+	cp tmp/screenshots/{iteration,graph,plan,build-failed,release}.png docs/screenshots/
 
 .PHONY: bench
 bench: ## measure the main paths, see docs/benchmarks.md
@@ -125,6 +143,14 @@ SEED ?= 1
 chaos: ## 500 builds while server and workers are killed 200 times; SEED=n chooses when
 	$(GO) test ./cmd/internal/chaos -run TestChaos -count=1 -v -timeout 30m -args -chaos.seed=$(SEED) -chaos.builds=500 -chaos.kills=200
 
+SOAK ?= 10m
+SOAK_REPORT ?= docs
+
+.PHONY: soak
+soak: ## builds, pushes, readers, backups and dying workers for SOAK=10m; fails when anything grows; writes SOAK_REPORT=docs
+	$(GO) test ./cmd/internal/chaos -run 'TestSoak$$' -count=1 -v -timeout 5h -args -soak.time=$(SOAK) -soak.report=$(abspath $(SOAK_REPORT))
+
 .PHONY: clean
-clean: ## remove what was built
+clean: ## remove what was built here, and the data of ./data and the demos; says what stays
 	rm -rf $(BIN) data tmp
+	@echo 'What stays: node_modules, the caches of Go (go clean -cache -modcache) and npm, what was installed (make uninstall; apt or pacman), ~/.local/state/buildbtw.'

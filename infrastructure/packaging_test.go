@@ -87,6 +87,14 @@ func TestInstalledFilesAreWhole(t *testing.T) {
 	for unit, most := range map[string]string{"buildbtw.service": "40", "buildbtw-worker.service": "75", "buildbtw-signer.service": "15"} {
 		run(t, dir, nil, "systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold="+most, filepath.Join(prefix, "lib/systemd/system", unit))
 	}
+	other := filepath.Join(prefix, "bin", "other")
+	if err := os.WriteFile(other, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	run(t, dir, nil, "make", "uninstall", "PREFIX="+prefix)
+	if left := strings.TrimSpace(run(t, dir, nil, "find", prefix, "-type", "f")); left != other {
+		t.Errorf("make uninstall leaves %s", left)
+	}
 }
 
 func TestDebianPackagesInstall(t *testing.T) {

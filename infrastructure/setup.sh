@@ -1,5 +1,5 @@
 #!/bin/bash
-# setup.sh demo|test|devtools: installs what is missing with the system's package manager.
+# setup.sh demo|test|devtools|fresh: installs what is missing with the system's package manager.
 # Needs root or sudo only if something is missing. What is there is left alone.
 set -euo pipefail
 
@@ -49,13 +49,21 @@ devtools=(
 	setpriv:util-linux:util-linux
 	ip:iproute2:iproute2
 )
+fresh=(
+	debootstrap:debootstrap:debootstrap
+	slirp4netns:slirp4netns:slirp4netns
+	unshare:util-linux:util-linux
+	curl:curl:curl
+	git:git:git
+)
 
 case $what in
+fresh) wanted=("${fresh[@]}") ;;
 devtools) wanted=("${devtools[@]}") ;;
 demo) wanted=("${demo[@]}") ;;
 test) wanted=("${test[@]}") ;;
 *)
-	echo "usage: $0 demo|test|devtools" >&2
+	echo "usage: $0 demo|test|devtools|fresh" >&2
 	exit 2
 	;;
 esac

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/cmd/internal/cmdtest"
 )
 
 // No command takes a number, a time or a word that it cannot mean.
@@ -80,4 +81,9 @@ func TestCopyTail(t *testing.T) {
 			t.Errorf("%d lines: %q, %v", lines, out.String(), err)
 		}
 	}
+}
+
+func TestReferenceIsFresh(t *testing.T) {
+	t.Parallel()
+	cmdtest.Reference(t, (&app{out: io.Discard, errors: io.Discard}).command())
 }

@@ -160,6 +160,10 @@ type follower struct {
 	room   int                      // characters for words beside the bar; 0: any number
 	colour bool
 
+	errors io.Writer // for what is no result; nil with --json
+	idle   int       // looks in a row in which builds could run and none did
+	told   bool      // that no worker is there
+
 	reached bool   // the server has answered
 	since   string // the last event shown
 	number  int    // of the iteration being shown
@@ -167,6 +171,9 @@ type follower struct {
 
 func (a *app) newFollower(c *api.Client, f followed) *follower {
 	w := &follower{client: c, f: f, out: a.out, colour: a.colours()}
+	if !a.json {
+		w.errors = a.errors
+	}
 	if a.json || f.quiet {
 		w.out = nil
 	} else if isLively(a.out) {
@@ -212,7 +219,34 @@ func (w *follower) look(ctx context.Context) (*api.Iteration, error) {
 	if it.Status.Final() && it.Status != buildbtw.IterationStatusSuperseded {
 		return &it, nil
 	}
+	w.noteIdle(ctx, it)
 	return nil, nil
+}
+
+// Looks without anything running until the forecast is asked, and between two askings.
+const (
+	idleLooks      = 4
+	idleLooksAgain = 20
+)
+
+// noteIdle says, once for each time that it begins, that no worker is there to go on.
+// It is asked for only when builds wait and none runs. What cannot be asked now can be at the next
+// look.
+func (w *follower) noteIdle(ctx context.Context, it api.Iteration) {
+	running := it.Counts[buildbtw.StatusBuilding] + it.Counts[buildbtw.StatusScheduled]
+	if w.errors == nil || running > 0 || it.Counts[buildbtw.StatusPending] == 0 {
+		w.idle, w.told = 0, false
+		return
+	}
+	w.idle++
+	if w.told || w.idle%idleLooksAgain != idleLooks {
+		return
+	}
+	if f, err := w.client.Forecast(ctx, w.f.name, it.Number); err == nil && f.Seconds == nil && f.Remaining > 0 {
+		w.told = true
+		w.end()
+		fmt.Fprintln(w.errors, noWorker)
+	}
 }
 
 // showNew prints the changes of statuses since the last look.

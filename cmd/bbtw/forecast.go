@@ -11,11 +11,14 @@ import (
 // maxChain bounds how many builds of the longest chain are named in one line.
 const maxChain = 8
 
+// noWorker says that builds could go on, and nobody is there for them.
+const noWorker = "No worker is there to go on. See 'bbtw workers'; start one with 'buildbtw-worker run'."
+
 // printForecast prints when an iteration will be done.
 func (a *app) printForecast(f api.Forecast) {
 	if f.Seconds == nil {
 		if f.Remaining > 0 {
-			fmt.Fprintln(a.out, "No worker is there to go on.")
+			fmt.Fprintln(a.out, noWorker)
 		}
 		return
 	}

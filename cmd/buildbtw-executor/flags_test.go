@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/cmd/internal/cmdtest"
 )
 
 // No command takes a number, a time or a word that it cannot mean.
@@ -12,4 +13,9 @@ func TestFlagsHaveBounds(t *testing.T) {
 	for _, err := range cli.CheckFlags(command()) {
 		t.Error(err)
 	}
+}
+
+func TestReferenceIsFresh(t *testing.T) {
+	t.Parallel()
+	cmdtest.Reference(t, command())
 }

@@ -39,6 +39,7 @@ const stories = {
   workers: "/workers/some",
   login: "/login/beside",
   "login-code": "/login/code",
+  release: "/iteration/release",
   error: "/error/404",
 };
 const wide = { width: 1280, height: 800 };

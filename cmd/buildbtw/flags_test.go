@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"buildbtw/cmd/internal/cli"
+	"buildbtw/cmd/internal/cmdtest"
 )
 
 // No command takes a number, a time or a word that it cannot mean.
@@ -27,4 +28,9 @@ func TestTheAddressOfCommitsIsChecked(t *testing.T) {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
+}
+
+func TestReferenceIsFresh(t *testing.T) {
+	t.Parallel()
+	cmdtest.Reference(t, command())
 }

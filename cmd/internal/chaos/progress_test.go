@@ -14,12 +14,16 @@ type observer struct{ db *sql.DB }
 
 func newObserver(t *testing.T, path string) observer {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=query_only(1)&_pragma=busy_timeout(5000)")
+	db, err := openReadOnly(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() }) // it only read
 	return observer{db}
+}
+
+func openReadOnly(path string) (*sql.DB, error) {
+	return sql.Open("sqlite", "file:"+path+"?_pragma=query_only(1)&_pragma=busy_timeout(5000)")
 }
 
 // built counts the builds that are built. The error names one that will never

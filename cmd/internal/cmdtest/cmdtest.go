@@ -6,6 +6,7 @@ package cmdtest
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -38,7 +39,13 @@ func Build(dir string) error {
 
 // Main builds the programs, puts them first on the PATH, and calls run. It gives
 // the exit code for os.Exit.
+//
+// With -update, which only writes pages, nothing is built.
 func Main(run func() int) int {
+	flag.Parse()
+	if *update {
+		return run()
+	}
 	dir, err := os.MkdirTemp("", "buildbtw-programs-*")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
