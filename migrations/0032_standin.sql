@@ -1,0 +1,2 @@
+-- Stand-in: another branch has this one.
+SELECT 1;
