@@ -170,10 +170,12 @@ func (s ReleaseState) Over() bool {
 	return s == ReleaseReleased || s == ReleaseFailed || s == ReleaseWithdrawn
 }
 
-// Release is a set of packages of an iteration that goes into a target, as a whole or not at all.
+// Release is a set of packages of an iteration, or of another target, that goes into a
+// target, as a whole or not at all.
 type Release struct {
 	ID          int64        `bun:"id,pk,autoincrement"`
-	IterationID int64        `bun:"iteration_id"`
+	IterationID int64        `bun:"iteration_id,nullzero"`
+	FromID      int64        `bun:"from_id,nullzero"` // the target that gives the packages; 0: the iteration does
 	TargetID    int64        `bun:"target_id"`
 	State       ReleaseState `bun:"state"`
 	Digest      string       `bun:"digest"`     // of the set: pkgbases, versions and files

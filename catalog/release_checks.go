@@ -32,8 +32,6 @@ const checkedAtOnce = 50
 // addChecks adds what the checks found to a release, and holds the units of which one that blocks
 // found something, or has not looked yet.
 func (c *Catalog) addChecks(ctx context.Context, r *Release, units []release.Unit) error {
-	// A full disk must not keep people from the answer. The loop meets the same error, and tells it.
-	_, _ = c.CheckBuilds(ctx, r.Iteration.ID, checkedAtOnce)
 	var ids []int64
 	for _, builds := range r.built {
 		ids = append(ids, builds...)
