@@ -233,6 +233,18 @@ type Generation struct {
 // created, and withdraw them, and else why not.
 func (u User) MayRelease(owner string) error { return u.MayChangeOf(owner) }
 
+// MayMove returns nil when the user may release what one target has to another one, and
+// withdraw that, and else why not: what several people have built moves with it.
+func (u User) MayMove() error {
+	if err := u.MayChange(); err != nil {
+		return err
+	}
+	if u.OwnOnly && u.Role != RoleAdmin {
+		return Forbidden("packages of everybody's buildspaces move with this: only administrators may do it on this server; release the iteration of your own buildspace instead")
+	}
+	return nil
+}
+
 // ReleasedWords says what a release has done: "released 12 packages to stable".
 func ReleasedWords(packages int, target string) string {
 	if packages == 1 {

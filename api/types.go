@@ -621,8 +621,9 @@ type Forecast struct {
 // Release is which packages of an iteration could go into a target together, and why the
 // others could not. Nothing is changed by asking.
 type Release struct {
-	Buildspace    string          `json:"buildspace"`
+	Buildspace    string          `json:"buildspace"` // empty, and so is the iteration, when From gives the packages
 	Iteration     int             `json:"iteration"`
+	From          string          `json:"from,omitempty"` // the target that gives the packages
 	Target        string          `json:"target"`
 	Digest        string          `json:"digest"`  // of the set that can go: NewRelease.Digest
 	Present       []string        `json:"present"` // pkgbases whose packages the target has already

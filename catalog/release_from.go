@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -12,7 +13,8 @@ import (
 )
 
 // ReleaseFrom computes the largest set of what one target has and another has not that could
-// go from the one to the other, all packages of a pkgbase together. What people decided in the
+// go from the one to the other, all packages of a pkgbase together; an empty name means the
+// one behind it, or the first of the settings. What people decided in the
 // buildspaces from which these packages came counts here, too. It changes nothing.
 //
 // Those who have both targets see the same before and after, so only the views without the
@@ -23,7 +25,7 @@ func (c *Catalog) ReleaseFrom(ctx context.Context, from, target string) (Release
 	if r.From, err = c.Store.Target(ctx, from); err != nil {
 		return r, err
 	}
-	if r.Target, err = c.ReleaseTarget(ctx, target); err != nil {
+	if r.Target, err = c.ReleaseTarget(ctx, cmp.Or(target, r.From.After)); err != nil {
 		return r, err
 	}
 	switch {

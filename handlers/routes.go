@@ -48,6 +48,8 @@ func (a *App) releasePages(r fiber.Router) {
 	r.Post("/releases/:id/withdraw", change, a.withdrawRelease)
 	r.Get("/targets", look, a.targetsPage)
 	r.Get("/targets/:name", look, a.targetPage)
+	r.Get("/targets/:name/release", look, a.movePage)
+	r.Post("/targets/:name/release", change, a.createMove)
 }
 
 // repositoryPages registers the pages that list what is in repositories.

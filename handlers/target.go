@@ -41,7 +41,7 @@ func (a *App) targetsPage(c *fiber.Ctx) error {
 	for i, t := range rows {
 		lines[i] = a.targetLine(t)
 	}
-	return a.render(c, a.shell(c, views.NavNone, "Released packages"), views.TargetsContent(lines))
+	return a.render(c, a.shell(c, views.NavTargets, "Released packages"), views.TargetsContent(lines))
 }
 
 func (a *App) targetLine(t store.TargetRow) views.TargetLine {
@@ -78,8 +78,8 @@ func (a *App) targetPage(c *fiber.Ctx) error {
 	if v.Architectures, err = a.targetFiles(t, c.Params("architecture")); err != nil {
 		return err
 	}
-	s := a.shell(c, views.NavNone, t.Name)
-	s.Crumbs = []views.Crumb{{Label: "Released packages", URL: "/targets"}, {Label: t.Name}}
+	s := a.shell(c, views.NavTargets, t.Name)
+	s.Crumbs = views.TargetCrumbs(t.Name)
 	return a.render(c, s, views.TargetContent(v))
 }
 
@@ -128,7 +128,7 @@ func (a *App) releaseLines(ctx context.Context, f store.ReleaseFilter) ([]views.
 
 func (a *App) releaseLine(r store.ReleaseRow) views.ReleaseLine {
 	return views.ReleaseLine{
-		ID: r.ID, Buildspace: r.Buildspace, Iteration: r.Iteration, Target: r.Target, State: r.State, Packages: r.Packages,
+		ID: r.ID, From: r.FromTarget, Buildspace: r.Buildspace, Iteration: r.Iteration, Target: r.Target, State: r.State, Packages: r.Packages,
 		By: r.CreatedBy, At: a.moment(r.CreatedAt),
 	}
 }

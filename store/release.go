@@ -29,6 +29,14 @@ func (r ReleaseRow) Source() string {
 	return fmt.Sprintf("%s #%d", r.Buildspace, r.Iteration)
 }
 
+// MayChange returns nil when the user may confirm or withdraw the release, and else why not.
+func (r ReleaseRow) MayChange(u buildbtw.User) error {
+	if r.FromTarget != "" {
+		return u.MayMove()
+	}
+	return u.MayRelease(r.Owner)
+}
+
 // ReleaseFilter selects releases; 0 selects all.
 type ReleaseFilter struct {
 	Iteration int64 // id

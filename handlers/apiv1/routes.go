@@ -200,6 +200,14 @@ func (a *API) releaseRoutes() []route {
 			method: "GET", path: "/targets/{name}/check", summary: "What is broken for the users of a target as it is",
 			may: buildbtw.User.MayRead, handler: a.checkTarget, answer: api.TargetCheck{},
 		},
+		{
+			method: "GET", path: "/targets/{name}/release", summary: "What a target has and another has not that could go to that one, and why the rest could not",
+			may: buildbtw.User.MayRead, handler: a.releaseFrom, answer: api.Release{}, query: []parameter{{"target", "the one behind it when absent, or the server's first"}},
+		},
+		{
+			method: "POST", path: "/targets/{name}/releases", summary: "Release what can go from a target to another one; 409 when that is not what was shown, with the difference in words",
+			may: buildbtw.User.MayMove, handler: a.createReleaseFrom, body: api.NewRelease{}, answer: api.StoredRelease{}, status: fiber.StatusCreated,
+		},
 	}
 }
 
