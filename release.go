@@ -29,6 +29,10 @@ type Target struct {
 	// signed. It is a setting only.
 	Keys string `bun:"-"`
 
+	// Checks are what findings about built packages mean for this target, as KIND=blocking,
+	// KIND=shown or KIND=off, where that is another thing than for others. It is a setting only.
+	Checks []string `bun:"-"`
+
 	Configured bool `bun:"configured"` // in the settings with which the server runs
 	Generation int  `bun:"generation"` // number of the one that is shown; 0: there is none yet
 }
@@ -37,7 +41,7 @@ type Target struct {
 const DefaultTarget = "stable"
 
 // ParseTarget reads the setting of a target: NAME, NAME=served or NAME=directory:PATH, and
-// after it ,after=OTHER and ,sign=required,keys=FILE.
+// after it ,after=OTHER, ,sign=required,keys=FILE and ,check=KIND:MODE.
 func ParseTarget(text string) (Target, error) {
 	parts := strings.Split(text, ",")
 	name, kind, _ := strings.Cut(parts[0], "=")
@@ -74,8 +78,10 @@ func (t *Target) parseOptions(options []string) error {
 			required = true
 		case key == "keys" && filepath.IsAbs(value):
 			t.Keys = filepath.Clean(value)
+		case key == "check" && strings.Contains(value, ":"):
+			t.Checks = append(t.Checks, strings.Replace(value, ":", "=", 1))
 		default:
-			return Invalid("target %s: cannot read %.40q; write after=OTHER, sign=required, or keys=FILE with an absolute path", t.Name, option)
+			return Invalid("target %s: cannot read %.40q; write after=OTHER, check=KIND:MODE, sign=required, or keys=FILE with an absolute path", t.Name, option)
 		}
 	}
 	if required != (t.Keys != "") {

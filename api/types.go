@@ -595,6 +595,8 @@ type Event struct {
 type Health struct {
 	Status  string `json:"status"`
 	Version string `json:"version"`
+
+	Warnings []string `json:"warnings,omitempty"` // of /ready: what does not keep the server from its work
 }
 
 // Plan is buildgraph.Plan as it travels; bbtw decodes it into that type.

@@ -60,7 +60,7 @@ func (a *App) sendReleasePage(c *fiber.Ctx, r catalog.Release, refused error) er
 func (a *App) releaseView(c *fiber.Ctx, r catalog.Release) (views.ReleasePage, error) {
 	v := views.ReleasePage{
 		Buildspace: r.Iteration.Buildspace, Number: r.Iteration.Number, Architectures: r.Architectures, Result: r.Result, IDs: r.IDs,
-		From: r.From.Name, Target: r.Target.Name, Digest: r.Digest, Present: len(r.Present), NoBase: r.NoBase,
+		RefusedBases: a.refusedBases(), From: r.From.Name, Target: r.Target.Name, Digest: r.Digest, Present: len(r.Present), NoBase: r.NoBase,
 	}
 	for _, pkgbase := range slices.Sorted(maps.Keys(r.Checks)) {
 		v.Checks = append(v.Checks, views.ReleaseCheck{Pkgbase: pkgbase, Words: catalog.CheckWords(r.Checks[pkgbase])})

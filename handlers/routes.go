@@ -46,6 +46,7 @@ func (a *App) releasePages(r fiber.Router) {
 	r.Get("/releases/:id", look, a.storedReleasePage)
 	r.Post("/releases/:id/confirm", change, a.confirmRelease)
 	r.Post("/releases/:id/withdraw", change, a.withdrawRelease)
+	r.Post("/base/:name/:architecture/accept", allow(buildbtw.User.MayAdminister), a.acceptBase)
 	r.Get("/targets", look, a.targetsPage)
 	r.Get("/targets/:name", look, a.targetPage)
 	r.Get("/targets/:name/release", look, a.movePage)

@@ -58,7 +58,7 @@ it the change is. A BUILD is a number as lists show it, or BUILDSPACE/PKGBASE.`,
 		}
 	}
 	add(groupWork, a.planCommand(), a.newCommand(), a.watchCommand(), a.waitCommand(), a.downloadCommand(), a.releaseCommand(), a.repoCommand(), a.authCommand())
-	add(groupLook, a.listCommand(), a.showCommand(), a.diffCommand(), a.compareCommand(), a.checkCommand(), a.overlapsCommand(), a.whyCommand(), a.logCommand(), a.activityCommand(), a.commitsCommand(), a.pushesCommand(), a.linksCommand(), a.filesCommand(), a.searchCommand(), a.sourcesCommand(), a.workersCommand(), a.reproduceCommand(), a.openCommand())
+	add(groupLook, a.listCommand(), a.showCommand(), a.diffCommand(), a.compareCommand(), a.checkCommand(), a.baseCommand(), a.overlapsCommand(), a.whyCommand(), a.logCommand(), a.activityCommand(), a.commitsCommand(), a.pushesCommand(), a.linksCommand(), a.filesCommand(), a.searchCommand(), a.sourcesCommand(), a.workersCommand(), a.reproduceCommand(), a.openCommand())
 	add(groupChange, a.editCommand(), a.fixCommand(), a.retryCommand(), a.baselineCommand(), a.rebuildCommand(), a.cancelCommand(), a.abandonCommand(), a.stopCommand(), a.startCommand(), a.iterateCommand(), a.rebaseCommand(), a.mergeCommand())
 	root.AddCommand(a.versionCommand())
 	return root

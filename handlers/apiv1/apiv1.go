@@ -106,7 +106,7 @@ func (a *API) ready(c *fiber.Ctx) error {
 	if _, err := a.Catalog.Sources(c.UserContext()); err != nil {
 		return err
 	}
-	return send(c, api.Health{Status: "ready", Version: a.Settings.Version})
+	return send(c, api.Health{Status: "ready", Version: a.Settings.Version, Warnings: a.warnings()})
 }
 
 // goesOn returns an error when the server has been told to stop.

@@ -47,12 +47,12 @@ func (a *API) sendSet(c *fiber.Ctx, r catalog.Release) error {
 		Buildspace: r.Iteration.Buildspace, Iteration: r.Iteration.Number, From: r.From.Name, Architectures: r.Architectures,
 		Target: r.Target.Name, Digest: r.Digest, Present: names(r.Present), NoBase: r.NoBase,
 		Goes: list(r.Goes, func(pkgbase string) api.ReleaseUnit {
-			return api.ReleaseUnit{Pkgbase: pkgbase, Version: r.Versions[pkgbase], Pkgnames: names(r.Pkgnames[pkgbase]), Build: id(pkgbase), Checks: a.wireChecks(r.Checks[pkgbase])}
+			return api.ReleaseUnit{Pkgbase: pkgbase, Version: r.Versions[pkgbase], Pkgnames: names(r.Pkgnames[pkgbase]), Build: id(pkgbase), Checks: a.wireChecks(a.Catalog.ChecksOf(r.Target.Name), r.Checks[pkgbase])}
 		}),
 		Held: list(r.Held, func(h release.Held) api.HeldUnit {
 			return api.HeldUnit{
 				Pkgbase: h.Pkgbase, Changeset: h.Changeset, Kind: string(h.Kind), Reason: h.Reason(), View: h.View, Package: h.Package,
-				Dependency: h.Dependency, Via: h.Via, Others: h.Others, Root: h.Root, RootKind: string(h.RootKind), Build: id(h.Pkgbase), Checks: a.wireChecks(r.Checks[h.Pkgbase]),
+				Dependency: h.Dependency, Via: h.Via, Others: h.Others, Root: h.Root, RootKind: string(h.RootKind), Build: id(h.Pkgbase), Checks: a.wireChecks(a.Catalog.ChecksOf(r.Target.Name), r.Checks[h.Pkgbase]),
 			}
 		}),
 		Proven: r.Proven, AtMost: r.AtMost,
@@ -191,8 +191,8 @@ func (a *API) wireRelease(r store.ReleaseRow) api.StoredRelease {
 }
 
 // wireChecks converts findings about a build that are not off.
-func (a *API) wireChecks(findings []check.Finding) []api.Check {
-	return list(a.Catalog.Checks.Shows(findings), func(f check.Finding) api.Check {
-		return api.Check{Kind: string(f.Kind), Outcome: string(f.Outcome), Lines: names(f.Lines), Blocks: a.Catalog.Checks.Blocks(f)}
+func (a *API) wireChecks(policy check.Policy, findings []check.Finding) []api.Check {
+	return list(policy.Shows(findings), func(f check.Finding) api.Check {
+		return api.Check{Kind: string(f.Kind), Outcome: string(f.Outcome), Lines: names(f.Lines), Blocks: policy.Blocks(f)}
 	})
 }

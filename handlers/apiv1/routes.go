@@ -59,7 +59,7 @@ const (
 func (a *API) table() []route {
 	var all []route
 	for _, part := range [][]route{
-		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.releaseRoutes(), a.compareRoutes(), a.buildRoutes(), a.logRoutes(), a.packageRoutes(), a.sourceRoutes(), a.machineRoutes(), a.nameRoutes(), a.overlapRoutes(), a.bundleRoutes(), a.workerRoutes(), a.accountRoutes(), a.webhookRoutes(),
+		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.releaseRoutes(), a.baseRoutes(), a.compareRoutes(), a.buildRoutes(), a.logRoutes(), a.packageRoutes(), a.sourceRoutes(), a.machineRoutes(), a.nameRoutes(), a.overlapRoutes(), a.bundleRoutes(), a.workerRoutes(), a.accountRoutes(), a.webhookRoutes(),
 	} {
 		all = append(all, part...)
 	}

@@ -135,3 +135,12 @@ func (b Bases) Refused() []Refused {
 	}
 	return list
 }
+
+// Accept is Base.Accept for one of the architectures.
+func (b Bases) Accept(ctx context.Context, architecture, repo, digest string) (Lost, error) {
+	base, ok := b[architecture]
+	if !ok {
+		return Lost{}, buildbtw.NotFound("there are no base repositories for %.80q", architecture)
+	}
+	return base.Accept(ctx, repo, digest)
+}
