@@ -471,6 +471,7 @@ func (a *API) guard(t route) fiber.Handler {
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.UserContext()), t.time)
 		defer cancel()
+		defer c.SetUserContext(c.UserContext()) // what records the change afterwards needs one that has not ended
 		c.SetUserContext(ctx)
 		return t.handler(c)
 	}
