@@ -29,6 +29,10 @@ type Target struct {
 	// signed. It is a setting only.
 	Keys string `bun:"-"`
 
+	// Checks are what findings about built packages mean for this target, as KIND=blocking,
+	// KIND=shown or KIND=off, where that is another thing than for others. It is a setting only.
+	Checks []string `bun:"-"`
+
 	Configured bool `bun:"configured"` // in the settings with which the server runs
 	Generation int  `bun:"generation"` // number of the one that is shown; 0: there is none yet
 }
@@ -37,7 +41,7 @@ type Target struct {
 const DefaultTarget = "stable"
 
 // ParseTarget reads the setting of a target: NAME, NAME=served or NAME=directory:PATH, and
-// after it ,after=OTHER and ,sign=required,keys=FILE.
+// after it ,after=OTHER, ,sign=required,keys=FILE and ,check=KIND:MODE.
 func ParseTarget(text string) (Target, error) {
 	parts := strings.Split(text, ",")
 	name, kind, _ := strings.Cut(parts[0], "=")
@@ -74,8 +78,10 @@ func (t *Target) parseOptions(options []string) error {
 			required = true
 		case key == "keys" && filepath.IsAbs(value):
 			t.Keys = filepath.Clean(value)
+		case key == "check" && strings.Contains(value, ":"):
+			t.Checks = append(t.Checks, strings.Replace(value, ":", "=", 1))
 		default:
-			return Invalid("target %s: cannot read %.40q; write after=OTHER, sign=required, or keys=FILE with an absolute path", t.Name, option)
+			return Invalid("target %s: cannot read %.40q; write after=OTHER, check=KIND:MODE, sign=required, or keys=FILE with an absolute path", t.Name, option)
 		}
 	}
 	if required != (t.Keys != "") {
@@ -170,10 +176,12 @@ func (s ReleaseState) Over() bool {
 	return s == ReleaseReleased || s == ReleaseFailed || s == ReleaseWithdrawn
 }
 
-// Release is a set of packages of an iteration that goes into a target, as a whole or not at all.
+// Release is a set of packages of an iteration, or of another target, that goes into a
+// target, as a whole or not at all.
 type Release struct {
 	ID          int64        `bun:"id,pk,autoincrement"`
-	IterationID int64        `bun:"iteration_id"`
+	IterationID int64        `bun:"iteration_id,nullzero"`
+	FromID      int64        `bun:"from_id,nullzero"` // the target that gives the packages; 0: the iteration does
 	TargetID    int64        `bun:"target_id"`
 	State       ReleaseState `bun:"state"`
 	Digest      string       `bun:"digest"`     // of the set: pkgbases, versions and files
@@ -230,6 +238,18 @@ type Generation struct {
 // MayRelease returns nil when the user may release packages of a buildspace that owner has
 // created, and withdraw them, and else why not.
 func (u User) MayRelease(owner string) error { return u.MayChangeOf(owner) }
+
+// MayMove returns nil when the user may release what one target has to another one, and
+// withdraw that, and else why not: what several people have built moves with it.
+func (u User) MayMove() error {
+	if err := u.MayChange(); err != nil {
+		return err
+	}
+	if u.OwnOnly && u.Role != RoleAdmin {
+		return Forbidden("packages of everybody's buildspaces move with this: only administrators may do it on this server; release the iteration of your own buildspace instead")
+	}
+	return nil
+}
 
 // ReleasedWords says what a release has done: "released 12 packages to stable".
 func ReleasedWords(packages int, target string) string {

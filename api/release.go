@@ -27,8 +27,9 @@ type EditRelease struct {
 // StoredRelease is a set of packages that goes into a target, as a whole or not at all.
 type StoredRelease struct {
 	ID          string           `json:"id"`
-	Buildspace  string           `json:"buildspace"`
+	Buildspace  string           `json:"buildspace"` // empty, and so is the iteration, when From gives the packages
 	Iteration   int              `json:"iteration"`
+	From        string           `json:"from,omitempty"` // the target that gives the packages
 	Target      string           `json:"target"`
 	State       string           `json:"state"` // checked, signing, handing-over, released, failed or withdrawn
 	Digest      string           `json:"digest"`
@@ -107,6 +108,23 @@ type BrokenPackage struct {
 func (c *Client) CreateRelease(ctx context.Context, name string, number int, n NewRelease) (StoredRelease, error) {
 	var r StoredRelease
 	return r, c.send(ctx, http.MethodPost, iterationPath(name, number)+"/releases", n, &r)
+}
+
+// ReleaseFrom returns what one target has and another has not that could go to that one; empty
+// means the target behind it, or the server's first.
+func (c *Client) ReleaseFrom(ctx context.Context, from, target string) (Release, error) {
+	var r Release
+	q := url.Values{}
+	if target != "" {
+		q.Set("target", target)
+	}
+	return r, c.get(ctx, "/targets/"+url.PathEscape(from)+"/release", q, &r)
+}
+
+// CreateReleaseFrom releases what can go from one target to another one.
+func (c *Client) CreateReleaseFrom(ctx context.Context, from string, n NewRelease) (StoredRelease, error) {
+	var r StoredRelease
+	return r, c.send(ctx, http.MethodPost, "/targets/"+url.PathEscape(from)+"/releases", n, &r)
 }
 
 // StoredRelease returns a release by its id.

@@ -595,6 +595,8 @@ type Event struct {
 type Health struct {
 	Status  string `json:"status"`
 	Version string `json:"version"`
+
+	Warnings []string `json:"warnings,omitempty"` // of /ready: what does not keep the server from its work
 }
 
 // Plan is buildgraph.Plan as it travels; bbtw decodes it into that type.
@@ -621,8 +623,9 @@ type Forecast struct {
 // Release is which packages of an iteration could go into a target together, and why the
 // others could not. Nothing is changed by asking.
 type Release struct {
-	Buildspace    string          `json:"buildspace"`
+	Buildspace    string          `json:"buildspace"` // empty, and so is the iteration, when From gives the packages
 	Iteration     int             `json:"iteration"`
+	From          string          `json:"from,omitempty"` // the target that gives the packages
 	Target        string          `json:"target"`
 	Digest        string          `json:"digest"`  // of the set that can go: NewRelease.Digest
 	Present       []string        `json:"present"` // pkgbases whose packages the target has already

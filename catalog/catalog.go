@@ -45,6 +45,7 @@ type Config struct {
 	Prefer        []string                // slugs of sources, or names of their directories and groups, that win where two define the same package
 	IgnoreArch    bool                    // see buildgraph.Options
 	ConfirmAbove  int                     // more builds than this are created only when confirmed
+	TargetChecks  map[string]check.Policy // by target: in the place of Checks for what is released to it
 	Checks        check.Policy            // what findings about built packages mean; nil: all are only shown
 	CommitURL     buildbtw.CommitURL
 	GitLabURL     string // of the sources from GitLab, where CommitURL is empty; empty: there are none

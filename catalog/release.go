@@ -16,18 +16,19 @@ import (
 	"buildbtw/store"
 )
 
-// Release is which packages of an iteration could go into a target now, and why the others
-// could not.
+// Release is which packages of an iteration, or of another target, could go into a target now,
+// and why the others could not.
 type Release struct {
 	*release.Result
-	Iteration     store.IterationRow
+	Iteration     store.IterationRow // that gives the packages; empty when From does
+	From          store.TargetRow    // the target that gives them; empty when the iteration does
 	Target        store.TargetRow
 	Architectures []string
 	Builds        int                        // that the iteration has, without those that were skipped as unchanged
 	Versions      map[string]string          // by pkgbase: of the packages that were built
 	Pkgnames      map[string][]string        // by pkgbase: of the packages that were built, sorted
 	IDs           map[string]int64           // by pkgbase: a build of it, of the first architecture that has one
-	Waivers       []buildbtw.Waiver          // of the buildspace, oldest first
+	Waivers       []buildbtw.Waiver          // of the buildspace, or of all whose packages From has; oldest first
 	Checks        map[string][]check.Finding // by pkgbase: what checks found that are not off
 
 	Present []string                                 // pkgbases whose packages the target has already
@@ -47,32 +48,53 @@ type Release struct {
 // Release computes the largest set of an iteration's packages that could be released to a
 // target; an empty name means the first of the settings. It changes nothing.
 func (c *Catalog) Release(ctx context.Context, buildspace string, number int, target string) (Release, error) {
-	var r Release
 	row, err := c.Store.Iteration(ctx, buildspace, number)
 	if err != nil {
-		return r, err
+		return Release{}, err
 	}
 	architectures, err := c.Store.Architectures(ctx, row.ID)
 	if err != nil {
-		return r, err
+		return Release{}, err
 	}
 	if len(architectures) == 0 {
-		return r, buildbtw.Conflict("%s #%d has no builds, so that nothing can be released", buildspace, row.Number)
+		return Release{}, buildbtw.Conflict("%s #%d has no builds, so that nothing can be released", buildspace, row.Number)
 	}
-	r = Release{
-		Iteration: row, Architectures: architectures, Versions: map[string]string{}, Pkgnames: map[string][]string{}, IDs: map[string]int64{},
-		Files: map[string]map[string][]buildbtw.Package{}, planned: map[string]bool{}, built: map[string][]int64{},
-	}
+	r := newRelease(architectures)
+	r.Iteration = row
 	if r.Target, err = c.ReleaseTarget(ctx, target); err != nil {
-		return r, err
-	}
-	view, err := c.viewOfTarget(ctx, r.Target, r.Target.Generation, architectures)
-	if err != nil {
 		return r, err
 	}
 	units, err := c.units(ctx, &r)
 	if err != nil {
 		return r, err
+	}
+	if r.Waivers, err = c.Store.Waivers(ctx, buildspace); err != nil {
+		return r, err
+	}
+	// A full disk must not keep people from the answer. The loop meets the same error, and tells it.
+	_, _ = c.CheckBuilds(ctx, row.ID, checkedAtOnce)
+	return r, c.compute(ctx, &r, units, func(arch string) ([]pacmanrepo.FileList, error) {
+		return c.Repos.FileLists(ctx, pacmanrepo.ID{Repository: buildbtw.RepositoryName(row.Buildspace, row.Number), DB: row.Buildspace, Architecture: arch})
+	})
+}
+
+func newRelease(architectures []string) Release {
+	return Release{
+		Architectures: architectures, Versions: map[string]string{}, Pkgnames: map[string][]string{}, IDs: map[string]int64{},
+		Files: map[string]map[string][]buildbtw.Package{}, planned: map[string]bool{}, built: map[string][]int64{},
+	}
+}
+
+// compute finds the largest set of units that can go. lists returns the files of their
+// packages for an architecture.
+func (c *Catalog) compute(ctx context.Context, r *Release, units []release.Unit, lists func(arch string) ([]pacmanrepo.FileList, error)) error {
+	w := viewWish{target: r.Target, generation: r.Target.Generation, architectures: r.Architectures}
+	if r.From.Name != "" {
+		w.givers = []string{r.From.Name}
+	}
+	view, err := c.viewOfTarget(ctx, w)
+	if err != nil {
+		return err
 	}
 	r.Base, r.Names, r.NoBase = view.state, view.names, len(c.Bases) == 0
 	units = r.withoutPresent(units, view)
@@ -82,20 +104,17 @@ func (c *Catalog) Release(ctx context.Context, buildspace string, number int, ta
 	for i := range units {
 		units[i].Repository = r.Target.Name
 	}
-	if r.Waivers, err = c.Store.Waivers(ctx, buildspace); err != nil {
-		return r, err
+	if err := c.addChecks(ctx, r, units); err != nil {
+		return err
 	}
-	if err := c.addChecks(ctx, &r, units); err != nil {
-		return r, err
-	}
-	owned, err := c.compareFiles(ctx, row, view, units)
+	owned, err := c.compareFiles(ctx, view, units, lists)
 	if err != nil {
-		return r, err
+		return err
 	}
 	r.base, r.problem = view.base, release.Problem{Units: units, Waivers: waiversOf(r.Waivers, view.own), Owned: owned}
 	r.Result = view.base.Largest(r.problem)
 	r.Digest = r.digest()
-	return r, nil
+	return nil
 }
 
 // lookedInto returns the interfaces of the packages of the base that were built or read here, by

@@ -25,6 +25,14 @@ func CheckWords(list []check.Finding) string {
 	return strings.Join(words, ", ")
 }
 
+// ChecksOf returns what findings mean for a target.
+func (c *Catalog) ChecksOf(target string) check.Policy {
+	if p, own := c.TargetChecks[target]; own {
+		return p
+	}
+	return c.Checks
+}
+
 // checkedAtOnce bounds the builds that a question about a release checks itself; the others are
 // left to the loop.
 const checkedAtOnce = 50
@@ -32,8 +40,6 @@ const checkedAtOnce = 50
 // addChecks adds what the checks found to a release, and holds the units of which one that blocks
 // found something, or has not looked yet.
 func (c *Catalog) addChecks(ctx context.Context, r *Release, units []release.Unit) error {
-	// A full disk must not keep people from the answer. The loop meets the same error, and tells it.
-	_, _ = c.CheckBuilds(ctx, r.Iteration.ID, checkedAtOnce)
 	var ids []int64
 	for _, builds := range r.built {
 		ids = append(ids, builds...)
@@ -43,19 +49,20 @@ func (c *Catalog) addChecks(ctx context.Context, r *Release, units []release.Uni
 		return err
 	}
 	r.Checks = map[string][]check.Finding{}
+	policy := c.ChecksOf(r.Target.Name)
 	for i := range units {
 		u := &units[i]
 		for _, id := range r.built[u.Pkgbase] {
 			findings, checked := results[id]
-			if !checked && u.NotReady == "" && c.Checks.BlocksAny() && len(c.Bases) > 0 { // without a base nothing is compared
+			if !checked && u.NotReady == "" && policy.BlocksAny() && len(c.Bases) > 0 { // without a base nothing is compared
 				u.NotReady, u.Detail = release.Check, "its packages are not checked yet"
 			}
-			for _, f := range c.Checks.Shows(findings) {
+			for _, f := range policy.Shows(findings) {
 				if f.Outcome != check.Found {
 					continue
 				}
 				r.Checks[u.Pkgbase] = append(r.Checks[u.Pkgbase], f)
-				if u.NotReady == "" && c.Checks.Blocks(f) {
+				if u.NotReady == "" && policy.Blocks(f) {
 					u.NotReady, u.Detail = release.Check, "the check "+string(f.Kind)+" blocks: "+strings.Join(f.Lines[:1], "")
 				}
 			}

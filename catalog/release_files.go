@@ -4,17 +4,14 @@ import (
 	"cmp"
 	"context"
 	"hash/maphash"
-	"maps"
 	"slices"
 	"sort"
 	"sync"
 
-	"buildbtw"
 	"buildbtw/internal/lru"
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/release"
-	"buildbtw/store"
 )
 
 // pathDigests keeps the digests of the paths of packages, sorted, by the digests of their files. Of
@@ -50,36 +47,35 @@ func (d *pathDigests) of(l pacmanrepo.FileList) []uint64 {
 }
 
 // compareFiles sets the Files of the packages of units to the paths that other packages have,
-// too, and returns those of packages of the base among them, by architecture and pkgname.
-func (c *Catalog) compareFiles(ctx context.Context, it store.IterationRow, view *targetView, units []release.Unit) (map[string]map[string][]string, error) {
+// too, and returns those of packages of the views among them, by view and pkgname. lists
+// returns the files of the units' packages for an architecture.
+func (c *Catalog) compareFiles(ctx context.Context, view *targetView, units []release.Unit, lists func(arch string) ([]pacmanrepo.FileList, error)) (map[string]map[string][]string, error) {
 	paths := c.paths.begin()
 	owned := map[string]map[string][]string{}
-	for arch, snapshot := range view.snapshots {
-		lists, err := c.Repos.FileLists(ctx, pacmanrepo.ID{Repository: buildbtw.RepositoryName(it.Buildspace, it.Number), DB: it.Buildspace, Architecture: arch})
+	for _, chain := range view.chains {
+		ours, err := lists(chain.arch)
 		if err != nil {
 			return nil, err
 		}
+		snapshot := view.snapshots[chain.arch]
 		var index *baserepo.FileIndex
 		if snapshot != nil {
-			if index, err = c.Bases[arch].FileIndex(ctx, snapshot, paths.seed); err != nil {
+			if index, err = c.Bases[chain.arch].FileIndex(ctx, snapshot, paths.seed); err != nil {
 				return nil, err
 			}
 		}
-		v := fileView{paths: paths, packages: map[string]*release.Package{}}
+		v := fileView{paths: paths, packages: map[string]*release.Package{}, released: chain.files}
+		v.there = func(e *baserepo.Entry) bool { return !chain.replaced[nameKey+e.Name] && !chain.replaced[e.Base] }
 		for u := range units {
 			for i := range units[u].Packages {
-				if p := &units[u].Packages[i]; p.Architecture == arch || p.Architecture == "any" {
+				if p := &units[u].Packages[i]; p.Architecture == chain.arch || p.Architecture == "any" {
 					v.packages[p.Name] = p
 				}
 			}
 		}
-		if owned[arch], err = v.compare(lists, index); err != nil {
+		if owned[chain.name], err = v.compare(ours, index); err != nil {
 			return nil, err
 		}
-		maps.DeleteFunc(owned[arch], func(name string, _ []string) bool {
-			e, ok := snapshot.Package(name)
-			return !ok || view.replaced[arch][nameKey+name] || view.replaced[arch][e.Base]
-		})
 	}
 	return owned, nil
 }
@@ -89,6 +85,8 @@ type fileView struct {
 	paths    *pathDigests
 	packages map[string]*release.Package // of units, by pkgname
 	owners   []pathOwner                 // sorted by path
+	released []ownedPath                 // of packages of targets, sorted by path
+	there    func(*baserepo.Entry) bool  // whether users have this package of the base; nil: all
 }
 
 // pathOwner is a package that has a path.
@@ -141,9 +139,10 @@ func (v *fileView) compare(lists []pacmanrepo.FileList, index *baserepo.FileInde
 }
 
 // contested returns the paths that packages with two names have, at least one of them of a unit,
-// each with those of the base.
+// each with those that are not of units.
 func (v *fileView) contested(index *baserepo.FileIndex) (map[uint64][]string, error) {
 	contested := map[uint64][]string{}
+	others := map[uint64][]string{}
 	var paths []uint64
 	for i, o := range v.owners {
 		if i == 0 || v.owners[i-1].path != o.path {
@@ -152,27 +151,33 @@ func (v *fileView) contested(index *baserepo.FileIndex) (map[uint64][]string, er
 			contested[o.path] = nil
 		}
 	}
-	var path uint64
-	var group []string // the owners of path in the base
-	keep := func() {
+	for i, at := 0, 0; i < len(v.released) && at < len(paths); {
+		switch path := v.released[i].path; {
+		case path < paths[at]:
+			i++
+		case path > paths[at]:
+			at++
+		default:
+			others[path] = append(others[path], v.released[i].pkgname)
+			i++
+		}
+	}
+	if index != nil {
+		err := index.Owners(paths, func(path uint64, owner *baserepo.Entry) {
+			if v.there == nil || v.there(owner) {
+				others[path] = append(others[path], owner.Name)
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for path, names := range others {
 		i := sort.Search(len(v.owners), func(i int) bool { return v.owners[i].path >= path })
 		_, twice := contested[path]
-		if twice || slices.ContainsFunc(group, func(name string) bool { return name != v.owners[i].Name }) {
-			contested[path] = group
+		if twice || slices.ContainsFunc(names, func(name string) bool { return name != v.owners[i].Name }) {
+			contested[path] = names
 		}
 	}
-	if index == nil {
-		return contested, nil
-	}
-	err := index.Owners(paths, func(at uint64, owner *baserepo.Entry) {
-		if at != path && group != nil {
-			keep()
-			group = nil
-		}
-		path, group = at, append(group, owner.Name)
-	})
-	if group != nil {
-		keep()
-	}
-	return contested, err
+	return contested, nil
 }

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -18,8 +19,8 @@ import (
 	"buildbtw/store"
 )
 
-// targetView is what the users of a target see: its own packages, those of the targets behind
-// it, and the base repositories.
+// targetView is what the users of a target see, and those of the targets before it: its own
+// packages, those of the targets behind it, and the base repositories.
 type targetView struct {
 	base     *release.Base
 	state    string                       // digest of the base repositories
@@ -27,12 +28,27 @@ type targetView struct {
 	own      map[string]bool              // pkgnames of its own packages
 	provided map[string]bool              // names that packages of targets have or provide, and their sonames
 	sonames  map[string]bool
-	names    map[string]int             // by architecture: packages
-	replaced map[string]map[string]bool // by architecture: names and pkgbases of the base whose place targets have taken
+	names    map[string]int // by architecture: packages
+	chains   []targetChain  // the first for each architecture is that of its own users
 
-	generation int
-	snapshots  map[string]*baserepo.Snapshot // by architecture
-	behind     string                        // names and generations of the targets behind it
+	snapshots map[string]*baserepo.Snapshot // by architecture
+	key       string                        // names and generations of all targets in it
+}
+
+// targetChain is one view: targets in the order of pacman.conf, with the base repositories
+// behind them.
+type targetChain struct {
+	name, arch string // of the view, and its architecture
+	layers     []store.TargetRow
+	main       bool            // it is that of the target's own users
+	replaced   map[string]bool // names and pkgbases of the base whose place targets have taken
+	files      []ownedPath     // of the packages of targets, sorted by path
+}
+
+// ownedPath is a path, as a digest, and the name of a package that has it.
+type ownedPath struct {
+	path    uint64
+	pkgname string
 }
 
 // targetViews are the views that were asked for last, by target. To index 13,000 packages
@@ -54,11 +70,52 @@ func (c *Catalog) ReleaseTarget(ctx context.Context, name string) (store.TargetR
 	return all[0], nil
 }
 
+// viewWish says which view of a target is wanted.
+type viewWish struct {
+	target        store.TargetRow
+	generation    int
+	architectures []string
+	alone         bool     // without the users of targets that stand before it
+	givers        []string // targets whose users see the same before and after: what changes in the target, these have already
+}
+
+// chainsOf returns the orders of targets in which users have the target: that of its own
+// users first.
+func (c *Catalog) chainsOf(ctx context.Context, w viewWish) ([][]store.TargetRow, error) {
+	all, err := c.Store.Targets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	byName := map[string]store.TargetRow{}
+	for _, t := range all {
+		byName[t.Name] = t
+	}
+	w.target.Generation = w.generation
+	byName[w.target.Name] = w.target
+	chain := func(t store.TargetRow) []store.TargetRow {
+		list := []store.TargetRow{t}
+		for after := t.After; after != ""; after = list[len(list)-1].After {
+			list = append(list, byName[after]) // the settings name each after those behind it
+		}
+		return list
+	}
+	chains := [][]store.TargetRow{chain(w.target)}
+	for _, t := range all {
+		list := chain(t)
+		at := slices.IndexFunc(list, func(l store.TargetRow) bool { return l.Name == w.target.Name })
+		given := at > 0 && slices.ContainsFunc(list[:at], func(l store.TargetRow) bool { return slices.Contains(w.givers, l.Name) })
+		if at > 0 && !given && !w.alone {
+			chains = append(chains, list)
+		}
+	}
+	return chains, nil
+}
+
 // viewOfTarget returns the view of a target with one of its generations, of these
 // architectures.
-func (c *Catalog) viewOfTarget(ctx context.Context, t store.TargetRow, generation int, architectures []string) (*targetView, error) {
-	v := &targetView{generation: generation, snapshots: map[string]*baserepo.Snapshot{}}
-	for _, arch := range architectures {
+func (c *Catalog) viewOfTarget(ctx context.Context, w viewWish) (*targetView, error) {
+	v := &targetView{snapshots: map[string]*baserepo.Snapshot{}}
+	for _, arch := range w.architectures {
 		base, ok := c.Bases[arch]
 		switch {
 		case !ok && len(c.Bases) == 0:
@@ -72,29 +129,30 @@ func (c *Catalog) viewOfTarget(ctx context.Context, t store.TargetRow, generatio
 			return nil, buildbtw.Unavailable("the base repositories of %s have not been read yet; try again in a minute", arch)
 		}
 	}
-	layers := []store.TargetRow{t}
-	layers[0].Generation = generation
-	for after := t.After; after != ""; {
-		next, err := c.Store.Target(ctx, after)
-		if err != nil {
-			return nil, err
-		}
-		layers, after = append(layers, next), next.After
-		v.behind += fmt.Sprintf("%s %d ", next.Name, next.Generation)
+	chains, err := c.chainsOf(ctx, w)
+	if err != nil {
+		return nil, err
 	}
+	var key strings.Builder
+	for _, layers := range chains {
+		for _, t := range layers {
+			fmt.Fprintf(&key, "%s %d ", t.Name, t.Generation)
+		}
+		key.WriteByte('\n')
+	}
+	v.key = key.String()
 	c.views.mu.Lock()
 	defer c.views.mu.Unlock()
-	key := fmt.Sprintf("%s %d", t.Name, generation)
-	if old := c.views.all[key]; old != nil && old.behind == v.behind && maps.Equal(old.snapshots, v.snapshots) {
+	if old := c.views.all[v.key]; old != nil && maps.Equal(old.snapshots, v.snapshots) {
 		return old, nil
 	}
-	if err := c.fillView(ctx, v, layers, architectures); err != nil {
+	if err := c.fillView(ctx, v, chains, w.architectures); err != nil {
 		return nil, err
 	}
 	if c.views.all == nil || len(c.views.all) >= keptViews {
 		c.views.all = map[string]*targetView{}
 	}
-	c.views.all[key] = v
+	c.views.all[v.key] = v
 	return v, nil
 }
 
@@ -104,37 +162,25 @@ const keptViews = 4
 // nameKey tells pkgnames from pkgbases in one set.
 const nameKey = "name "
 
-func (c *Catalog) fillView(ctx context.Context, v *targetView, layers []store.TargetRow, architectures []string) error {
+func (c *Catalog) fillView(ctx context.Context, v *targetView, chains [][]store.TargetRow, architectures []string) error {
 	v.has, v.provided, v.sonames, v.names = map[string]map[string]string{}, map[string]bool{}, map[string]bool{}, map[string]int{}
-	v.replaced, v.own = map[string]map[string]bool{}, map[string]bool{}
-	views := make([]release.View, len(architectures))
+	v.own = map[string]bool{}
 	var states strings.Builder
-	for i, arch := range architectures {
-		views[i] = release.View{Name: arch, Architecture: arch}
-		v.has[arch] = map[string]string{}
-		replaced := map[string]bool{}
-		v.replaced[arch] = replaced
-		for depth, t := range layers {
-			if c.Generations == nil || t.Generation == 0 {
-				views[i].Repositories = append(views[i].Repositories, release.Repository{Name: t.Name})
-				continue
+	var views []release.View
+	for i, layers := range chains {
+		for _, arch := range architectures {
+			chain := targetChain{name: arch, arch: arch, layers: layers, main: i == 0, replaced: map[string]bool{}}
+			if !chain.main {
+				chain.name = layers[0].Name + ", " + arch
 			}
-			repository, err := c.layer(ctx, v, t, arch, replaced, depth == 0)
+			view, err := c.fillChain(ctx, v, &chain)
 			if err != nil {
 				return err
 			}
-			views[i].Repositories = append(views[i].Repositories, repository)
-		}
-		if s := v.snapshots[arch]; s != nil {
-			known, err := c.lookedInto(ctx, s)
-			if err != nil {
-				return err
+			views, v.chains = append(views, view), append(v.chains, chain)
+			if s := v.snapshots[arch]; s != nil && chain.main {
+				states.WriteString(arch + " " + s.State() + "\n")
 			}
-			addBase(&views[i], s, known, replaced)
-			states.WriteString(arch + " " + s.State() + "\n")
-		}
-		for _, r := range views[i].Repositories {
-			v.names[arch] += len(r.Packages)
 		}
 	}
 	if len(c.Bases) == 0 {
@@ -151,11 +197,43 @@ func (c *Catalog) fillView(ctx context.Context, v *targetView, layers []store.Ta
 	return nil
 }
 
+// fillChain returns the packages of one chain.
+func (c *Catalog) fillChain(ctx context.Context, v *targetView, chain *targetChain) (release.View, error) {
+	view := release.View{Name: chain.name, Architecture: chain.arch}
+	if chain.main {
+		v.has[chain.arch] = map[string]string{}
+	}
+	for depth, t := range chain.layers {
+		repository := release.Repository{Name: t.Name}
+		if c.Generations != nil && t.Generation != 0 {
+			var err error
+			if repository, err = c.layer(ctx, v, t, chain, chain.main && depth == 0); err != nil {
+				return view, err
+			}
+		}
+		view.Repositories = append(view.Repositories, repository)
+	}
+	slices.SortFunc(chain.files, func(a, b ownedPath) int { return cmp.Compare(a.path, b.path) })
+	if s := v.snapshots[chain.arch]; s != nil {
+		known, err := c.lookedInto(ctx, s)
+		if err != nil {
+			return view, err
+		}
+		addBase(&view, s, known, chain.replaced)
+	}
+	if chain.main {
+		for _, r := range view.Repositories {
+			v.names[chain.arch] += len(r.Packages)
+		}
+	}
+	return view, nil
+}
+
 // layer returns the packages that a target has for an architecture, without those that the
 // targets before it have taken the place of.
-func (c *Catalog) layer(ctx context.Context, v *targetView, t store.TargetRow, arch string, replaced map[string]bool, own bool) (release.Repository, error) {
+func (c *Catalog) layer(ctx context.Context, v *targetView, t store.TargetRow, chain *targetChain, own bool) (release.Repository, error) {
 	repository := release.Repository{Name: t.Name}
-	list, err := c.Generations.Packages(t.Name, t.Generation, arch)
+	list, err := c.Generations.Packages(t.Name, t.Generation, chain.arch)
 	if err != nil {
 		return repository, err
 	}
@@ -163,7 +241,7 @@ func (c *Catalog) layer(ctx context.Context, v *targetView, t store.TargetRow, a
 	for i, p := range list {
 		digests[i] = p.SHA256
 		if own {
-			v.has[arch][p.Filename] = p.SHA256
+			v.has[chain.arch][p.Filename] = p.SHA256
 			v.own[p.Name] = true
 		}
 	}
@@ -171,22 +249,43 @@ func (c *Catalog) layer(ctx context.Context, v *targetView, t store.TargetRow, a
 	if err != nil {
 		return repository, err
 	}
+	seen := map[string]bool{}
 	for _, p := range list {
-		if replaced[nameKey+p.Name] || replaced[p.Base] {
+		if chain.replaced[nameKey+p.Name] || chain.replaced[p.Base] {
 			continue
 		}
-		q := packageOf(p)
-		if i, known := interfaces[p.SHA256]; known && i.Unknown == "" {
-			q.Exports = i.Exports
-			q.Sonames, q.Links = append([]string{}, i.Sonames...), append([]string{}, linksOf(i)...) // known, even when there are none
-		}
+		q := releasedPackage(p, interfaces)
+		q.Files = []string{} // those that matter are in Problem.Owned
 		v.note(q)
+		seen[p.Name] = true
 		repository.Packages = append(repository.Packages, q)
 	}
+	files, err := c.Generations.FileLists(t.Name, t.Generation, chain.arch)
+	if err != nil {
+		return repository, err
+	}
+	paths := c.paths.begin()
+	for _, l := range files {
+		if seen[l.Pkgname] {
+			for _, path := range paths.of(l) {
+				chain.files = append(chain.files, ownedPath{path, l.Pkgname})
+			}
+		}
+	}
 	for _, p := range list {
-		replaced[nameKey+p.Name], replaced[p.Base] = true, true
+		chain.replaced[nameKey+p.Name], chain.replaced[p.Base] = true, true
 	}
 	return repository, nil
+}
+
+// releasedPackage returns a package that a target has, with what is known of its programs.
+func releasedPackage(p pacmanrepo.Stored, interfaces map[string]alpm.Interface) release.Package {
+	q := packageOf(p)
+	if i, known := interfaces[p.SHA256]; known && i.Unknown == "" {
+		q.Exports = i.Exports
+		q.Sonames, q.Links = append([]string{}, i.Sonames...), append([]string{}, linksOf(i)...) // known, even when there are none
+	}
+	return q
 }
 
 // note remembers what a package has.
@@ -301,9 +400,10 @@ func textDigest(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Broken lists what is broken for the users of a target as it is with one of its generations.
-func (c *Catalog) Broken(ctx context.Context, t store.TargetRow, generation int) ([]release.Broken, error) {
-	v, err := c.viewOfTarget(ctx, t, generation, c.Architectures)
+// Broken lists what is broken for the users of a target as it is with one of its generations,
+// and, unless alone, for those who have other targets before it. givers are left out of those.
+func (c *Catalog) Broken(ctx context.Context, t store.TargetRow, generation int, alone bool, givers ...string) ([]release.Broken, error) {
+	v, err := c.viewOfTarget(ctx, viewWish{target: t, generation: generation, architectures: c.Architectures, alone: alone, givers: givers})
 	if err != nil {
 		return nil, err
 	}

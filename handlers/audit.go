@@ -43,7 +43,7 @@ func audited(c *fiber.Ctx) (action, object string) {
 		return "", ""
 	}
 	route := strings.Split(strings.Trim(strings.TrimPrefix(c.Route().Path, apiPrefix), "/"), "/")
-	noun, known := map[string]string{"buildspaces": "buildspace", "builds": "build", "workers": "worker", "sources": "source", "retention": "retention"}[route[0]]
+	noun, known := map[string]string{"buildspaces": "buildspace", "builds": "build", "workers": "worker", "sources": "source", "retention": "retention", "base": "base repository"}[route[0]]
 	last := route[len(route)-1]
 	switch {
 	case !known, last == "new", last == "edit" && noun == "buildspace": // the last two only show a plan

@@ -44,11 +44,11 @@ type definition struct {
 
 // scraped are the metrics that are read when somebody asks.
 type scraped struct {
-	builds, queueBuilds, queueOldest, workers, databaseBytes    *prometheus.Desc
-	loopPass, loopTook, loopSuccess, loopHangs                  *prometheus.Desc
-	loopFailing, loopFailed, mirrorAge                          *prometheus.Desc
-	diskFree, diskSize, kept                                    *prometheus.Desc
-	connections, ready, info, scrapeFailure                     *prometheus.Desc
+	builds, queueBuilds, queueOldest, workers, databaseBytes *prometheus.Desc
+	loopPass, loopTook, loopSuccess, loopHangs               *prometheus.Desc
+	loopFailing, loopFailed, mirrorAge                       *prometheus.Desc
+	diskFree, diskSize, kept                                 *prometheus.Desc
+	connections, ready, info, scrapeFailure                  *prometheus.Desc
 }
 
 // Kinds of metrics, as Prometheus calls them.

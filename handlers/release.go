@@ -32,6 +32,11 @@ func (a *App) showRelease(c *fiber.Ctx, target string, refused error) error {
 	if err != nil {
 		return err
 	}
+	return a.sendReleasePage(c, r, refused)
+}
+
+// sendReleasePage answers with what could go.
+func (a *App) sendReleasePage(c *fiber.Ctx, r catalog.Release, refused error) error {
 	if list := c.Query("names"); list != "" {
 		return sendNames(c, r, list)
 	}
@@ -44,16 +49,19 @@ func (a *App) showRelease(c *fiber.Ctx, target string, refused error) error {
 		c.Status(buildbtw.KindOf(refused).HTTPStatus())
 	}
 	s := a.shell(c, views.NavBuildspaces, v.Title())
-	s.Crumbs = views.IterationCrumbs(name, number, views.Crumb{Label: "Release"})
+	s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Number, views.Crumb{Label: "Release"})
+	if v.From != "" {
+		s = a.shell(c, views.NavNone, v.Title())
+		s.Crumbs = views.TargetCrumbs(v.From, views.Crumb{Label: "Release"})
+	}
 	return a.render(c, s, views.ReleaseContent(v))
 }
 
 func (a *App) releaseView(c *fiber.Ctx, r catalog.Release) (views.ReleasePage, error) {
 	v := views.ReleasePage{
 		Buildspace: r.Iteration.Buildspace, Number: r.Iteration.Number, Architectures: r.Architectures, Result: r.Result, IDs: r.IDs,
-		Target: r.Target.Name, Digest: r.Digest, Present: len(r.Present), NoBase: r.NoBase,
+		RefusedBases: a.refusedBases(), From: r.From.Name, Target: r.Target.Name, Digest: r.Digest, Present: len(r.Present), NoBase: r.NoBase,
 	}
-	v.CanChange = a.Auth.MayChangeBuildspace(c.UserContext(), user(c), v.Buildspace) == nil
 	for _, pkgbase := range slices.Sorted(maps.Keys(r.Checks)) {
 		v.Checks = append(v.Checks, views.ReleaseCheck{Pkgbase: pkgbase, Words: catalog.CheckWords(r.Checks[pkgbase])})
 	}
@@ -68,11 +76,16 @@ func (a *App) releaseView(c *fiber.Ctx, r catalog.Release) (views.ReleasePage, e
 			v.Building++
 		}
 	}
-	space, err := a.Store.Buildspace(c.UserContext(), v.Buildspace)
-	if err != nil {
-		return v, err
+	may, filter := user(c).MayMove, store.ReleaseFilter{Target: r.From.ID, Limit: shownReleases}
+	if v.From == "" {
+		v.CanChange = a.Auth.MayChangeBuildspace(c.UserContext(), user(c), v.Buildspace) == nil
+		space, err := a.Store.Buildspace(c.UserContext(), v.Buildspace)
+		if err != nil {
+			return v, err
+		}
+		may, filter = func() error { return user(c).MayRelease(space.CreatedBy) }, store.ReleaseFilter{Iteration: r.Iteration.ID, Limit: shownReleases}
 	}
-	if err := user(c).MayRelease(space.CreatedBy); err != nil {
+	if err := may(); err != nil {
 		v.WhyNot = buildbtw.MessageOf(err)
 	} else {
 		v.CanRelease = true
@@ -82,9 +95,11 @@ func (a *App) releaseView(c *fiber.Ctx, r catalog.Release) (views.ReleasePage, e
 		return v, err
 	}
 	for _, t := range targets {
-		v.Targets = append(v.Targets, t.Name)
+		if t.Name != v.From {
+			v.Targets = append(v.Targets, t.Name)
+		}
 	}
-	v.Releases, err = a.releaseLines(c.UserContext(), store.ReleaseFilter{Iteration: r.Iteration.ID, Limit: shownReleases})
+	v.Releases, err = a.releaseLines(c.UserContext(), filter)
 	return v, err
 }
 
@@ -102,7 +117,13 @@ func (a *App) createRelease(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	w := handover.Wish{Buildspace: name, Iteration: number, Target: c.FormValue("target"), Digest: c.FormValue("digest")}
+	return a.create(c, handover.Wish{Buildspace: name, Iteration: number}, a.showRelease)
+}
+
+// create releases what a page showed. When something else can go by now, again shows the page
+// with the difference.
+func (a *App) create(c *fiber.Ctx, w handover.Wish, again func(c *fiber.Ctx, target string, refused error) error) error {
+	w.Target, w.Digest = c.FormValue("target"), c.FormValue("digest")
 	if w.Digest == "" {
 		return buildbtw.Invalid("the form does not say which packages it showed; load the page again")
 	}
@@ -111,12 +132,43 @@ func (a *App) createRelease(c *fiber.Ctx) error {
 	}
 	r, err := a.Handover.Create(c.UserContext(), user(c).Name, w)
 	if buildbtw.KindOf(err) == buildbtw.KindConflict {
-		return a.showRelease(c, w.Target, err)
+		return again(c, w.Target, err)
 	}
 	if err != nil {
 		return err
 	}
 	return seeOther(c, views.ReleaseURL(r.ID, ""))
+}
+
+// movePage shows what of one target could go to another one; with ?names=, one of the page's
+// lists as plain text.
+func (a *App) movePage(c *fiber.Ctx) error { return a.showMove(c, c.Query("target"), nil) }
+
+func (a *App) showMove(c *fiber.Ctx, target string, refused error) error {
+	name, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	r, err := a.Catalog.ReleaseFrom(c.UserContext(), name, target)
+	if err != nil {
+		return err
+	}
+	return a.sendReleasePage(c, r, refused)
+}
+
+// createMove releases what the page of a target showed to another one.
+func (a *App) createMove(c *fiber.Ctx) error {
+	if err := transfer.ReadBody(c, maxShown); err != nil {
+		return err
+	}
+	if err := user(c).MayMove(); err != nil {
+		return err
+	}
+	name, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	return a.create(c, handover.Wish{From: name}, a.showMove)
 }
 
 // maxShown bounds the form in bytes: pkgbases and versions of a whole distribution.
@@ -155,7 +207,7 @@ func (a *App) storedReleaseView(c *fiber.Ctx, asks string) (s views.Shell, conte
 	}
 	v := views.StoredRelease{
 		ReleaseLine: a.releaseLine(r), Message: r.Message, ConfirmedBy: r.ConfirmedBy, Digest: r.Digest,
-		CanRelease: user(c).MayRelease(r.Owner) == nil, Asks: asks, Finished: a.momentOf(r.FinishedAt),
+		CanRelease: r.MayChange(user(c)) == nil, Asks: asks, Finished: a.momentOf(r.FinishedAt),
 	}
 	if v.Units, err = a.Store.ReleaseUnits(c.UserContext(), r.ID); err != nil {
 		return s, nil, err
@@ -172,9 +224,14 @@ func (a *App) storedReleaseView(c *fiber.Ctx, asks string) (s views.Shell, conte
 			v.Generation = g.Number
 		}
 	}
-	s = a.shell(c, views.NavBuildspaces, v.Title())
-	s.Crumbs = views.IterationCrumbs(r.Buildspace, r.Iteration,
-		views.Crumb{Label: "Release", URL: views.IterationURL(r.Buildspace, r.Iteration, "release")}, views.Crumb{Label: strconv.FormatInt(r.ID, 10)})
+	last := views.Crumb{Label: strconv.FormatInt(r.ID, 10)}
+	if r.FromTarget != "" {
+		s = a.shell(c, views.NavNone, v.Title())
+		s.Crumbs = views.TargetCrumbs(r.FromTarget, views.Crumb{Label: "Release", URL: views.MoveURL(r.FromTarget, r.Target)}, last)
+	} else {
+		s = a.shell(c, views.NavBuildspaces, v.Title())
+		s.Crumbs = views.IterationCrumbs(r.Buildspace, r.Iteration, views.Crumb{Label: "Release", URL: views.IterationURL(r.Buildspace, r.Iteration, "release")}, last)
+	}
 	s.Mood = views.ReleaseMood(r.State)
 	return s, views.StoredReleaseContent(v), nil
 }
@@ -204,7 +261,7 @@ func (a *App) changeRelease(c *fiber.Ctx, change func(store.ReleaseRow) error) e
 	if err != nil {
 		return err
 	}
-	if err := user(c).MayRelease(r.Owner); err != nil {
+	if err := r.MayChange(user(c)); err != nil {
 		return err
 	}
 	err = change(r)

@@ -46,8 +46,11 @@ func (a *App) releasePages(r fiber.Router) {
 	r.Get("/releases/:id", look, a.storedReleasePage)
 	r.Post("/releases/:id/confirm", change, a.confirmRelease)
 	r.Post("/releases/:id/withdraw", change, a.withdrawRelease)
+	r.Post("/base/:name/:architecture/accept", allow(buildbtw.User.MayAdminister), a.acceptBase)
 	r.Get("/targets", look, a.targetsPage)
 	r.Get("/targets/:name", look, a.targetPage)
+	r.Get("/targets/:name/release", look, a.movePage)
+	r.Post("/targets/:name/release", change, a.createMove)
 }
 
 // repositoryPages registers the pages that list what is in repositories.

@@ -41,7 +41,32 @@ func (a *App) targetsPage(c *fiber.Ctx) error {
 	for i, t := range rows {
 		lines[i] = a.targetLine(t)
 	}
-	return a.render(c, a.shell(c, views.NavNone, "Released packages"), views.TargetsContent(lines))
+	return a.render(c, a.shell(c, views.NavNone, "Released packages"), views.TargetsContent(lines, a.refusedBases(), user(c).MayAdminister() == nil))
+}
+
+// refusedBases lists the base repositories of which a newer version was not taken.
+func (a *App) refusedBases() []views.RefusedBase {
+	var list []views.RefusedBase
+	for _, r := range a.Catalog.Bases.Refused() {
+		list = append(list, views.RefusedBase{Name: r.Repo, Architecture: r.Architecture, Words: r.Words(), Digest: r.Digest, Names: r.Names})
+	}
+	return list
+}
+
+// acceptBase takes a newer version of a base repository although it lost the packages that the
+// page showed.
+func (a *App) acceptBase(c *fiber.Ctx) error {
+	if err := transfer.ReadBody(c, maxForm); err != nil {
+		return err
+	}
+	p, err := unescaped(c, "name", "architecture")
+	if err != nil {
+		return err
+	}
+	if _, err := a.Catalog.Bases.Accept(c.UserContext(), p[1], p[0], c.FormValue("digest")); err != nil {
+		return err
+	}
+	return seeOther(c, "/targets")
 }
 
 func (a *App) targetLine(t store.TargetRow) views.TargetLine {
@@ -79,7 +104,7 @@ func (a *App) targetPage(c *fiber.Ctx) error {
 		return err
 	}
 	s := a.shell(c, views.NavNone, t.Name)
-	s.Crumbs = []views.Crumb{{Label: "Released packages", URL: "/targets"}, {Label: t.Name}}
+	s.Crumbs = views.TargetCrumbs(t.Name)
 	return a.render(c, s, views.TargetContent(v))
 }
 
@@ -128,7 +153,7 @@ func (a *App) releaseLines(ctx context.Context, f store.ReleaseFilter) ([]views.
 
 func (a *App) releaseLine(r store.ReleaseRow) views.ReleaseLine {
 	return views.ReleaseLine{
-		ID: r.ID, Buildspace: r.Buildspace, Iteration: r.Iteration, Target: r.Target, State: r.State, Packages: r.Packages,
+		ID: r.ID, From: r.FromTarget, Buildspace: r.Buildspace, Iteration: r.Iteration, Target: r.Target, State: r.State, Packages: r.Packages,
 		By: r.CreatedBy, At: a.moment(r.CreatedAt),
 	}
 }

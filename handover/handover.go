@@ -48,6 +48,7 @@ type Handover struct {
 	Config
 	mu    sync.Mutex
 	locks map[string]chan struct{} // by target: has an element while somebody works on it
+	moved map[string]string        // by target: generations for which it was looked whether it has what those behind it have
 	later map[int64]time.Time      // by release that could not be handed over: not before
 
 	unsigned guard.Items[int64] // releases that the signer did not sign
@@ -70,7 +71,7 @@ func New(ctx context.Context, c Config) (*Handover, error) {
 	if _, err := c.Store.SetTargets(ctx, c.Targets); err != nil {
 		return nil, err
 	}
-	return &Handover{Config: c, locks: map[string]chan struct{}{}, later: map[int64]time.Time{}}, nil
+	return &Handover{Config: c, locks: map[string]chan struct{}{}, moved: map[string]string{}, later: map[int64]time.Time{}}, nil
 }
 
 // lock waits until nobody else works on a target.
@@ -90,10 +91,32 @@ func (h *Handover) lock(ctx context.Context, target string) (unlock func(), err 
 	}
 }
 
+// lockAll waits until nobody else works on any of these targets.
+func (h *Handover) lockAll(ctx context.Context, targets ...string) (unlock func(), err error) {
+	names := slices.Clone(targets)
+	slices.Sort(names) // all take them in the same order
+	var unlocks []func()
+	unlock = func() {
+		for _, u := range unlocks {
+			u()
+		}
+	}
+	for _, name := range slices.Compact(names) {
+		one, err := h.lock(ctx, name)
+		if err != nil {
+			unlock()
+			return nil, err
+		}
+		unlocks = append(unlocks, one)
+	}
+	return unlock, nil
+}
+
 // Wish is what somebody wants to be released.
 type Wish struct {
 	Buildspace string
 	Iteration  int    // 0: the latest
+	From       string // a target that gives its packages, in place of the buildspace
 	Target     string // empty: the first of the settings
 
 	// Digest is that of the set that was shown. Without one the release is only computed
@@ -102,11 +125,19 @@ type Wish struct {
 	Shown  []string // the set that was shown, as Lines has it: to say how it differs
 }
 
+// compute returns what can go from an iteration, or from a target when it names one.
+func (h *Handover) compute(ctx context.Context, from, buildspace string, iteration int, target string) (catalog.Release, error) {
+	if from != "" {
+		return h.Catalog.ReleaseFrom(ctx, from, target)
+	}
+	return h.Catalog.Release(ctx, buildspace, iteration, target)
+}
+
 // Create computes what of an iteration can go into a target, and stores it as a release. One
 // whose set was shown and is still the same is handed over as soon as possible. The error is
 // Conflict when it is another set by now, and says how it differs, or when nothing can go.
 func (h *Handover) Create(ctx context.Context, actor string, w Wish) (store.ReleaseRow, error) {
-	r, err := h.Catalog.Release(ctx, w.Buildspace, w.Iteration, w.Target)
+	r, err := h.compute(ctx, w.From, w.Buildspace, w.Iteration, w.Target)
 	if err != nil {
 		return store.ReleaseRow{}, err
 	}
@@ -116,7 +147,7 @@ func (h *Handover) Create(ctx context.Context, actor string, w Wish) (store.Rele
 	case w.Digest != "" && w.Digest != r.Digest:
 		return store.ReleaseRow{}, buildbtw.Conflict("what can go has changed since you looked: %s. Nothing was released; look again", difference(w.Shown, r))
 	case len(r.Goes) == 0:
-		return store.ReleaseRow{}, buildbtw.Conflict("nothing of %s #%d can go to %s now", w.Buildspace, r.Iteration.Number, r.Target.Name)
+		return store.ReleaseRow{}, buildbtw.Conflict("nothing of %s can go to %s now", r.Source(), r.Target.Name)
 	}
 	if err := shrinks(r); err != nil {
 		return store.ReleaseRow{}, err
@@ -151,7 +182,7 @@ func shrinks(r catalog.Release) error {
 // releaseOf describes a computed set.
 func releaseOf(r catalog.Release) buildbtw.Release {
 	return buildbtw.Release{
-		IterationID: r.Iteration.ID, TargetID: r.Target.ID, Digest: r.Digest, Base: r.Base, Generation: r.Target.Generation,
+		IterationID: r.Iteration.ID, FromID: r.From.ID, TargetID: r.Target.ID, Digest: r.Digest, Base: r.Base, Generation: r.Target.Generation,
 		Units: len(r.Goes), Packages: len(packagesOf(r)), Proven: r.Proven, AtMost: r.AtMost,
 	}
 }
@@ -234,6 +265,9 @@ func (h *Handover) Advance(ctx context.Context) error {
 	var failures []error
 	for _, t := range targets {
 		err := guard.Run(func() error { return h.prepare(ctx, t.Name) })
+		if err == nil {
+			err = guard.Run(func() error { return h.leave(ctx, t.Name) })
+		}
 		if err != nil {
 			failures = append(failures, fmt.Errorf("target %s: %w", t.Name, err))
 		}
@@ -244,10 +278,16 @@ func (h *Handover) Advance(ctx context.Context) error {
 		if h.rests(r.ID) {
 			continue
 		}
-		err := guard.Run(func() error { return h.handOver(ctx, r.ID, r.Target) })
+		err := guard.Run(func() error { return h.handOver(ctx, r) })
 		if err != nil {
 			h.rest(r.ID)
 			failures = append(failures, fmt.Errorf("hand release %d over to %s: %w", r.ID, r.Target, err))
+			continue
+		}
+		for _, t := range targets {
+			if err := guard.Run(func() error { return h.leave(ctx, t.Name) }); err != nil {
+				failures = append(failures, fmt.Errorf("target %s: %w", t.Name, err))
+			}
 		}
 	}
 	return errors.Join(failures...)
@@ -272,7 +312,11 @@ func (h *Handover) rest(release int64) {
 // prepare finishes a generation that belongs to no release that is being handed over, and
 // makes one when the target lacks an architecture.
 func (h *Handover) prepare(ctx context.Context, name string) error {
-	unlock, err := h.lock(ctx, name)
+	givers, err := h.givers(ctx, name)
+	if err != nil {
+		return err
+	}
+	unlock, err := h.lockAll(ctx, append(givers, name)...)
 	if err != nil {
 		return err
 	}
@@ -286,18 +330,27 @@ func (h *Handover) prepare(ctx context.Context, name string) error {
 	case err != nil:
 		return err
 	case writing && g.Undoes != 0:
+		if err := h.giveBack(ctx, t, givers, g.Undoes); err != nil {
+			return err
+		}
 		return h.restore(ctx, t, g)
 	case writing:
 		if going, err := h.handingOver(ctx, g.ReleaseID); err != nil || going {
 			return err // handOver goes on with it
 		}
-	}
-	if !writing {
+		if now, err := h.shown(ctx, t); err != nil || t.Generation != 0 && (now.ReleaseID != g.ReleaseID || now.Parent != g.Parent) {
+			if err != nil {
+				return err
+			}
+			return h.endWriting(ctx, t, g) // packages were to leave, or to be given back
+		}
+	default:
 		if err := h.align(ctx, t); err != nil {
 			return err
 		}
-	}
-	if !writing && t.Generation != 0 {
+		if t.Generation == 0 {
+			break
+		}
 		has, err := h.Generations.Architectures(t.Name, t.Generation)
 		if errors.Is(err, fs.ErrNotExist) {
 			return lostGeneration(t)

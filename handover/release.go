@@ -19,13 +19,17 @@ import (
 
 // handOver makes a target show the packages of a confirmed release. Base repositories and
 // target are read again: another set than the confirmed one is never handed over.
-func (h *Handover) handOver(ctx context.Context, id int64, target string) error {
-	unlock, err := h.lock(ctx, target)
+func (h *Handover) handOver(ctx context.Context, r store.ReleaseRow) error {
+	target, involved := r.Target, []string{r.Target}
+	if r.FromTarget != "" {
+		involved = append(involved, r.FromTarget) // it stays as it is while its packages are linked
+	}
+	unlock, err := h.lockAll(ctx, involved...)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	r, err := h.Store.Release(ctx, id)
+	r, err = h.Store.Release(ctx, r.ID)
 	if err != nil || r.State != buildbtw.ReleaseHandingOver {
 		return err // somebody else has done it
 	}
@@ -50,7 +54,7 @@ func (h *Handover) handOver(ctx context.Context, id int64, target string) error 
 		return h.write(ctx, t, g, pacmanrepo.NextGeneration{}) // a crash came after the pointer
 	}
 	h.refresh(ctx)
-	set, err := h.Catalog.Release(ctx, r.Buildspace, r.Iteration, target)
+	set, err := h.compute(ctx, r.FromTarget, r.Buildspace, r.Iteration, target)
 	if err != nil {
 		return h.fail(ctx, r, err)
 	}
@@ -128,10 +132,14 @@ func added(r catalog.Release) []pacmanrepo.Adopted {
 	repository := buildbtw.RepositoryName(r.Iteration.Buildspace, r.Iteration.Number)
 	for _, pkgbase := range r.Goes {
 		for _, arch := range slices.Sorted(maps.Keys(r.Files[pkgbase])) {
-			list = append(list, pacmanrepo.Adopted{
+			a := pacmanrepo.Adopted{
 				From:  pacmanrepo.ID{Repository: repository, DB: r.Iteration.Buildspace, Architecture: arch},
 				Files: r.Files[pkgbase][arch], Architectures: []string{arch},
-			})
+			}
+			if from := r.From; from.Name != "" {
+				a.From, a.Generation = pacmanrepo.ID{Repository: from.Name, DB: from.Name, Architecture: arch}, from.Generation
+			}
+			list = append(list, a)
 		}
 	}
 	return list
@@ -191,7 +199,11 @@ func (h *Handover) Withdraw(ctx context.Context, actor string, id int64, confirm
 	if err != nil {
 		return r, err
 	}
-	unlock, err := h.lock(ctx, r.Target)
+	givers, err := h.givers(ctx, r.Target)
+	if err != nil {
+		return r, err
+	}
+	unlock, err := h.lockAll(ctx, append(givers, r.Target)...)
 	if err != nil {
 		return r, err
 	}
@@ -202,7 +214,7 @@ func (h *Handover) Withdraw(ctx context.Context, actor string, id int64, confirm
 	if r.State == buildbtw.ReleaseChecked || r.State == buildbtw.ReleaseSigning {
 		err = h.Store.EndRelease(ctx, actor, id, buildbtw.ReleaseWithdrawn, "Given up before it was handed over.")
 	} else {
-		err = h.withdraw(ctx, actor, r, confirmed)
+		err = h.withdraw(ctx, actor, r, givers, confirmed)
 	}
 	if err != nil {
 		return r, err
@@ -210,7 +222,7 @@ func (h *Handover) Withdraw(ctx context.Context, actor string, id int64, confirm
 	return h.Store.Release(ctx, id)
 }
 
-func (h *Handover) withdraw(ctx context.Context, actor string, r store.ReleaseRow, confirmed bool) error {
+func (h *Handover) withdraw(ctx context.Context, actor string, r store.ReleaseRow, givers []string, confirmed bool) error {
 	if !r.State.MayBecome(buildbtw.ReleaseWithdrawn) {
 		return buildbtw.Conflict("release %d is %s", r.ID, r.State.Words())
 	}
@@ -223,14 +235,18 @@ func (h *Handover) withdraw(ctx context.Context, actor string, r store.ReleaseRo
 		return err
 	}
 	if now.ReleaseID != r.ID {
-		return buildbtw.Conflict("release %d came to %s after it; withdraw that first", now.ReleaseID, t.Name)
+		return buildbtw.Conflict("%s came after it and changed %s; withdraw that first", releaseWords(now.ReleaseID), t.Name)
 	}
 	before, err := h.Store.Generation(ctx, t.ID, now.Parent)
 	if err != nil || before.State != buildbtw.GenerationComplete {
 		return buildbtw.Conflict("what %s showed before release %d is not kept any more; release the older commits with a higher pkgrel instead", t.Name, r.ID)
 	}
+	givers, err = h.gave(ctx, givers, r.ID)
+	if err != nil {
+		return err
+	}
 	if !confirmed {
-		broken, err := h.newlyBroken(ctx, t, before.Number)
+		broken, err := h.newlyBroken(ctx, t, before.Number, givers)
 		if err != nil {
 			return err
 		}
@@ -244,7 +260,11 @@ func (h *Handover) withdraw(ctx context.Context, actor string, r store.ReleaseRo
 	if err != nil {
 		return err
 	}
-	if err := h.restore(ctx, t, g); err != nil {
+	err = h.giveBack(ctx, t, givers, r.ID)
+	if err == nil {
+		err = h.restore(ctx, t, g)
+	}
+	if err != nil {
 		if shown, lookErr := h.Generations.Shown(t.Name); lookErr == nil && shown != g.Number && ctx.Err() == nil {
 			err = errors.Join(err, h.drop(ctx, t.Name, g))
 		}
@@ -264,13 +284,13 @@ func (h *Handover) restore(ctx context.Context, t store.TargetRow, g buildbtw.Ge
 }
 
 // newlyBroken lists what would not work with another generation of a target that works with
-// the one that is shown.
-func (h *Handover) newlyBroken(ctx context.Context, t store.TargetRow, other int) (buildbtw.Names, error) {
-	now, err := h.Catalog.Broken(ctx, t, t.Generation)
+// the one that is shown. The users of givers get back what they had.
+func (h *Handover) newlyBroken(ctx context.Context, t store.TargetRow, other int, givers []string) (buildbtw.Names, error) {
+	now, err := h.Catalog.Broken(ctx, t, t.Generation, false, givers...)
 	if err != nil {
 		return nil, err
 	}
-	then, err := h.Catalog.Broken(ctx, t, other)
+	then, err := h.Catalog.Broken(ctx, t, other, false, givers...)
 	if err != nil {
 		return nil, err
 	}
@@ -293,7 +313,7 @@ func (h *Handover) Check(ctx context.Context, target string) ([]release.Broken, 
 	if err != nil {
 		return nil, err
 	}
-	return h.Catalog.Broken(ctx, t, t.Generation)
+	return h.Catalog.Broken(ctx, t, t.Generation, true)
 }
 
 // Old generations are kept for clients that hold an older database, and so that a release

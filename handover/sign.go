@@ -83,7 +83,7 @@ func (h *Handover) SigningList(ctx context.Context, id int64) (signing.List, err
 		return signing.List{}, err
 	}
 	l := signing.List{
-		Format: signing.Format, Release: r.ID, Target: r.Target, Buildspace: r.Buildspace, Iteration: r.Iteration, Set: r.Digest, Base: r.Base,
+		Format: signing.Format, Release: r.ID, Target: r.Target, Buildspace: r.Buildspace, Iteration: r.Iteration, From: r.FromTarget, Set: r.Digest, Base: r.Base,
 	}
 	for _, f := range files {
 		l.Files = append(l.Files, signing.File{Name: f.Name, Size: f.Size, SHA256: f.SHA256, State: f.State})

@@ -455,7 +455,6 @@ CREATE TABLE targets (
 
 CREATE TABLE releases (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
-    iteration_id INTEGER NOT NULL REFERENCES iterations (id) ON DELETE CASCADE,
     target_id    INTEGER NOT NULL REFERENCES targets (id),
     state        TEXT NOT NULL CHECK (state IN ('checked', 'signing', 'handing-over', 'released', 'failed', 'withdrawn')),
     digest       TEXT NOT NULL, -- of the set: pkgbases, versions and files
@@ -471,9 +470,7 @@ CREATE TABLE releases (
     confirmed_by TEXT NOT NULL DEFAULT '',
     confirmed_at TIMESTAMP,
     finished_at  TIMESTAMP
-);
-
-CREATE INDEX releases_iteration ON releases (iteration_id);
+, iteration_id INTEGER REFERENCES iterations (id) ON DELETE CASCADE, from_id INTEGER REFERENCES targets (id) CHECK ((from_id IS NULL) <> (iteration_id IS NULL)));
 
 CREATE INDEX releases_target ON releases (target_id, id);
 
@@ -629,3 +626,5 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_waiting ON deliveries (channel, buildspace_id, id) WHERE status = 'waiting';
 
 CREATE INDEX deliveries_channel ON deliveries (channel, id);
+
+CREATE INDEX releases_iteration ON releases (iteration_id);

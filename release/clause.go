@@ -143,6 +143,8 @@ func (q *question) compare(k int32, n, old *node, v *view) {
 	}
 	receiver := slices.IndexFunc(v.Repositories, func(r Repository) bool { return r.Name == q.units[k].Repository })
 	switch {
+	case old.repo < receiver && alpm.Vercmp(n.Version, old.Version) == 0:
+		return // those who use this view have it already, from a repository before the one that receives it
 	case old.repo < receiver:
 		h.Kind = Hidden
 	case alpm.Vercmp(n.Version, old.Version) <= 0:

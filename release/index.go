@@ -12,6 +12,8 @@ import (
 type Base struct {
 	views []*view
 	names *symbols
+
+	linksUnknown, filesUnknown int // packages of the views, each once
 }
 
 // symbols numbers the names that packages have, provide and depend on, and the sonames
@@ -89,6 +91,7 @@ type view struct {
 // NewBase indexes views. The packages must not be changed afterwards.
 func NewBase(views []View) *Base {
 	b := &Base{names: &symbols{ids: map[string]int32{}}}
+	links, files := map[string]bool{}, map[string]bool{} // of which they are not known
 	for _, v := range views {
 		x := &view{View: v, byName: map[int32]int32{}, unmet: map[[2]int32]bool{}}
 		for r := range v.Repositories {
@@ -102,14 +105,17 @@ func NewBase(views []View) *Base {
 				x.nodes = append(x.nodes, b.names.node(p, int32(len(x.nodes)), -1, r))
 				if p.Links == nil {
 					x.linksUnknown++
+					links[v.Architecture+" "+p.Name+" "+p.Version] = true
 				}
 				if p.Files == nil {
 					x.filesUnknown++
+					files[v.Architecture+" "+p.Name+" "+p.Version] = true
 				}
 			}
 		}
 		b.views = append(b.views, x)
 	}
+	b.linksUnknown, b.filesUnknown = len(links), len(files)
 	for _, v := range b.views {
 		v.index(int(b.names.next))
 	}

@@ -166,10 +166,7 @@ func (q *question) result(s *solver, atMost int) *Result {
 	if r.Proven {
 		r.AtMost = len(r.Goes)
 	}
-	for _, v := range q.base.views {
-		r.LinksUnknown += v.linksUnknown
-		r.FilesUnknown += v.filesUnknown
-	}
+	r.LinksUnknown, r.FilesUnknown = q.base.linksUnknown, q.base.filesUnknown
 	q.changesets(s, r)
 	q.waysOut(s, r)
 	q.leaves(s, r)

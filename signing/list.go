@@ -51,9 +51,18 @@ type List struct {
 	Target     string `json:"target"`
 	Buildspace string `json:"buildspace"`
 	Iteration  int    `json:"iteration"`
-	Set        string `json:"set"`   // SHA-256 of the pkgbases, versions and files that go
-	Base       string `json:"base"`  // SHA-256 of what the databases of the base repositories had
-	Files      []File `json:"files"` // by name
+	From       string `json:"from,omitempty"` // the target that has the files already; then there is no buildspace
+	Set        string `json:"set"`            // SHA-256 of the pkgbases, versions and files that go
+	Base       string `json:"base"`           // SHA-256 of what the databases of the base repositories had
+	Files      []File `json:"files"`          // by name
+}
+
+// Source names what the files come from: "space #3", or a target.
+func (l List) Source() string {
+	if l.From != "" {
+		return l.From
+	}
+	return fmt.Sprintf("%s #%d", l.Buildspace, l.Iteration)
 }
 
 // File is a package file of a release.
@@ -188,7 +197,9 @@ func (l List) Validate() error {
 		return buildbtw.Invalid("the list has format %d; this program knows %d", l.Format, Format)
 	case l.Release <= 0:
 		return buildbtw.Invalid("the list names no release")
-	case l.Iteration <= 0:
+	case l.From != "" && (l.Iteration != 0 || l.Buildspace != ""):
+		return buildbtw.Invalid("the list names both a target and a buildspace that the files come from")
+	case l.Iteration <= 0 && l.From == "":
 		return buildbtw.Invalid("the list names no iteration")
 	case len(l.Files) == 0:
 		return buildbtw.Invalid("release %d has no files", l.Release)
@@ -200,7 +211,11 @@ func (l List) Validate() error {
 	if err := buildbtw.CheckSlug(l.Target); err != nil {
 		return buildbtw.Invalid("%.100q is no target's name", l.Target)
 	}
-	if err := buildbtw.CheckBuildspaceName(l.Buildspace); err != nil {
+	if l.From != "" {
+		if err := buildbtw.CheckSlug(l.From); err != nil {
+			return buildbtw.Invalid("%.100q is no target's name", l.From)
+		}
+	} else if err := buildbtw.CheckBuildspaceName(l.Buildspace); err != nil {
 		return err
 	}
 	for i, f := range l.Files {

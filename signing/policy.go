@@ -99,7 +99,10 @@ func (p Policy) Check(l List, h *History, key string, now time.Time) error {
 	if !slices.Contains(p.Targets, l.Target) {
 		return fmt.Errorf("this signer does not sign for the target %s; it signs for: %s", l.Target, strings.Join(p.Targets, ", "))
 	}
-	if !p.allowsBuildspace(l.Buildspace) {
+	if l.From != "" && len(p.Buildspaces) > 0 {
+		return fmt.Errorf("this signer signs only what comes from the buildspaces %s, and release %d takes what %s has", strings.Join(p.Buildspaces, ", "), l.Release, l.From)
+	}
+	if l.From == "" && !p.allowsBuildspace(l.Buildspace) {
 		return fmt.Errorf("this signer does not sign for the buildspace %s; it signs for: %s", l.Buildspace, strings.Join(p.Buildspaces, ", "))
 	}
 	if signed := h.releases[signedRelease{l.Target, l.Release}]; signed != nil {

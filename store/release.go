@@ -14,16 +14,33 @@ import (
 type ReleaseRow struct {
 	buildbtw.Release
 	Target       string `bun:"target"`
+	FromTarget   string `bun:"from_target"` // that gives the packages; empty: the iteration does
 	Buildspace   string `bun:"buildspace"`
 	BuildspaceID int64  `bun:"buildspace_id"`
-	Iteration    int    `bun:"iteration"` // its number
+	Iteration    int    `bun:"iteration"` // its number; it and those of the buildspace are empty when a target gives the packages
 	Owner        string `bun:"owner"`     // of the buildspace
+}
+
+// Source names what gives the packages: "space #3", or a target.
+func (r ReleaseRow) Source() string {
+	if r.FromTarget != "" {
+		return r.FromTarget
+	}
+	return fmt.Sprintf("%s #%d", r.Buildspace, r.Iteration)
+}
+
+// MayChange returns nil when the user may confirm or withdraw the release, and else why not.
+func (r ReleaseRow) MayChange(u buildbtw.User) error {
+	if r.FromTarget != "" {
+		return u.MayMove()
+	}
+	return u.MayRelease(r.Owner)
 }
 
 // ReleaseFilter selects releases; 0 selects all.
 type ReleaseFilter struct {
 	Iteration int64 // id
-	Target    int64 // id
+	Target    int64 // id, of the one that takes or gives the packages
 	Limit     int   // 50 when 0, at most 500
 }
 
@@ -82,14 +99,14 @@ func (q *Reader) ReleaseUnits(ctx context.Context, id int64) ([]buildbtw.Release
 func (s *Store) CreateRelease(ctx context.Context, actor string, r buildbtw.Release, units []buildbtw.ReleaseUnit, confirmed bool) (ReleaseRow, error) {
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		var other int64
-		err := t.get(ctx, &other, "same_release", args{"iteration": r.IterationID, "target": r.TargetID})
+		err := t.get(ctx, &other, "same_release", args{"iteration": r.IterationID, "from": r.FromID, "target": r.TargetID})
 		if err == nil {
-			return buildbtw.Conflict("release %d of the same iteration is being handed over; wait until it has ended", other)
+			return buildbtw.Conflict("release %d of the same is being handed over; wait until it has ended", other)
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		if _, err := t.exec(ctx, "supersede_checked", args{"iteration": r.IterationID, "target": r.TargetID, "now": t.now}); err != nil {
+		if _, err := t.exec(ctx, "supersede_checked", args{"iteration": r.IterationID, "from": r.FromID, "target": r.TargetID, "now": t.now}); err != nil {
 			return err
 		}
 		r.State, r.CreatedBy, r.CreatedAt = buildbtw.ReleaseChecked, actor, t.now
@@ -225,7 +242,28 @@ func (t *tx) refuseRelease(ctx context.Context, id int64) error {
 	return buildbtw.Conflict("release %d is %s", id, r.State.Words())
 }
 
-// recordRelease writes the event of a release's new state, which is one of its iteration.
+// ReleasedUnit is what the newest release of a pkgbase to a target had.
+type ReleasedUnit struct {
+	Pkgbase   string `bun:"pkgbase"`
+	Version   string `bun:"version"`
+	BuildID   int64  `bun:"build_id"`
+	Changeset bool   `bun:"changeset"` // somebody changed its source
+}
+
+// ReleasedUnits returns what was released to a target and not withdrawn, by pkgbase.
+func (q *Reader) ReleasedUnits(ctx context.Context, target int64) (map[string]ReleasedUnit, error) {
+	var rows []ReleasedUnit
+	if err := q.list(ctx, &rows, "released_units", args{"target": target}); err != nil {
+		return nil, fmt.Errorf("list what was released to target %d: %w", target, err)
+	}
+	units := make(map[string]ReleasedUnit, len(rows))
+	for _, u := range rows { // the newest last
+		units[u.Pkgbase] = u
+	}
+	return units, nil
+}
+
+// recordRelease writes the event of a release's new state.
 func (t *tx) recordRelease(ctx context.Context, actor string, id int64, state buildbtw.ReleaseState) error {
 	r, err := t.release(ctx, id)
 	if err != nil {
@@ -249,5 +287,10 @@ func (t *tx) recordRelease(ctx context.Context, actor string, id int64, state bu
 	default:
 		words = fmt.Sprintf("Release %d to %s: waits for confirmation. %s", id, r.Target, r.Message)
 	}
+	return t.recordOf(ctx, actor, r, cause, words)
+}
+
+// recordOf writes an event of a release: of its iteration, if it has one.
+func (t *tx) recordOf(ctx context.Context, actor string, r ReleaseRow, cause buildbtw.Cause, words string) error {
 	return t.record(ctx, buildbtw.Event{Actor: actor, BuildspaceID: r.BuildspaceID, IterationID: r.IterationID, Kind: buildbtw.EventIteration, Cause: cause, Message: words})
 }

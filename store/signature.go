@@ -90,10 +90,7 @@ func (s *Store) AddSignatures(ctx context.Context, actor string, id int64, signa
 		if err != nil || n == 0 {
 			return err
 		}
-		return t.record(ctx, buildbtw.Event{
-			Actor: actor, BuildspaceID: r.BuildspaceID, IterationID: r.IterationID, Kind: buildbtw.EventIteration,
-			Message: fmt.Sprintf("Release %d to %s: its packages are signed.", id, r.Target),
-		})
+		return t.recordOf(ctx, actor, r, "", fmt.Sprintf("Release %d to %s: its packages are signed.", id, r.Target))
 	})
 	if err != nil {
 		return fmt.Errorf("store signatures of release %d: %w", id, err)
@@ -112,10 +109,7 @@ func (s *Store) NoteSigning(ctx context.Context, id int64, message string) error
 		if err != nil {
 			return err
 		}
-		return t.record(ctx, buildbtw.Event{
-			Actor: buildbtw.System, BuildspaceID: r.BuildspaceID, IterationID: r.IterationID, Kind: buildbtw.EventIteration,
-			Message: fmt.Sprintf("Release %d to %s: %s", id, r.Target, message),
-		})
+		return t.recordOf(ctx, buildbtw.System, r, "", fmt.Sprintf("Release %d to %s: %s", id, r.Target, message))
 	})
 	if err != nil {
 		return fmt.Errorf("note why release %d is not signed: %w", id, err)

@@ -25,6 +25,16 @@ func (q *Reader) Waivers(ctx context.Context, buildspace string) ([]buildbtw.Wai
 	return list, nil
 }
 
+// WaiversOfTarget lists what people decided in the buildspaces whose packages were released
+// to a target, oldest first.
+func (q *Reader) WaiversOfTarget(ctx context.Context, target int64) ([]buildbtw.Waiver, error) {
+	list := []buildbtw.Waiver{}
+	if err := q.list(ctx, &list, "waivers_of_target", args{"target": target}); err != nil {
+		return nil, fmt.Errorf("list the waivers of target %d: %w", target, err)
+	}
+	return list, nil
+}
+
 // AddWaivers records waivers of a buildspace, all or none, with one event each, and returns
 // them with their ids. Who and when are the actor and now. The error is a Conflict when the
 // buildspace has one of them already, or would have more than buildbtw.MaxWaivers.

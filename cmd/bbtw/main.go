@@ -58,7 +58,7 @@ it the change is. A BUILD is a number as lists show it, or BUILDSPACE/PKGBASE.`,
 		}
 	}
 	add(groupWork, a.planCommand(), a.newCommand(), a.watchCommand(), a.waitCommand(), a.downloadCommand(), a.releaseCommand(), a.repoCommand(), a.notifyCommand(), a.authCommand())
-	add(groupLook, a.listCommand(), a.showCommand(), a.diffCommand(), a.compareCommand(), a.checkCommand(), a.overlapsCommand(), a.whyCommand(), a.logCommand(), a.activityCommand(), a.commitsCommand(), a.pushesCommand(), a.linksCommand(), a.filesCommand(), a.searchCommand(), a.sourcesCommand(), a.workersCommand(), a.retentionCommand(), a.reproduceCommand(), a.openCommand())
+	add(groupLook, a.listCommand(), a.showCommand(), a.diffCommand(), a.compareCommand(), a.checkCommand(), a.baseCommand(), a.overlapsCommand(), a.whyCommand(), a.logCommand(), a.activityCommand(), a.commitsCommand(), a.pushesCommand(), a.linksCommand(), a.filesCommand(), a.searchCommand(), a.sourcesCommand(), a.workersCommand(), a.retentionCommand(), a.reproduceCommand(), a.openCommand())
 	add(groupChange, a.editCommand(), a.fixCommand(), a.retryCommand(), a.baselineCommand(), a.rebuildCommand(), a.cancelCommand(), a.abandonCommand(), a.stopCommand(), a.startCommand(), a.pinCommand(), a.unpinCommand(), a.archiveCommand(), a.deleteCommand(), a.iterateCommand(), a.followCommand(), a.muteCommand(), a.rebaseCommand(), a.mergeCommand())
 	root.AddCommand(a.versionCommand())
 	return root

@@ -214,6 +214,8 @@ func (f *pushFlags) find(ctx context.Context, name string, iteration int) (s pus
 			return s, "", err
 		case r.State != "released":
 			return s, "", buildbtw.Conflict("release %s is %s; what was released is pushed", name, r.State)
+		case r.From != "":
+			return s, "", buildbtw.Conflict("release %s took what %s had; push the releases of the buildspaces that it came from", name, r.From)
 		}
 		s.Buildspace, s.Iteration = r.Buildspace, r.Iteration
 		s.add(r.Goes)

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,14 +19,14 @@ import (
 // releaseFlags are what 'bbtw release' was told.
 type releaseFlags struct {
 	dryRun, names, yes bool
-	to                 string
+	to, from           string
 	iteration          int
 }
 
 func (a *app) releaseCommand() *cobra.Command {
 	f := releaseFlags{iteration: api.Latest}
 	cmd := &cobra.Command{
-		Use:   "release NAME | release why NAME/PKGBASE | release waive NAME … | release withdraw ID",
+		Use:   "release NAME | release --from TARGET | release why NAME/PKGBASE | release waive NAME … | release withdraw ID",
 		Short: "Release what can go to a target, and say why the rest cannot",
 		Long: `Computes which packages of a buildspace can go to a target together, so that no
 dependency there is left unmet and everything that can be installed now still can.
@@ -33,19 +34,33 @@ It is the largest such set. Of the others it prints the reason, and what would l
 them go. Then it asks, hands the packages over, and waits until the target shows
 them: all of them at once, or none.
 
+With --from it does so for all that one target has and another has not, whatever
+buildspaces it came from: from testing to stable. What goes leaves the first one.
+
 docs/release.md explains the rules.`,
 		Example: `  bbtw release curl-openssl-4 --dry-run            # only show what could go
   bbtw release curl-openssl-4 --dry-run --names    # what can go, for a script
   bbtw release curl-openssl-4 --to testing --yes
+  bbtw release --from testing --to stable          # all that is safe
   bbtw release why curl-openssl-4/mpv              # why does mpv stay?
   bbtw release withdraw 12                         # show again what was before it`,
-		Args: cobra.ExactArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case f.from == "":
+				return cobra.ExactArgs(1)(cmd, args)
+			case len(args) > 0:
+				return fmt.Errorf("--from takes what %s has, whatever buildspaces it came from; leave %s out", f.from, args[0])
+			case cmd.Flags().Changed("iteration"):
+				return errors.New("--iteration is one of a buildspace, and --from takes what a target has; give one of them")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return a.release(cmd.Context(), c, args[0], f)
+			return a.release(cmd.Context(), c, strings.Join(args, ""), f)
 		},
 		ValidArgsFunction: a.complete(buildspaceNames),
 	}
@@ -54,6 +69,8 @@ docs/release.md explains the rules.`,
 	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	cmd.PersistentFlags().StringVar(&f.to, "to", "", "the target (default: the server's first)")
 	a.completeFlag(cmd, "to", targetNames)
+	cmd.Flags().StringVar(&f.from, "from", "", "release what this target has, in place of what a buildspace built")
+	a.completeFlag(cmd, "from", targetNames)
 	cli.Number(cmd.PersistentFlags(), &f.iteration, "iteration", api.Latest, 0, cli.Many, "number of the iteration (default: the latest)")
 	cmd.AddCommand(a.releaseWhyCommand(&f), a.waiveCommand(), a.releaseSignCommand(), a.pushCommand(&f.iteration), a.withdrawCommand())
 	return cmd
@@ -157,7 +174,13 @@ there are any.`,
 
 // release shows what can go, and hands it over when that is wanted.
 func (a *app) release(ctx context.Context, c *api.Client, name string, f releaseFlags) error {
-	r, err := c.Release(ctx, name, f.iteration, f.to)
+	var r api.Release
+	var err error
+	if f.from != "" {
+		r, err = c.ReleaseFrom(ctx, f.from, f.to)
+	} else {
+		r, err = c.Release(ctx, name, f.iteration, f.to)
+	}
 	if err != nil {
 		return err
 	}
@@ -175,7 +198,7 @@ func (a *app) release(ctx context.Context, c *api.Client, name string, f release
 		return nil
 	}
 	if len(r.Goes) == 0 {
-		return buildbtw.Conflict("nothing of %s #%d can go to %s now", r.Buildspace, r.Iteration, r.Target)
+		return buildbtw.Conflict("nothing of %s can go to %s now", sourceOf(r), r.Target)
 	}
 	if !f.yes {
 		ok, err := a.confirm(fmt.Sprintf("Release %d pkgbases to %s?", len(r.Goes), r.Target))
@@ -187,7 +210,13 @@ func (a *app) release(ctx context.Context, c *api.Client, name string, f release
 	for i, u := range r.Goes {
 		shown[i] = u.Pkgbase + " " + u.Version
 	}
-	stored, err := c.CreateRelease(ctx, name, r.Iteration, api.NewRelease{Target: r.Target, Digest: r.Digest, Shown: shown})
+	n := api.NewRelease{Target: r.Target, Digest: r.Digest, Shown: shown}
+	var stored api.StoredRelease
+	if f.from != "" {
+		stored, err = c.CreateReleaseFrom(ctx, f.from, n)
+	} else {
+		stored, err = c.CreateRelease(ctx, name, r.Iteration, n)
+	}
 	if err != nil {
 		return err
 	}
@@ -201,6 +230,14 @@ func (a *app) release(ctx context.Context, c *api.Client, name string, f release
 		return fmt.Errorf("release %s is %s: %s", stored.ID, stored.State, plain(stored.Message))
 	}
 	return nil
+}
+
+// sourceOf names what gives the packages of a release: "space #3", or a target.
+func sourceOf(r api.Release) string {
+	if r.From != "" {
+		return r.From
+	}
+	return fmt.Sprintf("%s #%d", r.Buildspace, r.Iteration)
 }
 
 // awaitRelease waits until a release changes only when somebody asks for it.
@@ -237,7 +274,7 @@ func (a *app) printStoredRelease(r api.StoredRelease) error {
 }
 
 func (a *app) printRelease(r api.Release) {
-	fmt.Fprintf(a.out, "%d of %d pkgbases of %s #%d can go to %s", len(r.Goes), len(r.Goes)+len(r.Held), r.Buildspace, r.Iteration, plain(r.Target))
+	fmt.Fprintf(a.out, "%d of %d pkgbases of %s can go to %s", len(r.Goes), len(r.Goes)+len(r.Held), plain(sourceOf(r)), plain(r.Target))
 	if !r.Proven {
 		fmt.Fprintf(a.out, " (at most %d: the choices were too many to try all)", r.AtMost)
 	}

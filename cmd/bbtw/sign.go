@@ -119,7 +119,7 @@ func (a *app) sign(ctx context.Context, l signing.List, f signFlags) ([]signing.
 	for i, file := range l.Files {
 		names[i] = file.Name
 	}
-	what := fmt.Sprintf("release %d of %s #%d to %s, %d files: %s", l.Release, l.Buildspace, l.Iteration, l.Target, len(l.Files), names.Summary())
+	what := fmt.Sprintf("release %d of %s to %s, %d files: %s", l.Release, l.Source(), l.Target, len(l.Files), names.Summary())
 	if !a.json {
 		fmt.Fprintln(a.out, plain(what))
 	}

@@ -142,3 +142,20 @@ func target() views.Target {
 		}},
 	}
 }
+
+// movePage is the same for what testing has.
+func movePage() views.ReleasePage {
+	v := releasePage()
+	v.Buildspace, v.Number, v.Architectures, v.Building, v.CanChange = "", 0, nil, 0, false
+	v.From, v.Targets, v.RefusedBases = "testing", []string{"stable"}, refusedBases()
+	v.Releases = []views.ReleaseLine{{ID: 15, From: "testing", Target: "stable", State: buildbtw.ReleaseReleased, Packages: 332, By: "anna", At: ago(time.Hour)}}
+	return v
+}
+
+// refusedBases are a base repository that lost too much.
+func refusedBases() []views.RefusedBase {
+	return []views.RefusedBase{{
+		Name: "extra", Architecture: "x86_64", Names: buildbtw.Names{"aalib", "abook", "zile"},
+		Words: "it has lost 312 of 12,871 packages (aalib, abook, zile and 309 more), which is too many to be taken without a person's word",
+	}}
+}

@@ -191,8 +191,8 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 
 // registerRelease adds the flags about what is released.
 func (f *serveFlags) registerRelease(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&f.targets, "target", []string{buildbtw.DefaultTarget}, "where packages are released to, as NAME[=served|directory:PATH][,after=OTHER][,sign=required,keys=FILE]; served under /repo/target/NAME (repeatable)")
-	flags.StringArrayVar(&f.checks, "check", nil, "KIND=blocking, KIND=shown or KIND=off: what a finding about built packages means; kinds are in docs/release.md (repeatable; default: empty=blocking, all others shown)")
+	flags.StringArrayVar(&f.targets, "target", []string{buildbtw.DefaultTarget}, "where packages are released to, as NAME[=served|directory:PATH][,after=OTHER][,check=KIND:MODE][,sign=required,keys=FILE]; served under /repo/target/NAME (repeatable)")
+	flags.StringArrayVar(&f.checks, "check", nil, "KIND=blocking, KIND=shown or KIND=off: what a finding about built packages means, where --target does not say it for its own; kinds are in docs/release.md (repeatable; default: empty=blocking, all others shown)")
 	flags.StringVar(&f.signer, "signer", "", "who is asked to sign what targets with sign=required get: unix:SOCKET of buildbtw-signer, ssh:HOST, or command:PROGRAM (default: packagers do, with 'bbtw release sign')")
 }
 
@@ -274,8 +274,8 @@ func (f serveFlags) validate() error {
 	if _, err := f.releaseTargets(); err != nil {
 		return cli.Usage(err)
 	}
-	if _, err := check.ParsePolicy(f.checks); err != nil {
-		return cli.Usage(fmt.Errorf("--check: %w", err))
+	if _, _, err := f.policies(); err != nil {
+		return cli.Usage(err)
 	}
 	if _, err := f.releaseSigner(); err != nil {
 		return cli.Usage(fmt.Errorf("--signer: %w", err))
@@ -573,3 +573,25 @@ const shutdownTime = 10 * time.Second
 
 // logger is the logger of the server's parts.
 type logger = *slog.Logger
+
+// policies returns what findings of checks mean, and for which targets that is another thing.
+func (f *serveFlags) policies() (check.Policy, map[string]check.Policy, error) {
+	all, err := check.ParsePolicy(f.checks)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--check: %w", err)
+	}
+	targets, err := f.releaseTargets()
+	if err != nil {
+		return nil, nil, err
+	}
+	own := map[string]check.Policy{}
+	for _, t := range targets {
+		if len(t.Checks) == 0 {
+			continue
+		}
+		if own[t.Name], err = all.With(t.Checks); err != nil {
+			return nil, nil, fmt.Errorf("target %s: %w", t.Name, err)
+		}
+	}
+	return all, own, nil
+}

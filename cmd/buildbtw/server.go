@@ -27,7 +27,6 @@ import (
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
 	"buildbtw/publish"
-	"buildbtw/release/check"
 	"buildbtw/retention"
 	"buildbtw/scheduler"
 	"buildbtw/store"
@@ -113,7 +112,7 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	checks, err := check.ParsePolicy(f.checks)
+	checks, ofTargets, err := f.policies()
 	if err != nil {
 		return err
 	}
@@ -123,7 +122,7 @@ func (s *server) join(ctx context.Context) error {
 	}
 	sources := catalog.New(catalog.Config{
 		Mirror: mirror, Store: s.store, Repos: repos, Bases: bases, Generations: generations, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: preferred(f.prefer), IgnoreArch: f.ignoreArch,
-		ConfirmAbove: f.confirmAbove, Checks: checks, CommitURL: buildbtw.CommitURL(f.commitURL), GitLabURL: f.gitlab.url,
+		ConfirmAbove: f.confirmAbove, Checks: checks, TargetChecks: ofTargets, CommitURL: buildbtw.CommitURL(f.commitURL), GitLabURL: f.gitlab.url,
 	})
 	publisher := publish.New(publish.Config{Store: s.store, Repos: repos, Mirror: mirror, Log: s.log, Baseline: bases.Interfaces})
 	releases, err := s.openTargets(ctx, sources)

@@ -106,7 +106,7 @@ func (a *API) build(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	d.Checks = a.wireChecks(checks[row.ID])
+	d.Checks = a.wireChecks(a.Catalog.Checks, checks[row.ID])
 	if d.SinceBuilt, err = a.sinceBuilt(c.UserContext(), row); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func (a *API) ready(c *fiber.Ctx) error {
 	if err := a.Ready(c.UserContext()); err != nil {
 		return err
 	}
-	return send(c, api.Health{Status: "ready", Version: a.Settings.Version})
+	return send(c, api.Health{Status: "ready", Version: a.Settings.Version, Warnings: a.warnings()})
 }
 
 // Ready returns Unavailable, with a sentence for each part that is not ready, unless the

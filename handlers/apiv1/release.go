@@ -7,6 +7,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/api"
+	"buildbtw/catalog"
 	"buildbtw/handover"
 	"buildbtw/release"
 	"buildbtw/release/check"
@@ -23,17 +24,35 @@ func (a *API) release(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	return a.sendSet(c, r)
+}
+
+// releaseFrom answers with what one target has that could go to another one.
+func (a *API) releaseFrom(c *fiber.Ctx) error {
+	name, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	r, err := a.Catalog.ReleaseFrom(c.UserContext(), name, c.Query("target"))
+	if err != nil {
+		return err
+	}
+	return a.sendSet(c, r)
+}
+
+// sendSet answers with what could go.
+func (a *API) sendSet(c *fiber.Ctx, r catalog.Release) error {
 	id := func(pkgbase string) string { return strconv.FormatInt(r.IDs[pkgbase], 10) }
 	return send(c, api.Release{
-		Buildspace: row.Buildspace, Iteration: row.Number, Architectures: r.Architectures,
+		Buildspace: r.Iteration.Buildspace, Iteration: r.Iteration.Number, From: r.From.Name, Architectures: r.Architectures,
 		Target: r.Target.Name, Digest: r.Digest, Present: names(r.Present), NoBase: r.NoBase,
 		Goes: list(r.Goes, func(pkgbase string) api.ReleaseUnit {
-			return api.ReleaseUnit{Pkgbase: pkgbase, Version: r.Versions[pkgbase], Pkgnames: names(r.Pkgnames[pkgbase]), Build: id(pkgbase), Checks: a.wireChecks(r.Checks[pkgbase])}
+			return api.ReleaseUnit{Pkgbase: pkgbase, Version: r.Versions[pkgbase], Pkgnames: names(r.Pkgnames[pkgbase]), Build: id(pkgbase), Checks: a.wireChecks(a.Catalog.ChecksOf(r.Target.Name), r.Checks[pkgbase])}
 		}),
 		Held: list(r.Held, func(h release.Held) api.HeldUnit {
 			return api.HeldUnit{
 				Pkgbase: h.Pkgbase, Changeset: h.Changeset, Kind: string(h.Kind), Reason: h.Reason(), View: h.View, Package: h.Package,
-				Dependency: h.Dependency, Via: h.Via, Others: h.Others, Root: h.Root, RootKind: string(h.RootKind), Build: id(h.Pkgbase), Checks: a.wireChecks(r.Checks[h.Pkgbase]),
+				Dependency: h.Dependency, Via: h.Via, Others: h.Others, Root: h.Root, RootKind: string(h.RootKind), Build: id(h.Pkgbase), Checks: a.wireChecks(a.Catalog.ChecksOf(r.Target.Name), r.Checks[h.Pkgbase]),
 			}
 		}),
 		Proven: r.Proven, AtMost: r.AtMost,
@@ -62,9 +81,24 @@ func (a *API) createRelease(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	r, err := a.Handover.Create(c.UserContext(), a.User(c).Name, handover.Wish{
-		Buildspace: row.Buildspace, Iteration: row.Number, Target: n.Target, Digest: n.Digest, Shown: n.Shown,
-	})
+	return a.create(c, handover.Wish{Buildspace: row.Buildspace, Iteration: row.Number, Target: n.Target, Digest: n.Digest, Shown: n.Shown})
+}
+
+// createReleaseFrom answers POST /targets/{name}/releases: createRelease of what a target has.
+func (a *API) createReleaseFrom(c *fiber.Ctx) error {
+	name, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	n, err := decode[api.NewRelease](c)
+	if err != nil {
+		return err
+	}
+	return a.create(c, handover.Wish{From: name, Target: n.Target, Digest: n.Digest, Shown: n.Shown})
+}
+
+func (a *API) create(c *fiber.Ctx, w handover.Wish) error {
+	r, err := a.Handover.Create(c.UserContext(), a.User(c).Name, w)
 	if err != nil {
 		return err
 	}
@@ -107,7 +141,7 @@ func (a *API) editRelease(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if err := a.User(c).MayRelease(r.Owner); err != nil {
+	if err := r.MayChange(a.User(c)); err != nil {
 		return err
 	}
 	switch buildbtw.ReleaseState(e.State) {
@@ -150,15 +184,15 @@ func (a *API) sendRelease(c *fiber.Ctx, r store.ReleaseRow) error {
 
 func (a *API) wireRelease(r store.ReleaseRow) api.StoredRelease {
 	return api.StoredRelease{
-		ID: formatID(r.ID), Buildspace: r.Buildspace, Iteration: r.Iteration, Target: r.Target, State: string(r.State), Digest: r.Digest,
+		ID: formatID(r.ID), From: r.FromTarget, Buildspace: r.Buildspace, Iteration: r.Iteration, Target: r.Target, State: string(r.State), Digest: r.Digest,
 		Units: r.Units, Packages: r.Packages, Message: r.Message, CreatedBy: r.CreatedBy, CreatedAt: r.CreatedAt,
 		ConfirmedBy: r.ConfirmedBy, ConfirmedAt: r.ConfirmedAt, FinishedAt: r.FinishedAt, URL: a.page("releases", formatID(r.ID)),
 	}
 }
 
 // wireChecks converts findings about a build that are not off.
-func (a *API) wireChecks(findings []check.Finding) []api.Check {
-	return list(a.Catalog.Checks.Shows(findings), func(f check.Finding) api.Check {
-		return api.Check{Kind: string(f.Kind), Outcome: string(f.Outcome), Lines: names(f.Lines), Blocks: a.Catalog.Checks.Blocks(f)}
+func (a *API) wireChecks(policy check.Policy, findings []check.Finding) []api.Check {
+	return list(policy.Shows(findings), func(f check.Finding) api.Check {
+		return api.Check{Kind: string(f.Kind), Outcome: string(f.Outcome), Lines: names(f.Lines), Blocks: policy.Blocks(f)}
 	})
 }

@@ -26,6 +26,33 @@ import (
 func withBase(t *testing.T, packages ...string) func(*handlers.Deps) {
 	t.Helper()
 	dir := t.TempDir()
+	writeDatabase(t, filepath.Join(dir, "core.db"), packages)
+	writeFileLists(t, dir, packages)
+	base, err := baserepo.Open(filepath.Join(dir, "copies"), []baserepo.Repo{{Name: "core", URL: "file://" + dir}}, baserepo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range base.Refresh(t.Context()) {
+		if r.Packages != len(packages) {
+			t.Fatalf("the base has %d packages: %s", r.Packages, r.Warning)
+		}
+	}
+	return func(d *handlers.Deps) {
+		c := d.Catalog.Config
+		c.Bases = baserepo.Bases{"x86_64": base}
+		d.Catalog = catalog.New(c)
+		if err := d.Catalog.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if d.Handover, err = handover.New(t.Context(), handoverConfig(d.Catalog)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// writeDatabase writes a database of packages as withBase takes them.
+func writeDatabase(t *testing.T, path string, packages []string) {
+	t.Helper()
 	var archive bytes.Buffer
 	z := gzip.NewWriter(&archive)
 	w := tar.NewWriter(z)
@@ -49,29 +76,8 @@ func withBase(t *testing.T, packages ...string) func(*handlers.Deps) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "core.db"), archive.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(path, archive.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
-	}
-	writeFileLists(t, dir, packages)
-	base, err := baserepo.Open(filepath.Join(dir, "copies"), []baserepo.Repo{{Name: "core", URL: "file://" + dir}}, baserepo.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range base.Refresh(t.Context()) {
-		if r.Packages != len(packages) {
-			t.Fatalf("the base has %d packages: %s", r.Packages, r.Warning)
-		}
-	}
-	return func(d *handlers.Deps) {
-		c := d.Catalog.Config
-		c.Bases = baserepo.Bases{"x86_64": base}
-		d.Catalog = catalog.New(c)
-		if err := d.Catalog.Refresh(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if d.Handover, err = handover.New(t.Context(), handoverConfig(d.Catalog)); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 
@@ -191,7 +197,8 @@ func TestAFindingOfABlockingCheckHoldsAUnit(t *testing.T) {
 	s := newServer(t, func(d *handlers.Deps) {
 		base(d)
 		c := d.Catalog.Config
-		c.Checks = check.Policy{check.Files: check.Blocking, check.Size: check.Off}
+		c.Checks = check.Policy{check.Files: check.Blocking, check.Size: check.Off, check.Dependencies: check.Blocking}
+		c.TargetChecks = map[string]check.Policy{"stable": {check.Files: check.Blocking, check.Size: check.Off}}
 		d.Catalog = catalog.New(c)
 		if err := d.Catalog.Refresh(t.Context()); err != nil {
 			t.Fatal(err)

@@ -59,7 +59,7 @@ const (
 func (a *API) table() []route {
 	var all []route
 	for _, part := range [][]route{
-		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.releaseRoutes(), a.compareRoutes(), a.buildRoutes(), a.logRoutes(), a.packageRoutes(), a.sourceRoutes(), a.machineRoutes(), a.nameRoutes(), a.overlapRoutes(), a.bundleRoutes(), a.workerRoutes(), a.accountRoutes(), a.retentionRoutes(), a.notificationRoutes(), a.webhookRoutes(),
+		a.serverRoutes(), a.buildspaceRoutes(), a.iterationRoutes(), a.releaseRoutes(), a.baseRoutes(), a.compareRoutes(), a.buildRoutes(), a.logRoutes(), a.packageRoutes(), a.sourceRoutes(), a.machineRoutes(), a.nameRoutes(), a.overlapRoutes(), a.bundleRoutes(), a.workerRoutes(), a.accountRoutes(), a.retentionRoutes(), a.notificationRoutes(), a.webhookRoutes(),
 	} {
 		all = append(all, part...)
 	}
@@ -199,6 +199,14 @@ func (a *API) releaseRoutes() []route {
 		{
 			method: "GET", path: "/targets/{name}/check", summary: "What is broken for the users of a target as it is",
 			may: buildbtw.User.MayRead, handler: a.checkTarget, answer: api.TargetCheck{},
+		},
+		{
+			method: "GET", path: "/targets/{name}/release", summary: "What a target has and another has not that could go to that one, and why the rest could not",
+			may: buildbtw.User.MayRead, handler: a.releaseFrom, answer: api.Release{}, query: []parameter{{"target", "the one behind it when absent, or the server's first"}},
+		},
+		{
+			method: "POST", path: "/targets/{name}/releases", summary: "Release what can go from a target to another one; 409 when that is not what was shown, with the difference in words",
+			may: buildbtw.User.MayMove, handler: a.createReleaseFrom, body: api.NewRelease{}, answer: api.StoredRelease{}, status: fiber.StatusCreated,
 		},
 	}
 }
@@ -463,6 +471,7 @@ func (a *API) guard(t route) fiber.Handler {
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.UserContext()), t.time)
 		defer cancel()
+		defer c.SetUserContext(c.UserContext()) // what records the change afterwards needs one that has not ended
 		c.SetUserContext(ctx)
 		return t.handler(c)
 	}

@@ -59,7 +59,7 @@ func TestATargetServesWhatWasReleased(t *testing.T) {
 	}
 	for path, words := range map[string]string{
 		"/targets": "stable", "/targets/stable": "beta-2.0-1-x86_64.pkg.tar.zst", "/repo/target/stable": "Generations", "/repo/target/stable/os/x86_64/": "libalpha-1.0-1-x86_64.pkg.tar.zst",
-		"/releases/" + r.ID: "2 sources in it", "/buildspaces/work/1/release": "2 sources of this iteration", "/activity": "released 2 packages to stable",
+		"/releases/" + r.ID: "2 sources in it", "/buildspaces/work/1/release": "2 sources of work #1", "/activity": "released 2 packages to stable",
 	} {
 		if got := s.fetch(s.url + path); got.StatusCode != http.StatusOK || !strings.Contains(string(got.body), words) {
 			t.Errorf("%s: %s, without %q", path, got.Status, words)

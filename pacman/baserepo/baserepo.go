@@ -102,6 +102,9 @@ type repository struct {
 	Repo
 	base  string // URL without variables and final slash
 	parts []*part
+
+	lost     atomic.Pointer[Lost] // what the version of the server lost, which was not taken for that; nil: nothing
+	accepted map[string]bool      // names that may go, while somebody's word is carried out
 }
 
 // Open reads the copies that an earlier run left in dir and makes the directory

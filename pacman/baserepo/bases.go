@@ -1,6 +1,7 @@
 package baserepo
 
 import (
+	"maps"
 	"slices"
 
 	"buildbtw/pacman/alpm"
@@ -19,6 +20,9 @@ func (b Bases) Interfaces(architecture, pkgbase string) ([]alpm.Interface, bool)
 	}
 	return base.Snapshot().Interfaces(pkgbase)
 }
+
+// Architectures returns the architectures, sorted.
+func (b Bases) Architectures() []string { return slices.Sorted(maps.Keys(b)) }
 
 // Package returns the package that pacman would install by a name.
 func (b Bases) Package(architecture, pkgname string) (Entry, bool) {

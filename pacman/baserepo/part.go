@@ -104,6 +104,9 @@ func (b *Base) refreshPart(ctx context.Context, r *repository, p *part) (changed
 		have = meta{URL: address}
 	}
 	got, err := b.download(ctx, have)
+	if err == nil && got == nil && !p.optional {
+		r.lost.Store(nil) // the server has the version that is used: it came back
+	}
 	switch {
 	case errors.Is(err, errNotThere) && p.optional && p.table == nil:
 		return false, nil
@@ -116,7 +119,7 @@ func (b *Base) refreshPart(ctx context.Context, r *repository, p *part) (changed
 		return false, fmt.Errorf("not a database: %w", err)
 	}
 	if !r.Volatile {
-		if err := plausible(p, t, p.meta.URL == have.URL); err != nil {
+		if err := b.plausible(r, p, t, p.meta.URL == have.URL); err != nil {
 			return false, err
 		}
 	}
@@ -127,11 +130,20 @@ func (b *Base) refreshPart(ctx context.Context, r *repository, p *part) (changed
 	return true, nil
 }
 
-// plausible refuses the files of a server that is being set up or synchronised.
-func plausible(p *part, next table, sameURL bool) error {
+// plausible refuses the files of a server that is being set up or synchronised, and databases
+// that lost more than is likely to be meant.
+func (b *Base) plausible(r *repository, p *part, next table, sameURL bool) error {
 	n := next.count()
 	if n == 0 {
 		return errors.New("it lists no packages")
+	}
+	if d, ok := next.(database); ok {
+		r.lost.Store(nil)
+		if lost := b.lost(r, d); sameURL && lost != nil {
+			r.lost.Store(lost)
+			return lost
+		}
+		return nil
 	}
 	if before := p.count(); sameURL && n*10 <= before {
 		return fmt.Errorf("it has shrunk from %d packages to %d", before, n)

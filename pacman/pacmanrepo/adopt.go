@@ -21,6 +21,7 @@ type Adoption struct {
 // Adopted are the packages of one build, in the repository where they are.
 type Adopted struct {
 	From          ID
+	Generation    int                // of the target that From names; 0: From is a repository of Repos
 	Files         []buildbtw.Package // Filename, Pkgname, Version, Architecture and SHA256 are used
 	Architectures []string           // where they go: "any" to each of them, others to their own
 }
@@ -94,7 +95,7 @@ func (r *Repos) adoptedItems(ctx context.Context, builds []Adopted) (items [][]i
 			databases[b.From] = d
 		}
 		if d != nil {
-			if items[i], err = r.listed(d, b.Files); err != nil {
+			if items[i], err = r.disk.listed(d, r.archDir(d.id.Repository, d.id.Architecture), b.Files); err != nil {
 				return nil, nil, fmt.Errorf("look into repository %s for %s: %w", b.From.Repository, b.From.Architecture, err)
 			}
 		}
@@ -119,17 +120,17 @@ func (r *Repos) loadLocked(ctx context.Context, id ID) (*database, error) {
 	return d, err
 }
 
-// listed returns the items of a build's files, or none when one is not listed
-// with its digest or not there.
-func (r *Repos) listed(d *database, files []buildbtw.Package) ([]item, error) {
+// listed returns the items of a build's files in a directory, or none when one is not
+// listed with its digest or not there.
+func (k disk) listed(d *database, dir string, files []buildbtw.Package) ([]item, error) {
 	var items []item
 	for _, f := range files {
 		e := d.entries[f.Pkgname]
 		if e == nil || e.filename != f.Filename || e.sha256 != f.SHA256 {
 			return nil, nil
 		}
-		path := filepath.Join(r.archDir(d.id.Repository, d.id.Architecture), f.Filename)
-		info, err := r.disk.stat(path)
+		path := filepath.Join(dir, f.Filename)
+		info, err := k.stat(path)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() != e.size {
 			return nil, nil
 		}

@@ -89,7 +89,7 @@ func (g *Generations) Write(ctx context.Context, n NextGeneration) (GenerationSu
 	if err := n.check(); err != nil {
 		return s, err
 	}
-	items, missing, err := g.repos.adoptedItems(ctx, n.Add)
+	items, missing, err := g.adoptedItems(ctx, n.Add)
 	if err != nil {
 		return s, err
 	}
@@ -125,7 +125,7 @@ func (g *Generations) Write(ctx context.Context, n NextGeneration) (GenerationSu
 		lines = append(lines, d.lines()...)
 	}
 	// A package that was built again under its old name meanwhile is another file.
-	if _, missing, err := g.repos.adoptedItems(ctx, n.Add); err != nil || len(missing) > 0 {
+	if _, missing, err := g.adoptedItems(ctx, n.Add); err != nil || len(missing) > 0 {
 		return s, cmp.Or(err, buildbtw.Conflict("packages were built again while they were released; try again"))
 	}
 	s = summarize(lines)
@@ -138,6 +138,46 @@ func (g *Generations) Write(ctx context.Context, n NextGeneration) (GenerationSu
 		return s, err
 	}
 	return s, g.disk.syncDir(g.targetDir(n.Target))
+}
+
+// adoptedItems finds the packages of each build, in repositories or in generations of
+// targets. Those that are not there are missing.
+func (g *Generations) adoptedItems(ctx context.Context, add []Adopted) (items [][]item, missing []int, err error) {
+	var built []Adopted
+	var at []int // of built, in add
+	items = make([][]item, len(add))
+	read := map[string]*database{}
+	for i, a := range add {
+		if a.Generation == 0 {
+			built, at = append(built, a), append(at, i)
+			continue
+		}
+		dir := archDirOf(g.generationDir(a.From.DB, a.Generation), a.From.Architecture)
+		if _, known := read[dir]; !known {
+			if read[dir], err = g.read(a.From, a.Generation); err != nil {
+				return nil, nil, err
+			}
+		}
+		if d := read[dir]; d != nil {
+			if items[i], err = g.disk.listed(d, dir, a.Files); err != nil {
+				return nil, nil, err
+			}
+		}
+		if items[i] == nil {
+			missing = append(missing, i)
+		}
+	}
+	found, lost, err := g.repos.adoptedItems(ctx, built)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, list := range found {
+		items[at[i]] = list
+	}
+	for _, i := range lost {
+		missing = append(missing, at[i])
+	}
+	return items, missing, nil
 }
 
 // lines describes the files of a generation's database.
@@ -256,7 +296,7 @@ func (g *Generations) writeArchitecture(ctx context.Context, n NextGeneration, i
 		if err := g.disk.link(from, filepath.Join(dir, e.filename)); err != nil {
 			return nil, err
 		}
-		if err := g.putSignature(n, e, paths[e.name] != "", beforeDir, dir); err != nil {
+		if err := g.putSignature(n, e, paths[e.name] != "", from, dir); err != nil {
 			return nil, err
 		}
 	}
@@ -399,6 +439,20 @@ func (g *Generations) Packages(target string, number int, architecture string) (
 		return nil, fmt.Errorf("list the packages of target %s: %w", target, err)
 	}
 	return (&database{id: id, entries: entries}).stored(), nil
+}
+
+// FileLists returns the lists of files of all packages that a generation has for an
+// architecture.
+func (g *Generations) FileLists(target string, number int, architecture string) ([]FileList, error) {
+	d, err := g.read(ID{target, target, architecture}, number)
+	if err != nil || d == nil {
+		return nil, err
+	}
+	list := make([]FileList, 0, len(d.entries))
+	for _, e := range d.entries {
+		list = append(list, FileList{e.name, e.sha256, e.files})
+	}
+	return list, nil
 }
 
 // Architectures returns those that a generation has, sorted.

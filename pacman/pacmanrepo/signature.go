@@ -25,23 +25,35 @@ import (
 // signatureSuffix is what pacman adds to the name of a file for its detached signature.
 const signatureSuffix = ".sig"
 
+// signatureField begins the field of an entry that has its file's signature.
+const signatureField = "%PGPSIG%\n"
+
 // maxSignature bounds a signature as repo-add does.
 const maxSignature = 16384
 
-// signed returns an entry with a signature in its description, where repo-add puts it.
+// signed returns an entry with a signature in its description, where repo-add puts it, in
+// the place of the one that it has.
 func (e *entry) signed(signature []byte) (*entry, error) {
 	if len(signature) == 0 || len(signature) > maxSignature {
 		return nil, fmt.Errorf("the signature of %s has %d bytes", e.filename, len(signature))
 	}
 	after := []byte("%SHA256SUM%\n" + e.sha256 + "\n\n")
-	at := bytes.Index(e.desc, after)
-	if at < 0 || bytes.Contains(e.desc, []byte("%PGPSIG%\n")) {
-		return nil, fmt.Errorf("the entry of %s has no place for a signature, or has one", e.filename)
+	desc := e.desc
+	if from := bytes.Index(desc, []byte(signatureField)); from >= 0 {
+		length := bytes.Index(desc[from:], []byte("\n\n"))
+		if length < 0 {
+			return nil, fmt.Errorf("the signature in the entry of %s has no end", e.filename)
+		}
+		desc = slices.Concat(desc[:from], desc[from+length+2:])
+	}
+	at := bytes.Index(desc, after)
+	if at < 0 {
+		return nil, fmt.Errorf("the entry of %s has no place for a signature", e.filename)
 	}
 	at += len(after)
-	field := []byte("%PGPSIG%\n" + base64.StdEncoding.EncodeToString(signature) + "\n\n")
+	field := []byte(signatureField + base64.StdEncoding.EncodeToString(signature) + "\n\n")
 	s := *e
-	s.desc = slices.Concat(e.desc[:at], field, e.desc[at:])
+	s.desc = slices.Concat(desc[:at], field, desc[at:])
 	return &s, nil
 }
 
@@ -65,15 +77,11 @@ func (n NextGeneration) sign(added []item) ([]item, error) {
 	return signed, nil
 }
 
-// putSignature writes the signature of a file that is added beside it, or links that of one
-// that stays.
-func (g *Generations) putSignature(n NextGeneration, e *entry, added bool, before, dir string) error {
+// putSignature writes the signature of a file that is added beside it, or links the one of
+// the file that it was linked from.
+func (g *Generations) putSignature(n NextGeneration, e *entry, added bool, from, dir string) error {
 	to := filepath.Join(dir, e.filename+signatureSuffix)
-	if added {
-		signature, ok := n.Signatures[e.sha256]
-		if !ok {
-			return nil
-		}
+	if signature, ok := n.Signatures[e.sha256]; ok && added {
 		if err := g.disk.step("signature", to); err != nil {
 			return err
 		}
@@ -82,7 +90,10 @@ func (g *Generations) putSignature(n NextGeneration, e *entry, added bool, befor
 			return err
 		})
 	}
-	err := g.disk.link(filepath.Join(before, e.filename+signatureSuffix), to)
+	if added && !bytes.Contains(e.desc, []byte(signatureField)) {
+		return nil
+	}
+	err := g.disk.link(from+signatureSuffix, to)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -102,7 +113,7 @@ func (d disk) withSignature(dir, file string) []string {
 // state of SHA-512 after their bytes. The error is Conflict when a file is not there any more,
 // has other bytes than its repository says, or than a file of its name for another architecture.
 func (g *Generations) SigningFiles(ctx context.Context, add []Adopted) ([]buildbtw.SigningFile, error) {
-	items, missing, err := g.repos.adoptedItems(ctx, add)
+	items, missing, err := g.adoptedItems(ctx, add)
 	if err != nil {
 		return nil, err
 	}

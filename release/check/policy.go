@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -24,8 +25,14 @@ type Policy map[Kind]Mode
 func DefaultPolicy() Policy { return Policy{Empty: Blocking} }
 
 // ParsePolicy changes the default policy by settings such as "files=blocking".
-func ParsePolicy(settings []string) (Policy, error) {
-	p := DefaultPolicy()
+func ParsePolicy(settings []string) (Policy, error) { return DefaultPolicy().With(settings) }
+
+// With returns the policy changed by settings such as "files=blocking".
+func (p Policy) With(settings []string) (Policy, error) {
+	p = maps.Clone(p)
+	if p == nil {
+		p = Policy{}
+	}
 	for _, s := range settings {
 		kind, mode, _ := strings.Cut(s, "=")
 		if !slices.Contains(Kinds(), Kind(kind)) {

@@ -86,57 +86,115 @@ WHERE id = :id
 
 -- name: release
 SELECT
-    r.*,
+    r.id,
+    coalesce(r.iteration_id, 0) AS iteration_id,
+    coalesce(r.from_id, 0) AS from_id,
+    r.target_id,
+    r.state,
+    r.digest,
+    r.base,
+    r.generation,
+    r.units,
+    r.packages,
+    r.proven,
+    r.at_most,
+    r.message,
+    r.created_by,
+    r.created_at,
+    r.confirmed_by,
+    r.confirmed_at,
+    r.finished_at,
     t.name AS target,
-    s.name AS buildspace,
-    s.created_by AS owner,
-    s.id AS buildspace_id,
-    i.number AS iteration
+    coalesce(f.name, '') AS from_target,
+    coalesce(s.name, '') AS buildspace,
+    coalesce(s.created_by, '') AS owner,
+    coalesce(s.id, 0) AS buildspace_id,
+    coalesce(i.number, 0) AS iteration
 FROM releases AS r
 JOIN targets AS t ON t.id = r.target_id
-JOIN iterations AS i ON i.id = r.iteration_id
-JOIN buildspaces AS s ON s.id = i.buildspace_id
+LEFT JOIN targets AS f ON f.id = r.from_id
+LEFT JOIN iterations AS i ON i.id = r.iteration_id
+LEFT JOIN buildspaces AS s ON s.id = i.buildspace_id
 WHERE r.id = :id;
 
 -- name: handing_over
 -- The oldest first: each is computed again on what the one before has left.
 SELECT
-    r.*,
+    r.id,
+    coalesce(r.iteration_id, 0) AS iteration_id,
+    coalesce(r.from_id, 0) AS from_id,
+    r.target_id,
+    r.state,
+    r.digest,
+    r.base,
+    r.generation,
+    r.units,
+    r.packages,
+    r.proven,
+    r.at_most,
+    r.message,
+    r.created_by,
+    r.created_at,
+    r.confirmed_by,
+    r.confirmed_at,
+    r.finished_at,
     t.name AS target,
-    s.name AS buildspace,
-    s.created_by AS owner,
-    s.id AS buildspace_id,
-    i.number AS iteration
+    coalesce(f.name, '') AS from_target,
+    coalesce(s.name, '') AS buildspace,
+    coalesce(s.created_by, '') AS owner,
+    coalesce(s.id, 0) AS buildspace_id,
+    coalesce(i.number, 0) AS iteration
 FROM releases AS r
 JOIN targets AS t ON t.id = r.target_id
-JOIN iterations AS i ON i.id = r.iteration_id
-JOIN buildspaces AS s ON s.id = i.buildspace_id
+LEFT JOIN targets AS f ON f.id = r.from_id
+LEFT JOIN iterations AS i ON i.id = r.iteration_id
+LEFT JOIN buildspaces AS s ON s.id = i.buildspace_id
 WHERE r.state = 'handing-over'
 ORDER BY r.confirmed_at, r.id;
 
 -- name: releases_of
 -- The newest first, of an iteration or of a target.
 SELECT
-    r.*,
+    r.id,
+    coalesce(r.iteration_id, 0) AS iteration_id,
+    coalesce(r.from_id, 0) AS from_id,
+    r.target_id,
+    r.state,
+    r.digest,
+    r.base,
+    r.generation,
+    r.units,
+    r.packages,
+    r.proven,
+    r.at_most,
+    r.message,
+    r.created_by,
+    r.created_at,
+    r.confirmed_by,
+    r.confirmed_at,
+    r.finished_at,
     t.name AS target,
-    s.name AS buildspace,
-    s.created_by AS owner,
-    s.id AS buildspace_id,
-    i.number AS iteration
+    coalesce(f.name, '') AS from_target,
+    coalesce(s.name, '') AS buildspace,
+    coalesce(s.created_by, '') AS owner,
+    coalesce(s.id, 0) AS buildspace_id,
+    coalesce(i.number, 0) AS iteration
 FROM releases AS r
 JOIN targets AS t ON t.id = r.target_id
-JOIN iterations AS i ON i.id = r.iteration_id
-JOIN buildspaces AS s ON s.id = i.buildspace_id
+LEFT JOIN targets AS f ON f.id = r.from_id
+LEFT JOIN iterations AS i ON i.id = r.iteration_id
+LEFT JOIN buildspaces AS s ON s.id = i.buildspace_id
 WHERE (:iteration = 0 OR r.iteration_id = :iteration)
-  AND (:target = 0 OR r.target_id = :target)
+  AND (:target = 0 OR r.target_id = :target OR r.from_id = :target)
 ORDER BY r.id DESC
 LIMIT :limit;
 
 -- name: same_release
--- Of the same iteration to the same target, that is on its way.
+-- Of the same iteration, or giving target, to the same target, that is on its way.
 SELECT id
 FROM releases
-WHERE iteration_id = :iteration
+WHERE coalesce(iteration_id, 0) = :iteration
+  AND coalesce(from_id, 0) = :from
   AND target_id = :target
   AND state IN ('signing', 'handing-over');
 
@@ -146,7 +204,8 @@ UPDATE releases
 SET state = 'withdrawn',
     message = 'Another set was released in its place.',
     finished_at = :now
-WHERE iteration_id = :iteration
+WHERE coalesce(iteration_id, 0) = :iteration
+  AND coalesce(from_id, 0) = :from
   AND target_id = :target
   AND state = 'checked';
 
@@ -215,3 +274,22 @@ SELECT
     u.value ->> 'reason',
     u.value ->> 'build'
 FROM json_each(:units) AS u;
+
+-- name: released_units
+-- The newest release of each pkgbase to a target, with the changesets that it was built for.
+SELECT
+    u.pkgbase,
+    u.version,
+    u.build_id,
+    EXISTS (
+        SELECT 1
+        FROM builds AS b
+        JOIN iteration_changesets AS c ON c.iteration_id = b.iteration_id AND c.source = b.source
+        WHERE b.id = u.build_id
+    ) AS changeset
+FROM release_units AS u
+JOIN releases AS r ON r.id = u.release_id
+WHERE r.target_id = :target
+  AND r.state = 'released'
+  AND u.goes
+ORDER BY r.finished_at, r.id;
