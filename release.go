@@ -15,6 +15,7 @@ type TargetKind string
 const (
 	TargetServed    TargetKind = "served"    // this server serves it, under /repo/target/NAME
 	TargetDirectory TargetKind = "directory" // another program serves the directory
+	TargetPkgctl    TargetKind = "pkgctl"    // a packager hands them to the dbscripts of a distribution
 )
 
 // Target is a repository, one for each architecture, into which packages are released.
@@ -29,6 +30,8 @@ type Target struct {
 	// signed. It is a setting only.
 	Keys string `bun:"-"`
 
+	Pkgctl Pkgctl `bun:"-"` // of that kind; it is a setting only
+
 	Configured bool `bun:"configured"` // in the settings with which the server runs
 	Generation int  `bun:"generation"` // number of the one that is shown; 0: there is none yet
 }
@@ -36,8 +39,9 @@ type Target struct {
 // DefaultTarget is the target of a server that has none configured.
 const DefaultTarget = "stable"
 
-// ParseTarget reads the setting of a target: NAME, NAME=served or NAME=directory:PATH, and
-// after it ,after=OTHER and ,sign=required,keys=FILE.
+// ParseTarget reads the setting of a target: NAME, NAME=served, NAME=directory:PATH or
+// NAME=pkgctl:HOST, and after it ,after=OTHER and ,sign=required,keys=FILE; of one with a HOST
+// also what Pkgctl.parse reads.
 func ParseTarget(text string) (Target, error) {
 	parts := strings.Split(text, ",")
 	name, kind, _ := strings.Cut(parts[0], "=")
@@ -56,10 +60,15 @@ func ParseTarget(text string) (Target, error) {
 			return t, Invalid("target %s: write %s=directory:PATH with an absolute path", name, name)
 		}
 		t.Kind, t.Path = TargetDirectory, filepath.Clean(path)
+	case TargetPkgctl:
+		t.Kind, t.Pkgctl.Host = TargetPkgctl, path
 	default:
-		return t, Invalid("target %s: %.40q is no kind; choose served or directory:PATH", name, kind)
+		return t, Invalid("target %s: %.40q is no kind; choose served, directory:PATH or pkgctl:HOST", name, kind)
 	}
-	return t, t.parseOptions(parts[1:])
+	if err := t.parseOptions(parts[1:]); err != nil {
+		return t, err
+	}
+	return t, t.checkPkgctl()
 }
 
 // parseOptions reads what follows the kind of a target.
@@ -74,6 +83,7 @@ func (t *Target) parseOptions(options []string) error {
 			required = true
 		case key == "keys" && filepath.IsAbs(value):
 			t.Keys = filepath.Clean(value)
+		case t.Kind == TargetPkgctl && t.Pkgctl.parse(key, value):
 		default:
 			return Invalid("target %s: cannot read %.40q; write after=OTHER, sign=required, or keys=FILE with an absolute path", t.Name, option)
 		}
@@ -93,6 +103,9 @@ func CheckTargets(targets []Target) error {
 		}
 		if t.After != "" && !known[t.After] {
 			return Invalid("target %s comes after %.40q, which is none of the targets before it; give that one first", t.Name, t.After)
+		}
+		if i := slices.IndexFunc(targets, func(other Target) bool { return other.Name == t.After }); i >= 0 && targets[i].Kind == TargetPkgctl {
+			return Invalid("target %s: nothing comes after %s, whose packages are in the base repositories", t.Name, t.After)
 		}
 		known[t.Name] = true
 	}
@@ -117,6 +130,7 @@ const (
 	ReleaseChecked     ReleaseState = "checked"      // its set is known and waits for somebody to confirm it
 	ReleaseSigning     ReleaseState = "signing"      // confirmed; its packages wait for signatures
 	ReleaseHandingOver ReleaseState = "handing-over" // confirmed; its packages are on their way into the target
+	ReleaseWaiting     ReleaseState = "waiting"      // a packager is to hand it over; its target is TargetPkgctl
 	ReleaseReleased    ReleaseState = "released"     // the target shows its packages
 	ReleaseFailed      ReleaseState = "failed"       // nothing of it was shown
 	ReleaseWithdrawn   ReleaseState = "withdrawn"    // given up, or the target shows again what it showed before
@@ -124,7 +138,7 @@ const (
 
 // ReleaseStates returns all states, in the order in which a release may have them.
 func ReleaseStates() []ReleaseState {
-	return []ReleaseState{ReleaseChecked, ReleaseSigning, ReleaseHandingOver, ReleaseReleased, ReleaseFailed, ReleaseWithdrawn}
+	return []ReleaseState{ReleaseChecked, ReleaseSigning, ReleaseHandingOver, ReleaseWaiting, ReleaseReleased, ReleaseFailed, ReleaseWithdrawn}
 }
 
 // releaseWays returns the table of transitions: for each state those that may follow.
@@ -133,7 +147,8 @@ func releaseWays() map[ReleaseState][]ReleaseState {
 		ReleaseNew:         {ReleaseChecked, ReleaseHandingOver},
 		ReleaseChecked:     {ReleaseHandingOver, ReleaseWithdrawn},
 		ReleaseSigning:     {ReleaseHandingOver, ReleaseWithdrawn},
-		ReleaseHandingOver: {ReleaseReleased, ReleaseChecked, ReleaseSigning, ReleaseFailed},
+		ReleaseHandingOver: {ReleaseReleased, ReleaseChecked, ReleaseSigning, ReleaseWaiting, ReleaseFailed},
+		ReleaseWaiting:     {ReleaseReleased, ReleaseChecked, ReleaseFailed, ReleaseWithdrawn},
 		ReleaseReleased:    {ReleaseWithdrawn},
 	}
 }
@@ -161,6 +176,8 @@ func (s ReleaseState) Words() string {
 		return "waits for signatures"
 	case ReleaseHandingOver:
 		return "being handed over"
+	case ReleaseWaiting:
+		return "waiting for the repository"
 	}
 	return string(s)
 }

@@ -45,13 +45,14 @@ type targetViews struct {
 // ReleaseTarget returns the target of that name; an empty one means the first of the settings.
 func (c *Catalog) ReleaseTarget(ctx context.Context, name string) (store.TargetRow, error) {
 	if name != "" {
-		return c.Store.Target(ctx, name)
+		t, err := c.Store.Target(ctx, name)
+		return c.withSettings(t), err
 	}
 	all, err := c.Store.Targets(ctx)
 	if err != nil || len(all) == 0 {
 		return store.TargetRow{}, err
 	}
-	return all[0], nil
+	return c.withSettings(all[0]), nil
 }
 
 // viewOfTarget returns the view of a target with one of its generations, of these
@@ -74,6 +75,9 @@ func (c *Catalog) viewOfTarget(ctx context.Context, t store.TargetRow, generatio
 	}
 	layers := []store.TargetRow{t}
 	layers[0].Generation = generation
+	if t.Kind == buildbtw.TargetPkgctl {
+		layers = nil
+	}
 	for after := t.After; after != ""; {
 		next, err := c.Store.Target(ctx, after)
 		if err != nil {
@@ -131,6 +135,9 @@ func (c *Catalog) fillView(ctx context.Context, v *targetView, layers []store.Ta
 				return err
 			}
 			addBase(&views[i], s, known, replaced)
+			if len(layers) == 0 {
+				v.addBaseFiles(arch, s)
+			}
 			states.WriteString(arch + " " + s.State() + "\n")
 		}
 		for _, r := range views[i].Repositories {
@@ -243,7 +250,7 @@ func (r *Release) withoutPresent(units []release.Unit, v *targetView) []release.
 		}
 		for arch, files := range r.Files[u.Pkgbase] {
 			for _, f := range files {
-				if v.has[arch][f.Filename] != f.SHA256 {
+				if v.has[arch][f.Filename] != f.SHA256 && f.Pkgname != alpm.DebugName(u.Pkgbase) {
 					return false
 				}
 			}

@@ -249,7 +249,7 @@ func (h *Handover) Advance(ctx context.Context) error {
 			failures = append(failures, fmt.Errorf("hand release %d over to %s: %w", r.ID, r.Target, err))
 		}
 	}
-	return errors.Join(failures...)
+	return errors.Join(append(failures, h.observeAll(ctx))...)
 }
 
 func (h *Handover) rests(release int64) bool {
@@ -277,7 +277,7 @@ func (h *Handover) prepare(ctx context.Context, name string) error {
 	}
 	defer unlock()
 	t, err := h.Store.Target(ctx, name)
-	if err != nil {
+	if err != nil || t.Kind == buildbtw.TargetPkgctl {
 		return err
 	}
 	g, writing, err := h.Store.WritingGeneration(ctx, t.ID)

@@ -138,7 +138,7 @@ SELECT id
 FROM releases
 WHERE iteration_id = :iteration
   AND target_id = :target
-  AND state IN ('signing', 'handing-over');
+  AND state IN ('signing', 'handing-over', 'waiting');
 
 -- name: supersede_checked
 -- What waits for a confirmation while another set of the same is asked for is given up.
@@ -175,7 +175,7 @@ SET state = 'checked',
     confirmed_by = '',
     confirmed_at = NULL
 WHERE id = :id
-  AND state = 'handing-over';
+  AND state IN ('handing-over', 'waiting');
 
 -- name: end_release
 -- The states from which it may come are those of buildbtw.ReleaseState.From.
