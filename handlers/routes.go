@@ -46,6 +46,7 @@ func (a *App) releasePages(r fiber.Router) {
 	r.Get("/releases/:id", look, a.storedReleasePage)
 	r.Post("/releases/:id/confirm", change, a.confirmRelease)
 	r.Post("/releases/:id/withdraw", change, a.withdrawRelease)
+	r.Post("/releases/:id/look", change, a.lookForRelease)
 	r.Get("/targets", look, a.targetsPage)
 	r.Get("/targets/:name", look, a.targetPage)
 }

@@ -21,13 +21,34 @@ import (
 // the distribution. A confirmed release waits for that: whoever asks gets its Bundle, and the
 // base repositories, which are those of the distribution, show when it has happened.
 
-// Host returns where packagers run db-update for a target of kind pkgctl.
-func (h *Handover) Host(target string) string {
-	i := slices.IndexFunc(h.Targets, func(t buildbtw.Target) bool { return t.Name == target })
-	if i < 0 {
+// Host returns where packagers run db-update for a target of kind pkgctl; empty for others.
+func (h *Handover) Host(target string) string { return h.pkgctl(target).Host }
+
+// Where says which repositories receive the packages of a target of kind pkgctl, in sentences.
+func (h *Handover) Where(target string) string {
+	p := h.pkgctl(target)
+	if p.Host == "" {
 		return ""
 	}
-	return h.Targets[i].Pkgctl.Host
+	words := "Packages go into the repository that has them."
+	if p.Suffix != "" {
+		words = "Packages go into the repository with " + p.Suffix + " behind the name of the one that has them."
+	}
+	if p.New != "" {
+		return words + " New ones go into " + p.New + p.Suffix + "."
+	}
+	return words + " New ones are not taken."
+}
+
+func (h *Handover) pkgctl(target string) buildbtw.Pkgctl {
+	if h == nil {
+		return buildbtw.Pkgctl{} // nothing is released
+	}
+	i := slices.IndexFunc(h.Targets, func(t buildbtw.Target) bool { return t.Name == target })
+	if i < 0 {
+		return buildbtw.Pkgctl{}
+	}
+	return h.Targets[i].Pkgctl
 }
 
 // stage makes a confirmed release wait for the packager. Only one of a target waits: what goes

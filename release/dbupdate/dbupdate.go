@@ -126,7 +126,6 @@ func (u Unit) refusesFile(p Package, target buildbtw.Pkgctl, architectures []str
 	r.when(b.PkgbuildSHA256 == "", "%s: its .BUILDINFO does not say from which PKGBUILD it was built", name)
 	r.when(b.PkgbuildSHA256 != "" && u.PKGBUILD != "" && b.PkgbuildSHA256 != u.PKGBUILD, "%s was built from another PKGBUILD than that of its commit", name)
 	r.when(u.PKGBUILD == "", "the PKGBUILD of its commit is not in the mirror (any more)")
-	r.when(len(b.Installed) == 0, "%s: its .BUILDINFO does not say what was installed when it was built, so that nobody can make the same again", name)
 }
 
 // refusesParts looks whether the unit is complete: db-update wants all packages that the
