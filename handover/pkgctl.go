@@ -143,7 +143,7 @@ func (h *Handover) InRepositories(ctx context.Context, id int64) (Progress, erro
 		return Progress{}, err
 	}
 	var p Progress
-	var superseded []string
+	exactly := false
 	for _, f := range files {
 		counted, there := false, true
 		for _, arch := range slices.Sorted(maps.Keys(h.Bases)) {
@@ -156,8 +156,8 @@ func (h *Handover) InRepositories(ctx context.Context, id int64) (Progress, erro
 			case otherBytes:
 				p.Foreign = fmt.Sprintf("The repositories have a file %s that was built elsewhere.", f.Name)
 				there = false
-			case newer:
-				superseded = append(superseded, f.Pkgname)
+			case exact:
+				exactly = true
 			case missing:
 				there = false
 			}
@@ -171,9 +171,11 @@ func (h *Handover) InRepositories(ctx context.Context, id int64) (Progress, erro
 			p.Missing = append(p.Missing, f.Name)
 		}
 	}
-	if len(superseded) > 0 && len(superseded) == p.There {
-		p.There = 0
-		p.Foreign = fmt.Sprintf("The repositories have newer versions of %s than this release.", buildbtw.Names(superseded).Summary())
+	if !exactly { // newer versions alone were there before
+		p.There, p.Missing = 0, p.Missing[:0]
+		for _, f := range files {
+			p.Missing = append(p.Missing, f.Name)
+		}
 	}
 	return p, nil
 }
@@ -184,7 +186,7 @@ type found int
 const (
 	missing    found = iota
 	exact            // the file, in the repository or one that it was moved to since
-	newer            // a newer version of the package
+	newer            // a newer version of the package: with others of the release, somebody has followed it up
 	otherBytes       // another file of the same name
 	notListed        // nobody knows: the repository is none of the base's
 )

@@ -169,6 +169,9 @@ func (c content) pkgInfo(entries []entry) []byte {
 func (c content) buildInfo() []byte {
 	text := fmt.Appendf(nil, "format = 2\npkgname = %s\npkgbase = %s\npkgver = %s\npkgarch = %s\npackager = buildbtw fake runner <fake@localhost>\nbuilddate = %d\nbuilddir = /build\nstartdir = /startdir\nbuildtool = buildbtw-fake\n",
 		c.pkg.Name, c.job.Pkgbase, c.job.Version, c.arch, c.job.SourceDate)
+	if recipe, err := os.ReadFile(filepath.Join(c.job.Tree, "PKGBUILD")); err == nil {
+		text = fmt.Appendf(text, "pkgbuild_sha256sum = %x\n", sha256.Sum256(recipe))
+	}
 	for _, p := range c.installed {
 		text = fmt.Appendf(text, "installed = %s-%s-%s\n", p.Name, p.Version, c.job.Architecture)
 	}
