@@ -85,6 +85,10 @@ test-vm: ## build a whole package in a virtual machine that QEMU emulates (minut
 test-devtools: ## build with the devtools in BUILDBTW_DEVTOOLS, for a small distribution of their own (as root)
 	@infrastructure/devtools/test.sh $(RUN)
 
+.PHONY: test-dbscripts
+test-dbscripts: ## release through the dbscripts in BUILDBTW_DBSCRIPTS, with packages and keys made for it (as root)
+	@infrastructure/dbscripts/test.sh $(RUN)
+
 .PHONY: check
 check: ## formatting, lint, generated files as they would be made anew
 	@infrastructure/check.sh
