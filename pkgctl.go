@@ -122,8 +122,8 @@ func GitTag(version string) string {
 	return strings.ReplaceAll(strings.Replace(version, ":", "-", 1), "~", ".")
 }
 
-// StagedFile is a file of a release that a packager hands over.
-type StagedFile struct {
+// ReleaseFile is a file of a release that a packager hands over.
+type ReleaseFile struct {
 	ReleaseID    int64  `bun:"release_id,pk"`
 	Name         string `bun:"name,pk"`
 	Pkgbase      string `bun:"pkgbase"`

@@ -192,7 +192,7 @@ func (a *App) fillStaged(ctx context.Context, v *views.StoredRelease) error {
 		return err
 	}
 	v.Files, v.InRepos = p.Files, p.There
-	v.Staged, err = a.Store.StagedFiles(ctx, v.ID)
+	v.Staged, err = a.Store.ReleaseFiles(ctx, v.ID)
 	return err
 }
 

@@ -69,13 +69,13 @@ func (h *Handover) stage(ctx context.Context, t store.TargetRow, r store.Release
 }
 
 // stagedFiles returns the files of a set, each once, with the repositories that receive them.
-func stagedFiles(set catalog.Release) []buildbtw.StagedFile {
-	files := map[string]buildbtw.StagedFile{}
+func stagedFiles(set catalog.Release) []buildbtw.ReleaseFile {
+	files := map[string]buildbtw.ReleaseFile{}
 	for _, pkgbase := range set.Goes {
 		for arch, list := range set.Files[pkgbase] {
 			for _, f := range list {
 				if _, ok := files[f.Filename]; !ok || arch == set.Architectures[0] {
-					files[f.Filename] = buildbtw.StagedFile{
+					files[f.Filename] = buildbtw.ReleaseFile{
 						Name: f.Filename, Pkgbase: pkgbase, Pkgname: f.Pkgname, Version: f.Version, Architecture: f.Architecture,
 						Repository: set.Repositories[pkgbase], SHA256: f.SHA256, Size: f.Size, BuildID: set.BuildOf(pkgbase, arch).ID,
 					}
@@ -138,7 +138,7 @@ func (h *Handover) observe(ctx context.Context, id int64) (Progress, error) {
 
 // InRepositories counts the files of a release that the base repositories have.
 func (h *Handover) InRepositories(ctx context.Context, id int64) (Progress, error) {
-	files, err := h.Store.StagedFiles(ctx, id)
+	files, err := h.Store.ReleaseFiles(ctx, id)
 	if err != nil {
 		return Progress{}, err
 	}
@@ -191,7 +191,7 @@ const (
 	notListed        // nobody knows: the repository is none of the base's
 )
 
-func lookFor(f buildbtw.StagedFile, s *baserepo.Snapshot) found {
+func lookFor(f buildbtw.ReleaseFile, s *baserepo.Snapshot) found {
 	repository := f.Repository
 	if f.Pkgname == alpm.DebugName(f.Pkgbase) {
 		if repository += debugSuffix; !slices.Contains(s.Repositories(), repository) {
@@ -274,7 +274,7 @@ type Bundle struct {
 
 // BundleFile is a package file, and the signature that goes beside it.
 type BundleFile struct {
-	buildbtw.StagedFile
+	buildbtw.ReleaseFile
 	Signature []byte
 }
 
@@ -348,7 +348,7 @@ func notFetched(r store.ReleaseRow) error {
 
 func (h *Handover) fillBundle(ctx context.Context, b *Bundle, set catalog.Release) error {
 	b.Host = set.Target.Pkgctl.Host
-	staged, err := h.Store.StagedFiles(ctx, b.Release.ID)
+	staged, err := h.Store.ReleaseFiles(ctx, b.Release.ID)
 	if err != nil {
 		return err
 	}

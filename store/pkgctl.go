@@ -12,7 +12,7 @@ import (
 // WaitForRepository makes a release that is being handed over wait until the repositories of
 // the distribution show these files. The error is Conflict when it is not being handed over any
 // more, or another release to its target waits.
-func (s *Store) WaitForRepository(ctx context.Context, id int64, files []buildbtw.StagedFile) error {
+func (s *Store) WaitForRepository(ctx context.Context, id int64, files []buildbtw.ReleaseFile) error {
 	type row struct {
 		Name         string `json:"name"`
 		Pkgbase      string `json:"pkgbase"`
@@ -65,10 +65,10 @@ func (q *Reader) WaitingReleases(ctx context.Context, target int64) ([]ReleaseRo
 	return rows, nil
 }
 
-// StagedFiles lists the files of a release that a packager hands over, by repository and name;
+// ReleaseFiles lists the files of a release that a packager hands over, by repository and name;
 // none of other releases.
-func (q *Reader) StagedFiles(ctx context.Context, id int64) ([]buildbtw.StagedFile, error) {
-	files := []buildbtw.StagedFile{}
+func (q *Reader) ReleaseFiles(ctx context.Context, id int64) ([]buildbtw.ReleaseFile, error) {
+	files := []buildbtw.ReleaseFile{}
 	if err := q.list(ctx, &files, "release_files", args{"id": id}); err != nil {
 		return nil, fmt.Errorf("list the files of release %d: %w", id, err)
 	}

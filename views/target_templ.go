@@ -36,12 +36,12 @@ type StoredRelease struct {
 	Digest      string
 	Generation  int // the target's that shows it as the latest; 0: none
 	CanRelease  bool
-	Files       int                   // that need signatures, while it waits for them
-	Signed      int                   // of them
-	InRepos     int                   // files that the repositories have, of those that they list, while it waits for them
-	Staged      []buildbtw.StagedFile // what a packager hands over; only to targets of kind pkgctl
-	Host        string                // where packagers run db-update for its target; empty for other kinds
-	Asks        string                // what would break by withdrawing it: asked before it is done
+	Files       int                    // that need signatures, while it waits for them
+	Signed      int                    // of them
+	InRepos     int                    // files that the repositories have, of those that they list, while it waits for them
+	Staged      []buildbtw.ReleaseFile // what a packager hands over; only to targets of kind pkgctl
+	Host        string                 // where packagers run db-update for its target; empty for other kinds
+	Asks        string                 // what would break by withdrawing it: asked before it is done
 }
 
 // Goes returns the pkgbases that go.

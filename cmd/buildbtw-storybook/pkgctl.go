@@ -12,7 +12,7 @@ func waitingRelease() views.StoredRelease {
 	r.Message = "3 of 9 packages are in the repositories. Missing: " + buildbtw.Names{"mpv-1.0-2-x86_64.pkg.tar.zst", "curl-1.0-2-x86_64.pkg.tar.zst"}.Summary() + "."
 	for i := range 9 {
 		name := madeUp(i)
-		r.Staged = append(r.Staged, buildbtw.StagedFile{Name: name + "-1.0-2-x86_64.pkg.tar.zst", Pkgbase: name, Pkgname: name, Repository: "extra-testing"})
+		r.Staged = append(r.Staged, buildbtw.ReleaseFile{Name: name + "-1.0-2-x86_64.pkg.tar.zst", Pkgbase: name, Pkgname: name, Repository: "extra-testing"})
 	}
 	return r
 }

@@ -213,7 +213,7 @@ func TestRealDbUpdate(t *testing.T) {
 			"--data-dir", d.at("data"), "--sources", "dir:" + d.at("sources"), "--sync-period", "1s", "--debounce", "1s",
 			"--base-repo", "extra-testing=file://" + d.at("ftp/extra-testing/os/x86_64"), "--base-repo", "extra=file://" + d.at("ftp/extra/os/x86_64"),
 			"--target", "extra=pkgctl:repos,new=extra,packagers=example.org,sign=required,keys=" + d.at("keys.asc"),
-			"--workers", "1", "--base-period", "1s", "--packager", packager,
+			"--base-period", "1s",
 		},
 		Dir: d.dir, Env: d.environment, Log: d.at("server.log"),
 	})
@@ -221,6 +221,20 @@ func TestRealDbUpdate(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.environment = append(d.environment, "BUILDBTW_SERVER_URL="+server.URL)
+	worker, err := cmdtest.Start(cmdtest.Spec{
+		Args: []string{"buildbtw-worker", "run", "--runner", "makepkg", "--architectures", "x86_64", "--name", "one", "--work-dir", d.at("work"), "--packager", packager},
+		Dir:  d.dir, Env: d.environment, Log: d.at("worker.log"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(server.Log(), worker.Log())
+		}
+		_, _ = worker.Stop(10 * time.Second)
+		_, _ = server.Stop(10 * time.Second)
+	})
 	remote := "--remote '" + d.at("packages/{pkgbase}.git") + "'"
 
 	d.bash("bbtw new calc -n first --scope all --yes && timeout 300 bbtw wait first")
