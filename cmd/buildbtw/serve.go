@@ -245,7 +245,7 @@ func (f serveFlags) bases() ([]baserepo.Repo, error) {
 		if !ok || name == "" || url == "" {
 			return nil, cli.Usage(fmt.Errorf("cannot read --base-repo %q; write NAME=URL", s))
 		}
-		repos = append(repos, baserepo.Repo{Name: name, URL: url})
+		repos = append(repos, baserepo.Repo{Name: name, URL: url, Volatile: buildbtw.Unstabler(name, "")})
 	}
 	return repos, nil
 }

@@ -47,6 +47,9 @@ func newDistribution(t *testing.T) *distribution {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(dir, 0o755); err != nil { // makepkg does not run as root
+		t.Fatal(err)
+	}
 	d := &distribution{t: t, dir: dir}
 	t.Cleanup(func() {
 		for _, home := range []string{"gnupg", "keyring"} {
@@ -59,7 +62,7 @@ func newDistribution(t *testing.T) *distribution {
 		"GIT_CONFIG_GLOBAL="+d.at("gitconfig"), "XDG_STATE_HOME="+d.at("state"), "PKGCTL_DIR="+dir)
 	d.bash(`
 		mkdir -m 700 gnupg
-		mkdir -p bin home sources packages state-repo tmp archive keyring home/staging/{core,extra}{,-testing}
+		mkdir -p bin home sources filler packages state-repo tmp archive keyring home/staging/{core,extra}{,-testing}
 		mkdir -p ftp/pool/packages{,-debug} ftp/{core,extra}{,-testing}{,-debug}/os/x86_64
 		for repo in {core,extra}{,-testing}{,-debug}; do repo-add -q ftp/$repo/os/x86_64/$repo.db.tar.gz; done
 		gpg --batch --quiet --passphrase '' --quick-generate-key '` + packager + `' ed25519 sign never
@@ -72,6 +75,13 @@ func newDistribution(t *testing.T) *distribution {
 		git config --global init.defaultBranch main
 		git config --global safe.directory '*'
 		git init -q state-repo && git -C state-repo commit -q --allow-empty -m begin
+	`)
+	// A base repository without packages is not believed to be one.
+	d.write("filler/PKGBUILD", "pkgname=filler\npkgver=1\npkgrel=1\narch=(any)\npackage() { install -D /dev/null \"$pkgdir/usr/share/filler\"; }\n")
+	d.bash(`
+		chown -R nobody filler
+		cd filler && setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/tmp PKGEXT=.pkg.tar.zst makepkg --nosign -d 2>&1
+		cd ../ftp/extra/os/x86_64 && repo-add -q extra.db.tar.gz ../../../../filler/filler-1-1-any.pkg.tar.zst
 	`)
 	d.write("authors", packager+" root\n")
 	d.write("bin/pacman-key", "#!/bin/sh\nexec /usr/bin/pacman-key --gpgdir "+d.at("keyring")+" \"$@\"\n")
@@ -166,8 +176,11 @@ func (d *distribution) source(name, pkgbuild string) {
 	d.write("sources/"+name+"/PKGBUILD", pkgbuild)
 	d.bash(`cd sources/` + name + `
 		[ ! -e .git/refs/remotes/origin/main ] || git pull -q --ff-only
-		setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/tmp makepkg --printsrcinfo >"$PKGCTL_DIR/srcinfo" && mv "$PKGCTL_DIR/srcinfo" .SRCINFO
-		git add -A && git commit -q -m change && git push -q origin HEAD:main`)
+		setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/tmp makepkg --printsrcinfo >"$PKGCTL_DIR/srcinfo"
+		mv "$PKGCTL_DIR/srcinfo" .SRCINFO
+		git add -A
+		git commit -q -m change
+		git push -q origin HEAD:main`)
 }
 
 const library = `pkgbase=calc
