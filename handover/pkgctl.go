@@ -343,7 +343,7 @@ func notFetched(r store.ReleaseRow) error {
 	case buildbtw.ReleaseHandingOver:
 		next = "; try again in a moment"
 	}
-	return buildbtw.Conflict("release %d is %s%s", r.ID, r.State.Words(), next)
+	return buildbtw.Conflict("release %d cannot be handed over: %s%s", r.ID, r.State.Words(), next)
 }
 
 func (h *Handover) fillBundle(ctx context.Context, b *Bundle, set catalog.Release) error {
