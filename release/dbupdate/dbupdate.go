@@ -109,6 +109,7 @@ func (u Unit) refusesFile(p Package, target buildbtw.Pkgctl, architectures []str
 	r.when(packed && stem != i.Name+"-"+i.Version+"-"+i.Arch, "%s is not named after its .PKGINFO, which says %s %s for %s", name, i.Name, i.Version, i.Arch)
 	r.when(i.Arch != "any" && !slices.Contains(architectures, i.Arch), "%s is for %s; the distribution has %s", name, i.Arch, strings.Join(architectures, " and "))
 	r.when(i.Base != u.Pkgbase, "%s says in its .PKGINFO that its pkgbase is %q, not %s; build it with a newer makepkg", name, i.Base, u.Pkgbase)
+	r.when(i.Desc == "", "%s has no pkgdesc, without which db-update ends halfway; add one to the PKGBUILD", name)
 	r.when(i.Version != u.Version, "%s has version %s, and the PKGBUILD of its commit %s; commit what pkgver() made", name, i.Version, u.Version)
 	if err := target.CheckPackager(i.Packager); err != nil {
 		r.add("%s: %s", name, buildbtw.MessageOf(err))

@@ -20,6 +20,7 @@ pkgname=(pair pair-doc)
 epoch=1
 pkgver=2.0
 pkgrel=3
+pkgdesc='Two of them'
 arch=(any)
 package_pair() { install -D /dev/null "$pkgdir/usr/share/pair/a"; }
 package_pair-doc() { install -D /dev/null "$pkgdir/usr/share/doc/pair/a"; }
@@ -111,17 +112,22 @@ func TestEachDefectIsFound(t *testing.T) {
 		"is none of this distribution's": func(u *dbupdate.Unit, _ *dbupdate.Repositories) {
 			u.Packages[1].Info.Packager, u.Packages[1].Build.Packager = "Eve <eve@example.net>", "Eve <eve@example.net>"
 		},
-		"does not end in .pkg.tar.zst":                     func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.Packages = read(t, packed...) },
-		"is for x86_64; the distribution has aarch64":      func(u *dbupdate.Unit, w *dbupdate.Repositories) { u.Packages, w.Architecture = read(t, packed...), "aarch64" },
-		"some of its packages are for any machine":         func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.Packages[1] = read(t, packed[1])[0] },
-		"was built from another PKGBUILD":                  func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.PKGBUILD = sumOf("other") },
-		"PKGBUILD of its commit is not in the mirror":      func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.PKGBUILD = "" },
-		"is not named after its .PKGINFO":                  func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.Packages[0].Filename = "pear-1:2.0-3-any.pkg.tar.zst" },
+		"does not end in .pkg.tar.zst": func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.Packages = read(t, packed...) },
+		"is for x86_64; the distribution has aarch64": func(u *dbupdate.Unit, w *dbupdate.Repositories) {
+			u.Packages, w.Architecture = read(t, packed...), "aarch64"
+		},
+		"some of its packages are for any machine":    func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.Packages[1] = read(t, packed[1])[0] },
+		"was built from another PKGBUILD":             func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.PKGBUILD = sumOf("other") },
+		"PKGBUILD of its commit is not in the mirror": func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.PKGBUILD = "" },
+		"is not named after its .PKGINFO": func(u *dbupdate.Unit, _ *dbupdate.Repositories) {
+			u.Packages[0].Filename = "pear-1:2.0-3-any.pkg.tar.zst"
+		},
 		"has version 1:2.0-3, and the PKGBUILD of its com": func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.Version = "1:2.1-1" },
 		"says in its .PKGINFO that its pkgbase is":         func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.Packages[0].Info.Base = "" },
-		"its .BUILDINFO has pkgver = 9-9":                  func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.Packages[0].Build.Version = "9-9" },
-		"one version of a pkgbase":                         func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.Packages[1].Info.Version = "1:2.0-4" },
-		"have no extra":                                    func(_ *dbupdate.Unit, w *dbupdate.Repositories) { w.Names = []string{"core"} },
+		"has no pkgdesc":                  func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.Packages[0].Info.Desc = "" },
+		"its .BUILDINFO has pkgver = 9-9": func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.Packages[0].Build.Version = "9-9" },
+		"one version of a pkgbase":        func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.Packages[1].Info.Version = "1:2.0-4" },
+		"have no extra":                   func(_ *dbupdate.Unit, w *dbupdate.Repositories) { w.Names = []string{"core"} },
 		"1:2.0-3 is not newer": func(_ *dbupdate.Unit, w *dbupdate.Repositories) {
 			w.Entries = append(w.Entries, dbupdate.Entry{Repository: "extra", Name: "pair", Base: "pair", Version: "1:2.0-3", Filename: "x"})
 		},

@@ -187,6 +187,7 @@ const library = `pkgbase=calc
 pkgname=(calc calc-tools)
 pkgver=%s
 pkgrel=1
+pkgdesc='made for a test'
 arch=(x86_64)
 options=(!debug)
 build() { echo 'int calc(void) { return %[1]s; }' >calc.c; gcc -shared -fPIC -Wl,-soname,libcalc.so.%[1]s -o libcalc.so.%[1]s calc.c; }
@@ -197,6 +198,7 @@ package_calc-tools() { depends=(calc); install -D /dev/null "$pkgdir/usr/share/c
 const program = `pkgname=sum
 pkgver=1
 pkgrel=1
+pkgdesc='made for a test'
 arch=(x86_64)
 depends=(calc)
 options=(!debug)
@@ -208,6 +210,7 @@ const words = `pkgname=words
 epoch=1
 pkgver=2.0
 pkgrel=1
+pkgdesc='made for a test'
 arch=(any)
 depends=(calc)
 package() { install -D /dev/null "$pkgdir/usr/share/words"; }
