@@ -107,6 +107,10 @@ test-tutorial: ## run every command of docs/tutorial.md
 	@$(MAKE) --no-print-directory build
 	@infrastructure/tutorial.sh
 
+.PHONY: test-dbscripts
+test-dbscripts: ## release through the dbscripts in BUILDBTW_DBSCRIPTS, with packages and keys made for it (as root)
+	@infrastructure/dbscripts/test.sh $(RUN)
+
 .PHONY: check
 check: ## formatting, lint, generated files as they would be made anew
 	@infrastructure/check.sh

@@ -19,7 +19,7 @@ var layers = [][]string{
 		"", "pacman/srcinfo", "pacman/alpm", "internal/ansi", "internal/atomicfile", "internal/distribution", "internal/editdistance",
 		"internal/flock", "internal/graph", "internal/guard", "internal/logattr", "internal/lru", "internal/proc", "internal/shell",
 	},
-	{"buildgraph/internal/link", "internal/limit", "pacman/pkgrel", "buildgraph/internal/feedback", "internal/graphlayout", "internal/treemap", "internal/directory", "internal/quota", "forecast", "release", "release/check", "signing", "migrations", "static", "infrastructure"},
+	{"buildgraph/internal/link", "internal/limit", "pacman/pkgrel", "buildgraph/internal/feedback", "internal/graphlayout", "internal/treemap", "internal/directory", "internal/quota", "forecast", "release", "release/check", "release/dbupdate", "signing", "migrations", "static", "infrastructure"},
 	{"buildgraph/internal/order", "internal/graphview", "internal/hints"},
 	{"buildgraph"},
 	{"store", "git/gitmirror", "git/gitlab", "pacman/pacmanrepo", "pacman/baserepo", "buildlog", "api", "views", "signing/keyring", "signing/agent", "signing/remote"},

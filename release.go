@@ -15,6 +15,7 @@ type TargetKind string
 const (
 	TargetServed    TargetKind = "served"    // this server serves it, under /repo/target/NAME
 	TargetDirectory TargetKind = "directory" // another program serves the directory
+	TargetPkgctl    TargetKind = "pkgctl"    // a packager hands them to the dbscripts of a distribution
 )
 
 // Target is a repository, one for each architecture, into which packages are released.
@@ -32,6 +33,7 @@ type Target struct {
 	// Checks are what findings about built packages mean for this target, as KIND=blocking,
 	// KIND=shown or KIND=off, where that is another thing than for others. It is a setting only.
 	Checks []string `bun:"-"`
+	Pkgctl Pkgctl   `bun:"-"` // of that kind; it is a setting only
 
 	Configured bool `bun:"configured"` // in the settings with which the server runs
 	Generation int  `bun:"generation"` // number of the one that is shown; 0: there is none yet
@@ -40,8 +42,9 @@ type Target struct {
 // DefaultTarget is the target of a server that has none configured.
 const DefaultTarget = "stable"
 
-// ParseTarget reads the setting of a target: NAME, NAME=served or NAME=directory:PATH, and
-// after it ,after=OTHER, ,sign=required,keys=FILE and ,check=KIND:MODE.
+// ParseTarget reads the setting of a target: NAME, NAME=served, NAME=directory:PATH or
+// NAME=pkgctl:HOST, and after it ,after=OTHER, ,sign=required,keys=FILE and
+// ,check=KIND:MODE; of one with a HOST also what Pkgctl.parse reads.
 func ParseTarget(text string) (Target, error) {
 	parts := strings.Split(text, ",")
 	name, kind, _ := strings.Cut(parts[0], "=")
@@ -60,10 +63,15 @@ func ParseTarget(text string) (Target, error) {
 			return t, Invalid("target %s: write %s=directory:PATH with an absolute path", name, name)
 		}
 		t.Kind, t.Path = TargetDirectory, filepath.Clean(path)
+	case TargetPkgctl:
+		t.Kind, t.Pkgctl.Host = TargetPkgctl, path
 	default:
-		return t, Invalid("target %s: %.40q is no kind; choose served or directory:PATH", name, kind)
+		return t, Invalid("target %s: %.40q is no kind; choose served, directory:PATH or pkgctl:HOST", name, kind)
 	}
-	return t, t.parseOptions(parts[1:])
+	if err := t.parseOptions(parts[1:]); err != nil {
+		return t, err
+	}
+	return t, t.checkPkgctl()
 }
 
 // parseOptions reads what follows the kind of a target.
@@ -80,6 +88,7 @@ func (t *Target) parseOptions(options []string) error {
 			t.Keys = filepath.Clean(value)
 		case key == "check" && strings.Contains(value, ":"):
 			t.Checks = append(t.Checks, strings.Replace(value, ":", "=", 1))
+		case t.Kind == TargetPkgctl && t.Pkgctl.parse(key, value):
 		default:
 			return Invalid("target %s: cannot read %.40q; write after=OTHER, check=KIND:MODE, sign=required, or keys=FILE with an absolute path", t.Name, option)
 		}
@@ -99,6 +108,9 @@ func CheckTargets(targets []Target) error {
 		}
 		if t.After != "" && !known[t.After] {
 			return Invalid("target %s comes after %.40q, which is none of the targets before it; give that one first", t.Name, t.After)
+		}
+		if i := slices.IndexFunc(targets, func(other Target) bool { return other.Name == t.After }); i >= 0 && targets[i].Kind == TargetPkgctl {
+			return Invalid("target %s: nothing comes after %s, whose packages are in the base repositories", t.Name, t.After)
 		}
 		known[t.Name] = true
 	}
@@ -123,6 +135,7 @@ const (
 	ReleaseChecked     ReleaseState = "checked"      // its set is known and waits for somebody to confirm it
 	ReleaseSigning     ReleaseState = "signing"      // confirmed; its packages wait for signatures
 	ReleaseHandingOver ReleaseState = "handing-over" // confirmed; its packages are on their way into the target
+	ReleaseWaiting     ReleaseState = "waiting"      // a packager is to hand it over; its target is TargetPkgctl
 	ReleaseReleased    ReleaseState = "released"     // the target shows its packages
 	ReleaseFailed      ReleaseState = "failed"       // nothing of it was shown
 	ReleaseWithdrawn   ReleaseState = "withdrawn"    // given up, or the target shows again what it showed before
@@ -130,7 +143,7 @@ const (
 
 // ReleaseStates returns all states, in the order in which a release may have them.
 func ReleaseStates() []ReleaseState {
-	return []ReleaseState{ReleaseChecked, ReleaseSigning, ReleaseHandingOver, ReleaseReleased, ReleaseFailed, ReleaseWithdrawn}
+	return []ReleaseState{ReleaseChecked, ReleaseSigning, ReleaseHandingOver, ReleaseWaiting, ReleaseReleased, ReleaseFailed, ReleaseWithdrawn}
 }
 
 // releaseWays returns the table of transitions: for each state those that may follow.
@@ -139,7 +152,8 @@ func releaseWays() map[ReleaseState][]ReleaseState {
 		ReleaseNew:         {ReleaseChecked, ReleaseHandingOver},
 		ReleaseChecked:     {ReleaseHandingOver, ReleaseWithdrawn},
 		ReleaseSigning:     {ReleaseHandingOver, ReleaseWithdrawn},
-		ReleaseHandingOver: {ReleaseReleased, ReleaseChecked, ReleaseSigning, ReleaseFailed},
+		ReleaseHandingOver: {ReleaseReleased, ReleaseChecked, ReleaseSigning, ReleaseWaiting, ReleaseFailed},
+		ReleaseWaiting:     {ReleaseReleased, ReleaseChecked, ReleaseFailed, ReleaseWithdrawn},
 		ReleaseReleased:    {ReleaseWithdrawn},
 	}
 }
@@ -167,6 +181,8 @@ func (s ReleaseState) Words() string {
 		return "waits for signatures"
 	case ReleaseHandingOver:
 		return "being handed over"
+	case ReleaseWaiting:
+		return "waiting for the repository"
 	}
 	return string(s)
 }

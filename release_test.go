@@ -1,6 +1,7 @@
 package buildbtw_test
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -10,14 +11,15 @@ import (
 
 // releaseGrid is the table of transitions, written a second time.
 const releaseGrid = `
-              checked signing handing-over released failed withdrawn
-(new)         yes     -       yes          -        -      -
-checked       -       -       yes          -        -      yes
-signing       -       -       yes          -        -      yes
-handing-over  yes     yes     -            yes      yes    -
-released      -       -       -            -        -      yes
-failed        -       -       -            -        -      -
-withdrawn     -       -       -            -        -      -`
+              checked signing handing-over waiting released failed withdrawn
+(new)         yes     -       yes          -       -        -      -
+checked       -       -       yes          -       -        -      yes
+signing       -       -       yes          -       -        -      yes
+handing-over  yes     yes     -            yes     yes      yes    -
+waiting       yes     -       -            -       yes      yes    yes
+released      -       -       -            -       -        -      yes
+failed        -       -       -            -       -        -      -
+withdrawn     -       -       -            -       -        -      -`
 
 func TestReleaseStatesFollowTheTable(t *testing.T) {
 	t.Parallel()
@@ -56,9 +58,15 @@ func TestTargetsAreReadFromSettings(t *testing.T) {
 		"mirror=directory:/srv/repo/,after=a.b": {Name: "mirror", Kind: buildbtw.TargetDirectory, Path: "/srv/repo", After: "a.b"},
 		"stable,sign=required,keys=/etc/k.asc":  {Name: "stable", Kind: buildbtw.TargetServed, Keys: "/etc/k.asc"},
 		"a,keys=/k,after=b,sign=required":       {Name: "a", Kind: buildbtw.TargetServed, After: "b", Keys: "/k"},
+
+		"out=pkgctl:repos.example.org,sign=required,keys=/k": {Name: "out", Kind: buildbtw.TargetPkgctl, Keys: "/k", Pkgctl: buildbtw.Pkgctl{Host: "repos.example.org"}},
+		"out=pkgctl:ann@repos,sign=required,keys=/k,suffix=staging,new=extra,packagers=Example.org+bob@example.net": {
+			Name: "out", Kind: buildbtw.TargetPkgctl, Keys: "/k",
+			Pkgctl: buildbtw.Pkgctl{Host: "ann@repos", Suffix: "-staging", New: "extra", Packagers: []string{"example.org", "bob@example.net"}},
+		},
 	} {
 		want.Configured = true
-		if got, err := buildbtw.ParseTarget(text); err != nil || got != want {
+		if got, err := buildbtw.ParseTarget(text); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v (%v), want %+v", text, got, err, want)
 		}
 	}
@@ -66,6 +74,9 @@ func TestTargetsAreReadFromSettings(t *testing.T) {
 		"": "missing", "a b": "no target name", ".hidden": "no target name", "options": "pacman keeps", "x=ftp": "choose served",
 		"x=directory": "absolute path", "x=directory:here": "absolute path", "x=served:/srv": "no path", "x,before=y": "after=OTHER",
 		"x,sign=required": "go together", "x,keys=/k": "go together", "x,sign=required,keys=k": "absolute path", "x,sign=perhaps": "cannot read",
+		"x=pkgctl": "with the host", "x=pkgctl:-oProxyCommand=id,sign=required,keys=/k": "with the host", "x=pkgctl:a b,sign=required,keys=/k": "with the host",
+		"x=pkgctl:repos": "signed packages only", "x=pkgctl:repos,after=y,sign=required,keys=/k": "leave ,after= away", "x,suffix=testing": "cannot read",
+		"x=pkgctl:repos,suffix=best,sign=required,keys=/k": "cannot read", "x=pkgctl:repos,new=extra-testing,sign=required,keys=/k": "cannot read", "x=pkgctl:repos,packagers=,sign=required,keys=/k": "cannot read",
 	} {
 		if _, err := buildbtw.ParseTarget(text); buildbtw.KindOf(err) != buildbtw.KindInvalid || err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%q: %v, want one about %q", text, err, words)
@@ -75,7 +86,8 @@ func TestTargetsAreReadFromSettings(t *testing.T) {
 	if err := buildbtw.CheckTargets([]buildbtw.Target{a, b}); err != nil {
 		t.Error(err)
 	}
-	for _, wrong := range [][]buildbtw.Target{{a, a}, {b, a}} {
+	out := buildbtw.Target{Name: "a", Kind: buildbtw.TargetPkgctl}
+	for _, wrong := range [][]buildbtw.Target{{a, a}, {b, a}, {out, b}} {
 		if buildbtw.CheckTargets(wrong) == nil {
 			t.Errorf("%v were taken", wrong)
 		}

@@ -17,9 +17,9 @@ type NewRelease struct {
 	Shown  []string `json:"shown,omitempty"` // "PKGBASE VERSION" of what was shown, to say how it differs from what can go now
 }
 
-// EditRelease confirms a release, or withdraws it.
+// EditRelease confirms a release, withdraws it, or says that a packager has handed it over.
 type EditRelease struct {
-	State     string `json:"state"`               // handing-over or withdrawn
+	State     string `json:"state"`               // handing-over, withdrawn, or released: then the repositories are looked at
 	Digest    string `json:"digest,omitempty"`    // of the set that is confirmed
 	Confirmed bool   `json:"confirmed,omitempty"` // withdraw although something breaks by it
 }
@@ -31,7 +31,7 @@ type StoredRelease struct {
 	Iteration   int              `json:"iteration"`
 	From        string           `json:"from,omitempty"` // the target that gives the packages
 	Target      string           `json:"target"`
-	State       string           `json:"state"` // checked, signing, handing-over, released, failed or withdrawn
+	State       string           `json:"state"` // checked, signing, handing-over, waiting, released, failed or withdrawn
 	Digest      string           `json:"digest"`
 	Units       int              `json:"units"`    // pkgbases that go
 	Packages    int              `json:"packages"` // package files that go
@@ -45,11 +45,13 @@ type StoredRelease struct {
 	Held        []StoredHeld     `json:"held,omitempty"`    // likewise
 	Signing     *SigningProgress `json:"signing,omitempty"` // likewise, while it waits for signatures
 	URL         string           `json:"url"`
+
+	InRepository *RepositoryProgress `json:"in_repository,omitempty"` // of one release only, while it waits for the repository
 }
 
 // Over reports whether a release will not change by itself any more, or waits for somebody.
 func (r StoredRelease) Over() bool {
-	return r.State == "released" || r.State == "failed" || r.State == "withdrawn" || r.State == "checked" || r.State == "signing"
+	return r.State == "released" || r.State == "failed" || r.State == "withdrawn" || r.State == "checked" || r.State == "signing" || r.State == "waiting"
 }
 
 // StoredHeld is a pkgbase that a release left behind, with the reason in words.
@@ -61,12 +63,13 @@ type StoredHeld struct {
 // Target is a repository into which packages are released.
 type Target struct {
 	Name       string     `json:"name"`
-	Kind       string     `json:"kind"`            // served or directory
+	Kind       string     `json:"kind"`            // served, directory or pkgctl
 	After      string     `json:"after,omitempty"` // the target that stands behind it in pacman.conf
 	Generation int        `json:"generation"`      // number of the one that is shown; 0: none yet
 	Packages   int        `json:"packages"`        // files, of all architectures
 	Since      *time.Time `json:"since,omitempty"` // when that was shown first
-	PacmanConf string     `json:"pacman_conf"`     // the section of pacman.conf
+	PacmanConf string     `json:"pacman_conf"`     // the section of pacman.conf; empty: its packages are in the base repositories
+	Host       string     `json:"host,omitempty"`  // of kind pkgctl: where db-update runs
 	URL        string     `json:"url"`
 }
 

@@ -25,6 +25,7 @@ import (
 	"buildbtw/git/gitmirror"
 	"buildbtw/internal/directory"
 	"buildbtw/internal/lru"
+	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/pacman/srcinfo"
@@ -40,6 +41,7 @@ type Config struct {
 	Repos         *pacmanrepo.Repos
 	Bases         baserepo.Bases          // may be empty: then nothing is known of the base
 	Generations   *pacmanrepo.Generations // what targets have; nil: there are none
+	Targets       []buildbtw.Target       // of the settings
 	BaseRef       string                  // the branch at which sources are read
 	Architectures []string                // for which plans are made
 	Prefer        []string                // slugs of sources, or names of their directories and groups, that win where two define the same package
@@ -69,10 +71,11 @@ type Catalog struct {
 	broken   map[string]map[string]error // by directory or group, then slug: why the mirror could not read it
 	existing existing                    // that the index was made with
 
-	views    targetViews               // what releases are computed against
-	paths    pathDigests               // of the packages that could be released
-	checked  checkViews                // what built packages are compared with
-	overlaps *lru.Cache[int64, recent] // by iteration
+	views    targetViews                   // what releases are computed against
+	paths    pathDigests                   // of the packages that could be released
+	headsOf  *lru.Cache[string, alpm.Head] // what built packages say about themselves, by SHA-256
+	checked  checkViews                    // what built packages are compared with
+	overlaps *lru.Cache[int64, recent]     // by iteration
 }
 
 type parsed struct {
@@ -107,7 +110,7 @@ type snapshot struct {
 // New makes a catalog that has not read its sources yet: until the first
 // Refresh that finds some it answers Unavailable.
 func New(c Config) *Catalog {
-	k := &Catalog{Config: c, overlaps: lru.New[int64, recent](recentOverlaps), scans: map[string]Root{}, looks: map[string]map[string]gitmirror.Look{}, parsed: map[string]parsed{}, broken: map[string]map[string]error{}}
+	k := &Catalog{Config: c, headsOf: newHeads(), overlaps: lru.New[int64, recent](recentOverlaps), scans: map[string]Root{}, looks: map[string]map[string]gitmirror.Look{}, parsed: map[string]parsed{}, broken: map[string]map[string]error{}}
 	k.current.Store(&snapshot{revision: 1, index: buildgraph.NewIndex(nil, k.options(existing{})), directory: k.directoryOf(nil)})
 	return k
 }

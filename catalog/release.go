@@ -38,8 +38,11 @@ type Release struct {
 	Names   map[string]int                           // by architecture: packages that users of the target have to choose from
 	NoBase  bool                                     // this server has no base repositories, so that only what was built here is looked at
 
-	planned map[string]bool    // pkgnames and pkgbases of all builds
-	built   map[string][]int64 // by pkgbase: builds that have packages
+	Repositories map[string]string // by pkgbase: the one that receives it; of targets of kind pkgctl only
+
+	builds  map[string]map[string]store.BuildRow // by pkgbase and architecture
+	planned map[string]bool                      // pkgnames and pkgbases of all builds
+	built   map[string][]int64                   // by pkgbase: builds that have packages
 
 	base    *release.Base // that Result was computed with
 	problem release.Problem
@@ -62,6 +65,9 @@ func (c *Catalog) Release(ctx context.Context, buildspace string, number int, ta
 	r := newRelease(architectures)
 	r.Iteration = row
 	if r.Target, err = c.ReleaseTarget(ctx, target); err != nil {
+		return r, err
+	}
+	if err := c.noBase(r.Target); err != nil {
 		return r, err
 	}
 	units, err := c.units(ctx, &r)
@@ -103,6 +109,11 @@ func (c *Catalog) compute(ctx context.Context, r *Release, units []release.Unit,
 	}
 	for i := range units {
 		units[i].Repository = r.Target.Name
+	}
+	if r.Target.Kind == buildbtw.TargetPkgctl {
+		if err := c.addPkgctl(ctx, r, view, units); err != nil {
+			return err
+		}
 	}
 	if err := c.addChecks(ctx, r, units); err != nil {
 		return err
@@ -170,6 +181,14 @@ func linksOf(i alpm.Interface) []string {
 	})
 }
 
+// BuildOf returns the build of a pkgbase for the first architecture, or with a name for that one.
+func (r Release) BuildOf(pkgbase, arch string) store.BuildRow {
+	if arch == "" {
+		arch = slices.Min(slices.AppendSeq([]string{"~"}, maps.Keys(r.builds[pkgbase])))
+	}
+	return r.builds[pkgbase][arch]
+}
+
 // lastStages returns the builds of an iteration that are not left out, by pkgbase and
 // architecture; of two stages the last.
 func (c *Catalog) lastStages(ctx context.Context, it store.IterationRow) (map[string]map[string]store.BuildRow, error) {
@@ -212,6 +231,7 @@ func (c *Catalog) units(ctx context.Context, r *Release) ([]release.Unit, error)
 	if err != nil {
 		return nil, err
 	}
+	r.builds = last
 	units := map[string]*release.Unit{}
 	var built []int64
 	for pkgbase, builds := range last {
@@ -244,10 +264,14 @@ func (c *Catalog) units(ctx context.Context, r *Release) ([]release.Unit, error)
 		}
 		for _, p := range packages {
 			u := units[p.Base]
-			if u == nil || last[p.Base][arch].Status != buildbtw.StatusBuilt || p.Name == alpm.DebugName(p.Base) {
+			debug := p.Name == alpm.DebugName(p.Base)
+			if u == nil || last[p.Base][arch].Status != buildbtw.StatusBuilt || debug && r.Target.Kind != buildbtw.TargetPkgctl {
 				continue
 			}
 			r.addFile(arch, p)
+			if debug {
+				continue // db-update puts it into a repository of its own
+			}
 			if slices.ContainsFunc(u.Packages, func(q release.Package) bool { return q.Name == p.Name && q.Architecture == p.Arch }) {
 				continue // an `any` package, which is in the repositories of all architectures
 			}

@@ -31,6 +31,8 @@ func (c *Catalog) ReleaseFrom(ctx context.Context, from, target string) (Release
 	switch {
 	case r.Target.ID == r.From.ID:
 		return r, buildbtw.Invalid("%s cannot give its packages to itself; name another target", from)
+	case r.From.Kind == buildbtw.TargetPkgctl, r.Target.Kind == buildbtw.TargetPkgctl:
+		return r, buildbtw.Invalid("packages move between repositories of buildbtw only; those of a distribution with dbscripts are moved with pkgctl db move")
 	case c.Generations == nil || r.From.Generation == 0:
 		return r, buildbtw.Conflict("%s has nothing yet", from)
 	}

@@ -61,13 +61,14 @@ type targetViews struct {
 // ReleaseTarget returns the target of that name; an empty one means the first of the settings.
 func (c *Catalog) ReleaseTarget(ctx context.Context, name string) (store.TargetRow, error) {
 	if name != "" {
-		return c.Store.Target(ctx, name)
+		t, err := c.Store.Target(ctx, name)
+		return c.withSettings(t), err
 	}
 	all, err := c.Store.Targets(ctx)
 	if err != nil || len(all) == 0 {
 		return store.TargetRow{}, err
 	}
-	return all[0], nil
+	return c.withSettings(all[0]), nil
 }
 
 // viewWish says which view of a target is wanted.
@@ -204,6 +205,9 @@ func (c *Catalog) fillChain(ctx context.Context, v *targetView, chain *targetCha
 		v.has[chain.arch] = map[string]string{}
 	}
 	for depth, t := range chain.layers {
+		if t.Kind == buildbtw.TargetPkgctl {
+			continue // what it has is in the base
+		}
 		repository := release.Repository{Name: t.Name}
 		if c.Generations != nil && t.Generation != 0 {
 			var err error
@@ -220,6 +224,9 @@ func (c *Catalog) fillChain(ctx context.Context, v *targetView, chain *targetCha
 			return view, err
 		}
 		addBase(&view, s, known, chain.replaced)
+		if chain.main && chain.layers[0].Kind == buildbtw.TargetPkgctl {
+			v.addBaseFiles(chain.arch, s)
+		}
 	}
 	if chain.main {
 		for _, r := range view.Repositories {
@@ -342,7 +349,7 @@ func (r *Release) withoutPresent(units []release.Unit, v *targetView) []release.
 		}
 		for arch, files := range r.Files[u.Pkgbase] {
 			for _, f := range files {
-				if v.has[arch][f.Filename] != f.SHA256 {
+				if v.has[arch][f.Filename] != f.SHA256 && f.Pkgname != alpm.DebugName(u.Pkgbase) {
 					return false
 				}
 			}

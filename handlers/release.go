@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strconv"
@@ -219,6 +220,11 @@ func (a *App) storedReleaseView(c *fiber.Ctx, asks string) (s views.Shell, conte
 		}
 		v.Files, v.Signed = p.Files, p.Signed
 	}
+	if v.Host = a.Handover.Host(r.Target); r.State == buildbtw.ReleaseWaiting {
+		if err := a.fillStaged(c.UserContext(), &v); err != nil {
+			return s, nil, err
+		}
+	}
 	if t, err := a.Store.Target(c.UserContext(), r.Target); err == nil { // it may be none of today's
 		if g, err := a.Store.Generation(c.UserContext(), t.ID, t.Generation); err == nil && g.ReleaseID == r.ID {
 			v.Generation = g.Number
@@ -234,6 +240,25 @@ func (a *App) storedReleaseView(c *fiber.Ctx, asks string) (s views.Shell, conte
 	}
 	s.Mood = views.ReleaseMood(r.State)
 	return s, views.StoredReleaseContent(v), nil
+}
+
+// fillStaged adds what a packager is to hand over, and how much of it the repositories have.
+func (a *App) fillStaged(ctx context.Context, v *views.StoredRelease) error {
+	p, err := a.Handover.InRepositories(ctx, v.ID)
+	if err != nil {
+		return err
+	}
+	v.Files, v.InRepos = p.Files, p.There
+	v.Staged, err = a.Store.ReleaseFiles(ctx, v.ID)
+	return err
+}
+
+// lookForRelease reads the repositories again in which a release may be by now.
+func (a *App) lookForRelease(c *fiber.Ctx) error {
+	return a.changeRelease(c, func(r store.ReleaseRow) error {
+		_, err := a.Handover.Look(c.UserContext(), r.ID)
+		return err
+	})
 }
 
 // confirmRelease hands a release over whose set the reader has seen.

@@ -47,6 +47,7 @@ func (a *App) releasePages(r fiber.Router) {
 	r.Post("/releases/:id/confirm", change, a.confirmRelease)
 	r.Post("/releases/:id/withdraw", change, a.withdrawRelease)
 	r.Post("/base/:name/:architecture/accept", allow(buildbtw.User.MayAdminister), a.acceptBase)
+	r.Post("/releases/:id/look", change, a.lookForRelease)
 	r.Get("/targets", look, a.targetsPage)
 	r.Get("/targets/:name", look, a.targetPage)
 	r.Get("/targets/:name/release", look, a.movePage)

@@ -86,7 +86,7 @@ func (a *App) targetPage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	v := views.Target{TargetLine: a.targetLine(t), Pacman: a.pacmanView(t.Name, true, pacmanrepo.OfTarget(t.Name))}
+	v := views.Target{TargetLine: a.targetLine(t), Host: a.Handover.Host(t.Name), Where: a.Handover.Where(t.Name), Pacman: a.pacmanView(t.Name, true, pacmanrepo.OfTarget(t.Name))}
 	if a.Handover.Signs(t.Name) {
 		v.Pacman.Conf = pacmanrepo.SignedPacmanConf(t.Name, a.Settings.ServerURL, pacmanrepo.OfTarget(t.Name))
 	}

@@ -77,7 +77,7 @@ func (f *fixture) restart(targets ...buildbtw.Target) {
 	f.Handover, err = handover.New(f.t.Context(), handover.Config{
 		Store: f.DB.Store, Generations: generations, Bases: bases, Architectures: archs, Targets: targets, Signer: f.signer, Log: slog.New(slog.DiscardHandler), Now: f.DB.Clock.Now,
 		Catalog: catalog.New(catalog.Config{
-			Mirror: f.Mirror, Store: f.DB.Store, Repos: f.Repos, Bases: bases, Generations: generations, BaseRef: "main", Architectures: archs,
+			Mirror: f.Mirror, Store: f.DB.Store, Repos: f.Repos, Bases: bases, Generations: generations, Targets: targets, BaseRef: "main", Architectures: archs,
 		}),
 	})
 	f.must(err)
@@ -136,7 +136,7 @@ func (f *fixture) build(c *store.Claimed) {
 			Pkgbase: c.Build.Pkgbase, Pkgnames: c.Build.Pkgnames, Version: c.Build.Version, Architecture: c.Build.Architecture,
 			Srcinfo: string(srcinfos[c.Build.Commit].Text), SourceDate: 1_700_000_000,
 		},
-		Tree: filepath.Join(f.Sources, c.Build.Source), Output: f.t.TempDir(), Work: f.t.TempDir(),
+		Tree: f.tree(c.Build.Commit), Output: f.t.TempDir(), Work: f.t.TempDir(),
 	}
 	if r := (fake.Runner{}).Build(f.t.Context(), job, io.Discard); r.Outcome != buildbtw.OutcomeBuilt {
 		f.t.Fatalf("the fake runner: %+v", r)
@@ -158,6 +158,28 @@ func (f *fixture) build(c *store.Claimed) {
 	}
 	if status, err := f.Publisher.Finish(f.t.Context(), c.Attempt.Lease, report); err != nil || status != buildbtw.StatusBuilt {
 		f.t.Fatalf("finish %s: %s, %v", c.Build.Pkgbase, status, err)
+	}
+}
+
+// tree returns a directory with the files of a commit.
+func (f *fixture) tree(commit string) string {
+	f.t.Helper()
+	dir := f.t.TempDir()
+	var archive bytes.Buffer
+	f.must(f.Mirror.Archive(f.t.Context(), commit, &archive))
+	r := tar.NewReader(&archive)
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			return dir
+		}
+		f.must(err)
+		if h.Typeflag != tar.TypeReg {
+			continue
+		}
+		text, err := io.ReadAll(r)
+		f.must(err)
+		f.must(os.WriteFile(filepath.Join(dir, filepath.Base(h.Name)), text, 0o600))
 	}
 }
 

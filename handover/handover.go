@@ -290,7 +290,7 @@ func (h *Handover) Advance(ctx context.Context) error {
 			}
 		}
 	}
-	return errors.Join(failures...)
+	return errors.Join(append(failures, h.observeAll(ctx))...)
 }
 
 func (h *Handover) rests(release int64) bool {
@@ -322,7 +322,7 @@ func (h *Handover) prepare(ctx context.Context, name string) error {
 	}
 	defer unlock()
 	t, err := h.Store.Target(ctx, name)
-	if err != nil {
+	if err != nil || t.Kind == buildbtw.TargetPkgctl {
 		return err
 	}
 	g, writing, err := h.Store.WritingGeneration(ctx, t.ID)

@@ -37,6 +37,9 @@ func (h *Handover) handOver(ctx context.Context, r store.ReleaseRow) error {
 	if err != nil {
 		return h.fail(ctx, r, err)
 	}
+	if t.Kind == buildbtw.TargetPkgctl {
+		return h.stage(ctx, t, r)
+	}
 	g, writing, err := h.Store.WritingGeneration(ctx, t.ID)
 	if err != nil {
 		return err
@@ -53,24 +56,9 @@ func (h *Handover) handOver(ctx context.Context, r store.ReleaseRow) error {
 		}
 		return h.write(ctx, t, g, pacmanrepo.NextGeneration{}) // a crash came after the pointer
 	}
-	h.refresh(ctx)
-	set, err := h.compute(ctx, r.FromTarget, r.Buildspace, r.Iteration, target)
-	if err != nil {
-		return h.fail(ctx, r, err)
-	}
-	if set.Digest != r.Digest {
-		return h.recheck(ctx, r, set, g, writing)
-	}
-	if err := shrinks(set); err != nil {
-		return h.fail(ctx, r, err)
-	}
-	add := added(set)
-	signatures, waits, err := h.signatures(ctx, r, add)
-	switch {
-	case err != nil:
-		return h.fail(ctx, r, err)
-	case waits:
-		return nil
+	set, add, signatures, ok, err := h.confirmed(ctx, r, g, writing)
+	if err != nil || !ok {
+		return err
 	}
 	g, err = h.Store.BeginGeneration(ctx, buildbtw.Generation{TargetID: t.ID, Parent: t.Generation, ReleaseID: r.ID, CreatedBy: r.ConfirmedBy})
 	if err != nil {
@@ -81,6 +69,28 @@ func (h *Handover) handOver(ctx context.Context, r store.ReleaseRow) error {
 		return nil
 	}
 	return h.abort(ctx, r, g, err)
+}
+
+// confirmed computes the set of a release once more, with the signatures of its files. It is
+// not ok when the release cannot be handed over now: then its state says why.
+func (h *Handover) confirmed(ctx context.Context, r store.ReleaseRow, g buildbtw.Generation, writing bool) (set catalog.Release, add []pacmanrepo.Adopted, signatures map[string][]byte, ok bool, err error) {
+	h.refresh(ctx)
+	set, err = h.compute(ctx, r.FromTarget, r.Buildspace, r.Iteration, r.Target)
+	if err != nil {
+		return set, nil, nil, false, h.fail(ctx, r, err)
+	}
+	if set.Digest != r.Digest {
+		return set, nil, nil, false, h.recheck(ctx, r, set, g, writing)
+	}
+	if err := shrinks(set); err != nil {
+		return set, nil, nil, false, h.fail(ctx, r, err)
+	}
+	add = added(set)
+	signatures, waits, err := h.signatures(ctx, r, add)
+	if err != nil {
+		return set, nil, nil, false, h.fail(ctx, r, err)
+	}
+	return set, add, signatures, !waits, nil
 }
 
 // refreshTime bounds how long a hand-over waits for the servers of the base repositories:
@@ -211,9 +221,12 @@ func (h *Handover) Withdraw(ctx context.Context, actor string, id int64, confirm
 	if r, err = h.Store.Release(ctx, id); err != nil {
 		return r, err
 	}
-	if r.State == buildbtw.ReleaseChecked || r.State == buildbtw.ReleaseSigning {
+	switch {
+	case r.State == buildbtw.ReleaseChecked || r.State == buildbtw.ReleaseSigning:
 		err = h.Store.EndRelease(ctx, actor, id, buildbtw.ReleaseWithdrawn, "Given up before it was handed over.")
-	} else {
+	case r.State == buildbtw.ReleaseWaiting:
+		err = h.giveUp(ctx, actor, r, confirmed)
+	default:
 		err = h.withdraw(ctx, actor, r, givers, confirmed)
 	}
 	if err != nil {
@@ -229,6 +242,9 @@ func (h *Handover) withdraw(ctx context.Context, actor string, r store.ReleaseRo
 	t, err := h.Store.Target(ctx, r.Target)
 	if err != nil {
 		return err
+	}
+	if t.Kind == buildbtw.TargetPkgctl {
+		return buildbtw.Conflict("the packages of release %d are in the repositories of the distribution, which buildbtw does not change; take them out with pkgctl db remove, or release the older commits with a higher pkgrel", r.ID)
 	}
 	now, err := h.shown(ctx, t)
 	if err != nil {

@@ -40,25 +40,11 @@ func (h *Handover) Signs(target string) bool {
 // files, by keys that are valid now. When some lack one, the release waits for signatures
 // from now on.
 func (h *Handover) signatures(ctx context.Context, r store.ReleaseRow, add []pacmanrepo.Adopted) (signed map[string][]byte, waits bool, err error) {
-	keys, err := h.acceptedKeys(r.Target)
-	if err != nil || keys == nil {
+	signed, err = h.validSignatures(ctx, r, add)
+	if err != nil || signed == nil {
 		return nil, false, err
 	}
-	var files []string
-	for _, a := range add {
-		for _, f := range a.Files {
-			files = append(files, f.SHA256)
-		}
-	}
-	have, err := h.Store.Signatures(ctx, files, keys.Valid(h.Now()))
-	if err != nil {
-		return nil, false, err
-	}
-	signed = map[string][]byte{}
-	for sha256, s := range have {
-		signed[sha256] = s.Packet
-	}
-	if !slices.ContainsFunc(files, func(f string) bool { return signed[f] == nil }) {
+	if !slices.ContainsFunc(digests(add), func(f string) bool { return signed[f] == nil }) {
 		return signed, false, nil
 	}
 	list, err := h.Generations.SigningFiles(ctx, add)

@@ -446,7 +446,7 @@ WHERE a.state = 'finished'
 CREATE TABLE targets (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     name       TEXT NOT NULL UNIQUE,
-    kind       TEXT NOT NULL CHECK (kind IN ('served', 'directory')),
+    kind       TEXT NOT NULL CHECK (kind IN ('served', 'directory', 'pkgctl')),
     path       TEXT NOT NULL,
     after      TEXT NOT NULL, -- name of the target that stands behind it; '': only the base does
     configured BOOLEAN NOT NULL, -- in the settings with which the server runs
@@ -456,7 +456,7 @@ CREATE TABLE targets (
 CREATE TABLE releases (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
     target_id    INTEGER NOT NULL REFERENCES targets (id),
-    state        TEXT NOT NULL CHECK (state IN ('checked', 'signing', 'handing-over', 'released', 'failed', 'withdrawn')),
+    state        TEXT NOT NULL CHECK (state IN ('checked', 'signing', 'handing-over', 'waiting', 'released', 'failed', 'withdrawn')),
     digest       TEXT NOT NULL, -- of the set: pkgbases, versions and files
     base         TEXT NOT NULL, -- digest of the base repositories that it was computed against
     generation   INTEGER NOT NULL, -- number of the target's generation that it was computed against
@@ -628,3 +628,19 @@ CREATE INDEX deliveries_waiting ON deliveries (channel, buildspace_id, id) WHERE
 CREATE INDEX deliveries_channel ON deliveries (channel, id);
 
 CREATE INDEX releases_iteration ON releases (iteration_id);
+
+CREATE TABLE release_files (
+    release_id   INTEGER NOT NULL REFERENCES releases (id) ON DELETE CASCADE,
+    name         TEXT NOT NULL,
+    pkgbase      TEXT NOT NULL,
+    pkgname      TEXT NOT NULL,
+    version      TEXT NOT NULL,
+    architecture TEXT NOT NULL, -- of the package; 'any' for all
+    repository   TEXT NOT NULL, -- that receives it
+    sha256       TEXT NOT NULL,
+    size         INTEGER NOT NULL,
+    build_id     INTEGER NOT NULL,
+    PRIMARY KEY (release_id, name)
+) WITHOUT ROWID;
+
+CREATE INDEX releases_waiting ON releases (id) WHERE state = 'waiting';

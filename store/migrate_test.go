@@ -90,6 +90,7 @@ func TestEveryColumnHasAField(t *testing.T) {
 	check("check_results", &[]CheckResult{})
 	check("signatures", &[]buildbtw.Signature{})
 	check("signing_files", &[]buildbtw.SigningFile{})
+	check("release_files", &[]buildbtw.ReleaseFile{})
 }
 
 func TestNewerDatabaseIsRefused(t *testing.T) {

@@ -101,7 +101,7 @@ func (s *Store) CreateRelease(ctx context.Context, actor string, r buildbtw.Rele
 		var other int64
 		err := t.get(ctx, &other, "same_release", args{"iteration": r.IterationID, "from": r.FromID, "target": r.TargetID})
 		if err == nil {
-			return buildbtw.Conflict("release %d of the same is being handed over; wait until it has ended", other)
+			return buildbtw.Conflict("release %d of the same is on its way; wait until it has ended, or give it up", other)
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
@@ -178,7 +178,8 @@ func (s *Store) ConfirmRelease(ctx context.Context, actor string, id int64, dige
 	return s.Release(ctx, id)
 }
 
-// RecheckRelease gives a release that was to be handed over the set that may go today. It has
+// RecheckRelease gives a release that was to be handed over, or waits for a repository, the
+// set that may go today. It has
 // to be confirmed again; r.Message says how the set has changed.
 func (s *Store) RecheckRelease(ctx context.Context, r buildbtw.Release, units []buildbtw.ReleaseUnit) error {
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
@@ -203,8 +204,8 @@ func (s *Store) RecheckRelease(ctx context.Context, r buildbtw.Release, units []
 	return nil
 }
 
-// EndRelease ends a release of which nothing is shown: as failed, or given up before it was
-// handed over. The message says why.
+// EndRelease ends a release of which no generation is shown: as failed, given up before it was
+// handed over, or as released where a repository of the distribution has it. The message says why.
 func (s *Store) EndRelease(ctx context.Context, actor string, id int64, state buildbtw.ReleaseState, message string) error {
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
 		r, err := t.release(ctx, id)
@@ -282,6 +283,8 @@ func (t *tx) recordRelease(ctx context.Context, actor string, id int64, state bu
 		words = fmt.Sprintf("Release %d to %s failed: %s", id, r.Target, r.Message)
 	case buildbtw.ReleaseHandingOver:
 		words = fmt.Sprintf("Release %d to %s: confirmed.", id, r.Target)
+	case buildbtw.ReleaseWaiting:
+		words = fmt.Sprintf("Release %d to %s: waits until its repository has the packages.", id, r.Target)
 	case buildbtw.ReleaseSigning:
 		words = fmt.Sprintf("Release %d to %s: waits for signatures.", id, r.Target)
 	default:

@@ -184,3 +184,46 @@ func TestTargetsOfBeforeAreKept(t *testing.T) {
 		t.Errorf("a generation that is not there: %v", err)
 	}
 }
+
+// TestOneReleaseOfATargetWaitsForTheRepository: guards of the states, and what is kept of it.
+func TestOneReleaseOfATargetWaitsForTheRepository(t *testing.T) {
+	t.Parallel()
+	db, target, r := releasing(t)
+	files := []buildbtw.ReleaseFile{{Name: "lib-2-1-any.pkg.tar.zst", Pkgbase: "lib", Pkgname: "lib", Version: "2-1", Architecture: "any", Repository: "extra", SHA256: strings.Repeat("0", 64), Size: 7, BuildID: 3}}
+	checked := create(t, db, r, false)
+	if err := db.WaitForRepository(t.Context(), checked.ID, files); buildbtw.KindOf(err) != buildbtw.KindConflict {
+		t.Errorf("what nobody confirmed waits: %v", err)
+	}
+	row := create(t, db, r, true)
+	if err := db.WaitForRepository(t.Context(), row.ID, files); err != nil {
+		t.Fatal(err)
+	}
+	got, err := db.ReleaseFiles(t.Context(), row.ID)
+	files[0].ReleaseID = row.ID
+	if d := cmp.Diff(files, got); d != "" || err != nil {
+		t.Errorf("files (-want +got, %v):\n%s", err, d)
+	}
+	if _, err := db.CreateRelease(t.Context(), "bob", r, nil, true); buildbtw.KindOf(err) != buildbtw.KindConflict {
+		t.Errorf("the same iteration twice: %v", err)
+	}
+	it := db.Iterate(t, db.NewBuildspace(t, "other"), storetest.Plan("app"))
+	other := r
+	other.IterationID = it.ID
+	next := create(t, db, other, true)
+	if err := db.WaitForRepository(t.Context(), next.ID, nil); buildbtw.KindOf(err) != buildbtw.KindConflict {
+		t.Errorf("two wait for one target: %v", err)
+	}
+	waiting, err := db.WaitingReleases(t.Context(), target.ID)
+	if err != nil || len(waiting) != 1 || waiting[0].ID != row.ID {
+		t.Errorf("%+v, %v", waiting, err)
+	}
+	if err := db.EndRelease(t.Context(), buildbtw.System, row.ID, buildbtw.ReleaseReleased, ""); err != nil {
+		t.Error(err)
+	}
+	if err := db.EndRelease(t.Context(), buildbtw.System, row.ID, buildbtw.ReleaseWithdrawn, ""); buildbtw.KindOf(err) != buildbtw.KindConflict {
+		t.Errorf("a released one is given up: %v", err)
+	}
+	if err := db.WaitForRepository(t.Context(), next.ID, nil); err != nil {
+		t.Errorf("the next one: %v", err)
+	}
+}

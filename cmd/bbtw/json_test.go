@@ -57,8 +57,9 @@ func commandLines() [][]string {
 		{"workers", "forget", "one"}, // is connected
 		{"reproduce", "work/lib"},
 		{"open", "--no-browser"},
-		{"release", "sign", "1"},     // there is none
-		{"release", "withdraw", "1"}, // there is none
+		{"release", "sign", "1"},             // there is none
+		{"release", "fetch", "1", "staging"}, // there is none
+		{"release", "withdraw", "1"},         // there is none
 		{"check", "stable"},
 		{"repo", "work"},
 		{"download", "work", "-d", "packages"},

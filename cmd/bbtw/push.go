@@ -212,8 +212,8 @@ func (f *pushFlags) find(ctx context.Context, name string, iteration int) (s pus
 		switch {
 		case err != nil:
 			return s, "", err
-		case r.State != "released":
-			return s, "", buildbtw.Conflict("release %s is %s; what was released is pushed", name, r.State)
+		case r.State != "released" && r.State != "waiting":
+			return s, "", buildbtw.Conflict("release %s is %s; what was released, or waits for its repository, is pushed", name, r.State)
 		case r.From != "":
 			return s, "", buildbtw.Conflict("release %s took what %s had; push the releases of the buildspaces that it came from", name, r.From)
 		}

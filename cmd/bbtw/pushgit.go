@@ -57,11 +57,6 @@ type pusher struct {
 	request bool // open merge requests where main is protected
 }
 
-// tagOf returns the tag of a version as pkgctl release makes it: git allows neither : nor ~.
-func tagOf(version string) string {
-	return strings.ReplaceAll(strings.Replace(version, ":", "-", 1), "~", ".")
-}
-
 // remoteOf fills in the template. Names of packages have nothing that means something else
 // to git or a shell.
 func remoteOf(template string, b api.Build) string {
@@ -81,7 +76,7 @@ func checkNames(b api.Build, tag string) error {
 // push pushes one build's commit and its tag. What was not done is told in the result; the
 // error is that of a context that ended.
 func (p *pusher) push(ctx context.Context, unit pushUnit) (pushed, error) {
-	done := pushed{Pkgbase: unit.Pkgbase, Version: unit.Version, Tag: tagOf(unit.Version), Outcome: pushFailed}
+	done := pushed{Pkgbase: unit.Pkgbase, Version: unit.Version, Tag: buildbtw.GitTag(unit.Version), Outcome: pushFailed}
 	detail, err := p.client.Build(ctx, unit.Build)
 	if err != nil {
 		done.Words = buildbtw.MessageOf(err)

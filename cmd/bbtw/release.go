@@ -26,7 +26,7 @@ type releaseFlags struct {
 func (a *app) releaseCommand() *cobra.Command {
 	f := releaseFlags{iteration: api.Latest}
 	cmd := &cobra.Command{
-		Use:   "release NAME | release --from TARGET | release why NAME/PKGBASE | release waive NAME … | release withdraw ID",
+		Use:   "release NAME | release --from TARGET | release why NAME/PKGBASE | release waive NAME … | release fetch ID DIR | release withdraw ID",
 		Short: "Release what can go to a target, and say why the rest cannot",
 		Long: `Computes which packages of a buildspace can go to a target together, so that no
 dependency there is left unmet and everything that can be installed now still can.
@@ -72,7 +72,7 @@ docs/release.md explains the rules.`,
 	cmd.Flags().StringVar(&f.from, "from", "", "release what this target has, in place of what a buildspace built")
 	a.completeFlag(cmd, "from", targetNames)
 	cli.Number(cmd.PersistentFlags(), &f.iteration, "iteration", api.Latest, 0, cli.Many, "number of the iteration (default: the latest)")
-	cmd.AddCommand(a.releaseWhyCommand(&f), a.waiveCommand(), a.releaseSignCommand(), a.pushCommand(&f.iteration), a.withdrawCommand())
+	cmd.AddCommand(a.releaseWhyCommand(&f), a.waiveCommand(), a.releaseSignCommand(), a.releaseFetchCommand(), a.pushCommand(&f.iteration), a.withdrawCommand())
 	return cmd
 }
 
@@ -226,7 +226,7 @@ func (a *app) release(ctx context.Context, c *api.Client, name string, f release
 	if err := a.printStoredRelease(stored); err != nil {
 		return err
 	}
-	if stored.State != "released" && stored.State != "signing" {
+	if stored.State != "released" && stored.State != "signing" && stored.State != "waiting" {
 		return fmt.Errorf("release %s is %s: %s", stored.ID, stored.State, plain(stored.Message))
 	}
 	return nil
@@ -267,6 +267,12 @@ func (a *app) printStoredRelease(r api.StoredRelease) error {
 		fmt.Fprintln(a.out, plain("release "+r.ID+": "+buildbtw.ReleasedWords(r.Packages, r.Target)))
 	case "signing":
 		fmt.Fprintln(a.out, plain("release "+r.ID+" to "+r.Target+" waits for signatures: bbtw release sign "+r.ID))
+	case "waiting":
+		words := "waits for the repository: bbtw release fetch " + r.ID + " DIR"
+		if p := r.InRepository; p != nil && p.There > 0 {
+			words = fmt.Sprintf("waits for the repository, which has %d of %d packages", p.There, p.Files)
+		}
+		fmt.Fprintln(a.out, plain("release "+r.ID+" to "+r.Target+" "+words))
 	default:
 		fmt.Fprintln(a.out, plain("release "+r.ID+" to "+r.Target+" is "+r.State))
 	}

@@ -119,6 +119,7 @@ func targetLines() []views.TargetLine {
 		{Name: "stable", Kind: buildbtw.TargetServed, Generation: 9, Packages: 4604, Since: since},
 		{Name: "testing", Kind: buildbtw.TargetServed, After: "stable", Generation: 2, Packages: 12, Since: since},
 		{Name: "mirror", Kind: buildbtw.TargetDirectory},
+		{Name: "extra-testing", Kind: buildbtw.TargetPkgctl},
 	}
 }
 

@@ -191,7 +191,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 
 // registerRelease adds the flags about what is released.
 func (f *serveFlags) registerRelease(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&f.targets, "target", []string{buildbtw.DefaultTarget}, "where packages are released to, as NAME[=served|directory:PATH][,after=OTHER][,check=KIND:MODE][,sign=required,keys=FILE]; served under /repo/target/NAME (repeatable)")
+	flags.StringArrayVar(&f.targets, "target", []string{buildbtw.DefaultTarget}, "where packages are released to, as NAME[=served|directory:PATH|pkgctl:HOST][,after=OTHER][,check=KIND:MODE][,sign=required,keys=FILE]; served under /repo/target/NAME; of pkgctl, for a distribution with dbscripts, also [,suffix=testing|staging][,new=REPOSITORY][,packagers=DOMAIN+…] (repeatable)")
 	flags.StringArrayVar(&f.checks, "check", nil, "KIND=blocking, KIND=shown or KIND=off: what a finding about built packages means, where --target does not say it for its own; kinds are in docs/release.md (repeatable; default: empty=blocking, all others shown)")
 	flags.StringVar(&f.signer, "signer", "", "who is asked to sign what targets with sign=required get: unix:SOCKET of buildbtw-signer, ssh:HOST, or command:PROGRAM (default: packagers do, with 'bbtw release sign')")
 }
@@ -335,7 +335,7 @@ func (f serveFlags) bases() ([]baserepo.Repo, error) {
 		if !ok || name == "" || address == "" {
 			return nil, cli.Usage(fmt.Errorf("cannot read --base-repo %q; write NAME=URL", s))
 		}
-		repos = append(repos, baserepo.Repo{Name: name, URL: address})
+		repos = append(repos, baserepo.Repo{Name: name, URL: address, Volatile: buildbtw.Unstabler(name, "")})
 	}
 	return repos, nil
 }
@@ -349,7 +349,7 @@ func (f serveFlags) releaseTargets() ([]buildbtw.Target, error) {
 			return nil, err
 		}
 		for _, base := range f.baseRepos {
-			if name, _, _ := strings.Cut(base, "="); name == t.Name {
+			if name, _, _ := strings.Cut(base, "="); name == t.Name && t.Kind != buildbtw.TargetPkgctl {
 				return nil, buildbtw.Invalid("target %s has the name of a base repository; pacman knows one of them only", t.Name)
 			}
 		}

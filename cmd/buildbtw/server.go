@@ -120,8 +120,12 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	targets, err := f.releaseTargets()
+	if err != nil {
+		return err
+	}
 	sources := catalog.New(catalog.Config{
-		Mirror: mirror, Store: s.store, Repos: repos, Bases: bases, Generations: generations, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: preferred(f.prefer), IgnoreArch: f.ignoreArch,
+		Mirror: mirror, Store: s.store, Repos: repos, Bases: bases, Generations: generations, Targets: targets, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: preferred(f.prefer), IgnoreArch: f.ignoreArch,
 		ConfirmAbove: f.confirmAbove, Checks: checks, TargetChecks: ofTargets, CommitURL: buildbtw.CommitURL(f.commitURL), GitLabURL: f.gitlab.url,
 	})
 	publisher := publish.New(publish.Config{Store: s.store, Repos: repos, Mirror: mirror, Log: s.log, Baseline: bases.Interfaces})
@@ -186,17 +190,13 @@ func (s *server) openMirror(ctx context.Context) (*gitmirror.Mirror, error) {
 
 // openTargets makes the targets of the settings those of the store.
 func (s *server) openTargets(ctx context.Context, sources *catalog.Catalog) (*handover.Handover, error) {
-	targets, err := s.flags.releaseTargets()
-	if err != nil {
-		return nil, err
-	}
 	signer, err := s.flags.releaseSigner()
 	if err != nil {
 		return nil, err
 	}
 	return handover.New(ctx, handover.Config{
 		Store: s.store, Catalog: sources, Generations: sources.Generations, Bases: sources.Bases, Architectures: s.flags.architectures,
-		Targets: targets, Signer: signer, Log: s.log, Now: time.Now,
+		Targets: sources.Targets, Signer: signer, Log: s.log, Now: time.Now,
 	})
 }
 

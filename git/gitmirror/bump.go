@@ -5,6 +5,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -63,10 +65,11 @@ func parseBumpRef(ref string) (o BumpsOf, ok bool) {
 	return o, ok && err == nil && o.ref() == ref
 }
 
-// Recipe describes how the pkgrel in a commit's PKGBUILD can be raised.
+// Recipe describes a commit's PKGBUILD, and how the pkgrel in it can be raised.
 type Recipe struct {
-	Fixed  error // why the pkgrel cannot be raised, in words that follow the name of the package; nil when it can
-	Pkgver bool  // it has a pkgver() function
+	Fixed  error  // why the pkgrel cannot be raised, in words that follow the name of the package; nil when it can
+	Pkgver bool   // it has a pkgver() function
+	SHA256 string // of the PKGBUILD, in hexadecimal digits; empty when it cannot be read
 }
 
 // maxRecipes bounds how many commits are known by their recipes: a distribution's,
@@ -94,6 +97,10 @@ func (m *Mirror) Recipes(ctx context.Context, commits []string) (map[string]Reci
 	for c, r := range read {
 		_, err := r.raise("1")
 		known := Recipe{Fixed: err, Pkgver: pkgrel.HasPkgver(r.pkgbuild.text)}
+		if r.pkgbuild.kind == "blob" {
+			sum := sha256.Sum256(r.pkgbuild.text)
+			known.SHA256 = hex.EncodeToString(sum[:])
+		}
 		if r.pkgbuild.kind != "" && !buildbtw.MayPass(err) { // else it may come
 			m.recipes.Put(c, known)
 		}

@@ -127,7 +127,7 @@ func (a *API) storedRelease(c *fiber.Ctx) error {
 	return a.sendRelease(c, r)
 }
 
-// editRelease confirms or withdraws a release.
+// editRelease confirms or withdraws a release, or looks whether it was handed over.
 func (a *API) editRelease(c *fiber.Ctx) error {
 	id, err := releaseID(c)
 	if err != nil {
@@ -149,8 +149,10 @@ func (a *API) editRelease(c *fiber.Ctx) error {
 		r, err = a.Handover.Confirm(c.UserContext(), a.User(c).Name, id, e.Digest)
 	case buildbtw.ReleaseWithdrawn:
 		r, err = a.Handover.Withdraw(c.UserContext(), a.User(c).Name, id, e.Confirmed)
+	case buildbtw.ReleaseReleased:
+		r, err = a.Handover.Look(c.UserContext(), id)
 	default:
-		return buildbtw.Invalid("a release cannot be made %.40q; ask for handing-over or withdrawn", e.State)
+		return buildbtw.Invalid("a release cannot be made %.40q; ask for handing-over, withdrawn or released", e.State)
 	}
 	if err != nil {
 		return err
@@ -171,6 +173,13 @@ func (a *API) sendRelease(c *fiber.Ctx, r store.ReleaseRow) error {
 			return err
 		}
 		wire.Signing = &api.SigningProgress{Files: p.Files, Signed: p.Signed}
+	}
+	if r.State == buildbtw.ReleaseWaiting {
+		p, err := a.Handover.InRepositories(c.UserContext(), r.ID)
+		if err != nil {
+			return err
+		}
+		wire.InRepository = &api.RepositoryProgress{Files: p.Files, There: p.There}
 	}
 	for _, u := range units {
 		if u.Goes {

@@ -189,6 +189,10 @@ func (a *API) releaseRoutes() []route {
 			may: buildbtw.User.MayChange, handler: a.putSignatures, body: api.Signatures{}, answer: api.SigningProgress{}, raw: true, time: finishTime,
 		},
 		{
+			method: "POST", path: "/releases/{id}/bundle", summary: "What a packager needs to hand a release over that waits for its repository; 409 when another set can go by now, with the difference in words",
+			may: buildbtw.User.MayChange, handler: a.releaseBundle, answer: api.ReleaseBundle{}, time: finishTime,
+		},
+		{
 			method: "GET", path: "/targets", summary: "Where packages are released to, in the order of the settings",
 			may: buildbtw.User.MayRead, handler: a.targets, answer: api.Page[api.Target]{},
 		},

@@ -28,10 +28,15 @@ func (a *API) wireTarget(t store.TargetRow) api.Target {
 	if a.Handover.Signs(t.Name) {
 		conf = pacmanrepo.SignedPacmanConf
 	}
-	return api.Target{
-		Name: t.Name, Kind: string(t.Kind), After: t.After, Generation: t.Generation, Packages: t.Packages, Since: t.Since,
-		PacmanConf: conf(t.Name, a.Settings.ServerURL, pacmanrepo.OfTarget(t.Name)), URL: a.page("targets", t.Name),
+	wire := api.Target{
+		Name: t.Name, Kind: string(t.Kind), After: t.After, Generation: t.Generation, Packages: t.Packages, Since: t.Since, URL: a.page("targets", t.Name),
 	}
+	if t.Kind == buildbtw.TargetPkgctl {
+		wire.Host = a.Handover.Host(t.Name)
+	} else {
+		wire.PacmanConf = conf(t.Name, a.Settings.ServerURL, pacmanrepo.OfTarget(t.Name))
+	}
+	return wire
 }
 
 // namedTarget returns the target that the path names.

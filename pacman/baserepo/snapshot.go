@@ -228,3 +228,26 @@ func (s *Snapshot) Versions(pkgbase string, pkgnames []string) []string {
 	slices.Sort(list)
 	return slices.Compact(list)
 }
+
+// Everything returns the packages of all repositories, also those that a repository before
+// theirs hides, in no order. They must not be changed.
+func (s *Snapshot) Everything() iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		for _, entries := range s.byName {
+			for _, e := range entries {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Named returns the packages of a name in all repositories, in their order. They must not be
+// changed.
+func (s *Snapshot) Named(name string) []*Entry { return s.byName[name] }
+
+// Repositories returns the names of the repositories, in their order.
+func (s *Snapshot) Repositories() []string {
+	return slices.SortedFunc(maps.Keys(s.order), func(a, b string) int { return s.order[a] - s.order[b] })
+}

@@ -231,6 +231,21 @@ func (r *Repos) PkgInfo(repository, architecture, file string) (*alpm.PkgInfo, e
 	return info, nil
 }
 
+// Head reads the .PKGINFO and .BUILDINFO of a package file in a repository, with the errors
+// of PkgInfo.
+func (r *Repos) Head(repository, architecture, file string) (alpm.Head, error) {
+	f, err := r.OpenFile(repository, architecture, file)
+	if err != nil {
+		return alpm.Head{}, err
+	}
+	defer f.Close()
+	head, err := alpm.ReadHead(f)
+	if err != nil {
+		return head, buildbtw.Invalid("%s of repository %s cannot be read: %w", file, repository, err)
+	}
+	return head, nil
+}
+
 // Stored is a package as a repository's database describes it.
 type Stored struct {
 	alpm.PkgInfo // what it depends on, provides, conflicts with and replaces; name, pkgbase, version and architecture

@@ -196,7 +196,7 @@ FROM releases
 WHERE coalesce(iteration_id, 0) = :iteration
   AND coalesce(from_id, 0) = :from
   AND target_id = :target
-  AND state IN ('signing', 'handing-over');
+  AND state IN ('signing', 'handing-over', 'waiting');
 
 -- name: supersede_checked
 -- What waits for a confirmation while another set of the same is asked for is given up.
@@ -234,7 +234,7 @@ SET state = 'checked',
     confirmed_by = '',
     confirmed_at = NULL
 WHERE id = :id
-  AND state = 'handing-over';
+  AND state IN ('handing-over', 'waiting');
 
 -- name: end_release
 -- The states from which it may come are those of buildbtw.ReleaseState.From.
