@@ -7,8 +7,9 @@ cd "$(dirname "$0")/.."
 go tool templ generate -log-level error
 go test ./store -run Schema -update >/dev/null
 infrastructure/inventory.sh licences
-go test -short . ./handlers/apiv1 ./cmd/bbtw ./cmd/buildbtw ./cmd/buildbtw-worker ./cmd/buildbtw-executor ./cmd/buildbtw-repo-updater ./cmd/buildbtw-signer \
+go test -short ./handlers/apiv1 ./cmd/bbtw ./cmd/buildbtw ./cmd/buildbtw-worker ./cmd/buildbtw-executor ./cmd/buildbtw-repo-updater ./cmd/buildbtw-signer \
 	-run ReferenceIsFresh -update >/dev/null
+go test ./handlers -run DocumentedMetrics -update-metrics >/dev/null
 
 if command -v npm >/dev/null; then
 	npm ci --silent --no-audit --no-fund --ignore-scripts
