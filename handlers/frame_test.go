@@ -19,9 +19,11 @@ import (
 	"buildbtw/git/gitmirror"
 	"buildbtw/handlers"
 	"buildbtw/handover"
+	"buildbtw/notify"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
 	"buildbtw/publish"
+	"buildbtw/retention"
 	"buildbtw/store"
 )
 
@@ -72,7 +74,17 @@ func newFrame(t testing.TB, change ...func(*handlers.Deps)) *frame {
 	must(t, err)
 	f.address = ln.Addr().String()
 	f.url = "http://" + f.address
+	quiet := slog.New(slog.DiscardHandler)
+	keeper := retention.New(retention.Config{
+		Store: db, Repos: f.repos, Generations: generations, Logs: logs, Policy: store.DefaultRetention(), Log: quiet, Now: time.Now,
+	})
+	notifier, err := notify.New(notify.Config{
+		Store: db, Log: quiet, Now: time.Now, HomeURL: f.url,
+		Describe: func(context.Context, string) (notify.Standing, error) { return notify.Standing{}, nil },
+	})
+	must(t, err)
 	deps := handlers.Deps{
+		Retention: keeper, Notifier: notifier,
 		Store: db, Forecasts: &progress.Forecasts{}, Publisher: publish.New(publish.Config{Store: db, Repos: f.repos, Mirror: mirror, Log: slog.New(slog.DiscardHandler)}), Sources: mirror, Repos: f.repos, Logs: logs,
 		Log: slog.New(slog.NewTextHandler(f.log, nil)), Wake: func() {}, LookAt: func(context.Context, string) error { return nil }, Now: time.Now, Auth: newAuth(db, time.Now, true),
 		Settings: buildbtw.ServerSettings{ServerURL: f.url, SingleUser: true, Lease: time.Minute, Version: "test"},

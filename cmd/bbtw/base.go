@@ -56,7 +56,8 @@ func (a *app) acceptBaseCommand() *cobra.Command {
 		Short: "Take a newer version of a base repository although it lost packages",
 		Example: `  bbtw base accept core
   bbtw base accept core --arch aarch64 --yes`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.complete(refusedNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client(cmd.Context())
 			if err != nil {

@@ -25,7 +25,7 @@ func TestFlagsHaveBounds(t *testing.T) {
 // here takes none, or something that nobody can know.
 func TestNamesAreCompleted(t *testing.T) {
 	t.Parallel()
-	without := []string{"auth token create", "auth token revoke", "release fetch", "release sign", "release withdraw"}
+	without := []string{"auth token create", "auth token revoke", "release fetch", "release sign", "release withdraw", "notify add", "notify replay"}
 	walk((&app{out: io.Discard, errors: io.Discard}).command(), func(c *cobra.Command, path string) {
 		takes := c.Runnable() && c.ValidateArgs([]string{"x"}) == nil || c.Runnable() && c.ValidateArgs([]string{"x", "y"}) == nil
 		if takes && c.ValidArgsFunction == nil && !slices.Contains(without, path) {

@@ -128,6 +128,19 @@ func targetNames(ctx context.Context, c *api.Client, _ string) ([]string, error)
 	return namesOf(list, func(t api.Target) string { return t.Name }), err
 }
 
+func channelNames(ctx context.Context, c *api.Client, _ string) ([]string, error) {
+	list, err := c.Channels(ctx)
+	return namesOf(list, func(n api.Channel) string { return n.ID }), err
+}
+
+// refusedNames lists the base repositories that lost so much that they are not believed.
+func refusedNames(ctx context.Context, c *api.Client, _ string) ([]string, error) {
+	list, err := c.RefusedBases(ctx)
+	names := namesOf(list, func(r api.RefusedBase) string { return r.Name })
+	slices.Sort(names)
+	return slices.Compact(names), err
+}
+
 func workerNames(ctx context.Context, c *api.Client, _ string) ([]string, error) {
 	list, err := c.Workers(ctx)
 	return namesOf(list, func(w api.Worker) string { return w.Name }), err

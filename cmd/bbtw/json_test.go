@@ -81,6 +81,8 @@ func commandLines() [][]string {
 		{"delete", "work#9", "--yes"}, // is not there
 		{"retention"},
 		{"retention", "orphans"},
+		{"base"},
+		{"base", "accept", "core"}, // is not there
 		{"follow", "work"},
 		{"mute", "work"},
 		{"notify", "add", "webhook", "https://127.0.0.1:1/"},

@@ -101,9 +101,10 @@ the address; 'bbtw notify confirm' takes it.`,
 // channelCommand is a command that does something to one channel.
 func (a *app) channelCommand(use, short string, args int, do func(cmd *cobra.Command, c *api.Client, args []string) error) *cobra.Command {
 	return &cobra.Command{
-		Use:   use,
-		Short: short,
-		Args:  cobra.ExactArgs(args),
+		Use:               use,
+		Short:             short,
+		Args:              cobra.ExactArgs(args),
+		ValidArgsFunction: a.complete(channelNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client(cmd.Context())
 			if err != nil {
@@ -195,6 +196,7 @@ func (a *app) notifyReplayCommand() *cobra.Command {
 		}
 		return a.tell(d, "Delivery %s will be sent again.\n", d.ID)
 	})
+	cmd.ValidArgsFunction = nil // it names a message
 	cmd.Long = "replay sends a message again that was delivered or given up, under the same id, by which receivers recognize one that they have. The ID is the number in 'bbtw notify deliveries'."
 	cmd.Example = "  bbtw notify replay 17"
 	return cmd

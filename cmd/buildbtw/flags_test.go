@@ -6,6 +6,7 @@ import (
 
 	"buildbtw/cmd/internal/cli"
 	"buildbtw/cmd/internal/cmdtest"
+	"buildbtw/store"
 )
 
 // No command takes a number, a time or a word that it cannot mean.
@@ -23,7 +24,7 @@ func TestTheAddressOfCommitsIsChecked(t *testing.T) {
 		"": true, "https://git.example.org/{source}/commit/{commit}": true, "https://git.example.org/{source}": false, "javascript:{commit}": false,
 	} {
 		f := serveFlags{sources: []string{"dir:" + t.TempDir()}, architectures: []string{"x86_64"}, commitURL: address}
-		f.gitlab.period, f.gitlab.maxPipelines = time.Minute, 1
+		f.gitlab.period, f.gitlab.maxPipelines, f.retention = time.Minute, 1, store.DefaultRetention()
 		if err := f.validate(); (err == nil) != good {
 			t.Errorf("%q: %v", address, err)
 		}

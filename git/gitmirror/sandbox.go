@@ -35,6 +35,9 @@ const (
 func (m *Mirror) sandboxed(ctx context.Context, dir string, command ...string) (*exec.Cmd, limit.Watch, error) {
 	watch := limit.Watch{Limits: m.limits, Dirs: []string{dir}}
 	box := m.bubblewrap(ctx)
+	if box == nil && ctx.Err() != nil { // time was over before it was known whether bubblewrap can be used
+		return nil, watch, context.Cause(ctx)
+	}
 	if box == nil {
 		return nil, watch, buildbtw.Unavailable("the .SRCINFO is missing, older than the PKGBUILD or of another version, and a PKGBUILD is only run in bubblewrap, which cannot be used here; commit a .SRCINFO (makepkg --printsrcinfo > .SRCINFO), or install bubblewrap and allow user namespaces")
 	}
