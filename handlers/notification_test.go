@@ -8,11 +8,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"buildbtw"
 	"buildbtw/handlers"
 	"buildbtw/notify"
 )
@@ -112,4 +114,26 @@ func TestPeopleFollowAndMuteABuildspaceOnItsPage(t *testing.T) {
 	s.sendForm(t, s.get(t, "/notifications", anna...), form, url.Values{}, anna).wantsStatus(t, http.StatusSeeOther)
 	s.get(t, "/buildspaces/lib", anna...).wants(t, box, "told nothing about this")
 	s.sendForm(t, page, form, url.Values{"choice": {"always"}}, anna).wantsStatus(t, http.StatusUnprocessableEntity)
+}
+
+func TestMessagesSayHowABuildspaceStands(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	failed, _ := s.failing(t)
+	got, err := s.app.Standing(t.Context(), "lib")
+	must(t, err)
+	if got.Iteration != 1 || got.URL != s.url+"/buildspaces/lib" || !strings.Contains(got.Summary, "1 failed") {
+		t.Errorf("%+v", got)
+	}
+	cause := got.Cause
+	if cause == nil || cause.URL != s.url+"/builds/"+strconv.FormatInt(failed.ID, 10) || !strings.HasPrefix(cause.Words, "app failed (x86_64)") || !strings.HasSuffix(cause.Words, "It blocks 1 build.") {
+		t.Errorf("the cause is %+v", cause)
+	}
+	s.db.NewBuildspace(t, "fresh")
+	if got, err := s.app.Standing(t.Context(), "fresh"); err != nil || got.Cause != nil || got.Iteration != 0 {
+		t.Errorf("without an iteration: %+v, %v", got, err)
+	}
+	if _, err := s.app.Standing(t.Context(), "nosuch"); buildbtw.KindOf(err) != buildbtw.KindNotFound {
+		t.Errorf("of none: %v", err)
+	}
 }
