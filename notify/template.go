@@ -48,17 +48,17 @@ func fill(t *template.Template, m Message) ([]byte, error) {
 	if err := t.Execute(&b, m); err != nil {
 		return nil, err
 	}
-	return b.Bytes(), nil
+	return b.text.Bytes(), nil
 }
 
 // limited is a buffer that takes at most maxBody bytes.
-type limited struct{ bytes.Buffer }
+type limited struct{ text bytes.Buffer }
 
 func (l *limited) Write(p []byte) (int, error) {
-	if l.Len()+len(p) > maxBody {
+	if l.text.Len()+len(p) > maxBody {
 		return 0, fmt.Errorf("the template makes more than %d bytes", maxBody)
 	}
-	return l.Buffer.Write(p)
+	return l.text.Write(p)
 }
 
 // sample is a message with everything that a template may show, and letters that JSON
