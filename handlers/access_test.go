@@ -60,6 +60,15 @@ func needOf(method, path string) need {
 		"GET /auth/cli": needAccount, "POST /auth/cli": needAccount, "GET /auth/device": needAccount, "POST /auth/device": needAccount, "POST /auth/device/answer": needAccount,
 		"POST /api/v1/logins": needNothing, "POST /api/v1/logins/finish": needNothing, // somebody allows them in a browser
 		"GET /api/v1/tokens": needTokens, "POST /api/v1/tokens": needTokens, "DELETE /api/v1/tokens/:id": needWholeAPI, "DELETE /api/v1/sessions/:id": needWholeAPI,
+		"GET /notifications": needTokens, "GET /api/v1/notifications/channels": needTokens, // own ones, or those of the server
+		"GET /api/v1/notifications/deliveries":  needAccount, // those of the server are for administrators
+		"POST /notifications/channels/:id/test": needTokens, "POST /notifications/deliveries/:id/replay": needTokens,
+		"POST /api/v1/notifications/channels/:id/test": needTokens, "POST /api/v1/notifications/deliveries/:id/replay": needTokens,
+		"POST /notifications/channels": needAccount, "POST /notifications/channels/:id/confirm": needAccount, "POST /notifications/channels/:id/remove": needAccount,
+		"POST /api/v1/notifications/channels": needAccount, "POST /api/v1/notifications/channels/:id/confirm": needAccount, "DELETE /api/v1/notifications/channels/:id": needAccount,
+		"POST /buildspaces/:name/follow": needAccount, "PUT /api/v1/buildspaces/:name/follow": needAccount, "GET /api/v1/buildspaces/:name/follow": needAccount,
+		"GET /api/v1/retention/orphans": needAdmin, "POST /api/v1/retention/remove-orphans": needAdmin,
+		"POST /base/:name/:architecture/accept": needAdmin, "POST /api/v1/base/:name/:architecture/accept": needAdmin,
 		"GET /api/v1/accounts": needAdmin, "POST /api/v1/accounts/:id/end-access": needAdmin, "GET /api/v1/audit": needAdmin,
 	}
 	switch {

@@ -96,6 +96,9 @@ func (a *App) iterationView(c *fiber.Ctx, name string, number int) (views.Iterat
 	} else {
 		v.CanChange = true
 	}
+	if v.Follow, err = a.followOf(c, row); err != nil {
+		return v, err
+	}
 	if number != 0 || row.Latest != nil {
 		if err := a.addIteration(c.UserContext(), &v, number, c.Context().QueryArgs().PeekMulti("fix")); err != nil {
 			return v, err

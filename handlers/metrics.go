@@ -32,6 +32,7 @@ type Metrics struct {
 	lost     prometheus.Counter
 	waited   prometheus.Histogram
 	database *prometheus.HistogramVec
+	tries    *prometheus.CounterVec
 
 	now scraped
 }
@@ -49,6 +50,7 @@ type scraped struct {
 	loopFailing, loopFailed, mirrorAge                       *prometheus.Desc
 	diskFree, diskSize, kept                                 *prometheus.Desc
 	connections, ready, info, scrapeFailure                  *prometheus.Desc
+	deliveries, deliveriesOldest                             *prometheus.Desc
 }
 
 // Kinds of metrics, as Prometheus calls them.
@@ -91,6 +93,9 @@ func NewMetrics() *Metrics {
 	m.now.kept = m.scraped(gauge, "buildbtw_disk_bytes", "What is kept on disk, by kind, measured once an hour. Files that several iterations have are counted once.", "kind")
 	m.now.ready = m.scraped(gauge, "buildbtw_ready", "1 when /api/v1/ready answers that the server can do its work, else 0.")
 	m.now.info = m.scraped(gauge, "buildbtw_build_info", "Always 1.", "version")
+	m.now.deliveries = m.scraped(gauge, "buildbtw_notifications_waiting", "Messages that have not arrived yet, to channels of the server or of people.", "channels")
+	m.now.deliveriesOldest = m.scraped(gauge, "buildbtw_notifications_oldest_seconds", "How long the oldest of them has waited; 0 when none waits.", "channels")
+	m.tries = m.counters("buildbtw_notification_tries_total", "Tries to send a message, by the kind of channel and how they ended: delivered, failed and to be tried again, or given-up.", "kind", "outcome")
 	m.now.scrapeFailure = m.scraped(gauge, "buildbtw_scrape_failed", "1 when the database could not be read for this answer, which then lacks what comes from it, else 0.")
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.begin()
@@ -112,6 +117,11 @@ func (m *Metrics) begin() {
 	}
 	for _, cause := range retryCauses() {
 		m.retries.WithLabelValues(string(cause))
+	}
+	for _, kind := range []buildbtw.ChannelKind{buildbtw.ChannelWebhook, buildbtw.ChannelMail, buildbtw.ChannelMatrix, buildbtw.ChannelHTTP} {
+		for _, status := range []buildbtw.DeliveryStatus{buildbtw.DeliveryDelivered, buildbtw.DeliveryWaiting, buildbtw.DeliveryGivenUp} {
+			m.tries.WithLabelValues(string(kind), tryOutcome(status))
+		}
 	}
 	for _, kind := range store.Timings() {
 		m.database.WithLabelValues(string(kind))
@@ -188,6 +198,19 @@ func (m *Metrics) Ended(outcome buildbtw.Outcome) { m.attempts.WithLabelValues(s
 
 // Leased implements store.Observer.
 func (m *Metrics) Leased(waited time.Duration) { m.waited.Observe(waited.Seconds()) }
+
+// Tried implements notify.Observer.
+func (m *Metrics) Tried(kind buildbtw.ChannelKind, status buildbtw.DeliveryStatus) {
+	m.tries.WithLabelValues(string(kind), tryOutcome(status)).Inc()
+}
+
+// tryOutcome says how a try ended that left a delivery with a status.
+func tryOutcome(status buildbtw.DeliveryStatus) string {
+	if status == buildbtw.DeliveryWaiting {
+		return "failed"
+	}
+	return string(status)
+}
 
 // Took implements store.Observer.
 func (m *Metrics) Took(kind store.Timing, took time.Duration) {
@@ -295,6 +318,16 @@ func (r *reading) database(all store.Statistics, now time.Time) {
 	}
 	for _, state := range workerStates() {
 		r.gauge(r.descs.workers, float64(states[state]), state)
+	}
+	for channels, server := range map[string]bool{"server": true, "people": false} {
+		waiting, oldest := 0, now
+		for _, d := range all.Deliveries {
+			if d.Server == server && d.Status == buildbtw.DeliveryWaiting {
+				waiting, oldest = d.Deliveries, d.Oldest
+			}
+		}
+		r.gauge(r.descs.deliveries, float64(waiting), channels)
+		r.gauge(r.descs.deliveriesOldest, max(now.Sub(oldest).Seconds(), 0), channels)
 	}
 	for file, bytes := range all.Bytes {
 		r.gauge(r.descs.databaseBytes, float64(bytes), file)

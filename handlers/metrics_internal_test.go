@@ -76,6 +76,8 @@ func TestMetricsCountWhatTheStoreTells(t *testing.T) {
 	m.Saved(buildbtw.CauseUnchanged, 6)
 	m.Ended(buildbtw.OutcomeStalled)
 	m.Leased(20 * time.Second)
+	m.Tried(buildbtw.ChannelMail, buildbtw.DeliveryWaiting)
+	m.Tried(buildbtw.ChannelMail, buildbtw.DeliveryGivenUp)
 	m.Took(store.TimingWait, 3*time.Millisecond)
 	families, err := m.registry.Gather()
 	if err != nil {
@@ -104,6 +106,7 @@ func TestMetricsCountWhatTheStoreTells(t *testing.T) {
 		"buildbtw_build_changes_total finished built 4", "buildbtw_build_changes_total lost pending 2", "buildbtw_build_changes_total retried pending 3",
 		"buildbtw_builds_saved_total cut-off 6", "buildbtw_builds_saved_total reuse 5",
 		"buildbtw_database_use_seconds wait 0.003", "buildbtw_dispatch_wait_seconds 20", "buildbtw_leases_lost_total 2",
+		"buildbtw_notification_tries_total mail failed 1", "buildbtw_notification_tries_total mail given-up 1",
 		"buildbtw_retries_total lost 2", "buildbtw_retries_total retried 3",
 	}
 	if !slices.Equal(got, want) {

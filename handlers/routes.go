@@ -30,6 +30,7 @@ func (a *App) routes(r *fiber.App, registerAPI func(fiber.Router)) {
 	r.Use(peopleOnly) // what follows
 	r.Get("/metrics", a.showMetrics)
 	a.accountPages(r)
+	a.notificationPages(r)
 	a.pages(r)
 	a.overlapPages(r)
 	a.iterationPages(r)
@@ -86,6 +87,18 @@ func (a *App) accountPages(r fiber.Router) {
 	r.Post("/admin/tokens", admin, a.createMachineToken)
 	r.Post("/admin/tokens/:id/end", admin, a.endAccess(a.revokeToken, "/admin"))
 	r.Post("/admin/accounts/:id/end", admin, a.endAccess(a.endAccountAccess, "/admin"))
+}
+
+// notificationPages registers where people choose how they are told about buildspaces.
+func (a *App) notificationPages(r fiber.Router) {
+	own, some := allow(buildbtw.User.MayOwnAccount), allow(buildbtw.User.MayManageTokens)
+	r.Get("/notifications", some, a.notificationsPage)
+	r.Post("/notifications/channels", own, a.addChannel)
+	r.Post("/notifications/channels/:id/confirm", own, a.confirmChannel)
+	r.Post("/notifications/channels/:id/remove", own, a.removeChannel)
+	r.Post("/notifications/channels/:id/test", some, a.testChannel)
+	r.Post("/notifications/deliveries/:id/replay", some, a.replayDelivery)
+	r.Post("/buildspaces/:name/follow", own, a.followBuildspace)
 }
 
 // pages registers the pages for people. Whoever may look may GET; the forms

@@ -22,7 +22,7 @@ import (
 	"buildbtw/store"
 )
 
-// Config has what a Notifier needs. All fields but Patience, Batch and Limit are required.
+// Config has what a Notifier needs. All fields but Observer, Patience, Batch and Limit are required.
 type Config struct {
 	Store    *store.Store
 	Settings Settings
@@ -31,11 +31,19 @@ type Config struct {
 
 	// Describe returns how a buildspace stands.
 	Describe func(ctx context.Context, buildspace string) (Standing, error)
-	HomeURL  string // of the server's pages, for tests
+	HomeURL  string   // of the server's pages, for tests
+	Observer Observer // for metrics; nil: nobody
 
 	Patience time.Duration // after which an iteration that cannot go on is blocked; 0: four hours
 	Batch    time.Duration // the turns of so long are one message; 0: a minute
 	Limit    time.Duration // of a try, at most 20 s; 0: these
+}
+
+// Observer is told of tries. Its method is called from many goroutines, and must not wait.
+type Observer interface {
+	// Tried says that a try over a channel of some kind left its delivery with a status:
+	// waiting when it failed and there will be another one.
+	Tried(kind buildbtw.ChannelKind, status buildbtw.DeliveryStatus)
 }
 
 // Notifier tells people about turns.
@@ -187,7 +195,11 @@ func (n *Notifier) try(ctx context.Context, id int64) (buildbtw.Delivery, error)
 func (n *Notifier) attempt(ctx context.Context, d buildbtw.Delivery) (buildbtw.Delivery, error) {
 	sending, cancel := context.WithTimeout(ctx, cmp.Or(n.Limit, tryTime))
 	defer cancel()
-	err := guard.Run(func() error { return n.send(sending, d) })
+	var kind buildbtw.ChannelKind
+	err := guard.Run(func() (err error) {
+		kind, err = n.send(sending, d)
+		return err
+	})
 	if err != nil && ctx.Err() != nil {
 		return d, ctx.Err() // the server stops; it is due again when the claim ends
 	}
@@ -205,36 +217,41 @@ func (n *Notifier) attempt(ctx context.Context, d buildbtw.Delivery) (buildbtw.D
 		}
 		n.Log.WarnContext(ctx, "a message did not arrive", "channel", d.Channel, "delivery", d.ID, "try", d.Tries, "status", d.Status, "error", d.Error)
 	}
+	if n.Observer != nil && kind != "" {
+		n.Observer.Tried(kind, d.Status)
+	}
 	return d, n.Store.EndTry(ctx, d)
 }
 
-// send finds the channel of a delivery and sends it there.
-func (n *Notifier) send(ctx context.Context, d buildbtw.Delivery) error {
+// send finds the channel of a delivery and sends it there. kind is that of the channel; empty
+// when nothing was sent because there is none.
+func (n *Notifier) send(ctx context.Context, d buildbtw.Delivery) (kind buildbtw.ChannelKind, err error) {
 	var m Message
 	if err := json.Unmarshal([]byte(d.Message), &m); err != nil {
-		return &failure{words: "the message cannot be read: " + err.Error(), permanent: true}
+		return "", &failure{words: "the message cannot be read: " + err.Error(), permanent: true}
 	}
-	to, err := n.senderOf(ctx, d)
+	kind, to, err := n.senderOf(ctx, d)
 	if err != nil {
-		return err
+		return kind, err
 	}
-	return to.send(ctx, m)
+	return kind, to.send(ctx, m)
 }
 
-func (n *Notifier) senderOf(ctx context.Context, d buildbtw.Delivery) (sender, error) {
+func (n *Notifier) senderOf(ctx context.Context, d buildbtw.Delivery) (buildbtw.ChannelKind, sender, error) {
 	if d.ChannelID == nil {
 		for _, c := range n.channels {
 			if c.Name == d.Channel {
-				return c.sender, nil
+				return c.Kind, c.sender, nil
 			}
 		}
-		return nil, &failure{words: "the server has no channel of this name any more", permanent: true}
+		return "", nil, &failure{words: "the server has no channel of this name any more", permanent: true}
 	}
 	c, err := n.Store.ChannelByID(ctx, *d.ChannelID)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	return n.senderTo(c)
+	to, err := n.senderTo(c)
+	return c.Kind, to, err
 }
 
 // senderTo returns the sender for a person's channel.

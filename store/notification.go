@@ -365,18 +365,32 @@ func (q *Reader) Deliveries(ctx context.Context, account int64, cursor string, l
 	return rows, next, nil
 }
 
-// DeliveryCounts returns the number of deliveries by status.
-func (q *Reader) DeliveryCounts(ctx context.Context) (map[buildbtw.DeliveryStatus]int, error) {
+// DeliveryCount is how many deliveries have a status.
+type DeliveryCount struct {
+	Server     bool // to the server's channels; else to people's
+	Status     buildbtw.DeliveryStatus
+	Deliveries int
+	Oldest     time.Time // when the first of them was made
+}
+
+// DeliveryCounts counts the deliveries that are remembered.
+func (q *Reader) DeliveryCounts(ctx context.Context) ([]DeliveryCount, error) {
 	var rows []struct {
+		Server     bool                    `bun:"server"`
 		Status     buildbtw.DeliveryStatus `bun:"status"`
 		Deliveries int                     `bun:"deliveries"`
+		Oldest     string                  `bun:"oldest"` // an expression has no type by which the driver would read a time
 	}
 	if err := q.list(ctx, &rows, "delivery_counts", nil); err != nil {
 		return nil, fmt.Errorf("count deliveries: %w", err)
 	}
-	counts := map[buildbtw.DeliveryStatus]int{}
+	counts := make([]DeliveryCount, 0, len(rows))
 	for _, r := range rows {
-		counts[r.Status] = r.Deliveries
+		oldest, err := time.Parse(writtenTime, r.Oldest)
+		if err != nil {
+			return nil, fmt.Errorf("the time since which deliveries are %s: %w", r.Status, err)
+		}
+		counts = append(counts, DeliveryCount{r.Server, r.Status, r.Deliveries, oldest})
 	}
 	return counts, nil
 }

@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,9 +65,47 @@ func TestOldDeliveriesAreRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 		counts, err := db.DeliveryCounts(t.Context())
-		if got := counts[buildbtw.DeliveryDelivered] + counts[buildbtw.DeliveryWaiting]; err != nil || got != want {
+		got := 0
+		for _, c := range counts {
+			got += c.Deliveries
+			if want := storetest.Start(); !c.Server || c.Status == buildbtw.DeliveryWaiting && !c.Oldest.Equal(want) {
+				t.Errorf("%+v, want deliveries to the server's channels, the oldest of which waits since %s", c, want)
+			}
+		}
+		if err != nil || got != want {
 			t.Errorf("%d deliveries are left, want %d; %v", got, want, err)
 		}
 		db.Clock.Advance(31 * 24 * time.Hour)
+	}
+}
+
+// A try is begun once, however many begin it at the same time; the next one when its time
+// has come.
+func TestADeliveryIsClaimedOnce(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	d, err := db.AddDelivery(t.Context(), store.NewDelivery{MessageID: "m", Channel: "ops", Message: "{}"}, db.Clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for try := 2; try <= 3; try++ {
+		var claimed atomic.Int64
+		var group sync.WaitGroup
+		for range 4 {
+			group.Go(func() {
+				row, ok, err := db.ClaimDelivery(t.Context(), d.ID, db.Clock.Now().Add(time.Minute))
+				if err != nil || ok && row.Tries != try {
+					t.Errorf("try %d: %+v, %v", try, row, err)
+				}
+				if ok {
+					claimed.Add(1)
+				}
+			})
+		}
+		group.Wait()
+		if claimed.Load() != 1 {
+			t.Errorf("try %d was begun %d times", try, claimed.Load())
+		}
+		db.Clock.Advance(time.Minute)
 	}
 }

@@ -14,7 +14,10 @@ type Statistics struct {
 	Builds  buildbtw.Counts // of the latest iterations of active buildspaces
 	Queues  []QueueLength   // of the architectures for which builds wait
 	Workers []WorkerRow
-	Bytes   map[string]int64 // of the database's files: database, wal
+
+	Deliveries []DeliveryCount
+
+	Bytes map[string]int64 // of the database's files: database, wal
 }
 
 // QueueLength is how many builds could be handed out for an architecture.
@@ -54,7 +57,10 @@ func (s *Store) Statistics(ctx context.Context) (Statistics, error) {
 			}
 			all.Queues = append(all.Queues, QueueLength{l.Architecture, l.Builds, oldest})
 		}
-		all.Workers, err = q.Workers(ctx)
+		if all.Workers, err = q.Workers(ctx); err != nil {
+			return err
+		}
+		all.Deliveries, err = q.DeliveryCounts(ctx)
 		return err
 	})
 	if err != nil {

@@ -38,7 +38,7 @@ func stories(s views.Shell) []story {
 	var all []story
 	for _, group := range [][]story{
 		homeStories(s, reader), formStories(s), iterationStories(s, reader),
-		graphStories(), pictureStories(s), buildStories(s), logStories(s), listStories(s), searchStories(s),
+		graphStories(), pictureStories(s), buildStories(s), logStories(s), listStories(s), searchStories(s), notificationStories(s),
 	} {
 		all = append(all, group...)
 	}

@@ -96,6 +96,7 @@ func (s *server) openNotifier() (*notify.Notifier, error) {
 	}
 	return notify.New(notify.Config{
 		Store: s.store, Settings: settings, Log: s.log, Now: time.Now, Patience: s.flags.notify.patience,
+		Observer: s.metrics,
 		HomeURL:  strings.TrimRight(s.flags.publicURL, "/"),
 		Describe: func(ctx context.Context, name string) (notify.Standing, error) { return s.app.Standing(ctx, name) },
 	})

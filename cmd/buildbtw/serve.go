@@ -187,6 +187,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	f.oidc.register(flags)
 	f.notify.register(flags)
 	cli.Secret(flags, "gitlab-token", "gitlab-webhook-secret", "oidc-client-secret", "session-key", "smtp-password", "matrix-token")
+	cli.SecretPaths(flags, "notify")
 }
 
 // registerRelease adds the flags about what is released.

@@ -25,6 +25,7 @@ WHERE e.id > :after
 GROUP BY e.iteration_id;
 
 -- name: turned_releases
+-- What went from one target to another is of no buildspace, and no turn.
 SELECT
     e.id AS number,
     e.at,
@@ -36,6 +37,7 @@ FROM events AS e
 WHERE e.id > :after
   AND e.id <= :until
   AND e.kind = 'iteration'
+  AND e.iteration_id IS NOT NULL
   AND e.cause IN ('handed-over', 'withdrawn')
 ORDER BY e.id;
 
@@ -264,11 +266,14 @@ ORDER BY d.id DESC
 LIMIT :limit;
 
 -- name: delivery_counts
+-- Those to the server's channels apart from those to people's.
 SELECT
+    channel_id IS NULL AS server,
     status,
-    count(*) AS deliveries
+    count(*) AS deliveries,
+    min(created_at) AS oldest
 FROM deliveries
-GROUP BY status;
+GROUP BY 1, 2;
 
 -- name: prune_deliveries
 -- What has ended, but for the newest of each channel.

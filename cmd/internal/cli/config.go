@@ -16,6 +16,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/pflag"
 
+	"buildbtw"
 	"buildbtw/internal/editdistance"
 )
 
@@ -39,6 +40,27 @@ func Secret(flags *pflag.FlagSet, names ...string) {
 	for _, name := range names {
 		annotate(flags.Lookup(name), secret, "true")
 	}
+}
+
+// secretPath marks flags with options url=URL of which only the part up to the host is shown.
+const secretPath = "secret-path"
+
+// SecretPaths marks lists of NAME=KIND,url=URL whose addresses are secrets after the host.
+func SecretPaths(flags *pflag.FlagSet, names ...string) {
+	for _, name := range names {
+		annotate(flags.Lookup(name), secretPath, "true")
+	}
+}
+
+// withoutPaths hides what comes after the host in the options url=URL of a value.
+func withoutPaths(value string) string {
+	options := strings.Split(value, ",")
+	for i, option := range options {
+		if address, ok := strings.CutPrefix(option, "url="); ok {
+			options[i] = "url=" + buildbtw.ShownAddress(buildbtw.ChannelWebhook, address)
+		}
+	}
+	return strings.Join(options, ",")
 }
 
 func annotate(f *pflag.Flag, key, value string) {
@@ -247,6 +269,9 @@ func sourceOf(f *pflag.Flag) string {
 func masked(f *pflag.Flag, value string) string {
 	if value != "" && len(f.Annotations[secret]) > 0 {
 		return "(hidden)"
+	}
+	if len(f.Annotations[secretPath]) > 0 {
+		return withoutPaths(value)
 	}
 	at := strings.Index(value, "://")
 	if at < 0 {

@@ -153,6 +153,30 @@ func TestASecretIsNotLeftWhereOthersRead(t *testing.T) {
 	}
 }
 
+func TestAddressesOfChannelsAreShownUpToTheHost(t *testing.T) {
+	t.Parallel()
+	var list []string
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	flags.StringArrayVar(&list, "notify", nil, "channels")
+	SecretPaths(flags, "notify")
+	for _, value := range []string{
+		"ops=webhook,url=https://u:hush@hooks.test/hush?token=hush,secret-file=/etc/x", "chat=http,method=PUT,url=https://chat.test?hush", "list=mail,to=a@lists.test",
+	} {
+		if err := flags.Set("notify", value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := Settings(flags)
+	if err != nil || strings.Contains(text, "hush") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	for _, want := range []string{"ops=webhook,url=https://hooks.test/…,secret-file=/etc/x", "chat=http,method=PUT,url=https://chat.test/…", "list=mail,to=a@lists.test"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is not shown in\n%s", want, text)
+		}
+	}
+}
+
 // What Settings prints can be read again, and has no secret in it.
 func TestSettingsAreAConfig(t *testing.T) {
 	t.Parallel()
