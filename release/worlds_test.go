@@ -236,12 +236,12 @@ func worlds() []world {
 		{
 			name: "testing has it already, built otherwise", goes: "a", // its users keep theirs
 			views: twoTargets(pkgs("a 2-1 d:b<2", "v 1-1 d:a"), "a 1-1", "b 1-1"), units: toStable("a 2-1", "b 2-1"),
-			why: map[string]string{"b": "a 2-1 in the repositories needs b<2, which would be gone, and was not rebuilt"},
+			why: map[string]string{"b": "a 2-1 of testing needs b<2, which would be gone; release what replaces it to testing first"},
 		},
 		{
 			name: "it would break users of testing only", goes: "ok",
 			views: twoTargets(pkgs("u 2-1 d:lib.so=1-64"), "lib 1-1 p:lib.so=1-64", "ok 1-1"), units: toStable("lib 2-1 p:lib.so=2-64", "ok 2-1"),
-			why: map[string]string{"lib": "u 2-1 in the repositories needs lib.so=1-64, which would be gone, and was not rebuilt"}, roots: map[string]string{"lib": "u"},
+			why: map[string]string{"lib": "u 2-1 of testing needs lib.so=1-64, which would be gone; release what replaces it to testing first"}, roots: map[string]string{"lib": "u"},
 		},
 		{
 			name: "what only testing has does not help users of stable", goes: "",
