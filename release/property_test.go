@@ -3,6 +3,7 @@ package release_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -282,6 +283,33 @@ func (n *naive) superseded(p there, before, after []there) bool {
 	})
 }
 
+// apart returns the pairs of names that conflict once a set is released, and did not before.
+func (n *naive) apart(set []int) []string {
+	pairs := map[string]bool{}
+	for v := range n.views {
+		before, after := n.after(nil, v), n.after(set, v)
+		able := installableIn(before)
+		beside := func(list []there, one, other string) (both, good bool) {
+			i := slices.IndexFunc(list, func(p there) bool { return p.Name == one })
+			j := slices.IndexFunc(list, func(p there) bool { return p.Name == other })
+			if i < 0 || j < 0 {
+				return false, false
+			}
+			return true, !conflicts(list[i].Package, list[j].Package) && !conflicts(list[j].Package, list[i].Package)
+		}
+		for one := range able {
+			for other := range able {
+				_, good := beside(before, one, other)
+				both, now := beside(after, one, other)
+				if one < other && good && both && !now {
+					pairs[one+" and "+other] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(pairs))
+}
+
 // largest returns the size of the largest safe set, and how many there are.
 func (n *naive) largest() (size, many int) {
 	for bits := range 1 << len(n.candidates) {
@@ -429,6 +457,16 @@ func compare(views []release.View, units []release.Unit) (many int, err error) {
 	}
 	if len(set) != size || r.AtMost != size || !r.Proven {
 		return many, fmt.Errorf("%v go, at most %d, proven %v; the largest set has %d units", r.Goes, r.AtMost, r.Proven, size)
+	}
+	var apart []string
+	for _, a := range r.Apart {
+		one, _, _ := strings.Cut(a.One, " ")
+		other, _, _ := strings.Cut(a.Other, " ")
+		apart = append(apart, min(one, other)+" and "+max(one, other))
+	}
+	slices.Sort(apart)
+	if want := n.apart(set); !slices.Equal(apart, want) || r.AllApart != len(want) {
+		return many, fmt.Errorf("%v go; apart are %v, want %v", r.Goes, apart, want)
 	}
 	for _, h := range r.Held {
 		if h.Reason() == "" || h.Root == "" || strings.Contains(h.Reason(), "  ") {

@@ -173,6 +173,7 @@ func (q *question) result(s *solver, atMost int) *Result {
 	q.changesets(s, r)
 	q.waysOut(s, r)
 	q.leaves(s, r)
+	q.apart(s, r)
 	return r
 }
 
