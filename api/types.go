@@ -638,6 +638,8 @@ type Release struct {
 	Changesets    []ReleaseChange `json:"changesets"` // those that are held
 	WaysOut       []WayOut        `json:"ways_out"`   // the one that frees most first
 	Leaves        []LeavingName   `json:"leaves"`     // packages that nothing takes the place of
+	Apart         []Apart         `json:"apart"`      // pairs that cannot be installed together any more, by name; at most 100
+	AllApart      int             `json:"all_apart"`  // how many there are
 	Waivers       []Waiver        `json:"waivers"`    // that were taken into account, oldest first
 
 	LinksUnknown int `json:"links_unknown"` // packages of the base of which it is not known what their programs link with
@@ -726,6 +728,23 @@ type LeavingName struct {
 	Pkgbase    string `json:"pkgbase"`
 	View       string `json:"view"`
 	ReplacedBy string `json:"replaced_by,omitempty"`
+}
+
+// Apart is two packages that could be installed together before, and conflict after the release.
+type Apart struct {
+	View     string `json:"view"`
+	One      string `json:"one"` // name and version of a new package
+	Other    string `json:"other"`
+	Replaces bool   `json:"replaces"` // one of them replaces the other, so that machines that have both get that one
+}
+
+// Words returns what conflicts as a line.
+func (a Apart) Words() string {
+	line := a.One + " and " + a.Other + " (" + a.View + ")"
+	if a.Replaces {
+		line += ": one replaces the other"
+	}
+	return line
 }
 
 // HeldWork is the work that cannot be done because of one build, directly or

@@ -10,6 +10,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/handover"
+	"buildbtw/scheduler/schedulertest"
 	"buildbtw/store"
 )
 
@@ -205,5 +206,85 @@ func TestACrashWhilePackagesMoveIsRolledForward(t *testing.T) {
 		if !crashed {
 			return
 		}
+	}
+}
+
+// TestUsersOfTestingCountForStable: they have its packages before those of stable, so that another
+// version is hidden from them, and what theirs need must stay.
+func TestUsersOfTestingCountForStable(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.restart(twoTargets()...)
+	f.must(f.Advance(t.Context()))
+	f.Push(t, "app", schedulertest.Srcinfo("app", "2", "lib<2"))
+	f.iterate("lib", "1.1")
+	_, err := f.Store.AddWaivers(t.Context(), "alice", "work", []buildbtw.Waiver{{Kind: buildbtw.WaiverHold, Name: "lib", Reason: "not yet"}})
+	f.must(err)
+	f.test()
+	if tested, _ := f.has("testing"); !maps.Equal(tested, map[string]string{"app": "2-1"}) {
+		t.Fatalf("testing has %v", tested)
+	}
+	waivers, err := f.Store.Waivers(t.Context(), "work")
+	f.must(err)
+	f.must(f.Store.RemoveWaiver(t.Context(), "alice", "work", waivers[0].ID))
+	set, err := f.Catalog.Release(t.Context(), "work", 0, "stable")
+	f.must(err)
+	if !slices.Equal(set.Goes, []string{"app", "lib"}) {
+		t.Errorf("what testing has in the same version goes, too: %v go, and %+v is held", set.Goes, set.Held)
+	}
+	f.iterate("lib", "2")
+	set, err = f.Catalog.Release(t.Context(), "work", 0, "stable")
+	f.must(err)
+	reasons := map[string]string{}
+	for _, h := range set.Held {
+		reasons[h.Pkgbase] = h.Reason()
+	}
+	if want := map[string]string{
+		"app": "app 2-2 would be hidden: in testing, x86_64 testing has 2-1, and comes first",
+		"lib": "app 2-1 of testing needs lib<2, which would be gone; release what replaces it to testing first",
+	}; len(set.Goes) != 0 || !maps.Equal(reasons, want) {
+		t.Errorf("%v go; %v", set.Goes, reasons)
+	}
+	if _, err := f.Create(t.Context(), "alice", handover.Wish{Buildspace: "work", Target: "stable"}); buildbtw.KindOf(err) != buildbtw.KindConflict {
+		t.Errorf("released all the same: %v", err)
+	}
+	f.restart(twoTargets()[:1]...) // without testing lib breaks nobody
+	f.must(f.Advance(t.Context()))
+	set, err = f.Catalog.Release(t.Context(), "work", 0, "stable")
+	f.must(err)
+	if !slices.Equal(set.Goes, []string{"lib"}) {
+		t.Errorf("for users of stable alone: %v go, and %+v is held", set.Goes, set.Held)
+	}
+}
+
+// TestPackagesMoveToADirectory has a target elsewhere take them.
+func TestPackagesMoveToADirectory(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	targets := twoTargets()
+	targets[0].Kind, targets[0].Path = buildbtw.TargetDirectory, t.TempDir()
+	f.restart(targets...)
+	f.must(f.Advance(t.Context()))
+	f.test()
+	there := func() map[string]string {
+		t.Helper()
+		versions := map[string]string{}
+		for name, d := range readDatabase(t, filepath.Join(targets[0].Path, "os", "x86_64", "stable.db.tar.zst")) {
+			_, err := os.Stat(filepath.Join(targets[0].Path, "os", "x86_64", d.one("FILENAME")))
+			f.must(err)
+			versions[name] = d.one("VERSION")
+		}
+		return versions
+	}
+	all := map[string]string{"app": "1-1", "lib": "1-1"}
+	row := f.beginMove()
+	f.must(f.Advance(t.Context()))
+	if tested, _ := f.has("testing"); len(tested) != 0 || !maps.Equal(there(), all) {
+		t.Errorf("moved: testing has %v, the directory %v", tested, there())
+	}
+	_, err := f.Withdraw(t.Context(), "bob", row.ID, true)
+	f.must(err)
+	if tested, _ := f.has("testing"); !maps.Equal(tested, all) || len(there()) != 0 {
+		t.Errorf("withdrawn: testing has %v, the directory %v", tested, there())
 	}
 }

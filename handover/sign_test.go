@@ -261,3 +261,48 @@ func TestKeysThatCannotBeRead(t *testing.T) {
 	s.must(s.Advance(t.Context()))
 	s.wants(r.ID, buildbtw.ReleaseSigning)
 }
+
+// TestSignaturesMoveWithTheirPackages: what testing has signed goes to stable without another one,
+// as long as stable accepts the key.
+func TestSignaturesMoveWithTheirPackages(t *testing.T) {
+	t.Parallel()
+	s := newSigned(t)
+	targets := twoTargets()
+	targets[0].Keys, targets[1].Keys = s.keys, s.keys
+	s.restart(targets...)
+	s.Now = time.Now
+	s.must(s.Advance(t.Context()))
+	set, err := s.Catalog.Release(t.Context(), "work", 0, "testing")
+	s.must(err)
+	row, err := s.Create(t.Context(), "alice", handover.Wish{Buildspace: "work", Target: "testing", Digest: set.Digest})
+	s.must(err)
+	s.must(s.Advance(t.Context()))
+	l, err := s.SigningList(t.Context(), row.ID)
+	s.must(err)
+	_, err = s.AddSignatures(t.Context(), "bob", row.ID, s.sign(s.key, l))
+	s.must(err)
+	s.must(s.Advance(t.Context()))
+	s.wants(row.ID, buildbtw.ReleaseReleased)
+
+	other := s.gpg.Key("ed25519", "0")
+	s.accept(other) // another key is asked for by now
+	refused := s.beginMove()
+	s.must(s.Advance(t.Context()))
+	s.wants(refused.ID, buildbtw.ReleaseSigning)
+	_, err = s.Withdraw(t.Context(), "alice", refused.ID, true)
+	s.must(err)
+	s.accept(s.key, other)
+	moved := s.beginMove()
+	s.must(s.Advance(t.Context()))
+	s.wants(moved.ID, buildbtw.ReleaseReleased)
+	for _, f := range l.Files {
+		if words, by := s.gpg.Status([]byte(s.content(f.Name)), []byte(s.content(f.Name+".sig"))); by != s.key {
+			t.Errorf("gpg says of %s: %v", f.Name, words)
+		}
+	}
+	for name, d := range readDatabase(t, filepath.Join(s.dir, "targets", "stable", "current", "os", "x86_64", "stable.db.tar.zst")) {
+		if d.one("PGPSIG") == "" {
+			t.Errorf("the database has no signature of %s", name)
+		}
+	}
+}

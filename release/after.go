@@ -5,7 +5,8 @@ import "slices"
 // After returns the base as it is once units have been released: their packages are there,
 // and what they replace, by pkgbase or pkgname, is gone. A package goes to the repository
 // that its unit names, else to the one that has its pkgbase or its name now, a new one to
-// the last. Units that are not ready change nothing.
+// the last. What stands before the repository that a unit names stays. Units that are not
+// ready change nothing.
 func (b *Base) After(units []Unit) *Base {
 	views := make([]View, len(b.views))
 	for i, v := range b.views {
@@ -15,24 +16,29 @@ func (b *Base) After(units []Unit) *Base {
 }
 
 func (v *view) after(units []Unit) View {
-	bases, names := map[string]bool{}, map[string]bool{}
+	bases, names := map[string]int{}, map[string]int{} // with the first repository from which they go
 	for _, u := range units {
 		if u.NotReady != "" {
 			continue
 		}
-		bases[u.Pkgbase] = true
+		bases[u.Pkgbase] = v.receiver(u)
 		for _, p := range u.Packages {
 			if v.has(p) {
-				names[p.Name] = true
+				names[p.Name] = v.receiver(u)
 			}
 		}
+	}
+	goes := func(p Package, r int) bool {
+		from, ok := bases[p.Base]
+		first, named := names[p.Name]
+		return ok && r >= from || named && r >= first
 	}
 	out := View{Name: v.Name, Architecture: v.Architecture, Repositories: make([]Repository, len(v.Repositories))}
 	home := map[string]int{} // the repository that receives a pkgbase or a name
 	for r, repository := range v.Repositories {
 		out.Repositories[r].Name = repository.Name
 		for _, p := range repository.Packages {
-			if !bases[p.Base] && !names[p.Name] {
+			if !goes(p, r) {
 				continue
 			}
 			for _, key := range []string{"base " + p.Base, "name " + p.Name} {
@@ -41,7 +47,7 @@ func (v *view) after(units []Unit) View {
 				}
 			}
 		}
-		out.Repositories[r].Packages = slices.DeleteFunc(slices.Clone(repository.Packages), func(p Package) bool { return bases[p.Base] || names[p.Name] })
+		out.Repositories[r].Packages = slices.DeleteFunc(slices.Clone(repository.Packages), func(p Package) bool { return goes(p, r) })
 	}
 	if len(out.Repositories) == 0 {
 		out.Repositories = []Repository{{}}

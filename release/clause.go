@@ -34,14 +34,21 @@ type question struct {
 }
 
 // replacer returns the unit that takes the place of a package of a view, going; -1 for none.
-func (q *question) replacer(p *Package) int32 {
-	if k, ok := q.index[linkPrefix+p.Name]; ok { // it is to be dropped
-		return k
+// A package of a repository before the one that receives the unit stays.
+func (q *question) replacer(v *view, n *node) int32 {
+	k, ok := q.index[linkPrefix+n.Name] // it is to be dropped
+	if !ok {
+		k, ok = q.index[n.Base]
 	}
-	if k, ok := q.index[p.Base]; ok {
-		return k
+	if !ok || n.repo < v.receiver(q.units[k]) {
+		return -1
 	}
-	return -1
+	return k
+}
+
+// receiver returns the index of the repository that a unit names; -1 when the view has it not.
+func (v *view) receiver(u Unit) int {
+	return slices.IndexFunc(v.Repositories, func(r Repository) bool { return r.Name == u.Repository })
 }
 
 // newQuestion finds the candidates and lays out the clauses.
@@ -118,12 +125,12 @@ func (q *question) world(names *symbols, v *view) *world {
 			}
 			has[int32(k)] = true
 			n := names.node(p, int32(len(v.nodes)+len(w.extra)), int32(k), -1)
+			if old, ok := v.byName[n.name]; ok && !q.compare(int32(k), &n, &v.nodes[old], v) {
+				continue
+			}
 			w.extra = append(w.extra, n)
 			for _, o := range n.offers {
 				w.offered[o.name] = append(w.offered[o.name], o)
-			}
-			if old, ok := v.byName[n.name]; ok {
-				q.compare(int32(k), &n, &v.nodes[old], v)
 			}
 		}
 	}
@@ -135,24 +142,23 @@ func (q *question) world(names *symbols, v *view) *world {
 	return w
 }
 
-// compare holds a unit that pacman would not take for newer, or not see.
-func (q *question) compare(k int32, n, old *node, v *view) {
+// compare holds a unit that pacman would not take for newer, or not see. It reports whether those
+// who use the view get the package: one whose version they have already, from a repository before
+// the one that receives it, holds nobody, and they keep theirs.
+func (q *question) compare(k int32, n, old *node, v *view) (visible bool) {
+	visible = old.repo >= v.receiver(q.units[k])
 	h := &q.held[k]
-	if h.Kind != "" {
-		return
-	}
-	receiver := slices.IndexFunc(v.Repositories, func(r Repository) bool { return r.Name == q.units[k].Repository })
+	newer := alpm.Vercmp(n.Version, old.Version)
 	switch {
-	case old.repo < receiver && alpm.Vercmp(n.Version, old.Version) == 0:
-		return // those who use this view have it already, from a repository before the one that receives it
-	case old.repo < receiver:
-		h.Kind = Hidden
-	case alpm.Vercmp(n.Version, old.Version) <= 0:
+	case h.Kind != "", visible && newer > 0, !visible && newer == 0:
+		return visible
+	case visible:
 		h.Kind = NotNewer
 	default:
-		return
+		h.Kind = Hidden
 	}
 	h.View, h.Package, h.Dependency = v.Name, n.Name+" "+n.Version, v.Repositories[old.repo].Name+" has "+old.Version
+	return visible
 }
 
 // findShared holds all units that build a pkgname which another candidate builds, too.
@@ -197,7 +203,7 @@ func (q *question) dropPackages(names []string) {
 				key := linkPrefix + name
 				if _, known := q.index[key]; !known {
 					q.index[key] = int32(len(q.units))
-					q.units = append(q.units, Unit{Pkgbase: key})
+					q.units = append(q.units, Unit{Pkgbase: key, Repository: w.Repositories[n.repo].Name})
 					q.held = append(q.held, Held{Pkgbase: key})
 				}
 			}
@@ -217,7 +223,7 @@ func (t *translator) translate() {
 	t.replacers = make([]int32, len(t.nodes))
 	for i := range t.nodes {
 		n := &t.nodes[i]
-		t.replacers[i] = t.replacer(n.Package)
+		t.replacers[i] = t.replacer(t.world.view, n)
 		if t.replacers[i] >= 0 {
 			t.touch(n)
 		}
@@ -290,7 +296,7 @@ func (t *translator) need(n *node, i int32, d dependency) {
 			c.pos = append(c.pos, t.node(o.node).fresh)
 		}
 	}
-	if d.link && t.mayBeThere(c) {
+	if d.link && t.mayBeThere(c, i) {
 		return
 	}
 	t.add(c)
@@ -298,8 +304,8 @@ func (t *translator) need(n *node, i int32, d dependency) {
 
 // mayBeThere reports whether a library may be in a package of the repositories of which
 // it is not known: in one that a unit with the library replaces, or in any when no
-// package is known to have it.
-func (t *translator) mayBeThere(c clause) bool {
+// package is known to have it. user is the one that links with it.
+func (t *translator) mayBeThere(c clause, user int32) bool {
 	if t.linksUnknown == 0 {
 		return false
 	}
@@ -307,7 +313,7 @@ func (t *translator) mayBeThere(c clause) bool {
 		return true
 	}
 	for i := range t.nodes {
-		if k := t.replacers[i]; k >= 0 && t.nodes[i].Sonames == nil && slices.Contains(c.pos, k) && (c.owner >= 0 || k != t.replacer(c.pkg)) {
+		if k := t.replacers[i]; k >= 0 && t.nodes[i].Sonames == nil && slices.Contains(c.pos, k) && (c.owner >= 0 || k != t.replacers[user]) {
 			return true
 		}
 	}

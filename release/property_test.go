@@ -3,6 +3,7 @@ package release_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -29,12 +30,17 @@ func newNaive(views []release.View, units []release.Unit) *naive {
 	var ok []int
 	for k, u := range units {
 		good := u.NotReady == ""
-		for v, view := range views {
+		for v := range views {
 			here := n.packages(k, v)
-			for _, old := range view.Repositories[0].Packages {
+			for _, old := range n.seen(v) {
 				good = good && (old.Base != u.Pkgbase || len(here) > 0)
 				for _, p := range here {
-					good = good && (p.Name != old.Name || alpm.Vercmp(p.Version, old.Version) > 0)
+					newer := alpm.Vercmp(p.Version, old.Version)
+					if old.repo < n.receiver(k, v) {
+						good = good && (p.Name != old.Name || newer == 0)
+					} else {
+						good = good && (p.Name != old.Name || newer > 0)
+					}
 				}
 			}
 		}
@@ -59,6 +65,30 @@ func (n *naive) packages(k, view int) (list []release.Package) {
 	return list
 }
 
+// seen returns the packages of a view that no repository before theirs hides.
+func (n *naive) seen(view int) (list []there) {
+	for r, repository := range n.views[view].Repositories {
+		for _, p := range repository.Packages {
+			if !slices.ContainsFunc(list, func(q there) bool { return q.Name == p.Name }) {
+				list = append(list, there{Package: p, unit: -1, repo: r})
+			}
+		}
+	}
+	return list
+}
+
+// receiver returns which repository of a view gets the packages of a unit.
+func (n *naive) receiver(k, view int) int {
+	return max(0, slices.IndexFunc(n.views[view].Repositories, func(r release.Repository) bool { return r.Name == n.units[k].Repository }))
+}
+
+// shown returns the packages of a unit that a repository before the one that gets them does not hide.
+func (n *naive) shown(k, view int) []release.Package {
+	return slices.DeleteFunc(n.packages(k, view), func(p release.Package) bool {
+		return slices.ContainsFunc(n.seen(view), func(old there) bool { return old.Name == p.Name && old.repo < n.receiver(k, view) })
+	})
+}
+
 func (n *naive) shareName(k, l int) bool {
 	for v := range n.views {
 		for _, p := range n.packages(k, v) {
@@ -76,22 +106,24 @@ func (n *naive) shareName(k, l int) bool {
 type there struct {
 	release.Package
 	unit int // -1: it was there before
+	repo int // that it was in before
 }
 
 func (n *naive) after(set []int, view int) (list []there) {
-	replaced := func(old release.Package) bool {
+	replaced := func(old there) bool {
 		return slices.ContainsFunc(set, func(k int) bool {
-			return n.units[k].Pkgbase == old.Base || slices.ContainsFunc(n.packages(k, view), func(p release.Package) bool { return p.Name == old.Name })
+			return old.repo >= n.receiver(k, view) &&
+				(n.units[k].Pkgbase == old.Base || slices.ContainsFunc(n.packages(k, view), func(p release.Package) bool { return p.Name == old.Name }))
 		})
 	}
-	for _, old := range n.views[view].Repositories[0].Packages {
+	for _, old := range n.seen(view) {
 		if !replaced(old) {
-			list = append(list, there{old, -1})
+			list = append(list, old)
 		}
 	}
 	for _, k := range set {
-		for _, p := range n.packages(k, view) {
-			list = append(list, there{p, k})
+		for _, p := range n.shown(k, view) {
+			list = append(list, there{Package: p, unit: k})
 		}
 	}
 	return list
@@ -198,7 +230,7 @@ func (n *naive) broken(set []int) string {
 	goes := func(pkgbase string) bool {
 		return slices.ContainsFunc(set, func(k int) bool { return n.units[k].Pkgbase == pkgbase })
 	}
-	for v, view := range n.views {
+	for v := range n.views {
 		before, after := n.after(nil, v), n.after(set, v)
 		was := unmetIn(before)
 		for unmet := range unmetIn(after) {
@@ -226,14 +258,14 @@ func (n *naive) broken(set []int) string {
 			}
 		}
 		for _, k := range set {
-			for _, p := range n.packages(k, v) {
-				for _, old := range view.Repositories[0].Packages {
+			for _, p := range n.shown(k, v) {
+				for _, old := range before {
 					if old.Name == p.Name && old.Base != n.units[k].Pkgbase && !goes(old.Base) {
 						return p.Name + " moves"
 					}
 					for _, l := range p.Links {
-						if i := slices.IndexFunc(n.units, func(u release.Unit) bool { return u.Pkgbase == old.Base }); i >= 0 && i != k && !goes(old.Base) && slices.Contains(n.candidates, i) &&
-							slices.Contains(old.Sonames, l) && slices.ContainsFunc(n.packages(i, v), func(q release.Package) bool { return slices.Contains(q.Sonames, l) }) {
+						if i := slices.IndexFunc(n.units, func(u release.Unit) bool { return u.Pkgbase == old.Base }); i >= 0 && i != k && !goes(old.Base) && slices.Contains(n.candidates, i) && old.repo >= n.receiver(i, v) &&
+							slices.Contains(old.Sonames, l) && slices.ContainsFunc(n.shown(i, v), func(q release.Package) bool { return slices.Contains(q.Sonames, l) }) {
 							return p.Name + " was built with " + old.Base
 						}
 					}
@@ -249,6 +281,33 @@ func (n *naive) superseded(p there, before, after []there) bool {
 	return slices.ContainsFunc(after, func(q there) bool {
 		return q.unit >= 0 && is(q.Package) && !slices.ContainsFunc(before, func(old there) bool { return old.Name == q.Name && is(old.Package) })
 	})
+}
+
+// apart returns the pairs of names that conflict once a set is released, and did not before.
+func (n *naive) apart(set []int) []string {
+	pairs := map[string]bool{}
+	for v := range n.views {
+		before, after := n.after(nil, v), n.after(set, v)
+		able := installableIn(before)
+		beside := func(list []there, one, other string) (both, good bool) {
+			i := slices.IndexFunc(list, func(p there) bool { return p.Name == one })
+			j := slices.IndexFunc(list, func(p there) bool { return p.Name == other })
+			if i < 0 || j < 0 {
+				return false, false
+			}
+			return true, !conflicts(list[i].Package, list[j].Package) && !conflicts(list[j].Package, list[i].Package)
+		}
+		for one := range able {
+			for other := range able {
+				_, good := beside(before, one, other)
+				both, now := beside(after, one, other)
+				if one < other && good && both && !now {
+					pairs[one+" and "+other] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(pairs))
 }
 
 // largest returns the size of the largest safe set, and how many there are.
@@ -349,6 +408,36 @@ func randomWorld(draw func(n int) int) ([]release.View, []release.Unit) {
 	return views, units
 }
 
+// chained makes of a random world one whose users have a target alone, or another one before it,
+// which has some packages of units already, or others in their place.
+func chained(r *rand.Rand) ([]release.View, []release.Unit) {
+	views, units := randomWorld(r.IntN)
+	_, others := randomWorld(r.IntN)
+	var all []release.View
+	for _, v := range views {
+		v.Repositories[0].Name = "stable"
+		before := release.Repository{Name: "testing"}
+		for _, list := range [][]release.Unit{units, others} {
+			for _, u := range list {
+				if r.IntN(3) > 0 {
+					continue
+				}
+				for _, p := range u.Packages {
+					here := p.Architecture == v.Architecture && !slices.ContainsFunc(before.Packages, func(q release.Package) bool { return q.Name == p.Name })
+					if here {
+						before.Packages = append(before.Packages, p)
+					}
+				}
+			}
+		}
+		all = append(all, v, release.View{Name: "testing, " + v.Name, Architecture: v.Architecture, Repositories: []release.Repository{before, v.Repositories[0]}})
+	}
+	for i := range units {
+		units[i].Repository = "stable"
+	}
+	return all, units
+}
+
 // compare compares the answer for a world with every subset. It returns how many largest sets
 // there are.
 func compare(views []release.View, units []release.Unit) (many int, err error) {
@@ -368,6 +457,16 @@ func compare(views []release.View, units []release.Unit) (many int, err error) {
 	}
 	if len(set) != size || r.AtMost != size || !r.Proven {
 		return many, fmt.Errorf("%v go, at most %d, proven %v; the largest set has %d units", r.Goes, r.AtMost, r.Proven, size)
+	}
+	var apart []string
+	for _, a := range r.Apart {
+		one, _, _ := strings.Cut(a.One, " ")
+		other, _, _ := strings.Cut(a.Other, " ")
+		apart = append(apart, min(one, other)+" and "+max(one, other))
+	}
+	slices.Sort(apart)
+	if want := n.apart(set); !slices.Equal(apart, want) || r.AllApart != len(want) {
+		return many, fmt.Errorf("%v go; apart are %v, want %v", r.Goes, apart, want)
 	}
 	for _, h := range r.Held {
 		if h.Reason() == "" || h.Root == "" || strings.Contains(h.Reason(), "  ") {
@@ -411,6 +510,39 @@ func TestThousandsOfWorlds(t *testing.T) {
 	}
 }
 
+// TestWorldsOfTwoTargets releases to a target that some users have behind another one.
+func TestWorldsOfTwoTargets(t *testing.T) {
+	t.Parallel()
+	worlds := *moreWorlds
+	if testing.Short() {
+		worlds = min(worlds, 1000)
+	}
+	went, hidden, there := 0, 0, 0
+	for seed := range worlds {
+		views, units := chained(rand.New(rand.NewPCG(uint64(seed), 16)))
+		if _, err := compare(views, units); err != nil {
+			t.Fatalf("world %d: %v\n%s", seed, err, describe(views, units))
+		}
+		r := release.NewBase(views).Largest(release.Problem{Units: units})
+		went += len(r.Goes)
+		for _, h := range r.Held {
+			if h.Kind == release.Hidden {
+				hidden++
+			}
+		}
+		n := newNaive(views, units)
+		for k := range units {
+			if slices.Contains(r.Goes, units[k].Pkgbase) && len(n.shown(k, 1)) < len(n.packages(k, 1)) {
+				there++
+			}
+		}
+	}
+	t.Logf("%d units went, %d of them were in testing already; %d were hidden there", went, there, hidden)
+	if went < worlds/2 || hidden < worlds/10 || there < worlds/10 {
+		t.Error("the worlds test too little")
+	}
+}
+
 func describe(views []release.View, units []release.Unit) string {
 	var b strings.Builder
 	write := func(where string, p release.Package) {
@@ -418,8 +550,10 @@ func describe(views []release.View, units []release.Unit) string {
 			where, p.Name, p.Version, p.Base, p.Architecture, p.Depends, p.Provides, p.Conflicts, p.Sonames, p.Links, p.Files)
 	}
 	for _, v := range views {
-		for _, p := range v.Repositories[0].Packages {
-			write(v.Name, p)
+		for _, r := range v.Repositories {
+			for _, p := range r.Packages {
+				write(v.Name+"/"+r.Name, p)
+			}
 		}
 	}
 	for _, u := range units {

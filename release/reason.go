@@ -19,6 +19,7 @@ type Held struct {
 	Base       string   // its pkgbase
 	New        bool     // it is one that was built, not one of the repositories
 	Dependency string   // the dependency that nothing would meet, the library, the file
+	Before     string   // the repository that has Package, when it stands before the one that receives units: the package stays
 	Via        string   // the unit that would put it right, and stays itself
 	Others     []string // of a choice: the units that go instead
 
@@ -80,6 +81,8 @@ func (h Held) Reason() string {
 		return fmt.Sprintf("%s %s %s, which only the new %s has", what, verb, h.Dependency, h.Via)
 	case h.New:
 		return fmt.Sprintf("%s %s %s, which nothing in %s has", what, verb, h.Dependency, h.View)
+	case h.Before != "":
+		return fmt.Sprintf("%s of %s %s %s, which would be gone; release what replaces it to %s first", what, h.Before, verb, h.Dependency, h.Before)
 	case h.Via == "":
 		return fmt.Sprintf("%s in the repositories %s %s, which would be gone, and was not rebuilt", what, verb, h.Dependency)
 	}
@@ -170,6 +173,7 @@ func (q *question) result(s *solver, atMost int) *Result {
 	q.changesets(s, r)
 	q.waysOut(s, r)
 	q.leaves(s, r)
+	q.apart(s, r)
 	return r
 }
 
@@ -204,6 +208,9 @@ func (q *question) direct(s *solver, k int32, position []int) (h Held, via int32
 	h.Kind, h.Dependency, h.New = c.kind, c.need, c.owner >= 0
 	if c.pkg != nil {
 		h.Package, h.Base, h.View = c.pkg.Name+" "+c.pkg.Version, c.pkg.Base, q.base.views[c.view].Name
+		if c.owner < 0 {
+			h.Before = q.before(q.base.views[c.view], c.pkg, q.units[k])
+		}
 	}
 	for _, other := range c.neg {
 		if other != k && s.goes[other] {
@@ -223,6 +230,15 @@ func (q *question) direct(s *solver, k int32, position []int) (h Held, via int32
 		h.Via = q.name(via)
 	}
 	return h, via
+}
+
+// before returns the repository that has a package of a view, if it stands before the one that
+// receives a unit; else nothing.
+func (q *question) before(v *view, p *Package, u Unit) string {
+	if repo := v.nodes[v.byName[q.base.names.ids[p.Name]]].repo; repo < v.receiver(u) {
+		return v.Repositories[repo].Name
+	}
+	return ""
 }
 
 func (q *question) name(k int32) string { return strings.TrimPrefix(q.units[k].Pkgbase, linkPrefix) }

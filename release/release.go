@@ -125,6 +125,8 @@ type Result struct {
 	Changesets []Change // of units with Changeset that are held
 	WaysOut    []WayOut // the one that frees most first
 	Leaves     []Leaving
+	Apart      []Apart // pairs that cannot be installed together any more, by name; at most 100
+	AllApart   int     // how many there are
 
 	LinksUnknown int // packages of the views whose programs nobody has looked into
 	FilesUnknown int // packages whose files are not known, so that rule 5 leaves them out

@@ -58,6 +58,22 @@ func units(texts ...string) (list []release.Unit) {
 	return list
 }
 
+// twoTargets are the views of users of stable, and of those who have testing before it.
+func twoTargets(testing []release.Package, stable ...string) []release.View {
+	list := []release.Repository{{Name: "testing", Packages: testing}, {Name: "stable", Packages: pkgs(stable...)}}
+	return []release.View{
+		{Name: "stable", Architecture: "x86_64", Repositories: list[1:]}, {Name: "testing", Architecture: "x86_64", Repositories: list},
+	}
+}
+
+func toStable(texts ...string) []release.Unit {
+	list := units(texts...)
+	for i := range list {
+		list[i].Repository = "stable"
+	}
+	return list
+}
+
 func failed(pkgbase string) release.Unit {
 	return release.Unit{Pkgbase: pkgbase, NotReady: release.Failed}
 }
@@ -68,6 +84,7 @@ type world struct {
 	units []release.Unit
 	waive release.Waivers
 	goes  string
+	drops string
 	why   map[string]string // by pkgbase: its reason
 	roots map[string]string
 }
@@ -217,6 +234,29 @@ func worlds() []world {
 			why: map[string]string{"a": "a 3-1 would be hidden: in testing testing has 2-1, and comes first"},
 		},
 		{
+			name: "testing has it already, built otherwise", goes: "a", // its users keep theirs
+			views: twoTargets(pkgs("a 2-1 d:b<2", "v 1-1 d:a"), "a 1-1", "b 1-1"), units: toStable("a 2-1", "b 2-1"),
+			why: map[string]string{"b": "a 2-1 of testing needs b<2, which would be gone; release what replaces it to testing first"},
+		},
+		{
+			name: "it would break users of testing only", goes: "ok",
+			views: twoTargets(pkgs("u 2-1 d:lib.so=1-64"), "lib 1-1 p:lib.so=1-64", "ok 1-1"), units: toStable("lib 2-1 p:lib.so=2-64", "ok 2-1"),
+			why: map[string]string{"lib": "u 2-1 of testing needs lib.so=1-64, which would be gone; release what replaces it to testing first"}, roots: map[string]string{"lib": "u"},
+		},
+		{
+			name: "what only testing has does not help users of stable", goes: "",
+			views: twoTargets(pkgs("lib 2-1 p:lib.so=2-64"), "lib 1-1 p:lib.so=1-64"), units: toStable("u 1-1 d:lib.so=2-64"),
+			why: map[string]string{"u": "its u 1-1 needs lib.so=2-64, which nothing in stable has"},
+		},
+		{
+			name: "a package of a split pkgbase that testing has, and one that it has not", goes: "s",
+			views: twoTargets(pkgs("a 2-1 b:s"), "a 1-1 b:s", "b 1-1 b:s"), units: toStable("a 2-1 b:s", "b 2-1 b:s"),
+		},
+		{
+			name: "a package is dropped from stable, and testing has its own", goes: "", waive: release.Waivers{Drop: []string{"a"}}, drops: "a",
+			views: twoTargets(pkgs("a 2-1", "u 1-1 d:a"), "a 1-1"),
+		},
+		{
 			name: "one architecture is missing; any is in every view", goes: "c",
 			views: []release.View{
 				{Name: "x86_64", Architecture: "x86_64", Repositories: []release.Repository{{Name: "extra", Packages: pkgs("a 1-1", "c 1-1 a:any")}}},
@@ -249,6 +289,9 @@ func TestMadeUpWorlds(t *testing.T) {
 			}
 			if len(r.Goes)+len(r.Held) != len(w.units) {
 				t.Errorf("%d go and %d are held, of %d", len(r.Goes), len(r.Held), len(w.units))
+			}
+			if w.drops != strings.Join(r.Dropped, " ") && w.drops != "" {
+				t.Errorf("%v are dropped, want %s", r.Dropped, w.drops)
 			}
 			for _, h := range r.Held {
 				if want, ok := w.why[h.Pkgbase]; ok && h.Reason() != want {

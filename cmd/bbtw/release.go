@@ -313,6 +313,12 @@ func (a *app) printRelease(r api.Release) {
 		}
 		fmt.Fprintln(a.out, plain(line))
 	}
+	for _, p := range r.Apart {
+		fmt.Fprintln(a.out, plain("cannot be installed together any more: "+p.Words()))
+	}
+	if n := r.AllApart - len(r.Apart); n > 0 {
+		fmt.Fprintf(a.out, "and %d more pairs\n", n)
+	}
 	if len(r.Present) > 0 {
 		fmt.Fprintf(a.out, "%d are there already\n", len(r.Present))
 	}

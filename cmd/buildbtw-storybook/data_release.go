@@ -39,6 +39,9 @@ func releasePage() views.ReleasePage {
 		Target: "stable", Targets: []string{"stable", "testing"}, CanRelease: true, Digest: "0", Present: 2, Releases: releaseLines(),
 		IDs: map[string]int64{"openssl": 1, "curl": 2, "mpv": 3, "zlib-ng": 4, "aalib": 5, "cacalib": 6, "tool": 7},
 	}
+	result.Apart, result.AllApart = []release.Apart{
+		{View: "x86_64", One: "zlib-ng 2.3.1-1", Other: "zlib 1.3.1-2", Replaces: true}, {View: "x86_64", One: "aalib 1.4rc5-19", Other: "aview 1.3.0-7"},
+	}, 2
 	v.CanChange = true
 	v.Checks = []views.ReleaseCheck{{Pkgbase: "curl", Words: "dependencies (2), files (31)"}, {Pkgbase: "openssl", Words: "sonames (2), size (1)"}}
 	v.Waivers = []views.WaiverLine{

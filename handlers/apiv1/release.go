@@ -65,6 +65,8 @@ func (a *API) sendSet(c *fiber.Ctx, r catalog.Release) error {
 			return api.WayOut{Do: string(w.Do), Names: names(w.Names), Frees: w.Frees, For: w.For}
 		}),
 		Leaves:       list(r.Leaves, func(l release.Leaving) api.LeavingName { return api.LeavingName(l) }),
+		Apart:        list(r.Apart, func(p release.Apart) api.Apart { return api.Apart(p) }),
+		AllApart:     r.AllApart,
 		Waivers:      list(r.Waivers, wireWaiver),
 		LinksUnknown: r.LinksUnknown, FilesUnknown: r.FilesUnknown,
 	})

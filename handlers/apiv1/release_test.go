@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -293,6 +294,26 @@ func TestReleaseOfAllUsersGoesWhole(t *testing.T) {
 	s.call("GET", "/buildspaces/work/iterations/1/release", nil, http.StatusOK, &r)
 	if len(r.Held) != 0 || len(r.Goes) != 2 || r.Goes[0].Pkgbase != "beta" || r.Goes[0].Version != "2.0-1" || len(r.Goes[0].Pkgnames) != 1 || r.AtMost != 2 {
 		t.Errorf("released: %+v", r)
+	}
+}
+
+// TestAReleaseNamesPairsThatConflictNewly has a package of the base refuse the new library.
+func TestAReleaseNamesPairsThatConflictNewly(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, withBase(t, "NAME libalpha VERSION 0.9-1", "NAME beta VERSION 1.0-1 DEPENDS libalpha", "NAME old VERSION 3-1 CONFLICTS libalpha>=1"))
+	s.space("work", "libalpha")
+	s.buildWith("2")
+	var r api.Release
+	s.call("GET", "/buildspaces/work/iterations/1/release", nil, http.StatusOK, &r)
+	want := []api.Apart{{View: "x86_64", One: "libalpha 1.0-1", Other: "old 3-1"}}
+	if len(r.Goes) != 2 || !slices.Equal(r.Apart, want) || r.AllApart != 1 {
+		t.Errorf("goes %+v, apart %+v of %d", r.Goes, r.Apart, r.AllApart)
+	}
+	page := string(s.fetch(s.url + "/buildspaces/work/1/release").body)
+	for _, words := range []string{"Cannot be installed together any more", "libalpha 1.0-1 and old 3-1"} {
+		if !strings.Contains(page, words) {
+			t.Errorf("the page lacks %q", words)
+		}
 	}
 }
 

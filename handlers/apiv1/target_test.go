@@ -31,6 +31,28 @@ func released(t *testing.T) (s *server, r api.StoredRelease) {
 	return s, r
 }
 
+// TestAFileOfAPackageThatATargetHasHoldsANewOne: beta in the target has the file that a package of
+// another buildspace and name has, too.
+func TestAFileOfAPackageThatATargetHasHoldsANewOne(t *testing.T) {
+	t.Parallel()
+	s, _ := released(t)
+	const file = "usr/share/beta/content"
+	s.git("other", map[string]string{
+		"PKGBUILD": "pkgname=other\npkgver=1\npkgrel=1\narch=(x86_64)\n", ".fake": "file=" + file + "\n",
+		".SRCINFO": "pkgbase = other\n\tpkgver = 1\n\tpkgrel = 1\n\tarch = x86_64\n\npkgname = other\n",
+	})
+	_, err := s.mirror.SyncDir(t.Context(), s.sources)
+	s.must(err)
+	s.must(s.catalog.Refresh(t.Context()))
+	s.space("second", "other")
+	s.buildWith("2")
+	var r api.Release
+	s.call("GET", "/buildspaces/second/iterations/1/release", nil, http.StatusOK, &r)
+	if len(r.Held) != 1 || r.Held[0].Kind != "files" || r.Held[0].Reason != "beta 2.0-1 has /"+file+", too" {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestATargetServesWhatWasReleased(t *testing.T) {
 	t.Parallel()
 	s, r := released(t)

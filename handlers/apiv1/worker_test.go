@@ -30,6 +30,9 @@ func (s *server) build(job api.Job) map[string][]byte {
 	for _, d := range []string{j.Tree, j.Output, j.Work} {
 		s.must(os.Mkdir(d, 0o755))
 	}
+	if wish, err := os.ReadFile(filepath.Join(s.sources, job.Pkgbase, ".fake")); err == nil {
+		s.must(os.WriteFile(filepath.Join(j.Tree, ".fake"), wish, 0o644))
+	}
 	if r := (fake.Runner{}).Build(s.t.Context(), j, io.Discard); r.Outcome != buildbtw.OutcomeBuilt {
 		s.t.Fatalf("build %s: %+v", job.Pkgbase, r)
 	}
