@@ -298,7 +298,7 @@ func (a *App) addIteration(ctx context.Context, v *views.Iteration, number int, 
 			return err
 		}
 	}
-	return errors.Join(a.addOverlaps(ctx, v, row), a.addForecast(ctx, v, row))
+	return errors.Join(a.addOverlaps(ctx, v, row), a.addForecast(ctx, v, row), a.addStay(ctx, v))
 }
 
 // addChangesets adds the changesets of an iteration with their commits.
