@@ -15,7 +15,7 @@ import (
 // diskPages registers the page of what is kept on disk.
 func (a *App) diskPages(r fiber.Router) {
 	r.Get("/disk", allow(buildbtw.User.MayRead), a.diskPage)
-	r.Post("/disk/orphans/remove", allow(buildbtw.User.MayAdminister), a.removeOrphans)
+	r.Post("/retention/remove-orphans", allow(buildbtw.User.MayAdminister), a.removeOrphans)
 }
 
 // pageDue bounds the iterations that the page lists.

@@ -288,7 +288,7 @@ func (a *App) addIteration(ctx context.Context, v *views.Iteration, number int, 
 	if v.Architectures, err = a.Store.Architectures(ctx, row.ID); err != nil {
 		return err
 	}
-	if len(v.Architectures) > 0 {
+	if len(v.Architectures) > 0 && row.ArchivedAt == nil {
 		if err := a.addPacman(ctx, v, row); err != nil {
 			return err
 		}

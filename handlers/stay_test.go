@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"buildbtw"
 	"buildbtw/handlers"
 	"buildbtw/retention"
 	"buildbtw/store"
@@ -57,7 +58,7 @@ func TestAnIterationIsPinnedArchivedAndDeletedByForms(t *testing.T) {
 		t.Fatal(err)
 	}
 	stay, err := s.db.Stay(t.Context(), k.Policy, "lib", 1, s.db.Clock.Now())
-	if err != nil || stay.RemovedBy == "" {
+	if err != nil || stay.RemovedBy == "" || stay.RemovedBy == buildbtw.System {
 		t.Fatalf("%+v, %v", stay, err)
 	}
 	removed := "removed on 2 March 2026 by " + stay.RemovedBy
@@ -66,7 +67,7 @@ func TestAnIterationIsPinnedArchivedAndDeletedByForms(t *testing.T) {
 	if links := s.get(t, build).Find("main a[download]").Length(); links > 0 {
 		t.Errorf("%d packages can still be downloaded", links)
 	}
-	for _, path := range []string{"/repo/lib_1/", "/repo/lib_1/os/x86_64/lib.db", "/api/v1" + build + "/packages/lib-1-1-x86_64.pkg.tar.zst"} {
+	for _, path := range []string{"/repo/lib_1/", "/repo/lib_1/os/x86_64/lib.db", "/api/v1" + build + "/packages/lib-1.0-1-x86_64.pkg.tar.zst"} {
 		if a := s.get(t, path); a.status != http.StatusNotFound || !strings.Contains(a.body, "the packages of lib #1 were "+removed) {
 			t.Errorf("%s: %d\n%s", path, a.status, a.body)
 		}
@@ -100,11 +101,11 @@ func TestTheDiskPageSaysWhatIsKeptAndWhatGoesNext(t *testing.T) {
 	}
 	s.get(t, "/disk").wants(t, "main", "Database", "2 iterations, 1 of them without packages.", "Nothing is old enough.", "has removed 1 repository")
 	for _, form := range []url.Values{{}, {"repositories": {"-1"}, "logs": {"0"}}, {"repositories": {"0"}, "logs": {"x"}}} {
-		if a := s.post(t, "/disk/orphans/remove", form); a.status != http.StatusUnprocessableEntity {
+		if a := s.post(t, "/retention/remove-orphans", form); a.status != http.StatusUnprocessableEntity {
 			t.Errorf("%v: %d", form, a.status)
 		}
 	}
-	if a := s.post(t, "/disk/orphans/remove", url.Values{"repositories": {"1"}, "logs": {"0"}}); a.status != http.StatusConflict || !strings.Contains(a.Text(), "0 repositories and 0 logs are there now") {
+	if a := s.post(t, "/retention/remove-orphans", url.Values{"repositories": {"1"}, "logs": {"0"}}); a.status != http.StatusConflict || !strings.Contains(a.Text(), "0 repositories and 0 logs are there now") {
 		t.Errorf("others than were seen: %d %s", a.status, a.Text())
 	}
 }

@@ -367,17 +367,20 @@ ORDER BY number
 LIMIT :limit;
 
 -- name: who_archived
--- The removal and its event, of the iteration or of its buildspace, have one time.
+-- The removal and its event, of the iteration or of its buildspace, have one time, which others
+-- may have, too. The messages are those of RemoveIteration and RemoveBuildspace.
 SELECT e.actor
 FROM iterations AS i
 JOIN events AS e ON e.iteration_id = i.id
 WHERE i.id = :iteration
   AND e.kind = 'iteration'
   AND e.at = i.archived_at
+  AND e.message LIKE 'Its packages and repositories were removed by %'
 UNION ALL
 SELECT e.actor
 FROM iterations AS i
 JOIN events AS e ON e.at = i.archived_at AND e.iteration_id IS NULL AND e.buildspace_id = i.buildspace_id
 WHERE i.id = :iteration
   AND e.kind = 'buildspace'
+  AND e.message LIKE 'Archived by %'
 LIMIT 1;
