@@ -55,7 +55,7 @@ func needOf(method, path string) need {
 		"POST /workers/:name/resume": needAdmin, "POST /api/v1/workers/:worker/resume": needAdmin,
 		"POST /workers/:name/drain": needAdmin, "POST /api/v1/workers/:worker/drain": needAdmin,
 		"POST /workers/:name/forget": needAdmin, "DELETE /api/v1/workers/:worker": needAdmin,
-		"POST /builds/:id/abandon": needAdmin, "POST /api/v1/builds/:id/abandon": needAdmin,
+		"POST /retention/remove-orphans": needAdmin, "POST /builds/:id/abandon": needAdmin, "POST /api/v1/builds/:id/abandon": needAdmin,
 		"POST /api/v1/sign-in-codes": needAccount, "GET /api/v1/sessions": needAccount,
 		"GET /auth/cli": needAccount, "POST /auth/cli": needAccount, "GET /auth/device": needAccount, "POST /auth/device": needAccount, "POST /auth/device/answer": needAccount,
 		"POST /api/v1/logins": needNothing, "POST /api/v1/logins/finish": needNothing, // somebody allows them in a browser

@@ -286,8 +286,15 @@ func (a *App) addAttempts(ctx context.Context, db *store.Reader, v *views.BuildD
 	}
 	if len(attempts) > 0 {
 		v.NotChecked = attempts[0].NotChecked
-		if v.Log, err = a.logEnd(attempts[0]); err != nil {
-			return err
+		switch gone := a.logGone(ctx, db, attempts[0], row); {
+		case buildbtw.KindOf(gone) == buildbtw.KindNotFound && gone != nil:
+			v.LogGone = buildbtw.MessageOf(gone)
+		case gone != nil:
+			return gone
+		default:
+			if v.Log, err = a.logEnd(attempts[0]); err != nil {
+				return err
+			}
 		}
 	}
 	pipelines, err := db.BuildPipelines(ctx, v.ID)

@@ -291,7 +291,7 @@ func (a *App) addIteration(ctx context.Context, v *views.Iteration, number int, 
 	if v.Architectures, err = a.Store.Architectures(ctx, row.ID); err != nil {
 		return err
 	}
-	if len(v.Architectures) > 0 {
+	if len(v.Architectures) > 0 && row.ArchivedAt == nil {
 		if err := a.addPacman(ctx, v, row); err != nil {
 			return err
 		}
@@ -301,7 +301,7 @@ func (a *App) addIteration(ctx context.Context, v *views.Iteration, number int, 
 			return err
 		}
 	}
-	return errors.Join(a.addOverlaps(ctx, v, row), a.addForecast(ctx, v, row))
+	return errors.Join(a.addOverlaps(ctx, v, row), a.addForecast(ctx, v, row), a.addStay(ctx, v))
 }
 
 // addChangesets adds the changesets of an iteration with their commits.

@@ -77,6 +77,9 @@ func (a *App) logLive(c *fiber.Ctx, id int64, number int) (*livePage, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.logGone(c.UserContext(), &a.Store.Reader, attempt, row); err != nil {
+		return nil, err
+	}
 	log, err := a.Logs.View(c.UserContext(), attempt.Name()) // after the attempt, or its last lines could be missed
 	if err != nil {
 		return nil, err

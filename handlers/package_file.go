@@ -33,6 +33,11 @@ func (a *App) addPackages(ctx context.Context, db *store.Reader, v *views.BuildD
 		return err
 	}
 	v.Packages.Against, v.Packages.URL = against.words, against.url
+	gone, err := db.Gone(ctx, row.Buildspace, row.Iteration)
+	if err != nil {
+		return err
+	}
+	v.Packages.Removed = gone.Packages
 	repository := buildbtw.RepositoryName(row.Buildspace, row.Iteration)
 	made := map[string]bool{}
 	for i, p := range packages {
@@ -40,7 +45,9 @@ func (a *App) addPackages(ctx context.Context, db *store.Reader, v *views.BuildD
 			Pkgname: p.Pkgname, Version: p.Version, Architecture: p.Architecture, Filename: p.Filename, SHA256: p.SHA256, Size: p.Size,
 			URL: strings.Join([]string{apiPrefix, "builds", strconv.FormatInt(v.ID, 10), "packages", url.PathEscape(p.Filename)}, "/"),
 		}
-		if i < openedPackages {
+		if gone.Packages != "" {
+			line.URL = ""
+		} else if i < openedPackages {
 			line.Info = a.pkgInfo(repository, row.Architecture, p)
 		}
 		compare(&line, before, now)

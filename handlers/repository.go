@@ -27,6 +27,9 @@ func (a *App) repositoryFile(c *fiber.Ctx) error {
 	}
 	f, err := a.Repos.OpenFile(p[0], p[1], p[2])
 	if err != nil {
+		if buildspace, number, ok := repositoryOf(p[0]); ok {
+			err = a.orGone(c.UserContext(), err, buildspace, number)
+		}
 		return err
 	}
 	c.Set(fiber.HeaderCacheControl, "no-cache")
@@ -136,12 +139,21 @@ func (a *App) iterationIndex(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	at := strings.LastIndexByte(p[0], '_')
-	number, err := strconv.Atoi(p[0][at+1:])
-	if at < 0 || err != nil || number < 1 {
+	buildspace, number, ok := repositoryOf(p[0])
+	if !ok {
 		return buildbtw.NotFound("there is no repository %.80q; one is called like its buildspace and iteration, for example curl_1", p[0])
 	}
-	return a.showRepository(c, repositoryView{buildspace: p[0][:at], iteration: number, served: p[0], architecture: p[1]})
+	return a.showRepository(c, repositoryView{buildspace: buildspace, iteration: number, served: p[0], architecture: p[1]})
+}
+
+// repositoryOf returns the iteration that a repository's name is of.
+func repositoryOf(name string) (buildspace string, number int, ok bool) {
+	at := strings.LastIndexByte(name, '_')
+	number, err := strconv.Atoi(name[at+1:])
+	if at < 0 || err != nil || number < 1 {
+		return "", 0, false
+	}
+	return name[:at], number, true
 }
 
 // repositoryView is a repository as somebody looks at it.
@@ -160,6 +172,13 @@ func (a *App) showRepository(c *fiber.Ctx, r repositoryView) error {
 	row, err := a.Store.Iteration(ctx, r.buildspace, r.iteration)
 	if err != nil {
 		return err
+	}
+	gone, err := a.Store.Gone(ctx, r.buildspace, r.iteration)
+	if err != nil {
+		return err
+	}
+	if gone.Packages != "" {
+		return buildbtw.NotFound("%s", gone.Packages)
 	}
 	architectures, err := a.Store.Architectures(ctx, row.ID)
 	if err != nil {

@@ -38,6 +38,7 @@ func (a *App) routes(r *fiber.App, registerAPI func(fiber.Router)) {
 	a.buildPages(r)
 	a.repositoryPages(r)
 	a.releasePages(r)
+	a.diskPages(r)
 }
 
 // releasePages registers the pages of releases and of where they go.
@@ -162,6 +163,7 @@ func (a *App) iterationPages(r fiber.Router) {
 	r.Get("/buildspaces/:name/:number/release", look, a.releasePage)
 	r.Post("/buildspaces/:name/:number/release/waivers", a.allowBuildspace, a.waive)
 	r.Post("/buildspaces/:name/:number/release/waivers/:id/remove", a.allowBuildspace, a.removeWaiver)
+	a.stayPages(r)
 	r.Get("/buildspaces/:name/:number/:arch/graph", look, a.graphPage)
 	r.Get("/buildspaces/:name/:number/:arch/treemap", look, a.treemapPage)
 	r.Get("/buildspaces/:name/:number/:arch/graph.svg", look, a.graphSVG)

@@ -202,7 +202,8 @@ func (k *Keeper) RemoveOrphans(ctx context.Context, repositories, logs int) (Orp
 		return o, err
 	}
 	if len(o.Repositories) != repositories || len(o.Logs) != logs {
-		return o, buildbtw.Conflict("there are %d repositories and %d logs now that nothing names; look at them again", len(o.Repositories), len(o.Logs))
+		return o, buildbtw.Conflict("%s and %s are there now that nothing names; look at them again",
+			buildbtw.Counted(len(o.Repositories), "repository", "repositories"), buildbtw.Counted(len(o.Logs), "log", "logs"))
 	}
 	for _, name := range o.Repositories {
 		if old, err := k.Repos.Old(name, orphanAge); err != nil || !old { // an iteration got it just now

@@ -554,3 +554,148 @@ func randomWorld(t *testing.T, r *rand.Rand) {
 	}
 	w.check(t)
 }
+
+// lose has a's build handed out, and its worker unheard of for so long that it is lost.
+func (w *world) lose(t *testing.T, text string, meanwhile func()) *store.Claimed {
+	t.Helper()
+	w.chain(t, "1")
+	w.create(t, "demo", "a", "c")
+	c := w.DB.Claim(t, "worker")
+	if c == nil {
+		t.Fatal("nothing to build")
+	}
+	if _, err := w.logs.Append(c.Attempt.Name(), 0, strings.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	w.texts[c.Attempt.Name()] = text
+	meanwhile()
+	w.DB.Clock.Advance(day)
+	if over, err := w.DB.ExpireLeases(t.Context()); err != nil || len(over) != 1 {
+		t.Fatalf("lost: %+v, %v", over, err)
+	}
+	return c
+}
+
+// plain returns whether a log is there, not compressed.
+func (w *world) plain(t *testing.T, attempt buildbtw.AttemptName) (plain bool) {
+	t.Helper()
+	if err := w.logs.Stored(t.Context(), func(s buildlog.Stored) bool {
+		plain = plain || s.Attempt == attempt && s.Plain
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return plain
+}
+
+func TestTheLogOfALostAttemptIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	text := strings.Repeat("cc -c file.c\n", 1000)
+	c := w.lose(t, text, func() {})
+	unfinished, err := w.DB.UnfinishedAttempts(t.Context())
+	if err != nil || !slices.Equal(unfinished, []buildbtw.AttemptName{c.Attempt.Name()}) {
+		t.Fatalf("the lost attempt cannot return: %v, %v", unfinished, err)
+	}
+	w.DB.Clock.Advance(1000 * day)
+	w.pass(t)
+	if !w.plain(t, c.Attempt.Name()) {
+		t.Fatal("the log of an attempt that may return was compressed or removed")
+	}
+	if _, err := w.logs.Append(c.Attempt.Name(), int64(len(text)), strings.NewReader("done\n")); err != nil {
+		t.Errorf("it cannot go on: %v", err)
+	}
+	w.texts[c.Attempt.Name()] += "done\n"
+	again := w.DB.Claim(t, "other")
+	if again == nil || again.Build.ID != c.Build.ID {
+		t.Fatalf("claimed %+v", again)
+	}
+	w.pass(t) // another attempt has begun, so the lost one does not return
+	if w.plain(t, c.Attempt.Name()) {
+		t.Error("the log of an attempt that is over was not compressed")
+	}
+	w.check(t)
+}
+
+// TestWhatMayReturnIsNeverOfAnOldIteration: its logs go by age, and nobody must go on with them.
+func TestWhatMayReturnIsNeverOfAnOldIteration(t *testing.T) {
+	t.Parallel()
+	push := func(w *world, t *testing.T) {
+		w.Push(t, "c", schedulertest.Srcinfo("c", "2", "b"))
+		w.Settle(t)
+		w.Pass(t, "reuse")
+	}
+	for _, first := range []string{"lost", "pushed"} {
+		t.Run(first, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			if first == "lost" {
+				w.lose(t, "==> Making package: a\n", func() {})
+				push(w, t)
+			} else {
+				w.lose(t, "==> Making package: a\n", func() { push(w, t) })
+			}
+			if all := w.iterations(t); len(all) != 2 || all[1].State != buildbtw.IterationSuperseded {
+				t.Fatalf("iterations: %+v", all)
+			}
+			if unfinished, err := w.DB.UnfinishedAttempts(t.Context()); err != nil || len(unfinished) > 0 {
+				t.Errorf("may return: %v, %v", unfinished, err)
+			}
+			w.DB.Clock.Advance(1000 * day)
+			w.pass(t)
+			w.check(t)
+		})
+	}
+}
+
+// TestWhatIsRemovedIsNotMadeAgain: the checks that build lost packages again know what was
+// removed, at a start and later.
+func TestWhatIsRemovedIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.chain(t, "1")
+	w.create(t, "demo", "a")
+	w.work(t)
+	w.push(t, "a", "2")
+	w.create(t, "stopped", "c")
+	w.work(t)
+	if _, err := w.DB.StopBuildspace(t.Context(), "anna", "stopped"); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []struct {
+		space  string
+		number int
+	}{{"demo", 1}, {"stopped", 0}} {
+		if err := w.keeper.Remove(t.Context(), "anna", r.space, r.number, store.RemovePackages); err != nil {
+			t.Fatal(err)
+		}
+	}
+	events := func() int {
+		list, err := w.DB.Events(t.Context(), store.EventFilter{Limit: 500})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	look := func(when string) {
+		t.Helper()
+		before := events()
+		if err := w.Prepare(t.Context()); err != nil {
+			t.Fatalf("%s: %v", when, err)
+		}
+		w.Pass(t, "integrity")
+		if built := w.work(t); len(built) > 0 {
+			t.Errorf("%s: built again: %v", when, built)
+		}
+		if n := events(); n != before {
+			t.Errorf("%s: %d events more", when, n-before)
+		}
+	}
+	look("marked")
+	w.pass(t)
+	w.check(t)
+	look("removed")
+	w.restart(t)
+	look("after a restart")
+	w.check(t) // no repository came back
+}

@@ -238,7 +238,7 @@ func (s *Store) RemoveIteration(ctx context.Context, actor, buildspace string, n
 			return err
 		}
 		if what == RemoveAll && latest == it.ID {
-			return buildbtw.Conflict("%s #%d is the latest iteration; delete the buildspace, or archive the iteration", buildspace, it.Number)
+			return buildbtw.Conflict("%s #%d: %s", buildspace, it.Number, isLatest)
 		}
 		var into int64
 		words := "Its packages and repositories were removed by " + actor + "."

@@ -910,7 +910,7 @@ func siteFooter(s Shell) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 68, "<span class=\"row-end\"><a href=\"/targets\">Released packages</a> · <a href=\"/pushes\">Pushes</a> · <a href=\"/activity\">Activity</a></span> ")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 68, "<span class=\"row-end\"><a href=\"/targets\">Released packages</a> · <a href=\"/pushes\">Pushes</a> · <a href=\"/activity\">Activity</a> · <a href=\"/disk\">Disk</a></span> ")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

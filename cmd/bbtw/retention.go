@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/cmd/internal/cli"
 )
@@ -116,7 +117,7 @@ func (a *app) printRetention(r api.Retention) {
 			megabytes(d.Database), megabytes(d.Repositories), megabytes(d.Targets), megabytes(d.Uploads), megabytes(d.Logs))
 		fmt.Fprintf(a.out, "%s, %d of them without packages\n", plural(d.Iterations, "iteration"), d.Archived)
 		if n := len(d.Orphans.Repositories) + d.Orphans.Logs; n > 0 {
-			fmt.Fprintf(a.out, "%s that nothing in the database names take %s; 'bbtw retention orphans' lists them\n", strconv.Itoa(n)+" repositories and logs", megabytes(d.Orphans.Frees))
+			fmt.Fprintf(a.out, "nothing in the database names %s, %s; 'bbtw retention orphans' lists them\n", orphanWords(d.Orphans), megabytes(d.Orphans.Frees))
 		}
 	}
 	if r.Progress.Doing != "" {
@@ -133,6 +134,11 @@ func (a *app) printRetention(r api.Retention) {
 }
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+
+// orphanWords counts files that nothing names.
+func orphanWords(o api.Orphans) string {
+	return buildbtw.Counted(len(o.Repositories), "repository", "repositories") + " and " + plural(o.Logs, "log")
+}
 
 // orphansCommand lists and removes files that nothing names.
 func (a *app) orphansCommand() *cobra.Command {
@@ -159,11 +165,11 @@ func (a *app) orphansCommand() *cobra.Command {
 				for _, name := range o.Repositories {
 					fmt.Fprintln(a.out, name)
 				}
-				fmt.Fprintf(a.out, "%d repositories and %d logs that nothing names, %s\n", len(o.Repositories), o.Logs, megabytes(o.Frees))
+				fmt.Fprintf(a.out, "%s that nothing names, %s\n", orphanWords(o), megabytes(o.Frees))
 				return nil
 			}
 			if !yes {
-				ok, err := a.confirm(fmt.Sprintf("%d repositories and %d logs are removed for good, %s. Go on?", len(o.Repositories), o.Logs, megabytes(o.Frees)))
+				ok, err := a.confirm(fmt.Sprintf("Remove %s for good, %s?", orphanWords(o), megabytes(o.Frees)))
 				if err != nil {
 					return err
 				}

@@ -78,6 +78,8 @@ func formStories(s views.Shell) []story {
 func iterationStories(s, reader views.Shell) []story {
 	s.Nav, s.Crumbs, s.Mood = views.NavBuildspaces, views.BuildspaceCrumbs("openssl-3.6"), views.MoodFailed
 	reader.Nav, reader.Crumbs = s.Nav, views.IterationCrumbs("openssl-3.6", 3)
+	about := s
+	about.Nav, about.Crumbs, about.Mood = views.NavNone, nil, views.MoodNone
 	told := s
 	told.Word = views.Word{
 		Text: "openssl-3.6 is stopped: nothing of it is built, and pushes start no new iteration.",
@@ -91,6 +93,10 @@ func iterationStories(s, reader views.Shell) []story {
 		{"/iteration/invalid", page(s, views.IterationContent(invalidIteration()))},
 		{"/iteration/stopped", page(s, views.IterationContent(stoppedIteration()))},
 		{"/iteration/superseded", page(reader, views.IterationContent(supersededIteration()))},
+		{"/iteration/kept", page(s, views.IterationContent(keptIteration()))},
+		{"/iteration/archived", page(reader, views.IterationContent(archivedIteration()))},
+		{"/disk/some", page(about, views.DiskContent(disk()))},
+		{"/disk/none", page(about, views.DiskContent(views.Disk{Policy: disk().Policy}))},
 		{"/iteration/activity", page(s, views.ActivityContent(activity()))},
 		{"/activity/all", page(s, views.ActivityContent(activityOfAll()))},
 		{"/activity/none", page(s, views.ActivityContent(views.Activity{Base: "/activity/none", Feed: "/feed.atom", Filter: views.ActivityFilter{Kind: "workers"}}))},

@@ -256,6 +256,15 @@ func (a *API) packageFile(c *fiber.Ctx) error {
 		return buildbtw.NotFound("build %d has no package file %.80q", id, file)
 	}
 	f, err := a.Repos.OpenFile(buildbtw.RepositoryName(row.Buildspace, row.Iteration), row.Architecture, file)
+	if buildbtw.KindOf(err) == buildbtw.KindNotFound && err != nil {
+		gone, goneErr := a.Store.Gone(c.UserContext(), row.Buildspace, row.Iteration)
+		if goneErr != nil {
+			return goneErr
+		}
+		if gone.Packages != "" {
+			return buildbtw.NotFound("%s", gone.Packages)
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -14,8 +14,9 @@ ORDER BY i.buildspace_id, i.number DESC;
 
 -- name: needs_of_iteration
 -- What needs an iteration. An open release needs its packages, and one that was handed over
--- for as long as a target may go back to it; what was released stays known for good. Others
--- have packages of it when they reused them: then its builds' runs and logs are theirs, too.
+-- for as long as a target may go back to it; what was released stays known for good. A release
+-- of what another target has is one of the iterations whose builds go with it. Others have
+-- packages of it when they reused them: then its builds' runs and logs are theirs, too.
 SELECT
     i.state IN ('calculating', 'ready') AS goes_on,
     i.pinned OR s.pinned AS pinned,
@@ -50,6 +51,17 @@ SELECT
         SELECT 1
         FROM releases AS r
         WHERE r.iteration_id = i.id
+          AND (
+            r.state IN ('checked', 'signing', 'handing-over', 'waiting')
+            OR EXISTS (SELECT 1 FROM generations AS g WHERE g.release_id = r.id AND g.state <> 'gone')
+          )
+    ) OR EXISTS (
+        SELECT 1
+        FROM releases AS r
+        JOIN release_units AS u ON u.release_id = r.id AND u.goes
+        JOIN builds AS b ON b.id = u.build_id
+        WHERE r.from_id IS NOT NULL
+          AND b.iteration_id = i.id
           AND (
             r.state IN ('checked', 'signing', 'handing-over')
             OR EXISTS (SELECT 1 FROM generations AS g WHERE g.release_id = r.id AND g.state <> 'gone')
@@ -344,3 +356,31 @@ SELECT
     i.files_left
 FROM iterations AS i
 JOIN buildspaces AS s ON s.id = i.buildspace_id;
+
+-- name: iterations_after
+-- When those after an iteration in its buildspace began, the next one first.
+SELECT created_at
+FROM iterations
+WHERE buildspace_id = :buildspace
+  AND number > :number
+ORDER BY number
+LIMIT :limit;
+
+-- name: who_archived
+-- The removal and its event, of the iteration or of its buildspace, have one time, which others
+-- may have, too. The messages are those of RemoveIteration and RemoveBuildspace.
+SELECT e.actor
+FROM iterations AS i
+JOIN events AS e ON e.iteration_id = i.id
+WHERE i.id = :iteration
+  AND e.kind = 'iteration'
+  AND e.at = i.archived_at
+  AND e.message LIKE 'Its packages and repositories were removed by %'
+UNION ALL
+SELECT e.actor
+FROM iterations AS i
+JOIN events AS e ON e.at = i.archived_at AND e.iteration_id IS NULL AND e.buildspace_id = i.buildspace_id
+WHERE i.id = :iteration
+  AND e.kind = 'buildspace'
+  AND e.message LIKE 'Archived by %'
+LIMIT 1;
