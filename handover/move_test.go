@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"buildbtw"
 	"buildbtw/handover"
@@ -205,5 +206,28 @@ func TestACrashWhilePackagesMoveIsRolledForward(t *testing.T) {
 		if !crashed {
 			return
 		}
+	}
+}
+
+// TestAMoveIsNoTurnOfABuildspace: it belongs to none, and those who are told of others still are.
+func TestAMoveIsNoTurnOfABuildspace(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "NAME outsider VERSION 1-1")
+	f.restart(twoTargets()...)
+	f.test()
+	f.beginMove()
+	f.must(f.Advance(t.Context()))
+	_, err := f.Store.FindTurns(t.Context(), time.Hour)
+	f.must(err)
+	turns, err := f.Store.UntoldTurns(t.Context(), time.Now().Add(1000*time.Hour))
+	f.must(err)
+	released := 0
+	for _, turn := range turns {
+		if turn.Kind == buildbtw.TurnReleased && turn.Buildspace == "work" {
+			released++
+		}
+	}
+	if released != 1 {
+		t.Errorf("the release to testing is one turn: %+v", turns)
 	}
 }

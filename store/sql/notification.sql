@@ -25,6 +25,7 @@ WHERE e.id > :after
 GROUP BY e.iteration_id;
 
 -- name: turned_releases
+-- What moves from one target to another belongs to no buildspace, and is no turn of one.
 SELECT
     e.id AS number,
     e.at,
@@ -37,6 +38,7 @@ WHERE e.id > :after
   AND e.id <= :until
   AND e.kind = 'iteration'
   AND e.cause IN ('handed-over', 'withdrawn')
+  AND e.iteration_id IS NOT NULL
 ORDER BY e.id;
 
 -- name: halted_iterations
