@@ -51,7 +51,7 @@ SELECT
         FROM releases AS r
         WHERE r.iteration_id = i.id
           AND (
-            r.state IN ('checked', 'signing', 'handing-over')
+            r.state IN ('checked', 'signing', 'handing-over', 'waiting')
             OR EXISTS (SELECT 1 FROM generations AS g WHERE g.release_id = r.id AND g.state <> 'gone')
           )
     ) AS releasing,
