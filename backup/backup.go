@@ -118,7 +118,7 @@ func Write(ctx context.Context, dataDir, dir string, o Options) (Summary, error)
 		err = prune(dir, o.Keep)
 	}
 	if err != nil {
-		err = forPeople(err)
+		err = forPeople(err, "the disk is full, and nothing of this is kept; free some space and try again")
 	}
 	return s, errors.Join(err, lock.Release())
 }
@@ -161,9 +161,9 @@ func below(dir, path string) bool {
 }
 
 // forPeople gives a full disk words.
-func forPeople(err error) error {
+func forPeople(err error, full string) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return &buildbtw.Error{Kind: buildbtw.KindUnavailable, Message: "the disk is full, and nothing of this is kept; free some space and try again", Err: err}
+		return &buildbtw.Error{Kind: buildbtw.KindUnavailable, Message: full, Err: err}
 	}
 	return err
 }

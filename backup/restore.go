@@ -183,7 +183,8 @@ func Restore(ctx context.Context, path, dataDir string, o Options) (Summary, err
 		return s, err
 	}
 	err = restore(ctx, m, dataDir, o, &s)
-	return s, errors.Join(forPeople(err), release())
+	full := fmt.Sprintf("the disk of %s is full, and no server starts there now; free some space and repeat it with --replace", dataDir)
+	return s, errors.Join(forPeople(err, full), release())
 }
 
 // lockData takes the locks of a server that uses a data directory.

@@ -216,3 +216,16 @@ func TestWhatDbUpdateWouldRefuseIsHeld(t *testing.T) {
 		t.Errorf("%v go without what they were built with, %v", set.Goes, err)
 	}
 }
+
+// TestWhatWaitsForItsRepositoryIsKept: its packages are fetched from the iteration.
+func TestWhatWaitsForItsRepositoryIsKept(t *testing.T) {
+	t.Parallel()
+	s := newDistribution(t)
+	s.staged()
+	_, err := s.Store.StopBuildspace(t.Context(), "ann", "work")
+	s.must(err)
+	err = s.Store.RemoveIteration(t.Context(), "ann", "work", 1, store.RemovePackages)
+	if buildbtw.KindOf(err) != buildbtw.KindConflict || !strings.Contains(err.Error(), "a release of it is open") {
+		t.Errorf("packages that a packager is to hand over: %v", err)
+	}
+}

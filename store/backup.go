@@ -9,6 +9,9 @@ import (
 	"os"
 	"strings"
 
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
 	"buildbtw"
 )
 
@@ -35,6 +38,11 @@ func Backup(ctx context.Context, path, target string) error {
 		return errors.Join(fmt.Errorf("copy the database: %w", err), removeIncomplete(target))
 	}
 	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, target); err != nil {
+		var fault *sqlite.Error
+		if errors.As(err, &fault) && fault.Code()&0xff == sqlite3.SQLITE_FULL {
+			words := fmt.Sprintf("there is no room for a copy of the database at %s; free some space there, or choose another disk", target)
+			err = &buildbtw.Error{Kind: buildbtw.KindUnavailable, Message: words, Err: err}
+		}
 		return errors.Join(fmt.Errorf("copy the database to %s: %w", target, err), removeIncomplete(target))
 	}
 	return nil

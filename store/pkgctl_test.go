@@ -10,11 +10,11 @@ import (
 	"buildbtw/migrations"
 )
 
-// TestOlderReleasesSurviveTheirNewStates: migration 35 changes the definitions of tables that
+// TestOlderReleasesSurviveTheirNewStates: migration 34 changes the definitions of tables that
 // have rows, to which other rows refer.
 func TestOlderReleasesSurviveTheirNewStates(t *testing.T) {
 	t.Parallel()
-	const version = 35
+	const version = 34
 	path := filepath.Join(t.TempDir(), "test.sqlite")
 	raw, err := sql.Open("sqlite", "file:"+path+"?_pragma=foreign_keys(1)")
 	if err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +29,33 @@ func TestTheAddressOfCommitsIsChecked(t *testing.T) {
 		f.gitlab.period, f.gitlab.maxPipelines, f.retention = time.Minute, 1, store.DefaultRetention()
 		if err := f.validate(); (err == nil) != good {
 			t.Errorf("%q: %v", address, err)
+		}
+	}
+}
+
+// What serve refuses before it opens anything --check-config refuses, too.
+func TestAddressesAndCertificatesAreChecked(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		args []string
+		want string // part of the error; empty: none
+	}{
+		{nil, ""},
+		{[]string{"--listen", "unix:/run/x"}, ""},
+		{[]string{"--listen", "0.0.0.0:80"}, "listens on loopback only"},
+		{[]string{"--listen", "0.0.0.0:80", "--auth-header", "Remote-User", "--trusted-proxies", "10.0.0.1"}, ""},
+		{[]string{"--listen", "8080"}, `cannot read --listen "8080"`},
+		{[]string{"--listen-workers", "8080"}, `cannot read --listen-workers "8080"`},
+		{[]string{"--listen-workers", "0.0.0.0:80"}, ""},
+		{[]string{"--tls-cert", "/cert.pem"}, "belong together"},
+		{[]string{"--tls-cert", "/nothere/cert.pem", "--tls-key", "/nothere/key.pem"}, "/nothere/cert.pem"},
+	} {
+		c := command()
+		c.SetOut(io.Discard)
+		c.SetErr(io.Discard)
+		c.SetArgs(append([]string{"serve", "--check-config", "--sources", "dir:" + t.TempDir()}, test.args...))
+		if err := c.ExecuteContext(t.Context()); (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%q: %v", test.args, err)
 		}
 	}
 }

@@ -33,18 +33,29 @@ func listenOn(ctx context.Context, flag, address string, beyondLoopback bool) (n
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		return listenUnix(ctx, path)
 	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, cli.Usage(fmt.Errorf("cannot read %s %q; write HOST:PORT or unix:PATH", flag, address))
-	}
-	if !beyondLoopback && !isLoopback(host) {
-		return nil, cli.Usage(fmt.Errorf("%s %s: without sign-in the server listens on loopback only; use 127.0.0.1, [::1] or unix:PATH, or let people sign in (--oidc-issuer or --auth-header)", flag, address))
+	if err := checkListen(flag, address, beyondLoopback); err != nil {
+		return nil, err
 	}
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%w; is another server running? choose another address with %s", err, flag)
 	}
 	return ln, nil
+}
+
+// checkListen returns an error for an address that listenOn refuses as it is written.
+func checkListen(flag, address string, beyondLoopback bool) error {
+	if strings.HasPrefix(address, "unix:") {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return cli.Usage(fmt.Errorf("cannot read %s %q; write HOST:PORT or unix:PATH", flag, address))
+	}
+	if !beyondLoopback && !isLoopback(host) {
+		return cli.Usage(fmt.Errorf("%s %s: without sign-in the server listens on loopback only; use 127.0.0.1, [::1] or unix:PATH, or let people sign in (--oidc-issuer or --auth-header)", flag, address))
+	}
+	return nil
 }
 
 func isLoopback(host string) bool {

@@ -207,9 +207,20 @@ func (f *serveFlags) registerRetention(flags *pflag.FlagSet) {
 	cli.Time(flags, &f.retention.Workers, "retention-workers", d.Workers, 0, cli.Long, "after how long a worker is forgotten that was not heard of; 0 for never")
 }
 
-// check says whether the settings can be used.
+// check says whether the settings can be used. It opens no address.
 func (f serveFlags) check(out io.Writer) error {
 	if err := f.validate(); err != nil {
+		return err
+	}
+	if err := checkListen("--listen", f.listen, f.peopleSignIn()); err != nil {
+		return err
+	}
+	if f.listenWorkers != "" {
+		if err := checkListen("--listen-workers", f.listenWorkers, true); err != nil {
+			return err
+		}
+	}
+	if _, err := tlsConfig(f.tlsCert, f.tlsKey, slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(out, "The settings can be used.")

@@ -99,3 +99,30 @@ func TestWhatMovesToAnotherBaseRepositoryIsNotLost(t *testing.T) {
 		t.Errorf("it is in %q", e.Repo)
 	}
 }
+
+// TestListsOfFilesFollowADatabaseThatWasAccepted has a repository lose nearly all it had.
+func TestListsOfFilesFollowADatabaseThatWasAccepted(t *testing.T) {
+	t.Parallel()
+	m := newMirror(t)
+	put := func(n int, at time.Time) {
+		var pkgs []pkg
+		for i := range n {
+			name := fmt.Sprint("package-", i)
+			pkgs = append(pkgs, pkg{name: name, base: name, version: "1-1", files: []string{"usr/lib/" + name}})
+		}
+		db, files := repoAdd(t, ".gz", pkgs...)
+		m.put(corePath+".db", db, at)
+		m.put(corePath+".files", files, at)
+	}
+	put(20, day)
+	b := open(t, t.TempDir(), baserepo.Options{}, m.core())
+	refresh(t, b)
+	put(2, day.Add(time.Hour))
+	b.Refresh(t.Context())
+	if _, err := b.Accept(t.Context(), "core", b.Lost()[0].Digest); err != nil {
+		t.Fatal(err)
+	}
+	if got := refresh(t, b)[0]; got.Packages != 2 || got.Warning != "" {
+		t.Errorf("after the word: %+v", got)
+	}
+}
