@@ -27,6 +27,7 @@ import (
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
 	"buildbtw/publish"
+	"buildbtw/retention"
 	"buildbtw/store"
 )
 
@@ -89,8 +90,12 @@ func newServer(t testing.TB, change ...func(*handlers.Deps)) *server {
 	s.must(s.catalog.Refresh(t.Context()))
 	s.handover, err = handover.New(t.Context(), handoverConfig(s.catalog))
 	s.must(err)
+	keeper := retention.New(retention.Config{
+		Store: s.store, Repos: s.repos, Generations: generations, Logs: s.logs, Policy: store.DefaultRetention(), Log: quiet, Now: time.Now,
+	})
 	s.serve(handlers.Deps{
-		Store: s.store, Catalog: s.catalog, Forecasts: &progress.Forecasts{}, Publisher: publisher, Handover: s.handover, Sources: mirror, Repos: s.repos, Logs: s.logs,
+		Retention: keeper,
+		Store:     s.store, Catalog: s.catalog, Forecasts: &progress.Forecasts{}, Publisher: publisher, Handover: s.handover, Sources: mirror, Repos: s.repos, Logs: s.logs,
 		Log: quiet, Wake: func() {}, LookAt: func(context.Context, string) error { return nil }, Now: time.Now,
 		Auth: auth.New(auth.Config{
 			Store: s.store, Now: time.Now, Log: quiet, Operator: "anna", OperatorToken: adminToken, WorkerTokens: []string{workerToken}, AnonymousRead: true,
