@@ -148,6 +148,9 @@ func (n *Notifier) find(ctx context.Context, who buildbtw.User, channel string) 
 		return "", nil, buildbtw.NotFound("there is no channel %.40q; 'bbtw notify list' shows them", channel)
 	}
 	if err := mayHaveChannels(who); err != nil {
+		if who.MayAdminister() == nil { // an administrator's bot, which tests channels of the server
+			return "", nil, buildbtw.NotFound("there is no channel %.40q of the server; 'bbtw notify list' shows them", channel)
+		}
 		return "", nil, err
 	}
 	number, err := strconv.ParseInt(channel, 10, 64)
