@@ -24,12 +24,19 @@ func TestTurnsOfAnIteration(t *testing.T) {
 	for name, steps := range map[string][]step{
 		"all goes well": {{0, building, 0, false, nil}, {time.Minute, built, 0, false, []buildbtw.TurnKind{"done"}}, {time.Hour, built, 0, false, nil}},
 		"more than one failure": {
-			{0, building, 1, false, []buildbtw.TurnKind{"failed"}}, {time.Minute, building, 2, false, nil}, {time.Hour, failed, 3, false, nil},
-			{4 * time.Hour, failed, 3, false, nil}, {5 * time.Hour, failed, 3, false, []buildbtw.TurnKind{"blocked"}}, {9 * time.Hour, failed, 3, false, nil},
+			{0, building, 1, false, []buildbtw.TurnKind{"failed"}},
+			{time.Minute, building, 2, false, nil},
+			{time.Hour, failed, 3, false, nil},
+			{4 * time.Hour, failed, 3, false, nil},
+			{5 * time.Hour, failed, 3, false, []buildbtw.TurnKind{"blocked"}},
+			{9 * time.Hour, failed, 3, false, nil},
 		},
 		"it stops a second time": {
-			{0, failed, 1, false, []buildbtw.TurnKind{"failed"}}, {4 * time.Hour, failed, 1, false, []buildbtw.TurnKind{"blocked"}},
-			{5 * time.Hour, building, 0, false, nil}, {6 * time.Hour, failed, 1, false, nil}, {10 * time.Hour, failed, 1, false, []buildbtw.TurnKind{"blocked"}},
+			{0, failed, 1, false, []buildbtw.TurnKind{"failed"}},
+			{4 * time.Hour, failed, 1, false, []buildbtw.TurnKind{"blocked"}},
+			{5 * time.Hour, building, 0, false, nil},
+			{6 * time.Hour, failed, 1, false, nil},
+			{10 * time.Hour, failed, 1, false, []buildbtw.TurnKind{"blocked"}},
 		},
 		"it is built again by force":    {{0, built, 0, false, []buildbtw.TurnKind{"done"}}, {1, building, 0, false, nil}, {2, built, 0, false, []buildbtw.TurnKind{"done"}}},
 		"the rest was cancelled":        {{0, building, 0, false, nil}, {1, built, 0, true, nil}},

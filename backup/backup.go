@@ -430,7 +430,7 @@ func (w *writer) addFile(ctx context.Context, from, name string, info fs.FileInf
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if ok {
 		e.Inode, e.Changed = stat.Ino, stat.Ctim.Nano()
-		if other := w.seen[inode{uint64(stat.Dev), stat.Ino}]; other != "" && os.Link(filepath.Join(w.into, filepath.FromSlash(other)), into) == nil {
+		if other := w.seen[inode{stat.Dev, stat.Ino}]; other != "" && os.Link(filepath.Join(w.into, filepath.FromSlash(other)), into) == nil {
 			e.SameAs = other
 			w.count(0, false)
 			return w.manifest.add(e)
@@ -445,7 +445,7 @@ func (w *writer) addFile(ctx context.Context, from, name string, info fs.FileInf
 		return fmt.Errorf("back up %s: %w", name, err)
 	}
 	if ok && stat.Nlink > 1 {
-		w.seen[inode{uint64(stat.Dev), stat.Ino}] = name
+		w.seen[inode{stat.Dev, stat.Ino}] = name
 	}
 	w.count(e.Size, copied)
 	return w.manifest.add(e)

@@ -128,7 +128,7 @@ func TestBackupAndRestoreOfADirectoryInUse(t *testing.T) {
 	if checked, err := backup.Verify(t.Context(), place, o); err != nil || checked.Dir != first.Dir || checked.Files != first.Files {
 		t.Errorf("verified %+v, %v", checked, err)
 	}
-	err = filepath.WalkDir(place, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(place, func(path string, _ fs.DirEntry, err error) error {
 		if err == nil && info(t, path).Mode().Perm()&0o077 != 0 {
 			t.Errorf("others may read %s", path)
 		}

@@ -30,7 +30,7 @@ const (
 )
 
 // errCompressed is that a compressed log is not as Compress writes it.
-var errCompressed = errors.New("the compressed log is damaged; remove its file, or put it back from a backup") //nolint:gochecknoglobals // never changes
+var errCompressed = errors.New("the compressed log is damaged; remove its file, or put it back from a backup")
 
 // writeCompressed compresses a text of a given size.
 func writeCompressed(w io.Writer, text io.Reader, size int64) error {

@@ -40,7 +40,7 @@ func compress(t testing.TB, l *Logs, attempt int64) int64 {
 
 // longText has lines of odd lengths, so that frames begin within lines.
 func longText(size int) string {
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test's text
+	r := rand.New(rand.NewPCG(1, 2))
 	var b strings.Builder
 	for i := 0; b.Len() < size; i++ {
 		fmt.Fprintf(&b, "[%d] cc -c file%d.c %s\n", i, i, strings.Repeat("x", r.IntN(200)))

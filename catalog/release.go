@@ -251,21 +251,34 @@ func (c *Catalog) units(ctx context.Context, r *Release) ([]release.Unit, error)
 			}
 		}
 	}
+	if err := c.addPackages(ctx, r, units, built); err != nil {
+		return nil, err
+	}
+	list := make([]release.Unit, 0, len(units))
+	for _, pkgbase := range slices.Sorted(maps.Keys(units)) {
+		list = append(list, *units[pkgbase])
+	}
+	return list, nil
+}
+
+// addPackages adds to units the packages of what is built, with what is known of their
+// programs.
+func (c *Catalog) addPackages(ctx context.Context, r *Release, units map[string]*release.Unit, built []int64) error {
 	interfaces, err := c.Store.InterfacesOf(ctx, built)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, arch := range r.Architectures {
 		packages, err := c.Repos.Packages(ctx, pacmanrepo.ID{
 			Repository: buildbtw.RepositoryName(r.Iteration.Buildspace, r.Iteration.Number), DB: r.Iteration.Buildspace, Architecture: arch,
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, p := range packages {
 			u := units[p.Base]
 			debug := p.Name == alpm.DebugName(p.Base)
-			if u == nil || last[p.Base][arch].Status != buildbtw.StatusBuilt || debug && r.Target.Kind != buildbtw.TargetPkgctl {
+			if u == nil || r.builds[p.Base][arch].Status != buildbtw.StatusBuilt || debug && r.Target.Kind != buildbtw.TargetPkgctl {
 				continue
 			}
 			r.addFile(arch, p)
@@ -276,7 +289,7 @@ func (c *Catalog) units(ctx context.Context, r *Release) ([]release.Unit, error)
 				continue // an `any` package, which is in the repositories of all architectures
 			}
 			q := packageOf(p)
-			for _, i := range interfaces[last[p.Base][arch].ID] {
+			for _, i := range interfaces[r.builds[p.Base][arch].ID] {
 				if i.Pkgname == p.Name && i.Unknown == "" {
 					q.Sonames, q.Links, q.Exports = i.Sonames, linksOf(i), i.Exports
 				}
@@ -287,11 +300,7 @@ func (c *Catalog) units(ctx context.Context, r *Release) ([]release.Unit, error)
 			}
 		}
 	}
-	list := make([]release.Unit, 0, len(units))
-	for _, pkgbase := range slices.Sorted(maps.Keys(units)) {
-		list = append(list, *units[pkgbase])
-	}
-	return list, nil
+	return nil
 }
 
 // notReady records why a build is not there.

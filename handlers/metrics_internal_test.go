@@ -93,11 +93,11 @@ func TestMetricsCountWhatTheStoreTells(t *testing.T) {
 			if !strings.HasPrefix(f.GetName(), "buildbtw_") || value == 0 {
 				continue
 			}
-			name := f.GetName()
+			words := []string{f.GetName()}
 			for _, l := range sample.GetLabel() {
-				name += " " + l.GetValue()
+				words = append(words, l.GetValue())
 			}
-			got = append(got, fmt.Sprint(name, " ", value))
+			got = append(got, fmt.Sprint(strings.Join(words, " "), " ", value))
 		}
 	}
 	slices.Sort(got)

@@ -87,7 +87,7 @@ func (a *App) requestID(c *fiber.Ctx) string {
 // isRequestID reports whether a text is an id that proxies make: hexadecimal digits, a UUID.
 func isRequestID(text string) bool {
 	for _, r := range text {
-		if r != '-' && r != '_' && r != '.' && !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z') {
+		if !strings.ContainsRune("-_.0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", r) {
 			return false
 		}
 	}

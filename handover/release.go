@@ -221,10 +221,10 @@ func (h *Handover) Withdraw(ctx context.Context, actor string, id int64, confirm
 	if r, err = h.Store.Release(ctx, id); err != nil {
 		return r, err
 	}
-	switch {
-	case r.State == buildbtw.ReleaseChecked || r.State == buildbtw.ReleaseSigning:
+	switch r.State {
+	case buildbtw.ReleaseChecked, buildbtw.ReleaseSigning:
 		err = h.Store.EndRelease(ctx, actor, id, buildbtw.ReleaseWithdrawn, "Given up before it was handed over.")
-	case r.State == buildbtw.ReleaseWaiting:
+	case buildbtw.ReleaseWaiting:
 		err = h.giveUp(ctx, actor, r, confirmed)
 	default:
 		err = h.withdraw(ctx, actor, r, givers, confirmed)

@@ -113,8 +113,8 @@ func (m *Mail) deliver(ctx context.Context, to string, text []byte) error {
 	if err != nil {
 		return fmt.Errorf("the mail server cannot be reached: %w", err)
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) }) // ends what reads or writes
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // ends what reads or writes
 	defer stop()
 	if err := m.converse(conn, host, to, text); err != nil {
 		if ctx.Err() != nil {

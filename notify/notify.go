@@ -174,7 +174,7 @@ func (n *Notifier) deliver(ctx context.Context) error {
 					break
 				}
 			}
-			return nil
+			return nil //nolint:nilerr // it is in failures
 		})
 	}
 	_ = group.Wait() // the errors are in failures

@@ -282,7 +282,7 @@ func TestCrashesOfTheOutbox(t *testing.T) {
 	s.Clock.Advance(time.Minute)
 
 	ctx, cancel := context.WithCancel(t.Context())
-	hang := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+	hang := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
 		r.Config.Handler.ServeHTTP(httptest.NewRecorder(), q)
 		cancel() // the server is stopped while it waits for the answer
 		<-q.Context().Done()

@@ -60,7 +60,7 @@ func (p *Publisher) Examine(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		rand.Shuffle(len(packages), func(i, j int) { packages[i], packages[j] = packages[j], packages[i] })
+		rand.Shuffle(len(packages), func(i, j int) { packages[i], packages[j] = packages[j], packages[i] }) //nolint:gosec // which are looked at is no secret
 		removed, err := p.Repos.RemoveDamaged(reading, id, packages[:min(sampled, len(packages))])
 		if len(removed) > 0 {
 			p.Log.ErrorContext(ctx, "packages have another content than was published; they are removed and built again: look at the disk",

@@ -72,6 +72,11 @@ func (h Held) Reason() string {
 	case Choice:
 		return fmt.Sprintf("either it goes or %s (%s)", strings.Join(h.Others, ", "), strings.TrimSpace(what+" needs "+h.Dependency))
 	}
+	return h.need(what, via)
+}
+
+// need says which dependency would not be met.
+func (h Held) need(what, via string) string {
 	verb := "needs"
 	if h.Kind == Links {
 		verb = "links with"

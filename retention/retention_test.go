@@ -496,7 +496,7 @@ func TestRandomWorlds(t *testing.T) {
 	for seed := range uint64(2) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			randomWorld(t, rand.New(rand.NewPCG(seed+1, 7))) //nolint:gosec // a test's choices
+			randomWorld(t, rand.New(rand.NewPCG(seed+1, 7)))
 		})
 	}
 }

@@ -145,14 +145,7 @@ func New(c Config) *Scheduler {
 	}
 	table = append(table, s.checkLoop(), s.integrityLoop())
 	table = append(table, optionalLoops(c)...)
-	for i := range pushers {
-		table = append(table, Loop{
-			Name:        fmt.Sprintf("push-%d", i+1),
-			Description: "fetches at once the project that a webhook named",
-			Limit:       longLimit,
-			Period:      time.Minute, Pass: c.Forge.FetchPushed,
-		})
-	}
+	table = append(table, pushLoops(c)...)
 	for _, l := range table {
 		s.loops = append(s.loops, NewLoop(l))
 	}
@@ -162,6 +155,20 @@ func New(c Config) *Scheduler {
 	}
 	c.Mirror.OnLate(s.Loop("sync").Wake)
 	return s
+}
+
+// pushLoops fetch the projects that webhooks name, several at a time.
+func pushLoops(c Config) []Loop {
+	loops := make([]Loop, 0, pushers)
+	for i := range pushers {
+		loops = append(loops, Loop{
+			Name:        fmt.Sprintf("push-%d", i+1),
+			Description: "fetches at once the project that a webhook named",
+			Limit:       longLimit,
+			Period:      time.Minute, Pass: c.Forge.FetchPushed,
+		})
+	}
+	return loops
 }
 
 // optionalLoops are those of parts that a server may lack.

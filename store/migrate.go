@@ -126,7 +126,7 @@ func roomForCopy(path, dir string) error {
 	}
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(dir, &disk); err != nil || disk.Blocks == 0 {
-		return nil // not known: the copy itself fails
+		return nil //nolint:nilerr // not known: the copy itself fails
 	}
 	if free := disk.Bavail * uint64(disk.Bsize); free < size+migrationRoom {
 		return buildbtw.Unavailable("this version changes the database and makes a copy of it before, which needs %d MiB on the disk of %s, where %d MiB are free; free some space and start again. Nothing was changed",

@@ -41,6 +41,7 @@ func (p RetentionPolicy) Validate() error {
 // Removal is what is removed of an iteration.
 type Removal string
 
+// What can be removed of an iteration.
 const (
 	RemovePackages Removal = "packages" // and the repositories; what was built and how stays known
 	RemoveLogs     Removal = "logs"

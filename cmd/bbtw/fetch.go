@@ -78,7 +78,7 @@ func (a *app) fetchRelease(ctx context.Context, c *api.Client, id, dir string, f
 	if err != nil {
 		return err
 	}
-	if err := f.checkTags(ctx, c, b); err != nil {
+	if err := f.checkTags(ctx, b); err != nil {
 		return err
 	}
 	if err := onlyStaged(dir, wanted); err != nil {
@@ -146,7 +146,7 @@ func onlyStaged(dir string, wanted map[string]bool) error {
 
 // checkTags returns an error when the tag of a version is not in its packaging repository, as
 // far as that is known.
-func (f fetchFlags) checkTags(ctx context.Context, c *api.Client, b api.ReleaseBundle) error {
+func (f fetchFlags) checkTags(ctx context.Context, b api.ReleaseBundle) error {
 	var missing buildbtw.Names
 	for _, u := range b.Units {
 		there := u.Tagged

@@ -83,14 +83,14 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	fmt.Fprintf(out, "serving %s\n", server.URL())
-	err = o.serve(ctx, server.URL(), out, ended)
+	err = o.serve(ctx, server.URL(), ended)
 	server.Close()
 	return err
 }
 
 // serve runs the runners until ctx or the server ends, and waits for them: they
 // cancel their jobs.
-func (o options) serve(ctx context.Context, url string, out io.Writer, ended <-chan error) error {
+func (o options) serve(ctx context.Context, url string, ended <-chan error) error {
 	dir, err := filepath.Abs(filepath.Join(o.dir, "runner"))
 	if err == nil {
 		err = os.MkdirAll(dir, 0o700)

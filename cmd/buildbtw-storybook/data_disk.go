@@ -37,8 +37,11 @@ func disk() views.Disk {
 	return views.Disk{
 		Measured: ago(20 * time.Minute), Iterations: 48, Archived: 31,
 		Kinds: []views.DiskKind{
-			{Label: "Repositories of iterations", Bytes: 412_316_860_416}, {Label: "Targets", Note: "without files that iterations have, too", Bytes: 21_474_836_480},
-			{Label: "Uploads that are not published yet", Bytes: 734_003_200}, {Label: "Logs", Note: "12 of 90,312 logs not compressed", Bytes: 9_663_676_416}, {Label: "Database", Bytes: 2_147_483_648},
+			{Label: "Repositories of iterations", Bytes: 412_316_860_416},
+			{Label: "Targets", Note: "without files that iterations have, too", Bytes: 21_474_836_480},
+			{Label: "Uploads that are not published yet", Bytes: 734_003_200},
+			{Label: "Logs", Note: "12 of 90,312 logs not compressed", Bytes: 9_663_676_416},
+			{Label: "Database", Bytes: 2_147_483_648},
 		},
 		Due: []views.DueLine{
 			{Buildspace: "openssl-3.6", Number: 1, What: "packages and repositories", Packages: 412, Bytes: 1_734_967_296, Ended: ago(31 * day)},
@@ -47,8 +50,11 @@ func disk() views.Disk {
 		DueFrees: 934_967_296,
 		Orphans:  views.DiskOrphans{Repositories: buildbtw.Names{"lost_7"}, Logs: 12, Bytes: 73_400_320},
 		Policy: []views.PolicyLine{
-			{Label: "Newest", Value: "3 iterations of each buildspace stay whole", Flag: "--retention-newest"}, {Label: "Packages", Value: "30 days", Flag: "--retention-packages"},
-			{Label: "Logs", Value: "180 days", Flag: "--retention-logs"}, {Label: "History", Value: "for good", Flag: "--retention-history"}, {Label: "Machines", Value: "90 days", Flag: "--retention-workers"},
+			{Label: "Newest", Value: "3 iterations of each buildspace stay whole", Flag: "--retention-newest"},
+			{Label: "Packages", Value: "30 days", Flag: "--retention-packages"},
+			{Label: "Logs", Value: "180 days", Flag: "--retention-logs"},
+			{Label: "History", Value: "for good", Flag: "--retention-history"},
+			{Label: "Machines", Value: "90 days", Flag: "--retention-workers"},
 		},
 		Pass:      views.DiskPass{Since: ago(4 * time.Minute), Repositories: 1, Logs: 2000, Bytes: 1_073_741_824, Doing: "compressing logs"},
 		CanManage: true,

@@ -9,7 +9,7 @@ import (
 
 func notificationStories(s views.Shell) []story {
 	made := notifications()
-	made.Made = views.MadeChannel{ID: "3", Address: "https://hooks.example.org/…", Secret: "whsec_ZXhhbXBsZSBvZiBhIHNlY3JldCBvZiBhIHdlYmhvb2s="}
+	made.Made = views.MadeChannel{ID: "3", Address: "https://hooks.example.org/…", Secret: "whsec_ZXhhbXBsZSBvZiBhIHNlY3JldCBvZiBhIHdlYmhvb2s="} //nolint:gosec // made up
 	refused := views.Notifications{Own: true, MaxChannels: buildbtw.MaxChannels, Error: "you have this channel already: it is number 1"}
 	followed, muted := failedIteration(), builtIteration()
 	followed.Follow = views.Follow{Known: true, Created: true, Channels: 1}

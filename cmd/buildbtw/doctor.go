@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -128,7 +127,7 @@ func (d *doctor) dataDir() {
 		d.list.Warn(what, humanize.IBytes(n)+" are free; packages and logs of a rebuild need some GiB: make room, or choose a larger disk")
 	}
 	var system unix.Statfs_t
-	if unix.Statfs(d.f.dataDir, &system) == nil && isNetwork(int64(system.Type)) {
+	if unix.Statfs(d.f.dataDir, &system) == nil && isNetwork(system.Type) {
 		d.list.Report(what, errors.New("it is on a network file system, on which the database can be damaged; choose a local disk with --data-dir"))
 	}
 }
@@ -267,8 +266,8 @@ func (d *doctor) address(ctx context.Context) {
 	switch {
 	case err != nil:
 		d.list.Warn("--public-url "+d.f.publicURL, fmt.Sprintf("the running server is not reached there (%v); look at the proxy, the firewall and the name", err))
-	case answer.StatusCode != http.StatusOK:
-		d.list.Warn("--public-url "+d.f.publicURL, "there answers something else: "+answer.Status+"; look whether the proxy passes requests on to "+d.f.listen)
+	case answer.code != http.StatusOK:
+		d.list.Warn("--public-url "+d.f.publicURL, "there answers something else: "+answer.status+"; look whether the proxy passes requests on to "+d.f.listen)
 	default:
 		d.list.Report("--public-url "+d.f.publicURL, nil)
 	}
@@ -350,7 +349,7 @@ func (d *doctor) clock(ctx context.Context) {
 	if err != nil {
 		return // that the server does not answer is said elsewhere
 	}
-	there, err := http.ParseTime(answer.Header.Get("Date"))
+	there, err := http.ParseTime(answer.date)
 	if err != nil {
 		return
 	}
@@ -442,18 +441,25 @@ func (d *doctor) token(ctx context.Context, client *gitlab.Client) {
 	d.list.Report(what, err)
 }
 
+// answered is the beginning of an answer.
+type answered struct {
+	code   int
+	status string // "404 Not Found"
+	date   string // of the header; empty when there is none
+}
+
 // ask requests a page, whose body nobody reads.
-func (d *doctor) ask(ctx context.Context, address string) (*http.Response, error) {
+func (d *doctor) ask(ctx context.Context, address string) (answered, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, err
+		return answered{}, err
 	}
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return nil, err
+		return answered{}, err
 	}
-	_, _ = io.CopyN(io.Discard, answer.Body, 64<<10)
-	return answer, answer.Body.Close()
+	defer answer.Body.Close()
+	return answered{answer.StatusCode, answer.Status, answer.Header.Get("Date")}, nil
 }

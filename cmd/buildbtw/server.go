@@ -112,22 +112,10 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	checks, ofTargets, err := f.policies()
+	sources, err := s.openCatalog(mirror, repos, bases)
 	if err != nil {
 		return err
 	}
-	generations, err := repos.Generations(filepath.Join(f.dataDir, "targets"), nil)
-	if err != nil {
-		return err
-	}
-	targets, err := f.releaseTargets()
-	if err != nil {
-		return err
-	}
-	sources := catalog.New(catalog.Config{
-		Mirror: mirror, Store: s.store, Repos: repos, Bases: bases, Generations: generations, Targets: targets, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: preferred(f.prefer), IgnoreArch: f.ignoreArch,
-		ConfirmAbove: f.confirmAbove, Checks: checks, TargetChecks: ofTargets, CommitURL: buildbtw.CommitURL(f.commitURL), GitLabURL: f.gitlab.url,
-	})
 	publisher := publish.New(publish.Config{Store: s.store, Repos: repos, Mirror: mirror, Log: s.log, Baseline: bases.Interfaces})
 	releases, err := s.openTargets(ctx, sources)
 	if err != nil {
@@ -151,7 +139,7 @@ func (s *server) join(ctx context.Context) error {
 		OIDC: f.oidc.config(f.publicURL),
 	})
 	keeper := retention.New(retention.Config{
-		Store: s.store, Repos: repos, Generations: generations, Logs: logs, Policy: f.retention, Log: s.log, Now: time.Now,
+		Store: s.store, Repos: repos, Generations: sources.Generations, Logs: logs, Policy: f.retention, Log: s.log, Now: time.Now,
 	})
 	notifier, err := s.openNotifier()
 	if err != nil {
@@ -186,6 +174,27 @@ func (s *server) openMirror(ctx context.Context) (*gitmirror.Mirror, error) {
 		s.log.Warn("bubblewrap cannot be used: plain directories need a .SRCINFO, since no PKGBUILD is run without it; install bubblewrap and allow user namespaces")
 	}
 	return mirror, nil
+}
+
+// openCatalog puts together what plans and releases are computed with.
+func (s *server) openCatalog(mirror *gitmirror.Mirror, repos *pacmanrepo.Repos, bases baserepo.Bases) (*catalog.Catalog, error) {
+	f := s.flags
+	checks, ofTargets, err := f.policies()
+	if err != nil {
+		return nil, err
+	}
+	generations, err := repos.Generations(filepath.Join(f.dataDir, "targets"), nil)
+	if err != nil {
+		return nil, err
+	}
+	targets, err := f.releaseTargets()
+	if err != nil {
+		return nil, err
+	}
+	return catalog.New(catalog.Config{
+		Mirror: mirror, Store: s.store, Repos: repos, Bases: bases, Generations: generations, Targets: targets, BaseRef: f.baseRef, Architectures: f.architectures, Prefer: preferred(f.prefer), IgnoreArch: f.ignoreArch,
+		ConfirmAbove: f.confirmAbove, Checks: checks, TargetChecks: ofTargets, CommitURL: buildbtw.CommitURL(f.commitURL), GitLabURL: f.gitlab.url,
+	}), nil
 }
 
 // openTargets makes the targets of the settings those of the store.

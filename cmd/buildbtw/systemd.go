@@ -129,6 +129,6 @@ func (n *notifier) stopping() {
 // close ends the connection to systemd.
 func (n *notifier) close() {
 	if n.conn != nil {
-		n.conn.Close()
+		_ = n.conn.Close()
 	}
 }

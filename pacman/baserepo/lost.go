@@ -32,8 +32,6 @@ func (l Lost) Words() string {
 	return fmt.Sprintf("it has lost %d of %d packages (%s), which is too many to be taken without a person's word", len(l.Names), l.Before, l.Names.Summary())
 }
 
-func (l *Lost) Error() string { return l.Words() }
-
 // lost reports what a repository would lose; nil when that is little, or was accepted.
 func (b *Base) lost(r *repository, next database) *Lost {
 	before, _ := r.parts[0].table.(database)

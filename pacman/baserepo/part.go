@@ -141,7 +141,7 @@ func (b *Base) plausible(r *repository, p *part, next table, sameURL bool) error
 		r.lost.Store(nil)
 		if lost := b.lost(r, d); sameURL && lost != nil {
 			r.lost.Store(lost)
-			return lost
+			return errors.New(lost.Words())
 		}
 		return nil
 	}

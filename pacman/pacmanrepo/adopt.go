@@ -122,15 +122,15 @@ func (r *Repos) loadLocked(ctx context.Context, id ID) (*database, error) {
 
 // listed returns the items of a build's files in a directory, or none when one is not
 // listed with its digest or not there.
-func (k disk) listed(d *database, dir string, files []buildbtw.Package) ([]item, error) {
+func (d disk) listed(has *database, dir string, files []buildbtw.Package) ([]item, error) {
 	var items []item
 	for _, f := range files {
-		e := d.entries[f.Pkgname]
+		e := has.entries[f.Pkgname]
 		if e == nil || e.filename != f.Filename || e.sha256 != f.SHA256 {
 			return nil, nil
 		}
 		path := filepath.Join(dir, f.Filename)
-		info, err := k.stat(path)
+		info, err := d.stat(path)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() != e.size {
 			return nil, nil
 		}

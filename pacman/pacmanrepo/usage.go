@@ -121,8 +121,8 @@ func (d disk) measure(ctx context.Context, dir string, files map[inode]seen) err
 				return gone(err)
 			}
 			if s, ok := info.Sys().(*syscall.Stat_t); ok {
-				id := inode{uint64(s.Dev), s.Ino} //nolint:unconvert // it is signed on some systems
-				files[id] = seen{files[id].names + 1, uint64(s.Nlink), s.Blocks * 512}
+				id := inode{uint64(s.Dev), s.Ino}                                      //nolint:unconvert // it is signed on some systems
+				files[id] = seen{files[id].names + 1, uint64(s.Nlink), s.Blocks * 512} //nolint:unconvert // it is shorter on some systems
 			}
 			return nil
 		})

@@ -26,7 +26,7 @@ func thisHost() host {
 	h := host{cpus: runtime.NumCPU()}
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) == nil {
-		h.memory = int64(info.Totalram) * int64(info.Unit) //nolint:unconvert // other types on other architectures
+		h.memory = int64(info.Totalram) * int64(info.Unit)
 	}
 	_, err := os.Stat("/dev/vhost-vsock")
 	h.vsock = err == nil

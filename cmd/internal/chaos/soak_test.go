@@ -225,7 +225,7 @@ func (k *soak) meddle(ctx context.Context) error {
 }
 
 // restart ends a worker, one time in two by kill -9, and starts it again.
-func (k *soak) restart(ctx context.Context) error {
+func (k *soak) restart(context.Context) error {
 	m := k.site.machines[k.draw(len(k.site.machines))]
 	if k.draw(2) == 0 {
 		m.Kill()

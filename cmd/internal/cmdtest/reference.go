@@ -15,7 +15,7 @@ import (
 	"buildbtw/cmd/internal/cli"
 )
 
-var update = flag.Bool("update", false, "write the pages of docs/reference anew")
+var update = flag.Bool("update", false, "write the pages of docs/reference anew") //nolint:gochecknoglobals // a flag of tests
 
 // Reference compares the page of docs/reference that lists the commands and settings of a
 // program with what the program has, and with -update writes it.

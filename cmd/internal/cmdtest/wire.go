@@ -89,12 +89,12 @@ func (w *Wire) accept() {
 
 // carry connects a program with the server until one of them, or Mend, ends it.
 func (w *Wire) carry(program net.Conn) {
-	defer program.Close()
+	defer func() { _ = program.Close() }()
 	server, err := (&net.Dialer{}).Dial("tcp", w.server)
 	if err != nil {
 		return // the program sees a connection that ends at once
 	}
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	w.mark(program, server, true)
 	defer w.mark(program, server, false)
 	var back sync.WaitGroup
@@ -117,8 +117,8 @@ func (w *Wire) mark(program, server net.Conn, open bool) {
 
 // copy carries bytes one way, and ends both ways when this one ends.
 func (w *Wire) copy(to, from net.Conn) {
-	defer to.Close()
-	defer from.Close()
+	defer func() { _ = to.Close() }()
+	defer func() { _ = from.Close() }()
 	buffer := make([]byte, 16<<10)
 	for {
 		n, err := from.Read(buffer)
