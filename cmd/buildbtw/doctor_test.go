@@ -21,6 +21,7 @@ import (
 func diagnose(t *testing.T, args ...string) (states map[string]string, ok bool) {
 	t.Helper()
 	cmd := doctorCommand()
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true // as cli.Run has it
 	var out bytes.Buffer
 	cmd.SetOut(&out)
 	cmd.SetArgs(append(args, "--json"))
