@@ -99,7 +99,7 @@ func TestPeopleFollowAndMuteABuildspaceOnItsPage(t *testing.T) {
 	s.sendForm(t, page, form, url.Values{}, anna).wantsStatus(t, http.StatusSeeOther)
 	page = s.get(t, "/buildspaces/lib", anna...)
 	page.wants(t, "main", "You are told about lib from now on")
-	page.wants(t, box, "You follow", "Mute", "Your channels")
+	page.wants(t, box, "You follow", "Mute", "your channels")
 	s.sendForm(t, page, form, url.Values{}, anna).wantsStatus(t, http.StatusSeeOther)
 	page = s.get(t, "/buildspaces/lib", anna...)
 	page.wants(t, box, "You muted", "Follow")
