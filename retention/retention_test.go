@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -479,11 +480,17 @@ func TestOrphansAreFoundAndStayUntilSomebodyRemovesThem(t *testing.T) {
 // fuse is a context that ends after it was looked at so many times: a crash at any place.
 type fuse struct {
 	context.Context //nolint:containedctx // it is one
-	left            int
+	left            atomic.Int64
+}
+
+func newFuse(ctx context.Context, left int) *fuse {
+	f := &fuse{Context: ctx}
+	f.left.Store(int64(left))
+	return f
 }
 
 func (f *fuse) Err() error {
-	if f.left--; f.left < 0 {
+	if f.left.Add(-1) < 0 {
 		return context.Canceled
 	}
 	return f.Context.Err()
@@ -538,7 +545,7 @@ func randomWorld(t *testing.T, r *rand.Rand) {
 			t.Fatal(err)
 		}
 		if r.IntN(2) == 0 {
-			_ = w.keeper.Pass(&fuse{ctx, r.IntN(120)})
+			_ = w.keeper.Pass(newFuse(ctx, r.IntN(120)))
 			w.restart(t)
 		}
 		w.pass(t)
