@@ -8,7 +8,7 @@ import (
 	"buildbtw/migrations"
 )
 
-// TestReleasesOfBeforeKeepTheirIterations applies migration 36 to a database that has a release.
+// TestReleasesOfBeforeKeepTheirIterations applies migration 33 to a database that has a release.
 func TestReleasesOfBeforeKeepTheirIterations(t *testing.T) {
 	t.Parallel()
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "old.db")+"?_pragma=foreign_keys(1)")
@@ -27,7 +27,7 @@ func TestReleasesOfBeforeKeepTheirIterations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range list[:35] {
+	for _, m := range list[:32] {
 		exec(m.sql)
 	}
 	exec(`INSERT INTO buildspaces (id, name, status, scope, cycles, priority, created_by, created_at) VALUES (3, 'work', 'active', 'all', 'once', 'normal', 'anna', '2026-01-01')`)
@@ -36,7 +36,7 @@ func TestReleasesOfBeforeKeepTheirIterations(t *testing.T) {
 	exec(`INSERT INTO releases (id, iteration_id, target_id, state, digest, base, generation, units, packages, proven, at_most, created_by, created_at)
 		VALUES (9, 7, 1, 'released', 'd', 'b', 1, 1, 1, TRUE, 1, 'anna', '2026-01-01')`)
 	exec(`INSERT INTO release_units (release_id, pkgbase, goes, version, pkgnames, reason, build_id) VALUES (9, 'lib', TRUE, '1-1', '["lib"]', '', 0)`)
-	exec(list[35].sql)
+	exec(list[32].sql)
 	var iteration, units int
 	row := db.QueryRowContext(t.Context(), `SELECT iteration_id, (SELECT count(*) FROM release_units WHERE release_id = r.id) FROM releases AS r WHERE id = 9 AND from_id IS NULL`)
 	if err := row.Scan(&iteration, &units); err != nil || iteration != 7 || units != 1 {
