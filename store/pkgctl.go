@@ -58,11 +58,7 @@ func (s *Store) WaitForRepository(ctx context.Context, id int64, files []buildbt
 // repositories of a distribution, in the order in which they were confirmed. The error names
 // those that cannot be read.
 func (q *Reader) WaitingReleases(ctx context.Context, target int64) ([]ReleaseRow, error) {
-	rows, err := readable[ReleaseRow](ctx, q.queries, "waiting_releases", args{"target": target})
-	if err != nil {
-		return rows, fmt.Errorf("list what waits for a repository: %w", err)
-	}
-	return rows, nil
+	return q.releasesIn(ctx, buildbtw.ReleaseWaiting, target)
 }
 
 // ReleaseFiles lists the files of a release that a packager hands over, by repository and name;

@@ -77,9 +77,15 @@ func (q *Reader) Releases(ctx context.Context, f ReleaseFilter) ([]ReleaseRow, e
 // HandingOver lists the releases that are on their way into their targets, in the order in
 // which they were confirmed. The error names those that cannot be read.
 func (q *Reader) HandingOver(ctx context.Context) ([]ReleaseRow, error) {
-	rows, err := readable[ReleaseRow](ctx, q.queries, "handing_over", nil)
+	return q.releasesIn(ctx, buildbtw.ReleaseHandingOver, 0)
+}
+
+// releasesIn lists the releases in a state, to one target or with 0 to all, in the order in
+// which they were confirmed.
+func (q queries) releasesIn(ctx context.Context, state buildbtw.ReleaseState, target int64) ([]ReleaseRow, error) {
+	rows, err := readable[ReleaseRow](ctx, q, "releases_in_state", args{"state": state, "target": target})
 	if err != nil {
-		return rows, fmt.Errorf("list what is being handed over: %w", err)
+		return rows, fmt.Errorf("list releases that are %s: %w", state.Words(), err)
 	}
 	return rows, nil
 }

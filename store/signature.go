@@ -139,11 +139,7 @@ func (q *Reader) SigningProgress(ctx context.Context, id int64, keys []string) (
 // Signing lists the releases that wait for signatures, in the order in which they were
 // confirmed. The error names those that cannot be read.
 func (q *Reader) Signing(ctx context.Context) ([]ReleaseRow, error) {
-	rows, err := readable[ReleaseRow](ctx, q.queries, "signing_releases", nil)
-	if err != nil {
-		return rows, fmt.Errorf("list what waits for signatures: %w", err)
-	}
-	return rows, nil
+	return q.releasesIn(ctx, buildbtw.ReleaseSigning, 0)
 }
 
 // Signatures returns the signatures of files by keys, by the SHA-256 of the file; of

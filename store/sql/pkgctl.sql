@@ -13,42 +13,6 @@ WHERE id = :id
         AND other.state = 'waiting'
   );
 
--- name: waiting_releases
--- The oldest first; of one target, or with 0 of all.
-SELECT
-    r.id,
-    coalesce(r.iteration_id, 0) AS iteration_id,
-    coalesce(r.from_id, 0) AS from_id,
-    r.target_id,
-    r.state,
-    r.digest,
-    r.base,
-    r.generation,
-    r.units,
-    r.packages,
-    r.proven,
-    r.at_most,
-    r.message,
-    r.created_by,
-    r.created_at,
-    r.confirmed_by,
-    r.confirmed_at,
-    r.finished_at,
-    t.name AS target,
-    coalesce(f.name, '') AS from_target,
-    coalesce(s.name, '') AS buildspace,
-    coalesce(s.created_by, '') AS owner,
-    coalesce(s.id, 0) AS buildspace_id,
-    coalesce(i.number, 0) AS iteration
-FROM releases AS r
-JOIN targets AS t ON t.id = r.target_id
-LEFT JOIN targets AS f ON f.id = r.from_id
-LEFT JOIN iterations AS i ON i.id = r.iteration_id
-LEFT JOIN buildspaces AS s ON s.id = i.buildspace_id
-WHERE r.state = 'waiting'
-  AND (:target = 0 OR r.target_id = :target)
-ORDER BY r.confirmed_at, r.id;
-
 -- name: note_release
 -- What is said of a release that goes on by itself, or waits for the repositories.
 UPDATE releases

@@ -117,8 +117,9 @@ LEFT JOIN iterations AS i ON i.id = r.iteration_id
 LEFT JOIN buildspaces AS s ON s.id = i.buildspace_id
 WHERE r.id = :id;
 
--- name: handing_over
--- The oldest first: each is computed again on what the one before has left.
+-- name: releases_in_state
+-- Of one target, or with 0 of all; the oldest first: each is computed again on what the one
+-- before has left.
 SELECT
     r.id,
     coalesce(r.iteration_id, 0) AS iteration_id,
@@ -149,7 +150,8 @@ JOIN targets AS t ON t.id = r.target_id
 LEFT JOIN targets AS f ON f.id = r.from_id
 LEFT JOIN iterations AS i ON i.id = r.iteration_id
 LEFT JOIN buildspaces AS s ON s.id = i.buildspace_id
-WHERE r.state = 'handing-over'
+WHERE r.state = :state
+  AND (:target = 0 OR r.target_id = :target)
 ORDER BY r.confirmed_at, r.id;
 
 -- name: releases_of
