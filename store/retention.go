@@ -77,6 +77,10 @@ func (q *Reader) Due(ctx context.Context, p RetentionPolicy, now time.Time) ([]D
 		if err := q.list(ctx, &rows, "retained_iterations", nil); err != nil {
 			return err
 		}
+		began, err := q.policyBegan(ctx)
+		if err != nil {
+			return err
+		}
 		place := 0
 		for i, r := range rows {
 			if i == 0 || rows[i-1].BuildspaceID != r.BuildspaceID {
@@ -85,11 +89,12 @@ func (q *Reader) Due(ctx context.Context, p RetentionPolicy, now time.Time) ([]D
 			if place++; place <= p.Newest || r.Kept {
 				continue
 			}
-			d, err := q.due(ctx, p, r, rows[i-1].CreatedAt, now)
+			d, err := q.due(ctx, p, r, now.Sub(counted(rows[i-1].CreatedAt, began)), now)
 			if err != nil {
 				return err
 			}
 			if d != nil {
+				d.Ended = rows[i-1].CreatedAt
 				due = append(due, *d)
 			}
 		}
@@ -101,11 +106,26 @@ func (q *Reader) Due(ctx context.Context, p RetentionPolicy, now time.Time) ([]D
 	return due, nil
 }
 
-// due returns what is to be removed of one iteration, which ended when the next began; nil
-// for nothing.
-func (q queries) due(ctx context.Context, p RetentionPolicy, r retained, ended, now time.Time) (*DueIteration, error) {
-	over := func(age time.Duration) bool { return age > 0 && now.Sub(ended) >= age }
-	d := &DueIteration{ID: r.ID, Buildspace: r.Buildspace, Number: r.Number, Ended: ended, Builds: r.Builds}
+// policyBegan returns since when the database knows of a policy.
+func (q queries) policyBegan(ctx context.Context) (began time.Time, err error) {
+	err = q.get(ctx, &began, "policy_began", nil)
+	return began, err
+}
+
+// counted returns from when an age of the policy is counted for what ended at a time: a server
+// that is upgraded to a version with a policy removes nothing before that time has passed once
+// more, so that nobody is surprised by it.
+func counted(ended, began time.Time) time.Time {
+	if began.After(ended) {
+		return began
+	}
+	return ended
+}
+
+// due returns what is to be removed of one iteration of an age; nil for nothing.
+func (q queries) due(ctx context.Context, p RetentionPolicy, r retained, age time.Duration, now time.Time) (*DueIteration, error) {
+	over := func(limit time.Duration) bool { return limit > 0 && age >= limit }
+	d := &DueIteration{ID: r.ID, Buildspace: r.Buildspace, Number: r.Number, Builds: r.Builds}
 	var wanted []Removal
 	if over(p.History) {
 		wanted = append(wanted, RemoveAll)
@@ -497,6 +517,10 @@ func (s *Store) RemoveEmptyBuildspaces(ctx context.Context, limit int) (left boo
 // left.
 func (s *Store) RemoveOldEvents(ctx context.Context, age time.Duration, limit int) (left bool, err error) {
 	err = s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		began, err := t.policyBegan(ctx)
+		if err != nil || t.now.Sub(began) < age {
+			return err
+		}
 		removed, err := t.exec(ctx, "remove_old_events", args{"before": t.now.Add(-age), "limit": limit})
 		left = removed == int64(limit)
 		return err

@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"database/sql"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -93,5 +95,55 @@ func TestWorkersThatAreGoneAreForgotten(t *testing.T) {
 	got, err := db.ForgetGoneWorkers(t.Context(), 24*time.Hour)
 	if err != nil || len(got) != 1 || got[0] != "gone" {
 		t.Errorf("forgotten: %v, %v", got, err)
+	}
+}
+
+// TestAnUpgradeRemovesNothingAtOnce: ages are counted from when the database knew of a policy.
+func TestAnUpgradeRemovesNothingAtOnce(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	policy := store.RetentionPolicy{Newest: 1, Packages: 30 * day, History: 60 * day}
+	db := storetest.New(t)
+	space := db.NewBuildspace(t, "demo")
+	db.Iterate(t, space, storetest.Plan("a"))
+	db.Iterate(t, space, storetest.Plan("b"))
+	db.Clock.Advance(100 * day)
+	upgraded := db.Clock.Now()
+	raw, err := sql.Open("sqlite", db.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	if _, err := raw.ExecContext(t.Context(), `UPDATE schema_migrations SET applied_at = ? WHERE version = 31`, upgraded); err != nil {
+		t.Fatal(err)
+	}
+	removes := func(want ...store.Removal) {
+		t.Helper()
+		due, err := db.Due(t.Context(), policy, db.Clock.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []store.Removal
+		for _, d := range due {
+			got = append(got, d.Remove)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("after %s: %v goes, want %v", db.Clock.Now().Sub(upgraded), got, want)
+		}
+	}
+	removes()
+	stay, err := db.Stay(t.Context(), policy, "demo", 1, db.Clock.Now())
+	if err != nil || !stay.Packages.Equal(upgraded.Add(policy.Packages)) || !stay.History.Equal(upgraded.Add(policy.History)) {
+		t.Errorf("it says packages until %s, history until %s, %v", stay.Packages, stay.History, err)
+	}
+	if left, err := db.RemoveOldEvents(t.Context(), policy.History, 1); err != nil || left {
+		t.Errorf("events went: %v", err)
+	}
+	db.Clock.Advance(30 * day)
+	removes(store.RemovePackages)
+	db.Clock.Advance(30 * day)
+	removes(store.RemoveAll)
+	if left, err := db.RemoveOldEvents(t.Context(), policy.History, 1); err != nil || !left {
+		t.Errorf("no event went: %v", err)
 	}
 }

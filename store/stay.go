@@ -70,6 +70,13 @@ func (q *Reader) Stay(ctx context.Context, p RetentionPolicy, buildspace string,
 			}
 			s.Files, s.Bytes = d.Packages, d.Bytes
 		}
+		if len(after) > 0 {
+			began, err := q.policyBegan(ctx)
+			if err != nil {
+				return err
+			}
+			after[0] = counted(after[0], began)
+		}
 		s.decide(p, n, after)
 		return nil
 	})
@@ -79,8 +86,8 @@ func (q *Reader) Stay(ctx context.Context, p RetentionPolicy, buildspace string,
 	return s, nil
 }
 
-// decide adds what follows from the policy and from what needs the iteration. It ended when the
-// first of those after it began.
+// decide adds what follows from the policy and from what needs the iteration. Its age is counted
+// from the first of the times after it.
 func (s *Stay) decide(p RetentionPolicy, n needs, after []time.Time) {
 	s.NoArchive, s.NoDelete = n.against(RemovePackages, true), n.against(RemoveAll, true)
 	if s.ArchivedAt != nil {

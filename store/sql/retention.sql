@@ -12,6 +12,12 @@ JOIN buildspaces AS s ON s.id = i.buildspace_id
 WHERE NOT s.hidden
 ORDER BY i.buildspace_id, i.number DESC;
 
+-- name: policy_began
+-- When the migration that knows of a policy was applied.
+SELECT applied_at
+FROM schema_migrations
+WHERE version = 31;
+
 -- name: needs_of_iteration
 -- What needs an iteration. An open release needs its packages, and one that was handed over
 -- for as long as a target may go back to it; what was released stays known for good. A release
