@@ -310,8 +310,8 @@ type foreignError struct{ status int }
 
 func (e *foreignError) Error() string { return fmt.Sprintf("status %d", e.status) }
 
-// Foreign reports whether an error is an answer that did not come from buildbtw. It says
-// nothing about what was asked for: no build, lease or token is at fault.
+// Foreign reports whether an error is an answer that did not come from buildbtw: that of a
+// proxy says nothing about the build, lease or token that the request was about.
 func Foreign(err error) bool {
 	var foreign *foreignError
 	return errors.As(err, &foreign)
@@ -325,7 +325,7 @@ func (c *Client) foreign(answer *http.Response, kind buildbtw.Kind) error {
 		kind = buildbtw.KindUnavailable
 	}
 	by := ""
-	if name := clip(answer.Header.Get("Server")); name != "" {
+	if name := shownName(answer.Header.Get("Server")); name != "" {
 		by = " (" + name + ")"
 	}
 	words := fmt.Sprintf("%s answered %s, and that is no answer of buildbtw%s: look at the address, and at the proxies on the way", c.base.Host, answer.Status, by)
@@ -335,8 +335,9 @@ func (c *Client) foreign(answer *http.Response, kind buildbtw.Kind) error {
 	return &buildbtw.Error{Kind: kind, Message: words, Err: &foreignError{answer.StatusCode}}
 }
 
-// clip returns the printable beginning of what another program calls itself.
-func clip(name string) string {
+// shownName returns the name that another program gives itself without control characters,
+// and at most 60 bytes of it.
+func shownName(name string) string {
 	name = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return -1

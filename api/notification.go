@@ -51,10 +51,10 @@ type Delivery struct {
 	Error      string                  `json:"error,omitempty"` // of the last try
 }
 
-// Following is what the caller is told about a buildspace.
+// Following says whether messages about a buildspace go to the caller.
 type Following struct {
-	Choice  buildbtw.FollowChoice `json:"choice"`  // follow, mute, or empty: who created it follows it
-	Follows bool                  `json:"follows"` // what follows from it; in an answer only
+	Choice  buildbtw.FollowChoice `json:"choice"`  // follow, mute, or empty: only who created the buildspace gets them
+	Follows bool                  `json:"follows"` // the caller gets them; in an answer only
 }
 
 // Channels returns the caller's channels, and for administrators those of the server.
@@ -99,7 +99,7 @@ func (c *Client) ReplayDelivery(ctx context.Context, id string) (Delivery, error
 	return d, c.send(ctx, http.MethodPost, "/notifications/deliveries/"+url.PathEscape(id)+"/replay", nil, &d)
 }
 
-// Follow sets what the caller is told about a buildspace.
+// Follow chooses whether messages about a buildspace go to the caller.
 func (c *Client) Follow(ctx context.Context, buildspace string, choice buildbtw.FollowChoice) (Following, error) {
 	var f Following
 	return f, c.send(ctx, http.MethodPut, "/buildspaces/"+url.PathEscape(buildspace)+"/follow", Following{Choice: choice}, &f)

@@ -6,8 +6,8 @@ import (
 	"net/url"
 )
 
-// ReleaseBundle is what a packager needs to hand a release over to a distribution with Arch
-// Linux's dbscripts.
+// ReleaseBundle is a release that a packager hands over to a distribution by its dbscripts: the
+// package files with their signatures, and the versions whose tags db-update looks up.
 type ReleaseBundle struct {
 	Release    string       `json:"release"`
 	Buildspace string       `json:"buildspace"`
