@@ -3,6 +3,7 @@ package handlers
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -122,6 +123,32 @@ func TestDashboardAndAlertRulesUseMetricsThatExist(t *testing.T) {
 		if !used[d.name] && !used[d.name+"_bucket"] && !slices.Contains([]string{"buildbtw_build_info", "buildbtw_scrape_failed", "buildbtw_loop_failed_passes_total", "buildbtw_loop_last_success_timestamp_seconds"}, d.name) {
 			t.Errorf("neither dashboard nor alert rules use %s", d.name)
 		}
+	}
+}
+
+// TestDocumentsNameMetricsThatExist: a metric that has got another name leads nobody astray.
+func TestDocumentsNameMetricsThatExist(t *testing.T) {
+	t.Parallel()
+	have := shown(t)
+	named := regexp.MustCompile(`\bbuildbtw_[a-z_]+`)
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil || len(pages) < 5 {
+		t.Fatalf("%d documents, %v", len(pages), err)
+	}
+	found := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range named.FindAllString(string(text), -1) {
+			if found++; !have[name] {
+				t.Errorf("%s names %s, which /metrics does not have", page, name)
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d names of metrics were found", found)
 	}
 }
 

@@ -240,22 +240,24 @@ func (k *soak) restart(context.Context) error {
 	return k.site.startWorker(m)
 }
 
-// backUp copies the database as an administrator does and wants every invariant to hold in
-// the copy.
+// backUp backs the data directory up as an administrator does, reads the backup again, and
+// wants every invariant to hold in what is restored from it.
 func (k *soak) backUp(ctx context.Context) error {
-	file := filepath.Join(k.site.dir, "backup.sqlite")
-	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	out, err := exec.CommandContext(ctx, "buildbtw", "backup", "--data-dir", k.site.data(), file).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("back up: %w\n%s", err, out)
+	backups, restored := filepath.Join(k.site.dir, "backups"), filepath.Join(k.site.dir, "restored")
+	for _, args := range [][]string{
+		{"backup", "--data-dir", k.site.data(), "--keep", "2", backups},
+		{"backup", "--verify", backups},
+		{"restore", "--data-dir", restored, backups},
+	} {
+		if out, err := exec.CommandContext(ctx, "buildbtw", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("buildbtw %s: %w\n%s", strings.Join(args, " "), err, out)
+		}
 	}
 	k.did.add("backups", 1)
-	if found := k.violations(ctx, file); len(found) > 0 && ctx.Err() == nil {
+	if found := k.violations(ctx, filepath.Join(restored, "buildbtw.sqlite")); len(found) > 0 && ctx.Err() == nil {
 		return fmt.Errorf("%d violations in a backup: %s", len(found), strings.Join(found, "\n"))
 	}
-	return nil
+	return os.RemoveAll(restored)
 }
 
 func (k *soak) violations(ctx context.Context, database string) []string {
