@@ -62,7 +62,7 @@ func (q *Reader) blockedOf(ctx context.Context, iterations []IterationRow, graph
 			if len(known) > 1 {
 				known = append(known, ',')
 			}
-			known = fmt.Appendf(known, "[%d,%d,%d]", it.ID, it.BuildspaceID, since)
+			known = fmt.Appendf(known, "[%d,%d]", it.ID, since)
 		}
 		var changed []int64
 		if err := q.list(ctx, &changed, "causes_changed", args{"known": string(append(known, ']'))}); err != nil {

@@ -15,11 +15,10 @@ import (
 // that others wait for in vain, and those that are blocked. It does not change;
 // the next one is made from it and the events since.
 type blockedState struct {
-	graph      *iterationGraph
-	buildspace int64
-	event      int64  // the latest of any kind that it has taken notice of
-	causes     []bool // failed, or skipped though their dependents need them
-	blocked    []bool
+	graph   *iterationGraph
+	event   int64  // the latest of any kind that it has taken notice of
+	causes  []bool // failed, or skipped though their dependents need them
+	blocked []bool
 
 	reach func() reach // made when first asked for
 }
@@ -64,9 +63,6 @@ func (q *Reader) loadBlockedState(ctx context.Context, iteration, event int64) (
 	}
 	st := newBlockedState(g, make([]bool, g.size()), make([]bool, g.size()))
 	st.event = event
-	if err := q.get(ctx, &st.buildspace, "buildspace_of_iteration", args{"iteration": iteration}); err != nil {
-		return nil, err
-	}
 	rows, err := q.rows(ctx, "builds_at_rest", args{"iteration": iteration})
 	if err != nil {
 		return nil, err
@@ -106,9 +102,7 @@ func (q *Reader) follow(ctx context.Context, iteration int64, was *blockedState)
 		To     buildbtw.Status `bun:"to_status"`
 		Cause  buildbtw.Cause  `bun:"cause"`
 	}
-	err := q.list(ctx, &moves, "moves_since", args{
-		"buildspace": was.buildspace, "event": was.event, "iteration": iteration, "limit": tooManyEvents + 1,
-	})
+	err := q.list(ctx, &moves, "moves_since", args{"event": was.event, "iteration": iteration, "limit": tooManyEvents + 1})
 	events := 0
 	for _, m := range moves {
 		events += m.Builds
@@ -120,7 +114,6 @@ func (q *Reader) follow(ctx context.Context, iteration int64, was *blockedState)
 		return q.loadBlockedState(ctx, iteration, was.event)
 	}
 	st := newBlockedState(was.graph, slices.Clone(was.causes), slices.Clone(was.blocked))
-	st.buildspace = was.buildspace
 	changed := false
 	for _, m := range moves {
 		builds := m.Ranges.ids()

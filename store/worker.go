@@ -402,8 +402,7 @@ func (t *tx) trustAgain(ctx context.Context, name string) error {
 	if err != nil || failures >= tooManyFailures {
 		return err
 	}
-	w.SetAside = ""
-	if _, err := t.NewUpdate().Model(&w).Column("set_aside").WherePK().Exec(ctx); err != nil {
+	if _, err := t.exec(ctx, "end_setting_aside", args{"name": name}); err != nil {
 		return err
 	}
 	return t.record(ctx, buildbtw.Event{Actor: buildbtw.System, Kind: buildbtw.EventWorker, Message: name + ": No longer set aside: it reports again, with the builds that seemed lost."})

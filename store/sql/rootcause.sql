@@ -25,24 +25,22 @@ SELECT
     to_status,
     cause
 FROM events
-WHERE buildspace_id = :buildspace
+WHERE iteration_id = :iteration
   AND id > :event
-  AND iteration_id = :iteration
   AND kind = 'build'
 ORDER BY id
 LIMIT :limit;
 
 -- name: causes_changed
--- The iterations of :known, each with its buildspace and an event, in which since then
+-- The iterations of :known, each with an event, in which since then
 -- a build failed, was skipped, or was taken up again after that.
 SELECT v.value ->> 0
 FROM json_each(:known) AS v
 WHERE EXISTS (
     SELECT 1
     FROM events AS e
-    WHERE e.buildspace_id = v.value ->> 1
-      AND e.id > v.value ->> 2
-      AND e.iteration_id = v.value ->> 0
+    WHERE e.iteration_id = v.value ->> 0
+      AND e.id > v.value ->> 1
       AND e.kind = 'build'
       AND (e.to_status IN ('failed', 'skipped') OR e.from_status IN ('failed', 'skipped'))
 );

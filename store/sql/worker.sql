@@ -79,6 +79,12 @@ SET trusted_at = CASE WHEN set_aside <> '' THEN :now ELSE trusted_at END,
 WHERE name = :name
   AND (set_aside <> '' OR draining_since IS NOT NULL);
 
+-- name: end_setting_aside
+-- What a machine has failed before still counts.
+UPDATE workers
+SET set_aside = ''
+WHERE name = :name;
+
 -- name: forget_worker
 -- Only one that is not there, and has no attempt that is not at its end.
 DELETE FROM workers
