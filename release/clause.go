@@ -33,19 +33,6 @@ type question struct {
 	doubt   bool                           // of a package it was not found out whether it can be installed
 }
 
-// replacer returns the unit that takes the place of a package of a view, going; -1 for none.
-// A package of a repository before the one that receives the unit stays.
-func (q *question) replacer(v *view, n *node) int32 {
-	k, ok := q.index[linkPrefix+n.Name] // it is to be dropped
-	if !ok {
-		k, ok = q.index[n.Base]
-	}
-	if !ok || n.repo < v.receiver(q.units[k]) {
-		return -1
-	}
-	return k
-}
-
 // receiver returns the index of the repository that a unit names; -1 when the view has it not.
 func (v *view) receiver(u Unit) int {
 	return slices.IndexFunc(v.Repositories, func(r Repository) bool { return r.Name == u.Repository })
@@ -74,9 +61,18 @@ func newQuestion(b *Base, p Problem) *question {
 	for _, v := range b.views {
 		q.worlds = append(q.worlds, q.world(names, v))
 	}
+	for _, w := range q.worlds {
+		w.offered = make([][]offer, names.next)
+		for i := range w.extra {
+			for _, o := range w.extra[i].offers {
+				w.offered[o.name] = append(w.offered[o.name], o)
+			}
+		}
+	}
 	q.findShared()
 	q.dropPackages(p.Waivers.Drop)
 	for i, w := range q.worlds {
+		w.findReplacers(q)
 		t := &translator{question: q, world: w, view: i, touched: make([]bool, names.next)}
 		t.translate()
 	}
@@ -114,32 +110,53 @@ func (q *question) add(c clause) {
 // world adds the packages of units to a view, and finds the units that are no candidates
 // because of what the view has.
 func (q *question) world(names *symbols, v *view) *world {
-	w := &world{view: v, offered: map[int32][]offer{}}
-	has := map[int32]bool{}
+	w := &world{view: v}
 	for k := range q.units {
-		u := &q.units[k]
+		u, has := &q.units[k], false
 		for i := range u.Packages {
 			p := &u.Packages[i]
 			if p.Architecture != "any" && p.Architecture != v.Architecture {
 				continue
 			}
-			has[int32(k)] = true
+			has = true
 			n := names.node(p, int32(len(v.nodes)+len(w.extra)), int32(k), -1)
 			if old, ok := v.byName[n.name]; ok && !q.compare(int32(k), &n, &v.nodes[old], v) {
 				continue
 			}
 			w.extra = append(w.extra, n)
-			for _, o := range n.offers {
-				w.offered[o.name] = append(w.offered[o.name], o)
-			}
 		}
-	}
-	for i := range v.nodes { // what has packages here, but was not built for here
-		if k, ok := q.index[v.nodes[i].Base]; ok && !has[k] && q.held[k].Kind == "" {
+		if !has && len(v.byBase[u.Pkgbase]) > 0 && q.held[k].Kind == "" { // it was not built for here
 			q.held[k].Kind, q.held[k].View = Architecture, v.Name
 		}
 	}
 	return w
+}
+
+// findReplacers finds which unit takes the place of each package of the view, going. A package of
+// a repository before the one that receives the unit stays.
+func (w *world) findReplacers(q *question) {
+	w.replacers = make([]int32, len(w.nodes))
+	for i := range w.replacers {
+		w.replacers[i] = -1
+	}
+	for k := range q.units {
+		u := &q.units[k]
+		first := w.receiver(*u)
+		for _, i := range w.byBase[u.Pkgbase] {
+			if w.nodes[i].repo >= first {
+				w.replacers[i] = int32(k)
+			}
+		}
+	}
+	for k := q.real; k < len(q.units); k++ { // packages to be dropped
+		i, ok := w.byName[q.base.names.ids[q.name(int32(k))]]
+		if !ok {
+			continue
+		}
+		if w.replacers[i] = -1; w.nodes[i].repo >= w.receiver(q.units[k]) {
+			w.replacers[i] = int32(k)
+		}
+	}
 }
 
 // compare holds a unit that pacman would not take for newer, or not see. It reports whether those
@@ -220,12 +237,9 @@ type translator struct {
 }
 
 func (t *translator) translate() {
-	t.replacers = make([]int32, len(t.nodes))
-	for i := range t.nodes {
-		n := &t.nodes[i]
-		t.replacers[i] = t.replacer(t.world.view, n)
-		if t.replacers[i] >= 0 {
-			t.touch(n)
+	for i, k := range t.replacers {
+		if k >= 0 {
+			t.touch(&t.nodes[i])
 		}
 	}
 	for i := range t.extra {
@@ -291,7 +305,7 @@ func (t *translator) need(n *node, i int32, d dependency) {
 			c.neg = append(c.neg, k)
 		}
 	}
-	for _, o := range t.offered[d.name] {
+	for _, o := range t.offersOf(d.name) {
 		if o.meets(d) {
 			c.pos = append(c.pos, t.node(o.node).fresh)
 		}
@@ -336,7 +350,7 @@ func (t *translator) move(n *node) {
 // builtAgainst ties a package to the new version of a library that it was built with, unless
 // both versions export the same symbols.
 func (t *translator) builtAgainst(n *node, d dependency) {
-	for _, o := range t.offered[d.name] {
+	for _, o := range t.offersOf(d.name) {
 		l := t.node(o.node)
 		if l.fresh == n.fresh || int(d.name) >= len(t.users) {
 			continue

@@ -79,6 +79,7 @@ type view struct {
 	View
 	nodes  []node
 	byName map[int32]int32
+	byBase map[string][]int32
 	offers [][]offer         // by name
 	users  [][]use           // by name
 	unmet  map[[2]int32]bool // package and dependency that are tolerated, because nothing met them
@@ -93,7 +94,7 @@ func NewBase(views []View) *Base {
 	b := &Base{names: &symbols{ids: map[string]int32{}}}
 	links, files := map[string]bool{}, map[string]bool{} // of which they are not known
 	for _, v := range views {
-		x := &view{View: v, byName: map[int32]int32{}, unmet: map[[2]int32]bool{}}
+		x := &view{View: v, byName: map[int32]int32{}, byBase: map[string][]int32{}, unmet: map[[2]int32]bool{}}
 		for r := range v.Repositories {
 			for i := range v.Repositories[r].Packages {
 				p := &v.Repositories[r].Packages[i]
@@ -102,6 +103,7 @@ func NewBase(views []View) *Base {
 					continue
 				}
 				x.byName[id] = int32(len(x.nodes))
+				x.byBase[p.Base] = append(x.byBase[p.Base], int32(len(x.nodes)))
 				x.nodes = append(x.nodes, b.names.node(p, int32(len(x.nodes)), -1, r))
 				if p.Links == nil {
 					x.linksUnknown++

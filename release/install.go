@@ -6,7 +6,7 @@ import "slices"
 type world struct {
 	*view
 	extra   []node            // packages of units; their indexes follow those of the view
-	offered map[int32][]offer // by name: of extra
+	offered [][]offer         // by name: of extra; no shorter than the view's, or nil when there are none
 	present []bool            // by index
 
 	replacers []int32 // by package of the view: the unit that takes its place; -1 for none
@@ -34,12 +34,20 @@ func (w *world) candidates(d dependency, f func(i int32) bool) {
 				}
 			}
 		}
-		for _, o := range w.offered[d.name] {
+		for _, o := range w.offersOf(d.name) {
 			if o.literal == literal && w.present[o.node] && o.satisfies(d) && f(o.node) {
 				return
 			}
 		}
 	}
+}
+
+// offersOf returns what packages of units offer of a name.
+func (w *world) offersOf(name int32) []offer {
+	if int(name) < len(w.offered) {
+		return w.offered[name]
+	}
+	return nil
 }
 
 // finder looks for witnesses: sets of packages that can be installed together.
@@ -65,32 +73,49 @@ func newFinder(w *world) *finder {
 	return &finder{world: w, limit: maxSteps, in: make([]bool, n), names: map[int32]int32{}, bars: map[int32][]int32{}}
 }
 
+// maxLarge bounds the large witnesses of one view: packages that exclude each other need one each.
+const maxLarge = 16
+
 // installable calls found for the packages that can be installed, and missing for the others, of
 // those that are present and wanted. One witness is enough for all its members, so one is made
-// as large as it goes; only what conflicts with that needs one of its own.
+// as large as it goes, then another one of what conflicts with that, and so on.
 func (f *finder) installable(wanted func(i int32) bool, found func(i int32), missing func(i int32) (goOn bool)) {
 	large, able := newFinder(f.world), make([]bool, len(f.in))
 	large.limit = extraSteps
+	var left []int32
 	for i := range int32(len(f.in)) {
-		if able[i] || !f.present[i] || !wanted(i) {
-			continue
+		if f.present[i] && wanted(i) {
+			left = append(left, i)
 		}
-		mark := len(large.set)
-		large.steps = 0
-		var members []int32
-		if large.add(i) && large.complete(mark, 0) {
-			members = large.set[mark:]
-		} else {
-			large.undo(mark)
-			members = f.witness(i)
+	}
+	for round := 0; len(left) > 0; round++ {
+		var later []int32
+		for _, i := range left {
+			if able[i] {
+				continue
+			}
+			mark := len(large.set)
+			large.steps = 0
+			var members []int32
+			if large.add(i) && large.complete(mark, 0) {
+				members = large.set[mark:]
+			} else {
+				large.undo(mark)
+				if mark > 0 && round < maxLarge {
+					later = append(later, i)
+					continue
+				}
+				if members = f.witness(i); members == nil && !missing(i) {
+					return
+				}
+			}
+			for _, m := range members {
+				able[m] = true
+				found(m)
+			}
 		}
-		if len(members) == 0 && !missing(i) {
-			return
-		}
-		for _, m := range members {
-			able[m] = true
-			found(m)
-		}
+		left = later
+		large.undo(0)
 	}
 }
 
@@ -155,9 +180,19 @@ func (f *finder) complete(at, need int) bool {
 
 // met reports whether a chosen package satisfies a dependency.
 func (f *finder) met(d dependency) bool {
-	found := false
-	f.candidates(d, func(i int32) bool { found = f.in[i]; return found })
-	return found
+	if int(d.name) < len(f.offers) {
+		for i := range f.offers[d.name] {
+			if o := &f.offers[d.name][i]; f.in[o.node] && o.satisfies(d) {
+				return true
+			}
+		}
+	}
+	for _, o := range f.offersOf(d.name) {
+		if f.in[o.node] && o.satisfies(d) {
+			return true
+		}
+	}
+	return false
 }
 
 // add chooses a package, and reports whether nothing is against that.

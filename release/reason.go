@@ -140,16 +140,26 @@ type Leaving struct {
 
 // change is a decision in thought.
 type change struct {
-	fixed   map[int32]bool  // units that are built after all
-	spared  map[string]bool // pkgbases whose packages of the repositories are no obstacle
-	offered map[string]bool // dependencies that stay met
+	fixed   []int32 // units that are built after all
+	without []int32 // clauses that forbid nothing any more
 }
 
-func (x *change) without(c clause) bool {
-	if x.offered[c.need] {
-		return true
+// obstacles are the clauses that a decision of people can lift.
+type obstacles struct {
+	ofBase map[string][]int32 // by pkgbase: those about its packages of the repositories
+	ofNeed map[string][]int32 // by dependency
+}
+
+func (net *network) obstacles() obstacles {
+	o := obstacles{map[string][]int32{}, map[string][]int32{}}
+	for i := range net.clauses {
+		c := &net.clauses[i]
+		o.ofNeed[c.need] = append(o.ofNeed[c.need], int32(i))
+		if c.pkg != nil && c.owner < 0 {
+			o.ofBase[c.pkg.Base] = append(o.ofBase[c.pkg.Base], int32(i))
+		}
 	}
-	return c.pkg != nil && c.owner < 0 && x.spared[c.pkg.Base]
+	return o
 }
 
 // result explains a solution.
@@ -256,14 +266,15 @@ func (q *question) changesets(s *solver, r *Result) {
 			continue
 		}
 		needs, missing, _ := q.needs(s, int32(k))
-		r.Changesets = append(r.Changesets, Change{Pkgbase: q.units[k].Pkgbase, Needs: len(needs), Missing: missing})
+		r.Changesets = append(r.Changesets, Change{Pkgbase: q.units[k].Pkgbase, Needs: needs, Missing: missing})
 	}
 }
 
-// needs follows the clauses forward from a unit that is to go. It also returns the
-// dependencies for which something is missing.
-func (q *question) needs(s *solver, k int32) (units map[int32]bool, missing []Missing, unmet map[string]bool) {
-	units, unmet = map[int32]bool{k: true}, map[string]bool{}
+// needs follows the clauses forward from a unit that is to go, and counts the units that have
+// to go then. It also returns the dependencies for which something is missing.
+func (q *question) needs(s *solver, k int32) (many int, missing []Missing, unmet map[string]bool) {
+	units := make([]bool, len(q.units)) // that are to go
+	units[k], unmet = true, map[string]bool{}
 	reported := map[string]bool{}
 	report := func(name string, kind Kind) {
 		if !reported[name] {
@@ -272,16 +283,17 @@ func (q *question) needs(s *solver, k int32) (units map[int32]bool, missing []Mi
 		}
 	}
 	queue := []int32{k}
-	for len(queue) > 0 {
-		k := queue[0]
-		queue = queue[1:]
+	for many = 0; many < len(queue); many++ {
+		k := queue[many]
 		if q.held[k].Kind != "" {
 			report(q.name(k), q.held[k].Kind)
 			continue
 		}
 		for _, i := range s.negIn[k] {
 			c := &s.clauses[i]
-			if slices.ContainsFunc(c.neg, func(l int32) bool { return !units[l] }) || slices.ContainsFunc(c.pos, func(l int32) bool { return units[l] && q.held[l].Kind == "" }) {
+			missed := func(l int32) bool { return !units[l] }
+			there := func(l int32) bool { return units[l] && q.held[l].Kind == "" }
+			if len(c.neg) > 1 && slices.ContainsFunc(c.neg, missed) || slices.ContainsFunc(c.pos, there) {
 				continue
 			}
 			best := int32(-1)
@@ -308,7 +320,7 @@ func (q *question) needs(s *solver, k int32) (units map[int32]bool, missing []Mi
 		}
 	}
 	slices.SortFunc(missing, func(a, b Missing) int { return strings.Compare(a.Pkgbase, b.Pkgbase) })
-	return units, missing, unmet
+	return many, missing, unmet
 }
 
 // maxWays bounds the changesets for which ways out are looked for.
@@ -318,8 +330,16 @@ const maxWays = 8
 // changeset. One root alone often frees nothing: a change of a library needs all its users.
 func (q *question) waysOut(s *solver, r *Result) {
 	now := len(r.Goes)
-	try := func(way WayOut, x *change) {
-		after := q.solve(x)
+	lift := s.obstacles()
+	try := func(way WayOut, x change) {
+		candidate := make([]bool, len(q.units))
+		for k := range candidate {
+			candidate[k] = q.held[k].Kind == ""
+		}
+		for _, k := range x.fixed {
+			candidate[k] = true
+		}
+		after := s.network.solve(candidate, x.without)
 		for k := range q.real {
 			if after.goes[k] {
 				way.Frees++
@@ -330,14 +350,14 @@ func (q *question) waysOut(s *solver, r *Result) {
 		}
 	}
 	group := func(of string, roots []string, unmet map[string]bool) {
-		mend, spare := &change{fixed: map[int32]bool{}, spared: map[string]bool{}}, &change{spared: map[string]bool{}}
+		var mend, spare change
 		for _, root := range roots {
 			if k, ok := q.index[root]; ok {
-				mend.fixed[k] = true
+				mend.fixed = append(mend.fixed, k)
 			} else {
-				mend.spared[root] = true
+				mend.without = append(mend.without, lift.ofBase[root]...)
 			}
-			spare.spared[root] = true
+			spare.without = append(spare.without, lift.ofBase[root]...)
 		}
 		try(WayOut{Do: Mend, Names: roots, For: of}, mend)
 		names, needed := q.packagesOf(roots)
@@ -346,7 +366,11 @@ func (q *question) waysOut(s *solver, r *Result) {
 			try(WayOut{Do: Drop, Names: names, For: of}, spare)
 		}
 		if len(unmet) > 0 && len(unmet) <= 3 {
-			try(WayOut{Do: Compat, Names: sortedKeys(unmet), For: of}, &change{offered: unmet})
+			var offered change
+			for need := range unmet {
+				offered.without = append(offered.without, lift.ofNeed[need]...)
+			}
+			try(WayOut{Do: Compat, Names: sortedKeys(unmet), For: of}, offered)
 		}
 	}
 	roots := map[string]bool{}
@@ -383,24 +407,27 @@ func (q *question) packagesOf(pkgbases []string) (names []string, needed bool) {
 		of[pkgbase] = true
 	}
 	for _, v := range q.base.views {
-		for i := range v.nodes {
-			n := &v.nodes[i]
-			if !of[n.Base] {
-				continue
-			}
-			names = append(names, n.Name)
-			for _, o := range n.offers {
-				needed = needed || slices.ContainsFunc(v.users[o.name], func(u use) bool {
-					user := &v.nodes[u.node]
-					return !of[user.Base] && !slices.ContainsFunc(v.offers[o.name], func(p offer) bool {
-						return !of[v.nodes[p.node].Base] && p.meets(user.needs[u.need])
-					})
-				})
+		for pkgbase := range of {
+			for _, i := range v.byBase[pkgbase] {
+				n := &v.nodes[i]
+				names = append(names, n.Name)
+				needed = needed || slices.ContainsFunc(n.offers, func(o offer) bool { return v.needs(o.name, of) })
 			}
 		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names), needed
+}
+
+// needs reports whether a package that is of none of the pkgbases needs something of a name that
+// only they have.
+func (v *view) needs(name int32, of map[string]bool) bool {
+	return slices.ContainsFunc(v.users[name], func(u use) bool {
+		user := &v.nodes[u.node]
+		return !of[user.Base] && !slices.ContainsFunc(v.offers[name], func(p offer) bool {
+			return !of[v.nodes[p.node].Base] && p.meets(user.needs[u.need])
+		})
+	})
 }
 
 // leaves lists the packages that are in the repositories and are not after the release.
