@@ -31,6 +31,8 @@ type question struct {
 	waived  map[string]bool                // pkgnames whose dependencies may become unmet
 	owned   map[string]map[string][]string // see Problem
 	doubt   bool                           // of a package it was not found out whether it can be installed
+
+	literals []int32 // see keep
 }
 
 // receiver returns the index of the repository that a unit names; -1 when the view has it not.
@@ -57,23 +59,15 @@ func newQuestion(b *Base, p Problem) *question {
 			q.held[k].Kind = ByHand
 		}
 	}
-	names := &symbols{below: b.names, ids: map[string]int32{}, next: b.names.next}
+	nodes, names := b.parsed.of(b.names, q.units)
 	for _, v := range b.views {
-		q.worlds = append(q.worlds, q.world(names, v))
-	}
-	for _, w := range q.worlds {
-		w.offered = make([][]offer, names.next)
-		for i := range w.extra {
-			for _, o := range w.extra[i].offers {
-				w.offered[o.name] = append(w.offered[o.name], o)
-			}
-		}
+		q.worlds = append(q.worlds, q.world(nodes, names, v))
 	}
 	q.findShared()
 	q.dropPackages(p.Waivers.Drop)
 	for i, w := range q.worlds {
 		w.findReplacers(q)
-		t := &translator{question: q, world: w, view: i, touched: make([]bool, names.next)}
+		t := &translator{question: q, world: w, view: i, touched: make([]bool, names)}
 		t.translate()
 	}
 	for k := range q.units {
@@ -94,7 +88,7 @@ func newQuestion(b *Base, p Problem) *question {
 	return q
 }
 
-// add keeps a clause unless it always holds.
+// add keeps a clause unless it always holds. The lists of units may be used again for another one.
 func (q *question) add(c clause) {
 	slices.Sort(c.neg)
 	slices.Sort(c.pos)
@@ -104,13 +98,25 @@ func (q *question) add(c clause) {
 			return
 		}
 	}
+	c.neg, c.pos = q.keep(c.neg), q.keep(c.pos)
 	q.clauses = append(q.clauses, c)
 }
 
-// world adds the packages of units to a view, and finds the units that are no candidates
+// keep copies a list of units. There are tens of thousands of one or two, so that many share
+// the memory that was asked for once.
+func (q *question) keep(list []int32) []int32 {
+	if cap(q.literals)-len(q.literals) < len(list) {
+		q.literals = make([]int32, 0, max(4096, len(list)))
+	}
+	from := len(q.literals)
+	q.literals = append(q.literals, list...)
+	return q.literals[from:len(q.literals):len(q.literals)]
+}
+
+// world adds the packages of units, parsed, to a view, and finds the units that are no candidates
 // because of what the view has.
-func (q *question) world(names *symbols, v *view) *world {
-	w := &world{view: v}
+func (q *question) world(nodes [][]node, names int32, v *view) *world {
+	w := &world{view: v, offered: make([][]offer, names)}
 	for k := range q.units {
 		u, has := &q.units[k], false
 		for i := range u.Packages {
@@ -119,9 +125,14 @@ func (q *question) world(names *symbols, v *view) *world {
 				continue
 			}
 			has = true
-			n := names.node(p, int32(len(v.nodes)+len(w.extra)), int32(k), -1)
+			n := nodes[k][i]
+			n.fresh, n.repo = int32(k), -1
 			if old, ok := v.byName[n.name]; ok && !q.compare(int32(k), &n, &v.nodes[old], v) {
 				continue
+			}
+			for _, o := range n.offers {
+				o.node = int32(len(v.nodes) + len(w.extra))
+				w.offered[o.name] = append(w.offered[o.name], o)
 			}
 			w.extra = append(w.extra, n)
 		}
@@ -234,6 +245,8 @@ type translator struct {
 	*world
 	view    int
 	touched []bool // by name: units have or replace something that offers it
+
+	neg, pos []int32 // room for those of one clause, which most often turns out not to be needed
 }
 
 func (t *translator) translate() {
@@ -284,14 +297,9 @@ func (t *translator) need(n *node, i int32, d dependency) {
 	if t.waived[n.Name] || n.meetsItself(d) || t.unmet[[2]int32{n.name, d.name}] {
 		return
 	}
-	c := clause{kind: Unmet, view: t.view, pkg: n.Package, owner: n.fresh, need: d.label()}
+	c := clause{neg: t.neg[:0], pos: t.pos[:0], kind: Unmet, view: t.view, pkg: n.Package, owner: n.fresh, need: d.text}
 	if d.link {
 		c.kind = Links
-	}
-	if n.fresh >= 0 {
-		c.neg = append(c.neg, n.fresh)
-	} else if k := t.replacers[i]; k >= 0 {
-		c.pos = append(c.pos, k)
 	}
 	if int(d.name) < len(t.users) {
 		for _, o := range t.offers[d.name] {
@@ -310,6 +318,12 @@ func (t *translator) need(n *node, i int32, d dependency) {
 			c.pos = append(c.pos, t.node(o.node).fresh)
 		}
 	}
+	if n.fresh >= 0 {
+		c.neg = append(c.neg, n.fresh)
+	} else if k := t.replacers[i]; k >= 0 {
+		c.pos = append(c.pos, k)
+	}
+	t.neg, t.pos = c.neg, c.pos
 	if d.link && t.mayBeThere(c, i) {
 		return
 	}

@@ -46,7 +46,7 @@ func (q *question) learn(s *solver) bool {
 			w.present[len(w.nodes)+i] = s.goes[w.extra[i].fresh]
 		}
 		wanted := func(i int32) bool { n := w.node(i); return !q.waived[n.Name] && w.ableBefore(n) }
-		newFinder(w).installable(wanted, func(int32) {}, func(i int32) bool {
+		newFinder(w).installable(wanted, func(i int32) bool {
 			n := w.node(i)
 			c := clause{kind: NotInstalled, view: view, pkg: n.Package, owner: n.fresh}
 			if q.supersede(w, n, s, &c) {

@@ -144,22 +144,39 @@ type change struct {
 	without []int32 // clauses that forbid nothing any more
 }
 
-// obstacles are the clauses that a decision of people can lift.
-type obstacles struct {
-	ofBase map[string][]int32 // by pkgbase: those about its packages of the repositories
-	ofNeed map[string][]int32 // by dependency
+// outside is the pkgbases whose packages of the repositories clauses are about.
+type outside struct {
+	pkgbases []string  // sorted
+	clauses  [][]int32 // of each
+	of       []int32   // by clause: index of its pkgbase; -1 when it is about a package of a unit, or none
 }
 
-func (net *network) obstacles() obstacles {
-	o := obstacles{map[string][]int32{}, map[string][]int32{}}
+func (net *network) outside() outside {
+	o := outside{of: make([]int32, len(net.clauses))}
+	by := map[string][]int32{}
 	for i := range net.clauses {
-		c := &net.clauses[i]
-		o.ofNeed[c.need] = append(o.ofNeed[c.need], int32(i))
-		if c.pkg != nil && c.owner < 0 {
-			o.ofBase[c.pkg.Base] = append(o.ofBase[c.pkg.Base], int32(i))
+		o.of[i] = -1
+		if c := &net.clauses[i]; c.pkg != nil && c.owner < 0 {
+			by[c.pkg.Base] = append(by[c.pkg.Base], int32(i))
+		}
+	}
+	o.pkgbases = sortedKeys(by)
+	o.clauses = make([][]int32, len(o.pkgbases))
+	for n, pkgbase := range o.pkgbases {
+		o.clauses[n] = by[pkgbase]
+		for _, i := range by[pkgbase] {
+			o.of[i] = int32(n)
 		}
 	}
 	return o
+}
+
+// about returns the clauses about packages of a pkgbase.
+func (o *outside) about(pkgbase string) []int32 {
+	if n, ok := slices.BinarySearch(o.pkgbases, pkgbase); ok {
+		return o.clauses[n]
+	}
+	return nil
 }
 
 // result explains a solution.
@@ -185,8 +202,8 @@ func (q *question) result(s *solver, atMost int) *Result {
 		r.AtMost = len(r.Goes)
 	}
 	r.LinksUnknown, r.FilesUnknown = q.base.linksUnknown, q.base.filesUnknown
-	q.changesets(s, r)
-	q.waysOut(s, r)
+	o := s.outside()
+	q.waysOut(s, &o, r, q.changesets(s, &o, r))
 	q.leaves(s, r)
 	q.apart(s, r)
 	return r
@@ -260,39 +277,48 @@ func (q *question) name(k int32) string { return strings.TrimPrefix(q.units[k].P
 
 // changesets tells of each held changeset all that has to go with it: of several units that
 // would meet a dependency one that can go, if there is one.
-func (q *question) changesets(s *solver, r *Result) {
+func (q *question) changesets(s *solver, o *outside, r *Result) (unmet []map[string]bool) {
 	for k := range q.real {
 		if !q.units[k].Changeset || s.goes[k] || q.held[k].Kind != "" {
 			continue
 		}
-		needs, missing, _ := q.needs(s, int32(k))
+		needs, missing, without := q.needs(s, o, int32(k))
 		r.Changesets = append(r.Changesets, Change{Pkgbase: q.units[k].Pkgbase, Needs: needs, Missing: missing})
+		unmet = append(unmet, without)
 	}
+	return unmet
 }
 
+// maxUnmet bounds the dependencies for which a compat package is a way out.
+const maxUnmet = 3
+
 // needs follows the clauses forward from a unit that is to go, and counts the units that have
-// to go then. It also returns the dependencies for which something is missing.
-func (q *question) needs(s *solver, k int32) (many int, missing []Missing, unmet map[string]bool) {
-	units := make([]bool, len(q.units)) // that are to go
+// to go then. It also returns the dependencies for which something is missing, but not more than
+// maxUnmet and one.
+func (q *question) needs(s *solver, o *outside, k int32) (many int, missing []Missing, unmet map[string]bool) {
+	units, absent := make([]bool, len(q.units)), make([]bool, len(o.pkgbases)) // that are to go; that nobody built
+	var lacking []Missing                                                      // units
 	units[k], unmet = true, map[string]bool{}
-	reported := map[string]bool{}
-	report := func(name string, kind Kind) {
-		if !reported[name] {
-			reported[name] = true
-			missing = append(missing, Missing{name, kind})
+	without := func(need string) {
+		if len(unmet) <= maxUnmet {
+			unmet[need] = true
 		}
 	}
+	there := func(l int32) bool { return units[l] && q.held[l].Kind == "" }
+	missed := func(l int32) bool { return !units[l] }
 	queue := []int32{k}
 	for many = 0; many < len(queue); many++ {
 		k := queue[many]
 		if q.held[k].Kind != "" {
-			report(q.name(k), q.held[k].Kind)
+			lacking = append(lacking, Missing{q.name(k), q.held[k].Kind})
 			continue
 		}
+		lacks := false
 		for _, i := range s.negIn[k] {
+			if l := s.only[i]; l >= 0 && there(l) {
+				continue
+			}
 			c := &s.clauses[i]
-			missed := func(l int32) bool { return !units[l] }
-			there := func(l int32) bool { return units[l] && q.held[l].Kind == "" }
 			if len(c.neg) > 1 && slices.ContainsFunc(c.neg, missed) || slices.ContainsFunc(c.pos, there) {
 				continue
 			}
@@ -303,14 +329,15 @@ func (q *question) needs(s *solver, k int32) (many int, missing []Missing, unmet
 				}
 			}
 			switch {
-			case best < 0 && c.pkg != nil && c.owner < 0:
-				report(c.pkg.Base, "")
-				unmet[c.need] = true
-			case best < 0:
-				report(q.name(k), c.kind)
-			default:
+			case best < 0 && o.of[i] >= 0:
+				absent[o.of[i]] = true
+				without(c.need)
+			case best < 0 && !lacks:
+				lacks = true
+				lacking = append(lacking, Missing{q.name(k), c.kind})
+			case best >= 0:
 				if q.held[best].Kind != "" {
-					unmet[c.need] = true
+					without(c.need)
 				}
 				if !units[best] {
 					units[best] = true
@@ -319,7 +346,19 @@ func (q *question) needs(s *solver, k int32) (many int, missing []Missing, unmet
 			}
 		}
 	}
-	slices.SortFunc(missing, func(a, b Missing) int { return strings.Compare(a.Pkgbase, b.Pkgbase) })
+	for n, is := range absent {
+		if is {
+			missing = append(missing, Missing{Pkgbase: o.pkgbases[n]})
+		}
+	}
+	for _, m := range lacking {
+		n, known := slices.BinarySearchFunc(missing, m, func(a, b Missing) int { return strings.Compare(a.Pkgbase, b.Pkgbase) })
+		if known {
+			missing[n] = m
+		} else {
+			missing = slices.Insert(missing, n, m)
+		}
+	}
 	return many, missing, unmet
 }
 
@@ -327,10 +366,11 @@ func (q *question) needs(s *solver, k int32) (many int, missing []Missing, unmet
 const maxWays = 8
 
 // waysOut tries what people can do about all roots together, and about those of each
-// changeset. One root alone often frees nothing: a change of a library needs all its users.
-func (q *question) waysOut(s *solver, r *Result) {
+// changeset, with the dependencies for which something is missing. One root alone often frees
+// nothing: a change of a library needs all its users.
+func (q *question) waysOut(s *solver, o *outside, r *Result, unmet []map[string]bool) {
 	now := len(r.Goes)
-	lift := s.obstacles()
+	var tried [][]string // roots
 	try := func(way WayOut, x change) {
 		candidate := make([]bool, len(q.units))
 		for k := range candidate {
@@ -349,15 +389,19 @@ func (q *question) waysOut(s *solver, r *Result) {
 			r.WaysOut = append(r.WaysOut, way)
 		}
 	}
-	group := func(of string, roots []string, unmet map[string]bool) {
+	about := func(of string, roots []string) {
+		if slices.ContainsFunc(tried, func(before []string) bool { return slices.Equal(before, roots) }) {
+			return
+		}
+		tried = append(tried, roots)
 		var mend, spare change
 		for _, root := range roots {
 			if k, ok := q.index[root]; ok {
 				mend.fixed = append(mend.fixed, k)
 			} else {
-				mend.without = append(mend.without, lift.ofBase[root]...)
+				mend.without = append(mend.without, o.about(root)...)
 			}
-			spare.without = append(spare.without, lift.ofBase[root]...)
+			spare.without = append(spare.without, o.about(root)...)
 		}
 		try(WayOut{Do: Mend, Names: roots, For: of}, mend)
 		names, needed := q.packagesOf(roots)
@@ -365,10 +409,14 @@ func (q *question) waysOut(s *solver, r *Result) {
 		if !needed {
 			try(WayOut{Do: Drop, Names: names, For: of}, spare)
 		}
-		if len(unmet) > 0 && len(unmet) <= 3 {
+	}
+	compat := func(of string, unmet map[string]bool) {
+		if len(unmet) > 0 && len(unmet) <= maxUnmet {
 			var offered change
-			for need := range unmet {
-				offered.without = append(offered.without, lift.ofNeed[need]...)
+			for i := range s.clauses {
+				if unmet[s.clauses[i].need] {
+					offered.without = append(offered.without, int32(i))
+				}
 			}
 			try(WayOut{Do: Compat, Names: sortedKeys(unmet), For: of}, offered)
 		}
@@ -381,19 +429,19 @@ func (q *question) waysOut(s *solver, r *Result) {
 		}
 	}
 	if len(roots) > 0 {
-		group("", sortedKeys(roots), nil)
+		about("", sortedKeys(roots))
 	}
 	for i, c := range r.Changesets {
 		if i == maxWays {
 			break
 		}
-		_, missing, unmet := q.needs(s, q.index[c.Pkgbase])
-		names := make([]string, len(missing))
-		for i, m := range missing {
+		names := make([]string, len(c.Missing))
+		for i, m := range c.Missing {
 			names[i] = m.Pkgbase
 		}
 		if len(names) > 0 {
-			group(c.Pkgbase, names, unmet)
+			about(c.Pkgbase, names)
+			compat(c.Pkgbase, unmet[i])
 		}
 	}
 	slices.SortStableFunc(r.WaysOut, func(a, b WayOut) int { return b.Frees - a.Frees })

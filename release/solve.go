@@ -8,6 +8,7 @@ type network struct {
 	weights      []int     // by unit
 	posIn, negIn [][]int32 // by unit: clauses with this literal
 	pos          []int32   // by clause: units of pos
+	only         []int32   // by clause: the unit of pos, where both neg and pos have one; else -1
 	hard         []int32   // clauses with several units in neg
 	single       []int32   // clauses that forbid a unit
 }
@@ -33,7 +34,7 @@ const maxNodes = 20000
 // more than others, so that no set has more units; those that do not count weigh nothing.
 func newNetwork(clauses []clause, preferred, counts []bool) *network {
 	n := len(counts)
-	net := &network{clauses: clauses, weights: make([]int, n), posIn: make([][]int32, n), negIn: make([][]int32, n), pos: make([]int32, len(clauses))}
+	net := &network{clauses: clauses, weights: make([]int, n), posIn: make([][]int32, n), negIn: make([][]int32, n), pos: make([]int32, len(clauses)), only: make([]int32, len(clauses))}
 	for k := range n {
 		if counts[k] {
 			net.weights[k] = n + 1
@@ -51,7 +52,10 @@ func newNetwork(clauses []clause, preferred, counts []bool) *network {
 		for _, k := range c.neg {
 			net.negIn[k] = append(net.negIn[k], int32(i))
 		}
+		net.only[i] = -1
 		switch {
+		case len(c.neg) == 1 && len(c.pos) == 1:
+			net.only[i] = c.pos[0]
 		case len(c.neg) > 1:
 			net.hard = append(net.hard, int32(i))
 		case len(c.pos) == 0:
