@@ -60,6 +60,7 @@ func newQuestion(b *Base, p Problem) *question {
 		}
 	}
 	nodes, names := b.parsed.of(b.names, q.units)
+	q.clauses = make([]clause, 0, len(b.views)*needs(nodes))
 	for _, v := range b.views {
 		q.worlds = append(q.worlds, q.world(nodes, names, v))
 	}
@@ -86,6 +87,16 @@ func newQuestion(b *Base, p Problem) *question {
 		}
 	}
 	return q
+}
+
+// needs counts the dependencies of packages: there are about as many clauses.
+func needs(nodes [][]node) (sum int) {
+	for _, list := range nodes {
+		for i := range list {
+			sum += len(list[i].needs)
+		}
+	}
+	return sum
 }
 
 // add keeps a clause unless it always holds. The lists of units may be used again for another one.
@@ -266,7 +277,7 @@ func (t *translator) translate() {
 		}
 		for _, u := range t.users[name] {
 			n := &t.nodes[u.node]
-			t.need(n, u.node, n.needs[u.need])
+			t.need(n, u.node, &n.needs[u.need])
 		}
 	}
 	for i := range t.extra {
@@ -275,7 +286,8 @@ func (t *translator) translate() {
 			continue
 		}
 		t.move(n)
-		for _, d := range n.needs {
+		for j := range n.needs {
+			d := &n.needs[j]
 			t.need(n, int32(len(t.nodes)+i), d)
 			if d.link {
 				t.builtAgainst(n, d)
@@ -293,7 +305,7 @@ func (t *translator) touch(n *node) {
 
 // need adds the clause of one dependency: the package is not there, or one that meets
 // it is.
-func (t *translator) need(n *node, i int32, d dependency) {
+func (t *translator) need(n *node, i int32, d *dependency) {
 	if t.waived[n.Name] || n.meetsItself(d) || t.unmet[[2]int32{n.name, d.name}] {
 		return
 	}
@@ -302,7 +314,8 @@ func (t *translator) need(n *node, i int32, d dependency) {
 		c.kind = Links
 	}
 	if int(d.name) < len(t.users) {
-		for _, o := range t.offers[d.name] {
+		for j := range t.offers[d.name] {
+			o := &t.offers[d.name][j]
 			if !o.meets(d) {
 				continue
 			}
@@ -363,7 +376,7 @@ func (t *translator) move(n *node) {
 
 // builtAgainst ties a package to the new version of a library that it was built with, unless
 // both versions export the same symbols.
-func (t *translator) builtAgainst(n *node, d dependency) {
+func (t *translator) builtAgainst(n *node, d *dependency) {
 	for _, o := range t.offersOf(d.name) {
 		l := t.node(o.node)
 		if l.fresh == n.fresh || int(d.name) >= len(t.users) {

@@ -179,9 +179,11 @@ func (v *view) index(names int) {
 		}
 	}
 	for i := range v.nodes {
-		for _, d := range v.nodes[i].needs {
-			if !slices.ContainsFunc(v.offers[d.name], func(o offer) bool { return o.meets(d) }) && !v.nodes[i].meetsItself(d) {
-				v.unmet[[2]int32{v.nodes[i].name, d.name}] = true
+		n := &v.nodes[i]
+		for j := range n.needs {
+			d := &n.needs[j]
+			if !slices.ContainsFunc(v.offers[d.name], func(o offer) bool { return o.meets(d) }) && !n.meetsItself(d) {
+				v.unmet[[2]int32{n.name, d.name}] = true
 			}
 		}
 	}
@@ -200,13 +202,13 @@ func (v *view) all() []bool {
 // meets reports whether pacman, looking for a dependency, would find the package through
 // this. It does not find one through a provide of its own name in another version
 // (ghc 7.8.4 provides ghc=7.8.3): resolvedep in libalpm/deps.c.
-func (o *offer) meets(d dependency) bool {
+func (o *offer) meets(d *dependency) bool {
 	return (!o.own || o.literal) && o.satisfies(d)
 }
 
 // satisfies reports whether the dependency is met once the package is chosen:
 // _alpm_depcmp in libalpm/deps.c.
-func (o *offer) satisfies(d dependency) bool {
+func (o *offer) satisfies(d *dependency) bool {
 	switch {
 	case o.name != d.name:
 		return false
@@ -218,8 +220,13 @@ func (o *offer) satisfies(d dependency) bool {
 	return d.SatisfiedByProvide(o.Provide)
 }
 
-func (n *node) meetsItself(d dependency) bool {
-	return slices.ContainsFunc(n.offers, func(o offer) bool { return o.satisfies(d) })
+func (n *node) meetsItself(d *dependency) bool {
+	for i := range n.offers {
+		if n.offers[i].satisfies(d) {
+			return true
+		}
+	}
+	return false
 }
 
 // against reports whether two packages conflict.
@@ -228,5 +235,5 @@ func (n *node) against(other *node) bool {
 }
 
 func (n *node) conflictsWith(other *node) bool {
-	return n.name != other.name && slices.ContainsFunc(n.conflicts, other.meetsItself)
+	return n.name != other.name && slices.ContainsFunc(n.conflicts, func(c dependency) bool { return other.meetsItself(&c) })
 }

@@ -25,10 +25,11 @@ func (w *world) node(i int32) *node {
 
 // candidates calls f for each present package that pacman would find for a dependency, in
 // the order of the repositories, its name before provides, until f returns true.
-func (w *world) candidates(d dependency, f func(i int32) bool) {
+func (w *world) candidates(d *dependency, f func(i int32) bool) {
 	for _, literal := range []bool{true, false} {
 		if int(d.name) < len(w.offers) {
-			for _, o := range w.offers[d.name] {
+			for i := range w.offers[d.name] {
+				o := &w.offers[d.name][i]
 				if o.literal == literal && w.present[o.node] && o.satisfies(d) && f(o.node) {
 					return
 				}
@@ -180,7 +181,7 @@ func (f *finder) revive(former []int32) {
 // what is gone, or they are fresh.
 func (f *finder) leaveOut(gone, fresh []int32) {
 	unmet := func(i int32) bool {
-		return slices.ContainsFunc(f.node(i).needs, func(d dependency) bool { return !d.link && !f.met(d) })
+		return slices.ContainsFunc(f.node(i).needs, func(d dependency) bool { return !d.link && !f.met(&d) })
 	}
 	for len(gone) > 0 {
 		for ; len(gone) > 0; gone = gone[1:] {
@@ -189,7 +190,7 @@ func (f *finder) leaveOut(gone, fresh []int32) {
 					continue
 				}
 				for _, u := range f.users[o.name] {
-					if d := f.nodes[u.node].needs[u.need]; f.in[u.node] && !d.link && !f.met(d) {
+					if d := &f.nodes[u.node].needs[u.need]; f.in[u.node] && !d.link && !f.met(d) {
 						f.in[u.node] = false
 						gone = append(gone, u.node)
 					}
@@ -231,7 +232,7 @@ func (f *finder) complete(at, need int) bool {
 	for ; at < len(f.set); at, need = at+1, 0 {
 		n := f.node(f.set[at])
 		for ; need < len(n.needs); need++ {
-			d := n.needs[need]
+			d := &n.needs[need]
 			if d.link || f.met(d) {
 				continue
 			}
@@ -265,7 +266,7 @@ func (f *finder) complete(at, need int) bool {
 }
 
 // met reports whether a chosen package satisfies a dependency.
-func (f *finder) met(d dependency) bool {
+func (f *finder) met(d *dependency) bool {
 	if int(d.name) < len(f.offers) {
 		for i := range f.offers[d.name] {
 			if o := &f.offers[d.name][i]; f.in[o.node] && o.satisfies(d) {
@@ -301,7 +302,7 @@ func (f *finder) add(i int32) bool {
 	}
 	for _, c := range n.conflicts {
 		barred := false
-		f.candidates(c, func(j int32) bool { barred = f.in[j] && f.node(j).name != n.name; return barred })
+		f.candidates(&c, func(j int32) bool { barred = f.in[j] && f.node(j).name != n.name; return barred })
 		if barred {
 			return false
 		}
@@ -337,7 +338,8 @@ func (f *finder) findDead() {
 	var queue []int32
 	check := func(i int32) {
 		n := f.node(i)
-		for _, d := range n.needs {
+		for j := range n.needs {
+			d := &n.needs[j]
 			if f.dead[i] || d.link || n.meetsItself(d) {
 				continue
 			}

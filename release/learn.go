@@ -157,7 +157,7 @@ func (w *world) reach(i int32, every []bool) (absent []int32) {
 		n := x.node(queue[0])
 		queue = queue[1:]
 		for _, d := range n.needs {
-			x.candidates(d, func(j int32) bool {
+			x.candidates(&d, func(j int32) bool {
 				if !seen[j] {
 					seen[j] = true
 					queue = append(queue, j)

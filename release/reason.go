@@ -212,9 +212,12 @@ func (q *question) result(s *solver, atMost int) *Result {
 // explain returns why a unit stays, and follows the reasons to their root.
 func (q *question) explain(s *solver, k int32, position []int) Held {
 	h, via := q.direct(s, k, position)
-	last := h
+	last, end := h, via
 	for via >= 0 { // each was removed before the one that it holds
-		last, via = q.direct(s, via, position)
+		end, via = via, q.through(s, via, position)
+	}
+	if end >= 0 {
+		last, _ = q.direct(s, end, position)
 	}
 	h.Root, h.RootKind = last.Pkgbase, last.Kind
 	if l, ok := q.index[last.Pkgbase]; ok && q.held[l].Kind == Blocked && q.units[l].Root != "" {
@@ -253,15 +256,31 @@ func (q *question) direct(s *solver, k int32, position []int) (h Held, via int32
 		h.Kind = Choice
 		return h, -1
 	}
+	if via = q.through(s, k, position); via >= 0 {
+		h.Via = q.name(via)
+	}
+	return h, via
+}
+
+// through returns the unit through which another one stays; -1 when there is none, or a choice
+// was made.
+func (q *question) through(s *solver, k int32, position []int) (via int32) {
+	if s.why[k] < 0 {
+		return -1
+	}
+	c := &s.clauses[s.why[k]]
+	for _, other := range c.neg {
+		if other != k && s.goes[other] {
+			return -1
+		}
+	}
+	via = -1
 	for _, other := range c.pos {
 		if via < 0 || position[other] < position[via] {
 			via = other
 		}
 	}
-	if via >= 0 {
-		h.Via = q.name(via)
-	}
-	return h, via
+	return via
 }
 
 // before returns the repository that has a package of a view, if it stands before the one that
@@ -473,7 +492,7 @@ func (v *view) needs(name int32, of map[string]bool) bool {
 	return slices.ContainsFunc(v.users[name], func(u use) bool {
 		user := &v.nodes[u.node]
 		return !of[user.Base] && !slices.ContainsFunc(v.offers[name], func(p offer) bool {
-			return !of[v.nodes[p.node].Base] && p.meets(user.needs[u.need])
+			return !of[v.nodes[p.node].Base] && p.meets(&user.needs[u.need])
 		})
 	})
 }
