@@ -365,20 +365,35 @@ func (q *question) needs(s *solver, o *outside, k int32) (many int, missing []Mi
 			}
 		}
 	}
-	for n, is := range absent {
+	slices.SortFunc(lacking, func(a, b Missing) int { return strings.Compare(a.Pkgbase, b.Pkgbase) })
+	return many, o.merge(absent, lacking), unmet
+}
+
+// merge returns units that are missing, by pkgbase, and those of the pkgbases that nobody built and
+// that have no unit either.
+func (o *outside) merge(absent []bool, units []Missing) []Missing {
+	count := len(units)
+	for _, is := range absent {
 		if is {
-			missing = append(missing, Missing{Pkgbase: o.pkgbases[n]})
+			count++
 		}
 	}
-	for _, m := range lacking {
-		n, known := slices.BinarySearchFunc(missing, m, func(a, b Missing) int { return strings.Compare(a.Pkgbase, b.Pkgbase) })
-		if known {
-			missing[n] = m
-		} else {
-			missing = slices.Insert(missing, n, m)
+	if count == 0 {
+		return nil
+	}
+	list := make([]Missing, 0, count)
+	for n, is := range absent {
+		if !is {
+			continue
+		}
+		for len(units) > 0 && units[0].Pkgbase < o.pkgbases[n] {
+			list, units = append(list, units[0]), units[1:]
+		}
+		if len(units) == 0 || units[0].Pkgbase != o.pkgbases[n] {
+			list = append(list, Missing{Pkgbase: o.pkgbases[n]})
 		}
 	}
-	return many, missing, unmet
+	return append(list, units...)
 }
 
 // maxWays bounds the changesets for which ways out are looked for.
