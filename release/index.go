@@ -89,7 +89,7 @@ type view struct {
 	linksUnknown, filesUnknown int
 
 	able      []bool    // by node: it can be installed
-	witnesses [][]int32 // sets of nodes that can be installed together, the largest first
+	witnesses [][]int32 // sets of nodes that can be installed together, in the order in which they were found
 }
 
 // NewBase indexes views. The packages must not be changed afterwards.

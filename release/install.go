@@ -90,7 +90,7 @@ func (f *finder) installable(wanted func(i int32) bool, missing func(i int32) (g
 	}
 	large := newFinder(f.world)
 	large.limit = extraSteps
-	for _, before := range slices.Backward(f.witnesses) { // the first one is the largest, and grows below
+	for _, before := range slices.Backward(f.witnesses) { // the first one, most often the largest, grows below
 		large.undo(0)
 		large.revive(before)
 		mark(large.set)
