@@ -73,7 +73,7 @@ func (w *world) newConflicts(i int32, against map[int32][]int32, f func(j int32)
 		}
 	}
 	for _, c := range n.conflicts {
-		w.candidates(c, func(j int32) bool { try(j); return false })
+		w.candidates(&c, func(j int32) bool { try(j); return false })
 	}
 	for _, o := range n.offers {
 		for _, j := range against[o.name] {

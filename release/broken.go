@@ -29,7 +29,7 @@ func (b *Base) Broken() []Broken {
 				if !v.unmet[[2]int32{n.name, d.name}] || d.link && v.linksUnknown > 0 {
 					continue
 				}
-				if one.Dependency = d.label(); !d.link {
+				if one.Dependency = d.text; !d.link {
 					unmet = true
 				}
 				list = append(list, one)

@@ -31,19 +31,8 @@ type question struct {
 	waived  map[string]bool                // pkgnames whose dependencies may become unmet
 	owned   map[string]map[string][]string // see Problem
 	doubt   bool                           // of a package it was not found out whether it can be installed
-}
 
-// replacer returns the unit that takes the place of a package of a view, going; -1 for none.
-// A package of a repository before the one that receives the unit stays.
-func (q *question) replacer(v *view, n *node) int32 {
-	k, ok := q.index[linkPrefix+n.Name] // it is to be dropped
-	if !ok {
-		k, ok = q.index[n.Base]
-	}
-	if !ok || n.repo < v.receiver(q.units[k]) {
-		return -1
-	}
-	return k
+	literals []int32 // see keep
 }
 
 // receiver returns the index of the repository that a unit names; -1 when the view has it not.
@@ -70,14 +59,16 @@ func newQuestion(b *Base, p Problem) *question {
 			q.held[k].Kind = ByHand
 		}
 	}
-	names := &symbols{below: b.names, ids: map[string]int32{}, next: b.names.next}
+	nodes, names := b.parsed.of(b.names, q.units)
+	q.clauses = make([]clause, 0, len(b.views)*needs(nodes))
 	for _, v := range b.views {
-		q.worlds = append(q.worlds, q.world(names, v))
+		q.worlds = append(q.worlds, q.world(nodes, names, v))
 	}
 	q.findShared()
 	q.dropPackages(p.Waivers.Drop)
 	for i, w := range q.worlds {
-		t := &translator{question: q, world: w, view: i, touched: make([]bool, names.next)}
+		w.findReplacers(q)
+		t := &translator{question: q, world: w, view: i, touched: make([]bool, names)}
 		t.translate()
 	}
 	for k := range q.units {
@@ -98,7 +89,17 @@ func newQuestion(b *Base, p Problem) *question {
 	return q
 }
 
-// add keeps a clause unless it always holds.
+// needs counts the dependencies of packages: there are about as many clauses.
+func needs(nodes [][]node) (sum int) {
+	for _, list := range nodes {
+		for i := range list {
+			sum += len(list[i].needs)
+		}
+	}
+	return sum
+}
+
+// add keeps a clause unless it always holds. The lists of units may be used again for another one.
 func (q *question) add(c clause) {
 	slices.Sort(c.neg)
 	slices.Sort(c.pos)
@@ -108,38 +109,76 @@ func (q *question) add(c clause) {
 			return
 		}
 	}
+	c.neg, c.pos = q.keep(c.neg), q.keep(c.pos)
 	q.clauses = append(q.clauses, c)
 }
 
-// world adds the packages of units to a view, and finds the units that are no candidates
+// keep copies a list of units. There are tens of thousands of one or two, so that many share
+// the memory that was asked for once.
+func (q *question) keep(list []int32) []int32 {
+	if cap(q.literals)-len(q.literals) < len(list) {
+		q.literals = make([]int32, 0, max(4096, len(list)))
+	}
+	from := len(q.literals)
+	q.literals = append(q.literals, list...)
+	return q.literals[from:len(q.literals):len(q.literals)]
+}
+
+// world adds the packages of units, parsed, to a view, and finds the units that are no candidates
 // because of what the view has.
-func (q *question) world(names *symbols, v *view) *world {
-	w := &world{view: v, offered: map[int32][]offer{}}
-	has := map[int32]bool{}
+func (q *question) world(nodes [][]node, names int32, v *view) *world {
+	w := &world{view: v, offered: make([][]offer, names)}
 	for k := range q.units {
-		u := &q.units[k]
+		u, has := &q.units[k], false
 		for i := range u.Packages {
 			p := &u.Packages[i]
 			if p.Architecture != "any" && p.Architecture != v.Architecture {
 				continue
 			}
-			has[int32(k)] = true
-			n := names.node(p, int32(len(v.nodes)+len(w.extra)), int32(k), -1)
+			has = true
+			n := nodes[k][i]
+			n.fresh, n.repo = int32(k), -1
 			if old, ok := v.byName[n.name]; ok && !q.compare(int32(k), &n, &v.nodes[old], v) {
 				continue
 			}
-			w.extra = append(w.extra, n)
 			for _, o := range n.offers {
+				o.node = int32(len(v.nodes) + len(w.extra))
 				w.offered[o.name] = append(w.offered[o.name], o)
 			}
+			w.extra = append(w.extra, n)
 		}
-	}
-	for i := range v.nodes { // what has packages here, but was not built for here
-		if k, ok := q.index[v.nodes[i].Base]; ok && !has[k] && q.held[k].Kind == "" {
+		if !has && len(v.byBase[u.Pkgbase]) > 0 && q.held[k].Kind == "" { // it was not built for here
 			q.held[k].Kind, q.held[k].View = Architecture, v.Name
 		}
 	}
 	return w
+}
+
+// findReplacers finds which unit takes the place of each package of the view, going. A package of
+// a repository before the one that receives the unit stays.
+func (w *world) findReplacers(q *question) {
+	w.replacers = make([]int32, len(w.nodes))
+	for i := range w.replacers {
+		w.replacers[i] = -1
+	}
+	for k := range q.units {
+		u := &q.units[k]
+		first := w.receiver(*u)
+		for _, i := range w.byBase[u.Pkgbase] {
+			if w.nodes[i].repo >= first {
+				w.replacers[i] = int32(k)
+			}
+		}
+	}
+	for k := q.real; k < len(q.units); k++ { // packages to be dropped
+		i, ok := w.byName[q.base.names.ids[q.name(int32(k))]]
+		if !ok {
+			continue
+		}
+		if w.replacers[i] = -1; w.nodes[i].repo >= w.receiver(q.units[k]) {
+			w.replacers[i] = int32(k)
+		}
+	}
 }
 
 // compare holds a unit that pacman would not take for newer, or not see. It reports whether those
@@ -217,15 +256,14 @@ type translator struct {
 	*world
 	view    int
 	touched []bool // by name: units have or replace something that offers it
+
+	neg, pos []int32 // room for those of one clause, which most often turns out not to be needed
 }
 
 func (t *translator) translate() {
-	t.replacers = make([]int32, len(t.nodes))
-	for i := range t.nodes {
-		n := &t.nodes[i]
-		t.replacers[i] = t.replacer(t.world.view, n)
-		if t.replacers[i] >= 0 {
-			t.touch(n)
+	for i, k := range t.replacers {
+		if k >= 0 {
+			t.touch(&t.nodes[i])
 		}
 	}
 	for i := range t.extra {
@@ -239,7 +277,7 @@ func (t *translator) translate() {
 		}
 		for _, u := range t.users[name] {
 			n := &t.nodes[u.node]
-			t.need(n, u.node, n.needs[u.need])
+			t.need(n, u.node, &n.needs[u.need])
 		}
 	}
 	for i := range t.extra {
@@ -248,7 +286,8 @@ func (t *translator) translate() {
 			continue
 		}
 		t.move(n)
-		for _, d := range n.needs {
+		for j := range n.needs {
+			d := &n.needs[j]
 			t.need(n, int32(len(t.nodes)+i), d)
 			if d.link {
 				t.builtAgainst(n, d)
@@ -266,21 +305,17 @@ func (t *translator) touch(n *node) {
 
 // need adds the clause of one dependency: the package is not there, or one that meets
 // it is.
-func (t *translator) need(n *node, i int32, d dependency) {
+func (t *translator) need(n *node, i int32, d *dependency) {
 	if t.waived[n.Name] || n.meetsItself(d) || t.unmet[[2]int32{n.name, d.name}] {
 		return
 	}
-	c := clause{kind: Unmet, view: t.view, pkg: n.Package, owner: n.fresh, need: d.label()}
+	c := clause{neg: t.neg[:0], pos: t.pos[:0], kind: Unmet, view: t.view, pkg: n.Package, owner: n.fresh, need: d.text}
 	if d.link {
 		c.kind = Links
 	}
-	if n.fresh >= 0 {
-		c.neg = append(c.neg, n.fresh)
-	} else if k := t.replacers[i]; k >= 0 {
-		c.pos = append(c.pos, k)
-	}
 	if int(d.name) < len(t.users) {
-		for _, o := range t.offers[d.name] {
+		for j := range t.offers[d.name] {
+			o := &t.offers[d.name][j]
 			if !o.meets(d) {
 				continue
 			}
@@ -291,11 +326,17 @@ func (t *translator) need(n *node, i int32, d dependency) {
 			c.neg = append(c.neg, k)
 		}
 	}
-	for _, o := range t.offered[d.name] {
+	for _, o := range t.offersOf(d.name) {
 		if o.meets(d) {
 			c.pos = append(c.pos, t.node(o.node).fresh)
 		}
 	}
+	if n.fresh >= 0 {
+		c.neg = append(c.neg, n.fresh)
+	} else if k := t.replacers[i]; k >= 0 {
+		c.pos = append(c.pos, k)
+	}
+	t.neg, t.pos = c.neg, c.pos
 	if d.link && t.mayBeThere(c, i) {
 		return
 	}
@@ -335,8 +376,8 @@ func (t *translator) move(n *node) {
 
 // builtAgainst ties a package to the new version of a library that it was built with, unless
 // both versions export the same symbols.
-func (t *translator) builtAgainst(n *node, d dependency) {
-	for _, o := range t.offered[d.name] {
+func (t *translator) builtAgainst(n *node, d *dependency) {
+	for _, o := range t.offersOf(d.name) {
 		l := t.node(o.node)
 		if l.fresh == n.fresh || int(d.name) >= len(t.users) {
 			continue

@@ -2,7 +2,6 @@ package release
 
 import (
 	"slices"
-	"strings"
 
 	"buildbtw/pacman/alpm"
 )
@@ -14,6 +13,8 @@ type Base struct {
 	names *symbols
 
 	linksUnknown, filesUnknown int // packages of the views, each once
+
+	parsed *parsed
 }
 
 // symbols numbers the names that packages have, provide and depend on, and the sonames
@@ -48,12 +49,13 @@ const linkPrefix = "\x00"
 type dependency struct {
 	name int32
 	link bool
+	text string // as people write it
 	alpm.Dep
 }
 
 // offer is what a package can meet: its name, a provide, or a library.
 type offer struct {
-	node    int32
+	node    int32 // whose it is; set where offers are listed by name
 	name    int32
 	own     bool // it is the name, or a provide of it
 	literal bool // it is the name with the package's version
@@ -79,21 +81,23 @@ type view struct {
 	View
 	nodes  []node
 	byName map[int32]int32
+	byBase map[string][]int32
 	offers [][]offer         // by name
 	users  [][]use           // by name
 	unmet  map[[2]int32]bool // package and dependency that are tolerated, because nothing met them
 
 	linksUnknown, filesUnknown int
 
-	able []bool // by node: it can be installed
+	able      []bool    // by node: it can be installed
+	witnesses [][]int32 // sets of nodes that can be installed together, in the order in which they were found
 }
 
 // NewBase indexes views. The packages must not be changed afterwards.
 func NewBase(views []View) *Base {
-	b := &Base{names: &symbols{ids: map[string]int32{}}}
+	b := &Base{names: &symbols{ids: map[string]int32{}}, parsed: &parsed{}}
 	links, files := map[string]bool{}, map[string]bool{} // of which they are not known
 	for _, v := range views {
-		x := &view{View: v, byName: map[int32]int32{}, unmet: map[[2]int32]bool{}}
+		x := &view{View: v, byName: map[int32]int32{}, byBase: map[string][]int32{}, unmet: map[[2]int32]bool{}}
 		for r := range v.Repositories {
 			for i := range v.Repositories[r].Packages {
 				p := &v.Repositories[r].Packages[i]
@@ -102,7 +106,10 @@ func NewBase(views []View) *Base {
 					continue
 				}
 				x.byName[id] = int32(len(x.nodes))
-				x.nodes = append(x.nodes, b.names.node(p, int32(len(x.nodes)), -1, r))
+				x.byBase[p.Base] = append(x.byBase[p.Base], int32(len(x.nodes)))
+				n := b.names.node(p)
+				n.fresh, n.repo = -1, r
+				x.nodes = append(x.nodes, n)
 				if p.Links == nil {
 					x.linksUnknown++
 					links[v.Architecture+" "+p.Name+" "+p.Version] = true
@@ -123,27 +130,27 @@ func NewBase(views []View) *Base {
 }
 
 // node parses a package. What cannot be parsed is taken as a name.
-func (s *symbols) node(p *Package, index, fresh int32, repo int) node {
-	n := node{Package: p, name: s.id(p.Name), fresh: fresh, repo: repo}
+func (s *symbols) node(p *Package) node {
+	n := node{Package: p, name: s.id(p.Name)}
 	n.offers = make([]offer, 0, 1+len(p.Provides)+len(p.Sonames))
-	n.offers = append(n.offers, offer{node: index, name: n.name, own: true, literal: true, Provide: alpm.Provide{Name: p.Name, Version: p.Version, Versioned: true}})
+	n.offers = append(n.offers, offer{name: n.name, own: true, literal: true, Provide: alpm.Provide{Name: p.Name, Version: p.Version, Versioned: true}})
 	for _, text := range p.Provides {
 		provide, err := alpm.ParseProvide(text)
 		if err != nil {
 			provide = alpm.Provide{Name: text}
 		}
 		id := s.id(provide.Name)
-		n.offers = append(n.offers, offer{node: index, name: id, own: id == n.name, Provide: provide})
+		n.offers = append(n.offers, offer{name: id, own: id == n.name, Provide: provide})
 	}
 	for _, soname := range p.Sonames {
-		n.offers = append(n.offers, offer{node: index, name: s.id(linkPrefix + soname), Provide: alpm.Provide{Name: soname}})
+		n.offers = append(n.offers, offer{name: s.id(linkPrefix + soname), Provide: alpm.Provide{Name: soname}})
 	}
 	n.needs = make([]dependency, 0, len(p.Depends)+len(p.Links))
 	for _, text := range p.Depends {
 		n.needs = append(n.needs, s.dependency(text))
 	}
 	for _, soname := range p.Links {
-		n.needs = append(n.needs, dependency{name: s.id(linkPrefix + soname), link: true, Dep: alpm.Dep{Name: soname}})
+		n.needs = append(n.needs, dependency{name: s.id(linkPrefix + soname), link: true, text: soname, Dep: alpm.Dep{Name: soname}})
 	}
 	for _, text := range p.Conflicts {
 		n.conflicts = append(n.conflicts, s.dependency(text))
@@ -156,7 +163,7 @@ func (s *symbols) dependency(text string) dependency {
 	if err != nil {
 		d = alpm.Dep{Name: text}
 	}
-	return dependency{name: s.id(d.Name), Dep: d}
+	return dependency{name: s.id(d.Name), text: text, Dep: d}
 }
 
 // index fills in who has and who uses each name, and what is unmet.
@@ -164,6 +171,7 @@ func (v *view) index(names int) {
 	v.offers, v.users = make([][]offer, names), make([][]use, names)
 	for i := range v.nodes {
 		for _, o := range v.nodes[i].offers {
+			o.node = int32(i)
 			v.offers[o.name] = append(v.offers[o.name], o)
 		}
 		for j, d := range v.nodes[i].needs {
@@ -171,15 +179,16 @@ func (v *view) index(names int) {
 		}
 	}
 	for i := range v.nodes {
-		for _, d := range v.nodes[i].needs {
-			if !slices.ContainsFunc(v.offers[d.name], func(o offer) bool { return o.meets(d) }) && !v.nodes[i].meetsItself(d) {
-				v.unmet[[2]int32{v.nodes[i].name, d.name}] = true
+		n := &v.nodes[i]
+		for j := range n.needs {
+			d := &n.needs[j]
+			if !slices.ContainsFunc(v.offers[d.name], func(o offer) bool { return o.meets(d) }) && !n.meetsItself(d) {
+				v.unmet[[2]int32{n.name, d.name}] = true
 			}
 		}
 	}
-	v.able = make([]bool, len(v.nodes))
 	all := func(int32) bool { return true }
-	newFinder(&world{view: v, present: v.all()}).installable(all, func(i int32) { v.able[i] = true }, all)
+	v.able, v.witnesses = newFinder(&world{view: v, present: v.all()}).installable(all, all)
 }
 
 func (v *view) all() []bool {
@@ -193,13 +202,13 @@ func (v *view) all() []bool {
 // meets reports whether pacman, looking for a dependency, would find the package through
 // this. It does not find one through a provide of its own name in another version
 // (ghc 7.8.4 provides ghc=7.8.3): resolvedep in libalpm/deps.c.
-func (o *offer) meets(d dependency) bool {
+func (o *offer) meets(d *dependency) bool {
 	return (!o.own || o.literal) && o.satisfies(d)
 }
 
 // satisfies reports whether the dependency is met once the package is chosen:
 // _alpm_depcmp in libalpm/deps.c.
-func (o *offer) satisfies(d dependency) bool {
+func (o *offer) satisfies(d *dependency) bool {
 	switch {
 	case o.name != d.name:
 		return false
@@ -211,8 +220,13 @@ func (o *offer) satisfies(d dependency) bool {
 	return d.SatisfiedByProvide(o.Provide)
 }
 
-func (n *node) meetsItself(d dependency) bool {
-	return slices.ContainsFunc(n.offers, func(o offer) bool { return o.satisfies(d) })
+func (n *node) meetsItself(d *dependency) bool {
+	for i := range n.offers {
+		if n.offers[i].satisfies(d) {
+			return true
+		}
+	}
+	return false
 }
 
 // against reports whether two packages conflict.
@@ -221,8 +235,5 @@ func (n *node) against(other *node) bool {
 }
 
 func (n *node) conflictsWith(other *node) bool {
-	return n.name != other.name && slices.ContainsFunc(n.conflicts, other.meetsItself)
+	return n.name != other.name && slices.ContainsFunc(n.conflicts, func(c dependency) bool { return other.meetsItself(&c) })
 }
-
-// label is a soname or name without the mark of links.
-func (d dependency) label() string { return strings.TrimPrefix(d.String(), linkPrefix) }

@@ -5,9 +5,13 @@ import "slices"
 // Largest returns the largest set of units that is safe.
 func (b *Base) Largest(p Problem) *Result {
 	q := newQuestion(b, p)
+	candidate := make([]bool, len(q.units))
+	for k := range candidate {
+		candidate[k] = q.held[k].Kind == ""
+	}
 	atMost := -1 // as it was known before packages for which it was not found out whether they can be installed
 	for {
-		s := q.solve(nil)
+		s := q.network().solve(candidate, nil)
 		if atMost < 0 || !q.doubt {
 			atMost = s.bound / (len(q.units) + 1)
 		}
@@ -17,22 +21,12 @@ func (b *Base) Largest(p Problem) *Result {
 	}
 }
 
-// solve solves the clauses; change, unless it is nil, may leave some out and
-// make candidates of units.
-func (q *question) solve(change *change) *solver {
-	n := len(q.units)
-	candidate, preferred, counts := make([]bool, n), make([]bool, n), make([]bool, n)
-	for k := range n {
-		candidate[k], preferred[k], counts[k] = q.held[k].Kind == "", q.units[k].Changeset, k < q.real
+func (q *question) network() *network {
+	preferred, counts := make([]bool, len(q.units)), make([]bool, len(q.units))
+	for k := range q.units {
+		preferred[k], counts[k] = q.units[k].Changeset, k < q.real
 	}
-	clauses := q.clauses
-	if change != nil {
-		for k := range change.fixed {
-			candidate[k] = true
-		}
-		clauses = slices.DeleteFunc(slices.Clone(clauses), func(c clause) bool { return change.without(c) })
-	}
-	return solve(clauses, candidate, preferred, counts)
+	return newNetwork(q.clauses, preferred, counts)
 }
 
 // maxLearned bounds the clauses that are added before the next attempt: often one
@@ -52,7 +46,7 @@ func (q *question) learn(s *solver) bool {
 			w.present[len(w.nodes)+i] = s.goes[w.extra[i].fresh]
 		}
 		wanted := func(i int32) bool { n := w.node(i); return !q.waived[n.Name] && w.ableBefore(n) }
-		newFinder(w).installable(wanted, func(int32) {}, func(i int32) bool {
+		newFinder(w).installable(wanted, func(i int32) bool {
 			n := w.node(i)
 			c := clause{kind: NotInstalled, view: view, pkg: n.Package, owner: n.fresh}
 			if q.supersede(w, n, s, &c) {
@@ -81,7 +75,7 @@ func (w *world) ableBefore(n *node) bool {
 // provides it, as it did not before: it is superseded then. Of other units it adds
 // to the clause that they go.
 func (q *question) supersede(w *world, n *node, s *solver, c *clause) bool {
-	for _, o := range w.offered[n.name] {
+	for _, o := range w.offersOf(n.name) {
 		by := w.node(o.node)
 		if !by.conflictsWith(n) || q.held[by.fresh].Kind != "" {
 			continue
@@ -163,7 +157,7 @@ func (w *world) reach(i int32, every []bool) (absent []int32) {
 		n := x.node(queue[0])
 		queue = queue[1:]
 		for _, d := range n.needs {
-			x.candidates(d, func(j int32) bool {
+			x.candidates(&d, func(j int32) bool {
 				if !seen[j] {
 					seen[j] = true
 					queue = append(queue, j)

@@ -140,16 +140,43 @@ type Leaving struct {
 
 // change is a decision in thought.
 type change struct {
-	fixed   map[int32]bool  // units that are built after all
-	spared  map[string]bool // pkgbases whose packages of the repositories are no obstacle
-	offered map[string]bool // dependencies that stay met
+	fixed   []int32 // units that are built after all
+	without []int32 // clauses that forbid nothing any more
 }
 
-func (x *change) without(c clause) bool {
-	if x.offered[c.need] {
-		return true
+// outside is the pkgbases whose packages of the repositories clauses are about.
+type outside struct {
+	pkgbases []string  // sorted
+	clauses  [][]int32 // of each
+	of       []int32   // by clause: index of its pkgbase; -1 when it is about a package of a unit, or none
+}
+
+func (net *network) outside() outside {
+	o := outside{of: make([]int32, len(net.clauses))}
+	by := map[string][]int32{}
+	for i := range net.clauses {
+		o.of[i] = -1
+		if c := &net.clauses[i]; c.pkg != nil && c.owner < 0 {
+			by[c.pkg.Base] = append(by[c.pkg.Base], int32(i))
+		}
 	}
-	return c.pkg != nil && c.owner < 0 && x.spared[c.pkg.Base]
+	o.pkgbases = sortedKeys(by)
+	o.clauses = make([][]int32, len(o.pkgbases))
+	for n, pkgbase := range o.pkgbases {
+		o.clauses[n] = by[pkgbase]
+		for _, i := range by[pkgbase] {
+			o.of[i] = int32(n)
+		}
+	}
+	return o
+}
+
+// about returns the clauses about packages of a pkgbase.
+func (o *outside) about(pkgbase string) []int32 {
+	if n, ok := slices.BinarySearch(o.pkgbases, pkgbase); ok {
+		return o.clauses[n]
+	}
+	return nil
 }
 
 // result explains a solution.
@@ -175,8 +202,8 @@ func (q *question) result(s *solver, atMost int) *Result {
 		r.AtMost = len(r.Goes)
 	}
 	r.LinksUnknown, r.FilesUnknown = q.base.linksUnknown, q.base.filesUnknown
-	q.changesets(s, r)
-	q.waysOut(s, r)
+	o := s.outside()
+	q.waysOut(s, &o, r, q.changesets(s, &o, r))
 	q.leaves(s, r)
 	q.apart(s, r)
 	return r
@@ -185,9 +212,12 @@ func (q *question) result(s *solver, atMost int) *Result {
 // explain returns why a unit stays, and follows the reasons to their root.
 func (q *question) explain(s *solver, k int32, position []int) Held {
 	h, via := q.direct(s, k, position)
-	last := h
+	last, end := h, via
 	for via >= 0 { // each was removed before the one that it holds
-		last, via = q.direct(s, via, position)
+		end, via = via, q.through(s, via, position)
+	}
+	if end >= 0 {
+		last, _ = q.direct(s, end, position)
 	}
 	h.Root, h.RootKind = last.Pkgbase, last.Kind
 	if l, ok := q.index[last.Pkgbase]; ok && q.held[l].Kind == Blocked && q.units[l].Root != "" {
@@ -226,15 +256,31 @@ func (q *question) direct(s *solver, k int32, position []int) (h Held, via int32
 		h.Kind = Choice
 		return h, -1
 	}
+	if via = q.through(s, k, position); via >= 0 {
+		h.Via = q.name(via)
+	}
+	return h, via
+}
+
+// through returns the unit through which another one stays; -1 when there is none, or a choice
+// was made.
+func (q *question) through(s *solver, k int32, position []int) (via int32) {
+	if s.why[k] < 0 {
+		return -1
+	}
+	c := &s.clauses[s.why[k]]
+	for _, other := range c.neg {
+		if other != k && s.goes[other] {
+			return -1
+		}
+	}
+	via = -1
 	for _, other := range c.pos {
 		if via < 0 || position[other] < position[via] {
 			via = other
 		}
 	}
-	if via >= 0 {
-		h.Via = q.name(via)
-	}
-	return h, via
+	return via
 }
 
 // before returns the repository that has a package of a view, if it stands before the one that
@@ -250,38 +296,49 @@ func (q *question) name(k int32) string { return strings.TrimPrefix(q.units[k].P
 
 // changesets tells of each held changeset all that has to go with it: of several units that
 // would meet a dependency one that can go, if there is one.
-func (q *question) changesets(s *solver, r *Result) {
+func (q *question) changesets(s *solver, o *outside, r *Result) (unmet []map[string]bool) {
 	for k := range q.real {
 		if !q.units[k].Changeset || s.goes[k] || q.held[k].Kind != "" {
 			continue
 		}
-		needs, missing, _ := q.needs(s, int32(k))
-		r.Changesets = append(r.Changesets, Change{Pkgbase: q.units[k].Pkgbase, Needs: len(needs), Missing: missing})
+		needs, missing, without := q.needs(s, o, int32(k))
+		r.Changesets = append(r.Changesets, Change{Pkgbase: q.units[k].Pkgbase, Needs: needs, Missing: missing})
+		unmet = append(unmet, without)
 	}
+	return unmet
 }
 
-// needs follows the clauses forward from a unit that is to go. It also returns the
-// dependencies for which something is missing.
-func (q *question) needs(s *solver, k int32) (units map[int32]bool, missing []Missing, unmet map[string]bool) {
-	units, unmet = map[int32]bool{k: true}, map[string]bool{}
-	reported := map[string]bool{}
-	report := func(name string, kind Kind) {
-		if !reported[name] {
-			reported[name] = true
-			missing = append(missing, Missing{name, kind})
+// maxUnmet bounds the dependencies for which a compat package is a way out.
+const maxUnmet = 3
+
+// needs follows the clauses forward from a unit that is to go, and counts the units that have
+// to go then. It also returns the dependencies for which something is missing, but not more than
+// maxUnmet and one.
+func (q *question) needs(s *solver, o *outside, k int32) (many int, missing []Missing, unmet map[string]bool) {
+	units, absent := make([]bool, len(q.units)), make([]bool, len(o.pkgbases)) // that are to go; that nobody built
+	var lacking []Missing                                                      // units
+	units[k], unmet = true, map[string]bool{}
+	without := func(need string) {
+		if len(unmet) <= maxUnmet {
+			unmet[need] = true
 		}
 	}
+	there := func(l int32) bool { return units[l] && q.held[l].Kind == "" }
+	missed := func(l int32) bool { return !units[l] }
 	queue := []int32{k}
-	for len(queue) > 0 {
-		k := queue[0]
-		queue = queue[1:]
+	for many = 0; many < len(queue); many++ {
+		k := queue[many]
 		if q.held[k].Kind != "" {
-			report(q.name(k), q.held[k].Kind)
+			lacking = append(lacking, Missing{q.name(k), q.held[k].Kind})
 			continue
 		}
+		lacks := false
 		for _, i := range s.negIn[k] {
+			if l := s.only[i]; l >= 0 && there(l) {
+				continue
+			}
 			c := &s.clauses[i]
-			if slices.ContainsFunc(c.neg, func(l int32) bool { return !units[l] }) || slices.ContainsFunc(c.pos, func(l int32) bool { return units[l] && q.held[l].Kind == "" }) {
+			if len(c.neg) > 1 && slices.ContainsFunc(c.neg, missed) || slices.ContainsFunc(c.pos, there) {
 				continue
 			}
 			best := int32(-1)
@@ -291,14 +348,15 @@ func (q *question) needs(s *solver, k int32) (units map[int32]bool, missing []Mi
 				}
 			}
 			switch {
-			case best < 0 && c.pkg != nil && c.owner < 0:
-				report(c.pkg.Base, "")
-				unmet[c.need] = true
-			case best < 0:
-				report(q.name(k), c.kind)
-			default:
+			case best < 0 && o.of[i] >= 0:
+				absent[o.of[i]] = true
+				without(c.need)
+			case best < 0 && !lacks:
+				lacks = true
+				lacking = append(lacking, Missing{q.name(k), c.kind})
+			case best >= 0:
 				if q.held[best].Kind != "" {
-					unmet[c.need] = true
+					without(c.need)
 				}
 				if !units[best] {
 					units[best] = true
@@ -307,19 +365,55 @@ func (q *question) needs(s *solver, k int32) (units map[int32]bool, missing []Mi
 			}
 		}
 	}
-	slices.SortFunc(missing, func(a, b Missing) int { return strings.Compare(a.Pkgbase, b.Pkgbase) })
-	return units, missing, unmet
+	slices.SortFunc(lacking, func(a, b Missing) int { return strings.Compare(a.Pkgbase, b.Pkgbase) })
+	return many, o.merge(absent, lacking), unmet
+}
+
+// merge returns units that are missing, by pkgbase, and those of the pkgbases that nobody built and
+// that have no unit either.
+func (o *outside) merge(absent []bool, units []Missing) []Missing {
+	count := len(units)
+	for _, is := range absent {
+		if is {
+			count++
+		}
+	}
+	if count == 0 {
+		return nil
+	}
+	list := make([]Missing, 0, count)
+	for n, is := range absent {
+		if !is {
+			continue
+		}
+		for len(units) > 0 && units[0].Pkgbase < o.pkgbases[n] {
+			list, units = append(list, units[0]), units[1:]
+		}
+		if len(units) == 0 || units[0].Pkgbase != o.pkgbases[n] {
+			list = append(list, Missing{Pkgbase: o.pkgbases[n]})
+		}
+	}
+	return append(list, units...)
 }
 
 // maxWays bounds the changesets for which ways out are looked for.
 const maxWays = 8
 
 // waysOut tries what people can do about all roots together, and about those of each
-// changeset. One root alone often frees nothing: a change of a library needs all its users.
-func (q *question) waysOut(s *solver, r *Result) {
+// changeset, with the dependencies for which something is missing. One root alone often frees
+// nothing: a change of a library needs all its users.
+func (q *question) waysOut(s *solver, o *outside, r *Result, unmet []map[string]bool) {
 	now := len(r.Goes)
-	try := func(way WayOut, x *change) {
-		after := q.solve(x)
+	var tried [][]string // roots
+	try := func(way WayOut, x change) {
+		candidate := make([]bool, len(q.units))
+		for k := range candidate {
+			candidate[k] = q.held[k].Kind == ""
+		}
+		for _, k := range x.fixed {
+			candidate[k] = true
+		}
+		after := s.network.solve(candidate, x.without)
 		for k := range q.real {
 			if after.goes[k] {
 				way.Frees++
@@ -329,15 +423,19 @@ func (q *question) waysOut(s *solver, r *Result) {
 			r.WaysOut = append(r.WaysOut, way)
 		}
 	}
-	group := func(of string, roots []string, unmet map[string]bool) {
-		mend, spare := &change{fixed: map[int32]bool{}, spared: map[string]bool{}}, &change{spared: map[string]bool{}}
+	about := func(of string, roots []string) {
+		if slices.ContainsFunc(tried, func(before []string) bool { return slices.Equal(before, roots) }) {
+			return
+		}
+		tried = append(tried, roots)
+		var mend, spare change
 		for _, root := range roots {
 			if k, ok := q.index[root]; ok {
-				mend.fixed[k] = true
+				mend.fixed = append(mend.fixed, k)
 			} else {
-				mend.spared[root] = true
+				mend.without = append(mend.without, o.about(root)...)
 			}
-			spare.spared[root] = true
+			spare.without = append(spare.without, o.about(root)...)
 		}
 		try(WayOut{Do: Mend, Names: roots, For: of}, mend)
 		names, needed := q.packagesOf(roots)
@@ -345,8 +443,16 @@ func (q *question) waysOut(s *solver, r *Result) {
 		if !needed {
 			try(WayOut{Do: Drop, Names: names, For: of}, spare)
 		}
-		if len(unmet) > 0 && len(unmet) <= 3 {
-			try(WayOut{Do: Compat, Names: sortedKeys(unmet), For: of}, &change{offered: unmet})
+	}
+	compat := func(of string, unmet map[string]bool) {
+		if len(unmet) > 0 && len(unmet) <= maxUnmet {
+			var offered change
+			for i := range s.clauses {
+				if unmet[s.clauses[i].need] {
+					offered.without = append(offered.without, int32(i))
+				}
+			}
+			try(WayOut{Do: Compat, Names: sortedKeys(unmet), For: of}, offered)
 		}
 	}
 	roots := map[string]bool{}
@@ -357,19 +463,19 @@ func (q *question) waysOut(s *solver, r *Result) {
 		}
 	}
 	if len(roots) > 0 {
-		group("", sortedKeys(roots), nil)
+		about("", sortedKeys(roots))
 	}
 	for i, c := range r.Changesets {
 		if i == maxWays {
 			break
 		}
-		_, missing, unmet := q.needs(s, q.index[c.Pkgbase])
-		names := make([]string, len(missing))
-		for i, m := range missing {
+		names := make([]string, len(c.Missing))
+		for i, m := range c.Missing {
 			names[i] = m.Pkgbase
 		}
 		if len(names) > 0 {
-			group(c.Pkgbase, names, unmet)
+			about(c.Pkgbase, names)
+			compat(c.Pkgbase, unmet[i])
 		}
 	}
 	slices.SortStableFunc(r.WaysOut, func(a, b WayOut) int { return b.Frees - a.Frees })
@@ -383,24 +489,27 @@ func (q *question) packagesOf(pkgbases []string) (names []string, needed bool) {
 		of[pkgbase] = true
 	}
 	for _, v := range q.base.views {
-		for i := range v.nodes {
-			n := &v.nodes[i]
-			if !of[n.Base] {
-				continue
-			}
-			names = append(names, n.Name)
-			for _, o := range n.offers {
-				needed = needed || slices.ContainsFunc(v.users[o.name], func(u use) bool {
-					user := &v.nodes[u.node]
-					return !of[user.Base] && !slices.ContainsFunc(v.offers[o.name], func(p offer) bool {
-						return !of[v.nodes[p.node].Base] && p.meets(user.needs[u.need])
-					})
-				})
+		for pkgbase := range of {
+			for _, i := range v.byBase[pkgbase] {
+				n := &v.nodes[i]
+				names = append(names, n.Name)
+				needed = needed || slices.ContainsFunc(n.offers, func(o offer) bool { return v.needs(o.name, of) })
 			}
 		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names), needed
+}
+
+// needs reports whether a package that is of none of the pkgbases needs something of a name that
+// only they have.
+func (v *view) needs(name int32, of map[string]bool) bool {
+	return slices.ContainsFunc(v.users[name], func(u use) bool {
+		user := &v.nodes[u.node]
+		return !of[user.Base] && !slices.ContainsFunc(v.offers[name], func(p offer) bool {
+			return !of[v.nodes[p.node].Base] && p.meets(&user.needs[u.need])
+		})
+	})
 }
 
 // leaves lists the packages that are in the repositories and are not after the release.

@@ -2,18 +2,26 @@ package release
 
 import "slices"
 
-// solver finds the largest set of units that satisfies clauses.
-type solver struct {
+// network is clauses with what is looked up in them.
+type network struct {
 	clauses      []clause
-	weights      []int
+	weights      []int     // by unit
 	posIn, negIn [][]int32 // by unit: clauses with this literal
-	pos, out     []int     // by clause: units of pos that go, and of neg that stay
-	goes, must   []bool    // by unit
-	why          []int32   // by unit that stays: the clause; -1 when it was no candidate
-	total        int       // weight of the units that go
-	order        []int32   // units that stay, in the order of their removal
-	done         int       // units of order whose clauses have been looked at
+	pos          []int32   // by clause: units of pos
+	only         []int32   // by clause: the unit of pos, where both neg and pos have one; else -1
 	hard         []int32   // clauses with several units in neg
+	single       []int32   // clauses that forbid a unit
+}
+
+// solver finds the largest set of units that satisfies the clauses of a network.
+type solver struct {
+	*network
+	pos, out   []int32 // by clause: units of pos that go, and of neg that stay
+	goes, must []bool  // by unit
+	why        []int32 // by unit that stays: the clause; -1 when it was no candidate
+	total      int     // weight of the units that go
+	order      []int32 // units that stay, in the order of their removal
+	done       int     // units of order whose clauses have been looked at
 
 	proven bool
 	bound  int // no set has more weight
@@ -22,44 +30,67 @@ type solver struct {
 // maxNodes bounds the search of one part; what was found until then is safe, too.
 const maxNodes = 20000
 
-// solve returns the state with the largest set. A unit weighs more than all preferred
-// ones weigh more than others, so that no set has more units.
-func solve(clauses []clause, candidate, preferred, counts []bool) *solver {
-	n := len(candidate)
+// newNetwork prepares clauses over units. A unit weighs more than all preferred ones weigh
+// more than others, so that no set has more units; those that do not count weigh nothing.
+func newNetwork(clauses []clause, preferred, counts []bool) *network {
+	n := len(counts)
+	net := &network{clauses: clauses, weights: make([]int, n), posIn: make([][]int32, n), negIn: make([][]int32, n), pos: make([]int32, len(clauses)), only: make([]int32, len(clauses))}
+	for k := range n {
+		if counts[k] {
+			net.weights[k] = n + 1
+		}
+		if counts[k] && preferred[k] {
+			net.weights[k]++
+		}
+	}
+	for i := range clauses {
+		c := &clauses[i]
+		net.pos[i] = int32(len(c.pos))
+		for _, k := range c.pos {
+			net.posIn[k] = append(net.posIn[k], int32(i))
+		}
+		for _, k := range c.neg {
+			net.negIn[k] = append(net.negIn[k], int32(i))
+		}
+		net.only[i] = -1
+		switch {
+		case len(c.neg) == 1 && len(c.pos) == 1:
+			net.only[i] = c.pos[0]
+		case len(c.neg) > 1:
+			net.hard = append(net.hard, int32(i))
+		case len(c.pos) == 0:
+			net.single = append(net.single, int32(i))
+		}
+	}
+	return net
+}
+
+// lifted is added to the units of pos that go, so that a clause forbids nothing.
+const lifted = 1 << 30
+
+// solve returns the state with the largest set of candidates, as if the clauses in without
+// were not there.
+func (net *network) solve(candidate []bool, without []int32) *solver {
+	n := len(net.weights)
 	s := &solver{
-		clauses: clauses, weights: make([]int, n), posIn: make([][]int32, n), negIn: make([][]int32, n),
-		pos: make([]int, len(clauses)), out: make([]int, len(clauses)), goes: make([]bool, n), must: make([]bool, n), why: make([]int32, n), proven: true,
+		network: net, pos: slices.Clone(net.pos), out: make([]int32, len(net.clauses)),
+		goes: make([]bool, n), must: make([]bool, n), why: make([]int32, n), proven: true,
+	}
+	for _, i := range without {
+		s.pos[i] = lifted + net.pos[i]
 	}
 	for k := range n {
 		s.goes[k] = true
-		if counts[k] {
-			s.weights[k] = n + 1
-		}
-		if counts[k] && preferred[k] {
-			s.weights[k]++
-		}
 		s.total += s.weights[k]
-	}
-	for i, c := range clauses {
-		s.pos[i] = len(c.pos)
-		for _, k := range c.pos {
-			s.posIn[k] = append(s.posIn[k], int32(i))
-		}
-		for _, k := range c.neg {
-			s.negIn[k] = append(s.negIn[k], int32(i))
-		}
-		if len(c.neg) > 1 {
-			s.hard = append(s.hard, int32(i))
-		}
 	}
 	for k := range n {
 		if !candidate[k] {
 			s.remove(int32(k), -1)
 		}
 	}
-	for i, c := range clauses {
-		if len(c.neg) == 1 && len(c.pos) == 0 {
-			s.remove(c.neg[0], int32(i))
+	for _, i := range net.single {
+		if s.pos[i] == 0 {
+			s.remove(net.clauses[i].neg[0], i)
 		}
 	}
 	s.propagate()
