@@ -417,7 +417,7 @@ func words(a buildbtw.Attempt) string {
 
 // blamesMachine reports whether an attempt's end says something against the machine.
 func blamesMachine(a buildbtw.Attempt) bool {
-	return a.Outcome == buildbtw.OutcomeLost || a.Outcome == buildbtw.OutcomeInfrastructure && !a.Blameless
+	return !a.Blameless && (a.Outcome == buildbtw.OutcomeLost || a.Outcome == buildbtw.OutcomeInfrastructure)
 }
 
 // failuresInARow counts the different builds that the worker's latest attempts
