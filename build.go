@@ -587,7 +587,7 @@ type Attempt struct {
 	Outcome     Outcome      `bun:"outcome"`
 	Message     string       `bun:"message"`   // the outcome in words, shown to people
 	Result      Status       `bun:"result"`    // the build's status afterwards
-	Blameless   bool         `bun:"blameless"` // the outcome infrastructure says nothing against the machine
+	Blameless   bool         `bun:"blameless"` // the outcome, infrastructure or lost, says nothing against the machine
 	Stop        bool         `bun:"stop"`      // the worker is to stop at its next heartbeat
 	Deadline    time.Time    `bun:"deadline"`  // the lease's end unless a heartbeat comes
 	StartedAt   time.Time    `bun:"started_at"`

@@ -12,6 +12,7 @@ import (
 type Retention struct {
 	Policy   RetentionPolicy   `json:"policy"`
 	Due      []DueIteration    `json:"due"`      // by the policy; nothing of a pinned iteration or of one that something needs
+	Shared   DueShared         `json:"shared"`   // by the policy, of what many builds share
 	Frees    int64             `json:"frees"`    // bytes that removing the packages of all of these gives back
 	Progress RetentionProgress `json:"progress"` // of the pass that is under way, or of the last one
 	Disk     *DiskUsage        `json:"disk"`     // null until it was measured first
@@ -24,6 +25,24 @@ type RetentionPolicy struct {
 	Logs     int64 `json:"logs"`
 	History  int64 `json:"history"`
 	Workers  int64 `json:"workers"` // since a worker was heard of
+
+	Baselines int64 `json:"baselines"` // since a build on the base alone ended
+	Installed int64 `json:"installed"` // since a build ended for which something was installed
+}
+
+// DueShared is what is to be removed of what many builds share.
+type DueShared struct {
+	Baselines  int `json:"baselines"`  // builds on the base alone
+	Installed  int `json:"installed"`  // attempts of which it will not be known any more what was installed
+	Sets       int `json:"sets"`       // lists of installed packages
+	Interfaces int `json:"interfaces"` // of package files
+}
+
+// SharedRows counts what many builds share.
+type SharedRows struct {
+	Baselines  int `json:"baselines"`  // results on the base alone
+	Sets       int `json:"sets"`       // lists of installed packages
+	Interfaces int `json:"interfaces"` // of package files
 }
 
 // DueIteration is an iteration of which something is to be removed.
@@ -49,16 +68,17 @@ type RetentionProgress struct {
 
 // DiskUsage is what is on disk, by kind, in bytes.
 type DiskUsage struct {
-	At           time.Time `json:"at"`
-	Database     int64     `json:"database"`
-	Repositories int64     `json:"repositories"` // of iterations; a file that several have is counted once
-	Targets      int64     `json:"targets"`      // of releases, without what iterations have, too
-	Uploads      int64     `json:"uploads"`      // not published yet
-	Logs         int64     `json:"logs"`
-	PlainLogs    int       `json:"plain_logs"` // not compressed
-	Iterations   int       `json:"iterations"`
-	Archived     int       `json:"archived"` // iterations without packages
-	Orphans      Orphans   `json:"orphans"`
+	At           time.Time  `json:"at"`
+	Database     int64      `json:"database"`
+	Repositories int64      `json:"repositories"` // of iterations; a file that several have is counted once
+	Targets      int64      `json:"targets"`      // of releases, without what iterations have, too
+	Uploads      int64      `json:"uploads"`      // not published yet
+	Logs         int64      `json:"logs"`
+	PlainLogs    int        `json:"plain_logs"` // not compressed
+	Iterations   int        `json:"iterations"`
+	Archived     int        `json:"archived"` // iterations without packages
+	Shared       SharedRows `json:"shared"`   // rows of the database
+	Orphans      Orphans    `json:"orphans"`
 }
 
 // Orphans are files that nothing in the database names.

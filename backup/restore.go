@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"buildbtw"
@@ -22,6 +23,12 @@ const asidePrefix = "before-restore-"
 
 // unfinished is a file in a data directory while a backup is restored into it.
 const unfinished = "restore-unfinished"
+
+// What the file says. Until what was there before is aside, files beside it may be that.
+const (
+	movingAside = "a backup is being restored into this directory\n"
+	movedAside  = "a backup is being restored into this directory; what was there before is aside\n"
+)
 
 // Unfinished returns an error when a restore into a data directory did not come to its end:
 // it must not be used.
@@ -183,8 +190,17 @@ func Restore(ctx context.Context, path, dataDir string, o Options) (Summary, err
 		return s, err
 	}
 	err = restore(ctx, m, dataDir, o, &s)
-	full := fmt.Sprintf("the disk of %s is full, and no server starts there now; free some space and repeat it with --replace", dataDir)
-	return s, errors.Join(forPeople(err, full), release())
+	return s, errors.Join(forPeople(err, fullWords(dataDir)), release())
+}
+
+// fullWords says what to do when a restore has filled the disk.
+func fullWords(dataDir string) string {
+	words := fmt.Sprintf("the disk of %s is full, and no server starts there now; free some space and repeat it with --replace", dataDir)
+	aside, err := filepath.Glob(filepath.Join(dataDir, asidePrefix+"*"))
+	if err != nil || len(aside) == 0 {
+		return words
+	}
+	return words + ". What was there before restores takes space, too: move it to another disk, or remove it when you do not need it: " + strings.Join(aside, ", ")
 }
 
 // lockData takes the locks of a server that uses a data directory.
@@ -222,11 +238,27 @@ func restore(ctx context.Context, m *manifest, dataDir string, o Options, s *Sum
 	if len(there) > 0 && !o.Replace {
 		return buildbtw.Conflict("%s is not empty: %s is there; choose an empty directory, or have what is there moved aside with --replace", dataDir, there[0])
 	}
-	if err := atomicfile.WriteBytes(filepath.Join(dataDir, unfinished), 0o600, []byte("a backup is being restored into this directory\n")); err != nil {
+	mark := filepath.Join(dataDir, unfinished)
+	before, err := os.ReadFile(mark)
+	switch {
+	case err == nil && string(before) == movedAside:
+		// All but what is aside is of a restore that was cut off: kept, it would fill the disk
+		// that was too full for it.
+		if err := removeRestored(dataDir, there); err != nil {
+			return err
+		}
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
-	}
-	if err := moveAside(dataDir, there, o, s); err != nil {
-		return err
+	default:
+		if err := atomicfile.WriteBytes(mark, 0o600, []byte(movingAside)); err != nil {
+			return err
+		}
+		if err := moveAside(dataDir, there, o, s); err != nil {
+			return err
+		}
+		if err := errors.Join(atomicfile.SyncDir(dataDir), atomicfile.WriteBytes(mark, 0o600, []byte(movedAside))); err != nil {
+			return err
+		}
 	}
 	var wrong faults
 	c := counter{o: o, s: s}
@@ -263,7 +295,7 @@ func restore(ctx context.Context, m *manifest, dataDir string, o Options, s *Sum
 	if err := syncFileSystem(dataDir); err != nil {
 		return err
 	}
-	if err := os.Remove(filepath.Join(dataDir, unfinished)); err != nil {
+	if err := os.Remove(mark); err != nil {
 		return err
 	}
 	s.Left = wrong.list()
@@ -275,7 +307,7 @@ func restore(ctx context.Context, m *manifest, dataDir string, o Options, s *Sum
 // and works where the data directory is a disk of its own.
 func moveAside(dataDir string, there []string, o Options, s *Summary) error {
 	for _, name := range there {
-		if name == unfinished || len(name) > len(asidePrefix) && name[:len(asidePrefix)] == asidePrefix {
+		if name == unfinished || strings.HasPrefix(name, asidePrefix) {
 			continue
 		}
 		if s.Aside == "" {
@@ -286,6 +318,19 @@ func moveAside(dataDir string, there []string, o Options, s *Summary) error {
 		}
 		if err := os.Rename(filepath.Join(dataDir, name), filepath.Join(s.Aside, name)); err != nil {
 			return fmt.Errorf("move %s aside: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// removeRestored removes what a restore that was cut off has made, and leaves what is aside.
+func removeRestored(dataDir string, there []string) error {
+	for _, name := range there {
+		if name == unfinished || strings.HasPrefix(name, asidePrefix) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dataDir, name)); err != nil {
+			return fmt.Errorf("remove %s of a restore that was cut off: %w", name, err)
 		}
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/url"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -66,5 +68,22 @@ func audited(c *fiber.Ctx) (action, object string) {
 			break
 		}
 	}
+	if number := auditedIteration(c); noun == "buildspace" && number > 0 {
+		object += "#" + strconv.Itoa(number)
+	}
 	return action, object
+}
+
+// auditedIteration returns the number of the iteration that a request is about: pages have it in
+// the path, the API in the query. It is 0 when the request is about a whole buildspace.
+func auditedIteration(c *fiber.Ctx) int {
+	text := c.Query("iteration")
+	if slices.Contains(c.Route().Params, "number") {
+		text = c.Params("number")
+	}
+	number, err := strconv.Atoi(text)
+	if err != nil {
+		return 0
+	}
+	return number
 }

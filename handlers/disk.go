@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -31,6 +32,7 @@ func (a *App) diskPage(c *fiber.Ctx) error {
 		return err
 	}
 	v := views.Disk{DueFrees: plan.Frees, CanManage: user(c).MayAdminister() == nil, Policy: policyLines(a.Retention.Policy)}
+	v.DueShared = dueSharedWords(plan.Shared)
 	v.DueMore = max(0, len(plan.Iterations)-pageDue)
 	for _, d := range plan.Iterations[:len(plan.Iterations)-v.DueMore] {
 		v.Due = append(v.Due, views.DueLine{Buildspace: d.Buildspace, Number: d.Number, What: removalWords(d.Remove), Packages: d.Packages, Bytes: d.Bytes, Ended: a.moment(d.Ended)})
@@ -57,8 +59,36 @@ func diskKinds(kept retention.Kept) []views.DiskKind {
 		{Label: "Targets", Note: "without files that iterations have, too", Bytes: kept.Targets.Frees},
 		{Label: "Uploads that are not published yet", Bytes: kept.Uploads.Bytes},
 		{Label: "Logs", Note: plain, Bytes: kept.LogBytes},
-		{Label: "Database", Bytes: kept.Database},
+		{Label: "Database", Note: sharedWords(kept.Shared), Bytes: kept.Database},
 	}
+}
+
+// sharedWords counts what many builds share; empty when there is nothing.
+func sharedWords(s store.Shared) string {
+	if s == (store.Shared{}) {
+		return ""
+	}
+	return "with " + views.Plural(s.Baselines, "result") + " on the base alone, " + views.Plural(s.Sets, "list") + " of installed packages, interfaces of " + views.Plural(s.Interfaces, "package file")
+}
+
+// dueSharedWords says what goes next of what many builds share; empty for nothing.
+func dueSharedWords(d store.DueShared) string {
+	var list []string
+	for _, one := range []struct {
+		n    int
+		what string
+	}{{d.Baselines, "build on the base alone"}, {d.Installed, "record of what was installed"}, {d.Sets, "list of installed packages"}, {d.Interfaces, "interface of a package file"}} {
+		if one.n > 0 {
+			list = append(list, countedOf(one.n, one.what))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// countedOf counts things whose first word has the plural.
+func countedOf(n int, what string) string {
+	noun, rest, _ := strings.Cut(what, " ")
+	return views.Plural(n, noun) + " " + rest
 }
 
 func removalWords(what store.Removal) string {
@@ -77,6 +107,8 @@ func policyLines(p store.RetentionPolicy) []views.PolicyLine {
 		{Label: "Packages", Value: views.KeptFor(p.Packages), Flag: "--retention-packages"},
 		{Label: "Logs", Value: views.KeptFor(p.Logs), Flag: "--retention-logs"},
 		{Label: "History", Value: views.KeptFor(p.History), Flag: "--retention-history"},
+		{Label: "Builds on the base alone", Value: views.KeptFor(p.Baselines), Flag: "--retention-baselines"},
+		{Label: "What was installed", Value: views.KeptFor(p.Installed), Flag: "--retention-installed"},
 		{Label: "Machines", Value: views.KeptFor(p.Workers), Flag: "--retention-workers"},
 	}
 }

@@ -48,7 +48,7 @@ type scraped struct {
 	builds, queueBuilds, queueOldest, workers, databaseBytes *prometheus.Desc
 	loopPass, loopTook, loopSuccess, loopHangs               *prometheus.Desc
 	loopFailing, loopFailed, mirrorAge                       *prometheus.Desc
-	diskFree, diskSize, kept                                 *prometheus.Desc
+	diskFree, diskSize, kept, shared                         *prometheus.Desc
 	connections, ready, info, scrapeFailure                  *prometheus.Desc
 	deliveries, deliveriesOldest                             *prometheus.Desc
 }
@@ -90,6 +90,7 @@ func NewMetrics() *Metrics {
 	m.now.databaseBytes = m.scraped(gauge, "buildbtw_database_bytes", "Size of the database and of its write-ahead log (wal).", "file")
 	m.now.diskFree = m.scraped(gauge, "buildbtw_disk_free_bytes", "Free space of the file system below a directory of the data directory; \".\" is that itself.", "directory")
 	m.now.diskSize = m.scraped(gauge, "buildbtw_disk_size_bytes", "Size of that file system.", "directory")
+	m.now.shared = m.scraped(gauge, "buildbtw_shared_rows", "Rows of the database that many builds share, by kind, counted once an hour.", "kind")
 	m.now.kept = m.scraped(gauge, "buildbtw_disk_bytes", "What is kept on disk, by kind, measured once an hour. Files that several iterations have are counted once.", "kind")
 	m.now.ready = m.scraped(gauge, "buildbtw_ready", "1 when /api/v1/ready answers that the server can do its work, else 0.")
 	m.now.info = m.scraped(gauge, "buildbtw_build_info", "Always 1.", "version")
@@ -285,6 +286,9 @@ func (a *App) scrape(ctx context.Context) *reading {
 				"uploads": kept.Uploads.Bytes, "logs": kept.LogBytes, "orphans": kept.Orphans.Frees,
 			} {
 				r.gauge(r.descs.kept, float64(bytes), kind)
+			}
+			for kind, rows := range map[string]int{"baselines": kept.Shared.Baselines, "installed": kept.Shared.Sets, "interfaces": kept.Shared.Interfaces} {
+				r.gauge(r.descs.shared, float64(rows), kind)
 			}
 		}
 	}

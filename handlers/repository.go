@@ -115,7 +115,7 @@ func (a *App) latest(ctx context.Context, name string) (store.LatestRepository, 
 		}
 	}
 	if served.Iteration == 0 {
-		return served, store.NoLatest(name)
+		return served, a.Store.NoLatest(ctx, name)
 	}
 	return served, nil
 }

@@ -67,10 +67,20 @@ func TestAnIterationIsPinnedArchivedAndDeletedByForms(t *testing.T) {
 	if links := s.get(t, build).Find("main a[download]").Length(); links > 0 {
 		t.Errorf("%d packages can still be downloaded", links)
 	}
-	for _, path := range []string{"/repo/lib_1/", "/repo/lib_1/os/x86_64/lib.db", "/api/v1" + build + "/packages/lib-1.0-1-x86_64.pkg.tar.zst"} {
+	for _, path := range []string{"/repo/lib_1/", "/repo/lib_1/os/x86_64/lib.db", "/repo/latest/lib/os/x86_64/lib.db", "/api/v1" + build + "/packages/lib-1.0-1-x86_64.pkg.tar.zst"} {
 		if a := s.get(t, path); a.status != http.StatusNotFound || !strings.Contains(a.body, "the packages of lib #1 were "+removed) {
 			t.Errorf("%s: %d\n%s", path, a.status, a.body)
 		}
+	}
+
+	entries, _, err := s.db.Audit(t.Context(), stay.RemovedBy, "", 0)
+	must(t, err)
+	var audited []string
+	for _, e := range entries {
+		audited = append(audited, e.Action+" "+e.Object)
+	}
+	if got := strings.Join(audited, ", "); got != "archive buildspace lib#1, unpin buildspace lib#1, pin buildspace lib#1" {
+		t.Errorf("the audit has %s", got)
 	}
 
 	// By age.

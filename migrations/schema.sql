@@ -644,3 +644,7 @@ CREATE TABLE release_files (
 ) WITHOUT ROWID;
 
 CREATE INDEX releases_waiting ON releases (id) WHERE state = 'waiting';
+
+CREATE INDEX attempts_installed ON attempts (installed_id) WHERE installed_id <> 0;
+
+CREATE INDEX packages_sha256 ON packages (sha256);

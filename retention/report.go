@@ -18,6 +18,7 @@ type Plan struct {
 	Iterations []store.DueIteration // oldest buildspace first
 	Packages   int
 	Frees      int64 // bytes of files that nothing else has, of all of them together
+	Shared     store.DueShared
 }
 
 // DryRun returns what the next pass would remove. Nothing is changed.
@@ -27,6 +28,9 @@ func (k *Keeper) DryRun(ctx context.Context) (Plan, error) {
 		return Plan{}, err
 	}
 	p := Plan{Iterations: due}
+	if p.Shared, err = k.Store.DueShared(ctx, k.Policy, k.Now()); err != nil {
+		return Plan{}, err
+	}
 	var repositories []string
 	for _, d := range due {
 		if d.Remove != store.RemoveLogs {
@@ -51,6 +55,7 @@ type Kept struct {
 	Database     int64 // bytes
 	Iterations   int
 	Archived     int // iterations without packages
+	Shared       store.Shared
 	Orphans      Orphans
 }
 
@@ -121,6 +126,9 @@ func (k *Keeper) Measure(ctx context.Context) (Kept, error) {
 		return kept, err
 	}
 	if kept.Iterations, kept.Archived, err = k.Store.CountIterations(ctx); err != nil {
+		return kept, err
+	}
+	if kept.Shared, err = k.Store.CountShared(ctx); err != nil {
 		return kept, err
 	}
 	kept.Orphans, err = k.orphans(ctx, func(s buildlog.Stored) {

@@ -38,6 +38,7 @@ type Keeper struct {
 	Config
 
 	passing sync.Mutex // one pass at a time
+	swept   bool       // a pass has looked for packages that no set of installed ones has; guarded by passing
 
 	mu       sync.Mutex
 	progress Progress
@@ -75,6 +76,7 @@ type Progress struct {
 	Logs       int           // removed or compressed in it
 	Bytes      int64         // given back by it
 	WriterHeld time.Duration // the longest transaction of it
+	Shared     int           // rows removed of what many builds share, and attempts of which it was forgotten what was installed
 }
 
 // Progress returns how far the pass is, or how far the last one came.
@@ -108,6 +110,7 @@ func (k *Keeper) Pass(ctx context.Context) error {
 		k.sweep(ctx),
 		guard.Run(func() error { return k.apply(ctx) }),
 		k.sweep(ctx),
+		guard.Run(func() error { return k.removeShared(ctx) }),
 		guard.Run(func() error { return k.compress(ctx) }),
 		guard.Run(func() error { return k.forget(ctx) }),
 		guard.Run(func() error { return k.measure(ctx) }),

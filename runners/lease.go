@@ -52,8 +52,10 @@ func (t *attempt) beat() {
 	interval := max(seconds(t.job.Heartbeat), shortestBeat)
 	contact := time.Now()
 	away := false
-	for {
-		Pause(t.lease.ctx, interval)
+	for first := true; ; first = false {
+		if !first { // the first one tells the server that its answer has arrived
+			Pause(t.lease.ctx, interval)
+		}
 		if t.lease.ctx.Err() != nil {
 			return
 		}

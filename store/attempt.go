@@ -129,6 +129,10 @@ func (s *Store) ReturnLease(ctx context.Context, lease string, extend time.Durat
 
 // returnAttempt lets a lost attempt go on.
 func (t *tx) returnAttempt(ctx context.Context, a *buildbtw.Attempt, deadline time.Time) error {
+	counted := 1 // retries that its loss has cost
+	if a.Blameless {
+		counted = 0
+	}
 	err := t.writeAttempt(ctx, a, "return_attempt", args{"attempt": a.ID, "deadline": deadline, "now": t.now})
 	if err != nil {
 		return err
@@ -136,7 +140,8 @@ func (t *tx) returnAttempt(ctx context.Context, a *buildbtw.Attempt, deadline ti
 	err = t.moveOne(ctx, a.BuildID, change{
 		to: buildbtw.StatusBuilding, cause: buildbtw.CauseReturned, actor: a.Worker,
 		message: fmt.Sprintf("%s reports again; attempt %d goes on.", a.Worker, a.Number),
-		set:     []string{"retries = max(0, retries - 1)", "not_before = NULL", "finished_at = NULL"},
+		set:     []string{"retries = max(0, retries - :counted)", "not_before = NULL", "finished_at = NULL"},
+		args:    args{"counted": counted},
 	})
 	if err != nil {
 		return err
@@ -316,6 +321,10 @@ func (t *tx) moveEnded(ctx context.Context, a *buildbtw.Attempt, e ending) error
 		return t.tryAgain(ctx, a.BuildID, t.opts.MaxRetries, c)
 	case buildbtw.OutcomeLost:
 		c.cause, c.actor = buildbtw.CauseLost, buildbtw.System
+		if e.blameless { // nobody has begun it
+			c.set = []string{"not_before = NULL"}
+			return t.putBack(ctx, a.BuildID, c)
+		}
 		return t.tryAgain(ctx, a.BuildID, t.opts.MaxRetries, c)
 	case buildbtw.OutcomeReleased, buildbtw.OutcomeCancelled:
 		c.cause = buildbtw.CauseReleased
@@ -483,6 +492,9 @@ func (s *Store) expire(ctx context.Context, a *buildbtw.Attempt) error {
 			return err
 		}
 		e := ending{outcome: buildbtw.OutcomeLost, message: fmt.Sprintf("No heartbeat of %s since %s.", a.Worker, a.HeartbeatAt.UTC().Format(time.DateTime))}
+		if !a.HeartbeatAt.After(a.StartedAt) {
+			e = ending{outcome: buildbtw.OutcomeLost, blameless: true, message: a.Worker + " was never heard of after it was given the build: it seems not to have got the answer."}
+		}
 		if a.Stop {
 			e = ending{outcome: buildbtw.OutcomeCancelled, message: a.Worker + " was told to stop and did not report back."}
 		}

@@ -23,6 +23,41 @@ func (i identity) ask(worker string, slot int) store.Claim {
 	return ask
 }
 
+// TestAFreedNameIsOfTheNextSecret frees the name of a worker whose secret was lost in a restore,
+// while the database says that it builds: who comes next goes on with its build. Names of other
+// machines stay theirs.
+func TestAFreedNameIsOfTheNextSecret(t *testing.T) {
+	t.Parallel()
+	for address, free := range map[string]bool{"unix": true, "127.0.0.1": true, "192.0.2.1": false} {
+		db := storetest.New(t)
+		db.Iterate(t, db.NewBuildspace(t, "space"), storetest.Plan("lib"))
+		ask := identity{strings.Repeat("a", 64), "1", "token"}.ask("local-1", 0)
+		ask.Address = address
+		first, err := db.ClaimBuild(t.Context(), ask)
+		if err != nil || first == nil {
+			t.Fatal(first, err)
+		}
+		must(t, db.FreeWorkerName(t.Context(), "local-1"))
+		must(t, db.FreeWorkerName(t.Context(), "nobody"))
+		ask.Secret, ask.Instance = strings.Repeat("b", 64), "2"
+		next, err := db.ClaimBuild(t.Context(), ask)
+		if !free {
+			if buildbtw.KindOf(err) != buildbtw.KindConflict {
+				t.Errorf("from %s: %+v, %v; want a conflict", address, next, err)
+			}
+			continue
+		}
+		if err != nil || next == nil || next.Attempt.ID != first.Attempt.ID || next.Attempt.Lease == first.Attempt.Lease {
+			t.Errorf("from %s: %+v, %v; want the same attempt with a lease of its own", address, next, err)
+		}
+		ask.Secret, ask.Instance = strings.Repeat("c", 64), "3"
+		if other, err := db.ClaimBuild(t.Context(), ask); buildbtw.KindOf(err) != buildbtw.KindConflict {
+			t.Errorf("a third secret: %+v, %v; want a conflict", other, err)
+		}
+		db.Check(t)
+	}
+}
+
 // TestANameIsOfWhoProvedIt has a worker run a build, or none, and fall silent, and
 // then somebody claim under its name, from the same slot.
 func TestANameIsOfWhoProvedIt(t *testing.T) {

@@ -88,7 +88,21 @@ func (s *Store) SwitchLatest(ctx context.Context, buildspace string, newest time
 	return to, nil
 }
 
-// NoLatest says why there is no latest repository yet.
-func NoLatest(buildspace string) error {
+// NoLatest returns NotFound with why a buildspace has no latest repository: none is complete
+// yet, or the packages of the one that was served were removed.
+func (q *Reader) NoLatest(ctx context.Context, buildspace string) error {
+	var archived []int
+	if err := q.list(ctx, &archived, "newest_archived", args{"buildspace": buildspace}); err != nil {
+		return fmt.Errorf("find why %s has no latest repository: %w", buildspace, err)
+	}
+	for _, number := range archived {
+		gone, err := q.Gone(ctx, buildspace, number)
+		if err != nil {
+			return err
+		}
+		if gone.Packages != "" {
+			return buildbtw.NotFound("%s has no latest repository: %s; the next iteration whose builds are all built is served again", buildspace, gone.Packages)
+		}
+	}
 	return buildbtw.NotFound("no iteration of %s is complete yet, so it has no latest repository; each iteration has one of its own that grows with its builds", buildspace)
 }

@@ -7,4 +7,9 @@ import (
 	"buildbtw/store/storetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(killedAt); path != "" {
+		os.Exit(openToDie(path))
+	}
+	os.Exit(storetest.Main(m))
+}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -70,7 +71,8 @@ func NewestSchema() (int, error) {
 // MigrationCopies is the directory beside a database with its copies from before migrations.
 const MigrationCopies = "before-migration"
 
-// maxMigrationCopies is how many copies are kept.
+// maxMigrationCopies is how many copies are kept, each of another schema: a server that is killed
+// in a migration again and again copies the same database each time.
 const maxMigrationCopies = 3
 
 // migrationRoom is how many bytes must be free for a migration beside those of the copy.
@@ -108,7 +110,13 @@ func (s *Store) copyBeforeMigration(ctx context.Context, version int) (string, e
 	if err != nil {
 		return "", err
 	}
-	for _, old := range copies[:max(0, len(copies)-maxMigrationCopies)] {
+	kept := map[string]bool{} // by schema
+	for _, old := range slices.Backward(copies) {
+		_, schema, _ := strings.Cut(filepath.Base(old), "-schema-")
+		if !kept[schema] && len(kept) < maxMigrationCopies {
+			kept[schema] = true
+			continue
+		}
 		if err := os.Remove(old); err != nil {
 			return "", fmt.Errorf("remove an old copy of the database: %w", err)
 		}

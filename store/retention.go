@@ -17,12 +17,15 @@ type RetentionPolicy struct {
 	Logs     time.Duration // their logs
 	History  time.Duration // all of them, what they built and how; and events that are in no iteration
 	Workers  time.Duration // machines that were not heard of for so long
+
+	Baselines time.Duration // builds on the base alone that ended so long ago
+	Installed time.Duration // what was installed for attempts that ended so long ago, of iterations without packages
 }
 
 // DefaultRetention is the policy of a server without settings.
 func DefaultRetention() RetentionPolicy {
 	const day = 24 * time.Hour
-	return RetentionPolicy{Newest: 3, Packages: 30 * day, Logs: 180 * day, History: 365 * day, Workers: 90 * day}
+	return RetentionPolicy{Newest: 3, Packages: 30 * day, Logs: 180 * day, History: 365 * day, Workers: 90 * day, Baselines: 90 * day, Installed: 90 * day}
 }
 
 // Validate refuses a policy that would remove something before what depends on it.
@@ -30,10 +33,12 @@ func (p RetentionPolicy) Validate() error {
 	switch {
 	case p.Newest < 1:
 		return buildbtw.Invalid("--retention-newest %d: at least the newest iteration of each buildspace is kept", p.Newest)
-	case p.Packages < 0 || p.Logs < 0 || p.History < 0 || p.Workers < 0:
+	case p.Packages < 0 || p.Logs < 0 || p.History < 0 || p.Workers < 0 || p.Baselines < 0 || p.Installed < 0:
 		return buildbtw.Invalid("an age after which something is removed cannot be negative; 0 keeps it for good")
 	case p.Workers > 0 && p.Workers < time.Hour:
 		return buildbtw.Invalid("--retention-workers %s: a machine that was restarted would be forgotten; choose an hour or more", p.Workers)
+	case p.Baselines > 0 && p.Baselines < time.Hour:
+		return buildbtw.Invalid("--retention-baselines %s: the same commit would be built on the base again and again; choose an hour or more", p.Baselines)
 	}
 	return nil
 }
@@ -192,9 +197,9 @@ func (n needs) against(what Removal, person bool) string {
 	case n.GoesOn:
 		return "it is the one that is being built; stop the buildspace first"
 	case n.Running:
-		return "something of it still runs, or is kept on a worker"
+		return "something of it still runs, or a worker keeps its directory for a shell; cancel it, or try again when that has ended"
 	case n.Releasing && what != RemoveLogs:
-		return "a release of it is open, or a target can go back to it"
+		return "a release of it is open, or a target can go back to it; withdraw the open release, or try again when the target has later generations"
 	case n.Linked && what != RemoveLogs:
 		return "its packages are being reused at this moment; try again in a minute"
 	case n.Served && !person && what != RemoveLogs:

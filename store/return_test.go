@@ -17,14 +17,85 @@ func returnLease(t *testing.T, db *storetest.DB, c *store.Claimed, want bool) {
 	db.Check(t)
 }
 
-// lose lets a lease run out.
+// lose lets leases run out whose workers were heard of once.
 func lose(t *testing.T, db *storetest.DB) {
 	t.Helper()
+	db.Clock.Advance(time.Second)
+	history, err := db.WorkerHistory(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range history.Leases {
+		attempts, err := db.Attempts(t.Context(), l.BuildID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range attempts {
+			if a.State != buildbtw.AttemptRunning {
+				continue
+			}
+			if _, err := db.Heartbeat(t.Context(), a.Lease, storetest.Lease); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	db.Clock.Advance(storetest.Lease + time.Second)
 	if over, err := db.ExpireLeases(t.Context()); err != nil || len(over) == 0 {
 		t.Fatalf("%d leases ran out, %v", len(over), err)
 	}
 }
+
+// A build that nobody has begun, because the answer to the claim did not arrive, goes to the
+// next worker at once, and costs no retry; it is held against nobody. A worker that was only
+// slow takes it back until then.
+func TestABuildOfWhichNoWorkerWasHeardGoesToTheNext(t *testing.T) {
+	t.Parallel()
+	db, c := claimed(t)
+	db.Clock.Advance(storetest.Lease)
+	over, err := db.ExpireLeases(t.Context())
+	if err != nil || len(over) != 1 || over[0].Outcome != buildbtw.OutcomeLost || !over[0].Blameless {
+		t.Fatalf("expired %+v, %v", over, err)
+	}
+	db.Check(t)
+	b, err := db.Build(t.Context(), c.Build.ID)
+	if err != nil || b.Status != buildbtw.StatusPending || b.Retries != 0 || b.NotBefore != nil {
+		t.Errorf("the build is %+v, %v", b.Build, err)
+	}
+	returnLease(t, db, c, true)
+	if b, err := db.Build(t.Context(), c.Build.ID); err != nil || b.Status != buildbtw.StatusBuilding || b.Retries != 0 {
+		t.Errorf("taken back, it is %+v, %v", b.Build, err)
+	}
+	lose(t, db) // it was heard of
+	if b, err := db.Build(t.Context(), c.Build.ID); err != nil || b.Retries != 1 || b.NotBefore == nil {
+		t.Errorf("lost, it is %+v, %v", b.Build, err)
+	}
+	returnLease(t, db, c, true)
+	if b, err := db.Build(t.Context(), c.Build.ID); err != nil || b.Retries != 0 {
+		t.Errorf("taken back once more, it is %+v, %v", b.Build, err)
+	}
+}
+
+func TestABuildOfWhichNoWorkerWasHeardIsHeldAgainstNobody(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	for range tooMany {
+		f.Clock.Advance(time.Second)
+		if f.Claim(t, "bad") == nil {
+			t.Fatal("it gets no build")
+		}
+		f.Clock.Advance(storetest.Lease)
+		if over, err := f.ExpireLeases(t.Context()); err != nil || len(over) != 1 {
+			t.Fatal(over, err)
+		}
+		f.does("good", buildbtw.OutcomeBuilt)
+	}
+	if why := f.aside("bad"); why != "" {
+		t.Errorf("set aside: %s", why)
+	}
+}
+
+// tooMany is more builds than a machine may lose in a row.
+const tooMany = 4
 
 // What a network that was away for longer than a lease costs: nothing.
 func TestALostAttemptReturns(t *testing.T) {

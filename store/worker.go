@@ -77,6 +77,20 @@ func sameWorker(a, b buildbtw.Worker) bool {
 		a.SecretHash == b.SecretHash && a.Instance == b.Instance && a.Address == b.Address
 }
 
+// FreeWorkerName has a worker's name bound by the next secret that is shown: that of before is
+// lost with its work directory, as after a restore. What the worker had goes on with who claims
+// under the name with the same token. It changes nothing for a name of another machine than the server's.
+func (s *Store) FreeWorkerName(ctx context.Context, name string) error {
+	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, "free_worker_name", args{"name": name})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("free the name of worker %s: %w", name, err)
+	}
+	return nil
+}
+
 // hashSecret returns what is kept of a worker's secret: empty when there is none.
 // One hash is enough, for the secret is random and long.
 func hashSecret(secret string) string {
@@ -417,7 +431,7 @@ func words(a buildbtw.Attempt) string {
 
 // blamesMachine reports whether an attempt's end says something against the machine.
 func blamesMachine(a buildbtw.Attempt) bool {
-	return a.Outcome == buildbtw.OutcomeLost || a.Outcome == buildbtw.OutcomeInfrastructure && !a.Blameless
+	return !a.Blameless && (a.Outcome == buildbtw.OutcomeLost || a.Outcome == buildbtw.OutcomeInfrastructure)
 }
 
 // failuresInARow counts the different builds that the worker's latest attempts

@@ -67,6 +67,9 @@ func (f *fleet) does(worker string, o buildbtw.Outcome) bool {
 	case buildbtw.OutcomeBuilt:
 		f.Finish(f.t, c)
 	case buildbtw.OutcomeLost:
+		if _, err := f.Heartbeat(f.t.Context(), c.Attempt.Lease, storetest.Lease); err != nil {
+			f.t.Fatal(err)
+		}
 		f.Clock.Advance(storetest.Lease)
 		if _, err := f.ExpireLeases(f.t.Context()); err != nil {
 			f.t.Fatal(err)

@@ -126,7 +126,11 @@ func (a *app) printRetention(r api.Retention) {
 	for _, d := range r.Due {
 		fmt.Fprintf(a.out, "%s of %s#%d: %s, %s, %s\n", d.Remove, d.Buildspace, d.Iteration, plural(d.Builds, "build"), plural(d.Packages, "package"), megabytes(d.Bytes))
 	}
-	if len(r.Due) == 0 {
+	if s := r.Shared; s != (api.DueShared{}) {
+		fmt.Fprintf(a.out, "of what builds share: %s on the base alone, %s of installed packages for %s, %s\n",
+			plural(s.Baselines, "build"), plural(s.Sets, "list"), plural(s.Installed, "attempt"), plural(s.Interfaces, "interface"))
+	}
+	if len(r.Due) == 0 && r.Shared == (api.DueShared{}) {
 		fmt.Fprintln(a.out, "nothing is to be removed")
 		return
 	}

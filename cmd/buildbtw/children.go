@@ -93,13 +93,30 @@ func (c *children) keep(ctx context.Context, program string, n int) {
 	}
 }
 
+func childName(n int) string { return "local-" + strconv.Itoa(n) }
+
+func (c *children) workDir(name string) string { return filepath.Join(c.dataDir, "workers", name) }
+
+// newcomers returns the names of workers that have no work directory yet. Whoever had such a name
+// before lost its secret with it, as all do in a restore, and cannot be there: it ended with the
+// server.
+func (c *children) newcomers() []string {
+	var names []string
+	for n := range c.count {
+		name := childName(n + 1)
+		if _, err := os.Stat(c.workDir(name)); errors.Is(err, os.ErrNotExist) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // command returns the command of worker n. When ctx ends it gets TERM, and
 // hands its build back.
 func (c *children) command(ctx context.Context, program string, n int) *exec.Cmd {
-	name := "local-" + strconv.Itoa(n)
+	name := childName(n)
 	args := []string{
-		"run", "--server-url", c.url, "--name", name, "--exit-with-parent",
-		"--work-dir", filepath.Join(c.dataDir, "workers", name),
+		"run", "--server-url", c.url, "--name", name, "--exit-with-parent", "--work-dir", c.workDir(name),
 	}
 	for _, mirror := range c.fetchAllow {
 		args = append(args, "--fetch-allow", mirror)

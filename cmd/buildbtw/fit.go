@@ -20,6 +20,7 @@ const (
 	// reserveSize is set aside in the data directory, and freed by a start on a
 	// full disk: SQLite needs some room even to read.
 	reserveSize = 1 << 20
+	reserveName = "reserve"
 
 	// leastFree is how much space counts as none: what is written next fails.
 	leastFree = 1 << 20
@@ -57,10 +58,19 @@ func (s *server) fit() error {
 	if err := s.store.InPlace(); err != nil {
 		return err
 	}
-	if n, ok := free(s.flags.dataDir); ok && n < leastFree {
+	if n, ok := free(s.flags.dataDir); ok && n < leastFree+s.owed() {
 		return buildbtw.Unavailable("the disk of the data directory is full: %d KiB are free; free some space there", n>>10)
 	}
 	return nil
+}
+
+// owed returns the bytes of the reserve that a start on a full disk has freed: they are for
+// reading, and make the disk no less full.
+func (s *server) owed() uint64 {
+	if _, err := os.Stat(filepath.Join(s.flags.dataDir, reserveName)); errors.Is(err, os.ErrNotExist) {
+		return reserveSize
+	}
+	return 0
 }
 
 // watch ends with an error when the database is not in its place any more: the
@@ -90,7 +100,7 @@ func checkDataDir(dir string, log logger) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("make the data directory: %w; choose another one with --data-dir", err)
 	}
-	reserve := filepath.Join(dir, "reserve")
+	reserve := filepath.Join(dir, reserveName)
 	if n, ok := free(dir); ok && n < leastFree {
 		log.Warn("the disk of the data directory is full: the server starts, but nothing new can be kept until there is space", "data", dir, "free-bytes", n)
 		return ignoreMissing(os.Remove(reserve))

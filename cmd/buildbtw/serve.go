@@ -204,6 +204,8 @@ func (f *serveFlags) registerRetention(flags *pflag.FlagSet) {
 	cli.Time(flags, &f.retention.Packages, "retention-packages", d.Packages, 0, cli.Long, "how long after an older iteration ended its packages and repositories are removed; 0 for never")
 	cli.Time(flags, &f.retention.Logs, "retention-logs", d.Logs, 0, cli.Long, "the same of its logs")
 	cli.Time(flags, &f.retention.History, "retention-history", d.History, 0, cli.Long, "the same of all that is known of it, and of events that are in no iteration")
+	cli.Time(flags, &f.retention.Baselines, "retention-baselines", d.Baselines, 0, cli.Long, "how long after its end a build on the base alone is removed with which no failed build is compared; 0 for never")
+	cli.Time(flags, &f.retention.Installed, "retention-installed", d.Installed, 0, cli.Long, "how long after a build it is known what was installed for it, when the packages of its iteration were removed; 0 for good")
 	cli.Time(flags, &f.retention.Workers, "retention-workers", d.Workers, 0, cli.Long, "after how long a worker is forgotten that was not heard of; 0 for never")
 }
 

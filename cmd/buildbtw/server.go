@@ -69,6 +69,11 @@ func newServer(ctx context.Context, f serveFlags, addr net.Addr, log logger) (*s
 	if err := s.join(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	for _, name := range s.workers.newcomers() {
+		if err := db.FreeWorkerName(ctx, name); err != nil {
+			log.Warn("a worker of this server may wait until the name of the one before is free", "worker", name, "error", err)
+		}
+	}
 	return s, nil
 }
 

@@ -109,8 +109,9 @@ func (a *API) retention(c *fiber.Ctx) error {
 	r := api.Retention{
 		Policy: api.RetentionPolicy{
 			Newest: p.Newest, Packages: seconds(p.Packages), Logs: seconds(p.Logs), History: seconds(p.History), Workers: seconds(p.Workers),
+			Baselines: seconds(p.Baselines), Installed: seconds(p.Installed),
 		},
-		Frees: plan.Frees,
+		Frees: plan.Frees, Shared: api.DueShared(plan.Shared),
 		Progress: api.RetentionProgress{
 			Doing: progress.Doing, Repositories: progress.Iterations, Logs: progress.Logs, Bytes: progress.Bytes, WriterHeldMS: progress.WriterHeld.Milliseconds(),
 		},
@@ -127,7 +128,7 @@ func (a *API) retention(c *fiber.Ctx) error {
 	if kept, ok := k.Kept(); ok {
 		r.Disk = &api.DiskUsage{
 			At: kept.At.UTC(), Database: kept.Database, Repositories: kept.Repositories.Bytes, Targets: kept.Targets.Frees, Uploads: kept.Uploads.Bytes,
-			Logs: kept.LogBytes, PlainLogs: kept.PlainLogs, Iterations: kept.Iterations, Archived: kept.Archived, Orphans: wireOrphans(kept.Orphans),
+			Logs: kept.LogBytes, PlainLogs: kept.PlainLogs, Iterations: kept.Iterations, Archived: kept.Archived, Shared: api.SharedRows(kept.Shared), Orphans: wireOrphans(kept.Orphans),
 		}
 	}
 	return send(c, r)

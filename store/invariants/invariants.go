@@ -80,10 +80,11 @@ WHERE b.baseline_id <> 0 AND (i.state = 'ready') <> (b.status IN ('pending', 'bu
 		{"a verdict is of a build that failed, or of one that is flaky", `
 SELECT b.pkgbase || ' is ' || b.status || ', ' || b.verdict FROM builds AS b WHERE b.verdict <> ''
 AND (b.verdict = 'flaky') <> (b.status = 'built') OR b.verdict <> '' AND b.status NOT IN ('built', 'failed')`},
-		{"a build that is yours or was broken before has been compared with one on the base alone that ended so", `
+		{"a build that is yours or was broken before, and whose packages are kept, has been compared with one on the base alone that ended so", `
 SELECT b.pkgbase || ' is ' || b.verdict FROM builds AS b WHERE b.verdict IN ('yours', 'already-broken')
 AND NOT EXISTS (SELECT 1 FROM comparisons AS c JOIN builds AS o ON o.baseline_id = c.baseline_id
-    WHERE c.build_id = b.id AND c.failed_again AND o.status = CASE b.verdict WHEN 'yours' THEN 'built' ELSE 'failed' END)`},
+    WHERE c.build_id = b.id AND c.failed_again AND o.status = CASE b.verdict WHEN 'yours' THEN 'built' ELSE 'failed' END)
+AND NOT EXISTS (SELECT 1 FROM iterations AS i WHERE i.id = b.iteration_id AND i.archived_at IS NOT NULL)`},
 		{"the numbers of builds by status are those of the builds", `
 SELECT 'iteration ' || c.iteration_id || ' is said to have ' || c.builds || ' ' || c.status || ', really ' || c.really FROM (
     SELECT *, (SELECT count(*) FROM builds AS b WHERE b.iteration_id = n.iteration_id AND b.status = n.status) AS really FROM build_counts AS n) AS c

@@ -372,6 +372,18 @@ WHERE buildspace_id = :buildspace
 ORDER BY number
 LIMIT :limit;
 
+-- name: newest_archived
+-- The newest iteration of a buildspace whose packages were removed and that has had some.
+SELECT i.number
+FROM buildspaces AS s
+JOIN iterations AS i ON i.buildspace_id = s.id
+WHERE s.name = :buildspace
+  AND NOT s.hidden
+  AND i.archived_at IS NOT NULL
+  AND i.state <> 'invalid'
+ORDER BY i.number DESC
+LIMIT 1;
+
 -- name: who_archived
 -- The removal and its event, of the iteration or of its buildspace, have one time, which others
 -- may have, too. The messages are those of RemoveIteration and RemoveBuildspace.
@@ -390,3 +402,166 @@ WHERE i.id = :iteration
   AND e.kind = 'buildspace'
   AND e.message LIKE 'Archived by %'
 LIMIT 1;
+
+-- name: shared_policy_began
+-- When the migration that knows of ages of builds on the base alone, and of what was
+-- installed, was applied.
+SELECT applied_at
+FROM schema_migrations
+WHERE version = 38;
+
+-- name: due_baselines
+-- Iterations of builds on the base alone that ended long ago, whose machines have nothing of
+-- them, and with which no failed build is compared in an iteration whose packages are kept.
+SELECT i.id
+FROM buildspaces AS s
+JOIN iterations AS i ON i.buildspace_id = s.id
+WHERE s.name = :name
+  AND i.state NOT IN ('calculating', 'ready')
+  AND i.created_at < :before
+  AND NOT EXISTS (
+    SELECT 1
+    FROM builds AS b
+    LEFT JOIN attempts AS a ON a.build_id = b.id
+    WHERE b.iteration_id = i.id
+      AND (
+        b.status NOT IN ('built', 'failed', 'skipped')
+        OR b.finished_at >= :before
+        OR a.state <> 'finished'
+        OR a.kept_until > :now
+      )
+  )
+  AND NOT EXISTS (
+    SELECT 1
+    FROM builds AS b
+    JOIN baselines AS l ON l.build_id = b.id
+    JOIN comparisons AS c ON c.baseline_id = l.id AND c.baseline_id <> 0
+    JOIN builds AS f ON f.id = c.build_id AND f.status = 'failed'
+    JOIN iterations AS fi ON fi.id = f.iteration_id AND fi.archived_at IS NULL AND fi.deleted_at IS NULL
+    WHERE b.iteration_id = i.id
+  )
+ORDER BY i.id
+LIMIT :limit;
+
+-- name: forget_baselines
+DELETE FROM baselines
+WHERE build_id IN (
+    SELECT b.id
+    FROM json_each(:iterations) AS k
+    JOIN builds AS b ON b.iteration_id = k.value
+);
+
+-- name: delete_baselines
+-- They have no repositories.
+UPDATE iterations
+SET deleted_at = :now,
+    archived_at = coalesce(archived_at, :now),
+    buildspace_id = :into,
+    number = id,
+    state = 'superseded'
+WHERE id IN (SELECT value FROM json_each(:iterations))
+  AND deleted_at IS NULL;
+
+-- name: forgettable_installed
+-- Attempts of which it need not be known any more what was installed: they ended long ago, the
+-- packages of their iterations were removed, nothing of those was released, no other iteration
+-- has packages of theirs, and they are not the last success of their pkgbase.
+SELECT a.id
+FROM attempts AS a
+JOIN builds AS b ON b.id = a.build_id
+JOIN iterations AS i ON i.id = b.iteration_id
+JOIN buildspaces AS s ON s.id = i.buildspace_id
+WHERE a.installed_id <> 0
+  AND a.state = 'finished'
+  AND a.finished_at < :before
+  AND i.archived_at IS NOT NULL
+  AND NOT i.pinned
+  AND NOT s.pinned
+  AND NOT EXISTS (SELECT 1 FROM releases AS r WHERE r.iteration_id = i.id AND r.state IN ('released', 'withdrawn'))
+  AND NOT EXISTS (
+    SELECT 1
+    FROM packages AS p
+    JOIN builds AS o ON o.id = p.build_id
+    JOIN iterations AS oi ON oi.id = o.iteration_id
+    WHERE p.attempt_id = a.id
+      AND oi.archived_at IS NULL
+  )
+  AND (
+    a.outcome <> 'built'
+    OR EXISTS (
+        SELECT 1
+        FROM ended_attempts AS e
+        WHERE e.pkgbase = b.pkgbase
+          AND e.architecture = b.architecture
+          AND e.outcome = 'built'
+          AND e.id > a.id
+    )
+  )
+ORDER BY a.id
+LIMIT :limit;
+
+-- name: forget_installed
+UPDATE attempts
+SET installed_id = 0
+WHERE id IN (SELECT value FROM json_each(:attempts));
+
+-- name: unused_sets
+-- Sets of installed packages that no attempt has.
+SELECT s.id
+FROM installed_sets AS s
+WHERE NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.installed_id = s.id AND a.installed_id <> 0)
+ORDER BY s.id
+LIMIT :limit;
+
+-- name: remove_unused_sets
+DELETE FROM installed_sets
+WHERE id IN (SELECT value FROM json_each(:sets))
+  AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.installed_id = installed_sets.id AND a.installed_id <> 0);
+
+-- name: newest_set
+SELECT coalesce(max(id), 0)
+FROM installed_sets;
+
+-- name: unused_installed
+-- Names with versions that no set has.
+SELECT p.id
+FROM installed_packages AS p
+WHERE p.id NOT IN (
+    SELECT k.value
+    FROM installed_sets AS s
+    CROSS JOIN json_each(s.packages) AS k
+)
+ORDER BY p.id
+LIMIT :limit;
+
+-- name: remove_unused_installed
+-- Sets that came since it was found out may have them.
+DELETE FROM installed_packages
+WHERE id IN (SELECT value FROM json_each(:packages))
+  AND id NOT IN (
+    SELECT k.value
+    FROM installed_sets AS s
+    CROSS JOIN json_each(s.packages) AS k
+    WHERE s.id > :newest
+  );
+
+-- name: unused_interfaces
+-- Of package files that no build has and that were not released.
+SELECT f.sha256
+FROM interfaces AS f
+WHERE NOT EXISTS (SELECT 1 FROM packages AS p WHERE p.sha256 = f.sha256)
+  AND f.sha256 NOT IN (SELECT sha256 FROM release_files)
+ORDER BY f.sha256
+LIMIT :limit;
+
+-- name: remove_unused_interfaces
+DELETE FROM interfaces
+WHERE sha256 IN (SELECT value FROM json_each(:digests))
+  AND NOT EXISTS (SELECT 1 FROM packages AS p WHERE p.sha256 = interfaces.sha256)
+  AND sha256 NOT IN (SELECT sha256 FROM release_files);
+
+-- name: count_shared
+SELECT
+    (SELECT count(*) FROM baselines) AS baselines,
+    (SELECT count(*) FROM installed_sets) AS sets,
+    (SELECT count(*) FROM interfaces) AS interfaces;

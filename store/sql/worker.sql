@@ -64,6 +64,14 @@ SET load = :load,
 WHERE name = coalesce((SELECT worker FROM attempts WHERE lease = :lease), :worker)
   AND (measured_at IS NULL OR measured_at <= :before);
 
+-- name: free_worker_name
+-- Of a machine that claimed from the server's own.
+UPDATE workers
+SET secret_hash = '',
+    instance = ''
+WHERE name = :name
+  AND address IN ('', 'unix', '127.0.0.1', '::1');
+
 -- name: drain_worker
 UPDATE workers
 SET draining_since = :now

@@ -70,6 +70,12 @@ func (d *DB) closeAfter(t testing.TB) {
 // NewOf is New on a copy of a gzipped database.
 func NewOf(t testing.TB, file string) *DB {
 	t.Helper()
+	return Over(t, Unpack(t, file))
+}
+
+// Unpack returns the path of a copy of a gzipped database, in a directory of its own.
+func Unpack(t testing.TB, file string) string {
+	t.Helper()
 	packed, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
@@ -88,6 +94,12 @@ func NewOf(t testing.TB, file string) *DB {
 	if err := errors.Join(err, plain.Close()); err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+// Over opens a database of an earlier server.
+func Over(t testing.TB, path string) *DB {
+	t.Helper()
 	const usedLeases = 1000
 	d := &DB{Clock: &Clock{now: Start()}, Path: path, change: func(*store.Options) {}, leases: usedLeases}
 	d.open(t)
