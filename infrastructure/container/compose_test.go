@@ -76,7 +76,7 @@ func TestComposeFileIsWhole(t *testing.T) {
 		t.Error(err)
 	}
 	for name, s := range c.Services {
-		if !regexp.MustCompile(`(?m)^FROM \S+ AS ` + regexp.QuoteMeta(s.Build.Target) + `$`).Match(recipe) || s.Build.Context != "../.." {
+		if !regexp.MustCompile(`(?m)^FROM \S+ AS `+regexp.QuoteMeta(s.Build.Target)+`$`).Match(recipe) || s.Build.Context != "../.." {
 			t.Errorf("%s is built of %+v", name, s.Build)
 		}
 		if !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
