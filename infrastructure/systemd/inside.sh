@@ -87,7 +87,7 @@ check 'the server starts' systemctl enable --now buildbtw
 check 'systemd was told that it is ready' is "$(property buildbtw ActiveState)/$(property buildbtw SubState)" active/running
 check 'it is ready by then' curl -fsS http://127.0.0.1:8080/api/v1/ready
 check 'its user administers it' admin list
-check 'a .SRCINFO is made in the box' until_ok 180 eval 'admin sources | grep -q ^app'
+check 'a .SRCINFO is made in the box' until_ok 180 admin plan app
 check 'the signer starts' systemctl enable --now buildbtw-signer
 check 'the server’s group reaches the signer’s socket' until_ok 30 test -S /run/buildbtw-signer/socket
 check 'nobody else does' eval '! sudo -u nobody test -e /run/buildbtw-signer/socket'
