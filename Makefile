@@ -101,6 +101,10 @@ test-devtools: ## build with the devtools in BUILDBTW_DEVTOOLS, for a small dist
 fresh: ## run README's commands on bare Debian systems, as root and with sudo; hours (as root); CASES=, STEPS=demo
 	@infrastructure/fresh.sh $(CASES)
 
+.PHONY: test-systemd
+test-systemd: build ## try packages and units under a Debian's systemd in a virtual machine; some 20 minutes (as root); SUITE=
+	@SUITE='$(SUITE)' infrastructure/systemd/test.sh
+
 .PHONY: test-tutorial
 test-tutorial: ## run every command of docs/tutorial.md
 	@infrastructure/setup.sh demo

@@ -12,6 +12,7 @@ import (
 
 	"buildbtw"
 	"buildbtw/handlers"
+	"buildbtw/store/storetest"
 )
 
 // scrape returns the lines of /metrics.
@@ -156,4 +157,31 @@ func TestRequestIDsOfTrustedProxiesAreTaken(t *testing.T) {
 // BenchmarkMetrics is a scrape of a server with a whole distribution.
 func BenchmarkMetrics(b *testing.B) {
 	benchSite(b).benchWhole(b, "/metrics")
+}
+
+// Who may look at the metrics learns how much there is, and nothing by name; and profiles of
+// --debug-listen are nowhere here.
+func TestMetricsNameNobody(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.db.Iterate(t, s.db.NewBuildspace(t, "hidden-space"), storetest.Plan("hidden-lib", "hidden-app: hidden-lib"))
+	s.db.Finish(t, s.db.Claim(t, "hidden-machine"))
+	s.db.End(t, s.db.Claim(t, "hidden-machine"), buildbtw.OutcomeFailed)
+	for _, path := range []string{"/buildspaces/hidden-space", "/packages/hidden-lib", "/hidden?q=hidden", "/search?q=hidden"} {
+		s.fetch(t, path, map[string]string{"User-Agent": "hidden", "X-Request-Id": "hidden-request"})
+	}
+	lines := s.scrape(t)
+	if valueOf(lines, `buildbtw_builds{status="failed"}`) != "1" {
+		t.Errorf("the failed build is not counted:\n%s", strings.Join(lines, "\n"))
+	}
+	for _, line := range lines {
+		if strings.Contains(line, "hidden") || strings.Contains(line, "127.0.0.1") {
+			t.Errorf("the metrics tell %s", line)
+		}
+	}
+	for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap"} {
+		if answer, _ := s.fetch(t, path, nil); answer.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s", path, answer.Status)
+		}
+	}
 }

@@ -56,6 +56,8 @@ for program in "${programs[@]}"; do
 		put 644 infrastructure/gitlab-ci.yml "$prefix/share/buildbtw"
 		put 644 infrastructure/proxy/nginx.conf "$prefix/share/doc/buildbtw/proxy"
 		put 644 infrastructure/proxy/Caddyfile "$prefix/share/doc/buildbtw/proxy"
+		put 644 infrastructure/monitoring/buildbtw.rules.yml "$prefix/share/doc/buildbtw/monitoring"
+		put 644 infrastructure/monitoring/buildbtw.dashboard.json "$prefix/share/doc/buildbtw/monitoring"
 		grep '^u buildbtw ' infrastructure/systemd/sysusers.conf >"$man/users"
 		put 644 "$man/users" "$prefix/lib/sysusers.d" buildbtw.conf
 		put 644 infrastructure/systemd/tmpfiles.conf "$prefix/lib/tmpfiles.d" buildbtw.conf

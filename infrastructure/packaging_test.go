@@ -95,6 +95,23 @@ func TestInstalledFilesAreWhole(t *testing.T) {
 	if left := strings.TrimSpace(run(t, dir, nil, "find", prefix, "-type", "f")); left != other {
 		t.Errorf("make uninstall leaves %s", left)
 	}
+
+	// As packagers call it, monitoring included; of directories only the system's stay.
+	stage := t.TempDir()
+	run(t, dir, nil, "make", "install", "DESTDIR="+stage, "PREFIX=/usr")
+	for _, file := range []string{"buildbtw.rules.yml", "buildbtw.dashboard.json"} {
+		want, err := os.ReadFile(filepath.Join(dir, "infrastructure/monitoring", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(filepath.Join(stage, "usr/share/doc/buildbtw/monitoring", file)); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not installed: %v", file, err)
+		}
+	}
+	run(t, dir, nil, "make", "uninstall", "DESTDIR="+stage, "PREFIX=/usr")
+	if left := run(t, stage, nil, "find", ".", "-not", "-type", "d", "-o", "-name", "*buildbtw*", "-o", "-name", "bbtw"); left != "" {
+		t.Errorf("make uninstall DESTDIR= leaves %s", left)
+	}
 }
 
 func TestDebianPackagesInstall(t *testing.T) {

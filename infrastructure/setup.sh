@@ -1,5 +1,5 @@
 #!/bin/bash
-# setup.sh demo|test|devtools|fresh: installs what is missing with the system's package manager.
+# setup.sh demo|test|devtools|fresh|systemd: installs what is missing with the system's package manager.
 # Needs root or sudo only if something is missing. What is there is left alone.
 set -euo pipefail
 
@@ -56,14 +56,22 @@ fresh=(
 	curl:curl:curl
 	git:git:git
 )
+systemd=(
+	debootstrap:debootstrap:debootstrap
+	dpkg-deb:dpkg:dpkg
+	mkfs.ext4:e2fsprogs:e2fsprogs
+	qemu-system-x86_64:qemu-system-x86:qemu-base
+	git:git:git
+)
 
 case $what in
+systemd) wanted=("${systemd[@]}") ;;
 fresh) wanted=("${fresh[@]}") ;;
 devtools) wanted=("${devtools[@]}") ;;
 demo) wanted=("${demo[@]}") ;;
 test) wanted=("${test[@]}") ;;
 *)
-	echo "usage: $0 demo|test|devtools|fresh" >&2
+	echo "usage: $0 demo|test|devtools|fresh|systemd" >&2
 	exit 2
 	;;
 esac

@@ -16,12 +16,12 @@ while IFS= read -r -d '' file; do
 done < <(find "$names" -not -type d -print0)
 # Directories of ours that are empty now; those of the system have other files.
 while IFS= read -r -d '' dir; do
-	case ${dir##*/} in buildbtw* | bbtw | proxy) rmdir --ignore-fail-on-non-empty "${DESTDIR:-}${dir#"$names"}" 2>/dev/null || : ;; esac
+	case ${dir#"$names"} in */buildbtw | */buildbtw-* | */bbtw | */buildbtw/*) rmdir --ignore-fail-on-non-empty "${DESTDIR:-}${dir#"$names"}" 2>/dev/null || : ;; esac
 done < <(find "$names" -depth -type d -print0)
 echo "Removed $removed files below ${DESTDIR:-}$prefix. What stays, if it is there:"
 cat <<'E2'
   /etc/buildbtw                        settings and tokens
   /var/lib/buildbtw*                   the server's data, workers' directories
-  users buildbtw and buildbtw-worker   of the units
+  users buildbtw, buildbtw-worker and buildbtw-signer   of the units
   ~/.local/state/buildbtw, ~/.config/buildbtw   tokens and servers of each user
 E2

@@ -58,11 +58,24 @@ func (r *room) send(ctx context.Context, m Message) error {
 			After int64  `json:"retry_after_ms"` // before Matrix 1.10; now it is the header Retry-After
 		}
 		if json.Unmarshal(answer, &words) == nil && words.Code != "" {
-			failed.words += fmt.Sprintf(" (%.40q)", words.Code)
+			failed.words += fmt.Sprintf(" (%.40q)%s", words.Code, advice(words.Code))
 			if failed.after == 0 && words.After > 0 {
 				failed.after = min(time.Duration(min(words.After, 1<<40))*time.Millisecond, longestAfter)
 			}
 		}
 	}
 	return err
+}
+
+// advice returns what an administrator can do about an error of the homeserver; empty when
+// its words say all. M_UNSUPPORTED_ROOM_VERSION is Dendrite's answer for a room that it does not
+// know, Synapse's is M_FORBIDDEN.
+func advice(code string) string {
+	switch code {
+	case "M_UNKNOWN_TOKEN", "M_MISSING_TOKEN":
+		return ": the homeserver does not know the access token; give --matrix-token one that is not signed out, and restart"
+	case "M_FORBIDDEN", "M_NOT_FOUND", "M_UNSUPPORTED_ROOM_VERSION":
+		return ": the account of --matrix-token is in no such room, or may not write there; invite it, have it join, and compare the id"
+	}
+	return ""
 }

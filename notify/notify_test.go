@@ -485,6 +485,33 @@ func TestTemplatesAndRooms(t *testing.T) {
 	}
 }
 
+// The errors are those of Dendrite 0.13.8, as it answered them.
+func TestWordsOfAHomeserverSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		status     int
+		code, want string
+	}{
+		{http.StatusUnauthorized, "M_UNKNOWN_TOKEN", "not signed out"},
+		{http.StatusForbidden, "M_FORBIDDEN", "have it join"},
+		{http.StatusBadRequest, "M_UNSUPPORTED_ROOM_VERSION", "have it join"},
+		{http.StatusBadGateway, "M_UNKNOWN", `502 Bad Gateway ("M_UNKNOWN")`},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(test.status)
+			io.WriteString(w, `{"errcode":"`+test.code+`","error":"words of the homeserver"}`)
+		}))
+		defer server.Close()
+		s := newSite(t, notify.Settings{Matrix: &notify.Matrix{URL: server.URL, Token: "room-token"}, Channels: []string{"room=matrix,room=!a:example.org"}}, "a")
+		s.fail(t)
+		s.pass(t)
+		rows := s.deliveries(t)
+		if len(rows) != 1 || rows[0].Status != buildbtw.DeliveryWaiting || !strings.Contains(rows[0].Error, test.want) {
+			t.Errorf("%s: %+v", test.code, rows)
+		}
+	}
+}
+
 func TestSettingsThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
 	secret := file(t, secretText)

@@ -46,6 +46,7 @@ func TestStories(t *testing.T) {
 			"interrupt":  storyCommand((*story).interrupt),
 			"background": storyCommand((*story).background),
 			"browser":    storyCommand((*story).browser),
+			"receiver":   storyCommand((*story).receiver),
 			"ended":      storyCommand((*story).ended),
 		},
 	})

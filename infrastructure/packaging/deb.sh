@@ -33,6 +33,8 @@ package() {
 		echo "Description: $4"
 	} >"$dir/DEBIAN/control"
 	if [[ -d $dir/usr/lib/sysusers.d ]]; then
+		local units=("$dir"/usr/lib/systemd/system/*)
+		units=("${units[@]##*/}")
 		# systemd's programs make the user and the directories where they are there.
 		cat >"$dir/DEBIAN/postinst" <<-SCRIPT
 			#!/bin/sh
@@ -43,7 +45,20 @@ package() {
 				if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 			fi
 		SCRIPT
-		chmod 755 "$dir/DEBIAN/postinst"
+		# An upgrade restarts nothing (docs/upgrading.md); a removal ends what would lose its program.
+		cat >"$dir/DEBIAN/prerm" <<-SCRIPT
+			#!/bin/sh
+			set -e
+			if [ "\$1" = remove ] && [ -d /run/systemd/system ]; then
+				systemctl --no-reload disable --now ${units[*]} || true
+			fi
+		SCRIPT
+		cat >"$dir/DEBIAN/postrm" <<-'SCRIPT'
+			#!/bin/sh
+			set -e
+			if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+		SCRIPT
+		chmod 755 "$dir"/DEBIAN/{postinst,prerm,postrm}
 	fi
 	dpkg-deb --root-owner-group -Zzstd --build "$dir" "$out/${1}_${version}_$arch.deb" >/dev/null
 	echo "$out/${1}_${version}_$arch.deb"
