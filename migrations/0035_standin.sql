@@ -1,0 +1,2 @@
+-- Stand-in for a migration of another branch.
+SELECT 1;
