@@ -88,7 +88,12 @@ func (a *App) targetPage(c *fiber.Ctx) error {
 	}
 	v := views.Target{TargetLine: a.targetLine(t), Host: a.Handover.Host(t.Name), Where: a.Handover.Where(t.Name), Pacman: a.pacmanView(t.Name, true, pacmanrepo.OfTarget(t.Name))}
 	if a.Handover.Signs(t.Name) {
-		v.Pacman.Conf = pacmanrepo.SignedPacmanConf(t.Name, a.Settings.ServerURL, pacmanrepo.OfTarget(t.Name))
+		signed, err := a.Handover.ShowsSignedDatabases(t)
+		if err != nil {
+			return err
+		}
+		v.Pacman.Conf = pacmanrepo.SignedPacmanConf(t.Name, a.Settings.ServerURL, pacmanrepo.OfTarget(t.Name), signed)
+		v.DatabasesLater = a.Handover.SignsDatabases(t.Name) && !signed
 	}
 	generations, err := a.Store.Generations(ctx, t.ID, shownReleases)
 	if err != nil {
