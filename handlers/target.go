@@ -41,7 +41,7 @@ func (a *App) targetsPage(c *fiber.Ctx) error {
 	for i, t := range rows {
 		lines[i] = a.targetLine(t)
 	}
-	return a.render(c, a.shell(c, views.NavNone, "Released packages"), views.TargetsContent(lines, a.refusedBases(), user(c).MayAdminister() == nil))
+	return a.render(c, a.shell(c, views.NavTargets, "Released packages"), views.TargetsContent(lines, a.refusedBases(), user(c).MayAdminister() == nil))
 }
 
 // refusedBases lists the base repositories of which a newer version was not taken.
@@ -108,7 +108,7 @@ func (a *App) targetPage(c *fiber.Ctx) error {
 	if v.Architectures, err = a.targetFiles(t, c.Params("architecture")); err != nil {
 		return err
 	}
-	s := a.shell(c, views.NavNone, t.Name)
+	s := a.shell(c, views.NavTargets, t.Name)
 	s.Crumbs = views.TargetCrumbs(t.Name)
 	return a.render(c, s, views.TargetContent(v))
 }
