@@ -199,6 +199,7 @@ type EventKind string
 const (
 	EventBuild      EventKind = "build"      // a build's status changed
 	EventIteration  EventKind = "iteration"  // an iteration was made or its state changed
+	EventRelease    EventKind = "release"    // a release was created or its state changed
 	EventBuildspace EventKind = "buildspace" // a buildspace was created, edited, stopped, started
 	EventWorker     EventKind = "worker"     // a worker was quarantined, drained, resumed or forgotten
 )

@@ -30,6 +30,9 @@ type Target struct {
 	// signed. It is a setting only.
 	Keys string `bun:"-"`
 
+	// SignedDatabases: its databases need such signatures, too. It is a setting only.
+	SignedDatabases bool `bun:"-"`
+
 	// Checks are what findings about built packages mean for this target, as KIND=blocking,
 	// KIND=shown or KIND=off, where that is another thing than for others. It is a setting only.
 	Checks []string `bun:"-"`
@@ -43,7 +46,7 @@ type Target struct {
 const DefaultTarget = "stable"
 
 // ParseTarget reads the setting of a target: NAME, NAME=served, NAME=directory:PATH or
-// NAME=pkgctl:HOST, and after it ,after=OTHER, ,sign=required,keys=FILE and
+// NAME=pkgctl:HOST, and after it ,after=OTHER, ,sign=required,keys=FILE, ,databases=signed and
 // ,check=KIND:MODE; of one with a HOST also what Pkgctl.parse reads.
 func ParseTarget(text string) (Target, error) {
 	parts := strings.Split(text, ",")
@@ -86,15 +89,23 @@ func (t *Target) parseOptions(options []string) error {
 			required = true
 		case key == "keys" && filepath.IsAbs(value):
 			t.Keys = filepath.Clean(value)
+		case key == "databases" && value == "signed":
+			t.SignedDatabases = true
 		case key == "check" && strings.Contains(value, ":"):
 			t.Checks = append(t.Checks, strings.Replace(value, ":", "=", 1))
 		case t.Kind == TargetPkgctl && t.Pkgctl.parse(key, value):
 		default:
-			return Invalid("target %s: cannot read %.40q; write after=OTHER, check=KIND:MODE, sign=required, or keys=FILE with an absolute path", t.Name, option)
+			return Invalid("target %s: cannot read %.40q; write after=OTHER, check=KIND:MODE, sign=required, databases=signed, or keys=FILE with an absolute path", t.Name, option)
 		}
 	}
 	if required != (t.Keys != "") {
 		return Invalid("target %s: sign=required and keys=FILE, with the public keys that are accepted, go together", t.Name)
+	}
+	switch {
+	case t.SignedDatabases && t.Kind == TargetPkgctl:
+		return Invalid("target %s: the dbscripts of the distribution make its databases, and sign them if they are set up so; leave databases=signed out", t.Name)
+	case t.SignedDatabases && t.Keys == "":
+		return Invalid("target %s: databases=signed needs sign=required and keys=FILE, whose keys sign the databases, too", t.Name)
 	}
 	return nil
 }
@@ -111,6 +122,14 @@ func CheckTargets(targets []Target) error {
 		}
 		if i := slices.IndexFunc(targets, func(other Target) bool { return other.Name == t.After }); i >= 0 && targets[i].Kind == TargetPkgctl {
 			return Invalid("target %s: nothing comes after %s, whose packages are in the base repositories", t.Name, t.After)
+		}
+		// What leaves a target for one behind it is signed with the release to that one.
+		for after := t.After; t.SignedDatabases && after != ""; {
+			i := slices.IndexFunc(targets, func(other Target) bool { return other.Name == after })
+			if !targets[i].SignedDatabases || targets[i].Keys != t.Keys {
+				return Invalid("target %s: with databases=signed, %s behind it needs databases=signed and the same keys=FILE, too", t.Name, after)
+			}
+			after = targets[i].After
 		}
 		known[t.Name] = true
 	}

@@ -1,6 +1,7 @@
 package buildbtw_test
 
 import (
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
@@ -52,12 +53,13 @@ func TestReleaseStatesFollowTheTable(t *testing.T) {
 func TestTargetsAreReadFromSettings(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]buildbtw.Target{
-		"stable":                                {Name: "stable", Kind: buildbtw.TargetServed},
-		"stable=served":                         {Name: "stable", Kind: buildbtw.TargetServed},
-		"testing,after=stable":                  {Name: "testing", Kind: buildbtw.TargetServed, After: "stable"},
-		"mirror=directory:/srv/repo/,after=a.b": {Name: "mirror", Kind: buildbtw.TargetDirectory, Path: "/srv/repo", After: "a.b"},
-		"stable,sign=required,keys=/etc/k.asc":  {Name: "stable", Kind: buildbtw.TargetServed, Keys: "/etc/k.asc"},
-		"a,keys=/k,after=b,sign=required":       {Name: "a", Kind: buildbtw.TargetServed, After: "b", Keys: "/k"},
+		"stable":                                   {Name: "stable", Kind: buildbtw.TargetServed},
+		"stable=served":                            {Name: "stable", Kind: buildbtw.TargetServed},
+		"testing,after=stable":                     {Name: "testing", Kind: buildbtw.TargetServed, After: "stable"},
+		"mirror=directory:/srv/repo/,after=a.b":    {Name: "mirror", Kind: buildbtw.TargetDirectory, Path: "/srv/repo", After: "a.b"},
+		"stable,sign=required,keys=/etc/k.asc":     {Name: "stable", Kind: buildbtw.TargetServed, Keys: "/etc/k.asc"},
+		"a,keys=/k,after=b,sign=required":          {Name: "a", Kind: buildbtw.TargetServed, After: "b", Keys: "/k"},
+		"a,databases=signed,sign=required,keys=/k": {Name: "a", Kind: buildbtw.TargetServed, Keys: "/k", SignedDatabases: true},
 
 		"out=pkgctl:repos.example.org,sign=required,keys=/k": {Name: "out", Kind: buildbtw.TargetPkgctl, Keys: "/k", Pkgctl: buildbtw.Pkgctl{Host: "repos.example.org"}},
 		"out=pkgctl:ann@repos,sign=required,keys=/k,suffix=staging,new=extra,packagers=Example.org+bob@example.net": {
@@ -74,6 +76,7 @@ func TestTargetsAreReadFromSettings(t *testing.T) {
 		"": "missing", "a b": "no target name", ".hidden": "no target name", "options": "pacman keeps", "x=ftp": "choose served",
 		"x=directory": "absolute path", "x=directory:here": "absolute path", "x=served:/srv": "no path", "x,before=y": "after=OTHER",
 		"x,sign=required": "go together", "x,keys=/k": "go together", "x,sign=required,keys=k": "absolute path", "x,sign=perhaps": "cannot read",
+		"x,databases=signed": "needs sign=required and keys=FILE", "x,databases=maybe": "databases=signed", "x=pkgctl:repos,sign=required,keys=/k,databases=signed": "leave databases=signed out",
 		"x=pkgctl": "with the host", "x=pkgctl:-oProxyCommand=id,sign=required,keys=/k": "with the host", "x=pkgctl:a b,sign=required,keys=/k": "with the host",
 		"x=pkgctl:repos": "signed packages only", "x=pkgctl:repos,after=y,sign=required,keys=/k": "leave ,after= away", "x,suffix=testing": "cannot read",
 		"x=pkgctl:repos,suffix=best,sign=required,keys=/k": "cannot read", "x=pkgctl:repos,new=extra-testing,sign=required,keys=/k": "cannot read", "x=pkgctl:repos,packagers=,sign=required,keys=/k": "cannot read",
@@ -87,7 +90,13 @@ func TestTargetsAreReadFromSettings(t *testing.T) {
 		t.Error(err)
 	}
 	out := buildbtw.Target{Name: "a", Kind: buildbtw.TargetPkgctl}
-	for _, wrong := range [][]buildbtw.Target{{a, a}, {b, a}, {out, b}} {
+	signedA, signedB := buildbtw.Target{Name: "a", Keys: "/k", SignedDatabases: true}, buildbtw.Target{Name: "b", After: "a", Keys: "/k", SignedDatabases: true}
+	if err := errors.Join(buildbtw.CheckTargets([]buildbtw.Target{signedA, signedB}), buildbtw.CheckTargets([]buildbtw.Target{signedA, b})); err != nil {
+		t.Error(err)
+	}
+	otherKeys := signedB
+	otherKeys.Keys = "/other"
+	for _, wrong := range [][]buildbtw.Target{{a, a}, {b, a}, {out, b}, {a, signedB}, {signedA, otherKeys}} {
 		if buildbtw.CheckTargets(wrong) == nil {
 			t.Errorf("%v were taken", wrong)
 		}

@@ -188,7 +188,7 @@ func (c *Client) WorkerAttempts(ctx context.Context, name string, limit int) ([]
 // EventFilter selects events.
 type EventFilter struct {
 	Buildspace string
-	Kind       string // what happened: matters, failed, built, iterations, buildspaces, workers; empty: all
+	Kind       string // what happened: matters, failed, built, iterations, releases, buildspaces, workers; empty: all
 	Actor      string // a person or a worker
 	Since      string // id of the last event that is known
 	Limit      int    // of NewestEvents; 0: 50

@@ -17,6 +17,10 @@ type Signatures struct {
 type SigningProgress struct {
 	Files  int `json:"files"`
 	Signed int `json:"signed"` // by keys that the target accepts
+
+	// Databases: with the last signature of the packages the release waits for those of its
+	// target's databases.
+	Databases bool `json:"databases,omitempty"`
 }
 
 // SigningList returns what is to be signed of a release that waits for signatures.

@@ -52,7 +52,7 @@ func (a *App) sendReleasePage(c *fiber.Ctx, r catalog.Release, refused error) er
 	s := a.shell(c, views.NavBuildspaces, v.Title())
 	s.Crumbs = views.IterationCrumbs(v.Buildspace, v.Number, views.Crumb{Label: "Release"})
 	if v.From != "" {
-		s = a.shell(c, views.NavNone, v.Title())
+		s = a.shell(c, views.NavTargets, v.Title())
 		s.Crumbs = views.TargetCrumbs(v.From, views.Crumb{Label: "Release"})
 	}
 	return a.render(c, s, views.ReleaseContent(v))
@@ -232,7 +232,7 @@ func (a *App) storedReleaseView(c *fiber.Ctx, asks string) (s views.Shell, conte
 	}
 	last := views.Crumb{Label: strconv.FormatInt(r.ID, 10)}
 	if r.FromTarget != "" {
-		s = a.shell(c, views.NavNone, v.Title())
+		s = a.shell(c, views.NavTargets, v.Title())
 		s.Crumbs = views.TargetCrumbs(r.FromTarget, views.Crumb{Label: "Release", URL: views.MoveURL(r.FromTarget, r.Target)}, last)
 	} else {
 		s = a.shell(c, views.NavBuildspaces, v.Title())

@@ -41,7 +41,7 @@ func (a *App) targetsPage(c *fiber.Ctx) error {
 	for i, t := range rows {
 		lines[i] = a.targetLine(t)
 	}
-	return a.render(c, a.shell(c, views.NavNone, "Released packages"), views.TargetsContent(lines, a.refusedBases(), user(c).MayAdminister() == nil))
+	return a.render(c, a.shell(c, views.NavTargets, "Released packages"), views.TargetsContent(lines, a.refusedBases(), user(c).MayAdminister() == nil))
 }
 
 // refusedBases lists the base repositories of which a newer version was not taken.
@@ -88,7 +88,12 @@ func (a *App) targetPage(c *fiber.Ctx) error {
 	}
 	v := views.Target{TargetLine: a.targetLine(t), Host: a.Handover.Host(t.Name), Where: a.Handover.Where(t.Name), Pacman: a.pacmanView(t.Name, true, pacmanrepo.OfTarget(t.Name))}
 	if a.Handover.Signs(t.Name) {
-		v.Pacman.Conf = pacmanrepo.SignedPacmanConf(t.Name, a.Settings.ServerURL, pacmanrepo.OfTarget(t.Name))
+		signed, err := a.Handover.ShowsSignedDatabases(t)
+		if err != nil {
+			return err
+		}
+		v.Pacman.Conf = pacmanrepo.SignedPacmanConf(t.Name, a.Settings.ServerURL, pacmanrepo.OfTarget(t.Name), signed)
+		v.DatabasesLater = a.Handover.SignsDatabases(t.Name) && !signed
 	}
 	generations, err := a.Store.Generations(ctx, t.ID, shownReleases)
 	if err != nil {
@@ -103,7 +108,7 @@ func (a *App) targetPage(c *fiber.Ctx) error {
 	if v.Architectures, err = a.targetFiles(t, c.Params("architecture")); err != nil {
 		return err
 	}
-	s := a.shell(c, views.NavNone, t.Name)
+	s := a.shell(c, views.NavTargets, t.Name)
 	s.Crumbs = views.TargetCrumbs(t.Name)
 	return a.render(c, s, views.TargetContent(v))
 }

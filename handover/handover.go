@@ -392,11 +392,18 @@ func (h *Handover) shown(ctx context.Context, t store.TargetRow) (buildbtw.Gener
 	return h.Store.Generation(ctx, t.ID, t.Generation)
 }
 
+// next returns a generation of a target, for all architectures of the settings.
+func (h *Handover) next(t store.TargetRow, n pacmanrepo.NextGeneration) pacmanrepo.NextGeneration {
+	n.Target, n.Number, n.Shown = t.Name, t.Generation+1, t.Generation
+	n.Architectures = slices.Clone(h.Architectures)
+	return n
+}
+
 // write makes a generation that was begun the one that a target shows. It may be called again
 // after a crash at any point.
 func (h *Handover) write(ctx context.Context, t store.TargetRow, g buildbtw.Generation, n pacmanrepo.NextGeneration) error {
-	n.Target, n.Number, n.Shown = t.Name, g.Number, t.Generation
-	n.Architectures = slices.Clone(h.Architectures)
+	n = h.next(t, n)
+	n.Number, n.Shown = g.Number, t.Generation
 	shown, err := h.Generations.Shown(t.Name)
 	if err != nil {
 		return err

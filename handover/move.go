@@ -89,11 +89,16 @@ func (h *Handover) leave(ctx context.Context, name string) error {
 	if t.Generation == 0 || h.lookedAt(name, key.String()) {
 		return nil
 	}
-	names, at, err := h.sameFiles(t, rows[1:])
+	names, at, err := h.sameFiles(t, rows[1:], h.packages)
 	if err != nil {
 		return err
 	}
-	if len(names) > 0 {
+	n := h.next(t, pacmanrepo.NextGeneration{From: t.Generation, Drop: names})
+	signed, err := h.signLeaving(ctx, t, names, &n)
+	if err != nil {
+		return err
+	}
+	if len(names) > 0 && signed {
 		now, err := h.shown(ctx, at)
 		if err != nil {
 			return err
@@ -102,12 +107,61 @@ func (h *Handover) leave(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		return h.write(ctx, t, g, pacmanrepo.NextGeneration{From: t.Generation, Drop: names})
+		return h.write(ctx, t, g, n)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.moved[name] = key.String()
 	return nil
+}
+
+// signLeaving adds to a generation by which packages leave a target the signatures of its
+// databases. They were made with the release to the target behind it. Without them, as when the
+// target has changed meanwhile, the packages stay until the next release to that: its users see
+// no difference.
+func (h *Handover) signLeaving(ctx context.Context, t store.TargetRow, names []string, n *pacmanrepo.NextGeneration) (signed bool, err error) {
+	if len(names) == 0 || !h.SignsDatabases(t.Name) {
+		return true, nil
+	}
+	files, err := h.Generations.Databases(ctx, *n)
+	if err != nil {
+		return false, err
+	}
+	n.SignedDatabases = true
+	n.Signatures, err = h.signaturesOf(ctx, t.Name, files)
+	return !slices.ContainsFunc(files, func(f buildbtw.SigningFile) bool { return n.Signatures[f.SHA256] == nil }), err
+}
+
+// leavingDatabases returns the databases that a target shows when one behind it has its next
+// generation, and what that has as the same files has left; none when nothing leaves.
+func (h *Handover) leavingDatabases(ctx context.Context, name string, next pacmanrepo.NextGeneration) ([]buildbtw.SigningFile, error) {
+	all, err := h.Store.Targets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t, err := h.Store.Target(ctx, name)
+	if err != nil || t.Generation == 0 {
+		return nil, err
+	}
+	then, err := h.Generations.Next(ctx, next)
+	if err != nil {
+		return nil, err
+	}
+	names, _, err := h.sameFiles(t, behind(t, all), func(b store.TargetRow, arch string) ([]pacmanrepo.Stored, error) {
+		if b.Name == next.Target {
+			return then[arch], nil
+		}
+		return h.packages(b, arch)
+	})
+	if err != nil || len(names) == 0 {
+		return nil, err
+	}
+	return h.Generations.Databases(ctx, h.next(t, pacmanrepo.NextGeneration{From: t.Generation, Drop: names}))
+}
+
+// packages returns what a target shows for an architecture.
+func (h *Handover) packages(t store.TargetRow, arch string) ([]pacmanrepo.Stored, error) {
+	return h.Generations.Packages(t.Name, t.Generation, arch)
 }
 
 // lookedAt reports whether nothing of these generations has to leave a target.
@@ -118,8 +172,8 @@ func (h *Handover) lookedAt(name, generations string) bool {
 }
 
 // sameFiles returns the pkgnames that a target has, for each of its architectures, as the same
-// files as targets behind it, and one of these.
-func (h *Handover) sameFiles(t store.TargetRow, behind []store.TargetRow) (names []string, at store.TargetRow, err error) {
+// files as targets behind it, and one of these. has returns what these have.
+func (h *Handover) sameFiles(t store.TargetRow, behind []store.TargetRow, has func(store.TargetRow, string) ([]pacmanrepo.Stored, error)) (names []string, at store.TargetRow, err error) {
 	architectures, err := h.Generations.Architectures(t.Name, t.Generation)
 	if err != nil {
 		return nil, at, err
@@ -132,7 +186,7 @@ func (h *Handover) sameFiles(t store.TargetRow, behind []store.TargetRow) (names
 		}
 		there := map[string]store.TargetRow{} // by digest
 		for _, b := range behind {
-			list, err := h.Generations.Packages(b.Name, b.Generation, arch)
+			list, err := has(b, arch)
 			if err != nil {
 				return nil, at, err
 			}
@@ -143,12 +197,12 @@ func (h *Handover) sameFiles(t store.TargetRow, behind []store.TargetRow) (names
 			}
 		}
 		for _, p := range own {
-			b, has := there[p.SHA256]
-			if before, seen := same[p.Name]; has && at.Name == "" && (before || !seen) {
+			b, both := there[p.SHA256]
+			if before, seen := same[p.Name]; both && at.Name == "" && (before || !seen) {
 				at = b
 			}
 			if before, seen := same[p.Name]; !seen || before {
-				same[p.Name] = has
+				same[p.Name] = both
 			}
 		}
 	}
@@ -229,6 +283,7 @@ func (h *Handover) giveBack(ctx context.Context, taker store.TargetRow, givers [
 		if next, err = h.Store.BeginGeneration(ctx, next); err != nil {
 			return err
 		}
+		n.SignedDatabases = h.SignsDatabases(name)
 		if err := h.write(ctx, t, next, n); err != nil {
 			return err
 		}

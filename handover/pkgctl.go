@@ -44,11 +44,7 @@ func (h *Handover) pkgctl(target string) buildbtw.Pkgctl {
 	if h == nil {
 		return buildbtw.Pkgctl{} // nothing is released
 	}
-	i := slices.IndexFunc(h.Targets, func(t buildbtw.Target) bool { return t.Name == target })
-	if i < 0 {
-		return buildbtw.Pkgctl{}
-	}
-	return h.Targets[i].Pkgctl
+	return h.target(target).Pkgctl
 }
 
 // stage makes a confirmed release wait for the packager. Only one of a target waits: what goes

@@ -3,6 +3,7 @@ package handover
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -20,7 +21,12 @@ import (
 // handOver makes a target show the packages of a confirmed release. Base repositories and
 // target are read again: another set than the confirmed one is never handed over.
 func (h *Handover) handOver(ctx context.Context, r store.ReleaseRow) error {
-	target, involved := r.Target, []string{r.Target}
+	target := r.Target
+	givers, err := h.givers(ctx, target)
+	if err != nil {
+		return err
+	}
+	involved := append([]string{target}, givers...) // those before it stay as they are while their databases are signed
 	if r.FromTarget != "" {
 		involved = append(involved, r.FromTarget) // it stays as it is while its packages are linked
 	}
@@ -60,11 +66,18 @@ func (h *Handover) handOver(ctx context.Context, r store.ReleaseRow) error {
 	if err != nil || !ok {
 		return err
 	}
+	next := h.next(t, pacmanrepo.NextGeneration{From: t.Generation, Add: add, Drop: set.Dropped, Signatures: signatures})
+	if waits, err := h.signDatabases(ctx, r, givers, &next); err != nil || waits {
+		if err != nil {
+			return h.fail(ctx, r, err)
+		}
+		return nil
+	}
 	g, err = h.Store.BeginGeneration(ctx, buildbtw.Generation{TargetID: t.ID, Parent: t.Generation, ReleaseID: r.ID, CreatedBy: r.ConfirmedBy})
 	if err != nil {
 		return err
 	}
-	err = h.write(ctx, t, g, pacmanrepo.NextGeneration{From: t.Generation, Add: add, Drop: set.Dropped, Signatures: signatures})
+	err = h.write(ctx, t, g, next)
 	if err == nil {
 		return nil
 	}
@@ -261,6 +274,9 @@ func (h *Handover) withdraw(ctx context.Context, actor string, r store.ReleaseRo
 	if err != nil {
 		return err
 	}
+	if err := h.checkSigned(ctx, t, before.Number, givers, r.ID); err != nil {
+		return err
+	}
 	if !confirmed {
 		broken, err := h.newlyBroken(ctx, t, before.Number, givers)
 		if err != nil {
@@ -296,7 +312,52 @@ func (h *Handover) restore(ctx context.Context, t store.TargetRow, g buildbtw.Ge
 	if err != nil {
 		return err
 	}
-	return h.write(ctx, t, g, pacmanrepo.NextGeneration{From: now.Parent})
+	return h.write(ctx, t, g, pacmanrepo.NextGeneration{From: now.Parent, SignedDatabases: h.SignsDatabases(t.Name)})
+}
+
+// checkSigned refuses to withdraw a release when a target would show databases without the
+// signatures that it needs: those of before were not signed, or would be others.
+func (h *Handover) checkSigned(ctx context.Context, t store.TargetRow, before int, givers []string, release int64) error {
+	const instead = "release the older commits with a higher pkgrel instead"
+	if h.SignsDatabases(t.Name) {
+		signed, err := h.hasSigned(t.Name, before)
+		if err != nil {
+			return err
+		}
+		if !signed {
+			return buildbtw.Conflict("nobody signed the databases that %s showed before release %d; %s", t.Name, release, instead)
+		}
+	}
+	for _, name := range givers {
+		if !h.SignsDatabases(name) {
+			continue
+		}
+		giver, left, ok, err := h.left(ctx, name, release)
+		if err != nil || !ok {
+			return err
+		}
+		signed, err := h.hasSigned(name, left.Parent)
+		if err != nil {
+			return err
+		}
+		if left.Number != giver.Generation || !signed {
+			return buildbtw.Conflict("%s has changed since it gave the packages of release %d, and nobody signed its databases as they would be with them; withdraw what came after it, or %s", name, release, instead)
+		}
+	}
+	return nil
+}
+
+// hasSigned reports whether a generation that is kept has signed databases of all architectures
+// of the settings.
+func (h *Handover) hasSigned(target string, number int) (bool, error) {
+	has, err := h.Generations.Architectures(target, number)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil || len(without(h.Architectures, has)) > 0 {
+		return false, err
+	}
+	return h.Generations.HasSignedDatabases(target, number)
 }
 
 // newlyBroken lists what would not work with another generation of a target that works with

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"buildbtw"
@@ -19,11 +21,11 @@ import (
 // acceptedKeys returns the public keys that a target accepts, read anew from their file, so
 // that a change of keys needs no restart; nil: packages of this target are not signed.
 func (h *Handover) acceptedKeys(target string) (*keyring.Keyring, error) {
-	i := slices.IndexFunc(h.Targets, func(t buildbtw.Target) bool { return t.Name == target })
-	if i < 0 || h.Targets[i].Keys == "" {
+	t := h.target(target)
+	if t.Keys == "" {
 		return nil, nil
 	}
-	keys, err := keyring.Load(h.Targets[i].Keys)
+	keys, err := keyring.Load(t.Keys)
 	if err != nil {
 		return nil, buildbtw.Unavailable("target %s: %w", target, err)
 	}
@@ -33,7 +35,7 @@ func (h *Handover) acceptedKeys(target string) (*keyring.Keyring, error) {
 // Signs reports whether the packages of a target need signatures. Without a Handover
 // nothing is released.
 func (h *Handover) Signs(target string) bool {
-	return h != nil && slices.ContainsFunc(h.Targets, func(t buildbtw.Target) bool { return t.Name == target && t.Keys != "" })
+	return h != nil && h.target(target).Keys != ""
 }
 
 // signatures returns the signatures of the packages of a release, by the SHA-256 of their
@@ -52,6 +54,91 @@ func (h *Handover) signatures(ctx context.Context, r store.ReleaseRow, add []pac
 		return nil, false, err
 	}
 	return nil, true, h.Store.WaitForSignatures(ctx, r.ID, list)
+}
+
+// target returns a target of the settings; a zero one when there is none of that name.
+func (h *Handover) target(name string) buildbtw.Target {
+	i := slices.IndexFunc(h.Targets, func(t buildbtw.Target) bool { return t.Name == name })
+	if i < 0 {
+		return buildbtw.Target{}
+	}
+	return h.Targets[i]
+}
+
+// SignsDatabases reports whether the databases of a target need signatures. Without a Handover
+// nothing is released.
+func (h *Handover) SignsDatabases(target string) bool {
+	return h != nil && h.target(target).SignedDatabases
+}
+
+// ShowsSignedDatabases reports whether a target whose databases need signatures shows such
+// ones: not before its first release.
+func (h *Handover) ShowsSignedDatabases(t store.TargetRow) (bool, error) {
+	if !h.SignsDatabases(t.Name) || t.Generation == 0 {
+		return false, nil
+	}
+	return h.Generations.HasSignedDatabases(t.Name, t.Generation)
+}
+
+// signDatabases adds to a generation, which is about to be written for a release, the
+// signatures of its databases by keys that are valid now. When some lack one, the release waits
+// for signatures from now on: of these databases, and of those of the givers after what the
+// release takes from them has left. All these targets are locked.
+func (h *Handover) signDatabases(ctx context.Context, r store.ReleaseRow, givers []string, n *pacmanrepo.NextGeneration) (waits bool, err error) {
+	if !h.SignsDatabases(r.Target) {
+		return false, nil
+	}
+	n.SignedDatabases = true
+	files, err := h.Generations.Databases(ctx, *n)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range givers {
+		if !h.SignsDatabases(name) {
+			continue
+		}
+		more, err := h.leavingDatabases(ctx, name, *n)
+		if err != nil {
+			return false, err
+		}
+		files = append(files, more...)
+	}
+	signed, err := h.signaturesOf(ctx, r.Target, files)
+	if err != nil {
+		return false, err
+	}
+	n.Signatures = maps.Clone(n.Signatures)
+	if n.Signatures == nil {
+		n.Signatures = map[string][]byte{}
+	}
+	maps.Copy(n.Signatures, signed)
+	if !slices.ContainsFunc(files, func(f buildbtw.SigningFile) bool { return signed[f.SHA256] == nil }) {
+		return false, nil
+	}
+	slices.SortFunc(files, func(a, b buildbtw.SigningFile) int { return strings.Compare(a.Name, b.Name) })
+	return true, h.Store.WaitForSignatures(ctx, r.ID, files)
+}
+
+// signaturesOf returns the signatures of files by keys of a target that are valid now, by
+// SHA-256.
+func (h *Handover) signaturesOf(ctx context.Context, target string, files []buildbtw.SigningFile) (map[string][]byte, error) {
+	keys, err := h.acceptedKeys(target)
+	if err != nil || keys == nil {
+		return nil, err
+	}
+	digests := make([]string, len(files))
+	for i, f := range files {
+		digests[i] = f.SHA256
+	}
+	have, err := h.Store.Signatures(ctx, digests, keys.Valid(h.Now()))
+	if err != nil {
+		return nil, err
+	}
+	signed := make(map[string][]byte, len(have))
+	for sha256, s := range have {
+		signed[sha256] = s.Packet
+	}
+	return signed, nil
 }
 
 // SigningList returns what a signer signs of a release: the list of its files. The error is
@@ -83,7 +170,18 @@ func (h *Handover) Waiting(ctx context.Context, r store.ReleaseRow) (store.Signi
 	if err != nil || keys == nil {
 		return store.SigningProgress{}, err
 	}
-	return h.Store.SigningProgress(ctx, r.ID, keys.Valid(h.Now()))
+	p, err := h.Store.SigningProgress(ctx, r.ID, keys.Valid(h.Now()))
+	if err != nil || !h.SignsDatabases(r.Target) {
+		return p, err
+	}
+	files, err := h.Store.SigningFiles(ctx, r.ID)
+	p.Databases = len(files) > 0 && !isDatabase(files[0].Name)
+	return p, err
+}
+
+func isDatabase(name string) bool {
+	_, ok := signing.ParseDatabaseName(name)
+	return ok
 }
 
 // AddSignatures verifies signatures of a release's files, and stores them when all are valid;
@@ -103,15 +201,24 @@ func (h *Handover) AddSignatures(ctx context.Context, actor string, id int64, si
 	if r.State != buildbtw.ReleaseSigning {
 		return h.sentAgain(ctx, r, keys, signatures)
 	}
+	if len(signatures) == 0 {
+		return h.Waiting(ctx, r)
+	}
 	verified, err := h.verify(ctx, r, keys, signatures)
 	if err != nil {
+		// Those of its packages may be sent again while it waits for those of its databases.
+		if p, again := h.sentAgain(ctx, r, keys, signatures); again == nil {
+			return p, nil
+		}
 		return store.SigningProgress{}, err
 	}
 	valid := keys.Valid(h.Now())
 	if err := h.Store.AddSignatures(ctx, actor, id, verified, valid); err != nil {
 		return store.SigningProgress{}, err
 	}
-	return h.Store.SigningProgress(ctx, id, valid)
+	p, err := h.Store.SigningProgress(ctx, id, valid)
+	p.Databases = !isDatabase(signatures[0].Name) && h.SignsDatabases(r.Target)
+	return p, err
 }
 
 // sentAgain accepts signatures that are stored already: a client whose answer was lost sends
@@ -126,11 +233,11 @@ func (h *Handover) sentAgain(ctx context.Context, r store.ReleaseRow, keys *keyr
 		return store.SigningProgress{}, err
 	}
 	for _, s := range signatures {
-		if !bytes.Equal(stored[s.SHA256].Packet, s.Packet) {
+		if len(s.Packet) == 0 || !bytes.Equal(stored[s.SHA256].Packet, s.Packet) {
 			return store.SigningProgress{}, buildbtw.Conflict("release %d is %s; it needs no signatures", r.ID, r.State.Words())
 		}
 	}
-	return store.SigningProgress{Files: r.Packages, Signed: r.Packages}, nil
+	return store.SigningProgress{Files: r.Packages, Signed: r.Packages, Databases: !r.State.Over() && h.SignsDatabases(r.Target)}, nil
 }
 
 // verify returns the signatures with the keys that made them; Invalid when one is not of a

@@ -76,7 +76,12 @@ func (s *signed) wants(id int64, state buildbtw.ReleaseState) {
 
 func (s *signed) content(file string) string {
 	s.t.Helper()
-	f, err := s.Generations.OpenFile("stable", "x86_64", file)
+	return s.contentOf("stable", file)
+}
+
+func (s *signed) contentOf(target, file string) string {
+	s.t.Helper()
+	f, err := s.Generations.OpenFile(target, "x86_64", file)
 	s.must(err)
 	defer f.Close()
 	text, err := io.ReadAll(f)

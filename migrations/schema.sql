@@ -151,7 +151,7 @@ CREATE TABLE events (
     buildspace_id INTEGER REFERENCES buildspaces (id) ON DELETE CASCADE,
     iteration_id  INTEGER REFERENCES iterations (id) ON DELETE CASCADE,
     build_id      INTEGER REFERENCES builds (id) ON DELETE CASCADE,
-    kind          TEXT NOT NULL CHECK (kind IN ('build', 'iteration', 'buildspace', 'worker')),
+    kind          TEXT NOT NULL CHECK (kind IN ('build', 'iteration', 'release', 'buildspace', 'worker')),
     from_status   TEXT NOT NULL DEFAULT '',
     to_status     TEXT NOT NULL DEFAULT '',
     cause         TEXT NOT NULL DEFAULT '',

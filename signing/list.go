@@ -43,7 +43,8 @@ const (
 
 var sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// List is what a signer is asked to sign: all files of a release, with what the release was
+// List is what a signer is asked to sign: all packages of a release, or when these are signed
+// and its target's databases need signatures those as they will be, with what the release was
 // computed against.
 type List struct {
 	Format     int    `json:"format"`
@@ -65,9 +66,9 @@ func (l List) Source() string {
 	return fmt.Sprintf("%s #%d", l.Buildspace, l.Iteration)
 }
 
-// File is a package file of a release.
+// File is a package file of a release, or a database that lists its packages.
 type File struct {
-	Name   string `json:"name"`
+	Name   string `json:"name"` // of a package, or DatabaseName
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
 	State  []byte `json:"sha512_state"` // see State
@@ -229,9 +230,37 @@ func (l List) Validate() error {
 	return nil
 }
 
+// DatabaseName names a database of an architecture in a list: "x86_64/stable.db.tar.zst".
+func DatabaseName(architecture, archive string) string { return architecture + "/" + archive }
+
+var databaseName = regexp.MustCompile(`^[a-z0-9_]+/([^/]+)\.(?:db|files)\.tar\.zst$`)
+
+// ParseDatabaseName returns the target of whose repository a file of a list is a database;
+// false when it is none.
+func ParseDatabaseName(name string) (target string, ok bool) {
+	parts := databaseName.FindStringSubmatch(name)
+	if parts == nil || buildbtw.CheckTargetName(parts[1]) != nil {
+		return "", false
+	}
+	return parts[1], true
+}
+
+// Databases returns how many of the files are databases.
+func (l List) Databases() int {
+	n := 0
+	for _, f := range l.Files {
+		if _, ok := ParseDatabaseName(f.Name); ok {
+			n++
+		}
+	}
+	return n
+}
+
 func (f File) validate() error {
-	if _, _, _, err := alpm.ParseFilename(f.Name); err != nil {
-		return err
+	if _, ok := ParseDatabaseName(f.Name); !ok {
+		if _, _, _, err := alpm.ParseFilename(f.Name); err != nil {
+			return err
+		}
 	}
 	if !sha256Hex.MatchString(f.SHA256) {
 		return errors.New("it has no SHA-256 digest")

@@ -14,6 +14,7 @@ import (
 // Policy is what a signer signs.
 type Policy struct {
 	Targets     []string // by name
+	Databases   []string // targets whose databases it signs, by name
 	Buildspaces []string // names or patterns of path.Match; empty: all
 	PerHour     int      // files that are signed in an hour; 0: none
 }
@@ -58,22 +59,30 @@ func (h *History) Add(r Record) error {
 	}
 	release := signedRelease{r.Target, r.Release}
 	if h.releases[release] == nil {
-		h.releases[release] = map[string]bool{}
 		for _, s := range r.Signatures {
+			if _, ok := ParseDatabaseName(s.Name); ok {
+				continue // they are others when the target has changed meanwhile
+			}
+			if h.releases[release] == nil {
+				h.releases[release] = map[string]bool{}
+			}
 			h.releases[release][s.SHA256] = true
 		}
 	}
 	fresh := 0
 	for _, s := range r.Signatures {
-		name, version, arch, err := alpm.ParseFilename(s.Name)
-		if err != nil {
-			return err
-		}
 		if file := (signedFile{r.Key, s.SHA256}); h.signed[file].Packet == nil {
 			h.signed[file] = s
 			fresh++
 		}
 		h.files[s.SHA256] = true
+		if _, ok := ParseDatabaseName(s.Name); ok {
+			continue
+		}
+		name, version, arch, err := alpm.ParseFilename(s.Name)
+		if err != nil {
+			return err
+		}
 		if p := (signedPackage{r.Target, name, arch}); h.versions[p] == "" || alpm.Vercmp(version, h.versions[p]) > 0 {
 			h.versions[p] = version
 		}
@@ -107,12 +116,18 @@ func (p Policy) Check(l List, h *History, key string, now time.Time) error {
 	}
 	if signed := h.releases[signedRelease{l.Target, l.Release}]; signed != nil {
 		for _, f := range l.Files {
-			if !signed[f.SHA256] {
+			if _, ok := ParseDatabaseName(f.Name); !ok && !signed[f.SHA256] {
 				return fmt.Errorf("release %d of %s was signed before, without %s as it is now; a release never grows: make a new one", l.Release, l.Target, f.Name)
 			}
 		}
 	}
 	for _, f := range l.Files {
+		if target, ok := ParseDatabaseName(f.Name); ok {
+			if !slices.Contains(p.Databases, target) {
+				return fmt.Errorf("this signer does not sign the databases of the target %s; --databases %s allows it", target, target)
+			}
+			continue
+		}
 		if err := h.checkVersion(l.Target, f); err != nil {
 			return err
 		}
@@ -169,6 +184,11 @@ func (p Policy) checkRate(files int, h *History, now time.Time) error {
 func (p Policy) Validate() error {
 	if len(p.Targets) == 0 {
 		return errors.New("a signer needs at least one target for which it signs")
+	}
+	for _, t := range p.Databases {
+		if !slices.Contains(p.Targets, t) {
+			return fmt.Errorf("it is to sign the databases of %s, but not its packages: add --target %s", t, t)
+		}
 	}
 	for _, pattern := range p.Buildspaces {
 		if _, err := path.Match(pattern, ""); err != nil {

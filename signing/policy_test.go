@@ -31,7 +31,7 @@ func TestThePolicyRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	policy := signing.Policy{Targets: []string{"stable", "testing"}, Buildspaces: []string{"openssl", "kde-*"}, PerHour: 4}
+	policy := signing.Policy{Targets: []string{"stable", "testing"}, Databases: []string{"stable"}, Buildspaces: []string{"openssl", "kde-*"}, PerHour: 4}
 	if err := policy.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +54,8 @@ func TestThePolicyRefuses(t *testing.T) {
 		"a lower version":            {listOf(t, 8, "c"), func(l *signing.List) { l.Files[0] = file(t, "a-1.0-1-x86_64.pkg.tar.zst", "new") }, "a 1.0-1 is older than 1.0-2, which was signed for stable"},
 		"a lower one, other target":  {listOf(t, 8, "c"), func(l *signing.List) { l.Target, l.Files[0] = "testing", file(t, "a-1.0-1-x86_64.pkg.tar.zst", "new") }, ""},
 		"the version, other content": {listOf(t, 8, "c"), func(l *signing.List) { l.Files[0] = file(t, "a-1.0-2-x86_64.pkg.tar.zst", "new") }, "a 1.0-2 was signed for stable with other contents"},
+		"databases of a release":     {listOf(t, 7, "a"), func(l *signing.List) { l.Files[0] = file(t, "x86_64/stable.db.tar.zst", "new") }, ""},
+		"databases of another":       {listOf(t, 7, "a"), func(l *signing.List) { l.Files[0] = file(t, "x86_64/testing.files.tar.zst", "new") }, "does not sign the databases of the target testing; --databases testing allows it"},
 		"as many as go":              {list: listOf(t, 8, "c", "d")},
 		"what was signed is free":    {list: listOf(t, 8, "a", "c", "d")},
 		"one more in the hour":       {list: listOf(t, 8, "c", "d", "e"), want: "try again after 2026-12-01T12:30:00Z"},
@@ -103,9 +105,34 @@ func TestPoliciesThatCannotBe(t *testing.T) {
 		{PerHour: 1},
 		{Targets: []string{"stable"}},
 		{Targets: []string{"stable"}, PerHour: 1, Buildspaces: []string{"["}},
+		{Targets: []string{"stable"}, PerHour: 1, Databases: []string{"testing"}},
 	} {
 		if err := p.Validate(); err == nil {
 			t.Errorf("%+v is a policy", p)
 		}
+	}
+}
+
+// TestDatabasesOfAReleaseMayChange: another release came meanwhile. Its packages may not.
+func TestDatabasesOfAReleaseMayChange(t *testing.T) {
+	t.Parallel()
+	var h signing.History
+	now := time.Now()
+	policy := signing.Policy{Targets: []string{"stable"}, Databases: []string{"stable"}, PerHour: 100}
+	database := func(content string) signing.List {
+		l := listOf(t, 7, "a")
+		l.Files = []signing.File{file(t, "x86_64/stable.db.tar.zst", content)}
+		return l
+	}
+	for _, l := range []signing.List{database("one"), listOf(t, 7, "a"), database("two"), listOf(t, 7, "a")} {
+		if err := policy.Check(l, &h, key, now); err != nil {
+			t.Error(err)
+		}
+		if err := h.Add(record(l, now)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := policy.Check(listOf(t, 7, "a", "b"), &h, key, now); err == nil || !strings.Contains(err.Error(), "without b-1.0-2") {
+		t.Errorf("the release grew: %v", err)
 	}
 }

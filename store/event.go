@@ -48,7 +48,7 @@ func MinorCauses() []buildbtw.Cause {
 // ActivityKinds are the choices of what happened; the first is what people do and how builds
 // end.
 func ActivityKinds() []string {
-	return []string{"matters", "failed", "built", "iterations", "buildspaces", "workers", "all"}
+	return []string{"matters", "failed", "built", "iterations", "releases", "buildspaces", "workers", "all"}
 }
 
 // OfKind returns the filter for a choice of ActivityKinds. The error is Invalid.
@@ -62,6 +62,8 @@ func (f EventFilter) OfKind(kind string) (EventFilter, error) {
 		f.Only = []buildbtw.Cause{buildbtw.CauseFinished, buildbtw.CauseReused}
 	case "iterations":
 		f.Kinds = []buildbtw.EventKind{buildbtw.EventIteration}
+	case "releases":
+		f.Kinds = []buildbtw.EventKind{buildbtw.EventRelease}
 	case "buildspaces":
 		f.Kinds = []buildbtw.EventKind{buildbtw.EventBuildspace}
 	case "workers":

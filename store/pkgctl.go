@@ -84,7 +84,7 @@ func (s *Store) NoteRelease(ctx context.Context, id int64, message string) error
 			return err
 		}
 		return t.record(ctx, buildbtw.Event{
-			Actor: buildbtw.System, BuildspaceID: r.BuildspaceID, IterationID: r.IterationID, Kind: buildbtw.EventIteration,
+			Actor: buildbtw.System, BuildspaceID: r.BuildspaceID, IterationID: r.IterationID, Kind: buildbtw.EventRelease,
 			Message: fmt.Sprintf("Release %d to %s: %s", id, r.Target, cmp.Or(message, "none of its packages are in the repositories (any more).")),
 		})
 	})

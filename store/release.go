@@ -301,5 +301,5 @@ func (t *tx) recordRelease(ctx context.Context, actor string, id int64, state bu
 
 // recordOf writes an event of a release: of its iteration, if it has one.
 func (t *tx) recordOf(ctx context.Context, actor string, r ReleaseRow, cause buildbtw.Cause, words string) error {
-	return t.record(ctx, buildbtw.Event{Actor: actor, BuildspaceID: r.BuildspaceID, IterationID: r.IterationID, Kind: buildbtw.EventIteration, Cause: cause, Message: words})
+	return t.record(ctx, buildbtw.Event{Actor: actor, BuildspaceID: r.BuildspaceID, IterationID: r.IterationID, Kind: buildbtw.EventRelease, Cause: cause, Message: words})
 }

@@ -13,6 +13,10 @@ import (
 type SigningProgress struct {
 	Files  int `bun:"files"`
 	Signed int `bun:"signed"` // by keys that are accepted
+
+	// Databases: the files are packages, and with the last signature the databases of the
+	// target need signatures, too.
+	Databases bool `bun:"-"`
 }
 
 // WaitForSignatures makes a release that is being handed over wait until its files have
@@ -90,7 +94,7 @@ func (s *Store) AddSignatures(ctx context.Context, actor string, id int64, signa
 		if err != nil || n == 0 {
 			return err
 		}
-		return t.recordOf(ctx, actor, r, "", fmt.Sprintf("Release %d to %s: its packages are signed.", id, r.Target))
+		return t.recordOf(ctx, actor, r, "", fmt.Sprintf("Release %d to %s: all that waited for signatures is signed.", id, r.Target))
 	})
 	if err != nil {
 		return fmt.Errorf("store signatures of release %d: %w", id, err)

@@ -37,7 +37,7 @@ type ActivityKind struct{ Kind, Label string }
 // ActivityKinds are the choices that there are.
 func ActivityKinds() []ActivityKind {
 	return []ActivityKind{
-		{"", "What matters"}, {"failed", "Failures"}, {"built", "Built"}, {"iterations", "Iterations"}, {"buildspaces", "Buildspaces"},
+		{"", "What matters"}, {"failed", "Failures"}, {"built", "Built"}, {"iterations", "Iterations"}, {"releases", "Releases"}, {"buildspaces", "Buildspaces"},
 		{"workers", "Workers"}, {"all", "Every change"},
 	}
 }

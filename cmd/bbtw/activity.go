@@ -51,7 +51,7 @@ goes on as they happen.`,
 		},
 	}
 	cli.ShortNumber(cmd.Flags(), &f.Limit, "number", "n", 50, 1, 500, "how many events")
-	cli.Word(cmd.Flags(), &f.Kind, "kind", "", "what happened: matters for what people do and how builds end, failed, built, iterations, buildspaces or workers (default: all)", "matters", "failed", "built", "iterations", "buildspaces", "workers", "all")
+	cli.Word(cmd.Flags(), &f.Kind, "kind", "", "what happened: matters for what people do and how builds end, failed, built, iterations, releases, buildspaces or workers (default: all)", "matters", "failed", "built", "iterations", "releases", "buildspaces", "workers", "all")
 	cmd.Flags().StringVar(&f.Actor, "by", "", "only what this person or worker did")
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on as events happen; with --json one document after the other")
 	l.register(cmd.Flags())

@@ -9,10 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"buildbtw"
+	"buildbtw/api"
 	"buildbtw/cmd/internal/cli"
 	"buildbtw/internal/atomicfile"
 	"buildbtw/signing"
@@ -33,7 +35,8 @@ func (a *app) releaseSignCommand() *cobra.Command {
 		Long: `Fetches the list of the files of a release that waits for signatures, has your
 gpg-agent sign them, and sends the signatures. The packages themselves are not
 needed. The server accepts signatures by the keys of the release's target; with the
-last one it hands the release over.
+last one it hands the release over. Of a target with databases=signed the server then
+makes the databases, and their signatures follow: the command waits for that.
 
 With --list the list is read from a file (- is standard input) and the signatures
 are written into a directory as NAME.sig, without a server.`,
@@ -65,20 +68,61 @@ func (a *app) signRelease(ctx context.Context, id string, f signFlags) error {
 	if err != nil {
 		return err
 	}
-	l, err := c.SigningList(ctx, id)
-	if err != nil {
-		return err
+	for range maxRounds {
+		l, err := c.SigningList(ctx, id)
+		if err != nil {
+			return err
+		}
+		signatures, err := a.sign(ctx, l, f)
+		if err != nil {
+			return err
+		}
+		p, err := c.PutSignatures(ctx, id, signatures)
+		if err != nil {
+			return err
+		}
+		databases := l.Databases() > 0
+		if !p.Databases && !databases {
+			return a.tell(p, "release %s: %d of %d files are signed\n", id, p.Signed, p.Files)
+		}
+		if !a.json {
+			fmt.Fprintf(a.out, "release %s: %d of %d files are signed\n", id, p.Signed, p.Files)
+		}
+		r, err := a.awaitSigned(ctx, c, id)
+		if err != nil {
+			return err
+		}
+		if r.State != "signing" {
+			if databases {
+				return a.tell(p, "release %s is %s\n", id, r.State)
+			}
+			return fmt.Errorf("release %s is %s: %s", id, r.State, plain(r.Message))
+		}
+		f.yes = true // who has said so of the release means its databases, too
 	}
-	signatures, err := a.sign(ctx, l, f)
-	if err != nil {
-		return err
-	}
-	p, err := c.PutSignatures(ctx, id, signatures)
-	if err != nil {
-		return err
-	}
-	return a.tell(p, "release %s: %d of %d files are signed\n", id, p.Signed, p.Files)
+	return buildbtw.Unavailable("release %s needs signatures of other databases each time; run the command again", id)
 }
+
+// maxRounds bounds how often the signatures of one release are made anew, because something else
+// was released meanwhile.
+const maxRounds = 5
+
+// awaitSigned waits until a release whose files are signed needs other signatures, or none.
+func (a *app) awaitSigned(ctx context.Context, c *api.Client, id string) (api.StoredRelease, error) {
+	ctx, cancel := context.WithTimeout(ctx, handOverTime)
+	defer cancel()
+	r, err := c.StoredRelease(ctx, id)
+	if err == nil {
+		r, err = awaitRelease(ctx, c, r)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return r, buildbtw.Unavailable("release %s is still %s; look at its page, and run the command again when it waits for signatures", id, r.State)
+	}
+	return r, err
+}
+
+// handOverTime bounds the wait for a hand-over, before which the base repositories are read.
+const handOverTime = 10 * time.Minute
 
 // signFile signs a list without a server.
 func (a *app) signFile(ctx context.Context, in io.Reader, f signFlags) error {
@@ -102,7 +146,11 @@ func (a *app) signFile(ctx context.Context, in io.Reader, f signFlags) error {
 		return err
 	}
 	for _, s := range signatures {
-		if err := atomicfile.WriteBytes(filepath.Join(f.out, s.Name+".sig"), 0o644, s.Packet); err != nil {
+		path := filepath.Join(f.out, filepath.FromSlash(s.Name)+".sig") // of a database below its architecture
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := atomicfile.WriteBytes(path, 0o644, s.Packet); err != nil {
 			return err
 		}
 	}

@@ -64,7 +64,7 @@ func (s *settings) check(ctx context.Context, out io.Writer) error {
 
 // check returns an error unless the log can be read and lines can be appended.
 func (l log) check() error {
-	if _, err := l.read(); err != nil {
+	if _, err := l.read(&past{}); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)

@@ -25,29 +25,59 @@ type entry struct {
 	Torn    bool   `json:"torn,omitempty"`    // the line before is not whole: the program ended while it was written
 }
 
-// read returns what was signed according to the log. A damaged log is an error: nothing is
-// signed without knowing what was.
-func (l log) read() (*signing.History, error) {
-	h := &signing.History{}
+// past is what a process has read of a log. The zero value has read nothing.
+type past struct {
+	history *signing.History
+	file    os.FileInfo // nil: nothing is known
+	offset  int64       // behind the last line that was read, bytes
+	lines   int
+}
+
+// read returns what was signed according to the log. Of a log that has only grown since the
+// last call it reads what was appended. A damaged log is an error: nothing is signed without
+// knowing what was.
+func (l log) read(p *past) (*signing.History, error) {
 	f, err := os.Open(l.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return h, nil
+		*p = past{}
+		return &signing.History{}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the log: %w", err)
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("read the log: %w", err)
+	}
+	if p.file == nil || !os.SameFile(p.file, info) || info.Size() < p.offset {
+		*p = past{history: &signing.History{}, file: info}
+	}
+	if err := p.readOn(l.path, f); err != nil {
+		*p = past{} // the next call begins anew
+		return nil, err
+	}
+	return p.history, nil
+}
+
+// readOn reads the lines of a log that were not read yet.
+func (p *past) readOn(path string, f io.ReadSeeker) error {
+	if _, err := f.Seek(p.offset, io.SeekStart); err != nil {
+		return fmt.Errorf("read the log: %w", err)
+	}
 	in := bufio.NewReaderSize(f, 1<<20)
 	var damaged error // in the line before
-	for number := 1; ; number++ {
+	for {
 		line, err := in.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
 			// A line without an end was never whole, and its signatures were given to nobody.
-			return h, damaged
+			return damaged
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the log: %w", err)
+			return fmt.Errorf("read the log: %w", err)
 		}
+		p.offset += int64(len(line))
+		p.lines++
 		var e entry
 		err = json.Unmarshal(line, &e)
 		if err == nil && e.Torn {
@@ -55,13 +85,13 @@ func (l log) read() (*signing.History, error) {
 			continue
 		}
 		if damaged != nil {
-			return nil, damaged
+			return damaged
 		}
 		if err == nil && e.Refused == "" {
-			err = h.Add(e.Record)
+			err = p.history.Add(e.Record)
 		}
 		if err != nil {
-			damaged = fmt.Errorf("line %d of %s is damaged, so that it is not known what was signed: %w", number, l.path, err)
+			damaged = fmt.Errorf("line %d of %s is damaged, so that it is not known what was signed: %w", p.lines, path, err)
 		}
 	}
 }

@@ -22,6 +22,7 @@ type settings struct {
 
 func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringSliceVar(&s.policy.Targets, "target", nil, "a target for whose releases it signs; several are allowed")
+	f.StringSliceVar(&s.policy.Databases, "databases", nil, "one of the targets whose databases it signs, too; several are allowed")
 	f.StringSliceVar(&s.policy.Buildspaces, "buildspace", nil, "a buildspace, or a pattern such as kde-*, whose releases it signs (default: all)")
 	cli.Number(f, &s.policy.PerHour, "max-per-hour", 5000, 1, 100_000, "files that it signs in an hour; more are refused")
 	f.StringVar(&s.home, "gnupghome", "", "gpg's directory with the key (default: gpg's own, ~/.gnupg)")

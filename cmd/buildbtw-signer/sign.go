@@ -21,7 +21,8 @@ type signer struct {
 	agent  signing.Signer
 	now    func() time.Time
 
-	mu sync.Mutex
+	mu   sync.Mutex
+	past past // of the log
 }
 
 // Sign implements signing.Signer. What was signed before is answered with the same
@@ -37,7 +38,7 @@ func (s *signer) Sign(ctx context.Context, l signing.List) ([]signing.Signature,
 		return nil, fmt.Errorf("lock the log: %w", err)
 	}
 	defer func() { _ = lock.Release() }() // the kernel frees it at the latest when the process ends
-	history, err := s.log.read()
+	history, err := s.log.read(&s.past)
 	if err != nil {
 		return nil, err
 	}

@@ -182,6 +182,52 @@ func TestALogThatIsNotWhole(t *testing.T) {
 	}
 }
 
+// TestOnlyWhatIsNewInTheLogIsRead: a process reads each line once, and all of another log.
+func TestOnlyWhatIsNewInTheLogIsRead(t *testing.T) {
+	t.Parallel()
+	s, _ := newSigner(t)
+	list := listOf(t, 7, "a-1.0-1")
+	first, err := s.Sign(t.Context(), list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Sign(t.Context(), list); err != nil { // it has read the first line
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(s.log.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(s.log.path, os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteAt([]byte("nonsense"), 0)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.Sign(t.Context(), list); err != nil || !bytes.Equal(again[0].Packet, first[0].Packet) {
+		t.Errorf("it read the first line again: %v", err)
+	}
+	fresh := &signer{policy: s.policy, log: s.log, key: s.key, agent: s.agent, now: s.now}
+	if _, err := fresh.Sign(t.Context(), list); err == nil || !strings.Contains(err.Error(), "line 1 of "+s.log.path+" is damaged") {
+		t.Errorf("another process: %v", err)
+	}
+	// The log comes back from a backup.
+	if err := errors.Join(os.WriteFile(s.log.path+".backup", whole, 0o600), os.Rename(s.log.path+".backup", s.log.path)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Sign(t.Context(), listOf(t, 7, "b-1.0-1")); err == nil || !strings.Contains(err.Error(), "release 7 of stable was signed before") {
+		t.Errorf("with another log: %v", err)
+	}
+	if err := os.Truncate(s.log.path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Sign(t.Context(), listOf(t, 7, "b-1.0-1")); err != nil {
+		t.Errorf("with an empty log: %v", err)
+	}
+}
+
 func TestTwoSignersOfOneLog(t *testing.T) {
 	t.Parallel()
 	s, _ := newSigner(t)

@@ -80,6 +80,8 @@ func iterationStories(s, reader views.Shell) []story {
 	reader.Nav, reader.Crumbs = s.Nav, views.IterationCrumbs("openssl-3.6", 3)
 	about := s
 	about.Nav, about.Crumbs, about.Mood = views.NavNone, nil, views.MoodNone
+	targets := about
+	targets.Nav, targets.Crumbs = views.NavTargets, views.TargetCrumbs("stable")
 	told := s
 	told.Word = views.Word{
 		Text: "openssl-3.6 is stopped: nothing of it is built, and pushes start no new iteration.",
@@ -115,10 +117,10 @@ func iterationStories(s, reader views.Shell) []story {
 		{"/release/waiting", page(s, views.StoredReleaseContent(waitingRelease()))},
 		{"/release/failed", page(s, views.StoredReleaseContent(storedRelease(buildbtw.ReleaseFailed)))},
 		{"/release/asks", page(s, views.StoredReleaseContent(releaseThatAsks()))},
-		{"/targets", page(s, views.TargetsContent(targetLines(), refusedBases(), true))},
-		{"/targets/testing/release", page(s, views.ReleaseContent(movePage()))},
-		{"/targets/extra-testing", page(s, views.TargetContent(distributionTarget()))},
-		{"/targets/stable", page(s, views.TargetContent(target()))},
+		{"/targets", page(targets, views.TargetsContent(targetLines(), refusedBases(), true))},
+		{"/targets/testing/release", page(targets, views.ReleaseContent(movePage()))},
+		{"/targets/extra-testing", page(targets, views.TargetContent(distributionTarget()))},
+		{"/targets/stable", page(targets, views.TargetContent(target()))},
 		{"/compare/all", page(s, views.CompareContent(comparePage()))},
 		{"/compare/list", page(s, views.CompareContent(compareListPage()))},
 		{"/compare/same", page(s, views.CompareContent(views.Compare{A: "openssl-3.6#3", B: "openssl-3.6#4", Asked: true, Buildspace: "openssl-3.6", Number: 4, Same: 6885}))},

@@ -192,7 +192,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 
 // registerRelease adds the flags about what is released.
 func (f *serveFlags) registerRelease(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&f.targets, "target", []string{buildbtw.DefaultTarget}, "where packages are released to, as NAME[=served|directory:PATH|pkgctl:HOST][,after=OTHER][,check=KIND:MODE][,sign=required,keys=FILE]; served under /repo/target/NAME; of pkgctl, for a distribution with dbscripts, also [,suffix=testing|staging][,new=REPOSITORY][,packagers=DOMAIN+…] (repeatable)")
+	flags.StringArrayVar(&f.targets, "target", []string{buildbtw.DefaultTarget}, "where packages are released to, as NAME[=served|directory:PATH|pkgctl:HOST][,after=OTHER][,check=KIND:MODE][,sign=required,keys=FILE[,databases=signed]]; served under /repo/target/NAME; of pkgctl, for a distribution with dbscripts, also [,suffix=testing|staging][,new=REPOSITORY][,packagers=DOMAIN+…] (repeatable)")
 	flags.StringArrayVar(&f.checks, "check", nil, "KIND=blocking, KIND=shown or KIND=off: what a finding about built packages means, where --target does not say it for its own; kinds are in docs/release.md (repeatable; default: empty=blocking, all others shown)")
 	flags.StringVar(&f.signer, "signer", "", "who is asked to sign what targets with sign=required get: unix:SOCKET of buildbtw-signer, ssh:HOST, or command:PROGRAM (default: packagers do, with 'bbtw release sign')")
 }

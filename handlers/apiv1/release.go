@@ -174,7 +174,7 @@ func (a *API) sendRelease(c *fiber.Ctx, r store.ReleaseRow) error {
 		if err != nil {
 			return err
 		}
-		wire.Signing = &api.SigningProgress{Files: p.Files, Signed: p.Signed}
+		wire.Signing = &api.SigningProgress{Files: p.Files, Signed: p.Signed, Databases: p.Databases}
 	}
 	if r.State == buildbtw.ReleaseWaiting {
 		p, err := a.Handover.InRepositories(c.UserContext(), r.ID)

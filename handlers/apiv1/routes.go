@@ -424,7 +424,7 @@ func (a *API) machineRoutes() []route {
 			method: "GET", path: "/events", summary: "The history, oldest first; as Server-Sent Events when these are accepted",
 			may: buildbtw.User.MayRead, handler: a.events, answer: api.Page[api.Event]{}, query: []parameter{
 				{"buildspace", "of this buildspace"},
-				{"kind", "matters (what people do and how builds end), failed, built, iterations, buildspaces, workers or all; all when absent"},
+				{"kind", "matters (what people do and how builds end), failed, built, iterations, releases, buildspaces, workers or all; all when absent"},
 				{"actor", "by this person or worker"},
 				{"build", "of the build with this id"},
 				{"since", "only after the event with this id"},

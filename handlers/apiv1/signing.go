@@ -41,5 +41,5 @@ func (a *API) putSignatures(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return send(c, api.SigningProgress{Files: p.Files, Signed: p.Signed})
+	return send(c, api.SigningProgress{Files: p.Files, Signed: p.Signed, Databases: p.Databases})
 }

@@ -24,17 +24,18 @@ func (a *API) targets(c *fiber.Ctx) error {
 }
 
 func (a *API) wireTarget(t store.TargetRow) api.Target {
-	conf := pacmanrepo.PacmanConf
-	if a.Handover.Signs(t.Name) {
-		conf = pacmanrepo.SignedPacmanConf
-	}
 	wire := api.Target{
 		Name: t.Name, Kind: string(t.Kind), After: t.After, Generation: t.Generation, Packages: t.Packages, Since: t.Since, URL: a.page("targets", t.Name),
 	}
 	if t.Kind == buildbtw.TargetPkgctl {
 		wire.Host = a.Handover.Host(t.Name)
 	} else {
-		wire.PacmanConf = conf(t.Name, a.Settings.ServerURL, pacmanrepo.OfTarget(t.Name))
+		wire.PacmanConf = pacmanrepo.PacmanConf(t.Name, a.Settings.ServerURL, pacmanrepo.OfTarget(t.Name))
+	}
+	if t.Kind != buildbtw.TargetPkgctl && a.Handover.Signs(t.Name) {
+		// A generation that cannot be read counts as one without signatures.
+		signed, _ := a.Handover.ShowsSignedDatabases(t)
+		wire.PacmanConf = pacmanrepo.SignedPacmanConf(t.Name, a.Settings.ServerURL, pacmanrepo.OfTarget(t.Name), signed)
 	}
 	return wire
 }

@@ -138,9 +138,10 @@ func (d *Directory) Switch(ctx context.Context, number int) error {
 			if err != nil {
 				return err
 			}
-			hidden := filepath.Join(dir, ".tmp."+archiveName(d.target, kind))
-			if err := writeDatabase(d.disk, hidden, d.generations.copyOf(from), info.ModTime()); err != nil {
-				return err
+			for _, name := range d.disk.withSignature(generation, archiveName(d.target, kind)) {
+				if err := writeDatabase(d.disk, filepath.Join(dir, ".tmp."+name), d.generations.copyOf(filepath.Join(generation, name)), info.ModTime()); err != nil {
+					return err
+				}
 			}
 		}
 		for _, path := range late {
@@ -149,11 +150,22 @@ func (d *Directory) Switch(ctx context.Context, number int) error {
 			}
 		}
 		for _, kind := range kinds() {
-			if err := d.disk.rename(filepath.Join(dir, ".tmp."+archiveName(d.target, kind)), d.archive(arch, kind)); err != nil {
-				return err
+			names := d.disk.withSignature(generation, archiveName(d.target, kind))
+			if len(names) == 1 { // nobody signed it: the signature of an older one would be refused
+				for _, name := range []string{archiveName(d.target, kind), d.target + "." + kind} {
+					if err := d.disk.remove(filepath.Join(dir, name+signatureSuffix)); err != nil {
+						return err
+					}
+				}
 			}
-			if err := d.disk.symlink(archiveName(d.target, kind), filepath.Join(dir, d.target+"."+kind)); err != nil {
-				return err
+			for _, name := range names {
+				if err := d.disk.rename(filepath.Join(dir, ".tmp."+name), filepath.Join(dir, name)); err != nil {
+					return err
+				}
+				suffix := strings.TrimPrefix(name, archiveName(d.target, kind))
+				if err := d.disk.symlink(name, filepath.Join(dir, d.target+"."+kind+suffix)); err != nil {
+					return err
+				}
 			}
 		}
 		for _, path := range late {

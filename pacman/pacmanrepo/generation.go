@@ -59,8 +59,12 @@ type NextGeneration struct {
 	Drop          []string  // pkgnames that leave, unless they are among Add
 
 	// Signatures are detached OpenPGP signatures by the SHA-256 of their files. With any,
-	// each file of Add needs one.
+	// each file of Add needs one. Those of databases are among them.
 	Signatures map[string][]byte
+
+	// SignedDatabases refuses databases without a signature: one of Signatures, or for a
+	// database that is copied that of the one before.
+	SignedDatabases bool
 }
 
 // GenerationSummary describes what is in a generation.
@@ -112,13 +116,7 @@ func (g *Generations) Write(ctx context.Context, n NextGeneration) (GenerationSu
 	}
 	var lines []string
 	for _, arch := range n.Architectures {
-		var added []item
-		for i, a := range n.Add {
-			if slices.Contains(a.Architectures, arch) {
-				added = append(added, items[i]...)
-			}
-		}
-		d, err := g.writeArchitecture(ctx, n, hidden, arch, added, modified)
+		d, err := g.writeArchitecture(ctx, n, hidden, arch, n.of(arch, items), modified)
 		if err != nil {
 			return s, fmt.Errorf("write generation %d of target %s for %s: %w", n.Number, n.Target, arch, err)
 		}
@@ -138,6 +136,16 @@ func (g *Generations) Write(ctx context.Context, n NextGeneration) (GenerationSu
 		return s, err
 	}
 	return s, g.disk.syncDir(g.targetDir(n.Target))
+}
+
+// of returns those of the items of Add that go to an architecture.
+func (n NextGeneration) of(architecture string, items [][]item) (added []item) {
+	for i, a := range n.Add {
+		if slices.Contains(a.Architectures, architecture) {
+			added = append(added, items[i]...)
+		}
+	}
+	return added
 }
 
 // adoptedItems finds the packages of each build, in repositories or in generations of
@@ -263,26 +271,17 @@ func (g *Generations) writeArchitecture(ctx context.Context, n NextGeneration, i
 	if err := g.disk.mkdirAll(dir); err != nil {
 		return nil, err
 	}
-	before, err := g.read(id, n.From)
+	c, err := g.changed(n, id, added)
 	if err != nil {
 		return nil, err
 	}
-	if added, err = n.sign(added); err != nil {
-		return nil, err
-	}
-	next := before.replaced(id, added)
-	for _, name := range n.Drop {
-		if e := next.entries[name]; e != nil && before != nil && before.entries[name] == e {
-			delete(next.entries, name)
-		}
-	}
+	next := c.next
 	paths := map[string]string{}
 	for _, i := range added {
 		paths[i.entry.name] = i.path
 	}
-	beforeDir := archDirOf(g.generationDir(n.Target, n.From), arch)
 	for _, e := range next.sorted() {
-		from := cmp.Or(paths[e.name], filepath.Join(beforeDir, e.filename))
+		from := cmp.Or(paths[e.name], filepath.Join(c.beforeDir, e.filename))
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -307,19 +306,61 @@ func (g *Generations) writeArchitecture(ctx context.Context, n NextGeneration, i
 		return nil, err
 	}
 	for which, kind := range kinds() {
-		path := filepath.Join(dir, archiveName(id.DB, kind))
-		write := next.archive(g.repos.packer, which)
-		if before != nil && len(added) == 0 && len(next.entries) == len(before.entries) {
-			write = g.copyOf(filepath.Join(beforeDir, archiveName(id.DB, kind)))
-		}
-		if err := writeDatabase(g.disk, path, write, modified); err != nil {
+		path, digest := filepath.Join(dir, archiveName(id.DB, kind)), sha256.New()
+		write := g.archive(c, which)
+		if err := writeDatabase(g.disk, path, func(w io.Writer) error { return write(io.MultiWriter(w, digest)) }, modified); err != nil {
 			return nil, err
 		}
-		if err := g.disk.symlink(archiveName(id.DB, kind), filepath.Join(dir, id.DB+"."+kind)); err != nil {
+		if err := g.signDatabase(n, c, path, hex.EncodeToString(digest.Sum(nil)), modified); err != nil {
 			return nil, err
+		}
+		for _, suffix := range []string{"", signatureSuffix} {
+			if _, err := g.disk.stat(path + suffix); errors.Is(err, fs.ErrNotExist) {
+				continue // nobody signed it
+			}
+			if err := g.disk.symlink(archiveName(id.DB, kind)+suffix, filepath.Join(dir, id.DB+"."+kind+suffix)); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return next, g.disk.syncDir(dir)
+}
+
+// changedArchitecture is the databases of one architecture before and after a generation.
+type changedArchitecture struct {
+	before    *database // nil: there is none
+	next      *database
+	beforeDir string
+	copied    bool // before and next list the same
+}
+
+// changed returns how a generation changes the databases of an architecture.
+func (g *Generations) changed(n NextGeneration, id ID, added []item) (c changedArchitecture, err error) {
+	c.beforeDir = archDirOf(g.generationDir(n.Target, n.From), id.Architecture)
+	if c.before, err = g.read(id, n.From); err != nil {
+		return c, err
+	}
+	signed, err := n.sign(added)
+	if err != nil {
+		return c, err
+	}
+	c.next = c.before.replaced(id, signed)
+	for _, name := range n.Drop {
+		if e := c.next.entries[name]; e != nil && c.before != nil && c.before.entries[name] == e {
+			delete(c.next.entries, name)
+		}
+	}
+	c.copied = c.before != nil && len(added) == 0 && len(c.next.entries) == len(c.before.entries)
+	return c, nil
+}
+
+// archive returns a function that writes one of the two databases, which are packed. What
+// stays the same is copied.
+func (g *Generations) archive(c changedArchitecture, which int) func(io.Writer) error {
+	if c.copied {
+		return g.copyOf(filepath.Join(c.beforeDir, archiveName(c.next.id.DB, kinds()[which])))
+	}
+	return c.next.archive(g.repos.packer, which)
 }
 
 func writeDatabase(d disk, path string, write func(io.Writer) error, modified time.Time) error {
@@ -483,7 +524,7 @@ func (g *Generations) OpenFile(target, architecture, file string) (*os.File, err
 		return nil, err
 	}
 	numbers := []int{shown}
-	if !IsDatabase(target, file) {
+	if !IsDatabase(target, strings.TrimSuffix(file, signatureSuffix)) {
 		kept, err := g.Kept(target)
 		if err != nil {
 			return nil, err

@@ -298,9 +298,12 @@ func PacmanConf(db, serverURL, repository string) string {
 	return pacmanConf(db, serverURL, repository, "Never")
 }
 
-// SignedPacmanConf is PacmanConf for a target whose packages are signed. Its databases are
-// not.
-func SignedPacmanConf(db, serverURL, repository string) string {
+// SignedPacmanConf is PacmanConf for a target whose packages are signed, with databases its
+// databases, too.
+func SignedPacmanConf(db, serverURL, repository string, databases bool) string {
+	if databases {
+		return pacmanConf(db, serverURL, repository, "Required")
+	}
 	return pacmanConf(db, serverURL, repository, "Required DatabaseOptional")
 }
 

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -100,6 +101,112 @@ func (g *Generations) putSignature(n NextGeneration, e *entry, added bool, from,
 	return err
 }
 
+// signDatabase writes the signature of a database of a generation beside it, with its time:
+// clients that have an older one ask whether it changed since. The error is Conflict when it
+// needs one and has none.
+func (g *Generations) signDatabase(n NextGeneration, c changedArchitecture, path, sha256 string, modified time.Time) error {
+	signature := n.Signatures[sha256]
+	if signature == nil && c.copied {
+		var err error
+		signature, err = g.disk.readFile(filepath.Join(c.beforeDir, filepath.Base(path)+signatureSuffix))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if signature == nil && n.SignedDatabases {
+		return buildbtw.Conflict("the databases of target %s for %s would have no signature", n.Target, c.next.id.Architecture)
+	}
+	if signature == nil {
+		return nil
+	}
+	if err := g.disk.step("signature", path+signatureSuffix); err != nil {
+		return err
+	}
+	if err := g.disk.writeFile(path+signatureSuffix, func(w io.Writer) error {
+		_, err := w.Write(signature)
+		return err
+	}); err != nil {
+		return err
+	}
+	return g.disk.chtimes(path+signatureSuffix, modified)
+}
+
+// Databases returns the databases that Write would write, as a signer signs them: named by
+// signing.DatabaseName, with the state of SHA-512 after their bytes. Nothing is written. The
+// error is Conflict when a package that is to be added is not in its repository any more.
+func (g *Generations) Databases(ctx context.Context, n NextGeneration) ([]buildbtw.SigningFile, error) {
+	var files []buildbtw.SigningFile
+	err := g.each(ctx, n, func(c changedArchitecture) error {
+		if err := c.next.pack(ctx, g.repos.packer, nil); err != nil {
+			return err
+		}
+		for which, kind := range kinds() {
+			f, err := signingFile(signing.DatabaseName(c.next.id.Architecture, archiveName(n.Target, kind)), g.archive(c, which))
+			if err != nil {
+				return err
+			}
+			files = append(files, f)
+		}
+		return nil
+	})
+	return files, err
+}
+
+// Next returns what a generation would have, by architecture. Nothing is written. The error is
+// Conflict when a package that is to be added is not in its repository any more.
+func (g *Generations) Next(ctx context.Context, n NextGeneration) (map[string][]Stored, error) {
+	by := map[string][]Stored{}
+	err := g.each(ctx, n, func(c changedArchitecture) error {
+		by[c.next.id.Architecture] = c.next.stored()
+		return nil
+	})
+	return by, err
+}
+
+// each calls f for each architecture of a generation that is not written.
+func (g *Generations) each(ctx context.Context, n NextGeneration, f func(changedArchitecture) error) error {
+	if err := n.check(); err != nil {
+		return err
+	}
+	items, missing, err := g.adoptedItems(ctx, n.Add)
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return buildbtw.Conflict("%s is not in its repository any more", n.Add[missing[0]].Files[0].Filename)
+	}
+	for _, arch := range n.Architectures {
+		c, err := g.changed(n, ID{n.Target, n.Target, arch}, n.of(arch, items))
+		if err != nil {
+			return err
+		}
+		if err := f(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// HasSignedDatabases reports whether all databases of a generation have signatures.
+func (g *Generations) HasSignedDatabases(target string, number int) (bool, error) {
+	architectures, err := g.Architectures(target, number)
+	if err != nil {
+		return false, err
+	}
+	for _, arch := range architectures {
+		for _, kind := range kinds() {
+			_, err := g.disk.stat(filepath.Join(archDirOf(g.generationDir(target, number), arch), archiveName(target, kind)+signatureSuffix))
+			if errors.Is(err, fs.ErrNotExist) {
+				return false, nil
+			}
+			if err != nil {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
 // withSignature returns the names of a file in a directory, and of its signature when there
 // is one.
 func (d disk) withSignature(dir, file string) []string {
@@ -146,19 +253,31 @@ func (g *Generations) SigningFiles(ctx context.Context, add []Adopted) ([]buildb
 }
 
 func (g *Generations) signingFile(i item) (buildbtw.SigningFile, error) {
-	f := buildbtw.SigningFile{Name: i.entry.filename, SHA256: i.entry.sha256}
-	file, err := g.disk.open(i.path)
-	if err != nil {
-		return f, err
+	f, err := signingFile(i.entry.filename, g.copyOf(i.path))
+	if err == nil && f.SHA256 != i.entry.sha256 {
+		err = buildbtw.Conflict("%s is damaged: its digest is another one than its repository says", f.Name)
 	}
-	defer file.Close()
-	known, signed := sha256.New(), sha512.New()
-	if f.Size, err = io.Copy(io.MultiWriter(known, signed), file); err != nil {
-		return f, fmt.Errorf("read %s: %w", f.Name, err)
+	return f, err
+}
+
+// signingFile describes the bytes that write writes.
+func signingFile(name string, write func(io.Writer) error) (buildbtw.SigningFile, error) {
+	f := buildbtw.SigningFile{Name: name}
+	known, signed, size := sha256.New(), sha512.New(), &counter{}
+	if err := write(io.MultiWriter(known, signed, size)); err != nil {
+		return f, fmt.Errorf("read %s: %w", name, err)
 	}
-	if hex.EncodeToString(known.Sum(nil)) != f.SHA256 {
-		return f, buildbtw.Conflict("%s is damaged: its digest is another one than its repository says", f.Name)
-	}
+	var err error
+	f.SHA256, f.Size = hex.EncodeToString(known.Sum(nil)), size.n
 	f.State, err = signing.State(signed)
 	return f, err
+}
+
+// counter counts the bytes that are written to it.
+type counter struct{ n int64 }
+
+// Write implements io.Writer.
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return len(p), nil
 }

@@ -305,3 +305,145 @@ func TestPacmanRequiresSignaturesAndLearnsNewKeys(t *testing.T) {
 		t.Errorf("pacman took a file with the signature of another: %v\n%s", err, out)
 	}
 }
+
+// showDatabases shows a generation as show does, with signatures of its databases.
+func (r *releases) showDatabases(t *testing.T, key string, packages ...pkg) {
+	t.Helper()
+	r.number++
+	files := stage(t, r.repos, int64(r.number), packages...)
+	if err := r.repos.Publish(t.Context(), publication(int64(r.number), files, x86)); err != nil {
+		t.Fatal(err)
+	}
+	next := nextGeneration(r.number, r.number-1, r.number-1, files)
+	next.Signatures, next.SignedDatabases = signatures(t, r.gpg, key, r.dir, files...), true
+	if _, err := r.targets.Write(t.Context(), next); buildbtw.KindOf(err) != buildbtw.KindConflict || !strings.Contains(err.Error(), "would have no signature") {
+		t.Fatalf("written without signatures of its databases: %v", err)
+	}
+	r.signDatabases(t, key, &next)
+	show(t, r.targets, next)
+}
+
+func (r *releases) signDatabases(t *testing.T, key string, next *pacmanrepo.NextGeneration) {
+	t.Helper()
+	a, err := agent.Find(t.Context(), r.gpg.Dir, key, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	databases, err := r.targets.Databases(t.Context(), *next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := signing.List{Format: signing.Format, Release: 1, Target: "stable", Buildspace: "space", Iteration: 1, Set: strings.Repeat("0a", 32), Base: strings.Repeat("0b", 32)}
+	for _, f := range databases {
+		l.Files = append(l.Files, signing.File{Name: f.Name, Size: f.Size, SHA256: f.SHA256, State: f.State})
+	}
+	if err := l.Validate(); err != nil || l.Databases() != 2 {
+		t.Fatalf("the list %+v: %v", l, err)
+	}
+	signed, err := a.Sign(t.Context(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range signed {
+		next.Signatures[s.SHA256] = s.Packet
+	}
+}
+
+func TestPacmanRequiresSignedDatabases(t *testing.T) {
+	t.Parallel()
+	need(t, "pacman-key", "pacman", "fakeroot")
+	r := newReleases(t)
+	key := r.gpg.Key("ed25519", "0")
+	p := newPacman(t, fmt.Sprintf("[stable]\nSigLevel = Required\nServer = %s\n", serveTarget(t, r.targets)))
+	home := filepath.Join(p.root, "gnupg")
+	if err := os.Chmod(home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = command(t, "gpgconf", "--homedir", home, "--kill", "all") })
+	run(t, "fakeroot", "pacman-key", "--config", p.conf, "--gpgdir", home, "--init")
+	if err := os.WriteFile(filepath.Join(home, "gpg.conf"), []byte("no-greeting\nno-permission-warning\ndisable-dirmngr\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keyrings := t.TempDir()
+	for name, text := range keyringPackage(r.gpg, "1-1", key).contents {
+		if err := os.WriteFile(filepath.Join(keyrings, filepath.Base(name)), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.populate(t, keyrings)
+
+	r.showDatabases(t, key, pkg{name: "foo", ext: "zst"})
+	if signed, err := r.targets.HasSignedDatabases("stable", 1); err != nil || !signed {
+		t.Errorf("its databases are signed: %v, %v", signed, err)
+	}
+	first, _ := contents(t, r.targets, "stable.db.sig")
+	p.run(t, "-Sy", "foo")
+	p.run(t, "-Fy")
+	r.showDatabases(t, key, pkg{name: "foo", version: "2.0-1", ext: "zst"})
+	p.run(t, "-Syu")
+	mustContain(t, p.run(t, "-Q"), "foo 2.0-1")
+
+	// What was withdrawn has the signatures of before, and pacman takes it for newer.
+	show(t, r.targets, pacmanrepo.NextGeneration{Target: "stable", Number: 3, From: 1, Shown: 2, Architectures: []string{x86}, SignedDatabases: true})
+	if back, _ := contents(t, r.targets, "stable.db.sig"); back != first {
+		t.Error("withdrawing changed the signature of the database")
+	}
+	mustContain(t, p.run(t, "-Sy"), "stable")
+	mustContain(t, p.run(t, "-Sl"), "foo 1.0-1")
+
+	// A database that nobody signed is refused.
+	r.number = 3
+	r.show(t, key, pkg{name: "foo", version: "3.0-1", ext: "zst"})
+	if signed, err := r.targets.HasSignedDatabases("stable", 4); err != nil || signed {
+		t.Errorf("its databases are not signed: %v, %v", signed, err)
+	}
+	if _, err := r.targets.OpenFile("stable", x86, "stable.db.sig"); buildbtw.KindOf(err) != buildbtw.KindNotFound {
+		t.Errorf("the signature of another database: %v", err)
+	}
+	if out, err := p.try(t, "-Syu"); err == nil {
+		t.Errorf("pacman took a database without a signature:\n%s", out)
+	}
+}
+
+func TestADirectoryElsewhereHasTheSignaturesOfItsDatabases(t *testing.T) {
+	t.Parallel()
+	r := newReleases(t)
+	key := r.gpg.Key("ed25519", "0")
+	elsewhere := t.TempDir()
+	d, err := r.targets.Directory("stable", elsewhere)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := func() {
+		t.Helper()
+		for _, name := range []string{"stable.db", "stable.db.tar.zst", "stable.files", "stable.files.tar.zst"} {
+			database, err := os.ReadFile(filepath.Join(elsewhere, "os", x86, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			signature, err := os.ReadFile(filepath.Join(elsewhere, "os", x86, name+".sig"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if words, by := r.gpg.Status(database, signature); by != key {
+				t.Errorf("gpg says of %s: %v", name, words)
+			}
+		}
+	}
+	for number, version := range []string{"1.0-1", "2.0-1"} {
+		r.showDatabases(t, key, pkg{name: "foo", version: version, ext: "zst"})
+		if err := d.Switch(t.Context(), number+1); err != nil {
+			t.Fatal(err)
+		}
+		good()
+	}
+	r.show(t, key, pkg{name: "foo", version: "3.0-1", ext: "zst"})
+	if err := d.Switch(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range namesIn(t, elsewhere) {
+		if strings.HasPrefix(name, "stable.") && strings.HasSuffix(name, ".sig") {
+			t.Errorf("%s is the signature of an older database", name)
+		}
+	}
+}

@@ -36,7 +36,7 @@ SELECT
 FROM events AS e
 WHERE e.id > :after
   AND e.id <= :until
-  AND e.kind = 'iteration'
+  AND e.kind = 'release'
   AND e.iteration_id IS NOT NULL
   AND e.cause IN ('handed-over', 'withdrawn')
 ORDER BY e.id;
