@@ -1,0 +1,2 @@
+-- A stand-in for a migration of another branch.
+SELECT 1;
