@@ -644,3 +644,19 @@ CREATE TABLE release_files (
 ) WITHOUT ROWID;
 
 CREATE INDEX releases_waiting ON releases (id) WHERE state = 'waiting';
+
+CREATE TABLE objects (
+    key        TEXT NOT NULL PRIMARY KEY, -- in the bucket, below the server's prefix
+    bytes      INTEGER NOT NULL,
+    sha256     TEXT NOT NULL,              -- empty when it was found in the bucket without one
+    text_bytes INTEGER NOT NULL,           -- of a log before it was compressed
+    moved_at   TIMESTAMP NOT NULL,
+    missing    BOOLEAN NOT NULL DEFAULT FALSE -- not in the bucket when that was last compared
+) WITHOUT ROWID;
+
+CREATE INDEX objects_missing ON objects (key) WHERE missing;
+
+CREATE TABLE object_owner (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    name TEXT NOT NULL
+);
