@@ -214,7 +214,7 @@ func (k *Keeper) RemoveOrphans(ctx context.Context, repositories, logs int) (Orp
 		}
 	}
 	for _, attempt := range o.Logs {
-		if _, err := k.Logs.Remove(attempt); err != nil {
+		if _, err := k.Logs.Remove(ctx, attempt); err != nil {
 			return o, fmt.Errorf("remove what nothing names: %w", err)
 		}
 	}

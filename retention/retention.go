@@ -192,7 +192,7 @@ func (k *Keeper) removeLogs(ctx context.Context, iteration int64) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		freed, err := k.Logs.Remove(attempt)
+		freed, err := k.Logs.Remove(ctx, attempt)
 		if err != nil {
 			return err
 		}
