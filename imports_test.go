@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"buildgraph/internal/order", "internal/graphview", "internal/hints"},
 	{"buildgraph"},
 	{"store", "git/gitmirror", "git/gitlab", "pacman/pacmanrepo", "pacman/baserepo", "buildlog", "objects", "api", "views", "signing/keyring", "signing/agent", "signing/remote"},
-	{"store/invariants", "git/gitlab/gitlabtest", "auth/oidctest", "signing/gpgtest"},
+	{"store/invariants", "git/gitlab/gitlabtest", "auth/oidctest", "signing/gpgtest", "objects/objectstest"},
 	{"store/storetest"},
 	{"catalog", "progress", "auth", "backup", "notify", "offload", "internal/reproduce"},
 	{"publish", "handover", "retention"},
@@ -50,7 +50,7 @@ var only = map[string][]string{
 	"github.com/zitadel/oidc/v3":          {"auth/oidctest"},
 	"github.com/go-jose/go-jose/v4":       {"auth/oidctest"},
 	"github.com/ProtonMail/go-crypto":     {"signing/keyring"},
-	"os/exec":                             {"git/gitmirror", "pacman/pacmanrepo", "git/gitlab/gitlabtest", "runners", "runners/*", "signing/agent", "signing/remote", "signing/gpgtest", "internal/proc", "internal/limit", "cmd/*", "scheduler/schedulertest", "cmd/internal/cmdtest", "cmd/internal/gitlabrunner"},
+	"os/exec":                             {"git/gitmirror", "pacman/pacmanrepo", "git/gitlab/gitlabtest", "runners", "runners/*", "signing/agent", "signing/remote", "signing/gpgtest", "objects/objectstest", "internal/proc", "internal/limit", "cmd/*", "scheduler/schedulertest", "cmd/internal/cmdtest", "cmd/internal/gitlabrunner"},
 	"github.com/minio/minio-go/v7":        {"objects"},
 	"github.com/prometheus/client_golang": {"handlers"},
 

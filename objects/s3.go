@@ -112,13 +112,13 @@ func (s *s3) explain(asker context.Context, err error) error {
 		return fmt.Errorf("%w (%s)", ErrNotThere, answer.Code)
 	case answer.Code == "NoSuchBucket":
 		words = "the object storage has no bucket " + s.location.Bucket + "; make it there, or name another one with --object-storage"
-	case answer.StatusCode == http.StatusForbidden, answer.Code == "AccessDenied", answer.Code == "InvalidAccessKeyId", answer.Code == "SignatureDoesNotMatch":
-		words = "the object storage refuses the credentials of this server; look at BUILDBTW_OBJECT_STORAGE_KEY and its secret, and at what they may do in bucket " + s.location.Bucket
+	case answer.StatusCode >= http.StatusBadRequest && answer.StatusCode < http.StatusInternalServerError && answer.StatusCode != http.StatusTooManyRequests && answer.StatusCode != http.StatusRequestTimeout:
+		words = fmt.Sprintf("the object storage refuses the credentials of this server, or what they ask for (%.40q); look at BUILDBTW_OBJECT_STORAGE_KEY and its secret, at the region, and at what they may do in bucket %s", answer.Code, s.location.Bucket)
 	default:
 		words = "the object storage at " + s.location.Endpoint + " does not answer; what lies there can be read when it does"
 	}
 	err = &buildbtw.Error{Kind: buildbtw.KindUnavailable, Message: words, Err: err}
-	if answer.StatusCode < http.StatusBadRequest || answer.StatusCode >= http.StatusInternalServerError {
+	if !errors.Is(err, io.ErrUnexpectedEOF) && (answer.StatusCode < http.StatusBadRequest || answer.StatusCode >= http.StatusInternalServerError) {
 		s.mu.Lock()
 		s.failed, s.err = time.Now(), err
 		s.mu.Unlock()
@@ -135,6 +135,7 @@ func (s *s3) Put(ctx context.Context, o Object, body io.Reader) error {
 	defer end()
 	_, err = s.client.PutObject(within, s.location.Bucket, s.location.Prefix+o.Key, body, o.Size, "", o.SHA256, minio.PutObjectOptions{
 		UserMetadata: map[string]string{digestMetadata: o.SHA256}, ContentType: "application/octet-stream",
+		DisableContentSha256: true, // of each piece: the digest of the whole is signed instead, which the storage compares
 	})
 	if err != nil {
 		return fmt.Errorf("put %s: %w", o.Key, s.explain(ctx, err))
