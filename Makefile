@@ -115,7 +115,6 @@ test-dbscripts: ## release through the dbscripts in BUILDBTW_DBSCRIPTS, with pac
 test-objects: ## run the tests of object storage against a real S3 server, versitygw, which it builds (minutes the first time)
 	cd tools/versitygw && $(GO) build -o ../../tmp/versitygw github.com/versity/versitygw/cmd/versitygw
 	BUILDBTW_S3_SERVER=$(abspath tmp/versitygw) $(GO) test -count=1 ./objects ./offload
-	BUILDBTW_S3_SERVER=$(abspath tmp/versitygw) $(GO) test -count=1 -run ObjectStorage ./cmd/buildbtw
 
 .PHONY: check
 check: ## formatting, lint, generated files as they would be made anew
