@@ -115,6 +115,11 @@ test-tutorial: ## run every command of docs/tutorial.md
 test-dbscripts: ## release through the dbscripts in BUILDBTW_DBSCRIPTS, with packages and keys made for it (as root)
 	@infrastructure/dbscripts/test.sh $(RUN)
 
+.PHONY: test-objects
+test-objects: ## run the tests of object storage against a real S3 server, versitygw, which it builds (minutes the first time)
+	cd tools/versitygw && $(GO) build -o ../../tmp/versitygw github.com/versity/versitygw/cmd/versitygw
+	BUILDBTW_S3_SERVER=$(abspath tmp/versitygw) $(GO) test -count=1 ./objects ./offload
+
 .PHONY: check
 check: ## formatting, lint, generated files as they would be made anew
 	@infrastructure/check.sh

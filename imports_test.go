@@ -22,10 +22,10 @@ var layers = [][]string{
 	{"buildgraph/internal/link", "internal/limit", "pacman/pkgrel", "buildgraph/internal/feedback", "internal/graphlayout", "internal/treemap", "internal/directory", "internal/quota", "forecast", "release", "release/check", "release/dbupdate", "signing", "migrations", "static", "infrastructure"},
 	{"buildgraph/internal/order", "internal/graphview", "internal/hints"},
 	{"buildgraph"},
-	{"store", "git/gitmirror", "git/gitlab", "pacman/pacmanrepo", "pacman/baserepo", "buildlog", "api", "views", "signing/keyring", "signing/agent", "signing/remote"},
-	{"store/invariants", "git/gitlab/gitlabtest", "auth/oidctest", "signing/gpgtest"},
+	{"store", "git/gitmirror", "git/gitlab", "pacman/pacmanrepo", "pacman/baserepo", "buildlog", "objects", "api", "views", "signing/keyring", "signing/agent", "signing/remote"},
+	{"store/invariants", "git/gitlab/gitlabtest", "auth/oidctest", "signing/gpgtest", "objects/objectstest"},
 	{"store/storetest"},
-	{"catalog", "progress", "auth", "backup", "notify", "internal/reproduce"},
+	{"catalog", "progress", "auth", "backup", "notify", "offload", "internal/reproduce"},
 	{"publish", "handover", "retention"},
 	{"forge"},
 	{"handlers/transfer"},
@@ -50,7 +50,8 @@ var only = map[string][]string{
 	"github.com/zitadel/oidc/v3":          {"auth/oidctest"},
 	"github.com/go-jose/go-jose/v4":       {"auth/oidctest"},
 	"github.com/ProtonMail/go-crypto":     {"signing/keyring"},
-	"os/exec":                             {"git/gitmirror", "pacman/pacmanrepo", "git/gitlab/gitlabtest", "runners", "runners/*", "signing/agent", "signing/remote", "signing/gpgtest", "internal/proc", "internal/limit", "cmd/*", "scheduler/schedulertest", "cmd/internal/cmdtest", "cmd/internal/gitlabrunner"},
+	"os/exec":                             {"git/gitmirror", "pacman/pacmanrepo", "git/gitlab/gitlabtest", "runners", "runners/*", "signing/agent", "signing/remote", "signing/gpgtest", "objects/objectstest", "internal/proc", "internal/limit", "cmd/*", "scheduler/schedulertest", "cmd/internal/cmdtest", "cmd/internal/gitlabrunner"},
+	"github.com/minio/minio-go/v7":        {"objects"},
 	"github.com/prometheus/client_golang": {"handlers"},
 
 	// Wire types are one door's and the clients': whatever lies below speaks of

@@ -229,8 +229,15 @@ func (w *writer) write(ctx context.Context) (Summary, error) {
 	if w.summary.Schema, err = store.CheckFile(ctx, copied); err != nil {
 		return w.summary, err
 	}
+	elsewhere, err := store.CountObjectsIn(ctx, copied, w.summary.Schema)
+	if err != nil {
+		return w.summary, err
+	}
+	if elsewhere.Files > 0 {
+		w.left(fmt.Sprintf("%d files in object storage, %d MiB, which the database names: copy the bucket, too, or keep versions of it there", elsewhere.Files, (elsewhere.Bytes+1<<20-1)>>20))
+	}
 	w.manifest, err = createManifest(w.into, header{
-		Format: format, Made: w.summary.Made.UTC(), Schema: w.summary.Schema, Version: w.o.Version, DataDir: w.data,
+		Format: format, Made: w.summary.Made.UTC(), Schema: w.summary.Schema, Version: w.o.Version, DataDir: w.data, Elsewhere: elsewhere.Files,
 	})
 	if err != nil {
 		return w.summary, fmt.Errorf("write the manifest: %w", err)

@@ -31,6 +31,8 @@ type header struct {
 	Schema  int       `json:"schema"` // of the database
 	Version string    `json:"version,omitempty"`
 	DataDir string    `json:"data_dir"`
+
+	Elsewhere int `json:"in_object_storage,omitempty"` // files that the database names and the backup does not have
 }
 
 // entry is a file, a directory or a symbolic link.

@@ -58,7 +58,7 @@ const resumeMark = "==> buildbtw: --- begun anew by "
 // more, from the beginning, by a worker that was restarted. A log that ends with
 // such a line gets no second one.
 func (l *Logs) Resume(attempt buildbtw.AttemptName, worker string, at time.Time) error {
-	end, from, err := l.Tail(attempt, 1)
+	end, from, err := l.Tail(context.Background(), attempt, 1) // it lies in the directory
 	if err != nil || len(end) == 0 || bytes.HasPrefix(end, []byte(resumeMark)) {
 		return err
 	}

@@ -9,6 +9,7 @@
 package buildlog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -43,6 +44,7 @@ type Logs struct {
 	growth hints.Feed[[]int64]
 
 	Now     func() time.Time // when pieces of logs come
+	Away    Away             // has the logs that Move took away; nil: there are none
 	stamped *lru.Cache[buildbtw.AttemptName, lastStamp]
 }
 
@@ -131,7 +133,7 @@ func (g *log) next() <-chan struct{} {
 }
 
 // Size returns the number of bytes in the log, 0 when there is none.
-func (l *Logs) Size(attempt buildbtw.AttemptName) (int64, error) {
+func (l *Logs) Size(ctx context.Context, attempt buildbtw.AttemptName) (int64, error) {
 	var info fs.FileInfo
 	err := l.within(func(dir *os.Root) (err error) {
 		info, err = dir.Stat(l.path(attempt))
@@ -143,17 +145,29 @@ func (l *Logs) Size(attempt buildbtw.AttemptName) (int64, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return 0, fmt.Errorf("size of log %s: %w", attempt, err)
 	}
-	f, size, err := l.openFile(attempt) // a compressed one, or none
-	if f != nil {
-		_ = f.Close() // nothing was written with it
+	c, err := l.openCompressed(attempt)
+	if err != nil {
+		return 0, fmt.Errorf("size of log %s: %w", attempt, err)
 	}
-	return size, err
+	if c != nil {
+		_ = c.Close() // nothing was written with it
+		return c.size, nil
+	}
+	if l.Away == nil {
+		return 0, nil
+	}
+	size, err := l.Away.Size(ctx, attempt)
+	if err != nil {
+		return 0, fmt.Errorf("size of log %s: %w", attempt, err)
+	}
+	return size, nil
 }
 
 // Reader opens the log for random access and returns its size at this moment. A
-// log that does not exist reads as an empty one.
-func (l *Logs) Reader(attempt buildbtw.AttemptName) (io.ReadSeekCloser, int64, error) {
-	f, size, err := l.openFile(attempt)
+// log that does not exist reads as an empty one. One that lies elsewhere can be read until
+// ctx ends.
+func (l *Logs) Reader(ctx context.Context, attempt buildbtw.AttemptName) (io.ReadSeekCloser, int64, error) {
+	f, size, err := l.openFile(ctx, attempt)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -179,8 +193,8 @@ type logFile interface {
 }
 
 // openFile opens a log for reading and returns its size; a nil file when there is no
-// such log.
-func (l *Logs) openFile(attempt buildbtw.AttemptName) (logFile, int64, error) {
+// such log. What lies in the directory counts more than what lies elsewhere.
+func (l *Logs) openFile(ctx context.Context, attempt buildbtw.AttemptName) (logFile, int64, error) {
 	for range 2 { // somebody appended to a compressed one between the two looks
 		f, size, err := l.openWith(attempt, os.O_RDONLY)
 		if f != nil || err != nil {
@@ -194,7 +208,11 @@ func (l *Logs) openFile(attempt buildbtw.AttemptName) (logFile, int64, error) {
 			return c, c.size, nil
 		}
 	}
-	return nil, 0, nil
+	c, err := l.openAway(ctx, attempt)
+	if c == nil || err != nil {
+		return nil, 0, err
+	}
+	return c, c.size, nil
 }
 
 // openCompressed opens a compressed log; nil when there is none.
@@ -204,10 +222,8 @@ func (l *Logs) openCompressed(attempt buildbtw.AttemptName) (c *compressed, err 
 		if err != nil {
 			return err
 		}
-		if c, err = openCompressed(f); err != nil {
-			return errors.Join(err, f.Close())
-		}
-		return nil
+		c, err = openCompressedFile(f)
+		return err
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

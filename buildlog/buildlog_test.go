@@ -54,7 +54,7 @@ func mustAppend(t testing.TB, l *Logs, attempt, offset int64, text string) int64
 
 func content(t testing.TB, l *Logs, attempt int64) string {
 	t.Helper()
-	r, size, err := l.Reader(id(attempt))
+	r, size, err := l.Reader(t.Context(), id(attempt))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestChunksAreRepeatableAndGapsRefused(t *testing.T) {
 	if got := content(t, l, 7); got != "hello world" {
 		t.Errorf("log is %q", got)
 	}
-	if size, err := l.Size(id(7)); size != 11 || err != nil {
+	if size, err := l.Size(t.Context(), id(7)); size != 11 || err != nil {
 		t.Errorf("size %d, %v", size, err)
 	}
 }
@@ -111,7 +111,7 @@ func TestALogThatDoesNotExistIsEmpty(t *testing.T) {
 	if got := content(t, l, 1); got != "" {
 		t.Errorf("got %q", got)
 	}
-	text, offset, err := l.Tail(id(1), 5)
+	text, offset, err := l.Tail(t.Context(), id(1), 5)
 	if len(text) != 0 || offset != 0 || err != nil {
 		t.Errorf("tail %q, %d, %v", text, offset, err)
 	}
@@ -215,7 +215,7 @@ func TestLinksOutOfTheDirectoryAreNotFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, attempt := range []int64{2, 5 * shard} {
-		if text, _, err := l.Tail(id(attempt), 5); err == nil && len(text) > 0 {
+		if text, _, err := l.Tail(t.Context(), id(attempt), 5); err == nil && len(text) > 0 {
 			t.Errorf("read %q", text)
 		}
 		if _, err := l.Append(id(attempt), 0, strings.NewReader("overwritten")); err == nil {
@@ -253,7 +253,7 @@ func TestTail(t *testing.T) {
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			mustAppend(t, l, int64(i), 0, tt.log)
-			text, offset, err := l.Tail(id(int64(i)), tt.lines)
+			text, offset, err := l.Tail(t.Context(), id(int64(i)), tt.lines)
 			if err != nil || string(text) != tt.want {
 				t.Errorf("got %.50q (%d bytes), %v", text, len(text), err)
 			}
@@ -285,7 +285,7 @@ func TestReaderSeeks(t *testing.T) {
 	t.Parallel()
 	l := openLogs(t)
 	mustAppend(t, l, 1, 0, "0123456789")
-	r, _, err := l.Reader(id(1))
+	r, _, err := l.Reader(t.Context(), id(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -399,7 +399,7 @@ func TestWhoWatchesAllLogsHearsWhichGrew(t *testing.T) {
 	sub := logs.WatchAll()
 	defer sub.Cancel()
 	for _, attempt := range []int64{7, 9, 7} {
-		size, err := logs.Size(id(attempt))
+		size, err := logs.Size(t.Context(), id(attempt))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -64,9 +64,11 @@ func writeCompressed(w io.Writer, text io.Reader, size int64) error {
 	return err
 }
 
-// compressed is a compressed log, opened for reading at any place.
+// compressed is a compressed log, opened for reading at any place: it reads no more than the
+// frames that it is asked for, each once in a row.
 type compressed struct {
-	file   *os.File
+	file   io.ReaderAt
+	close  func() error
 	starts []int64 // of the frames in the file, and the end of the last
 	size   int64   // of the text
 
@@ -76,22 +78,32 @@ type compressed struct {
 	text  []byte
 }
 
-// openCompressed reads the table of a compressed log, which becomes the file's owner
-// unless there is an error.
-func openCompressed(f *os.File) (*compressed, error) {
+// openCompressedFile opens a compressed log of the directory, which closes the file, also
+// when there is an error.
+func openCompressedFile(f *os.File) (*compressed, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, f.Close())
 	}
+	c, err := openCompressed(f, info.Size())
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	c.close = f.Close
+	return c, nil
+}
+
+// openCompressed reads the table of a compressed log that has a size in bytes.
+func openCompressed(f io.ReaderAt, size int64) (*compressed, error) {
 	footer := make([]byte, tableFooter)
-	if info.Size() < tableHeader+tableFooter {
+	if size < tableHeader+tableFooter {
 		return nil, errCompressed
 	}
-	if _, err := f.ReadAt(footer, info.Size()-tableFooter); err != nil {
+	if _, err := f.ReadAt(footer, size-tableFooter); err != nil {
 		return nil, err
 	}
 	frames := int64(binary.LittleEndian.Uint32(footer))
-	begin := info.Size() - tableFooter - frames*tableEntry
+	begin := size - tableFooter - frames*tableEntry
 	if binary.LittleEndian.Uint32(footer[5:]) != seekableMagic || footer[4] != 0 || frames > MaxSize/frameText+1 || begin < tableHeader {
 		return nil, errCompressed
 	}
@@ -99,7 +111,7 @@ func openCompressed(f *os.File) (*compressed, error) {
 	if _, err := f.ReadAt(table, begin); err != nil {
 		return nil, err
 	}
-	c := &compressed{file: f, frame: -1, starts: make([]int64, 1, frames+1)}
+	c := &compressed{file: f, close: func() error { return nil }, frame: -1, starts: make([]int64, 1, frames+1)}
 	for part := range slices.Chunk(table, tableEntry) {
 		text := int64(binary.LittleEndian.Uint32(part[4:]))
 		if c.size%frameText != 0 || text == 0 || text > frameText { // only the last is shorter
@@ -166,5 +178,5 @@ func (c *compressed) Close() error {
 	if c.z != nil {
 		c.z.Close()
 	}
-	return c.file.Close()
+	return c.close()
 }

@@ -28,7 +28,7 @@ func (l *Logs) Follow(ctx context.Context, attempt buildbtw.AttemptName, offset 
 		for {
 			changed := g.next() // before looking, so that no wake is missed
 			last := finished()
-			more, err := l.give(attempt, &offset, buf, yield)
+			more, err := l.give(ctx, attempt, &offset, buf, yield)
 			if !more {
 				return
 			}
@@ -99,8 +99,8 @@ func (l *Logs) Changed(attempt buildbtw.AttemptName) {
 // give yields the log from offset on and moves offset to its end.
 // The file is open only meanwhile, so that waiting followers cost no files.
 // more is false when the reader wants no more or the log is gone.
-func (l *Logs) give(attempt buildbtw.AttemptName, offset *int64, buf []byte, yield func([]byte, error) bool) (more bool, err error) {
-	f, size, err := l.openFile(attempt)
+func (l *Logs) give(ctx context.Context, attempt buildbtw.AttemptName, offset *int64, buf []byte, yield func([]byte, error) bool) (more bool, err error) {
+	f, size, err := l.openFile(ctx, attempt)
 	if err != nil {
 		return true, err
 	}

@@ -67,16 +67,17 @@ func (l *Logs) Compress(ctx context.Context, attempt buildbtw.AttemptName) (save
 }
 
 // expand replaces a compressed log by one that can be appended to. It is called with the
-// log's writing lock. One that is not there is no error.
+// log's writing lock. One that is not there is no error, nor is one that lies elsewhere: an
+// attempt that writes to its log has it in the directory.
 func (l *Logs) expand(attempt buildbtw.AttemptName) error {
 	err := l.within(func(dir *os.Root) error {
 		f, err := dir.Open(l.compressedPath(attempt))
 		if err != nil {
 			return err
 		}
-		c, err := openCompressed(f)
+		c, err := openCompressedFile(f)
 		if err != nil {
-			return errors.Join(err, f.Close())
+			return err
 		}
 		defer func() { _ = c.Close() }()
 		err = replaceFile(dir, l.path(attempt), time.Time{}, func(w io.Writer) error {
@@ -151,15 +152,21 @@ func (r readerWithin) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
-// Remove deletes a log and what is kept beside it, and returns how many bytes that gives
-// back. One that is not there is no error. Readers that have it open go on.
-func (l *Logs) Remove(attempt buildbtw.AttemptName) (freed int64, err error) {
+// Remove deletes a log and what is kept beside it, also elsewhere, and returns how many bytes of
+// the disk that gives back. One that is not there is no error. Readers that have it open in the
+// directory go on.
+func (l *Logs) Remove(ctx context.Context, attempt buildbtw.AttemptName) (freed int64, err error) {
 	g := l.hold(attempt)
 	defer l.release(attempt, g)
 	g.writing.Lock()
 	defer g.writing.Unlock()
 	g.indexing.Lock()
 	defer g.indexing.Unlock()
+	if l.Away != nil {
+		if err := l.Away.Remove(ctx, attempt); err != nil {
+			return 0, fmt.Errorf("remove log %s: %w", attempt, err)
+		}
+	}
 	g.index, g.saved = nil, 0
 	l.stamped.Delete(attempt)
 	err = l.within(func(dir *os.Root) error {
@@ -189,6 +196,7 @@ func (l *Logs) Remove(attempt buildbtw.AttemptName) (freed int64, err error) {
 type Stored struct {
 	Attempt  buildbtw.AttemptName
 	Plain    bool      // not compressed
+	Packed   bool      // compressed; neither when the log itself lies elsewhere
 	Bytes    int64     // on disk, with what is kept beside it
 	Modified time.Time // when the latest of its files was written
 }
@@ -252,7 +260,7 @@ func storedIn(below fs.FS, shard string) (map[buildbtw.AttemptName]Stored, error
 			return nil, err
 		}
 		log := logs[attempt]
-		log.Attempt, log.Bytes, log.Plain = attempt, log.Bytes+info.Size(), log.Plain || kind == "log"
+		log.Attempt, log.Bytes, log.Plain, log.Packed = attempt, log.Bytes+info.Size(), log.Plain || kind == "log", log.Packed || kind == "log.zst"
 		if info.ModTime().After(log.Modified) {
 			log.Modified = info.ModTime()
 		}

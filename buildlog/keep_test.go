@@ -64,13 +64,13 @@ func TestACompressedLogReadsAsBefore(t *testing.T) {
 	if got := content(t, l, 1); got != text {
 		t.Fatalf("read %d bytes, wrote %d", len(got), len(text))
 	}
-	if size, err := l.Size(id(1)); err != nil || size != int64(len(text)) {
+	if size, err := l.Size(t.Context(), id(1)); err != nil || size != int64(len(text)) {
 		t.Errorf("size %d, %v", size, err)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		from := rapid.IntRange(0, len(text)).Draw(t, "from")
 		n := rapid.IntRange(0, min(2*frameText, len(text)-from)).Draw(t, "n")
-		r, _, err := l.Reader(id(1))
+		r, _, err := l.Reader(t.Context(), id(1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func TestACompressedLogReadsAsBefore(t *testing.T) {
 			t.Fatalf("%d bytes from %d differ: %v", n, from, err)
 		}
 	})
-	tail, from, err := l.Tail(id(1), 7)
+	tail, from, err := l.Tail(t.Context(), id(1), 7)
 	if err != nil || string(tail) != text[from:] || strings.Count(string(tail), "\n") != 7 {
 		t.Errorf("tail from %d: %.80q, %v", from, tail, err)
 	}
@@ -215,7 +215,7 @@ func TestADamagedCompressedLogIsAnError(t *testing.T) {
 		if err := os.WriteFile(path, damage(append([]byte(nil), whole...)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		r, _, err := l.Reader(id(1))
+		r, _, err := l.Reader(t.Context(), id(1))
 		if err == nil {
 			_, err = io.Copy(io.Discard, r)
 			_ = r.Close()
@@ -236,7 +236,7 @@ func TestALogCanBeReadWhileItIsCompressedAndExpanded(t *testing.T) {
 	for range 3 {
 		readers.Go(func() {
 			for ctx.Err() == nil {
-				r, size, err := l.Reader(id(1))
+				r, size, err := l.Reader(t.Context(), id(1))
 				if err != nil {
 					t.Error(err)
 					return
@@ -278,7 +278,7 @@ func TestRemovingALogLeavesNothingOfIt(t *testing.T) {
 			t.Errorf("stored: %+v", s)
 		}
 	}
-	freed, err := l.Remove(id(1))
+	freed, err := l.Remove(t.Context(), id(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +294,7 @@ func TestRemovingALogLeavesNothingOfIt(t *testing.T) {
 	if content(t, l, 1) != "" || content(t, l, 2) != "other\n" {
 		t.Error("the wrong log went")
 	}
-	if freed, err := l.Remove(id(1)); freed != 0 || err != nil {
+	if freed, err := l.Remove(t.Context(), id(1)); freed != 0 || err != nil {
 		t.Errorf("removed again: %d, %v", freed, err)
 	}
 }

@@ -1,6 +1,7 @@
 package buildlog
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -17,8 +18,8 @@ const tailBlock = 64 << 10
 // Tail returns the last lines of a log and the offset at which they begin. It
 // reads from the end and no more than is needed. A last line without a newline
 // counts as a line.
-func (l *Logs) Tail(attempt buildbtw.AttemptName, lines int) (text []byte, offset int64, err error) {
-	f, size, err := l.openFile(attempt)
+func (l *Logs) Tail(ctx context.Context, attempt buildbtw.AttemptName, lines int) (text []byte, offset int64, err error) {
+	f, size, err := l.openFile(ctx, attempt)
 	if err != nil || f == nil {
 		return nil, 0, err
 	}

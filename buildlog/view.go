@@ -28,7 +28,8 @@ type emptyFile struct{ strings.Reader }
 func (*emptyFile) Close() error { return nil }
 
 // View opens a log and brings its index up to date, which scans the part that
-// is not indexed yet. A log that does not exist is an empty one.
+// is not indexed yet. A log that does not exist is an empty one. One that lies elsewhere can be
+// read until ctx ends.
 func (l *Logs) View(ctx context.Context, attempt buildbtw.AttemptName) (*View, error) {
 	g := l.hold(attempt)
 	v := &View{attempt: attempt, logs: l, free: func() { l.release(attempt, g) }}
@@ -45,7 +46,7 @@ func (l *Logs) View(ctx context.Context, attempt buildbtw.AttemptName) (*View, e
 // open is called with g.indexing held, so that a log that is removed meanwhile
 // leaves no index behind.
 func (v *View) open(ctx context.Context, attempt buildbtw.AttemptName, g *log) error {
-	f, size, err := v.logs.openFile(attempt)
+	f, size, err := v.logs.openFile(ctx, attempt)
 	if err != nil {
 		return err
 	}

@@ -306,7 +306,7 @@ func TestALogThatGrowsIsIndexedBeforeAnybodyAsks(t *testing.T) {
 	for offset < 2*indexStep {
 		offset = mustAppend(t, l, 1, offset, text)
 	}
-	f, size, err := l.openFile(id(1))
+	f, size, err := l.openFile(t.Context(), id(1))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,7 @@ import (
 	"buildbtw/handover"
 	"buildbtw/internal/lru"
 	"buildbtw/notify"
+	"buildbtw/offload"
 	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
@@ -50,6 +51,7 @@ type Deps struct {
 	Publisher *publish.Publisher
 	Handover  *handover.Handover // nil: nothing is released
 	Retention *retention.Keeper  // nil: nothing is ever removed
+	Objects   *offload.Mover     // nil: nothing is moved to object storage
 	Forge     *forge.Forge       // nil: there is no GitLab
 	Sources   *gitmirror.Mirror
 	Repos     *pacmanrepo.Repos
@@ -147,7 +149,7 @@ func New(d Deps) (*App, error) {
 	a.begin = sync.OnceFunc(func() { go a.news.run(a.serving, a.Log) })
 	a.problem = apiv1.Problem
 	jsonAPI := apiv1.New(apiv1.Deps{
-		Store: d.Store, Catalog: d.Catalog, Forecasts: d.Forecasts, Grids: a.grids, Publisher: d.Publisher, Handover: d.Handover, Retention: d.Retention, Forge: d.Forge, Sources: d.Sources,
+		Store: d.Store, Catalog: d.Catalog, Forecasts: d.Forecasts, Grids: a.grids, Publisher: d.Publisher, Handover: d.Handover, Retention: d.Retention, Objects: d.Objects, Forge: d.Forge, Sources: d.Sources,
 		Repos: d.Repos, Logs: d.Logs, Settings: d.Settings, Log: d.Log, Wake: d.Wake, LookAt: d.LookAt, Now: d.Now, Auth: d.Auth, Notifier: d.Notifier,
 	}, apiv1.Edge{Caller: caller, CountedAs: countedAs, Refused: a.metrics.refuse, Stopping: a.serving.Done(), Fit: d.Fit, Loops: d.Loops, About: noteBuild})
 	a.ready, a.answers = jsonAPI.Ready, jsonAPI.Answers

@@ -263,7 +263,7 @@ func (a *App) addAttempts(ctx context.Context, db *store.Reader, v *views.BuildD
 		return err
 	}
 	for i, t := range attempts {
-		size, err := a.Logs.Size(t.Name())
+		size, err := a.Logs.Size(ctx, t.Name())
 		if err != nil {
 			return err
 		}
@@ -292,7 +292,12 @@ func (a *App) addAttempts(ctx context.Context, db *store.Reader, v *views.BuildD
 		case gone != nil:
 			return gone
 		default:
-			if v.Log, err = a.logEnd(attempts[0]); err != nil {
+			v.Log, err = a.logEnd(ctx, attempts[0])
+			switch kind := buildbtw.KindOf(err); {
+			case err == nil:
+			case kind == buildbtw.KindUnavailable || kind == buildbtw.KindNotFound: // it lies in object storage
+				v.LogGone = buildbtw.MessageOf(err)
+			default:
 				return err
 			}
 		}

@@ -41,6 +41,13 @@ func (a *App) diskPage(c *fiber.Ctx) error {
 		v.Measured, v.Iterations, v.Archived, v.Kinds = a.moment(kept.At), kept.Iterations, kept.Archived, diskKinds(kept)
 		v.Orphans = views.DiskOrphans{Repositories: kept.Orphans.Repositories, Logs: len(kept.Orphans.Logs), Bytes: kept.Orphans.Frees}
 	}
+	if a.Objects != nil && a.Objects.Bucket != nil {
+		o := a.Objects.State()
+		v.Objects = &views.DiskObjects{Location: o.Location, Files: o.Files, Missing: o.Missing, Waiting: o.Waiting, Bytes: o.Bytes, Trouble: o.Trouble}
+		if !o.At.IsZero() {
+			v.Objects.At = a.moment(o.At)
+		}
+	}
 	p := a.Retention.Progress()
 	v.Pass = views.DiskPass{Doing: p.Doing, Repositories: p.Iterations, Logs: p.Logs, Bytes: p.Bytes}
 	if !p.Since.IsZero() {

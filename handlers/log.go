@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -145,7 +146,7 @@ func (a *App) rawLog(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	content, size, err := a.Logs.Reader(attempt.Name())
+	content, size, err := a.Logs.Reader(context.WithoutCancel(c.UserContext()), attempt.Name()) // it is sent when this has returned
 	if err != nil {
 		return err
 	}
@@ -308,7 +309,7 @@ func (a *App) logTail(c *fiber.Ctx) error {
 		return buildbtw.Invalid("offset=%.40q is no position in a log", c.Query("offset"))
 	}
 	v := a.logView(attempt, offset)
-	text, more, err := a.logPiece(attempt, offset)
+	text, more, err := a.logPiece(c.UserContext(), attempt, offset)
 	if err != nil {
 		return err
 	}
@@ -330,8 +331,8 @@ func (a *App) logView(attempt buildbtw.Attempt, from int64) *views.Log {
 // logPiece reads on from offset. Whether more may come was decided when the
 // attempt was loaded, before its log was read: the other way round the last
 // lines could be missed.
-func (a *App) logPiece(attempt buildbtw.Attempt, offset int64) (text []byte, more bool, err error) {
-	r, size, err := a.Logs.Reader(attempt.Name())
+func (a *App) logPiece(ctx context.Context, attempt buildbtw.Attempt, offset int64) (text []byte, more bool, err error) {
+	r, size, err := a.Logs.Reader(ctx, attempt.Name())
 	if err != nil {
 		return nil, false, err
 	}
@@ -363,9 +364,9 @@ func wholeLines(text []byte) []byte {
 }
 
 // logEnd returns the end of a log, with which the page of a build begins.
-func (a *App) logEnd(attempt buildbtw.Attempt) (*views.Log, error) {
+func (a *App) logEnd(ctx context.Context, attempt buildbtw.Attempt) (*views.Log, error) {
 	v := a.logView(attempt, 0)
-	text, from, err := a.Logs.Tail(attempt.Name(), logLines)
+	text, from, err := a.Logs.Tail(ctx, attempt.Name(), logLines)
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,7 @@ type scraped struct {
 	diskFree, diskSize, kept, shared                         *prometheus.Desc
 	connections, ready, info, scrapeFailure                  *prometheus.Desc
 	deliveries, deliveriesOldest                             *prometheus.Desc
+	objectFiles, objectBytes, objectsFailing                 *prometheus.Desc
 }
 
 // Kinds of metrics, as Prometheus calls them.
@@ -92,6 +93,9 @@ func NewMetrics() *Metrics {
 	m.now.diskSize = m.scraped(gauge, "buildbtw_disk_size_bytes", "Size of that file system.", "directory")
 	m.now.shared = m.scraped(gauge, "buildbtw_shared_rows", "Rows of the database that many builds share, by kind, counted once an hour.", "kind")
 	m.now.kept = m.scraped(gauge, "buildbtw_disk_bytes", "What is kept on disk, by kind, measured once an hour. Files that several iterations have are counted once.", "kind")
+	m.now.objectFiles = m.scraped(gauge, "buildbtw_object_storage_files", "Files in object storage: stored, missing there, or waiting on the disk to be moved.", "state")
+	m.now.objectBytes = m.scraped(gauge, "buildbtw_object_storage_bytes", "Size of the files in object storage.")
+	m.now.objectsFailing = m.scraped(gauge, "buildbtw_object_storage_failing", "1 while object storage cannot be used, else 0.")
 	m.now.ready = m.scraped(gauge, "buildbtw_ready", "1 when /api/v1/ready answers that the server can do its work, else 0.")
 	m.now.info = m.scraped(gauge, "buildbtw_build_info", "Always 1.", "version")
 	m.now.deliveries = m.scraped(gauge, "buildbtw_notifications_waiting", "Messages that have not arrived yet, to channels of the server or of people.", "channels")
@@ -291,6 +295,14 @@ func (a *App) scrape(ctx context.Context) *reading {
 				r.gauge(r.descs.shared, float64(rows), kind)
 			}
 		}
+	}
+	if a.Objects != nil && a.Objects.Bucket != nil {
+		o := a.Objects.State()
+		for state, files := range map[string]int{"stored": o.Files - o.Missing, "missing": o.Missing, "waiting": o.Waiting} {
+			r.gauge(r.descs.objectFiles, float64(files), state)
+		}
+		r.gauge(r.descs.objectBytes, float64(o.Bytes))
+		r.flag(r.descs.objectsFailing, o.Trouble != "")
 	}
 	all, err := a.Store.Statistics(ctx)
 	r.flag(r.descs.scrapeFailure, err != nil)

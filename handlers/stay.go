@@ -98,7 +98,7 @@ func (a *App) logGone(ctx context.Context, db *store.Reader, attempt buildbtw.At
 	if attempt.State != buildbtw.AttemptFinished {
 		return nil
 	}
-	size, err := a.Logs.Size(attempt.Name())
+	size, err := a.Logs.Size(ctx, attempt.Name())
 	if err != nil || size > 0 {
 		return err
 	}

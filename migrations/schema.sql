@@ -151,7 +151,7 @@ CREATE TABLE events (
     buildspace_id INTEGER REFERENCES buildspaces (id) ON DELETE CASCADE,
     iteration_id  INTEGER REFERENCES iterations (id) ON DELETE CASCADE,
     build_id      INTEGER REFERENCES builds (id) ON DELETE CASCADE,
-    kind          TEXT NOT NULL CHECK (kind IN ('build', 'iteration', 'release', 'buildspace', 'worker')),
+    kind          TEXT NOT NULL CHECK (kind IN ('build', 'iteration', 'buildspace', 'worker')),
     from_status   TEXT NOT NULL DEFAULT '',
     to_status     TEXT NOT NULL DEFAULT '',
     cause         TEXT NOT NULL DEFAULT '',
@@ -645,6 +645,18 @@ CREATE TABLE release_files (
 
 CREATE INDEX releases_waiting ON releases (id) WHERE state = 'waiting';
 
-CREATE INDEX attempts_installed ON attempts (installed_id) WHERE installed_id <> 0;
+CREATE TABLE objects (
+    key        TEXT NOT NULL PRIMARY KEY, -- in the bucket, below the server's prefix
+    bytes      INTEGER NOT NULL,
+    sha256     TEXT NOT NULL,              -- empty when it was found in the bucket without one
+    text_bytes INTEGER NOT NULL,           -- of a log before it was compressed
+    moved_at   TIMESTAMP NOT NULL,
+    missing    BOOLEAN NOT NULL DEFAULT FALSE -- not in the bucket when that was last compared
+) WITHOUT ROWID;
 
-CREATE INDEX packages_sha256 ON packages (sha256);
+CREATE INDEX objects_missing ON objects (key) WHERE missing;
+
+CREATE TABLE object_owner (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    name TEXT NOT NULL
+);

@@ -59,8 +59,8 @@ type Kept struct {
 	Orphans      Orphans
 }
 
-// Orphans are files that no row names, as of a database that was thrown away. They are
-// removed only when somebody asks for it.
+// Orphans are files that no row names, as of a database that was thrown away, on the disk and in
+// object storage. They are removed only when somebody asks for it.
 type Orphans struct {
 	Repositories []string // sorted
 	Logs         []buildbtw.AttemptName
@@ -197,7 +197,21 @@ func (k *Keeper) orphans(ctx context.Context, each func(buildlog.Stored)) (o Orp
 			}
 		}
 	}
-	return o, nil
+	if k.Moved == nil {
+		return o, nil
+	}
+	onDisk := map[buildbtw.AttemptName]bool{}
+	for _, attempt := range o.Logs {
+		onDisk[attempt] = true
+	}
+	err = k.Moved.Orphans(ctx, func(attempt buildbtw.AttemptName, bytes int64) bool {
+		if !onDisk[attempt] {
+			o.Logs = append(o.Logs, attempt)
+		}
+		o.Frees += bytes
+		return len(o.Logs) < maxOrphans
+	})
+	return o, err
 }
 
 // RemoveOrphans removes the files that no row names, if they are as many as somebody has
@@ -222,7 +236,7 @@ func (k *Keeper) RemoveOrphans(ctx context.Context, repositories, logs int) (Orp
 		}
 	}
 	for _, attempt := range o.Logs {
-		if _, err := k.Logs.Remove(attempt); err != nil {
+		if _, err := k.Logs.Remove(ctx, attempt); err != nil {
 			return o, fmt.Errorf("remove what nothing names: %w", err)
 		}
 	}

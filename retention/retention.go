@@ -18,16 +18,18 @@ import (
 	"buildbtw"
 	"buildbtw/buildlog"
 	"buildbtw/internal/guard"
+	"buildbtw/offload"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/store"
 )
 
-// Config has what a Keeper works with. All fields but Generations are needed.
+// Config has what a Keeper works with. All fields but Generations and Moved are needed.
 type Config struct {
 	Store       *store.Store
 	Repos       *pacmanrepo.Repos
 	Generations *pacmanrepo.Generations // nil: there are no targets
 	Logs        *buildlog.Logs
+	Moved       *offload.Mover // nil: nothing is moved to object storage
 	Policy      store.RetentionPolicy
 	Log         *slog.Logger
 	Now         func() time.Time
@@ -195,7 +197,7 @@ func (k *Keeper) removeLogs(ctx context.Context, iteration int64) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		freed, err := k.Logs.Remove(attempt)
+		freed, err := k.Logs.Remove(ctx, attempt)
 		if err != nil {
 			return err
 		}

@@ -238,7 +238,7 @@ func (w *world) check(t testing.TB) {
 		if !stays[attempt] {
 			continue
 		}
-		tail, _, err := w.logs.Tail(attempt, 2000)
+		tail, _, err := w.logs.Tail(t.Context(), attempt, 2000)
 		if err != nil || string(tail) != text {
 			t.Errorf("the log of %s is another one, %v", attempt, err)
 		}

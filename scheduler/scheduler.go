@@ -21,6 +21,7 @@ import (
 	"buildbtw/handover"
 	"buildbtw/internal/guard"
 	"buildbtw/notify"
+	"buildbtw/offload"
 	"buildbtw/pacman/baserepo"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/publish"
@@ -29,7 +30,7 @@ import (
 )
 
 // Config has the parts that the scheduler calls. All fields but Bases, Handover, Retention,
-// Auth and Notifier are required.
+// Objects, Auth and Notifier are required.
 type Config struct {
 	Store     *store.Store
 	Mirror    *gitmirror.Mirror
@@ -39,6 +40,7 @@ type Config struct {
 	Publisher *publish.Publisher
 	Handover  *handover.Handover // nil: nothing is released
 	Retention *retention.Keeper  // nil: nothing is ever removed
+	Objects   *offload.Mover     // nil: nothing is moved to object storage
 	Forge     *forge.Forge
 	Auth      *auth.Auth       // nil: there are no accounts to look after
 	Notifier  *notify.Notifier // nil: nobody is told anything
@@ -182,6 +184,14 @@ func optionalLoops(c Config) []Loop {
 			Name:        "retention",
 			Description: "removes what the policy keeps no longer and what people deleted, and compresses logs",
 			Period:      10 * time.Minute, Pass: c.Retention.Pass,
+		})
+	}
+	if c.Objects != nil && c.Objects.Bucket != nil {
+		loops = append(loops, Loop{
+			Name:        "objects",
+			Description: "moves logs that are rarely read to object storage, and compares that with the database",
+			Limit:       longLimit,
+			Period:      5 * time.Minute, Pass: c.Objects.Pass,
 		})
 	}
 	if c.Handover != nil {

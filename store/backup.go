@@ -83,6 +83,25 @@ func CheckFile(ctx context.Context, path string) (schema int, err error) {
 	return schema, nil
 }
 
+// objectsSchema is the first schema that knows of object storage.
+const objectsSchema = 37
+
+// CountObjectsIn counts what the database in a file, of a schema, says that lies in object storage.
+func CountObjectsIn(ctx context.Context, path string, schema int) (n ObjectCount, err error) {
+	if schema < objectsSchema {
+		return n, nil
+	}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro&immutable=1")
+	if err != nil {
+		return n, fmt.Errorf("open the database at %s: %w", path, err)
+	}
+	defer func() { _ = db.Close() }() // it only read
+	if err := db.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(bytes), 0), coalesce(sum(missing), 0) FROM objects`).Scan(&n.Files, &n.Bytes, &n.Missing); err != nil {
+		return n, fmt.Errorf("count the objects of %s: %w", path, err)
+	}
+	return n, nil
+}
+
 // maxDamage bounds what is listed of a damaged database.
 const maxDamage = 5
 

@@ -91,6 +91,7 @@ func TestEveryColumnHasAField(t *testing.T) {
 	check("signatures", &[]buildbtw.Signature{})
 	check("signing_files", &[]buildbtw.SigningFile{})
 	check("release_files", &[]buildbtw.ReleaseFile{})
+	check("objects", &[]MovedObject{})
 }
 
 func TestNewerDatabaseIsRefused(t *testing.T) {

@@ -83,6 +83,7 @@ func (d *doctor) run(ctx context.Context) error {
 	d.clock(ctx)
 	d.bases(ctx)
 	d.gitlab(ctx)
+	d.objects(ctx)
 	return d.list.End()
 }
 

@@ -77,6 +77,7 @@ type serveFlags struct {
 	gitlab          gitlabFlags
 	oidc            oidcFlags
 	notify          notifyFlags
+	objects         objectFlags
 }
 
 func serveCommand() *cobra.Command {
@@ -186,7 +187,8 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	f.gitlab.register(flags)
 	f.oidc.register(flags)
 	f.notify.register(flags)
-	cli.Secret(flags, "gitlab-token", "gitlab-webhook-secret", "oidc-client-secret", "session-key", "smtp-password", "matrix-token")
+	f.objects.register(flags)
+	cli.Secret(flags, "gitlab-token", "gitlab-webhook-secret", "oidc-client-secret", "session-key", "smtp-password", "matrix-token", "object-storage-secret")
 	cli.SecretPaths(flags, "notify")
 }
 
@@ -302,6 +304,9 @@ func (f serveFlags) validate() error {
 		return err
 	}
 	if _, err := f.notify.channels(f.publicURL); err != nil {
+		return err
+	}
+	if err := f.objects.validate(); err != nil {
 		return err
 	}
 	return errors.Join(checkDirs(dirs), f.gitlab.validate(groups), f.oidc.validate())

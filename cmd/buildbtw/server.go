@@ -109,6 +109,10 @@ func (s *server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	mover, err := s.openObjects(logs)
+	if err != nil {
+		return err
+	}
 	token, err := readToken(f.workerTokenFile)
 	if err != nil {
 		return err
@@ -144,19 +148,19 @@ func (s *server) join(ctx context.Context) error {
 		OIDC: f.oidc.config(f.publicURL),
 	})
 	keeper := retention.New(retention.Config{
-		Store: s.store, Repos: repos, Generations: sources.Generations, Logs: logs, Policy: f.retention, Log: s.log, Now: time.Now,
+		Store: s.store, Repos: repos, Generations: sources.Generations, Logs: logs, Moved: mover, Policy: f.retention, Log: s.log, Now: time.Now,
 	})
 	notifier, err := s.openNotifier()
 	if err != nil {
 		return err
 	}
 	s.scheduler = scheduler.New(scheduler.Config{
-		Store: s.store, Mirror: mirror, Repos: repos, Bases: bases, Catalog: sources, Publisher: publisher, Handover: releases, Retention: keeper, Forge: gitlabForge, Auth: s.auth, Notifier: notifier,
+		Store: s.store, Mirror: mirror, Repos: repos, Bases: bases, Catalog: sources, Publisher: publisher, Handover: releases, Retention: keeper, Objects: mover, Forge: gitlabForge, Auth: s.auth, Notifier: notifier,
 		Log: s.log, Now: time.Now, SourceDirs: dirs,
 		Lease: f.leaseTime(), SyncPeriod: f.syncPeriod, GroupPeriod: f.gitlab.period, BasePeriod: f.basePeriod, Debounce: f.debounce,
 	})
 	s.app, err = handlers.New(handlers.Deps{
-		Store: s.store, Catalog: sources, Forecasts: &progress.Forecasts{Pipelines: progress.Pipelines{Most: gitlab.MaxPipelines, Architectures: gitlab.Architectures}}, Publisher: publisher, Handover: releases, Retention: keeper, Forge: gitlabForge, Sources: mirror,
+		Store: s.store, Catalog: sources, Forecasts: &progress.Forecasts{Pipelines: progress.Pipelines{Most: gitlab.MaxPipelines, Architectures: gitlab.Architectures}}, Publisher: publisher, Handover: releases, Retention: keeper, Objects: mover, Forge: gitlabForge, Sources: mirror,
 		Repos: repos, Logs: logs, Settings: f.settings(), Log: s.log, Wake: s.scheduler.Wake, LookAt: s.scheduler.LookAt,
 		Loops: s.scheduler.States, Disks: s.disks, Metrics: s.metrics, Fit: s.fit, Now: time.Now, Auth: s.auth, Notifier: notifier,
 		Proxies: proxies, MaxConnections: connections,

@@ -24,6 +24,7 @@ import (
 	"buildbtw/handover"
 	"buildbtw/internal/quota"
 	"buildbtw/notify"
+	"buildbtw/offload"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/progress"
 	"buildbtw/publish"
@@ -40,6 +41,7 @@ type Deps struct {
 	Publisher *publish.Publisher
 	Handover  *handover.Handover // nil: nothing is released
 	Retention *retention.Keeper  // nil: nothing is ever removed
+	Objects   *offload.Mover     // nil: nothing is moved to object storage
 	Forge     *forge.Forge       // nil: there is no GitLab
 	Sources   *gitmirror.Mirror
 	Repos     *pacmanrepo.Repos

@@ -54,5 +54,15 @@ func (a *API) warnings() []string {
 	for _, r := range a.Catalog.Bases.Refused() {
 		list = append(list, fmt.Sprintf("the last good copy of base repository %s for %s is used: %s", r.Repo, r.Architecture, r.Words()))
 	}
+	if a.Objects == nil {
+		return list
+	}
+	o := a.Objects.State()
+	if o.Trouble != "" {
+		list = append(list, fmt.Sprintf("%s: what is not moved yet stays on the disk; logs that were moved may not be readable", o.Trouble))
+	}
+	if o.Missing > 0 {
+		list = append(list, fmt.Sprintf("%d files that were moved to %s are not there any more", o.Missing, o.Location))
+	}
 	return list
 }

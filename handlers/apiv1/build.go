@@ -329,7 +329,7 @@ func (a *API) attempts(c *fiber.Ctx) error {
 	slices.SortFunc(attempts, func(a, b buildbtw.Attempt) int { return cmp.Compare(a.Number, b.Number) })
 	page := api.Page[api.Attempt]{Items: make([]api.Attempt, 0, len(attempts))}
 	for _, t := range attempts {
-		size, err := a.Logs.Size(t.Name())
+		size, err := a.Logs.Size(c.UserContext(), t.Name())
 		if err != nil {
 			return err
 		}

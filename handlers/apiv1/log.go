@@ -31,13 +31,13 @@ func (a *API) log(c *fiber.Ctx) error {
 	}
 	c.Set(fiber.HeaderCacheControl, "no-cache")
 	if !follow {
-		content, size, err := a.Logs.Reader(attempt.Name())
+		content, size, err := a.Logs.Reader(context.WithoutCancel(c.UserContext()), attempt.Name()) // it is sent when this has returned
 		if err != nil {
 			return err
 		}
 		return transfer.Send(c, transfer.Content{Reader: content, Size: size, Type: fiber.MIMETextPlainCharsetUTF8})
 	}
-	size, err := a.Logs.Size(attempt.Name())
+	size, err := a.Logs.Size(c.UserContext(), attempt.Name())
 	if err != nil {
 		return err
 	}
