@@ -89,7 +89,7 @@ func (c *Catalog) addPkgctl(ctx context.Context, r *Release, v *targetView, unit
 			continue
 		}
 		b := r.BuildOf(u.Pkgbase, "")
-		x := dbupdate.Unit{Pkgbase: u.Pkgbase, Repository: repository, Version: b.Version, Pkgnames: b.Pkgnames, PKGBUILD: recipes[b.Commit].SHA256}
+		x := dbupdate.Unit{Pkgbase: u.Pkgbase, Repository: repository, Version: b.Version, Pkgnames: b.Pkgnames, PKGBUILD: recipes[b.Commit].SHA256, WeakSums: recipes[b.Commit].WeakSums}
 		x.Packages, x.Debug = packagesIn(r.Files[u.Pkgbase], heads)
 		reasons := x.Refuses(r.Target.Pkgctl, where[u.Pkgbase])
 		for _, p := range slices.Concat(x.Packages, x.Debug) {

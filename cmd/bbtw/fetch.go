@@ -51,7 +51,7 @@ takes that only when it is signed. The server's mirror says whether it is there,
 a key that the target accepts; with --remote each repository is asked.`,
 		Example: `  bbtw release fetch 7 staging
   bbtw release fetch 7 staging --run
-  bbtw release fetch 7 staging --remote 'git@gitlab.example.org:packages/{pkgbase}.git'`,
+  bbtw release fetch 7 staging --remote 'git@gitlab.example.org:packages/{project}.git'`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client(cmd.Context())

@@ -67,14 +67,14 @@ each remote is asked what it has already. Where main has moved meanwhile nothing
 pushed: that pkgbase needs a new iteration. Where main is protected, a merge request is
 asked for. A remote that is asked too often is left alone for a while, ten times --pause
 first. Exit code 1 when something was left.`,
-		Example: `  bbtw release push curl-openssl-4 --remote 'git@gitlab.example.org:packages/{pkgbase}.git' --dry-run
+		Example: `  bbtw release push curl-openssl-4 --remote 'git@gitlab.example.org:packages/{project}.git' --dry-run
   bbtw release push curl-openssl-4 --remote 'ssh://git@git.example.org/{source}' --pause 2s
-  bbtw release push 12 --remote 'git@gitlab.example.org:packages/{pkgbase}.git'      # release 12
+  bbtw release push 12 --remote 'git@gitlab.example.org:packages/{project}.git'      # release 12
   bbtw release push curl-openssl-4 --only curl,git --no-sign`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !namesProject(f.remote) {
-				return cli.Usage(errors.New("--remote needs {pkgbase}, {project} or {source} where the name of each project stands, as in git@gitlab.example.org:packages/{pkgbase}.git"))
+				return cli.Usage(errors.New("--remote needs {pkgbase}, {project} or {source} where the name of each project stands, as in git@gitlab.example.org:packages/{project}.git"))
 			}
 			c, err := a.client(cmd.Context())
 			if err != nil {

@@ -6,10 +6,12 @@ package dbscripts
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,7 +65,7 @@ func newDistribution(t *testing.T, arches ...string) *distribution {
 		"GIT_CONFIG_GLOBAL="+d.at("gitconfig"), "XDG_STATE_HOME="+d.at("state"), "PKGCTL_DIR="+dir)
 	d.bash(`
 		mkdir -m 700 gnupg
-		mkdir -p bin home sources filler packages state-repo tmp archive keyring home/staging/{core,extra}{,-testing}
+		mkdir -p bin packager home sources filler packages state-repo tmp archive keyring home/staging/{core,extra}{,-testing}
 		mkdir -p ftp/pool/packages{,-debug} ftp/pool/sources cleanup home/archlinux/packaging runtime
 		ln -s ../../../packages home/archlinux/packaging/packages
 		for arch in ` + strings.Join(arches, " ") + `; do
@@ -91,7 +93,7 @@ func newDistribution(t *testing.T, arches ...string) *distribution {
 	d.write("authors", packager+" root\n")
 	d.write("bin/pacman-key", "#!/bin/sh\nexec /usr/bin/pacman-key --gpgdir "+d.at("keyring")+" \"$@\"\n")
 	d.write("config.local", fmt.Sprintf(`
-		PATH=%[1]s/bin:$PATH
+		PATH=%[1]s/packager:%[1]s/bin:$PATH
 		FTP_BASE=%[1]s/ftp ARCHIVE_BASE=%[1]s/archive ARCHIVEUSER= STAGING=%[1]s/home/staging TMPDIR=%[1]s/tmp
 		PKGREPOS=(core core-testing extra extra-testing) DEBUGREPOS=(core-debug core-testing-debug extra-debug extra-testing-debug)
 		TESTING_REPOS=(core-testing extra-testing) STABLE_REPOS=(core extra)
@@ -101,6 +103,8 @@ func newDistribution(t *testing.T, arches ...string) *distribution {
 		VCS=git KEYRING=%[1]s/keyring GIT_PACKAGING_REPOS_URL=%[1]s/packages GIT_STATE_REPO=%[1]s/state-repo GIT_PACKAGES_CACHE=%[1]s/cache GITUSER= AUTHORS=%[1]s/authors
 		LOCK_DELAY=1
 	`, dir, strings.Join(arches, " ")))
+	// makepkg does not run as root, and here everybody is.
+	d.write("packager/makepkg", "#!/bin/sh\nexec unshare --user --map-user=1000 --map-group=1000 /usr/bin/makepkg \"$@\"\n")
 	for _, script := range []string{"db-update", "db-move", "cron-jobs/sourceballs"} {
 		d.write("home/"+filepath.Base(script), "#!/bin/sh\nHOME="+d.at("home")+" DBSCRIPTS_CONFIG="+d.at("config.local")+" exec "+scripts+"/"+script+" \"$@\"\n")
 	}
@@ -269,12 +273,106 @@ func (d *distribution) serve(targets ...string) (remote string) {
 	return "--remote '" + d.at("packages/{project}.git") + "'"
 }
 
-// handOver releases a buildspace to a target as its packager does.
-func (d *distribution) handOver(space, target, id, remote string) {
+// handOver releases a buildspace to a target as its packager does. Its packages go into a
+// repository.
+func (d *distribution) handOver(space, target, id, repository, remote string) {
 	d.t.Helper()
-	d.says(true, "timeout 300 bbtw wait "+space+" && bbtw release "+space+" --to "+target+" --yes", "waits for signatures: bbtw release sign "+id)
+	d.says(true, "timeout 400 bbtw wait "+space+" && bbtw release "+space+" --to "+target+" --yes", "waits for signatures: bbtw release sign "+id)
 	d.says(true, "bbtw release sign "+id+" --yes && bbtw release push "+id+" --pause 0s "+remote, "pushed")
+	d.bash("for source in sources/*; do git -C $source pull -q --ff-only; done")
+	before := d.state()
 	d.says(true, "for i in {1..60}; do bbtw release fetch "+id+" staging"+id+" --run --yes "+remote+" && exit; sleep 1; done; exit 1", "release "+id+": released ")
+	set := map[string]bool{}
+	files, err := filepath.Glob(d.at("staging" + id + "/" + repository + "/*.pkg.tar.zst"))
+	if err != nil || len(files) == 0 {
+		d.t.Fatalf("release %s has no files in staging: %v", id, err)
+	}
+	for _, name := range files {
+		set[filepath.Base(name)] = true
+	}
+	for _, arch := range d.arches {
+		d.wants(before, arch, repository, func(p listed) bool { return set[p.one("FILENAME")] })
+	}
+}
+
+// listed is the fields of a package in a database.
+type listed map[string][]string
+
+func (p listed) one(field string) string { return strings.Join(p[field], " ") }
+
+// state is what the repositories have: packages by name, of architecture/repository.
+type state map[string]map[string]listed
+
+// state reads the databases as they lie there, and compares each file with its digest.
+func (d *distribution) state() state {
+	d.t.Helper()
+	s := state{}
+	for _, arch := range d.arches {
+		for _, repository := range []string{"extra", "extra-testing"} {
+			all := map[string]listed{}
+			text := d.bash("cd ftp/" + repository + "/os/" + arch + "; bsdtar -xOf " + repository + ".db")
+			for _, desc := range strings.Split("\n"+text, "\n%FILENAME%\n")[1:] {
+				p := listed{}
+				for _, block := range strings.Split("%FILENAME%\n"+desc, "\n\n") {
+					if lines := strings.Split(strings.TrimSpace(block), "\n"); len(lines) > 1 {
+						p[strings.Trim(lines[0], "%")] = lines[1:]
+					}
+				}
+				all[p.one("NAME")] = p
+				if got := strings.Fields(d.bash("sha256sum 'ftp/" + repository + "/os/" + arch + "/" + p.one("FILENAME") + "'"))[0]; got != p.one("SHA256SUM") {
+					d.t.Errorf("%s of %s is not the file that the database lists", p.one("FILENAME"), repository)
+				}
+			}
+			s[arch+"/"+repository] = all
+		}
+	}
+	return s
+}
+
+// missing returns what packages miss that users of these repositories see, the first of a name.
+func (s state) missing(arch string, repositories ...string) map[string]bool {
+	view, missing := map[string]listed{}, map[string]bool{}
+	for _, repository := range slices.Backward(repositories) {
+		maps.Copy(view, s[arch+"/"+repository])
+	}
+	for name, p := range view {
+		for _, need := range p["DEPENDS"] {
+			if !slices.ContainsFunc(slices.Collect(maps.Values(view)), func(o listed) bool { return o.one("NAME") == need || slices.Contains(o["PROVIDES"], need) }) {
+				missing[name+" needs "+need] = true
+			}
+		}
+	}
+	return missing
+}
+
+// wants checks that a repository has what it had without what was replaced, and the packages that
+// came, and that nobody misses anything new.
+func (d *distribution) wants(before state, arch, repository string, came func(listed) bool) {
+	d.t.Helper()
+	now, bases := d.state(), map[string]bool{}
+	want, got := map[string]bool{}, map[string]bool{}
+	for _, p := range now[arch+"/"+repository] {
+		got[p.one("FILENAME")] = true
+		if came(p) {
+			want[p.one("FILENAME")], bases[p.one("BASE")] = true, true
+		}
+	}
+	for _, p := range before[arch+"/"+repository] {
+		if !bases[p.one("BASE")] {
+			want[p.one("FILENAME")] = true
+		}
+	}
+	if len(bases) == 0 || !maps.Equal(got, want) {
+		d.t.Errorf("%s for %s has %v instead of %v", repository, arch, got, want)
+	}
+	for _, view := range [][]string{{"extra"}, {"extra-testing", "extra"}} {
+		was := before.missing(arch, view...)
+		for line := range now.missing(arch, view...) {
+			if !was[line] {
+				d.t.Errorf("for users of %v on %s, %s, and nothing has it", view, arch, line)
+			}
+		}
+	}
 }
 
 // TestRealDbUpdate: two releases of packages that the real makepkg made, the first of new
@@ -325,13 +423,13 @@ func TestRealDbMove(t *testing.T) {
 	}
 
 	d.bash("bbtw new calc -n first --scope all --yes")
-	d.handOver("first", "extra", "1", remote)
+	d.handOver("first", "extra", "1", "extra", remote)
 	has("extra", "calc-1-1/desc", "calc-tools-1-1/desc", "sum-1-1/desc", "words-1:2.0-1/desc")
 	d.says(true, "cat state-repo/extra-{x86_64,aarch64}/calc state-repo/extra-any/words", "calc 1-1 1-1 ", "words 1:2.0-1 1-2.0-1 ")
 
 	d.source("calc", both(fmt.Sprintf(library, "2")))
 	d.bash("bbtw new calc -n second --yes")
-	d.handOver("second", "extra-testing", "2", remote)
+	d.handOver("second", "extra-testing", "2", "extra-testing", remote)
 	has("extra-testing", "calc-2-1/desc", "sum-1-2/desc")
 	has("extra", "calc-1-1/desc", "sum-1-1/desc")
 
@@ -340,13 +438,17 @@ func TestRealDbMove(t *testing.T) {
 	d.says(true, "bbtw new calc -n third --yes && timeout 300 bbtw wait third; bbtw release third --to extra --dry-run", "extra-testing has calc 2-1, which is on its way into extra")
 
 	// A packager moves them; the release stays what it is, and the next one goes on from there.
+	before := d.state()
 	d.says(true, "ssh -- repos db-move extra-testing extra calc sum", "Moving packages from [extra-testing] to [extra]", "(aarch64)")
 	has("extra", "calc-2-1/desc", "sum-1-2/desc")
+	for _, arch := range d.arches {
+		d.wants(before, arch, "extra", func(p listed) bool { return p.one("BASE") == "calc" || p.one("BASE") == "sum" })
+	}
 	d.says(false, "bsdtar -tf ftp/extra-testing/os/aarch64/extra-testing.db | grep calc")
 	d.says(true, `for i in {1..60}; do bbtw release third --to extra --dry-run | grep -q 'on its way' || exit 0; sleep 1; done; exit 1`)
 	d.says(true, "curl -s $BUILDBTW_SERVER_URL/api/v1/releases/2", `"state":"released"`)
 	d.says(true, "bbtw check extra")
-	d.handOver("third", "extra", "3", remote)
+	d.handOver("third", "extra", "3", "extra", remote)
 	has("extra", "calc-3-1/desc", "sum-1-3/desc")
 
 	// The source packages can be made of what was tagged.
@@ -363,19 +465,19 @@ func TestRealPkgctlRelease(t *testing.T) {
 	d := newDistribution(t, "x86_64")
 	d.bash(`
 		git init -q --bare packages/words.git; git clone -q packages/words.git sources/words
-		mkdir sources/words/LICENSES; touch sources/words/{REUSE.toml,LICENSE,LICENSES/0BSD.txt}; chmod -R a+rwX sources/words`)
+		mkdir sources/words/LICENSES; touch sources/words/{REUSE.toml,LICENSES/0BSD.txt}; cp ` + devtools + `/data/LICENSE sources/words; chmod -R a+rwX sources/words`)
 	d.source("words", strings.Replace(words, "depends=(calc)\n", "", 1))
 	remote := d.serve("extra=pkgctl:repos,new=extra")
 	d.says(true, "bbtw new words -n first --yes && timeout 300 bbtw wait first && bbtw release first --yes", "waits for signatures: bbtw release sign 1")
 	d.says(true, "bbtw release sign 1 --yes && bbtw release push 1 --pause 0s "+remote, "words 1:2.0-1: pushed")
 	d.says(true, "for i in {1..60}; do bbtw release fetch 1 bundle "+remote+" && exit; sleep 1; done; exit 1", "1 package in")
-	// devtools runs makepkg as the packager, and looks for licences with a program of its own.
-	d.write("packager/makepkg", "#!/bin/sh\nexec setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/tmp /usr/bin/makepkg \"$@\"\n")
+	// devtools looks for licences with a program of its own, and for repositories in a cache.
 	d.write("packager/reuse", "#!/bin/sh\n")
 	d.says(true, `
 		git clone -q git@gitlab.archlinux.org:archlinux/packaging/packages/words.git clone/words && cd clone/words && chmod -R a+rwX ..
 		git config devtools.version 2 && git config devtools.variant canonical
 		cp "$PKGCTL_DIR"/bundle/extra/* .
+		mkdir -p "$HOME/.cache/devtools/pacman/db"
 		export PATH="$PKGCTL_DIR/packager:`+devtools+`/build/bin:$PATH" _DEVTOOLS_LIBRARY_DIR=`+devtools+`/build XDG_RUNTIME_DIR="$PKGCTL_DIR/runtime" GIT_EDITOR=false
 		pkgctl release --repo extra --db-update`, "Releasing words to extra", "Updating [extra]")
 	d.says(true, "bsdtar -tf ftp/extra/os/x86_64/extra.db", "words-1:2.0-1/desc")
