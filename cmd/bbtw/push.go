@@ -70,7 +70,7 @@ first. Exit code 1 when something was left.`,
 		Example: `  bbtw release push curl-openssl-4 --remote 'git@gitlab.example.org:packages/{project}.git' --dry-run
   bbtw release push curl-openssl-4 --remote 'ssh://git@git.example.org/{source}' --pause 2s
   bbtw release push 12 --remote 'git@gitlab.example.org:packages/{project}.git'      # release 12
-  bbtw release push curl-openssl-4 --only curl,git --no-sign`,
+  bbtw release push curl-openssl-4 --only curl,git --no-sign      # with BUILDBTW_REMOTE`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !namesProject(f.remote) {
