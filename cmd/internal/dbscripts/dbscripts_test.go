@@ -465,7 +465,7 @@ func TestRealPkgctlRelease(t *testing.T) {
 	d := newDistribution(t, "x86_64")
 	d.bash(`
 		git init -q --bare packages/words.git; git clone -q packages/words.git sources/words
-		mkdir sources/words/LICENSES; touch sources/words/{REUSE.toml,LICENSES/0BSD.txt}; cp ` + devtools + `/data/LICENSE sources/words; chmod -R a+rwX sources/words`)
+		mkdir sources/words/LICENSES; touch sources/words/REUSE.toml; cp ` + devtools + `/data/LICENSE sources/words; ln -s ../LICENSE sources/words/LICENSES/0BSD.txt; chmod -R a+rwX sources/words`)
 	d.source("words", strings.Replace(words, "depends=(calc)\n", "", 1))
 	remote := d.serve("extra=pkgctl:repos,new=extra")
 	d.says(true, "bbtw new words -n first --yes && timeout 300 bbtw wait first && bbtw release first --yes", "waits for signatures: bbtw release sign 1")
