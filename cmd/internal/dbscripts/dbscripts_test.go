@@ -88,7 +88,7 @@ func newDistribution(t *testing.T, arches ...string) *distribution {
 	d.bash(`
 		chown -R nobody filler
 		cd filler && setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/tmp PKGEXT=.pkg.tar.zst makepkg --nosign -d 2>&1
-		for arch in ` + strings.Join(arches, " ") + `; do repo-add -q ../ftp/extra/os/$arch/extra.db.tar.gz filler-1-1-any.pkg.tar.zst; done
+		for arch in ` + strings.Join(arches, " ") + `; do cp filler-1-1-any.pkg.tar.zst ../ftp/extra/os/$arch; repo-add -q ../ftp/extra/os/$arch/extra.db.tar.gz filler-1-1-any.pkg.tar.zst; done
 	`)
 	d.write("authors", packager+" root\n")
 	d.write("bin/pacman-key", "#!/bin/sh\nexec /usr/bin/pacman-key --gpgdir "+d.at("keyring")+" \"$@\"\n")
