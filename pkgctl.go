@@ -122,6 +122,25 @@ func GitTag(version string) string {
 	return strings.ReplaceAll(strings.Replace(version, ":", "-", 1), "~", ".")
 }
 
+var (
+	plusBetween = regexp.MustCompile(`([a-zA-Z0-9]+)\+([a-zA-Z]+)`)
+	noPathSign  = regexp.MustCompile(`[^a-zA-Z0-9_.-]`)
+	dashes      = regexp.MustCompile(`[_-]{2,}`)
+)
+
+// ProjectPath returns the name of the packaging repository of a pkgbase, as pkgctl makes it:
+// GitLab allows no + in a path, and no project called tree.
+func ProjectPath(pkgbase string) string {
+	path := plusBetween.ReplaceAllString(pkgbase, "$1-$2")
+	path = strings.ReplaceAll(path, "+", "plus")
+	path = noPathSign.ReplaceAllString(path, "-")
+	path = dashes.ReplaceAllString(path, "-")
+	if path == "tree" {
+		return "unix-tree"
+	}
+	return path
+}
+
 // ReleaseFile is a file of a release that a packager hands over.
 type ReleaseFile struct {
 	ReleaseID    int64  `bun:"release_id,pk"`

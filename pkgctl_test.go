@@ -76,3 +76,16 @@ func TestTagsAreThoseOfPkgctl(t *testing.T) {
 		}
 	}
 }
+
+// What the function of devtools 1.5.0 makes of them.
+func TestProjectsAreThoseOfPkgctl(t *testing.T) {
+	t.Parallel()
+	for pkgbase, want := range map[string]string{
+		"curl": "curl", "libsigc++": "libsigcplusplus", "gtk4": "gtk4", "c++utilities": "cplusplusutilities", "dvd+rw-tools": "dvd-rw-tools",
+		"memtest86+": "memtest86plus", "tree": "unix-tree", "texlive_core": "texlive_core", "a@b": "a-b", "a__b": "a-b", "gst-plugins": "gst-plugins",
+	} {
+		if got := buildbtw.ProjectPath(pkgbase); got != want {
+			t.Errorf("%s: %s, want %s", pkgbase, got, want)
+		}
+	}
+}

@@ -17,6 +17,7 @@ type ReleaseBundle struct {
 	Digest     string       `json:"digest"` // of the set
 	Files      []BundleFile `json:"files"`  // by repository and name
 	Units      []BundleUnit `json:"units"`  // by pkgbase
+	Keys       []byte       `json:"keys"`   // public ones, of which one has to sign each file and tag: as gpg exports them, in base64
 }
 
 // BundleFile is a package of a bundle.
@@ -35,7 +36,9 @@ type BundleUnit struct {
 	Commit  string `json:"commit"` // that was built
 	Tag     string `json:"tag"`
 	Build   string `json:"build"`
-	Tagged  bool   `json:"tagged"` // the server's mirror, which may be some minutes behind, has the tag at the commit
+	Tagged  bool   `json:"tagged"` // the server's mirror, which may be some minutes behind, has the tag at the commit, signed by one of the keys
+
+	TagFault string `json:"tag_fault,omitempty"` // why db-update would refuse the tag that the mirror has at the commit
 }
 
 // RepositoryProgress is how much of a release the repositories of a distribution have.

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"buildbtw"
+	"buildbtw/git/gitmirror"
 	"buildbtw/internal/lru"
 	"buildbtw/pacman/alpm"
 	"buildbtw/pacman/baserepo"
@@ -88,7 +89,7 @@ func (c *Catalog) addPkgctl(ctx context.Context, r *Release, v *targetView, unit
 			continue
 		}
 		b := r.BuildOf(u.Pkgbase, "")
-		x := dbupdate.Unit{Pkgbase: u.Pkgbase, Repository: repository, Version: b.Version, Pkgnames: b.Pkgnames, PKGBUILD: recipes[b.Commit].SHA256}
+		x := dbupdate.Unit{Pkgbase: u.Pkgbase, Repository: repository, Version: b.Version, Pkgnames: b.Pkgnames, PKGBUILD: recipes[b.Commit].SHA256, WeakSums: recipes[b.Commit].WeakSums}
 		x.Packages, x.Debug = packagesIn(r.Files[u.Pkgbase], heads)
 		reasons := x.Refuses(r.Target.Pkgctl, where[u.Pkgbase])
 		for _, p := range slices.Concat(x.Packages, x.Debug) {
@@ -234,9 +235,10 @@ func (c *Catalog) heads(ctx context.Context, r *Release) (map[string]alpm.Head, 
 	return heads, nil
 }
 
-// Tagged reports for each pkgbase of a release that goes whether the mirror has the tag of its
-// version, at the commit that was built. The mirror may be some minutes behind.
-func (c *Catalog) Tagged(ctx context.Context, r Release) (map[string]bool, error) {
+// Tags returns the tags of the versions of a release that goes, by pkgbase, as far as the mirror
+// has them at the commits that were built: the texts of their objects, nil for a tag that has
+// none. The mirror may be some minutes behind.
+func (c *Catalog) Tags(ctx context.Context, r Release) (map[string][]byte, error) {
 	sources := make([]string, len(r.Goes))
 	for i, pkgbase := range r.Goes {
 		sources[i] = r.BuildOf(pkgbase, "").Source
@@ -245,18 +247,30 @@ func (c *Catalog) Tagged(ctx context.Context, r Release) (map[string]bool, error
 	if err != nil {
 		return nil, err
 	}
-	tags := map[string]string{}
+	at := map[string]gitmirror.Tip{}
 	for _, t := range tips {
 		if t.Tag {
-			tags[t.Slug+" "+t.Ref] = t.Commit
+			at[t.Slug+" "+t.Ref] = t
 		}
 	}
-	tagged := map[string]bool{}
+	var names []string
+	var tags []gitmirror.Tip
 	for _, pkgbase := range r.Goes {
 		b := r.BuildOf(pkgbase, "")
-		tagged[pkgbase] = b.Commit != "" && tags[b.Source+" "+buildbtw.GitTag(b.Version)] == b.Commit
+		t, ok := at[b.Source+" "+buildbtw.GitTag(b.Version)]
+		if ok && b.Commit == t.Commit {
+			names, tags = append(names, pkgbase), append(tags, t)
+		}
 	}
-	return tagged, nil
+	texts, err := c.Mirror.TagTexts(ctx, tags)
+	if err != nil {
+		return nil, err
+	}
+	there := map[string][]byte{}
+	for i, pkgbase := range names {
+		there[pkgbase] = texts[i]
+	}
+	return there, nil
 }
 
 // addBaseFiles notes which files the base repositories of an architecture have.

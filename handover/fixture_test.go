@@ -37,6 +37,8 @@ type fixture struct {
 	dir  string
 	step func(op, path string) error // called before each change of the targets' disk
 
+	targets []buildbtw.Target
+
 	signer signing.Signer // of the next restart
 }
 
@@ -75,6 +77,7 @@ func (f *fixture) restart(targets ...buildbtw.Target) {
 	if targets == nil {
 		targets = []buildbtw.Target{{Name: "stable", Kind: buildbtw.TargetServed}}
 	}
+	f.targets = targets
 	f.Handover, err = handover.New(f.t.Context(), handover.Config{
 		Store: f.DB.Store, Generations: generations, Bases: bases, Architectures: archs, Targets: targets, Signer: f.signer, Log: slog.New(slog.DiscardHandler), Now: f.DB.Clock.Now,
 		Catalog: catalog.New(catalog.Config{

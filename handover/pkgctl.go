@@ -266,6 +266,7 @@ type Bundle struct {
 	Host    string // on which db-update runs, as ssh takes it
 	Files   []BundleFile
 	Units   []BundleUnit
+	Keys    []byte // of which one has to sign each file and tag, as gpg exports them
 }
 
 // BundleFile is a package file, and the signature that goes beside it.
@@ -278,8 +279,9 @@ type BundleFile struct {
 type BundleUnit struct {
 	Pkgbase, Version, Source, Commit string
 
-	Build  int64
-	Tagged bool // the mirror has the tag of the version at the commit
+	Build    int64
+	Tagged   bool   // the mirror has the tag of the version at the commit, signed by one of the keys
+	TagFault string // why the tag that stands there is refused; empty when there is none
 }
 
 // Bundle returns what a packager needs to hand over a release that waits. The set is computed
@@ -362,13 +364,31 @@ func (h *Handover) fillBundle(ctx context.Context, b *Bundle, set catalog.Releas
 	if len(unsigned) > 0 {
 		return buildbtw.Conflict("no accepted key has signed %s (any more); give release %d up, release again and sign that", unsigned.Summary(), b.Release.ID)
 	}
-	tagged, err := h.Catalog.Tagged(ctx, set)
+	tags, err := h.Catalog.Tags(ctx, set)
 	if err != nil {
+		return err
+	}
+	keys, err := h.acceptedKeys(b.Release.Target)
+	if err != nil {
+		return err
+	}
+	if keys == nil {
+		return buildbtw.Conflict("target %s has no keys by now, and db-update takes signed packages and tags only; give it ,sign=required,keys=FILE", b.Release.Target)
+	}
+	if b.Keys, err = keys.Export(); err != nil {
 		return err
 	}
 	for _, pkgbase := range set.Goes {
 		row := set.BuildOf(pkgbase, "")
-		b.Units = append(b.Units, BundleUnit{Pkgbase: pkgbase, Version: set.Versions[pkgbase], Source: row.Source, Commit: row.Commit, Build: row.ID, Tagged: tagged[pkgbase]})
+		u := BundleUnit{Pkgbase: pkgbase, Version: set.Versions[pkgbase], Source: row.Source, Commit: row.Commit, Build: row.ID}
+		if text, there := tags[pkgbase]; there {
+			_, err := keys.VerifyTag(text, h.Now())
+			u.Tagged = err == nil
+			if err != nil {
+				u.TagFault = buildbtw.MessageOf(err)
+			}
+		}
+		b.Units = append(b.Units, u)
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package handover_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,7 +15,7 @@ import (
 	"buildbtw"
 	"buildbtw/handover"
 	"buildbtw/release"
-	"buildbtw/scheduler/schedulertest"
+	"buildbtw/signing/keyring"
 	"buildbtw/store"
 )
 
@@ -38,7 +40,7 @@ func (s *signed) staged() int64 {
 	_, err := s.AddSignatures(s.t.Context(), "bob", r.ID, s.sign(s.key, l))
 	s.must(err)
 	s.must(s.Advance(s.t.Context()))
-	s.wants(r.ID, buildbtw.ReleaseWaiting)
+	s.isIn(r.ID, buildbtw.ReleaseWaiting)
 	return r.ID
 }
 
@@ -61,7 +63,7 @@ func TestAReleaseIsHandedOverByAPackager(t *testing.T) {
 	_, err := s.AddSignatures(t.Context(), "bob", r.ID, s.sign(s.key, l))
 	s.must(err)
 	s.must(s.Advance(t.Context()))
-	s.wants(r.ID, buildbtw.ReleaseWaiting)
+	s.isIn(r.ID, buildbtw.ReleaseWaiting)
 
 	b, err := s.Bundle(t.Context(), r.ID)
 	s.must(err)
@@ -80,17 +82,33 @@ func TestAReleaseIsHandedOverByAPackager(t *testing.T) {
 		}
 	}
 
-	// The tag of a version, once it is pushed at the commit that was built.
-	git := func(args ...string) { schedulertest.Git(t, filepath.Join(s.Sources, "lib"), args...) }
-	git("tag", "1-1")
-	s.Pass(t, "sync")
-	if b, err = s.Bundle(t.Context(), r.ID); err != nil || b.Units[0].Tagged || !b.Units[1].Tagged {
-		t.Errorf("%+v, %v", b.Units, err)
+	// The tag of a version counts once it is pushed, at the commit that was built, and signed by a
+	// key of the distribution.
+	stranger := s.gpg.Key("ed25519", "0")
+	for _, c := range []struct{ how, fault string }{
+		{"--annotate", "it is not signed"},
+		{"--local-user=" + stranger, stranger + " is not among the accepted ones"},
+		{"--local-user=" + s.key, ""},
+	} {
+		cmd := exec.CommandContext(t.Context(), "git", "-c", "user.name=Anna", "-c", "user.email=anna@example.org", "-C", filepath.Join(s.Sources, "lib"), "tag", "--force", c.how, "--message", "lib 1-1", "1-1")
+		cmd.Env = append(os.Environ(), "GNUPGHOME="+s.gpg.Dir)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git tag %s: %v\n%s", c.how, err, out)
+		}
+		s.Pass(t, "sync")
+		b, err = s.Bundle(t.Context(), r.ID)
+		s.must(err)
+		if u := b.Units[1]; b.Units[0].Tagged || u.Tagged != (c.fault == "") || !strings.Contains(u.TagFault, c.fault) || c.fault == "" && u.TagFault != "" {
+			t.Errorf("%s: %+v", c.how, b.Units)
+		}
+	}
+	if keys, err := keyring.Read(bytes.NewReader(b.Keys)); err != nil || !slices.Equal(keys.Fingerprints(), []string{s.key}) {
+		t.Errorf("the bundle's keys: %v, %v", keys, err)
 	}
 
 	s.restartPkgctl(buildbtw.Pkgctl{Host: "repos.example.org"}) // a restart forgets nothing
 	s.must(s.Advance(t.Context()))
-	s.wants(r.ID, buildbtw.ReleaseWaiting)
+	s.isIn(r.ID, buildbtw.ReleaseWaiting)
 	old := "NAME app VERSION 0.9-1 DEPENDS lib"
 	s.took(b.Files[1:], old)
 	row, err := s.Look(t.Context(), r.ID)
@@ -103,7 +121,9 @@ func TestAReleaseIsHandedOverByAPackager(t *testing.T) {
 	if _, err := s.Withdraw(t.Context(), "alice", r.ID, false); buildbtw.KindOf(err) != buildbtw.KindUnconfirmed {
 		t.Errorf("given up meanwhile: %v", err)
 	}
+	before := s.state()
 	s.took(b.Files)
+	s.checkAfter(r, before)
 	if row, err = s.Look(t.Context(), r.ID); err != nil || row.State != buildbtw.ReleaseReleased || row.FinishedAt == nil {
 		t.Errorf("all of it is there: %+v, %v", row, err)
 	}
@@ -141,7 +161,7 @@ func TestOneReleaseOfADistributionWaitsAtATime(t *testing.T) {
 		t.Errorf("%+v, %v", row, err)
 	}
 	s.must(s.Advance(t.Context()))
-	s.wants(second.ID, buildbtw.ReleaseSigning)
+	s.isIn(second.ID, buildbtw.ReleaseSigning)
 }
 
 // TestNeverAnotherSetIsHandedOver: the base moves while a release waits.
@@ -153,7 +173,7 @@ func TestNeverAnotherSetIsHandedOver(t *testing.T) {
 	if _, err := s.Bundle(t.Context(), id); buildbtw.KindOf(err) != buildbtw.KindConflict || !strings.Contains(err.Error(), "app is held") || !strings.Contains(err.Error(), "confirm it again") {
 		t.Fatalf("another set: %v", err)
 	}
-	s.wants(id, buildbtw.ReleaseChecked)
+	s.isIn(id, buildbtw.ReleaseChecked)
 	_, err := s.Confirm(t.Context(), "alice", id, s.row(id).Digest)
 	s.must(err)
 	s.must(s.Advance(t.Context()))

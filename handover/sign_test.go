@@ -61,13 +61,13 @@ func (s *signed) waiting() (store.ReleaseRow, signing.List) {
 	s.t.Helper()
 	r := s.begin()
 	s.must(s.Advance(s.t.Context()))
-	s.wants(r.ID, buildbtw.ReleaseSigning)
+	s.isIn(r.ID, buildbtw.ReleaseSigning)
 	l, err := s.SigningList(s.t.Context(), r.ID)
 	s.must(err)
 	return r, l
 }
 
-func (s *signed) wants(id int64, state buildbtw.ReleaseState) {
+func (s *signed) isIn(id int64, state buildbtw.ReleaseState) {
 	s.t.Helper()
 	if r := s.row(id); r.State != state {
 		s.t.Fatalf("release %d is %s instead of %s: %s", id, r.State, state, r.Message)
@@ -124,9 +124,9 @@ func TestAReleaseIsShownWithAllItsSignatures(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}
-	s.wants(r.ID, buildbtw.ReleaseHandingOver)
+	s.isIn(r.ID, buildbtw.ReleaseHandingOver)
 	s.must(s.Advance(t.Context()))
-	s.wants(r.ID, buildbtw.ReleaseReleased)
+	s.isIn(r.ID, buildbtw.ReleaseReleased)
 	for _, f := range l.Files {
 		if words, by := s.gpg.Status([]byte(s.content(f.Name)), []byte(s.content(f.Name+".sig"))); by != s.key {
 			t.Errorf("gpg says of %s: %v", f.Name, words)
@@ -147,7 +147,7 @@ func TestAReleaseIsShownWithAllItsSignatures(t *testing.T) {
 	s.must(err)
 	again := s.begin()
 	s.must(s.Advance(t.Context()))
-	s.wants(again.ID, buildbtw.ReleaseReleased)
+	s.isIn(again.ID, buildbtw.ReleaseReleased)
 }
 
 func TestARetiredKeyDoesNotCount(t *testing.T) {
@@ -159,11 +159,11 @@ func TestARetiredKeyDoesNotCount(t *testing.T) {
 	s.must(err)
 	s.accept(next) // before it is handed over
 	s.must(s.Advance(t.Context()))
-	s.wants(r.ID, buildbtw.ReleaseSigning)
+	s.isIn(r.ID, buildbtw.ReleaseSigning)
 	_, err = s.AddSignatures(t.Context(), "bob", r.ID, s.sign(next, l))
 	s.must(err)
 	s.must(s.Advance(t.Context()))
-	s.wants(r.ID, buildbtw.ReleaseReleased)
+	s.isIn(r.ID, buildbtw.ReleaseReleased)
 	if words, by := s.gpg.Status([]byte(s.content(l.Files[0].Name)), []byte(s.content(l.Files[0].Name+".sig"))); by != next {
 		t.Errorf("gpg says %v", words)
 	}
@@ -175,19 +175,19 @@ func TestWhatChangesWhileAReleaseWaits(t *testing.T) {
 	r, l := s.waiting()
 	s.restartSigned() // a restart forgets nothing
 	s.must(s.Advance(t.Context()))
-	s.wants(r.ID, buildbtw.ReleaseSigning)
+	s.isIn(r.ID, buildbtw.ReleaseSigning)
 	s.writeBase("NAME lib VERSION 0.9-1", "NAME app VERSION 7.0-1 DEPENDS lib") // app is not newer any more
 	_, err := s.AddSignatures(t.Context(), "bob", r.ID, s.sign(s.key, l))
 	s.must(err)
 	s.must(s.Advance(t.Context()))
-	s.wants(r.ID, buildbtw.ReleaseChecked)
+	s.isIn(r.ID, buildbtw.ReleaseChecked)
 
 	// A signature that was made before the set changed is stored; the rest is enough.
 	row := s.row(r.ID)
 	_, err = s.Store.ConfirmRelease(t.Context(), "alice", r.ID, row.Digest)
 	s.must(err)
 	s.must(s.Advance(t.Context()))
-	s.wants(r.ID, buildbtw.ReleaseReleased)
+	s.isIn(r.ID, buildbtw.ReleaseReleased)
 }
 
 func TestAReleaseThatNobodySignsIsGivenUp(t *testing.T) {
@@ -240,10 +240,10 @@ func TestTheSignerIsAskedUntilItSigns(t *testing.T) {
 		}
 	}
 	s.must(s.Sign(t.Context()))
-	s.wants(r.ID, buildbtw.ReleaseHandingOver)
+	s.isIn(r.ID, buildbtw.ReleaseHandingOver)
 	s.must(s.Sign(t.Context()))
 	s.must(s.Advance(t.Context()))
-	s.wants(r.ID, buildbtw.ReleaseReleased)
+	s.isIn(r.ID, buildbtw.ReleaseReleased)
 	if row := s.row(r.ID); asked != 4 || row.Message != "" {
 		t.Errorf("asked %d times; %q", asked, row.Message)
 	}
@@ -257,14 +257,14 @@ func TestKeysThatCannotBeRead(t *testing.T) {
 	if err := s.Advance(t.Context()); buildbtw.KindOf(err) != buildbtw.KindUnavailable {
 		t.Errorf("handed over without keys: %v", err)
 	}
-	s.wants(r.ID, buildbtw.ReleaseHandingOver) // it is tried again
+	s.isIn(r.ID, buildbtw.ReleaseHandingOver) // it is tried again
 	if _, err := handover.New(t.Context(), s.Config); err == nil {
 		t.Error("a start without keys")
 	}
 	s.accept(s.key)
 	s.Now = func() time.Time { return time.Now().Add(time.Minute) } // it has rested
 	s.must(s.Advance(t.Context()))
-	s.wants(r.ID, buildbtw.ReleaseSigning)
+	s.isIn(r.ID, buildbtw.ReleaseSigning)
 }
 
 // TestSignaturesMoveWithTheirPackages: what testing has signed goes to stable without another one,
@@ -287,19 +287,19 @@ func TestSignaturesMoveWithTheirPackages(t *testing.T) {
 	_, err = s.AddSignatures(t.Context(), "bob", row.ID, s.sign(s.key, l))
 	s.must(err)
 	s.must(s.Advance(t.Context()))
-	s.wants(row.ID, buildbtw.ReleaseReleased)
+	s.isIn(row.ID, buildbtw.ReleaseReleased)
 
 	other := s.gpg.Key("ed25519", "0")
 	s.accept(other) // another key is asked for by now
 	refused := s.beginMove()
 	s.must(s.Advance(t.Context()))
-	s.wants(refused.ID, buildbtw.ReleaseSigning)
+	s.isIn(refused.ID, buildbtw.ReleaseSigning)
 	_, err = s.Withdraw(t.Context(), "alice", refused.ID, true)
 	s.must(err)
 	s.accept(s.key, other)
 	moved := s.beginMove()
 	s.must(s.Advance(t.Context()))
-	s.wants(moved.ID, buildbtw.ReleaseReleased)
+	s.isIn(moved.ID, buildbtw.ReleaseReleased)
 	for _, f := range l.Files {
 		if words, by := s.gpg.Status([]byte(s.content(f.Name)), []byte(s.content(f.Name+".sig"))); by != s.key {
 			t.Errorf("gpg says of %s: %v", f.Name, words)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +22,7 @@ import (
 	"buildbtw/internal/atomicfile"
 	"buildbtw/internal/shell"
 	"buildbtw/pacman/alpm"
+	"buildbtw/signing/keyring"
 )
 
 // fetchFlags are what 'bbtw release fetch' was told.
@@ -43,11 +46,12 @@ Then it prints the command that copies DIR there and runs db-update; with --run 
 does that, after a look whether staging/ has anything else: db-update takes all of
 it. The server sees in the distribution's repositories when it has happened.
 
-db-update reads each PKGBUILD at the tag of its version in its packaging repository.
-The server's mirror says whether that is there; with --remote each is asked.`,
+db-update reads each PKGBUILD at the tag of its version in its packaging repository, and
+takes that only when it is signed. The server's mirror says whether it is there, signed by
+a key that the target accepts; with --remote each repository is asked.`,
 		Example: `  bbtw release fetch 7 staging
   bbtw release fetch 7 staging --run
-  bbtw release fetch 7 staging --remote 'git@gitlab.example.org:packages/{pkgbase}.git'`,
+  bbtw release fetch 7 staging --remote 'git@gitlab.example.org:packages/{project}.git'`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client(cmd.Context())
@@ -60,7 +64,7 @@ The server's mirror says whether that is there; with --remote each is asked.`,
 	flags := cmd.Flags()
 	flags.BoolVar(&f.run, "run", false, "copy the packages to the distribution's host and run db-update there")
 	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask before that")
-	flags.StringVar(&f.remote, "remote", "", "where git finds a project, with {pkgbase} or {source} for its name: each is asked for its tag")
+	flags.StringVar(&f.remote, "remote", "", "where git finds a project, with {pkgbase}, {project} or {source} for its name: each is asked for its tag")
 	flags.BoolVar(&f.noTags, "no-tags", false, "do not look whether the tags are pushed")
 	return cmd
 }
@@ -144,24 +148,30 @@ func onlyStaged(dir string, wanted map[string]bool) error {
 	return err
 }
 
-// checkTags returns an error when the tag of a version is not in its packaging repository, as
-// far as that is known.
+// checkTags returns an error when the tag of a version is not in its packaging repository, or
+// not signed by a key that the distribution has, as far as that is known.
 func (f fetchFlags) checkTags(ctx context.Context, b api.ReleaseBundle) error {
-	var missing buildbtw.Names
+	if f.noTags {
+		return nil
+	}
+	var missing, refused buildbtw.Names
 	for _, u := range b.Units {
-		there := u.Tagged
-		if f.remote != "" && !f.noTags {
-			var err error
-			if there, err = askForTag(ctx, f.remote, u); err != nil {
+		if f.remote != "" {
+			if err := askForTag(ctx, f.remote, b.Keys, &u); err != nil {
 				return err
 			}
 		}
-		if !there {
+		switch {
+		case u.TagFault != "":
+			refused = append(refused, fmt.Sprintf("%s %s (%s)", u.Pkgbase, u.Tag, u.TagFault))
+		case !u.Tagged:
 			missing = append(missing, u.Pkgbase+" "+u.Tag)
 		}
 	}
 	switch {
-	case len(missing) == 0 || f.noTags:
+	case len(refused) > 0:
+		return buildbtw.Conflict("db-update would refuse these tags: %s. Delete them in the packaging repositories, and push them signed with a key that the target accepts: bbtw release push %s", plain(refused.Summary()), b.Release)
+	case len(missing) == 0:
 		return nil
 	case f.remote != "":
 		return buildbtw.Conflict("these tags are not in the packaging repositories at the commits that were built, and db-update reads the PKGBUILDs there: %s. Push them: bbtw release push %s --remote %s", missing.Summary(), b.Release, shell.Quote(f.remote))
@@ -170,20 +180,35 @@ func (f fetchFlags) checkTags(ctx context.Context, b api.ReleaseBundle) error {
 }
 
 // askForTag asks a packaging repository whether the tag of a version stands at the commit that
-// was built.
-func askForTag(ctx context.Context, remote string, u api.BundleUnit) (bool, error) {
+// was built, and who signed it.
+func askForTag(ctx context.Context, remote string, accepted []byte, u *api.BundleUnit) error {
 	build := api.Build{Pkgbase: u.Pkgbase, Source: u.Source, Commit: u.Commit}
 	if err := checkNames(build, u.Tag); err != nil {
-		return false, err
+		return err
+	}
+	keys, err := keyring.Read(bytes.NewReader(accepted))
+	if err != nil {
+		return buildbtw.Invalid("the keys that the server names: %w", err)
 	}
 	dir, err := os.MkdirTemp("", "bbtw-fetch-")
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer os.RemoveAll(dir)
-	t := &transfer{pusher: &pusher{main: "main"}, build: build, dir: dir, done: &pushed{Tag: u.Tag, Remote: remoteOf(remote, build)}}
+	t := &transfer{pusher: &pusher{main: "main", firstWait: minWait}, build: build, dir: dir, done: &pushed{Tag: u.Tag, Remote: remoteOf(remote, build)}}
 	have, err := t.ask(ctx)
-	return have["refs/tags/"+u.Tag+"^{}"] == u.Commit, err
+	u.Tagged, u.TagFault = err == nil && have["refs/tags/"+u.Tag+"^{}"] == u.Commit, ""
+	if !u.Tagged {
+		return err
+	}
+	text, err := t.tagObject(ctx, have["refs/tags/"+u.Tag])
+	if err != nil {
+		return err
+	}
+	if _, err := keys.VerifyTag(text, time.Now()); err != nil {
+		u.Tagged, u.TagFault = false, buildbtw.MessageOf(err)
+	}
+	return nil
 }
 
 // copyCommand copies a directory into staging on a host, as pkgctl release does.

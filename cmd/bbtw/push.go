@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -57,7 +56,8 @@ func (a *app) pushCommand(iteration *int) *cobra.Command {
 		Use:   "push NAME|RELEASE-ID --remote TEMPLATE",
 		Short: "Push the commits that were built to their projects, with signed tags",
 		Long: `For each pkgbase that was released, or by the name of a buildspace for each that can
-go from its newest iteration, it fast-forwards the main branch of its project to the that was built, and pushes a tag of the version that you sign. It is done on this
+go from its newest iteration, it fast-forwards the main branch of its project to the
+commit that was built, and pushes a tag of the version that you sign. It is done on this
 machine with your git, keys and agents, one project after the other. Where the pkgrel
 was raised, the commit comes from the server, and is looked at: it may change the pkgrel
 and nothing else.
@@ -65,26 +65,28 @@ and nothing else.
 Run it again after it was interrupted or something failed: the list stays the same, and
 each remote is asked what it has already. Where main has moved meanwhile nothing is
 pushed: that pkgbase needs a new iteration. Where main is protected, a merge request is
-asked for. Exit code 1 when something was left.`,
-		Example: `  bbtw release push curl-openssl-4 --remote 'git@gitlab.example.org:packages/{pkgbase}.git' --dry-run
+asked for. A remote that is asked too often is left alone for a while, ten times --pause
+first. Exit code 1 when something was left.`,
+		Example: `  bbtw release push curl-openssl-4 --remote 'git@gitlab.example.org:packages/{project}.git' --dry-run
   bbtw release push curl-openssl-4 --remote 'ssh://git@git.example.org/{source}' --pause 2s
-  bbtw release push 12 --remote 'git@gitlab.example.org:packages/{pkgbase}.git'      # release 12
-  bbtw release push curl-openssl-4 --only curl,git --no-sign`,
+  bbtw release push 12 --remote 'git@gitlab.example.org:packages/{project}.git'      # release 12
+  bbtw release push curl-openssl-4 --only curl,git --no-sign      # with BUILDBTW_REMOTE`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !strings.Contains(f.remote, "{pkgbase}") && !strings.Contains(f.remote, "{source}") {
-				return cli.Usage(errors.New("--remote needs {pkgbase} or {source} where the name of each project stands, as in git@gitlab.example.org:packages/{pkgbase}.git"))
+			if !namesProject(f.remote) {
+				return cli.Usage(errors.New("--remote needs {pkgbase}, {project} or {source} where the name of each project stands, as in git@gitlab.example.org:packages/{project}.git"))
 			}
 			c, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
 			f.client, f.sign, f.request = c, !f.noSign, !f.noRequest
+			f.firstWait, f.tell = max(10*f.pause, minWait), func(words string) { fmt.Fprintln(a.errors, plain(words)) }
 			return a.pushAll(cmd.Context(), f, args[0], *iteration)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.remote, "remote", "", "where git finds a project, with {pkgbase} or {source} for its name")
+	flags.StringVar(&f.remote, "remote", "", "where git finds a project, with {pkgbase} or {source} for its name, or {project}: the pkgbase as GitLab writes it")
 	flags.StringVar(&f.main, "main", "main", "the branch to fast-forward")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "ask the remotes and print what would be pushed")
 	flags.BoolVar(&f.noSign, "no-sign", false, "do not sign the tags")
@@ -111,9 +113,10 @@ func (a *app) pushAll(ctx context.Context, f pushFlags, name string, iteration i
 	}
 	all := []pushed{}
 	left := 0
+	var stop *stopError
 	for i, unit := range units {
 		done, err := f.push(ctx, unit)
-		if err != nil {
+		if err != nil && !errors.As(err, &stop) {
 			return err
 		}
 		all = append(all, done)
@@ -122,6 +125,10 @@ func (a *app) pushAll(ctx context.Context, f pushFlags, name string, iteration i
 		}
 		if !a.json {
 			a.printPushed(done)
+		}
+		if stop != nil {
+			left += len(units) - i - 1
+			break
 		}
 		if f.dryRun || done.Outcome.left() {
 			continue
@@ -140,7 +147,10 @@ func (a *app) pushAll(ctx context.Context, f pushFlags, name string, iteration i
 			return err
 		}
 	}
-	if left > 0 {
+	switch {
+	case stop != nil:
+		return fmt.Errorf("%d of %s were left, since the others would fail alike; run it again when that is mended", left, plural(len(units), "pkgbase"))
+	case left > 0:
 		return fmt.Errorf("%d of %s were left; run it again when that is mended", left, plural(len(units), "pkgbase"))
 	}
 	return nil

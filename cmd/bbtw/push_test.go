@@ -273,7 +273,7 @@ func TestPushLooksAtWhatTheServerMade(t *testing.T) {
 	code, out := w.push("--no-sign", "--again")
 	w.want(code, out, 1, "pkgver() made 1:1.1-1")
 	code, out = w.push("--remote", "git@example.org:hello.git")
-	w.want(code, out, 2, "--remote needs {pkgbase} or {source}")
+	w.want(code, out, 2, "--remote needs {pkgbase}, {project} or {source}")
 	if got := w.git(w.bare("hello"), "rev-parse", "main"); got != commit {
 		t.Errorf("main is at %s", got)
 	}

@@ -17,6 +17,7 @@ import (
 	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/internal/proc"
+	"buildbtw/signing"
 )
 
 // pushed is what became of one pkgbase.
@@ -50,17 +51,35 @@ type pusher struct {
 	client  *api.Client
 	main    string // the branch that is fast-forwarded
 	branch  string // for merge requests
-	remote  string // with {pkgbase} and {source}
+	remote  string // with {pkgbase}, {project} and {source}
 	sign    bool
 	key     string // to sign with; empty: the one that git is set up for
 	dryRun  bool
 	request bool // open merge requests where main is protected
+
+	firstWait time.Duration      // of a remote that is asked too often; each further one is twice as long
+	tell      func(words string) // that something takes time
+}
+
+const (
+	minWait = 100 * time.Millisecond
+	waits   = 5 // for one call of git
+)
+
+// stopError is a failure that every other pkgbase would have, too.
+type stopError struct{ words string }
+
+func (e *stopError) Error() string { return e.words }
+
+// namesProject reports whether a template has a place for the name of a project.
+func namesProject(template string) bool {
+	return strings.Contains(template, "{pkgbase}") || strings.Contains(template, "{project}") || strings.Contains(template, "{source}")
 }
 
 // remoteOf fills in the template. Names of packages have nothing that means something else
 // to git or a shell.
 func remoteOf(template string, b api.Build) string {
-	return strings.NewReplacer("{pkgbase}", b.Pkgbase, "{source}", b.Source).Replace(template)
+	return strings.NewReplacer("{pkgbase}", b.Pkgbase, "{project}", buildbtw.ProjectPath(b.Pkgbase), "{source}", b.Source).Replace(template)
 }
 
 // checkNames refuses what git would not take for names: they come from the server.
@@ -74,7 +93,7 @@ func checkNames(b api.Build, tag string) error {
 }
 
 // push pushes one build's commit and its tag. What was not done is told in the result; the
-// error is that of a context that ended.
+// error is that of a context that ended, or a stopError.
 func (p *pusher) push(ctx context.Context, unit pushUnit) (pushed, error) {
 	done := pushed{Pkgbase: unit.Pkgbase, Version: unit.Version, Tag: buildbtw.GitTag(unit.Version), Outcome: pushFailed}
 	detail, err := p.client.Build(ctx, unit.Build)
@@ -105,6 +124,9 @@ func (p *pusher) push(ctx context.Context, unit pushUnit) (pushed, error) {
 	if err != nil {
 		done.Outcome, done.Words = pushFailed, err.Error()
 	}
+	if stop := (*stopError)(nil); errors.As(err, &stop) {
+		return done, stop
+	}
 	return done, nil
 }
 
@@ -130,9 +152,14 @@ func (t *transfer) run(ctx context.Context) error {
 		return fmt.Errorf("the remote has the tag %s, at another commit", t.done.Tag)
 	case main == "":
 		return fmt.Errorf("the remote has no branch %s", t.main)
-	case tagged != "" && main == t.build.Commit:
-		t.done.Outcome = pushThere
-		return nil
+	case tagged != "":
+		if err := t.checkTag(ctx, have[tag]); err != nil {
+			return err
+		}
+		if main == t.build.Commit {
+			t.done.Outcome = pushThere
+			return nil
+		}
 	}
 	contained, err := t.fetch(ctx)
 	if err != nil {
@@ -157,6 +184,35 @@ func (t *transfer) run(ctx context.Context) error {
 		return nil
 	}
 	return t.send(ctx, contained, tagged != "")
+}
+
+// checkTag returns an error when the tag that the remote has of the version is not signed
+// although it should be. By whom it is signed is looked at when the packages are handed over.
+func (t *transfer) checkTag(ctx context.Context, object string) error {
+	if !t.sign {
+		return nil
+	}
+	text, err := t.tagObject(ctx, object)
+	if err != nil {
+		return err
+	}
+	if _, signature := signing.SplitTag(text); signature == "" {
+		return fmt.Errorf("the remote has the tag %s without a signature; delete it there and run the same again, or leave it with --no-sign", t.done.Tag)
+	}
+	return nil
+}
+
+// tagObject returns the text of the tag that the remote has of the version; empty when it
+// stands at the commit without an object of its own.
+func (t *transfer) tagObject(ctx context.Context, object string) ([]byte, error) {
+	if object == t.build.Commit {
+		return nil, nil
+	}
+	if _, err := t.git(ctx, "fetch", "--quiet", "--no-tags", "--depth=1", "--", t.done.Remote, "refs/tags/"+t.done.Tag+":refs/bbtw/tag"); err != nil {
+		return nil, err
+	}
+	text, err := t.git(ctx, "cat-file", "tag", "refs/bbtw/tag")
+	return []byte(text), err
 }
 
 // ask returns the refs of the remote that matter, by name; tags also with the commit that
@@ -299,7 +355,7 @@ func (t *transfer) send(ctx context.Context, contained, tagged bool) error {
 	}
 	said := strings.ToLower(err.Error())
 	switch {
-	case strings.Contains(said, "non-fast-forward") || strings.Contains(said, "fetch first"):
+	case strings.Contains(said, "non-fast-forward") || strings.Contains(said, "fetch first") || strings.Contains(said, "cannot lock ref"):
 		t.done.Outcome, t.done.Words = pushMoved, t.main+" moved while it was pushed; start again"
 		return nil
 	case !contained && t.request && (strings.Contains(said, "protected branch") || strings.Contains(said, "not allowed to push")):
@@ -317,6 +373,9 @@ func (t *transfer) tag(ctx context.Context) error {
 		how = []string{"tag", "--local-user=" + t.key}
 	}
 	_, err := t.git(ctx, append(how, "--message", t.build.Pkgbase+" "+t.done.Version, t.done.Tag, t.build.Commit)...)
+	if err != nil && t.sign && ctx.Err() == nil {
+		return &stopError{fmt.Sprintf("the tag cannot be signed here: %v; choose a key with --key or 'git config --global user.signingKey', or push with --no-sign", err)}
+	}
 	return err
 }
 
@@ -343,8 +402,36 @@ const (
 	maxGitOut = 8 << 20
 )
 
-// git runs the packager's git, with their settings, keys and agents. The error says what git said.
+// git runs the packager's git, with their settings, keys and agents. The error says what git
+// said. A remote that is asked too often is asked again after a while; when that goes on, the
+// error is a stopError.
 func (t *transfer) git(ctx context.Context, args ...string) (string, error) {
+	for i := 0; ; i++ {
+		out, err := t.gitOnce(ctx, args...)
+		switch {
+		case err == nil || !askedTooOften(err):
+			return out, err
+		case i == waits:
+			return "", &stopError{fmt.Sprintf("the remote is asked too often: %v; run the same again later, with a longer --pause", err)}
+		}
+		wait := t.firstWait << i
+		if t.tell != nil {
+			t.tell(fmt.Sprintf("%s: the remote is asked too often; again in %s", t.build.Pkgbase, wait))
+		}
+		if err := pauseFor(ctx, wait); err != nil {
+			return "", err
+		}
+	}
+}
+
+// askedTooOften reports whether an error has the words of HTTP, or those of GitLab over SSH,
+// for a limit of rates.
+func askedTooOften(err error) bool {
+	said := strings.ToLower(err.Error())
+	return slices.ContainsFunc([]string{"returned error: 429", "too many requests", "requested too many times", "rate limit"}, func(words string) bool { return strings.Contains(said, words) })
+}
+
+func (t *transfer) gitOnce(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, gitTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "git", args...)

@@ -70,6 +70,8 @@ type Recipe struct {
 	Fixed  error  // why the pkgrel cannot be raised, in words that follow the name of the package; nil when it can
 	Pkgver bool   // it has a pkgver() function
 	SHA256 string // of the PKGBUILD, in hexadecimal digits; empty when it cannot be read
+
+	WeakSums bool // its sources have no checksums that pkgctl release takes
 }
 
 // maxRecipes bounds how many commits are known by their recipes: a distribution's,
@@ -100,6 +102,9 @@ func (m *Mirror) Recipes(ctx context.Context, commits []string) (map[string]Reci
 		if r.pkgbuild.kind == "blob" {
 			sum := sha256.Sum256(r.pkgbuild.text)
 			known.SHA256 = hex.EncodeToString(sum[:])
+		}
+		if info, err := srcinfo.Parse(r.srcinfo.text); err == nil {
+			known.WeakSums = info.WeakSums()
 		}
 		if r.pkgbuild.kind != "" && !buildbtw.MayPass(err) { // else it may come
 			m.recipes.Put(c, known)

@@ -228,7 +228,7 @@ func (g git) readUpTo(ctx context.Context, names []string, limit, trees int64) (
 				return err
 			}
 			objects[i] = o
-			if (o.kind == "commit" || o.kind == "blob") && o.size <= limit || o.kind == "tree" && o.size <= trees {
+			if (o.kind == "commit" || o.kind == "blob" || o.kind == "tag") && o.size <= limit || o.kind == "tree" && o.size <= trees {
 				small = append(small, i)
 				ask.WriteString(names[i] + "\n")
 			}

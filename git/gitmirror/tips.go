@@ -75,6 +75,29 @@ func (m *Mirror) tips(ctx context.Context, below ...string) ([]Tip, error) {
 	return tips, nil
 }
 
+// TagTexts returns the objects of tags, in their order: nil of those that stand at their
+// commit without one, and of those that are gone by now.
+func (m *Mirror) TagTexts(ctx context.Context, tags []Tip) ([][]byte, error) {
+	if len(tags) == 0 {
+		return nil, nil
+	}
+	names := make([]string, len(tags))
+	for i, t := range tags {
+		names[i] = refRoot + t.Slug + "/" + tagsPrefix + t.Ref
+	}
+	objects, err := m.git.readObjects(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("read %d tags: %w", len(tags), err)
+	}
+	texts := make([][]byte, len(tags))
+	for i, o := range objects {
+		if o.kind == "tag" {
+			texts[i] = o.text
+		}
+	}
+	return texts, nil
+}
+
 // parseTip reads a line of for-each-ref: name, type and object, and the type
 // and object that a tag points to. target is "commit" or "tag".
 func parseTip(line string) (tip Tip, target string, ok bool) {

@@ -27,13 +27,13 @@ func (a *API) releaseBundle(c *fiber.Ctx) error {
 		return err
 	}
 	return send(c, api.ReleaseBundle{
-		Release: formatID(id), Buildspace: b.Release.Buildspace, Iteration: b.Release.Iteration, Target: b.Release.Target, Host: b.Host, Digest: b.Release.Digest,
+		Release: formatID(id), Buildspace: b.Release.Buildspace, Iteration: b.Release.Iteration, Target: b.Release.Target, Host: b.Host, Digest: b.Release.Digest, Keys: b.Keys,
 		Files: list(b.Files, func(f handover.BundleFile) api.BundleFile {
 			p := api.Package{Pkgname: f.Pkgname, Version: f.Version, Architecture: f.Architecture, Filename: f.Name, SHA256: f.SHA256, Size: f.Size}
 			return api.BundleFile{Package: p, Repository: f.Repository, Build: formatID(f.BuildID), Signature: f.Signature}
 		}),
 		Units: list(b.Units, func(u handover.BundleUnit) api.BundleUnit {
-			return api.BundleUnit{Pkgbase: u.Pkgbase, Version: u.Version, Source: u.Source, Commit: u.Commit, Tag: buildbtw.GitTag(u.Version), Build: formatID(u.Build), Tagged: u.Tagged}
+			return api.BundleUnit{Pkgbase: u.Pkgbase, Version: u.Version, Source: u.Source, Commit: u.Commit, Tag: buildbtw.GitTag(u.Version), Build: formatID(u.Build), Tagged: u.Tagged, TagFault: u.TagFault}
 		}),
 	})
 }

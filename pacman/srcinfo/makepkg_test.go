@@ -88,3 +88,20 @@ func TestArchitectureValuesOfMakepkgAreRead(t *testing.T) {
 	diff(t, "sums", info.Base.SHA512Sums.For("x86_64"), []string{"SKIP", "SKIP", "SKIP"})
 	diff(t, "unknown", info.Unknown, []string(nil))
 }
+
+func TestWeakChecksums(t *testing.T) {
+	t.Parallel()
+	for fields, want := range map[string]bool{
+		"": false, "source = a\n\tsha256sums = x": false, "source = a\n\tmd5sums = x\n\tb2sums = SKIP": false,
+		"source = a": true, "source = a\n\tmd5sums = x": true, "source = a\n\tcksums = 1\n\tsha1sums = x": true,
+		"source_x86_64 = a\n\tmd5sums_x86_64 = x": false, "source = a\n\tmd5sums = x\n\tsha256sums_x86_64 = x": true,
+	} {
+		info, err := srcinfo.Parse([]byte("pkgbase = a\n\tpkgver = 1\n\tpkgrel = 1\n\tarch = any\n\t" + fields + "\n\npkgname = a\n"))
+		if err != nil {
+			t.Fatalf("%q: %v", fields, err)
+		}
+		if got := info.WeakSums(); got != want {
+			t.Errorf("%q: %t", fields, got)
+		}
+	}
+}

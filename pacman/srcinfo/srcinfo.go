@@ -7,7 +7,10 @@
 // to know how overriding works.
 package srcinfo
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Info is one .SRCINFO file. All its strings are parts of one copy of the
 // file's text.
@@ -65,6 +68,13 @@ type Fields struct {
 	SHA384Sums Values
 	SHA512Sums Values
 	B2Sums     Values
+}
+
+// WeakSums reports whether there are sources and no checksums of them but those of cksum, MD5
+// and SHA-1. As with pkgctl release, those of one architecture alone do not count.
+func (i *Info) WeakSums() bool {
+	b := i.Base
+	return len(b.Source.For("")) > 0 && !slices.ContainsFunc([]Values{b.SHA224Sums, b.SHA256Sums, b.SHA384Sums, b.SHA512Sums, b.B2Sums}, func(v Values) bool { return len(v.For("")) > 0 })
 }
 
 // Values is a list whose entries may be for one architecture only

@@ -25,6 +25,7 @@ type Unit struct {
 	Version    string   // of the PKGBUILD
 	Pkgnames   []string // that the PKGBUILD makes
 	PKGBUILD   string   // SHA-256 of the PKGBUILD; empty when it is not known
+	WeakSums   bool     // it has sources without a checksum of SHA-2 or BLAKE2
 	Packages   []Package
 	Debug      []Package // those with the debugging symbols
 }
@@ -70,6 +71,7 @@ func (u Unit) Refuses(target buildbtw.Pkgctl, where []Repositories) []string {
 		r.when(p.Info.Version != version, "%s has version %s, and another one of its packages %s; db-update takes one version of a pkgbase", p.Filename, p.Info.Version, version)
 	}
 	u.refusesParts(&r)
+	r.when(u.WeakSums, "its sources have checksums of cksum, MD5 or SHA-1 at most, which pkgctl release refuses; add sha256sums or b2sums to the PKGBUILD")
 	return r.list
 }
 

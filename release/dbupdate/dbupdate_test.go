@@ -124,6 +124,7 @@ func TestEachDefectIsFound(t *testing.T) {
 		},
 		"has version 1:2.0-3, and the PKGBUILD of its com": func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.Version = "1:2.1-1" },
 		"says in its .PKGINFO that its pkgbase is":         func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.Packages[0].Info.Base = "" },
+		"checksums of cksum, MD5 or SHA-1 at most":         func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.WeakSums = true },
 		"has no pkgdesc":                  func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.Packages[0].Info.Desc = "" },
 		"its .BUILDINFO has pkgver = 9-9": func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.Packages[0].Build.Version = "9-9" },
 		"one version of a pkgbase":        func(u *dbupdate.Unit, _ *dbupdate.Repositories) { u.Packages[1].Info.Version = "1:2.0-4" },

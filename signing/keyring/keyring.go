@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	"buildbtw"
@@ -142,6 +143,69 @@ func (k *Keyring) Verify(f signing.File, signature []byte, now time.Time) (strin
 	return fingerprint(key.PublicKey), nil
 }
 
+// VerifyTag returns the fingerprint of the key that signed a git tag, given the text of its
+// object. The error, of kind invalid, says in words why `git verify-tag` with these keys would
+// refuse it; a digest weaker than SHA-256 is refused, too.
+func (k *Keyring) VerifyTag(text []byte, now time.Time) (string, error) {
+	signed, armored := signing.SplitTag(text)
+	switch {
+	case armored == "":
+		return "", buildbtw.Invalid("it is not signed")
+	case !strings.HasPrefix(armored, "-----BEGIN PGP SIGNATURE-----"):
+		return "", buildbtw.Invalid("it has no OpenPGP signature, but another one")
+	}
+	sig, err := readArmored(armored)
+	if err != nil {
+		return "", buildbtw.Invalid("its signature: %v", err)
+	}
+	key, err := k.find(sig, now)
+	if err != nil {
+		return "", buildbtw.Invalid("its signature: %v", err)
+	}
+	first, second := sig.Hash.New(), sig.Hash.New()
+	first.Write(signed)
+	second.Write(signed)
+	if errors.Join(packet.VerifyHashTag(first, sig), key.PublicKey.VerifySignature(second, sig)) != nil {
+		return "", buildbtw.Invalid("its signature is not valid: it was made for another tag, or by another key than %s", fingerprint(key.PublicKey))
+	}
+	return fingerprint(key.PublicKey), nil
+}
+
+// readArmored reads the signature of a tag.
+func readArmored(text string) (*packet.Signature, error) {
+	block, err := armor.Decode(strings.NewReader(text))
+	if err != nil {
+		return nil, fmt.Errorf("its armor cannot be read: %w", err)
+	}
+	p, err := packet.Read(io.LimitReader(block.Body, maxPacket))
+	if err != nil {
+		return nil, fmt.Errorf("it is no OpenPGP packet: %w", err)
+	}
+	sig, ok := p.(*packet.Signature)
+	switch {
+	case !ok:
+		return nil, errors.New("it is another OpenPGP packet than a signature")
+	case sig.Version != 4 || sig.SigType != packet.SigTypeBinary:
+		return nil, errors.New("it is not of OpenPGP version 4 over a binary document")
+	case !slices.Contains([]crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512}, sig.Hash):
+		return nil, fmt.Errorf("it is made with %v", sig.Hash)
+	case len(sig.IssuerFingerprint) != 20 || sig.IssuerKeyId == nil:
+		return nil, errors.New("it does not name its key by fingerprint and id")
+	}
+	return sig, nil
+}
+
+// Export returns the keys as gpg reads them, not armored.
+func (k *Keyring) Export() ([]byte, error) {
+	var b bytes.Buffer
+	for _, e := range k.keys {
+		if err := e.Serialize(&b); err != nil {
+			return nil, fmt.Errorf("write the accepted keys: %w", err)
+		}
+	}
+	return b.Bytes(), nil
+}
+
 // parse reads one signature packet.
 func parse(signature []byte) (*packet.Signature, error) {
 	if len(signature) > maxPacket {
@@ -181,7 +245,7 @@ func (k *Keyring) find(sig *packet.Signature, now time.Time) (openpgp.Key, error
 		return openpgp.Key{}, fmt.Errorf("it was made at %s, which is in the future", sig.CreationTime.UTC().Format(time.RFC3339))
 	}
 	if sig.SigLifetimeSecs != nil && *sig.SigLifetimeSecs != 0 {
-		return openpgp.Key{}, errors.New("it expires; packages stay installable for longer")
+		return openpgp.Key{}, errors.New("it expires; what it signs stays for longer")
 	}
 	name := signing.Key{Fingerprint: [20]byte(sig.IssuerFingerprint)}.String()
 	for _, key := range k.keys.KeysByIdUsage(*sig.IssuerKeyId, packet.KeyFlagSign) {

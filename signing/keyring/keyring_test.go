@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -174,4 +176,68 @@ func FuzzVerify(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Tags that git itself signed, and what git verify-tag says of them.
+func TestTagsOfGit(t *testing.T) {
+	t.Parallel()
+	h := gpgtest.New(t)
+	good, rsa, stranger := h.Key("ed25519", "0"), h.Key("rsa2048", "0"), h.Key("ed25519", "0")
+	accepted := read(t, h.Public(good, rsa))
+	dir := t.TempDir()
+	git := func(args ...string) ([]byte, error) {
+		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=Anna", "-c", "user.email=anna@example.org"}, args...)...)
+		cmd.Env = append(os.Environ(), "GNUPGHOME="+h.Dir, "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "LC_ALL=C")
+		return cmd.Output()
+	}
+	must := func(args ...string) []byte {
+		t.Helper()
+		out, err := git(args...)
+		if err != nil {
+			t.Fatalf("git %v: %v", args, err)
+		}
+		return out
+	}
+	must("init", "--quiet", ".")
+	must("commit", "--quiet", "--allow-empty", "--message", "new")
+	must("tag", "--annotate", "--message", "lib 1-1", "plain")
+	for name, key := range map[string]string{"good": good, "rsa": rsa, "stranger": stranger} {
+		must("tag", "--local-user", key, "--message", "lib 1-1\n\n-----BEGIN PGP SIGNATURE-----\nnot yet", name)
+	}
+	whole := must("cat-file", "tag", "good")
+	id, err := exec.CommandContext(t.Context(), "bash", "-c", "cd "+dir+" && git cat-file tag good | sed 's/^lib 1-1/lib 9-9/' | git hash-object -w -t tag --stdin").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	must("update-ref", "refs/tags/changed", strings.TrimSpace(string(id)))
+	for name, c := range map[string]struct{ by, want string }{
+		"good": {by: good}, "rsa": {by: rsa},
+		"plain":    {want: "it is not signed"},
+		"stranger": {want: stranger + " is not among the accepted ones"},
+		"changed":  {want: "made for another tag"},
+	} {
+		by, err := accepted.VerifyTag(must("cat-file", "tag", name), time.Now())
+		if by != c.by || (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %q, %v", name, by, err)
+		}
+		if _, err := git("verify-tag", name); (err == nil) != (c.want == "" || name == "stranger") {
+			t.Errorf("%s: git says %v", name, err)
+		}
+	}
+	for name, text := range map[string]string{
+		"nothing":        "",
+		"SSH":            strings.ReplaceAll(string(whole), "PGP SIGNATURE", "SSH SIGNATURE"),
+		"a broken armor": strings.Replace(string(whole), "=", "!", 1) + "-----BEGIN PGP SIGNATURE-----\n",
+	} {
+		if by, err := accepted.VerifyTag([]byte(text), time.Now()); err == nil {
+			t.Errorf("%s: by %s", name, by)
+		}
+	}
+	exported, err := accepted.Export()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if by, err := read(t, exported).VerifyTag(whole, time.Now()); err != nil || by != good {
+		t.Errorf("with exported keys: %s, %v", by, err)
+	}
 }
