@@ -1,0 +1,1 @@
+-- Stand-in for a migration of another branch.
