@@ -118,6 +118,8 @@ func iterationStories(s, reader views.Shell) []story {
 		{"/targets", page(s, views.TargetsContent(targetLines(), refusedBases(), true))},
 		{"/targets/testing/release", page(s, views.ReleaseContent(movePage()))},
 		{"/targets/extra-testing", page(s, views.TargetContent(distributionTarget()))},
+		{"/targets/stable/check", page(s, views.TargetCheckContent(targetCheck()))},
+		{"/targets/testing/check", page(s, views.TargetCheckContent(views.TargetCheck{Target: "testing"}))},
 		{"/targets/stable", page(s, views.TargetContent(target()))},
 		{"/compare/all", page(s, views.CompareContent(comparePage()))},
 		{"/compare/list", page(s, views.CompareContent(compareListPage()))},
