@@ -71,6 +71,9 @@ func (c *Catalog) addChecks(ctx context.Context, r *Release, chains []targetChai
 	for i := range units {
 		u := &units[i]
 		for _, id := range r.built[u.Pkgbase] {
+			if results.twins[id] {
+				continue // the build that did the work is of the same unit, and stands for it
+			}
 			var told []check.Finding // of views before: each line once
 			for _, chain := range chains {
 				v := views[checkKey{chain.viewName(), chain.arch}]
@@ -140,6 +143,7 @@ func (t *targetChain) hides(target string, before check.Predecessors) bool {
 type checkResults struct {
 	by            map[int64][]store.Comparison
 	architectures map[int64]string // of builds that are known
+	twins         map[int64]bool   // builds that did not do the work themselves
 }
 
 // of returns the comparison of a build with what the users of a view have now, if there is one.
@@ -156,10 +160,10 @@ func (r checkResults) of(v *checkView, build int64) (store.Comparison, bool) {
 // compared first with what they would replace there: their iterations may be over, or gone. Of others
 // it is noted which ones the loop has to look at again.
 func (c *Catalog) checksNow(ctx context.Context, r *Release, views map[checkKey]*checkView, ids []int64) (checkResults, error) {
-	results := checkResults{architectures: map[int64]string{}}
+	results := checkResults{architectures: map[int64]string{}, twins: map[int64]bool{}}
 	for _, builds := range r.builds {
 		for _, b := range builds {
-			results.architectures[b.ID] = b.Architecture
+			results.architectures[b.ID], results.twins[b.ID] = b.Architecture, b.TwinOf != 0
 		}
 	}
 	var err error
@@ -172,7 +176,7 @@ func (c *Catalog) checksNow(ctx context.Context, r *Release, views map[checkKey]
 			return results, err
 		}
 		for _, b := range rows {
-			results.architectures[b.ID] = b.Architecture
+			results.architectures[b.ID], results.twins[b.ID] = b.Architecture, b.TwinOf != 0
 		}
 		if err := c.checkMoved(ctx, r, views, rows, results); err != nil {
 			return results, err
@@ -184,7 +188,7 @@ func (c *Catalog) checksNow(ctx context.Context, r *Release, views map[checkKey]
 		var stale []int64
 		for _, id := range ids {
 			for _, compared := range results.by[id] {
-				if compared.View == v.name && results.architectures[id] == v.arch && !compared.Stale && !v.current(compared.Before) {
+				if compared.View == v.name && results.architectures[id] == v.arch && !results.twins[id] && !compared.Stale && !v.current(compared.Before) {
 					stale = append(stale, id)
 				}
 			}

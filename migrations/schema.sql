@@ -516,14 +516,6 @@ CREATE TABLE waivers (
     UNIQUE (buildspace_id, kind, name, other)
 );
 
-CREATE TABLE check_results (
-    build_id INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
-    kind     TEXT NOT NULL,
-    outcome  TEXT NOT NULL CHECK (outcome IN ('ok', 'found', 'unknown')),
-    detail   TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(detail)), -- lines that differ
-    PRIMARY KEY (build_id, kind)
-) WITHOUT ROWID;
-
 CREATE TABLE signatures (
     file_sha256 TEXT NOT NULL,
     key         TEXT NOT NULL, -- fingerprint of the key, or subkey, that made it
@@ -644,3 +636,25 @@ CREATE TABLE release_files (
 ) WITHOUT ROWID;
 
 CREATE INDEX releases_waiting ON releases (id) WHERE state = 'waiting';
+
+CREATE TABLE checked_builds (
+    build_id INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
+    view     TEXT NOT NULL, -- the target whose users are meant; empty: they have the base repositories only
+    before   TEXT NOT NULL CHECK (json_valid(before)), -- by pkgname: the package that they had
+    stale    BOOLEAN NOT NULL DEFAULT FALSE, -- they have another one by now
+    PRIMARY KEY (build_id, view)
+) WITHOUT ROWID;
+
+CREATE TABLE check_results (
+    build_id INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
+    view     TEXT NOT NULL, -- as in checked_builds
+    kind     TEXT NOT NULL,
+    outcome  TEXT NOT NULL CHECK (outcome IN ('ok', 'found', 'unknown')),
+    detail   TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(detail)), -- lines that differ
+    PRIMARY KEY (build_id, view, kind)
+) WITHOUT ROWID;
+
+CREATE TABLE namcap_reports (
+    attempt_id INTEGER PRIMARY KEY REFERENCES attempts (id) ON DELETE CASCADE,
+    lines      TEXT NOT NULL CHECK (json_valid(lines))
+);

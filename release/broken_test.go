@@ -41,9 +41,9 @@ func TestConflictsOfARepository(t *testing.T) {
 	}}
 	base := release.NewBase([]release.View{{Name: "x86_64", Repositories: []release.Repository{stable, core}}, {Name: "aarch64", Repositories: []release.Repository{stable, core}}})
 	for repository, want := range map[string]string{
-		"stable": "mta 2-1 and other 1-1; mta 2-1 and third 1-1; new 1-1 and old 1-1 replaces",
+		"stable": "mta 2-1 and other 1-1; mta 2-1 and third 1-1; old 1-1 and new 1-1 replaces",
 		"core":   "other 1-1 and mta 2-1; other 1-1 and third 1-1; third 1-1 and mta 2-1",
-		"":       "mta 2-1 and other 1-1; mta 2-1 and third 1-1; new 1-1 and old 1-1 replaces; other 1-1 and third 1-1",
+		"":       "mta 2-1 and other 1-1; mta 2-1 and third 1-1; old 1-1 and new 1-1 replaces; other 1-1 and third 1-1",
 	} {
 		var got []string
 		pairs, all := base.Conflicts(repository)
