@@ -285,9 +285,9 @@ type BuildDetail struct {
 	Dependents []BuildRef  `json:"dependents"`
 	Cuts       []Cut       `json:"cuts"` // dependencies that the base provides because of a cycle
 	Packages   []Package   `json:"packages"`
-	Checks     []Check     `json:"checks"`    // of its packages; empty before they were compared with what users have
+	Checks     []Check     `json:"checks"` // of its packages; empty before they were compared with what users have
 
-	Pipelines  []Pipeline  `json:"pipelines"` // in GitLab, newest first
+	Pipelines []Pipeline `json:"pipelines"` // in GitLab, newest first
 
 	ComparedWith []ComparedWith `json:"compared_with"` // what users of each target had when it was checked
 
