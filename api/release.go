@@ -96,6 +96,11 @@ type Generation struct {
 type TargetCheck struct {
 	Target string          `json:"target"`
 	Broken []BrokenPackage `json:"broken"`
+
+	// Conflicts are pairs of packages that cannot be installed together, at least one of them the
+	// target's own: the first hundred of AllConflicts. They are often meant.
+	Conflicts    []Apart `json:"conflicts"`
+	AllConflicts int     `json:"all_conflicts"`
 }
 
 // BrokenPackage is a package that cannot be installed.

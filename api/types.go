@@ -285,8 +285,11 @@ type BuildDetail struct {
 	Dependents []BuildRef  `json:"dependents"`
 	Cuts       []Cut       `json:"cuts"` // dependencies that the base provides because of a cycle
 	Packages   []Package   `json:"packages"`
-	Checks     []Check     `json:"checks"`    // of its packages; empty before they were compared with the base
-	Pipelines  []Pipeline  `json:"pipelines"` // in GitLab, newest first
+	Checks     []Check     `json:"checks"` // of its packages; empty before they were compared with what users have
+
+	Pipelines []Pipeline `json:"pipelines"` // in GitLab, newest first
+
+	ComparedWith []ComparedWith `json:"compared_with"` // what users of each target had when it was checked
 
 	CommitInfo Commit      `json:"commit_info"`           // of its source
 	SinceBuilt *SinceBuilt `json:"since_built,omitempty"` // of a build that has a result of its own
@@ -693,12 +696,20 @@ type HeldUnit struct {
 	Checks []Check `json:"checks,omitempty"` // those that found something
 }
 
-// Check is the result of a check of built packages: how they differ from those of the base.
+// Check is the result of a check of built packages: how they differ from those that users have.
 type Check struct {
 	Kind    string   `json:"kind"`    // sonames, files, setuid …
 	Outcome string   `json:"outcome"` // ok, found or unknown
 	Lines   []string `json:"lines"`   // what differs
 	Blocks  bool     `json:"blocks"`  // it keeps the packages from being released
+	Targets []string `json:"targets"` // whose users it concerns: also those of targets before the one that receives the packages
+}
+
+// ComparedWith is the packages that users of a target had in the place of those of a build.
+type ComparedWith struct {
+	Target   string   `json:"target"`
+	Packages []string `json:"packages"` // "foo 1-1"; without those that they did not have
+	Stale    bool     `json:"stale"`    // they have others by now, and the build will be compared with these
 }
 
 // ReleaseChange is a changeset that is held, with all that has to go with it.

@@ -154,7 +154,21 @@ type FinishRequest struct {
 	// prints them: "libcalc 2.0.0-1", each name once, at most MaxInstalled. Empty when
 	// that is not known.
 	Installed []string `json:"installed,omitempty"`
+
+	// Namcap is what namcap wrote about the packages; absent when it was not run.
+	Namcap *Namcap `json:"namcap,omitempty"`
 }
+
+// Namcap is the errors and warnings of namcap about the packages of a build.
+type Namcap struct {
+	Lines []string `json:"lines"` // "foo E: …" or "foo W: …", at most MaxNamcap
+}
+
+// Bounds of Namcap.Lines.
+const (
+	MaxNamcap     = 500
+	MaxNamcapText = 64 << 10 // bytes of all
+)
 
 // Bounds of FinishRequest.Installed.
 const (

@@ -115,7 +115,7 @@ func (c *Catalog) compute(ctx context.Context, r *Release, units []release.Unit,
 			return err
 		}
 	}
-	if err := c.addChecks(ctx, r, units); err != nil {
+	if err := c.addChecks(ctx, r, view.chains, units); err != nil {
 		return err
 	}
 	owned, err := c.compareFiles(ctx, view, units, lists)

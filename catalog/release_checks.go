@@ -1,12 +1,15 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"buildbtw/release"
 	"buildbtw/release/check"
+	"buildbtw/store"
 )
 
 // CheckWords returns what checks found as a list of kinds, with the number of lines of each:
@@ -37,36 +40,265 @@ func (c *Catalog) ChecksOf(target string) check.Policy {
 // left to the loop.
 const checkedAtOnce = 50
 
-// addChecks adds what the checks found to a release, and holds the units of which one that blocks
-// found something, or has not looked yet.
-func (c *Catalog) addChecks(ctx context.Context, r *Release, units []release.Unit) error {
+// addChecks adds what the checks found for the users of the target, and for those of targets before
+// it, and holds the units of which one that blocks found something, or has not looked yet.
+func (c *Catalog) addChecks(ctx context.Context, r *Release, chains []targetChain, units []release.Unit) error {
 	var ids []int64
-	for _, builds := range r.built {
-		ids = append(ids, builds...)
+	for _, u := range units {
+		ids = append(ids, r.built[u.Pkgbase]...)
 	}
-	results, err := c.Store.Checks(ctx, ids)
+	views := map[checkKey]*checkView{}
+	for _, chain := range chains {
+		v, err := c.checkView(ctx, chain.layers, chain.arch)
+		if err != nil {
+			return err
+		}
+		if v != nil {
+			views[v.checkKey] = v
+		}
+	}
+	results, err := c.checksNow(ctx, r, views, ids)
 	if err != nil {
 		return err
 	}
 	r.Checks = map[string][]check.Finding{}
 	policy := c.ChecksOf(r.Target.Name)
+	hold := func(u *release.Unit, detail string) {
+		if u.NotReady == "" {
+			u.NotReady, u.Detail = release.Check, detail
+		}
+	}
 	for i := range units {
 		u := &units[i]
 		for _, id := range r.built[u.Pkgbase] {
-			findings, checked := results[id]
-			if !checked && u.NotReady == "" && policy.BlocksAny() && len(c.Bases) > 0 { // without a base nothing is compared
-				u.NotReady, u.Detail = release.Check, "its packages are not checked yet"
+			if results.twins[id] {
+				continue // the build that did the work is of the same unit, and stands for it
 			}
-			for _, f := range policy.Shows(findings) {
-				if f.Outcome != check.Found {
+			var told []check.Finding // of views before: each line once
+			for _, chain := range chains {
+				v := views[checkKey{chain.viewName(), chain.arch}]
+				arch, known := results.architectures[id]
+				if v == nil || known && arch != chain.arch {
 					continue
 				}
-				r.Checks[u.Pkgbase] = append(r.Checks[u.Pkgbase], f)
-				if u.NotReady == "" && policy.Blocks(f) {
-					u.NotReady, u.Detail = release.Check, "the check "+string(f.Kind)+" blocks: "+strings.Join(f.Lines[:1], "")
+				compared, checked := results.of(v, id)
+				if !checked {
+					if policy.BlocksAny() {
+						hold(u, "its packages are not checked yet")
+					}
+					continue
+				}
+				if chain.hides(r.Target.Name, compared.Before) {
+					continue
+				}
+				for _, f := range policy.Shows(compared.Findings) {
+					if f.Outcome != check.Found {
+						continue
+					}
+					if f = f.Without(told); len(f.Lines) == 0 {
+						continue
+					}
+					f.Target = v.name
+					told = append(told, f)
+					r.Checks[u.Pkgbase] = append(r.Checks[u.Pkgbase], f)
+					if policy.Blocks(f) {
+						detail := "the check " + string(f.Kind) + " blocks: " + f.Lines[0]
+						if v.name != r.Target.Name {
+							detail += " (for users of " + v.name + ")"
+						}
+						hold(u, detail)
+					}
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// viewName returns the target whose users a chain is of; empty when there is none.
+func (t *targetChain) viewName() string {
+	if len(t.layers) == 0 {
+		return ""
+	}
+	return t.layers[0].Name
+}
+
+// hides reports whether the users of a chain have one of these packages from a target that stands
+// before the given one: what that receives changes nothing for them then.
+func (t *targetChain) hides(target string, before check.Predecessors) bool {
+	for _, p := range before {
+		for _, l := range t.layers {
+			if l.Name == target {
+				break
+			}
+			if l.Name == p.Target {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// checkResults are how builds compare with what users have now.
+type checkResults struct {
+	by            map[int64][]store.Comparison
+	architectures map[int64]string // of builds that are known
+	twins         map[int64]bool   // builds that did not do the work themselves
+}
+
+// of returns the comparison of a build with what the users of a view have now, if there is one.
+func (r checkResults) of(v *checkView, build int64) (store.Comparison, bool) {
+	for _, c := range r.by[build] {
+		if c.View == v.name && !c.Stale && v.current(c.Before) {
+			return c, true
+		}
+	}
+	return store.Comparison{}, false
+}
+
+// checksNow returns the comparisons of builds. Those that move from one target to another are
+// compared first with what they would replace there: their iterations may be over, or gone. Of others
+// it is noted which ones the loop has to look at again.
+func (c *Catalog) checksNow(ctx context.Context, r *Release, views map[checkKey]*checkView, ids []int64) (checkResults, error) {
+	results := checkResults{architectures: map[int64]string{}, twins: map[int64]bool{}}
+	for _, builds := range r.builds {
+		for _, b := range builds {
+			results.architectures[b.ID], results.twins[b.ID] = b.Architecture, b.TwinOf != 0
+		}
+	}
+	var err error
+	if results.by, err = c.Store.Checks(ctx, ids); err != nil {
+		return results, err
+	}
+	if r.From.Name != "" {
+		rows, err := c.Store.ExistingBuilds(ctx, ids)
+		if err != nil {
+			return results, err
+		}
+		for _, b := range rows {
+			results.architectures[b.ID], results.twins[b.ID] = b.Architecture, b.TwinOf != 0
+		}
+		if err := c.checkMoved(ctx, r, views, rows, results); err != nil {
+			return results, err
+		}
+		results.by, err = c.Store.Checks(ctx, ids)
+		return results, err
+	}
+	for _, v := range views {
+		var stale []int64
+		for _, id := range ids {
+			for _, compared := range results.by[id] {
+				if compared.View == v.name && results.architectures[id] == v.arch && !results.twins[id] && !compared.Stale && !v.current(compared.Before) {
+					stale = append(stale, id)
+				}
+			}
+		}
+		if len(stale) > 0 {
+			if err := c.Store.ChecksAreStale(ctx, v.name, stale); err != nil {
+				return results, err
+			}
+		}
+	}
+	return results, nil
+}
+
+// checkMoved compares packages that another target has with what users have. At most checkedAtOnce
+// are looked at for each view.
+func (c *Catalog) checkMoved(ctx context.Context, r *Release, views map[checkKey]*checkView, rows []store.BuildRow, results checkResults) error {
+	for _, v := range views {
+		var builds []store.BuildRow
+		for _, b := range rows {
+			_, checked := results.of(v, b.ID)
+			if !checked && b.Architecture == v.arch && b.TwinOf == 0 && len(builds) < checkedAtOnce {
+				builds = append(builds, b)
+			}
+		}
+		if len(builds) == 0 {
+			continue
+		}
+		g, err := c.targetGroup(ctx, r.From, v, builds)
+		if err != nil {
+			return err
+		}
+		if err := c.checkGroup(ctx, g, builds); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// BuildChecks is how the packages of a build compare with what the users of targets have.
+type BuildChecks struct {
+	Results  []BuildCheck       // in the order of check.Kinds
+	Compared []store.Comparison // with what; in the order of the targets, empty for results of before servers had views
+	Targets  int                // that the build was compared with
+}
+
+// BuildCheck is the result of a check of a build, for the users of targets.
+type BuildCheck struct {
+	check.Finding
+	Targets []string // whose users it concerns; empty when there is no target
+	Blocks  bool     // it keeps the build from being released to them
+}
+
+// BuildChecks returns the results of a build's checks that are not off. What is the same for the users
+// of several targets is there once. Results of before servers had views are good for all
+// targets, until there are others.
+func (c *Catalog) BuildChecks(ctx context.Context, db *store.Reader, build int64) (BuildChecks, error) {
+	var all BuildChecks
+	targets, err := db.Targets(ctx)
+	if err != nil {
+		return all, err
+	}
+	checks, err := db.Checks(ctx, []int64{build})
+	if err != nil {
+		return all, err
+	}
+	offered := comparisonsWith(targets, checks[build])
+	for _, compared := range offered {
+		if compared.Before != nil {
+			all.Compared = append(all.Compared, compared)
+		}
+		policy := c.ChecksOf(compared.View)
+		for _, f := range policy.Shows(compared.Findings) {
+			blocks := policy.Blocks(f)
+			i := slices.IndexFunc(all.Results, func(o BuildCheck) bool {
+				return o.Kind == f.Kind && o.Outcome == f.Outcome && o.Blocks == blocks && slices.Equal(o.Lines, f.Lines)
+			})
+			if i < 0 {
+				i = len(all.Results)
+				all.Results = append(all.Results, BuildCheck{Finding: f, Blocks: blocks})
+			}
+			if compared.View != "" {
+				all.Results[i].Targets = append(all.Results[i].Targets, compared.View)
+			}
+		}
+	}
+	all.Targets = len(offered)
+	order := check.Kinds()
+	slices.SortStableFunc(all.Results, func(a, b BuildCheck) int {
+		return cmp.Compare(slices.Index(order, a.Kind), slices.Index(order, b.Kind))
+	})
+	return all, nil
+}
+
+// comparisonsWith returns the comparisons with targets, in their order; those without a target when
+// there are no others.
+func comparisonsWith(targets []store.TargetRow, comparisons []store.Comparison) []store.Comparison {
+	var list []store.Comparison
+	for _, t := range targets {
+		for _, o := range comparisons {
+			if o.View == t.Name {
+				list = append(list, o)
+			}
+		}
+	}
+	if len(list) == 0 {
+		for _, o := range comparisons {
+			if o.View == "" {
+				list = append(list, o)
+			}
+		}
+	}
+	return list
 }

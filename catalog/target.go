@@ -416,3 +416,27 @@ func (c *Catalog) Broken(ctx context.Context, t store.TargetRow, generation int,
 	}
 	return v.base.Broken(), nil
 }
+
+// TargetCheck is what is wrong with what the users of a target have.
+type TargetCheck struct {
+	Broken []release.Broken
+	// Conflicts are pairs of packages of which at least one is the target's own, and that cannot
+	// be installed together: the first hundred of AllConflicts. They are often meant.
+	Conflicts    []release.Apart
+	AllConflicts int
+}
+
+// CheckTarget returns what is wrong with what the users of a target have as it is.
+func (c *Catalog) CheckTarget(ctx context.Context, t store.TargetRow) (TargetCheck, error) {
+	v, err := c.viewOfTarget(ctx, viewWish{target: t, generation: t.Generation, architectures: c.Architectures, alone: true})
+	if err != nil {
+		return TargetCheck{}, err
+	}
+	own := t.Name
+	if t.Kind == buildbtw.TargetPkgctl {
+		own = "" // the base repositories are the target
+	}
+	check := TargetCheck{Broken: v.base.Broken()}
+	check.Conflicts, check.AllConflicts = v.base.Conflicts(own)
+	return check, nil
+}

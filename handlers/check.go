@@ -2,20 +2,27 @@ package handlers
 
 import (
 	"context"
+	"strings"
 
 	"buildbtw/store"
 	"buildbtw/views"
 )
 
-// addChecks adds how the packages of a build differ from those of the base.
+// addChecks adds how the packages of a build differ from those that users have.
 func (a *App) addChecks(ctx context.Context, db *store.Reader, v *views.BuildDetail, row store.BuildRow) error {
-	checks, err := db.Checks(ctx, []int64{row.ID})
+	all, err := a.Catalog.BuildChecks(ctx, db, row.ID)
 	if err != nil {
 		return err
 	}
-	policy := a.Catalog.Checks
-	for _, f := range policy.Shows(checks[row.ID]) {
-		v.Checks = append(v.Checks, views.CheckLine{Finding: f, Blocks: policy.Blocks(f)})
+	for _, r := range all.Results {
+		line := views.CheckLine{Finding: r.Finding, Blocks: r.Blocks}
+		if len(r.Targets) < all.Targets {
+			line.Users = strings.Join(r.Targets, ", ")
+		}
+		v.Checks.Lines = append(v.Checks.Lines, line)
+	}
+	for _, c := range all.Compared {
+		v.Checks.Compared = append(v.Checks.Compared, views.ComparedWith{Target: c.View, Packages: c.Before.Versions(), Stale: c.Stale})
 	}
 	return nil
 }

@@ -52,6 +52,7 @@ func (a *App) releasePages(r fiber.Router) {
 	r.Post("/releases/:id/look", change, a.lookForRelease)
 	r.Get("/targets", look, a.targetsPage)
 	r.Get("/targets/:name", look, a.targetPage)
+	r.Get("/targets/:name/check", look, a.checkTargetPage)
 	r.Get("/targets/:name/release", look, a.movePage)
 	r.Post("/targets/:name/release", change, a.createMove)
 }

@@ -113,6 +113,21 @@ func (a *App) targetPage(c *fiber.Ctx) error {
 	return a.render(c, s, views.TargetContent(v))
 }
 
+// checkTargetPage shows what is wrong with what the users of a target have today.
+func (a *App) checkTargetPage(c *fiber.Ctx) error {
+	name, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	check, err := a.Handover.Check(c.UserContext(), name)
+	if err != nil {
+		return err
+	}
+	s := a.shell(c, views.NavNone, "Check of "+name)
+	s.Crumbs = views.TargetCrumbs(name, views.Crumb{Label: "Check"})
+	return a.render(c, s, views.TargetCheckContent(views.TargetCheck{Target: name, Broken: check.Broken, Conflicts: check.Conflicts, AllConflicts: check.AllConflicts}))
+}
+
 // targetFiles lists the packages that a target shows, of one architecture or of all.
 func (a *App) targetFiles(t store.TargetRow, only string) ([]views.RepositoryArchitecture, error) {
 	if t.Generation == 0 {

@@ -384,13 +384,13 @@ func (h *Handover) newlyBroken(ctx context.Context, t store.TargetRow, other int
 	return words, nil
 }
 
-// Check lists what is broken in a target today.
-func (h *Handover) Check(ctx context.Context, target string) ([]release.Broken, error) {
+// Check returns what is wrong with a target today.
+func (h *Handover) Check(ctx context.Context, target string) (catalog.TargetCheck, error) {
 	t, err := h.Store.Target(ctx, target)
 	if err != nil {
-		return nil, err
+		return catalog.TargetCheck{}, err
 	}
-	return h.Catalog.Broken(ctx, t, t.Generation, true)
+	return h.Catalog.CheckTarget(ctx, t)
 }
 
 // Old generations are kept for clients that hold an older database, and so that a release

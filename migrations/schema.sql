@@ -516,14 +516,6 @@ CREATE TABLE waivers (
     UNIQUE (buildspace_id, kind, name, other)
 );
 
-CREATE TABLE check_results (
-    build_id INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
-    kind     TEXT NOT NULL,
-    outcome  TEXT NOT NULL CHECK (outcome IN ('ok', 'found', 'unknown')),
-    detail   TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(detail)), -- lines that differ
-    PRIMARY KEY (build_id, kind)
-) WITHOUT ROWID;
-
 CREATE TABLE signatures (
     file_sha256 TEXT NOT NULL,
     key         TEXT NOT NULL, -- fingerprint of the key, or subkey, that made it
@@ -645,18 +637,24 @@ CREATE TABLE release_files (
 
 CREATE INDEX releases_waiting ON releases (id) WHERE state = 'waiting';
 
-CREATE TABLE objects (
-    key        TEXT NOT NULL PRIMARY KEY, -- in the bucket, below the server's prefix
-    bytes      INTEGER NOT NULL,
-    sha256     TEXT NOT NULL,              -- empty when it was found in the bucket without one
-    text_bytes INTEGER NOT NULL,           -- of a log before it was compressed
-    moved_at   TIMESTAMP NOT NULL,
-    missing    BOOLEAN NOT NULL DEFAULT FALSE -- not in the bucket when that was last compared
+CREATE TABLE checked_builds (
+    build_id INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
+    view     TEXT NOT NULL, -- the target whose users are meant; empty: they have the base repositories only
+    before   TEXT NOT NULL CHECK (json_valid(before)), -- by pkgname: the package that they had
+    stale    BOOLEAN NOT NULL DEFAULT FALSE, -- they have another one by now
+    PRIMARY KEY (build_id, view)
 ) WITHOUT ROWID;
 
-CREATE INDEX objects_missing ON objects (key) WHERE missing;
+CREATE TABLE check_results (
+    build_id INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
+    view     TEXT NOT NULL, -- as in checked_builds
+    kind     TEXT NOT NULL,
+    outcome  TEXT NOT NULL CHECK (outcome IN ('ok', 'found', 'unknown')),
+    detail   TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(detail)), -- lines that differ
+    PRIMARY KEY (build_id, view, kind)
+) WITHOUT ROWID;
 
-CREATE TABLE object_owner (
-    only INTEGER PRIMARY KEY CHECK (only = 1),
-    name TEXT NOT NULL
+CREATE TABLE namcap_reports (
+    attempt_id INTEGER PRIMARY KEY REFERENCES attempts (id) ON DELETE CASCADE,
+    lines      TEXT NOT NULL CHECK (json_valid(lines))
 );

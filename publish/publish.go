@@ -71,6 +71,7 @@ type Report struct {
 	Installed  []alpm.Installed // when the build ran, by name; empty when that is not known
 	Kept       time.Duration    // for how long its worker keeps the directories of a failure; 0: not at all
 	Memory     int64            // bytes that the largest process of the build had; 0: unknown
+	Namcap     []string         // what namcap wrote about the packages, see check.Build; nil: it was not run
 }
 
 // Finish ends the attempt of the lease and returns the build's status
@@ -85,6 +86,11 @@ func (p *Publisher) Finish(ctx context.Context, lease string, r Report) (buildbt
 	}
 	if len(r.Installed) > 0 {
 		if err := p.Store.NoteInstalled(ctx, lease, r.Installed); err != nil {
+			return "", err
+		}
+	}
+	if r.Namcap != nil {
+		if err := p.Store.NoteNamcap(ctx, lease, r.Namcap); err != nil {
 			return "", err
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // one conflicts with the other after it.
 type Apart struct {
 	View       string
-	One, Other string // names and versions; One is new
+	One, Other string // names and versions; One is new, or of the repository that was asked about
 	Replaces   bool   // one of them replaces the other, so that machines that have both get that one
 }
 

@@ -1,5 +1,10 @@
 package release
 
+import (
+	"cmp"
+	"slices"
+)
+
 // Broken is a package of the repositories that cannot be installed as they are.
 type Broken struct {
 	View, Package, Base string // Package has name and version
@@ -41,4 +46,45 @@ func (b *Base) Broken() []Broken {
 		}
 	}
 	return list
+}
+
+// Conflicts lists the pairs of packages that can be installed, but not beside each other, because one
+// conflicts with the other or with what it provides; and how many there are. Of each pair at
+// least one package is in a repository of this name; empty means any repository. Whether two can be
+// installed together is decided by their conflicts alone, not by those of what they depend on.
+func (b *Base) Conflicts(repository string) (pairs []Apart, all int) {
+	type pair struct{ one, other string } // with versions
+	seen := map[pair]bool{}
+	for _, v := range b.views {
+		w := &world{view: v, present: v.all()}
+		against := w.conflicting()
+		for i := range v.nodes {
+			n := &v.nodes[i]
+			if !v.able[i] || repository != "" && v.Repositories[n.repo].Name != repository {
+				continue
+			}
+			try := func(j int32) {
+				other := &v.nodes[j]
+				if !v.able[j] || !n.against(other) {
+					return
+				}
+				p := Apart{View: v.Name, One: n.Name + " " + n.Version, Other: other.Name + " " + other.Version, Replaces: n.replaces(other) || other.replaces(n)}
+				if seen[pair{p.One, p.Other}] || seen[pair{p.Other, p.One}] {
+					return
+				}
+				seen[pair{p.One, p.Other}] = true
+				pairs = append(pairs, p)
+			}
+			for _, c := range n.conflicts {
+				w.candidates(c, func(j int32) bool { try(j); return false })
+			}
+			for _, o := range n.offers {
+				for _, j := range against[o.name] {
+					try(j)
+				}
+			}
+		}
+	}
+	slices.SortFunc(pairs, func(a, b Apart) int { return cmp.Or(cmp.Compare(a.One, b.One), cmp.Compare(a.Other, b.Other)) })
+	return pairs[:min(len(pairs), maxApart)], len(pairs)
 }

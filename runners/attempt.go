@@ -176,7 +176,7 @@ func (t *attempt) buildAndUpload() (api.FinishRequest, error) {
 		result = result.WithInstalled(files[0].Installed)
 	}
 	request, err := t.upload(ctx, files)
-	request.NotChecked, request.Installed, request.Memory = strings.Fields(result.NotChecked), result.installed(), result.Memory
+	request.NotChecked, request.Installed, request.Memory, request.Namcap = strings.Fields(result.NotChecked), result.installed(), result.Memory, result.namcap()
 	return request, err
 }
 

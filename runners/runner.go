@@ -98,6 +98,11 @@ type Result struct {
 	// Installed has the packages that were installed when the build ran, a line each as
 	// pacman -Q prints it; empty when that is not known.
 	Installed string
+
+	// NamcapRan: namcap looked at the packages. Namcap has its errors and warnings, a line each:
+	// "foo E: …".
+	NamcapRan bool
+	Namcap    string
 }
 
 // Failed returns the result of a build whose package is at fault.

@@ -9,7 +9,7 @@ import (
 func (s *Scheduler) checkLoop() Loop {
 	return Loop{
 		Name:        "check",
-		Description: "compares built packages with those of the base that they would replace",
+		Description: "compares built packages with those of users that they would replace",
 		Limit:       longLimit,
 		Period:      10 * time.Second, Pass: s.checkPass,
 	}

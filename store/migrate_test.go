@@ -88,6 +88,7 @@ func TestEveryColumnHasAField(t *testing.T) {
 	check("generations", &[]buildbtw.Generation{})
 	check("waivers", &[]buildbtw.Waiver{})
 	check("check_results", &[]CheckResult{})
+	check("checked_builds", &[]CheckedBuild{})
 	check("signatures", &[]buildbtw.Signature{})
 	check("signing_files", &[]buildbtw.SigningFile{})
 	check("release_files", &[]buildbtw.ReleaseFile{})

@@ -95,8 +95,10 @@ func (t *tx) followMoves(ctx context.Context, from buildbtw.Status, moved []int6
 		}
 	}
 	if from == buildbtw.StatusBuilt {
-		if _, err := t.exec(ctx, "forget_checks", args{"builds": ids}); err != nil {
-			return err
+		for _, statement := range []string{"forget_checks", "forget_comparisons"} {
+			if _, err := t.exec(ctx, statement, args{"builds": ids}); err != nil {
+				return err
+			}
 		}
 	}
 	if c.to == buildbtw.StatusBuilt || c.to == buildbtw.StatusFailed || c.to == buildbtw.StatusSkipped {

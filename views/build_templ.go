@@ -40,7 +40,7 @@ type BuildDetail struct {
 	Log           *Log   // of the latest attempt; nil before the first
 	LogGone       string // when and why that was removed, a clause; empty while it is there
 	Packages      PackageList
-	Checks        []CheckLine // how its packages differ from those of the base; empty before they were compared
+	Checks        BuildChecks // how its packages differ from those that users have
 	Dependencies  NeighbourList
 	Dependents    NeighbourList
 	FirstError    *FirstError  // why the latest attempt failed; nil when no line of its log says so

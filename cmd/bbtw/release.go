@@ -143,7 +143,8 @@ func (a *app) checkCommand() *cobra.Command {
 		Short: "What is broken in a target today?",
 		Long: `Lists the packages that the users of a target cannot install as it is: a
 dependency that nothing meets, or packages that conflict. The exit code is 1 when
-there are any.`,
+there are any. Pairs of packages that cannot be installed beside each other, one
+of them the target's own, are named, too; these are often meant.`,
 		Example: `  bbtw check stable
   bbtw check stable --json`,
 		Args: cobra.ExactArgs(1),
@@ -161,6 +162,12 @@ there are any.`,
 			}
 			for _, b := range t.Broken {
 				fmt.Fprintln(a.out, plain(b.View+": "+b.Package+" "+b.Reason))
+			}
+			for _, p := range t.Conflicts {
+				fmt.Fprintln(a.out, plain("cannot be installed together: "+p.Words()))
+			}
+			if n := t.AllConflicts - len(t.Conflicts); n > 0 {
+				fmt.Fprintf(a.out, "and %d more pairs\n", n)
 			}
 			if len(t.Broken) > 0 {
 				return fmt.Errorf("%d packages of %s are broken", len(t.Broken), t.Target)

@@ -272,8 +272,8 @@ func packages() views.PackageList {
 }
 
 // checks are of a build that misses files and of which one thing is not known.
-func checks() []views.CheckLine {
-	list := []views.CheckLine{}
+func checks() views.BuildChecks {
+	v := views.BuildChecks{Compared: []views.ComparedWith{{Target: "stable", Packages: []string{"yarn 1.22.22-1"}}, {Target: "testing", Packages: []string{"yarn 4.0.0-1"}, Stale: true}}}
 	for _, kind := range check.Kinds() {
 		c := views.CheckLine{Finding: check.Finding{Kind: kind, Outcome: check.OK}}
 		switch kind {
@@ -283,11 +283,13 @@ func checks() []views.CheckLine {
 				c.Lines = append(c.Lines, fmt.Sprintf("yarn: usr/lib/node_modules/yarn/lib/cli-%02d.js", i))
 			}
 		case check.Size:
-			c.Outcome, c.Lines = check.Found, []string{"yarn: 4.8 MiB before, now 9.1 MiB"}
+			c.Outcome, c.Lines, c.Users = check.Found, []string{"yarn: 4.8 MiB before, now 9.1 MiB"}, "stable"
 		case check.Setuid:
 			c.Outcome, c.Lines = check.Unknown, []string{"yarn: usr/bin/yarn-helper 4755, before not known"}
+		case check.Namcap:
+			c.Outcome, c.Lines = check.Found, []string{"yarn: E: Dependency nodejs detected and not included", "yarn: W: Unused shared library"}
 		}
-		list = append(list, c)
+		v.Lines = append(v.Lines, c)
 	}
-	return list
+	return v
 }

@@ -126,6 +126,22 @@ func targetLines() []views.TargetLine {
 	}
 }
 
+// targetCheck is of a target in which something is broken.
+func targetCheck() views.TargetCheck {
+	return views.TargetCheck{
+		Target: "stable",
+		Broken: []release.Broken{
+			{View: "x86_64", Package: "mpv 0.39.0-4", Base: "mpv", Dependency: "libplacebo.so=338-64"},
+			{View: "x86_64", Package: "celluloid 0.27-2", Base: "celluloid"},
+		},
+		Conflicts: []release.Apart{
+			{View: "x86_64", One: "exim 4.98-1", Other: "postfix 3.9.0-2"},
+			{View: "x86_64", One: "pipewire-jack 1.2.6-1", Other: "jack2 1.9.22-1", Replaces: true},
+		},
+		AllConflicts: 2,
+	}
+}
+
 func target() views.Target {
 	line := func(number, packages int, state buildbtw.GenerationState, release, undoes int64) views.GenerationLine {
 		return views.GenerationLine{

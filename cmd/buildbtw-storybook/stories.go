@@ -120,6 +120,8 @@ func iterationStories(s, reader views.Shell) []story {
 		{"/targets", page(targets, views.TargetsContent(targetLines(), refusedBases(), true))},
 		{"/targets/testing/release", page(targets, views.ReleaseContent(movePage()))},
 		{"/targets/extra-testing", page(targets, views.TargetContent(distributionTarget()))},
+		{"/targets/stable/check", page(targets, views.TargetCheckContent(targetCheck()))},
+		{"/targets/testing/check", page(targets, views.TargetCheckContent(views.TargetCheck{Target: "testing"}))},
 		{"/targets/stable", page(targets, views.TargetContent(target()))},
 		{"/compare/all", page(s, views.CompareContent(comparePage()))},
 		{"/compare/list", page(s, views.CompareContent(compareListPage()))},

@@ -102,11 +102,16 @@ func (a *API) build(c *fiber.Ctx) error {
 		return api.Cut{From: b.From.Pkgbase, To: b.To.Pkgbase, Kinds: b.Kinds.Names(), Cycle: names(b.Cycle)}
 	})
 	d.Packages = list(packages, func(p buildbtw.Package) api.Package { return a.wirePackage(row.ID, p) })
-	checks, err := a.Store.Checks(c.UserContext(), []int64{row.ID})
+	checks, err := a.Catalog.BuildChecks(c.UserContext(), &a.Store.Reader, row.ID)
 	if err != nil {
 		return err
 	}
-	d.Checks = a.wireChecks(a.Catalog.Checks, checks[row.ID])
+	d.Checks = list(checks.Results, func(r catalog.BuildCheck) api.Check {
+		return api.Check{Kind: string(r.Kind), Outcome: string(r.Outcome), Lines: names(r.Lines), Blocks: r.Blocks, Targets: names(r.Targets)}
+	})
+	d.ComparedWith = list(checks.Compared, func(o store.Comparison) api.ComparedWith {
+		return api.ComparedWith{Target: o.View, Packages: names(o.Before.Versions()), Stale: o.Stale}
+	})
 	if d.SinceBuilt, err = a.sinceBuilt(c.UserContext(), row); err != nil {
 		return err
 	}

@@ -204,6 +204,14 @@ func (a *API) wireRelease(r store.ReleaseRow) api.StoredRelease {
 // wireChecks converts findings about a build that are not off.
 func (a *API) wireChecks(policy check.Policy, findings []check.Finding) []api.Check {
 	return list(policy.Shows(findings), func(f check.Finding) api.Check {
-		return api.Check{Kind: string(f.Kind), Outcome: string(f.Outcome), Lines: names(f.Lines), Blocks: policy.Blocks(f)}
+		return api.Check{Kind: string(f.Kind), Outcome: string(f.Outcome), Lines: names(f.Lines), Blocks: policy.Blocks(f), Targets: targetsOf(f)}
 	})
+}
+
+// targetsOf returns the target whose users a finding concerns, as a list.
+func targetsOf(f check.Finding) []string {
+	if f.Target == "" {
+		return []string{}
+	}
+	return []string{f.Target}
 }

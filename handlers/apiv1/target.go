@@ -83,11 +83,16 @@ func (a *API) checkTarget(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	broken, err := a.Handover.Check(c.UserContext(), t.Name)
+	check, err := a.Handover.Check(c.UserContext(), t.Name)
 	if err != nil {
 		return err
 	}
-	return send(c, api.TargetCheck{Target: t.Name, Broken: list(broken, func(b release.Broken) api.BrokenPackage {
-		return api.BrokenPackage{View: b.View, Package: b.Package, Pkgbase: b.Base, Dependency: b.Dependency, Reason: b.Reason()}
-	})})
+	return send(c, api.TargetCheck{
+		Target: t.Name,
+		Broken: list(check.Broken, func(b release.Broken) api.BrokenPackage {
+			return api.BrokenPackage{View: b.View, Package: b.Package, Pkgbase: b.Base, Dependency: b.Dependency, Reason: b.Reason()}
+		}),
+		Conflicts:    list(check.Conflicts, func(p release.Apart) api.Apart { return api.Apart(p) }),
+		AllConflicts: check.AllConflicts,
+	})
 }

@@ -519,9 +519,17 @@ func (a *API) finish(c *fiber.Ctx, lease store.HeldLease) error {
 	if err != nil {
 		return err
 	}
+	if r.Namcap != nil {
+		if err := checkNamcap(r.Namcap.Lines); err != nil {
+			return err
+		}
+	}
 	report := publish.Report{
 		Outcome: r.Outcome, Reason: r.Reason, Doubtful: r.Doubtful, Blameless: r.Blameless, NotChecked: notChecked(r.NotChecked),
 		Installed: installed, Memory: r.Memory, Kept: time.Duration(r.KeptSeconds * float64(time.Second)), Files: make([]store.PackageFile, len(r.Files)),
+	}
+	if r.Namcap != nil {
+		report.Namcap = append([]string{}, r.Namcap.Lines...)
 	}
 	for i, f := range r.Files {
 		report.Files[i] = store.PackageFile{Filename: f.Name, SHA256: f.SHA256}
@@ -567,6 +575,22 @@ func readInstalled(lines []string) ([]alpm.Installed, error) {
 		return nil, buildbtw.Invalid("a package is named twice as installed")
 	}
 	return sorted, nil
+}
+
+// checkNamcap refuses what a worker cannot have read from namcap.
+func checkNamcap(lines []string) error {
+	size := 0
+	for _, line := range lines {
+		name, text, _ := strings.Cut(line, " ")
+		if name == "" || !strings.HasPrefix(text, "E: ") && !strings.HasPrefix(text, "W: ") || strings.ContainsFunc(line, unicode.IsControl) {
+			return buildbtw.Invalid("%.100q is no error or warning of namcap; send lines such as \"foo E: …\"", line)
+		}
+		size += len(line) + 1
+	}
+	if len(lines) > api.MaxNamcap || size > api.MaxNamcapText+1 {
+		return buildbtw.Invalid("namcap's report has %d lines and %d bytes; at most %d and %d are stored", len(lines), size, api.MaxNamcap, api.MaxNamcapText)
+	}
+	return nil
 }
 
 // noteError stores the line of an attempt's log that says why it failed. The attempt ends also

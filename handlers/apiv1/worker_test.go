@@ -64,6 +64,12 @@ func (s *server) upload(job api.Job, name string, body []byte, sha string) answe
 // finishBuilt builds, uploads and finishes a job.
 func (s *server) finishBuilt(job api.Job) {
 	s.t.Helper()
+	s.finishAfterNamcap(job, nil)
+}
+
+// finishAfterNamcap also reports what namcap wrote; nil: it was not run.
+func (s *server) finishAfterNamcap(job api.Job, namcap *api.Namcap) {
+	s.t.Helper()
 	var files []api.File
 	for name, body := range s.build(job) {
 		if got := s.upload(job, name, body, digest(body)); got.StatusCode != http.StatusCreated {
@@ -72,7 +78,7 @@ func (s *server) finishBuilt(job api.Job) {
 		files = append(files, api.File{Name: name, SHA256: digest(body)})
 	}
 	var done api.FinishAnswer
-	s.call("POST", lease(job, "finish"), api.FinishRequest{Outcome: buildbtw.OutcomeBuilt, Files: files}, http.StatusOK, &done)
+	s.call("POST", lease(job, "finish"), api.FinishRequest{Outcome: buildbtw.OutcomeBuilt, Files: files, Namcap: namcap}, http.StatusOK, &done)
 	if done.Status != buildbtw.StatusBuilt {
 		s.t.Fatalf("finished as %s", done.Status)
 	}

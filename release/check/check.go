@@ -28,11 +28,12 @@ const (
 	Owners       Kind = "owners"       // files that a package of another name has, too
 	Empty        Kind = "empty"        // a package without files
 	Debug        Kind = "debug"        // programs whose debugging symbols are not in the debug package
+	Namcap       Kind = "namcap"       // errors and warnings of namcap
 )
 
 // Kinds lists the kinds in the order in which they are shown.
 func Kinds() []Kind {
-	return []Kind{Sonames, Dependencies, Files, Size, Setuid, Install, Links, Owners, Empty, Debug}
+	return []Kind{Sonames, Dependencies, Files, Size, Setuid, Install, Links, Owners, Empty, Debug, Namcap}
 }
 
 // Words returns what a check found, as a heading.
@@ -56,6 +57,8 @@ func (k Kind) Words() string {
 		return "Files of other packages"
 	case Empty:
 		return "Packages without files"
+	case Namcap:
+		return "Errors and warnings of namcap"
 	}
 	return "Programs without debugging symbols in the debug package"
 }
@@ -93,6 +96,38 @@ type Build struct {
 	// Owned are, by pkgname, files of the build that packages of the view have under another
 	// name, each with the owner: "usr/bin/a of b 1-1". Nil when not known.
 	Owned map[string][]string
+	// Namcap is what namcap wrote about the packages, a line each: "foo E: …". Nil when it
+	// was not run.
+	Namcap []string
+}
+
+// Predecessor is the package of a name that users had when a build was looked at.
+type Predecessor struct {
+	Version string `json:"version,omitempty"` // empty: they had none
+	Digest  string `json:"digest,omitempty"`  // of its file, where that is known
+	Target  string `json:"target,omitempty"`  // that it comes from; empty: from the base repositories
+	Now     string `json:"now,omitempty"`     // digest of the file of the build's own package
+}
+
+// Same reports whether users that have another package now would be told the same: it is that of
+// before, or it is the build's own.
+func (p Predecessor) Same(now Predecessor) bool {
+	return p.Version == now.Version && p.Digest == now.Digest || now.Digest != "" && now.Digest == p.Now
+}
+
+// Predecessors are the packages that those of a build would take the place of, by pkgname: with an
+// empty one for each name that users did not have.
+type Predecessors map[string]Predecessor
+
+// Versions returns the packages as "foo 1-1", sorted, without those that users did not have.
+func (p Predecessors) Versions() []string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		if v := p[name].Version; v != "" {
+			list = append(list, name+" "+v)
+		}
+	}
+	return list
 }
 
 // Finding is the result of a check.
@@ -100,6 +135,15 @@ type Finding struct {
 	Kind    Kind
 	Outcome Outcome
 	Lines   []string // what was found, or cannot be told; at most maxLines
+	Target  string   // whose users it concerns, where that is not clear; empty else
+}
+
+// Without returns the finding without the lines that others of its kind have.
+func (f Finding) Without(others []Finding) Finding {
+	f.Lines = slices.DeleteFunc(slices.Clone(f.Lines), func(line string) bool {
+		return slices.ContainsFunc(others, func(o Finding) bool { return o.Kind == f.Kind && slices.Contains(o.Lines, line) })
+	})
+	return f
 }
 
 // Bounds of a finding.
@@ -119,6 +163,10 @@ func All(b Build) []Finding {
 		f := finding{Finding: Finding{Kind: kind, Outcome: OK}}
 		if len(b.Packages) == 0 {
 			f.Outcome, f.Lines = Unknown, []string{"its packages are not there any more"}
+		} else if kind == Namcap {
+			f.namcap(b)
+			list = append(list, f.done())
+			continue
 		}
 		for i := range b.Packages {
 			p := &b.Packages[i]
@@ -372,6 +420,22 @@ func debug(b *Build, p, _ *Package, f *finding) {
 	for _, line := range p.Content.BuildIDs {
 		if id, file, _ := strings.Cut(line, " "); !there[id] {
 			f.found(file)
+		}
+	}
+}
+
+// namcap finds the lines of namcap, each of which begins with the name of its package. Where it was
+// not run that is all there is to say, once.
+func (f *finding) namcap(b Build) {
+	if b.Namcap == nil {
+		f.Outcome, f.Lines = Unknown, []string{"namcap is not on the machine that built it, so it was not run"}
+		return
+	}
+	for _, line := range b.Namcap {
+		name, text, _ := strings.Cut(line, " ")
+		if slices.ContainsFunc(b.Packages, func(p Package) bool { return p.Name == name }) {
+			f.pkgname = name
+			f.found(text)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func plain(version string, change ...func(*check.Package)) check.Package {
 func build(now check.Package, before ...check.Package) check.Build {
 	b := check.Build{
 		Packages: []check.Package{now}, Before: map[string]check.Package{}, Libraries: map[string]bool{"libc.so=6-64": true}, AllLibraries: true,
-		Owned: map[string][]string{}, Debug: &check.Package{Name: "foo-debug", Files: []string{"usr/lib/debug/.build-id/0a/1b2c.debug"}},
+		Owned: map[string][]string{}, Namcap: []string{}, Debug: &check.Package{Name: "foo-debug", Files: []string{"usr/lib/debug/.build-id/0a/1b2c.debug"}},
 	}
 	for _, p := range before {
 		b.Before[p.Name] = p
@@ -111,6 +111,14 @@ func TestChecks(t *testing.T) {
 			now:   func(p *check.Package) { p.Content.BuildIDs = append(p.Content.BuildIDs, "0a1bff usr/bin/bar") },
 			build: func(b *check.Build) { b.Debug = nil },
 		},
+		"namcap": {
+			build: func(b *check.Build) { b.Namcap = []string{"foo E: Missing license", "bar W: of another package"} },
+			want:  "namcap found: foo: E: Missing license",
+		},
+		"namcap was not run": {
+			build: func(b *check.Build) { b.Namcap = nil },
+			want:  "namcap unknown: namcap is not on the machine that built it, so it was not run",
+		},
 		"nothing is known of the one before": {
 			before: unread,
 			want: "sonames unknown: foo: which libraries it has or had is not known; files unknown: foo: which files it has or had is not known; size unknown: foo: its size is not known; " +
@@ -159,6 +167,9 @@ func TestANewPackageHasNothingToBeComparedWith(t *testing.T) {
 func TestAnOlderPackageIsNotCompared(t *testing.T) {
 	t.Parallel()
 	for _, f := range check.All(build(plain("1-1"), plain("2-1"))) {
+		if f.Kind == check.Namcap { // compares nothing
+			continue
+		}
 		if f.Outcome != check.Unknown || !slices.Equal(f.Lines, []string{"foo: the view has 2-1, which is newer"}) {
 			t.Errorf("%+v", f)
 		}
@@ -203,5 +214,30 @@ func TestEveryKindHasWords(t *testing.T) {
 	}
 	if n := len(check.All(build(plain("1-1")))); n != len(seen) {
 		t.Errorf("%d checks of %d kinds", n, len(seen))
+	}
+}
+
+func TestPredecessorsThatAreTheSame(t *testing.T) {
+	t.Parallel()
+	old := check.Predecessor{Version: "1-1", Digest: "a", Target: "testing", Now: "b"}
+	for name, c := range map[string]struct {
+		before, now check.Predecessor
+		want        bool
+	}{
+		"the same, from another target": {old, check.Predecessor{Version: "1-1", Digest: "a"}, true},
+		"another file":                  {old, check.Predecessor{Version: "1-1", Digest: "c"}, false},
+		"a newer one":                   {old, check.Predecessor{Version: "2-1", Digest: "c"}, false},
+		"gone":                          {old, check.Predecessor{}, false},
+		"the build's own":               {old, check.Predecessor{Version: "2-1", Digest: "b"}, true},
+		"none, as before":               {check.Predecessor{Now: "b"}, check.Predecessor{}, true},
+		"none, own digest not known":    {check.Predecessor{Version: "1-1"}, check.Predecessor{}, false},
+		"there is one now":              {check.Predecessor{Now: "b"}, check.Predecessor{Version: "1-1", Digest: "a"}, false},
+	} {
+		if got := c.before.Same(c.now); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if got := (check.Predecessors{"b": {}, "c": {Version: "1-1"}, "a": {Version: "2-1"}}).Versions(); !slices.Equal(got, []string{"a 2-1", "c 1-1"}) {
+		t.Errorf("versions: %q", got)
 	}
 }

@@ -38,7 +38,11 @@ func (Runner) Build(ctx context.Context, job runners.Job, log io.Writer) runners
 	if err != nil {
 		return runners.Failed("%v", err)
 	}
-	return w.build(ctx, job, log).WithInstalled(w.installed)
+	result := w.build(ctx, job, log).WithInstalled(w.installed)
+	if len(w.namcap) > 0 {
+		result = result.WithNamcap(job, strings.Join(w.namcap, "\n"))
+	}
+	return result
 }
 
 func (w wish) build(ctx context.Context, job runners.Job, log io.Writer) runners.Result {
@@ -82,6 +86,7 @@ func (w wish) build(ctx context.Context, job runners.Job, log io.Writer) runners
 //	soname=libx.so.2    the first package provides libx.so=2-64
 //	file=usr/lib/x      the first package has that file, too; may be repeated
 //	installed=x 2-1     say that this package was installed; may be repeated
+//	namcap=x W: Empty   say that namcap wrote this line; may be repeated
 type wish struct {
 	sleep    time.Duration
 	lines    int
@@ -94,6 +99,7 @@ type wish struct {
 	files    []string
 
 	installed []alpm.Installed
+	namcap    []string
 }
 
 // Limits of the values in a .fake file.
@@ -167,6 +173,8 @@ func (w *wish) set(key, value string) (err error) {
 		p, err := alpm.ParseInstalled(value)
 		w.installed = append(w.installed, p)
 		return err
+	case "namcap":
+		w.namcap = append(w.namcap, value)
 	case "outcome":
 		w.outcome = value
 		return checkOutcome(value)

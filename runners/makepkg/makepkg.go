@@ -145,7 +145,7 @@ func (r *Runner) Build(ctx context.Context, job runners.Job, log io.Writer) (res
 			return result.WithNotChecked(b.unchecked).WithInstalled(b.installed)
 		}
 	}
-	return runners.Result{Outcome: buildbtw.OutcomeBuilt}.WithNotChecked(b.unchecked).WithInstalled(b.installed)
+	return b.namcap(ctx, runners.Result{Outcome: buildbtw.OutcomeBuilt}.WithNotChecked(b.unchecked).WithInstalled(b.installed))
 }
 
 func (r *Runner) newBuild(job runners.Job, log io.Writer, watch *runners.LogWatch) *build {
