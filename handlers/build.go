@@ -466,7 +466,7 @@ func (a *App) recipes(row store.BuildRow) []views.Recipe {
 	id := strconv.FormatInt(row.ID, 10)
 	b := reproduce.Of(row, a.Settings.ServerURL, apiPrefix)
 	line := []string{"bbtw reproduce " + id, "bbtw why " + id, "bbtw log " + id, "bbtw download " + id, "bbtw retry " + id}
-	if row.BaselineID != 0 { // nothing is published of it, and nobody retries it
+	if row.OnlyCompared() { // nothing is published of it, and nobody retries it
 		line = []string{"bbtw reproduce " + id, "bbtw log " + id}
 	}
 	return []views.Recipe{

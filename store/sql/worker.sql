@@ -127,7 +127,8 @@ SELECT
     a.finished_at,
     a.build_id,
     b.pkgbase,
-    s.hidden AS of_base,
+    b.baseline_id <> 0 AS of_base,
+    b.repeat_of <> 0 AS second,
     iif(s.hidden, '', s.name) AS buildspace,
     iif(s.hidden, 0, i.number) AS iteration
 FROM attempts AS a
@@ -152,7 +153,8 @@ SELECT
     a.finished_at,
     a.build_id,
     b.pkgbase,
-    s.hidden AS of_base,
+    b.baseline_id <> 0 AS of_base,
+    b.repeat_of <> 0 AS second,
     iif(s.hidden, '', s.name) AS buildspace,
     iif(s.hidden, 0, i.number) AS iteration
 FROM attempts AS a
@@ -255,7 +257,8 @@ SELECT
     a.finished_at,
     a.build_id,
     b.pkgbase,
-    s.hidden AS of_base,
+    b.baseline_id <> 0 AS of_base,
+    b.repeat_of <> 0 AS second,
     iif(s.hidden, '', s.name) AS buildspace,
     iif(s.hidden, 0, i.number) AS iteration
 FROM attempts AS a
