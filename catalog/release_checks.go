@@ -48,6 +48,10 @@ func (c *Catalog) addChecks(ctx context.Context, r *Release, units []release.Uni
 	if err != nil {
 		return err
 	}
+	repeats, err := c.Store.Repeats(ctx, ids)
+	if err != nil {
+		return err
+	}
 	r.Checks = map[string][]check.Finding{}
 	policy := c.ChecksOf(r.Target.Name)
 	for i := range units {
@@ -56,6 +60,9 @@ func (c *Catalog) addChecks(ctx context.Context, r *Release, units []release.Uni
 			findings, checked := results[id]
 			if !checked && u.NotReady == "" && policy.BlocksAny() && len(c.Bases) > 0 { // without a base nothing is compared
 				u.NotReady, u.Detail = release.Check, "its packages are not checked yet"
+			}
+			if f, known := RepeatFinding(repeats[id]); known {
+				findings = append(findings, f)
 			}
 			for _, f := range policy.Shows(findings) {
 				if f.Outcome != check.Found {

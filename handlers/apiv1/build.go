@@ -106,6 +106,19 @@ func (a *API) build(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	repeats, err := a.Store.Repeats(c.UserContext(), []int64{row.ID})
+	if err != nil {
+		return err
+	}
+	if r, ok := repeats[row.ID]; ok {
+		d.SecondBuild = &api.SecondBuild{Result: string(r.Result), Words: r.Result.Words(), Lines: names(r.Lines)}
+		if r.SecondID != 0 {
+			d.SecondBuild.Build = formatID(r.SecondID)
+		}
+		if f, known := catalog.RepeatFinding(r); known {
+			checks[row.ID] = append(checks[row.ID], f)
+		}
+	}
 	d.Checks = a.wireChecks(a.Catalog.Checks, checks[row.ID])
 	if d.SinceBuilt, err = a.sinceBuilt(c.UserContext(), row); err != nil {
 		return err
@@ -181,11 +194,11 @@ func (a *API) wireBuild(row store.BuildRow) api.Build {
 	if built == row.Version {
 		built = ""
 	}
-	if row.BaselineID != 0 {
+	if row.OnlyCompared() {
 		row.Buildspace, row.Iteration = "", 0
 	}
 	return api.Build{
-		ID: formatID(row.ID), OfBase: row.BaselineID != 0, Buildspace: row.Buildspace, Iteration: row.Iteration, Architecture: row.Architecture,
+		ID: formatID(row.ID), OfBase: row.BaselineID != 0, Second: row.RepeatOf != 0, Buildspace: row.Buildspace, Iteration: row.Iteration, Architecture: row.Architecture,
 		Pkgbase: row.Pkgbase, Source: row.Source, Commit: row.Commit, Version: row.Version, BumpedFrom: row.BumpedFrom, SourceCommit: row.SourceCommit,
 		Stage: row.Stage, Level: row.Level, Pkgnames: names(row.Pkgnames), NotOwned: row.NotOwned, Reason: row.Reason,
 		Status: row.Status, SkipReason: row.SkipReason, Attempts: row.Attempts, Retries: row.Retries, LastTry: row.LastTry, NotBefore: utc(row.NotBefore),
@@ -288,6 +301,11 @@ func (a *API) reproduce(c *fiber.Ctx) error {
 	row, err := a.Store.Build(c.UserContext(), id)
 	if err != nil {
 		return err
+	}
+	if row.RepeatOf != 0 { // it has what the first one has
+		if row, err = a.Store.Build(c.UserContext(), row.RepeatOf); err != nil {
+			return err
+		}
 	}
 	b := reproduce.Of(row, a.Settings.ServerURL, api.Prefix)
 	return send(c, api.Reproduction{Makepkg: b.Makepkg(), Devtools: b.Devtools(), VM: b.VM()})

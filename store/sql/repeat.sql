@@ -108,7 +108,7 @@ WHERE r.result = ''
           AND w.set_aside = ''
           AND w.draining_since IS NULL
           AND EXISTS (SELECT 1 FROM json_each(w.architectures) WHERE value = b.architecture)
-          AND EXISTS (SELECT 1 FROM json_each(w.runners) WHERE value = a.runner)
+          AND (a.runner = '' OR EXISTS (SELECT 1 FROM json_each(w.runners) WHERE value = a.runner))
     )
   )
 ORDER BY r.at, b.id
