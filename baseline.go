@@ -100,6 +100,8 @@ func (b Build) CanCompare() error {
 	switch {
 	case b.BaselineID != 0:
 		return Conflict("%s is a build on the base itself; there is nothing to compare it with", b.Pkgbase)
+	case b.RepeatOf != 0:
+		return Conflict("this is a second build of %s; its failure is nobody's", b.Pkgbase)
 	case b.Status != StatusFailed:
 		return Conflict("%s is %s; only a failed build can be compared with the base", b.Pkgbase, b.Status)
 	case b.Verdict == VerdictYours || b.Verdict == VerdictBroken:

@@ -276,6 +276,10 @@ type Build struct {
 	// such a build is published.
 	Verdict    Verdict `bun:"verdict"`
 	BaselineID int64   `bun:"baseline_id"`
+
+	// RepeatOf is of a second build, which is made to compare its packages with those of the
+	// first, with this id; 0 for all others. Nothing of it is published.
+	RepeatOf int64 `bun:"repeat_of"`
 }
 
 // Owners tells of some pkgnames which pkgbase's package is the one that is

@@ -216,6 +216,7 @@ type Upgrade struct {
 type Build struct {
 	ID           string          `json:"id"`
 	OfBase       bool            `json:"of_base,omitempty"` // the commit on the base alone, which a failure is compared with; in no buildspace and iteration
+	Second       bool            `json:"second,omitempty"`  // a second build, whose packages are compared with those of the first; in no buildspace and iteration
 	Buildspace   string          `json:"buildspace"`
 	Iteration    int             `json:"iteration"`
 	Architecture string          `json:"architecture"`
@@ -251,6 +252,14 @@ type Build struct {
 	URL          string          `json:"url"`
 }
 
+// SecondBuild is what came of building something a second time from the same input.
+type SecondBuild struct {
+	Build  string   `json:"build,omitempty"`  // the second build; absent when it is not there any more
+	Result string   `json:"result,omitempty"` // reproducible, differs or unknown; absent before the result
+	Words  string   `json:"words"`            // the same as a clause about the build
+	Lines  []string `json:"lines"`            // what differs, or why it cannot be said
+}
+
 // Failure is the answer to whose fault the failure of a build is.
 type Failure struct {
 	Verdict     string     `json:"verdict"`                // yours, already-broken, flaky, infrastructure or not-compared
@@ -278,14 +287,15 @@ func (b Build) RetryWords() string {
 // BuildDetail is one build with all that is known of it.
 type BuildDetail struct {
 	Build
-	Queue      *QueuePlace `json:"queue,omitempty"`  // of a pending build that a machine could take
-	LogOf      string      `json:"log_of,omitempty"` // the build that has the log, when this one was reused
-	Chain      []BuildRef  `json:"chain"`            // from this build to the changeset that brought it into the set
-	WaitingFor []BuildRef  `json:"waiting_for"`      // direct dependencies that are not built
-	Dependents []BuildRef  `json:"dependents"`
-	Cuts       []Cut       `json:"cuts"` // dependencies that the base provides because of a cycle
-	Packages   []Package   `json:"packages"`
-	Checks     []Check     `json:"checks"` // of its packages; empty before they were compared with what users have
+	Queue       *QueuePlace  `json:"queue,omitempty"`  // of a pending build that a machine could take
+	LogOf       string       `json:"log_of,omitempty"` // the build that has the log, when this one was reused
+	Chain       []BuildRef   `json:"chain"`            // from this build to the changeset that brought it into the set
+	WaitingFor  []BuildRef   `json:"waiting_for"`      // direct dependencies that are not built
+	Dependents  []BuildRef   `json:"dependents"`
+	Cuts        []Cut        `json:"cuts"` // dependencies that the base provides because of a cycle
+	Packages    []Package    `json:"packages"`
+	SecondBuild *SecondBuild `json:"second_build,omitempty"` // of its packages; absent when there was none
+	Checks      []Check      `json:"checks"`                 // of its packages; empty before they were compared with what users have
 
 	Pipelines []Pipeline `json:"pipelines"` // in GitLab, newest first
 
@@ -406,6 +416,7 @@ type WorkerAttempt struct {
 	Number     int              `json:"number"`
 	Pkgbase    string           `json:"pkgbase"`
 	OfBase     bool             `json:"of_base,omitempty"` // a build on the base alone, in no buildspace
+	Second     bool             `json:"second,omitempty"`  // a second build, in no buildspace
 	Buildspace string           `json:"buildspace"`
 	Iteration  int              `json:"iteration"`
 	Slot       int              `json:"slot"`
@@ -571,6 +582,7 @@ type Bar struct {
 	Attempt    int              `json:"attempt,omitempty"` // number, from 1; absent in the forecast
 	Pkgbase    string           `json:"pkgbase"`
 	OfBase     bool             `json:"of_base,omitempty"` // as of a build
+	Second     bool             `json:"second,omitempty"`  // as of a build
 	Buildspace string           `json:"buildspace"`
 	Iteration  int              `json:"iteration"`
 	Outcome    buildbtw.Outcome `json:"outcome,omitempty"` // absent while it runs

@@ -65,7 +65,8 @@ type Job struct {
 	StallSeconds   float64 `json:"stall_seconds"`   // no output and no CPU use for this long counts as stalled; 0: never
 
 	BuildID      string          `json:"build_id"`
-	Attempt      int             `json:"attempt"` // from 1
+	Attempt      int             `json:"attempt"`          // from 1
+	Second       bool            `json:"second,omitempty"` // a second build, whose packages are compared with those of the first and not published
 	Buildspace   string          `json:"buildspace"`
 	Iteration    int             `json:"iteration"`
 	Pkgbase      string          `json:"pkgbase"`

@@ -61,6 +61,10 @@ func (c *Catalog) addChecks(ctx context.Context, r *Release, chains []targetChai
 	if err != nil {
 		return err
 	}
+	repeats, err := c.Store.Repeats(ctx, ids)
+	if err != nil {
+		return err
+	}
 	r.Checks = map[string][]check.Finding{}
 	policy := c.ChecksOf(r.Target.Name)
 	hold := func(u *release.Unit, detail string) {
@@ -73,6 +77,16 @@ func (c *Catalog) addChecks(ctx context.Context, r *Release, chains []targetChai
 		for _, id := range r.built[u.Pkgbase] {
 			if results.twins[id] {
 				continue // the build that did the work is of the same unit, and stands for it
+			}
+			if f, known := RepeatFinding(repeats[id]); known {
+				for _, f := range policy.Shows([]check.Finding{f}) {
+					if f.Outcome == check.Found {
+						r.Checks[u.Pkgbase] = append(r.Checks[u.Pkgbase], f)
+						if policy.Blocks(f) {
+							hold(u, "the check "+string(f.Kind)+" blocks: "+f.Lines[0])
+						}
+					}
+				}
 			}
 			var told []check.Finding // of views before: each line once
 			for _, chain := range chains {
@@ -232,6 +246,7 @@ type BuildChecks struct {
 	Results  []BuildCheck       // in the order of check.Kinds
 	Compared []store.Comparison // with what; in the order of the targets, empty for results of before servers had views
 	Targets  int                // that the build was compared with
+	Second   *store.Repeat      // its second build; nil when there was none, or the check is off everywhere
 }
 
 // BuildCheck is the result of a check of a build, for the users of targets.
@@ -239,6 +254,12 @@ type BuildCheck struct {
 	check.Finding
 	Targets []string // whose users it concerns; empty when there is no target
 	Blocks  bool     // it keeps the build from being released to them
+}
+
+// SecondBlocks reports whether what the second build made keeps the build from being released to a
+// target.
+func (c BuildChecks) SecondBlocks() bool {
+	return slices.ContainsFunc(c.Results, func(r BuildCheck) bool { return r.Kind == check.Reproducible && r.Blocks })
 }
 
 // BuildChecks returns the results of a build's checks that are not off. What is the same for the users
@@ -259,27 +280,66 @@ func (c *Catalog) BuildChecks(ctx context.Context, db *store.Reader, build int64
 		if compared.Before != nil {
 			all.Compared = append(all.Compared, compared)
 		}
-		policy := c.ChecksOf(compared.View)
-		for _, f := range policy.Shows(compared.Findings) {
-			blocks := policy.Blocks(f)
-			i := slices.IndexFunc(all.Results, func(o BuildCheck) bool {
-				return o.Kind == f.Kind && o.Outcome == f.Outcome && o.Blocks == blocks && slices.Equal(o.Lines, f.Lines)
-			})
-			if i < 0 {
-				i = len(all.Results)
-				all.Results = append(all.Results, BuildCheck{Finding: f, Blocks: blocks})
-			}
-			if compared.View != "" {
-				all.Results[i].Targets = append(all.Results[i].Targets, compared.View)
-			}
-		}
+		all.add(c.ChecksOf(compared.View), compared.View, compared.Findings...)
 	}
 	all.Targets = len(offered)
+	if err := c.addSecondBuild(ctx, db, &all, targets, build); err != nil {
+		return all, err
+	}
 	order := check.Kinds()
 	slices.SortStableFunc(all.Results, func(a, b BuildCheck) int {
 		return cmp.Compare(slices.Index(order, a.Kind), slices.Index(order, b.Kind))
 	})
 	return all, nil
+}
+
+// add adds those findings that a policy shows, for the users of a target.
+func (c *BuildChecks) add(policy check.Policy, target string, findings ...check.Finding) {
+	for _, f := range policy.Shows(findings) {
+		blocks := policy.Blocks(f)
+		i := slices.IndexFunc(c.Results, func(o BuildCheck) bool {
+			return o.Kind == f.Kind && o.Outcome == f.Outcome && o.Blocks == blocks && slices.Equal(o.Lines, f.Lines)
+		})
+		if i < 0 {
+			i = len(c.Results)
+			c.Results = append(c.Results, BuildCheck{Finding: f, Blocks: blocks})
+		}
+		if target != "" {
+			c.Results[i].Targets = append(c.Results[i].Targets, target)
+		}
+	}
+}
+
+// addSecondBuild adds what is known of a build's second build, which is the same for the users of all
+// targets; what that means is a target's own.
+func (c *Catalog) addSecondBuild(ctx context.Context, db *store.Reader, all *BuildChecks, targets []store.TargetRow, build int64) error {
+	repeats, err := db.Repeats(ctx, []int64{build})
+	if err != nil {
+		return err
+	}
+	r, ok := repeats[build]
+	if !ok {
+		return nil
+	}
+	names := []string{""}
+	if len(targets) > 0 {
+		names = names[:0]
+		for _, t := range targets {
+			names = append(names, t.Name)
+		}
+	}
+	f, known := RepeatFinding(r)
+	for _, name := range names {
+		policy := c.ChecksOf(name)
+		if policy[check.Reproducible] == check.Off {
+			continue
+		}
+		all.Second = &r
+		if known {
+			all.add(policy, name, f)
+		}
+	}
+	return nil
 }
 
 // comparisonsWith returns the comparisons with targets, in their order; those without a target when

@@ -66,7 +66,7 @@ func (a *App) buildPage(c *fiber.Ctx) error {
 		}
 		s := a.shell(c, views.NavBuildspaces, v.Title())
 		s.Crumbs = views.BuildCrumbs(v.BuildLink, v.Buildspace, v.Iteration, views.Crumb{Label: v.Name()})
-		if v.OfBase {
+		if v.OfBase || v.Second {
 			v.Actions, v.Chain = nil, nil // it was added by the server
 		}
 		s.Mood = views.BuildMood(v.Status)
@@ -127,7 +127,7 @@ func (a *App) buildView(ctx context.Context, db *store.Reader, row store.BuildRo
 	v := views.BuildDetail{
 		BuildLink: linkOf(row), Buildspace: row.Buildspace, Iteration: row.Iteration, Source: row.Source,
 		Version: row.VersionWords(), Pkgnames: row.Pkgnames, NotOwned: row.NotOwned, Level: row.Level, NoCheck: row.NoCheck,
-		TwinOf: row.TwinOf, Changed: a.moment(row.ChangedAt), Retry: row.RetryWords(row.LastTry, a.Now(), clock),
+		First: row.RepeatOf, TwinOf: row.TwinOf, Changed: a.moment(row.ChangedAt), Retry: row.RetryWords(row.LastTry, a.Now(), clock),
 		Held: row.Held.String(), Reproduce: a.recipes(row),
 	}
 	commit := cmp.Or(row.SourceCommit, row.Commit)
@@ -466,8 +466,12 @@ func (a *App) neighbours(ctx context.Context, db *store.Reader, iteration int64,
 	return list, page.Next, err
 }
 
-// recipes returns commands that build again what the build builds, for people.
+// recipes returns commands that build again what the build builds, for people. Those of a second build are
+// on the page of the first.
 func (a *App) recipes(row store.BuildRow) []views.Recipe {
+	if row.RepeatOf != 0 {
+		return nil
+	}
 	id := strconv.FormatInt(row.ID, 10)
 	b := reproduce.Of(row, a.Settings.ServerURL, apiPrefix)
 	line := []string{"bbtw reproduce " + id, "bbtw why " + id, "bbtw log " + id, "bbtw download " + id, "bbtw retry " + id}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"buildbtw/release/check"
 	"buildbtw/store"
 	"buildbtw/views"
 )
@@ -15,6 +16,9 @@ func (a *App) addChecks(ctx context.Context, db *store.Reader, v *views.BuildDet
 		return err
 	}
 	for _, r := range all.Results {
+		if r.Kind == check.Reproducible { // has a section of its own
+			continue
+		}
 		line := views.CheckLine{Finding: r.Finding, Blocks: r.Blocks}
 		if len(r.Targets) < all.Targets {
 			line.Users = strings.Join(r.Targets, ", ")
@@ -23,6 +27,9 @@ func (a *App) addChecks(ctx context.Context, db *store.Reader, v *views.BuildDet
 	}
 	for _, c := range all.Compared {
 		v.Checks.Compared = append(v.Checks.Compared, views.ComparedWith{Target: c.View, Packages: c.Before.Versions(), Stale: c.Stale})
+	}
+	if r := all.Second; r != nil {
+		v.SecondBuild = &views.SecondBuild{ID: r.SecondID, Words: r.Result.Words(), Lines: r.Lines, Blocks: all.SecondBlocks()}
 	}
 	return nil
 }

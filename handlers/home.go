@@ -172,7 +172,7 @@ func buildLink(r store.BuildRef, stuck ...int64) views.BuildLink {
 func linkOf(b store.BuildRow) views.BuildLink {
 	return views.BuildLink{
 		ID: b.ID, Pkgbase: b.Pkgbase, Architecture: b.Architecture, Stage: b.Stage,
-		Status: b.Status.Shown(len(b.RootCauses) > 0), SkipReason: b.SkipReason, Verdict: b.Verdict, OfBase: b.BaselineID != 0,
+		Status: b.Status.Shown(len(b.RootCauses) > 0), SkipReason: b.SkipReason, Verdict: b.Verdict, OfBase: b.BaselineID != 0, Second: b.RepeatOf != 0,
 	}
 }
 

@@ -35,9 +35,9 @@ const topicAll = "all"
 func topicBuildspace(name string) string { return "buildspace/" + name }
 
 // topicOf returns the topic of a build's page: what the build waits for are others of its
-// buildspace. One on the base alone waits for nothing.
+// buildspace. One on the base alone, or a second one, waits for nothing.
 func topicOf(row store.BuildRow) string {
-	if row.BaselineID != 0 {
+	if row.OnlyCompared() {
 		return topicBuild(row.ID)
 	}
 	return topicBuildspace(row.Buildspace)

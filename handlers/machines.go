@@ -94,7 +94,7 @@ func (a *App) addMachines(c *fiber.Ctx, v *views.Machines) error {
 		end := bar.End
 		if end.IsZero() {
 			end = now
-			lane.Now = &views.BuildLink{ID: bar.BuildID, Pkgbase: bar.Pkgbase, OfBase: bar.OfBase, Status: buildbtw.StatusBuilding}
+			lane.Now = &views.BuildLink{ID: bar.BuildID, Pkgbase: bar.Pkgbase, OfBase: bar.OfBase, Second: bar.Second, Status: buildbtw.StatusBuilding}
 			lane.Since = a.moment(bar.Start)
 		}
 		busy[bar.Lane] += max(0, earlier(end, v.Until).Sub(later(bar.Start, v.From)))
@@ -177,6 +177,9 @@ func (a *App) machineBars(c *fiber.Ctx) error {
 		name, space := b.Pkgbase, fmt.Sprintf("%s #%d", b.Buildspace, b.Iteration)
 		if b.OfBase {
 			name, space = buildbtw.BaselineName(b.Pkgbase), "in no buildspace"
+		}
+		if b.Second {
+			name, space = buildbtw.RepeatName(b.Pkgbase), "in no buildspace"
 		}
 		return append(to, int64(b.Lane), b.BuildID, int64(b.Attempt), names.of(name), spaces.of(space), outcomes.of(string(b.Outcome)), b.Start.UnixMilli(), took)
 	}

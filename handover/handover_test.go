@@ -253,13 +253,13 @@ func TestWithdrawingSaysWhatItWouldBreak(t *testing.T) {
 	if buildbtw.KindOf(err) != buildbtw.KindUnconfirmed || !strings.Contains(err.Error(), "user 1-1 needs lib=1-1") {
 		t.Errorf("without a yes: %v", err)
 	}
-	if broken, err := f.Check(t.Context(), "stable"); err != nil || len(broken) != 0 {
-		t.Errorf("%v, %v", broken, err)
+	if found, err := f.Check(t.Context(), "stable"); err != nil || len(found.Broken) != 0 {
+		t.Errorf("%v, %v", found.Broken, err)
 	}
 	_, err = f.Withdraw(t.Context(), "bob", row.ID, true)
 	f.must(err)
-	if broken, err := f.Check(t.Context(), "stable"); err != nil || len(broken) != 1 || broken[0].Dependency != "lib=1-1" {
-		t.Errorf("%v, %v", broken, err)
+	if found, err := f.Check(t.Context(), "stable"); err != nil || len(found.Broken) != 1 || found.Broken[0].Dependency != "lib=1-1" {
+		t.Errorf("%v, %v", found.Broken, err)
 	}
 }
 

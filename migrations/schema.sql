@@ -88,7 +88,7 @@ CREATE TABLE builds (
     not_before   TIMESTAMP,
     changed_at   TIMESTAMP NOT NULL,
     started_at   TIMESTAMP,
-    finished_at  TIMESTAMP, input_key TEXT NOT NULL DEFAULT '', output_digest TEXT NOT NULL DEFAULT '', held TEXT NOT NULL DEFAULT '' CHECK (held IN ('', 'reuse', 'linking', 'decide', 'running')), may_skip BOOLEAN NOT NULL DEFAULT FALSE, forced BOOLEAN NOT NULL DEFAULT FALSE, reused_from INTEGER NOT NULL DEFAULT 0, not_owned TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(not_owned)), base_inputs TEXT NOT NULL DEFAULT '', base_package TEXT NOT NULL DEFAULT '', runtime_inputs TEXT NOT NULL DEFAULT '', verdict TEXT NOT NULL DEFAULT '' CHECK (verdict IN ('', 'yours', 'already-broken', 'flaky', 'infrastructure')), baseline_id INTEGER NOT NULL DEFAULT 0,
+    finished_at  TIMESTAMP, input_key TEXT NOT NULL DEFAULT '', output_digest TEXT NOT NULL DEFAULT '', held TEXT NOT NULL DEFAULT '' CHECK (held IN ('', 'reuse', 'linking', 'decide', 'running')), may_skip BOOLEAN NOT NULL DEFAULT FALSE, forced BOOLEAN NOT NULL DEFAULT FALSE, reused_from INTEGER NOT NULL DEFAULT 0, not_owned TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(not_owned)), base_inputs TEXT NOT NULL DEFAULT '', base_package TEXT NOT NULL DEFAULT '', runtime_inputs TEXT NOT NULL DEFAULT '', verdict TEXT NOT NULL DEFAULT '' CHECK (verdict IN ('', 'yours', 'already-broken', 'flaky', 'infrastructure')), baseline_id INTEGER NOT NULL DEFAULT 0, repeat_of INTEGER NOT NULL DEFAULT 0,
     CHECK ((status = 'skipped') = (skip_reason <> '')),
     UNIQUE (iteration_id, architecture, pkgbase, stage)
 );
@@ -151,7 +151,7 @@ CREATE TABLE events (
     buildspace_id INTEGER REFERENCES buildspaces (id) ON DELETE CASCADE,
     iteration_id  INTEGER REFERENCES iterations (id) ON DELETE CASCADE,
     build_id      INTEGER REFERENCES builds (id) ON DELETE CASCADE,
-    kind          TEXT NOT NULL CHECK (kind IN ('build', 'iteration', 'buildspace', 'worker')),
+    kind          TEXT NOT NULL CHECK (kind IN ('build', 'iteration', 'release', 'buildspace', 'worker')),
     from_status   TEXT NOT NULL DEFAULT '',
     to_status     TEXT NOT NULL DEFAULT '',
     cause         TEXT NOT NULL DEFAULT '',
@@ -636,6 +636,47 @@ CREATE TABLE release_files (
 ) WITHOUT ROWID;
 
 CREATE INDEX releases_waiting ON releases (id) WHERE state = 'waiting';
+
+CREATE INDEX builds_repeat ON builds (repeat_of) WHERE repeat_of <> 0;
+
+CREATE INDEX builds_output ON builds (output_digest) WHERE output_digest <> '';
+
+CREATE TABLE repeats (
+    input_key     TEXT PRIMARY KEY,
+    output_digest TEXT NOT NULL, -- of the packages that were built first
+    first_id      INTEGER NOT NULL, -- the build that made them
+    second_id     INTEGER NOT NULL, -- the latest second build; 0: it was stopped before its end, and may be begun again
+    stopped       INTEGER NOT NULL DEFAULT 0, -- how often that happened
+    result        TEXT NOT NULL DEFAULT '' CHECK (result IN ('', 'reproducible', 'differs', 'unknown')),
+    detail        TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(detail)), -- what differs, or why it cannot be said: lines
+    at            TIMESTAMP NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX repeats_output ON repeats (output_digest);
+
+CREATE INDEX repeats_second ON repeats (second_id) WHERE second_id <> 0;
+
+CREATE INDEX repeats_open ON repeats (at) WHERE result = '';
+
+CREATE TABLE objects (
+    key        TEXT NOT NULL PRIMARY KEY, -- in the bucket, below the server's prefix
+    bytes      INTEGER NOT NULL,
+    sha256     TEXT NOT NULL,              -- empty when it was found in the bucket without one
+    text_bytes INTEGER NOT NULL,           -- of a log before it was compressed
+    moved_at   TIMESTAMP NOT NULL,
+    missing    BOOLEAN NOT NULL DEFAULT FALSE -- not in the bucket when that was last compared
+) WITHOUT ROWID;
+
+CREATE INDEX objects_missing ON objects (key) WHERE missing;
+
+CREATE TABLE object_owner (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    name TEXT NOT NULL
+);
+
+CREATE INDEX attempts_installed ON attempts (installed_id) WHERE installed_id <> 0;
+
+CREATE INDEX packages_sha256 ON packages (sha256);
 
 CREATE TABLE checked_builds (
     build_id INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,

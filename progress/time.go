@@ -43,6 +43,7 @@ type Bar struct {
 	Attempt    int // its number, from 1; 0 in the forecast
 	Pkgbase    string
 	OfBase     bool   // a build on the base alone
+	Second     bool   // a second build
 	Buildspace string // empty for one on the base alone
 	Iteration  int
 	Outcome    buildbtw.Outcome // empty while it runs, and in the forecast
@@ -86,7 +87,7 @@ func (k *Forecasts) Timeline(ctx context.Context, db *store.Reader, r TimeReques
 			continue
 		}
 		bar := Bar{
-			Lane: lane, BuildID: a.BuildID, Attempt: a.Number, Pkgbase: a.Pkgbase, OfBase: a.OfBase, Buildspace: a.Buildspace, Iteration: a.Iteration,
+			Lane: lane, BuildID: a.BuildID, Attempt: a.Number, Pkgbase: a.Pkgbase, OfBase: a.OfBase, Second: a.Second, Buildspace: a.Buildspace, Iteration: a.Iteration,
 			Outcome: a.Outcome, Start: a.StartedAt,
 		}
 		if a.FinishedAt != nil {

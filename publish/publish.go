@@ -46,6 +46,8 @@ type Publisher struct {
 	running  singleflight.Group // publications, by attempt
 	failures guard.Items[int64] // of publications, by attempt
 
+	repeating sync.Mutex // held while a second build is compared
+
 	deciding sync.Mutex           // guards compared
 	compared map[int64]comparison // by build
 }
@@ -229,6 +231,9 @@ func (p *Publisher) complete(ctx context.Context, intention store.Publishing) (b
 // such as a full disk, the intention stays for the next CompleteAll.
 func (p *Publisher) publish(ctx context.Context, intention store.Publishing) (buildbtw.Status, error) {
 	build, attempt := intention.Build, intention.Attempt
+	if build.RepeatOf != 0 {
+		return p.compareRepeat(ctx, intention)
+	}
 	// The packages' interfaces are saved while the packages are staged. After a
 	// crash in Repos.Publish there may be none left, because all were saved.
 	interfaces, err := p.Repos.Interfaces(attempt.Name())

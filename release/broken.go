@@ -76,7 +76,7 @@ func (b *Base) Conflicts(repository string) (pairs []Apart, all int) {
 				pairs = append(pairs, p)
 			}
 			for _, c := range n.conflicts {
-				w.candidates(c, func(j int32) bool { try(j); return false })
+				w.candidates(&c, func(j int32) bool { try(j); return false })
 			}
 			for _, o := range n.offers {
 				for _, j := range against[o.name] {

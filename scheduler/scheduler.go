@@ -145,7 +145,7 @@ func New(c Config) *Scheduler {
 			Period:      time.Minute, Pass: c.Forge.SetCIConfigs,
 		},
 	}
-	table = append(table, s.checkLoop(), s.integrityLoop())
+	table = append(table, s.checkLoop(), s.repeatLoop(), s.integrityLoop())
 	table = append(table, optionalLoops(c)...)
 	table = append(table, pushLoops(c)...)
 	for _, l := range table {

@@ -58,6 +58,8 @@ func (t *tx) checkReady(ctx context.Context, row BuildRow) error {
 	switch {
 	case err == nil && state != buildbtw.IterationReady && row.BaselineID != 0:
 		return buildbtw.Conflict("the comparison with the base is over; compare the failed build with the base again")
+	case err == nil && state != buildbtw.IterationReady && row.RepeatOf != 0:
+		return buildbtw.Conflict("the second build of %s is over; nobody waits for another one", row.Pkgbase)
 	case err == nil && state == buildbtw.IterationStopped:
 		return buildbtw.Conflict("iteration %d of %s is stopped; start the buildspace again and its builds go on", row.Iteration, row.Buildspace)
 	case err == nil && state != buildbtw.IterationReady:

@@ -12,7 +12,7 @@ import (
 	"buildbtw/buildgraph"
 )
 
-// HiddenBuildspace is the name of the buildspace of the builds on the base alone. No other
+// HiddenBuildspace is the name of the buildspace of the builds on the base alone, and of second builds. No other
 // can have it: names of buildspaces begin with a letter or digit.
 const HiddenBuildspace = "_base"
 
@@ -241,18 +241,22 @@ func (s *Store) StartBaseline(ctx context.Context, n Baseline) error {
 // insertBaseline writes the build on the base alone, in an iteration of its own, and returns
 // its id.
 func (t *tx) insertBaseline(ctx context.Context, failed BuildRow, n Baseline) (int64, error) {
+	return t.insertHidden(ctx, failed, buildgraph.Build{
+		Pkgbase: failed.Pkgbase, Source: failed.Source, Commit: n.Commit, Version: n.Version, Pkgnames: failed.Pkgnames,
+		Stage: 1, Priority: failed.Priority, Reason: buildbtw.Reason{Kind: buildbtw.ReasonAdded},
+	}, fmt.Sprintf("%s of %s #%d failed, and is compared with the base.", failed.Pkgbase, failed.Buildspace, failed.Iteration))
+}
+
+// insertHidden writes a build that another one is compared with, in an iteration of its own of
+// the hidden buildspace, and returns its id.
+func (t *tx) insertHidden(ctx context.Context, of BuildRow, b buildgraph.Build, reason string) (int64, error) {
 	var space int64
 	if err := t.get(ctx, &space, "hidden_buildspace", args{"name": HiddenBuildspace, "actor": buildbtw.System, "now": t.now}); err != nil {
 		return 0, err
 	}
-	b := buildgraph.Build{
-		Pkgbase: failed.Pkgbase, Source: failed.Source, Commit: n.Commit, Version: n.Version, Pkgnames: failed.Pkgnames,
-		Stage: 1, Priority: failed.Priority, Reason: buildbtw.Reason{Kind: buildbtw.ReasonAdded},
-	}
 	next := NewIteration{
-		BuildspaceID: space, Reason: buildbtw.IterationRequested,
-		ReasonText: fmt.Sprintf("%s of %s #%d failed, and is compared with the base.", failed.Pkgbase, failed.Buildspace, failed.Iteration),
-		Plan:       &buildgraph.Plan{Architectures: map[string]*buildgraph.ArchPlan{failed.Architecture: {Builds: []buildgraph.Build{b}}}},
+		BuildspaceID: space, Reason: buildbtw.IterationRequested, ReasonText: reason,
+		Plan: &buildgraph.Plan{Architectures: map[string]*buildgraph.ArchPlan{of.Architecture: {Builds: []buildgraph.Build{b}}}},
 	}
 	it, err := t.insertIteration(ctx, next)
 	if err != nil {

@@ -209,6 +209,7 @@ func (f BuildFilter) query(ctx context.Context, q *Reader) (string, []any, error
 		return "", nil, err
 	}
 	w.add("b.baseline_id = 0")
+	w.add("b.repeat_of = 0")
 	return `SELECT b.id FROM builds AS b` + w.sql() + order, w.args, nil
 }
 

@@ -120,6 +120,9 @@ func (t *tx) claim(ctx context.Context, c Claim, none string) (*buildbtw.Attempt
 		if err == nil && best == 0 { // the slot is idle
 			best, err = t.bestBaselineCheck(ctx, c.Worker.Architectures, true)
 		}
+		if err == nil && best == 0 {
+			best, err = t.bestRepeat(ctx, c)
+		}
 		if err != nil || best == 0 {
 			return nil, err
 		}

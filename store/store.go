@@ -44,6 +44,7 @@ type Options struct {
 	LabelCaps   map[string]int                    // builds at the same time on all workers with a label; others are not limited
 	CanCompare  bool                              // workers build on the base alone
 	Compare     bool                              // failed builds are compared with the base by themselves, unless their buildspace has that switched off
+	Reproduce   bool                              // what was built is built a second time in idle slots, and compared; only where CanCompare
 	AfterCommit func()                            // called after every writing transaction; tests check the invariants in it
 	Observer    Observer                          // for metrics; nobody when nil
 	Log         *slog.Logger                      // late reports are noted here; slog.Default when nil

@@ -105,6 +105,9 @@ func (t *tx) followMoves(ctx context.Context, from buildbtw.Status, moved []int6
 		if err := t.judge(ctx, moved, c); err != nil {
 			return err
 		}
+		if err := t.endRepeats(ctx, moved, c); err != nil {
+			return err
+		}
 	}
 	result := func(s buildbtw.Status) bool { return s.Running() || s == buildbtw.StatusBuilt }
 	switch {

@@ -302,14 +302,18 @@ type WorkerAttempt struct {
 	BuildID     int64                 `bun:"build_id"`
 	Pkgbase     string                `bun:"pkgbase"`
 	OfBase      bool                  `bun:"of_base"` // a build on the base alone
+	Second      bool                  `bun:"second"`  // a second build, see buildbtw.Build
 	Buildspace  string                `bun:"buildspace"`
 	Iteration   int                   `bun:"iteration"`
 }
 
-// Name is the pkgbase, with a word for builds on the base alone.
+// Name is the pkgbase, with a word for builds on the base alone and second builds.
 func (a WorkerAttempt) Name() string {
 	if a.OfBase {
 		return buildbtw.BaselineName(a.Pkgbase)
+	}
+	if a.Second {
+		return buildbtw.RepeatName(a.Pkgbase)
 	}
 	return a.Pkgbase
 }

@@ -84,7 +84,7 @@ func IterationCrumbs(buildspace string, number int, more ...Crumb) []Crumb {
 // BuildCrumbs lead to a page about a build. One on the base alone is in no buildspace: it is
 // found among what the workers do.
 func BuildCrumbs(b BuildLink, buildspace string, number int, more ...Crumb) []Crumb {
-	if b.OfBase {
+	if b.OfBase || b.Second {
 		return append([]Crumb{{"Workers", "/workers"}}, more...)
 	}
 	return IterationCrumbs(buildspace, number, more...)

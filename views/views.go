@@ -216,6 +216,7 @@ type BuildLink struct {
 	SkipReason   buildbtw.Cause
 	Verdict      buildbtw.Verdict // whose fault it is that it failed
 	OfBase       bool             // a build on the base alone, which is in no buildspace
+	Second       bool             // a second build, which is in none either
 }
 
 // Name is the pkgbase, with the stage where there are two, and a word for builds on the base
@@ -223,6 +224,9 @@ type BuildLink struct {
 func (b BuildLink) Name() string {
 	if b.OfBase {
 		return buildbtw.BaselineName(b.Pkgbase)
+	}
+	if b.Second {
+		return buildbtw.RepeatName(b.Pkgbase)
 	}
 	if b.Stage == 2 {
 		return b.Pkgbase + " (stage 2)"

@@ -147,7 +147,7 @@ func (a *app) workerAttemptsCommand() *cobra.Command {
 	l := listing[row]{columns: []column[row]{
 		{name: "ENDED", text: func(t row) string { return endedAgo(t) }},
 		{name: "BUILD", text: func(t row) string {
-			return buildName(api.Build{Buildspace: t.Buildspace, Pkgbase: t.Pkgbase, OfBase: t.OfBase})
+			return buildName(api.Build{Buildspace: t.Buildspace, Pkgbase: t.Pkgbase, OfBase: t.OfBase, Second: t.Second})
 		}},
 		{name: "ATTEMPT", text: func(t row) string { return strconv.Itoa(t.Number) }},
 		{name: "OUTCOME", text: func(t row) string { return string(t.Outcome) }, status: func(t row) string { return string(t.Outcome) }},

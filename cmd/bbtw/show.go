@@ -170,6 +170,9 @@ func buildName(b api.Build) string {
 	if b.OfBase {
 		return buildbtw.BaselineName(b.Pkgbase)
 	}
+	if b.Second {
+		return buildbtw.RepeatName(b.Pkgbase)
+	}
 	return b.Buildspace + "/" + b.Pkgbase
 }
 

@@ -48,6 +48,7 @@ type serveFlags struct {
 	checks          []string
 	signer          string
 	baseline        bool
+	reproduce       bool
 	repoTool        string
 	workers         int
 	workerTokenFile string
@@ -157,6 +158,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	f.registerRetention(flags)
 	cli.Time(flags, &f.basePeriod, "base-period", time.Hour, time.Second, 7*24*time.Hour, "time between looks at the base repositories")
 	flags.BoolVar(&f.baseline, "baseline", true, "compare failed builds with the base by themselves, in idle slots and at most a tenth of the busy ones; a buildspace can have it switched off")
+	flags.BoolVar(&f.reproduce, "reproduce", false, "build what was built a second time while workers are idle, on another worker if there is one, and compare the packages byte for byte; not with --dispatch gitlab")
 	flags.StringSliceVar(&f.prefer, "prefer", nil, preferUsage)
 	flags.BoolVar(&f.ignoreArch, "ignore-arch", false, ignoreArchUsage)
 	cli.Word(flags, &f.repoTool, "repo-tool", "native", "what writes the pacman repositories: native, or repo-add for pacman's own program", "native", "repo-add")

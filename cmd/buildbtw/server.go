@@ -55,7 +55,7 @@ func newServer(ctx context.Context, f serveFlags, addr net.Addr, log logger) (*s
 	}
 	metrics := handlers.NewMetrics()
 	db, err := store.Open(ctx, databasePath(f.dataDir), store.Options{
-		Log: log, MaxRunning: f.maxRunning, LabelCaps: f.caps, CanCompare: f.gitlab.dispatch != "gitlab", Compare: f.baseline,
+		Log: log, MaxRunning: f.maxRunning, LabelCaps: f.caps, CanCompare: f.gitlab.dispatch != "gitlab", Compare: f.baseline, Reproduce: f.reproduce,
 		Observer: metrics,
 	})
 	if err != nil {

@@ -106,6 +106,12 @@ func (a *API) build(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	if r := checks.Second; r != nil {
+		d.SecondBuild = &api.SecondBuild{Result: string(r.Result), Words: r.Result.Words(), Lines: names(r.Lines)}
+		if r.SecondID != 0 {
+			d.SecondBuild.Build = formatID(r.SecondID)
+		}
+	}
 	d.Checks = list(checks.Results, func(r catalog.BuildCheck) api.Check {
 		return api.Check{Kind: string(r.Kind), Outcome: string(r.Outcome), Lines: names(r.Lines), Blocks: r.Blocks, Targets: names(r.Targets)}
 	})
@@ -186,11 +192,11 @@ func (a *API) wireBuild(row store.BuildRow) api.Build {
 	if built == row.Version {
 		built = ""
 	}
-	if row.BaselineID != 0 {
+	if row.OnlyCompared() {
 		row.Buildspace, row.Iteration = "", 0
 	}
 	return api.Build{
-		ID: formatID(row.ID), OfBase: row.BaselineID != 0, Buildspace: row.Buildspace, Iteration: row.Iteration, Architecture: row.Architecture,
+		ID: formatID(row.ID), OfBase: row.BaselineID != 0, Second: row.RepeatOf != 0, Buildspace: row.Buildspace, Iteration: row.Iteration, Architecture: row.Architecture,
 		Pkgbase: row.Pkgbase, Source: row.Source, Commit: row.Commit, Version: row.Version, BumpedFrom: row.BumpedFrom, SourceCommit: row.SourceCommit,
 		Stage: row.Stage, Level: row.Level, Pkgnames: names(row.Pkgnames), NotOwned: row.NotOwned, Reason: row.Reason,
 		Status: row.Status, SkipReason: row.SkipReason, Attempts: row.Attempts, Retries: row.Retries, LastTry: row.LastTry, NotBefore: utc(row.NotBefore),
@@ -293,6 +299,11 @@ func (a *API) reproduce(c *fiber.Ctx) error {
 	row, err := a.Store.Build(c.UserContext(), id)
 	if err != nil {
 		return err
+	}
+	if row.RepeatOf != 0 { // it has what the first one has
+		if row, err = a.Store.Build(c.UserContext(), row.RepeatOf); err != nil {
+			return err
+		}
 	}
 	b := reproduce.Of(row, a.Settings.ServerURL, api.Prefix)
 	return send(c, api.Reproduction{Makepkg: b.Makepkg(), Devtools: b.Devtools(), VM: b.VM()})

@@ -304,13 +304,22 @@ func (a *API) job(ctx context.Context, claimed store.Claimed) (api.Job, error) {
 	}
 	s := a.Settings
 	repository := buildbtw.RepositoryName(b.Buildspace, b.Iteration)
+	second := b.RepeatOf != 0
+	if second { // with all that the first one was built with
+		first, err := a.Store.Build(ctx, b.RepeatOf)
+		if err != nil {
+			return api.Job{}, err
+		}
+		b.Buildspace, b.Iteration = first.Buildspace, first.Iteration
+		repository = buildbtw.RepositoryName(b.Buildspace, b.Iteration)
+	}
 	if b.BaselineID != 0 {
 		repository = buildbtw.RepositoryName(b.Buildspace, 0) // in which there is never anything
 	}
 	return api.Job{
 		Lease: claimed.Attempt.Lease, LeaseSeconds: s.Lease.Seconds(), Heartbeat: min(s.Lease/leaseBeats, maxBeat).Seconds(),
 		TimeoutSeconds: s.Timeout.Seconds(), StallSeconds: s.Stall.Seconds(),
-		BuildID: formatID(b.ID), Attempt: claimed.Attempt.Number, Buildspace: b.Buildspace, Iteration: b.Iteration,
+		BuildID: formatID(b.ID), Attempt: claimed.Attempt.Number, Second: second, Buildspace: b.Buildspace, Iteration: b.Iteration,
 		Pkgbase: b.Pkgbase, Source: b.Source, Commit: b.Commit, Version: b.Version, Pkgnames: names(b.Pkgnames), NotOwned: b.NotOwned,
 		Architecture: b.Architecture, Runner: claimed.Attempt.Runner, Stage: b.Stage, NoCheck: b.NoCheck, Reason: b.Reason, SourceDate: srcinfo.Time.Unix(),
 		Srcinfo: string(srcinfo.Text),

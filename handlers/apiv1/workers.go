@@ -81,7 +81,7 @@ func (a *API) workerAttempts(c *fiber.Ctx) error {
 	}
 	page := api.Page[api.WorkerAttempt]{Items: list(rows, func(t store.WorkerAttempt) api.WorkerAttempt {
 		return api.WorkerAttempt{
-			BuildID: formatID(t.BuildID), Number: t.Number, Pkgbase: t.Pkgbase, OfBase: t.OfBase, Buildspace: t.Buildspace, Iteration: t.Iteration,
+			BuildID: formatID(t.BuildID), Number: t.Number, Pkgbase: t.Pkgbase, OfBase: t.OfBase, Second: t.Second, Buildspace: t.Buildspace, Iteration: t.Iteration,
 			Slot: t.Slot, Runner: t.Runner, Outcome: t.Outcome, StartedAt: t.StartedAt.UTC(), FinishedAt: utc(t.FinishedAt), URL: a.page("builds", formatID(t.BuildID)),
 		}
 	})}
@@ -123,7 +123,7 @@ func (a *API) workerTime(c *fiber.Ctx) error {
 	}
 	wire := func(b progress.Bar) api.Bar {
 		w := api.Bar{
-			Lane: b.Lane, BuildID: formatID(b.BuildID), Attempt: b.Attempt, Pkgbase: b.Pkgbase, OfBase: b.OfBase, Buildspace: b.Buildspace, Iteration: b.Iteration,
+			Lane: b.Lane, BuildID: formatID(b.BuildID), Attempt: b.Attempt, Pkgbase: b.Pkgbase, OfBase: b.OfBase, Second: b.Second, Buildspace: b.Buildspace, Iteration: b.Iteration,
 			Outcome: b.Outcome, Start: b.Start.UTC().Truncate(time.Millisecond),
 		}
 		if !b.End.IsZero() {

@@ -300,6 +300,15 @@ func isDamaged(err error) bool {
 	return errors.As(err, &damaged)
 }
 
+// OpenStaged opens a staged package of an attempt.
+func (r *Repos) OpenStaged(attempt buildbtw.AttemptName, digest string) (*os.File, error) {
+	_, path, err := r.staged(attempt, digest)
+	if err != nil {
+		return nil, fmt.Errorf("open an upload of attempt %s: %w", attempt, err)
+	}
+	return r.disk.open(path)
+}
+
 // Discard removes the staged files of an attempt that came to nothing.
 func (r *Repos) Discard(attempt buildbtw.AttemptName) error {
 	if err := r.disk.removeAll(r.attemptDir(attempt)); err != nil {

@@ -27,13 +27,14 @@ const (
 	Links        Kind = "links"        // libraries that programs link with and nothing has
 	Owners       Kind = "owners"       // files that a package of another name has, too
 	Empty        Kind = "empty"        // a package without files
+	Reproducible Kind = "reproducible" // a second build that made other packages; not one of All
 	Debug        Kind = "debug"        // programs whose debugging symbols are not in the debug package
 	Namcap       Kind = "namcap"       // errors and warnings of namcap
 )
 
 // Kinds lists the kinds in the order in which they are shown.
 func Kinds() []Kind {
-	return []Kind{Sonames, Dependencies, Files, Size, Setuid, Install, Links, Owners, Empty, Debug, Namcap}
+	return []Kind{Sonames, Dependencies, Files, Size, Setuid, Install, Links, Owners, Empty, Debug, Namcap, Reproducible}
 }
 
 // Words returns what a check found, as a heading.
@@ -59,6 +60,8 @@ func (k Kind) Words() string {
 		return "Packages without files"
 	case Namcap:
 		return "Errors and warnings of namcap"
+	case Reproducible:
+		return "Other packages from a second build"
 	}
 	return "Programs without debugging symbols in the debug package"
 }
@@ -152,7 +155,7 @@ const (
 	maxLine  = 300 // bytes
 )
 
-// All runs all checks, in the order of Kinds.
+// All runs all checks but Reproducible, which takes a build, in the order of Kinds.
 func All(b Build) []Finding {
 	run := map[Kind]func(*Build, *Package, *Package, *finding){
 		Sonames: sonames, Dependencies: dependencies, Files: files, Size: size, Setuid: setuid,
@@ -160,6 +163,9 @@ func All(b Build) []Finding {
 	}
 	list := make([]Finding, 0, len(run))
 	for _, kind := range Kinds() {
+		if run[kind] == nil {
+			continue
+		}
 		f := finding{Finding: Finding{Kind: kind, Outcome: OK}}
 		if len(b.Packages) == 0 {
 			f.Outcome, f.Lines = Unknown, []string{"its packages are not there any more"}

@@ -58,10 +58,11 @@ func join(kinds []Kind) string {
 // not.
 func (p Policy) Blocks(f Finding) bool { return f.Outcome == Found && p[f.Kind] == Blocking }
 
-// BlocksAny reports whether any check can.
+// BlocksAny reports whether any check can for whose result a release waits. Nothing waits for a second
+// build.
 func (p Policy) BlocksAny() bool {
-	for _, mode := range p {
-		if mode == Blocking {
+	for kind, mode := range p {
+		if mode == Blocking && kind != Reproducible {
 			return true
 		}
 	}

@@ -85,6 +85,7 @@ func (w wish) build(ctx context.Context, job runners.Job, log io.Writer) runners
 //	size=1000000        bytes of incompressible content in each package
 //	soname=libx.so.2    the first package provides libx.so=2-64
 //	file=usr/lib/x      the first package has that file, too; may be repeated
+//	differs=yes         the first package has a file that is another one each time
 //	installed=x 2-1     say that this package was installed; may be repeated
 //	namcap=x W: Empty   say that namcap wrote this line; may be repeated
 type wish struct {
@@ -100,6 +101,7 @@ type wish struct {
 
 	installed []alpm.Installed
 	namcap    []string
+	differs   bool
 }
 
 // Limits of the values in a .fake file.
@@ -169,6 +171,8 @@ func (w *wish) set(key, value string) (err error) {
 			return fmt.Errorf("file %q is not inside the package", value)
 		}
 		w.files = append(w.files, value)
+	case "differs":
+		w.differs = value == "yes"
 	case "installed":
 		p, err := alpm.ParseInstalled(value)
 		w.installed = append(w.installed, p)

@@ -35,7 +35,7 @@ func makePackages(job runners.Job, info *srcinfo.Info, w wish) error {
 			c.arch = "any"
 		}
 		if i == 0 {
-			c.further = w.files
+			c.further, c.differs = w.files, w.differs
 		}
 		if i == 0 && w.provides != "" {
 			c.provides = []string{w.provides}
@@ -58,6 +58,7 @@ type content struct {
 	size     int64
 
 	installed []alpm.Installed
+	differs   bool // there is a file of random bytes
 }
 
 func (c content) write(path string) error {
@@ -127,6 +128,9 @@ func (c content) files() []entry {
 		noise := make([]byte, c.size)
 		_, _ = rand.NewChaCha8(sha256.Sum256([]byte(text))).Read(noise) // never fails
 		entries = append(entries, entry{name: dir + "noise", body: noise})
+	}
+	if c.differs {
+		entries = append(entries, entry{name: dir + "random", body: fmt.Appendf(nil, "%016x\n", rand.Uint64())})
 	}
 	for _, name := range c.further {
 		entries = append(entries, entry{name: name, body: []byte(text)})

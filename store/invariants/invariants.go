@@ -49,7 +49,7 @@ SELECT pkgbase || ' waits for ' || waiting || ', really ' || really FROM (
 		{"a blocked build waits for something", `
 SELECT pkgbase FROM builds WHERE status = 'blocked' AND waiting = 0`},
 		{"the published packages of a built build are those of one attempt", `
-SELECT b.pkgbase FROM builds AS b WHERE b.status = 'built' AND b.twin_of = 0 AND b.baseline_id = 0
+SELECT b.pkgbase FROM builds AS b WHERE b.status = 'built' AND b.twin_of = 0 AND b.baseline_id = 0 AND b.repeat_of = 0
 AND (SELECT count(DISTINCT attempt_id) FROM packages AS p WHERE p.build_id = b.id AND p.published) <> 1`},
 		{"only a built build, or one that is being built again by force, has published packages", `
 SELECT b.pkgbase || ' is ' || b.status FROM builds AS b JOIN packages AS p ON p.build_id = b.id
@@ -71,12 +71,17 @@ WHERE i.state <> 'ready' AND b.status NOT IN ('built', 'failed', 'skipped')
 AND b.held <> 'linking'
 AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.build_id = b.id AND a.state = 'publishing')
 AND NOT EXISTS (SELECT 1 FROM builds AS w WHERE w.input_key = b.input_key AND w.input_key <> '' AND w.held = 'running')`},
-		{"nothing of a build on the base alone is published, or a result for others", `
-SELECT b.pkgbase FROM builds AS b WHERE b.baseline_id <> 0
+		{"nothing of a build on the base alone, or of a second one, is published, or a result for others", `
+SELECT b.pkgbase FROM builds AS b WHERE (b.baseline_id <> 0 OR b.repeat_of <> 0)
 AND (b.input_key <> '' OR b.held <> '' OR EXISTS (SELECT 1 FROM packages AS p WHERE p.build_id = b.id AND p.published))`},
-		{"an iteration of a build on the base alone goes on for as long as the build", `
+		{"an iteration of a build on the base alone, or of a second one, goes on for as long as the build", `
 SELECT b.pkgbase || ' is ' || b.status || ', its iteration ' || i.state FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id
-WHERE b.baseline_id <> 0 AND (i.state = 'ready') <> (b.status IN ('pending', 'building'))`},
+WHERE (b.baseline_id <> 0 OR b.repeat_of <> 0) AND (i.state = 'ready') <> (b.status IN ('pending', 'building'))`},
+		{"a second build that goes on is waited for, and one without a result goes on", `
+SELECT 'build ' || b.id || ' of ' || b.pkgbase FROM builds AS b WHERE b.repeat_of <> 0 AND b.status IN ('pending', 'building')
+AND NOT EXISTS (SELECT 1 FROM repeats AS r WHERE r.second_id = b.id AND r.result = '')
+UNION ALL
+SELECT 'the repeat of ' || r.first_id FROM repeats AS r JOIN builds AS b ON b.id = r.second_id WHERE r.result = '' AND b.status NOT IN ('pending', 'building')`},
 		{"a verdict is of a build that failed, or of one that is flaky", `
 SELECT b.pkgbase || ' is ' || b.status || ', ' || b.verdict FROM builds AS b WHERE b.verdict <> ''
 AND (b.verdict = 'flaky') <> (b.status = 'built') OR b.verdict <> '' AND b.status NOT IN ('built', 'failed')`},

@@ -97,6 +97,7 @@ FROM builds
 WHERE pkgbase = :pkgbase
   AND status IN ('built', 'failed', 'skipped')
   AND baseline_id = 0
+  AND repeat_of = 0
 ORDER BY changed_at DESC, id DESC
 LIMIT :limit;
 

@@ -27,7 +27,8 @@ SELECT
     a.finished_at,
     a.build_id,
     b.pkgbase,
-    s.hidden AS of_base,
+    b.baseline_id <> 0 AS of_base,
+    b.repeat_of <> 0 AS second,
     iif(s.hidden, '', s.name) AS buildspace,
     iif(s.hidden, 0, i.number) AS iteration
 FROM (

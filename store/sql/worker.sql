@@ -135,7 +135,8 @@ SELECT
     a.finished_at,
     a.build_id,
     b.pkgbase,
-    s.hidden AS of_base,
+    b.baseline_id <> 0 AS of_base,
+    b.repeat_of <> 0 AS second,
     iif(s.hidden, '', s.name) AS buildspace,
     iif(s.hidden, 0, i.number) AS iteration
 FROM attempts AS a
@@ -160,7 +161,8 @@ SELECT
     a.finished_at,
     a.build_id,
     b.pkgbase,
-    s.hidden AS of_base,
+    b.baseline_id <> 0 AS of_base,
+    b.repeat_of <> 0 AS second,
     iif(s.hidden, '', s.name) AS buildspace,
     iif(s.hidden, 0, i.number) AS iteration
 FROM attempts AS a
@@ -263,7 +265,8 @@ SELECT
     a.finished_at,
     a.build_id,
     b.pkgbase,
-    s.hidden AS of_base,
+    b.baseline_id <> 0 AS of_base,
+    b.repeat_of <> 0 AS second,
     iif(s.hidden, '', s.name) AS buildspace,
     iif(s.hidden, 0, i.number) AS iteration
 FROM attempts AS a
