@@ -44,7 +44,7 @@ func (s *signed) restartDatabases(names ...string) {
 // list returns what a release waits for, and the names of its files.
 func (s *signed) list(id int64) (signing.List, []string) {
 	s.t.Helper()
-	s.wants(id, buildbtw.ReleaseSigning)
+	s.isIn(id, buildbtw.ReleaseSigning)
 	l, err := s.SigningList(s.t.Context(), id)
 	s.must(err)
 	var names []string
@@ -78,7 +78,7 @@ func (s *signed) released(row store.ReleaseRow) store.ReleaseRow {
 			s.pass(row.ID)
 		}
 	}
-	s.wants(row.ID, buildbtw.ReleaseReleased)
+	s.isIn(row.ID, buildbtw.ReleaseReleased)
 	return s.row(row.ID)
 }
 
@@ -135,7 +135,7 @@ func TestDatabasesAreSignedBeforeTheyAreShown(t *testing.T) {
 	}
 	s.add(r.ID, half)
 	s.must(s.Advance(t.Context()))
-	s.wants(r.ID, buildbtw.ReleaseReleased)
+	s.isIn(r.ID, buildbtw.ReleaseReleased)
 	first := s.shows("stable")
 
 	s.iterate("lib", "2")
@@ -173,7 +173,7 @@ func TestDatabasesOfAnotherReleaseMeanwhileAreSignedAnew(t *testing.T) {
 	old, _ := s.list(second.ID)
 	signatures := s.sign(s.key, old)
 	s.pass(first.ID) // both wait for the databases; it shows its own
-	s.wants(first.ID, buildbtw.ReleaseReleased)
+	s.isIn(first.ID, buildbtw.ReleaseReleased)
 	shown := s.shows("stable")
 	s.add(second.ID, signatures)
 	s.must(s.Advance(t.Context()))
@@ -182,7 +182,7 @@ func TestDatabasesOfAnotherReleaseMeanwhileAreSignedAnew(t *testing.T) {
 		t.Fatalf("it waits for %v, as before, or shows something", names)
 	}
 	s.pass(second.ID)
-	s.wants(second.ID, buildbtw.ReleaseReleased)
+	s.isIn(second.ID, buildbtw.ReleaseReleased)
 	s.shows("stable")
 	if now := s.state(); len(now.target) != 3 {
 		t.Errorf("the target has %v", now.target)
@@ -235,7 +235,7 @@ func TestDatabasesOfBothTargetsAreSigned(t *testing.T) {
 		t.Fatalf("the move waits for %v", names)
 	}
 	s.pass(move.ID)
-	s.wants(move.ID, buildbtw.ReleaseReleased)
+	s.isIn(move.ID, buildbtw.ReleaseReleased)
 	s.shows("stable")
 	if s.shows("testing") == tested {
 		t.Error("testing has what it gave")
@@ -288,7 +288,7 @@ func TestACrashNeverShowsUnsignedDatabases(t *testing.T) {
 		s.shows("stable")
 		s.restartDatabases()
 		s.must(s.Advance(t.Context()))
-		s.wants(r.ID, buildbtw.ReleaseReleased)
+		s.isIn(r.ID, buildbtw.ReleaseReleased)
 		if s.shows("stable") == first {
 			t.Fatalf("after a crash at step %d it shows what was before", crash)
 		}

@@ -45,7 +45,7 @@ func (b *build) namcap(ctx context.Context, result runners.Result) runners.Resul
 		fmt.Fprintf(b.log, "==> WARNING: namcap could not check the packages: %s\n", why)
 		return result
 	}
-	return result.WithNamcap(b.job, said.String())
+	return result.WithNamcap(b.job, said.kept.String())
 }
 
 // namcapProgram returns the path of namcap as the build sees it; empty when there is none.
@@ -84,13 +84,13 @@ func (b *build) packages() ([]string, error) {
 
 // head keeps the beginning of what is written to it.
 type head struct {
-	bytes.Buffer
+	kept bytes.Buffer
 	left int
 }
 
 func (h *head) Write(p []byte) (int, error) {
 	n := min(len(p), h.left)
 	h.left -= n
-	h.Buffer.Write(p[:n])
+	h.kept.Write(p[:n])
 	return len(p), nil
 }
