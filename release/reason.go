@@ -319,7 +319,7 @@ func (q *question) needs(s *solver, o *outside, k int32) (many int, missing []Mi
 	var lacking []Missing                                                      // units
 	units[k], unmet = true, map[string]bool{}
 	without := func(need string) {
-		if len(unmet) <= maxUnmet {
+		if need != "" && len(unmet) <= maxUnmet { // empty: it goes only together with what it was built with
 			unmet[need] = true
 		}
 	}

@@ -308,6 +308,21 @@ func TestMadeUpWorlds(t *testing.T) {
 	}
 }
 
+// A package beside the new one has an old library; it cannot be what something was built with.
+func TestNoPackageStandsInForWhatWasBuiltWith(t *testing.T) {
+	t.Parallel()
+	lib := release.Unit{Pkgbase: "lib", Changeset: true, Packages: pkgs("lib 2-1"), BuiltWith: []string{"tool"}}
+	r := release.NewBase(view("lib 1-1", "tool 1-1")).Largest(release.Problem{Units: []release.Unit{lib, failed("tool")}})
+	if len(r.WaysOut) == 0 {
+		t.Error("no way out")
+	}
+	for _, w := range r.WaysOut {
+		if w.Do == release.Compat || slices.Contains(w.Names, "") {
+			t.Errorf("a way out: %+v", w)
+		}
+	}
+}
+
 // TestFilesOfTheRepositoriesMayBeGivenWithTheProblem takes them out of the made-up worlds.
 func TestFilesOfTheRepositoriesMayBeGivenWithTheProblem(t *testing.T) {
 	t.Parallel()
