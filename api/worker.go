@@ -29,6 +29,10 @@ type ClaimRequest struct {
 	Secret   string `json:"secret,omitempty"`   // 32 to 128 bytes
 	Instance string `json:"instance,omitempty"` // at most 128 bytes
 
+	// Confirms says that the worker sends a heartbeat as soon as it has the answer. When none
+	// comes within seconds, the answer is taken as lost, and another worker gets the build.
+	Confirms bool `json:"confirms,omitempty"`
+
 	// Build asks for this build alone; an executor sends the one of its
 	// pipeline. The answer is 409 when the build cannot start now; Wait is
 	// ignored. Pipeline and Job are GitLab's CI_PIPELINE_ID and CI_JOB_ID.

@@ -256,7 +256,7 @@ func (a *Agent) claim(ctx context.Context, slot int) (*api.Job, error) {
 	job, none, err := a.Client.Claim(ctx, api.ClaimRequest{
 		Worker: a.Worker, Architectures: a.Architectures, Runners: a.runnerNames(),
 		Labels: a.Labels, Version: a.Version, Slot: slot, Secret: a.identity.secret, Instance: a.identity.instance,
-		Wait: int(wait.Seconds()), Machine: a.machine(),
+		Wait: int(wait.Seconds()), Machine: a.machine(), Confirms: true,
 	})
 	if err == nil && a.answered.CompareAndSwap(false, true) {
 		a.Log.Info("worker is ready: the server has answered")

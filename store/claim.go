@@ -23,6 +23,10 @@ type Claim struct {
 	Runner string          // how the build will be executed, when known
 	Lease  time.Duration   // how long the lease lasts without a heartbeat
 
+	// Confirms says that the worker sends a heartbeat as soon as it has the build: without
+	// one the lease ends after confirmTime.
+	Confirms bool
+
 	// Secret proves that the worker's name is this machine's; Instance is where it is
 	// kept. A worker program of before has neither. Holder is the name of the user
 	// who claims, and Address the host from which.
@@ -179,10 +183,23 @@ func (t *tx) resume(ctx context.Context, c Claim, known buildbtw.Worker) (*build
 		_, err := t.end(ctx, a, ending{outcome: buildbtw.OutcomeLost, message: "The machine began another job in its place."})
 		return nil, err
 	}
-	a.HeartbeatAt, a.Deadline, a.Holder = t.now, t.now.Add(c.Lease).Truncate(time.Microsecond), c.Holder
+	a.HeartbeatAt, a.Deadline, a.Holder = t.now, c.deadline(t.now), c.Holder
 	return a, t.get(ctx, &a.Stop, "resume_attempt", args{
 		"attempt": a.ID, "lease": a.Lease, "holder": a.Holder, "now": a.HeartbeatAt, "deadline": a.Deadline,
 	})
+}
+
+// confirmTime is how long a worker may take to say that it has got the answer to its claim.
+// When its program has ended meanwhile, the build waits no longer than that.
+const confirmTime = 15 * time.Second
+
+// deadline returns when a lease that begins now ends unless a heartbeat comes.
+func (c Claim) deadline(now time.Time) time.Time {
+	lease := c.Lease
+	if c.Confirms {
+		lease = min(lease, confirmTime)
+	}
+	return now.Add(lease).Truncate(time.Microsecond)
 }
 
 // agingStep is how long a buildspace that has builds to hand out goes without
@@ -227,7 +244,7 @@ func (t *tx) lease(ctx context.Context, build int64, c Claim) (*buildbtw.Attempt
 	a := &buildbtw.Attempt{
 		BuildID: build, Number: b.Attempts, Worker: c.Worker.Name, Slot: c.Slot, Runner: c.Runner,
 		Lease: t.opts.NewLease(), Random: random(8), Holder: c.Holder, State: buildbtw.AttemptRunning,
-		Deadline: t.now.Add(c.Lease).Truncate(time.Microsecond), StartedAt: t.now, HeartbeatAt: t.now,
+		Deadline: c.deadline(t.now), StartedAt: t.now, HeartbeatAt: t.now,
 	}
 	err = t.get(ctx, &a.ID, "start_attempt", args{
 		"build": a.BuildID, "number": a.Number, "worker": a.Worker, "slot": a.Slot, "runner": a.Runner,

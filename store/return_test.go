@@ -45,6 +45,40 @@ func lose(t *testing.T, db *storetest.DB) {
 	}
 }
 
+// A worker that says at once when it has a build, and does not, has not got the answer: the
+// build waits seconds for it, not as long as a lease.
+func TestAClaimThatIsNotConfirmedWithinSecondsIsOver(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	db.Iterate(t, db.NewBuildspace(t, "lib"), storetest.Plan("lib"))
+	claim := func(worker string) *store.Claimed {
+		c := storetest.Ask(worker)
+		c.Confirms, c.Lease = true, time.Minute
+		claimed, err := db.ClaimBuild(t.Context(), c)
+		if err != nil || claimed == nil {
+			t.Fatalf("claimed %v, %v", claimed, err)
+		}
+		return claimed
+	}
+	first := claim("w1")
+	db.Clock.Advance(16 * time.Second)
+	if over, err := db.ExpireLeases(t.Context()); err != nil || len(over) != 1 || !over[0].Blameless {
+		t.Fatalf("expired %+v, %v", over, err)
+	}
+	second := claim("w2")
+	if second.Build.ID != first.Build.ID || second.Build.Retries != 0 {
+		t.Errorf("the next is given %+v", second.Build.Build)
+	}
+	if _, err := db.Heartbeat(t.Context(), second.Attempt.Lease, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	db.Clock.Advance(59 * time.Second)
+	if over, err := db.ExpireLeases(t.Context()); err != nil || len(over) != 0 {
+		t.Errorf("confirmed, it expired: %+v, %v", over, err)
+	}
+	db.Check(t)
+}
+
 // A build that nobody has begun, because the answer to the claim did not arrive, goes to the
 // next worker at once, and costs no retry; it is held against nobody. A worker that was only
 // slow takes it back until then.

@@ -231,7 +231,7 @@ func (a *API) checkClaim(r api.ClaimRequest) (store.Claim, error) {
 	}
 	claim := store.Claim{
 		Worker: w, Slot: r.Slot, Runner: r.Runners[0], Lease: a.Settings.Lease, Secret: r.Secret, Instance: r.Instance,
-		Pipeline: r.Pipeline, Job: r.Job,
+		Pipeline: r.Pipeline, Job: r.Job, Confirms: r.Confirms,
 	}
 	if r.Build == "" {
 		return claim, nil
