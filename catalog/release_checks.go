@@ -67,11 +67,6 @@ func (c *Catalog) addChecks(ctx context.Context, r *Release, chains []targetChai
 	}
 	r.Checks = map[string][]check.Finding{}
 	policy := c.ChecksOf(r.Target.Name)
-	hold := func(u *release.Unit, detail string) {
-		if u.NotReady == "" {
-			u.NotReady, u.Detail = release.Check, detail
-		}
-	}
 	for i := range units {
 		u := &units[i]
 		for _, id := range r.built[u.Pkgbase] {
@@ -79,14 +74,7 @@ func (c *Catalog) addChecks(ctx context.Context, r *Release, chains []targetChai
 				continue // the build that did the work is of the same unit, and stands for it
 			}
 			if f, known := RepeatFinding(repeats[id]); known {
-				for _, f := range policy.Shows([]check.Finding{f}) {
-					if f.Outcome == check.Found {
-						r.Checks[u.Pkgbase] = append(r.Checks[u.Pkgbase], f)
-						if policy.Blocks(f) {
-							hold(u, "the check "+string(f.Kind)+" blocks: "+f.Lines[0])
-						}
-					}
-				}
+				r.addFindings(u, policy, f)
 			}
 			var told []check.Finding // of views before: each line once
 			for _, chain := range chains {
@@ -98,35 +86,52 @@ func (c *Catalog) addChecks(ctx context.Context, r *Release, chains []targetChai
 				compared, checked := results.of(v, id)
 				if !checked {
 					if policy.BlocksAny() {
-						hold(u, "its packages are not checked yet")
+						holdForCheck(u, "its packages are not checked yet")
 					}
 					continue
 				}
 				if chain.hides(r.Target.Name, compared.Before) {
 					continue
 				}
-				for _, f := range policy.Shows(compared.Findings) {
-					if f.Outcome != check.Found {
-						continue
-					}
-					if f = f.Without(told); len(f.Lines) == 0 {
-						continue
-					}
-					f.Target = v.name
-					told = append(told, f)
-					r.Checks[u.Pkgbase] = append(r.Checks[u.Pkgbase], f)
-					if policy.Blocks(f) {
-						detail := "the check " + string(f.Kind) + " blocks: " + f.Lines[0]
-						if v.name != r.Target.Name {
-							detail += " (for users of " + v.name + ")"
-						}
-						hold(u, detail)
+				var fresh []check.Finding
+				for _, f := range compared.Findings {
+					if f = f.Without(told); len(f.Lines) > 0 {
+						f.Target = v.name
+						fresh = append(fresh, f)
 					}
 				}
+				told = append(told, r.addFindings(u, policy, fresh...)...)
 			}
 		}
 	}
 	return nil
+}
+
+// addFindings adds what checks found in the packages of a unit, as far as the policy of the target shows
+// it, holds the unit where that blocks, and returns what it has added.
+func (r *Release) addFindings(u *release.Unit, policy check.Policy, findings ...check.Finding) (added []check.Finding) {
+	for _, f := range policy.Shows(findings) {
+		if f.Outcome != check.Found || len(f.Lines) == 0 {
+			continue
+		}
+		added = append(added, f)
+		if policy.Blocks(f) {
+			detail := "the check " + string(f.Kind) + " blocks: " + f.Lines[0]
+			if f.Target != "" && f.Target != r.Target.Name {
+				detail += " (for users of " + f.Target + ")"
+			}
+			holdForCheck(u, detail)
+		}
+	}
+	r.Checks[u.Pkgbase] = append(r.Checks[u.Pkgbase], added...)
+	return added
+}
+
+// holdForCheck holds a unit that nothing else keeps from being released.
+func holdForCheck(u *release.Unit, detail string) {
+	if u.NotReady == "" {
+		u.NotReady, u.Detail = release.Check, detail
+	}
 }
 
 // viewName returns the target whose users a chain is of; empty when there is none.

@@ -84,8 +84,9 @@ func (s *signed) released(row store.ReleaseRow) store.ReleaseRow {
 
 // shows returns the two databases of a target with their signatures, and fails unless gpg says
 // that these are good.
-func (s *signed) shows(target string) (text string) {
+func (s *signed) shows(target string) string {
 	s.t.Helper()
+	var text strings.Builder
 	for _, kind := range []string{"db", "files"} {
 		name := target + "." + kind
 		database, signature := s.contentOf(target, name), s.contentOf(target, name+".sig")
@@ -95,9 +96,9 @@ func (s *signed) shows(target string) (text string) {
 		if other := s.contentOf(target, name+".tar.zst.sig"); other != signature {
 			s.t.Errorf("%s has two signatures", name)
 		}
-		text += database + signature
+		text.WriteString(database + signature)
 	}
-	return text
+	return text.String()
 }
 
 var databasesOfStable = []string{"x86_64/stable.db.tar.zst", "x86_64/stable.files.tar.zst"}

@@ -23,7 +23,7 @@ import (
 	"buildbtw/objects/objectstest"
 )
 
-var right = objects.Credentials{Key: objectstest.Key, Secret: objectstest.Secret} //nolint:gochecknoglobals // never changes
+var right = objects.Credentials{Key: objectstest.Key, Secret: objectstest.Secret}
 
 func server(t testing.TB) *objectstest.Server {
 	t.Helper()

@@ -122,7 +122,7 @@ func TestAKilledProcessLosesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.packed(t, id(1), "text\n")
 	path := t.TempDir() + "/killed.sqlite"
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMovesUntilKilled$") //nolint:gosec // it is this program
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMovesUntilKilled$")
 	cmd.Env = append(os.Environ(), killedVariable+"="+strings.Join([]string{path, w.dir, s.URL("farm")}, " "))
 	out, err := cmd.CombinedOutput()
 	var ended *exec.ExitError

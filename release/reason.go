@@ -234,7 +234,7 @@ func (q *question) explain(s *solver, k int32, position []int) Held {
 
 // direct returns why a unit stays, without the root, and the unit through which.
 func (q *question) direct(s *solver, k int32, position []int) (h Held, via int32) {
-	h, via = q.held[k], -1
+	h = q.held[k]
 	h.Changeset = q.units[k].Changeset
 	if s.why[k] < 0 {
 		return h, -1
@@ -399,6 +399,24 @@ func (o *outside) merge(absent []bool, units []Missing) []Missing {
 // maxWays bounds the changesets for which ways out are looked for.
 const maxWays = 8
 
+// goAfter counts the units that go when something is done.
+func (q *question) goAfter(s *solver, x change) (n int) {
+	candidate := make([]bool, len(q.units))
+	for k := range candidate {
+		candidate[k] = q.held[k].Kind == ""
+	}
+	for _, k := range x.fixed {
+		candidate[k] = true
+	}
+	after := s.network.solve(candidate, x.without)
+	for k := range q.real {
+		if after.goes[k] {
+			n++
+		}
+	}
+	return n
+}
+
 // waysOut tries what people can do about all roots together, and about those of each
 // changeset, with the dependencies for which something is missing. One root alone often frees
 // nothing: a change of a library needs all its users.
@@ -406,20 +424,7 @@ func (q *question) waysOut(s *solver, o *outside, r *Result, unmet []map[string]
 	now := len(r.Goes)
 	var tried [][]string // roots
 	try := func(way WayOut, x change) {
-		candidate := make([]bool, len(q.units))
-		for k := range candidate {
-			candidate[k] = q.held[k].Kind == ""
-		}
-		for _, k := range x.fixed {
-			candidate[k] = true
-		}
-		after := s.network.solve(candidate, x.without)
-		for k := range q.real {
-			if after.goes[k] {
-				way.Frees++
-			}
-		}
-		if way.Frees -= now; way.Frees > 0 && len(way.Names) > 0 && !slices.ContainsFunc(r.WaysOut, func(w WayOut) bool { return w.Do == way.Do && slices.Equal(w.Names, way.Names) }) {
+		if way.Frees = q.goAfter(s, x) - now; way.Frees > 0 && len(way.Names) > 0 && !slices.ContainsFunc(r.WaysOut, func(w WayOut) bool { return w.Do == way.Do && slices.Equal(w.Names, way.Names) }) {
 			r.WaysOut = append(r.WaysOut, way)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -116,30 +117,32 @@ func TestAKilledMigrationBeginsAnew(t *testing.T) {
 }
 
 // contents returns how many rows each table has, and what a checksum of some says.
-func contents(ctx context.Context, db *sql.DB) (text string, err error) {
+func contents(ctx context.Context, db *sql.DB) (string, error) {
 	rows, err := db.QueryContext(ctx, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`)
 	if err != nil {
 		return "", err
 	}
+	defer rows.Close()
 	var names []string
 	for rows.Next() {
 		var name string
 		if err := rows.Scan(&name); err != nil {
-			return "", errors.Join(err, rows.Close())
+			return "", err
 		}
 		names = append(names, name)
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+	if err := rows.Err(); err != nil {
 		return "", err
 	}
+	var text strings.Builder
 	for _, name := range names {
 		var n int
 		if err := db.QueryRowContext(ctx, "SELECT count(*) FROM "+name).Scan(&n); err != nil {
 			return "", err
 		}
-		text += fmt.Sprintf("%s %d, ", name, n)
+		fmt.Fprintf(&text, "%s %d, ", name, n)
 	}
 	var sum int64
 	err = db.QueryRowContext(ctx, "SELECT sum(id * length(message)) FROM events").Scan(&sum)
-	return text + fmt.Sprint(sum), err
+	return text.String() + strconv.FormatInt(sum, 10), err
 }

@@ -78,12 +78,13 @@ func TestWhatWasInstalledIsForgottenOfOldBuildsWithoutPackages(t *testing.T) {
 	if err != nil || len(unused.Sets) != 1 {
 		t.Fatalf("unused: %+v, %v", unused, err)
 	}
-	packages, newest, err := db.UnusedInstalled(ctx)
+	packages, _, err := db.UnusedInstalled(ctx)
 	if err != nil || len(packages) != 0 {
 		t.Fatalf("packages that no set has, before the set is gone: %v, %v", packages, err)
 	}
 	must(t, db.RemoveUnused(ctx, unused))
-	if packages, newest, err = db.UnusedInstalled(ctx); err != nil || len(packages) != 1 {
+	packages, newest, err := db.UnusedInstalled(ctx)
+	if err != nil || len(packages) != 1 {
 		t.Fatalf("packages that no set has: %v, %v", packages, err)
 	}
 	_, again := builtWith(t, db, b, "f", "1-1") // the same package is installed again meanwhile

@@ -133,14 +133,6 @@ func (s *server) join(ctx context.Context) error {
 	gitlab.Store, gitlab.Mirror, gitlab.Catalog, gitlab.Log, gitlab.Now = s.store, mirror, sources, s.log, time.Now
 	gitlab.Architectures = f.architectures
 	gitlabForge := forge.New(gitlab)
-	proxies, err := handlers.ParseProxies(f.trustedProxies)
-	if err != nil {
-		return cli.Usage(fmt.Errorf("--trusted-proxies: %w", err))
-	}
-	connections, err := connectionBound(s.log)
-	if err != nil {
-		return err
-	}
 	s.auth = auth.New(auth.Config{
 		Store: s.store, Now: time.Now, Log: s.log, Operator: operator(), OperatorToken: s.own.Token,
 		WorkerTokens: []string{token, s.own.WorkerToken}, AnonymousRead: f.anonymousRead, OwnOnly: f.packagersChange == changeOwn,
@@ -159,12 +151,18 @@ func (s *server) join(ctx context.Context) error {
 		Log: s.log, Now: time.Now, SourceDirs: dirs,
 		Lease: f.leaseTime(), SyncPeriod: f.syncPeriod, GroupPeriod: f.gitlab.period, BasePeriod: f.basePeriod, Debounce: f.debounce,
 	})
-	s.app, err = handlers.New(handlers.Deps{
+	deps := handlers.Deps{
 		Store: s.store, Catalog: sources, Forecasts: &progress.Forecasts{Pipelines: progress.Pipelines{Most: gitlab.MaxPipelines, Architectures: gitlab.Architectures}}, Publisher: publisher, Handover: releases, Retention: keeper, Objects: mover, Forge: gitlabForge, Sources: mirror,
 		Repos: repos, Logs: logs, Settings: f.settings(), Log: s.log, Wake: s.scheduler.Wake, LookAt: s.scheduler.LookAt,
 		Loops: s.scheduler.States, Disks: s.disks, Metrics: s.metrics, Fit: s.fit, Now: time.Now, Auth: s.auth, Notifier: notifier,
-		Proxies: proxies, MaxConnections: connections,
-	})
+	}
+	if deps.Proxies, err = handlers.ParseProxies(f.trustedProxies); err != nil {
+		return cli.Usage(fmt.Errorf("--trusted-proxies: %w", err))
+	}
+	if deps.MaxConnections, err = connectionBound(s.log); err != nil {
+		return err
+	}
+	s.app, err = handlers.New(deps)
 	s.workers = &children{
 		count: f.workers, url: cmp.Or(f.workersURL, f.publicURL), token: s.own.WorkerToken, tokenFile: s.own.WorkerTokenFile(),
 		fetchAllow: f.fetchAllow, dataDir: f.dataDir, log: s.log,

@@ -102,7 +102,19 @@ func (a *API) build(c *fiber.Ctx) error {
 		return api.Cut{From: b.From.Pkgbase, To: b.To.Pkgbase, Kinds: b.Kinds.Names(), Cycle: names(b.Cycle)}
 	})
 	d.Packages = list(packages, func(p buildbtw.Package) api.Package { return a.wirePackage(row.ID, p) })
-	checks, err := a.Catalog.BuildChecks(c.UserContext(), &a.Store.Reader, row.ID)
+	if err := a.addChecks(c.UserContext(), &d, row.ID); err != nil {
+		return err
+	}
+	if d.SinceBuilt, err = a.sinceBuilt(c.UserContext(), row); err != nil {
+		return err
+	}
+	return send(c, d)
+}
+
+// addChecks adds how the packages of a build differ from those that users have, and from those of
+// its second build.
+func (a *API) addChecks(ctx context.Context, d *api.BuildDetail, build int64) error {
+	checks, err := a.Catalog.BuildChecks(ctx, &a.Store.Reader, build)
 	if err != nil {
 		return err
 	}
@@ -118,10 +130,7 @@ func (a *API) build(c *fiber.Ctx) error {
 	d.ComparedWith = list(checks.Compared, func(o store.Comparison) api.ComparedWith {
 		return api.ComparedWith{Target: o.View, Packages: names(o.Before.Versions()), Stale: o.Stale}
 	})
-	if d.SinceBuilt, err = a.sinceBuilt(c.UserContext(), row); err != nil {
-		return err
-	}
-	return send(c, d)
+	return nil
 }
 
 // sinceBuilt returns what changed since the package of a build was last built; nil when it has

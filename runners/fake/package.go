@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
+	crand "crypto/rand"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -130,7 +131,7 @@ func (c content) files() []entry {
 		entries = append(entries, entry{name: dir + "noise", body: noise})
 	}
 	if c.differs {
-		entries = append(entries, entry{name: dir + "random", body: fmt.Appendf(nil, "%016x\n", rand.Uint64())})
+		entries = append(entries, entry{name: dir + "random", body: []byte(crand.Text())})
 	}
 	for _, name := range c.further {
 		entries = append(entries, entry{name: name, body: []byte(text)})

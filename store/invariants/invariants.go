@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"buildbtw"
 	_ "buildbtw/store" // registers the driver
@@ -15,7 +16,7 @@ import (
 
 // rules are queries that must give no row; each gives a text that names
 // what breaks it.
-func rules() []rule { return append(buildRules(), reuseRules()...) }
+func rules() []rule { return slices.Concat(buildRules(), comparisonRules(), reuseRules()) }
 
 func buildRules() []rule {
 	return []rule{
@@ -71,25 +72,6 @@ WHERE i.state <> 'ready' AND b.status NOT IN ('built', 'failed', 'skipped')
 AND b.held <> 'linking'
 AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.build_id = b.id AND a.state = 'publishing')
 AND NOT EXISTS (SELECT 1 FROM builds AS w WHERE w.input_key = b.input_key AND w.input_key <> '' AND w.held = 'running')`},
-		{"nothing of a build on the base alone, or of a second one, is published, or a result for others", `
-SELECT b.pkgbase FROM builds AS b WHERE (b.baseline_id <> 0 OR b.repeat_of <> 0)
-AND (b.input_key <> '' OR b.held <> '' OR EXISTS (SELECT 1 FROM packages AS p WHERE p.build_id = b.id AND p.published))`},
-		{"an iteration of a build on the base alone, or of a second one, goes on for as long as the build", `
-SELECT b.pkgbase || ' is ' || b.status || ', its iteration ' || i.state FROM builds AS b JOIN iterations AS i ON i.id = b.iteration_id
-WHERE (b.baseline_id <> 0 OR b.repeat_of <> 0) AND (i.state = 'ready') <> (b.status IN ('pending', 'building'))`},
-		{"a second build that goes on is waited for, and one without a result goes on", `
-SELECT 'build ' || b.id || ' of ' || b.pkgbase FROM builds AS b WHERE b.repeat_of <> 0 AND b.status IN ('pending', 'building')
-AND NOT EXISTS (SELECT 1 FROM repeats AS r WHERE r.second_id = b.id AND r.result = '')
-UNION ALL
-SELECT 'the repeat of ' || r.first_id FROM repeats AS r JOIN builds AS b ON b.id = r.second_id WHERE r.result = '' AND b.status NOT IN ('pending', 'building')`},
-		{"a verdict is of a build that failed, or of one that is flaky", `
-SELECT b.pkgbase || ' is ' || b.status || ', ' || b.verdict FROM builds AS b WHERE b.verdict <> ''
-AND (b.verdict = 'flaky') <> (b.status = 'built') OR b.verdict <> '' AND b.status NOT IN ('built', 'failed')`},
-		{"a build that is yours or was broken before, and whose packages are kept, has been compared with one on the base alone that ended so", `
-SELECT b.pkgbase || ' is ' || b.verdict FROM builds AS b WHERE b.verdict IN ('yours', 'already-broken')
-AND NOT EXISTS (SELECT 1 FROM comparisons AS c JOIN builds AS o ON o.baseline_id = c.baseline_id
-    WHERE c.build_id = b.id AND c.failed_again AND o.status = CASE b.verdict WHEN 'yours' THEN 'built' ELSE 'failed' END)
-AND NOT EXISTS (SELECT 1 FROM iterations AS i WHERE i.id = b.iteration_id AND i.archived_at IS NOT NULL)`},
 		{"the numbers of builds by status are those of the builds", `
 SELECT 'iteration ' || c.iteration_id || ' is said to have ' || c.builds || ' ' || c.status || ', really ' || c.really FROM (
     SELECT *, (SELECT count(*) FROM builds AS b WHERE b.iteration_id = n.iteration_id AND b.status = n.status) AS really FROM build_counts AS n) AS c
