@@ -6,20 +6,19 @@ import (
 	"buildbtw/release/check"
 )
 
-// TestWhatChecksCouldNotTellIsNotCountedAsNothingFound is of the line above the table.
-func TestWhatChecksCouldNotTellIsNotCountedAsNothingFound(t *testing.T) {
+// TestChecksWords is of the line above the table of a build's checks.
+func TestChecksWords(t *testing.T) {
 	t.Parallel()
-	lines := func(outcomes ...check.Outcome) []CheckLine {
-		list := make([]CheckLine, len(outcomes))
-		for i, o := range outcomes {
-			list[i].Outcome = o
-		}
-		return list
+	line := func(kind check.Kind, outcome check.Outcome) CheckLine {
+		return CheckLine{Finding: check.Finding{Kind: kind, Outcome: outcome}}
 	}
+	links, size := line(check.Links, check.OK), line(check.Size, check.OK)
+	unknown, found := line(check.Links, check.Unknown), line(check.Links, check.Found)
 	for want, list := range map[string][]CheckLine{
-		"Nothing found by 2 checks":                      lines(check.OK, check.OK),
-		"Nothing found by 1 check; 1 could not tell":     lines(check.OK, check.Unknown),
-		"1 check of 3 found something; 1 could not tell": lines(check.OK, check.Unknown, check.Found),
+		"Nothing found by 2 checks":                      {links, size},
+		"Nothing found by 1 check; 1 could not tell":     {unknown, size},
+		"1 check of 2 found something":                   {links, found, found, unknown, size}, // for users of several targets
+		"1 check of 2 found something; 1 could not tell": {unknown, line(check.Size, check.Found)},
 	} {
 		if got := checksWords(list); got != want {
 			t.Errorf("%q, want %q", got, want)
