@@ -101,6 +101,8 @@ type TargetCheck struct {
 	// target's own: the first hundred of AllConflicts. They are often meant.
 	Conflicts    []Apart `json:"conflicts"`
 	AllConflicts int     `json:"all_conflicts"`
+
+	NoBase bool `json:"no_base"` // the server has no base repositories: only what was built here was looked at
 }
 
 // BrokenPackage is a package that cannot be installed.

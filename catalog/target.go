@@ -424,6 +424,7 @@ type TargetCheck struct {
 	// be installed together: the first hundred of AllConflicts. They are often meant.
 	Conflicts    []release.Apart
 	AllConflicts int
+	NoBase       bool // see Release
 }
 
 // CheckTarget returns what is wrong with what the users of a target have as it is.
@@ -436,7 +437,7 @@ func (c *Catalog) CheckTarget(ctx context.Context, t store.TargetRow) (TargetChe
 	if t.Kind == buildbtw.TargetPkgctl {
 		own = "" // the base repositories are the target
 	}
-	check := TargetCheck{Broken: v.base.Broken()}
+	check := TargetCheck{Broken: v.base.Broken(), NoBase: len(c.Bases) == 0}
 	check.Conflicts, check.AllConflicts = v.base.Conflicts(own)
 	return check, nil
 }

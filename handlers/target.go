@@ -125,7 +125,7 @@ func (a *App) checkTargetPage(c *fiber.Ctx) error {
 	}
 	s := a.shell(c, views.NavNone, "Check of "+name)
 	s.Crumbs = views.TargetCrumbs(name, views.Crumb{Label: "Check"})
-	return a.render(c, s, views.TargetCheckContent(views.TargetCheck{Target: name, Broken: check.Broken, Conflicts: check.Conflicts, AllConflicts: check.AllConflicts}))
+	return a.render(c, s, views.TargetCheckContent(views.TargetCheck{Target: name, Broken: check.Broken, Conflicts: check.Conflicts, AllConflicts: check.AllConflicts, NoBase: check.NoBase}))
 }
 
 // targetFiles lists the packages that a target shows, of one architecture or of all.

@@ -173,11 +173,17 @@ of them the target's own, are named, too; these are often meant.`,
 				return fmt.Errorf("%d packages of %s are broken", len(t.Broken), t.Target)
 			}
 			fmt.Fprintln(a.out, "nothing is broken in "+plain(t.Target))
+			if t.NoBase {
+				fmt.Fprintln(a.out, noBaseWords)
+			}
 			return nil
 		},
 		ValidArgsFunction: a.complete(targetNames),
 	}
 }
+
+// noBaseWords say what is not known without base repositories.
+const noBaseWords = "not checked: dependencies on what was not built here, because the server has no --base-repo"
 
 // release shows what can go, and hands it over when that is wanted.
 func (a *app) release(ctx context.Context, c *api.Client, name string, f releaseFlags) error {
@@ -330,7 +336,7 @@ func (a *app) printRelease(r api.Release) {
 		fmt.Fprintf(a.out, "%d are there already\n", len(r.Present))
 	}
 	if r.NoBase {
-		fmt.Fprintln(a.out, "not checked: dependencies on what was not built here, because the server has no --base-repo")
+		fmt.Fprintln(a.out, noBaseWords)
 	}
 	if r.LinksUnknown > 0 {
 		fmt.Fprintf(a.out, "not known of %d packages of the base: which libraries their programs link with\n", r.LinksUnknown)

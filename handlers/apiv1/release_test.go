@@ -328,6 +328,12 @@ func TestReleaseWithoutABase(t *testing.T) {
 	if !r.NoBase || len(r.Goes) != 2 || r.Target != "stable" || r.Digest == "" {
 		t.Errorf("without a base: %+v", r)
 	}
+	var today api.TargetCheck
+	s.call("GET", "/targets/stable/check", nil, http.StatusOK, &today)
+	page := string(s.fetch(s.url + "/targets/stable/check").body)
+	if !today.NoBase || !strings.Contains(page, "no base repositories") || strings.Contains(page, "Users can install every package") {
+		t.Errorf("the check of a target without a base: %+v, %s", today, page)
+	}
 	s.wantProblem(s.call("GET", "/buildspaces/work/iterations/1/release?target=none", nil, http.StatusNotFound, nil), http.StatusNotFound, "none")
 	s.wantProblem(s.call("GET", "/buildspaces/none/iterations/1/release", nil, http.StatusNotFound, nil), http.StatusNotFound, "none")
 }

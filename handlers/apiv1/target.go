@@ -94,5 +94,6 @@ func (a *API) checkTarget(c *fiber.Ctx) error {
 		}),
 		Conflicts:    list(check.Conflicts, func(p release.Apart) api.Apart { return api.Apart(p) }),
 		AllConflicts: check.AllConflicts,
+		NoBase:       check.NoBase,
 	})
 }
