@@ -124,6 +124,17 @@ func (p *Publisher) Finish(ctx context.Context, lease string, r Report) (buildbt
 // shown at its build, logged once, and concerns no other; after some it is tried
 // again with growing pauses, and in the end given up. The error is the database's.
 func (p *Publisher) CompleteAll(ctx context.Context) error {
+	return p.completeThose(ctx, "packages of build %d are not published yet; it is tried again", func(i store.Publishing) bool { return i.Build.RepeatOf == 0 })
+}
+
+// CompleteRepeats is CompleteAll for second builds, whose packages are compared: that takes minutes,
+// and nobody waits for it.
+func (p *Publisher) CompleteRepeats(ctx context.Context) error {
+	return p.completeThose(ctx, "packages of the second build %d are not compared yet; it is tried again", func(i store.Publishing) bool { return i.Build.RepeatOf != 0 })
+}
+
+// completeThose rolls forward those attempts that are wanted; words are about the number of a build.
+func (p *Publisher) completeThose(ctx context.Context, words string, wanted func(store.Publishing) bool) error {
 	intentions, err := p.Store.Publishing(ctx)
 	if err != nil && len(intentions) == 0 {
 		return err
@@ -136,8 +147,11 @@ func (p *Publisher) CompleteAll(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		attempt, words := intention.Attempt, fmt.Sprintf("packages of build %d are not published yet; it is tried again", intention.Build.ID)
-		failure, err := p.failures.Try(ctx, p.Log, p.Now(), attempt.ID, words, func() error {
+		if !wanted(intention) {
+			continue
+		}
+		attempt := intention.Attempt
+		failure, err := p.failures.Try(ctx, p.Log, p.Now(), attempt.ID, fmt.Sprintf(words, intention.Build.ID), func() error {
 			_, err := p.complete(ctx, intention)
 			return err
 		})

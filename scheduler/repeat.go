@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// repeatLoop has what was built built a second time while workers are idle. All that it does follows
-// from the database.
+// repeatLoop has what was built built a second time while workers are idle, and compares what the
+// end of the server cut off. All that it does follows from the database.
 func (s *Scheduler) repeatLoop() Loop {
 	return Loop{
 		Name:        "repeat",
@@ -19,5 +19,5 @@ func (s *Scheduler) repeatLoop() Loop {
 func (s *Scheduler) repeatPass(ctx context.Context) error {
 	_, ended := s.Store.EndRepeats(ctx)
 	_, begun := s.Store.BeginRepeats(ctx)
-	return errors.Join(ended, begun, s.Store.RemoveRepeats(ctx))
+	return errors.Join(ended, begun, s.Store.RemoveRepeats(ctx), s.Publisher.CompleteRepeats(ctx))
 }

@@ -270,27 +270,32 @@ func (s *Store) CompleteRepeat(ctx context.Context, attemptID int64, result buil
 	return buildbtw.StatusBuilt, nil
 }
 
-// repeatKept is how long a second build and its log stay after it was compared.
-const repeatKept = 30 * 24 * time.Hour
+// RepeatKept is how long a second build and its log stay after its end.
+const RepeatKept = 30 * 24 * time.Hour
 
-// RemoveRepeats marks second builds that were compared long ago, a few at a time, for the
-// retention to remove their rows and logs. What was found of the first ones stays.
+// RemoveRepeats marks second builds that ended long ago, a few at a time, for the retention to
+// remove their rows and logs. What was found of the first ones stays.
 func (s *Store) RemoveRepeats(ctx context.Context) error {
 	const most = 100
-	values := args{"before": s.now().Add(-repeatKept), "limit": most}
-	var iterations []int64
-	err := s.list(ctx, &iterations, "old_repeats", values)
+	find := func(ctx context.Context, q queries) (iterations []int64, err error) {
+		now := s.now()
+		err = q.list(ctx, &iterations, "old_repeats", args{"before": now.Add(-RepeatKept), "now": now, "limit": most})
+		return iterations, err
+	}
+	iterations, err := find(ctx, s.queries)
 	if err == nil && len(iterations) > 0 {
 		err = s.inTx(ctx, func(ctx context.Context, t *tx) error {
+			iterations, err := find(ctx, t.queries)
+			if err != nil {
+				return err
+			}
 			var into int64
 			if err := t.get(ctx, &into, "hidden_buildspace", args{"name": RemovedBuildspace, "actor": buildbtw.System, "now": t.now}); err != nil {
 				return err
 			}
-			for _, id := range iterations {
-				if _, err := t.exec(ctx, "forget_second", args{"iteration": id}); err != nil {
-					return err
-				}
-				if _, err := t.exec(ctx, "delete_iteration", args{"iteration": id, "into": into, "now": t.now}); err != nil {
+			a := args{"iterations": idList(iterations), "into": into, "now": t.now}
+			for _, statement := range []string{"forget_seconds", "delete_baselines"} {
+				if _, err := t.exec(ctx, statement, a); err != nil {
 					return err
 				}
 			}

@@ -85,6 +85,7 @@ func (a *app) why(ctx context.Context, c *api.Client, name, arch string) error {
 		a.printFailure(b, *f)
 	}
 	fmt.Fprintf(a.out, "built from %s at %s\n", b.Source, commitWords(b.CommitInfo))
+	a.printSecondBuild(b)
 	a.printSinceBuilt(b)
 	for _, name := range slices.Sorted(maps.Keys(b.NotOwned)) {
 		fmt.Fprintln(a.out, plain(b.NotOwned.Why(name)))
@@ -233,6 +234,22 @@ func (a *app) printVerdict(pkgbase string, v api.Failure, base *api.FirstError) 
 	}
 	if base != nil {
 		fmt.Fprintln(a.out, "  without it: "+plain(base.Text))
+	}
+}
+
+// printSecondBuild prints what came of building it a second time; nothing when it was not.
+func (a *app) printSecondBuild(b api.BuildDetail) {
+	s := b.SecondBuild
+	if s == nil {
+		return
+	}
+	line := b.Pkgbase + " is " + s.Words
+	if s.Build != "" {
+		line += "; see 'bbtw log " + s.Build + "'"
+	}
+	fmt.Fprintln(a.out, line)
+	for _, l := range s.Lines {
+		fmt.Fprintln(a.out, "  "+plain(l))
 	}
 }
 

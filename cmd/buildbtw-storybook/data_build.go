@@ -58,6 +58,10 @@ func build(status buildbtw.Status) views.BuildDetail {
 		v.Log = &views.Log{Build: 7, Attempt: 2, Text: logText(20) + "==> ERROR: A failure occurred in build().\n    Aborting...\n", End: 4000}
 	case buildbtw.StatusBuilt:
 		v.Checks = checks()
+		v.SecondBuild = &views.SecondBuild{ID: 43, Words: buildbtw.RepeatOther.Words(), Blocks: true, Lines: []string{
+			`yarn-1.22.22-2-any.pkg.tar.zst: usr/lib/yarn/lib/cli.js: content differs at byte 1041: "2026-12-01 17:46", and "2026-12-01 19:02"`,
+			"yarn-docs-1.22.22-2-any.pkg.tar.zst: .MTREE: size 812, and 815",
+		}}
 		v.Attempts = []views.AttemptLine{attempt(1, buildbtw.OutcomeBuilt, "")}
 		v.Log = &views.Log{Build: 7, Attempt: 1, Text: logText(8), End: 600}
 		v.Packages = packages()

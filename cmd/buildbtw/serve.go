@@ -311,6 +311,9 @@ func (f serveFlags) validate() error {
 	if err := f.objects.validate(); err != nil {
 		return err
 	}
+	if f.reproduce && f.gitlab.dispatch == "gitlab" {
+		return cli.Usage(errors.New("--reproduce does not go with --dispatch gitlab, where no worker is idle; leave one of them out"))
+	}
 	return errors.Join(checkDirs(dirs), f.gitlab.validate(groups), f.oidc.validate())
 }
 

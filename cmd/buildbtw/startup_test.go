@@ -58,6 +58,7 @@ func TestServerRefusesToStartAndSaysWhy(t *testing.T) {
 		{"GitLab builds what is not there", []string{sources, "--dispatch", "gitlab"}, 2, "name a group"},
 		{"GitLab without an address", []string{"--sources", "gitlab:g"}, 2, "--gitlab-url"},
 		{"GitLab builds without a token", []string{"--sources", "gitlab:g", "--gitlab-url", "http://127.0.0.1:1", "--dispatch", "gitlab"}, 2, "needs a token"},
+		{"second builds where GitLab builds", []string{"--sources", "gitlab:g", "--gitlab-url", "http://127.0.0.1:1", "--dispatch", "gitlab", "--reproduce"}, 2, "--reproduce does not go with --dispatch gitlab"},
 		{"no token", []string{sources, "--worker-token-file", dir + "/none"}, 1, "read the workers' token"},
 		{"a token that can be guessed", []string{sources, "--worker-token-file", short}, 1, "use at least 16"},
 		{"a provider without a client", []string{sources, "--oidc-issuer", "https://sso.example.org", "--oidc-admin-groups=a"}, 2, "needs --oidc-client-id"},

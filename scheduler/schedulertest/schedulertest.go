@@ -42,7 +42,13 @@ type Options struct {
 // New makes a server with an empty directory of sources.
 func New(t testing.TB, change ...func(*Options, *storetest.DB)) *Server {
 	t.Helper()
-	s := &Server{DB: storetest.New(t), Sources: filepath.Join(t.TempDir(), "sources")}
+	return NewOn(t, storetest.New(t), change...)
+}
+
+// NewOn is New over a store.
+func NewOn(t testing.TB, db *storetest.DB, change ...func(*Options, *storetest.DB)) *Server {
+	t.Helper()
+	s := &Server{DB: db, Sources: filepath.Join(t.TempDir(), "sources")}
 	s.options.Now = s.DB.Clock.Now
 	for _, f := range change {
 		f(&s.options, s.DB)

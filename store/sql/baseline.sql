@@ -124,7 +124,7 @@ LIMIT :limit;
 SELECT b.id
 FROM iterations AS bi
 JOIN buildspaces AS s ON s.id = bi.buildspace_id AND s.hidden
-JOIN builds AS b ON b.iteration_id = bi.id AND b.status IN ('pending', 'building')
+JOIN builds AS b ON b.iteration_id = bi.id AND b.status IN ('pending', 'building') AND b.repeat_of = 0
 WHERE bi.state = 'ready'
   AND NOT EXISTS (
     SELECT 1

@@ -252,17 +252,29 @@ WHERE r.second_id = :second
   AND r.result = '';
 
 -- name: old_repeats
--- Iterations of second builds that ended before a time.
+-- Iterations of second builds that ended before a time, also of those that were stopped before
+-- their end and begun anew, and of which machines have nothing.
 SELECT b.iteration_id
-FROM repeats AS r
-JOIN builds AS b ON b.id = r.second_id
-WHERE r.result <> ''
-  AND r.at < :before
-ORDER BY r.at
+FROM builds AS b
+JOIN iterations AS i ON i.id = b.iteration_id
+WHERE b.repeat_of <> 0
+  AND b.status IN ('built', 'failed', 'skipped')
+  AND b.changed_at < :before
+  AND i.deleted_at IS NULL
+  AND NOT EXISTS (
+    SELECT 1
+    FROM attempts AS a
+    WHERE a.build_id = b.id
+      AND (a.state <> 'finished' OR a.kept_until > :now)
+  )
 LIMIT :limit;
 
--- name: forget_second
+-- name: forget_seconds
 UPDATE repeats
 SET second_id = 0
 WHERE result <> ''
-  AND second_id IN (SELECT id FROM builds WHERE iteration_id = :iteration);
+  AND second_id IN (
+    SELECT b.id
+    FROM json_each(:iterations) AS k
+    JOIN builds AS b ON b.iteration_id = k.value
+);

@@ -425,7 +425,8 @@ WHERE s.name = :name
     LEFT JOIN attempts AS a ON a.build_id = b.id
     WHERE b.iteration_id = i.id
       AND (
-        b.status NOT IN ('built', 'failed', 'skipped')
+        b.repeat_of <> 0 -- a second build, see old_repeats
+        OR b.status NOT IN ('built', 'failed', 'skipped')
         OR b.finished_at >= :before
         OR a.state <> 'finished'
         OR a.kept_until > :now
