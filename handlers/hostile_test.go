@@ -90,7 +90,7 @@ func newTwins(t *testing.T) *twins {
 		s.fillTables(t, db)
 	}
 	app := w.sites[0].build(t, "app")
-	w.real = strings.NewReplacer(":name", "lib", ":id", strconv.FormatInt(app.ID, 10), ":number", "1", ":arch", "x86_64", ":worker", "w1", ":slug", "lib", ":pkgname", "lib",
+	w.real = strings.NewReplacer("/workers/:name", "/workers/w1", "/workers/named/:name", "/workers/named/w1", ":repository", "lib_1", ":architecture", "x86_64", ":list", "added", ":name", "lib", ":id", strconv.FormatInt(app.ID, 10), ":number", "1", ":arch", "x86_64", ":worker", "w1", ":slug", "lib", ":pkgname", "lib",
 		":file", "app.css", ":side", "dependents")
 	return w
 }
@@ -254,6 +254,9 @@ func TestTextsStayText(t *testing.T) {
 	shown := 0
 	for _, path := range pages(w.sites[0].app) {
 		at := w.real.Replace(path)
+		if strings.Contains(at, ":") {
+			t.Errorf("%s is not looked at: newTwins does not say what is there", path)
+		}
 		if w.look(t, "sources and logs", [2]string{at, at}) {
 			shown++
 		}
@@ -371,6 +374,9 @@ func parameterNames(t *testing.T) []string {
 		for _, m := range regexp.MustCompile(`(?:Query|QueryInt|QueryBool|oneOf|queryInt)\((?:c, )?"(\w+)"`).FindAllStringSubmatch(string(text), -1) {
 			found[m[1]] = true
 		}
+	}
+	for _, name := range []string{"line", "limit", "server", "topic"} { // whose names the code has in variables
+		found[name] = true
 	}
 	if len(found) < 8 || !found["q"] || !found["cursor"] {
 		t.Fatalf("parameters: %v", found)
