@@ -161,7 +161,7 @@ func All(b Build) []Finding {
 		Sonames: sonames, Dependencies: dependencies, Files: files, Size: size, Setuid: setuid,
 		Install: install, Links: links, Owners: owners, Empty: empty, Debug: debug,
 	}
-	list := make([]Finding, 0, len(run))
+	list := make([]Finding, 0, len(Kinds()))
 	for _, kind := range Kinds() {
 		if kind == Reproducible {
 			continue
