@@ -112,6 +112,21 @@ func files(t *testing.T, dir string) map[string]string {
 	return found
 }
 
+func TestABackupSaysWhatLiesInObjectStorage(t *testing.T) {
+	t.Parallel()
+	db, dir := data(t)
+	for _, o := range []store.MovedObject{{Key: "logs/1-ab.log.zst", Bytes: 3 << 20}, {Key: "logs/2-ab.log.zst", Bytes: 1}} {
+		if err := db.NoteObject(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	place := filepath.Join(t.TempDir(), "backups")
+	written, err := backup.Write(t.Context(), dir, place, backup.Options{Now: clock(), Version: "1.2"})
+	if err != nil || !slices.ContainsFunc(written.Left, func(s string) bool { return strings.HasPrefix(s, "2 files in object storage, 4 MiB") }) {
+		t.Errorf("left out: %q (%v)", written.Left, err)
+	}
+}
+
 func TestBackupAndRestoreOfADirectoryInUse(t *testing.T) {
 	t.Parallel()
 	db, dir := data(t)

@@ -157,10 +157,15 @@ const ownerKey = "buildbtw-owner"
 const maxOwner = 64
 
 // own makes sure that what is below the prefix is this database's: another one's files would be
-// taken for such that nothing names.
+// taken for such that nothing names. It asks each time, so that a pass that has nothing to move finds
+// out, too, whether the storage answers.
 func (m *Mover) own(ctx context.Context) error {
 	if m.owned {
-		return nil
+		_, err := m.Bucket.Stat(ctx, ownerKey)
+		if !errors.Is(err, objects.ErrNotThere) {
+			return err
+		}
+		m.owned, m.compared = false, time.Time{} // the bucket was emptied, or is another one
 	}
 	name, err := m.Store.ObjectOwner(ctx)
 	if err != nil {

@@ -383,6 +383,30 @@ func TestTheBucketIsCompared(t *testing.T) {
 	}
 }
 
+// TestAPassThatHasNothingToMoveAsksTheStorage finds out that it is away, and that the bucket was
+// emptied.
+func TestAPassThatHasNothingToMoveAsksTheStorage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.packed(t, id(1), "text\n")
+	w.pass(t)
+	w.memory.Fail = away
+	if err := w.mover.Pass(t.Context()); buildbtw.KindOf(err) != buildbtw.KindUnavailable || w.mover.State().Trouble == "" {
+		t.Errorf("while the storage is away: %v, %+v", err, w.mover.State())
+	}
+	w.memory.Fail = nil
+	w.db.Clock.Advance(time.Hour)
+	for _, of := range w.memory.Keys() {
+		if err := w.memory.Remove(t.Context(), of); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.pass(t)
+	if s := w.mover.State(); s.Missing != 1 || s.Trouble != "" || !slices.Equal(w.memory.Keys(), []string{"buildbtw-owner"}) {
+		t.Errorf("after the bucket was emptied: %+v, in it: %q", s, w.memory.Keys())
+	}
+}
+
 func TestAnotherDatabasesBucketIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	w, other := newWorld(t), newWorld(t)

@@ -20,6 +20,8 @@ import (
 	"buildbtw"
 	"buildbtw/api"
 	"buildbtw/buildlog"
+	"buildbtw/objects/objectstest"
+	"buildbtw/offload"
 	"buildbtw/pacman/pacmanrepo"
 	"buildbtw/publish"
 	"buildbtw/retention"
@@ -475,6 +477,60 @@ func TestOrphansAreFoundAndStayUntilSomebodyRemovesThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(t)
+}
+
+// TestOrphansInObjectStorageAreFoundAndRemoved has a log of another database there.
+func TestOrphansInObjectStorageAreFoundAndRemoved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.chain(t, "1")
+	w.create(t, "demo", "a")
+	w.work(t)
+	bucket := &objectstest.Memory{}
+	mover := offload.New(offload.Config{
+		Store: w.DB.Store, Logs: w.logs, Bucket: bucket, Location: "s3://files/", After: time.Hour, Log: slog.New(slog.DiscardHandler), Now: w.logs.Now,
+	})
+	w.keeper.Moved = mover
+	lost := buildbtw.AttemptName{ID: 1, Random: "abcd"} // of another database: the id is known here
+	if _, err := w.logs.Append(lost, 0, strings.NewReader("text\n")); err != nil {
+		t.Fatal(err)
+	}
+	for attempt := range w.texts {
+		if _, err := w.logs.Compress(t.Context(), attempt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.logs.Compress(t.Context(), lost); err != nil {
+		t.Fatal(err)
+	}
+	if err := mover.Pass(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	moved := len(w.texts) + 2 // the log that nothing names, and the name of the owner
+	if keys := bucket.Keys(); len(keys) != moved {
+		t.Fatalf("in the bucket: %q; want %d", keys, moved)
+	}
+	o, err := w.keeper.Orphans(t.Context())
+	if err != nil || !slices.Equal(o.Logs, []buildbtw.AttemptName{lost}) || o.Frees == 0 {
+		t.Fatalf("orphans: %+v, %v", o, err)
+	}
+	if _, err := w.keeper.RemoveOrphans(t.Context(), 0, 2); buildbtw.KindOf(err) != buildbtw.KindConflict || len(bucket.Keys()) != moved {
+		t.Errorf("others than were seen: %v", err)
+	}
+	if _, err := w.keeper.RemoveOrphans(t.Context(), 0, 1); err != nil || len(bucket.Keys()) != moved-1 {
+		t.Errorf("removed: %v; in the bucket: %q", err, bucket.Keys())
+	}
+	for attempt, want := range w.texts {
+		r, _, err := w.logs.Reader(t.Context(), attempt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(r)
+		_ = r.Close() // what was read counts
+		if err != nil || string(text) != want {
+			t.Errorf("the log of %s reads differently afterwards (%v)", attempt, err)
+		}
+	}
 }
 
 // fuse is a context that ends after it was looked at so many times: a crash at any place.

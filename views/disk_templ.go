@@ -743,9 +743,9 @@ func diskObjects(o DiskObjects) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var31 string
-			templ_7745c5c3_Var31, templ_7745c5c3_Err = templ.JoinStringErrs(Plural(o.Missing, "log") + " that were moved there are not there any more. Look whether it is the right bucket, or put them back from a copy of it.")
+			templ_7745c5c3_Var31, templ_7745c5c3_Err = templ.JoinStringErrs("Not there any more: " + Plural(o.Missing, "moved log") + ". Look whether it is the right bucket, or put what is lost back from a copy of it.")
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/disk.templ`, Line: 229, Col: 169}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/disk.templ`, Line: 229, Col: 163}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var31))
 			if templ_7745c5c3_Err != nil {

@@ -62,3 +62,20 @@ func disk() views.Disk {
 		CanManage: true,
 	}
 }
+
+// diskAway has logs in object storage, which is away, and of which some were lost.
+func diskAway() views.Disk {
+	v := disk()
+	v.Objects = &views.DiskObjects{
+		Location: "s3://buildbtw-logs/production at https://s3.example.org", At: ago(40 * time.Second), Files: 81_204, Bytes: 7_516_192_768, Missing: 3, Waiting: 412,
+		Trouble: "s3.example.org cannot be reached: connection refused",
+	}
+	return v
+}
+
+// diskMoved has logs in object storage, and all is well.
+func diskMoved() views.Disk {
+	v := disk()
+	v.Objects = &views.DiskObjects{Location: "s3://buildbtw-logs/production at https://s3.example.org", At: ago(40 * time.Second), Files: 81_204, Bytes: 7_516_192_768}
+	return v
+}

@@ -98,6 +98,8 @@ func iterationStories(s, reader views.Shell) []story {
 		{"/iteration/kept", page(s, views.IterationContent(keptIteration()))},
 		{"/iteration/archived", page(reader, views.IterationContent(archivedIteration()))},
 		{"/disk/some", page(about, views.DiskContent(disk()))},
+		{"/disk/moved", page(about, views.DiskContent(diskMoved()))},
+		{"/disk/moved-away", page(about, views.DiskContent(diskAway()))},
 		{"/disk/none", page(about, views.DiskContent(views.Disk{Policy: disk().Policy}))},
 		{"/iteration/activity", page(s, views.ActivityContent(activity()))},
 		{"/activity/all", page(s, views.ActivityContent(activityOfAll()))},

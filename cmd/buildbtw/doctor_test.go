@@ -43,6 +43,27 @@ func diagnose(t *testing.T, args ...string) (states map[string]string, ok bool) 
 	return states, said.OK
 }
 
+// TestDoctorLooksAtTheObjectStorage has one at whose address nobody listens.
+func TestDoctorLooksAtTheObjectStorage(t *testing.T) {
+	t.Parallel()
+	needPrograms(t, "git")
+	const secret = "a-secret-that-nobody-sees"
+	args := []string{"--data-dir=" + filepath.Join(t.TempDir(), "data"), "--listen=127.0.0.1:0", "--object-storage-key=key", "--object-storage-secret=" + secret}
+	states, ok := diagnose(t, append(args, "--object-storage=s3://files/logs?endpoint=http://127.0.0.1:1")...)
+	found := 0
+	for check, state := range states {
+		if strings.Contains(check+state, secret) {
+			t.Errorf("the secret is shown: %s %s", check, state)
+		}
+		if strings.HasPrefix(check, "object storage s3://files/logs") && strings.Contains(state, "what lies there cannot be read") {
+			found++
+		}
+	}
+	if ok || found != 1 {
+		t.Errorf("all well %v, %d checks of it: %v", ok, found, states)
+	}
+}
+
 func TestDoctorBeforeAndBesideAServer(t *testing.T) {
 	t.Parallel()
 	needPrograms(t, "git")
