@@ -82,7 +82,7 @@ func sameWorker(a, b buildbtw.Worker) bool {
 // under the name with the same token. It changes nothing for a name of another machine than the server's.
 func (s *Store) FreeWorkerName(ctx context.Context, name string) error {
 	err := s.inTx(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, "free_worker_name", args{"name": name})
+		_, err := t.exec(ctx, "free_worker_name", args{"name": name, "addresses": textList([]string{"", "unix", "127.0.0.1", "::1"})})
 		return err
 	})
 	if err != nil {

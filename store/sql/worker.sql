@@ -70,7 +70,7 @@ UPDATE workers
 SET secret_hash = '',
     instance = ''
 WHERE name = :name
-  AND address IN ('', 'unix', '127.0.0.1', '::1');
+  AND address IN (SELECT value FROM json_each(:addresses));
 
 -- name: drain_worker
 UPDATE workers
