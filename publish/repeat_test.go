@@ -86,13 +86,14 @@ func repeating(t *testing.T, first []made, installed ...string) (f *fixture, lib
 	t.Helper()
 	db := storetest.NewWith(t, func(o *store.Options) { o.CanCompare, o.Reproduce = true, true })
 	f = &fixture{Server: schedulertest.NewOn(t, db)}
-	srcinfo := "pkgbase = lib\n\tpkgver = 1\n\tpkgrel = 1\n\tarch = x86_64\n"
+	var srcinfo strings.Builder
+	srcinfo.WriteString("pkgbase = lib\n\tpkgver = 1\n\tpkgrel = 1\n\tarch = x86_64\n")
 	for _, m := range first {
 		if !strings.HasSuffix(m.pkgname, "-debug") { // nobody promises it
-			srcinfo += "\npkgname = " + m.pkgname + "\n"
+			srcinfo.WriteString("\npkgname = " + m.pkgname + "\n")
 		}
 	}
-	f.Push(t, "lib", srcinfo)
+	f.Push(t, "lib", srcinfo.String())
 	f.Space(t, "work", "lib")
 	f.Pass(t, "sync", "iterate")
 	lib = f.DB.Claim(t, "one")

@@ -292,7 +292,7 @@ func TestOldSecondBuildsAreRemoved(t *testing.T) {
 	if r := repeatOf(t, db, lib.Build.ID); r.SecondID != 0 || r.Result != buildbtw.RepeatOther || len(r.Lines) != 1 {
 		t.Errorf("%+v; what was found of the first is gone", r)
 	}
-	for left := true; left; {
+	for {
 		list, err := db.DeletedIterations(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -300,10 +300,9 @@ func TestOldSecondBuildsAreRemoved(t *testing.T) {
 		if len(list) == 0 {
 			break
 		}
-		if left, err = db.RemoveSome(t.Context(), list[0], 250); err != nil {
+		if _, err := db.RemoveSome(t.Context(), list[0], 250); err != nil {
 			t.Fatal(err)
 		}
-		left = true
 	}
 	for _, id := range []int64{stopped, second.Build.ID} {
 		if _, err := db.Build(t.Context(), id); buildbtw.KindOf(err) != buildbtw.KindNotFound {
