@@ -235,7 +235,7 @@ func TestUsersOfTestingCountForStable(t *testing.T) {
 		reasons[h.Pkgbase] = h.Reason()
 	}
 	if want := map[string]string{
-		"app": "app 2-2 would be hidden: in testing, x86_64 testing has 2-1, and comes first",
+		"app": "app 2-2 would be hidden: testing has 2-1, and comes first (testing, x86_64)",
 		"lib": "app 2-1 of testing needs lib<2, which would be gone; release what replaces it to testing first",
 	}; len(set.Goes) != 0 || !maps.Equal(reasons, want) {
 		t.Errorf("%v go; %v", set.Goes, reasons)

@@ -53,7 +53,7 @@ func (h Held) Reason() string {
 	case NotNewer:
 		return fmt.Sprintf("%s is not newer: in %s %s", h.Package, h.View, h.Dependency)
 	case Hidden:
-		return fmt.Sprintf("%s would be hidden: in %s %s, and comes first", h.Package, h.View, h.Dependency)
+		return fmt.Sprintf("%s would be hidden: %s, and comes first (%s)", h.Package, h.Dependency, h.View)
 	case SharesName:
 		return fmt.Sprintf("%s is built by %s, too", h.Package, h.Via)
 	case Moves:

@@ -231,7 +231,7 @@ func worlds() []world {
 			units: []release.Unit{
 				{Pkgbase: "a", Packages: pkgs("a 3-1"), Repository: "extra"}, {Pkgbase: "b", Packages: pkgs("b 2-1"), Repository: "extra"},
 			},
-			why: map[string]string{"a": "a 3-1 would be hidden: in testing testing has 2-1, and comes first"},
+			why: map[string]string{"a": "a 3-1 would be hidden: testing has 2-1, and comes first (testing)"},
 		},
 		{
 			name: "testing has it already, built otherwise", goes: "a", // its users keep theirs
