@@ -77,7 +77,7 @@ func TestPagesGoOnWithoutObjectStorage(t *testing.T) {
 	must(t, m.Pass(t.Context()))
 	s.get(t, page).wants(t, "main", "app.c:1: error: no such thing")
 	s.get(t, page+"/log").wants(t, "main", "app.c:1: error: no such thing")
-	s.get(t, "/disk").wants(t, "[aria-labelledby=h-objects]", "In object storage", "1 log, ", "in s3://files/logs at there ; last looked at")
+	s.get(t, "/disk").wants(t, "[aria-labelledby=h-objects]", "In object storage", "1 log, ", "in s3://files/logs at there Last looked at")
 
 	key := bucket.Keys()[1]
 	must(t, bucket.Remove(t.Context(), key))
