@@ -37,7 +37,10 @@ export class GridPicture {
       hover: (x, y) => this.#onHover(x, y),
       click: (x, y, event) => this.#onClick(x, y, event),
     });
-    this.field.addEventListener("input", () => this.#filter());
+    this.field.addEventListener("input", () => {
+      this.#filter();
+      if (this.field.value.trim()) this.#say(`${this.shown.length} packages`);
+    });
     onChange(() => this.#fetch());
   }
 
@@ -66,7 +69,6 @@ export class GridPicture {
     const q = this.field.value.trim().toLowerCase();
     this.shown = [...this.rows.keys()].filter((row) => this.rows[row].toLowerCase().includes(q));
     if (!this.stage) return;
-    if (q) this.#say(`${this.shown.length} packages`);
     this.#moved();
   }
 
